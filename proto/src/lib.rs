@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Wire types of Gorae and nothing else: the CRI v1 messages and services, the protocol between the daemon and
+//! its shims, and the two byte layouts that carry shim messages ([`frame`] on a socket, [`checked`] on disk).
+
+pub mod checked;
+pub mod frame;
+
+/// CRI v1, generated from `proto/api.proto`. Field meanings are the CRI's own.
+#[cfg(feature = "cri")]
+#[allow(missing_docs, clippy::all, clippy::unwrap_used, deprecated)]
+pub mod cri {
+    tonic::include_proto!("runtime.v1");
+
+    impl std::fmt::Debug for AuthConfig {
+        /// Prints which kinds of credential are set, never their values.
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_struct("AuthConfig")
+                .field("username", &!self.username.is_empty())
+                .field("password", &!self.password.is_empty())
+                .field("auth", &!self.auth.is_empty())
+                .field("server_address", &self.server_address)
+                .field("identity_token", &!self.identity_token.is_empty())
+                .field("registry_token", &!self.registry_token.is_empty())
+                .finish()
+        }
+    }
+}
+
+/// The daemon-to-shim protocol, generated from `proto/shim.proto`, where every field is described.
+#[allow(missing_docs, clippy::all, clippy::unwrap_used)]
+pub mod shim {
+    include!(concat!(env!("OUT_DIR"), "/gorae.shim.v1.rs"));
+}
