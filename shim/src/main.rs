@@ -1,3 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Gorae.
-fn main() {}
+//! `gorae-shim ROLE ID`: does what the first request on descriptor 3 asks.
+//!
+//! The role repeats on the command line what the request says, so that `ps` tells a person what the process is for;
+//! a request of another role is refused.
+
+use gorae_shim::connection::Connection;
+use gorae_shim::failure::{self, Kind};
+use gorae_shim::sys;
+use gorae_shim::wire::{Request, reply, request::Verb};
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let role = std::env::args().nth(1).unwrap_or_default();
+    let Ok(socket) = sys::inherited_descriptor(3) else {
+        eprintln!("gorae-shim is started by goraed, with a socket as descriptor 3");
+        return ExitCode::from(2);
+    };
+    sys::reset_signals();
+    let mut connection = Connection::new(socket);
+    // A daemon that goes away before it asked for anything leaves nothing to do and nothing to undo.
+    let Ok(incoming) = connection.receive() else { return ExitCode::SUCCESS };
+    serve(&role, connection, incoming.request, incoming.descriptors)
+}
+
+fn serve(role: &str, mut connection: Connection, request: Request, _descriptors: Vec<OwnedFd>) -> ExitCode {
+    let id = request.id;
+    let answer: failure::Result<(reply::Body, Vec<OwnedFd>)> = match (role, request.verb) {
+        ("setup-pod", Some(Verb::SetupPod(_setup))) => Err(todo_yet("setup-pod")),
+        ("clean-pod", Some(Verb::CleanPod(_clean))) => Err(todo_yet("clean-pod")),
+        ("dial-pod", Some(Verb::DialPod(_dial))) => Err(todo_yet("dial-pod")),
+        ("clean-container", Some(Verb::CleanContainer(_clean))) => Err(todo_yet("clean-container")),
+        ("container", Some(Verb::Start(_start))) => Err(todo_yet("container")),
+        _ => Err(failure::refused(Kind::InvalidArgument, "serve", role, "the request is not this role's")),
+    };
+    let (body, descriptors) = answer.unwrap_or_else(|failure| (reply::Body::Failure(failure), Vec::new()));
+    match connection.reply(id, body, descriptors) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn todo_yet(role: &str) -> failure::Failure {
+    failure::refused(Kind::Unimplemented, "serve", role, "not built yet")
+}

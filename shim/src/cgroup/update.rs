@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Changing the limits of a running container: all of them, or none.
+
+use super::limits::{self, Write};
+use super::place::Place;
+use crate::failure::{self, Result};
+use crate::wire::Resources;
+use std::fs;
+use std::path::PathBuf;
+
+struct Change {
+    path: PathBuf,
+    write: Write,
+    old: String,
+}
+
+/// Puts `resources` in force; when one value is refused, those already written get their old values back.
+pub fn update(place: &Place, resources: &Resources) -> Result<()> {
+    place.make(resources)?;
+    let mut changes = read_old(place, limits::writes(place.is_v2(), resources)?)?;
+    order(&mut changes);
+    for (done, change) in changes.iter().enumerate() {
+        if let Err(failure) = limits::put(&change.path, &change.write) {
+            for undo in changes[..done].iter().rev() {
+                // A refused restore leaves the newer value; the failure being reported is the one that matters.
+                let _ = fs::write(&undo.path, undo.old.as_bytes());
+            }
+            return Err(failure);
+        }
+    }
+    Ok(())
+}
+
+/// Reads what each file says now. An optional file that is missing drops its change.
+fn read_old(place: &Place, writes: Vec<Write>) -> Result<Vec<Change>> {
+    let mut changes = Vec::with_capacity(writes.len());
+    for write in writes {
+        let Some(path) = limits::file_of(place, &write) else { continue };
+        match fs::read_to_string(&path) {
+            Ok(old) => changes.push(Change { path, write, old: old.trim_end().to_owned() }),
+            Err(e) if write.optional && e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(failure::kernel("read limit", path.display().to_string(), e)),
+        }
+    }
+    keep_quota(&mut changes);
+    Ok(changes)
+}
+
+/// v2 has quota and period in one file: a period without a quota must keep the quota in force.
+fn keep_quota(changes: &mut [Change]) {
+    for change in changes.iter_mut().filter(|c| c.write.file == "cpu.max") {
+        let old_quota = change.old.split(' ').next().unwrap_or("max").to_owned();
+        if let Some(period) = change.write.value.strip_prefix(limits::KEEP_QUOTA) {
+            change.write.value = format!("{old_quota} {period}");
+        }
+    }
+}
+
+/// v1 demands memory <= memory plus swap at every moment: when growing, the sum goes first. The same goes for the
+/// CPU period and quota, which the kernel checks as a ratio against the parent: the smaller ratio comes first.
+fn order(changes: &mut [Change]) {
+    let find = |changes: &[Change], file: &str| changes.iter().position(|c| c.write.file == file);
+    let memory = find(changes, "memory.limit_in_bytes");
+    let sum = find(changes, "memory.memsw.limit_in_bytes");
+    if let (Some(memory), Some(sum)) = (memory, sum) {
+        if number(&changes[memory].write.value) > number(&changes[memory].old) {
+            changes.swap(memory, sum);
+        }
+    }
+    let period = find(changes, "cpu.cfs_period_us");
+    let quota = find(changes, "cpu.cfs_quota_us");
+    if let (Some(period), Some(quota)) = (period, quota) {
+        if number(&changes[period].write.value) < number(&changes[period].old) {
+            changes.swap(period, quota);
+        }
+    }
+}
+
+/// A limit as a number; "-1" and "max" are the largest.
+fn number(value: &str) -> u64 {
+    value.parse().unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(file: &str, old: &str, new: &str) -> Change {
+        let write = Write { controller: "memory", file: file.into(), value: new.into(), optional: false };
+        Change { path: PathBuf::new(), write, old: old.into() }
+    }
+
+    #[test]
+    fn a_growing_memory_limit_raises_the_sum_first_and_a_shrinking_one_lowers_it_last() {
+        for (old, new, first) in
+            [("100", "200", "memory.memsw.limit_in_bytes"), ("200", "100", "memory.limit_in_bytes")]
+        {
+            let mut changes =
+                [change("memory.limit_in_bytes", old, new), change("memory.memsw.limit_in_bytes", old, new)];
+            order(&mut changes);
+            assert_eq!(changes[0].write.file, first);
+        }
+    }
+
+    #[test]
+    fn a_period_alone_keeps_the_quota_in_force() {
+        let mut changes = [change("cpu.max", "50000 100000", "keep 200000")];
+        keep_quota(&mut changes);
+        assert_eq!(changes[0].write.value, "50000 200000");
+    }
+}

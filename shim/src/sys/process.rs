@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Processes: clone, exec, exit, signals, inherited descriptors, the heap.
+
+use super::check;
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// The libc crate's constant is cut to 32 bits.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// Which side of [`clone3`] this is.
+#[derive(Debug)]
+pub enum Forked {
+    /// The caller: the child's pid in this pid namespace, and a descriptor that stays bound to that very process.
+    Parent {
+        /// The child's pid as this process sees it.
+        pid: i32,
+        /// Readable once the child has ended.
+        pidfd: OwnedFd,
+    },
+    /// The new process: same memory image, same descriptors, one thread.
+    Child,
+}
+
+/// Makes a child like fork does, in new namespaces and, when given, born in a cgroup v2 directory.
+///
+/// - Shapes: `flags` are `CLONE_NEW*`, `CLONE_PARENT`, or 0; never `CLONE_VM`. `CLONE_PIDFD` is added here. The
+///   exit signal is SIGCHLD, except with `CLONE_PARENT`, where the kernel takes the caller's own.
+/// - Invariant: the calling process has one thread. A second thread's locks (the allocator's) would stay locked for
+///   ever in the child.
+/// - Source: clone3(2).
+pub fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Forked> {
+    let mut pidfd: libc::c_int = -1;
+    // SAFETY: an all-zero clone_args is a valid one: it asks for nothing.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = flags | libc::CLONE_PIDFD as u64;
+    args.pidfd = &raw mut pidfd as u64;
+    if flags & libc::CLONE_PARENT as u64 == 0 {
+        args.exit_signal = libc::SIGCHLD as u64;
+    }
+    if let Some(dir) = cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = dir.as_raw_fd() as u64;
+    }
+    // SAFETY: no CLONE_VM and no stack: the child runs on its own copy of this stack. `args` and `pidfd` live across
+    // the call. The process has one thread (the invariant above), so no lock is held by anyone else in the copy.
+    let pid = check(unsafe {
+        libc::syscall(libc::SYS_clone3, &args as *const libc::clone_args, std::mem::size_of::<libc::clone_args>())
+    })?;
+    if pid == 0 {
+        return Ok(Forked::Child);
+    }
+    // SAFETY: the call succeeded with CLONE_PIDFD, so the kernel stored a new descriptor that nobody else owns.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    Ok(Forked::Parent { pid: pid as i32, pidfd })
+}
+
+/// Replaces this process by `path`; comes back only with the reason why not.
+pub fn execve(path: &CStr, args: &[CString], env: &[CString]) -> io::Error {
+    let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {
+        strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
+    };
+    let (argv, envp) = (pointers(args), pointers(env));
+    // SAFETY: `path` and every element are NUL-terminated and outlive the call; both arrays end with a null pointer.
+    unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+    io::Error::last_os_error()
+}
+
+/// Ends this process at once: no destructor, no flush. For forked children only.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit has no precondition; nothing of ours needs to run after it.
+    unsafe { libc::_exit(code) }
+}
+
+/// Closes every descriptor from `first` up, or marks them close-on-exec when `on_exec_only`.
+///
+/// After closing, `OwnedFd`s of those numbers must not be used or dropped any more: only a child that is about to
+/// exec or `exit_now` may close.
+pub fn close_range(first: u32, on_exec_only: bool) -> io::Result<()> {
+    let flags = if on_exec_only { libc::CLOSE_RANGE_CLOEXEC } else { 0 };
+    // SAFETY: plain integers; which descriptors may be closed is the caller's contract stated above.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) }).map(drop)
+}
+
+/// Takes over a descriptor that the parent process left at `number`, close-on-exec from now on.
+///
+/// - Errors: `EBADF` when nothing is open there.
+pub fn inherited_descriptor(number: i32) -> io::Result<OwnedFd> {
+    // SAFETY: F_SETFD on any number is harmless; it fails with EBADF when the number is not open.
+    check(libc::c_long::from(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) }))?;
+    // SAFETY: it is open (checked above), and the daemon passed it for this process to own; it is taken once, first
+    // thing in main, before any other descriptor is made.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Puts a copy of `fd` at `number`, open across exec.
+pub fn keep_open(fd: BorrowedFd<'_>, number: i32) -> io::Result<()> {
+    if fd.as_raw_fd() == number {
+        // SAFETY: plain integers; clears close-on-exec of a descriptor that the caller holds.
+        return check(libc::c_long::from(unsafe { libc::fcntl(number, libc::F_SETFD, 0) })).map(drop);
+    }
+    // SAFETY: plain integers. Whatever was at `number` is replaced: callers use 0 to 2 in a child before exec, whose
+    // owners live in the parent.
+    check(libc::c_long::from(unsafe { libc::dup2(fd.as_raw_fd(), number) })).map(drop)
+}
+
+/// Sends a signal by number (real-time ones too) to the process behind `pidfd`.
+///
+/// - Errors: `ESRCH` when it has been reaped.
+pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    // SAFETY: a null siginfo is allowed; the rest are plain integers.
+    check(unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, std::ptr::null::<libc::siginfo_t>(), 0)
+    })
+    .map(drop)
+}
+
+/// Puts every signal back to its default action and unblocks all: what a fresh program expects.
+pub fn reset_signals() {
+    for signal in 1..=64 {
+        // SAFETY: SIG_DFL installs no handler. The C library refuses its own two and the kernel refuses SIGKILL and
+        // SIGSTOP; those answers change nothing.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: the set is initialised by sigemptyset before sigprocmask reads it.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
+    }
+}
+
+/// Asks the kernel to signal this process when its parent ends; 0 takes that back.
+pub fn set_parent_death_signal(signal: i32) -> io::Result<()> {
+    // SAFETY: plain integers.
+    check(libc::c_long::from(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal, 0, 0, 0) })).map(drop)
+}
+
+/// Gives free heap pages back to the kernel: called once the set-up's buffers are gone and the shim starts to wait.
+pub fn release_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: no precondition; it only releases pages that hold no allocation.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
