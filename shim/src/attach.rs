@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One attached client's end of one stream: a bounded queue towards it, or bytes from it.
+//!
+//! Without a terminal a client has up to three of these (pipes), with one a single socket for both ways. The
+//! container never waits for a client: what it does not read in time is queued up to [`QUEUE`] bytes, and then
+//! the client is dropped (it reads what was queued in the kernel, then end of file).
+
+use crate::log::Stream;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Bytes kept for a client beyond what its pipe or socket holds.
+pub const QUEUE: usize = 1 << 20;
+
+/// What a client's descriptor carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carries {
+    /// A copy of one output stream.
+    Output(Stream),
+    /// Bytes for the container's stdin.
+    Input,
+    /// Both, through one socket.
+    Terminal,
+}
+
+/// A client's descriptor, seen from the shim.
+#[derive(Debug)]
+pub struct Viewer {
+    pub(crate) token: u32,
+    fd: OwnedFd,
+    carries: Carries,
+    queue: VecDeque<u8>,
+    ended: bool,
+}
+
+/// A client's descriptor cannot be used any more and is to be dropped.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Gone;
+
+impl Viewer {
+    /// `fd` must be non-blocking.
+    pub(crate) fn new(token: u32, fd: OwnedFd, carries: Carries) -> Self {
+        Self { token, fd, carries, queue: VecDeque::new(), ended: false }
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Whether bytes for the container's stdin come from here.
+    pub(crate) fn gives_input(&self) -> bool {
+        matches!(self.carries, Carries::Input | Carries::Terminal)
+    }
+
+    /// The client's input has ended. `Err` when nothing else goes over this descriptor.
+    pub(crate) fn end_input(&mut self) -> Result<(), Gone> {
+        if self.carries != Carries::Terminal {
+            return Err(Gone);
+        }
+        self.carries = Carries::Output(Stream::Stdout);
+        Ok(())
+    }
+
+    pub(crate) fn wants_room(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    fn shows(&self, stream: Stream) -> bool {
+        match self.carries {
+            Carries::Output(own) => own == stream,
+            Carries::Terminal => true,
+            Carries::Input => false,
+        }
+    }
+
+    /// Sends output on, or queues it. `Err` when the client is away or too far behind.
+    pub(crate) fn show(&mut self, stream: Stream, mut output: &[u8]) -> Result<(), Gone> {
+        if !self.shows(stream) {
+            return Ok(());
+        }
+        if self.queue.is_empty() {
+            let sent = send(&self.fd, output)?;
+            output = &output[sent..];
+        }
+        if self.queue.len() + output.len() > QUEUE {
+            return Err(Gone);
+        }
+        self.queue.extend(output);
+        Ok(())
+    }
+
+    /// The stream has ended. `Err` when everything is sent, so that the client may see the end of file.
+    pub(crate) fn end_output(&mut self, stream: Stream) -> Result<(), Gone> {
+        if !self.shows(stream) {
+            return Ok(());
+        }
+        self.ended = true;
+        if self.queue.is_empty() { Err(Gone) } else { Ok(()) }
+    }
+
+    /// The descriptor is ready: sends what is queued. `Err` when the client is away or everything is sent.
+    pub(crate) fn flush(&mut self) -> Result<(), Gone> {
+        while !self.queue.is_empty() {
+            let sent = send(&self.fd, self.queue.as_slices().0)?;
+            if sent == 0 {
+                return Ok(());
+            }
+            self.queue.drain(..sent);
+        }
+        self.queue = VecDeque::new();
+        if self.ended || (!self.gives_input() && hung_up(&self.fd)) { Err(Gone) } else { Ok(()) }
+    }
+}
+
+/// Sends as much as goes without waiting.
+fn send(fd: &OwnedFd, mut bytes: &[u8]) -> Result<usize, Gone> {
+    let whole = bytes.len();
+    while !bytes.is_empty() {
+        match rustix::io::write(fd, bytes) {
+            Ok(n) => bytes = &bytes[n..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => break,
+            Err(_) => return Err(Gone),
+        }
+    }
+    Ok(whole - bytes.len())
+}
+
+/// Whether the other end is closed; a poller is told so even when it asked for nothing.
+pub(crate) fn hung_up(fd: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(fd, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut fds, Some(&now)).is_ok_and(|n| n > 0) && fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
+}

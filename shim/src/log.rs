@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The container's CRI log: records of both output streams in one file.
+//!
+//! Owns the file, the cutting of output into records ([`records`]) and what happens when a write fails. Writing
+//! never fails towards the caller and never waits for room: while the file refuses writes, records are kept up
+//! to [`BACKLOG`] bytes, then counted and dropped, and a marker record tells the count once writes work again.
+//!
+//! ```text
+//! healthy --write fails--> outage{backlog} --backlog full--> outage{backlog, lost}
+//!    ^-- backlog written, then "N bytes were lost" when N > 0 --'
+//! ```
+//!
+//! Invariants: the file holds whole records only; a batch is one `write`; stamps never go back; memory is bounded
+//! by [`BATCH`], one read and the backlog, and an idle log holds none of them.
+
+mod file;
+mod records;
+mod stamp;
+
+pub use records::Stream;
+
+use file::{LogFile, Stopped};
+use records::{Heads, Lines, content_bytes};
+use stamp::Clock;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Content of one record when the daemon does not say otherwise.
+pub const DEFAULT_MAX_LINE: usize = 16 << 10;
+/// Largest content of one record; an unfinished line waits in memory up to here.
+pub const LARGEST_MAX_LINE: usize = 1 << 20;
+/// A batch is written when it reaches this size: one read of ordinary lines fits.
+const BATCH: usize = 192 << 10;
+/// Records kept while the file refuses writes.
+const BACKLOG: usize = 256 << 10;
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const LAST_RETRY: Duration = Duration::from_secs(1);
+
+/// Why a log could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A parent directory is missing and cannot be made.
+    #[error("make log directory {path}: {source}", path = path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the kernel answered.
+        source: std::io::Error,
+    },
+    /// The file cannot be opened or made.
+    #[error("open log file {path}: {source}", path = path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel answered.
+        source: std::io::Error,
+    },
+    /// Something that is no regular file stands in its place.
+    #[error("log file {path} is not a regular file", path = path.display())]
+    NotRegular {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// The log of one container.
+#[derive(Debug)]
+pub struct Log {
+    file: Option<LogFile>,
+    lines: [Lines; 2],
+    clock: Clock,
+    batch: Vec<u8>,
+    outage: Option<Outage>,
+    lost: u64,
+}
+
+/// The file refuses writes: what is kept, what is gone, when to try again.
+#[derive(Debug)]
+struct Outage {
+    backlog: Vec<u8>,
+    lost: u64,
+    why: rustix::io::Errno,
+    retry_at: Instant,
+    delay: Duration,
+}
+
+impl Log {
+    /// Opens the log at `path`; an empty path means that output is dropped.
+    ///
+    /// - Shapes: `path` absolute; `terminal` keeps carriage returns.
+    /// - Units: `max_line` in bytes of content per record, 0 for [`DEFAULT_MAX_LINE`], at most
+    ///   [`LARGEST_MAX_LINE`].
+    /// - Errors: see [`Error`].
+    pub fn open(path: &Path, max_line: u64, terminal: bool) -> Result<Self, Error> {
+        let file = if path.as_os_str().is_empty() { None } else { Some(LogFile::open(path)?) };
+        let max = match usize::try_from(max_line) {
+            Ok(0) => DEFAULT_MAX_LINE,
+            Ok(n) => n.min(LARGEST_MAX_LINE),
+            Err(_) => LARGEST_MAX_LINE,
+        };
+        let lines = [Lines::new(max, terminal), Lines::new(max, terminal)];
+        Ok(Self { file, lines, clock: Clock::default(), batch: Vec::new(), outage: None, lost: 0 })
+    }
+
+    /// Logs what `stream` put out. Never fails and never waits for room.
+    pub fn write(&mut self, stream: Stream, mut output: &[u8]) {
+        if self.file.is_none() {
+            return;
+        }
+        if self.batch.capacity() == 0 {
+            self.batch.reserve(BATCH + DEFAULT_MAX_LINE);
+        }
+        let heads = Heads::new(&self.clock.now(), stream);
+        while !output.is_empty() {
+            let done = self.lines[stream as usize].push(output, &heads, &mut self.batch, BATCH);
+            output = &output[done..];
+            self.flush();
+        }
+    }
+
+    /// The stream has ended: its unfinished line is logged as it is.
+    pub fn finish(&mut self, stream: Stream) {
+        let heads = Heads::new(&self.clock.now(), stream);
+        self.lines[stream as usize].finish(&heads, &mut self.batch);
+        self.flush();
+    }
+
+    /// Opens the path anew and switches to it; the new file exists when this returns.
+    ///
+    /// - Errors: see [`Error`]; the old file then stays in use.
+    pub fn reopen(&mut self) -> Result<(), Error> {
+        if let Some(file) = &mut self.file {
+            file.reopen()?;
+            self.retry();
+        }
+        Ok(())
+    }
+
+    /// When [`Log::retry`] wants to be called; `None` while writes work.
+    pub fn retry_at(&self) -> Option<Instant> {
+        self.outage.as_ref().map(|outage| outage.retry_at)
+    }
+
+    /// Tries to write what waits since a write failed.
+    pub fn retry(&mut self) {
+        let (Some(file), Some(outage)) = (&self.file, &mut self.outage) else { return };
+        let stamp = self.clock.now();
+        if outage.settle(file, &stamp) {
+            self.lost += outage.lost;
+            self.outage = None;
+        }
+    }
+
+    /// The last chance before the process ends: tries once more, and counts what cannot be written as lost.
+    pub fn settle(&mut self) {
+        self.retry();
+        if let Some(outage) = self.outage.take() {
+            self.lost += outage.lost + content_bytes(&outage.backlog);
+        }
+    }
+
+    /// Bytes of output that the log does not have because writes failed.
+    pub fn gap_bytes(&self) -> u64 {
+        self.lost + self.outage.as_ref().map_or(0, |outage| outage.lost)
+    }
+
+    /// Whether [`Log::release`] would give memory back.
+    pub fn holds_buffers(&self) -> bool {
+        self.batch.capacity() > 0
+    }
+
+    /// Gives the batch buffer back; the next write allocates anew.
+    pub fn release(&mut self) {
+        self.batch = Vec::new();
+        self.lines.iter_mut().for_each(Lines::release);
+    }
+
+    fn flush(&mut self) {
+        let (Some(file), false) = (&self.file, self.batch.is_empty()) else { return };
+        match &mut self.outage {
+            Some(outage) => {
+                outage.keep(&self.batch);
+                if Instant::now() >= outage.retry_at {
+                    self.retry();
+                }
+            }
+            None => {
+                if let Err(stopped) = file.append(&self.batch) {
+                    self.outage = Some(Outage::begin(&self.batch, stopped));
+                }
+            }
+        }
+        self.batch.clear();
+    }
+}
+
+impl Outage {
+    fn begin(batch: &[u8], stopped: Stopped) -> Self {
+        let retry_at = Instant::now() + FIRST_RETRY;
+        let mut outage = Self { backlog: Vec::new(), lost: 0, why: stopped.errno, retry_at, delay: FIRST_RETRY };
+        outage.keep(&batch[stopped.done..]);
+        outage
+    }
+
+    /// Once something was dropped everything after it is, so that the gap is one place in the log.
+    fn keep(&mut self, records: &[u8]) {
+        if self.lost == 0 && self.backlog.len() + records.len() <= BACKLOG {
+            self.backlog.extend_from_slice(records);
+        } else {
+            self.lost += content_bytes(records);
+        }
+    }
+
+    /// Writes backlog and marker; true when both are in the file.
+    fn settle(&mut self, file: &LogFile, stamp: &[u8; stamp::STAMP]) -> bool {
+        let written = file.append(&self.backlog).and_then(|()| {
+            self.backlog = Vec::new();
+            file.append(&self.marker(stamp))
+        });
+        let Err(stopped) = written else { return true };
+        if !self.backlog.is_empty() {
+            self.backlog.drain(..stopped.done);
+        }
+        self.why = stopped.errno;
+        self.delay = (self.delay * 2).min(LAST_RETRY);
+        self.retry_at = Instant::now() + self.delay;
+        false
+    }
+
+    fn marker(&self, stamp: &[u8; stamp::STAMP]) -> Vec<u8> {
+        let mut record = Vec::new();
+        if self.lost > 0 {
+            let why = std::io::Error::from(self.why);
+            let text = format!("[gorae: {} bytes of output were lost here: {why}]", self.lost);
+            Heads::new(stamp, Stream::Stderr).full(text.as_bytes(), &mut record);
+        }
+        record
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The log file: opened for append, holding whole records only.
+//!
+//! Nothing else writes to it. A write that the kernel cuts short (a full disk) is undone back to the last whole
+//! record, so that what a reader finds is always well formed and a rotation never splits a record.
+
+use super::Error;
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
+use std::fs::DirBuilder;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// An open log file and where it stands.
+#[derive(Debug)]
+pub struct LogFile {
+    path: PathBuf,
+    fd: OwnedFd,
+}
+
+/// A write that did not go through: `done` bytes (whole records) are in the file.
+#[derive(Debug)]
+pub struct Stopped {
+    /// Bytes of the batch that the file holds.
+    pub done: usize,
+    /// What the kernel answered.
+    pub errno: Errno,
+}
+
+impl LogFile {
+    /// Opens `path` for append; makes it (0640) and its parents (0755) when missing.
+    ///
+    /// - Errors: `Directory`, `Open`, and `NotRegular`: the directory can be mounted into containers, so a link,
+    ///   a FIFO or a device in the file's place is refused instead of followed.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let fd = match open(path) {
+            Err(Errno::NOENT) => {
+                let parent = path.parent().unwrap_or(path);
+                DirBuilder::new()
+                    .recursive(true)
+                    .mode(0o755)
+                    .create(parent)
+                    .map_err(|source| Error::Directory { path: parent.to_owned(), source })?;
+                open(path)
+            }
+            other => other,
+        };
+        let failed = |errno: Errno| Error::Open { path: path.to_owned(), source: errno.into() };
+        let fd = fd.map_err(failed)?;
+        let stat = rustix::fs::fstat(&fd).map_err(failed)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(Error::NotRegular { path: path.to_owned() });
+        }
+        Ok(Self { path: path.to_owned(), fd })
+    }
+
+    /// Opens the same path anew (after the old file was renamed away) and lets go of the old file.
+    ///
+    /// - Errors: as [`LogFile::open`]; the old file then stays in use.
+    pub fn reopen(&mut self) -> Result<(), Error> {
+        *self = Self::open(&self.path)?;
+        Ok(())
+    }
+
+    /// Appends whole records.
+    ///
+    /// - Errors: [`Stopped`] with how much is in the file; the rest can be tried again at any time.
+    pub fn append(&self, records: &[u8]) -> Result<(), Stopped> {
+        let mut done = 0;
+        while done < records.len() {
+            match rustix::io::write(&self.fd, &records[done..]) {
+                Ok(0) => return Err(self.stopped(records, done, Errno::IO)),
+                Ok(n) => done += n,
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(self.stopped(records, done, errno)),
+            }
+        }
+        Ok(())
+    }
+
+    fn stopped(&self, records: &[u8], done: usize, errno: Errno) -> Stopped {
+        let whole = memchr::memrchr(b'\n', &records[..done]).map_or(0, |at| at + 1);
+        Stopped { done: if self.cut((done - whole) as u64).is_ok() { whole } else { done }, errno }
+    }
+
+    /// Removes the last `torn` bytes, the front of a record that did not fit.
+    fn cut(&self, torn: u64) -> Result<(), Errno> {
+        if torn == 0 {
+            return Ok(());
+        }
+        let size = rustix::fs::fstat(&self.fd)?.st_size as u64;
+        rustix::fs::ftruncate(&self.fd, size.checked_sub(torn).ok_or(Errno::INVAL)?)
+    }
+}
+
+fn open(path: &Path) -> Result<OwnedFd, Errno> {
+    // NONBLOCK: a FIFO in the file's place must not hold the container's start.
+    let flags = OFlags::WRONLY
+        | OFlags::APPEND
+        | OFlags::CREATE
+        | OFlags::NOFOLLOW
+        | OFlags::NONBLOCK
+        | OFlags::NOCTTY
+        | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::from_raw_mode(0o640))
+}
