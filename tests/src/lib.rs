@@ -1,2 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Gorae.
+//! The harness of Gorae's tests: a node in fresh directories, a registry beside it, sentences that speak CRI, and
+//! a look at everything that is left afterwards.
+//!
+//! ```no_run
+//! use gorae_tests::{TINY, on_a_node};
+//!
+//! on_a_node(async |node| {
+//!     let pod = node.pod("a").run().await;
+//!     let web = pod.container("web").image(TINY).args(["sleep"]).start().await;
+//!     assert_eq!(web.exec(["/tiny", "echo", "hi"]).await.stdout, "hi\n");
+//!     pod.stop().await;
+//! });
+//! ```
+//!
+//! Everything runs inside the namespaces that `tests/run` makes; outside of them the harness refuses to start.
+//! With `GORAE_TEST_SOCKET=unix:///PATH` the CRI suites talk to another runtime; only what needs goraed itself
+//! (restarts, leaks, its files) then fails, saying so.
+
+pub mod container;
+pub mod cri;
+pub mod daemon;
+pub mod images;
+pub mod leaks;
+pub mod log;
+pub mod memory;
+pub mod node;
+pub mod place;
+pub mod pod;
+pub mod registry;
+pub mod testing;
+pub mod web;
+
+pub use container::{Container, Output};
+pub use cri::Cri;
+pub use node::Node;
+pub use pod::Pod;
+pub use testing::{on_a_node, on_a_node_for};
+
+/// One static program, no shell: `/tiny VERB`, see `tests/src/images/programs/tiny.c`.
+pub const TINY: &str = "images.gorae.test/gorae/tiny:1";
+/// A shell and the usual small programs.
+pub const BUSYBOX: &str = "registry.k8s.io/e2e-test-images/busybox:1.29-2";

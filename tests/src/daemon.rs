@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One goraed process over directories that outlive it.
+
+use crate::place;
+use anyhow::{Context, Result, ensure};
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// The hosts that critest and our own tests ask for; each is a mirror of the loopback registry.
+pub const MIRRORED: [&str; 4] = ["registry.k8s.io", "gcr.io", "k8s.gcr.io", "images.gorae.test"];
+
+/// Directories and configuration of a daemon, and its process while it runs.
+#[derive(Debug)]
+pub struct Daemon {
+    home: PathBuf,
+    child: Option<Child>,
+}
+
+impl Daemon {
+    /// Writes the configuration of a new daemon below `home`; `extra` is TOML that follows it.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn configure(home: &Path, registry: SocketAddr, extra: &str) -> Result<Daemon> {
+        for host in MIRRORED {
+            let dir = home.join("hosts.d").join(host);
+            std::fs::create_dir_all(&dir)?;
+            let text = format!(
+                "server = \"https://{host}\"\n\n[host.\"http://{registry}\"]\ncapabilities = [\"pull\", \"resolve\"]\n"
+            );
+            std::fs::write(dir.join("hosts.toml"), text)?;
+        }
+        let config = format!("[images]\nhosts_dirs = [\"{}\"]\n{extra}", home.join("hosts.d").display());
+        std::fs::write(home.join("config.toml"), config)?;
+        Ok(Daemon { home: home.to_owned(), child: None })
+    }
+
+    /// Where pods, containers and images are kept.
+    #[must_use]
+    pub fn root(&self) -> PathBuf {
+        self.home.join("root")
+    }
+
+    /// Where pins, sockets and states are kept.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.home.join("state")
+    }
+
+    /// The CRI socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.home.join("cri.sock")
+    }
+
+    /// What the daemon said, over all its starts.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.home.join("goraed.log")).unwrap_or_default()
+    }
+
+    /// Process id while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Starts the process; it may not answer yet.
+    ///
+    /// # Errors
+    /// When there is no such binary.
+    pub fn start(&mut self) -> Result<()> {
+        let log = File::options().create(true).append(true).open(self.home.join("goraed.log"))?;
+        let child = Command::new(place::binary("goraed"))
+            .arg("--config")
+            .arg(self.home.join("config.toml"))
+            .arg("--root")
+            .arg(self.root())
+            .arg("--state")
+            .arg(self.state())
+            .arg("--listen")
+            .arg(format!("unix://{}", self.socket().display()))
+            .args(["--log-level", "debug"])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("run goraed")?;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// Ends the process at once, as the kernel's OOM killer would.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // Both fail only when it has ended already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Asks the process to end and waits for it.
+    ///
+    /// # Errors
+    /// When it takes longer than the limit.
+    pub fn terminate(&mut self, limit: Duration) -> Result<ExitStatus> {
+        let mut child = self.child.take().context("goraed does not run")?;
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id())?);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)?;
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait()? {
+                return Ok(status);
+            }
+            if begun.elapsed() > limit {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+            ensure!(begun.elapsed() <= limit, "goraed still runs {limit:?} after SIGTERM");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Where things are: the checkout, what was built from it, and the namespace everything must run in.
+
+use std::path::PathBuf;
+
+/// The root of the checkout.
+#[must_use]
+pub fn checkout() -> PathBuf {
+    match std::env::var_os("GORAE_CHECKOUT") {
+        Some(path) => path.into(),
+        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in the checkout").to_owned(),
+    }
+}
+
+/// What `make` builds besides cargo's own files.
+#[must_use]
+pub fn build() -> PathBuf {
+    checkout().join("build")
+}
+
+/// A binary of the project, as `make build` leaves it; `GORAE_BIN` names another directory.
+#[must_use]
+pub fn binary(name: &str) -> PathBuf {
+    let path = std::env::var_os("GORAE_BIN").map_or_else(|| build().join("bin"), PathBuf::from).join(name);
+    assert!(path.exists(), "{} is not there: run `make build`", path.display());
+    path
+}
+
+/// A pinned tool of others (`crictl`, `critest`, a CNI plugin), as `tests/tools/build.sh` leaves it.
+#[must_use]
+pub fn tool(name: &str) -> PathBuf {
+    let path = build().join("tools").join(name);
+    assert!(path.exists(), "{} is not there: run `make tools`", path.display());
+    path
+}
+
+/// The Debian packages that `make setup` downloads for the images.
+#[must_use]
+pub fn packages() -> PathBuf {
+    build().join("packages")
+}
+
+/// Panics outside of the namespaces of `tests/run`, with the command to type: a node changes the network, the
+/// mounts and the cgroups of whatever it runs in.
+pub fn assert_own_namespaces() {
+    let here = std::fs::read_link("/proc/self/ns/net").expect("this process has a network namespace");
+    let made = std::env::var_os("GORAE_TEST_NAMESPACE");
+    assert!(
+        made.is_some_and(|made| here == made),
+        "these tests need namespaces of their own: run `make test`, or `tests/run cargo test -p gorae-tests NAME`"
+    );
+}
