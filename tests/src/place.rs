@@ -40,6 +40,13 @@ pub fn packages() -> PathBuf {
     build().join("packages")
 }
 
+/// Debian's docker-registry: the installed one, or the one that `make setup` unpacks.
+#[must_use]
+pub fn docker_registry() -> PathBuf {
+    let unpacked = build().join("docker-registry/usr/bin/docker-registry");
+    if unpacked.exists() { unpacked } else { "docker-registry".into() }
+}
+
 /// Panics outside of the namespaces of `tests/run`, with the command to type: a node changes the network, the
 /// mounts and the cgroups of whatever it runs in.
 pub fn assert_own_namespaces() {

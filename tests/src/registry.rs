@@ -73,14 +73,14 @@ impl Registry {
             storage.display()
         );
         std::fs::write(&config, text)?;
-        let child = Command::new("docker-registry")
+        let child = Command::new(place::docker_registry())
             .arg("serve")
             .arg(&config)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .context("run docker-registry (Debian package docker-registry)")?;
+            .context("run docker-registry: run `make setup`")?;
         let mut registry = Registry { child, address, storage, _own: own };
         registry.wait()?;
         Ok(registry)
