@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Compiles the two .proto files in process (protox): no protoc is needed to build Gorae.
+//! Compiles the .proto files in process (protox): no protoc is needed to build Gorae.
 
 use std::error::Error;
 
@@ -14,6 +14,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             .message_attribute(".", "#[serde(default)]")
             .skip_debug(["runtime.v1.AuthConfig"])
             .compile_fds(cri)?;
+        let node = protox::compile(["gorae.proto"], ["proto"])?;
+        tonic_prost_build::configure().compile_fds(node)?;
     }
     Ok(())
 }

@@ -26,6 +26,13 @@ pub mod cri {
     }
 }
 
+/// What Gorae's own clients can ask beside the CRI, generated from `proto/gorae.proto`.
+#[cfg(feature = "cri")]
+#[allow(missing_docs, clippy::all, clippy::unwrap_used)]
+pub mod node {
+    tonic::include_proto!("gorae.v1");
+}
+
 /// The daemon-to-shim protocol, generated from `proto/shim.proto`, where every field is described.
 #[allow(missing_docs, clippy::all, clippy::unwrap_used)]
 pub mod shim {
