@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the image service is told: where it keeps images, how it reaches registries, and its limits.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Settings of one image store. [`Config::new`] has a working value for everything but the directory.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Directory of the store; made when absent. One process at a time may use it.
+    pub root: PathBuf,
+    /// `hosts.toml` directories, first match wins; those that do not exist are skipped.
+    pub hosts_dirs: Vec<PathBuf>,
+    /// Registry hosts (`host` or `host:port`) reached over http. Loopback hosts always are.
+    pub plain_http_hosts: Vec<String>,
+    /// Layers of one pull that are fetched and unpacked at the same time.
+    pub max_parallel_layers: usize,
+    /// The same over all pulls together.
+    pub max_parallel_layers_total: usize,
+    /// Which image of a multi-platform index is taken.
+    pub platform: Platform,
+    /// A request or download that gets no byte for this long is broken off and tried again.
+    pub stall_timeout: Duration,
+    /// Requests that fail for a passing reason are tried this often in all.
+    pub attempts: u32,
+    /// The pause before the second attempt; it doubles from there.
+    pub first_pause: Duration,
+    /// Runtime handler names that `ImageSpec.runtime_handler` may carry besides the empty one.
+    pub runtime_handlers: Vec<String>,
+    /// Bounds on what a layer may unpack to.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// The defaults for a store in `root`.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            hosts_dirs: Vec::new(),
+            plain_http_hosts: Vec::new(),
+            max_parallel_layers: 6,
+            max_parallel_layers_total: 24,
+            platform: Platform::host(),
+            stall_timeout: Duration::from_secs(60),
+            attempts: 5,
+            first_pause: Duration::from_millis(500),
+            runtime_handlers: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// An operating system and processor, in the OCI image spec's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Platform {
+    /// `linux`.
+    pub os: String,
+    /// `amd64`, `arm64`, … (Go's names).
+    pub architecture: String,
+    /// `v7`, `v8`, …; empty when it does not matter.
+    pub variant: String,
+}
+
+impl Platform {
+    /// The platform this program was built for.
+    pub fn host() -> Self {
+        let (architecture, variant) = match std::env::consts::ARCH {
+            "x86_64" => ("amd64", ""),
+            "x86" => ("386", ""),
+            "aarch64" => ("arm64", "v8"),
+            "arm" => ("arm", "v7"),
+            "powerpc64" if cfg!(target_endian = "little") => ("ppc64le", ""),
+            "loongarch64" => ("loong64", ""),
+            other => (other, ""),
+        };
+        Self { os: "linux".to_owned(), architecture: architecture.to_owned(), variant: variant.to_owned() }
+    }
+}
+
+impl std::fmt::Display for Platform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        if self.variant.is_empty() { Ok(()) } else { write!(f, "/{}", self.variant) }
+    }
+}
+
+/// Bounds on one layer, so that a small download cannot take the node down.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of the uncompressed tar stream, and apart from it of the files in it (a sparse file is larger than its
+    /// part of the stream).
+    pub bytes: u64,
+    /// Tar entries.
+    pub entries: u64,
+    /// Components of one path.
+    pub depth: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // 256 GiB is above the largest model images seen; 16 million entries fill an ext4 of that size.
+        Self { bytes: 256 << 30, entries: 16_000_000, depth: 256 }
+    }
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Why layers stay: images name them, containers hold them, pulls count on them. A layer with none of these goes.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::digest::Digest;
+use crate::image::{Held, Image};
+use crate::store::{Error, Kept, Store, discard_in_background};
+
+/// What a collection removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Layers removed.
+    pub layers: usize,
+    /// Bytes that they took.
+    pub bytes: u64,
+}
+
+/// Layers that a pull counts on: they stay, once they are there, until this is dropped.
+#[derive(Debug)]
+pub struct Pins {
+    store: Arc<Store>,
+    layers: Vec<Digest>,
+    present: HashSet<Digest>,
+}
+
+impl Store {
+    /// Keeps the layers of an image for `owner`, whatever happens to the image.
+    pub fn hold(&self, image: &Image, owner: &str) -> Held {
+        let mut kept = self.kept();
+        kept.holds.entry(owner.to_owned()).or_default().extend(image.layers.iter().cloned());
+        let mut seen = HashSet::new();
+        // Overlayfs refuses a directory given twice. The topmost stands for all: it hides what the others would show.
+        let top_first = image.layers.iter().rev().filter(|layer| seen.insert(*layer));
+        let mut layers: Vec<PathBuf> = top_first.map(|layer| self.layer_fs(layer)).collect();
+        if layers.is_empty() {
+            layers.push(self.empty_layer());
+        }
+        Held { image_id: image.id.clone(), layers, config: Arc::clone(&image.config) }
+    }
+
+    /// Keeps layers, given by the directories of an earlier [`Held`], for `owner`.
+    ///
+    /// - Errors: [`Error::NotALayer`] before anything is held; [`Error::LayerMissing`] after all that exist are held.
+    pub fn hold_layers(&self, directories: &[PathBuf], owner: &str) -> Result<(), Error> {
+        let mut layers = HashSet::new();
+        for path in directories.iter().filter(|path| **path != self.empty_layer()) {
+            let digest = path.parent().and_then(|p| p.file_name()?.to_str()).and_then(Digest::from_file_name);
+            let own = digest.filter(|digest| self.layer_fs(digest) == *path);
+            layers.insert(own.ok_or_else(|| Error::NotALayer(path.clone()))?);
+        }
+        let missing = layers.iter().find(|layer| !self.layer_fs(layer).is_dir()).map(Digest::to_string);
+        self.kept().holds.entry(owner.to_owned()).or_default().extend(layers);
+        missing.map_or(Ok(()), |layer| Err(Error::LayerMissing(layer)))
+    }
+
+    /// Gives up everything that `owner` holds. Nothing held is fine.
+    pub fn release(&self, owner: &str) {
+        let mut kept = self.kept();
+        if let Some(layers) = kept.holds.remove(owner) {
+            self.sweep(&mut kept, layers);
+        }
+    }
+
+    /// Removes every layer that nothing needs, also what a crash left and what has a damaged record.
+    pub fn collect(&self) -> Collected {
+        let mut kept = self.kept();
+        let on_disk = std::fs::read_dir(self.root().join("layers")).into_iter().flatten().flatten();
+        let candidates = on_disk.filter_map(|entry| Digest::from_file_name(entry.file_name().to_str()?)).collect();
+        self.sweep(&mut kept, candidates)
+    }
+
+    /// Keeps `layers` until the pins are dropped, those that are there and those that will come; tells which are there.
+    pub fn pin(self: &Arc<Self>, layers: &[Digest]) -> Pins {
+        let mut kept = self.kept();
+        for layer in layers {
+            *kept.pins.entry(layer.clone()).or_default() += 1;
+        }
+        let present = layers.iter().filter(|layer| kept.layers.contains_key(layer)).cloned().collect();
+        Pins { store: Arc::clone(self), layers: layers.to_vec(), present }
+    }
+
+    /// Removes those of `candidates` that nothing needs. The caller's lock keeps new needs out meanwhile.
+    pub(crate) fn sweep(&self, kept: &mut Kept, candidates: HashSet<Digest>) -> Collected {
+        let index = self.index();
+        let named: HashSet<&Digest> = index.images().flat_map(|image| &image.layers).collect();
+        let mut collected = Collected::default();
+        for layer in candidates {
+            let held = kept.holds.values().any(|layers| layers.contains(&layer));
+            if held || named.contains(&layer) || kept.pins.contains_key(&layer) {
+                continue;
+            }
+            if let Some(usage) = kept.layers.remove(&layer) {
+                self.uncount(usage);
+                collected.bytes += usage.bytes;
+            }
+            collected.layers += 1;
+            self.discard_layer(&layer);
+        }
+        collected
+    }
+
+    /// Takes a layer's name away at once and its data in the background.
+    fn discard_layer(&self, layer: &Digest) {
+        let (path, trash) = (self.layer_path(layer), self.temp_path("trash"));
+        match std::fs::rename(&path, &trash) {
+            Ok(()) => discard_in_background(trash),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                // A full disk can refuse even a rename. Without its record the layer counts as damaged until it is gone.
+                tracing::warn!(path = %path.display(), %error, "cannot set a layer aside, removing it in place");
+                let _ = std::fs::remove_file(path.join("record"));
+                crate::store::discard(&path);
+            }
+        }
+    }
+}
+
+impl Pins {
+    /// Whether the store had this layer when it was pinned, and so has it still.
+    pub fn has(&self, layer: &Digest) -> bool {
+        self.present.contains(layer)
+    }
+}
+
+impl Drop for Pins {
+    fn drop(&mut self) {
+        let mut kept = self.store.kept();
+        for layer in &self.layers {
+            if let Some(count) = kept.pins.get_mut(layer) {
+                *count -= 1;
+                if *count == 0 {
+                    kept.pins.remove(layer);
+                }
+            }
+        }
+        let candidates = self.layers.drain(..).collect();
+        self.store.sweep(&mut kept, candidates);
+    }
+}

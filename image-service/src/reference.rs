@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The grammar of image names: `[host[:port]/]path[:tag][@digest]`, normalised the way users know it
+//! (`busybox` is `docker.io/library/busybox:latest`). Pure: no lookups, no I/O.
+//!
+//! Everything here comes from clients, so lengths are bounded and letters are listed, never excluded.
+
+use std::fmt;
+
+use crate::digest::{self, Digest};
+
+const DEFAULT_HOST: &str = "docker.io";
+const DEFAULT_TAG: &str = "latest";
+/// Longest `host/path`, the limit that registries themselves apply.
+const MAX_NAME: usize = 255;
+const MAX_TAG: usize = 128;
+
+/// A normalised image name with a tag, a digest, or (given so by the user) both.
+///
+/// - Shapes: `host` is never empty; `tag` is filled with `latest` when neither tag nor digest were given. When both
+///   are there the digest decides and the tag is only a remark.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Reference {
+    host: String,
+    path: String,
+    tag: Option<String>,
+    digest: Option<Digest>,
+}
+
+/// Why text is not an image name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// Nothing was given.
+    #[error("the name is empty")]
+    Empty,
+    /// `host/path` is longer than 255 letters.
+    #[error("the name is longer than {MAX_NAME} letters")]
+    TooLong,
+    /// The host part is not a host name, address or port.
+    #[error("{0:?} is not a registry host")]
+    Host(String),
+    /// A path component breaks the rules.
+    #[error("{0:?} is not a repository path (lower-case letters and digits, separated by '.', '_', '__' or '-')")]
+    Path(String),
+    /// 64 hex digits: that form is for image ids.
+    #[error("64 hex digits are an image id, not a name")]
+    LooksLikeId,
+    /// The tag breaks the rules.
+    #[error("{0:?} is not a tag (letters, digits, '_', '.', '-', at most {MAX_TAG})")]
+    Tag(String),
+    /// The digest breaks the rules.
+    #[error(transparent)]
+    Digest(digest::Invalid),
+}
+
+impl Reference {
+    /// Parses and normalises a name.
+    ///
+    /// - Errors: [`Invalid`], with the part that is wrong.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if text.is_empty() {
+            return Err(Invalid::Empty);
+        }
+        let (rest, digest) = match text.split_once('@') {
+            Some((rest, digest)) => (rest, Some(Digest::parse(digest).map_err(Invalid::Digest)?)),
+            None => (text, None),
+        };
+        let (name, tag) = split_tag(rest);
+        if name.len() > MAX_NAME {
+            return Err(Invalid::TooLong);
+        }
+        let (host, path) = split_host(name);
+        let host = check_host(host)?;
+        let path = check_path(&host, path)?;
+        let tag = match tag {
+            Some(tag) if is_tag(tag) => Some(tag.to_owned()),
+            Some(tag) => return Err(Invalid::Tag(shown(tag))),
+            None if digest.is_none() => Some(DEFAULT_TAG.to_owned()),
+            None => None,
+        };
+        Ok(Self { host, path, tag, digest })
+    }
+
+    /// The registry host with its port, as users write it (`docker.io`, `127.0.0.1:5000`).
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The repository path within the registry (`library/busybox`).
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The tag, when there is one and no digest overrules it.
+    pub fn tag(&self) -> Option<&str> {
+        if self.digest.is_some() { None } else { self.tag.as_deref() }
+    }
+
+    /// The digest, when one was given.
+    pub fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
+    }
+
+    /// `host/path`, without tag and digest.
+    pub fn repository(&self) -> String {
+        format!("{}/{}", self.host, self.path)
+    }
+
+    /// The name `host/path@digest` for content of this repository.
+    pub fn with_digest(&self, digest: &Digest) -> String {
+        format!("{}/{}@{digest}", self.host, self.path)
+    }
+
+    /// What a registry is asked for: the digest, else the tag.
+    pub fn wanted(&self) -> String {
+        match (&self.digest, &self.tag) {
+            (Some(digest), _) => digest.to_string(),
+            (None, tag) => tag.as_deref().unwrap_or(DEFAULT_TAG).to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Reference {
+    /// Prints the name under which the image is kept: the digest wins over the tag.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.digest {
+            Some(digest) => f.write_str(&self.with_digest(digest)),
+            None => write!(f, "{}/{}:{}", self.host, self.path, self.wanted()),
+        }
+    }
+}
+
+/// Splits `name:tag`; a colon before the last slash belongs to a port.
+fn split_tag(text: &str) -> (&str, Option<&str>) {
+    match text.rfind(':') {
+        Some(colon) if !text[colon..].contains('/') => (&text[..colon], Some(&text[colon + 1..])),
+        _ => (text, None),
+    }
+}
+
+/// The first component is a host when it cannot be a path component of the default registry.
+fn split_host(name: &str) -> (Option<&str>, &str) {
+    match name.split_once('/') {
+        Some((first, rest))
+            if first.contains(['.', ':']) || first == "localhost" || first.bytes().any(|b| b.is_ascii_uppercase()) =>
+        {
+            (Some(first), rest)
+        }
+        _ => (None, name),
+    }
+}
+
+fn check_host(host: Option<&str>) -> Result<String, Invalid> {
+    let Some(host) = host else { return Ok(DEFAULT_HOST.to_owned()) };
+    let (name, port) = match host.strip_prefix('[') {
+        Some(rest) => {
+            let (address, after) = rest.split_once(']').ok_or_else(|| Invalid::Host(shown(host)))?;
+            address.parse::<std::net::Ipv6Addr>().map_err(|_| Invalid::Host(shown(host)))?;
+            (None, after.strip_prefix(':').or(if after.is_empty() { None } else { Some("x") }))
+        }
+        None => match host.split_once(':') {
+            Some((name, port)) => (Some(name), Some(port)),
+            None => (Some(host), None),
+        },
+    };
+    let port_ok = port.is_none_or(|p| p.bytes().all(|b| b.is_ascii_digit()) && p.parse::<u16>().is_ok_and(|p| p > 0));
+    if !port_ok || !name.is_none_or(is_host_name) {
+        return Err(Invalid::Host(shown(host)));
+    }
+    Ok(if host == "index.docker.io" { DEFAULT_HOST.to_owned() } else { host.to_owned() })
+}
+
+fn is_host_name(name: &str) -> bool {
+    name.split('.').all(|label| {
+        !label.is_empty()
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    })
+}
+
+fn check_path(host: &str, path: &str) -> Result<String, Invalid> {
+    if host == DEFAULT_HOST && path.len() == 64 && path.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(Invalid::LooksLikeId);
+    }
+    if !path.split('/').all(is_path_component) {
+        return Err(Invalid::Path(shown(path)));
+    }
+    Ok(if host == DEFAULT_HOST && !path.contains('/') { format!("library/{path}") } else { path.to_owned() })
+}
+
+/// `[a-z0-9]+` groups joined by one '.', one or two '_', or any number of '-'.
+fn is_path_component(component: &str) -> bool {
+    let alnum = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let bytes = component.as_bytes();
+    let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else { return false };
+    if !alnum(first) || !alnum(last) {
+        return false;
+    }
+    bytes.split(|&b| alnum(b)).all(|separator| match separator {
+        [] | b"." | b"_" | b"__" => true,
+        other => other.iter().all(|&b| b == b'-'),
+    })
+}
+
+fn is_tag(tag: &str) -> bool {
+    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let bytes = tag.as_bytes();
+    bytes.len() <= MAX_TAG
+        && bytes.first().is_some_and(|&b| word(b))
+        && bytes.iter().all(|&b| word(b) || b == b'.' || b == b'-')
+}
+
+/// What of a bad part goes into an error text.
+fn shown(part: &str) -> String {
+    part.chars().take(80).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const D: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn short_names_are_completed() {
+        for (given, full) in [
+            ("busybox", "docker.io/library/busybox:latest"),
+            ("busybox:1.36", "docker.io/library/busybox:1.36"),
+            ("acme/app", "docker.io/acme/app:latest"),
+            ("index.docker.io/busybox", "docker.io/library/busybox:latest"),
+            ("docker.io/busybox", "docker.io/library/busybox:latest"),
+            ("localhost/app", "localhost/app:latest"),
+            ("localhost:5000/app:v1", "localhost:5000/app:v1"),
+            ("127.0.0.1:5000/a/b/c", "127.0.0.1:5000/a/b/c:latest"),
+            ("[::1]:5000/app", "[::1]:5000/app:latest"),
+            ("registry.k8s.io/e2e-test-images/busybox:1.29-2", "registry.k8s.io/e2e-test-images/busybox:1.29-2"),
+            ("a.b/c__d.e---f_g", "a.b/c__d.e---f_g:latest"),
+            ("UPPER/app", "UPPER/app:latest"),
+        ] {
+            assert_eq!(Reference::parse(given).unwrap().to_string(), full, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_digest_wins_over_a_tag() {
+        let both = Reference::parse(&format!("reg.io/app:v1@{D}")).unwrap();
+        assert_eq!(both.to_string(), format!("reg.io/app@{D}"));
+        assert_eq!((both.tag(), both.wanted()), (None, D.to_owned()));
+        let digest_only = Reference::parse(&format!("reg.io/app@{D}")).unwrap();
+        assert_eq!(digest_only.tag(), None);
+        assert_eq!(digest_only.repository(), "reg.io/app");
+    }
+
+    #[test]
+    fn what_breaks_the_grammar_is_refused_with_its_part() {
+        let long = format!("reg.io/{}", "a".repeat(250));
+        let id = "a".repeat(64);
+        for bad in [
+            "", ":", "@", "/", "//", "a//b", "a/", "/a", "Busybox", "reg.io/App", "reg.io/a..b", "reg.io/a___b", "reg.io/-a",
+            "reg.io/a-", "reg.io/../etc", "reg.io/.", "reg.io/a:", "reg.io/a:-x", "reg.io/a:t/x", "reg.io:99999/a",
+            "reg.io:/a", "reg..io/a", "-reg.io/a", "[::1/a", "[zz]:5/a", "reg.io/a@", "reg.io/a@sha256:00", "a b", "a\n", "ä",
+            "http://reg.io/a", "user@reg.io/a", "reg.io/a?x", "reg.io/a%2fb", "[::1]x/a", &long, &id,
+        ] {
+            assert!(Reference::parse(bad).is_err(), "{bad:?} was accepted");
+        }
+        assert!(Reference::parse(&format!("reg.io/a:{}", "t".repeat(128))).is_ok());
+        assert!(Reference::parse(&format!("reg.io/a:{}", "t".repeat(129))).is_err());
+        assert_eq!(Reference::parse(&id), Err(Invalid::LooksLikeId));
+    }
+
+    #[test]
+    fn every_name_reads_back_as_itself() {
+        for name in ["busybox", "localhost:5000/a/b:c", "x.y/z"] {
+            let once = Reference::parse(name).unwrap();
+            assert_eq!(Reference::parse(&once.to_string()).unwrap(), once);
+        }
+    }
+}

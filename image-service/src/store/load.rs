@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Opens a store: takes its lock, reads its records into the index, clears what dead pulls left.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use oci_spec::image::ImageConfiguration;
+use rustix::fs::FlockOperation;
+
+use super::index::Index;
+use super::record::{self, ImageRecord, LayerRecord, NameRecord, Unreadable};
+use super::{Error, Kept, Store, Used, commit, staged};
+use crate::digest::Digest;
+use crate::image::Image;
+
+impl Store {
+    /// Opens the store in `root`, making it when absent.
+    ///
+    /// - Shapes: a record that cannot be used is left where it is, said in the log, and its object is not in the index.
+    /// - Errors: [`Error::InUse`], or [`Error::File`] when a directory cannot be made or read.
+    pub fn open(root: PathBuf) -> Result<Self, Error> {
+        make_directories(&root)?;
+        let lock = lock(&root)?;
+        let handle = File::open(&root).map_err(|e| file_error("open", &root, e))?;
+        let store = Self {
+            handle,
+            index: ArcSwap::from_pointee(Index::default()),
+            kept: Mutex::new(Kept::default()),
+            used: Used::default(),
+            next_temp: AtomicU64::new(0),
+            _lock: lock,
+            root,
+        };
+        store.clear_temp()?;
+        store.load_layers()?;
+        let index = store.load_images()?;
+        let index = store.load_names(index)?;
+        store.index.store(Arc::new(index));
+        Ok(store)
+    }
+
+    /// Whatever is in `temp` now belongs to nobody.
+    fn clear_temp(&self) -> Result<(), Error> {
+        let left: Vec<PathBuf> = self.names_in("temp")?.into_iter().map(|name| self.root.join("temp").join(name)).collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        // Set apart under one name first: numbers start anew and the old names must not be met again.
+        let trash = self.root.join("temp").join(format!("old-{}-{}", std::process::id(), now_nanos()));
+        fs::create_dir(&trash).map_err(|e| file_error("make", &trash, e))?;
+        for path in left {
+            let target = trash.join(path.file_name().unwrap_or_default());
+            fs::rename(&path, &target).map_err(|e| file_error("move", &path, e))?;
+        }
+        staged::discard_in_background(trash);
+        Ok(())
+    }
+
+    fn load_layers(&self) -> Result<(), Error> {
+        let mut kept = self.kept();
+        for name in self.names_in("layers")? {
+            let path = self.root.join("layers").join(&name);
+            match read_layer(&path, &name) {
+                Ok((diff_id, record)) => {
+                    self.count(record.usage);
+                    kept.layers.insert(diff_id, record.usage);
+                }
+                Err(error) => tracing::warn!(path = %path.display(), %error, "layer is lost"),
+            }
+        }
+        Ok(())
+    }
+
+    fn load_images(&self) -> Result<Index, Error> {
+        let kept = self.kept();
+        let mut index = Index::default();
+        for name in self.names_in("images")? {
+            let path = self.root.join("images").join(&name);
+            match read_image(&path, &name, &kept) {
+                Ok((id, image)) => index = index.with(&id, image, &[]),
+                Err(error) => tracing::warn!(path = %path.display(), %error, "image is lost"),
+            }
+        }
+        Ok(index)
+    }
+
+    fn load_names(&self, mut index: Index) -> Result<Index, Error> {
+        for name in self.names_in("names")? {
+            let path = self.root.join("names").join(&name);
+            let found = record::read::<NameRecord>(&path).and_then(|record| {
+                let own = Digest::of(record.name.as_bytes()).hex() == name.to_string_lossy();
+                if own { Ok(record) } else { Err(Unreadable::Misplaced("its file is another name's")) }
+            });
+            let record = match found {
+                Ok(record) => record,
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "image name is lost");
+                    continue;
+                }
+            };
+            let image = Digest::parse(&record.image).ok().and_then(|id| Some((index.image(&id)?.as_ref().clone(), id)));
+            match image {
+                Some((image, id)) => index = index.with(&id, image, &[record.name]),
+                // What a crash between removing an image and its names leaves.
+                None => drop(fs::remove_file(&path)),
+            }
+        }
+        Ok(index)
+    }
+
+    fn names_in(&self, directory: &str) -> Result<Vec<OsString>, Error> {
+        let path = self.root.join(directory);
+        let entries = fs::read_dir(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        Ok(entries.map_err(|e| file_error("read", &path, e))?.into_iter().map(|entry| entry.file_name()).collect())
+    }
+}
+
+fn read_layer(path: &Path, name: &std::ffi::OsStr) -> Result<(Digest, LayerRecord), Unreadable> {
+    let diff_id = name.to_str().and_then(Digest::from_file_name).ok_or(Unreadable::Misplaced("its name is no digest"))?;
+    let record: LayerRecord = record::read(&path.join("record"))?;
+    if record.diff_id != diff_id.to_string() {
+        return Err(Unreadable::Misplaced("it describes another layer"));
+    }
+    if !fs::symlink_metadata(path.join("fs"))?.is_dir() {
+        return Err(Unreadable::Misplaced("the layer has no files"));
+    }
+    Ok((diff_id, record))
+}
+
+fn read_image(path: &Path, name: &std::ffi::OsStr, kept: &Kept) -> Result<(Digest, Image), Unreadable> {
+    let id = name.to_str().and_then(Digest::from_file_name).ok_or(Unreadable::Misplaced("its name is no digest"))?;
+    let record: ImageRecord = record::read(path)?;
+    if Digest::of(record.config.as_bytes()) != id {
+        return Err(Unreadable::Misplaced("its config is another image's"));
+    }
+    let config: ImageConfiguration = serde_json::from_str(&record.config)?;
+    let layers = record.layers.iter().map(|layer| Digest::parse(layer)).collect::<Result<Vec<_>, _>>();
+    let layers = layers.map_err(|_| Unreadable::Misplaced("a layer's diff id is no digest"))?;
+    if !layers.iter().all(|layer| kept.layers.contains_key(layer)) {
+        return Err(Unreadable::Misplaced("a layer of it is missing or damaged"));
+    }
+    let image = commit::assemble(&id, record.config.len(), Arc::new(config), layers, kept);
+    Ok((id, image))
+}
+
+fn make_directories(root: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    // 0700: nobody but root may run a setuid program out of a layer.
+    let make = |path: &Path, mode| fs::DirBuilder::new().recursive(true).mode(mode).create(path).map_err(|e| file_error("make", path, e));
+    make(root, 0o700)?;
+    for name in ["layers", "images", "names", "temp"] {
+        make(&root.join(name), 0o700)?;
+    }
+    make(&root.join("empty"), 0o755)
+}
+
+fn lock(root: &Path) -> Result<File, Error> {
+    let path = root.join("lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(|e| file_error("open", &path, e))?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::InUse(root.to_owned())),
+        Err(errno) => Err(file_error("lock", &path, errno.into())),
+    }
+}
+
+fn now_nanos() -> u128 {
+    std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |d| d.as_nanos())
+}
+
+fn file_error(what: &'static str, path: &Path, source: std::io::Error) -> Error {
+    Error::File { what, path: path.to_owned(), source }
+}

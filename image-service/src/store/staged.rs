@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A layer on its way into the store: a directory below `temp` that vanishes unless it is committed.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{Mode, OFlags};
+
+use super::record::{self, LayerRecord};
+use super::{Error, Store};
+use crate::digest::Digest;
+use crate::unpack::Usage;
+
+/// A layer directory below `temp`. Dropping it removes it, in the background, unless a commit took it.
+#[derive(Debug)]
+pub struct Staged {
+    path: PathBuf,
+    diff_id: Digest,
+    usage: Usage,
+    taken: AtomicBool,
+}
+
+impl Store {
+    /// Unpacks a layer into a fresh directory below `temp`, by `unpack`, which gets the empty directory.
+    ///
+    /// - Errors: what `unpack` returns, or the store's own as `E`. Nothing is left behind then.
+    pub fn stage<E: From<Error>>(
+        &self,
+        diff_id: &Digest,
+        unpack: impl FnOnce(OwnedFd) -> Result<Usage, E>,
+    ) -> Result<Arc<Staged>, E> {
+        let path = self.temp_path("layer");
+        let made = self.stage_at(&path, diff_id, unpack);
+        if made.is_err() {
+            discard(&path);
+        }
+        made
+    }
+
+    fn stage_at<E: From<Error>>(
+        &self,
+        path: &Path,
+        diff_id: &Digest,
+        unpack: impl FnOnce(OwnedFd) -> Result<Usage, E>,
+    ) -> Result<Arc<Staged>, E> {
+        let fs_path = path.join("fs");
+        fs::create_dir(path).and_then(|()| fs::create_dir(&fs_path)).map_err(|e| self.failed("make", &fs_path, e))?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(&fs_path, flags, Mode::empty()).map_err(|e| self.failed("open", &fs_path, e.into()))?;
+        let usage = unpack(directory)?;
+        let record_path = path.join("record");
+        let record = LayerRecord { diff_id: diff_id.to_string(), usage };
+        record::write(&record_path, &record).map_err(|e| self.failed("write", &record_path, e))?;
+        Ok(Arc::new(Staged { path: path.to_owned(), diff_id: diff_id.clone(), usage, taken: AtomicBool::new(false) }))
+    }
+}
+
+impl Staged {
+    /// The layer's diff id, verified.
+    pub fn diff_id(&self) -> &Digest {
+        &self.diff_id
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    pub(super) fn is_taken(&self) -> bool {
+        self.taken.load(Ordering::Acquire)
+    }
+
+    pub(super) fn take(&self) {
+        self.taken.store(true, Ordering::Release);
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !*self.taken.get_mut() {
+            discard_in_background(std::mem::take(&mut self.path));
+        }
+    }
+}
+
+/// Removes a tree of ours; what cannot be removed is removed at the next start.
+pub(crate) fn discard(path: &Path) {
+    if let Err(error) = fs::remove_dir_all(path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(path = %path.display(), %error, "cannot remove temporary data");
+    }
+}
+
+/// [`discard`] on a thread of its own: a large layer takes a while.
+pub(crate) fn discard_in_background(path: PathBuf) {
+    let spawned = std::thread::Builder::new().name("layer-remove".to_owned()).spawn({
+        let path = path.clone();
+        move || discard(&path)
+    });
+    if spawned.is_err() {
+        discard(&path);
+    }
+}
