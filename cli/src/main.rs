@@ -1,3 +1,99 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Gorae.
-fn main() {}
+//! `gorae`: containers for people, over the daemon's CRI socket.
+//!
+//! The program keeps nothing of its own: all it knows it asks the daemon, and what it makes carries labels that say so.
+
+mod asked;
+mod client;
+mod commands;
+mod credentials;
+mod environment;
+mod exit;
+mod failure;
+mod foreground;
+mod logs;
+mod lookup;
+mod output;
+mod owned;
+mod parse;
+mod place;
+mod pulling;
+mod removal;
+mod running;
+mod session;
+mod usage;
+mod wish;
+mod words;
+
+use clap::Parser;
+use environment::{DEFAULT_HOST, Environment};
+use output::{Format, Output};
+use std::process::ExitCode;
+
+/// Run containers.
+#[derive(Debug, Parser)]
+#[command(name = "gorae", version, max_term_width = 100)]
+struct Arguments {
+    /// The daemon's socket [default: $GORAE_HOST, or unix:///run/gorae/gorae.sock]
+    #[arg(short = 'H', long, global = true, value_name = "unix:///PATH")]
+    host: Option<String>,
+    /// How to print results
+    #[arg(long, global = true, value_enum, default_value_t)]
+    format: Format,
+    /// Print ids only, and no remarks
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    #[command(subcommand)]
+    command: commands::Command,
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return misused(&error),
+    };
+    let environment = Environment::read();
+    let host = arguments.host.or_else(|| environment.variable("GORAE_HOST").filter(|host| !host.is_empty()));
+    let context = commands::Context {
+        host: host.unwrap_or_else(|| DEFAULT_HOST.to_owned()),
+        output: Output { format: arguments.format, quiet: arguments.quiet },
+        environment,
+    };
+    // Two threads: one may wait for a slow reader of the output while the other hears signals.
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&anyhow::Error::new(error).context("start")),
+    };
+    let result = runtime.block_on(arguments.command.run(&context));
+    // A thread that still waits for standard input would never end by itself.
+    runtime.shutdown_background();
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => failed(&error),
+    }
+}
+
+/// The one place where an error is printed.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    output::remark(&format!("gorae: {error:#}"));
+    ExitCode::from(error.downcast_ref::<failure::Failure>().map_or(1, |failure| failure.code))
+}
+
+/// Wrong usage ends with 125 for `run` and `exec`, whose other codes are the container's, and with 2 elsewhere.
+fn misused(error: &clap::Error) -> ExitCode {
+    drop(error.print());
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    let runs = std::env::args()
+        .skip(1)
+        .find(|word| !word.starts_with('-'))
+        .is_some_and(|word| word == "run" || word == "exec");
+    ExitCode::from(if runs { failure::OWN_FAILURE } else { 2 })
+}
+
+/// Nanoseconds since 1970.
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}

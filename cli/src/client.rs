@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The connection to the daemon's socket.
+
+use crate::failure::refused;
+use anyhow::{Context, Result, bail, ensure};
+use gorae_proto::cri;
+use gorae_proto::cri::image_service_client::ImageServiceClient;
+use gorae_proto::cri::runtime_service_client::RuntimeServiceClient;
+use hyper_util::rt::TokioIo;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use tokio::net::UnixStream;
+use tonic::transport::{Channel, Endpoint};
+
+/// The largest answer taken: the daemon keeps its own below 16 MiB, other runtimes go higher.
+const MAX_ANSWER: usize = 80 << 20;
+
+/// A connection; a copy is the same connection. It comes back by itself after the daemon was restarted.
+#[derive(Debug, Clone)]
+pub struct Client {
+    channel: Channel,
+    /// As typed: for messages.
+    pub host: String,
+}
+
+impl Client {
+    /// Connects.
+    ///
+    /// - Errors: a host that is no `unix://` path; nobody there, with what was tried and what to do next.
+    pub async fn connect(host: &str) -> Result<Self> {
+        let path = socket_path(host)?;
+        drop(UnixStream::connect(&path).await.map_err(|error| nobody(&path, &error))?);
+        let connector = tower::service_fn(move |_| {
+            let path = path.clone();
+            async move { UnixStream::connect(path).await.map(TokioIo::new) }
+        });
+        let endpoint = Endpoint::from_static("http://localhost");
+        Ok(Self { channel: endpoint.connect_with_connector_lazy(connector), host: host.to_owned() })
+    }
+
+    /// Pods and containers.
+    pub fn runtime(&self) -> RuntimeServiceClient<Channel> {
+        RuntimeServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER)
+    }
+
+    /// Images.
+    pub fn images(&self) -> ImageServiceClient<Channel> {
+        ImageServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER)
+    }
+
+    /// The channel itself, for services beside the CRI.
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    /// Every container, running or not.
+    pub async fn containers(&self) -> Result<Vec<cri::Container>> {
+        let answer = self.runtime().list_containers(cri::ListContainersRequest::default()).await;
+        Ok(answer.map_err(refused(|| "list containers"))?.into_inner().containers)
+    }
+
+    /// Every pod, ready or not.
+    pub async fn pods(&self) -> Result<Vec<cri::PodSandbox>> {
+        let answer = self.runtime().list_pod_sandbox(cri::ListPodSandboxRequest::default()).await;
+        Ok(answer.map_err(refused(|| "list pods"))?.into_inner().items)
+    }
+
+    /// What a container is and does now; `verbose` adds the daemon's own information.
+    pub async fn container_status(&self, id: &str, verbose: bool) -> Result<cri::ContainerStatusResponse> {
+        let request = cri::ContainerStatusRequest { container_id: id.to_owned(), verbose };
+        let answer = self.runtime().container_status(request).await;
+        Ok(answer.map_err(refused(|| format!("look at container {id}")))?.into_inner())
+    }
+
+    /// What a pod is and does now; `verbose` adds the daemon's own information.
+    pub async fn pod_status(&self, id: &str, verbose: bool) -> Result<cri::PodSandboxStatusResponse> {
+        let request = cri::PodSandboxStatusRequest { pod_sandbox_id: id.to_owned(), verbose };
+        let answer = self.runtime().pod_sandbox_status(request).await;
+        Ok(answer.map_err(refused(|| format!("look at pod {id}")))?.into_inner())
+    }
+
+    /// The image behind a name or id; `None` when it is not here.
+    pub async fn image(&self, name: &str, verbose: bool) -> Result<Option<cri::ImageStatusResponse>> {
+        let image = Some(cri::ImageSpec { image: name.to_owned(), ..Default::default() });
+        let answer = self.images().image_status(cri::ImageStatusRequest { image, verbose }).await;
+        let answer = answer.map_err(refused(|| format!("look at image {name}")))?.into_inner();
+        Ok(answer.image.is_some().then_some(answer))
+    }
+
+    /// Whether somebody listens right now.
+    pub async fn is_there(&self) -> bool {
+        match socket_path(&self.host) {
+            Ok(path) => UnixStream::connect(path).await.is_ok(),
+            Err(_) => false,
+        }
+    }
+}
+
+/// The path in `unix:///PATH`, or in a plain absolute path.
+fn socket_path(host: &str) -> Result<PathBuf> {
+    let path = host.strip_prefix("unix://").unwrap_or(host);
+    if path.contains("://") {
+        bail!("bad host {host:?}: gorae speaks over a unix socket only, so the form is unix:///PATH");
+    }
+    ensure!(path.starts_with('/'), "bad host {host:?}: the form is unix:///PATH");
+    Ok(path.into())
+}
+
+fn nobody(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    let path = path.display();
+    let next = match error.kind() {
+        ErrorKind::NotFound => {
+            "the socket does not exist: start the daemon (systemctl start gorae, or goraed), or name another socket with --host"
+        }
+        ErrorKind::ConnectionRefused => {
+            "the socket is there but nobody listens: the daemon ended without cleaning up; start it again (systemctl start gorae, or goraed)"
+        }
+        ErrorKind::PermissionDenied => "only root may use it: try again with sudo",
+        _ => "is this the socket of a container runtime?",
+    };
+    Err::<(), _>(std::io::Error::from(error.kind()))
+        .with_context(|| format!("no daemon at {path}: {next}"))
+        .expect_err("made of an error")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_a_socket_path() {
+        for host in ["unix:///run/a.sock", "/run/a.sock"] {
+            assert_eq!(socket_path(host).expect(host), Path::new("/run/a.sock"));
+        }
+        for host in ["", "run/a.sock", "unix://a.sock", "tcp://127.0.0.1:1", "http://x/"] {
+            assert!(socket_path(host).is_err(), "{host:?} was taken");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_daemon_the_error_says_what_was_tried_and_what_to_do() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("no.sock");
+        let error = Client::connect(path.to_str().expect("UTF-8")).await.expect_err("nobody").to_string();
+        assert!(error.contains("no.sock") && error.contains("systemctl start gorae"), "{error}");
+        drop(std::os::unix::net::UnixListener::bind(&path).expect("binds"));
+        let error = Client::connect(path.to_str().expect("UTF-8")).await.expect_err("nobody").to_string();
+        assert!(error.contains("nobody listens"), "{error}");
+    }
+}

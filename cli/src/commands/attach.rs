@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `gorae attach`.
+
+use super::Context;
+use crate::session::{self, Streams};
+use crate::{asked, exit, lookup};
+use anyhow::{Context as _, Result, ensure};
+use gorae_proto::cri::ContainerState;
+
+/// What was typed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Do not hand standard input over
+    #[arg(long)]
+    no_stdin: bool,
+    /// A container by name or id
+    container: String,
+}
+
+/// Connects this terminal, and ends with the container's exit code when the container ended; with 0 when only the
+/// session did.
+pub async fn run(args: Args, context: &Context) -> Result<u8> {
+    let client = context.connect().await?;
+    let container = lookup::container(&client, &args.container).await?;
+    ensure!(container.state() == ContainerState::ContainerRunning, "container {} is not running", args.container);
+    let made = asked::container(&client, &container.id).await?;
+    let streams = Streams { stdin: made.stdin && !args.no_stdin, tty: made.tty };
+    session::attach(&client, &container.id, streams).await?;
+    let status = client.container_status(&container.id, false).await?.status.context("the daemon gave no status")?;
+    Ok(if status.state() == ContainerState::ContainerExited { exit::code(&status) } else { 0 })
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `gorae exec`.
+
+use super::Context;
+use crate::failure::{OWN_FAILURE, with_code};
+use crate::lookup;
+use crate::session::{self, Streams};
+use anyhow::{Context as _, Result, ensure};
+use std::io::IsTerminal;
+
+/// What was typed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Hand standard input to the command
+    #[arg(short, long)]
+    interactive: bool,
+    /// Give the command a terminal
+    #[arg(short, long)]
+    tty: bool,
+    /// Not supported: the CRI cannot set variables for one command
+    #[arg(short, long, value_name = "VARIABLE", hide = true)]
+    env: Vec<String>,
+    /// Not supported: the CRI runs every command in the container's directory
+    #[arg(short, long, value_name = "DIRECTORY", hide = true)]
+    workdir: Option<String>,
+    /// Not supported: the CRI runs every command as the container's user
+    #[arg(short, long, hide = true)]
+    user: Option<String>,
+    /// A container by name or id, then the command and its arguments
+    #[arg(required = true, num_args = 2.., trailing_var_arg = true, value_names = ["CONTAINER", "COMMAND"])]
+    container_and_command: Vec<String>,
+}
+
+/// Runs it, and ends with its exit code.
+pub async fn run(args: Args, context: &Context) -> Result<u8> {
+    let work = async {
+        check(&args)?;
+        let (name, command) = args.container_and_command.split_first().context("the container is missing")?;
+        ensure!(!command.is_empty(), "the command is missing");
+        let client = context.connect().await?;
+        let container = lookup::container(&client, name).await?;
+        let streams = Streams { stdin: args.interactive, tty: args.tty };
+        session::exec(&client, &container.id, command.to_vec(), streams).await
+    };
+    work.await.map_err(|error| match error.downcast::<crate::failure::Failure>() {
+        Ok(failure) => failure.into(),
+        Err(error) => with_code(OWN_FAILURE)(error),
+    })
+}
+
+fn check(args: &Args) -> Result<()> {
+    ensure!(
+        args.env.is_empty(),
+        "-e is not supported by the CRI's exec: write `exec CONTAINER env KEY=VALUE COMMAND …`"
+    );
+    ensure!(
+        args.workdir.is_none(),
+        "-w is not supported by the CRI's exec: write `exec CONTAINER sh -c 'cd DIRECTORY && exec COMMAND …'`"
+    );
+    ensure!(args.user.is_none(), "-u is not supported by the CRI's exec: the command runs as the container's user");
+    ensure!(
+        !(args.tty && args.interactive) || std::io::stdin().is_terminal(),
+        "-t needs a terminal on standard input; leave out -t when the input is a file or a pipe"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Typed {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn what_the_cri_cannot_do_is_refused_with_the_way_out() {
+        for (words, way_out) in
+            [("-e A=1 c ls", "env KEY=VALUE"), ("-w / c ls", "cd DIRECTORY"), ("-u 0 c ls", "container's user")]
+        {
+            let args = Typed::try_parse_from(std::iter::once("exec").chain(words.split(' '))).expect(words).args;
+            assert!(check(&args).expect_err(words).to_string().contains(way_out), "{words}");
+        }
+    }
+
+    #[test]
+    fn options_after_the_container_belong_to_the_command() {
+        let args = Typed::try_parse_from(["exec", "-i", "web", "ls", "-i", "--tty"]).expect("valid").args;
+        assert_eq!(args.container_and_command, ["web", "ls", "-i", "--tty"]);
+        assert!(args.interactive && !args.tty);
+        assert!(Typed::try_parse_from(["exec", "web"]).is_err());
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `gorae inspect`.
+
+use super::Context;
+use super::ps::state_name;
+use crate::client::Client;
+use crate::lookup;
+use crate::output::json;
+use anyhow::{Result, bail};
+use gorae_proto::cri;
+use serde_json::{Value, json};
+
+/// What was typed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Look only among these; otherwise containers come first, then pods, then images
+    #[arg(long = "type", value_name = "KIND")]
+    kind: Option<Kind>,
+    /// Containers, pods or images by name or id
+    #[arg(required = true)]
+    names: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Kind {
+    Container,
+    Pod,
+    Image,
+}
+
+/// Prints a list with one object per name, in whatever format was asked for: there is no table of this.
+pub async fn run(args: Args, context: &Context) -> Result<u8> {
+    let client = context.connect().await?;
+    let mut found = Vec::new();
+    for name in &args.names {
+        found.push(look(&client, name, args.kind).await?);
+    }
+    context.output.json(&found)?;
+    Ok(0)
+}
+
+async fn look(client: &Client, name: &str, kind: Option<Kind>) -> Result<Value> {
+    match kind {
+        Some(Kind::Container) => return container(client, &lookup::container(client, name).await?.id).await,
+        Some(Kind::Pod) => return pod(client, &lookup::pod(client, name).await?).await,
+        Some(Kind::Image) => {}
+        None => {
+            match lookup::container(client, name).await {
+                Ok(found) => return container(client, &found.id).await,
+                Err(error) if error.to_string().contains("could be any") => return Err(error),
+                Err(_) => {}
+            }
+            if let Ok(id) = lookup::pod(client, name).await {
+                return pod(client, &id).await;
+            }
+        }
+    }
+    match client.image(name, true).await? {
+        Some(answer) => image(&answer),
+        None => bail!("no such container, pod or image: {name:?}"),
+    }
+}
+
+async fn container(client: &Client, id: &str) -> Result<Value> {
+    let answer = client.container_status(id, true).await?;
+    let status = answer.status.unwrap_or_default();
+    let mut value = json::message(&status)?;
+    value["state"] = state_name(status.state()).into();
+    Ok(json!({ "kind": "container", "status": value, "info": json::info(&answer.info) }))
+}
+
+async fn pod(client: &Client, id: &str) -> Result<Value> {
+    let answer = client.pod_status(id, true).await?;
+    let status = answer.status.unwrap_or_default();
+    let mut value = json::message(&status)?;
+    value["state"] = super::pods::state_name(status.state()).into();
+    Ok(json!({ "kind": "pod", "status": value, "info": json::info(&answer.info) }))
+}
+
+fn image(answer: &cri::ImageStatusResponse) -> Result<Value> {
+    Ok(json!({ "kind": "image", "status": json::message(&answer.image)?, "info": json::info(&answer.info) }))
+}

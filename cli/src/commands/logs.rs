@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `gorae logs`.
+
+use super::Context;
+use crate::logs::follow::follow;
+use crate::logs::print::Printer;
+use crate::logs::source::Source;
+use crate::logs::tail::offset_of_last;
+use crate::parse::moment;
+use crate::{exit, lookup, now, output};
+use anyhow::{Context as _, Result, ensure};
+use gorae_proto::cri::ContainerState;
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+/// What was typed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Go on as the container writes, until it exits
+    #[arg(short, long)]
+    follow: bool,
+    /// Show only the last lines
+    #[arg(short = 'n', long, value_name = "LINES")]
+    tail: Option<Tail>,
+    /// Show only what was written since: a time (RFC 3339), seconds since 1970, or a span such as 10m
+    #[arg(long, value_name = "WHEN")]
+    since: Option<String>,
+    /// Put the time before each line
+    #[arg(short, long)]
+    timestamps: bool,
+    /// A container by name or id
+    container: String,
+}
+
+/// `--tail`: a number, or all of it.
+#[derive(Debug, Clone, Copy)]
+struct Tail(Option<u64>);
+
+impl std::str::FromStr for Tail {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "all" => Ok(Self(None)),
+            _ => text.parse().map(|n| Self(Some(n))).map_err(|_| "the form is a number or \"all\"".to_owned()),
+        }
+    }
+}
+
+/// Prints the log file that the daemon names.
+pub async fn run(args: Args, context: &Context) -> Result<u8> {
+    let client = context.connect().await?;
+    let since = args.since.as_deref().map(|text| moment::since(text, now())).transpose()?.unwrap_or(0);
+    let container = lookup::container(&client, &args.container).await?;
+    let status = client.container_status(&container.id, false).await?.status.context("the daemon gave no status")?;
+    ensure!(!status.log_path.is_empty(), "container {} was made without a log", args.container);
+    ensure!(status.state() != ContainerState::ContainerCreated, "container {} was never started", args.container);
+    let path = Path::new(&status.log_path);
+    let file = File::open(path).with_context(|| format!("open log {}", path.display()))?;
+    let offset = match args.tail.and_then(|tail| tail.0) {
+        Some(lines) => offset_of_last(&file, lines).with_context(|| format!("read log {}", path.display()))?,
+        None => 0,
+    };
+    let mut printer = Printer::new(std::io::stdout(), std::io::stderr(), since, args.timestamps);
+    let result = if args.follow {
+        follow(path, offset, &mut printer, exit::wait(&client, &container.id)).await.map(drop)
+    } else {
+        once(path, offset, &mut printer)
+    };
+    if printer.malformed() > 0 {
+        output::remark(&format!("gorae: {} lines of {} are no log records", printer.malformed(), path.display()));
+    }
+    quietly_when_nobody_reads(result)
+}
+
+fn once<O: Write, E: Write>(path: &Path, offset: u64, printer: &mut Printer<O, E>) -> Result<()> {
+    let mut read = || {
+        Source::open(path, offset)?.drain(&mut |line| printer.line(line))?;
+        printer.flush()
+    };
+    read().with_context(|| format!("read log {}", path.display()))
+}
+
+/// `gorae logs x | head` is no failure.
+fn quietly_when_nobody_reads(result: Result<()>) -> Result<u8> {
+    match result {
+        Err(error)
+            if error
+                .root_cause()
+                .downcast_ref()
+                .is_some_and(|e: &std::io::Error| e.kind() == ErrorKind::BrokenPipe) =>
+        {
+            Ok(0)
+        }
+        other => other.map(|()| 0),
+    }
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `gorae ps`.
+
+use super::Context;
+use crate::client::Client;
+use crate::output::table::{short, table};
+use crate::parse::moment;
+use crate::{failure, now, owned};
+use anyhow::Result;
+use futures_util::StreamExt;
+use gorae_proto::cri;
+use gorae_proto::cri::ContainerState;
+use serde::Serialize;
+use tonic::Code;
+
+/// Questions asked at the same time: enough to hide the round trips, few enough to leave the daemon room.
+const AT_ONCE: usize = 16;
+
+/// What was typed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Show containers that do not run as well
+    #[arg(short, long)]
+    all: bool,
+    /// Do not shorten ids and commands
+    #[arg(long)]
+    no_trunc: bool,
+}
+
+/// One container.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    id: String,
+    name: String,
+    image: String,
+    command: String,
+    state: &'static str,
+    #[serde(skip)]
+    status: String,
+    created_at: String,
+    started_at: String,
+    finished_at: String,
+    exit_code: Option<i32>,
+    reason: String,
+    ports: String,
+    pod_id: String,
+    labels: std::collections::HashMap<String, String>,
+    #[serde(skip)]
+    age: String,
+}
+
+/// Lists them, the newest first.
+pub async fn run(args: Args, context: &Context) -> Result<u8> {
+    let client = context.connect().await?;
+    let mut containers = client.containers().await?;
+    containers.retain(|c| args.all || c.state() == ContainerState::ContainerRunning);
+    containers.sort_by_key(|c| std::cmp::Reverse(c.created_at));
+    let looks = futures_util::stream::iter(containers).map(|container| look(&client, container)).buffered(AT_ONCE);
+    let rows: Vec<Option<Row>> = looks.collect::<Vec<_>>().await.into_iter().collect::<Result<_>>()?;
+    let rows: Vec<Row> = rows.into_iter().flatten().collect();
+    let id = |row: &Row| if args.no_trunc { row.id.clone() } else { short(&row.id) };
+    context.output.list(&rows, id, |rows| {
+        let cells = |row: &Row| {
+            let command = if args.no_trunc { row.command.clone() } else { cut(&row.command) };
+            let image = if row.image.starts_with("sha256:") { short(&row.image) } else { row.image.clone() };
+            [id(row), image, command, row.age.clone(), row.status.clone(), row.ports.clone(), row.name.clone()]
+        };
+        table(["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"], rows.iter().map(cells))
+    })?;
+    Ok(0)
+}
+
+/// `None` when the container was removed since the list was made.
+async fn look(client: &Client, container: cri::Container) -> Result<Option<Row>> {
+    match client.container_status(&container.id, false).await {
+        Ok(answer) => Ok(Some(row(container, &answer.status.unwrap_or_default(), now()))),
+        Err(error) if failure::code(&error) == Some(Code::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn row(container: cri::Container, status: &cri::ContainerStatus, now: i64) -> Row {
+    let annotation = |key: &str| container.annotations.get(key).cloned().unwrap_or_default();
+    let exited = status.state() == ContainerState::ContainerExited;
+    let asked =
+        container.image.as_ref().map(|image| image.user_specified_image.clone()).filter(|name| !name.is_empty());
+    let image = asked.or_else(|| status.image.as_ref().map(|image| image.image.clone())).unwrap_or_default();
+    Row {
+        name: owned::display_name(&container),
+        image: if image.is_empty() { container.image_id.clone() } else { image },
+        command: annotation(owned::COMMAND),
+        state: state_name(status.state()),
+        status: status_words(status, now),
+        created_at: moment::show(container.created_at),
+        started_at: moment::show(status.started_at),
+        finished_at: moment::show(status.finished_at),
+        exit_code: exited.then_some(status.exit_code),
+        reason: status.reason.clone(),
+        ports: if exited { String::new() } else { annotation(owned::PORTS) },
+        age: format!("{} ago", moment::words(now - container.created_at)),
+        id: container.id,
+        pod_id: container.pod_sandbox_id,
+        labels: container.labels,
+    }
+}
+
+/// The state in one word.
+pub fn state_name(state: ContainerState) -> &'static str {
+    match state {
+        ContainerState::ContainerCreated => "created",
+        ContainerState::ContainerRunning => "running",
+        ContainerState::ContainerExited => "exited",
+        ContainerState::ContainerUnknown => "unknown",
+    }
+}
+
+fn status_words(status: &cri::ContainerStatus, now: i64) -> String {
+    match status.state() {
+        ContainerState::ContainerCreated => "Created".into(),
+        ContainerState::ContainerRunning => format!("Up {}", moment::words(now - status.started_at)),
+        ContainerState::ContainerUnknown => "Unknown".into(),
+        ContainerState::ContainerExited => {
+            let why = match status.reason.as_str() {
+                "" | "Completed" | "Error" => String::new(),
+                reason => format!(" {reason}"),
+            };
+            format!("Exited ({}){why} {} ago", status.exit_code, moment::words(now - status.finished_at))
+        }
+    }
+}
+
+/// At most thirty characters.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(30) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_says_since_when_and_why() {
+        let status = |state: ContainerState, reason: &str| cri::ContainerStatus {
+            state: state.into(),
+            exit_code: 137,
+            reason: reason.into(),
+            started_at: 1_000_000_000,
+            finished_at: 2_000_000_000,
+            ..Default::default()
+        };
+        let rows = [
+            (ContainerState::ContainerCreated, "", "Created"),
+            (ContainerState::ContainerRunning, "", "Up 9 seconds"),
+            (ContainerState::ContainerExited, "Error", "Exited (137) 8 seconds ago"),
+            (ContainerState::ContainerExited, "OOMKilled", "Exited (137) OOMKilled 8 seconds ago"),
+        ];
+        for (state, reason, words) in rows {
+            assert_eq!(status_words(&status(state, reason), 10_000_000_000), words);
+        }
+    }
+
+    #[test]
+    fn long_commands_are_cut_between_characters() {
+        assert_eq!(cut(&"é".repeat(31)), "é".repeat(30) + "…");
+        assert_eq!(cut("short"), "short");
+    }
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `gorae rmi`.
+
+use super::Context;
+use crate::client::Client;
+use crate::failure::refused;
+use crate::owned;
+use anyhow::{Context as _, Result, ensure};
+use gorae_proto::cri;
+
+/// What was typed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Remove the image although containers were made from it
+    #[arg(short, long)]
+    force: bool,
+    /// Images by name or id
+    #[arg(required = true)]
+    images: Vec<String>,
+}
+
+/// Removes them.
+pub async fn run(args: Args, context: &Context) -> Result<u8> {
+    let client = context.connect().await?;
+    super::each(&args.images, &context.output, |name| remove(&client, name, args.force)).await
+}
+
+async fn remove(client: &Client, name: &str, force: bool) -> Result<()> {
+    let image = client.image(name, false).await?.and_then(|answer| answer.image);
+    let image = image.with_context(|| format!("no such image: {name:?}"))?;
+    if !force {
+        let users = client.containers().await?;
+        let users: Vec<_> = users.iter().filter(|c| c.image_id == image.id).map(owned::display_name).collect();
+        ensure!(users.is_empty(), "image {name} is used by {}: remove these first, or use -f", users.join(", "));
+    }
+    let request =
+        cri::RemoveImageRequest { image: Some(cri::ImageSpec { image: name.to_owned(), ..Default::default() }) };
+    client.images().remove_image(request).await.map_err(refused(|| format!("remove image {name}")))?;
+    Ok(())
+}

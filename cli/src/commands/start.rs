@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `gorae start`: an exited container runs again with its files, its name and its log.
+//!
+//! The CRI has no way from EXITED to RUNNING. So a new container (the next attempt of the same name) takes over the
+//! files of the old one, in the old one's pod when that is still ready, else in a new attempt of the pod; then the
+//! old ones are removed.
+
+use super::Context;
+use crate::client::Client;
+use crate::failure::refused;
+use crate::{asked, lookup, output, owned, removal, running};
+use anyhow::{Context as _, Result, bail, ensure};
+use gorae_proto::cri;
+use gorae_proto::cri::{ContainerState, PodSandboxState};
+
+/// What was typed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Containers by name or id
+    #[arg(required = true)]
+    containers: Vec<String>,
+}
+
+/// Starts them.
+pub async fn run(args: Args, context: &Context) -> Result<u8> {
+    let client = context.connect().await?;
+    super::each(&args.containers, &context.output, |name| start(&client, name)).await
+}
+
+async fn start(client: &Client, name: &str) -> Result<()> {
+    let container = lookup::container(client, name).await?;
+    match container.state() {
+        ContainerState::ContainerRunning => Ok(()),
+        ContainerState::ContainerCreated => running::start_container(client, name, &container.id).await,
+        ContainerState::ContainerUnknown => bail!("container {name} is in an unknown state: remove it"),
+        ContainerState::ContainerExited => again(client, name, &container).await,
+    }
+}
+
+async fn again(client: &Client, name: &str, old: &cri::Container) -> Result<()> {
+    ensure!(
+        owned::name(&old.labels).is_some(),
+        "container {name} was not made by gorae run: its maker has to restart it"
+    );
+    let config = next_container(asked::container(client, &old.id).await?, &old.id);
+    let mut pod_config = asked::pod(client, &old.pod_sandbox_id).await?;
+    let pod = match ready(client, &old.pod_sandbox_id).await? {
+        true => old.pod_sandbox_id.clone(),
+        false => {
+            next_pod(&mut pod_config);
+            let request = cri::RunPodSandboxRequest { config: Some(pod_config.clone()), ..Default::default() };
+            let answer = client.runtime().run_pod_sandbox(request).await;
+            answer.map_err(refused(|| format!("make the pod of {name}")))?.into_inner().pod_sandbox_id
+        }
+    };
+    let fresh_pod = pod != old.pod_sandbox_id;
+    let new = match running::create_container(client, &pod, config, pod_config).await {
+        Ok(new) => new,
+        Err(error) => {
+            if fresh_pod && let Err(undo) = removal::remove_pod(client, &pod).await {
+                return Err(error.context(format!("removing its new pod failed too ({undo:#})")));
+            }
+            return Err(error);
+        }
+    };
+    let started = running::start_container(client, name, &new).await;
+    if let Err(error) = remove_old(client, old, fresh_pod).await {
+        output::remark(&format!("gorae: {error:#}"));
+    }
+    started
+}
+
+/// The next attempt of a container, which goes on with the files of `old`.
+fn next_container(mut config: cri::ContainerConfig, old: &str) -> cri::ContainerConfig {
+    let metadata = config.metadata.get_or_insert_default();
+    metadata.attempt = metadata.attempt.wrapping_add(1);
+    config.annotations.insert(owned::CONTINUE.to_owned(), old.to_owned());
+    config
+}
+
+fn next_pod(config: &mut cri::PodSandboxConfig) {
+    let metadata = config.metadata.get_or_insert_default();
+    metadata.attempt = metadata.attempt.wrapping_add(1);
+}
+
+async fn ready(client: &Client, pod: &str) -> Result<bool> {
+    let status = client.pod_status(pod, false).await?.status.context("the daemon gave no status")?;
+    Ok(status.state() == PodSandboxState::SandboxReady)
+}
+
+/// The log stays: the new container writes on in it.
+async fn remove_old(client: &Client, old: &cri::Container, with_pod: bool) -> Result<()> {
+    let request = cri::RemoveContainerRequest { container_id: old.id.clone() };
+    client
+        .runtime()
+        .remove_container(request)
+        .await
+        .map_err(refused(|| format!("remove the old container {}", old.id)))?;
+    if with_pod { removal::remove_pod(client, &old.pod_sandbox_id).await } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_attempt_differs_in_nothing_but_attempt_and_origin() {
+        let metadata = Some(cri::ContainerMetadata { name: "a".into(), attempt: 4 });
+        let old = cri::ContainerConfig { metadata, args: vec!["x".into()], tty: true, ..Default::default() };
+        let mut next = next_container(old.clone(), "id1");
+        assert_eq!(next.metadata.as_ref().expect("kept").attempt, 5);
+        assert_eq!(next.annotations.remove(owned::CONTINUE).as_deref(), Some("id1"));
+        next.metadata = old.metadata.clone();
+        assert_eq!(next, old);
+    }
+}

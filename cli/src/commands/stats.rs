@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `gorae stats`.
+
+use super::Context;
+use crate::client::Client;
+use crate::output::table::{short, table};
+use crate::output::{self, Format};
+use crate::usage::{Reading, Usage, binary, usage};
+use crate::{lookup, owned};
+use anyhow::Result;
+use gorae_proto::cri;
+use std::collections::HashMap;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+/// Between two readings: processor use is what happened in between.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// The same when only one table is asked for.
+const SHORT_INTERVAL: Duration = Duration::from_millis(300);
+
+/// What was typed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print once and end
+    #[arg(long)]
+    no_stream: bool,
+    /// Containers by name or id; all that run when missing
+    containers: Vec<String>,
+}
+
+/// Prints a table, again every second while the output is a terminal.
+pub async fn run(args: Args, context: &Context) -> Result<u8> {
+    let client = context.connect().await?;
+    let mut wanted = Vec::new();
+    for name in &args.containers {
+        wanted.push(lookup::container(&client, name).await?.id);
+    }
+    let endless = !args.no_stream && context.output.format == Format::Table && std::io::stdout().is_terminal();
+    let mut before = read(&client, &wanted).await?;
+    tokio::time::sleep(SHORT_INTERVAL).await;
+    loop {
+        let now = read(&client, &wanted).await?;
+        let mut rows: Vec<Usage> = now.iter().map(|(id, reading)| usage(id, reading, before.get(id))).collect();
+        rows.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+        if endless {
+            // Home, then clear what a longer table left: no flicker, as a whole clear would.
+            output::print(&format!("\x1b[H{}\x1b[J", lines(&rows).replace('\n', "\x1b[K\n")))?;
+        } else {
+            context.output.list(&rows, |row| short(&row.id), lines)?;
+            return Ok(0);
+        }
+        before = now;
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+fn lines(rows: &[Usage]) -> String {
+    let cells = |row: &Usage| {
+        let limit = row.memory_limit_bytes.map_or("-".to_owned(), binary);
+        let share = row.memory_percent.map_or("-".to_owned(), |percent| format!("{percent:.1}%"));
+        let network = match (row.received_bytes, row.sent_bytes) {
+            (Some(received), Some(sent)) => format!("{} / {}", binary(received), binary(sent)),
+            _ => "-".to_owned(),
+        };
+        let processes = row.processes.map_or("-".to_owned(), |n| n.to_string());
+        let cpu = format!("{:.2}%", row.cpu_percent);
+        [
+            short(&row.id),
+            row.name.clone(),
+            cpu,
+            format!("{} / {limit}", binary(row.memory_bytes)),
+            share,
+            network,
+            processes,
+        ]
+    };
+    table(["CONTAINER ID", "NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %", "NET I/O", "PIDS"], rows.iter().map(cells))
+}
+
+/// One look at everything that runs, by container id.
+async fn read(client: &Client, wanted: &[String]) -> Result<HashMap<String, Reading>> {
+    let containers = client.containers().await?;
+    let names: HashMap<_, _> =
+        containers.iter().map(|c| (c.id.as_str(), (owned::display_name(c), c.pod_sandbox_id.as_str()))).collect();
+    let stats = client.runtime().list_container_stats(cri::ListContainerStatsRequest::default()).await;
+    let stats = stats.map_err(crate::failure::refused(|| "read what containers use"))?.into_inner().stats;
+    let pods = pod_stats(client).await;
+    let mut readings = HashMap::new();
+    for stats in stats {
+        let id = stats.attributes.as_ref().map(|attributes| attributes.id.clone()).unwrap_or_default();
+        let (name, pod) = names.get(id.as_str()).cloned().unwrap_or_default();
+        if stats.cpu.is_some() && (wanted.is_empty() || wanted.contains(&id)) {
+            readings.insert(id, Reading { name, stats, pod: pods.get(pod).cloned() });
+        }
+    }
+    Ok(readings)
+}
+
+/// Network and processes are counted per pod; a daemon that does not count them leaves these columns empty.
+async fn pod_stats(client: &Client) -> HashMap<String, cri::LinuxPodSandboxStats> {
+    let answer = client.runtime().list_pod_sandbox_stats(cri::ListPodSandboxStatsRequest::default()).await;
+    let stats = answer.map(|answer| answer.into_inner().stats).unwrap_or_default();
+    stats.into_iter().filter_map(|stats| Some((stats.attributes?.id, stats.linux?))).collect()
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `gorae stop`.
+
+use super::Context;
+use crate::client::Client;
+use crate::failure::refused;
+use crate::{lookup, owned};
+use anyhow::Result;
+use gorae_proto::cri;
+
+/// Seconds between the stop signal and SIGKILL, as with Docker.
+pub const GRACE_S: i64 = 10;
+
+/// What was typed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Seconds to wait before the container is killed
+    #[arg(short = 't', long, default_value_t = GRACE_S, value_parser = clap::value_parser!(i64).range(0..=86_400))]
+    time: i64,
+    /// Containers by name or id
+    #[arg(required = true)]
+    containers: Vec<String>,
+}
+
+/// Stops them.
+pub async fn run(args: Args, context: &Context) -> Result<u8> {
+    let client = context.connect().await?;
+    super::each(&args.containers, &context.output, |name| stop(&client, name, args.time)).await
+}
+
+async fn stop(client: &Client, name: &str, grace_s: i64) -> Result<()> {
+    let container = lookup::container(client, name).await?;
+    stop_container(client, &container.id, grace_s).await?;
+    if owned::name(&container.labels).is_some() {
+        // Our pods hold one container: without it the address and the host ports are free again, as with Docker.
+        let request = cri::StopPodSandboxRequest { pod_sandbox_id: container.pod_sandbox_id };
+        client.runtime().stop_pod_sandbox(request).await.map_err(refused(|| format!("stop the pod of {name}")))?;
+    }
+    Ok(())
+}
+
+/// Stops one container: its stop signal, then after `grace_s` seconds SIGKILL.
+pub async fn stop_container(client: &Client, id: &str, grace_s: i64) -> Result<()> {
+    let request = cri::StopContainerRequest { container_id: id.to_owned(), timeout: grace_s };
+    client.runtime().stop_container(request).await.map_err(refused(|| format!("stop container {id}")))?;
+    Ok(())
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Waiting for a container's end. The daemon's event stream tells it; a daemon that is restarted meanwhile is waited
+//! for, since the container goes on without it.
+
+use crate::client::Client;
+use crate::{failure, output};
+use anyhow::{Context, Result};
+use gorae_proto::cri;
+use gorae_proto::cri::{ContainerState, ContainerStatus};
+use std::time::Duration;
+use tonic::Code;
+
+/// Between two looks for a daemon that went away.
+const DAEMON_RETRY: Duration = Duration::from_millis(250);
+/// Between two looks at a container of a daemon that has no events.
+const STATUS_RETRY: Duration = Duration::from_millis(250);
+
+/// Waits until the container has exited, and returns its last status.
+///
+/// - Errors: the container was removed; the daemon refuses to tell.
+pub async fn wait(client: &Client, id: &str) -> Result<ContainerStatus> {
+    let mut said = false;
+    loop {
+        match until_event(client, id).await {
+            Ok(Some(status)) => return Ok(status),
+            Ok(None) => {}
+            Err(error) if client.is_there().await && !went_away(&error) => return Err(error),
+            Err(_) => {
+                if !said {
+                    output::remark("the daemon went away; the container runs on, waiting for the daemon");
+                    said = true;
+                }
+                tokio::time::sleep(DAEMON_RETRY).await;
+            }
+        }
+    }
+}
+
+fn went_away(error: &anyhow::Error) -> bool {
+    matches!(failure::code(error), Some(Code::Unavailable | Code::Unknown | Code::Cancelled))
+}
+
+/// Waits for one event of this container, or the end of the stream; `Some` when it has exited.
+async fn until_event(client: &Client, id: &str) -> Result<Option<ContainerStatus>> {
+    // Subscribe first and look second: an exit between the two is then seen by one of them.
+    let events = client.runtime().get_container_events(cri::GetEventsRequest {}).await;
+    let events = match events {
+        Err(status) if status.code() == Code::Unimplemented => None,
+        other => Some(other.map_err(failure::refused(|| "watch containers"))?.into_inner()),
+    };
+    if let Some(status) = exited(client, id).await? {
+        return Ok(Some(status));
+    }
+    if let Some(mut events) = events {
+        while let Some(event) = events.message().await.map_err(failure::refused(|| "watch containers"))? {
+            if event.container_id == id
+                && let Some(status) = exited(client, id).await?
+            {
+                return Ok(Some(status));
+            }
+        }
+    }
+    tokio::time::sleep(STATUS_RETRY).await;
+    Ok(None)
+}
+
+async fn exited(client: &Client, id: &str) -> Result<Option<ContainerStatus>> {
+    let status = client.container_status(id, false).await?.status.context("the daemon gave no status")?;
+    Ok((status.state() == ContainerState::ContainerExited).then_some(status))
+}
+
+/// The code that the program ends with for a container's exit code.
+pub fn code(status: &ContainerStatus) -> u8 {
+    u8::try_from(status.exit_code).unwrap_or(255)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_fit_a_process() {
+        for (exit_code, expected) in [(0, 0), (137, 137), (255, 255), (-1, 255), (256, 255)] {
+            assert_eq!(code(&ContainerStatus { exit_code, ..Default::default() }), expected);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A container in the foreground: its output here, our signals there, its exit code ours.
+//!
+//! Without a terminal the output is read from the log file: it holds every byte from the first on, each stream apart,
+//! whereas an attach begins somewhere after the start. With a terminal there is only the attach.
+
+use crate::client::Client;
+use crate::commands::stop::{GRACE_S, stop_container};
+use crate::logs::follow::follow;
+use crate::logs::print::Printer;
+use crate::running::Foreground;
+use crate::{exit, output, session};
+use anyhow::{Context, Result};
+use gorae_proto::cri::ContainerStatus;
+use std::path::Path;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The signals that mean "end it". Listening begins when this is made: from then on they no longer end this program.
+#[derive(Debug)]
+pub struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupts {
+    /// Starts to listen.
+    pub fn listen() -> Result<Self> {
+        let listen = |kind| signal(kind).context("listen for signals");
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    /// Waits for one.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Stays with a started container until it has exited, and returns its code.
+pub async fn stay(client: &Client, id: &str, how: Foreground, interrupts: &mut Interrupts) -> Result<u8> {
+    let ended = async {
+        let status = if how.tty { terminal(client, id, how).await } else { streams(client, id, how).await }?;
+        if status.reason == "OOMKilled" {
+            output::remark("gorae: the container was killed because its memory was used up");
+        }
+        Ok(exit::code(&status))
+    };
+    tokio::pin!(ended);
+    tokio::select! {
+        result = &mut ended => result,
+        error = stop_on_signals(client, id, interrupts) => match error {
+            Ok(()) => ended.await,
+            Err(error) => Err(error),
+        },
+    }
+}
+
+/// The first signal stops the container with its grace, the second kills it. Ends when the container was stopped.
+async fn stop_on_signals(client: &Client, id: &str, interrupts: &mut Interrupts) -> Result<()> {
+    interrupts.next().await;
+    tokio::select! {
+        result = stop_container(client, id, GRACE_S) => result,
+        () = interrupts.next() => stop_container(client, id, 0).await,
+    }
+}
+
+async fn streams(client: &Client, id: &str, how: Foreground) -> Result<ContainerStatus> {
+    let status = client.container_status(id, false).await?.status.context("the daemon gave no status")?;
+    let input = async {
+        match how.stdin {
+            true => session::feed_stdin(client, id).await,
+            false => Ok(()),
+        }
+    };
+    let ended = async {
+        let wait = exit::wait(client, id);
+        tokio::pin!(wait);
+        tokio::select! {
+            status = &mut wait => return status,
+            fed = input => if let Err(error) = fed { output::remark(&format!("gorae: standard input: {error:#}")) },
+        }
+        wait.await
+    };
+    let mut printer = Printer::new(std::io::stdout(), std::io::stderr(), 0, false);
+    follow(Path::new(&status.log_path), 0, &mut printer, ended).await
+}
+
+async fn terminal(client: &Client, id: &str, how: Foreground) -> Result<ContainerStatus> {
+    session::attach(client, id, session::Streams { stdin: how.stdin, tty: true }).await?;
+    exit::wait(client, id).await
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `KEY=VALUE` in its three places: `-e`, `--env-file` and `--label`.
+
+use anyhow::{Result, bail, ensure};
+use gorae_proto::cri::KeyValue;
+
+/// Reads one `-e`: `KEY=VALUE`, or `KEY` alone to hand on this shell's value.
+///
+/// - Shapes: `own` answers what the variable is here; `None` from it means that nothing is set, and then nothing is
+///   handed on either, as Docker does.
+pub fn variable(text: &str, own: impl Fn(&str) -> Option<String>) -> Result<Option<KeyValue>> {
+    let (key, value) = match text.split_once('=') {
+        Some((key, value)) => (key, Some(value.to_owned())),
+        None => (text, own(text)),
+    };
+    ensure!(!key.is_empty(), "bad variable {text:?}: the name is missing");
+    ensure!(!text.contains('\0'), "bad variable {text:?}: it has a NUL byte");
+    Ok(value.map(|value| KeyValue { key: key.to_owned(), value: value.into_bytes() }))
+}
+
+/// Reads an `--env-file`: one variable a line, `#` starts a comment line, blank lines are skipped.
+///
+/// - Errors: names the line.
+pub fn file(text: &str, own: impl Fn(&str) -> Option<String>) -> Result<Vec<KeyValue>> {
+    let mut variables = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let name = line.split_once('=').map_or(line, |(key, _)| key);
+        if name.contains(char::is_whitespace) {
+            bail!("line {}: the variable name {name:?} has white space", number + 1);
+        }
+        variables.extend(variable(line, &own)?);
+    }
+    Ok(variables)
+}
+
+/// Reads one `--label`: `KEY=VALUE`, or `KEY` for an empty value.
+pub fn label(text: &str) -> Result<(String, String)> {
+    let (key, value) = text.split_once('=').unwrap_or((text, ""));
+    ensure!(!key.is_empty(), "bad label {text:?}: the name is missing");
+    ensure!(!key.starts_with("dev.gorae."), "bad label {text:?}: names under dev.gorae. are Gorae's own");
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(name: &str) -> Option<String> {
+        (name == "HOME").then(|| "/root".to_owned())
+    }
+
+    fn shown(variables: &[KeyValue]) -> Vec<String> {
+        variables.iter().map(|v| format!("{}={}", v.key, String::from_utf8_lossy(&v.value))).collect()
+    }
+
+    #[test]
+    fn a_variable_is_given_or_handed_on() {
+        let rows = [
+            ("A=1", Some("A=1")),
+            ("A=", Some("A=")),
+            ("A=b=c", Some("A=b=c")),
+            ("HOME", Some("HOME=/root")),
+            ("NO", None),
+        ];
+        for (text, expected) in rows {
+            let found = variable(text, own).expect(text);
+            assert_eq!(shown(found.as_slice()).first().map(String::as_str), expected, "{text}");
+        }
+        for text in ["", "=x", "A=\0"] {
+            assert!(variable(text, own).is_err(), "{text:?} was taken");
+        }
+    }
+
+    #[test]
+    fn an_env_file_skips_comments_and_keeps_values_as_they_are() {
+        let text = "# comment\n\n  A=1 \nB=\"quoted\"\r\nHOME\nMISSING\nC=#not a comment\n";
+        assert_eq!(shown(&file(text, own).expect("valid")), ["A=1 ", "B=\"quoted\"", "HOME=/root", "C=#not a comment"]);
+        assert!(file("ok=1\nexport A=1\n", own).expect_err("white space").to_string().starts_with("line 2"));
+    }
+
+    #[test]
+    fn labels_cannot_pretend_to_be_ours() {
+        assert_eq!(label("a=b=c").expect("pair"), ("a".into(), "b=c".into()));
+        assert_eq!(label("a").expect("bare"), ("a".into(), "".into()));
+        assert!(label("=x").is_err());
+        assert!(label("dev.gorae.owner=cli").is_err());
+    }
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Moments and spans: RFC 3339 times as in logs, `--since 10m`, "3 minutes ago".
+
+use anyhow::{Context, Result, bail, ensure};
+
+const NANOS: i64 = 1_000_000_000;
+
+/// Reads an RFC 3339 time with up to nine fraction digits.
+///
+/// - Units: nanoseconds since 1970-01-01 UTC; `None` when the text is anything else, or out of range (1970 to 2262).
+pub fn timestamp(text: &str) -> Option<i64> {
+    let (date_time, rest) = text.split_at_checked(19)?;
+    let bytes = date_time.as_bytes();
+    let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
+    if marks.iter().any(|&(at, mark)| bytes[at] != mark) {
+        return None;
+    }
+    let part = |from: usize, to: usize| digits(&date_time[from..to]);
+    let (year, month, day) = (part(0, 4)?, part(5, 7)?, part(8, 10)?);
+    let (hour, minute, second) = (part(11, 13)?, part(14, 16)?, part(17, 19)?);
+    if !(1970..=2261).contains(&year) || !(1..=12).contains(&month) || day < 1 || day > days_in(year, month) {
+        return None;
+    }
+    if hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let (nanos, zone) = fraction(rest)?;
+    let seconds = days_before(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset(zone)?;
+    seconds.checked_mul(NANOS)?.checked_add(nanos)
+}
+
+fn digits(text: &str) -> Option<i64> {
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+/// Nanoseconds of `.123…`, and the rest.
+fn fraction(text: &str) -> Option<(i64, &str)> {
+    let Some(rest) = text.strip_prefix('.') else { return Some((0, text)) };
+    let len = rest.bytes().take_while(u8::is_ascii_digit).count();
+    if !(1..=9).contains(&len) {
+        return None;
+    }
+    let nanos: i64 = rest[..len].parse().ok()?;
+    Some((nanos * 10_i64.pow(9 - len as u32), &rest[len..]))
+}
+
+/// Seconds that the zone is ahead of UTC.
+fn offset(zone: &str) -> Option<i64> {
+    if zone == "Z" {
+        return Some(0);
+    }
+    let sign = match zone.as_bytes().first()? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    let (hours, minutes) = zone.get(1..)?.split_once(':')?;
+    if hours.len() != 2 || minutes.len() != 2 {
+        return None;
+    }
+    let (hours, minutes) = (digits(hours)?, digits(minutes)?);
+    (hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
+}
+
+fn leap(year: i64) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
+
+fn days_in(year: i64, month: i64) -> i64 {
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if leap(year) => 29,
+        2 => 28,
+        _ => 31,
+    }
+}
+
+/// Days from 1970-01-01 to this date.
+fn days_before(year: i64, month: i64, day: i64) -> i64 {
+    let leaps = |before: i64| (before - 1) / 4 - (before - 1) / 100 + (before - 1) / 400;
+    let years = (year - 1970) * 365 + leaps(year) - leaps(1970);
+    years + (1..month).map(|m| days_in(year, m)).sum::<i64>() + day - 1
+}
+
+/// Shows a moment as RFC 3339 in UTC with whole seconds; empty for 0, which the CRI uses for "not yet".
+pub fn show(nanos: i64) -> String {
+    if nanos <= 0 {
+        return String::new();
+    }
+    let seconds = nanos / NANOS;
+    let (mut days, clock) = (seconds / 86_400, seconds % 86_400);
+    let mut year = 1970;
+    while days >= 365 + i64::from(leap(year)) {
+        days -= 365 + i64::from(leap(year));
+        year += 1;
+    }
+    let mut month = 1;
+    while days >= days_in(year, month) {
+        days -= days_in(year, month);
+        month += 1;
+    }
+    let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
+    format!("{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z", days + 1)
+}
+
+/// Reads `--since`: an RFC 3339 time, seconds since 1970, or a span before `now` such as `90s`, `10m`, `1h30m`, `2d`.
+///
+/// - Units: nanoseconds since 1970, both ways.
+pub fn since(text: &str, now: i64) -> Result<i64> {
+    if let Some(moment) = timestamp(text) {
+        return Ok(moment);
+    }
+    if let Some(seconds) = digits(text).filter(|_| !text.is_empty()) {
+        return seconds.checked_mul(NANOS).with_context(|| format!("bad time {text:?}: too large"));
+    }
+    let span = span(text).with_context(|| {
+        format!("bad time {text:?}: the form is 2026-11-21T06:00:00Z, seconds since 1970, or 10m, 1h30m, 2d")
+    })?;
+    Ok(now.saturating_sub(span))
+}
+
+/// Reads `1h30m`: numbers, each with its unit (`d`, `h`, `m`, `s`).
+///
+/// - Units: nanoseconds.
+pub fn span(text: &str) -> Result<i64> {
+    ensure!(!text.is_empty(), "no number");
+    let (mut rest, mut total) = (text, 0_i64);
+    while !rest.is_empty() {
+        let len = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let number: i64 = rest[..len].parse().context("a number is missing or too large")?;
+        let (unit, after) = rest[len..].split_at_checked(1).context("a unit is missing")?;
+        let seconds = match unit {
+            "d" => 86_400,
+            "h" => 3600,
+            "m" => 60,
+            "s" => 1,
+            _ => bail!("unknown unit {unit:?}"),
+        };
+        let part = number.checked_mul(seconds * NANOS).context("too large")?;
+        total = total.checked_add(part).context("too large")?;
+        rest = after;
+    }
+    Ok(total)
+}
+
+/// Says how long `nanos` is in one unit: "5 seconds", "About a minute" is "1 minute".
+pub fn words(nanos: i64) -> String {
+    let seconds = (nanos / NANOS).max(0);
+    let (number, unit) = match seconds {
+        0..120 => (seconds, "second"),
+        120..7200 => (seconds / 60, "minute"),
+        7200..172_800 => (seconds / 3600, "hour"),
+        172_800..1_209_600 => (seconds / 86_400, "day"),
+        1_209_600..63_072_000 => (seconds / 604_800, "week"),
+        _ => (seconds / 31_536_000, "year"),
+    };
+    if number == 1 { format!("1 {unit}") } else { format!("{number} {unit}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_to_the_nanosecond_in_every_zone() {
+        let rows = [
+            ("1970-01-01T00:00:00Z", 0),
+            ("1970-01-01T00:00:00.000000001Z", 1),
+            ("2026-11-21T06:15:52.5Z", 1_795_241_752_500_000_000),
+            ("2026-11-21T07:15:52.5+01:00", 1_795_241_752_500_000_000),
+            ("2026-11-20T20:15:52.500000000-10:00", 1_795_241_752_500_000_000),
+            ("2024-02-29T23:59:59Z", 1_709_251_199_000_000_000),
+            ("2000-03-01T00:00:00Z", 951_868_800_000_000_000),
+        ];
+        for (text, nanos) in rows {
+            assert_eq!(timestamp(text), Some(nanos), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_is_not_exactly_right_is_refused() {
+        for text in [
+            "",
+            "2026-11-21",
+            "2026-11-21T06:15:52",
+            "2026-11-21 06:15:52Z",
+            "2026-13-01T00:00:00Z",
+            "2026-02-29T00:00:00Z",
+            "2026-11-21T24:00:00Z",
+            "2026-11-21T06:15:52.Z",
+            "2026-11-21T06:15:52.1234567890Z",
+            "2026-11-21T06:15:52z",
+            "2026-11-21T06:15:52+1:00",
+            "2026-11-21T06:15:52+0100",
+            "1969-12-31T23:59:59Z",
+            "+026-11-21T06:15:52Z",
+            "2026-11-21T06:15:52Zx",
+            "2026-11-2\u{661}T06:15:52Z",
+        ] {
+            assert_eq!(timestamp(text), None, "{text:?} was taken");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_can_be_read_again() {
+        for nanos in [1, 951_868_799, 951_868_800, 1_709_251_199, 1_795_241_752, 4_102_444_800].map(|s: i64| s * NANOS)
+        {
+            assert_eq!(timestamp(&show(nanos)), Some(nanos));
+        }
+        assert_eq!(show(0), "");
+    }
+
+    #[test]
+    fn since_takes_times_and_spans() {
+        let now = 1_795_241_752 * NANOS;
+        assert_eq!(since("2026-11-21T06:15:52Z", 0).expect("time"), now);
+        assert_eq!(since("1795241752", 0).expect("seconds"), now);
+        assert_eq!(since("1h30m", now).expect("span"), now - 5400 * NANOS);
+        for text in ["", "10", "m", "10x", "1h30", "-5m", "99999999999d"] {
+            assert!(span(text).is_err(), "{text:?} was taken");
+        }
+    }
+
+    #[test]
+    fn spans_are_said_in_one_unit() {
+        let rows = [(0, "0 seconds"), (1, "1 second"), (119, "119 seconds"), (120, "2 minutes"), (7200, "2 hours")];
+        for (seconds, said) in
+            rows.into_iter().chain([(172_800, "2 days"), (1_209_600, "2 weeks"), (63_072_000, "2 years")])
+        {
+            assert_eq!(words(seconds * NANOS), said);
+        }
+        assert_eq!(words(-5), "0 seconds");
+    }
+}

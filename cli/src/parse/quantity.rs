@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `--memory 512m` and `--cpus 1.5`.
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// The least memory a container may be limited to: below this not even its start fits.
+const LEAST_MEMORY_BYTES: i64 = 6 << 20;
+
+/// The CFS period that `--cpus` is counted in.
+pub const CPU_PERIOD_US: i64 = 100_000;
+
+/// Reads a size: digits and an optional unit (`b`, `k`, `m`, `g`, `t`, in either case, with an optional `b` or `ib`).
+///
+/// - Units: bytes; units are powers of 1024, as Docker's are.
+pub fn memory(text: &str) -> Result<i64> {
+    let read = || {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let number: i64 = text[..digits].parse().context("no number")?;
+        let shift = match text[digits..].to_ascii_lowercase().as_str() {
+            "" | "b" => 0,
+            "k" | "kb" | "kib" => 10,
+            "m" | "mb" | "mib" => 20,
+            "g" | "gb" | "gib" => 30,
+            "t" | "tb" | "tib" => 40,
+            unit => bail!("unknown unit {unit:?}"),
+        };
+        let bytes = number.checked_mul(1 << shift).context("too large")?;
+        ensure!(bytes >= LEAST_MEMORY_BYTES, "less than 6m is not enough to start anything");
+        Ok(bytes)
+    };
+    read().with_context(|| format!("bad size {text:?}: the form is a number and b, k, m, g or t"))
+}
+
+/// Reads a number of processors and gives the CFS quota for [`CPU_PERIOD_US`].
+///
+/// - Units: microseconds of processor time per period.
+pub fn cpus(text: &str) -> Result<i64> {
+    let read = || {
+        let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        ensure!(plain, "not a plain decimal number");
+        let cpus: f64 = text.parse().context("not a number")?;
+        ensure!((0.01..=4096.0).contains(&cpus), "must be between 0.01 and 4096");
+        Ok((cpus * CPU_PERIOD_US as f64).round() as i64)
+    };
+    read().with_context(|| format!("bad number of processors {text:?}: the form is 2 or 0.5"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_powers_of_1024() {
+        let rows =
+            [("8388608", 8 << 20), ("8388608b", 8 << 20), ("8192k", 8 << 20), ("64m", 64 << 20), ("64MiB", 64 << 20)];
+        for (text, bytes) in rows.into_iter().chain([("2g", 2 << 30), ("2GB", 2 << 30), ("1t", 1 << 40)]) {
+            assert_eq!(memory(text).expect(text), bytes, "{text}");
+        }
+        for text in ["", "m", "-1", "1.5g", "64 m", "64x", "5m", "9223372036854775807k", "٣m"] {
+            assert!(memory(text).is_err(), "{text:?} was taken");
+        }
+    }
+
+    #[test]
+    fn processors_become_a_quota() {
+        for (text, quota) in [("1", 100_000), ("1.5", 150_000), ("0.01", 1_000), (".5", 50_000), ("2.", 200_000)] {
+            assert_eq!(cpus(text).expect(text), quota, "{text}");
+        }
+        for text in ["", "0", "0.001", "-1", "+1", "1e3", "NaN", "inf", "1.2.3", "5000"] {
+            assert!(cpus(text).is_err(), "{text:?} was taken");
+        }
+    }
+}

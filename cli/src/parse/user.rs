@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `-u USER[:GROUP]`.
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// The largest id: the kernel keeps 2^32 - 1 for "no one".
+const MAX_ID: i64 = (1 << 32) - 2;
+
+/// Who a container's process is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum User {
+    /// A number, with the group's number when one was given.
+    Id { uid: i64, gid: Option<i64> },
+    /// A name in the image's /etc/passwd, with the group's number when one was given.
+    Name { name: String, gid: Option<i64> },
+}
+
+/// Reads `UID`, `NAME`, `UID:GID` or `NAME:GID`.
+///
+/// - Errors: a group given by name is refused, since the CRI carries group numbers only.
+pub fn user(text: &str) -> Result<User> {
+    let read = || {
+        let (who, group) = match text.split_once(':') {
+            Some((who, group)) => (who, Some(group)),
+            None => (text, None),
+        };
+        let gid = match group.map(number) {
+            None => None,
+            Some(Some(gid)) => Some(gid?),
+            Some(None) => bail!("the group has to be a number"),
+        };
+        match number(who) {
+            Some(uid) => Ok(User::Id { uid: uid?, gid }),
+            None => {
+                let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.-$".contains(&b);
+                let plain = !who.is_empty() && !who.starts_with('-') && who.bytes().all(allowed);
+                ensure!(plain, "{who:?} is not a user name");
+                Ok(User::Name { name: who.to_owned(), gid })
+            }
+        }
+    };
+    read().with_context(|| format!("bad user {text:?}: the form is UID[:GID] or NAME[:GID]"))
+}
+
+/// `None` when the text is not made of digits.
+fn number(text: &str) -> Option<Result<i64>> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| match text.parse() {
+        Ok(id) if id <= MAX_ID => Ok(id),
+        _ => bail!("{text} is above the largest id"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_numbers_or_names() {
+        let name = |name: &str, gid| User::Name { name: name.to_owned(), gid };
+        let rows = [
+            ("0", User::Id { uid: 0, gid: None }),
+            ("1000:1001", User::Id { uid: 1000, gid: Some(1001) }),
+            ("www-data", name("www-data", None)),
+            ("nobody:65534", name("nobody", Some(65534))),
+            ("4294967294", User::Id { uid: 4294967294, gid: None }),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(user(text).expect(text), expected);
+        }
+        for text in ["", ":", ":0", "0:", "0:wheel", "4294967295", "-1", "a b", "a/b", "1:2:3", "99999999999999999999"]
+        {
+            assert!(user(text).is_err(), "{text:?} was taken");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Removing what the command line made: the container, its pod, and its log.
+
+use crate::client::Client;
+use crate::failure::refused;
+use crate::owned;
+use anyhow::Result;
+use gorae_proto::cri;
+use std::path::Path;
+
+/// Removes a container. With it goes its pod when the pod is ours, since nothing else lives in it, and the log.
+///
+/// - Shapes: running containers are killed; one that is gone already is no error.
+pub async fn remove(client: &Client, container: &cri::Container) -> Result<()> {
+    let log = match client.container_status(&container.id, false).await {
+        Ok(answer) => answer.status.map(|status| status.log_path),
+        Err(_) => None,
+    };
+    let name = owned::display_name(container);
+    let request = cri::RemoveContainerRequest { container_id: container.id.clone() };
+    client.runtime().remove_container(request).await.map_err(refused(|| format!("remove container {name}")))?;
+    if owned::name(&container.labels).is_none() {
+        return Ok(());
+    }
+    remove_pod(client, &container.pod_sandbox_id).await?;
+    if let Some(log) = log.filter(|log| !log.is_empty()) {
+        remove_log(Path::new(&log));
+    }
+    Ok(())
+}
+
+/// Stops and removes a pod with everything in it.
+pub async fn remove_pod(client: &Client, id: &str) -> Result<()> {
+    let request = cri::StopPodSandboxRequest { pod_sandbox_id: id.to_owned() };
+    client.runtime().stop_pod_sandbox(request).await.map_err(refused(|| format!("stop pod {id}")))?;
+    let request = cri::RemovePodSandboxRequest { pod_sandbox_id: id.to_owned() };
+    client.runtime().remove_pod_sandbox(request).await.map_err(refused(|| format!("remove pod {id}")))?;
+    Ok(())
+}
+
+/// Removes the log, its rotated forms beside it, and the directory when nothing else is in it. The daemon leaves logs
+/// to its clients; what cannot be removed stays, for it harms nobody.
+fn remove_log(log: &Path) {
+    let (Some(directory), Some(name)) = (log.parent(), log.file_name().and_then(|name| name.to_str())) else { return };
+    let rotated = format!("{name}.");
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        let of_this_log = entry.file_name().to_str().is_some_and(|other| other == name || other.starts_with(&rotated));
+        if of_this_log && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            drop(std::fs::remove_file(entry.path()));
+        }
+    }
+    drop(std::fs::remove_dir(directory));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_log_and_its_rotated_forms_are_removed() {
+        let dir = tempfile::tempdir().expect("dir");
+        let at = |name: &str| dir.path().join("pod").join(name);
+        std::fs::create_dir(dir.path().join("pod")).expect("makes");
+        for name in ["container.log", "container.log.20261121", "container.logs", "other"] {
+            std::fs::write(at(name), "x").expect("writes");
+        }
+        remove_log(&at("container.log"));
+        assert!(!at("container.log").exists() && !at("container.log.20261121").exists());
+        assert!(at("container.logs").exists() && at("other").exists());
+        for name in ["container.logs", "other"] {
+            std::fs::remove_file(at(name)).expect("removes");
+        }
+        remove_log(&at("container.log"));
+        assert!(!dir.path().join("pod").exists());
+    }
+}

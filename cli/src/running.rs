@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From a wish to a running container: image, pod, container, start, and the foreground around it.
+//!
+//! A step that fails undoes the ones before it, except that a container whose start failed stays to be looked at
+//! (unless `--rm`), as with Docker.
+
+use crate::client::Client;
+use crate::commands::Context;
+use crate::commands::run::Pull;
+use crate::failure::{refused, start_code, with_code};
+use crate::wish::Wish;
+use crate::{foreground, lookup, output, owned, place, pulling, removal, words};
+use anyhow::{Context as _, Result, bail, ensure};
+use gorae_proto::cri;
+use serde_json::{Value, json};
+
+/// What this terminal does while the container runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Foreground {
+    /// Standard input goes to the container.
+    pub stdin: bool,
+    /// The container's terminal is this one.
+    pub tty: bool,
+}
+
+/// Fills in what only the daemon knows: the image's id and command, a free name, where logs go.
+///
+/// - Errors: the name is taken; the image cannot be had.
+pub async fn resolve(client: &Client, context: &Context, wish: &mut Wish, pull: Pull, named: bool) -> Result<()> {
+    let containers = client.containers().await?;
+    let taken = |name: &str| containers.iter().find(|c| owned::name(&c.labels) == Some(name));
+    if named {
+        if let Some(other) = taken(&wish.name) {
+            bail!("the name {:?} is used by container {:.12}: remove it, or choose another name", wish.name, other.id);
+        }
+    } else {
+        wish.name = words::name(|name| taken(name).is_some())?;
+    }
+    let image = image(client, context, &wish.image, pull).await?;
+    wish.shown_command = shown_command(wish, &image.info);
+    wish.image_id = image.image.context("the daemon gave no image")?.id;
+    wish.uid = words::uid()?;
+    wish.logs = place::logs(client).await?;
+    Ok(())
+}
+
+async fn image(client: &Client, context: &Context, name: &str, pull: Pull) -> Result<cri::ImageStatusResponse> {
+    if pull != Pull::Always {
+        if let Some(found) = client.image(name, true).await? {
+            return Ok(found);
+        }
+        ensure!(pull == Pull::Missing, "image {name:?} is not here, and --pull never forbids to fetch it");
+    }
+    let id = pulling::pull(client, context, name).await?;
+    client.image(&id, true).await?.with_context(|| format!("image {name:?} was pulled and is gone again"))
+}
+
+/// What will run, as `ps` shows it.
+fn shown_command(wish: &Wish, info: &std::collections::HashMap<String, String>) -> String {
+    let info: Option<Value> = info.get("info").and_then(|text| serde_json::from_str(text).ok());
+    let of_image = |key: &str| -> Vec<String> {
+        let list = info.as_ref().and_then(|info| info["imageSpec"]["config"][key].as_array());
+        list.into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned)).collect()
+    };
+    let words: Vec<String> = match wish.entrypoint.as_ref().filter(|e| !e.is_empty()) {
+        Some(entrypoint) => std::iter::once(entrypoint.clone()).chain(wish.args.clone()).collect(),
+        None => {
+            let args = if wish.args.is_empty() { of_image("Cmd") } else { wish.args.clone() };
+            of_image("Entrypoint").into_iter().chain(args).collect()
+        }
+    };
+    words.join(" ").chars().take(200).collect()
+}
+
+/// Makes the pod and the container, starts it, and stays with it when `foreground` says so.
+///
+/// Returns the program's exit code: the container's in the foreground, 0 in the background.
+pub async fn run(
+    client: &Client,
+    context: &Context,
+    wish: &Wish,
+    foreground: Option<Foreground>,
+    rm: bool,
+) -> Result<u8> {
+    let mut interrupts = foreground::Interrupts::listen()?;
+    let container = create(client, wish).await?;
+    let id = container.id.clone();
+    let watched = match foreground {
+        None => start(client, wish, &id).await.map(|()| 0),
+        Some(how) => match start(client, wish, &id).await {
+            Ok(()) => foreground::stay(client, &id, how, &mut interrupts).await,
+            Err(error) => Err(error),
+        },
+    };
+    if foreground.is_some() || watched.is_err() {
+        if rm && let Err(error) = removal::remove(client, &container).await {
+            output::remark(&format!("gorae: {error:#}"));
+        }
+        return watched;
+    }
+    if rm {
+        crate::commands::collect::spawn(context, &id)?;
+    }
+    context
+        .output
+        .one(&json!({ "id": id, "name": wish.name, "podId": container.pod_sandbox_id }), || format!("{id}\n"))?;
+    Ok(0)
+}
+
+async fn create(client: &Client, wish: &Wish) -> Result<cri::Container> {
+    let pod_config = wish.pod();
+    let request = cri::RunPodSandboxRequest { config: Some(pod_config.clone()), ..Default::default() };
+    let answer = client.runtime().run_pod_sandbox(request).await;
+    let pod = answer.map_err(refused(|| format!("make the pod of {}", wish.name)))?.into_inner().pod_sandbox_id;
+    match create_container(client, &pod, wish.container(), pod_config).await {
+        Ok(id) => lookup::container(client, &id).await,
+        Err(error) => {
+            if let Err(undo) = removal::remove_pod(client, &pod).await {
+                return Err(error.context(format!("removing its pod failed too ({undo:#})")));
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Creates a container in a pod and returns its id.
+pub async fn create_container(
+    client: &Client,
+    pod: &str,
+    config: cri::ContainerConfig,
+    pod_config: cri::PodSandboxConfig,
+) -> Result<String> {
+    let name = config.metadata.as_ref().map(|metadata| metadata.name.clone()).unwrap_or_default();
+    let (config, sandbox_config) = (Some(config), Some(pod_config));
+    let request = cri::CreateContainerRequest { pod_sandbox_id: pod.to_owned(), config, sandbox_config };
+    let answer = client.runtime().create_container(request).await;
+    Ok(answer.map_err(refused(|| format!("create container {name}")))?.into_inner().container_id)
+}
+
+async fn start(client: &Client, wish: &Wish, id: &str) -> Result<()> {
+    start_container(client, &wish.name, id).await.map_err(|error| with_code(start_code(&error))(error))
+}
+
+/// Starts a created container.
+pub async fn start_container(client: &Client, name: &str, id: &str) -> Result<()> {
+    let request = cri::StartContainerRequest { container_id: id.to_owned() };
+    client.runtime().start_container(request).await.map_err(refused(|| format!("start container {name}")))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shown_command_is_what_will_run() {
+        let info =
+            [("info".to_owned(), r#"{"imageSpec":{"config":{"Entrypoint":["/entry"],"Cmd":["-x","y"]}}}"#.to_owned())]
+                .into();
+        let wish = |entrypoint: Option<&str>, args: &[&str]| Wish {
+            entrypoint: entrypoint.map(str::to_owned),
+            args: args.iter().map(|&a| a.to_owned()).collect(),
+            ..Wish::default()
+        };
+        let rows = [
+            (wish(None, &[]), "/entry -x y"),
+            (wish(None, &["z"]), "/entry z"),
+            (wish(Some("sh"), &["-c", "ls"]), "sh -c ls"),
+            (wish(Some("sh"), &[]), "sh"),
+        ];
+        for (wish, shown) in rows {
+            assert_eq!(shown_command(&wish, &info), shown);
+        }
+        assert_eq!(shown_command(&wish(None, &["ls"]), &Default::default()), "ls");
+    }
+}
