@@ -2,18 +2,37 @@
 //! `gorae-shim`: one short-lived process that sets a pod up, and one process per container that owns its first
 //! process, stdio, log, exit status and cgroup.
 //!
-//! The process is started by the daemon as `gorae-shim ROLE ID` with a unix stream socket as descriptor 3 (the
+//! The process is started by the daemon as `gorae-shim ROLE ID` with a unix stream socket as descriptor 0 (the
 //! protocol is described in `proto/shim.proto`). It is strictly single-threaded: that makes `clone3` without exec
 //! safe, lets it change user and mount namespaces, and keeps a container's overhead near 100 kB.
 //!
 //! `unsafe` lives in [`sys`] and nowhere else.
 
 pub mod attach;
+pub mod capabilities;
 pub mod cgroup;
+pub mod child;
+pub mod clean;
+pub mod clients;
 pub mod connection;
+pub mod devices;
+pub mod epoll;
+pub mod exec;
+pub mod exits;
 pub mod failure;
+pub mod fault;
 pub mod io;
 pub mod log;
+pub mod mounts;
+pub mod namespaces;
+pub mod program;
+pub mod rootfs;
+pub mod serve;
+pub mod setup;
+pub mod state;
+pub mod stop;
+pub mod terminal;
+pub mod user;
 #[allow(unsafe_code)]
 pub mod sys;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `gorae-shim ROLE ID`: does what the first request on descriptor 3 asks.
+//! `gorae-shim ROLE ID`: does what the first request on descriptor 0 asks.
 //!
 //! The role repeats on the command line what the request says, so that `ps` tells a person what the process is for;
 //! a request of another role is refused.
@@ -8,30 +8,46 @@ use gorae_shim::connection::Connection;
 use gorae_shim::failure::{self, Kind};
 use gorae_shim::sys;
 use gorae_shim::wire::{Request, reply, request::Verb};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let role = std::env::args().nth(1).unwrap_or_default();
-    let Ok(socket) = sys::inherited_descriptor(3) else {
-        eprintln!("gorae-shim is started by goraed, with a socket as descriptor 3");
+    let Some(socket) = take_socket() else {
+        eprintln!("gorae-shim is started by goraed, with a socket as descriptor 0");
         return ExitCode::from(2);
     };
-    sys::reset_signals();
+    sys::prepare_signals();
     let mut connection = Connection::new(socket);
     // A daemon that goes away before it asked for anything leaves nothing to do and nothing to undo.
     let Ok(incoming) = connection.receive() else { return ExitCode::SUCCESS };
-    serve(&role, connection, incoming.request, incoming.descriptors)
+    serve(&role, connection, incoming.request)
 }
 
-fn serve(role: &str, mut connection: Connection, request: Request, _descriptors: Vec<OwnedFd>) -> ExitCode {
+/// Takes the daemon's socket away from descriptor 0, where the null device stands from now on.
+fn take_socket() -> Option<OwnedFd> {
+    let stdin = rustix::stdio::stdin();
+    rustix::net::sockopt::socket_type(stdin).ok()?;
+    let socket = rustix::io::fcntl_dupfd_cloexec(stdin, 3).ok()?;
+    sys::keep_open(gorae_shim::devices::open_null().ok()?.as_fd(), 0).ok()?;
+    Some(socket)
+}
+
+fn serve(role: &str, mut connection: Connection, request: Request) -> ExitCode {
     let id = request.id;
     let answer: failure::Result<(reply::Body, Vec<OwnedFd>)> = match (role, request.verb) {
+        ("container", Some(Verb::Start(start))) => {
+            return match gorae_shim::serve::run(connection, id, start) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_) => ExitCode::FAILURE,
+            };
+        }
         ("setup-pod", Some(Verb::SetupPod(_setup))) => Err(todo_yet("setup-pod")),
         ("clean-pod", Some(Verb::CleanPod(_clean))) => Err(todo_yet("clean-pod")),
         ("dial-pod", Some(Verb::DialPod(_dial))) => Err(todo_yet("dial-pod")),
-        ("clean-container", Some(Verb::CleanContainer(_clean))) => Err(todo_yet("clean-container")),
-        ("container", Some(Verb::Start(_start))) => Err(todo_yet("container")),
+        ("clean-container", Some(Verb::CleanContainer(clean))) => {
+            gorae_shim::clean::clean(&clean).map(|state| (reply::Body::State(state), Vec::new()))
+        }
         _ => Err(failure::refused(Kind::InvalidArgument, "serve", role, "the request is not this role's")),
     };
     let (body, descriptors) = answer.unwrap_or_else(|failure| (reply::Body::Failure(failure), Vec::new()));

@@ -92,9 +92,29 @@ impl Cgroup {
         self.place.v1_mounts()
     }
 
-    /// The directory in the cgroup2 mount.
-    pub fn unified_path(&self) -> Option<PathBuf> {
-        self.place.unified_dir()
+    /// Other names that v1 hierarchies have under /sys/fs/cgroup: link and directory ("cpu" and "cpu,cpuacct").
+    pub fn v1_links(&self) -> Vec<(String, String)> {
+        self.place.v1_links()
+    }
+
+    /// Where cgroup2 is mounted.
+    pub fn unified_mount(&self) -> Option<PathBuf> {
+        self.place.unified_mount()
+    }
+
+    /// Sends SIGKILL to every process in the cgroup and below.
+    pub fn kill(&self) -> Result<()> {
+        remove::kill_in(&self.place)
+    }
+
+    /// The processes in the cgroup and below.
+    pub fn processes(&self) -> Vec<i32> {
+        remove::listed(&self.place).into_iter().collect()
+    }
+
+    /// Removes the directories; waits up to a second for ended processes to leave.
+    pub fn remove(&self) -> Result<()> {
+        remove::remove_at(&self.place)
     }
 
     /// Whether the cgroup2 mount has the controllers.

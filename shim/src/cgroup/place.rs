@@ -79,6 +79,26 @@ impl Place {
         }
     }
 
+    /// Where cgroup2 is mounted.
+    pub fn unified_mount(&self) -> Option<PathBuf> {
+        match &self.layout {
+            Layout::V2 { mount } => Some(mount.clone()),
+            Layout::V1 { unified, .. } => unified.clone(),
+        }
+    }
+
+    /// Names of controllers that share a hierarchy under another name, with that name.
+    pub fn v1_links(&self) -> Vec<(String, String)> {
+        let Layout::V1 { hierarchies, .. } = &self.layout else { return Vec::new() };
+        let mut links = Vec::new();
+        for hierarchy in hierarchies.iter().filter(|h| h.mount.join(&self.path).is_dir()) {
+            let Some(dir) = hierarchy.mount.file_name().map(|n| n.to_string_lossy().into_owned()) else { continue };
+            let others = hierarchy.controllers.iter().filter(|c| **c != dir && !c.contains('='));
+            links.extend(others.map(|c| (c.clone(), dir.clone())));
+        }
+        links
+    }
+
     /// The directories in v1 hierarchies, whether they exist or not.
     pub fn v1_dirs(&self) -> Vec<PathBuf> {
         match &self.layout {

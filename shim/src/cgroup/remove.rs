@@ -19,17 +19,20 @@ const REMOVE_PATIENCE: Duration = Duration::from_secs(1);
 /// - Source: `cgroup.kill` (5.14); without it, the processes are listed and killed until none is left to list, at
 ///   most some rounds.
 pub fn kill(place: &CgroupPlace) -> Result<()> {
-    let place = Place::checked(place)?;
+    kill_in(&Place::checked(place)?)
+}
+
+pub(super) fn kill_in(place: &Place) -> Result<()> {
     if let Some(dir) = place.unified_dir() {
+        // Every process of ours is in the cgroup2 directory, also where the controllers are v1's.
         match fs::write(dir.join("cgroup.kill"), "1") {
-            Ok(()) => {}
+            Ok(()) => return Ok(()),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => return Err(failure::kernel("kill cgroup", place.path(), e)),
         }
     }
-    // Whatever is in a v1 directory only (or on a kernel without cgroup.kill).
     for _ in 0..8 {
-        let pids = listed(&place);
+        let pids = listed(place);
         if pids.is_empty() {
             break;
         }
@@ -45,7 +48,7 @@ pub fn processes(place: &CgroupPlace) -> Result<Vec<i32>> {
     Ok(listed(&Place::checked(place)?).into_iter().collect())
 }
 
-fn listed(place: &Place) -> BTreeSet<i32> {
+pub(super) fn listed(place: &Place) -> BTreeSet<i32> {
     let mut pids = BTreeSet::new();
     for dir in place.all_dirs() {
         collect(&dir, &mut pids);
@@ -74,7 +77,10 @@ fn kill_pid(pid: i32) {
 ///
 /// - Errors: `EBUSY` with the directory's name when processes are still in it then.
 pub fn remove(place: &CgroupPlace) -> Result<()> {
-    let place = Place::checked(place)?;
+    remove_at(&Place::checked(place)?)
+}
+
+pub(super) fn remove_at(place: &Place) -> Result<()> {
     let deadline = Instant::now() + REMOVE_PATIENCE;
     for dir in place.all_dirs() {
         remove_dir(&dir, deadline).map_err(|e| failure::kernel("remove cgroup", dir.display().to_string(), e))?;

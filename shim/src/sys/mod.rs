@@ -6,8 +6,8 @@
 mod process;
 
 pub use process::{
-    Forked, clone3, close_range, execve, exit_now, inherited_descriptor, keep_open, pidfd_send_signal, release_heap,
-    reset_signals, set_parent_death_signal,
+    Forked, clone3, close_range, execve, exit_now, keep_open, pidfd_send_signal, place_and_close_rest, prepare_signals,
+    release_heap, reset_signals,
 };
 
 use std::io;

@@ -4,7 +4,7 @@
 use super::check;
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 
 /// The libc crate's constant is cut to 32 bits.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
@@ -83,17 +83,6 @@ pub fn close_range(first: u32, on_exec_only: bool) -> io::Result<()> {
     check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) }).map(drop)
 }
 
-/// Takes over a descriptor that the parent process left at `number`, close-on-exec from now on.
-///
-/// - Errors: `EBADF` when nothing is open there.
-pub fn inherited_descriptor(number: i32) -> io::Result<OwnedFd> {
-    // SAFETY: F_SETFD on any number is harmless; it fails with EBADF when the number is not open.
-    check(libc::c_long::from(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) }))?;
-    // SAFETY: it is open (checked above), and the daemon passed it for this process to own; it is taken once, first
-    // thing in main, before any other descriptor is made.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
-}
-
 /// Puts a copy of `fd` at `number`, open across exec.
 pub fn keep_open(fd: BorrowedFd<'_>, number: i32) -> io::Result<()> {
     if fd.as_raw_fd() == number {
@@ -103,6 +92,20 @@ pub fn keep_open(fd: BorrowedFd<'_>, number: i32) -> io::Result<()> {
     // SAFETY: plain integers. Whatever was at `number` is replaced: callers use 0 to 2 in a child before exec, whose
     // owners live in the parent.
     check(libc::c_long::from(unsafe { libc::dup2(fd.as_raw_fd(), number) })).map(drop)
+}
+
+/// Moves `fd` to `number` (close-on-exec) and closes everything above it. For a child before exec, whose other
+/// `OwnedFd`s are never used or dropped again.
+pub fn place_and_close_rest(fd: OwnedFd, number: i32) -> io::Result<OwnedFd> {
+    let raw = fd.into_raw_fd();
+    if raw != number {
+        // SAFETY: plain integers; `raw` was given up above. What was at `number` belongs to an owner that, by this
+        // function's contract, is not used again.
+        check(libc::c_long::from(unsafe { libc::dup3(raw, number, libc::O_CLOEXEC) }))?;
+    }
+    close_range(number as u32 + 1, false)?;
+    // SAFETY: `number` was opened by dup3 just now (or is `raw` itself) and has no other user.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// Sends a signal by number (real-time ones too) to the process behind `pidfd`.
@@ -131,10 +134,11 @@ pub fn reset_signals() {
     }
 }
 
-/// Asks the kernel to signal this process when its parent ends; 0 takes that back.
-pub fn set_parent_death_signal(signal: i32) -> io::Result<()> {
-    // SAFETY: plain integers.
-    check(libc::c_long::from(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal, 0, 0, 0) })).map(drop)
+/// Forgets what the parent did to signals, and ignores SIGPIPE: a write to a closed socket or pipe is an error.
+pub fn prepare_signals() {
+    reset_signals();
+    // SAFETY: SIG_IGN installs no handler.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
 }
 
 /// Gives free heap pages back to the kernel: called once the set-up's buffers are gone and the shim starts to wait.

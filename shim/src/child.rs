@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The container's first process, from the clone to the program: one named step a line.
+//!
+//! Runs in a copy of the shim's memory, with the shim's descriptors. Anything that fails is reported on the fault
+//! channel and ends the process; it never returns.
+
+use crate::cgroup::Cgroup;
+use crate::devices;
+use crate::failure::{self, Result};
+use crate::fault::Reporter;
+use crate::mounts::{self, Plan};
+use crate::namespaces::Namespaces;
+use crate::program::Program;
+use crate::rootfs::{Point, Root};
+use crate::sys::{self, MountAttr};
+use crate::wire::Start;
+use rustix::fs::CWD;
+use rustix::mount::{
+    MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount_change, move_mount,
+    open_tree, unmount,
+};
+use rustix::process::{chdir, fchdir, pivot_root};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// What the shim hands to the child.
+#[derive(Debug)]
+pub struct Child<'a> {
+    /// The request.
+    pub start: &'a Start,
+    /// Its cgroup, made.
+    pub cgroup: &'a Cgroup,
+    /// Its namespaces, pins open.
+    pub namespaces: &'a Namespaces,
+    /// The overlay, detached.
+    pub overlay: OwnedFd,
+    /// All mounts.
+    pub plan: Plan,
+    /// What to become.
+    pub program: &'a Program,
+    /// stdin, stdout, stderr.
+    pub streams: [&'a OwnedFd; 3],
+    /// Whether the streams are a terminal.
+    pub terminal: bool,
+}
+
+impl Child<'_> {
+    /// Goes all the way; comes back never.
+    pub fn run(self, reporter: Reporter) -> ! {
+        let (program, streams, terminal) = (self.program, self.streams, self.terminal);
+        match self.enter() {
+            Ok(()) => program.run(streams, terminal, reporter),
+            Err(failure) => reporter.fail(failure),
+        }
+    }
+
+    fn enter(self) -> Result<()> {
+        self.cgroup.join_v1()?;
+        self.namespaces.unshare_cgroup()?;
+        self.namespaces.join()?;
+        rustix::process::setsid().map_err(|e| failure::kernel("setsid", "self", e))?;
+        set_oom_score_adj(self.start)?;
+        set_label(self.start)?;
+        let rootfs = self.start.rootfs.clone().unwrap_or_default();
+        let root = mount_root(self.overlay)?;
+        let own_dev = self.plan.own_dev;
+        mounts::attach_all(&root, self.plan)?;
+        devices::make_elsewhere(&root, &self.start.devices, own_dev)?;
+        if self.terminal {
+            mount_console(&root, self.streams[0])?;
+        }
+        make_working_directory(&root, self.start)?;
+        mounts::read_only(&root, &self.start.readonly_paths)?;
+        mounts::mask(&root, &self.start.masked_paths)?;
+        pivot(&root)?;
+        finish_root(&root, &rootfs)
+    }
+}
+
+/// Cuts the mounts of this namespace off the host's and puts the overlay on top of "/".
+fn mount_root(overlay: OwnedFd) -> Result<Root> {
+    mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)
+        .map_err(|e| failure::kernel("set propagation", "/", e))?;
+    move_mount(&overlay, "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        .map_err(|e| failure::kernel("mount", "/", e))?;
+    Ok(Root::new(overlay))
+}
+
+/// Makes the root the root. The old one is stacked below the new and detached with everything in it.
+fn pivot(root: &Root) -> Result<()> {
+    fchdir(root).map_err(|e| failure::kernel("chdir", "/", e))?;
+    pivot_root(".", ".").map_err(|e| failure::kernel("pivot_root", "/", e))?;
+    unmount(".", UnmountFlags::DETACH).map_err(|e| failure::kernel("unmount", "host root", e))?;
+    chdir("/").map_err(|e| failure::kernel("chdir", "/", e))
+}
+
+/// The root's own attributes come last: mount points had to be made in it.
+fn finish_root(root: &Root, rootfs: &crate::wire::Rootfs) -> Result<()> {
+    let propagation = match rootfs.propagation.as_str() {
+        "shared" => libc::MS_SHARED,
+        "slave" => libc::MS_SLAVE,
+        _ => libc::MS_PRIVATE,
+    };
+    let set = if rootfs.readonly { u64::from(MountAttrFlags::MOUNT_ATTR_RDONLY.bits()) } else { 0 };
+    let attr = MountAttr { set, propagation, ..MountAttr::default() };
+    sys::mount_setattr(root.as_fd(), false, attr).map_err(|e| failure::kernel("set mount attributes", "/", e))
+}
+
+/// `/dev/console` is the container's terminal.
+fn mount_console(root: &Root, terminal: &OwnedFd) -> Result<()> {
+    let point = root.make(b"/dev/console", Point::File)?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    let tree = open_tree(terminal, "", flags).map_err(|e| failure::kernel("bind", "/dev/console", e))?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(&tree, "", &point, "", flags).map_err(|e| failure::kernel("mount", "/dev/console", e))
+}
+
+fn make_working_directory(root: &Root, start: &Start) -> Result<()> {
+    let cwd = start.process.as_ref().map_or("/", |p| p.cwd.as_str());
+    root.make(cwd.as_bytes(), Point::Directory).map(drop)
+}
+
+/// Without CAP_SYS_RESOURCE the score can only be raised; a lower one than ours is then left as it is.
+fn set_oom_score_adj(start: &Start) -> Result<()> {
+    let Some(adj) = start.process.as_ref().and_then(|p| p.oom_score_adj) else { return Ok(()) };
+    match std::fs::write("/proc/self/oom_score_adj", adj.value.to_string()) {
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        other => other.map_err(|e| failure::kernel("set oom_score_adj", adj.value.to_string(), e)),
+    }
+}
+
+/// LSM labels take effect at the exec. They are written through the host's /proc, before any other can be there.
+fn set_label(start: &Start) -> Result<()> {
+    let Some(process) = &start.process else { return Ok(()) };
+    if !process.apparmor_profile.is_empty() {
+        let own = "/proc/self/attr/apparmor/exec";
+        let file = if std::path::Path::new(own).exists() { own } else { "/proc/self/attr/exec" };
+        std::fs::write(file, format!("exec {}", process.apparmor_profile))
+            .map_err(|e| failure::kernel("set AppArmor profile", &process.apparmor_profile, e))?;
+    }
+    if !process.selinux_label.is_empty() {
+        std::fs::write("/proc/self/attr/exec", &process.selinux_label)
+            .map_err(|e| failure::kernel("set SELinux label", &process.selinux_label, e))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The daemons that are connected: the one that started the container, and any that comes later through the socket
+//! in the run directory.
+
+use crate::connection::{Connection, Incoming};
+use crate::epoll::{Epoll, Token};
+use crate::failure::{self, Result};
+use crate::wire::{push, reply};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, socket_with};
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+
+/// The socket's name in the run directory.
+const SOCKET: &str = "shim.sock";
+
+/// Most connections at once: a daemon, the one that replaces it, and people who look.
+const MAX_CLIENTS: usize = 32;
+
+/// All connections, and the socket for more.
+#[derive(Debug)]
+pub struct Clients {
+    listener: OwnedFd,
+    list: Vec<Client>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Client {
+    id: u64,
+    connection: Connection,
+    watched_for_writing: bool,
+}
+
+impl Clients {
+    /// Listens in `run_dir`.
+    pub fn listen(run_dir: &Path) -> Result<Self> {
+        let fail = |e| failure::kernel("listen on", run_dir.join(SOCKET).display().to_string(), e);
+        let _ = fs::remove_file(run_dir.join(SOCKET));
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let listener = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(fail)?;
+        // Through the directory's descriptor: an address has room for 107 bytes only.
+        let dir = fs::File::open(run_dir).map_err(|e| failure::kernel("open", run_dir.display().to_string(), e))?;
+        let address = SocketAddrUnix::new(format!("/proc/self/fd/{}/{SOCKET}", dir.as_raw_fd())).map_err(fail)?;
+        let umask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
+        let bound = bind(&listener, &address);
+        rustix::process::umask(umask);
+        bound.map_err(fail)?;
+        listen(&listener, 16).map_err(fail)?;
+        Ok(Self { listener, list: Vec::new(), next: 1 })
+    }
+
+    /// Registers the listening socket.
+    pub fn watch(&self, epoll: &Epoll) -> Result<()> {
+        epoll.add(&self.listener, Token::Listener, false)
+    }
+
+    /// Takes a connection in; returns its number.
+    pub fn admit(&mut self, epoll: &Epoll, connection: Connection) -> Result<u64> {
+        let id = self.next;
+        self.next += 1;
+        let watched_for_writing = connection.has_output();
+        epoll.add(&connection, Token::Client(id), watched_for_writing)?;
+        self.list.push(Client { id, connection, watched_for_writing });
+        Ok(id)
+    }
+
+    /// Accepts whoever waits. Only root's connections are kept.
+    pub fn accept(&mut self, epoll: &Epoll) {
+        while let Ok(socket) = accept_with(&self.listener, SocketFlags::CLOEXEC) {
+            let is_root = rustix::net::sockopt::socket_peercred(&socket).is_ok_and(|peer| peer.uid.is_root());
+            if is_root && self.list.len() < MAX_CLIENTS {
+                let _ = self.admit(epoll, Connection::new(socket));
+            }
+        }
+    }
+
+    /// The next whole request of a connection. `Err` when it is over and has been dropped.
+    pub fn receive(&mut self, id: u64) -> std::result::Result<Option<Incoming>, Gone> {
+        let Some(client) = self.list.iter_mut().find(|c| c.id == id) else { return Ok(None) };
+        match client.connection.try_receive() {
+            Ok(incoming) => Ok(incoming),
+            Err(_) => {
+                self.list.retain(|c| c.id != id);
+                Err(Gone)
+            }
+        }
+    }
+
+    /// Answers a request; a connection that has gone away meanwhile is fine.
+    pub fn reply(&mut self, epoll: &Epoll, id: u64, request: u64, body: reply::Body, descriptors: Vec<OwnedFd>) {
+        let mut once = Some((body, descriptors));
+        self.send(epoll, Some(id), |connection| {
+            once.take().is_none_or(|(body, fds)| connection.queue_reply(request, body, fds).is_ok())
+        });
+    }
+
+    /// Tells one connection (`Some`) or all (`None`).
+    pub fn push(&mut self, epoll: &Epoll, to: Option<u64>, body: &push::Body) {
+        self.send(epoll, to, |connection| connection.queue_push(body.clone()).is_ok());
+    }
+
+    /// Sends on what waits for connections that can take more.
+    pub fn flush(&mut self, epoll: &Epoll, id: u64) {
+        self.send(epoll, Some(id), |connection| connection.flush().is_ok());
+    }
+
+    /// Whether every connection has got everything.
+    pub fn are_settled(&self) -> bool {
+        self.list.iter().all(|c| !c.connection.has_output())
+    }
+
+    fn send(&mut self, epoll: &Epoll, to: Option<u64>, mut action: impl FnMut(&mut Connection) -> bool) {
+        self.list.retain_mut(|client| {
+            if to.is_some_and(|id| id != client.id) {
+                return true;
+            }
+            if !action(&mut client.connection) {
+                return false;
+            }
+            let wants = client.connection.has_output();
+            if wants != client.watched_for_writing {
+                client.watched_for_writing = wants;
+                return epoll.modify(client.connection.as_fd(), Token::Client(client.id), wants).is_ok();
+            }
+            true
+        });
+    }
+}
+
+/// A connection is over.
+#[derive(Debug)]
+pub struct Gone;
+
+/// Removes the socket's name.
+pub fn unlink(run_dir: &Path) {
+    let _ = fs::remove_file(run_dir.join(SOCKET));
+}

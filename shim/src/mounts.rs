@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The container's mounts, in two halves.
+//!
+//! The shim, still in the host's mount namespace, makes everything that can be made there as *detached* mounts: bind
+//! sources (as they are on the host, shared where they must be), tmpfs, `/dev`, devpts, image volumes. The child, in
+//! its own namespaces, makes those that show its namespaces (proc, sysfs, mqueue, cgroup2) and attaches all of them,
+//! in order, each onto a handle that was walked inside the root. Nothing of a container is ever attached in the
+//! host's mount namespace, and no name inside the container is looked up outside it.
+
+mod attach;
+mod bind;
+mod cover;
+mod filesystem;
+
+pub use attach::attach_all;
+pub use bind::clone_tree;
+pub use cover::{mask, read_only};
+
+use crate::cgroup::Cgroup;
+use crate::devices;
+use crate::failure::{self, Kind, Result};
+use crate::rootfs;
+use crate::wire::{Mount, Start};
+use rustix::mount::MountAttrFlags;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+/// A mount on its way from the shim to the child.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Where it goes, inside the root.
+    pub destination: Vec<u8>,
+    /// What it needs to stand on.
+    pub point: rootfs::Point,
+    /// What it is.
+    pub source: Source,
+    /// Attributes of the new mount.
+    pub attributes: MountAttrFlags,
+}
+
+/// What is mounted.
+#[derive(Debug)]
+pub enum Source {
+    /// A detached tree, attributes already set.
+    Tree(OwnedFd),
+    /// A file system that shows the child's namespaces: name and options.
+    New(String, String),
+    /// Layers of an image of which only `sub_path` is shown. `scratch` is any host directory to stand on while the
+    /// path is walked, in the child's own namespace.
+    SubPath {
+        /// The detached overlay.
+        overlay: OwnedFd,
+        /// Below its root.
+        sub_path: Vec<u8>,
+        /// A host directory.
+        scratch: PathBuf,
+    },
+    /// v1: a tmpfs with one directory per hierarchy, each the container's own cgroup.
+    CgroupV1 {
+        /// The detached tmpfs.
+        base: OwnedFd,
+        /// Directory name in it and a detached bind of the cgroup.
+        hierarchies: Vec<(String, OwnedFd)>,
+        /// Other names of hierarchies: link and directory.
+        links: Vec<(String, String)>,
+    },
+}
+
+/// A container's mounts, ready for the child.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// In the order in which they are attached.
+    pub mounts: Vec<Prepared>,
+    /// The devpts that the container gets, to open terminals from.
+    pub devpts: Option<OwnedFd>,
+    /// Whether `/dev` is ours: then it has all devices already.
+    pub own_dev: bool,
+}
+
+/// Makes everything that can be made in the host's mount namespace.
+pub fn prepare(start: &Start, cgroup: &Cgroup) -> Result<Plan> {
+    let mut plan = Plan::default();
+    for mount in &start.mounts {
+        let prepared = prepare_one(mount, start, cgroup, &mut plan)?;
+        plan.mounts.push(prepared);
+    }
+    Ok(plan)
+}
+
+fn prepare_one(mount: &Mount, start: &Start, cgroup: &Cgroup, plan: &mut Plan) -> Result<Prepared> {
+    let mut point = rootfs::Point::Directory;
+    let source = match mount.filesystem.as_str() {
+        _ if !mount.image_layers.is_empty() => image_volume(mount)?,
+        "bind" | "" => {
+            let bind = bind::prepare(mount)?;
+            point = bind.point;
+            Source::Tree(bind.tree)
+        }
+        "tmpfs" if mount.destination.trim_end_matches('/') == "/dev" => {
+            plan.own_dev = true;
+            let tree =
+                filesystem::detached("tmpfs", &mount.data, attributes(mount) - MountAttrFlags::MOUNT_ATTR_NODEV)?;
+            devices::populate(&tree, start)?;
+            Source::Tree(tree)
+        }
+        "tmpfs" => Source::Tree(filesystem::detached("tmpfs", &mount.data, attributes(mount))?),
+        "devpts" => {
+            let tree = filesystem::detached("devpts", &mount.data, attributes(mount))?;
+            plan.devpts =
+                Some(rustix::io::fcntl_dupfd_cloexec(&tree, 3).map_err(|e| failure::kernel("dup", "devpts", e))?);
+            Source::Tree(tree)
+        }
+        "cgroup" if cgroup.is_v2() && start.private_cgroup_namespace => Source::New("cgroup2".into(), String::new()),
+        "cgroup" => cgroup_mount(mount, cgroup)?,
+        name @ ("proc" | "sysfs" | "mqueue") => Source::New(name.into(), mount.data.clone()),
+        other => {
+            return Err(failure::refused(
+                Kind::InvalidArgument,
+                "mount",
+                &mount.destination,
+                &format!("file system {other} is not offered"),
+            ));
+        }
+    };
+    Ok(Prepared { destination: mount.destination.clone().into_bytes(), point, source, attributes: attributes(mount) })
+}
+
+/// Layers of an image at a path of the container, always read-only.
+fn image_volume(mount: &Mount) -> Result<Source> {
+    let tree = rootfs::layers(&mount.image_layers)?;
+    let attributes = attributes(mount) | MountAttrFlags::MOUNT_ATTR_RDONLY;
+    bind::set_attributes(&tree, attributes, false, &mount.destination)?;
+    let sub_path = mount.source_layer_path.trim_matches('/');
+    if sub_path.is_empty() {
+        return Ok(Source::Tree(tree));
+    }
+    Ok(Source::SubPath {
+        overlay: tree,
+        sub_path: sub_path.as_bytes().to_vec(),
+        scratch: PathBuf::from(&mount.image_layers[0]),
+    })
+}
+
+/// `/sys/fs/cgroup` where it cannot be a cgroup2 of the container's own namespace.
+fn cgroup_mount(mount: &Mount, cgroup: &Cgroup) -> Result<Source> {
+    let attributes = attributes(mount);
+    if let (true, Some(mount_point)) = (cgroup.is_v2(), cgroup.unified_mount()) {
+        let tree = clone_tree(&mount_point, true)?;
+        bind::set_attributes(&tree, attributes, true, &mount.destination)?;
+        return Ok(Source::Tree(tree));
+    }
+    // The tmpfs is made read-only by the child, after it has made the mount points.
+    let base = filesystem::detached("tmpfs", "mode=0755,size=64k", attributes - MountAttrFlags::MOUNT_ATTR_RDONLY)?;
+    let mut hierarchies = Vec::new();
+    for (name, dir) in cgroup.v1_mounts() {
+        let tree = clone_tree(&dir, false)?;
+        bind::set_attributes(&tree, attributes, false, &mount.destination)?;
+        hierarchies.push((name, tree));
+    }
+    Ok(Source::CgroupV1 { base, hierarchies, links: cgroup.v1_links() })
+}
+
+/// The mount's flags as attributes.
+fn attributes(mount: &Mount) -> MountAttrFlags {
+    let mut flags = MountAttrFlags::empty();
+    for (asked, flag) in [
+        (mount.readonly, MountAttrFlags::MOUNT_ATTR_RDONLY),
+        (mount.nosuid, MountAttrFlags::MOUNT_ATTR_NOSUID),
+        (mount.nodev, MountAttrFlags::MOUNT_ATTR_NODEV),
+        (mount.noexec, MountAttrFlags::MOUNT_ATTR_NOEXEC),
+    ] {
+        flags.set(flag, asked);
+    }
+    flags
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The child's half: every prepared mount onto its place inside the root.
+
+use super::{Plan, Prepared, Source, bind, filesystem};
+use crate::failure::{self, Kind, Result};
+use crate::rootfs::Root;
+use rustix::fs::{CWD, Mode, mkdirat, symlinkat};
+use rustix::mount::{MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, move_mount, open_tree, unmount};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// What `statfs` says of procfs.
+const PROC_MAGIC: i64 = 0x9fa0;
+
+/// The files of procfs that may be replaced: what fills them in for a container (LXCFS) mounts over these.
+const REPLACEABLE: [&[u8]; 11] = [
+    b"/proc/cpuinfo",
+    b"/proc/diskstats",
+    b"/proc/loadavg",
+    b"/proc/meminfo",
+    b"/proc/slabinfo",
+    b"/proc/stat",
+    b"/proc/swaps",
+    b"/proc/uptime",
+    b"/proc/net/dev",
+    b"/proc/sys/kernel/ns_last_pid",
+    b"/proc/sys/crypto/fips_enabled",
+];
+
+/// Attaches `tree` on top of what `point` refers to.
+pub fn attach(tree: impl AsFd, point: impl AsFd, object: &str) -> Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(tree, "", point, "", flags).map_err(|e| failure::kernel("mount", object, e))
+}
+
+/// Attaches all mounts of the plan inside `root`, in order.
+pub fn attach_all(root: &Root, plan: Plan) -> Result<()> {
+    plan.mounts.into_iter().try_for_each(|mount| attach_one(root, mount))
+}
+
+fn attach_one(root: &Root, mount: Prepared) -> Result<()> {
+    let object = String::from_utf8_lossy(&mount.destination).into_owned();
+    let point = root.make(&mount.destination, mount.point)?;
+    refuse_over_proc(&point, &mount.destination, &object)?;
+    match mount.source {
+        Source::Tree(tree) => attach(tree, point, &object),
+        Source::New(name, options) => attach(new(&name, &options, mount.attributes)?, point, &object),
+        Source::SubPath { overlay, sub_path, scratch } => {
+            attach(sub_tree(overlay, &sub_path, &scratch, &object)?, point, &object)
+        }
+        Source::CgroupV1 { base, hierarchies, links } => {
+            attach(&base, point, &object)?;
+            fill_cgroup(&base, hierarchies, links)?;
+            bind::set_attributes(&base, mount.attributes, false, &object)
+        }
+    }
+}
+
+/// A file system of the child's namespaces. A sysfs of a network namespace that the child's user namespace does not
+/// own is refused by the kernel: there the host's /sys is shown, read-only all the way down.
+fn new(name: &str, options: &str, attributes: MountAttrFlags) -> Result<OwnedFd> {
+    match filesystem::detached(name, options, attributes) {
+        Err(e) if name == "sysfs" && e.errno == libc::EPERM => {
+            let tree = bind::clone_tree(std::path::Path::new("/sys"), true)?;
+            bind::set_attributes(&tree, attributes | MountAttrFlags::MOUNT_ATTR_RDONLY, true, "/sys")?;
+            Ok(tree)
+        }
+        other => other,
+    }
+}
+
+/// Nothing covers what is inside procfs, except the few files that exist to be covered.
+fn refuse_over_proc(point: &OwnedFd, destination: &[u8], object: &str) -> Result<()> {
+    let stat = rustix::fs::fstatfs(point).map_err(|e| failure::kernel("statfs", object, e))?;
+    if stat.f_type as i64 != PROC_MAGIC || REPLACEABLE.contains(&destination) {
+        return Ok(());
+    }
+    Err(failure::refused(Kind::InvalidArgument, "mount", object, "nothing may be mounted inside /proc"))
+}
+
+/// The part of an image volume that is shown. The overlay stands on `scratch` meanwhile: in this mount namespace
+/// only, and on top of the tree that is detached when the root is pivoted.
+fn sub_tree(overlay: OwnedFd, sub_path: &[u8], scratch: &std::path::Path, object: &str) -> Result<OwnedFd> {
+    let scratch_name = scratch.display().to_string();
+    move_mount(&overlay, "", CWD, scratch, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        .map_err(|e| failure::kernel("mount", scratch_name, e))?;
+    let handle = Root::new(overlay)
+        .handle(sub_path)
+        .map_err(|e| failure::kernel("open image volume path", String::from_utf8_lossy(sub_path), e))?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    let tree = open_tree(&handle, "", flags).map_err(|e| failure::kernel("bind", object, e))?;
+    drop(handle);
+    unmount(scratch, UnmountFlags::DETACH).map_err(|e| failure::kernel("unmount", object, e))?;
+    Ok(tree)
+}
+
+fn fill_cgroup(base: &OwnedFd, hierarchies: Vec<(String, OwnedFd)>, links: Vec<(String, String)>) -> Result<()> {
+    for (name, tree) in hierarchies {
+        mkdirat(base, &name, Mode::from_raw_mode(0o755)).map_err(|e| failure::kernel("make mount point", &name, e))?;
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+        move_mount(&tree, "", base, &name, flags).map_err(|e| failure::kernel("mount", &name, e))?;
+    }
+    for (link, target) in links {
+        symlinkat(&target, base, &link).map_err(|e| failure::kernel("make link", &link, e))?;
+    }
+    Ok(())
+}

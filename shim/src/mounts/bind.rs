@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Host directories and files as detached binds, with attributes and propagation set before anyone sees them.
+
+use crate::failure::{self, Kind, Result};
+use crate::rootfs::{Point, is_dir};
+use crate::sys::{self, MountAttr};
+use crate::wire::{Mount, mount::Propagation};
+use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
+use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+/// A detached bind.
+#[derive(Debug)]
+pub struct Bind {
+    /// The cloned tree.
+    pub tree: OwnedFd,
+    /// What it needs to stand on.
+    pub point: Point,
+}
+
+/// Clones the mount that `path` is on, starting at `path`; links are followed, on the host.
+pub fn clone_tree(path: &Path, recursive: bool) -> Result<OwnedFd> {
+    open_tree(rustix::fs::CWD, path, clone_flags(recursive))
+        .map_err(|e| failure::kernel("bind", path.display().to_string(), e))
+}
+
+fn clone_flags(recursive: bool) -> OpenTreeFlags {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    if recursive { flags | OpenTreeFlags::AT_RECURSIVE } else { flags }
+}
+
+/// Opens, checks and clones a bind source.
+///
+/// - Errors: `NotFound` when it is missing and must not be made; `FailedPrecondition` when the source's mount cannot
+///   propagate as asked.
+pub fn prepare(mount: &Mount) -> Result<Bind> {
+    let source = open_source(mount)?;
+    let point = if is_dir(&source) { Point::Directory } else { Point::File };
+    check_propagation(mount, &source)?;
+    let flags = clone_flags(mount.recursive_bind) | OpenTreeFlags::AT_EMPTY_PATH;
+    let tree = open_tree(&source, "", flags).map_err(|e| failure::kernel("bind", &mount.source, e))?;
+    set_propagation(&tree, mount)?;
+    set_attributes(&tree, super::attributes(mount), mount.recursive_readonly, &mount.source)?;
+    Ok(Bind { tree, point })
+}
+
+fn open_source(mount: &Mount) -> Result<OwnedFd> {
+    let open = || rustix::fs::open(&mount.source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    let source = match open() {
+        Err(rustix::io::Errno::NOENT) if mount.create_source => {
+            fs::create_dir_all(&mount.source).map_err(|e| failure::kernel("make mount source", &mount.source, e))?;
+            open()
+        }
+        other => other,
+    };
+    source.map_err(|e| failure::kernel("open mount source", &mount.source, e))
+}
+
+/// What the source's mount must be on the host for the asked propagation to mean anything.
+fn check_propagation(mount: &Mount, source: &OwnedFd) -> Result<()> {
+    let (fits, why): (fn(&str) -> bool, _) = match mount.propagation() {
+        Propagation::Private => return Ok(()),
+        Propagation::Slave => {
+            (|tag| tag.starts_with("shared:") || tag.starts_with("master:"), "not on a shared or slave mount")
+        }
+        Propagation::Shared => (|tag| tag.starts_with("shared:"), "not on a shared mount"),
+    };
+    let stat = rustix::fs::statx(source, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)
+        .map_err(|e| failure::kernel("statx", &mount.source, e))?;
+    let table =
+        fs::read_to_string("/proc/self/mountinfo").map_err(|e| failure::kernel("read", "/proc/self/mountinfo", e))?;
+    let id = stat.stx_mnt_id.to_string();
+    let line = table.lines().find(|line| line.split(' ').next() == Some(&id)).unwrap_or_default();
+    let mut tags = line.split(' ').skip(6).take_while(|tag| *tag != "-");
+    if tags.any(fits) {
+        return Ok(());
+    }
+    Err(failure::refused(Kind::FailedPrecondition, "propagate mount", &mount.source, why))
+}
+
+fn set_propagation(tree: &OwnedFd, mount: &Mount) -> Result<()> {
+    let propagation = match mount.propagation() {
+        Propagation::Private => libc::MS_PRIVATE,
+        Propagation::Slave => libc::MS_SLAVE,
+        // The clone is in the source's peer group already.
+        Propagation::Shared => return Ok(()),
+    };
+    let attr = MountAttr { propagation, ..MountAttr::default() };
+    sys::mount_setattr(tree.as_fd(), true, attr).map_err(|e| failure::kernel("set propagation", &mount.source, e))
+}
+
+/// Switches `attributes` on, on the top mount only or all the way down.
+pub fn set_attributes(tree: &OwnedFd, attributes: MountAttrFlags, recursive: bool, object: &str) -> Result<()> {
+    if attributes.is_empty() {
+        return Ok(());
+    }
+    let attr = MountAttr { set: u64::from(attributes.bits()), ..MountAttr::default() };
+    sys::mount_setattr(tree.as_fd(), recursive, attr).map_err(|e| failure::kernel("set mount attributes", object, e))
+}

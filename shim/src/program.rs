@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The last steps of a child, the same for a container's first process and for an exec: from "in the right
+//! namespaces" to `execve`.
+//!
+//! Invariants: nothing but descriptors 0 to 2 and the fault pipe is open when a directory of the container is first
+//! entered (CVE-2024-21626: no host directory is left to reach through /proc/self/fd), and the working directory is
+//! proven to be inside the root.
+
+use crate::capabilities::{self, Grant};
+use crate::failure::{self, Failure, Kind, Result};
+use crate::fault::Reporter;
+use crate::sys;
+use crate::user::User;
+use crate::wire::{Process, Rlimit};
+use rustix::fs::{Access, AtFlags, CWD, FileType, accessat, stat};
+use rustix::io::Errno;
+use std::ffi::{CString, OsStr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+
+/// Where commands are looked for when the environment has no PATH.
+const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Everything that an exec has in common with the container's first process. Kept by the shim for that.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// argv, at least one.
+    pub args: Vec<CString>,
+    /// The environment.
+    pub env: Vec<CString>,
+    /// Absolute, in the container.
+    pub cwd: CString,
+    /// Ids and groups.
+    pub user: User,
+    /// Capabilities.
+    pub grant: Grant,
+    /// Whether set-user-id programs are powerless.
+    pub no_new_privs: bool,
+    /// `struct sock_filter`s; empty for none.
+    pub seccomp_filter: Vec<u8>,
+    /// `SECCOMP_FILTER_FLAG_*`.
+    pub seccomp_flags: u32,
+    /// Resource limits.
+    pub rlimits: Vec<Rlimit>,
+}
+
+impl Program {
+    /// Checks and completes what was asked for: HOME and HOSTNAME are added when they are not set.
+    pub fn new(process: &Process, user: User, grant: Grant, hostname: &str) -> Result<Self> {
+        let mut env = strings("environment", &process.env)?;
+        add_default(&mut env, b"HOME=", &user.home);
+        if !hostname.is_empty() {
+            add_default(&mut env, b"HOSTNAME=", hostname.as_bytes());
+        }
+        let cwd = if process.cwd.is_empty() { "/" } else { &process.cwd };
+        Ok(Self {
+            args: arguments(&process.args)?,
+            env,
+            cwd: c_string("working directory", cwd.as_bytes())?,
+            user,
+            grant,
+            no_new_privs: process.no_new_privs,
+            seccomp_filter: process.seccomp_filter.clone(),
+            seccomp_flags: process.seccomp_flags,
+            rlimits: process.rlimits.clone(),
+        })
+    }
+
+    /// Puts the streams in place, closes everything else, and becomes the program. `streams` are stdin, stdout and
+    /// stderr; with `terminal` the first is made the controlling terminal.
+    pub fn run(&self, streams: [&OwnedFd; 3], terminal: bool, reporter: Reporter) -> ! {
+        let reporter = match place_descriptors(streams, terminal, reporter) {
+            Ok(reporter) => reporter,
+            Err((reporter, failure)) => reporter.fail(failure),
+        };
+        let Err(failure) = self.become_it();
+        reporter.fail(failure)
+    }
+
+    fn become_it(&self) -> Result<std::convert::Infallible> {
+        sys::reset_signals();
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+        set_rlimits(&self.rlimits)?;
+        let entered = enter(&self.cwd);
+        if !self.no_new_privs {
+            // Without no_new_privs only a holder of CAP_SYS_ADMIN may load a filter: before it is dropped.
+            self.load_seccomp()?;
+        }
+        capabilities::become_user(&self.user, &self.grant)?;
+        if entered.is_err() {
+            // A directory that only the user may enter (a root-squashed export).
+            enter(&self.cwd)?;
+        }
+        let path = self.find()?;
+        if self.no_new_privs {
+            rustix::thread::set_no_new_privs(true).map_err(|e| failure::kernel("set no_new_privs", "self", e))?;
+            self.load_seccomp()?;
+        }
+        let error = sys::execve(&path, &self.args, &self.env);
+        Err(cannot_exec(&self.args[0], error.raw_os_error().unwrap_or(0)))
+    }
+
+    fn load_seccomp(&self) -> Result<()> {
+        if self.seccomp_filter.is_empty() {
+            return Ok(());
+        }
+        let size = format!("filter of {} instructions", self.seccomp_filter.len() / 8);
+        sys::load_seccomp(&self.seccomp_filter, self.seccomp_flags)
+            .map_err(|e| failure::kernel("load seccomp", size, e))
+    }
+
+    /// The file to execute, as the user that executes it: in PATH when the command has no slash.
+    fn find(&self) -> Result<CString> {
+        let command = &self.args[0];
+        if command.as_bytes().contains(&b'/') {
+            return runnable(command).map(|()| command.clone()).map_err(|e| cannot_exec(command, e.raw_os_error()));
+        }
+        let path = self.env.iter().rev().find_map(|v| v.as_bytes().strip_prefix(b"PATH=")).unwrap_or(DEFAULT_PATH);
+        let mut refused = None;
+        for dir in path.split(|&b| b == b':').filter(|dir| dir.starts_with(b"/")) {
+            let Ok(file) = CString::new([dir, b"/", command.as_bytes()].concat()) else { continue };
+            match runnable(&file) {
+                Ok(()) => return Ok(file),
+                Err(Errno::ACCESS) => refused = Some(Errno::ACCESS),
+                Err(_) => {}
+            }
+        }
+        match refused {
+            Some(e) => Err(cannot_exec(command, e.raw_os_error())),
+            None => Err(exec_failure(command, Kind::NotFound, libc::ENOENT, "executable file not found in $PATH")),
+        }
+    }
+}
+
+/// Checks a command line: at least one word, the first not empty, no NUL.
+pub fn arguments(args: &[Vec<u8>]) -> Result<Vec<CString>> {
+    match args.first() {
+        Some(first) if !first.is_empty() => strings("arguments", args),
+        _ => Err(failure::refused(Kind::InvalidArgument, "check", "arguments", "there is no command")),
+    }
+}
+
+/// Checks that each string can be passed to a program.
+pub fn strings(what: &'static str, list: &[Vec<u8>]) -> Result<Vec<CString>> {
+    list.iter().map(|s| c_string(what, s)).collect()
+}
+
+/// Checks that a string can be passed to the kernel.
+pub fn c_string(what: &'static str, bytes: &[u8]) -> Result<CString> {
+    CString::new(bytes)
+        .map_err(|_| failure::refused(Kind::InvalidArgument, "check", what, "a NUL byte ends it too early"))
+}
+
+fn add_default(env: &mut Vec<CString>, key: &[u8], value: &[u8]) {
+    if env.iter().any(|v| v.as_bytes().starts_with(key)) {
+        return;
+    }
+    if let Ok(variable) = CString::new([key, value].concat()) {
+        env.push(variable);
+    }
+}
+
+/// Moves streams and reporter to 0..=3 and closes the rest.
+fn place_descriptors(
+    streams: [&OwnedFd; 3],
+    terminal: bool,
+    reporter: Reporter,
+) -> std::result::Result<Reporter, (Reporter, Failure)> {
+    let step = || -> Result<OwnedFd> {
+        // Above the places that are about to be filled.
+        let high = rustix::io::fcntl_dupfd_cloexec(&reporter, 10).map_err(|e| failure::kernel("dup", "fault", e))?;
+        for (number, stream) in streams.into_iter().enumerate() {
+            sys::keep_open(stream.as_fd(), number as i32).map_err(|e| failure::kernel("dup", "stream", e))?;
+        }
+        if terminal {
+            rustix::process::ioctl_tiocsctty(streams[0]).map_err(|e| failure::kernel("set terminal", "stdin", e))?;
+        }
+        sys::place_and_close_rest(high, 3).map_err(|e| failure::kernel("close descriptors", "self", e))
+    };
+    match step() {
+        Ok(fd) => {
+            // Its descriptor has been closed with the rest: dropping it would close the number a second time.
+            std::mem::forget(reporter);
+            Ok(Reporter::from(fd))
+        }
+        Err(failure) => Err((reporter, failure)),
+    }
+}
+
+/// Enters the working directory and proves that it is inside the root.
+fn enter(cwd: &CString) -> Result<()> {
+    let name = || cwd.to_string_lossy().into_owned();
+    rustix::process::chdir(cwd.as_c_str()).map_err(|e| failure::kernel("enter working directory", name(), e))?;
+    // For a directory outside the root the kernel answers "(unreachable)/...".
+    match rustix::process::getcwd(Vec::new()) {
+        Ok(path) if path.as_bytes().starts_with(b"/") => Ok(()),
+        Ok(_) => Err(failure::refused(Kind::PermissionDenied, "enter working directory", name(), "outside the root")),
+        Err(e) => Err(failure::kernel("enter working directory", name(), e)),
+    }
+}
+
+/// Sets the limits; a hard limit above ours is cut to ours when we may not raise it.
+fn set_rlimits(limits: &[Rlimit]) -> Result<()> {
+    for limit in limits {
+        let fail = |e| failure::kernel("set rlimit", limit.resource.to_string(), e);
+        match sys::set_rlimit(limit.resource, limit.soft, limit.hard) {
+            Err(e) if e.raw_os_error() == Some(libc::EPERM) => {
+                let (_, hard) = sys::rlimit(limit.resource).map_err(fail)?;
+                sys::set_rlimit(limit.resource, limit.soft.min(hard), limit.hard.min(hard)).map_err(fail)?;
+            }
+            other => other.map_err(fail)?,
+        }
+    }
+    Ok(())
+}
+
+/// Whether this process could execute the file.
+fn runnable(file: &CString) -> std::result::Result<(), Errno> {
+    if FileType::from_raw_mode(stat(file.as_c_str())?.st_mode) == FileType::Directory {
+        return Err(Errno::ACCESS);
+    }
+    accessat(CWD, file.as_c_str(), Access::EXEC_OK, AtFlags::empty())
+}
+
+fn cannot_exec(command: &CString, errno: i32) -> Failure {
+    let kind = failure::kind_of(errno);
+    let words = failure::kernel("exec", "", std::io::Error::from_raw_os_error(errno)).message;
+    exec_failure(command, kind, errno, words.trim_start_matches("exec : "))
+}
+
+fn exec_failure(command: &CString, kind: Kind, errno: i32, why: &str) -> Failure {
+    let object = OsStr::from_bytes(command.as_bytes()).to_string_lossy().into_owned();
+    let message = format!("exec {object:?}: {why}");
+    Failure { kind: kind.into(), step: "execve".into(), object, errno, message }
+}

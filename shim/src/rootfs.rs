@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The container's root: the overlay as a detached mount, and the only way to touch names inside it.
+//!
+//! Everything below a root belongs to the image and to whoever writes into the container's volumes. So a name
+//! inside is never joined to a host path: it is walked by the kernel from a descriptor of the root
+//! (`RESOLVE_IN_ROOT`: absolute links and `..` stay inside, magic links are refused), and what is found is used
+//! through its descriptor.
+
+use crate::failure::{self, Kind, Result};
+use crate::wire;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2, readlinkat};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
+};
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Links followed while a missing mount point is made, as many as the kernel follows in a path.
+const MAX_LINKS: usize = 40;
+
+/// What a mount point is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    /// For directories.
+    Directory,
+    /// For everything else.
+    File,
+}
+
+/// A directory tree whose names are not to be trusted.
+#[derive(Debug)]
+pub struct Root {
+    fd: OwnedFd,
+}
+
+impl Root {
+    /// Wraps a descriptor of the tree's top directory (of a detached mount, too).
+    pub fn new(fd: OwnedFd) -> Self {
+        Self { fd }
+    }
+
+    /// Gives the descriptor back.
+    pub fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+
+    /// Walks `path` inside the root and opens what is there.
+    pub fn open(&self, path: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let path = if path.iter().all(|&b| b == b'/') { b"." } else { path };
+        loop {
+            match openat2(&self.fd, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+                // Something was renamed during the walk: the kernel could not prove that it stayed inside.
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Walks `path` to a handle (`O_PATH`).
+    pub fn handle(&self, path: &[u8]) -> rustix::io::Result<OwnedFd> {
+        self.open(path, OFlags::PATH)
+    }
+
+    /// A handle of `path`, which is made with its parents when missing. Dangling links are followed: images have
+    /// `/etc/resolv.conf` point into directories that only exist on a booted system.
+    pub fn make(&self, path: &[u8], point: Point) -> Result<OwnedFd> {
+        self.make_mode(path, point, Mode::from_raw_mode(0o755))
+    }
+
+    fn make_mode(&self, path: &[u8], point: Point, mode: Mode) -> Result<OwnedFd> {
+        let fail = |e: Errno| failure::kernel("make mount point", String::from_utf8_lossy(path), e);
+        match self.handle(path) {
+            Ok(found) => return Ok(found),
+            Err(Errno::NOENT) => {}
+            Err(e) => return Err(fail(e)),
+        }
+        let mut left: VecDeque<Vec<u8>> = parts(path);
+        let (mut walked, mut links) = (Vec::new(), 0);
+        while let Some(part) = left.pop_front() {
+            let parent = self.handle(&walked).map_err(fail)?;
+            let last = left.is_empty();
+            let made = match point {
+                Point::File if last => make_file(parent.as_fd(), &part),
+                _ => mkdirat(&parent, OsStr::from_bytes(&part), mode),
+            };
+            let mut here = walked.clone();
+            here.push(b'/');
+            here.extend(&part);
+            match made {
+                Ok(()) => walked = here,
+                Err(Errno::EXIST) if self.handle(&here).is_ok() => walked = here,
+                Err(Errno::EXIST) => {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return Err(fail(Errno::LOOP));
+                    }
+                    let target = readlinkat(&parent, OsStr::from_bytes(&part), Vec::new()).map_err(fail)?;
+                    if target.as_bytes().starts_with(b"/") {
+                        walked = Vec::new();
+                    }
+                    parts(target.as_bytes()).into_iter().rev().for_each(|p| left.push_front(p));
+                }
+                Err(e) => return Err(fail(e)),
+            }
+        }
+        self.handle(&walked).map_err(fail)
+    }
+
+    /// Reads a regular file of at most `limit` bytes; `None` when there is none, or something else has its name.
+    pub fn read(&self, path: &[u8], limit: usize) -> Result<Option<Vec<u8>>> {
+        let fail = |e: Errno| failure::kernel("read", String::from_utf8_lossy(path), e);
+        let file = match self.open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY) {
+            Ok(file) => file,
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO) => return Ok(None),
+            Err(e) => return Err(fail(e)),
+        };
+        if FileType::from_raw_mode(fstat(&file).map_err(fail)?.st_mode) != FileType::RegularFile {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        let mut chunk = [0; 4096];
+        loop {
+            match rustix::io::read(&file, &mut chunk) {
+                Ok(0) => return Ok(Some(bytes)),
+                Ok(n) if bytes.len() + n <= limit => bytes.extend_from_slice(&chunk[..n]),
+                Ok(_) => return Err(too_long(path, limit)),
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(fail(e)),
+            }
+        }
+    }
+}
+
+impl AsFd for Root {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+fn too_long(path: &[u8], limit: usize) -> failure::Failure {
+    let why = format!("longer than {limit} bytes");
+    failure::refused(Kind::InvalidArgument, "read", String::from_utf8_lossy(path), &why)
+}
+
+fn parts(path: &[u8]) -> VecDeque<Vec<u8>> {
+    path.split(|&b| b == b'/').filter(|p| !p.is_empty() && *p != b".").map(<[u8]>::to_vec).collect()
+}
+
+fn make_file(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<()> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
+    openat(parent, OsStr::from_bytes(name), flags, Mode::from_raw_mode(0o644)).map(drop)
+}
+
+/// Makes the writable directories of a container and its overlay as a detached mount: it stands in no mount table
+/// until the child attaches it in its own mount namespace.
+///
+/// The overlay is `volatile`: a container's changes never outlive a reboot, and without this every unmount would
+/// sync the whole file system below.
+pub fn overlay(rootfs: &wire::Rootfs, root_dir: &Path) -> Result<OwnedFd> {
+    let (upper, work) = (root_dir.join("upper"), root_dir.join("work"));
+    for dir in [&upper, &work] {
+        make_private_dir(dir)?;
+    }
+    let writable = [("upperdir", upper.as_path()), ("workdir", work.as_path())];
+    build(&rootfs.layers, &writable, &rootfs.mount_label)
+}
+
+/// A read-only view of layers (top first), as a detached mount.
+pub fn layers(layers: &[String]) -> Result<OwnedFd> {
+    if let [only] = layers {
+        return crate::mounts::clone_tree(Path::new(only), false);
+    }
+    build(layers, &[], "")
+}
+
+/// Undoes the directories that [`overlay`] made.
+pub fn remove(root_dir: &Path) {
+    for name in ["upper", "work"] {
+        let _ = fs::remove_dir_all(root_dir.join(name));
+    }
+}
+
+fn make_private_dir(dir: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    // Upper's mode is the mode of the container's "/".
+    match fs::DirBuilder::new().mode(0o755).create(dir) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(e) => Err(failure::kernel("make directory", dir.display().to_string(), e)),
+    }
+}
+
+fn build(layers: &[String], writable: &[(&str, &Path)], label: &str) -> Result<OwnedFd> {
+    if layers.is_empty() {
+        return Err(failure::refused(Kind::InvalidArgument, "mount overlay", "/", "the image has no layers"));
+    }
+    let context =
+        fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(|e| failure::kernel("fsopen", "overlay", e))?;
+    for layer in layers {
+        set(&context, "lowerdir+", layer)?;
+    }
+    for (key, dir) in writable {
+        set(&context, key, &dir.display().to_string())?;
+    }
+    if !writable.is_empty() {
+        fsconfig_set_flag(&context, "volatile").map_err(|e| explain(&context, "mount overlay", "volatile", e))?;
+    }
+    if !label.is_empty() {
+        set(&context, "context", label)?;
+    }
+    fsconfig_create(&context).map_err(|e| explain(&context, "mount overlay", &layers[0], e))?;
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+        .map_err(|e| failure::kernel("mount overlay", &layers[0], e))
+}
+
+fn set(context: &OwnedFd, key: &str, value: &str) -> Result<()> {
+    fsconfig_set_string(context, key, value)
+        .map_err(|e| explain(context, "mount overlay", &format!("{key}={value}"), e))
+}
+
+/// A failure with the words that the file system left in its context.
+pub fn explain(context: &OwnedFd, step: &'static str, object: &str, errno: Errno) -> failure::Failure {
+    let mut failure = failure::kernel(step, object, errno);
+    let mut words = [0; 256];
+    if let Ok(n) = rustix::io::read(context, &mut words) {
+        let text = String::from_utf8_lossy(&words[..n]);
+        let text = text.trim_end();
+        failure.message.push_str(&format!(" ({})", text.get(2..).unwrap_or(text)));
+    }
+    failure
+}
+
+/// Whether a handle is a directory.
+pub fn is_dir(fd: impl AsFd) -> bool {
+    fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+}
+
+/// Whether a handle is the character device `major:minor`.
+pub fn is_char_device(fd: impl AsFd, major: u32, minor: u32) -> bool {
+    rustix::fs::statat(fd, "", AtFlags::EMPTY_PATH).is_ok_and(|stat| {
+        FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
+            && (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)) == (major, minor)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn root(dir: &Path) -> Root {
+        Root::new(rustix::fs::open(dir, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap())
+    }
+
+    #[test]
+    fn links_that_lead_out_of_the_root_end_inside() {
+        let dir = tempfile::tempdir().unwrap();
+        symlink("/etc", dir.path().join("abs")).unwrap();
+        symlink("../../../../../../etc", dir.path().join("rel")).unwrap();
+        let root = root(dir.path());
+        root.make(b"/abs/made", Point::File).unwrap();
+        root.make(b"/rel/made-too", Point::Directory).unwrap();
+        assert!(dir.path().join("etc/made").is_file() && dir.path().join("etc/made-too").is_dir());
+        assert!(!Path::new("/etc/made").exists() && !Path::new("/etc/made-too").exists());
+    }
+
+    #[test]
+    fn a_dangling_link_is_followed_and_its_target_made() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("etc")).unwrap();
+        symlink("../run/systemd/resolve/stub.conf", dir.path().join("etc/resolv.conf")).unwrap();
+        root(dir.path()).make(b"/etc/resolv.conf", Point::File).unwrap();
+        assert!(dir.path().join("run/systemd/resolve/stub.conf").is_file());
+    }
+
+    #[test]
+    fn links_in_a_ring_end_in_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        symlink("b", dir.path().join("a")).unwrap();
+        symlink("a", dir.path().join("b")).unwrap();
+        assert_eq!(root(dir.path()).make(b"/a/x", Point::Directory).unwrap_err().errno, libc::ELOOP);
+    }
+
+    #[test]
+    fn reading_a_fifo_or_a_huge_file_neither_hangs_nor_fills_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = std::ffi::CString::new(dir.path().join("fifo").as_os_str().as_bytes()).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::Fifo, Mode::RWXU, 0).unwrap();
+        fs::write(dir.path().join("huge"), vec![0; 10_000]).unwrap();
+        assert_eq!(root(dir.path()).read(b"/fifo", 100), Ok(None));
+        assert_eq!(root(dir.path()).read(b"/none", 100), Ok(None));
+        assert_eq!(root(dir.path()).read(b"/huge", 100).unwrap_err().kind(), Kind::InvalidArgument);
+    }
+}

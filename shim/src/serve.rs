@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The container's shim after the start: one thread, one loop, until the container has ended and everybody knows.
+//!
+//! A request is answered in the order of arrival, at once, except `Exec`, whose answer waits for the program (not for
+//! the loop). Nothing runs at rest: every wait has an event, or a deadline that something asked for.
+
+mod end;
+mod execs;
+mod requests;
+
+use crate::clients::Clients;
+use crate::connection::Connection;
+use crate::epoll::{Epoll, Token};
+use crate::exec::Exec;
+use crate::failure::Result;
+use crate::setup::{self, Container};
+use crate::state::State;
+use crate::stop::Stop;
+use crate::sys;
+use crate::wire::{ContainerState, Start, Started, push, reply};
+use std::path::Path;
+use std::time::Instant;
+
+/// A container's shim.
+#[derive(Debug)]
+pub struct Shim {
+    epoll: Epoll,
+    /// The stdio's descriptors; made anew when they change.
+    stdio_epoll: Epoll,
+    stdio_changes: u64,
+    clients: Clients,
+    container: Container,
+    state: State,
+    stop: Option<Stop>,
+    execs: Vec<Exec>,
+    next_exec: u64,
+    /// Set once the container has ended: when the shim goes, whoever still waits.
+    leave_at: Option<Instant>,
+}
+
+/// Starts the container and serves it to its end.
+///
+/// - Errors: the failure of the start, already told to the daemon and recorded.
+pub fn run(mut connection: Connection, request: u64, start: Start) -> Result<()> {
+    detach();
+    let run_dir = start.run_dir.clone();
+    let mut state = State::starting(&start.container_id, &run_dir);
+    let started = Clients::listen(Path::new(&run_dir)).and_then(|clients| {
+        let container = setup::start(&start, &mut state)?;
+        Ok((clients, container))
+    });
+    drop(start);
+    let (clients, container) = started.inspect_err(|failure| {
+        crate::clients::unlink(Path::new(&run_dir));
+        let _ = connection.reply(request, reply::Body::Failure(failure.clone()), Vec::new());
+    })?;
+    // A daemon that died meanwhile reads the record.
+    let started = Started { state: Some(state.record().clone()) };
+    let _ = connection.queue_reply(request, reply::Body::Started(started), Vec::new());
+    let mut shim = Shim::new(clients, container, state)?;
+    shim.clients.admit(&shim.epoll, connection)?;
+    sys::release_heap();
+    shim.serve();
+    Ok(())
+}
+
+/// Leaves the daemon's session, directory and output.
+fn detach() {
+    let _ = rustix::process::setsid();
+    let _ = rustix::process::chdir("/");
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    if let Ok(null) = crate::devices::open_null() {
+        for number in 0..=2 {
+            let _ = sys::keep_open(std::os::fd::AsFd::as_fd(&null), number);
+        }
+    }
+    // Not readable through /proc by what shares a PID namespace with a child of ours that has not exec'ed yet.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
+impl Shim {
+    fn new(clients: Clients, container: Container, state: State) -> Result<Self> {
+        let epoll = Epoll::new()?;
+        clients.watch(&epoll)?;
+        epoll.add(&container.pidfd, Token::Container, false)?;
+        let stdio_epoll = Epoll::new()?;
+        let mut shim = Self {
+            epoll,
+            stdio_epoll,
+            stdio_changes: u64::MAX,
+            clients,
+            container,
+            state,
+            stop: None,
+            execs: Vec::new(),
+            next_exec: 1,
+            leave_at: None,
+        };
+        shim.watch_stdio()?;
+        Ok(shim)
+    }
+
+    fn serve(&mut self) {
+        while !self.is_done() {
+            for token in self.epoll.wait(self.next_time()) {
+                self.on_event(token);
+            }
+            self.on_time(Instant::now());
+        }
+        self.leave();
+    }
+
+    fn on_event(&mut self, token: Token) {
+        match token {
+            Token::Listener => self.clients.accept(&self.epoll),
+            Token::Stdio => self.on_stdio(),
+            Token::Container => self.on_container_end(),
+            Token::Client(id) => self.on_client(id),
+            Token::Fault(id) => self.on_exec_fault(id),
+            Token::Exec(id) => self.on_exec_end(id),
+        }
+    }
+
+    fn on_stdio(&mut self) {
+        for token in self.stdio_epoll.wait_raw(Some(Instant::now())) {
+            self.container.stdio.on_ready(token as u32);
+        }
+        self.stdio_has_changed();
+    }
+
+    /// To be called after everything that may have opened or closed a descriptor of the stdio.
+    fn stdio_has_changed(&mut self) {
+        if self.container.stdio.changes() != self.stdio_changes {
+            // Without it output stops being read; the next change tries again.
+            let _ = self.watch_stdio();
+        }
+    }
+
+    /// A fresh epoll each time: closed descriptors cannot be named any more, and so not be removed from the old one.
+    fn watch_stdio(&mut self) -> Result<()> {
+        let fresh = Epoll::new()?;
+        for interest in self.container.stdio.interests() {
+            fresh.add_raw(interest.fd, interest.token.into(), interest.readable, interest.writable)?;
+        }
+        self.epoll.add(&fresh, Token::Stdio, false)?;
+        self.stdio_epoll = fresh;
+        self.stdio_changes = self.container.stdio.changes();
+        Ok(())
+    }
+
+    fn next_time(&self) -> Option<Instant> {
+        let running = self.leave_at.is_none();
+        let stop = self.stop.as_ref().filter(|_| running).map(|stop| stop.deadline);
+        let execs = self.execs.iter().filter_map(Exec::next_time).min();
+        [stop, execs, self.container.stdio.deadline(), self.leave_at].into_iter().flatten().min()
+    }
+
+    fn on_time(&mut self, now: Instant) {
+        if self.container.stdio.deadline().is_some_and(|at| at <= now) {
+            self.container.stdio.on_time(now);
+            self.stdio_has_changed();
+        }
+        self.stop_on_time(now);
+        self.execs_on_time(now);
+    }
+
+    /// Writes the record, then tells every daemon.
+    fn change_state(&mut self, change: impl FnOnce(&mut ContainerState)) {
+        // A full or broken disk must not keep the daemon from learning the truth: it is pushed in any case.
+        let _ = self.state.change(change);
+        let body = push::Body::State(self.state.record().clone());
+        self.clients.push(&self.epoll, None, &body);
+    }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The container's end, in the order that makes the record true: reap, kill what is left, take in all output, decide
+//! about OOM, write the record, tell it, remove the cgroup.
+
+use super::Shim;
+use crate::cgroup;
+use crate::clients;
+use crate::exits;
+use crate::wire::container_state::Phase;
+use std::time::{Duration, Instant};
+
+/// How long output is waited for after the end: a process that was handed a pipe and escaped may hold it for ever.
+const DRAIN_LIMIT: Duration = Duration::from_secs(1);
+
+/// How long the shim stays for those who are still reading: daemons, viewers, execs being killed.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+impl Shim {
+    pub(super) fn on_container_end(&mut self) {
+        if self.leave_at.is_some() {
+            return;
+        }
+        let Some(exit_code) = exits::reap(&self.container.pidfd) else { return };
+        self.epoll.remove(&self.container.pidfd);
+        if self.container.namespaces.shares_pids() {
+            let _ = self.container.cgroup.kill();
+        }
+        self.container.stdio.drain(DRAIN_LIMIT);
+        let killed_by_us = self.stop.as_ref().is_some_and(|stop| stop.killed);
+        let oom_killed = exits::died_of_oom(cgroup::oom_kills(&self.container.cgroup), exit_code, killed_by_us);
+        let log_gap_bytes = self.container.stdio.gap_bytes();
+        self.change_state(|record| {
+            record.phase = Phase::Exited.into();
+            record.exit_code = exit_code;
+            record.oom_killed = oom_killed;
+            record.finished_at_ns = crate::state::now_ns();
+            record.log_gap_bytes = log_gap_bytes;
+            record.stopping = None;
+        });
+        self.leave_at = Some(Instant::now() + FAREWELL);
+        self.stdio_has_changed();
+        // Execs have ended with the PID namespace, or are being killed; their ends come as events.
+        for exec in &mut self.execs {
+            exec.kill_tree = true;
+            exec.kill(&self.container);
+        }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        let Some(leave_at) = self.leave_at else { return false };
+        let nobody_waits = self.execs.is_empty() && self.clients.are_settled() && self.container.stdio.finished();
+        nobody_waits || Instant::now() >= leave_at
+    }
+
+    /// The last things: the daemon sees the connection close when all of them are done.
+    pub(super) fn leave(&mut self) {
+        // What cannot be removed now is removed when the container is.
+        let _ = self.container.cgroup.remove();
+        clients::unlink(self.state.run_dir());
+    }
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The verbs of a running container's shim.
+
+use super::Shim;
+use crate::failure::{self, Kind, Result};
+use crate::stop::Stop;
+use crate::sys;
+use crate::terminal;
+use crate::wire::{self, Attached, Done, reply::Body, request::Verb};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
+
+/// A reply's body and descriptors.
+type Answer = (Body, Vec<OwnedFd>);
+
+impl Shim {
+    /// Serves everything that a connection has sent.
+    pub(super) fn on_client(&mut self, id: u64) {
+        self.clients.flush(&self.epoll, id);
+        loop {
+            match self.clients.receive(id) {
+                Ok(Some(incoming)) => {
+                    let request = incoming.request.id;
+                    let answer = self.answer((id, request), incoming.request.verb, incoming.descriptors);
+                    let answer = answer.unwrap_or_else(|failure| Some((Body::Failure(failure), Vec::new())));
+                    if let Some((body, descriptors)) = answer {
+                        self.clients.reply(&self.epoll, id, request, body, descriptors);
+                    }
+                }
+                Ok(None) => return,
+                Err(crate::clients::Gone) => return self.end_execs_of(id),
+            }
+        }
+    }
+
+    /// `None`: the answer comes later.
+    fn answer(&mut self, asker: (u64, u64), verb: Option<Verb>, descriptors: Vec<OwnedFd>) -> Result<Option<Answer>> {
+        let verb =
+            verb.ok_or_else(|| failure::refused(Kind::Unimplemented, "serve", "request", "unknown to this shim"))?;
+        if let Verb::GetState(_) = verb {
+            return Ok(Some((Body::State(self.state.record().clone()), Vec::new())));
+        }
+        if self.leave_at.is_some() {
+            return self.answer_after_the_end(&verb).map(Some);
+        }
+        match verb {
+            Verb::Exec(exec) => return self.start_exec(asker, &exec, descriptors).map(|()| None),
+            Verb::EndExec(end) => self.end_exec(end.exec)?,
+            Verb::Signal(signal) => self.signal(&signal)?,
+            Verb::Stop(stop) => self.begin_stop(&stop)?,
+            Verb::ResizeTty(resize) => self.resize(&resize)?,
+            Verb::UpdateResources(update) => self.container.cgroup.update(&update.resources.unwrap_or_default())?,
+            Verb::ReopenLog(_) => self.reopen_log()?,
+            Verb::Attach(attach) => return self.attach(&attach).map(Some),
+            _ => {
+                return Err(failure::refused(Kind::InvalidArgument, "serve", "request", "not for a running container"));
+            }
+        }
+        Ok(Some((Body::Done(Done {}), Vec::new())))
+    }
+
+    /// What is idempotent has been done already; the rest comes too late.
+    fn answer_after_the_end(&self, verb: &Verb) -> Result<Answer> {
+        match verb {
+            Verb::Stop(_) | Verb::EndExec(_) => Ok((Body::Done(Done {}), Vec::new())),
+            _ => Err(not_running()),
+        }
+    }
+
+    fn signal(&self, signal: &wire::Signal) -> Result<()> {
+        let number = signal.number;
+        if !(1..=64).contains(&number) {
+            return Err(failure::refused(Kind::InvalidArgument, "signal", number.to_string(), "not a signal"));
+        }
+        let fail = |e| failure::kernel("signal", number.to_string(), e);
+        if signal.all {
+            return self.signal_all(number);
+        }
+        if signal.exec == 0 {
+            return sys::pidfd_send_signal(self.container.pidfd.as_fd(), number).map_err(fail);
+        }
+        let exec = self.execs.iter().find(|e| e.id == signal.exec && e.exit_code.is_none());
+        let exec = exec.ok_or_else(|| no_such_exec(signal.exec))?;
+        sys::pidfd_send_signal(exec.pidfd.as_fd(), number).map_err(fail)
+    }
+
+    fn signal_all(&self, number: i32) -> Result<()> {
+        if number == libc::SIGKILL {
+            return self.container.cgroup.kill();
+        }
+        use rustix::process::{Pid, PidfdFlags, pidfd_open};
+        for pid in self.container.cgroup.processes().into_iter().filter_map(Pid::from_raw) {
+            if let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) {
+                let _ = sys::pidfd_send_signal(pidfd.as_fd(), number);
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_stop(&mut self, asked: &wire::Stop) -> Result<()> {
+        let now = Instant::now();
+        match &mut self.stop {
+            Some(stop) => stop.shorten(asked.grace_ms, now),
+            None => self.stop = Some(Stop::begin(&self.container, asked.signal, asked.grace_ms, now)?),
+        }
+        let killed = self.stop.as_ref().is_some_and(|stop| stop.killed);
+        let stopping = self.state.record().stopping.clone();
+        let stopping = stopping.unwrap_or(wire::Stopping { since_ns: crate::state::now_ns(), ..Default::default() });
+        self.change_state(|record| record.stopping = Some(wire::Stopping { killed, ..stopping }));
+        Ok(())
+    }
+
+    pub(super) fn stop_on_time(&mut self, now: Instant) {
+        let Some(stop) = self.stop.as_mut().filter(|stop| self.leave_at.is_none() && stop.deadline <= now) else {
+            return;
+        };
+        let stuck = match stop.on_time(&self.container, now) {
+            Ok(stuck) => stuck.unwrap_or_default(),
+            Err(failure) => failure.message,
+        };
+        let since_ns = self.state.record().stopping.as_ref().map_or(0, |s| s.since_ns);
+        self.change_state(|record| record.stopping = Some(wire::Stopping { since_ns, killed: true, stuck }));
+    }
+
+    fn resize(&self, resize: &wire::ResizeTty) -> Result<()> {
+        let no_terminal = || failure::refused(Kind::FailedPrecondition, "resize", "terminal", "there is none");
+        if resize.exec == 0 {
+            let master = self.container.stdio.master().ok_or_else(no_terminal)?;
+            return terminal::resize(master, resize.rows, resize.columns);
+        }
+        let exec = self.execs.iter().find(|e| e.id == resize.exec).ok_or_else(|| no_such_exec(resize.exec))?;
+        terminal::resize(exec.slave.as_ref().ok_or_else(no_terminal)?, resize.rows, resize.columns)
+    }
+
+    fn reopen_log(&mut self) -> Result<()> {
+        self.container.stdio.reopen().map_err(|e| failure::refused(Kind::Internal, "reopen log", "log", &chain(&e)))
+    }
+
+    fn attach(&mut self, attach: &wire::Attach) -> Result<Answer> {
+        let descriptors = self.container.stdio.attach(attach).map_err(|e| failure::kernel("attach", "stdio", e))?;
+        self.stdio_has_changed();
+        let tty = self.container.stdio.terminal();
+        Ok((Body::Attached(Attached { tty }), descriptors))
+    }
+}
+
+/// The container has ended.
+pub(super) fn not_running() -> failure::Failure {
+    failure::refused(Kind::FailedPrecondition, "serve", "request", "the container is not running")
+}
+
+pub(super) fn no_such_exec(exec: u64) -> failure::Failure {
+    failure::refused(Kind::NotFound, "find exec", exec.to_string(), "it has ended or never was")
+}
+
+/// An error with its causes in one sentence.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |e| e.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Starting a container: the parent's script. Each step's undo is known before the step is taken; when one fails,
+//! everything is undone and the state says why.
+
+use crate::capabilities;
+use crate::cgroup::{self, Cgroup};
+use crate::child::Child;
+use crate::devices;
+use crate::failure::{self, Kind, Result};
+use crate::fault::{self, Outcome};
+use crate::io::{self, Ends, Stdio};
+use crate::log::Log;
+use crate::mounts::{self, Plan};
+use crate::namespaces::{self, Namespaces};
+use crate::program::Program;
+use crate::rootfs::{self, Root};
+use crate::state::State;
+use crate::sys::{self, Forked};
+use crate::terminal;
+use crate::user;
+use crate::wire::{self, Start, namespace};
+use rustix::process::WaitId;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+/// A started container: what its shim keeps.
+#[derive(Debug)]
+pub struct Container {
+    /// The first process; readable once it has ended.
+    pub pidfd: OwnedFd,
+    /// Its pid in the shim's namespace.
+    pub pid: i32,
+    /// Its cgroup.
+    pub cgroup: Cgroup,
+    /// Its output and input.
+    pub stdio: Stdio,
+    /// Its devpts, to open terminals for execs from.
+    pub devpts: Option<OwnedFd>,
+    /// Its namespaces.
+    pub namespaces: Namespaces,
+    /// What an exec has in common with it.
+    pub program: Program,
+    /// The host's id of its user.
+    pub host_uid: u32,
+    /// The score that execs get, too.
+    pub oom_score_adj: Option<i32>,
+}
+
+/// Starts the container. On failure nothing of it is left but the record.
+pub fn start(start: &Start, state: &mut State) -> Result<Container> {
+    state.change(|_| {})?;
+    let place = start.cgroup.as_ref().ok_or_else(|| missing("cgroup"))?;
+    let cgroup = cgroup::create(place, start.resources.as_ref());
+    let started = cgroup.and_then(|cgroup| in_cgroup(start, state, cgroup));
+    if let Err(failure) = &started {
+        let _ = cgroup::kill(place);
+        let _ = cgroup::remove(place);
+        rootfs::remove(Path::new(&start.root_dir));
+        state.start_failed(failure)?;
+    }
+    started
+}
+
+fn missing(what: &'static str) -> failure::Failure {
+    failure::refused(Kind::InvalidArgument, "check request", what, "is missing")
+}
+
+/// Everything that the child and the shim need, made before the clone.
+struct Prepared {
+    namespaces: Namespaces,
+    overlay: OwnedFd,
+    plan: Plan,
+    program: Program,
+    ends: Ends,
+    streams: [OwnedFd; 3],
+    log: Log,
+}
+
+fn in_cgroup(start: &Start, state: &mut State, cgroup: Cgroup) -> Result<Container> {
+    let prepared = prepare(start, &cgroup)?;
+    let devpts = prepared.plan.devpts.as_ref().map(duplicate).transpose()?;
+    let terminal = start.process.as_ref().is_some_and(|p| p.tty);
+    if let Some(pin) = prepared.namespaces.pin(namespace::Kind::Pid) {
+        namespaces::fork_into(pin)?;
+    }
+    let (watcher, reporter) = fault::channel()?;
+    let forked = sys::clone3(prepared.namespaces.clone_flags(), cgroup.unified());
+    let (pid, pidfd) = match forked.map_err(|e| failure::kernel("clone3", &start.container_id, e))? {
+        Forked::Parent { pid, pidfd } => (pid, pidfd),
+        Forked::Child => Child {
+            start,
+            cgroup: &cgroup,
+            namespaces: &prepared.namespaces,
+            overlay: prepared.overlay,
+            plan: prepared.plan,
+            program: &prepared.program,
+            streams: prepared.streams.each_ref(),
+            terminal,
+        }
+        .run(reporter),
+    };
+    drop((reporter, prepared.streams, prepared.plan, prepared.overlay));
+    if let Outcome::Failed(failure) = watcher.wait() {
+        reap(&pidfd);
+        return Err(failure);
+    }
+    if !prepared.namespaces.shares_pids() {
+        // From here on every process that the shim makes is an exec of this container.
+        let _ = namespaces::fork_into(&pidfd);
+    }
+    let stdin_once = start.stdin_once;
+    let stdio = Stdio::new(prepared.log, prepared.ends, stdin_once).map_err(|e| failure::kernel("set up", "stdio", e));
+    let recorded = stdio.and_then(|stdio| {
+        let user = &prepared.program.user;
+        state.change(|s| (s.uid, s.gid, s.gids) = (user.uid, user.gid, user.gids.clone()))?;
+        state.running(pid).map(|()| stdio)
+    });
+    let stdio = recorded.inspect_err(|_| {
+        let _ = sys::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
+        reap(&pidfd);
+    })?;
+    let (namespaces, program) = (prepared.namespaces, prepared.program);
+    let oom_score_adj = start.process.as_ref().and_then(|p| p.oom_score_adj).map(|adj| adj.value);
+    let host_uid = devices::map(start, program.user.uid, true);
+    Ok(Container { pidfd, pid, cgroup, stdio, devpts, namespaces, program, host_uid, oom_score_adj })
+}
+
+fn prepare(start: &Start, cgroup: &Cgroup) -> Result<Prepared> {
+    let process = start.process.as_ref().ok_or_else(|| missing("process"))?;
+    let rootfs = start.rootfs.as_ref().ok_or_else(|| missing("rootfs"))?;
+    let namespaces = Namespaces::open(&start.namespaces, start.private_cgroup_namespace)?;
+    let log = Log::open(Path::new(&start.log_path), start.max_log_line_bytes, process.tty)
+        .map_err(|e| failure::refused(Kind::Internal, "open log", &start.log_path, &e.to_string()))?;
+    let overlay = rootfs::overlay(rootfs, Path::new(&start.root_dir))?;
+    let root = Root::new(overlay);
+    let user = user::resolve(&root, process.user.as_ref().unwrap_or(&wire::User::default()))?;
+    let asked = process.capabilities.unwrap_or_default();
+    let grant = capabilities::grant(&asked, capabilities::held()?);
+    let program = Program::new(process, user, grant, &start.hostname)?;
+    let plan = mounts::prepare(start, cgroup)?;
+    let (ends, streams) = streams(start, process.tty, &plan)?;
+    for stream in &streams {
+        terminal::give_to(stream, devices::map(start, program.user.uid, true))?;
+    }
+    Ok(Prepared { namespaces, overlay: root.into_fd(), plan, program, ends, streams, log })
+}
+
+/// The container's stdin, stdout and stderr, and the shim's ends of them.
+fn streams(start: &Start, tty: bool, plan: &Plan) -> Result<(Ends, [OwnedFd; 3])> {
+    if tty {
+        let devpts = plan.devpts.as_ref().ok_or_else(|| missing("devpts mount for a terminal"))?;
+        let pair = terminal::open(devpts, None)?;
+        let copies = [duplicate(&pair.slave)?, duplicate(&pair.slave)?, pair.slave];
+        return Ok((Ends::Terminal { master: pair.master }, copies));
+    }
+    let (ends, child) = io::pipes(start.stdin).map_err(|e| failure::kernel("make pipe", "stdio", e))?;
+    Ok((ends, [child.stdin, child.stdout, child.stderr]))
+}
+
+fn duplicate(fd: &OwnedFd) -> Result<OwnedFd> {
+    rustix::io::fcntl_dupfd_cloexec(fd, 3).map_err(|e| failure::kernel("dup", "descriptor", e))
+}
+
+fn reap(pidfd: &OwnedFd) {
+    let _ = rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), rustix::process::WaitIdOptions::EXITED);
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The container's state record: what is true now, on disk before anyone is told.
+//!
+//! ```text
+//! STARTING -> RUNNING -> EXITED
+//!     '--------------------^        the start failed: code 128, reason StartError
+//! ```
+//! `RUN_DIR/state` is one checked record, replaced by rename. Its only writers are the container's shim and, once
+//! that is gone, `clean-container`.
+
+use crate::failure::{self, Failure, Result};
+use crate::wire::{ContainerState, container_state::Phase};
+use gorae_proto::checked;
+use prost::Message;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const KIND: &str = "state";
+const VERSION: u32 = 1;
+
+/// The exit code of a container that could not be started.
+pub const START_ERROR_CODE: i32 = 128;
+
+/// The exit code of a container whose exit nobody saw.
+pub const UNKNOWN_CODE: i32 = 255;
+
+/// The record and its place.
+#[derive(Debug)]
+pub struct State {
+    record: ContainerState,
+    run_dir: PathBuf,
+}
+
+impl State {
+    /// A container that is being started; nothing is written yet.
+    pub fn starting(container_id: &str, run_dir: &str) -> Self {
+        let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim_end().to_owned();
+        let record = ContainerState {
+            phase: Phase::Starting.into(),
+            container_id: container_id.into(),
+            boot_id,
+            shim_pid: std::process::id(),
+            ..ContainerState::default()
+        };
+        Self { record, run_dir: PathBuf::from(run_dir) }
+    }
+
+    /// What is true now.
+    pub fn record(&self) -> &ContainerState {
+        &self.record
+    }
+
+    /// Where records are kept.
+    pub fn run_dir(&self) -> &Path {
+        &self.run_dir
+    }
+
+    /// Changes the record and writes it.
+    pub fn change(&mut self, change: impl FnOnce(&mut ContainerState)) -> Result<()> {
+        change(&mut self.record);
+        write(&self.run_dir, &self.record)
+    }
+
+    /// STARTING to RUNNING.
+    pub fn running(&mut self, pid: i32) -> Result<()> {
+        self.change(|record| {
+            record.phase = Phase::Running.into();
+            record.pid = pid as u32;
+            record.pid_start_ticks = start_ticks(pid);
+            record.started_at_ns = now_ns();
+        })
+    }
+
+    /// To EXITED, for a start that failed.
+    pub fn start_failed(&mut self, why: &Failure) -> Result<()> {
+        self.change(|record| {
+            record.phase = Phase::Exited.into();
+            record.finished_at_ns = now_ns();
+            record.exit_code = START_ERROR_CODE;
+            record.reason = "StartError".into();
+            record.message = why.message.clone();
+            record.pid = 0;
+        })
+    }
+}
+
+/// The record of a container, if there is a good one.
+pub fn read(run_dir: &Path) -> Option<ContainerState> {
+    let bytes = fs::read(run_dir.join(KIND)).ok()?;
+    ContainerState::decode(checked::decode(KIND, VERSION, &bytes).ok()?).ok()
+}
+
+/// Replaces the record.
+pub fn write(run_dir: &Path, record: &ContainerState) -> Result<()> {
+    let bytes = checked::encode(KIND, VERSION, &record.encode_to_vec());
+    let (new, path) = (run_dir.join("state.new"), run_dir.join(KIND));
+    let written = write_private(&new, &bytes).and_then(|()| fs::rename(&new, &path));
+    written.map_err(|e| failure::kernel("write", path.display().to_string(), e))
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(bytes)
+}
+
+/// Wall-clock nanoseconds since 1970.
+pub fn now_ns() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64)
+}
+
+/// Field 22 of /proc/PID/stat; 0 when the process is gone.
+pub fn start_ticks(pid: i32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The command name before the last ')' may hold anything.
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    after_name.split_whitespace().nth(19).and_then(|ticks| ticks.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_read_back_and_a_damaged_one_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut state = State::starting("c1", dir.path().to_str().unwrap());
+        assert_eq!(read(dir.path()), None);
+        state.running(std::process::id() as i32).unwrap();
+        let back = read(dir.path()).unwrap();
+        assert_eq!(&back, state.record());
+        assert!(back.pid_start_ticks > 0 && back.started_at_ns > 0);
+        fs::write(dir.path().join("state"), b"gorae state 1 4 00000000\nabcd").unwrap();
+        assert_eq!(read(dir.path()), None);
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Stopping the container: signal, grace, SIGKILL of the whole cgroup, and patience with what does not die.
+//!
+//! ```text
+//! Stop ──signal──> waiting ──grace over──> killed ──2 s──> stuck (retries with growing pauses)
+//!                     │ a further Stop: the nearer deadline counts, no second signal
+//!                     '──> the process ends: done, from any state
+//! ```
+//! It goes on by itself, whether the daemon that asked is there or not.
+
+use crate::failure::{self, Result};
+use crate::setup::Container;
+use crate::sys;
+use std::fs;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+/// How long a killed process may take to end before it is called stuck.
+const STUCK_AFTER: Duration = Duration::from_secs(2);
+
+/// The longest pause between two SIGKILLs of something that does not die.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// The largest grace that makes sense to keep: ten years.
+const LONGEST_GRACE_MS: u64 = 10 * 365 * 86_400 * 1000;
+
+/// A stop under way.
+#[derive(Debug)]
+pub struct Stop {
+    /// When the next step is due.
+    pub deadline: Instant,
+    /// Whether SIGKILL was sent.
+    pub killed: bool,
+    pause: Duration,
+}
+
+impl Stop {
+    /// Signals the first process (unless the grace is 0) and sets the deadline.
+    pub fn begin(container: &Container, signal: i32, grace_ms: u64, now: Instant) -> Result<Self> {
+        let mut stop = Self { deadline: now + grace(grace_ms), killed: false, pause: STUCK_AFTER };
+        if grace_ms == 0 {
+            stop.kill(container, now)?;
+            return Ok(stop);
+        }
+        match sys::pidfd_send_signal(container.pidfd.as_fd(), signal) {
+            Err(e) if e.raw_os_error() != Some(libc::ESRCH) => {
+                Err(failure::kernel("signal", format!("{signal} to pid {}", container.pid), e))
+            }
+            _ => Ok(stop),
+        }
+    }
+
+    /// A further Stop can only bring the deadline nearer.
+    pub fn shorten(&mut self, grace_ms: u64, now: Instant) {
+        if !self.killed {
+            self.deadline = self.deadline.min(now + grace(grace_ms));
+        }
+    }
+
+    /// Does what is due: the first SIGKILL, or a further one. Returns why the process does not die, once it should
+    /// have.
+    pub fn on_time(&mut self, container: &Container, now: Instant) -> Result<Option<String>> {
+        if now < self.deadline {
+            return Ok(None);
+        }
+        let stuck = self.killed.then(|| describe_stuck(container));
+        self.kill(container, now)?;
+        Ok(stuck)
+    }
+
+    fn kill(&mut self, container: &Container, now: Instant) -> Result<()> {
+        if self.killed {
+            self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        }
+        self.killed = true;
+        self.deadline = now + self.pause;
+        // The first process apart: without cgroup.kill the cgroup's list may be read while it forks.
+        let _ = sys::pidfd_send_signal(container.pidfd.as_fd(), libc::SIGKILL);
+        container.cgroup.kill()
+    }
+}
+
+fn grace(ms: u64) -> Duration {
+    Duration::from_millis(ms.min(LONGEST_GRACE_MS))
+}
+
+/// The process that is still there, its state and what it waits for.
+fn describe_stuck(container: &Container) -> String {
+    let pid = container.cgroup.processes().into_iter().find(|&pid| !is_zombie(pid)).unwrap_or(container.pid);
+    let wchan = fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
+    let wchan = if matches!(wchan.as_str(), "" | "0") { "unknown" } else { &wchan };
+    format!("pid {pid} in {} at {wchan}", run_state(pid))
+}
+
+fn is_zombie(pid: i32) -> bool {
+    matches!(run_state(pid), 'Z' | '?')
+}
+
+/// The state letter in /proc/PID/stat.
+fn run_state(pid: i32) -> char {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).unwrap_or('?')
+}

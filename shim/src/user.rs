@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Who a container's process is: names looked up in the image's own /etc/passwd and /etc/group.
+//!
+//! Both files are hostile: they are read by handle, as bytes, at most [`MAX_FILE`] of them. A user or group of
+//! digits only is a number and never looked up by name, so that nothing in the image can give `1000` or
+//! `4294967296` the meaning of root.
+
+use crate::failure::{self, Kind, Result};
+use crate::rootfs::Root;
+use crate::wire;
+
+/// More than any real user database, and little enough to read at each start.
+const MAX_FILE: usize = 10 << 20;
+
+/// Most supplementary groups that the kernel takes.
+const MAX_GROUPS: usize = 65_536;
+
+/// A resolved identity.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct User {
+    /// User id inside the container.
+    pub uid: u32,
+    /// Primary group id.
+    pub gid: u32,
+    /// Supplementary groups, the primary one first, none twice.
+    pub gids: Vec<u32>,
+    /// The home directory in passwd; "/" when the user is not in it.
+    pub home: Vec<u8>,
+}
+
+struct PasswdEntry<'a> {
+    name: &'a [u8],
+    uid: u32,
+    gid: u32,
+    home: &'a [u8],
+}
+
+/// Looks `asked` up in the root's user database.
+///
+/// - Errors: `NotFound` for a name that is not there; `InvalidArgument` for a number that is no id.
+/// - Source: CRI `run_as_user`, `run_as_username`, `run_as_group`, `supplemental_groups(_policy)`.
+pub fn resolve(root: &Root, asked: &wire::User) -> Result<User> {
+    let passwd = root.read(b"/etc/passwd", MAX_FILE)?.unwrap_or_default();
+    let needs_groups = !asked.strict_groups || (!asked.group.is_empty() && number(&asked.group)?.is_none());
+    let group = if needs_groups { root.read(b"/etc/group", MAX_FILE)?.unwrap_or_default() } else { Vec::new() };
+    resolve_in(&passwd, &group, asked)
+}
+
+fn resolve_in(passwd: &[u8], group: &[u8], asked: &wire::User) -> Result<User> {
+    let (uid, entry) = match number(&asked.user)? {
+        Some(uid) => (uid, passwd_entries(passwd).find(|e| e.uid == uid)),
+        None => {
+            let entry = passwd_entries(passwd).find(|e| e.name == asked.user.as_bytes());
+            let entry = entry.ok_or_else(|| not_found("user", &asked.user, "/etc/passwd"))?;
+            (entry.uid, Some(entry))
+        }
+    };
+    let gid = match (asked.group.as_str(), &entry) {
+        ("", Some(entry)) => entry.gid,
+        ("", None) => 0,
+        (name, _) => match number(name)? {
+            Some(gid) => gid,
+            None => group_id(group, name).ok_or_else(|| not_found("group", name, "/etc/group"))?,
+        },
+    };
+    let mut gids = vec![gid];
+    let mut add = |gid| {
+        if !gids.contains(&gid) && gids.len() < MAX_GROUPS {
+            gids.push(gid);
+        }
+    };
+    if let (false, Some(entry)) = (asked.strict_groups, &entry) {
+        memberships(group, entry.name).for_each(&mut add);
+    }
+    asked.supplemental_gids.iter().copied().for_each(&mut add);
+    let home = entry.map(|e| e.home.to_vec()).filter(|h| !h.is_empty()).unwrap_or_else(|| b"/".to_vec());
+    Ok(User { uid, gid, gids, home })
+}
+
+/// An id when the text is all digits ("" is 0); `None` for a name.
+fn number(text: &str) -> Result<Option<u32>> {
+    if text.is_empty() {
+        return Ok(Some(0));
+    }
+    if !text.bytes().all(|b| b.is_ascii_digit()) {
+        return Ok(None);
+    }
+    match parse_id(text.as_bytes()) {
+        Some(id) => Ok(Some(id)),
+        None => Err(failure::refused(Kind::InvalidArgument, "look up", text, "not a user or group id")),
+    }
+}
+
+fn not_found(what: &'static str, name: &str, file: &str) -> failure::Failure {
+    let step = if what == "user" { "look up user" } else { "look up group" };
+    failure::refused(Kind::NotFound, step, format!("{name:?}"), &format!("not in {file} of the image"))
+}
+
+/// An id in digits: the kernel's "no id" (all ones) is not one.
+fn parse_id(text: &[u8]) -> Option<u32> {
+    let id: u32 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    (text.iter().all(u8::is_ascii_digit) && id != u32::MAX).then_some(id)
+}
+
+fn passwd_entries(passwd: &[u8]) -> impl Iterator<Item = PasswdEntry<'_>> {
+    passwd.split(|&b| b == b'\n').filter_map(|line| {
+        let mut fields = line.split(|&b| b == b':');
+        let name = fields.next().filter(|name| !name.is_empty())?;
+        let (uid, gid) = (parse_id(fields.nth(1)?)?, parse_id(fields.next()?)?);
+        Some(PasswdEntry { name, uid, gid, home: fields.nth(1).unwrap_or_default() })
+    })
+}
+
+/// Name, id and members of each group.
+fn group_entries(group: &[u8]) -> impl Iterator<Item = (&[u8], u32, &[u8])> {
+    group.split(|&b| b == b'\n').filter_map(|line| {
+        let mut fields = line.split(|&b| b == b':');
+        let name = fields.next().filter(|name| !name.is_empty())?;
+        let gid = parse_id(fields.nth(1)?)?;
+        Some((name, gid, fields.next().unwrap_or_default()))
+    })
+}
+
+fn group_id(group: &[u8], name: &str) -> Option<u32> {
+    group_entries(group).find(|(n, _, _)| *n == name.as_bytes()).map(|(_, gid, _)| gid)
+}
+
+fn memberships<'a>(group: &'a [u8], user: &'a [u8]) -> impl Iterator<Item = u32> + 'a {
+    let is_member = move |members: &[u8]| members.split(|&b| b == b',').any(|m| m == user);
+    group_entries(group).filter(move |(_, _, members)| is_member(members)).map(|(_, gid, _)| gid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PASSWD: &[u8] = b"root:x:0:0:root:/root:/bin/sh\nbob:x:1000:100:Bob:/home/bob:/bin/sh\n\
+        4294967296:x:0:0::/:\nbroken\n:x:0:0::/:\nnobody:x:65534:65534\n";
+    const GROUP: &[u8] = b"root:x:0:\nusers:x:100:\nwheel:x:10:alice,bob\naudio:x:11:bob\nvideo:x:12:bobby\n";
+
+    fn asked(user: &str, group: &str, extra: &[u32], strict: bool) -> wire::User {
+        wire::User { user: user.into(), group: group.into(), supplemental_gids: extra.to_vec(), strict_groups: strict }
+    }
+
+    #[test]
+    fn each_way_to_name_a_user_gives_its_ids() {
+        let rows: [(&str, &str, &[u32], bool, u32, &[u32]); 8] = [
+            ("", "", &[], false, 0, &[0]),
+            ("bob", "", &[], false, 1000, &[100, 10, 11]),
+            ("1000", "", &[], false, 1000, &[100, 10, 11]),
+            ("bob", "", &[7, 10], true, 1000, &[100, 7, 10]),
+            ("bob", "wheel", &[], true, 1000, &[10]),
+            ("bob", "5", &[5], false, 1000, &[5, 10, 11]),
+            ("4242", "", &[], false, 4242, &[0]),
+            ("nobody", "", &[], false, 65534, &[65534]),
+        ];
+        for (user, group, extra, strict, uid, gids) in rows {
+            let got = resolve_in(PASSWD, GROUP, &asked(user, group, extra, strict)).expect(user);
+            assert_eq!((got.uid, got.gid, &got.gids[..]), (uid, gids[0], gids), "{user}:{group}");
+        }
+    }
+
+    #[test]
+    fn the_home_directory_is_the_images() {
+        assert_eq!(resolve_in(PASSWD, GROUP, &asked("bob", "", &[], false)).expect("there").home, b"/home/bob");
+        assert_eq!(resolve_in(PASSWD, GROUP, &asked("77", "", &[], false)).expect("number").home, b"/");
+        assert_eq!(resolve_in(PASSWD, GROUP, &asked("nobody", "", &[], false)).expect("there").home, b"/");
+    }
+
+    #[test]
+    fn no_odd_number_ends_as_root() {
+        for (user, kind) in [
+            ("4294967296", Kind::InvalidArgument),
+            ("4294967295", Kind::InvalidArgument),
+            ("18446744073709551616", Kind::InvalidArgument),
+            ("-1", Kind::NotFound),
+            ("+0", Kind::NotFound),
+            (" 0", Kind::NotFound),
+            ("alice", Kind::NotFound),
+        ] {
+            assert_eq!(resolve_in(PASSWD, GROUP, &asked(user, "", &[], false)).unwrap_err().kind(), kind, "{user}");
+        }
+    }
+}

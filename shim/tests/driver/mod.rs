@@ -1,0 +1,492 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Drives the real `gorae-shim` as the daemon does: a socket pair, frames with descriptors, a rootfs directory, and a
+//! look at what is left afterwards.
+
+#![allow(dead_code)] // Each test binary uses its part.
+
+use gorae_proto::frame as framing;
+use gorae_proto::shim::*;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+use std::collections::VecDeque;
+use std::fs;
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// Where the shim under test is: the one that cargo built, or another one to measure.
+pub fn shim_binary() -> PathBuf {
+    std::env::var_os("GORAE_SHIM").map_or_else(|| env!("CARGO_BIN_EXE_gorae-shim").into(), PathBuf::from)
+}
+
+/// A name that no other test of this or a parallel run uses.
+pub fn unique(prefix: &str) -> String {
+    format!("{prefix}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// One connection to a shim.
+pub struct Line {
+    socket: OwnedFd,
+    next_request: u64,
+    inbox: Vec<u8>,
+    descriptors: Vec<OwnedFd>,
+    pushes: VecDeque<push::Body>,
+}
+
+impl Line {
+    pub fn new(socket: OwnedFd) -> Self {
+        Self { socket, next_request: 1, inbox: Vec::new(), descriptors: Vec::new(), pushes: VecDeque::new() }
+    }
+
+    pub fn connect(run_dir: &Path) -> Self {
+        let stream = std::os::unix::net::UnixStream::connect(run_dir.join("shim.sock")).expect("connect to shim.sock");
+        Self::new(stream.into())
+    }
+
+    /// Sends one request and waits for its reply; pushes that come first are kept.
+    pub fn ask(&mut self, verb: request::Verb) -> (reply::Body, Vec<OwnedFd>) {
+        self.ask_with(verb, &[])
+    }
+
+    pub fn ask_with(&mut self, verb: request::Verb, fds: &[BorrowedFd<'_>]) -> (reply::Body, Vec<OwnedFd>) {
+        let id = self.send(verb, fds);
+        self.wait_reply(id)
+    }
+
+    pub fn send(&mut self, verb: request::Verb, fds: &[BorrowedFd<'_>]) -> u64 {
+        let id = self.next_request;
+        self.next_request += 1;
+        let request = Request { id, verb: Some(verb) };
+        let bytes = framing::encode(&Frame { body: Some(frame::Body::Request(request)) }).expect("small frame");
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !fds.is_empty() {
+            assert!(control.push(SendAncillaryMessage::ScmRights(fds)));
+        }
+        let sent = sendmsg(&self.socket, &[IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL).expect("send");
+        assert_eq!(sent, bytes.len());
+        id
+    }
+
+    pub fn wait_reply(&mut self, id: u64) -> (reply::Body, Vec<OwnedFd>) {
+        loop {
+            match self.frame().expect("the shim closed the connection before its reply") {
+                frame::Body::Reply(reply) => {
+                    assert_eq!(reply.id, id, "reply to another request");
+                    return (reply.body.expect("empty reply"), std::mem::take(&mut self.descriptors));
+                }
+                frame::Body::Push(push) => self.pushes.push_back(push.body.expect("empty push")),
+                frame::Body::Request(_) => panic!("a shim asks nothing"),
+            }
+        }
+    }
+
+    /// The next push, `None` at the end of the connection.
+    pub fn next_push(&mut self) -> Option<push::Body> {
+        if let Some(push) = self.pushes.pop_front() {
+            return Some(push);
+        }
+        match self.frame()? {
+            frame::Body::Push(push) => push.body,
+            other => panic!("expected a push: {other:?}"),
+        }
+    }
+
+    fn frame(&mut self) -> Option<frame::Body> {
+        loop {
+            if let Some(frame) = framing::decode(&mut self.inbox).expect("valid frame") {
+                return frame.body;
+            }
+            let mut chunk = [0; 4096];
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+            let mut control = RecvAncillaryBuffer::new(&mut space);
+            let flags = RecvFlags::CMSG_CLOEXEC;
+            let got = recvmsg(&self.socket, &mut [IoSliceMut::new(&mut chunk)], &mut control, flags).expect("receive");
+            for message in control.drain() {
+                if let RecvAncillaryMessage::ScmRights(rights) = message {
+                    self.descriptors.extend(rights);
+                }
+            }
+            if got.bytes == 0 {
+                return None;
+            }
+            self.inbox.extend_from_slice(&chunk[..got.bytes]);
+        }
+    }
+}
+
+/// A shim process in one role.
+pub struct Shim {
+    pub process: Child,
+    pub line: Line,
+}
+
+impl Shim {
+    pub fn spawn(role: &str, id: &str) -> Self {
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).expect("socketpair");
+        let process =
+            Command::new(shim_binary()).args([role, id]).stdin(Stdio::from(theirs)).spawn().expect("spawn gorae-shim");
+        Self { process, line: Line::new(ours) }
+    }
+}
+
+/// Directories and names of one container under test, and the requests for it.
+pub struct Bench {
+    pub dir: tempfile::TempDir,
+    pub id: String,
+    pub start: Start,
+}
+
+impl Bench {
+    /// A container that runs `args` in a busybox root, as the daemon would ask for it.
+    pub fn new(args: &[&str]) -> Self {
+        let dir = tempfile::Builder::new().prefix("gorae-shim-").tempdir().expect("temp dir");
+        let id = unique("ctr");
+        for name in ["run", "root"] {
+            fs::create_dir(dir.path().join(name)).expect("make dir");
+        }
+        let start = default_start(dir.path(), &id, args);
+        make_layer(&dir.path().join("layer"));
+        Self { dir, id, start }
+    }
+
+    pub fn sh(script: &str) -> Self {
+        Self::new(&["/bin/sh", "-c", script])
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn process(&mut self) -> &mut Process {
+        self.start.process.as_mut().expect("set in new")
+    }
+
+    pub fn resources(&mut self) -> &mut Resources {
+        self.start.resources.get_or_insert_default()
+    }
+
+    pub fn bind(&mut self, source: &Path, destination: &str) -> &mut Mount {
+        self.start.mounts.push(Mount {
+            destination: destination.into(),
+            source: source.display().to_string(),
+            filesystem: "bind".into(),
+            recursive_bind: true,
+            create_source: true,
+            ..Mount::default()
+        });
+        self.start.mounts.last_mut().expect("just pushed")
+    }
+
+    /// Starts it and expects success.
+    pub fn run(self) -> Running {
+        self.try_run().unwrap_or_else(|(failure, _)| panic!("start failed: {}", failure.message))
+    }
+
+    pub fn try_run(self) -> Result<Running, (Failure, Bench)> {
+        let mut shim = Shim::spawn("container", &self.id);
+        match shim.line.ask(request::Verb::Start(self.start.clone())).0 {
+            reply::Body::Started(started) => {
+                let state = started.state.expect("state in Started");
+                Ok(Running { bench: self, shim: Some(shim), state, reaped: false })
+            }
+            reply::Body::Failure(failure) => {
+                let _ = shim.process.wait();
+                Err((failure, self))
+            }
+            other => panic!("unexpected reply {other:?}"),
+        }
+    }
+
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.path("log")).unwrap_or_default()).into_owned()
+    }
+
+    /// What the process wrote: the log's contents without times and tags.
+    pub fn output(&self, stream: &str) -> String {
+        let mark = format!(" {stream} ");
+        let mut out = String::new();
+        for line in self.log().lines() {
+            if let Some((_, rest)) = line.split_once(&mark) {
+                let (tag, content) = rest.split_once(' ').expect("tag and content");
+                out.push_str(content);
+                if tag == "F" {
+                    out.push('\n');
+                }
+            }
+        }
+        out
+    }
+
+    pub fn state_on_disk(&self) -> ContainerState {
+        gorae_shim::state::read(&self.path("run")).expect("a good state record")
+    }
+
+    pub fn cgroup_dirs(&self) -> Vec<PathBuf> {
+        let place = self.start.cgroup.as_ref().expect("set in new");
+        let layout = place.layout.as_ref().expect("set in new");
+        let mounts = layout.v1.iter().map(|h| h.mount_point.clone()).chain([layout.unified.clone()]);
+        mounts.map(|m| PathBuf::from(format!("{m}{}", place.path))).filter(|d| d.exists()).collect()
+    }
+
+    /// A file of the container's cgroup, wherever its controller is.
+    pub fn cgroup_file(&self, name: &str) -> Option<String> {
+        let file = self.cgroup_dirs().into_iter().map(|d| d.join(name)).find(|f| f.exists())?;
+        Some(fs::read_to_string(file).expect("read cgroup file").trim_end().to_owned())
+    }
+
+    /// Nothing of the container is left: no cgroup, no mount, no process that names it.
+    pub fn assert_clean(&self) {
+        assert_eq!(self.cgroup_dirs(), Vec::<PathBuf>::new(), "cgroups left");
+        let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mountinfo");
+        let dir = self.dir.path().display().to_string();
+        assert!(!mounts.contains(&dir), "mounts left:\n{mounts}");
+        assert!(!self.path("run/shim.sock").exists(), "socket left");
+        assert!(!self.path("run/state.new").exists(), "temporary record left");
+        assert_eq!(processes_with(&self.id), Vec::<String>::new(), "processes left");
+    }
+}
+
+/// A started container.
+pub struct Running {
+    pub bench: Bench,
+    pub shim: Option<Shim>,
+    pub state: ContainerState,
+    reaped: bool,
+}
+
+impl Running {
+    pub fn line(&mut self) -> &mut Line {
+        &mut self.shim.as_mut().expect("connected").line
+    }
+
+    pub fn ask(&mut self, verb: request::Verb) -> reply::Body {
+        self.line().ask(verb).0
+    }
+
+    pub fn done(&mut self, verb: request::Verb) {
+        match self.ask(verb) {
+            reply::Body::Done(_) => {}
+            other => panic!("expected Done: {other:?}"),
+        }
+    }
+
+    /// Waits for the EXITED push, checks it against the record on disk, and for the shim's end.
+    pub fn wait(&mut self) -> ContainerState {
+        let state = loop {
+            match self.line().next_push().expect("a push before the end") {
+                push::Body::State(state) if state.phase() == container_state::Phase::Exited => break state,
+                _ => {}
+            }
+        };
+        assert_eq!(self.bench.state_on_disk(), state, "the record is written before the push");
+        while self.line().next_push().is_some() {}
+        let shim = self.shim.as_mut().expect("connected");
+        assert!(shim.process.wait().expect("wait for shim").success());
+        self.reaped = true;
+        self.bench.assert_clean();
+        state
+    }
+
+    /// Runs a command in the container to its end: exit, stdout, stderr.
+    pub fn exec(&mut self, args: &[&str]) -> (ExecExited, String, String) {
+        self.exec_with(Exec { args: words(args), kill_tree_at_exit: true, ..Exec::default() })
+    }
+
+    pub fn exec_with(&mut self, exec: Exec) -> (ExecExited, String, String) {
+        let started = self.begin_exec(exec);
+        let (out, err) = started.unwrap_or_else(|f| panic!("exec failed: {}", f.message));
+        let exited = self.wait_exec();
+        (exited, drain(out), drain(err))
+    }
+
+    pub fn begin_exec(&mut self, exec: Exec) -> Result<(OwnedFd, OwnedFd), Failure> {
+        let (out, child_out) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("pipe");
+        let (err, child_err) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("pipe");
+        let verb = request::Verb::Exec(Exec { stdout: true, stderr: true, ..exec });
+        match self.line().ask_with(verb, &[child_out.as_fd(), child_err.as_fd()]).0 {
+            reply::Body::ExecStarted(_) => Ok((out, err)),
+            reply::Body::Failure(failure) => Err(failure),
+            other => panic!("unexpected reply {other:?}"),
+        }
+    }
+
+    pub fn wait_exec(&mut self) -> ExecExited {
+        loop {
+            match self.line().next_push().expect("a push") {
+                push::Body::ExecExited(exited) => return exited,
+                push::Body::State(_) => {}
+            }
+        }
+    }
+
+    pub fn kill(&mut self) -> ContainerState {
+        self.done(request::Verb::Stop(Stop { signal: 9, grace_ms: 0 }));
+        self.wait()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.reaped {
+            return;
+        }
+        // A test failed half-way: leave nothing behind.
+        let place = self.bench.start.cgroup.clone().expect("set in new");
+        let _ = gorae_shim::cgroup::kill(&place);
+        if let Some(shim) = &mut self.shim {
+            let _ = shim.process.wait();
+        }
+        let _ = gorae_shim::cgroup::remove(&place);
+    }
+}
+
+/// Reads a pipe to its end.
+pub fn drain(fd: OwnedFd) -> String {
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut fs::File::from(fd), &mut text).expect("read pipe");
+    text
+}
+
+/// Polls until `condition` holds.
+pub fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(5);
+    while !condition() {
+        assert!(Instant::now() < end, "never: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Command lines of processes that contain `needle`, this test's own excepted.
+pub fn processes_with(needle: &str) -> Vec<String> {
+    let own = std::process::id().to_string();
+    let entries = fs::read_dir("/proc").expect("proc").flatten();
+    entries
+        .filter(|e| e.file_name().to_string_lossy().bytes().all(|b| b.is_ascii_digit()))
+        .filter(|e| e.file_name().to_string_lossy() != own)
+        .filter_map(|e| fs::read(e.path().join("cmdline")).ok())
+        .map(|bytes| String::from_utf8_lossy(&bytes).replace('\0', " "))
+        .filter(|line| line.contains(needle))
+        .collect()
+}
+
+pub fn words(args: &[&str]) -> Vec<Vec<u8>> {
+    args.iter().map(|a| a.as_bytes().to_vec()).collect()
+}
+
+/// A root directory with a static busybox, a user database and nothing else.
+pub fn make_layer(layer: &Path) {
+    for dir in ["bin", "etc", "tmp"] {
+        fs::create_dir_all(layer.join(dir)).expect("make dir");
+    }
+    fs::copy("/bin/busybox", layer.join("bin/busybox")).expect("busybox-static is installed");
+    for applet in [
+        "sh", "cat", "echo", "sleep", "true", "false", "id", "ls", "mount", "stat", "readlink", "grep", "dd", "env",
+        "pwd", "hostname", "touch", "mkdir", "rm", "kill", "ps", "stty", "tty", "mknod", "umask", "head", "tail",
+        "printf", "wc", "nproc", "seq", "test", "setsid", "umount", "chmod", "ln", "date",
+    ] {
+        symlink("busybox", layer.join("bin").join(applet)).expect("link");
+    }
+    fs::write(layer.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\nbob:x:1000:100::/home/bob:/bin/sh\n")
+        .expect("write");
+    fs::write(layer.join("etc/group"), "root:x:0:\nusers:x:100:\nwheel:x:10:bob\n").expect("write");
+    fs::set_permissions(layer.join("tmp"), std::os::unix::fs::PermissionsExt::from_mode(0o1777)).expect("chmod");
+}
+
+/// This machine's cgroups.
+pub fn layout() -> CgroupLayout {
+    let mut layout = CgroupLayout::default();
+    for line in fs::read_to_string("/proc/mounts").expect("mounts").lines() {
+        let fields: Vec<&str> = line.split(' ').collect();
+        match fields[2] {
+            "cgroup2" => layout.unified = fields[1].into(),
+            "cgroup" => {
+                let known = ["cpu", "cpuacct", "cpuset", "memory", "pids", "hugetlb", "devices", "freezer", "blkio"];
+                let controllers: Vec<String> =
+                    fields[3].split(',').filter(|o| known.contains(o)).map(str::to_owned).collect();
+                if !controllers.is_empty() {
+                    layout.v1.push(V1Hierarchy { mount_point: fields[1].into(), controllers });
+                }
+            }
+            _ => {}
+        }
+    }
+    let controllers = fs::read_to_string(format!("{}/cgroup.controllers", layout.unified)).unwrap_or_default();
+    layout.unified_has_controllers = controllers.split_whitespace().any(|c| c == "memory");
+    if layout.unified_has_controllers {
+        layout.v1.clear();
+    }
+    layout
+}
+
+fn filesystem(destination: &str, filesystem: &str, data: &str) -> Mount {
+    let (destination, filesystem, data) = (destination.into(), filesystem.into(), data.into());
+    Mount { destination, filesystem, data, nosuid: true, noexec: true, nodev: true, ..Mount::default() }
+}
+
+/// The capabilities that a container gets when nobody says anything: bits of the fourteen usual ones.
+pub const DEFAULT_CAPABILITIES: u64 = 0xa804_25fb;
+
+fn default_start(dir: &Path, id: &str, args: &[&str]) -> Start {
+    let path = |name: &str| dir.join(name).display().to_string();
+    let namespace = |kind: namespace::Kind| Namespace { kind: kind.into(), path: String::new() };
+    let caps = DEFAULT_CAPABILITIES;
+    Start {
+        container_id: id.into(),
+        run_dir: path("run"),
+        root_dir: path("root"),
+        rootfs: Some(Rootfs { layers: vec![path("layer")], ..Rootfs::default() }),
+        process: Some(Process {
+            args: words(args),
+            env: words(&["PATH=/usr/bin:/bin", "CONTAINER=test"]),
+            cwd: "/".into(),
+            user: Some(User::default()),
+            capabilities: Some(Capabilities {
+                bounding: caps,
+                effective: caps,
+                permitted: caps,
+                ..Capabilities::default()
+            }),
+            ..Process::default()
+        }),
+        namespaces: [
+            namespace::Kind::Pid,
+            namespace::Kind::Mount,
+            namespace::Kind::Net,
+            namespace::Kind::Ipc,
+            namespace::Kind::Uts,
+        ]
+        .map(namespace)
+        .to_vec(),
+        mounts: vec![
+            filesystem("/proc", "proc", ""),
+            Mount { noexec: false, nodev: false, ..filesystem("/dev", "tmpfs", "mode=755,size=65536k") },
+            Mount { nodev: false, ..filesystem("/dev/pts", "devpts", "newinstance,ptmxmode=0666,mode=0620,gid=5") },
+            filesystem("/dev/mqueue", "mqueue", ""),
+            filesystem("/dev/shm", "tmpfs", "mode=1777,size=65536k"),
+            Mount { readonly: true, ..filesystem("/sys", "sysfs", "") },
+            Mount { readonly: true, ..filesystem("/sys/fs/cgroup", "cgroup", "") },
+        ],
+        masked_paths: ["/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/scsi", "/sys/firmware"]
+            .map(String::from)
+            .to_vec(),
+        readonly_paths: ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
+            .map(String::from)
+            .to_vec(),
+        cgroup: Some(CgroupPlace { layout: Some(layout()), path: format!("/gorae-shim-test/{id}") }),
+        log_path: path("log"),
+        private_cgroup_namespace: true,
+        hostname: "box".into(),
+        ..Start::default()
+    }
+}
