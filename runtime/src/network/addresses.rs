@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Which host numbers of the subnet are in use. Memory only: at start it is rebuilt from the pod records.
+//!
+//! The next address is the one after the last given one, so a released address rests for as long as the subnet
+//! allows: caches of neighbours, connection tracking and clients forget it meanwhile.
+//!
+//! An address is `network + number`; number 0 is the network, 1 the gateway, and the last one (broadcast) is never
+//! given. With two families a pod has the same number in both.
+
+use super::NetworkError;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The gateway's number.
+const GATEWAY: u32 = 1;
+/// At most this many addresses are given, however large the subnet.
+const MAX_NUMBERS: u32 = 1 << 20;
+
+/// The addresses of the pods of this node.
+#[derive(Debug)]
+pub struct Addresses {
+    subnet: Ipv4Net,
+    subnet6: Option<Ipv6Net>,
+    taken: BTreeSet<u32>,
+    last: u32,
+}
+
+impl Addresses {
+    /// Starts with every address free.
+    ///
+    /// - Errors: [`NetworkError::SubnetTooSmall`] when there is no room for a gateway and one pod.
+    pub fn new(subnet: Ipv4Net, subnet6: Option<Ipv6Net>) -> Result<Self, NetworkError> {
+        if subnet.prefix_len() > 30 {
+            return Err(NetworkError::SubnetTooSmall { subnet: subnet.into() });
+        }
+        if let Some(subnet) = subnet6.filter(|net| net.prefix_len() > 126) {
+            return Err(NetworkError::SubnetTooSmall { subnet: subnet.into() });
+        }
+        Ok(Self {
+            subnet: subnet.trunc(),
+            subnet6: subnet6.map(|net| net.trunc()),
+            taken: BTreeSet::new(),
+            last: GATEWAY,
+        })
+    }
+
+    /// Takes the next free number.
+    ///
+    /// - Errors: [`NetworkError::AddressesExhausted`] with both counts.
+    pub fn take(&mut self) -> Result<u32, NetworkError> {
+        let (first, end) = (GATEWAY + 1, self.end());
+        let free = (self.last + 1..end).chain(first..end).find(|number| !self.taken.contains(number));
+        let number = free.ok_or(NetworkError::AddressesExhausted {
+            subnet: self.subnet.into(),
+            usable: u64::from(end - first),
+            used: self.taken.len() as u64,
+        })?;
+        self.taken.insert(number);
+        self.last = number;
+        Ok(number)
+    }
+
+    /// Marks the number of an address that a live pod already has; `None` when it is not of this subnet or taken.
+    pub fn take_back(&mut self, ip: IpAddr) -> Option<u32> {
+        let number = match (ip, self.subnet6) {
+            (IpAddr::V4(ip), _) if self.subnet.contains(&ip) => u32::from(ip) - u32::from(self.subnet.network()),
+            (IpAddr::V6(ip), Some(net)) if net.contains(&ip) => {
+                u32::try_from(u128::from(ip) - u128::from(net.network())).ok()?
+            }
+            _ => return None,
+        };
+        if !(GATEWAY + 1..self.end()).contains(&number) || !self.taken.insert(number) {
+            return None;
+        }
+        self.last = self.last.max(number);
+        Some(number)
+    }
+
+    /// Gives a number back.
+    pub fn give(&mut self, number: u32) {
+        self.taken.remove(&number);
+    }
+
+    /// The addresses of a number with the prefix length of their subnet, IPv4 first.
+    pub fn of(&self, number: u32) -> Vec<IpNet> {
+        let v4 = Ipv4Addr::from(u32::from(self.subnet.network()) + number);
+        let mut all = vec![IpNet::new_assert(v4.into(), self.subnet.prefix_len())];
+        if let Some(net) = self.subnet6 {
+            let v6 = Ipv6Addr::from(u128::from(net.network()) + u128::from(number));
+            all.push(IpNet::new_assert(v6.into(), net.prefix_len()));
+        }
+        all
+    }
+
+    /// The gateway of each family, IPv4 first: the bridge's addresses.
+    pub fn gateways(&self) -> Vec<IpNet> {
+        self.of(GATEWAY)
+    }
+
+    /// One past the last number that can be given.
+    fn end(&self) -> u32 {
+        let v4 = (1u32 << (32 - u32::from(self.subnet.prefix_len())).min(31)) - 1;
+        let v6 = self.subnet6.map_or(u32::MAX, |net| (1u32 << (128 - u32::from(net.prefix_len())).min(31)) - 1);
+        v4.min(v6).min(MAX_NUMBERS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small() -> Addresses {
+        Addresses::new("10.64.0.0/29".parse().expect("net"), None).expect("large enough")
+    }
+
+    #[test]
+    fn a_released_address_is_the_last_to_be_given_again() {
+        let mut addresses = small();
+        let (a, b) = (addresses.take().expect("free"), addresses.take().expect("free"));
+        assert_eq!((a, b), (2, 3));
+        addresses.give(a);
+        assert_eq!([(); 4].map(|()| addresses.take().expect("free")), [4, 5, 6, 2]);
+    }
+
+    #[test]
+    fn exhaustion_says_how_many_of_how_many_are_in_use() {
+        let mut addresses = small();
+        for _ in 0..5 {
+            addresses.take().expect("free");
+        }
+        let error = addresses.take().expect_err("full").to_string();
+        assert_eq!(error, "no free address: 5 of 5 addresses of 10.64.0.0/29 are in use");
+        addresses.give(4);
+        assert_eq!(addresses.take().expect("free again"), 4);
+    }
+
+    #[test]
+    fn a_live_pod_keeps_its_address_and_no_other_gets_it() {
+        let mut addresses = small();
+        assert_eq!(addresses.take_back("10.64.0.3".parse().expect("ip")), Some(3));
+        assert_eq!(addresses.take_back("10.64.0.3".parse().expect("ip")), None);
+        for strange in ["10.64.0.0", "10.64.0.1", "10.64.0.7", "10.65.0.3", "fd00::3"] {
+            assert_eq!(addresses.take_back(strange.parse().expect("ip")), None, "{strange}");
+        }
+        assert_eq!([(); 4].map(|()| addresses.take().expect("free")), [4, 5, 6, 2]);
+        assert!(addresses.take().is_err());
+    }
+
+    #[test]
+    fn with_two_families_a_pod_has_the_same_number_in_both() {
+        let net6 = Some("fd00:64::/64".parse().expect("net"));
+        let mut addresses = Addresses::new("10.64.0.0/20".parse().expect("net"), net6).expect("large enough");
+        let number = addresses.take().expect("free");
+        let text: Vec<String> = addresses.of(number).iter().map(ToString::to_string).collect();
+        assert_eq!(text, ["10.64.0.2/20", "fd00:64::2/64"]);
+        assert_eq!(addresses.take_back("fd00:64::9".parse().expect("ip")), Some(9));
+    }
+
+    #[test]
+    fn a_subnet_without_room_for_a_pod_is_refused() {
+        for net in ["10.0.0.0/31", "10.0.0.0/32"] {
+            assert!(Addresses::new(net.parse().expect("net"), None).is_err());
+        }
+        let mut smallest = Addresses::new("10.0.0.0/30".parse().expect("net"), None).expect("one pod fits");
+        assert!(smallest.take().is_ok());
+        assert!(smallest.take().is_err());
+    }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The bridge that all pods of this daemon are ports of. Blocking; its address is the pods' gateway.
+
+use super::netlink::Rtnl;
+use super::{NetworkError, names, sysctl};
+use ipnet::IpNet;
+
+/// MTU when the node has no default route to take it from.
+const USUAL_MTU: u32 = 1500;
+
+/// What the bridge shall be.
+#[derive(Debug, Clone)]
+pub struct Bridge {
+    /// Its name.
+    pub name: String,
+    /// Its addresses, the pods' gateways.
+    pub gateways: Vec<IpNet>,
+    /// MTU; `None` takes that of the default route's interface, so that what a pod sends fits on its way out.
+    pub mtu: Option<u32>,
+}
+
+/// A bridge that is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ready {
+    /// Interface index.
+    pub index: u32,
+    /// MTU of bridge and pods.
+    pub mtu: u32,
+    /// It was not there before.
+    pub created: bool,
+}
+
+impl Bridge {
+    /// Makes the bridge as far as it is missing, with the node's knobs for routing.
+    ///
+    /// - Errors: [`NetworkError::NotABridge`], [`NetworkError::ForeignBridge`] when the name is somebody else's;
+    ///   [`NetworkError::Netlink`], [`NetworkError::Sysctl`] with the kernel's answer.
+    pub fn ensure(&self, rtnl: &mut Rtnl) -> Result<Ready, NetworkError> {
+        let mtu = self.mtu.map_or_else(|| default_mtu(rtnl), Ok)?;
+        let found = rtnl.link(&self.name)?;
+        let created = found.is_none();
+        if created {
+            rtnl.create_bridge(&self.name, names::hardware_address(&self.name), mtu)?;
+        }
+        let Some(link) = rtnl.link(&self.name)?.filter(|link| link.is_bridge) else {
+            return Err(NetworkError::NotABridge { name: self.name.clone() });
+        };
+        self.refuse_foreign(rtnl, link.index)?;
+        let ipv6 = self.gateways.iter().any(|net| matches!(net, IpNet::V6(_)));
+        sysctl::settle_bridge(&self.name, ipv6)?;
+        for gateway in &self.gateways {
+            rtnl.add_address(&self.name, link.index, *gateway)?;
+        }
+        rtnl.set_up(&self.name, link.index, mtu)?;
+        sysctl::forward_ipv4()?;
+        if ipv6 {
+            sysctl::forward_ipv6()?;
+        }
+        Ok(Ready { index: link.index, mtu, created })
+    }
+
+    /// An IPv4 address that is not ours means that the bridge is not ours.
+    fn refuse_foreign(&self, rtnl: &mut Rtnl, index: u32) -> Result<(), NetworkError> {
+        let on_it = |(of, net): (u32, IpNet)| (of == index && matches!(net, IpNet::V4(_))).then_some(net);
+        let strange = rtnl.addresses()?.into_iter().filter_map(on_it).find(|net| !self.gateways.contains(net));
+        match (strange, self.gateways.first()) {
+            (Some(found), Some(wanted)) => {
+                Err(NetworkError::ForeignBridge { name: self.name.clone(), found, wanted: *wanted })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// MTU of the interface with the IPv4 default route.
+fn default_mtu(rtnl: &mut Rtnl) -> Result<u32, NetworkError> {
+    let is_default = |net: &IpNet| matches!(net, IpNet::V4(net) if net.prefix_len() == 0);
+    let via = rtnl.routes()?.into_iter().filter(|route| is_default(&route.to)).find_map(|route| route.via);
+    let Some(index) = via else { return Ok(USUAL_MTU) };
+    Ok(rtnl.link_at(index)?.map_or(USUAL_MTU, |link| link.mtu))
+}

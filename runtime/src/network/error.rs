@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What can go wrong with the node's network, and which kind of answer each failure is.
+
+use super::nft::NftError;
+use super::ports::{Binding, Protocol};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// A failed request to the built-in network.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NetworkError {
+    /// A port mapping of the request cannot be right.
+    #[error("port mapping {mapping}: {why}")]
+    PortMapping {
+        /// The mapping as it came.
+        mapping: String,
+        /// Which rule it breaks.
+        why: &'static str,
+    },
+    /// A pod or a process of the node has the host port.
+    #[error("host port {} is taken by {holder}", .binding.place())]
+    HostPortTaken {
+        /// The wanted binding.
+        binding: Binding,
+        /// `pod ID`, or the process as far as it could be found.
+        holder: String,
+    },
+    /// The kernel refused the socket that reserves a host port.
+    #[error("reserve host port {}: {errno}", .binding.place())]
+    Reserve {
+        /// The wanted binding.
+        binding: Binding,
+        /// The kernel's answer.
+        errno: rustix::io::Errno,
+    },
+    /// A host address is of a family that the pod has no address of.
+    #[error("host port {port}/{protocol} on {host_ip}: the pod has no address of that family")]
+    HostAddressFamily {
+        /// The wanted address.
+        host_ip: IpAddr,
+        /// The wanted port.
+        port: u16,
+        /// The wanted protocol.
+        protocol: Protocol,
+    },
+    /// Every address of the subnet is in use.
+    #[error("no free address: {used} of {usable} addresses of {subnet} are in use")]
+    AddressesExhausted {
+        /// The subnet.
+        subnet: ipnet::IpNet,
+        /// How many addresses pods can have at most.
+        usable: u64,
+        /// How many pods have.
+        used: u64,
+    },
+    /// The machine's addresses and routes leave no subnet for pods.
+    #[error(
+        "no free subnet for pods: all {tried} candidates overlap an address or route of the node; set network.subnet"
+    )]
+    NoFreeSubnet {
+        /// How many subnets were tried.
+        tried: usize,
+    },
+    /// A configured or recorded subnet cannot hold a gateway and a pod.
+    #[error("subnet {subnet} is too small for a gateway and pods")]
+    SubnetTooSmall {
+        /// The subnet.
+        subnet: ipnet::IpNet,
+    },
+    /// Something that is no bridge has the bridge's name.
+    #[error("interface {name} is there and is no bridge")]
+    NotABridge {
+        /// The interface.
+        name: String,
+    },
+    /// A bridge of this network's name belongs to something else.
+    #[error("bridge {name} is there with address {found}, not {wanted}: it belongs to something else")]
+    ForeignBridge {
+        /// The bridge.
+        name: String,
+        /// The address it has.
+        found: ipnet::IpNet,
+        /// The gateway of our subnet.
+        wanted: ipnet::IpNet,
+    },
+    /// The kernel refused a netlink request, or gave no answer in time.
+    #[error("{what} {object}: {source}")]
+    Netlink {
+        /// What was tried.
+        what: &'static str,
+        /// On which interface or table.
+        object: String,
+        /// The kernel's answer.
+        source: std::io::Error,
+    },
+    /// A kernel knob could not be set.
+    #[error("set {} to {value}: {source}", .path.display())]
+    Sysctl {
+        /// The file below `/proc/sys`.
+        path: PathBuf,
+        /// The wanted value.
+        value: &'static str,
+        /// The kernel's answer.
+        source: std::io::Error,
+    },
+    /// The record of this node's network could not be read or written.
+    #[error("network record {}: {why}", .path.display())]
+    Record {
+        /// The record.
+        path: PathBuf,
+        /// The reason, the kernel's or the checksum's.
+        why: String,
+    },
+    /// A bridge's name that is none, or an MTU that no interface has.
+    #[error("network.{key}: {value:?} {why}")]
+    Config {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What is allowed.
+        why: &'static str,
+    },
+    /// Other changes to the node's network take too long.
+    #[error("other changes to the node's network did not finish within {seconds} s")]
+    Busy {
+        /// How long it was waited for them.
+        seconds: u64,
+    },
+    /// Another Gorae of this machine keeps the lock under which subnets are chosen.
+    #[error("another daemon holds the lock on choosing a subnet for {seconds} s")]
+    NodeLock {
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// The bridge is not there, and nobody is making it.
+    #[error("the bridge is not there yet")]
+    NotMade,
+    /// The pod was never prepared, or is released.
+    #[error("pod {pod_id} has no place in the network")]
+    NotPrepared {
+        /// The pod.
+        pod_id: String,
+    },
+    /// nft is missing, failed or took too long.
+    #[error(transparent)]
+    Nft(#[from] NftError),
+    /// A task of this daemon ended without an answer.
+    #[error("network task ended early")]
+    Task,
+}
+
+/// What the caller should make of a [`NetworkError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NetworkErrorKind {
+    /// The request can never succeed as it is.
+    InvalidArgument,
+    /// Something else has the port.
+    AlreadyExists,
+    /// Addresses or subnets ran out.
+    ResourceExhausted,
+    /// A deadline passed; another try may work.
+    DeadlineExceeded,
+    /// The state is wrong for this.
+    FailedPrecondition,
+    /// Everything else.
+    Internal,
+}
+
+impl NetworkError {
+    /// The kind of this failure.
+    pub fn kind(&self) -> NetworkErrorKind {
+        use NetworkErrorKind as Kind;
+        match self {
+            Self::PortMapping { .. } | Self::HostAddressFamily { .. } | Self::Config { .. } => Kind::InvalidArgument,
+            Self::HostPortTaken { .. } => Kind::AlreadyExists,
+            Self::AddressesExhausted { .. } | Self::NoFreeSubnet { .. } => Kind::ResourceExhausted,
+            Self::NodeLock { .. } | Self::Busy { .. } | Self::Nft(NftError::Deadline { .. }) => Kind::DeadlineExceeded,
+            Self::NotPrepared { .. }
+            | Self::NotMade
+            | Self::SubnetTooSmall { .. }
+            | Self::NotABridge { .. }
+            | Self::ForeignBridge { .. }
+            | Self::Nft(NftError::Missing) => Kind::FailedPrecondition,
+            Self::Reserve { .. }
+            | Self::Netlink { .. }
+            | Self::Sysctl { .. }
+            | Self::Record { .. }
+            | Self::Nft(_)
+            | Self::Task => Kind::Internal,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Names of interfaces, derived so that two daemons and two pods do not meet and a restart finds the same ones.
+
+use std::path::Path;
+
+/// Longest interface name that the kernel takes, without the final NUL.
+pub const MAX_INTERFACE_NAME: usize = 15;
+
+/// The bridge (and table) of the daemon with this root directory: `gorae-1a2b3c`. `salt` makes another one of it.
+pub fn bridge(root: &Path, salt: u32) -> String {
+    let mut hash = fnv1a(root.as_os_str().as_encoded_bytes());
+    if salt > 0 {
+        hash = fnv1a(format!("{hash:x} {salt}").as_bytes());
+    }
+    format!("gorae-{:06x}", hash & 0xff_ffff)
+}
+
+/// The nftables table of the daemon with this bridge: the same name where it says whose it is. (A table's name has to
+/// begin with a letter, and must be no word of nft's language.)
+pub fn table(bridge: &str) -> String {
+    if bridge.starts_with("gorae") { bridge.to_owned() } else { format!("gorae-{bridge}") }
+}
+
+/// The host end of a pod's veth pair: `gp` and 52 bits of a hash of the pod's id.
+pub fn host_interface(pod_id: &str) -> String {
+    format!("gp{:013x}", fnv1a(pod_id.as_bytes()) >> 12)
+}
+
+/// The hardware address of a bridge: fixed, or it would change with the first pod that leaves. Locally administered.
+pub fn hardware_address(bridge: &str) -> [u8; 6] {
+    let [a, b, c, d, e, ..] = fnv1a(bridge.as_bytes()).to_be_bytes();
+    [0x02, a, b, c, d, e]
+}
+
+/// 64-bit FNV-1a, with the bits mixed once more: its high bits alone are weak for short texts.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    let hash = bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_fit_the_kernel_and_are_stable() {
+        let name = bridge(Path::new("/var/lib/gorae"), 0);
+        assert_eq!(name, bridge(Path::new("/var/lib/gorae"), 0));
+        assert_ne!(name, bridge(Path::new("/var/lib/gorae"), 1));
+        assert!(name.len() <= MAX_INTERFACE_NAME && name.starts_with("gorae-"));
+        assert_eq!(host_interface("x").len(), MAX_INTERFACE_NAME);
+    }
+
+    #[test]
+    fn ten_thousand_pods_have_ten_thousand_interfaces() {
+        let names: HashSet<String> = (0..10_000).map(|i| host_interface(&format!("{i:032x}"))).collect();
+        assert_eq!(names.len(), 10_000);
+        let roots: HashSet<String> = (0..100).map(|i| bridge(Path::new(&format!("/tmp/root{i}")), 0)).collect();
+        assert_eq!(roots.len(), 100);
+    }
+}

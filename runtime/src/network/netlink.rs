@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The few rtnetlink requests that a bridge needs, each one send and one answer, in the caller's network namespace.
+//!
+//! Blocking: the kernel answers at once unless its routing lock is busy (removing an interface takes it for tens of
+//! milliseconds), so callers in async code use a blocking task. Only this file names the netlink crates' types.
+
+use super::NetworkError;
+use ipnet::IpNet;
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+};
+use netlink_packet_route::RouteNetlinkMessage as Message;
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::link::{
+    BridgeStpState, InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, LinkAttribute,
+    LinkFlags, LinkInfo, LinkMessage,
+};
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+/// How long the kernel may take for one answer.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Larger than any datagram of a dump (the kernel fills at most 32 KiB).
+const BUFFER: usize = 64 << 10;
+
+/// An interface, as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Index.
+    pub index: u32,
+    /// Whether it is a bridge.
+    pub is_bridge: bool,
+    /// Index of the bridge it is a port of.
+    pub controller: Option<u32>,
+    /// Largest packet in bytes.
+    pub mtu: u32,
+}
+
+/// A route, as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Where it leads; prefix length 0 is the default route.
+    pub to: IpNet,
+    /// Index of the interface it uses.
+    pub via: Option<u32>,
+}
+
+/// An open route socket.
+#[derive(Debug)]
+pub struct Rtnl {
+    socket: Socket,
+    sequence: u32,
+}
+
+impl Rtnl {
+    /// Opens a socket in the calling thread's network namespace.
+    ///
+    /// - Errors: [`NetworkError::Netlink`].
+    pub fn open() -> Result<Self, NetworkError> {
+        let open = || {
+            let mut socket = Socket::new(NETLINK_ROUTE)?;
+            socket.bind_auto()?;
+            socket.connect(&SocketAddr::new(0, 0))?;
+            set_socket_timeout(&socket, Timeout::Recv, Some(DEADLINE))?;
+            Ok(Self { socket, sequence: 0 })
+        };
+        open().map_err(|source| NetworkError::Netlink { what: "open", object: "route socket".into(), source })
+    }
+
+    /// Every address of the node with its subnet's prefix length and its interface's index.
+    pub fn addresses(&mut self) -> Result<Vec<(u32, IpNet)>, NetworkError> {
+        let found = self.dump("list addresses", Message::GetAddress(AddressMessage::default()))?;
+        Ok(found.iter().filter_map(|m| if let Message::NewAddress(a) = m { address(a) } else { None }).collect())
+    }
+
+    /// Every unicast route of every table.
+    pub fn routes(&mut self) -> Result<Vec<Route>, NetworkError> {
+        let found = self.dump("list routes", Message::GetRoute(RouteMessage::default()))?;
+        Ok(found.iter().filter_map(|m| if let Message::NewRoute(r) = m { route(r) } else { None }).collect())
+    }
+
+    /// The interface of this name; `None` when there is none.
+    pub fn link(&mut self, name: &str) -> Result<Option<Link>, NetworkError> {
+        let mut request = LinkMessage::default();
+        request.attributes.push(LinkAttribute::IfName(name.into()));
+        self.get_link(name, request)
+    }
+
+    /// The interface of this index; `None` when there is none.
+    pub fn link_at(&mut self, index: u32) -> Result<Option<Link>, NetworkError> {
+        let mut request = LinkMessage::default();
+        request.header.index = index;
+        self.get_link(&format!("interface {index}"), request)
+    }
+
+    fn get_link(&mut self, object: &str, request: LinkMessage) -> Result<Option<Link>, NetworkError> {
+        match self.exchange(Message::GetLink(request), 0) {
+            Ok(answers) => {
+                Ok(answers.iter().find_map(|m| if let Message::NewLink(l) = m { Some(link(l)) } else { None }))
+            }
+            Err(e) if e.raw_os_error() == Some(nix::libc::ENODEV) => Ok(None),
+            Err(source) => Err(NetworkError::Netlink { what: "look up", object: object.into(), source }),
+        }
+    }
+
+    /// Makes a bridge, down. It runs no spanning tree and tracks no multicast groups, so it needs no timers.
+    pub fn create_bridge(&mut self, name: &str, hardware: [u8; 6], mtu: u32) -> Result<(), NetworkError> {
+        let mut request = LinkMessage::default();
+        let settings = vec![InfoBridge::StpState(BridgeStpState::Disabled), InfoBridge::MulticastSnooping(false)];
+        request.attributes = vec![
+            LinkAttribute::IfName(name.into()),
+            LinkAttribute::Address(hardware.to_vec()),
+            LinkAttribute::Mtu(mtu),
+            LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge), LinkInfo::Data(InfoData::Bridge(settings))]),
+        ];
+        self.acked("create bridge", name, Message::NewLink(request), NLM_F_CREATE | NLM_F_EXCL)
+    }
+
+    /// Brings an interface up and sets its MTU.
+    pub fn set_up(&mut self, name: &str, index: u32, mtu: u32) -> Result<(), NetworkError> {
+        let mut request = LinkMessage::default();
+        request.header.index = index;
+        request.header.flags = LinkFlags::Up;
+        request.header.change_mask = LinkFlags::Up;
+        request.attributes.push(LinkAttribute::Mtu(mtu));
+        self.acked("bring up", name, Message::NewLink(request), 0)
+    }
+
+    /// Makes an interface a port of a bridge (when it is not yet) that may send a pod's packets back to that pod.
+    pub fn make_port(&mut self, name: &str, bridge: u32) -> Result<(), NetworkError> {
+        let mut request = LinkMessage::default();
+        request.attributes = vec![LinkAttribute::IfName(name.into()), LinkAttribute::Controller(bridge)];
+        self.acked("put into the bridge", name, Message::NewLink(request), 0)?;
+        self.set_hairpin(name)
+    }
+
+    /// Lets a bridge port send packets back to where they came from: a pod that calls its own host port or service.
+    pub fn set_hairpin(&mut self, name: &str) -> Result<(), NetworkError> {
+        let mut request = LinkMessage::default();
+        let port = vec![
+            LinkInfo::PortKind(InfoPortKind::Bridge),
+            LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::HairpinMode(true)])),
+        ];
+        request.attributes = vec![LinkAttribute::IfName(name.into()), LinkAttribute::LinkInfo(port)];
+        self.acked("allow hairpin on", name, Message::NewLink(request), 0)
+    }
+
+    /// Gives an interface an address; being there already is fine.
+    pub fn add_address(&mut self, name: &str, index: u32, address: IpNet) -> Result<(), NetworkError> {
+        let mut request = address_message(index, address);
+        if let IpNet::V4(net) = address {
+            request.attributes.push(AddressAttribute::Broadcast(net.broadcast()));
+        }
+        match self.exchange(Message::NewAddress(request), NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK) {
+            Ok(_) => Ok(()),
+            Err(e) if e.raw_os_error() == Some(nix::libc::EEXIST) => Ok(()),
+            Err(source) => {
+                Err(NetworkError::Netlink { what: "add address", object: format!("{address} to {name}"), source })
+            }
+        }
+    }
+
+    /// Removes an interface; being gone already is fine.
+    pub fn delete_link(&mut self, name: &str) -> Result<(), NetworkError> {
+        let Some(link) = self.link(name)? else { return Ok(()) };
+        let mut request = LinkMessage::default();
+        request.header.index = link.index;
+        match self.exchange(Message::DelLink(request), NLM_F_ACK) {
+            Ok(_) => Ok(()),
+            Err(e) if e.raw_os_error() == Some(nix::libc::ENODEV) => Ok(()),
+            Err(source) => Err(NetworkError::Netlink { what: "remove interface", object: name.into(), source }),
+        }
+    }
+
+    fn acked(&mut self, what: &'static str, object: &str, message: Message, flags: u16) -> Result<(), NetworkError> {
+        self.exchange(message, flags | NLM_F_ACK).map(drop).map_err(|source| NetworkError::Netlink {
+            what,
+            object: object.into(),
+            source,
+        })
+    }
+
+    fn dump(&mut self, what: &'static str, message: Message) -> Result<Vec<Message>, NetworkError> {
+        self.exchange(message, NLM_F_DUMP).map_err(|source| NetworkError::Netlink {
+            what,
+            object: "of the node".into(),
+            source,
+        })
+    }
+
+    /// Sends one request and reads until its acknowledgement, its error, the end of its dump, or its one answer.
+    fn exchange(&mut self, message: Message, flags: u16) -> io::Result<Vec<Message>> {
+        self.sequence += 1;
+        let mut request = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::from(message));
+        request.header.flags = NLM_F_REQUEST | flags;
+        request.header.sequence_number = self.sequence;
+        request.finalize();
+        let mut bytes = vec![0; request.buffer_len()];
+        request.serialize(&mut bytes);
+        self.socket.send(&bytes, 0)?;
+        let ends_with_answer = flags & (NLM_F_ACK | NLM_F_DUMP) == 0;
+        let mut answers = Vec::new();
+        while !self.receive(&mut answers)? {
+            if ends_with_answer && !answers.is_empty() {
+                break;
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Reads one datagram; true when the exchange is over.
+    fn receive(&mut self, answers: &mut Vec<Message>) -> io::Result<bool> {
+        let mut buffer = Vec::with_capacity(BUFFER);
+        self.socket.recv(&mut buffer, 0)?;
+        let mut rest = &buffer[..];
+        while rest.len() >= HEADER {
+            let length = u32::from_ne_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
+            if length < HEADER || length > rest.len() {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "the kernel's answer is cut"));
+            }
+            if self.take(&rest[..length], answers)? {
+                return Ok(true);
+            }
+            rest = &rest[length.next_multiple_of(4).min(rest.len())..];
+        }
+        Ok(false)
+    }
+
+    /// Takes one message; true when it ends the exchange. What this crate cannot read (a newer kernel's) is skipped.
+    fn take(&self, bytes: &[u8], answers: &mut Vec<Message>) -> io::Result<bool> {
+        let Ok(message) = NetlinkMessage::<Message>::deserialize(bytes) else { return Ok(false) };
+        if message.header.sequence_number != self.sequence {
+            return Ok(false);
+        }
+        match message.payload {
+            NetlinkPayload::Done(_) => Ok(true),
+            NetlinkPayload::Error(error) => match error.code {
+                None => Ok(true),
+                Some(code) => Err(io::Error::from_raw_os_error(code.get().abs())),
+            },
+            NetlinkPayload::InnerMessage(message) => {
+                answers.push(message);
+                Ok(false)
+            }
+            _ => Ok(false),
+        }
+    }
+}
+
+/// Length of a netlink message's header.
+const HEADER: usize = 16;
+
+fn link(message: &LinkMessage) -> Link {
+    let mut link = Link { index: message.header.index, is_bridge: false, controller: None, mtu: 0 };
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+            LinkAttribute::Controller(index) => link.controller = Some(*index),
+            LinkAttribute::LinkInfo(info) => link.is_bridge = info.contains(&LinkInfo::Kind(InfoKind::Bridge)),
+            _ => {}
+        }
+    }
+    link
+}
+
+fn address(message: &AddressMessage) -> Option<(u32, IpNet)> {
+    let find = |local: bool| {
+        message.attributes.iter().find_map(|a| match a {
+            AddressAttribute::Local(ip) if local => Some(*ip),
+            AddressAttribute::Address(ip) if !local => Some(*ip),
+            _ => None,
+        })
+    };
+    let ip = find(true).or_else(|| find(false))?;
+    Some((message.header.index, IpNet::new(ip, message.header.prefix_len).ok()?))
+}
+
+fn address_message(index: u32, address: IpNet) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.family = match address {
+        IpNet::V4(_) => netlink_packet_route::AddressFamily::Inet,
+        IpNet::V6(_) => netlink_packet_route::AddressFamily::Inet6,
+    };
+    message.header.prefix_len = address.prefix_len();
+    message.header.index = index;
+    message.attributes = vec![AddressAttribute::Local(address.addr()), AddressAttribute::Address(address.addr())];
+    message
+}
+
+fn route(message: &RouteMessage) -> Option<Route> {
+    let mut to: IpAddr = match message.header.address_family {
+        netlink_packet_route::AddressFamily::Inet => Ipv4Addr::UNSPECIFIED.into(),
+        netlink_packet_route::AddressFamily::Inet6 => Ipv6Addr::UNSPECIFIED.into(),
+        _ => return None,
+    };
+    let mut via = None;
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Destination(RouteAddress::Inet(ip)) => to = (*ip).into(),
+            RouteAttribute::Destination(RouteAddress::Inet6(ip)) => to = (*ip).into(),
+            RouteAttribute::Oif(index) => via = Some(*index),
+            _ => {}
+        }
+    }
+    Some(Route { to: IpNet::new(to, message.header.destination_prefix_length).ok()?, via })
+}

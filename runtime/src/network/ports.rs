@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Host ports: strict reading of CRI port mappings, and the bindings that they become.
+//!
+//! A mapping says "this port of the node goes to that port of the pod"; with a pod of two address families and no
+//! host address it becomes two [`Binding`]s, one a family. Pure: no sockets, no rules.
+
+use super::NetworkError;
+use gorae_proto::cri;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Transport protocol of a host port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// SCTP.
+    Sctp,
+}
+
+impl std::fmt::Display for Protocol {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        })
+    }
+}
+
+/// A checked port mapping with a host port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostPort {
+    /// Transport protocol.
+    pub protocol: Protocol,
+    /// Address of the node to listen on; `None` is every address, an unspecified one every address of its family.
+    pub host_ip: Option<IpAddr>,
+    /// Port of the node, never 0.
+    pub host_port: u16,
+    /// Port of the pod, never 0.
+    pub container_port: u16,
+}
+
+/// One host port in one address family, with where it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Binding {
+    /// Transport protocol.
+    pub protocol: Protocol,
+    /// Address of the node; the unspecified address is every address of the family.
+    pub at: IpAddr,
+    /// Port of the node.
+    pub port: u16,
+    /// Address and port of the pod, of the same family as `at`.
+    pub to: SocketAddr,
+}
+
+impl HostPort {
+    /// Reads the mappings of a pod. Mappings without a host port are left out, repeated ones are taken once.
+    ///
+    /// - Errors: [`NetworkError::PortMapping`] for a port out of range, an unknown protocol, an address that is none.
+    /// - Source: CRI `PortMapping`: host port 0 is no mapping.
+    pub fn read_all(mappings: &[cri::PortMapping]) -> Result<Vec<Self>, NetworkError> {
+        let mut ports: Vec<Self> = Vec::new();
+        for mapping in mappings.iter().filter(|m| m.host_port != 0) {
+            let port = Self::read(mapping).map_err(|why| NetworkError::PortMapping {
+                mapping: format!("{:?}:{} -> {}", mapping.host_ip, mapping.host_port, mapping.container_port),
+                why,
+            })?;
+            if !ports.contains(&port) {
+                ports.push(port);
+            }
+        }
+        Ok(ports)
+    }
+
+    fn read(mapping: &cri::PortMapping) -> Result<Self, &'static str> {
+        let protocol = match cri::Protocol::try_from(mapping.protocol) {
+            Ok(cri::Protocol::Tcp) => Protocol::Tcp,
+            Ok(cri::Protocol::Udp) => Protocol::Udp,
+            Ok(cri::Protocol::Sctp) => Protocol::Sctp,
+            Err(_) => return Err("the protocol is none of TCP, UDP, SCTP"),
+        };
+        let port = |value: i32| u16::try_from(value).ok().filter(|p| *p != 0);
+        Ok(Self {
+            protocol,
+            host_ip: read_host_ip(&mapping.host_ip)?,
+            host_port: port(mapping.host_port).ok_or("the host port is not in 1..65535")?,
+            container_port: port(mapping.container_port).ok_or("the container port is not in 1..65535")?,
+        })
+    }
+
+    /// What this mapping means for a pod with these addresses.
+    ///
+    /// - Errors: [`NetworkError::HostAddressFamily`] when the host address is of a family that the pod lacks.
+    pub fn bindings(&self, ips: &[IpAddr]) -> Result<Vec<Binding>, NetworkError> {
+        let all: Vec<Binding> = ips.iter().filter_map(|ip| self.binding(*ip)).collect();
+        match (all.is_empty(), self.host_ip) {
+            (true, Some(host_ip)) => {
+                Err(NetworkError::HostAddressFamily { host_ip, port: self.host_port, protocol: self.protocol })
+            }
+            _ => Ok(all),
+        }
+    }
+
+    fn binding(&self, ip: IpAddr) -> Option<Binding> {
+        let any: IpAddr = if ip.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let at = self.host_ip.unwrap_or(any);
+        let to = SocketAddr::new(ip, self.container_port);
+        (at.is_ipv4() == ip.is_ipv4()).then_some(Binding { protocol: self.protocol, at, port: self.host_port, to })
+    }
+}
+
+/// Reads an optional host address. A v4 address written as v6 is the v4 address.
+fn read_host_ip(text: &str) -> Result<Option<IpAddr>, &'static str> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let ip = text.parse::<IpAddr>().map_err(|_| "the host address is no IP address")?.to_canonical();
+    if ip.is_multicast() || ip == IpAddr::from(Ipv4Addr::BROADCAST) {
+        return Err("the host address is no address of one node");
+    }
+    Ok(Some(ip))
+}
+
+impl Binding {
+    /// Where it listens, for people: `0.0.0.0:80/tcp`.
+    pub fn place(&self) -> String {
+        format!("{}/{}", SocketAddr::new(self.at, self.port), self.protocol)
+    }
+
+    /// Whether both cannot be there at once.
+    pub fn collides(&self, other: &Self) -> bool {
+        self.protocol == other.protocol
+            && self.port == other.port
+            && self.at.is_ipv4() == other.at.is_ipv4()
+            && (self.at == other.at || self.at.is_unspecified() || other.at.is_unspecified())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mapping(protocol: i32, host_ip: &str, host_port: i32, container_port: i32) -> cri::PortMapping {
+        cri::PortMapping { protocol, host_ip: host_ip.into(), host_port, container_port }
+    }
+
+    #[test]
+    fn a_mapping_without_host_port_is_no_mapping_and_a_repeated_one_is_one() {
+        let all = [mapping(0, "", 0, 80), mapping(0, "", 8080, 80), mapping(0, "", 8080, 80), mapping(2, "::1", 9, 9)];
+        let read = HostPort::read_all(&all).expect("valid");
+        assert_eq!(read.len(), 2);
+        assert_eq!(read[0], HostPort { protocol: Protocol::Tcp, host_ip: None, host_port: 8080, container_port: 80 });
+        assert_eq!((read[1].protocol, read[1].host_ip), (Protocol::Sctp, Some("::1".parse().expect("address"))));
+    }
+
+    #[test]
+    fn ports_protocols_and_addresses_out_of_range_are_refused_by_name() {
+        for (bad, word) in [
+            (mapping(0, "", -1, 80), "host port"),
+            (mapping(0, "", 65536, 80), "host port"),
+            (mapping(0, "", 80, 0), "container port"),
+            (mapping(0, "", 80, 70000), "container port"),
+            (mapping(3, "", 80, 80), "protocol"),
+            (mapping(0, "localhost", 80, 80), "host address"),
+            (mapping(0, "10.0.0.1/8", 80, 80), "host address"),
+            (mapping(0, "224.0.0.1", 80, 80), "host address"),
+        ] {
+            let error = HostPort::read_all(&[bad]).expect_err("refused").to_string();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_host_address_binds_only_its_family() {
+        let v4: IpAddr = "10.64.0.2".parse().expect("address");
+        let v6: IpAddr = "fd00::2".parse().expect("address");
+        let any = HostPort { protocol: Protocol::Tcp, host_ip: None, host_port: 80, container_port: 8080 };
+        assert_eq!(any.bindings(&[v4, v6]).expect("both").len(), 2);
+        let loopback = HostPort { host_ip: Some(Ipv4Addr::LOCALHOST.into()), ..any };
+        assert_eq!(loopback.bindings(&[v4, v6]).expect("one")[0].to, "10.64.0.2:8080".parse().expect("address"));
+        assert!(matches!(loopback.bindings(&[v6]), Err(NetworkError::HostAddressFamily { .. })));
+        let mapped = HostPort::read_all(&[mapping(0, "::ffff:127.0.0.1", 80, 8080)]).expect("valid");
+        assert_eq!(mapped[0].host_ip, Some(Ipv4Addr::LOCALHOST.into()));
+    }
+
+    #[test]
+    fn every_address_collides_with_each_address_of_its_family_only() {
+        let to: SocketAddr = "10.64.0.2:80".parse().expect("address");
+        let at = |at: &str| Binding { protocol: Protocol::Tcp, at: at.parse().expect("address"), port: 80, to };
+        assert!(at("0.0.0.0").collides(&at("127.0.0.1")));
+        assert!(at("127.0.0.1").collides(&at("127.0.0.1")));
+        assert!(!at("127.0.0.1").collides(&at("127.0.0.2")));
+        assert!(!at("0.0.0.0").collides(&at("::")));
+        assert!(!at("0.0.0.0").collides(&Binding { protocol: Protocol::Udp, ..at("0.0.0.0") }));
+        assert!(!at("0.0.0.0").collides(&Binding { port: 81, ..at("0.0.0.0") }));
+    }
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The durable record of what this daemon's network is called and which subnet it has: `ROOT/network`.
+//!
+//! Written (and synced) before the bridge is made, and read at every start: addresses of live pods are only right in
+//! the subnet they were given in.
+
+use super::NetworkError;
+use gorae_proto::checked;
+use ipnet::{Ipv4Net, Ipv6Net};
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions, rename};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+const KIND: &str = "network";
+const VERSION: u32 = 1;
+
+/// Who decided on the subnet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// We did: the first free candidate.
+    Chosen,
+    /// The configuration file.
+    Configured,
+    /// kubelet, with the node's pod CIDR.
+    PodCidr,
+}
+
+/// The network of one daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Name of the bridge.
+    pub bridge: String,
+    /// Name of the nftables table.
+    pub table: String,
+    /// IPv4 subnet of the pods.
+    pub subnet: Ipv4Net,
+    /// IPv6 subnet of the pods.
+    pub subnet6: Option<Ipv6Net>,
+    /// Who chose the subnet.
+    pub origin: Origin,
+}
+
+/// Reads the record; `None` when there is none yet.
+///
+/// - Errors: [`NetworkError::Record`] when it is damaged, newer, or cannot be read.
+pub fn load(root: &Path) -> Result<Option<Record>, NetworkError> {
+    let path = path(root);
+    let fail = |why: String| NetworkError::Record { path: path.clone(), why };
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(fail(e.to_string())),
+    };
+    let body = checked::decode(KIND, VERSION, &bytes).map_err(|e| fail(e.to_string()))?;
+    serde_json::from_slice(body).map(Some).map_err(|e| fail(e.to_string()))
+}
+
+/// Puts a record that cannot be read out of the way, for a person to look at.
+pub fn set_aside(root: &Path) {
+    let _ = rename(path(root), root.join("network.damaged"));
+}
+
+/// Replaces the record; it survives a power cut once this returns.
+///
+/// - Errors: [`NetworkError::Record`]; the old record is then still there.
+pub fn save(root: &Path, record: &Record) -> Result<(), NetworkError> {
+    let path = path(root);
+    write(root, &path, record).map_err(|e| NetworkError::Record { path, why: e.to_string() })
+}
+
+fn write(root: &Path, path: &Path, record: &Record) -> std::io::Result<()> {
+    let body = serde_json::to_vec(record)?;
+    let temp = root.join("network.tmp");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temp)?;
+    file.write_all(&checked::encode(KIND, VERSION, &body))?;
+    file.sync_all()?;
+    rename(&temp, path)?;
+    File::open(root)?.sync_all()
+}
+
+fn path(root: &Path) -> PathBuf {
+    root.join("network")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        Record {
+            bridge: "gorae-1a2b3c".into(),
+            table: "gorae-1a2b3c".into(),
+            subnet: "10.64.16.0/20".parse().expect("net"),
+            subnet6: None,
+            origin: Origin::Chosen,
+        }
+    }
+
+    #[test]
+    fn what_was_saved_is_loaded_at_the_next_start() {
+        let root = tempfile::tempdir().expect("directory");
+        assert_eq!(load(root.path()).expect("readable"), None);
+        save(root.path(), &record()).expect("writable");
+        assert_eq!(load(root.path()).expect("readable"), Some(record()));
+        let changed = Record { origin: Origin::PodCidr, ..record() };
+        save(root.path(), &changed).expect("writable");
+        assert_eq!(load(root.path()).expect("readable"), Some(changed));
+    }
+
+    #[test]
+    fn a_damaged_record_is_an_error_with_its_path_and_never_another_subnet() {
+        let root = tempfile::tempdir().expect("directory");
+        save(root.path(), &record()).expect("writable");
+        let file = root.path().join("network");
+        let mut bytes = std::fs::read(&file).expect("readable");
+        *bytes.last_mut().expect("not empty") ^= 1;
+        std::fs::write(&file, bytes).expect("writable");
+        let error = load(root.path()).expect_err("damaged").to_string();
+        assert!(error.contains("/network: record is damaged"), "{error}");
+    }
+}

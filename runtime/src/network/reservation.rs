@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Host ports are held with a bound socket for as long as they are a pod's: a process of the node that wants the same
+//! port learns so from the kernel, and so do we.
+//!
+//! The socket is bound and nothing else: it never listens, and no packet reaches it while the translation is there.
+
+use super::NetworkError;
+use super::ports::{Binding, Protocol};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, socket_with, sockopt};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// How many processes are looked at for the holder of a port.
+const MAX_PROCESSES: usize = 20_000;
+
+/// The holder of a port before anybody looked for it.
+pub const SOME_PROCESS: &str = "a process of the node";
+
+/// A held host port; dropping it lets go. `None` inside: this kernel has no such protocol, so nobody can take the port.
+#[derive(Debug)]
+pub struct Reservation(#[expect(dead_code, reason = "held, never used")] Option<OwnedFd>);
+
+impl Reservation {
+    /// Takes the port from the kernel.
+    ///
+    /// - Shapes: an address that is not the node's (yet) is fine: addresses come and go with failover.
+    /// - Errors: [`NetworkError::HostPortTaken`] (the holder is not looked up: see [`holder`]),
+    ///   [`NetworkError::Reserve`].
+    pub fn take(binding: &Binding) -> Result<Self, NetworkError> {
+        match open(binding) {
+            Ok(held) => Ok(Self(held)),
+            Err(Errno::ADDRINUSE) => {
+                Err(NetworkError::HostPortTaken { binding: *binding, holder: SOME_PROCESS.into() })
+            }
+            Err(errno) => Err(NetworkError::Reserve { binding: *binding, errno }),
+        }
+    }
+}
+
+fn open(binding: &Binding) -> Result<Option<OwnedFd>, Errno> {
+    let (kind, protocol) = match binding.protocol {
+        Protocol::Tcp => (SocketType::STREAM, ipproto::TCP),
+        Protocol::Udp => (SocketType::DGRAM, ipproto::UDP),
+        Protocol::Sctp => (SocketType::STREAM, ipproto::SCTP),
+    };
+    let family = if binding.at.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = match socket_with(family, kind, SocketFlags::CLOEXEC, Some(protocol)) {
+        Err(Errno::PROTONOSUPPORT | Errno::AFNOSUPPORT | Errno::SOCKTNOSUPPORT) => return Ok(None),
+        other => other?,
+    };
+    if binding.at.is_ipv4() {
+        sockopt::set_ip_freebind(&socket, true)?;
+    } else {
+        sockopt::set_ipv6_v6only(&socket, true)?;
+        sockopt::set_ipv6_freebind(&socket, true)?;
+    }
+    let address = SocketAddr::new(binding.at, binding.port);
+    match bind(&socket, &address) {
+        // Connections that a server of the node closed a minute ago still linger; they are no reason to refuse.
+        Err(Errno::ADDRINUSE) if binding.protocol == Protocol::Tcp => bind_over_lingering(&socket, &address)?,
+        other => other?,
+    }
+    Ok(Some(socket))
+}
+
+/// Binds past lingering connections but not past a listener, and then lets nobody bind past us.
+fn bind_over_lingering(socket: &OwnedFd, address: &SocketAddr) -> Result<(), Errno> {
+    sockopt::set_socket_reuseaddr(socket, true)?;
+    bind(socket, address)?;
+    sockopt::set_socket_reuseaddr(socket, false)
+}
+
+/// The process of the node that has a port, as far as it can be found. Reads all of `/proc`: only for an error's text.
+pub fn holder(binding: &Binding) -> Option<String> {
+    let inode = socket_inode(binding)?;
+    let link = format!("socket:[{inode}]");
+    let processes = std::fs::read_dir("/proc").ok()?.flatten().take(MAX_PROCESSES);
+    let pid = processes.map(|entry| entry.path()).filter(|path| is_pid(path)).find(|path| has_socket(path, &link))?;
+    let name = std::fs::read_to_string(pid.join("comm")).unwrap_or_default();
+    Some(format!("process {} ({})", pid.file_name()?.to_string_lossy(), name.trim_end().escape_debug()))
+}
+
+/// Inode of the first socket in `/proc/net` that is bound to the port on an address that collides.
+fn socket_inode(binding: &Binding) -> Option<u64> {
+    let protocol = match binding.protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+        Protocol::Sctp => return None,
+    };
+    let tables = [format!("/proc/net/{protocol}"), format!("/proc/net/{protocol}6")];
+    tables
+        .iter()
+        .filter_map(|table| std::fs::read_to_string(table).ok())
+        .find_map(|text| {
+            text.lines().skip(1).filter_map(|line| local_port_and_inode(line)).find(|(port, _)| *port == binding.port)
+        })
+        .map(|(_, inode)| inode)
+}
+
+/// Reads one line of `/proc/net/tcp` and its like. Inode 0 is a connection without a process.
+fn local_port_and_inode(line: &str) -> Option<(u16, u64)> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let port = u16::from_str_radix(fields.get(1)?.rsplit(':').next()?, 16).ok()?;
+    let inode: u64 = fields.get(9)?.parse().ok()?;
+    (inode != 0).then_some((port, inode))
+}
+
+fn is_pid(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().iter().all(u8::is_ascii_digit))
+}
+
+fn has_socket(process: &Path, link: &str) -> bool {
+    let descriptors = std::fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+    descriptors.filter_map(|fd| std::fs::read_link(fd.path()).ok()).any(|target| target.as_os_str() == link)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{IpAddr, TcpListener, UdpSocket};
+
+    fn binding(protocol: Protocol, at: &str, port: u16) -> Binding {
+        Binding { protocol, at: at.parse().expect("ip"), port, to: "10.64.0.2:80".parse().expect("address") }
+    }
+
+    #[test]
+    fn a_held_port_is_refused_to_processes_and_free_after() {
+        let probe = TcpListener::bind("127.0.0.1:0").expect("free port");
+        let port = probe.local_addr().expect("bound").port();
+        let wanted = binding(Protocol::Tcp, "127.0.0.1", port);
+        assert!(matches!(Reservation::take(&wanted), Err(NetworkError::HostPortTaken { .. })));
+        drop(probe);
+        let held = Reservation::take(&wanted).expect("free now");
+        assert!(TcpListener::bind(("127.0.0.1", port)).is_err());
+        assert!(Reservation::take(&binding(Protocol::Tcp, "0.0.0.0", port)).is_err());
+        drop(held);
+        TcpListener::bind(("127.0.0.1", port)).expect("free again");
+    }
+
+    #[test]
+    fn the_process_that_has_a_port_is_named() {
+        let server = UdpSocket::bind("127.0.0.1:0").expect("free port");
+        let port = server.local_addr().expect("bound").port();
+        let name = holder(&binding(Protocol::Udp, "127.0.0.1", port)).expect("found");
+        assert!(name.starts_with(&format!("process {} (", std::process::id())), "{name}");
+    }
+
+    #[test]
+    fn connections_that_linger_do_not_take_a_port() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("free port");
+        let address = listener.local_addr().expect("bound");
+        let client = std::net::TcpStream::connect(address).expect("listening");
+        // The side that closes first lingers.
+        drop(listener.accept().expect("connected"));
+        drop(client);
+        drop(listener);
+        let wanted = binding(Protocol::Tcp, "127.0.0.1", address.port());
+        let held = Reservation::take(&wanted).expect("not taken");
+        assert!(TcpListener::bind(address).is_err(), "a server must not get past the reservation");
+        drop(held);
+    }
+
+    #[test]
+    fn an_address_that_the_node_does_not_have_yet_can_be_reserved() {
+        let ip: IpAddr = "203.0.113.77".parse().expect("ip");
+        Reservation::take(&binding(Protocol::Tcp, &ip.to_string(), 18_080)).expect("free");
+    }
+}

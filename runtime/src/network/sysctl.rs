@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Kernel knobs below `/proc/sys/net` that routing between bridge and node needs.
+//!
+//! Node-wide knobs are only ever switched on, and stay on: others may rely on them by then.
+
+use super::NetworkError;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+const NET: &str = "/proc/sys/net";
+
+/// Lets the node route IPv4 between interfaces.
+///
+/// - Errors: [`NetworkError::Sysctl`], for instance when `/proc/sys` is read-only and the knob is off.
+pub fn forward_ipv4() -> Result<(), NetworkError> {
+    set(&Path::new(NET).join("ipv4/ip_forward"), "1")
+}
+
+/// Lets the node route IPv6. Interfaces that learn their routes from router advertisements go on doing so: by default
+/// the kernel stops listening to them once it forwards.
+///
+/// - Errors: as [`forward_ipv4`].
+pub fn forward_ipv6() -> Result<(), NetworkError> {
+    let all = Path::new(NET).join("ipv6/conf/all/forwarding");
+    if read(&all).as_deref() == Some("1") {
+        return Ok(());
+    }
+    let interfaces = std::fs::read_dir(Path::new(NET).join("ipv6/conf")).into_iter().flatten().flatten();
+    for accept_ra in interfaces.map(|entry| entry.path().join("accept_ra")) {
+        if read(&accept_ra).as_deref() == Some("1") {
+            set(&accept_ra, "2")?;
+        }
+    }
+    set(&all, "1")
+}
+
+/// Prepares a new bridge: no router advertisement of a pod is believed, and without an IPv6 subnet it speaks none.
+///
+/// - Errors: as [`forward_ipv4`].
+pub fn settle_bridge(bridge: &str, ipv6: bool) -> Result<(), NetworkError> {
+    let conf = Path::new(NET).join("ipv6/conf").join(bridge);
+    if !conf.is_dir() {
+        return Ok(());
+    }
+    set(&conf.join("accept_ra"), "0")?;
+    // Nobody else can have the gateway's address; asking around would delay the first pod by a second.
+    set(&conf.join("accept_dad"), "0")?;
+    set(&conf.join("disable_ipv6"), if ipv6 { "0" } else { "1" })
+}
+
+/// Lets packets from 127.0.0.0/8 leave over the bridge. Only after the table's guard is there: it also lets pods in.
+///
+/// - Errors: as [`forward_ipv4`].
+pub fn route_loopback(bridge: &str) -> Result<(), NetworkError> {
+    set(&Path::new(NET).join("ipv4/conf").join(bridge).join("route_localnet"), "1")
+}
+
+fn set(path: &Path, value: &'static str) -> Result<(), NetworkError> {
+    if read(path).as_deref() == Some(value) {
+        return Ok(());
+    }
+    let fail = |path: PathBuf, source| NetworkError::Sysctl { path, value, source };
+    match std::fs::write(path, value) {
+        Err(e) if e.kind() == ErrorKind::NotFound && path.starts_with("/proc/sys/net/ipv6") => Ok(()),
+        other => other.map_err(|source| fail(path.into(), source)),
+    }
+}
+
+fn read(path: &Path) -> Option<String> {
+    std::fs::read_to_string(path).ok().map(|text| text.trim_end().to_owned())
+}
