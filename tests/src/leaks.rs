@@ -4,7 +4,7 @@
 //! The namespaces of `tests/run` hold nothing but the test, so every line is ours.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Everything that is there at one moment: kind of thing → its sorted lines.
@@ -94,6 +94,18 @@ fn mounts() -> Vec<String> {
         Some(format!("{kind} on {}", l.split(' ').nth(4)?))
     };
     text.lines().filter_map(line).collect()
+}
+
+/// The places of all cgroup hierarchies in which processes can be put by hand.
+#[must_use]
+pub fn hierarchies() -> Vec<PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let place = |line: &str| {
+        let mut words = line.split(' ').skip(1);
+        let place = words.next()?;
+        words.next().filter(|kind| kind.starts_with("cgroup")).map(|_| PathBuf::from(place))
+    };
+    mounts.lines().filter_map(place).collect()
 }
 
 /// Every cgroup, whichever hierarchy. Only directories: files come and go with controllers.

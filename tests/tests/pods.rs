@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Pods: their life, their attributes, and what their containers share.
+
+use gorae_proto::cri::{ListPodSandboxRequest, NamespaceMode, PodSandboxFilter, PodSandboxState, PodSandboxStateValue};
+use gorae_tests::leaks::Snapshot;
+use gorae_tests::pod::namespaces;
+use gorae_tests::{Cri, Node, TINY, on_a_node};
+
+async fn listed(cri: &Cri, filter: PodSandboxFilter) -> Vec<String> {
+    let request = ListPodSandboxRequest { filter: Some(filter) };
+    let pods = cri.runtime().list_pod_sandbox(request).await.expect("pods can be listed").into_inner();
+    pods.items.into_iter().map(|p| p.id).collect()
+}
+
+fn by_state(state: PodSandboxState) -> PodSandboxFilter {
+    PodSandboxFilter { state: Some(PodSandboxStateValue { state: state.into() }), ..Default::default() }
+}
+
+#[test]
+fn a_pod_is_ready_when_run_returns_and_not_ready_when_stopped() {
+    on_a_node(async |node| {
+        let pod = node.pod("a").run().await;
+        let status = pod.status().await;
+        assert_eq!(status.state(), PodSandboxState::SandboxReady);
+        assert!(status.created_at > 0);
+        pod.stop().await;
+        assert_eq!(pod.status().await.state(), PodSandboxState::SandboxNotready);
+        pod.remove().await;
+        assert_eq!(pod.try_status().await.unwrap_err().code(), tonic::Code::NotFound);
+        assert!(node.cri().list_pods().await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_pod_keeps_what_it_was_asked_for() {
+    on_a_node(async |node| {
+        let builder = node.pod("kept").label("app", "web").with(|c| {
+            c.annotations.insert("note".into(), "line 1\nline 2".into());
+            c.metadata.as_mut().expect("the builder sets it").attempt = 7;
+        });
+        let pod = builder.run().await;
+        let status = pod.status().await;
+        let metadata = status.metadata.clone().unwrap();
+        assert_eq!((metadata.name.as_str(), metadata.namespace.as_str(), metadata.attempt), ("kept", "tests", 7));
+        assert_eq!(status.labels, pod.config().labels);
+        assert_eq!(status.annotations, pod.config().annotations);
+        let listed = node.cri().list_pods().await.unwrap().remove(0);
+        assert_eq!(listed.id, pod.id());
+        assert_eq!((listed.metadata, listed.labels), (status.metadata.clone(), status.labels.clone()));
+        assert_eq!((listed.annotations, listed.created_at), (status.annotations.clone(), status.created_at));
+        let options = status.linux.unwrap().namespaces.unwrap().options.unwrap();
+        assert_eq!(options.pid(), NamespaceMode::Container);
+    });
+}
+
+#[test]
+fn asking_for_the_same_pod_again_gives_the_same_pod() {
+    on_a_node(async |node| {
+        let first = node.pod("once").run().await;
+        let second = node.pod("once").run().await;
+        assert_eq!(first.id(), second.id());
+        assert_eq!(node.cri().list_pods().await.unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn two_calls_at_once_for_one_pod_make_one_pod() {
+    on_a_node(async |node| {
+        let (a, b, c) = tokio::join!(node.pod("race").run(), node.pod("race").run(), node.pod("race").run());
+        assert!(a.id() == b.id() && b.id() == c.id());
+        assert_eq!(node.cri().list_pods().await.unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn the_next_attempt_of_a_pod_is_another_pod() {
+    on_a_node(async |node| {
+        let first = node.pod("retry").run().await;
+        first.stop().await;
+        let next = node.pod("retry").with(|c| c.metadata.as_mut().expect("set").attempt = 1).run().await;
+        assert_ne!(first.id(), next.id());
+        assert!(next.status().await.created_at > first.status().await.created_at);
+    });
+}
+
+#[test]
+fn stopping_and_removing_may_be_repeated() {
+    on_a_node(async |node| {
+        let pod = node.pod("again").run().await;
+        pod.stop().await;
+        pod.stop().await;
+        pod.remove().await;
+        pod.remove().await;
+        pod.stop().await;
+    });
+}
+
+#[test]
+fn removing_a_running_pod_takes_its_containers_along() {
+    on_a_node(async |node| {
+        let pod = node.pod("whole").run().await;
+        let running = pod.container("c").image(TINY).args(["sleep"]).start().await;
+        let created = pod.container("d").image(TINY).args(["sleep"]).create().await;
+        pod.remove().await;
+        for container in [running, created] {
+            assert_eq!(container.try_status().await.unwrap_err().code(), tonic::Code::NotFound);
+        }
+        assert!(node.cri().list_containers(None).await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_pod_without_containers_has_no_process_and_no_mount_namespace_of_ours() {
+    on_a_node(async |node| {
+        let before = Snapshot::take(&[]);
+        let _pod = node.pod("empty").run().await;
+        let mut after = Snapshot::take(&[]).count("process");
+        for _ in 0..100 {
+            if after == before.count("process") {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            after = Snapshot::take(&[]).count("process");
+        }
+        assert_eq!(after, before.count("process"));
+    });
+}
+
+#[test]
+fn containers_of_a_pod_share_its_host_name_and_its_shared_memory() {
+    on_a_node(async |node| {
+        let pod = node.pod("together").with(|c| c.hostname = "my-host".into()).run().await;
+        let a = pod.container("a").script("sleep 1000").start().await;
+        let b = pod.container("b").script("sleep 1000").start().await;
+        assert_eq!(a.exec(["hostname"]).await.stdout, "my-host\n");
+        assert_eq!(b.exec(["hostname"]).await.stdout, "my-host\n");
+        assert_eq!(a.sh("echo here > /dev/shm/note").await.code, 0);
+        assert_eq!(b.exec(["cat", "/dev/shm/note"]).await.stdout, "here\n");
+    });
+}
+
+#[test]
+fn pods_do_not_share_memory_or_processes() {
+    on_a_node(async |node| {
+        let a = node.pod("a").run().await.container("c").script("sleep 1234").start().await;
+        let b = node.pod("b").run().await.container("c").script("sleep 4321").start().await;
+        assert_eq!(a.sh("echo here > /dev/shm/note").await.code, 0);
+        assert_ne!(b.exec(["cat", "/dev/shm/note"]).await.code, 0);
+        assert!(!b.exec(["ps"]).await.stdout.contains("1234"));
+    });
+}
+
+#[test]
+fn a_shared_process_namespace_has_an_init_that_is_no_container() {
+    on_a_node(async |node| {
+        let pod = node.pod("shared").shared_processes().run().await;
+        let shared = |s: &mut gorae_proto::cri::LinuxContainerSecurityContext| {
+            let mut config = pod.config().clone();
+            s.namespace_options = Some(namespaces(&mut config).clone());
+        };
+        let a = pod.container("a").script("sleep 1111").security(shared).start().await;
+        let b = pod.container("b").script("sleep 2222").security(shared).start().await;
+        let seen = b.exec(["ps", "-o", "pid,args"]).await.stdout;
+        assert!(seen.contains("sleep 1111") && seen.contains("sleep 2222"), "{seen}");
+        let first = a.exec(["cat", "/proc/1/cmdline"]).await.stdout;
+        assert!(!first.contains("sleep"), "process 1 is {first:?}");
+        a.stop(0).await;
+        assert_eq!(b.exec(["echo", "alive"]).await.stdout, "alive\n");
+        let seen = b.exec(["ps", "-o", "pid,args"]).await.stdout;
+        assert!(!seen.contains("sleep 1111"), "{seen}");
+    });
+}
+
+#[test]
+fn a_pod_in_the_hosts_network_has_no_address_of_its_own() {
+    on_a_node(async |node| {
+        let pod = node.pod("host").host_network().run().await;
+        assert_eq!(pod.status().await.network.unwrap_or_default().ip, "");
+        let container = pod
+            .container("c")
+            .script("sleep 1000")
+            .security(|s| s.namespace_options.get_or_insert_default().network = NamespaceMode::Node.into())
+            .start()
+            .await;
+        let inside = container.exec(["readlink", "/proc/self/ns/net"]).await.stdout;
+        let here = std::fs::read_link("/proc/self/ns/net").unwrap();
+        assert_eq!(inside.trim(), here.to_str().unwrap());
+    });
+}
+
+#[test]
+fn sysctls_of_the_pods_namespaces_are_set() {
+    on_a_node(async |node| {
+        let builder = node.pod("sysctls").with(|c| {
+            let linux = c.linux.as_mut().expect("the builder sets it");
+            linux.sysctls.insert("kernel.shm_rmid_forced".into(), "1".into());
+            linux.sysctls.insert("net.ipv4.ip_local_port_range".into(), "20000 20100".into());
+        });
+        let container = builder.run().await.container("c").script("sleep 1000").start().await;
+        assert_eq!(container.exec(["cat", "/proc/sys/kernel/shm_rmid_forced"]).await.stdout, "1\n");
+        let range = container.exec(["cat", "/proc/sys/net/ipv4/ip_local_port_range"]).await.stdout;
+        assert_eq!(range.split_whitespace().collect::<Vec<_>>(), ["20000", "20100"]);
+    });
+}
+
+#[test]
+fn a_sysctl_of_the_whole_machine_is_refused() {
+    on_a_node(async |node| {
+        for name in ["kernel.hostname", "vm.swappiness", "net.../../vm/swappiness", "kernel/../vm/swappiness"] {
+            let builder = node.pod("machine").with(|c| {
+                c.linux.as_mut().expect("set").sysctls.insert(name.into(), "1".into());
+            });
+            let refused = builder.try_run().await.map(|p| p.id().to_owned()).unwrap_err();
+            assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{name}: {refused:?}");
+        }
+        assert!(node.cri().list_pods().await.unwrap().is_empty());
+    });
+}
+
+async fn three_pods(node: &Node) -> [gorae_tests::Pod; 3] {
+    let a = node.pod("a").label("tier", "web").label("zone", "1").run().await;
+    let b = node.pod("b").label("tier", "web").label("zone", "2").run().await;
+    let c = node.pod("c").label("tier", "db").label("zone", "1").run().await;
+    c.stop().await;
+    [a, b, c]
+}
+
+#[test]
+fn pods_are_listed_by_label_state_and_id() {
+    on_a_node(async |node| {
+        let [a, b, c] = three_pods(node).await;
+        let labels = |pairs: &[(&str, &str)]| PodSandboxFilter {
+            label_selector: pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            ..Default::default()
+        };
+        let sorted = |mut ids: Vec<String>| {
+            ids.sort();
+            ids
+        };
+        let cri = node.cri();
+        assert_eq!(
+            sorted(listed(cri, labels(&[("tier", "web")])).await),
+            sorted(vec![a.id().to_owned(), b.id().to_owned()])
+        );
+        assert_eq!(listed(cri, labels(&[("tier", "web"), ("zone", "2")])).await, [b.id()]);
+        assert_eq!(listed(cri, by_state(PodSandboxState::SandboxNotready)).await, [c.id()]);
+        // READY is 0: a filter that asks for it is a filter all the same.
+        assert_eq!(listed(cri, by_state(PodSandboxState::SandboxReady)).await.len(), 2);
+        let by_prefix = PodSandboxFilter { id: a.id()[..13].to_owned(), ..Default::default() };
+        assert_eq!(listed(cri, by_prefix).await, [a.id()]);
+        assert_eq!(listed(cri, PodSandboxFilter::default()).await.len(), 3);
+    });
+}
+
+#[test]
+fn containers_stand_below_the_cgroup_that_was_asked_for_and_it_stays() {
+    on_a_node(async |node| {
+        let pod = node.pod("kube").with(|c| c.linux.as_mut().expect("set").cgroup_parent = "/kube/pod1".into());
+        // What kubelet does before it asks for the pod.
+        let hierarchies: Vec<_> = gorae_tests::leaks::hierarchies();
+        for place in &hierarchies {
+            std::fs::create_dir_all(place.join("kube/pod1")).unwrap();
+        }
+        let pod = pod.run().await;
+        let container = pod.container("c").image(TINY).args(["sleep"]).start().await;
+        let pid = container.info().await["pid"].as_u64().expect("info has the process id");
+        let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+        assert!(groups.contains("/kube/pod1/"), "{groups}");
+        pod.remove().await;
+        for place in &hierarchies {
+            assert!(place.join("kube/pod1").is_dir(), "the pod's cgroup is kubelet's");
+            std::fs::remove_dir(place.join("kube/pod1")).expect("nothing is left in it");
+            std::fs::remove_dir(place.join("kube")).unwrap();
+        }
+    });
+}
