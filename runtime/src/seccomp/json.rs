@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Profiles as people write them: the OCI's JSON form, and Docker's with its conditions per rule.
+//!
+//! Strict where a slip would widen a profile: an unknown key, action, operator or architecture is an error. Lenient
+//! where profiles are written for many machines: unknown syscall names, and architectures that are not this machine's.
+//!
+//! Read as runc and libseccomp read it, since that is what profiles are tried with: a rule whose action is the default
+//! one is as good as absent; two conditions on the same argument make alternatives of all the rule's conditions.
+
+use super::Error;
+use super::arch::Arch;
+use super::kernel::{self, Release};
+use super::profile::{Action, Condition, Profile, Rule, Test};
+use crate::capabilities;
+use serde::Deserialize;
+
+/// Largest errno that a system call can return. Source: linux/err.h MAX_ERRNO.
+const LARGEST_ERRNO: u32 = 4095;
+
+/// Names in `architectures` that are valid, but of other machines.
+const OTHER_ARCHES: [&str; 19] = [
+    "SCMP_ARCH_NATIVE",
+    "SCMP_ARCH_MIPS",
+    "SCMP_ARCH_MIPS64",
+    "SCMP_ARCH_MIPS64N32",
+    "SCMP_ARCH_MIPSEL",
+    "SCMP_ARCH_MIPSEL64",
+    "SCMP_ARCH_MIPSEL64N32",
+    "SCMP_ARCH_PPC",
+    "SCMP_ARCH_PPC64",
+    "SCMP_ARCH_PPC64LE",
+    "SCMP_ARCH_S390",
+    "SCMP_ARCH_S390X",
+    "SCMP_ARCH_PARISC",
+    "SCMP_ARCH_PARISC64",
+    "SCMP_ARCH_RISCV64",
+    "SCMP_ARCH_LOONGARCH64",
+    "SCMP_ARCH_M68K",
+    "SCMP_ARCH_SH",
+    "SCMP_ARCH_SHEB",
+];
+/// All that this code knows, of any machine.
+const OUR_ARCHES: [Arch; 5] = [Arch::X86_64, Arch::X86, Arch::X32, Arch::Aarch64, Arch::Arm];
+
+/// `SECCOMP_FILTER_FLAG_*` by name. WAIT_KILLABLE_RECV is missing: it is for notification only.
+const FLAGS: [(&str, u64); 3] = [
+    ("SECCOMP_FILTER_FLAG_TSYNC", libc::SECCOMP_FILTER_FLAG_TSYNC),
+    ("SECCOMP_FILTER_FLAG_LOG", libc::SECCOMP_FILTER_FLAG_LOG),
+    ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW),
+];
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ProfileText {
+    default_action: String,
+    default_errno_ret: Option<u32>,
+    default_errno: Option<String>,
+    architectures: Option<Vec<String>>,
+    arch_map: Option<Vec<ArchText>>,
+    flags: Option<Vec<String>>,
+    listener_path: Option<String>,
+    listener_metadata: Option<String>,
+    syscalls: Option<Vec<RuleText>>,
+    #[serde(rename = "comment")]
+    _comment: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ArchText {
+    architecture: String,
+    sub_architectures: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RuleText {
+    name: Option<String>,
+    names: Option<Vec<String>>,
+    action: String,
+    errno_ret: Option<u32>,
+    errno: Option<String>,
+    args: Option<Vec<ArgText>>,
+    #[serde(default)]
+    includes: Option<WhereText>,
+    #[serde(default)]
+    excludes: Option<WhereText>,
+    #[serde(rename = "comment")]
+    _comment: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ArgText {
+    index: u32,
+    value: u64,
+    #[serde(default)]
+    value_two: u64,
+    op: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct WhereText {
+    caps: Option<Vec<String>>,
+    arches: Option<Vec<String>>,
+    min_kernel: Option<String>,
+}
+
+/// Reads a profile for a container with these capabilities, on this machine and a kernel.
+pub(super) fn parse(bytes: &[u8], caps: u64, kernel: Release) -> Result<Profile, Error> {
+    let text: ProfileText = serde_json::from_slice(bytes)?;
+    for (place, asked) in [("listenerPath", &text.listener_path), ("listenerMetadata", &text.listener_metadata)] {
+        if asked.as_ref().is_some_and(|asked| !asked.is_empty()) {
+            return Err(Error::Notify { place: place.into() });
+        }
+    }
+    let errno = Errno { number: text.default_errno_ret, name: text.default_errno.as_deref() };
+    let default = action("defaultAction", &text.default_action, &errno)?;
+    let mut profile = Profile {
+        default,
+        arches: arches(text.architectures.as_deref(), text.arch_map.as_deref())?,
+        rules: Vec::new(),
+        also_known: Vec::new(),
+        flags: flags(text.flags.as_deref())?,
+    };
+    for (at, rule) in text.syscalls.iter().flatten().enumerate() {
+        add_rule(&mut profile, &format!("syscalls[{at}]"), rule, caps, kernel)?;
+    }
+    Ok(profile)
+}
+
+fn invalid(place: impl Into<String>, why: impl Into<String>) -> Error {
+    Error::Invalid { place: place.into(), why: why.into() }
+}
+
+/// At most 64 characters of a word from the profile, for an error text.
+fn shown(word: &str) -> String {
+    format!("{:?}", word.chars().take(64).collect::<String>())
+}
+
+fn add_rule(profile: &mut Profile, place: &str, rule: &RuleText, caps: u64, kernel: Release) -> Result<(), Error> {
+    let names = match (&rule.name, &rule.names) {
+        (Some(_), Some(names)) if !names.is_empty() => return Err(invalid(place, "both name and names are set")),
+        (Some(name), _) => vec![name.clone()],
+        (None, Some(names)) => names.clone(),
+        (None, None) => return Err(invalid(place, "neither name nor names is set")),
+    };
+    let errno = Errno { number: rule.errno_ret, name: rule.errno.as_deref() };
+    let action = action(&format!("{place}.action"), &rule.action, &errno)?;
+    let conditions: Vec<Condition> = (0..)
+        .zip(rule.args.iter().flatten())
+        .map(|(at, arg)| condition(&format!("{place}.args[{at}]"), arg))
+        .collect::<Result<_, _>>()?;
+    let included = matches(&format!("{place}.includes"), rule.includes.as_ref(), caps, kernel)?;
+    let excluded = matches(&format!("{place}.excludes"), rule.excludes.as_ref(), caps, kernel)?;
+    if !included.all() || excluded.any() || action == profile.default {
+        profile.also_known.extend(names);
+    } else if repeats_an_argument(&conditions) {
+        let alternatives = conditions.into_iter().map(|condition| vec![condition]);
+        profile.rules.extend(alternatives.map(|conditions| Rule { names: names.clone(), action, conditions }));
+    } else {
+        profile.rules.push(Rule { names, action, conditions });
+    }
+    Ok(())
+}
+
+fn repeats_an_argument(conditions: &[Condition]) -> bool {
+    let mut seen = [false; 6];
+    conditions.iter().any(|condition| std::mem::replace(&mut seen[usize::from(condition.arg)], true))
+}
+
+/// The errno of an action as text has it, by number or by name.
+#[derive(Debug)]
+struct Errno<'a> {
+    number: Option<u32>,
+    name: Option<&'a str>,
+}
+
+impl Errno<'_> {
+    fn or_eperm(&self, place: &str) -> Result<u16, Error> {
+        let named = match self.name {
+            None | Some("") => None,
+            Some(name) => Some(errno_by_name(name).ok_or_else(|| invalid(place, format!("no errno {}", shown(name))))?),
+        };
+        match (self.number, named) {
+            (Some(number), Some(named)) if number != named => {
+                Err(invalid(place, format!("errno {named} by name, but {number} by number")))
+            }
+            (Some(number), _) if number > LARGEST_ERRNO => Err(invalid(place, format!("errno {number} is over 4095"))),
+            (number, named) => Ok(number.or(named).unwrap_or(libc::EPERM as u32) as u16),
+        }
+    }
+}
+
+fn errno_by_name(name: &str) -> Option<u32> {
+    (1..=133).find(|number| syscalls::Errno::new(*number).name() == Some(name)).map(|number| number as u32)
+}
+
+fn action(place: &str, name: &str, errno: &Errno<'_>) -> Result<Action, Error> {
+    Ok(match name {
+        "SCMP_ACT_ALLOW" => Action::Allow,
+        "SCMP_ACT_ERRNO" => Action::Errno(errno.or_eperm(place)?),
+        "SCMP_ACT_KILL" | "SCMP_ACT_KILL_THREAD" => Action::KillThread,
+        "SCMP_ACT_KILL_PROCESS" => Action::KillProcess,
+        "SCMP_ACT_TRAP" => Action::Trap,
+        "SCMP_ACT_TRACE" => Action::Trace(errno.or_eperm(place)?),
+        "SCMP_ACT_LOG" => Action::Log,
+        "SCMP_ACT_NOTIFY" => return Err(Error::Notify { place: place.into() }),
+        _ => return Err(invalid(place, format!("unknown action {}", shown(name)))),
+    })
+}
+
+fn condition(place: &str, arg: &ArgText) -> Result<Condition, Error> {
+    if arg.index > 5 {
+        return Err(invalid(place, format!("index {}: a system call has arguments 0 to 5", arg.index)));
+    }
+    let never = Test::Masked { mask: 0, value: 1 };
+    let at_least = |value: Option<u64>| value.map_or(never, Test::AtLeast);
+    let equal = Test::Masked { mask: u64::MAX, value: arg.value };
+    let (test, expect) = match arg.op.as_str() {
+        "SCMP_CMP_EQ" => (equal, true),
+        "SCMP_CMP_NE" => (equal, false),
+        "SCMP_CMP_GE" => (at_least(Some(arg.value)), true),
+        "SCMP_CMP_LT" => (at_least(Some(arg.value)), false),
+        "SCMP_CMP_GT" => (at_least(arg.value.checked_add(1)), true),
+        "SCMP_CMP_LE" => (at_least(arg.value.checked_add(1)), false),
+        "SCMP_CMP_MASKED_EQ" => (Test::Masked { mask: arg.value, value: arg.value_two }, true),
+        op => return Err(invalid(place, format!("unknown operator {}", shown(op)))),
+    };
+    Ok(Condition { arg: arg.index as u8, test, expect })
+}
+
+/// Which parts of an `includes` or `excludes` say yes to this container; `None` where nothing is said.
+#[derive(Debug)]
+struct Matched {
+    every_cap: Option<bool>,
+    some_cap: Option<bool>,
+    arch: Option<bool>,
+    kernel: Option<bool>,
+}
+
+impl Matched {
+    /// As `includes`: all that is said holds, every capability included.
+    fn all(&self) -> bool {
+        [self.every_cap, self.arch, self.kernel].iter().all(|part| part.unwrap_or(true))
+    }
+
+    /// As `excludes`: anything that is said holds, one capability is enough.
+    fn any(&self) -> bool {
+        [self.some_cap, self.arch, self.kernel].iter().any(|part| part.unwrap_or(false))
+    }
+}
+
+fn matches(place: &str, text: Option<&WhereText>, caps: u64, kernel: Release) -> Result<Matched, Error> {
+    let nothing = WhereText::default();
+    let text = text.unwrap_or(&nothing);
+    let held = |name: &String| capabilities::bit(name).is_some_and(|bit| caps & (1 << bit) != 0);
+    let names = text.caps.as_ref().filter(|names| !names.is_empty());
+    let arches = text.arches.as_ref().filter(|arches| !arches.is_empty());
+    let least = match text.min_kernel.as_deref() {
+        None | Some("") => None,
+        Some(text) => Some(kernel::parse(text).ok_or_else(|| {
+            invalid(format!("{place}.minKernel"), format!("{} is not of the form MAJOR.MINOR", shown(text)))
+        })?),
+    };
+    Ok(Matched {
+        every_cap: names.map(|names| names.iter().all(held)),
+        some_cap: names.map(|names| names.iter().any(held)),
+        arch: arches.map(|arches| arches.iter().any(|arch| arch == Arch::NATIVE.go_name())),
+        kernel: least.map(|least| kernel >= least),
+    })
+}
+
+/// The machine's own architecture and those of its others that the profile takes in.
+fn arches(listed: Option<&[String]>, map: Option<&[ArchText]>) -> Result<Vec<Arch>, Error> {
+    let (listed, map) = (listed.unwrap_or_default(), map.unwrap_or_default());
+    if !listed.is_empty() && !map.is_empty() {
+        return Err(invalid("archMap", "architectures and archMap are both set"));
+    }
+    let mut asked = Vec::new();
+    for (at, name) in listed.iter().enumerate() {
+        asked.extend(arch(&format!("architectures[{at}]"), name)?);
+    }
+    for (at, entry) in map.iter().enumerate() {
+        let main = arch(&format!("archMap[{at}].architecture"), &entry.architecture)?;
+        for name in entry.sub_architectures.iter().flatten() {
+            let sub = arch(&format!("archMap[{at}].subArchitectures"), name)?;
+            asked.extend(sub.filter(|_| main == Some(Arch::NATIVE)));
+        }
+    }
+    let here = Arch::here().iter().copied();
+    Ok(here.filter(|arch| *arch == Arch::NATIVE || asked.contains(arch)).collect())
+}
+
+/// `None` for a valid name of a machine that we do not run on.
+fn arch(place: &str, name: &str) -> Result<Option<Arch>, Error> {
+    match OUR_ARCHES.iter().find(|arch| arch.oci_name() == name) {
+        Some(arch) => Ok(Some(*arch)),
+        None if OTHER_ARCHES.contains(&name) => Ok(None),
+        None => Err(invalid(place, format!("unknown architecture {}", shown(name)))),
+    }
+}
+
+/// Absent: speculation stays as it is for other processes, which newer kernels do anyway. Empty: no flag.
+fn flags(names: Option<&[String]>) -> Result<u32, Error> {
+    let Some(names) = names else {
+        return Ok(libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW as u32);
+    };
+    names.iter().enumerate().try_fold(0, |flags, (at, name)| {
+        let known = FLAGS.iter().find(|(known, _)| known == name);
+        let place = format!("flags[{at}]");
+        match known {
+            Some((_, flag)) => Ok(flags | *flag as u32),
+            None if name == "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" => Err(Error::Notify { place }),
+            None => Err(invalid(place, format!("unknown flag {}", shown(name)))),
+        }
+    })
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Seccomp profiles as classic BPF, by a compiler of our own.
+//!
+//! ```text
+//! default.rs  json.rs        what was asked, for these capabilities, this kernel, this machine
+//!        └──┬──┘
+//!      profile.rs            rules by name over a default action
+//!           │ search.rs      numbers → ranges → comparisons      arch.rs: names ↔ numbers
+//!       graph.rs             tests that lead to tests, each made once
+//!           │
+//!      program.rs            struct sock_filter[], at most 4096
+//! ```
+//!
+//! Pure: reads no file and asks the kernel only for its release, once. Never loads a filter: the shim does.
+//!
+//! Known limit, shared with every runtime: a filter sees numbers, not memory, so `socketcall` of 32-bit programs
+//! (which they need) is not held to the address families that `socket` is.
+
+mod arch;
+mod default;
+mod graph;
+mod json;
+mod kernel;
+mod profile;
+mod program;
+mod search;
+#[cfg(test)]
+mod tests;
+
+use profile::Profile;
+use sha2::{Digest, Sha256};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Largest profile text, in bytes. The largest in use are some 30 kB.
+pub const LARGEST_PROFILE: usize = 1 << 20;
+
+/// Filters kept. Nodes use a handful of profiles; each entry holds a few kB.
+const KEPT: usize = 64;
+
+/// A compiled filter.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// `struct sock_filter`, 8 bytes each, native order: `Process.seccomp_filter`.
+    pub program: Arc<[u8]>,
+    /// `SECCOMP_FILTER_FLAG_*`: `Process.seccomp_flags`.
+    pub flags: u32,
+}
+
+impl Filter {
+    /// The program, shared.
+    pub fn bytes(&self) -> Arc<[u8]> {
+        self.program.clone()
+    }
+
+    /// How many instructions the kernel will load.
+    pub fn instructions(&self) -> usize {
+        self.program.len() / 8
+    }
+}
+
+/// Why a profile was refused. InvalidArgument for the client.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The text is larger than [`LARGEST_PROFILE`].
+    #[error("seccomp profile of {0} bytes: the limit is {LARGEST_PROFILE}")]
+    TooLarge(usize),
+    /// The text is no JSON of the known form; the message has line and column.
+    #[error("parse seccomp profile: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A part of it makes no sense.
+    #[error("seccomp profile, {place}: {why}")]
+    Invalid {
+        /// Which part: "defaultAction", "syscalls[3].args[0]".
+        place: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// It asks for a supervisor process.
+    #[error("seccomp profile, {place}: notifying a supervisor process is not supported")]
+    Notify {
+        /// Which part asks for it.
+        place: String,
+    },
+    /// It needs more instructions than the kernel takes.
+    #[error("seccomp profile needs more than {} instructions, the most that the kernel takes", graph::LONGEST)]
+    TooLong,
+}
+
+/// Gives the built-in profile for a container (`RuntimeDefault`).
+///
+/// - Shapes: `caps` is the bounding set, bit n for capability n; it widens the profile.
+pub fn default_filter(caps: u64) -> Arc<Filter> {
+    let asked = caps & default::RELEVANT_CAPABILITIES;
+    FILTERS.get_or_compile(Key::Default(asked), || compile(&default::profile(asked, kernel::running()))).unwrap_or_else(
+        // A test compiles it for every relevant capability set's extremes; it has a fifth of the limit's size.
+        |error| unreachable!("the built-in profile compiles: {error}"),
+    )
+}
+
+/// Compiles a profile in Docker's or the OCI's JSON form (`Localhost`).
+///
+/// - Shapes: `caps` as for [`default_filter`], for `includes.caps` and `excludes.caps`. Syscall names that this
+///   machine does not know are skipped; everything else that is unknown is an error.
+/// - Source: OCI runtime-spec config-linux "seccomp"; Docker's `includes`, `excludes`, `archMap`, `name`.
+///
+/// # Errors
+/// Each variant of [`Error`].
+pub fn from_profile_json(bytes: &[u8], caps: u64) -> Result<Arc<Filter>, Error> {
+    if bytes.len() > LARGEST_PROFILE {
+        return Err(Error::TooLarge(bytes.len()));
+    }
+    let key = Key::Json(Sha256::new().chain_update(caps.to_ne_bytes()).chain_update(bytes).finalize().into());
+    FILTERS.get_or_compile(key, || compile(&json::parse(bytes, caps, kernel::running())?))
+}
+
+fn compile(profile: &Profile) -> Result<Filter, Error> {
+    let mut graph = graph::Graph::default();
+    let root = search::decide(&mut graph, profile);
+    Ok(Filter { program: program::assemble(&graph, root)?.into(), flags: profile.flags })
+}
+
+static FILTERS: Filters = Filters { kept: Mutex::new(Vec::new()) };
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Key {
+    Default(u64),
+    Json([u8; 32]),
+}
+
+/// The latest [`KEPT`] filters, the one used last at the end.
+#[derive(Debug)]
+struct Filters {
+    kept: Mutex<Vec<(Key, Arc<Filter>)>>,
+}
+
+impl Filters {
+    /// The lock is not held while compiling: two callers may compile the same profile, and one result is kept.
+    fn get_or_compile(&self, key: Key, compile: impl FnOnce() -> Result<Filter, Error>) -> Result<Arc<Filter>, Error> {
+        if let Some(filter) = self.get(&key) {
+            return Ok(filter);
+        }
+        let filter = Arc::new(compile()?);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(other, _)| *other != key);
+        if kept.len() >= KEPT {
+            kept.remove(0);
+        }
+        kept.push((key, filter.clone()));
+        Ok(filter)
+    }
+
+    fn get(&self, key: &Key) -> Option<Arc<Filter>> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = kept.iter().position(|(other, _)| other == key)?;
+        kept[at..].rotate_left(1);
+        kept.last().map(|(_, filter)| filter.clone())
+    }
+}
