@@ -17,6 +17,7 @@ mod output;
 mod owned;
 mod parse;
 mod place;
+mod progress;
 mod pulling;
 mod removal;
 mod running;

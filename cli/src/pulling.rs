@@ -3,8 +3,8 @@
 
 use crate::client::Client;
 use crate::commands::Context;
-use crate::credentials;
 use crate::failure::refused;
+use crate::{credentials, progress};
 use anyhow::Result;
 use gorae_proto::cri;
 
@@ -16,6 +16,21 @@ pub async fn pull(client: &Client, context: &Context, image: &str) -> Result<Str
         ..Default::default()
     };
     context.output.remark(&format!("pulling {image}"));
-    let answer = client.images().pull_image(request).await;
+    let mut images = client.images();
+    let answer = images.pull_image(request);
+    let answer = match context.output.quiet {
+        true => answer.await,
+        false => beside(answer, progress::show(client, image)).await,
+    };
     Ok(answer.map_err(refused(|| format!("pull {image}")))?.into_inner().image_ref)
+}
+
+/// Runs `picture` for as long as `work` takes.
+async fn beside<T>(work: impl Future<Output = T>, picture: impl Future<Output = ()>) -> T {
+    tokio::pin!(work);
+    tokio::select! {
+        result = &mut work => return result,
+        () = picture => {}
+    }
+    work.await
 }

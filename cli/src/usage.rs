@@ -42,7 +42,7 @@ pub struct Usage {
 /// Computes it; `before` is an earlier look, for the processor's share.
 pub fn usage(id: &str, now: &Reading, before: Option<&Reading>) -> Usage {
     let value = |value: &Option<cri::UInt64Value>| value.as_ref().map(|v| v.value);
-    let memory = now.stats.memory.clone().unwrap_or_default();
+    let memory = now.stats.memory.unwrap_or_default();
     let used = value(&memory.working_set_bytes).or(value(&memory.usage_bytes)).unwrap_or(0);
     let limit = value(&memory.available_bytes).filter(|&free| free > 0).map(|free| used.saturating_add(free));
     let network = now.pod.as_ref().and_then(|pod| pod.network.as_ref()).and_then(|n| n.default_interface.as_ref());

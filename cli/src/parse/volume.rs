@@ -22,7 +22,7 @@ fn read(text: &str, directory: &Path) -> Result<Mount> {
     let options = fields.next();
     ensure!(fields.next().is_none(), "too many colons");
     ensure!(container.starts_with('/'), "the container path {container:?} is not absolute");
-    ensure!(container.trim_end_matches('/') != "", "the container path cannot be the root");
+    ensure!(!container.trim_end_matches('/').is_empty(), "the container path cannot be the root");
     ensure!(!container.split('/').any(|part| part == ".."), "the container path has a \"..\"");
     let mut mount =
         Mount { host_path: host_path(host, directory)?, container_path: container.to_owned(), ..<_>::default() };
