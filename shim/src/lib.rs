@@ -25,6 +25,8 @@ pub mod io;
 pub mod log;
 pub mod mounts;
 pub mod namespaces;
+pub mod network;
+pub mod pod;
 pub mod program;
 pub mod rootfs;
 pub mod serve;

@@ -6,8 +6,9 @@
 
 use gorae_shim::connection::Connection;
 use gorae_shim::failure::{self, Kind};
+use gorae_shim::pod;
 use gorae_shim::sys;
-use gorae_shim::wire::{Request, reply, request::Verb};
+use gorae_shim::wire::{Dialed, Done, Request, reply, request::Verb};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
@@ -42,9 +43,15 @@ fn serve(role: &str, mut connection: Connection, request: Request) -> ExitCode {
                 Err(_) => ExitCode::FAILURE,
             };
         }
-        ("setup-pod", Some(Verb::SetupPod(_setup))) => Err(todo_yet("setup-pod")),
-        ("clean-pod", Some(Verb::CleanPod(_clean))) => Err(todo_yet("clean-pod")),
-        ("dial-pod", Some(Verb::DialPod(_dial))) => Err(todo_yet("dial-pod")),
+        ("setup-pod", Some(Verb::SetupPod(setup))) => {
+            pod::setup(&setup).map(|ready| (reply::Body::PodReady(ready), Vec::new()))
+        }
+        ("clean-pod", Some(Verb::CleanPod(clean))) => {
+            pod::clean(&clean).map(|()| (reply::Body::Done(Done {}), Vec::new()))
+        }
+        ("dial-pod", Some(Verb::DialPod(dial))) => {
+            pod::dial(&dial).map(|socket| (reply::Body::Dialed(Dialed {}), vec![socket]))
+        }
         ("clean-container", Some(Verb::CleanContainer(clean))) => {
             gorae_shim::clean::clean(&clean).map(|state| (reply::Body::State(state), Vec::new()))
         }
@@ -55,8 +62,4 @@ fn serve(role: &str, mut connection: Connection, request: Request) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
-}
-
-fn todo_yet(role: &str) -> failure::Failure {
-    failure::refused(Kind::Unimplemented, "serve", role, "not built yet")
 }

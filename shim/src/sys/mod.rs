@@ -4,11 +4,13 @@
 //! Never decides anything: arguments in, kernel's answer out. A raw descriptor number does not leave this module.
 
 mod process;
+mod signals;
 
 pub use process::{
     Forked, clone3, close_range, execve, exit_now, keep_open, pidfd_send_signal, place_and_close_rest, prepare_signals,
     release_heap, reset_signals,
 };
+pub use signals::ignore_signals;
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The veth pair: born with one end in the bridge and the other in the pod's namespace, and taken away again.
+
+use super::addresses::Network;
+use super::netlink::{CREATE, Request, Route, attribute, word};
+use super::up_header;
+use crate::failure::{self, Kind, Result};
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkInfo, LinkMessage};
+use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
+use rustix::io::Errno;
+use rustix::net::netdevice::name_to_index;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// Length of `struct ifinfomsg`, after which a link's attributes follow.
+const LINK_HEADER: usize = 16;
+
+/// Makes the pair, both ends up.
+///
+/// - Shapes: `route` is in the bridge's namespace; `netns` is the pod's.
+/// - Errors: `NotFound` for a bridge that is not there; else the kernel's answer with the host end's name.
+pub fn create(route: &mut Route, network: &Network, netns: BorrowedFd<'_>) -> Result<()> {
+    let (bridge, bridge_mtu) = find(route, &network.bridge)?
+        .ok_or_else(|| failure::refused(Kind::NotFound, "look up bridge", &network.bridge, "no such interface"))?
+        .index_and_mtu();
+    let mtu = LinkAttribute::Mtu(if network.mtu == 0 { bridge_mtu } else { network.mtu });
+    let mut peer = LinkMessage::default();
+    peer.header = up_header(0);
+    peer.attributes =
+        vec![LinkAttribute::IfName(network.interface.clone()), LinkAttribute::NetNsFd(netns.as_raw_fd()), mtu.clone()];
+    peer.attributes.extend(network.mac().map(LinkAttribute::Address));
+    let mut host = LinkMessage::default();
+    host.header = up_header(0);
+    host.attributes = vec![
+        LinkAttribute::IfName(network.host_interface.clone()),
+        LinkAttribute::Controller(bridge),
+        mtu,
+        LinkAttribute::LinkInfo(vec![
+            LinkInfo::Kind(InfoKind::Veth),
+            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+        ]),
+    ];
+    let object = format!("{} in bridge {}", network.host_interface, network.bridge);
+    route.run(&[Request::new(libc::RTM_NEWLINK, CREATE, &host, "create veth", object)])
+}
+
+/// Removes an interface with its peer. The kernel takes some 25 ms for it; one that is gone is fine.
+pub fn delete(route: &mut Route, name: &str) -> Result<()> {
+    let Ok(index) = name_to_index(route.fd(), name) else { return Ok(()) };
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    match route.run(&[Request::new(libc::RTM_DELLINK, 0, &message, "delete interface", name)]) {
+        Err(failure) if failure.errno == Errno::NODEV.raw_os_error() => Ok(()),
+        other => other,
+    }
+}
+
+/// Whether the other end of a host interface is going away by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// There is no such interface.
+    NoInterface,
+    /// The peer's namespace has no user left: the kernel removes both ends soon.
+    Ending,
+    /// Something still uses the peer's namespace.
+    InUse,
+}
+
+/// What holds of the namespace that the other end of `name` is in.
+pub fn peer_of(route: &mut Route, name: &str) -> Result<Peer> {
+    let Some(link) = find(route, name)? else { return Ok(Peer::NoInterface) };
+    let Some(id) = link.peer_namespace() else { return Ok(Peer::InUse) };
+    let mut message = NsidMessage::default();
+    message.header.family = AddressFamily::Unspec;
+    // The attribute numbers of this request are those of `NETNSA_*`; 1 asks by id.
+    message.attributes = vec![NsidAttribute::Id(id)];
+    match route.ask(Request::new(libc::RTM_GETNSID, 0, &message, "look up namespace of", name), |_| {}) {
+        Ok(()) => Ok(Peer::InUse),
+        Err(failure) if failure.errno == Errno::NOENT.raw_os_error() => Ok(Peer::Ending),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// What the kernel tells about one interface.
+struct Link(Vec<u8>);
+
+impl Link {
+    fn attribute(&self, kind: u16) -> Option<u32> {
+        word(attribute(self.0.get(LINK_HEADER..)?, kind)?, 0)
+    }
+
+    fn index_and_mtu(&self) -> (u32, u32) {
+        (word(&self.0, 4).unwrap_or(0), self.attribute(libc::IFLA_MTU).unwrap_or(1500))
+    }
+
+    fn peer_namespace(&self) -> Option<i32> {
+        self.attribute(libc::IFLA_LINK_NETNSID).map(|id| id as i32)
+    }
+}
+
+fn find(route: &mut Route, name: &str) -> Result<Option<Link>> {
+    let mut message = LinkMessage::default();
+    message.attributes =
+        vec![LinkAttribute::IfName(name.to_owned()), LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats])];
+    let mut found = None;
+    let request = Request::new(libc::RTM_GETLINK, 0, &message, "look up interface", name);
+    match route.ask(request, |body| found = Some(Link(body.to_vec()))) {
+        Ok(()) => Ok(found),
+        Err(failure) if failure.errno == Errno::NODEV.raw_os_error() => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}

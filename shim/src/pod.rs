@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a pod shares: its namespaces, pinned as files, its /dev/shm, its network and its cgroup.
+//!
+//! ```text
+//! RUN_DIR             locked (flock) while a process works on the pod
+//! RUN_DIR/ns/KIND     bind mount of the namespace: it lives as long as the pin
+//! RUN_DIR/shm         tmpfs, the pod's /dev/shm
+//! ```
+//!
+//! A pod has no process of its own, except one whose containers share a PID namespace: that one has an init that
+//! does nothing ([`init`]). Each verb runs in a process of its own that may end anywhere: what exists is found by
+//! its path, and every side effect is made below a path that [`clean`] visits. Nothing here knows about containers.
+
+pub mod clean;
+pub mod dial;
+mod init;
+mod lock;
+mod namespaces;
+mod owner;
+pub mod setup;
+mod shm;
+mod sysctl;
+
+pub use clean::clean;
+pub use dial::dial;
+pub use setup::setup;

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Undoing a pod, however far it had come: everything is looked for at its path, nothing is taken from memory.
+//!
+//! Order: first what can still act (processes), then what holds namespaces (pins), then what waits for both
+//! (interface, cgroups). One failing step does not stop the others; the first failure is reported.
+//!
+//! The host end of the pod's veth goes with the namespace, which the kernel ends by itself some 20 ms after the last
+//! user has left; nobody waits for that. The addresses are taken off before, so that the next pod can have them at
+//! once. Only when something still uses the namespace is the interface deleted by hand.
+
+use super::lock::{RunDir, lock};
+use super::{namespaces, shm};
+use crate::cgroup;
+use crate::failure::Result;
+use crate::network::{self, Peer, Route};
+use crate::wire::{CgroupPlace, CleanPod};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long killed processes may take to leave the network namespace.
+const LEAVE: Duration = Duration::from_millis(100);
+
+/// Undoes what there is. Idempotent.
+///
+/// - Errors: the first step that failed; all others were done. `DeadlineExceeded` when another process works on the
+///   pod and does not end.
+pub fn clean(request: &CleanPod) -> Result<()> {
+    let run_dir = Path::new(&request.run_dir);
+    let _lock = match lock(run_dir) {
+        Err(failure) if failure.errno == libc::ENOENT => None,
+        other => Some(other?),
+    };
+    let result = undo(request, _lock.as_ref());
+    let others = request.remove_empty_cgroups.iter().try_for_each(|path| {
+        let layout = request.cgroup.as_ref().and_then(|place| place.layout.clone());
+        cgroup::remove_if_empty(&CgroupPlace { layout, path: path.clone() })
+    });
+    result.and(others)
+}
+
+/// Undoes everything of the pod itself. The lock shows that nobody else is at it.
+pub(super) fn undo(request: &CleanPod, _lock: Option<&RunDir>) -> Result<()> {
+    let run_dir = Path::new(&request.run_dir);
+    let killed = request.cgroup.as_ref().map_or(Ok(()), cgroup::kill);
+    let silenced = if request.host_interface.is_empty() { Ok(()) } else { silence(run_dir) };
+    let unpinned = namespaces::unpin_all(run_dir);
+    let unmounted = shm::remove(run_dir);
+    let removed = request.cgroup.as_ref().map_or(Ok(()), cgroup::remove);
+    let interface = remove_interface(&request.host_interface);
+    killed.and(silenced).and(unpinned).and(unmounted).and(removed).and(interface)
+}
+
+/// Takes the addresses off the interfaces in the pod's network namespace.
+fn silence(run_dir: &Path) -> Result<()> {
+    let path = namespaces::pin_path(run_dir, "net");
+    let own = namespaces::open_path(Path::new("/proc/self/ns/net"))?;
+    let Ok(netns) = namespaces::open_path(&path) else { return Ok(()) };
+    if namespaces::enter_net(&netns, &path).is_err() {
+        // A set-up that was killed before it mounted the pin leaves an empty file.
+        return Ok(());
+    }
+    let forgotten = Route::open().and_then(|mut route| network::forget_addresses(&mut route));
+    namespaces::enter_net(&own, Path::new("/proc/self/ns/net"))?;
+    forgotten
+}
+
+fn remove_interface(name: &str) -> Result<()> {
+    if name.is_empty() {
+        return Ok(());
+    }
+    let mut route = Route::open()?;
+    let end = Instant::now() + LEAVE;
+    loop {
+        match network::peer_of(&mut route, name)? {
+            Peer::NoInterface | Peer::Ending => return Ok(()),
+            Peer::InUse if Instant::now() < end => std::thread::sleep(Duration::from_millis(1)),
+            Peer::InUse => return network::delete(&mut route, name),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A TCP connection to localhost inside a pod, made here and used by the daemon.
+
+use super::namespaces;
+use crate::failure::{self, Kind, Result};
+use crate::wire::DialPod;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The wait when none is asked for.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Connects to `127.0.0.1:port`, then to `[::1]:port`. This process stays in the pod's network namespace.
+///
+/// - Shapes: the socket is non-blocking and close-on-exec.
+/// - Errors: that of the IPv4 attempt (`ECONNREFUSED` when nobody listens), unless IPv6 failed in another way;
+///   `DeadlineExceeded` when the time is over.
+pub fn dial(request: &DialPod) -> Result<OwnedFd> {
+    let port = u16::try_from(request.port).ok().filter(|&port| port != 0).ok_or_else(|| {
+        failure::refused(Kind::InvalidArgument, "connect to port", request.port.to_string(), "not a port number")
+    })?;
+    if !request.netns.is_empty() {
+        let path = Path::new(&request.netns);
+        namespaces::enter_net(&namespaces::open_path(path)?, path)?;
+    }
+    let wait = match request.timeout_ms {
+        0 => DEFAULT_TIMEOUT,
+        ms => Duration::from_millis(ms.into()),
+    };
+    let end = Instant::now() + wait;
+    let [v4, v6] =
+        [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].map(|ip| SocketAddr::new(ip, port));
+    attempt(v4, end).or_else(|first| match attempt(v6, end) {
+        Err(Errno::CONNREFUSED | Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL) => {
+            Err(failure::kernel("connect to", v4.to_string(), first))
+        }
+        Err(second) => Err(failure::kernel("connect to", v6.to_string(), second)),
+        Ok(socket) => Ok(socket),
+    })
+}
+
+fn attempt(to: SocketAddr, end: Instant) -> std::result::Result<OwnedFd, Errno> {
+    let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
+    match connect(&socket, &to) {
+        Err(Errno::INPROGRESS) => {}
+        other => return other.map(|()| socket),
+    }
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+        match poll(&mut [PollFd::new(&socket, PollFlags::OUT)], Some(&timeout)) {
+            Ok(0) => return Err(Errno::TIMEDOUT),
+            Err(Errno::INTR) => {}
+            other => {
+                other?;
+                break;
+            }
+        };
+    }
+    rustix::net::sockopt::socket_error(&socket)??;
+    Ok(socket)
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The first process of a pod whose containers share a PID namespace.
+//!
+//! It is a fork of the set-up process that sleeps: the kernel reaps for it (SIGCHLD is ignored), every other signal
+//! is ignored, and only the end of the pod's cgroup ends it. Containers see it as pid 1, so it must be worth nothing
+//! to them: no descriptor, an empty root directory in a mount namespace of its own, no capability, an identity of
+//! its own. (With the node's root, `/proc/1/root` would be a way out for a container that may trace.)
+
+use crate::cgroup::Cgroup;
+use crate::failure::{self, Result};
+use crate::fault::Reporter;
+use crate::sys::{self, Forked};
+use rustix::fs::{Gid, Mode, OFlags, Uid, mkdirat, openat};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
+    fsmount, fsopen, mount_change, move_mount, unmount,
+};
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_thread_res_gid, set_thread_res_uid};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Whom the init runs as where the id exists.
+const NOBODY: u32 = 65_534;
+
+/// What the init needs before it lets go of everything.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    /// The pod's cgroup.
+    pub cgroup: Option<&'a Cgroup>,
+    /// Some directory (an `O_PATH` descriptor) to put the empty root on.
+    pub mount_point: BorrowedFd<'a>,
+    /// Whether the pod has a user namespace: then the init is its root.
+    pub own_user: bool,
+}
+
+/// Starts it in a new PID namespace; returns its pid.
+///
+/// - Shapes: it reports a failure through `reporter`, or closes it when it is ready.
+pub fn spawn(plan: &Plan<'_>, reporter: &Reporter) -> Result<i32> {
+    let leaf = plan.cgroup.map(leaf).transpose()?.flatten();
+    let cgroup = leaf.as_ref().map(AsFd::as_fd).or_else(|| plan.cgroup.and_then(Cgroup::unified));
+    let flags = (libc::CLONE_NEWPID | libc::CLONE_NEWNS) as u64;
+    match sys::clone3(flags, cgroup).map_err(|e| failure::kernel("start", "the pod's init", e))? {
+        Forked::Parent { pid, .. } => Ok(pid),
+        Forked::Child => match settle(plan) {
+            Ok(()) => rest(),
+            Err(failure) => reporter.fail(failure),
+        },
+    }
+}
+
+/// On v2 the pod's cgroup hands controllers down and so may hold no process itself: the init gets a child of it.
+fn leaf(cgroup: &Cgroup) -> Result<Option<OwnedFd>> {
+    let (true, Some(dir)) = (cgroup.is_v2(), cgroup.unified()) else { return Ok(None) };
+    let fail = |errno| failure::kernel("make cgroup", "of the pod's init", errno);
+    match mkdirat(dir, "init", Mode::from_raw_mode(0o755)) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(errno) => return Err(fail(errno)),
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(dir, "init", flags, Mode::empty()).map(Some).map_err(fail)
+}
+
+fn settle(plan: &Plan<'_>) -> Result<()> {
+    plan.cgroup.map_or(Ok(()), Cgroup::join_v1)?;
+    let fail = |errno| failure::kernel("set up", "the pod's init", errno);
+    if plan.own_user {
+        become_id(0).map_err(fail)?;
+    }
+    empty_root(plan.mount_point).map_err(fail)?;
+    if !plan.own_user {
+        become_id(NOBODY).map_err(fail)?;
+    }
+    let nothing = CapabilitySet::empty();
+    let none = CapabilitySets { effective: nothing, permitted: nothing, inheritable: nothing };
+    set_capabilities(None, none).map_err(fail)?;
+    rustix::thread::set_no_new_privs(true).map_err(fail)?;
+    // Names and the rest are for people and may fail.
+    let _ = rustix::thread::set_name(c"gorae-pod-init");
+    let _ = rustix::process::setsid();
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    sys::ignore_signals();
+    Ok(())
+}
+
+/// Becomes `id` as user and only group, keeping capabilities in the user namespace when it is 0.
+pub(super) fn become_id(id: u32) -> std::result::Result<(), Errno> {
+    let (uid, gid) = (Uid::from_raw(id), Gid::from_raw(id));
+    rustix::thread::set_thread_groups(&[])?;
+    set_thread_res_gid(gid, gid, gid)?;
+    set_thread_res_uid(uid, uid, uid)
+}
+
+/// Swaps the root of this process's own mount namespace for an empty read-only directory.
+fn empty_root(mount_point: BorrowedFd<'_>) -> std::result::Result<(), Errno> {
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+    let fs = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(&fs)?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    let root = fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+    let empty_paths = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(&root, "", mount_point, "", empty_paths)?;
+    rustix::process::fchdir(&root)?;
+    rustix::process::pivot_root(".", ".")?;
+    unmount(".", UnmountFlags::DETACH)?;
+    rustix::process::chdir("/")
+}
+
+fn rest() -> ! {
+    sys::release_heap();
+    // Closing the fault channel's end tells that everything went well.
+    let _ = sys::close_range(0, false);
+    loop {
+        rustix::event::pause();
+    }
+}

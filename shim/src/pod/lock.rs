@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One process at a time works on a pod: a lock on its run directory.
+//!
+//! The lock ends with its last holder, however it ends. A set-up whose daemon died may still run when the next
+//! daemon cleans up; the clean-up waits for it here.
+
+use crate::failure::{self, Kind, Result};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open};
+use rustix::io::Errno;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long one process waits for another.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A locked run directory.
+#[derive(Debug)]
+pub struct RunDir {
+    _lock: OwnedFd,
+}
+
+/// Locks `run_dir`, waiting a bounded time for another holder.
+///
+/// - Errors: `DeadlineExceeded` naming the holder; `NotFound` when there is no such directory.
+pub fn lock(run_dir: &Path) -> Result<RunDir> {
+    let object = || run_dir.display().to_string();
+    let fail = |errno: Errno| failure::kernel("lock run directory", object(), errno);
+    let dir = open(run_dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(fail)?;
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match flock(&dir, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(RunDir { _lock: dir }),
+            Err(Errno::WOULDBLOCK) if Instant::now() < end => std::thread::sleep(Duration::from_millis(1)),
+            Err(Errno::WOULDBLOCK) => {
+                let why = format!("still locked by {} after {} s", holder(&dir), PATIENCE.as_secs());
+                return Err(failure::refused(Kind::DeadlineExceeded, "lock run directory", object(), &why));
+            }
+            Err(errno) => return Err(fail(errno)),
+        }
+    }
+}
+
+/// Who has the lock, for a person.
+fn holder(dir: &OwnedFd) -> String {
+    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    let pid = fstat(dir).ok().and_then(|stat| holder_of(&locks, stat.st_ino));
+    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+}
+
+/// The pid in the line of /proc/locks for this inode: `1: FLOCK ADVISORY WRITE 4711 fe:00:1234 0 EOF`.
+fn holder_of(locks: &str, inode: u64) -> Option<u32> {
+    let mut lines = locks.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let suffix = format!(":{inode}");
+    lines.find_map(|words| match words[..] {
+        [_, "FLOCK", _, _, pid, file, ..] if file.ends_with(&suffix) => pid.parse().ok(),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holder_waits_for_the_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = lock(dir.path()).unwrap();
+        let holder = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(30));
+            drop(first);
+        });
+        let begin = Instant::now();
+        lock(dir.path()).unwrap();
+        assert!(begin.elapsed() >= Duration::from_millis(25));
+        holder.join().unwrap();
+    }
+
+    #[test]
+    fn the_holder_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let _lock = lock(dir.path()).unwrap();
+        let other = open(dir.path(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        assert_eq!(holder(&other), format!("process {}", std::process::id()));
+    }
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Namespaces as files: making, pinning and unpinning.
+
+use crate::failure::{self, Result};
+use crate::wire::SetupPod;
+use nix::sched::CloneFlags;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{UnmountFlags, mount_bind, unmount};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// The kinds that a pod can have of its own, by their names below /proc/PID/ns.
+pub const KINDS: [&str; 5] = ["net", "ipc", "uts", "user", "pid"];
+
+/// The namespaces to make without the user and the PID namespace, which are made otherwise.
+pub fn wanted(setup: &SetupPod) -> Vec<(&'static str, CloneFlags)> {
+    let all = [
+        ("net", setup.own_net, CloneFlags::CLONE_NEWNET),
+        ("ipc", setup.own_ipc, CloneFlags::CLONE_NEWIPC),
+        ("uts", setup.own_uts, CloneFlags::CLONE_NEWUTS),
+    ];
+    all.into_iter().filter(|(_, own, _)| *own).map(|(kind, _, flag)| (kind, flag)).collect()
+}
+
+/// Moves this process into new namespaces.
+pub fn unshare(wanted: &[(&'static str, CloneFlags)]) -> Result<()> {
+    let flags = wanted.iter().fold(CloneFlags::empty(), |all, (_, flag)| all | *flag);
+    if flags.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = wanted.iter().map(|(kind, _)| *kind).collect();
+    nix::sched::unshare(flags).map_err(|e| failure::kernel("make namespaces", names.join(", "), e))
+}
+
+/// Where a kind is pinned.
+pub fn pin_path(run_dir: &Path, kind: &str) -> PathBuf {
+    run_dir.join("ns").join(kind)
+}
+
+/// Makes the directory for pins.
+pub fn make_pin_dir(run_dir: &Path) -> Result<()> {
+    let dir = run_dir.join("ns");
+    match rustix::fs::mkdir(&dir, Mode::from_raw_mode(0o711)) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(errno) => Err(failure::kernel("make directory", dir.display().to_string(), errno)),
+    }
+}
+
+/// Pins the namespace `kind` of process `pid` ("self" for this one).
+pub fn pin(run_dir: &Path, pid: &str, kind: &str) -> Result<()> {
+    let path = pin_path(run_dir, kind);
+    let fail = |errno: Errno| failure::kernel("pin namespace", path.display().to_string(), errno);
+    let flags = OFlags::CREATE | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    rustix::fs::open(&path, flags, Mode::from_raw_mode(0o444)).map_err(fail)?;
+    mount_bind(format!("/proc/{pid}/ns/{kind}"), &path).map_err(fail)
+}
+
+/// Opens a pin.
+pub fn open(run_dir: &Path, kind: &str) -> Result<OwnedFd> {
+    open_path(&pin_path(run_dir, kind))
+}
+
+/// Opens a namespace file.
+pub fn open_path(path: &Path) -> Result<OwnedFd> {
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| failure::kernel("open namespace", path.display().to_string(), errno))
+}
+
+/// Enters a network namespace.
+pub fn enter_net(netns: &OwnedFd, name: &Path) -> Result<()> {
+    nix::sched::setns(netns, CloneFlags::CLONE_NEWNET)
+        .map_err(|e| failure::kernel("enter network namespace", name.display().to_string(), e))
+}
+
+/// Removes all pins and their directory. Missing ones are fine.
+pub fn unpin_all(run_dir: &Path) -> Result<()> {
+    for kind in KINDS {
+        let path = pin_path(run_dir, kind);
+        detach(&path)?;
+        gone("remove pin", &path, rustix::fs::unlink(&path))?;
+    }
+    let dir = run_dir.join("ns");
+    gone("remove directory", &dir, rustix::fs::rmdir(&dir))
+}
+
+/// Takes away every mount that stands on `path`; nothing that uses one is disturbed.
+pub fn detach(path: &Path) -> Result<()> {
+    loop {
+        match unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+            Ok(()) => {}
+            // EINVAL: no mount stands there (any more).
+            Err(Errno::INVAL | Errno::NOENT) => return Ok(()),
+            Err(errno) => return Err(failure::kernel("unmount", path.display().to_string(), errno)),
+        }
+    }
+}
+
+/// Makes "it is not there" a success.
+pub fn gone(step: &'static str, path: &Path, answer: std::result::Result<(), Errno>) -> Result<()> {
+    match answer {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(failure::kernel(step, path.display().to_string(), errno)),
+    }
+}
+
+/// Sets the host name of this process's UTS namespace; an empty one is left as it is.
+pub fn set_hostname(name: &str) -> Result<()> {
+    if name.is_empty() {
+        return Ok(());
+    }
+    rustix::system::sethostname(name.as_bytes()).map_err(|errno| failure::kernel("set host name", name, errno))
+}

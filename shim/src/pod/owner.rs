@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The child that makes the namespaces of a pod with a user namespace, so that they belong to it.
+//!
+//! Who enters a new user namespace loses all power over the node's mounts and network. So a child enters it, and the
+//! parent does from outside what needs that power.
+//!
+//! ```text
+//! parent                                    child (born in user, net, ipc, uts)
+//! write uid and gid maps
+//! pin the namespaces        --[gate]-->     start the pod's init; become the namespace's root; host name
+//! pid of the init         <--[answer]--
+//! network                   --[gate]-->     sysctls
+//!                          <--[fault]--     a failure, or end of file when all is done
+//! ```
+
+use super::{init, namespaces, sysctl};
+use crate::cgroup::Cgroup;
+use crate::failure::{self, Failure, Kind, Result};
+use crate::fault::{self, Outcome, Reporter, Watcher};
+use crate::sys::{self, Forked};
+use crate::wire::{IdMap, SetupPod, UserMapping};
+use nix::sched::CloneFlags;
+use rustix::io::{Errno, read, write};
+use rustix::pipe::{PipeFlags, pipe_with};
+use std::fmt::Write as _;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// The child, waiting at its gate.
+#[derive(Debug)]
+pub struct Owner {
+    pid: i32,
+    gate: OwnedFd,
+    answer: OwnedFd,
+    fault: Watcher,
+    _pidfd: OwnedFd,
+}
+
+struct Ends {
+    gate: OwnedFd,
+    answer: OwnedFd,
+    reporter: Reporter,
+}
+
+impl Owner {
+    /// Starts the child and gives its user namespace the maps.
+    ///
+    /// - Shapes: `mount_point` see [`init::Plan`].
+    pub fn start(
+        setup: &SetupPod,
+        user: &UserMapping,
+        cgroup: Option<&Cgroup>,
+        mount_point: BorrowedFd<'_>,
+    ) -> Result<Self> {
+        let fail = |errno: Errno| failure::kernel("make pipe", "to the namespaces' owner", errno);
+        let (child_gate, gate) = pipe_with(PipeFlags::CLOEXEC).map_err(fail)?;
+        let (answer, child_answer) = pipe_with(PipeFlags::CLOEXEC).map_err(fail)?;
+        let (fault, reporter) = fault::channel()?;
+        let kinds = namespaces::wanted(setup).into_iter().map(|(_, flag)| flag);
+        let flags = kinds.fold(CloneFlags::CLONE_NEWUSER, |all, flag| all | flag);
+        let forked = sys::clone3(flags.bits() as u64, None)
+            .map_err(|e| failure::kernel("make namespaces", "with a user namespace", e))?;
+        let Forked::Parent { pid, pidfd } = forked else {
+            drop((gate, answer, fault));
+            let ends = Ends { gate: child_gate, answer: child_answer, reporter };
+            let plan = init::Plan { cgroup, mount_point, own_user: true };
+            match run(setup, &ends, &plan) {
+                Ok(()) => sys::exit_now(0),
+                Err(failure) => ends.reporter.fail(failure),
+            }
+        };
+        write_map(pid, "uid_map", &user.uids)?;
+        write_map(pid, "gid_map", &user.gids)?;
+        Ok(Self { pid, gate, answer, fault, _pidfd: pidfd })
+    }
+
+    /// The name of its directory in /proc.
+    pub fn proc_name(&self) -> String {
+        self.pid.to_string()
+    }
+
+    /// Lets it go on to the network; returns the pid of the pod's init, 0 for none.
+    pub fn settle(&self) -> Result<i32> {
+        self.open_gate()?;
+        let mut pid = [0; 4];
+        match read(&self.answer, &mut pid[..]) {
+            Ok(4) => Ok(i32::from_ne_bytes(pid)),
+            _ => Err(self.lost()),
+        }
+    }
+
+    /// Lets it write the sysctls, and waits until it and the init are done.
+    pub fn finish(self) -> Result<()> {
+        self.open_gate()?;
+        match self.fault.wait() {
+            Outcome::Failed(failure) => Err(failure),
+            _ => Ok(()),
+        }
+    }
+
+    fn open_gate(&self) -> Result<()> {
+        // EPIPE: the child is gone, and the fault channel knows why.
+        write(&self.gate, b"g").map(drop).map_err(|_| self.lost())
+    }
+
+    fn lost(&self) -> Failure {
+        match self.fault.wait() {
+            Outcome::Failed(failure) => failure,
+            _ => failure::refused(Kind::Internal, "make namespaces", "with a user namespace", "the child was killed"),
+        }
+    }
+}
+
+/// The child's part.
+fn run(setup: &SetupPod, ends: &Ends, plan: &init::Plan<'_>) -> Result<()> {
+    pass(&ends.gate)?;
+    // Before this process becomes the namespace's root: only the node's may put a process into the cgroup.
+    let pid = if setup.own_pid { init::spawn(plan, &ends.reporter)? } else { 0 };
+    let fail = |errno: Errno| failure::kernel("become root of", "the user namespace", errno);
+    init::become_id(0).map_err(fail)?;
+    if setup.own_uts {
+        namespaces::set_hostname(&setup.hostname)?;
+    }
+    write(&ends.answer, &pid.to_ne_bytes()).map_err(fail)?;
+    pass(&ends.gate)?;
+    sysctl::apply(setup)
+}
+
+/// Waits for the parent. A parent that ended has closed the gate: then there is nobody to work for.
+fn pass(gate: &OwnedFd) -> Result<()> {
+    match read(gate.as_fd(), &mut [0; 1][..]) {
+        Ok(1) => Ok(()),
+        _ => sys::exit_now(1),
+    }
+}
+
+fn write_map(pid: i32, file: &str, maps: &[IdMap]) -> Result<()> {
+    let mut lines = String::new();
+    for map in maps {
+        let _ = writeln!(lines, "{} {} {}", map.container_id, map.host_id, map.length);
+    }
+    let path = format!("/proc/{pid}/{file}");
+    std::fs::write(&path, &lines).map_err(|e| failure::kernel("map ids", format!("{file} {}", lines.trim_end()), e))
+}

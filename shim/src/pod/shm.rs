@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The pod's /dev/shm: a tmpfs of its own that its containers bind.
+
+use super::namespaces::{detach, gone};
+use crate::failure::{self, Result};
+use crate::wire::SetupPod;
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, mount};
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
+
+/// The size when none is asked for.
+const DEFAULT_BYTES: u64 = 64 << 20;
+
+fn path(run_dir: &Path) -> PathBuf {
+    run_dir.join("shm")
+}
+
+/// Mounts it. With a user namespace it belongs to that namespace's root.
+pub fn make(run_dir: &Path, setup: &SetupPod) -> Result<()> {
+    let path = path(run_dir);
+    let fail = |errno: Errno| failure::kernel("mount shared memory", path.display().to_string(), errno);
+    match rustix::fs::mkdir(&path, Mode::from_raw_mode(0o755)) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(errno) => return Err(fail(errno)),
+    }
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    let options = CString::new(options(setup)).map_err(|_| fail(Errno::INVAL))?;
+    mount("shm", &path, "tmpfs", flags, Some(options.as_c_str())).map_err(fail)
+}
+
+fn options(setup: &SetupPod) -> String {
+    let bytes = if setup.shm_bytes == 0 { DEFAULT_BYTES } else { setup.shm_bytes };
+    let mut options = format!("mode=1777,size={bytes}");
+    if let Some(user) = &setup.user {
+        let root = |maps: &[crate::wire::IdMap]| maps.iter().find(|map| map.container_id == 0).map(|map| map.host_id);
+        if let (Some(uid), Some(gid)) = (root(&user.uids), root(&user.gids)) {
+            options += &format!(",uid={uid},gid={gid}");
+        }
+    }
+    options
+}
+
+/// Unmounts and removes it. Containers that have it mounted keep it until they end.
+pub fn remove(run_dir: &Path) -> Result<()> {
+    let path = path(run_dir);
+    detach(&path)?;
+    gone("remove directory", &path, rustix::fs::rmdir(&path))
+}
