@@ -7,6 +7,7 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The hosts that critest and our own tests ask for; each is a mirror of the loopback registry.
@@ -16,7 +17,7 @@ pub const MIRRORED: [&str; 4] = ["registry.k8s.io", "gcr.io", "k8s.gcr.io", "ima
 #[derive(Debug)]
 pub struct Daemon {
     home: PathBuf,
-    child: Option<Child>,
+    child: Mutex<Option<Child>>,
 }
 
 impl Daemon {
@@ -35,7 +36,7 @@ impl Daemon {
         }
         let config = format!("[images]\nhosts_dirs = [\"{}\"]\n{extra}", home.join("hosts.d").display());
         std::fs::write(home.join("config.toml"), config)?;
-        Ok(Daemon { home: home.to_owned(), child: None })
+        Ok(Daemon { home: home.to_owned(), child: Mutex::new(None) })
     }
 
     /// Where pods, containers and images are kept.
@@ -65,14 +66,18 @@ impl Daemon {
     /// Process id while it runs.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::id)
+        self.child().as_ref().map(Child::id)
+    }
+
+    fn child(&self) -> MutexGuard<'_, Option<Child>> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Starts the process; it may not answer yet.
     ///
     /// # Errors
     /// When there is no such binary.
-    pub fn start(&mut self) -> Result<()> {
+    pub fn start(&self) -> Result<()> {
         let log = File::options().create(true).append(true).open(self.home.join("goraed.log"))?;
         let child = Command::new(place::binary("goraed"))
             .arg("--config")
@@ -89,13 +94,14 @@ impl Daemon {
             .stderr(log)
             .spawn()
             .context("run goraed")?;
-        self.child = Some(child);
+        *self.child() = Some(child);
         Ok(())
     }
 
     /// Ends the process at once, as the kernel's OOM killer would.
-    pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
+    pub fn kill(&self) {
+        let child = self.child().take();
+        if let Some(mut child) = child {
             // Both fail only when it has ended already.
             let _ = child.kill();
             let _ = child.wait();
@@ -106,8 +112,8 @@ impl Daemon {
     ///
     /// # Errors
     /// When it takes longer than the limit.
-    pub fn terminate(&mut self, limit: Duration) -> Result<ExitStatus> {
-        let mut child = self.child.take().context("goraed does not run")?;
+    pub fn terminate(&self, limit: Duration) -> Result<ExitStatus> {
+        let mut child = self.child().take().context("goraed does not run")?;
         let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id())?);
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)?;
         let begun = Instant::now();

@@ -20,6 +20,34 @@ pub struct Node {
     cri: Cri,
     home: tempfile::TempDir,
     own: Option<Own>,
+    disk: Option<Disk>,
+}
+
+/// A mounted tmpfs of its own; dropping it unmounts it. Declared last in [`Node`], so that it goes last.
+#[derive(Debug)]
+struct Disk(PathBuf);
+
+impl Disk {
+    fn mount(bytes: u64) -> Result<Disk> {
+        let place = tempfile::Builder::new().prefix("gorae-disk-").tempdir()?.keep();
+        let options = format!("size={bytes}");
+        nix::mount::mount(
+            Some("gorae-test"),
+            &place,
+            Some("tmpfs"),
+            nix::mount::MsFlags::empty(),
+            Some(options.as_str()),
+        )?;
+        Ok(Disk(place))
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // What fails here shows in the leak check of the next test.
+        let _ = nix::mount::umount2(&self.0, nix::mount::MntFlags::MNT_DETACH);
+        let _ = std::fs::remove_dir(&self.0);
+    }
 }
 
 /// What a node of ours has and a foreign socket has not.
@@ -47,21 +75,42 @@ impl Node {
     /// # Errors
     /// When the daemon does not start.
     pub async fn start_with(registry: Registry, config: &str) -> Result<Node> {
+        Node::start_in(&std::env::temp_dir(), registry, config).await
+    }
+
+    async fn start_in(place: &Path, registry: Registry, config: &str) -> Result<Node> {
         crate::place::assert_own_namespaces();
-        let home = tempfile::Builder::new().prefix("gorae-test-").tempdir()?;
-        let mut daemon = Daemon::configure(home.path(), registry.address(), config)?;
+        let home = tempfile::Builder::new().prefix("gorae-test-").tempdir_in(place)?;
+        let daemon = Daemon::configure(home.path(), registry.address(), config)?;
         daemon.start()?;
         let cri = Cri::new(&daemon.socket());
-        let node = Node { cri, home, own: Some(Own { daemon, registry }) };
+        let node = Node { cri, home, own: Some(Own { daemon, registry }), disk: None };
         node.cri.wait(START).await.with_context(|| format!("goraed said:\n{}", node.daemon().log()))?;
         Ok(node)
+    }
+
+    /// Starts goraed with its directories on a file system of so many bytes.
+    ///
+    /// # Errors
+    /// When that file system cannot be made, or the daemon does not start.
+    pub async fn start_on_disk_of(bytes: u64, registry: Registry) -> Result<Node> {
+        let disk = Disk::mount(bytes)?;
+        let mut node = Node::start_in(&disk.0, registry, "").await?;
+        node.disk = Some(disk);
+        Ok(node)
+    }
+
+    /// True when a line of a snapshot is about the small disk of this node.
+    #[must_use]
+    pub fn is_disk(&self, line: &str) -> bool {
+        self.disk.as_ref().is_some_and(|disk| line.ends_with(&disk.0.display().to_string()))
     }
 
     async fn foreign(socket: &str) -> Result<Node> {
         let path = socket.strip_prefix("unix://").context("GORAE_TEST_SOCKET is not unix:///PATH")?;
         let cri = Cri::new(Path::new(path));
         cri.wait(START).await?;
-        Ok(Node { cri, home: tempfile::tempdir()?, own: None })
+        Ok(Node { cri, home: tempfile::tempdir()?, own: None, disk: None })
     }
 
     /// True when the runtime is goraed, started by this harness.
@@ -80,12 +129,6 @@ impl Node {
     #[must_use]
     pub fn daemon(&self) -> &Daemon {
         &self.own.as_ref().expect("this test restarts or looks into goraed: run it without GORAE_TEST_SOCKET").daemon
-    }
-
-    /// The daemon, to be killed or started.
-    pub fn daemon_mut(&mut self) -> &mut Daemon {
-        let own = self.own.as_mut();
-        &mut own.expect("this test restarts or looks into goraed: run it without GORAE_TEST_SOCKET").daemon
     }
 
     /// The registry beside the node.
@@ -109,16 +152,14 @@ impl Node {
     }
 
     /// Kills goraed as `kill -9` does, starts it again and waits until it answers; panics when it does not.
-    pub async fn kill_and_restart(&mut self) {
-        self.daemon_mut().kill();
+    pub async fn kill_and_restart(&self) {
+        self.daemon().kill();
         self.restart().await;
     }
 
     /// Starts goraed again after it ended; panics when it does not answer.
-    pub async fn restart(&mut self) {
-        self.daemon_mut().start().expect("goraed starts");
-        // A new connection: the old one may sit in its back-off.
-        self.cri = Cri::new(&self.daemon().socket());
+    pub async fn restart(&self) {
+        self.daemon().start().expect("goraed starts");
         let up = self.cri.wait(START).await;
         up.unwrap_or_else(|e| panic!("{e:#}\ngoraed said:\n{}", self.daemon().log()));
     }
@@ -150,8 +191,8 @@ impl Node {
     ///
     /// # Errors
     /// When it takes longer than promised or does not end with success.
-    pub fn terminate(&mut self) -> Result<()> {
-        let status = self.daemon_mut().terminate(DRAIN)?;
+    pub fn terminate(&self) -> Result<()> {
+        let status = self.daemon().terminate(DRAIN)?;
         anyhow::ensure!(status.success(), "goraed ended with {status} after SIGTERM");
         Ok(())
     }

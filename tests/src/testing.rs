@@ -4,6 +4,7 @@
 use crate::leaks::Snapshot;
 use crate::node::Node;
 use crate::place;
+use crate::registry::Registry;
 use futures_util::FutureExt;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::Path;
@@ -24,19 +25,33 @@ static TURN: Mutex<()> = Mutex::new(());
 /// Runs a test's body on a fresh node and checks that nothing is left behind.
 ///
 /// Panics with what is left, with the daemon's last words when the body fails, and outside of `tests/run`.
-pub fn on_a_node(body: impl AsyncFnOnce(&mut Node)) {
+pub fn on_a_node(body: impl AsyncFnOnce(&Node)) {
     on_a_node_for(LIMIT, body);
 }
 
 /// The same for a body that may take longer.
-pub fn on_a_node_for(limit: Duration, body: impl AsyncFnOnce(&mut Node)) {
+pub fn on_a_node_for(limit: Duration, body: impl AsyncFnOnce(&Node)) {
+    frame(Node::start(), limit, body);
+}
+
+/// The same beside a registry that is empty, for bodies that push.
+pub fn on_a_node_with_an_empty_registry(body: impl AsyncFnOnce(&Node)) {
+    frame(async { Node::start_with(Registry::empty()?, "").await }, LIMIT, body);
+}
+
+/// The same with the daemon's directories on a disk of so many bytes.
+pub fn on_a_small_disk(bytes: u64, body: impl AsyncFnOnce(&Node)) {
+    frame(async { Node::start_on_disk_of(bytes, Registry::empty()?).await }, LIMIT, body);
+}
+
+fn frame(start: impl Future<Output = anyhow::Result<Node>>, limit: Duration, body: impl AsyncFnOnce(&Node)) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     place::assert_own_namespaces();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let outside = Snapshot::take(&[]);
     runtime.expect("a runtime can be built").block_on(async {
-        let mut node = Node::start().await.unwrap_or_else(|e| panic!("the node does not start: {e:#}"));
-        let done = AssertUnwindSafe(whole(&mut node, &outside, limit, body)).catch_unwind().await;
+        let node = start.await.unwrap_or_else(|e| panic!("the node does not start: {e:#}"));
+        let done = AssertUnwindSafe(whole(&node, &outside, limit, body)).catch_unwind().await;
         if let Err(panic) = done {
             if node.is_own() {
                 print_tail(&node.daemon().log());
@@ -49,7 +64,7 @@ pub fn on_a_node_for(limit: Duration, body: impl AsyncFnOnce(&mut Node)) {
 }
 
 /// The body and the checks around it.
-async fn whole(node: &mut Node, outside: &Snapshot, limit: Duration, body: impl AsyncFnOnce(&mut Node)) {
+async fn whole(node: &Node, outside: &Snapshot, limit: Duration, body: impl AsyncFnOnce(&Node)) {
     if !node.is_own() {
         tokio::time::timeout(limit, body(node)).await.expect("the test ends in time");
         return;
@@ -100,7 +115,7 @@ fn assert_no_process_or_mount(outside: &Snapshot, node: &Node) {
     loop {
         let mut found = outside.difference(&Snapshot::take(&[]));
         found.retain(|line| line.contains(": process ") || line.contains(": mount "));
-        found.retain(|line| !line.contains(registry));
+        found.retain(|line| !line.contains(registry) && !node.is_disk(line));
         if found.is_empty() {
             return;
         }

@@ -105,6 +105,12 @@ impl Image {
         sha256(self.index_json().as_ref().unwrap_or(&self.manifest_json()))
     }
 
+    /// Digest of the image configuration, which is the image's id.
+    #[must_use]
+    pub fn config_digest(&self) -> String {
+        sha256(&self.config_json())
+    }
+
     fn config_json(&self) -> Vec<u8> {
         let diff_ids: Vec<_> = self.layers.iter().map(|l| &l.diff_id).collect();
         let history: Vec<_> =

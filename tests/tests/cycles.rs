@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The same pod a thousand times: nothing may grow.
+
+use gorae_tests::leaks::Snapshot;
+use gorae_tests::{Node, TINY, memory, on_a_node_for};
+use std::time::Duration;
+
+const CYCLES: usize = 1000;
+/// Cycles before the first measurement: buffers and thread stacks reach their size.
+const WARM: usize = 200;
+/// Most that the daemon may grow over all cycles, in kB.
+const GROWTH: u64 = 2048;
+
+async fn cycle(node: &Node, i: usize) {
+    let pod = node.pod(&format!("cycle-{}", i % 7)).port(13_000, 80).run().await;
+    let container = pod.container("c").image(TINY).args(["count", "3", "7"]).start().await;
+    assert_eq!(container.ended().await.exit_code, 7);
+    assert_eq!(container.stdout(), ["line 1", "line 2", "line 3"]);
+    std::fs::remove_file(container.log_file()).unwrap();
+    pod.stop().await;
+    pod.remove().await;
+}
+
+#[test]
+fn a_thousand_pods_leave_no_trace_and_the_daemon_does_not_grow() {
+    on_a_node_for(Duration::from_secs(900), async |node| {
+        for i in 0..WARM {
+            cycle(node, i).await;
+        }
+        let daemon = node.daemon().pid().expect("goraed runs");
+        let (before, things) = (memory::pss_kb(daemon).unwrap(), Snapshot::take(&[]));
+        for i in 0..CYCLES {
+            cycle(node, i).await;
+        }
+        let after = memory::pss_kb(daemon).unwrap();
+        println!("goraed: {before} kB after {WARM} cycles, {after} kB after {CYCLES} more");
+        assert!(after < before + GROWTH, "goraed grew from {before} kB to {after} kB");
+        for kind in ["mount", "link", "cgroup", "nft"] {
+            let now = Snapshot::take(&[]);
+            assert!(
+                now.count(kind) <= things.count(kind) + 2,
+                "{kind}: {} after {}",
+                now.count(kind),
+                things.count(kind)
+            );
+        }
+    });
+}

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Images: pulling in every form, names and ids, and registries that lie.
+
+use gorae_tests::images::layer::{Packing, Writer};
+use gorae_tests::images::programs::TINY as TINY_PROGRAM;
+use gorae_tests::images::push::{Form, Image};
+use gorae_tests::{Node, TINY, on_a_node, testing};
+use serde_json::json;
+use tar::EntryType;
+
+const TAGS: [&str; 5] = ["1", "plain", "zstd", "docker", "layers"];
+
+fn tiny(tag: &str) -> String {
+    format!("images.gorae.test/gorae/tiny:{tag}")
+}
+
+#[test]
+fn every_packing_and_form_of_an_image_runs() {
+    on_a_node(async |node| {
+        let pod = node.pod("forms").run().await;
+        for tag in TAGS {
+            let container = pod.container(tag).image(&tiny(tag)).args(["echo", tag]).start().await;
+            assert_eq!(container.ended().await.exit_code, 0, "{tag}");
+            assert_eq!(container.stdout(), [tag]);
+        }
+    });
+}
+
+#[test]
+fn upper_layers_hide_and_remove_what_is_below() {
+    on_a_node(async |node| {
+        let pod = node.pod("layers").run().await;
+        let container = pod.container("c").image(&tiny("layers")).start().await;
+        let cat = async |path: &str| container.exec(["/tiny", "cat", path]).await;
+        assert_eq!(cat("/etc/marker").await.stdout, "upper\n");
+        assert_eq!(cat("/data/kept").await.stdout, "y");
+        assert_eq!(cat("/data/gone").await.code, 1);
+        assert_eq!(cat("/opaque/below").await.code, 1);
+        assert_eq!(cat("/opaque/above").await.stdout, "w");
+        assert_eq!(cat("/data/.wh.gone").await.code, 1);
+        assert_eq!(cat("/opaque/.wh..wh..opq").await.code, 1);
+    });
+}
+
+#[test]
+fn an_image_has_one_id_and_all_its_names() {
+    on_a_node(async |node| {
+        let cri = node.cri();
+        let by_tag = cri.pull(TINY).await.unwrap();
+        let image = cri.image(TINY).await.unwrap().expect("it was pulled");
+        assert_eq!(image.id, by_tag);
+        assert_eq!(image.repo_tags, [TINY]);
+        let digest = image.repo_digests[0].clone();
+        assert!(digest.starts_with("images.gorae.test/gorae/tiny@sha256:"), "{digest}");
+        assert!(image.size > 0 && image.spec.is_some());
+        let by_digest = cri.pull(&digest).await.unwrap();
+        assert_eq!(by_digest, by_tag);
+        for name in [by_tag.as_str(), digest.as_str(), by_tag.trim_start_matches("sha256:")] {
+            assert_eq!(cri.image(name).await.unwrap().expect(name).id, by_tag);
+        }
+        assert_eq!(cri.list_images().await.unwrap().len(), 1);
+        cri.remove_image(&by_tag).await.unwrap();
+        assert!(cri.image(TINY).await.unwrap().is_none());
+        cri.remove_image(&by_tag).await.unwrap();
+    });
+}
+
+#[test]
+fn an_image_that_the_node_has_not_is_no_error_of_status() {
+    on_a_node(async |node| {
+        assert!(node.cri().image("images.gorae.test/never/pulled:1").await.unwrap().is_none());
+        assert!(node.cri().image(&format!("sha256:{}", "0".repeat(64))).await.unwrap().is_none());
+    });
+}
+
+#[test]
+fn many_pulls_of_one_image_at_once_end_with_one_image() {
+    on_a_node(async |node| {
+        let pulls: Vec<_> = (0..10)
+            .map(|_| {
+                let cri = node.cri().clone();
+                tokio::spawn(async move { cri.pull(TINY).await.unwrap() })
+            })
+            .collect();
+        let mut ids = Vec::new();
+        for pull in pulls {
+            ids.push(pull.await.unwrap());
+        }
+        ids.dedup();
+        assert_eq!(ids.len(), 1);
+        assert_eq!(node.cri().list_images().await.unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn the_file_system_of_images_is_told_with_and_without_images() {
+    on_a_node(async |node| {
+        let usage = async || {
+            let answer = node.cri().images().image_fs_info(gorae_proto::cri::ImageFsInfoRequest {}).await.unwrap();
+            answer.into_inner().image_filesystems.remove(0)
+        };
+        let empty = usage().await;
+        let place = empty.fs_id.clone().expect("it says where").mountpoint;
+        assert!(std::path::Path::new(&place).is_dir(), "{place}");
+        node.cri().pull(TINY).await.unwrap();
+        let full = usage().await;
+        assert!(full.used_bytes.unwrap().value > empty.used_bytes.unwrap().value);
+        assert!(full.timestamp > 0);
+    });
+}
+
+#[test]
+fn a_container_keeps_running_when_its_image_is_removed() {
+    on_a_node(async |node| {
+        let pod = node.pod("orphan").run().await;
+        let container = pod.container("c").image(TINY).start().await;
+        // Refusing is as good as allowing; breaking the container is not.
+        let _ = node.cri().remove_image(TINY).await;
+        assert_eq!(container.exec(["/tiny", "echo", "alive"]).await.stdout, "alive\n");
+        assert!(!container.status().await.image_id.is_empty());
+    });
+}
+
+#[test]
+fn an_image_or_a_registry_that_is_not_there_is_told() {
+    on_a_node(async |node| {
+        let absent = node.cri().pull("images.gorae.test/gorae/absent:1").await.unwrap_err();
+        assert_eq!(absent.code(), tonic::Code::NotFound, "{absent:?}");
+        assert!(absent.message().contains("gorae/absent:1"), "{absent:?}");
+        let unreachable = node.cri().pull("127.0.0.1:1/gorae/tiny:1").await.unwrap_err();
+        assert!(unreachable.message().starts_with("RegistryUnavailable"), "{unreachable:?}");
+        assert_eq!(unreachable.code(), tonic::Code::Unknown);
+        for name in ["", "UPPER/case", "a b", "images.gorae.test/x@sha256:12", "images.gorae.test/../x"] {
+            let refused = node.cri().pull(name).await.unwrap_err();
+            assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{name:?}: {refused:?}");
+        }
+        assert!(node.cri().list_images().await.unwrap().is_empty());
+    });
+}
+
+/// One small image of one layer.
+fn image_of(name: &str, layer: gorae_tests::images::layer::Layer) -> Image {
+    let config = json!({"Entrypoint": ["/tiny"]});
+    Image { repository: name.into(), tags: vec!["1".into()], layers: vec![layer], config, form: Form::Oci }
+}
+
+/// A pull that must fail, and leave nothing of the image.
+async fn refused(node: &Node, name: &str) -> tonic::Status {
+    let error = node.cri().pull(&format!("images.gorae.test/{name}:1")).await.unwrap_err();
+    assert!(node.cri().list_images().await.unwrap().is_empty());
+    error
+}
+
+#[test]
+fn a_layer_that_is_not_what_its_digest_says_is_refused() {
+    testing::on_a_node_with_an_empty_registry(async |node| {
+        let layer = || Writer::default().file("/tiny", 0o755, &TINY_PROGRAM.compile().unwrap()).finish(Packing::Gzip);
+        let (spoilt, cut) = (layer(), layer());
+        node.registry().client().push(&image_of("spoilt", spoilt.clone())).unwrap();
+        let file = node.registry().blob_file(&spoilt.digest);
+        let mut bytes = std::fs::read(&file).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&file, &bytes).unwrap();
+        let error = refused(node, "spoilt").await;
+        assert!(!error.message().is_empty(), "{error:?}");
+        std::fs::write(&file, &cut.blob[..cut.blob.len() / 2]).unwrap();
+        refused(node, "spoilt").await;
+        // The registry mends itself, and the next pull works.
+        std::fs::write(&file, &cut.blob).unwrap();
+        node.cri().pull("images.gorae.test/spoilt:1").await.unwrap();
+    });
+}
+
+#[test]
+fn a_tar_that_is_not_what_the_configuration_says_is_refused() {
+    testing::on_a_node_with_an_empty_registry(async |node| {
+        let mut layer = Writer::default().file("/a", 0o644, b"x").finish(Packing::Gzip);
+        layer.diff_id = gorae_tests::images::conformance::absent_digest();
+        node.registry().client().push(&image_of("diff", layer)).unwrap();
+        refused(node, "diff").await;
+    });
+}
+
+#[test]
+fn a_configuration_that_is_spoilt_is_refused() {
+    testing::on_a_node_with_an_empty_registry(async |node| {
+        let image = image_of("config", Writer::default().file("/a", 0o644, b"x").finish(Packing::Gzip));
+        node.registry().client().push(&image).unwrap();
+        let file = node.registry().blob_file(&image.config_digest());
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("/tiny", "/evil")).unwrap();
+        refused(node, "config").await;
+    });
+}
+
+/// Layers that try to reach the host, each with its name.
+fn hostile_layers(canary: &str) -> Vec<(&'static str, gorae_tests::images::layer::Layer)> {
+    let dir = canary.trim_start_matches('/').rsplit_once('/').expect("the canary is in a directory").0.to_owned();
+    let up = "../".repeat(12);
+    let mut layers = Vec::new();
+    let mut add = |name: &'static str, write: &dyn Fn(&mut Writer)| {
+        let mut layer = Writer::default();
+        write(&mut layer);
+        layers.push((name, layer.finish(Packing::Gzip)));
+    };
+    let evil = b"evil\n".as_slice();
+    add("climb", &|l| {
+        l.raw(EntryType::Regular, &format!("{up}{}", &canary[1..]), "", evil);
+    });
+    add("absolute", &|l| {
+        l.raw(EntryType::Regular, canary, "", evil);
+    });
+    add("link-out", &|l| {
+        l.raw(EntryType::Symlink, "out", &format!("/{dir}"), b"").raw(EntryType::Regular, "out/canary", "", evil);
+    });
+    add("relative-link-out", &|l| {
+        l.raw(EntryType::Symlink, "out", &format!("{up}{dir}"), b"").raw(EntryType::Regular, "out/canary", "", evil);
+    });
+    add("hard-link-out", &|l| {
+        l.raw(EntryType::Link, "hard", canary, b"").raw(EntryType::Regular, "hard", "", evil);
+    });
+    add("hard-link-through-link", &|l| {
+        l.raw(EntryType::Symlink, "out", &format!("/{dir}"), b"").raw(EntryType::Link, "hard", "out/canary", b"");
+        l.raw(EntryType::Regular, "hard", "", evil);
+    });
+    add("whiteout-through-link", &|l| {
+        l.raw(EntryType::Symlink, "out", &format!("/{dir}"), b"").raw(EntryType::Regular, "out/.wh.canary", "", b"");
+    });
+    add("opaque-through-link", &|l| {
+        l.raw(EntryType::Symlink, "out", &format!("/{dir}"), b"");
+        l.raw(EntryType::Regular, "out/.wh..wh..opq", "", b"");
+    });
+    add("whiteout-of-parent", &|l| {
+        l.raw(EntryType::Regular, ".wh...", "", b"").raw(EntryType::Regular, ".wh..", "", b"");
+    });
+    add("mode-through-link", &|l| {
+        l.raw(EntryType::Symlink, "out", canary, b"").raw(EntryType::Directory, "out/", "", b"");
+    });
+    add("device", &|l| {
+        l.raw(EntryType::Block, "disk", "", b"").raw(EntryType::Char, "mem", "", b"");
+    });
+    add("root-is-a-link", &|l| {
+        l.raw(EntryType::Symlink, "./", &format!("/{dir}"), b"").raw(EntryType::Regular, "canary", "", evil);
+    });
+    layers
+}
+
+#[test]
+fn no_layer_reaches_the_host() {
+    testing::on_a_node_with_an_empty_registry(async |node| {
+        let canary = node.directory("canary").join("canary");
+        std::fs::write(&canary, "alive\n").unwrap();
+        let mode = std::fs::metadata(&canary).unwrap().permissions();
+        let program = Writer::default().file("/tiny", 0o755, &TINY_PROGRAM.compile().unwrap()).finish(Packing::Gzip);
+        let pod = node.pod("hostile").run().await;
+        for (name, layer) in hostile_layers(canary.to_str().unwrap()) {
+            let mut image = image_of(name, layer);
+            image.layers.push(program.clone());
+            node.registry().client().push(&image).unwrap();
+            let full = format!("images.gorae.test/{name}:1");
+            // Refused or contained: both are fine. A container of it must not reach out either.
+            if node.cri().pull(&full).await.is_ok() {
+                let container = pod.container(name).image(&full).args(["cat", "/disk"]).create().await;
+                if container.try_start().await.is_ok() {
+                    container.ended().await;
+                }
+                container.remove().await;
+            }
+            assert_eq!(std::fs::read_to_string(&canary).unwrap_or_default(), "alive\n", "{name}");
+            assert_eq!(std::fs::metadata(&canary).unwrap().permissions(), mode, "{name}");
+            assert_eq!(std::fs::read_dir(canary.parent().unwrap()).unwrap().count(), 1, "{name}");
+        }
+    });
+}
+
+#[test]
+fn a_disk_that_fills_up_during_a_pull_is_told_and_freed() {
+    testing::on_a_small_disk(24 << 20, async |node| {
+        let noise: Vec<u8> = {
+            // Does not compress: the layer is as large on the wire as on the disk.
+            let mut state = 1u64;
+            let mut next = || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (state >> 56) as u8
+            };
+            (0..40 << 20).map(|_| next()).collect()
+        };
+        let layer = Writer::default().file("/noise", 0o644, &noise).finish(Packing::Gzip);
+        node.registry().client().push(&image_of("large", layer)).unwrap();
+        let error = refused(node, "large").await;
+        assert!(error.message().to_lowercase().contains("no space left"), "{error:?}");
+        assert_eq!(error.code(), tonic::Code::ResourceExhausted, "{error:?}");
+        let small = Writer::default().file("/tiny", 0o755, &TINY_PROGRAM.compile().unwrap()).finish(Packing::Gzip);
+        node.registry().client().push(&image_of("small", small)).unwrap();
+        node.cri().pull("images.gorae.test/small:1").await.expect("what the failed pull took is free again");
+    });
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The built-in network: addresses, pod to pod, host ports, names.
+
+use gorae_proto::cri::DnsConfig;
+use gorae_tests::{Container, Pod, TINY, on_a_node, web};
+use std::collections::BTreeSet;
+
+/// A web server whose page says who it is.
+async fn server(node: &gorae_tests::Node, pod: &Pod, text: &str) -> Container {
+    let www = node.directory(&format!("www-{text}"));
+    std::fs::write(www.join("index.html"), text).unwrap();
+    pod.container("web").image(TINY).args(["serve", "80", "/www"]).readonly_mount(&www, "/www").start().await
+}
+
+#[test]
+fn a_pod_is_reached_at_its_address_and_at_its_host_port() {
+    on_a_node(async |node| {
+        let pod = node.pod("web").port(12_345, 80).run().await;
+        server(node, &pod, "page").await;
+        let address = pod.address().await;
+        for place in [format!("{address}:80"), "127.0.0.1:12345".into()] {
+            assert_eq!(web::get_soon(&place, "/").await, (200, "page".into()), "{place}");
+        }
+        pod.stop().await;
+        assert!(web::get("127.0.0.1:12345", "/").await.is_err(), "the port is closed with the pod");
+    });
+}
+
+#[test]
+fn pods_reach_each_other_and_containers_of_a_pod_share_their_loopback() {
+    on_a_node(async |node| {
+        let (a, b) = (node.pod("a").run().await, node.pod("b").port(12_346, 80).run().await);
+        server(node, &b, "from-b").await;
+        let client = a.container("c").script("sleep 1000").start().await;
+        let fetch = async |container: &Container, place: &str| {
+            let script = format!("for i in 1 2 3 4 5; do wget -q -T 3 -O - http://{place}/ && break; sleep 0.2; done");
+            container.sh(&script).await.stdout
+        };
+        let address = b.address().await;
+        assert_eq!(fetch(&client, &address).await, "from-b");
+        let neighbour = b.container("n").script("sleep 1000").start().await;
+        assert_eq!(fetch(&neighbour, "127.0.0.1").await, "from-b");
+        // The published port of another pod, by way of the node's own address on the bridge.
+        let gateway = client.sh("ip route | sed -n 's/^default via \\([0-9.]*\\).*/\\1/p'").await.stdout;
+        assert_eq!(fetch(&client, &format!("{}:12346", gateway.trim())).await, "from-b");
+        // And of its own pod (a hairpin).
+        assert_eq!(fetch(&neighbour, &format!("{}:12346", gateway.trim())).await, "from-b");
+    });
+}
+
+#[test]
+fn every_pod_has_an_address_of_its_own_and_keeps_it_in_every_answer() {
+    on_a_node(async |node| {
+        let mut seen = BTreeSet::new();
+        let mut pods = Vec::new();
+        for i in 0..30 {
+            pods.push(node.pod(&format!("p{i}")).run().await);
+        }
+        for pod in &pods {
+            let address = pod.address().await;
+            assert!(seen.insert(address.clone()), "{address} is given twice");
+            for _ in 0..5 {
+                assert_eq!(pod.address().await, address);
+            }
+        }
+    });
+}
+
+#[test]
+fn pods_made_at_the_same_time_have_different_addresses() {
+    on_a_node(async |node| {
+        let runs: Vec<_> = (0..20).map(|i| tokio::spawn(node.pod(&format!("p{i}")).run())).collect();
+        let mut seen = BTreeSet::new();
+        for run in runs {
+            seen.insert(run.await.unwrap().address().await);
+        }
+        assert_eq!(seen.len(), 20);
+    });
+}
+
+#[test]
+fn the_pods_loopback_is_up_and_its_interface_has_the_address() {
+    on_a_node(async |node| {
+        let pod = node.pod("links").run().await;
+        let container = pod.container("c").script("sleep 1000").start().await;
+        let links = container.exec(["ip", "address"]).await.stdout;
+        assert!(links.contains("127.0.0.1/8") && links.contains(&pod.address().await), "{links}");
+        assert_eq!(container.sh("ls /sys/class/net | wc -l").await.stdout, "2\n");
+    });
+}
+
+#[test]
+fn names_are_resolved_as_the_pod_was_told() {
+    on_a_node(async |node| {
+        let builder = node.pod("dns").with(|c| {
+            c.dns_config = Some(DnsConfig {
+                servers: vec!["10.10.10.10".into(), "fd00::53".into()],
+                searches: vec!["svc.cluster.local".into(), "cluster.local".into()],
+                options: vec!["ndots:5".into()],
+            });
+        });
+        let container = builder.run().await.container("c").script("sleep 1000").start().await;
+        let text = container.exec(["cat", "/etc/resolv.conf"]).await.stdout;
+        for line in ["nameserver 10.10.10.10", "nameserver fd00::53", "search svc.cluster.local cluster.local"] {
+            assert!(text.lines().any(|l| l == line), "{text}");
+        }
+        assert!(text.lines().any(|l| l == "options ndots:5"), "{text}");
+    });
+}
+
+#[test]
+fn a_host_port_that_another_pod_has_is_refused_until_it_is_free() {
+    on_a_node(async |node| {
+        let first = node.pod("first").port(12_347, 80).run().await;
+        server(node, &first, "first").await;
+        let refused = node.pod("second").port(12_347, 80).try_run().await.map(drop).unwrap_err();
+        assert!(refused.message().contains("12347"), "{refused:?}");
+        assert_eq!(refused.code(), tonic::Code::FailedPrecondition, "{refused:?}");
+        assert_eq!(node.cri().list_pods().await.unwrap().len(), 1, "nothing half-made is left");
+        assert_eq!(web::get_soon("127.0.0.1:12347", "/").await.1, "first");
+        first.stop().await;
+        let second = node.pod("second").port(12_347, 80).run().await;
+        server(node, &second, "second").await;
+        assert_eq!(web::get_soon("127.0.0.1:12347", "/").await.1, "second");
+    });
+}
+
+#[test]
+fn a_port_without_a_host_port_is_not_published() {
+    on_a_node(async |node| {
+        let pod = node.pod("inner").port(0, 80).run().await;
+        server(node, &pod, "inner").await;
+        assert_eq!(web::get_soon(&format!("{}:80", pod.address().await), "/").await.1, "inner");
+        assert!(web::get("127.0.0.1:80", "/").await.is_err());
+    });
+}

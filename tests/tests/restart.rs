@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The daemon dies and comes back: no container notices.
+
+use gorae_proto::cri::{ContainerState, ContainerStatus, GetEventsRequest, PodSandboxState};
+use gorae_tests::registry::Registry;
+use gorae_tests::{Container, Node, Pod, TINY, on_a_node, on_a_node_for, web};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+#[test]
+fn after_a_kill_everything_is_as_it_was() {
+    on_a_node(async |node| {
+        let pod = node.pod("kept").port(12_400, 80).label("a", "b").run().await;
+        let www = node.directory("www");
+        std::fs::write(www.join("index.html"), "page").unwrap();
+        let server = pod.container("web").image(TINY).args(["serve", "80", "/www"]).readonly_mount(&www, "/www");
+        let server = server.start().await;
+        let created = pod.container("created").image(TINY).create().await;
+        let exited = pod.container("exited").image(TINY).args(["exit", "3"]).start().await;
+        exited.ended().await;
+        let before = (pod.status().await, server.status().await, created.status().await, exited.status().await);
+        let images = node.cri().list_images().await.unwrap();
+        node.kill_and_restart().await;
+        let after = (pod.status().await, server.status().await, created.status().await, exited.status().await);
+        assert_eq!(before, after);
+        assert_eq!(node.cri().list_images().await.unwrap(), images);
+        assert_eq!(web::get_soon("127.0.0.1:12400", "/").await, (200, "page".into()));
+        assert_eq!(server.exec(["/tiny", "echo", "hi"]).await.stdout, "hi\n");
+        created.start().await;
+        assert_eq!(created.status().await.state(), ContainerState::ContainerRunning);
+        server.stop(5).await;
+        assert_eq!(server.status().await.exit_code, 0);
+        assert!(server.stdout().iter().any(|line| line.starts_with("GET /")));
+    });
+}
+
+#[test]
+fn an_exit_while_the_daemon_is_away_is_told_with_its_code() {
+    on_a_node(async |node| {
+        let pod = node.pod("away").run().await;
+        let script = "echo begun; sleep 0.3; echo done; exit 33";
+        let container = pod.container("c").script(script).start().await;
+        node.daemon().kill();
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        node.restart().await;
+        let status = container.ended().await;
+        assert_eq!((status.exit_code, status.reason.as_str()), (33, "Error"));
+        assert!(status.finished_at > status.started_at);
+        assert_eq!(container.stdout(), ["begun", "done"]);
+    });
+}
+
+#[test]
+fn a_shim_that_is_killed_ends_its_container_and_nothing_else() {
+    on_a_node(async |node| {
+        let pod = node.pod("shim").run().await;
+        let lost = pod.container("lost").image(TINY).start().await;
+        let kept = pod.container("kept").image(TINY).start().await;
+        let init = lost.info().await["pid"].as_i64().expect("info has the process id");
+        let shim = parent_of(init);
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(shim), nix::sys::signal::Signal::SIGKILL).unwrap();
+        let status = lost.ended().await;
+        assert_ne!(status.exit_code, 0);
+        assert!(!Path::new(&format!("/proc/{init}/stat")).exists(), "the process goes with its shim");
+        assert_eq!(kept.exec(["/tiny", "echo", "hi"]).await.stdout, "hi\n");
+        assert_eq!(pod.status().await.state(), PodSandboxState::SandboxReady);
+        lost.remove().await;
+    });
+}
+
+fn parent_of(pid: i64) -> i32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process is there");
+    let (_, rest) = stat.rsplit_once(") ").expect("stat has a name");
+    rest.split(' ').nth(1).and_then(|p| p.parse().ok()).expect("stat has a parent")
+}
+
+#[test]
+fn the_daemon_ends_within_five_seconds_with_open_streams() {
+    on_a_node(async |node| {
+        let pod = node.pod("drain").run().await;
+        let container = pod.container("c").script("sleep 1000").start().await;
+        let events = node.cri().runtime().get_container_events(GetEventsRequest {}).await;
+        let waiting = container.clone();
+        let exec = tokio::spawn(async move { waiting.try_exec(["sleep", "600"], 0).await });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let begun = Instant::now();
+        node.terminate().expect("it ends in time, with success");
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        assert!(exec.await.unwrap().is_err());
+        drop(events);
+        node.restart().await;
+        assert_eq!(container.status().await.state(), ContainerState::ContainerRunning);
+    });
+}
+
+/// Every file of the directories that has a container's or pod's id in its path.
+fn records_of(directories: &[PathBuf], id: &str) -> Vec<PathBuf> {
+    fn walk(directory: &Path, id: &str, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let kind = entry.file_type().expect("the file system knows types");
+            if kind.is_dir() {
+                walk(&path, id, found);
+            } else if kind.is_file() && path.to_string_lossy().contains(id) {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for directory in directories {
+        walk(directory, id, &mut found);
+    }
+    found
+}
+
+#[test]
+fn a_malformed_record_loses_that_object_only() {
+    on_a_node(async |node| {
+        let pod = node.pod("torn").run().await;
+        let spoilt = pod.container("spoilt").image(TINY).create().await;
+        let kept = pod.container("kept").image(TINY).start().await;
+        let root = [node.daemon().root()];
+        let records = records_of(&root, spoilt.id());
+        assert!(!records.is_empty(), "a created container has a record on disk");
+        node.daemon().kill();
+        for record in &records {
+            let mut bytes = std::fs::read(record).unwrap();
+            let middle = bytes.len() / 2;
+            if let Some(byte) = bytes.get_mut(middle) {
+                *byte ^= 0xff;
+            }
+            std::fs::write(record, bytes).unwrap();
+        }
+        node.restart().await;
+        assert_eq!(kept.exec(["/tiny", "echo", "hi"]).await.stdout, "hi\n");
+        assert_eq!(pod.status().await.state(), PodSandboxState::SandboxReady);
+        assert_eq!(spoilt.try_status().await.unwrap_err().code(), tonic::Code::NotFound);
+        assert!(node.daemon().log().contains(&spoilt.id()[..12]), "the log says which object is lost");
+    });
+}
+
+#[test]
+fn two_daemons_run_side_by_side() {
+    on_a_node(async |node| {
+        let config = "[network]\nbridge = \"second0\"\n";
+        let other = Node::start_with(Registry::with_own_images().unwrap(), config).await.unwrap();
+        let (a, b) = (node.pod("same").port(12_401, 80).run().await, other.pod("same").port(12_402, 80).run().await);
+        assert_ne!(a.id(), b.id());
+        assert_ne!(a.address().await, b.address().await);
+        for (node, pod, port) in [(&*node, &a, 12_401), (&other, &b, 12_402)] {
+            let www = node.directory("www");
+            std::fs::write(www.join("index.html"), port.to_string()).unwrap();
+            let server = pod.container("web").image(TINY).args(["serve", "80", "/www"]).readonly_mount(&www, "/www");
+            server.start().await;
+            assert_eq!(web::get_soon(&format!("127.0.0.1:{port}"), "/").await.1, port.to_string());
+        }
+        assert_eq!(node.cri().list_pods().await.unwrap().len(), 1);
+        other.sweep().await.unwrap();
+        assert_eq!(node.cri().list_pods().await.unwrap().len(), 1);
+        assert_eq!(web::get_soon("127.0.0.1:12401", "/").await.1, "12401");
+        other.terminate().unwrap();
+        remove_network("second0");
+    });
+}
+
+/// The bridge and the table outlive a daemon; the second one of the test takes its own away.
+fn remove_network(name: &str) {
+    for words in [&["ip", "link", "delete", name], &["nft", "delete", "table", "inet", name][..]] {
+        let done = std::process::Command::new(words[0]).args(&words[1..]).output().unwrap();
+        assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+}
+
+/// How often the daemon is killed.
+const KILLS: usize = 200;
+
+/// A container that must never notice, with what it was at the beginning.
+struct Witness {
+    container: Container,
+    before: ContainerStatus,
+    init: i64,
+}
+
+impl Witness {
+    async fn of(pod: &Pod, name: &str, args: &[&str]) -> Witness {
+        let container = pod.container(name).image(TINY).args(args.iter().copied()).start().await;
+        let init = container.info().await["pid"].as_i64().expect("info has the process id");
+        Witness { before: container.status().await, container, init }
+    }
+
+    async fn is_unchanged(&self) {
+        assert_eq!(self.container.status().await, self.before);
+        assert_eq!(self.container.info().await["pid"].as_i64(), Some(self.init));
+        assert_eq!(self.container.exec(["/tiny", "echo", "hi"]).await.stdout, "hi\n");
+    }
+}
+
+/// One pod's life, each call repeated until a daemon lives long enough to answer it. Kubelet does the same.
+async fn life(node: &Node, i: usize) {
+    let (lines, code) = (i % 50, i % 100);
+    let pod = insist(async || node.pod(&format!("short-{i}")).port(13_100, 80).try_run().await).await;
+    let builder = pod.container("c").image(TINY).args(["count", &lines.to_string(), &code.to_string()]);
+    let container = insist(async || builder.clone().try_create().await).await;
+    insist(async || match container.try_start().await {
+        // The answer to an earlier try was lost on its way.
+        Err(status) if status.code() == tonic::Code::FailedPrecondition => Ok(()),
+        other => other,
+    })
+    .await;
+    let ended = loop {
+        let status = insist(async || container.try_status().await).await;
+        match status.state() {
+            ContainerState::ContainerExited => break status,
+            // The start never reached the shim.
+            ContainerState::ContainerCreated => drop(container.try_start().await),
+            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    };
+    assert_eq!(ended.exit_code, i32::try_from(code).unwrap(), "{ended:?}");
+    let wanted: Vec<_> = (1..=lines).map(|n| format!("line {n}")).collect();
+    assert_eq!(container.stdout(), wanted);
+    insist(async || pod.try_stop().await).await;
+    insist(async || pod.try_remove().await).await;
+}
+
+/// Calls until it succeeds, through refused connections and broken streams, for at most 30 seconds.
+async fn insist<T>(mut call: impl AsyncFnMut() -> Result<T, tonic::Status>) -> T {
+    let begun = Instant::now();
+    loop {
+        match call().await {
+            Ok(value) => return value,
+            Err(status) => {
+                let passing = matches!(
+                    status.code(),
+                    tonic::Code::Unavailable | tonic::Code::Unknown | tonic::Code::Cancelled | tonic::Code::Internal
+                );
+                assert!(passing && begun.elapsed() < Duration::from_secs(30), "{status:?}");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+}
+
+#[test]
+fn two_hundred_kills_at_random_moments_change_nothing() {
+    on_a_node_for(Duration::from_secs(900), async |node| {
+        let pod = node.pod("witness").port(13_099, 80).run().await;
+        let www = node.directory("www");
+        std::fs::write(www.join("index.html"), "still here").unwrap();
+        let quiet = Witness::of(&pod, "quiet", &["sleep"]).await;
+        let loud = Witness::of(&pod, "loud", &["tick", "2"]).await;
+        let server = pod.container("web").image(TINY).args(["serve", "80", "/www"]).readonly_mount(&www, "/www");
+        server.start().await;
+
+        let mut random = 0x5eed_u64;
+        let mut next = move |below: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) % below
+        };
+        let mut killed = 0;
+        let mut lives = 0;
+        while killed < KILLS {
+            let mut work = std::pin::pin!(life(node, lives));
+            loop {
+                let pause = Duration::from_micros(500 + next(40_000));
+                tokio::select! {
+                    () = &mut work => { lives += 1; break; }
+                    () = tokio::time::sleep(pause) => {
+                        node.daemon().kill();
+                        killed += 1;
+                        node.daemon().start().unwrap();
+                    }
+                }
+            }
+            if lives % 10 == 0 {
+                assert_eq!(web::get_soon("127.0.0.1:13099", "/").await.1, "still here");
+            }
+        }
+        node.cri().wait(Duration::from_secs(20)).await.unwrap();
+        println!("{killed} kills, {lives} pods lived");
+        quiet.is_unchanged().await;
+        loud.is_unchanged().await;
+        loud.container.stop(5).await;
+        for (i, line) in loud.container.stdout().iter().enumerate() {
+            assert_eq!(*line, format!("tick {}", i + 1), "no line is lost, doubled or torn");
+        }
+    });
+}
