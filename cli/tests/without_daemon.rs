@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What gorae does where no daemon is: the program as a whole, through its arguments, outputs and exit codes.
+
+use std::process::{Command, Output};
+
+/// Where nobody listens.
+const NOWHERE: (&str, &str) = ("GORAE_HOST", "unix:///nowhere/a.sock");
+
+/// Runs gorae in an environment of these variables alone.
+fn gorae(words: &[&str], environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gorae"));
+    command.args(words).env_clear().envs(environment.iter().copied()).output().expect("runs")
+}
+
+fn error_of(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("UTF-8")
+}
+
+#[test]
+fn the_error_names_the_socket_and_the_next_step() {
+    for (words, environment) in [
+        (&["ps"][..], &[NOWHERE][..]),
+        (&["--host", "unix:///nowhere/a.sock", "ps"], &[("GORAE_HOST", "unix:///elsewhere/b.sock")]),
+        (&["ps", "-H", "/nowhere/a.sock"], &[]),
+    ] {
+        let output = gorae(words, environment);
+        let error = error_of(&output);
+        assert!(error.starts_with("gorae: no daemon at /nowhere/a.sock: ") && error.contains("--host"), "{error}");
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+    }
+}
+
+#[test]
+fn run_and_exec_end_with_125_for_failures_of_their_own() {
+    for words in [
+        &["run", "busybox"][..],
+        &["run", "--no-such-option", "busybox"],
+        &["run"],
+        &["run", "-p", "nonsense", "busybox"],
+        &["run", "--restart", "always", "busybox"],
+        &["exec", "a", "ls"],
+        &["exec", "a"],
+        &["exec", "-e", "A=1", "a", "ls"],
+    ] {
+        let output = gorae(words, &[NOWHERE]);
+        assert_eq!(output.status.code(), Some(125), "{words:?}: {}", error_of(&output));
+        assert!(!output.stderr.is_empty(), "{words:?}");
+    }
+}
+
+#[test]
+fn wrong_usage_elsewhere_ends_with_2_and_help_with_0() {
+    let wrong = [
+        &["ps", "--bogus"][..],
+        &["nonsense"],
+        &[],
+        &["logs"],
+        &["stop", "-t", "-1", "a"],
+        &["ps", "--format", "yaml"],
+        &["logs", "--tail", "-3", "a"],
+    ];
+    for words in wrong {
+        assert_eq!(gorae(words, &[]).status.code(), Some(2), "{words:?}");
+    }
+    for words in [&["--help"][..], &["run", "--help"], &["--version"]] {
+        let output = gorae(words, &[]);
+        assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{words:?}");
+    }
+}
+
+#[test]
+fn input_is_checked_before_the_daemon_is_asked() {
+    let error = error_of(&gorae(&["run", "--name", "a\x1b[2Jb", "busybox"], &[NOWHERE]));
+    assert!(error.contains("bad name") && !error.contains("no daemon") && !error.contains('\x1b'), "{error}");
+    assert!(error_of(&gorae(&["ps", "--host", "tcp://127.0.0.1:1"], &[])).contains("unix:///PATH"));
+}
+
+#[test]
+fn every_command_that_docker_users_look_for_is_in_the_help() {
+    let help = String::from_utf8(gorae(&["--help"], &[]).stdout).expect("UTF-8");
+    let commands = "pull images rmi run ps logs exec attach stop start rm inspect stats pods port-forward info version";
+    for command in commands.split(' ') {
+        assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command} is missing:\n{help}");
+    }
+    assert!(!help.contains("collect"), "{help}");
+}
+
+#[test]
+fn the_own_version_is_told_without_a_daemon() {
+    let output = gorae(&["version", "--format", "json"], &[NOWHERE]);
+    assert_eq!(output.status.code(), Some(1));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(told["client"]["version"], env!("CARGO_PKG_VERSION"));
+    assert!(told["daemon"].is_null());
+}
