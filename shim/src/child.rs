@@ -68,7 +68,7 @@ impl Child<'_> {
         if self.terminal {
             mount_console(&root, self.streams[0])?;
         }
-        make_working_directory(&root, self.start)?;
+        make_directories(&root, self.start)?;
         mounts::read_only(&root, &self.start.readonly_paths)?;
         mounts::mask(&root, &self.start.masked_paths)?;
         pivot(&root)?;
@@ -114,9 +114,14 @@ fn mount_console(root: &Root, terminal: &OwnedFd) -> Result<()> {
     move_mount(&tree, "", &point, "", flags).map_err(|e| failure::kernel("mount", "/dev/console", e))
 }
 
-fn make_working_directory(root: &Root, start: &Start) -> Result<()> {
+/// The working directory, and the volumes that the image declares: people expect them to be there.
+fn make_directories(root: &Root, start: &Start) -> Result<()> {
     let cwd = start.process.as_ref().map_or("/", |p| p.cwd.as_str());
-    root.make(cwd.as_bytes(), Point::Directory).map(drop)
+    root.make(cwd.as_bytes(), Point::Directory)?;
+    for directory in start.rootfs.iter().flat_map(|r| &r.directories) {
+        root.make(directory.as_bytes(), Point::Directory)?;
+    }
+    Ok(())
 }
 
 /// Without CAP_SYS_RESOURCE the score can only be raised; a lower one than ours is then left as it is.

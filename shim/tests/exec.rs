@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Processes added to a running container, and that nothing of them stays.
+
+mod driver;
+
+use driver::{Bench, Running, words};
+use gorae_proto::shim::failure::Kind;
+use gorae_proto::shim::{EndExec, Exec, ResizeTty, reply, request::Verb};
+use std::fs;
+use std::time::{Duration, Instant};
+
+fn sleeper() -> Running {
+    Bench::new(&["/bin/sleep", "1000"]).run()
+}
+
+fn descriptors(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+fn exec_cgroups(container: &Running) -> usize {
+    let dirs = container.bench.cgroup_dirs();
+    let inside = dirs.iter().flat_map(|d| fs::read_dir(d).unwrap().flatten());
+    inside.filter(|e| e.file_name().to_string_lossy().starts_with("exec-")).count()
+}
+
+#[test]
+fn an_exec_has_its_own_streams_and_exit_code() {
+    let mut container = sleeper();
+    let (exited, out, err) = container.exec(&["sh", "-c", "echo out; echo err >&2; exit 9"]);
+    assert_eq!((exited.exit_code, exited.timed_out), (9, false));
+    assert_eq!((out.as_str(), err.as_str()), ("out\n", "err\n"));
+    let (exited, ..) = container.exec(&["sh", "-c", "kill -9 $$"]);
+    assert_eq!(exited.exit_code, 137);
+    container.kill();
+}
+
+#[test]
+fn an_exec_is_in_the_containers_namespaces_cgroup_and_identity() {
+    let mut bench = Bench::new(&["/bin/sleep", "1000"]);
+    bench.process().user.as_mut().unwrap().user = "bob".into();
+    bench.process().no_new_privs = true;
+    bench.process().oom_score_adj = Some(gorae_proto::shim::OomScoreAdj { value: 500 });
+    let mut container = bench.run();
+    let script = "id; for k in pid mnt net ipc uts; do readlink /proc/self/ns/$k; done; env; cat /proc/self/oom_score_adj; grep -E 'Cap|NoNew' /proc/self/status; pwd";
+    let (_, exec_sees, _) = container.exec(&["sh", "-c", script]);
+    assert!(exec_sees.contains("uid=1000(bob) gid=100(users) groups=10(wheel),100(users)"), "{exec_sees}");
+    assert!(exec_sees.contains("CONTAINER=test") && exec_sees.contains("HOME=/home/bob"), "{exec_sees}");
+    assert!(exec_sees.contains("HOSTNAME=box") && exec_sees.contains("\n500\n"), "{exec_sees}");
+    assert!(exec_sees.contains("CapEff:\t0000000000000000") && exec_sees.contains("CapBnd:\t00000000a80425fb"));
+    assert!(exec_sees.contains("NoNewPrivs:\t1"));
+    for kind in ["pid", "mnt", "net", "ipc", "uts"] {
+        let link = fs::read_link(format!("/proc/{}/ns/{kind}", container.state.pid)).unwrap();
+        assert!(exec_sees.contains(&link.display().to_string()), "{kind}");
+    }
+    let (_, cgroup, _) = container.exec(&["cat", "/proc/self/cgroup"]);
+    for line in cgroup.lines().filter(|l| !l.contains("blkio") && !l.contains("freezer") && !l.contains("devices")) {
+        let path = line.rsplit(':').next().unwrap();
+        let expected = path == "/" || path.starts_with("/exec-");
+        assert!(expected || line.contains("cpuset") || line.contains("systemd"), "{line} of\n{cgroup}");
+    }
+    container.kill();
+}
+
+#[test]
+fn a_command_that_is_not_there_is_an_error_that_names_it() {
+    let mut container = sleeper();
+    let failure = container.begin_exec(Exec { args: words(&["nope"]), ..Exec::default() }).unwrap_err();
+    assert_eq!(failure.kind(), Kind::NotFound);
+    assert_eq!(failure.message, "exec \"nope\": executable file not found in $PATH");
+    let failure = container.begin_exec(Exec::default()).unwrap_err();
+    assert_eq!(failure.kind(), Kind::InvalidArgument);
+    let exec = Exec { args: words(&["true"]), cwd: "/nowhere".into(), ..Exec::default() };
+    assert_eq!(container.begin_exec(exec).unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(exec_cgroups(&container), 0);
+    container.kill();
+}
+
+#[test]
+fn a_timeout_kills_the_whole_tree() {
+    let mut container = sleeper();
+    let begin = Instant::now();
+    let script = "setsid sleep 777 & sleep 777 & sleep 777";
+    let exec = Exec { args: words(&["sh", "-c", script]), timeout_ms: 300, ..Exec::default() };
+    let (exited, ..) = container.exec_with(exec);
+    assert_eq!((exited.exit_code, exited.timed_out), (137, true));
+    assert!(
+        (Duration::from_millis(300)..Duration::from_millis(600)).contains(&begin.elapsed()),
+        "{:?}",
+        begin.elapsed()
+    );
+    let (_, ps, _) = container.exec(&["ps"]);
+    assert!(!ps.contains("777"), "{ps}");
+    assert_eq!(exec_cgroups(&container), 0);
+    container.kill();
+}
+
+#[test]
+fn what_a_command_leaves_behind_is_killed_when_asked_and_the_output_ends_at_once() {
+    let mut container = sleeper();
+    let begin = Instant::now();
+    let (exited, out, _) = container.exec(&["sh", "-c", "sleep 300 & echo hi"]);
+    assert_eq!((exited.exit_code, out.as_str()), (0, "hi\n"));
+    assert!(begin.elapsed() < Duration::from_secs(1));
+    let (_, ps, _) = container.exec(&["ps"]);
+    assert!(!ps.contains("sleep 300"), "{ps}");
+    container.kill();
+}
+
+#[test]
+fn what_a_command_leaves_behind_stays_when_not_asked_and_goes_with_the_container() {
+    let mut container = sleeper();
+    let script = "sleep 300 >/dev/null 2>&1 & echo hi";
+    let (exited, out, _) = container.exec_with(Exec { args: words(&["sh", "-c", script]), ..Exec::default() });
+    assert_eq!((exited.exit_code, out.as_str()), (0, "hi\n"));
+    let (_, ps, _) = container.exec(&["ps"]);
+    assert!(ps.contains("sleep 300"), "{ps}");
+    assert_eq!(exec_cgroups(&container), 1);
+    container.kill();
+}
+
+#[test]
+fn end_exec_kills_the_tree_and_the_exit_follows() {
+    let mut container = sleeper();
+    let exec = Exec { args: words(&["sh", "-c", "sleep 888 & sleep 888"]), ..Exec::default() };
+    let (out, _err) = container.begin_exec(exec).unwrap();
+    container.done(Verb::EndExec(EndExec { exec: 1 }));
+    assert_eq!(container.wait_exec().exit_code, 137);
+    assert_eq!(driver::drain(out), "");
+    container.kill();
+}
+
+#[test]
+fn an_exec_whose_daemon_is_gone_is_ended() {
+    let mut container = sleeper();
+    let mut other = driver::Line::connect(&container.bench.path("run"));
+    let verb = Verb::Exec(Exec { args: words(&["sleep", "999"]), ..Exec::default() });
+    assert!(matches!(other.ask(verb).0, reply::Body::ExecStarted(_)));
+    let (_, ps, _) = container.exec(&["ps"]);
+    assert!(ps.contains("sleep 999"), "{ps}");
+    drop(other);
+    std::thread::sleep(Duration::from_millis(100));
+    let (_, ps, _) = container.exec(&["ps"]);
+    assert!(!ps.contains("sleep 999"), "{ps}");
+    container.kill();
+}
+
+#[test]
+fn an_exec_with_a_terminal_has_one_of_its_own_and_its_size() {
+    use std::io::{Read, Write};
+    let mut container = sleeper();
+    let script = "tty; stty size; read x; stty size; echo got $x";
+    let exec = Exec { args: words(&["sh", "-c", script]), tty: true, rows: 24, columns: 80, ..Exec::default() };
+    let (answer, mut fds) = container.line().ask(Verb::Exec(exec));
+    let reply::Body::ExecStarted(started) = answer else { panic!("{answer:?}") };
+    let mut master = fs::File::from(fds.pop().expect("the master"));
+    let mut text = String::new();
+    let mut chunk = [0; 256];
+    while !text.contains("24 80") {
+        let n = master.read(&mut chunk).unwrap();
+        text.push_str(std::str::from_utf8(&chunk[..n]).unwrap());
+    }
+    container.done(Verb::ResizeTty(ResizeTty { exec: started.exec, rows: 50, columns: 132 }));
+    master.write_all(b"word\n").unwrap();
+    // A terminal whose last process is gone reads as an I/O error.
+    while let Ok(n @ 1..) = master.read(&mut chunk) {
+        text.push_str(std::str::from_utf8(&chunk[..n]).unwrap());
+    }
+    assert!(text.contains("/dev/pts/0") && text.contains("50 132") && text.contains("got word"), "{text}");
+    assert_eq!(container.wait_exec().exit_code, 0);
+    container.kill();
+}
+
+#[test]
+fn a_thousand_execs_leave_no_descriptor_no_zombie_no_cgroup_and_no_memory() {
+    let mut container = sleeper();
+    let shim = container.shim.as_ref().unwrap().process.id();
+    let memory = || {
+        let rollup = fs::read_to_string(format!("/proc/{shim}/smaps_rollup")).unwrap();
+        let line = rollup.lines().find(|l| l.starts_with("Anonymous:")).unwrap().to_owned();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    for _ in 0..50 {
+        container.exec(&["true"]);
+    }
+    std::thread::sleep(Duration::from_millis(20));
+    let before = (descriptors(shim), memory());
+    for _ in 0..1000 {
+        assert_eq!(container.exec(&["true"]).0.exit_code, 0);
+    }
+    driver::eventually("all descriptors are closed", || descriptors(shim) == before.0);
+    assert!(memory() <= before.1 + 16, "{} kB after {} kB", memory(), before.1);
+    assert_eq!(exec_cgroups(&container), 0);
+    let children = fs::read_to_string(format!("/proc/{shim}/task/{shim}/children")).unwrap();
+    assert_eq!(children.split_whitespace().count(), 1, "only the container");
+    container.kill();
+}
+
+#[test]
+fn execs_that_run_when_the_container_ends_are_told_to_be_over() {
+    let mut container = sleeper();
+    container.begin_exec(Exec { args: words(&["sleep", "555"]), ..Exec::default() }).unwrap();
+    container.done(Verb::Signal(gorae_proto::shim::Signal { exec: 0, number: 9, all: false }));
+    assert_eq!(container.wait_exec().exit_code, 137);
+    assert_eq!(container.wait().exit_code, 137);
+}
