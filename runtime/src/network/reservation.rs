@@ -56,6 +56,8 @@ fn open(binding: &Binding) -> Result<Option<OwnedFd>, Errno> {
         sockopt::set_ipv6_v6only(&socket, true)?;
         sockopt::set_ipv6_freebind(&socket, true)?;
     }
+    // What arrives before the translation is there is thrown away, not kept.
+    sockopt::set_socket_recv_buffer_size(&socket, 0)?;
     let address = SocketAddr::new(binding.at, binding.port);
     match bind(&socket, &address) {
         // Connections that a server of the node closed a minute ago still linger; they are no reason to refuse.
@@ -93,9 +95,7 @@ fn socket_inode(binding: &Binding) -> Option<u64> {
     tables
         .iter()
         .filter_map(|table| std::fs::read_to_string(table).ok())
-        .find_map(|text| {
-            text.lines().skip(1).filter_map(|line| local_port_and_inode(line)).find(|(port, _)| *port == binding.port)
-        })
+        .find_map(|text| text.lines().skip(1).filter_map(local_port_and_inode).find(|(port, _)| *port == binding.port))
         .map(|(_, inode)| inode)
 }
 

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Host ports: from everywhere they should be reachable, refused when taken, gone when withdrawn.
+
+use super::stage::{NODE, OUTSIDE, as_node, call, inside, mapping, open, pod, serve, sh, take_away, tcp};
+use gorae_proto::cri::Protocol;
+use gorae_runtime::network::NetworkErrorKind;
+use std::net::{IpAddr, TcpListener, UdpSocket};
+use std::time::Duration;
+
+#[test]
+fn a_host_port_answers_on_loopback_on_the_nodes_address_from_outside_and_from_pods() {
+    as_node(
+        "host_ports::a_host_port_answers_on_loopback_on_the_nodes_address_from_outside_and_from_pods",
+        async |root| {
+            let network = open(root, &[]).await;
+            let plan = pod(&network, "a", &[tcp("", 12000, 80)]).await;
+            pod(&network, "b", &[]).await;
+            serve("a", "0.0.0.0:80");
+            // Packets between pods pass nftables or do not, as the node's administrator likes.
+            for bridge_netfilter in ["1", "0"] {
+                sh(&format!("echo {bridge_netfilter} > /proc/sys/net/bridge/bridge-nf-call-iptables || true"));
+                let gateway: IpAddr = plan.network.gateways[0].parse().expect("address");
+                assert_eq!(call("", "127.0.0.1:12000"), Some(gateway));
+                assert!(call("", format!("{NODE}:12000")).is_some());
+                let outside: IpAddr = OUTSIDE.parse().expect("address");
+                assert_eq!(call("outside", format!("{NODE}:12000")), Some(outside), "the client's address is kept");
+                for from in ["b", "a"] {
+                    assert!(call(from, format!("{NODE}:12000")).is_some(), "{from} {bridge_netfilter}");
+                    assert!(call(from, format!("{gateway}:12000")).is_some(), "{from} {bridge_netfilter}");
+                }
+            }
+            take_away(&network, "a").await;
+            assert_eq!(call("", "127.0.0.1:12000"), None);
+            assert_eq!(call("outside", format!("{NODE}:12000")), None);
+            TcpListener::bind("0.0.0.0:12000").expect("the port is free again");
+        },
+    );
+}
+
+#[test]
+fn a_host_port_on_one_address_answers_only_there() {
+    as_node("host_ports::a_host_port_on_one_address_answers_only_there", async |root| {
+        let network = open(root, &[]).await;
+        pod(&network, "a", &[tcp("127.0.0.1", 12001, 80)]).await;
+        pod(&network, "b", &[tcp(NODE, 12001, 80)]).await;
+        serve("a", "0.0.0.0:80");
+        assert!(call("", "127.0.0.1:12001").is_some());
+        assert_eq!(call("outside", format!("{NODE}:12001")), None, "b does not listen");
+        serve("b", "0.0.0.0:80");
+        assert!(call("outside", format!("{NODE}:12001")).is_some());
+        take_away(&network, "b").await;
+        assert_eq!(call("outside", format!("{NODE}:12001")), None);
+        assert!(call("", "127.0.0.1:12001").is_some());
+    });
+}
+
+#[test]
+fn a_taken_port_is_refused_with_the_name_of_who_has_it() {
+    as_node("host_ports::a_taken_port_is_refused_with_the_name_of_who_has_it", async |root| {
+        let network = open(root, &[]).await;
+        network.prepare("first", &[tcp("", 12002, 80)]).await.expect("free");
+        let error = network.prepare("second", &[tcp("127.0.0.1", 12002, 80)]).await.expect_err("taken");
+        assert_eq!(error.to_string(), "host port 127.0.0.1:12002/tcp is taken by pod first");
+        assert_eq!(error.kind(), NetworkErrorKind::AlreadyExists);
+        let server = TcpListener::bind("127.0.0.1:12003").expect("free");
+        let error = network.prepare("second", &[tcp("", 12003, 80)]).await.expect_err("taken").to_string();
+        let me = format!("is taken by process {} (", std::process::id());
+        assert!(error.starts_with("host port 0.0.0.0:12003/tcp") && error.contains(&me), "{error}");
+        drop(server);
+        assert!(TcpListener::bind("0.0.0.0:12002").is_err(), "a process cannot take a pod's port");
+        network.prepare("second", &[mapping(Protocol::Udp, "", 12002, 80)]).await.expect("udp is another port");
+        assert_eq!(network.count(), (2, 2));
+        let bad = network.prepare("third", &[tcp("fd00::1", 12004, 80)]).await.expect_err("no IPv6 pod");
+        assert_eq!(bad.kind(), NetworkErrorKind::InvalidArgument);
+        assert_eq!(network.count(), (2, 2));
+    });
+}
+
+#[test]
+fn a_udp_client_that_keeps_sending_finds_the_pod_when_it_comes() {
+    as_node("host_ports::a_udp_client_that_keeps_sending_finds_the_pod_when_it_comes", async |root| {
+        let network = open(root, &[]).await;
+        let client = inside("outside", || UdpSocket::bind("0.0.0.0:5000").expect("free port"));
+        client.set_read_timeout(Some(Duration::from_secs(2))).expect("set");
+        network.prepare("warm", &[]).await.expect("the table is there, so flows are tracked");
+        client.send_to(b"anyone?", format!("{NODE}:12005")).expect("sent");
+        std::thread::sleep(Duration::from_millis(50));
+        pod(&network, "a", &[mapping(Protocol::Udp, "", 12005, 53)]).await;
+        let server = inside("a", || UdpSocket::bind("0.0.0.0:53").expect("free port"));
+        server.set_read_timeout(Some(Duration::from_secs(2))).expect("set");
+        client.send_to(b"anyone now?", format!("{NODE}:12005")).expect("sent");
+        let mut buffer = [0; 64];
+        let (length, peer) = server.recv_from(&mut buffer).expect("it arrives in the pod");
+        assert_eq!((&buffer[..length], peer.to_string().as_str()), (&b"anyone now?"[..], "192.0.2.1:5000"));
+        server.send_to(b"here", peer).expect("sent");
+        let (length, from) = client.recv_from(&mut buffer).expect("the answer");
+        assert_eq!((&buffer[..length], from.to_string()), (&b"here"[..], format!("{NODE}:12005")));
+    });
+}
+
+#[test]
+fn a_ruleset_that_somebody_flushed_is_whole_again_at_the_next_host_port() {
+    as_node("host_ports::a_ruleset_that_somebody_flushed_is_whole_again_at_the_next_host_port", async |root| {
+        let network = open(root, &[]).await;
+        pod(&network, "a", &[tcp("", 12006, 80)]).await;
+        serve("a", "0.0.0.0:80");
+        sh("nft flush ruleset");
+        assert_eq!(call("", "127.0.0.1:12006"), None);
+        pod(&network, "b", &[tcp("", 12007, 80)]).await;
+        assert!(call("", "127.0.0.1:12006").is_some());
+        sh("nft flush ruleset");
+        take_away(&network, "b").await;
+        assert!(call("", "127.0.0.1:12006").is_some());
+    });
+}
+
+#[test]
+fn without_nft_plain_pods_work_and_host_ports_are_refused_with_the_remedy() {
+    as_node("host_ports::without_nft_plain_pods_work_and_host_ports_are_refused_with_the_remedy", async |root| {
+        sh("for dir in /usr/sbin /sbin /usr/local/sbin /usr/bin; do
+              if [ -f $dir/nft ]; then mount --bind /dev/null $dir/nft; fi; done");
+        let network = open(root, &[]).await;
+        pod(&network, "a", &[]).await;
+        let b = pod(&network, "b", &[]).await;
+        serve("b", "0.0.0.0:80");
+        assert!(call("a", format!("{}:80", b.ips[0])).is_some());
+        assert_eq!(network.status(), Ok(()));
+        let reason = network.degraded().expect("a reason");
+        assert!(reason.message.contains("nft is not installed"), "{reason:?}");
+        let error = network.prepare("c", &[tcp("", 12008, 80)]).await.expect_err("refused");
+        assert_eq!(error.kind(), NetworkErrorKind::FailedPrecondition);
+        assert!(error.to_string().contains("nftables"), "{error}");
+        assert_eq!(network.count(), (2, 0));
+    });
+}

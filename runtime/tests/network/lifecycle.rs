@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Restarts, many pods, several daemons, and what is left behind.
+
+use super::stage::{NODE, OUTSIDE, as_node, call, live, open, pod, serve, sh, take_away, tcp};
+use gorae_runtime::network::{CidrOutcome, Network, NetworkConfig, NetworkErrorKind};
+use std::net::{IpAddr, TcpListener};
+use std::path::Path;
+
+/// Descriptors of this process.
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("own descriptors").count()
+}
+
+#[test]
+fn a_restart_finds_pods_ports_and_subnet_and_drops_what_is_nobodys() {
+    as_node("lifecycle::a_restart_finds_pods_ports_and_subnet_and_drops_what_is_nobodys", async |root| {
+        sh("nft add table inet theirs");
+        let mappings = [tcp("", 12020, 80)];
+        let before = open(root, &[]).await;
+        let a = pod(&before, "a", &mappings).await;
+        let gone = pod(&before, "gone", &[tcp("", 12021, 80)]).await;
+        serve("a", "0.0.0.0:80");
+        drop(before);
+        sh("ip netns del gone");
+
+        let after = open(root, &[live("a", &a, &mappings)]).await;
+        assert_eq!(after.count(), (1, 1));
+        assert!(call("", "127.0.0.1:12020").is_some());
+        let table = sh(&format!("nft list table inet {}", a.network.bridge));
+        assert!(table.contains("12020") && !table.contains("12021"), "{table}");
+        assert!(TcpListener::bind("0.0.0.0:12020").is_err(), "the port is held again");
+        assert_eq!(after.prepare("a", &mappings).await.expect("as before"), a);
+        let next = pod(&after, "next", &[tcp("", 12021, 80)]).await;
+        assert_ne!(next.ips, a.ips);
+        assert_eq!(next.network.bridge, gone.network.bridge);
+        take_away(&after, "a").await;
+        assert_eq!(call("", "127.0.0.1:12020"), None);
+        assert!(sh("nft list tables").contains("theirs"), "other tables stay");
+    });
+}
+
+#[test]
+fn a_killed_daemons_leftovers_are_cleaned_though_no_pod_lives() {
+    as_node("lifecycle::a_killed_daemons_leftovers_are_cleaned_though_no_pod_lives", async |root| {
+        let before = open(root, &[]).await;
+        let a = pod(&before, "a", &[tcp("", 12022, 80)]).await;
+        drop(before);
+        sh("ip netns del a");
+        let after = open(root, &[]).await;
+        assert!(!sh(&format!("nft list table inet {}", a.network.bridge)).contains("12022"));
+        assert!(after.remove_if_unused().await.expect("removed"));
+        assert_eq!(sh("nft list tables"), "");
+        assert!(!sh("ip link").contains("gorae"));
+    });
+}
+
+#[test]
+fn a_clean_shutdown_leaves_nothing_and_the_next_start_has_the_same_subnet() {
+    as_node("lifecycle::a_clean_shutdown_leaves_nothing_and_the_next_start_has_the_same_subnet", async |root| {
+        let network = open(root, &[]).await;
+        assert!(!sh("ip link").contains("gorae"), "no pod, no bridge");
+        assert_eq!(sh("nft list tables"), "");
+        let a = pod(&network, "a", &[]).await;
+        assert!(!network.remove_if_unused().await.expect("asked"), "a pod lives");
+        take_away(&network, "a").await;
+        assert!(network.remove_if_unused().await.expect("removed"));
+        assert!(network.remove_if_unused().await.expect("removed already"));
+        assert!(!sh("ip link").contains("gorae"));
+        assert_eq!(sh("nft list tables"), "");
+        // The same handle makes it again, and so does the next daemon.
+        let b = pod(&network, "b", &[]).await;
+        assert_eq!(a.network.gateways, b.network.gateways);
+        take_away(&network, "b").await;
+        network.remove_if_unused().await.expect("removed");
+        let later = open(root, &[]).await.prepare("c", &[]).await.expect("prepared");
+        assert_eq!((later.network.bridge, later.network.gateways), (a.network.bridge, a.network.gateways));
+    });
+}
+
+#[test]
+fn two_daemons_side_by_side_share_nothing() {
+    as_node("lifecycle::two_daemons_side_by_side_share_nothing", async |root| {
+        let (root1, root2) = (root.join("1"), root.join("2"));
+        std::fs::create_dir(&root1).and_then(|()| std::fs::create_dir(&root2)).expect("directories");
+        let (one, two) = (open(&root1, &[]).await, open(&root2, &[]).await);
+        // Both choose at the same moment.
+        let (a, b) = tokio::join!(one.prepare("a", &[]), two.prepare("b", &[]));
+        let (a, b) = (a.expect("prepared"), b.expect("prepared"));
+        assert_ne!(a.network.bridge, b.network.bridge);
+        assert_ne!(a.network.gateways, b.network.gateways);
+        let c = pod(&one, "c", &[tcp("", 12023, 80)]).await;
+        let d = pod(&two, "d", &[]).await;
+        serve("c", "0.0.0.0:80");
+        serve("d", "0.0.0.0:80");
+        serve("outside", "0.0.0.0:7000");
+        let node: IpAddr = NODE.parse().expect("address");
+        for from in ["c", "d"] {
+            assert_eq!(call(from, format!("{OUTSIDE}:7000")), Some(node));
+        }
+        assert!(call("d", format!("{NODE}:12023")).is_some());
+        let taken = two.prepare("e", &[tcp("", 12023, 80)]).await.expect_err("the other daemon's pod has it");
+        assert_eq!(taken.kind(), NetworkErrorKind::AlreadyExists);
+        two.release("b");
+        take_away(&two, "d").await;
+        assert!(two.remove_if_unused().await.expect("removed"));
+        assert!(call("", "127.0.0.1:12023").is_some());
+        assert_eq!((c.ips.len(), d.ips.len()), (1, 1));
+    });
+}
+
+#[test]
+fn when_addresses_run_out_the_error_counts_them_and_a_release_helps() {
+    as_node("lifecycle::when_addresses_run_out_the_error_counts_them_and_a_release_helps", async |root| {
+        let config = NetworkConfig { subnet: Some("10.9.8.0/29".parse().expect("net")), ..Default::default() };
+        let network = Network::open(config, root, &[]).await.expect("network");
+        for i in 0..5 {
+            network.prepare(&format!("pod-{i}"), &[]).await.expect("free");
+        }
+        let error = network.prepare("pod-5", &[]).await.expect_err("full");
+        assert_eq!(error.kind(), NetworkErrorKind::ResourceExhausted);
+        assert_eq!(error.to_string(), "no free address: 5 of 5 addresses of 10.9.8.0/29 are in use");
+        network.release("pod-3");
+        let plan = network.prepare("pod-5", &[]).await.expect("free again");
+        assert_eq!(plan.network.addresses, ["10.9.8.5/29"]);
+    });
+}
+
+#[test]
+fn a_thousand_pods_leave_no_address_port_rule_or_descriptor_behind() {
+    as_node("lifecycle::a_thousand_pods_leave_no_address_port_rule_or_descriptor_behind", async |root| {
+        let network = open(root, &[]).await;
+        let first = network.prepare("first", &[]).await.expect("prepared");
+        let (before, empty) = (descriptors(), sh(&format!("nft list table inet {}", first.network.bridge)));
+        for i in 0..1000_u16 {
+            let id = format!("pod-{i}");
+            // Every tenth has host ports and goes through nft.
+            let mappings = if i % 10 == 0 { vec![tcp("", 20_000 + i % 50, 80)] } else { Vec::new() };
+            network.prepare(&id, &mappings).await.expect("prepared");
+            network.publish(&id).await.expect("published");
+            network.withdraw(&id).await.expect("withdrawn");
+            network.release(&id);
+        }
+        assert_eq!(network.count(), (1, 0));
+        assert_eq!(descriptors(), before);
+        assert_eq!(sh(&format!("nft list table inet {}", first.network.bridge)), empty);
+    });
+}
+
+#[test]
+fn a_bridge_that_somebody_removed_is_made_again_with_its_pods() {
+    as_node("lifecycle::a_bridge_that_somebody_removed_is_made_again_with_its_pods", async |root| {
+        let network = open(root, &[]).await;
+        let a = pod(&network, "a", &[tcp("", 12024, 80)]).await;
+        serve("a", "0.0.0.0:80");
+        sh(&format!("ip link del {}", a.network.bridge));
+        assert_eq!(call("", "127.0.0.1:12024"), None);
+        let b = pod(&network, "b", &[]).await;
+        serve("b", "0.0.0.0:80");
+        assert!(call("a", format!("{}:80", b.ips[0])).is_some());
+        assert!(call("", "127.0.0.1:12024").is_some());
+    });
+}
+
+#[test]
+fn kubelets_pod_cidr_is_used_from_the_first_pod_on_and_kept_over_a_restart() {
+    as_node("lifecycle::kubelets_pod_cidr_is_used_from_the_first_pod_on_and_kept_over_a_restart", async |root| {
+        let network = open(root, &[]).await;
+        assert_eq!(network.set_pod_cidr("10.244.3.0/24").await.expect("asked"), CidrOutcome::Adopted);
+        assert_eq!(network.set_pod_cidr("10.244.3.0/24").await.expect("asked"), CidrOutcome::Unchanged);
+        let a = pod(&network, "a", &[]).await;
+        assert_eq!(a.network.addresses, ["10.244.3.2/24"]);
+        assert!(matches!(network.set_pod_cidr("10.244.9.0/24").await.expect("asked"), CidrOutcome::Kept(_)));
+        take_away(&network, "a").await;
+        assert_eq!(network.set_pod_cidr("10.244.9.0/24").await.expect("asked"), CidrOutcome::Adopted);
+        drop(network);
+        let b = open(root, &[]).await.prepare("b", &[]).await.expect("prepared");
+        assert_eq!(b.network.gateways, ["10.244.9.1"]);
+        assert!(open(root, &[]).await.set_pod_cidr("10.244.0.0").await.is_err());
+    });
+}
+
+#[test]
+fn a_damaged_record_is_read_back_from_the_bridge_while_pods_live() {
+    as_node("lifecycle::a_damaged_record_is_read_back_from_the_bridge_while_pods_live", async |root| {
+        // Something else has the first candidate, so that choosing anew would give another answer.
+        sh("ip addr add 10.64.3.1/24 dev eth7");
+        let a = pod(&open(root, &[]).await, "a", &[]).await;
+        assert_eq!(a.network.gateways, ["10.64.16.1"]);
+        sh("ip addr del 10.64.3.1/24 dev eth7");
+        damage(&root.join("network"));
+        let after = open(root, &[live("a", &a, &[])]).await;
+        let b = pod(&after, "b", &[]).await;
+        assert_eq!(b.network.gateways, a.network.gateways);
+        assert_ne!(b.ips, a.ips);
+        serve("a", "0.0.0.0:80");
+        assert!(call("b", format!("{}:80", a.ips[0])).is_some());
+    });
+}
+
+fn damage(file: &Path) {
+    let mut bytes = std::fs::read(file).expect("record");
+    *bytes.last_mut().expect("not empty") ^= 0x20;
+    std::fs::write(file, bytes).expect("writable");
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The stage: a node, pods, and a peer outside of the node.
+//!
+//! ```text
+//! outside (namespace) 192.0.2.1, fd00:2::1 ── 192.0.2.2, fd00:2::2 node (the test) bridge ── pods (namespaces)
+//! ```
+
+use gorae_proto::cri::{PortMapping, Protocol};
+use gorae_runtime::network::{LivePod, Network, NetworkConfig, PodNetworkPlan};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// The node's address to the outside.
+pub const NODE: &str = "192.0.2.2";
+/// The peer outside.
+pub const OUTSIDE: &str = "192.0.2.1";
+const ON_STAGE: &str = "GORAE_TEST_ON_STAGE";
+
+/// Runs a test as a node: in a child process with its own network and mount namespace. `name` is the test's path.
+pub fn as_node(name: &str, test: impl AsyncFnOnce(&Path)) {
+    if std::env::var_os(ON_STAGE).is_none() {
+        return run_child(name);
+    }
+    let root = tempfile::tempdir().expect("directory");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build();
+    set_up_outside();
+    runtime.expect("runtime").block_on(test(root.path()));
+}
+
+fn run_child(name: &str) {
+    // A private /run holds `ip netns` names, so that nothing of a test outlives it.
+    let script = r#"mount -t tmpfs tmpfs /run && ip link set lo up && exec "$0" "$@""#;
+    let output = Command::new("unshare")
+        .args(["--net", "--mount", "--propagation", "private", "sh", "-c", script])
+        .arg(std::env::current_exe().expect("this program"))
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env(ON_STAGE, "1")
+        .output()
+        .expect("unshare runs");
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+fn set_up_outside() {
+    sh("ip netns add outside && ip link add eth7 type veth peer name eth0 netns outside
+        ip addr add 192.0.2.2/24 dev eth7 && ip addr add fd00:2::2/64 dev eth7 nodad && ip link set eth7 up
+        ip -n outside link set lo up && ip -n outside link set eth0 up
+        ip -n outside addr add 192.0.2.1/24 dev eth0 && ip -n outside addr add fd00:2::1/64 dev eth0 nodad
+        ip route add default via 192.0.2.1 && ip -6 route add default via fd00:2::1");
+}
+
+/// Runs a shell script; its output, or a panic with what it complained about.
+pub fn sh(script: &str) -> String {
+    let output = Command::new("sh").args(["-ec", script]).output().expect("sh runs");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script}: {complaint}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Runs `work` on a thread in a named network namespace. Sockets it makes stay there.
+pub fn inside<T: Send + 'static>(netns: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let file = File::open(format!("/run/netns/{netns}")).expect("namespace");
+    let thread = std::thread::spawn(move || {
+        nix::sched::setns(&file, nix::sched::CloneFlags::CLONE_NEWNET).expect("enter the namespace");
+        work()
+    });
+    thread.join().expect("work inside the namespace")
+}
+
+/// Serves TCP in a namespace: every client is told its own address as the server sees it.
+pub fn serve(netns: &str, address: &str) {
+    let address = address.to_owned();
+    let listener = inside(netns, move || TcpListener::bind(&address).expect("free port"));
+    serve_on(listener);
+}
+
+/// Serves TCP on the node itself.
+pub fn serve_on(listener: TcpListener) {
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let peer = client.peer_addr().map(|peer| peer.ip().to_canonical().to_string());
+            let _ = client.write_all(peer.unwrap_or_default().as_bytes());
+        }
+    });
+}
+
+/// Calls such a server from a namespace (`""` is the node): the address it sees, `None` when it cannot be reached.
+pub fn call(netns: &str, to: impl ToString) -> Option<IpAddr> {
+    let to: SocketAddr = to.to_string().parse().expect("address");
+    let dial = move || {
+        let mut stream = TcpStream::connect_timeout(&to, Duration::from_secs(1)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        answer.parse().ok()
+    };
+    if netns.is_empty() { dial() } else { inside(netns, dial) }
+}
+
+/// A network without configuration.
+pub async fn open(root: &Path, live: &[LivePod]) -> Network {
+    Network::open(NetworkConfig::default(), root, live).await.expect("network")
+}
+
+/// Prepares a pod and sets it up the way a shim does, with ip(8). The namespace has the pod's id as its name.
+pub async fn pod(network: &Network, id: &str, mappings: &[PortMapping]) -> PodNetworkPlan {
+    let plan = network.prepare(id, mappings).await.expect("prepared");
+    set_up_pod(id, &plan);
+    network.publish(id).await.expect("published");
+    plan
+}
+
+fn set_up_pod(id: &str, plan: &PodNetworkPlan) {
+    let net = &plan.network;
+    let (host, inside) = (&net.host_interface, &net.interface);
+    sh(&format!(
+        "ip netns add {id} && ip link add {host} mtu {0} type veth peer name {inside} mtu {0} netns {id}
+         ip link set {host} master {1} up && ip -n {id} link set lo up && ip -n {id} link set {inside} up",
+        net.mtu, net.bridge
+    ));
+    for (address, gateway) in net.addresses.iter().zip(&net.gateways) {
+        let nodad = if address.contains(':') { "nodad" } else { "" };
+        sh(&format!(
+            "ip -n {id} addr add {address} dev {inside} {nodad} && ip -n {id} route add default via {gateway}"
+        ));
+    }
+}
+
+/// Takes a pod away in the daemon's order.
+pub async fn take_away(network: &Network, id: &str) {
+    network.withdraw(id).await.expect("withdrawn");
+    sh(&format!("ip netns del {id}"));
+    network.release(id);
+}
+
+/// A TCP mapping.
+pub fn tcp(host_ip: &str, host_port: u16, container_port: u16) -> PortMapping {
+    mapping(Protocol::Tcp, host_ip, host_port, container_port)
+}
+
+/// Any mapping.
+pub fn mapping(protocol: Protocol, host_ip: &str, host_port: u16, container_port: u16) -> PortMapping {
+    PortMapping {
+        protocol: protocol.into(),
+        host_ip: host_ip.into(),
+        host_port: host_port.into(),
+        container_port: container_port.into(),
+    }
+}
+
+/// A pod as its record tells it at the next start.
+pub fn live(id: &str, plan: &PodNetworkPlan, mappings: &[PortMapping]) -> LivePod {
+    LivePod { pod_id: id.into(), ips: plan.ips.clone(), port_mappings: mappings.to_vec() }
+}
