@@ -249,8 +249,9 @@ impl Bench {
     pub fn assert_clean(&self) {
         assert_eq!(self.cgroup_dirs(), Vec::<PathBuf>::new(), "cgroups left");
         let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mountinfo");
-        let dir = self.dir.path().display().to_string();
-        assert!(!mounts.contains(&dir), "mounts left:\n{mounts}");
+        for name in ["run", "root", "layer"] {
+            assert!(!mounts.contains(&self.path(name).display().to_string()), "mounts left:\n{mounts}");
+        }
         assert!(!self.path("run/shim.sock").exists(), "socket left");
         assert!(!self.path("run/state.new").exists(), "temporary record left");
         assert_eq!(processes_with(&self.id), Vec::<String>::new(), "processes left");

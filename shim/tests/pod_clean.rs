@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Clean-up: from any state, any number of times, whoever is in the way.
+
+mod driver;
+mod pods;
+
+use driver::Shim;
+use gorae_proto::shim::{CgroupPlace, CleanPod, request::Verb};
+use pods::{Node, interface_exists, one_shot};
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+#[test]
+fn cleaning_is_idempotent_and_needs_nothing_to_be_there() {
+    let node = Node::new();
+    let pod = node.pod();
+    pod.clean();
+    pod.setup();
+    pod.clean();
+    pod.clean();
+    pod.assert_clean();
+    fs::remove_dir(&pod.run_dir).unwrap();
+    pod.clean();
+}
+
+#[test]
+fn a_set_up_that_is_killed_at_any_moment_leaves_nothing_behind_a_clean_up() {
+    let node = Node::new();
+    for round in 0..150_u64 {
+        let mut pod = node.pod();
+        pod.request.own_pid = round % 2 == 0;
+        if round % 3 == 0 {
+            pod.own_user();
+        }
+        let mut shim = pod.spawn_setup();
+        // Spread over the whole run of a set-up, from before its first step to after its reply.
+        let moment = Instant::now() + Duration::from_micros(round * 7919 % 6_000);
+        while Instant::now() < moment {
+            std::hint::spin_loop();
+        }
+        shim.process.kill().unwrap();
+        shim.process.wait().unwrap();
+        pod.clean();
+        pod.assert_clean();
+    }
+}
+
+#[test]
+fn a_second_set_up_works_where_a_first_was_killed_and_cleaned() {
+    let node = Node::new();
+    let pod = node.pod();
+    for micros in [0, 500, 1_000, 1_500, 2_000, 3_000] {
+        let mut shim = pod.spawn_setup();
+        std::thread::sleep(Duration::from_micros(micros));
+        shim.process.kill().unwrap();
+        shim.process.wait().unwrap();
+        pod.clean();
+        driver::eventually("the old interface is gone", || {
+            !interface_exists(&pod.request.network.as_ref().unwrap().host_interface)
+        });
+        pod.setup();
+        pod.clean();
+        pod.assert_clean();
+    }
+}
+
+#[test]
+fn everything_in_the_pods_cgroups_is_killed_and_removed() {
+    let node = Node::new();
+    let pod = node.pod();
+    pod.setup();
+    let mut children = Vec::new();
+    for (number, dir) in pod.cgroup_dirs().into_iter().enumerate() {
+        let below = dir.join(format!("left-{number}"));
+        fs::create_dir(&below).unwrap();
+        let child = Command::new("sleep").arg("1000").spawn().unwrap();
+        fs::write(below.join("cgroup.procs"), child.id().to_string()).unwrap();
+        children.push(child);
+    }
+    let waiter = std::thread::spawn(move || {
+        for mut child in children {
+            assert!(!child.wait().unwrap().success());
+        }
+    });
+    pod.clean();
+    waiter.join().unwrap();
+    pod.assert_clean();
+}
+
+#[test]
+fn an_interface_whose_namespace_is_still_in_use_is_deleted_by_hand() {
+    let node = Node::new();
+    let pod = node.pod();
+    pod.setup();
+    let mut user = pod.nsenter(&["net"], "exec sleep 1000").stdin(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(50));
+    pod.clean();
+    assert!(!interface_exists(&pod.request.network.as_ref().unwrap().host_interface));
+    user.kill().unwrap();
+    user.wait().unwrap();
+    pod.assert_clean();
+}
+
+#[test]
+fn cleaning_waits_for_a_set_up_that_still_runs() {
+    let node = Node::new();
+    for _ in 0..20 {
+        let pod = node.pod();
+        let shim = pod.spawn_setup();
+        pod.clean();
+        let Shim { mut process, mut line } = shim;
+        // Either the set-up came first and was undone, or it came second and stands: never a mixture.
+        let ready = matches!(line.wait_reply(1).0, gorae_proto::shim::reply::Body::PodReady(_));
+        process.wait().unwrap();
+        assert!(ready);
+        pod.clean();
+        pod.assert_clean();
+    }
+}
+
+#[test]
+fn a_holder_that_does_not_end_is_named() {
+    let node = Node::new();
+    let pod = node.pod();
+    let holder = fs::File::open(&pod.run_dir).unwrap();
+    rustix::fs::flock(&holder, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let failure = pod.try_clean().unwrap_err();
+    assert_eq!(failure.kind(), gorae_proto::shim::failure::Kind::DeadlineExceeded);
+    assert!(failure.message.contains(&format!("process {}", std::process::id())), "{}", failure.message);
+}
+
+#[test]
+fn parents_are_removed_only_when_empty() {
+    let node = Node::new();
+    let mut pod = node.pod();
+    let parent = format!("/gorae-pod-test/{}-parent", pod.request.pod_id);
+    let place = pod.request.cgroup.clone().unwrap();
+    pod.request.cgroup = Some(CgroupPlace { path: format!("{parent}/pod"), ..place.clone() });
+    pod.setup();
+    let other = CgroupPlace { path: format!("{parent}/other"), ..place };
+    gorae_shim::cgroup::create(&other, None).unwrap();
+    let clean = CleanPod { remove_empty_cgroups: vec![parent.clone()], ..pod.clean_request() };
+    one_shot("clean-pod", Verb::CleanPod(clean.clone()));
+    let unified = clean.cgroup.as_ref().unwrap().layout.as_ref().unwrap().unified.clone();
+    assert!(fs::exists(format!("{unified}{parent}")).unwrap());
+    gorae_shim::cgroup::remove(&other).unwrap();
+    one_shot("clean-pod", Verb::CleanPod(clean));
+    assert!(!fs::exists(format!("{unified}{parent}")).unwrap());
+    pod.assert_clean();
+}

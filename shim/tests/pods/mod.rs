@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A node for one test: the test's thread gets a network and a mount namespace of its own, so that bridges, veths and
+//! pins end with it and never meet those of another test or of the machine.
+
+#![allow(dead_code)] // Each test binary uses its part.
+
+use crate::driver::{Shim, eventually, layout, processes_with, unique};
+use gorae_proto::shim::*;
+use nix::sched::{CloneFlags, setns, unshare};
+use rustix::mount::{MountPropagationFlags, mount_change};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+static NEXT_INTERFACE: AtomicU32 = AtomicU32::new(0);
+
+pub const BRIDGE: &str = "br-test";
+
+/// The test's thread in its own namespaces, with a bridge that has the gateways' addresses.
+pub struct Node {
+    pub dir: tempfile::TempDir,
+}
+
+impl Node {
+    pub fn new() -> Self {
+        let dir = tempfile::Builder::new().prefix("gorae-pod-").tempdir().expect("temp dir");
+        unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).expect("tests run as root");
+        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).expect("make private");
+        for line in [
+            "link set lo up",
+            "link add br-test type bridge",
+            "addr add 10.77.0.1/16 dev br-test",
+            "addr add fd77::1/64 dev br-test nodad",
+            "link set br-test up",
+        ] {
+            ip(line);
+        }
+        Self { dir }
+    }
+
+    /// A pod with everything of its own but a user and a PID namespace, and a network.
+    pub fn pod(&self) -> Pod {
+        let id = unique("pod");
+        let run_dir = self.dir.path().join(&id);
+        fs::create_dir(&run_dir).expect("make run dir");
+        let number = NEXT_INTERFACE.fetch_add(1, Ordering::Relaxed);
+        let request = SetupPod {
+            pod_id: id.clone(),
+            run_dir: run_dir.display().to_string(),
+            hostname: "box".into(),
+            own_net: true,
+            own_ipc: true,
+            own_uts: true,
+            network: Some(PodNetwork {
+                bridge: BRIDGE.into(),
+                host_interface: format!("gt{}-{number}", std::process::id() % 100_000),
+                interface: "eth0".into(),
+                addresses: vec!["10.77.3.4/16".into(), "fd77::304/64".into()],
+                gateways: vec!["10.77.0.1".into(), "fd77::1".into()],
+                mtu: 0,
+            }),
+            cgroup: Some(CgroupPlace { layout: Some(layout()), path: format!("/gorae-pod-test/{id}") }),
+            ..SetupPod::default()
+        };
+        Pod { run_dir, request }
+    }
+}
+
+/// Runs ip(8) in the thread's namespace.
+pub fn ip(line: &str) {
+    let status = Command::new("ip").args(line.split(' ')).status().expect("iproute2 is installed");
+    assert!(status.success(), "ip {line}");
+}
+
+pub fn interface_exists(name: &str) -> bool {
+    Command::new("ip").args(["-o", "link", "show", name]).output().expect("iproute2").status.success()
+}
+
+/// One pod under test.
+pub struct Pod {
+    pub run_dir: PathBuf,
+    pub request: SetupPod,
+}
+
+impl Pod {
+    pub fn network(&mut self) -> &mut PodNetwork {
+        self.request.network.as_mut().expect("set in Node::pod")
+    }
+
+    pub fn sysctl(&mut self, name: &str, value: &str) -> &mut Self {
+        self.request.sysctls.push(Sysctl { name: name.into(), value: value.into() });
+        self
+    }
+
+    pub fn own_user(&mut self) -> &mut Self {
+        let map = || vec![IdMap { container_id: 0, host_id: 700_000, length: 65_536 }];
+        self.request.user = Some(UserMapping { uids: map(), gids: map() });
+        self
+    }
+
+    pub fn spawn_setup(&self) -> Shim {
+        let mut shim = Shim::spawn("setup-pod", &self.request.pod_id);
+        shim.line.send(request::Verb::SetupPod(self.request.clone()), &[]);
+        shim
+    }
+
+    pub fn try_setup(&self) -> Result<PodReady, Failure> {
+        match one_shot("setup-pod", request::Verb::SetupPod(self.request.clone())).0 {
+            reply::Body::PodReady(ready) => Ok(ready),
+            reply::Body::Failure(failure) => Err(failure),
+            other => panic!("unexpected reply {other:?}"),
+        }
+    }
+
+    pub fn setup(&self) -> PodReady {
+        self.try_setup().unwrap_or_else(|failure| panic!("set-up failed: {failure:?}"))
+    }
+
+    pub fn clean_request(&self) -> CleanPod {
+        CleanPod {
+            pod_id: self.request.pod_id.clone(),
+            run_dir: self.request.run_dir.clone(),
+            cgroup: self.request.cgroup.clone(),
+            host_interface: self.request.network.as_ref().map_or_else(String::new, |n| n.host_interface.clone()),
+            remove_empty_cgroups: Vec::new(),
+        }
+    }
+
+    pub fn try_clean(&self) -> Result<(), Failure> {
+        match one_shot("clean-pod", request::Verb::CleanPod(self.clean_request())).0 {
+            reply::Body::Done(_) => Ok(()),
+            reply::Body::Failure(failure) => Err(failure),
+            other => panic!("unexpected reply {other:?}"),
+        }
+    }
+
+    pub fn clean(&self) {
+        self.try_clean().unwrap_or_else(|failure| panic!("clean-up failed: {failure:?}"));
+    }
+
+    pub fn pin(&self, kind: &str) -> PathBuf {
+        self.run_dir.join("ns").join(kind)
+    }
+
+    /// Which namespace a pin holds.
+    pub fn inode(&self, kind: &str) -> u64 {
+        std::os::unix::fs::MetadataExt::ino(&fs::metadata(self.pin(kind)).expect("pin"))
+    }
+
+    /// Runs `work` on a thread in some of the pod's namespaces.
+    pub fn inside<T: Send>(&self, kinds: &[&str], work: impl FnOnce() -> T + Send) -> T {
+        let pins: Vec<File> = kinds.iter().map(|kind| File::open(self.pin(kind)).expect("pin")).collect();
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(move || {
+                for pin in pins {
+                    setns(pin, CloneFlags::empty()).expect("enter namespace");
+                }
+                work()
+            });
+            thread.join().expect("no panic inside")
+        })
+    }
+
+    /// A command in the pod, through nsenter(1).
+    pub fn nsenter(&self, kinds: &[&str], command: &str) -> Command {
+        let mut nsenter = Command::new("nsenter");
+        nsenter.args(kinds.iter().map(|kind| format!("--{kind}={}", self.pin(kind).display())));
+        nsenter.args(["--", "sh", "-c", command]);
+        nsenter
+    }
+
+    pub fn cgroup_dirs(&self) -> Vec<PathBuf> {
+        let place = self.request.cgroup.as_ref().expect("set in Node::pod");
+        let layout = place.layout.as_ref().expect("set in Node::pod");
+        let mounts = layout.v1.iter().map(|h| h.mount_point.clone()).chain([layout.unified.clone()]);
+        mounts.map(|mount| PathBuf::from(format!("{mount}{}", place.path))).filter(|dir| dir.exists()).collect()
+    }
+
+    /// Nothing of the pod is left, except for the interface, which the kernel may take a moment for.
+    pub fn assert_clean(&self) {
+        let left: Vec<_> = fs::read_dir(&self.run_dir).expect("run dir stays").flatten().map(|e| e.path()).collect();
+        assert_eq!(left, Vec::<PathBuf>::new(), "files left");
+        assert_eq!(self.cgroup_dirs(), Vec::<PathBuf>::new(), "cgroups left");
+        let mounts = fs::read_to_string("/proc/thread-self/mountinfo").expect("mountinfo");
+        assert!(!mounts.contains(&self.request.run_dir), "mounts left:\n{mounts}");
+        eventually("the pod's processes end", || processes_with(&self.request.pod_id).is_empty());
+        if let Some(network) = &self.request.network {
+            eventually("the host interface goes", || !interface_exists(&network.host_interface));
+        }
+    }
+}
+
+impl Drop for Pod {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = self.try_clean();
+        }
+    }
+}
+
+/// One request to a process of its own that ends after its reply.
+pub fn one_shot(role: &str, verb: request::Verb) -> (reply::Body, Vec<std::os::fd::OwnedFd>) {
+    let mut shim = Shim::spawn(role, "pod-under-test");
+    let reply = shim.line.ask(verb);
+    assert!(shim.process.wait().expect("wait").success());
+    reply
+}
+
+/// The namespace that this thread is in.
+pub fn own_inode(kind: &str) -> u64 {
+    let path = Path::new("/proc/thread-self/ns").join(kind);
+    std::os::unix::fs::MetadataExt::ino(&fs::metadata(path).expect("own namespace"))
+}
