@@ -170,7 +170,9 @@ mod tests {
     fn anything_but_lower_case_hex_of_the_right_length_is_refused() {
         assert_eq!(Digest::parse("e3b0"), Err(Invalid::Form));
         assert_eq!(Digest::parse("md5:e3b0"), Err(Invalid::Algorithm("md5".into())));
-        for bad in ["sha256:", "sha256:E3", &format!("sha256:{}", "A".repeat(64)), &format!("sha512:{}", "a".repeat(64))] {
+        for bad in
+            ["sha256:", "sha256:E3", &format!("sha256:{}", "A".repeat(64)), &format!("sha512:{}", "a".repeat(64))]
+        {
             assert!(matches!(Digest::parse(bad), Err(Invalid::Hex(..))), "{bad}");
         }
         assert!(Digest::parse(&format!("sha256:{}/", "a".repeat(63))).is_err());

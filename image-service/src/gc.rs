@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::digest::Digest;
-use crate::image::{Held, Image};
+use crate::image::Held;
 use crate::store::{Error, Kept, Store, discard_in_background};
 
 /// What a collection removed.
@@ -27,9 +27,12 @@ pub struct Pins {
 }
 
 impl Store {
-    /// Keeps the layers of an image for `owner`, whatever happens to the image.
-    pub fn hold(&self, image: &Image, owner: &str) -> Held {
+    /// Keeps the layers of an image for `owner`, whatever happens to the image; `None` when it is gone.
+    pub fn hold(&self, id: &str, owner: &str) -> Option<Held> {
+        // Under the lock the image is either still named or already swept.
         let mut kept = self.kept();
+        let index = self.index();
+        let image = index.image(&Digest::parse(id).ok()?)?;
         kept.holds.entry(owner.to_owned()).or_default().extend(image.layers.iter().cloned());
         let mut seen = HashSet::new();
         // Overlayfs refuses a directory given twice. The topmost stands for all: it hides what the others would show.
@@ -38,7 +41,7 @@ impl Store {
         if layers.is_empty() {
             layers.push(self.empty_layer());
         }
-        Held { image_id: image.id.clone(), layers, config: Arc::clone(&image.config) }
+        Some(Held { image_id: image.id.clone(), layers, config: Arc::clone(&image.config) })
     }
 
     /// Keeps layers, given by the directories of an earlier [`Held`], for `owner`.

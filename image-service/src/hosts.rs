@@ -169,8 +169,9 @@ enum ClientCertificate {
 fn parse(path: &Path, text: &str, config: &Config, registry: &str) -> Result<Vec<Host>, Error> {
     let line_of = |offset: usize| text.as_bytes()[..offset.min(text.len())].iter().filter(|&&b| b == b'\n').count() + 1;
     let invalid = |offset: usize, why: String| Error::Invalid { path: path.to_owned(), line: line_of(offset), why };
-    let file: HostsFile = toml::from_str(text)
-        .map_err(|e| invalid(e.span().map_or(0, |span| span.start), e.message().lines().next().unwrap_or("").to_owned()))?;
+    let file: HostsFile = toml::from_str(text).map_err(|e| {
+        invalid(e.span().map_or(0, |span| span.start), e.message().lines().next().unwrap_or("").to_owned())
+    })?;
     let directory = path.parent().unwrap_or(Path::new("/"));
     let mut tables: Vec<(String, Spanned<HostTable>)> = file.host.into_iter().collect();
     // The order in the file is the order of trying.
@@ -204,7 +205,8 @@ fn host(url: &str, table: HostTable, directory: &Path, is_origin: bool) -> Resul
     for (name, values) in table.header.unwrap_or_default() {
         let key: HeaderName = name.parse().map_err(|_| format!("{name:?} is no header name"))?;
         for value in values.into_vec() {
-            let mut value = HeaderValue::from_str(&value).map_err(|_| format!("the value of header {name} is not valid"))?;
+            let mut value =
+                HeaderValue::from_str(&value).map_err(|_| format!("the value of header {name} is not valid"))?;
             value.set_sensitive(true);
             headers.append(key.clone(), value);
         }
@@ -233,7 +235,8 @@ fn base_url(text: &str, exact: bool) -> Result<Url, String> {
         false => format!("https://{text}"),
     };
     let mut url = Url::parse(&with_scheme).map_err(|e| format!("{text:?} is no URL: {e}"))?;
-    let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+    let plain =
+        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !plain {
         return Err("a host is an http or https URL without user, query and fragment".to_owned());
     }
@@ -303,7 +306,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config::new("/x");
         config.hosts_dirs = vec![dir.path().join("absent"), dir.path().to_owned()];
-        let bases = |config: &Config, name| hosts(config, name).unwrap().iter().map(|h| h.base.to_string()).collect::<Vec<_>>();
+        let bases =
+            |config: &Config, name| hosts(config, name).unwrap().iter().map(|h| h.base.to_string()).collect::<Vec<_>>();
         assert_eq!(bases(&config, "docker.io"), ["https://registry-1.docker.io/v2"]);
         for (directory, mirror) in [("_default", "http://d"), ("r.io:5", "http://c"), ("r.io_5_", "http://u")] {
             std::fs::create_dir(dir.path().join(directory)).unwrap();

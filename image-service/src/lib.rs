@@ -1,9 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Images of a Gorae node: their names, registries, unpacking, and the store that layers and images live in.
+//! Images of a Gorae node: registries, unpacking, and the store that layers and images live in.
+//!
+//! ```text
+//! Service (CRI) ─ Images ─ pull ─ reference → hosts.toml → registry → unpack → store
+//!                    └──── find, list, hold, usage: memory only ───────────────┘
+//! ```
+//!
+//! [`Images`] is what the daemon works with; [`Service`] and [`ProgressService`] are its gRPC faces. The library never
+//! mounts anything and knows nothing of containers: who needs layers holds them under a name of its choice.
+
 pub mod config;
 pub mod digest;
+mod error;
 mod gc;
+mod hosts;
 mod image;
+mod images;
+mod progress_service;
+mod pull;
 pub mod reference;
+mod registry;
+mod service;
 mod store;
-pub mod unpack;
+mod unpack;
+
+pub use config::{Config, Limits, Platform};
+pub use error::{Error, Kind};
+pub use gc::Collected;
+pub use image::{Held, Image, User};
+pub use images::Images;
+pub use progress_service::ProgressService;
+pub use pull::progress::{LayerProgress, PullProgress, Stage, Watch};
+pub use service::Service;
+pub use store::Usage;

@@ -84,17 +84,25 @@ mod tests {
     #[test]
     fn the_forms_that_registries_send_are_read() {
         let hub = "Bearer realm=\"https://auth.docker.io/token\",service=\"registry.docker.io\",scope=\"repository:a/b:pull,push\"";
-        assert_eq!(parse(hub), [bearer("https://auth.docker.io/token", Some("registry.docker.io"), Some("repository:a/b:pull,push"))]);
+        assert_eq!(
+            parse(hub),
+            [bearer("https://auth.docker.io/token", Some("registry.docker.io"), Some("repository:a/b:pull,push"))]
+        );
         assert_eq!(parse("Basic realm=\"x\""), [Challenge::Basic]);
         assert_eq!(parse("basic"), [Challenge::Basic]);
         assert_eq!(parse("Bearer realm=https://t/x , service=s"), [bearer("https://t/x", Some("s"), None)]);
-        assert_eq!(parse("Basic realm=\"a, b\", Bearer realm=\"c\\\"d\""), [Challenge::Basic, bearer("c\"d", None, None)]);
+        assert_eq!(
+            parse("Basic realm=\"a, b\", Bearer realm=\"c\\\"d\""),
+            [Challenge::Basic, bearer("c\"d", None, None)]
+        );
         assert_eq!(parse("Negotiate abc=, Basic"), [Challenge::Basic]);
     }
 
     #[test]
     fn junk_ends_and_gives_nothing() {
-        for junk in ["", "Bearer", "Bearer service=\"x\"", "=", "\"", ",,,", "Bearer realm", "ä", "Bearer realm=\"unfinished"] {
+        for junk in
+            ["", "Bearer", "Bearer service=\"x\"", "=", "\"", ",,,", "Bearer realm", "ä", "Bearer realm=\"unfinished"]
+        {
             let found = parse(junk);
             assert!(found.len() <= 1, "{junk:?} {found:?}");
         }

@@ -107,13 +107,19 @@ mod tests {
     fn every_form_of_auth_config_is_read() {
         let read = |auth: AuthConfig| Credentials::read(&auth, "reg.io").unwrap();
         assert_eq!(read(AuthConfig::default()), None);
-        assert_eq!(read(AuthConfig { username: "u".into(), password: "p".into(), ..Default::default() }), basic("u", "p"));
+        assert_eq!(
+            read(AuthConfig { username: "u".into(), password: "p".into(), ..Default::default() }),
+            basic("u", "p")
+        );
         assert_eq!(read(AuthConfig { auth: STANDARD.encode("u:p:q\0\0"), ..Default::default() }), basic("u", "p:q"));
         assert_eq!(read(AuthConfig { auth: "dTpw".into(), ..Default::default() }), basic("u", "p"));
         let token = AuthConfig { identity_token: "t".into(), username: "u".into(), ..Default::default() };
         assert_eq!(read(token), Some(Credentials::Identity("t".into())));
         for bad in ["?", "dQ==", "/w=="] {
-            assert_eq!(Credentials::read(&AuthConfig { auth: bad.into(), ..Default::default() }, "reg.io"), Err(Malformed));
+            assert_eq!(
+                Credentials::read(&AuthConfig { auth: bad.into(), ..Default::default() }, "reg.io"),
+                Err(Malformed)
+            );
         }
     }
 
@@ -133,7 +139,11 @@ mod tests {
 
     #[test]
     fn fingerprints_differ_where_credentials_do_and_debug_shows_none() {
-        let auth = |username: &str, password: &str| AuthConfig { username: username.into(), password: password.into(), ..Default::default() };
+        let auth = |username: &str, password: &str| AuthConfig {
+            username: username.into(),
+            password: password.into(),
+            ..Default::default()
+        };
         assert_eq!(fingerprint(Some(&auth("a", "b"))), fingerprint(Some(&auth("a", "b"))));
         assert_ne!(fingerprint(Some(&auth("ab", ""))), fingerprint(Some(&auth("a", "b"))));
         assert_ne!(fingerprint(None), fingerprint(Some(&auth("", ""))));

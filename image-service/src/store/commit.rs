@@ -33,7 +33,9 @@ impl Store {
     /// - Shapes: the layers that are not staged must be pinned by the caller.
     /// - Errors: [`Error::File`], [`Error::LayerMissing`]; readers then see the state before.
     pub fn commit(&self, new: NewImage, staged: &[Arc<Staged>]) -> Result<Arc<Image>, Error> {
-        if staged.is_empty() && let Some(known) = self.known(&new) {
+        if staged.is_empty()
+            && let Some(known) = self.known(&new)
+        {
             return Ok(known);
         }
         let temp = self.temp_path("commit");

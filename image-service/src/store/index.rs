@@ -112,7 +112,15 @@ mod tests {
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
         let names = ["docker.io/library/a:latest".to_owned(), format!("docker.io/library/a@{b}")];
         let index = Index::default().with(&a, image(&a), &names).with(&b, image(&b), &[]);
-        for any in [a.to_string().as_str(), a.hex(), &a.hex()[..12], &a.to_string()[..20], "a", "a:latest", "docker.io/library/a"] {
+        for any in [
+            a.to_string().as_str(),
+            a.hex(),
+            &a.hex()[..12],
+            &a.to_string()[..20],
+            "a",
+            "a:latest",
+            "docker.io/library/a",
+        ] {
             assert_eq!(index.find(any).unwrap().expect(any).id, a.to_string(), "{any}");
         }
         assert_eq!(index.find(&format!("a@{b}")).unwrap().expect("by digest").id, a.to_string());
@@ -137,7 +145,11 @@ mod tests {
     fn a_tag_that_moves_leaves_its_old_image_untagged() {
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
         let tag = "h.io/x:1".to_owned();
-        let index = Index::default().with(&a, image(&a), std::slice::from_ref(&tag)).with(&b, image(&b), std::slice::from_ref(&tag));
+        let index = Index::default().with(&a, image(&a), std::slice::from_ref(&tag)).with(
+            &b,
+            image(&b),
+            std::slice::from_ref(&tag),
+        );
         assert!(index.image(&a).unwrap().repo_tags.is_empty());
         assert_eq!(index.image(&b).unwrap().repo_tags, [tag.clone()]);
         let index = index.without(&b);

@@ -8,7 +8,6 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
-use oci_spec::image::ImageConfiguration;
 use rustix::fs::FlockOperation;
 
 use super::index::Index;
@@ -45,7 +44,8 @@ impl Store {
 
     /// Whatever is in `temp` now belongs to nobody.
     fn clear_temp(&self) -> Result<(), Error> {
-        let left: Vec<PathBuf> = self.names_in("temp")?.into_iter().map(|name| self.root.join("temp").join(name)).collect();
+        let left: Vec<PathBuf> =
+            self.names_in("temp")?.into_iter().map(|name| self.root.join("temp").join(name)).collect();
         if left.is_empty() {
             return Ok(());
         }
@@ -120,7 +120,8 @@ impl Store {
 }
 
 fn read_layer(path: &Path, name: &std::ffi::OsStr) -> Result<(Digest, LayerRecord), Unreadable> {
-    let diff_id = name.to_str().and_then(Digest::from_file_name).ok_or(Unreadable::Misplaced("its name is no digest"))?;
+    let diff_id =
+        name.to_str().and_then(Digest::from_file_name).ok_or(Unreadable::Misplaced("its name is no digest"))?;
     let record: LayerRecord = record::read(&path.join("record"))?;
     if record.diff_id != diff_id.to_string() {
         return Err(Unreadable::Misplaced("it describes another layer"));
@@ -137,7 +138,7 @@ fn read_image(path: &Path, name: &std::ffi::OsStr, kept: &Kept) -> Result<(Diges
     if Digest::of(record.config.as_bytes()) != id {
         return Err(Unreadable::Misplaced("its config is another image's"));
     }
-    let config: ImageConfiguration = serde_json::from_str(&record.config)?;
+    let config = crate::image::read_config(&record.config)?;
     let layers = record.layers.iter().map(|layer| Digest::parse(layer)).collect::<Result<Vec<_>, _>>();
     let layers = layers.map_err(|_| Unreadable::Misplaced("a layer's diff id is no digest"))?;
     if !layers.iter().all(|layer| kept.layers.contains_key(layer)) {
@@ -150,7 +151,9 @@ fn read_image(path: &Path, name: &std::ffi::OsStr, kept: &Kept) -> Result<(Diges
 fn make_directories(root: &Path) -> Result<(), Error> {
     use std::os::unix::fs::DirBuilderExt as _;
     // 0700: nobody but root may run a setuid program out of a layer.
-    let make = |path: &Path, mode| fs::DirBuilder::new().recursive(true).mode(mode).create(path).map_err(|e| file_error("make", path, e));
+    let make = |path: &Path, mode| {
+        fs::DirBuilder::new().recursive(true).mode(mode).create(path).map_err(|e| file_error("make", path, e))
+    };
     make(root, 0o700)?;
     for name in ["layers", "images", "names", "temp"] {
         make(&root.join(name), 0o700)?;
@@ -160,7 +163,12 @@ fn make_directories(root: &Path) -> Result<(), Error> {
 
 fn lock(root: &Path) -> Result<File, Error> {
     let path = root.join("lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(|e| file_error("open", &path, e))?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|e| file_error("open", &path, e))?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::InUse(root.to_owned())),

@@ -127,17 +127,27 @@ impl Store {
         self.index.load().find(any)
     }
 
+    /// The image that a normalised name means. No I/O, no lock.
+    pub fn named(&self, name: &str) -> Option<Arc<Image>> {
+        self.index.load().named(name).cloned()
+    }
+
     /// Disk use, from running sums. No I/O, no lock.
     pub fn usage(&self) -> Usage {
         let read = |sum: &AtomicU64| sum.load(Ordering::Relaxed);
-        Usage { mountpoint: self.root.clone(), used_bytes: read(&self.used.bytes), inodes_used: read(&self.used.inodes) }
+        Usage {
+            mountpoint: self.root.clone(),
+            used_bytes: read(&self.used.bytes),
+            inodes_used: read(&self.used.inodes),
+        }
     }
 
     /// Bytes that are free on the store's file system.
     ///
     /// - Errors: [`Error::File`] when the kernel does not say.
     pub fn free_bytes(&self) -> Result<u64, Error> {
-        let found = rustix::fs::fstatvfs(&self.handle).map_err(|e| self.failed("ask for free space in", &self.root, e.into()))?;
+        let found = rustix::fs::fstatvfs(&self.handle)
+            .map_err(|e| self.failed("ask for free space in", &self.root, e.into()))?;
         Ok(found.f_bavail.saturating_mul(found.f_frsize))
     }
 

@@ -49,7 +49,8 @@ impl Store {
         let fs_path = path.join("fs");
         fs::create_dir(path).and_then(|()| fs::create_dir(&fs_path)).map_err(|e| self.failed("make", &fs_path, e))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let directory = rustix::fs::open(&fs_path, flags, Mode::empty()).map_err(|e| self.failed("open", &fs_path, e.into()))?;
+        let directory =
+            rustix::fs::open(&fs_path, flags, Mode::empty()).map_err(|e| self.failed("open", &fs_path, e.into()))?;
         let usage = unpack(directory)?;
         let record_path = path.join("record");
         let record = LayerRecord { diff_id: diff_id.to_string(), usage };

@@ -165,7 +165,8 @@ impl<R: Read> Archive<R> {
     ) -> Result<(Vec<u8>, Content), Error> {
         let target = || link.filter(|l| !l.is_empty()).ok_or_else(|| malformed("link without a target"));
         let device = || {
-            let number = |n: std::io::Result<Option<u32>>| n.ok().flatten().ok_or_else(|| malformed("bad device number"));
+            let number =
+                |n: std::io::Result<Option<u32>>| n.ok().flatten().ok_or_else(|| malformed("bad device number"));
             Ok((number(header.device_major())?, number(header.device_minor())?))
         };
         // Links, directories and devices have no data, whatever their size field says.
@@ -190,7 +191,12 @@ impl<R: Read> Archive<R> {
         Ok((path, content))
     }
 
-    fn regular(&mut self, size: u64, path: Vec<u8>, sparse: &[(Vec<u8>, Vec<u8>)]) -> Result<(Vec<u8>, Content), Error> {
+    fn regular(
+        &mut self,
+        size: u64,
+        path: Vec<u8>,
+        sparse: &[(Vec<u8>, Vec<u8>)],
+    ) -> Result<(Vec<u8>, Content), Error> {
         if path.ends_with(b"/") {
             // Archives older than POSIX mark directories in this way only.
             return Ok((path, Content::Directory));

@@ -105,7 +105,9 @@ impl BufRead for HashedBlob {
 
     fn consume(&mut self, n: usize) {
         // What is consumed was in the last filled buffer, so this cannot block or fail.
-        if n > 0 && let Ok(buffer) = self.source.fill_buf() {
+        if n > 0
+            && let Ok(buffer) = self.source.fill_buf()
+        {
             self.hasher.update(&buffer[..n]);
             self.read += n as u64;
         }

@@ -13,8 +13,8 @@ pub mod archive;
 pub mod inflate;
 mod meta;
 mod pax;
-mod place;
 pub mod pipe;
+mod place;
 mod sparse;
 mod tree;
 
@@ -125,7 +125,13 @@ fn place_all(
     limits: &Limits,
     unpacked: &AtomicU64,
 ) -> Result<Usage, Error> {
-    let stream = Hashed { source: plain, hasher: Hasher::new(diff_id.algorithm()), count: unpacked, read: 0, limit: limits.bytes };
+    let stream = Hashed {
+        source: plain,
+        hasher: Hasher::new(diff_id.algorithm()),
+        count: unpacked,
+        read: 0,
+        limit: limits.bytes,
+    };
     let mut archive = archive::Archive::new(stream);
     let mut tree = tree::Tree::new(directory, *limits)?;
     while let Some(member) = archive.next_member()? {

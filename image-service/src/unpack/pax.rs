@@ -136,7 +136,17 @@ mod tests {
 
     #[test]
     fn records_with_wrong_lengths_are_refused() {
-        for bad in [&b"5 a=b\n"[..], b"99 a=b\n", b"6 ab\n\n", b" a=b\n", b"-6 a=b\n", b"6 a=bc", b"0 ", b"3 \n", b"18446744073709551616 a=b\n"] {
+        for bad in [
+            &b"5 a=b\n"[..],
+            b"99 a=b\n",
+            b"6 ab\n\n",
+            b" a=b\n",
+            b"-6 a=b\n",
+            b"6 a=bc",
+            b"0 ",
+            b"3 \n",
+            b"18446744073709551616 a=b\n",
+        ] {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
         assert!(parse(b"6 a=b\n").is_ok());

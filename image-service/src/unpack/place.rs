@@ -174,7 +174,13 @@ impl Tree {
                 Some(found) if tree::is_directory(&found) => meta::set_opaque(tree::open_beneath(at, name)?),
                 Some(_) => Ok(()),
                 None => {
-                    rustix::fs::mknodat(&**at, name, FileType::CharacterDevice, Mode::empty(), rustix::fs::makedev(0, 0))?;
+                    rustix::fs::mknodat(
+                        &**at,
+                        name,
+                        FileType::CharacterDevice,
+                        Mode::empty(),
+                        rustix::fs::makedev(0, 0),
+                    )?;
                     self.count_inode(0);
                     Ok(())
                 }
@@ -185,7 +191,13 @@ impl Tree {
 }
 
 /// Copies `len` bytes of the member's data to `offset` of the file.
-fn copy<R: Read>(archive: &mut Archive<R>, file: &OwnedFd, offset: u64, len: u64, member: &Member) -> Result<(), Error> {
+fn copy<R: Read>(
+    archive: &mut Archive<R>,
+    file: &OwnedFd,
+    offset: u64,
+    len: u64,
+    member: &Member,
+) -> Result<(), Error> {
     let mut buffer = [0; 64 << 10];
     let mut done = 0;
     while done < len {

@@ -93,7 +93,9 @@ pub fn pax(
             return Ok(Described { name, length, data });
         }
         (_, Some(list)) => list.split(|&b| b == b',').map(pax::number).collect::<Option<Vec<_>>>(),
-        (_, None) => records.iter().filter(|(k, _)| k == b"offset" || k == b"numbytes").map(|(_, v)| pax::number(v)).collect(),
+        (_, None) => {
+            records.iter().filter(|(k, _)| k == b"offset" || k == b"numbytes").map(|(_, v)| pax::number(v)).collect()
+        }
     };
     let numbers = numbers.ok_or_else(|| malformed("bad number"))?;
     Ok(Described { name, length, data: Map::checked(pairs(&numbers)?, length, data)? })

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Errors of the image service and the few kinds that callers tell apart.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::digest::Digest;
+use crate::{hosts, reference, registry, store, unpack};
+
+/// What sort of failure it is; each has one gRPC code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The request makes no sense.
+    InvalidArgument,
+    /// The image, here or in the registry, does not exist.
+    NotFound,
+    /// The node is not set up so that this can work.
+    FailedPrecondition,
+    /// The disk is full, or a limit was reached.
+    ResourceExhausted,
+    /// The registry wants other credentials.
+    Unauthenticated,
+    /// The registry does not allow it.
+    PermissionDenied,
+    /// No registry host answers; kubelet treats this one specially.
+    RegistryUnavailable,
+    /// The image needs something that is not supported.
+    Unimplemented,
+    /// The registry's bytes are not what their digests say, or break their format.
+    DataLoss,
+    /// The node's own failure.
+    Internal,
+}
+
+/// An error of the image service.
+#[allow(missing_docs, reason = "the variants' lines say what their fields are")]
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The name of an image breaks the grammar.
+    #[error("image name {given:?} is not valid")]
+    Reference {
+        given: String,
+        #[source]
+        source: reference::Invalid,
+    },
+    /// An id prefix fits several images.
+    #[error(transparent)]
+    Ambiguous(#[from] store::Ambiguous),
+    /// An image that is needed is not on this node.
+    #[error("image {0:?} is not on this node")]
+    Absent(String),
+    /// `ImageSpec.runtime_handler` names no handler of this node.
+    #[error("runtime handler {0:?} is not known")]
+    RuntimeHandler(String),
+    /// A hosts.toml is wrong.
+    #[error("the hosts configuration of registry {registry} cannot be used")]
+    Hosts {
+        registry: String,
+        #[source]
+        source: hosts::Error,
+    },
+    /// The registry did not give what was asked for.
+    #[error("cannot pull {image}")]
+    Registry {
+        image: String,
+        #[source]
+        source: registry::Error,
+    },
+    /// The image's config or its list of layers contradicts itself.
+    #[error("cannot pull {image}: its config {config} cannot be used: {why}")]
+    Config { image: String, config: Digest, why: String },
+    /// A layer could not be unpacked.
+    #[error("cannot pull {image}: cannot unpack layer {layer}")]
+    Layer {
+        image: String,
+        layer: Digest,
+        #[source]
+        source: unpack::Error,
+    },
+    /// The disk is full, or the image is larger than what is free.
+    #[error("cannot pull {image}: no space left on the device of {path}: {progress}, {free} bytes are free")]
+    NoSpace { image: String, path: PathBuf, progress: String, free: u64 },
+    /// The store failed.
+    #[error("image store failed")]
+    Store(#[from] store::Error),
+    /// A task of the pull ended without an answer: the daemon is stopping.
+    #[error("the pull was interrupted")]
+    Interrupted,
+    /// An error that several callers share, since they waited for the same work.
+    #[error(transparent)]
+    Shared(#[from] Arc<Error>),
+}
+
+impl Error {
+    /// What sort of failure it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Reference { .. } | Self::Ambiguous(_) | Self::RuntimeHandler(_) => Kind::InvalidArgument,
+            Self::Absent(_) => Kind::NotFound,
+            Self::Hosts { .. } => Kind::FailedPrecondition,
+            Self::Registry { source, .. } => registry_kind(source),
+            Self::Config { .. } => Kind::DataLoss,
+            Self::Layer { source, .. } => layer_kind(source),
+            Self::NoSpace { .. } => Kind::ResourceExhausted,
+            Self::Store(source) if source.is_no_space() => Kind::ResourceExhausted,
+            Self::Store(_) | Self::Interrupted => Kind::Internal,
+            Self::Shared(error) => error.kind(),
+        }
+    }
+
+    /// The error with its causes in one line, as clients get it.
+    pub fn message(&self) -> String {
+        let text = registry::chain(self);
+        // Kubelet compares the beginning of the text.
+        match self.kind() {
+            Kind::RegistryUnavailable => {
+                format!("RegistryUnavailable: {}", text.replacen("RegistryUnavailable: ", "", 1))
+            }
+            _ => text,
+        }
+    }
+}
+
+fn registry_kind(error: &registry::Error) -> Kind {
+    use registry::Error as E;
+    match error {
+        E::Unavailable { .. } | E::Stalled { .. } => Kind::RegistryUnavailable,
+        E::Unauthenticated { .. } => Kind::Unauthenticated,
+        E::Forbidden { .. } => Kind::PermissionDenied,
+        E::NotFound { .. } | E::NoPlatform { .. } => Kind::NotFound,
+        E::Digest { .. } | E::TooLarge { .. } | E::Invalid { .. } => Kind::DataLoss,
+        E::Unsupported { .. } => Kind::Unimplemented,
+        E::Tls(_) => Kind::FailedPrecondition,
+        E::Credentials(_) => Kind::InvalidArgument,
+        E::Status { .. } | E::GivenUp => Kind::Internal,
+    }
+}
+
+fn layer_kind(error: &unpack::Error) -> Kind {
+    use unpack::Error as E;
+    match error {
+        E::Limit { .. } => Kind::ResourceExhausted,
+        E::BlobDigest { .. } | E::BlobSize { .. } | E::DiffId { .. } => Kind::DataLoss,
+        E::Inflate(_) | E::Malformed(_) | E::Member { .. } => Kind::DataLoss,
+        E::Place { .. } | E::Directory { .. } | E::Cut => Kind::Internal,
+    }
+}

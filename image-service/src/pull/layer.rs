@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One layer of a pull: waits for its turn, streams the blob into the unpacker, ends as a staged directory.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+
+use futures_util::FutureExt as _;
+use tokio::sync::AcquireError;
+use tokio::task::JoinHandle;
+
+use super::Pull;
+use super::progress::Counters;
+use crate::digest::Digest;
+use crate::error::Error;
+use crate::registry;
+use crate::registry::manifest::Descriptor;
+use crate::store::Staged;
+use crate::unpack::{self, BlobFacts, Expected, Usage, pipe};
+
+/// Chunks between download and inflater, a quarter MiB each at most.
+const CHUNKS: usize = 8;
+
+/// The result that callers of the same layer share.
+pub type Outcome = Result<Arc<Staged>, Arc<Error>>;
+
+/// Counters of a layer that was there before.
+pub fn complete(blob: &Descriptor) -> Arc<Counters> {
+    let counters = Counters::default();
+    counters.downloaded.store(blob.size, Ordering::Relaxed);
+    counters.done.store(true, Ordering::Relaxed);
+    Arc::new(counters)
+}
+
+/// Fetches a layer, or waits for another pull that fetches the same one.
+pub async fn fetch(
+    pull: Arc<Pull>,
+    blob: Descriptor,
+    diff_id: Digest,
+    shown: &OnceLock<Arc<Counters>>,
+) -> Result<Arc<Staged>, Error> {
+    loop {
+        let key = (blob.digest.clone(), diff_id.clone());
+        let joined = pull.inner.layers.join(key, || {
+            let counters = Arc::new(Counters::default());
+            let work = run(Arc::clone(&pull), blob.clone(), diff_id.clone(), Arc::clone(&counters));
+            (work.map(|result| result.map_err(Arc::new)).boxed(), counters)
+        });
+        let _ = shown.set(Arc::clone(&joined.note));
+        match joined.share.await {
+            Ok(staged) => return Ok(staged),
+            Err(error) if joined.is_first => return Err(Error::Shared(error)),
+            // The other pull's registry or credentials failed; ours may not.
+            Err(_) => {}
+        }
+    }
+}
+
+async fn run(
+    pull: Arc<Pull>,
+    blob: Descriptor,
+    diff_id: Digest,
+    counters: Arc<Counters>,
+) -> Result<Arc<Staged>, Error> {
+    let closed = |_: AcquireError| Error::Interrupted;
+    let _own = pull.slots.acquire().await.map_err(closed)?;
+    let _shared = pull.inner.slots.acquire().await.map_err(closed)?;
+    let (sink, source) = pipe::pipe(CHUNKS);
+    let download = AbortOnDrop(tokio::spawn({
+        let (registry, blob, counters) = (Arc::clone(&pull.registry), blob.clone(), Arc::clone(&counters));
+        async move { registry.blob(&blob, sink, &counters.downloaded).await }
+    }));
+    let unpacked = stage(&pull, &blob, &diff_id, source, Arc::clone(&counters)).await;
+    let downloaded = download.result().await;
+    match (unpacked, downloaded) {
+        (Ok(staged), _) => {
+            counters.done.store(true, Ordering::Relaxed);
+            Ok(staged)
+        }
+        // The unpacker's cut stream is the echo of the download's failure.
+        (Err(Failure::Unpack(unpack::Error::Cut)), Err(source)) => {
+            Err(Error::Registry { image: pull.reference.to_string(), source })
+        }
+        (Err(failure), _) => Err(explain(&pull, &blob, &counters, failure)),
+    }
+}
+
+/// Unpacks on blocking threads. They end by themselves when the stream is cut, and then remove what they made.
+async fn stage(
+    pull: &Pull,
+    blob: &Descriptor,
+    diff_id: &Digest,
+    source: pipe::Source,
+    counters: Arc<Counters>,
+) -> Result<Arc<Staged>, Failure> {
+    let store = Arc::clone(&pull.inner.store);
+    let limits = pull.inner.config.limits;
+    let expected =
+        Expected { blob: BlobFacts { digest: blob.digest.clone(), size: blob.size }, diff_id: diff_id.clone() };
+    let staged = tokio::task::spawn_blocking(move || {
+        store.stage(&expected.diff_id, |directory| -> Result<Usage, Failure> {
+            Ok(unpack::layer(source, directory, &expected, &limits, &counters.unpacked)?)
+        })
+    });
+    staged.await.unwrap_or(Err(Failure::Unpack(unpack::Error::Cut)))
+}
+
+/// Either half of staging.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Unpack(#[from] unpack::Error),
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
+}
+
+fn explain(pull: &Pull, blob: &Descriptor, counters: &Counters, failure: Failure) -> Error {
+    let no_space = match &failure {
+        Failure::Unpack(error) => error.is_no_space(),
+        Failure::Store(error) => error.is_no_space(),
+    };
+    if no_space {
+        let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let (downloaded, unpacked) = (read(&counters.downloaded), read(&counters.unpacked));
+        let progress =
+            format!("layer {} had {downloaded} of {} bytes downloaded and {unpacked} unpacked", blob.digest, blob.size);
+        return pull.no_space(progress);
+    }
+    match failure {
+        Failure::Unpack(source) => {
+            Error::Layer { image: pull.reference.to_string(), layer: blob.digest.clone(), source }
+        }
+        Failure::Store(source) => Error::Store(source),
+    }
+}
+
+/// A task that ends with whoever waits for it.
+struct AbortOnDrop(JoinHandle<Result<(), registry::Error>>);
+
+impl AbortOnDrop {
+    async fn result(mut self) -> Result<(), registry::Error> {
+        (&mut self.0).await.unwrap_or(Err(registry::Error::GivenUp))
+    }
+}
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

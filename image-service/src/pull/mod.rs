@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One pull from its reference to a committed image.
+//!
+//! ```text
+//! hosts.toml → HEAD, when the name is known: nothing new? → manifest, config → all layers at once → commit
+//! ```
+//!
+//! The registry is asked at every pull, also when all is here: that is the proof that these credentials may have it.
+//! Dropping the future ends the downloads and removes what was unpacked; a commit that has begun is finished.
+
+pub mod flight;
+pub mod layer;
+pub mod progress;
+
+use std::sync::{Arc, OnceLock};
+
+use futures_util::future::try_join_all;
+use tokio::sync::Semaphore;
+
+use crate::digest::Digest;
+use crate::error::Error;
+use crate::gc::Pins;
+use crate::image::{self, Image};
+use crate::images::Inner;
+use crate::reference::Reference;
+use crate::registry::manifest::Descriptor;
+use crate::registry::{self, Credentials, Registry, Resolved};
+use crate::store::NewImage;
+use crate::{hosts, store};
+use progress::{Posted, Stage};
+
+/// A pull under way.
+pub struct Pull {
+    pub inner: Arc<Inner>,
+    pub reference: Reference,
+    pub registry: Arc<Registry>,
+    /// Layers of this pull that run at the same time.
+    pub slots: Arc<Semaphore>,
+    pub posted: Posted,
+}
+
+/// What is to be done, known when manifest and config are.
+struct Plan {
+    new: NewImage,
+    /// Blobs beside `new.layers`.
+    blobs: Vec<Descriptor>,
+}
+
+/// Pulls an image; see the module head.
+pub async fn run(
+    inner: Arc<Inner>,
+    reference: Reference,
+    credentials: Option<Credentials>,
+) -> Result<Arc<Image>, Error> {
+    let posted = inner.board.post(&reference.to_string());
+    let registry = Arc::new(open_registry(&inner, &reference, credentials).await?);
+    let slots = Arc::new(Semaphore::new(inner.config.max_parallel_layers.max(1)));
+    let pull = Arc::new(Pull { inner, reference, registry, slots, posted });
+    if let Some(image) = pull.unchanged().await? {
+        pull.posted.pull.set(Stage::Done);
+        return Ok(image);
+    }
+    let resolved = pull.registry.resolve().await.map_err(|e| pull.failed(e))?;
+    let plan = pull.plan(resolved).await?;
+    let image = pull.fetch(plan).await?;
+    pull.posted.pull.set(Stage::Done);
+    tracing::info!(image = image.id, reference = %pull.reference, "image pulled");
+    Ok(image)
+}
+
+async fn open_registry(
+    inner: &Arc<Inner>,
+    reference: &Reference,
+    credentials: Option<Credentials>,
+) -> Result<Registry, Error> {
+    let (inner, reference) = (Arc::clone(inner), reference.clone());
+    // Reads configuration and certificates.
+    let opened = tokio::task::spawn_blocking(move || {
+        let registry = reference.host().to_owned();
+        let hosts = hosts::hosts(&inner.config, &registry).map_err(|source| Error::Hosts { registry, source })?;
+        Registry::new(&inner.config, &inner.clients, hosts, &reference, credentials)
+            .map_err(|source| Error::Registry { image: reference.to_string(), source })
+    });
+    opened.await.map_err(|_| Error::Interrupted)?
+}
+
+impl Pull {
+    /// The image of this name when the registry's digest is still the same.
+    async fn unchanged(&self) -> Result<Option<Arc<Image>>, Error> {
+        let name = self.reference.to_string();
+        if self.inner.store.named(&name).is_none() {
+            return Ok(None);
+        }
+        let digest = match self.registry.current_digest().await {
+            Ok(Some(digest)) => digest,
+            // Not every registry answers HEAD requests.
+            Ok(None) | Err(registry::Error::Status { .. }) => return Ok(None),
+            Err(error) => return Err(self.failed(error)),
+        };
+        let known = self.inner.store.named(&name);
+        Ok(known.filter(|image| image.repo_digests.contains(&self.reference.with_digest(&digest))))
+    }
+
+    async fn plan(&self, resolved: Resolved) -> Result<Plan, Error> {
+        let Resolved { digest, manifest } = resolved;
+        let body = self.registry.config(&manifest.config).await.map_err(|e| self.failed(e))?;
+        let invalid = |why: String| Error::Config {
+            image: self.reference.to_string(),
+            config: manifest.config.digest.clone(),
+            why,
+        };
+        let raw_config = String::from_utf8(body.to_vec()).map_err(|_| invalid("it is not UTF-8".to_owned()))?;
+        let config = image::read_config(&raw_config).map_err(|e| invalid(e.to_string()))?;
+        let layers = config.rootfs().diff_ids().iter().map(|id| Digest::parse(id)).collect::<Result<Vec<_>, _>>();
+        let layers = layers.map_err(|e| invalid(format!("a diff id: {e}")))?;
+        if layers.len() != manifest.layers.len() {
+            return Err(invalid(format!("{} diff ids for {} layers", layers.len(), manifest.layers.len())));
+        }
+        let mut names = vec![self.reference.with_digest(&digest)];
+        if self.reference.tag().is_some() {
+            names.push(self.reference.to_string());
+        }
+        let new =
+            NewImage { id: Digest::of(raw_config.as_bytes()), raw_config, config: Arc::new(config), layers, names };
+        Ok(Plan { new, blobs: manifest.layers })
+    }
+
+    /// Fetches what is missing, all layers at once, and commits.
+    async fn fetch(self: &Arc<Self>, plan: Plan) -> Result<Arc<Image>, Error> {
+        let Plan { new, blobs } = plan;
+        let pins = self.inner.store.pin(&new.layers);
+        let shown = blobs.iter().map(|blob| (blob.digest.clone(), blob.size, OnceLock::new())).collect();
+        let shown = self.posted.pull.layers.get_or_init(|| shown);
+        self.posted.pull.set(Stage::Layers);
+        let mut missing = Vec::new();
+        let mut bytes = 0u64;
+        let mut planned = std::collections::HashSet::new();
+        for ((blob, diff_id), (_, _, counters)) in blobs.iter().zip(&new.layers).zip(shown) {
+            if pins.has(diff_id) || !planned.insert(diff_id) {
+                let _ = counters.set(layer::complete(blob));
+                continue;
+            }
+            bytes = bytes.saturating_add(blob.size);
+            missing.push(layer::fetch(Arc::clone(self), blob.clone(), diff_id.clone(), counters));
+        }
+        self.admit(bytes)?;
+        let staged = try_join_all(missing).await?;
+        self.posted.pull.set(Stage::Committing);
+        self.commit(new, staged, pins).await
+    }
+
+    /// Refuses what cannot fit before anything is downloaded: a layer is hardly ever smaller than its blob.
+    fn admit(&self, bytes: u64) -> Result<(), Error> {
+        let free = self.inner.store.free_bytes()?;
+        if bytes <= free {
+            return Ok(());
+        }
+        Err(self.no_space(format!("its layers have {bytes} bytes compressed")))
+    }
+
+    async fn commit(&self, new: NewImage, staged: Vec<Arc<store::Staged>>, pins: Pins) -> Result<Arc<Image>, Error> {
+        let store = Arc::clone(&self.inner.store);
+        // Not undone by dropping the pull: the thread finishes what it has begun.
+        let committed = tokio::task::spawn_blocking(move || {
+            let committed = store.commit(new, &staged);
+            drop((staged, pins));
+            committed
+        });
+        match committed.await.map_err(|_| Error::Interrupted)? {
+            Err(error) if error.is_no_space() => Err(self.no_space("all layers are unpacked".to_owned())),
+            other => other.map_err(Error::Store),
+        }
+    }
+
+    fn failed(&self, source: registry::Error) -> Error {
+        Error::Registry { image: self.reference.to_string(), source }
+    }
+
+    fn no_space(&self, progress: String) -> Error {
+        let free = self.inner.store.free_bytes().unwrap_or(0);
+        let path = self.inner.config.root.clone();
+        Error::NoSpace { image: self.reference.to_string(), path, progress, free }
+    }
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//! HTTP clients by TLS settings, shared by all pulls for their connection pools. They carry no credentials.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use reqwest::{Certificate, Client, Identity, redirect};
+
+use super::error::{Error, chain};
+use crate::hosts::Tls;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Idle connections are for the next layer, not for the next day.
+const POOL_IDLE: Duration = Duration::from_secs(20);
+
+/// The clients made so far, by TLS settings with the files' contents, and by whether the host is this machine.
+#[derive(Debug, Default)]
+pub struct Clients(Mutex<HashMap<Key, Client>>);
+
+type Key = (bool, bool, Vec<u8>);
+
+impl Clients {
+    /// A client for these settings.
+    ///
+    /// - Errors: [`Error::Tls`] when a certificate cannot be read or used.
+    pub fn get(&self, tls: &Tls, loopback: bool) -> Result<Client, Error> {
+        let read = |path: &Path| std::fs::read(path).map_err(|e| Error::Tls(format!("{}: {e}", path.display())));
+        let authorities = tls.ca.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+        let mut identity = Vec::new();
+        if let Some((certificate, key)) = &tls.client {
+            identity = read(certificate)?;
+            if let Some(key) = key {
+                identity.push(b'\n');
+                identity.extend(read(key)?);
+            }
+        }
+        let key = (loopback, tls.skip_verify, [authorities.concat(), identity.clone()].join(&0));
+        let mut known = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(client) = known.get(&key) {
+            return Ok(client.clone());
+        }
+        let client = build(&authorities, &identity, tls.skip_verify, loopback)?;
+        known.insert(key, client.clone());
+        Ok(client)
+    }
+}
+
+fn build(authorities: &[Vec<u8>], identity: &[u8], skip_verify: bool, loopback: bool) -> Result<Client, Error> {
+    let failed = |e: reqwest::Error| Error::Tls(chain(&e));
+    let mut builder = Client::builder()
+        .user_agent(concat!("gorae/", env!("CARGO_PKG_VERSION")))
+        // Redirects are followed by hand: what may go along depends on where they lead.
+        .redirect(redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(POOL_IDLE)
+        .tcp_nodelay(true)
+        .http2_adaptive_window(true)
+        .tls_danger_accept_invalid_certs(skip_verify);
+    if loopback {
+        // A proxy could not reach what is on this machine.
+        builder = builder.no_proxy();
+    }
+    let mut certificates = Vec::new();
+    for pem in authorities {
+        certificates.extend(Certificate::from_pem_bundle(pem).map_err(failed)?);
+    }
+    if !certificates.is_empty() {
+        builder = builder.tls_certs_merge(certificates);
+    }
+    if !identity.is_empty() {
+        builder = builder.identity(Identity::from_pem(identity).map_err(failed)?);
+    }
+    builder.build().map_err(failed)
+}

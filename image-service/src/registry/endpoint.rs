@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One host for one pull: sends requests with the right proof, follows redirects, tells passing from final failures.
+//!
+//! Credentials leave this file in two ways only: as `Authorization` to the registry's own origin, and to the token
+//! server that this registry names. A redirect to any other origin gets neither that header nor the configured ones.
+
+use std::time::Duration;
+
+use http::header::{ACCEPT, AUTHORIZATION, LOCATION, RANGE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use reqwest::{Client, Response, Url};
+use tokio::sync::Mutex;
+
+use super::challenge::{self, Challenge};
+use super::credentials::Credentials;
+use super::error::{Error, Failure};
+use super::token;
+use crate::hosts::Host;
+
+const MAX_REDIRECTS: usize = 8;
+/// Most of an error body that is read.
+const MAX_DETAIL: usize = 16 << 10;
+/// A registry's wish for a pause is granted up to this.
+const MAX_WISH: Duration = Duration::from_secs(60);
+
+/// One host, for one pull by one set of credentials.
+#[derive(Debug)]
+pub struct Endpoint {
+    pub host: Host,
+    pub client: Client,
+    /// For requests that need a proof of access: only ever set on the registry itself, never on mirrors.
+    pub credentials: Option<Credentials>,
+    /// The repository path, for token scopes.
+    pub repository: String,
+    /// The registry's name, told to mirrors that serve several.
+    pub registry: String,
+    /// How long to wait for an answer to begin.
+    pub patience: Duration,
+    /// The proof that this host accepted last. Belongs to this pull alone.
+    pub proof: Mutex<Option<HeaderValue>>,
+}
+
+/// A request relative to the repository.
+#[derive(Debug, Clone)]
+pub struct Ask<'a> {
+    /// Method, GET or HEAD.
+    pub method: Method,
+    /// `manifests/latest`, `blobs/sha256:…`.
+    pub path: String,
+    /// Media types that are welcome.
+    pub accept: Option<&'a str>,
+    /// First and last byte wanted.
+    pub range: Option<(u64, u64)>,
+    /// What it is, for error texts.
+    pub what: &'a str,
+}
+
+impl Endpoint {
+    /// Host and port, for error texts.
+    pub fn name(&self) -> String {
+        let url = &self.host.base;
+        let host = url.host_str().unwrap_or("?");
+        url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// Sends a request, answering one challenge.
+    ///
+    /// - Shapes: the answer is a success (2xx); its body has not been read.
+    /// - Errors: [`Failure`].
+    pub async fn send(&self, ask: &Ask<'_>) -> Result<Response, Failure> {
+        let used = self.proof.lock().await.clone();
+        let answer = self.follow(ask, used.clone()).await?;
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            return self.judge(ask, answer).await;
+        }
+        let proof = self.new_proof(ask, &answer, used).await?;
+        let answer = self.follow(ask, Some(proof)).await?;
+        self.judge(ask, answer).await
+    }
+
+    fn url(&self, ask: &Ask<'_>) -> Url {
+        let mut url = self.host.base.clone();
+        let path = format!("{}/{}/{}", url.path().trim_end_matches('/'), self.repository, ask.path);
+        url.set_path(&path);
+        if !self.host.is_origin {
+            url.query_pairs_mut().append_pair("ns", &self.registry);
+        }
+        url
+    }
+
+    /// Sends and follows redirects; anything that is no redirect is the answer.
+    async fn follow(&self, ask: &Ask<'_>, proof: Option<HeaderValue>) -> Result<Response, Failure> {
+        let mut url = self.url(ask);
+        for _ in 0..MAX_REDIRECTS {
+            let home = url.origin() == self.host.base.origin();
+            let answer = self.request(ask, url.clone(), if home { proof.clone() } else { None }, home).await?;
+            if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+                return Ok(answer);
+            }
+            let target = answer.headers().get(LOCATION).and_then(|l| l.to_str().ok()).and_then(|l| url.join(l).ok());
+            let target = target.ok_or_else(|| self.invalid(ask, "it redirects to nowhere"))?;
+            if url.scheme() == "https" && target.scheme() != "https" {
+                return Err(self.invalid(ask, "it redirects from https to an unprotected place"));
+            }
+            if !matches!(target.scheme(), "http" | "https") {
+                return Err(self.invalid(ask, "it redirects to something else than http"));
+            }
+            url = target;
+        }
+        Err(self.invalid(ask, "it redirects too often"))
+    }
+
+    async fn request(
+        &self,
+        ask: &Ask<'_>,
+        url: Url,
+        proof: Option<HeaderValue>,
+        home: bool,
+    ) -> Result<Response, Failure> {
+        let mut headers = if home { self.host.headers.clone() } else { HeaderMap::new() };
+        if let Some(proof) = proof {
+            headers.insert(AUTHORIZATION, proof);
+        }
+        if let Some(accept) = ask.accept.and_then(|a| HeaderValue::from_str(a).ok()) {
+            headers.insert(ACCEPT, accept);
+        }
+        if let Some((first, last)) = ask.range {
+            // Always closed: some registries refuse `bytes=N-`.
+            headers.insert(RANGE, HeaderValue::from_str(&format!("bytes={first}-{last}")).expect("digits"));
+        }
+        let sent = self.client.request(ask.method.clone(), url).headers(headers).send();
+        match tokio::time::timeout(self.patience, sent).await {
+            Ok(answer) => answer.map_err(Failure::transport),
+            Err(_) => Err(Failure::Passing { why: format!("no answer within {:?}", self.patience), after: None }),
+        }
+    }
+
+    /// Gets a proof for a challenge, once for all requests that met it at the same time.
+    async fn new_proof(
+        &self,
+        ask: &Ask<'_>,
+        answer: &Response,
+        used: Option<HeaderValue>,
+    ) -> Result<HeaderValue, Failure> {
+        let mut known = self.proof.lock().await;
+        if let Some(newer) = known.as_ref().filter(|newer| Some(*newer) != used.as_ref()) {
+            return Ok(newer.clone());
+        }
+        let refused = || {
+            let (host, what) = (self.name(), ask.what.to_owned());
+            Failure::Final(Error::Unauthenticated { host, what, given: self.credentials.is_some() })
+        };
+        let headers = answer.headers().get_all(http::header::WWW_AUTHENTICATE);
+        let challenges = headers.iter().filter_map(|h| h.to_str().ok()).flat_map(challenge::parse);
+        for challenge in challenges {
+            let proof = match (challenge, &self.credentials) {
+                (Challenge::Basic, Some(Credentials::Basic { username, password })) => {
+                    Credentials::basic_header(username, password)
+                }
+                (Challenge::Basic, _) => continue,
+                (Challenge::Bearer { .. }, Some(Credentials::Registry(token))) => {
+                    token::header(token).ok_or_else(refused)?
+                }
+                (Challenge::Bearer { realm, service, scope }, _) => {
+                    let scope = scope.unwrap_or_else(|| format!("repository:{}:pull", self.repository));
+                    token::fetch(self, &realm, service.as_deref(), &scope, ask.what).await?
+                }
+            };
+            // The same proof again would only be refused again.
+            if Some(&proof) == used.as_ref() {
+                return Err(refused());
+            }
+            *known = Some(proof.clone());
+            return Ok(proof);
+        }
+        Err(refused())
+    }
+
+    /// Success passes; everything else becomes a failure of the right sort.
+    async fn judge(&self, ask: &Ask<'_>, answer: Response) -> Result<Response, Failure> {
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let (host, what) = (self.name(), ask.what.to_owned());
+        let after = retry_after(answer.headers());
+        let detail = detail(answer).await;
+        Err(match status.as_u16() {
+            401 => Failure::Final(Error::Unauthenticated { host, what, given: self.credentials.is_some() }),
+            403 => Failure::Final(Error::Forbidden { host, what, detail }),
+            404 => Failure::Final(Error::NotFound { host, what, detail }),
+            408 | 429 | 500.. => Failure::Passing { why: format!("it answers {}{detail}", status.as_u16()), after },
+            status => Failure::Final(Error::Status { host, status, what, detail }),
+        })
+    }
+
+    fn invalid(&self, ask: &Ask<'_>, why: &str) -> Failure {
+        Failure::Final(Error::Invalid {
+            what: format!("the answer of {} for {}", self.name(), ask.what),
+            why: why.to_owned(),
+        })
+    }
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(MAX_WISH))
+}
+
+/// The first error of a registry's error body: its code and message, cleaned of what does not belong into an event.
+async fn detail(mut answer: Response) -> String {
+    let mut body = Vec::new();
+    let reading = async {
+        while let Ok(Some(chunk)) = answer.chunk().await {
+            body.extend_from_slice(&chunk[..chunk.len().min(MAX_DETAIL - body.len())]);
+            if body.len() >= MAX_DETAIL {
+                break;
+            }
+        }
+    };
+    // The status says enough when the body does not come.
+    let _ = tokio::time::timeout(Duration::from_secs(5), reading).await;
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(&body) else { return String::new() };
+    let text = |key: &str| value["errors"][0][key].as_str().unwrap_or("");
+    let clean = |text: &str| -> String {
+        let words = text.split_whitespace().map(|word| word.split(['?', '#']).next().unwrap_or(""));
+        words.collect::<Vec<_>>().join(" ").chars().filter(|c| !c.is_control()).take(160).collect()
+    };
+    match (clean(text("code")), clean(text("message"))) {
+        (code, message) if code.is_empty() && message.is_empty() => String::new(),
+        (code, message) => format!(" ({code}: {message})"),
+    }
+}

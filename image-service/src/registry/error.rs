@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Why a registry did not give what was asked for, and whether asking again can help.
+
+use std::time::Duration;
+
+use crate::digest::Digest;
+
+/// A final failure of a registry operation, after retries and mirrors.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No host gave an answer that counts. The text begins with the word that kubelet looks for.
+    #[error("RegistryUnavailable: {what}: {tried}")]
+    Unavailable { what: String, tried: String },
+    /// The registry wants other credentials, or some.
+    #[error("{host} refuses {what}: {}", if *.given { "the credentials are not accepted" } else { "it needs credentials" })]
+    Unauthenticated { host: String, what: String, given: bool },
+    /// The credentials are known but may not.
+    #[error("{host} forbids {what}{detail}")]
+    Forbidden { host: String, what: String, detail: String },
+    /// There is no such manifest or blob.
+    #[error("{host} has no {what}{detail}")]
+    NotFound { host: String, what: String, detail: String },
+    /// An answer that no retry changes.
+    #[error("{host} answers {status} for {what}{detail}")]
+    Status { host: String, status: u16, what: String, detail: String },
+    /// The download stopped and could not be resumed.
+    #[error("{what} stalled at {received} of {total} bytes after {attempts} attempts: {last}")]
+    Stalled { what: String, received: u64, total: u64, attempts: u32, last: String },
+    /// The bytes are not those that were asked for.
+    #[error("{what} has digest {found} instead of {expected}")]
+    Digest { what: String, expected: Digest, found: Digest },
+    /// A manifest or config is larger than allowed, or than its descriptor says.
+    #[error("{what} is larger than {limit} bytes")]
+    TooLarge { what: String, limit: u64 },
+    /// A manifest or config is not what the specifications describe.
+    #[error("{what} cannot be used: {why}")]
+    Invalid { what: String, why: String },
+    /// The index has no image for this node.
+    #[error("{what} has no image for {platform} (it has {available})")]
+    NoPlatform { what: String, platform: String, available: String },
+    /// Something about the image is not supported here.
+    #[error("{what} is not supported: {why}")]
+    Unsupported { what: String, why: String },
+    /// A client certificate or authority cannot be used.
+    #[error("cannot set up TLS: {0}")]
+    Tls(String),
+    /// `AuthConfig.auth` makes no sense.
+    #[error(transparent)]
+    Credentials(#[from] super::credentials::Malformed),
+    /// Whoever takes the bytes has stopped.
+    #[error("the download was given up")]
+    GivenUp,
+}
+
+/// One failed attempt at one host.
+#[derive(Debug)]
+pub enum Failure {
+    /// Another attempt, or another host, may succeed; `after` is the registry's own wish.
+    Passing { why: String, after: Option<Duration> },
+    /// This host will not give it, however often it is asked.
+    Final(Error),
+}
+
+impl Failure {
+    /// A transport failure. URLs are left out: redirects carry tokens in them.
+    pub fn transport(error: reqwest::Error) -> Self {
+        Self::Passing { why: chain(&error.without_url()), after: None }
+    }
+}
+
+/// An error and its causes in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        // Wrappers often repeat what they wrap.
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From a reference to one platform's manifest and config, each checked against its digest.
+
+use bytes::Bytes;
+use http::Method;
+use http::header::CONTENT_TYPE;
+
+use super::manifest::{self, Document, MAX_CONFIG, MAX_MANIFEST, Manifest};
+use super::{Ask, Endpoint, Error, Failure, Failures, Registry};
+use crate::digest::{Digest, Hasher};
+
+/// Most indexes on the way to a manifest.
+const MAX_NESTING: usize = 3;
+
+/// What a reference stands for right now.
+#[derive(Debug)]
+pub struct Resolved {
+    /// Digest of the index or manifest that the reference names.
+    pub digest: Digest,
+    /// The manifest for this platform.
+    pub manifest: Manifest,
+}
+
+/// A document with its digest.
+struct Fetched {
+    digest: Digest,
+    content_type: String,
+    body: Bytes,
+}
+
+impl Registry {
+    /// Asks for the current digest of the reference, without its content; `None` when the registry does not say.
+    ///
+    /// - Errors: as of [`Registry::resolve`]; a success proves that these credentials may read the image.
+    pub async fn current_digest(&self) -> Result<Option<Digest>, Error> {
+        let wanted = self.reference.wanted();
+        let what = format!("manifest {wanted} of {}", self.reference.repository());
+        let ask = Ask {
+            method: Method::HEAD,
+            path: format!("manifests/{wanted}"),
+            accept: Some(manifest::ACCEPT),
+            range: None,
+            what: &what,
+        };
+        let (headers, _) = self.small(&ask, self.reference.digest().is_none(), 0).await?;
+        let digest =
+            headers.get("docker-content-digest").and_then(|d| d.to_str().ok()).and_then(|d| Digest::parse(d).ok());
+        // For a digest reference the registry's word is not needed: it has what was asked for.
+        Ok(self.reference.digest().cloned().or(digest))
+    }
+
+    /// Fetches the manifest for this platform, through indexes if need be.
+    ///
+    /// - Errors: [`Error`], every variant but `Stalled` and `GivenUp`.
+    pub async fn resolve(&self) -> Result<Resolved, Error> {
+        let mut fetched = self.document(&self.reference.wanted(), self.reference.digest()).await?;
+        let top = fetched.digest.clone();
+        for _ in 0..MAX_NESTING {
+            let what = format!("manifest {} of {}", fetched.digest, self.reference.repository());
+            match manifest::read(&what, &fetched.content_type, &fetched.body)? {
+                Document::Manifest(manifest) => return Ok(Resolved { digest: top, manifest }),
+                Document::Index(entries) => {
+                    let chosen = &manifest::choose(&what, &entries, &self.config.platform)?.descriptor;
+                    fetched = self.document(&chosen.digest.to_string(), Some(&chosen.digest)).await?;
+                }
+            }
+        }
+        let what = format!("index {top} of {}", self.reference.repository());
+        Err(Error::Invalid { what, why: format!("indexes are nested deeper than {MAX_NESTING}") })
+    }
+
+    /// Fetches an image config.
+    ///
+    /// - Errors: [`Error`], among them `Digest` and `TooLarge`.
+    pub async fn config(&self, descriptor: &manifest::Descriptor) -> Result<Bytes, Error> {
+        let what = format!("config {} of {}", descriptor.digest, self.reference.repository());
+        let path = format!("blobs/{}", descriptor.digest);
+        let ask = Ask { method: Method::GET, path, accept: None, range: None, what: &what };
+        let (_, body) = self.small(&ask, false, descriptor.size.min(MAX_CONFIG)).await?;
+        check(&what, &body, &descriptor.digest)?;
+        Ok(body)
+    }
+
+    async fn document(&self, wanted: &str, expected: Option<&Digest>) -> Result<Fetched, Error> {
+        let what = format!("manifest {wanted} of {}", self.reference.repository());
+        let ask = Ask {
+            method: Method::GET,
+            path: format!("manifests/{wanted}"),
+            accept: Some(manifest::ACCEPT),
+            range: None,
+            what: &what,
+        };
+        let (headers, body) = self.small(&ask, expected.is_none(), MAX_MANIFEST).await?;
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
+        let said = Digest::parse(&header("docker-content-digest")).ok();
+        let expected = expected.cloned().or(said).unwrap_or_else(|| Digest::of(&body));
+        check(&what, &body, &expected)?;
+        Ok(Fetched { digest: expected, content_type: header(CONTENT_TYPE.as_str()), body })
+    }
+
+    /// Reads a small answer from the first host that gives it.
+    async fn small(&self, ask: &Ask<'_>, by_tag: bool, limit: u64) -> Result<(http::HeaderMap, Bytes), Error> {
+        let mut failures = Failures::default();
+        let able = |endpoint: &&Endpoint| if by_tag { endpoint.host.resolve } else { endpoint.host.pull };
+        for endpoint in self.endpoints.iter().filter(able) {
+            for attempt in 0..self.attempts(endpoint) {
+                match self.small_from(endpoint, ask, limit).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(Failure::Final(error)) => {
+                        failures.add_final(endpoint, error);
+                        break;
+                    }
+                    Err(Failure::Passing { why, after }) => {
+                        failures.add_passing(endpoint, &why);
+                        if attempt + 1 < self.attempts(endpoint) {
+                            tokio::time::sleep(self.pause(attempt, after)).await;
+                        }
+                    }
+                }
+            }
+        }
+        Err(failures.into_error(ask.what))
+    }
+
+    async fn small_from(
+        &self,
+        endpoint: &Endpoint,
+        ask: &Ask<'_>,
+        limit: u64,
+    ) -> Result<(http::HeaderMap, Bytes), Failure> {
+        let mut answer = endpoint.send(ask).await?;
+        let headers = answer.headers().clone();
+        if ask.method == Method::HEAD {
+            return Ok((headers, Bytes::new()));
+        }
+        let mut body = Vec::new();
+        loop {
+            let stalled = || Failure::Passing { why: format!("stalled within {}", ask.what), after: None };
+            let chunk = tokio::time::timeout(self.config.stall_timeout, answer.chunk()).await.map_err(|_| stalled())?;
+            let Some(chunk) = chunk.map_err(Failure::transport)? else { break };
+            if (body.len() + chunk.len()) as u64 > limit {
+                return Err(Failure::Final(Error::TooLarge { what: ask.what.to_owned(), limit }));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok((headers, Bytes::from(body)))
+    }
+}
+
+fn check(what: &str, body: &[u8], expected: &Digest) -> Result<(), Error> {
+    let mut hasher = Hasher::new(expected.algorithm());
+    hasher.update(body);
+    let found = hasher.finish();
+    if found == *expected {
+        Ok(())
+    } else {
+        Err(Error::Digest { what: what.to_owned(), expected: expected.clone(), found })
+    }
+}
