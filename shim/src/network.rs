@@ -29,9 +29,13 @@ pub fn loopback_up(route: &mut Route) -> Result<()> {
 }
 
 fn loopback() -> Request {
+    set_up(LOOPBACK, "lo")
+}
+
+fn set_up(index: u32, name: &str) -> Request {
     let mut up = LinkMessage::default();
-    up.header = up_header(LOOPBACK);
-    Request::new(libc::RTM_NEWLINK, 0, &up, "bring up interface", "lo")
+    up.header = up_header(index);
+    Request::new(libc::RTM_NEWLINK, 0, &up, "bring up interface", name)
 }
 
 /// The head of a message that sets the interface (or the one being made, for 0) up.

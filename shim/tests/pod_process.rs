@@ -99,7 +99,9 @@ fn the_init_is_small() {
     };
     let private = kilobytes("Private_Dirty:");
     println!("init: PSS {} kB, private dirty {private} kB", kilobytes("Pss:"));
-    assert!(private < 256, "{private} kB");
+    // The binary for nodes (static, small) has little to copy; the debug one has all its relocations.
+    let limit = if std::env::var_os("GORAE_SHIM").is_some() { 150 } else { 4_096 };
+    assert!(private < limit, "{private} kB");
     pod.clean();
 }
 

@@ -2,7 +2,7 @@
 //! Addresses and default routes of the pod's interface.
 
 use super::netlink::{CREATE, Request, Route, word};
-use super::{LOOPBACK, loopback};
+use super::{LOOPBACK, loopback, set_up};
 use crate::failure::{self, Kind, Result};
 use crate::wire::PodNetwork;
 use netlink_packet_route::AddressFamily;
@@ -43,13 +43,13 @@ impl Network {
         })
     }
 
-    /// Brings loopback up, and puts addresses and default routes on the pod's interface.
+    /// Brings loopback and the pod's interface up, and gives it addresses and default routes.
     ///
-    /// - Shapes: `route` is in the pod's namespace, where the interface exists and is up.
+    /// - Shapes: `route` is in the pod's namespace, where the interface exists.
     pub fn configure(&self, route: &mut Route) -> Result<()> {
         let index = rustix::net::netdevice::name_to_index(route.fd(), &self.interface)
             .map_err(|errno| failure::kernel("look up interface", &self.interface, errno))?;
-        let mut requests = vec![loopback()];
+        let mut requests = vec![loopback(), set_up(index, &self.interface)];
         requests.extend(self.addresses.iter().map(|&(ip, prefix)| self.add_address(index, ip, prefix)));
         requests.extend(self.gateways.iter().map(|&ip| self.add_default_route(index, ip)));
         route.run(&requests)

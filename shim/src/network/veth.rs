@@ -15,7 +15,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 /// Length of `struct ifinfomsg`, after which a link's attributes follow.
 const LINK_HEADER: usize = 16;
 
-/// Makes the pair, both ends up.
+/// Makes the pair, the host end up and the pod's end down.
 ///
 /// - Shapes: `route` is in the bridge's namespace; `netns` is the pod's.
 /// - Errors: `NotFound` for a bridge that is not there; else the kernel's answer with the host end's name.
@@ -24,8 +24,8 @@ pub fn create(route: &mut Route, network: &Network, netns: BorrowedFd<'_>) -> Re
         .ok_or_else(|| failure::refused(Kind::NotFound, "look up bridge", &network.bridge, "no such interface"))?
         .index_and_mtu();
     let mtu = LinkAttribute::Mtu(if network.mtu == 0 { bridge_mtu } else { network.mtu });
+    // The peer cannot be born up: at that moment it has no other end yet.
     let mut peer = LinkMessage::default();
-    peer.header = up_header(0);
     peer.attributes =
         vec![LinkAttribute::IfName(network.interface.clone()), LinkAttribute::NetNsFd(netns.as_raw_fd()), mtu.clone()];
     peer.attributes.extend(network.mac().map(LinkAttribute::Address));

@@ -14,6 +14,7 @@ use crate::cgroup;
 use crate::failure::Result;
 use crate::network::{self, Peer, Route};
 use crate::wire::{CgroupPlace, CleanPod};
+use rustix::process::{Pid, Signal};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -42,12 +43,24 @@ pub fn clean(request: &CleanPod) -> Result<()> {
 pub(super) fn undo(request: &CleanPod, _lock: Option<&RunDir>) -> Result<()> {
     let run_dir = Path::new(&request.run_dir);
     let killed = request.cgroup.as_ref().map_or(Ok(()), cgroup::kill);
-    let silenced = if request.host_interface.is_empty() { Ok(()) } else { silence(run_dir) };
+    let silenced = silence(run_dir);
     let unpinned = namespaces::unpin_all(run_dir);
     let unmounted = shm::remove(run_dir);
-    let removed = request.cgroup.as_ref().map_or(Ok(()), cgroup::remove);
+    let removed = request.cgroup.as_ref().map_or(Ok(()), remove_cgroup);
     let interface = remove_interface(&request.host_interface);
     killed.and(silenced).and(unpinned).and(unmounted).and(removed).and(interface)
+}
+
+/// Removes the cgroup; what `cgroup.kill` did not reach (it may have left the cgroup2 hierarchy alone) is killed one
+/// by one when it is in the way.
+fn remove_cgroup(place: &CgroupPlace) -> Result<()> {
+    cgroup::remove(place).or_else(|_| {
+        for pid in cgroup::processes(place)?.into_iter().filter_map(Pid::from_raw) {
+            // ESRCH: it went by itself.
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
+        }
+        cgroup::remove(place)
+    })
 }
 
 /// Takes the addresses off the interfaces in the pod's network namespace.

@@ -18,6 +18,7 @@ use rustix::mount::{
 };
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_thread_res_gid, set_thread_res_uid};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 /// Whom the init runs as where the id exists.
 const NOBODY: u32 = 65_534;
@@ -27,8 +28,8 @@ const NOBODY: u32 = 65_534;
 pub struct Plan<'a> {
     /// The pod's cgroup.
     pub cgroup: Option<&'a Cgroup>,
-    /// Some directory (an `O_PATH` descriptor) to put the empty root on.
-    pub mount_point: BorrowedFd<'a>,
+    /// Some directory to put the empty root on.
+    pub mount_point: &'a Path,
     /// Whether the pod has a user namespace: then the init is its root.
     pub own_user: bool,
 }
@@ -64,10 +65,12 @@ fn leaf(cgroup: &Cgroup) -> Result<Option<OwnedFd>> {
 fn settle(plan: &Plan<'_>) -> Result<()> {
     plan.cgroup.map_or(Ok(()), Cgroup::join_v1)?;
     let fail = |errno| failure::kernel("set up", "the pod's init", errno);
+    // Looked up here, in the new mount namespace, and by the node's root: the way there may be closed to others.
+    let mount_point = open_dir(plan.mount_point).map_err(fail)?;
     if plan.own_user {
         become_id(0).map_err(fail)?;
     }
-    empty_root(plan.mount_point).map_err(fail)?;
+    empty_root(mount_point.as_fd()).map_err(|e| failure::kernel("take the root from", "the pod's init", e))?;
     if !plan.own_user {
         become_id(NOBODY).map_err(fail)?;
     }
@@ -89,6 +92,10 @@ pub(super) fn become_id(id: u32) -> std::result::Result<(), Errno> {
     rustix::thread::set_thread_groups(&[])?;
     set_thread_res_gid(gid, gid, gid)?;
     set_thread_res_uid(uid, uid, uid)
+}
+
+fn open_dir(path: &Path) -> std::result::Result<OwnedFd, Errno> {
+    rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// Swaps the root of this process's own mount namespace for an empty read-only directory.

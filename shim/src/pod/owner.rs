@@ -23,7 +23,8 @@ use nix::sched::CloneFlags;
 use rustix::io::{Errno, read, write};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::fmt::Write as _;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 /// The child, waiting at its gate.
 #[derive(Debug)]
@@ -45,12 +46,7 @@ impl Owner {
     /// Starts the child and gives its user namespace the maps.
     ///
     /// - Shapes: `mount_point` see [`init::Plan`].
-    pub fn start(
-        setup: &SetupPod,
-        user: &UserMapping,
-        cgroup: Option<&Cgroup>,
-        mount_point: BorrowedFd<'_>,
-    ) -> Result<Self> {
+    pub fn start(setup: &SetupPod, user: &UserMapping, cgroup: Option<&Cgroup>, mount_point: &Path) -> Result<Self> {
         let fail = |errno: Errno| failure::kernel("make pipe", "to the namespaces' owner", errno);
         let (child_gate, gate) = pipe_with(PipeFlags::CLOEXEC).map_err(fail)?;
         let (answer, child_answer) = pipe_with(PipeFlags::CLOEXEC).map_err(fail)?;

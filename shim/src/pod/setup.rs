@@ -14,7 +14,6 @@ use crate::failure::{self, Failure, Kind, Result};
 use crate::fault::{self, Outcome, Watcher};
 use crate::network::{self, Network, Route};
 use crate::wire::{CleanPod, PodReady, SetupPod, UserMapping};
-use rustix::fs::{Mode, OFlags};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -82,8 +81,7 @@ impl Pod<'_> {
 
     /// Namespaces of a user namespace of the pod's own: a child makes them.
     fn make_owned(&self, user: &UserMapping, cgroup: Option<&Cgroup>, node: Option<&mut Route>) -> Result<i32> {
-        let mount_point = self.open_pin_dir()?;
-        let owner = Owner::start(self.request, user, cgroup, mount_point.as_fd())?;
+        let owner = Owner::start(self.request, user, cgroup, &self.run_dir.join("ns"))?;
         let kinds = namespaces::wanted(self.request).into_iter().map(|(kind, _)| kind);
         for kind in kinds.chain(["user"]) {
             namespaces::pin(self.run_dir, &owner.proc_name(), kind)?;
@@ -100,9 +98,9 @@ impl Pod<'_> {
         if !self.request.own_pid {
             return Ok(None);
         }
-        let mount_point = self.open_pin_dir()?;
         let (fault, reporter) = fault::channel()?;
-        let plan = init::Plan { cgroup, mount_point: mount_point.as_fd(), own_user: false };
+        let mount_point = &self.run_dir.join("ns");
+        let plan = init::Plan { cgroup, mount_point, own_user: false };
         let pid = init::spawn(&plan, &reporter)?;
         namespaces::pin(self.run_dir, &pid.to_string(), "pid")?;
         Ok(Some((pid, fault)))
@@ -127,19 +125,14 @@ impl Pod<'_> {
         }
     }
 
-    fn open_pin_dir(&self) -> Result<OwnedFd> {
-        let dir = self.run_dir.join("ns");
-        rustix::fs::open(&dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|errno| failure::kernel("open directory", dir.display().to_string(), errno))
-    }
-
     /// Back in the node's network namespace, cleans up as for a pod that was found half made.
     fn undo(&self, lock: &RunDir, home: &OwnedFd, failure: Failure) -> Failure {
         let request = CleanPod {
             pod_id: self.request.pod_id.clone(),
             run_dir: self.request.run_dir.clone(),
             cgroup: self.request.cgroup.clone(),
-            host_interface: self.request.network.as_ref().map_or_else(String::new, |n| n.host_interface.clone()),
+            // One of ours goes with the namespace; one of this name that was there before is not ours.
+            host_interface: String::new(),
             remove_empty_cgroups: Vec::new(),
         };
         let undone = namespaces::enter_net(home, Path::new("/proc/self/ns/net")).and(undo(&request, Some(lock)));
