@@ -2,17 +2,19 @@
 //! `gorae logs`.
 
 use super::Context;
+use crate::client::Client;
 use crate::logs::follow::follow;
 use crate::logs::print::Printer;
 use crate::logs::source::Source;
 use crate::logs::tail::offset_of_last;
 use crate::parse::moment;
-use crate::{exit, lookup, now, output};
+use crate::{exit, failure, lookup, now, output};
 use anyhow::{Context as _, Result, ensure};
 use gorae_proto::cri::ContainerState;
 use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
+use tonic::Code;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -64,7 +66,7 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
     };
     let mut printer = Printer::new(std::io::stdout(), std::io::stderr(), since, args.timestamps);
     let result = if args.follow {
-        follow(path, offset, &mut printer, exit::wait(&client, &container.id)).await.map(drop)
+        follow(path, offset, &mut printer, ended(&client, &container.id)).await
     } else {
         once(path, offset, &mut printer)
     };
@@ -72,6 +74,14 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
         output::remark(&format!("gorae: {} lines of {} are no log records", printer.malformed(), path.display()));
     }
     quietly_when_nobody_reads(result)
+}
+
+/// Waits for the container's end; its removal is one too.
+async fn ended(client: &Client, id: &str) -> Result<()> {
+    match exit::wait(client, id).await {
+        Err(error) if failure::code(&error) == Some(Code::NotFound) => Ok(()),
+        other => other.map(drop),
+    }
 }
 
 fn once<O: Write, E: Write>(path: &Path, offset: u64, printer: &mut Printer<O, E>) -> Result<()> {

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `ps`, `stop`, `start`, `rm`, `inspect`, `pods`, `stats`, `info`, `version`.
+
+use crate::gorae::{Gorae, soon};
+use gorae_tests::{BUSYBOX, on_a_node, web};
+
+#[test]
+fn a_stopped_container_starts_again_with_its_files_name_port_and_log() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        let script = "mkdir -p /www; date +%N >>/www/starts; wc -l </www/starts; httpd -h /www -p 80; exec sleep 1000";
+        gorae.ok(&["run", "-d", "--name", "web", "-p", "18081:80", BUSYBOX, "sh", "-c", script]).await;
+        web::get_soon("127.0.0.1:18081", "/starts").await;
+        for starts in 2..4 {
+            assert_eq!(gorae.ok(&["stop", "-t", "0", "web"]).await, "web");
+            assert!(web::get("127.0.0.1:18081", "/starts").await.is_err(), "the port is free");
+            assert_eq!(gorae.json(&["ps", "-a"]).await[0]["state"], "exited");
+            assert_eq!(gorae.ok(&["start", "web"]).await, "web");
+            let page = web::get_soon("127.0.0.1:18081", "/starts").await.1;
+            assert_eq!(page.lines().count(), starts);
+            assert_eq!(gorae.ok(&["ps", "-aq"]).await.lines().count(), 1);
+        }
+        assert_eq!(gorae.ok(&["logs", "web"]).await, "1\n2\n3");
+        assert_eq!(gorae.ok(&["start", "web"]).await, "web", "a running one is started already");
+        gorae.ok(&["rm", "-f", "web"]).await;
+        gorae.leaves_nothing().await;
+    });
+}
+
+#[test]
+fn a_container_that_ended_by_itself_starts_again_in_its_pod() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        let id = gorae.ok(&["run", "-d", "--name", "once", BUSYBOX, "sh", "-c", "echo x >>/f; cat /f"]).await;
+        let ended = async || (gorae.json(&["ps", "-a"]).await[0]["state"] == "exited").then_some(());
+        soon("it has ended", ended).await;
+        let pod = gorae.ok(&["pods", "-q"]).await;
+        // The start is by prefix of the id, and the new one has another.
+        gorae.ok(&["start", &id[..10]]).await;
+        soon("it has ended again", ended).await;
+        assert_eq!(gorae.ok(&["pods", "-aq"]).await, pod);
+        assert_eq!(gorae.ok(&["logs", "once"]).await, "x\nx\nx");
+        assert_eq!(gorae.run(&["start", &id]).await.code, 1);
+        gorae.ok(&["rm", "once"]).await;
+        gorae.leaves_nothing().await;
+    });
+}
+
+#[test]
+fn names_are_taken_once_and_guesses_are_never_made() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        gorae.ok(&["run", "-d", "--name", "a", BUSYBOX, "sleep", "1000"]).await;
+        let again = gorae.run(&["run", "-d", "--name", "a", BUSYBOX, "sleep", "1000"]).await;
+        assert_eq!(again.code, 125);
+        assert!(again.err.contains("\"a\" is used"), "{}", again.err);
+        for command in ["stop", "start", "rm", "logs", "inspect"] {
+            let ran = gorae.run(&[command, "nobody"]).await;
+            assert_eq!(ran.code, 1);
+            assert!(ran.err.contains("no such container") && ran.err.contains("nobody"), "{}", ran.err);
+        }
+        let refused = gorae.run(&["rm", "a", "nobody"]).await;
+        assert_eq!((refused.code, refused.out.as_str()), (1, ""));
+        assert!(refused.err.contains("is running") && refused.err.contains("nobody"), "{}", refused.err);
+        // The one that can be done is done.
+        let half = gorae.run(&["rm", "-f", "nobody", "a"]).await;
+        assert_eq!((half.code, half.out.as_str()), (1, "a\n"));
+        gorae.leaves_nothing().await;
+    });
+}
+
+#[test]
+fn a_container_without_a_name_gets_two_words() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        let id = gorae.ok(&["run", "-d", BUSYBOX, "sleep", "1000"]).await;
+        let row = gorae.json(&["ps"]).await[0].clone();
+        let name = row["name"].as_str().unwrap().to_owned();
+        assert_eq!((row["id"].as_str(), name.split('_').count()), (Some(id.as_str()), 2));
+        assert_eq!(gorae.ok(&["stop", "-t", "0", &name]).await, name);
+        assert_eq!(gorae.ok(&["rm", &id[..8]]).await, id[..8]);
+        gorae.leaves_nothing().await;
+    });
+}
+
+#[test]
+fn lists_are_tables_ids_or_json() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        let words = ["run", "-d", "--name", "listed", "-l", "colour=re\x1b[31md", BUSYBOX, "sleep", "1000"];
+        let id = gorae.ok(&words).await;
+        let table = gorae.ok(&["ps"]).await;
+        let lines: Vec<_> = table.lines().collect();
+        assert!(lines[0].starts_with("CONTAINER ID   IMAGE"), "{table}");
+        for part in [&id[..12], BUSYBOX, "sleep 1000", "Up ", "listed"] {
+            assert!(lines[1].contains(part), "{part} is missing in {table}");
+        }
+        assert_eq!(gorae.ok(&["ps", "-q"]).await, id[..12]);
+        assert_eq!(gorae.ok(&["ps", "-q", "--no-trunc"]).await, id);
+        let json = gorae.ok(&["ps", "--format", "json"]).await;
+        assert!(!json.contains('\x1b') && json.contains("re\\u001b[31md"), "{json}");
+        let pods = gorae.ok(&["pods"]).await;
+        assert!(pods.lines().nth(1).is_some_and(|l| l.contains("ready") && l.contains("listed")), "{pods}");
+        gorae.ok(&["rm", "-f", "listed"]).await;
+        gorae.leaves_nothing().await;
+    });
+}
+
+#[test]
+fn inspect_shows_containers_pods_and_images() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        let id = gorae.ok(&["run", "-d", "--name", "seen", "-e", "KEY=value", BUSYBOX, "sleep", "1000"]).await;
+        let container = &gorae.json(&["inspect", "seen"]).await[0];
+        assert_eq!((&container["kind"], &container["status"]["id"]), (&"container".into(), &id.clone().into()));
+        assert_eq!(container["status"]["state"], "running");
+        assert!(container["info"]["info"]["pid"].as_u64().is_some_and(|pid| pid > 1), "{container}");
+        let pod = &gorae.json(&["inspect", "--type", "pod", "seen"]).await[0];
+        assert_eq!((&pod["kind"], &pod["status"]["metadata"]["namespace"]), (&"pod".into(), &"gorae".into()));
+        let both = gorae.json(&["inspect", BUSYBOX, &id[..12]]).await;
+        assert_eq!((&both[0]["kind"], &both[1]["kind"]), (&"image".into(), &"container".into()));
+        assert!(both[0]["info"]["info"]["imageSpec"]["config"].is_object(), "{}", both[0]);
+        gorae.ok(&["rm", "-f", "seen"]).await;
+        gorae.leaves_nothing().await;
+    });
+}
+
+#[test]
+fn stats_show_what_a_container_uses() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        let words = ["run", "-d", "--name", "busy", "-m", "100m", BUSYBOX, "sh", "-c", "while :; do :; done"];
+        gorae.ok(&words).await;
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        let row = &gorae.json(&["stats"]).await[0];
+        assert_eq!((&row["name"], row["memoryLimitBytes"].as_u64()), (&"busy".into(), Some(100 << 20)));
+        let cpu = row["cpuPercent"].as_f64().unwrap();
+        assert!((5.0..=150.0).contains(&cpu), "{row}");
+        assert!(
+            gorae.ok(&["stats", "--no-stream", "busy"]).await.lines().nth(1).is_some_and(|l| l.contains("100.0MiB"))
+        );
+        gorae.ok(&["rm", "-f", "busy"]).await;
+        gorae.leaves_nothing().await;
+    });
+}
+
+#[test]
+fn info_and_version_tell_of_the_daemon() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        let version = gorae.json(&["version"]).await;
+        assert_eq!((&version["daemon"]["name"], &version["daemon"]["apiVersion"]), (&"gorae".into(), &"v1".into()));
+        let info = gorae.json(&["info"]).await;
+        let root = node.daemon().root().display().to_string();
+        assert_eq!(info["info"]["config"]["rootDir"], root);
+        assert!(info["conditions"].as_array().is_some_and(|c| c.iter().all(|c| c["status"] == true)), "{info}");
+        let words = gorae.ok(&["info"]).await;
+        for part in ["RuntimeReady      yes", "NetworkReady      yes", &root, "Cgroup driver"] {
+            assert!(words.contains(part), "{part} is missing in {words}");
+        }
+    });
+}
