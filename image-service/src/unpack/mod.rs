@@ -16,6 +16,8 @@ mod pax;
 pub mod pipe;
 mod place;
 mod sparse;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::io::{self, Read as _};

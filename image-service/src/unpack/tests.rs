@@ -1,0 +1,574 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Layers, honest and hostile, through the whole unpacker. Root is needed: owners, devices and `trusted.` attributes.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+
+use bytes::Bytes;
+use tar::{EntryType, Header};
+
+use super::*;
+
+/// Writes tar members exactly as told, valid or not.
+#[derive(Default)]
+struct Tar(Vec<u8>);
+
+impl Tar {
+    fn member(mut self, path: &str, kind: EntryType, data: &[u8], change: impl FnOnce(&mut Header)) -> Self {
+        let mut header = Header::new_gnu();
+        header.as_gnu_mut().unwrap().name[..path.len()].copy_from_slice(path.as_bytes());
+        header.set_entry_type(kind);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(1_600_000_000);
+        header.set_size(data.len() as u64);
+        change(&mut header);
+        header.set_cksum();
+        self.0.extend_from_slice(header.as_bytes());
+        self.0.extend_from_slice(data);
+        self.0.resize(self.0.len().next_multiple_of(512), 0);
+        self
+    }
+
+    fn file(self, path: &str, data: &str) -> Self {
+        self.member(path, EntryType::Regular, data.as_bytes(), |_| {})
+    }
+
+    fn dir(self, path: &str) -> Self {
+        self.member(path, EntryType::Directory, b"", |h| h.set_mode(0o755))
+    }
+
+    fn link(self, path: &str, kind: EntryType, target: &str) -> Self {
+        self.member(path, kind, b"", |h| h.set_link_name_literal(target).unwrap())
+    }
+
+    fn pax(self, records: &[(&str, &[u8])]) -> Self {
+        let mut data = Vec::new();
+        for (key, value) in records {
+            let rest = key.len() + value.len() + 3;
+            let mut length = rest + 1;
+            while length.to_string().len() + rest != length {
+                length = length.to_string().len() + rest;
+            }
+            data.extend(format!("{length} {key}=").into_bytes());
+            data.extend_from_slice(value);
+            data.push(b'\n');
+        }
+        self.member("pax", EntryType::XHeader, &data, |_| {})
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        self.0.extend([0; 1024]);
+        self.0
+    }
+}
+
+/// A layer directory with a canary beside it.
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("layer")).unwrap();
+        fs::write(dir.path().join("canary"), "alive").unwrap();
+        fs::create_dir(dir.path().join("outside")).unwrap();
+        Self { dir }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join("layer").join(name)
+    }
+
+    fn unpack_with(&self, blob: &[u8], plain: &[u8], limits: Limits) -> Result<Usage, Error> {
+        let expected = Expected {
+            blob: BlobFacts { digest: Digest::of(blob), size: blob.len() as u64 },
+            diff_id: Digest::of(plain),
+        };
+        self.unpack_expecting(blob, &expected, limits)
+    }
+
+    fn unpack_expecting(&self, blob: &[u8], expected: &Expected, limits: Limits) -> Result<Usage, Error> {
+        let (sink, source) = pipe::pipe(1024);
+        let feeder = {
+            let chunks: Vec<Bytes> = blob.chunks(1000).map(Bytes::copy_from_slice).collect();
+            std::thread::spawn(move || {
+                for chunk in chunks {
+                    if sink.send_blocking(chunk).is_err() {
+                        return;
+                    }
+                }
+                let _ = sink.end_blocking();
+            })
+        };
+        let directory = fs::File::open(self.path("")).unwrap().into();
+        let result = layer(source, directory, expected, &limits, &AtomicU64::new(0));
+        feeder.join().unwrap();
+        assert_eq!(fs::read_to_string(self.dir.path().join("canary")).unwrap(), "alive", "the canary was touched");
+        assert_eq!(fs::read_dir(self.dir.path().join("outside")).unwrap().count(), 0, "something was written outside");
+        assert_eq!(fs::read_dir(self.dir.path()).unwrap().count(), 3, "something was made outside");
+        result
+    }
+
+    fn unpack(&self, tar: &[u8]) -> Result<Usage, Error> {
+        self.unpack_with(tar, tar, Limits::default())
+    }
+}
+
+fn names_below(path: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(path).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+fn xattr(path: &Path, name: &str) -> Option<Vec<u8>> {
+    let mut buffer = vec![0; 256];
+    let n = rustix::fs::lgetxattr(path, name, &mut buffer[..]).ok()?;
+    buffer.truncate(n);
+    Some(buffer)
+}
+
+fn gzip(data: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(data).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn every_kind_of_member_gets_content_owner_mode_and_times() {
+    let place = Place::new();
+    let tar = Tar::default()
+        .member("./", EntryType::Directory, b"", |h| h.set_mode(0o711))
+        .member("etc/", EntryType::Directory, b"", |h| {
+            h.set_mode(0o2750);
+            h.set_uid(10);
+            h.set_gid(20);
+            h.set_mtime(1_500_000_000);
+        })
+        .member("etc/passwd", EntryType::Regular, b"root\n", |h| {
+            h.set_mode(0o4755);
+            h.set_uid(1000);
+            h.set_gid(70_000);
+        })
+        .link("etc/hard", EntryType::Link, "etc/passwd")
+        .link("etc/soft", EntryType::Symlink, "/etc/passwd")
+        .member("dev/null", EntryType::Char, b"", |h| {
+            h.set_mode(0o666);
+            h.set_device_major(1).unwrap();
+            h.set_device_minor(3).unwrap();
+        })
+        .member("dev/fifo", EntryType::Fifo, b"", |_| {})
+        .file("implied/deep/file", "x")
+        .end();
+    let usage = place.unpack(&tar).unwrap();
+    assert_eq!(usage.inodes, 10);
+    let status = |name: &str| fs::symlink_metadata(place.path(name)).unwrap();
+    assert_eq!(status("").mode() & 0o7777, 0o711);
+    let etc = status("etc");
+    assert_eq!((etc.mode() & 0o7777, etc.uid(), etc.gid(), etc.mtime()), (0o2750, 10, 20, 1_500_000_000));
+    let passwd = status("etc/passwd");
+    assert_eq!((passwd.mode() & 0o7777, passwd.uid(), passwd.gid(), passwd.nlink()), (0o4755, 1000, 70_000, 2));
+    assert_eq!(passwd.ino(), status("etc/hard").ino());
+    assert_eq!(fs::read_link(place.path("etc/soft")).unwrap(), Path::new("/etc/passwd"));
+    let null = status("dev/null");
+    assert!(null.file_type().is_char_device() && null.mode() & 0o777 == 0o666);
+    assert_eq!(null.rdev(), rustix::fs::makedev(1, 3));
+    assert!(status("dev/fifo").file_type().is_fifo());
+    assert_eq!(status("implied").mode() & 0o7777, 0o755);
+    assert_eq!(fs::read_to_string(place.path("implied/deep/file")).unwrap(), "x");
+}
+
+#[test]
+fn gzip_zstd_and_plain_blobs_give_the_same_tree() {
+    let tar = Tar::default().file("a", &"text ".repeat(50_000)).end();
+    let (half, rest) = tar.split_at(tar.len() / 2);
+    let members = [gzip(half), gzip(rest)].concat();
+    let frames = [zstd::encode_all(half, 3).unwrap(), zstd::encode_all(rest, 3).unwrap()].concat();
+    for blob in [tar.clone(), gzip(&tar), members, zstd::encode_all(&tar[..], 3).unwrap(), frames] {
+        let place = Place::new();
+        place.unpack_with(&blob, &tar, Limits::default()).unwrap();
+        assert_eq!(fs::metadata(place.path("a")).unwrap().len(), 250_000);
+    }
+}
+
+#[test]
+fn a_wrong_digest_size_or_diff_id_is_named() {
+    let tar = Tar::default().file("a", "x").end();
+    let (blob, limits) = (gzip(&tar), Limits::default());
+    let good = Expected {
+        blob: BlobFacts { digest: Digest::of(&blob), size: blob.len() as u64 },
+        diff_id: Digest::of(&tar),
+    };
+    let mut wrong = good.clone();
+    wrong.blob.digest = Digest::of(b"");
+    assert!(matches!(Place::new().unpack_expecting(&blob, &wrong, limits), Err(Error::BlobDigest { .. })));
+    let mut wrong = good.clone();
+    wrong.diff_id = Digest::of(b"");
+    assert!(matches!(Place::new().unpack_expecting(&blob, &wrong, limits), Err(Error::DiffId { .. })));
+    for cut in [0, 1, 5, blob.len() / 2, blob.len() - 1] {
+        let result = Place::new().unpack_expecting(&blob[..cut], &good, limits);
+        assert!(matches!(result, Err(Error::BlobSize { .. })), "{cut}: {result:?}");
+    }
+    let mut flipped = blob.clone();
+    flipped[blob.len() / 2] ^= 0x40;
+    assert!(matches!(Place::new().unpack_expecting(&flipped, &good, limits), Err(Error::BlobDigest { .. })));
+    let trailing = [&blob[..], b"junk"].concat();
+    assert!(matches!(Place::new().unpack_with(&trailing, &tar, limits), Err(Error::Inflate(_))));
+}
+
+#[test]
+fn bytes_behind_the_archive_count_for_the_diff_id() {
+    let mut tar = Tar::default().file("a", "x").end();
+    tar.extend([0; 10_240]);
+    tar.extend(b"not zero");
+    Place::new().unpack(&tar).unwrap();
+}
+
+#[test]
+fn whiteouts_become_overlay_marks() {
+    let place = Place::new();
+    let tar = Tar::default()
+        .dir("d")
+        .file("d/.wh..wh..opq", "")
+        .file("d/kept", "k")
+        .file(".wh.gone", "")
+        .file("sub/.wh.deep", "")
+        .file(".wh..wh.plnk/x", "")
+        .file(".wh..wh.aufs", "")
+        .end();
+    place.unpack(&tar).unwrap();
+    assert_eq!(xattr(&place.path("d"), "trusted.overlay.opaque").as_deref(), Some(&b"y"[..]));
+    assert_eq!(names_below(&place.path("d")), ["kept"]);
+    for name in ["gone", "sub/deep"] {
+        let mark = fs::symlink_metadata(place.path(name)).unwrap();
+        assert!(mark.file_type().is_char_device() && mark.rdev() == 0, "{name}");
+    }
+    assert!(!place.path(".wh..wh.aufs").exists());
+}
+
+#[test]
+fn a_whiteout_speaks_about_lower_layers_only() {
+    let place = Place::new();
+    let tar = Tar::default()
+        .file("file", "new")
+        .file(".wh.file", "")
+        .dir("dir")
+        .file("dir/inside", "new")
+        .file(".wh.dir", "")
+        .file(".wh.later", "")
+        .file("later/inside", "new")
+        .file(".wh.again", "")
+        .dir("again")
+        .file(".wh.over", "")
+        .file("over", "new")
+        .end();
+    place.unpack(&tar).unwrap();
+    for name in ["file", "dir/inside", "later/inside", "over"] {
+        assert_eq!(fs::read_to_string(place.path(name)).unwrap(), "new", "{name}");
+    }
+    for name in ["dir", "later", "again"] {
+        assert_eq!(xattr(&place.path(name), "trusted.overlay.opaque").as_deref(), Some(&b"y"[..]), "{name}");
+    }
+}
+
+#[test]
+fn whiteouts_of_no_name_or_through_links_stay_inside() {
+    for bad in [".wh.", ".wh..", ".wh...", "d/.wh..."] {
+        assert!(Place::new().unpack(&Tar::default().file(bad, "").end()).is_err(), "{bad}");
+    }
+    let place = Place::new();
+    let tar = Tar::default()
+        .link("up", EntryType::Symlink, "../..")
+        .file("up/.wh.canary", "")
+        .link("abs", EntryType::Symlink, &place.dir.path().join("outside").to_string_lossy())
+        .file("abs/.wh..wh..opq", "")
+        .end();
+    place.unpack(&tar).unwrap();
+    assert!(fs::symlink_metadata(place.path("canary")).unwrap().file_type().is_char_device());
+    assert_eq!(xattr(&place.dir.path().join("outside"), "trusted.overlay.opaque"), None);
+}
+
+#[test]
+fn names_that_lead_out_are_refused() {
+    for bad in ["../canary", "a/../../canary", "..", "/../canary", "./../canary", "a/b/../../../canary"] {
+        let result = Place::new().unpack(&Tar::default().file(bad, "dead").end());
+        assert!(matches!(result, Err(Error::Member { .. })), "{bad}: {result:?}");
+    }
+    let place = Place::new();
+    place.unpack(&Tar::default().file("/etc/x", "in").file("a/../b", "in").file("./././c", "in").end()).unwrap();
+    for name in ["etc/x", "b", "c"] {
+        assert_eq!(fs::read_to_string(place.path(name)).unwrap(), "in", "{name}");
+    }
+}
+
+#[test]
+fn writing_through_a_link_stays_inside() {
+    let place = Place::new();
+    let outside = place.dir.path().join("outside").to_string_lossy().into_owned();
+    let tar = Tar::default()
+        .link("abs", EntryType::Symlink, &outside)
+        .file("abs/planted", "x")
+        .link("rel", EntryType::Symlink, "../outside")
+        .file("rel/planted", "x")
+        .link("one", EntryType::Symlink, "two")
+        .link("two", EntryType::Symlink, "../../..")
+        .file("one/canary", "x")
+        .link("last", EntryType::Symlink, "../canary")
+        .file("last", "replaced")
+        .dir("real")
+        .link("to", EntryType::Symlink, "real")
+        .file("to/file", "through")
+        .end();
+    place.unpack(&tar).unwrap();
+    assert_eq!(fs::read_to_string(place.path("canary")).unwrap(), "x");
+    assert_eq!(fs::read_to_string(place.path("last")).unwrap(), "replaced");
+    assert_eq!(fs::read_to_string(place.path("real/file")).unwrap(), "through");
+    assert_eq!(fs::read_to_string(place.path(&outside[1..]).join("planted")).unwrap(), "x");
+}
+
+#[test]
+fn link_loops_and_files_on_the_way_are_errors() {
+    let looped = Tar::default().link("a", EntryType::Symlink, "b").link("b", EntryType::Symlink, "a").file("a/x", "");
+    assert!(matches!(Place::new().unpack(&looped.end()), Err(Error::Place { .. })));
+    let blocked = Tar::default().file("a", "").file("a/x", "");
+    assert!(matches!(Place::new().unpack(&blocked.end()), Err(Error::Place { .. })));
+}
+
+#[test]
+fn hard_links_reach_nothing_outside() {
+    for target in ["../canary", "/../canary", "..", "/", "absent", "absent/x", "."] {
+        let result = Place::new().unpack(&Tar::default().link("h", EntryType::Link, target).end());
+        assert!(result.is_err(), "{target}");
+    }
+    let place = Place::new();
+    let canary = place.dir.path().join("canary").to_string_lossy().into_owned();
+    assert!(place.unpack(&Tar::default().link("h", EntryType::Link, &canary).end()).is_err());
+    // A link to a link is one more name of the link, not of what it points to.
+    let place = Place::new();
+    let tar = Tar::default()
+        .link("s", EntryType::Symlink, "../canary")
+        .link("h", EntryType::Link, "s")
+        .link("up", EntryType::Symlink, "..")
+        .member("h2", EntryType::Regular, b"x", |_| {})
+        .link("h2", EntryType::Link, "h2")
+        .end();
+    place.unpack(&tar).unwrap();
+    assert!(fs::symlink_metadata(place.path("h")).unwrap().is_symlink());
+    assert_eq!(fs::read_to_string(place.path("h2")).unwrap(), "x");
+    assert!(Place::new().unpack(&Tar::default().link("up", EntryType::Symlink, "..").link("h", EntryType::Link, "up/canary").end()).is_err());
+}
+
+#[test]
+fn later_members_replace_earlier_ones() {
+    let place = Place::new();
+    let tar = Tar::default()
+        .file("x", "1")
+        .file("x", "22")
+        .dir("d")
+        .file("d/deep/er", "")
+        .file("d", "file now")
+        .file("f", "")
+        .dir("f")
+        .file("f/in", "")
+        .dir("m")
+        .file("m/stays", "")
+        .member("m", EntryType::Directory, b"", |h| h.set_mode(0o700))
+        .link("l", EntryType::Symlink, "m")
+        .dir("l")
+        .end();
+    let usage = place.unpack(&tar).unwrap();
+    assert_eq!(fs::read_to_string(place.path("x")).unwrap(), "22");
+    assert_eq!(fs::read_to_string(place.path("d")).unwrap(), "file now");
+    assert_eq!(names_below(&place.path("f")), ["in"]);
+    assert_eq!(names_below(&place.path("m")), ["stays"]);
+    assert_eq!(fs::metadata(place.path("m")).unwrap().mode() & 0o777, 0o700);
+    assert!(fs::symlink_metadata(place.path("l")).unwrap().is_dir());
+    assert_eq!(usage.inodes, 8);
+}
+
+#[test]
+fn pax_records_overrule_the_header() {
+    let place = Place::new();
+    let long = format!("{}/{}", "d".repeat(200), "f".repeat(250));
+    let capability = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let tar = Tar::default()
+        .member("global", EntryType::XGlobalHeader, b"17 comment=hello\n", |_| {})
+        .pax(&[
+            ("path", long.as_bytes()),
+            ("uid", b"3000000000"),
+            ("mtime", b"1700000000.123456789"),
+            ("SCHILY.xattr.user.note", b"a=b"),
+            ("SCHILY.xattr.security.capability", &capability),
+            ("SCHILY.xattr.trusted.overlay.redirect", b"/secret"),
+            ("SCHILY.xattr.user.overlay.opaque", b"y"),
+        ])
+        .file("short", "data")
+        .pax(&[("size", b"3")])
+        .member("sized", EntryType::Regular, b"abc", |h| h.set_size(0))
+        .member("././@LongLink", EntryType::GNULongName, format!("gnu/{}\0", "g".repeat(200)).as_bytes(), |_| {})
+        .file("cut", "long")
+        .member("././@LongLink", EntryType::GNULongLink, format!("{}\0", "t".repeat(300)).as_bytes(), |_| {})
+        .link("sym", EntryType::Symlink, "cut")
+        .end();
+    place.unpack(&tar).unwrap();
+    let status = fs::metadata(place.path(&long)).unwrap();
+    assert_eq!((status.uid(), status.mtime(), status.mtime_nsec()), (3_000_000_000, 1_700_000_000, 123_456_789));
+    assert_eq!(xattr(&place.path(&long), "user.note").as_deref(), Some(&b"a=b"[..]));
+    assert_eq!(xattr(&place.path(&long), "security.capability").as_deref(), Some(&capability[..]));
+    assert_eq!(xattr(&place.path(&long), "trusted.overlay.redirect"), None);
+    assert_eq!(xattr(&place.path(&long), "user.overlay.opaque"), None);
+    assert_eq!(fs::read_to_string(place.path("sized")).unwrap(), "abc");
+    assert_eq!(fs::read_to_string(place.path(&format!("gnu/{}", "g".repeat(200)))).unwrap(), "long");
+    assert_eq!(fs::read_link(place.path("sym")).unwrap().as_os_str().len(), 300);
+}
+
+#[test]
+fn sparse_members_of_all_forms_come_out_whole() {
+    let place = Place::new();
+    let tar = Tar::default()
+        .member("old", EntryType::GNUSparse, b"abcdef", |h| {
+            let gnu = h.as_gnu_mut().unwrap();
+            gnu.set_real_size(10_000);
+            gnu.sparse[0].set_offset(0);
+            gnu.sparse[0].set_length(3);
+            gnu.sparse[1].set_offset(9_997);
+            gnu.sparse[1].set_length(3);
+        })
+        .pax(&[
+            ("GNU.sparse.major", b"1"),
+            ("GNU.sparse.minor", b"0"),
+            ("GNU.sparse.name", b"new"),
+            ("GNU.sparse.realsize", b"20000"),
+        ])
+        .member("GNUSparseFile.0/new", EntryType::Regular, &[&b"1\n5000\n4\n"[..], &[0; 503], b"wxyz"].concat(), |_| {})
+        .pax(&[("GNU.sparse.size", b"10"), ("GNU.sparse.map", b"2,2,8,1")])
+        .file("mapped", "123")
+        .end();
+    place.unpack(&tar).unwrap();
+    let old = fs::read(place.path("old")).unwrap();
+    assert_eq!((old.len(), &old[..3], &old[9_997..]), (10_000, &b"abc"[..], &b"def"[..]));
+    assert!(old[3..9_997].iter().all(|&b| b == 0));
+    let new = fs::read(place.path("new")).unwrap();
+    assert_eq!((new.len(), &new[5000..5004]), (20_000, &b"wxyz"[..]));
+    assert_eq!(fs::read(place.path("mapped")).unwrap(), b"\0\x0012\0\0\0\x003\0");
+}
+
+#[test]
+fn hostile_sparse_maps_are_refused() {
+    let old = |real: u64, offset: u64, length: u64| {
+        let change = move |h: &mut Header| {
+            let gnu = h.as_gnu_mut().unwrap();
+            gnu.set_real_size(real);
+            gnu.sparse[0].set_offset(offset);
+            gnu.sparse[0].set_length(length);
+        };
+        Place::new().unpack(&Tar::default().member("s", EntryType::GNUSparse, b"abc", change).end())
+    };
+    assert!(old(1 << 62, 0, 3).is_err(), "beyond the limit");
+    assert!(old(2, 0, 3).is_err(), "beyond the file");
+    assert!(old(10, 0, 4).is_err(), "more than the data");
+    assert!(old(10, 0, 2).is_err(), "less than the data");
+    for map in [&b"999999999\n"[..], b"1\n0\n", b"x\n", b"1\n99999999999999999999999\n1\n"] {
+        let data = [map, &vec![0; 512 - map.len()]].concat();
+        let tar = Tar::default()
+            .pax(&[("GNU.sparse.major", b"1"), ("GNU.sparse.realsize", b"10")])
+            .member("s", EntryType::Regular, &data, |_| {});
+        assert!(Place::new().unpack(&tar.end()).is_err());
+    }
+}
+
+#[test]
+fn bounds_on_size_count_depth_and_names_hold() {
+    let limits = Limits { bytes: 4096, entries: 3, depth: 4 };
+    let unpack = |tar: Tar| {
+        let tar = tar.end();
+        Place::new().unpack_with(&gzip(&tar), &tar, limits)
+    };
+    assert!(unpack(Tar::default().file("a/b/c/d", "x")).is_ok());
+    assert!(matches!(unpack(Tar::default().file("a/b/c/d/e", "x")), Err(Error::Limit { what: "path components", .. })));
+    let many = (0..4).fold(Tar::default(), |tar, n| tar.file(&n.to_string(), ""));
+    assert!(matches!(unpack(many), Err(Error::Limit { what: "members", .. })));
+    assert!(matches!(unpack(Tar::default().file("a", &"x".repeat(5000))), Err(Error::Limit { .. })));
+    let deep_link = Tar::default().link("l", EntryType::Symlink, "1/2/3/4/5/6").file("l/x", "");
+    assert!(unpack(deep_link).is_err());
+    let name = "n".repeat(256);
+    let long = Tar::default().pax(&[("path", name.as_bytes())]).file("x", "").end();
+    assert!(matches!(Place::new().unpack(&long), Err(Error::Member { .. })));
+    let nul = Tar::default().pax(&[("path", b"a\0b")]).file("x", "").end();
+    assert!(matches!(Place::new().unpack(&nul), Err(Error::Member { .. })));
+}
+
+#[test]
+fn a_bomb_stops_at_the_limit_and_not_in_memory() {
+    // 2 GiB of zeros in 2 MB; a long name of 1 GiB; both end early.
+    let limits = Limits { bytes: 32 << 20, ..Limits::default() };
+    let header = Tar::default().member("big", EntryType::Regular, b"", |h| h.set_size(1 << 40)).0;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(&header).unwrap();
+    let zeros = vec![0; 1 << 20];
+    for _ in 0..64 {
+        encoder.write_all(&zeros).unwrap();
+    }
+    let bomb = encoder.finish().unwrap();
+    assert!(matches!(Place::new().unpack_with(&bomb, b"", limits), Err(Error::Limit { .. })));
+    let name = Tar::default().member("n", EntryType::GNULongName, b"", |h| h.set_size(1 << 30)).0;
+    assert!(matches!(Place::new().unpack(&name), Err(Error::Malformed(_))));
+}
+
+#[test]
+fn broken_archives_are_errors_and_never_panics() {
+    let good = Tar::default().dir("d").file("d/f", "content").link("l", EntryType::Symlink, "x").end();
+    for cut in (1..good.len() - 1024).step_by(7) {
+        let _ = Place::new().unpack(&good[..cut]);
+    }
+    for at in (0..good.len()).step_by(3) {
+        let mut broken = good.clone();
+        broken[at] ^= 0xff;
+        let _ = Place::new().unpack(&broken);
+    }
+    for (why, tar) in [
+        ("owner", Tar::default().member("x", EntryType::Regular, b"", |h| h.set_uid(u64::from(u32::MAX)))),
+        ("type", Tar::default().member("x", EntryType::new(b'Z'), b"", |_| {})),
+        ("empty target", Tar::default().member("x", EntryType::Symlink, b"", |_| {})),
+        ("root as a file", Tar::default().file("./", "x").file(".", "x")),
+        ("announced only", Tar::default().pax(&[("path", b"x")])),
+    ] {
+        assert!(Place::new().unpack(&tar.end()).is_err(), "{why}");
+    }
+    assert!(Place::new().unpack(b"").is_ok(), "an empty layer");
+    assert!(Place::new().unpack(&[0; 1024]).is_ok(), "an empty archive");
+}
+
+#[test]
+fn nothing_follows_a_cut_stream() {
+    let place = Place::new();
+    let (sink, source) = pipe::pipe(4);
+    let tar = Tar::default().file("a", "x").end();
+    sink.send_blocking(Bytes::copy_from_slice(&tar[..600])).unwrap();
+    drop(sink);
+    let expected = Expected { blob: BlobFacts { digest: Digest::of(&tar), size: 1 }, diff_id: Digest::of(&tar) };
+    let directory = fs::File::open(place.path("")).unwrap().into();
+    let result = layer(source, directory, &expected, &Limits::default(), &AtomicU64::new(0));
+    assert!(matches!(result, Err(Error::Cut)), "{result:?}");
+}
+
+#[test]
+fn umask_and_setgid_parents_change_nothing() {
+    let place = Place::new();
+    let tar = Tar::default()
+        .member("d", EntryType::Directory, b"", |h| {
+            h.set_mode(0o2777);
+            h.set_gid(55);
+        })
+        .member("d/f", EntryType::Regular, b"", |h| h.set_mode(0o666))
+        .end();
+    place.unpack(&tar).unwrap();
+    let file = fs::metadata(place.path("d/f")).unwrap();
+    assert_eq!((file.gid(), file.permissions().mode() & 0o7777), (0, 0o666));
+}
