@@ -36,7 +36,7 @@ fn take_socket() -> Option<OwnedFd> {
 
 fn serve(role: &str, mut connection: Connection, request: Request) -> ExitCode {
     let id = request.id;
-    let answer: failure::Result<(reply::Body, Vec<OwnedFd>)> = match (role, request.verb) {
+    let answer = match (role, request.verb) {
         ("container", Some(Verb::Start(start))) => {
             return match gorae_shim::serve::run(connection, id, start) {
                 Ok(()) => ExitCode::SUCCESS,
@@ -47,7 +47,10 @@ fn serve(role: &str, mut connection: Connection, request: Request) -> ExitCode {
             pod::setup(&setup).map(|ready| (reply::Body::PodReady(ready), Vec::new()))
         }
         ("clean-pod", Some(Verb::CleanPod(clean))) => {
-            pod::clean(&clean).map(|()| (reply::Body::Done(Done {}), Vec::new()))
+            let answer = pod::clean(&clean).map(|()| (reply::Body::Done(Done {}), Vec::new()));
+            let code = send(&mut connection, id, answer);
+            pod::see_off_interface(&clean);
+            return code;
         }
         ("dial-pod", Some(Verb::DialPod(dial))) => {
             pod::dial(&dial).map(|socket| (reply::Body::Dialed(Dialed {}), vec![socket]))
@@ -57,6 +60,12 @@ fn serve(role: &str, mut connection: Connection, request: Request) -> ExitCode {
         }
         _ => Err(failure::refused(Kind::InvalidArgument, "serve", role, "the request is not this role's")),
     };
+    send(&mut connection, id, answer)
+}
+
+type Answer = failure::Result<(reply::Body, Vec<OwnedFd>)>;
+
+fn send(connection: &mut Connection, id: u64, answer: Answer) -> ExitCode {
     let (body, descriptors) = answer.unwrap_or_else(|failure| (reply::Body::Failure(failure), Vec::new()));
     match connection.reply(id, body, descriptors) {
         Ok(()) => ExitCode::SUCCESS,

@@ -21,6 +21,6 @@ pub mod setup;
 mod shm;
 mod sysctl;
 
-pub use clean::clean;
+pub use clean::{clean, see_off_interface};
 pub use dial::dial;
 pub use setup::setup;

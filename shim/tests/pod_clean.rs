@@ -95,7 +95,9 @@ fn an_interface_whose_namespace_is_still_in_use_is_deleted_by_hand() {
     pod.setup();
     let mut user = pod.nsenter(&["net"], "exec sleep 1000").stdin(Stdio::null()).spawn().unwrap();
     std::thread::sleep(Duration::from_millis(50));
+    let begin = Instant::now();
     pod.clean();
+    assert!(begin.elapsed() > Duration::from_millis(150), "nobody gave it time to leave");
     assert!(!interface_exists(&pod.request.network.as_ref().unwrap().host_interface));
     user.kill().unwrap();
     user.wait().unwrap();

@@ -67,6 +67,7 @@ impl Request {
 pub struct Route {
     socket: Socket,
     sequence: u32,
+    answer: Vec<u8>,
 }
 
 impl Route {
@@ -76,7 +77,7 @@ impl Route {
         let socket = Socket::new(NETLINK_ROUTE).map_err(fail)?;
         // Words for the errno, where the kernel has some; old kernels have none.
         let _ = socket.set_ext_ack(true);
-        Ok(Self { socket, sequence: 0 })
+        Ok(Self { socket, sequence: 0, answer: Vec::new() })
     }
 
     /// The socket, for the older ioctls.
@@ -106,13 +107,14 @@ impl Route {
         let Some(last) = requests.last() else { return Ok(()) };
         let broken = |errno: Errno| failure::kernel(last.step, "netlink socket", errno);
         rustix::net::send(&self.socket, &out, SendFlags::empty()).map_err(broken)?;
-        let (mut result, mut open, mut buffer) = (Ok(()), requests.len(), vec![0; ANSWER]);
+        self.answer.resize(ANSWER, 0);
+        let (mut result, mut open) = (Ok(()), requests.len());
         while open > 0 {
-            let (len, _) = match rustix::net::recv(&self.socket, &mut buffer[..], RecvFlags::empty()) {
+            let (len, _) = match rustix::net::recv(&self.socket, &mut self.answer[..], RecvFlags::empty()) {
                 Err(Errno::INTR) => continue,
                 other => other.map_err(broken)?,
             };
-            for answer in Answers(&buffer[..len]) {
+            for answer in Answers(&self.answer[..len]) {
                 let Some(request) = answer.sequence.checked_sub(first).and_then(|i| requests.get(i as usize)) else {
                     continue;
                 };

@@ -6,7 +6,7 @@
 //!
 //! The host end of the pod's veth goes with the namespace, which the kernel ends by itself some 20 ms after the last
 //! user has left; nobody waits for that. The addresses are taken off before, so that the next pod can have them at
-//! once. Only when something still uses the namespace is the interface deleted by hand.
+//! once. Only when something keeps the namespace is the interface deleted by hand, after the reply.
 
 use super::lock::{RunDir, lock};
 use super::{namespaces, shm};
@@ -19,7 +19,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long killed processes may take to leave the network namespace.
-const LEAVE: Duration = Duration::from_millis(100);
+const LEAVE: Duration = Duration::from_millis(200);
 
 /// Undoes what there is. Idempotent.
 ///
@@ -47,8 +47,7 @@ pub(super) fn undo(request: &CleanPod, _lock: Option<&RunDir>) -> Result<()> {
     let unpinned = namespaces::unpin_all(run_dir);
     let unmounted = shm::remove(run_dir);
     let removed = request.cgroup.as_ref().map_or(Ok(()), remove_cgroup);
-    let interface = remove_interface(&request.host_interface);
-    killed.and(silenced).and(unpinned).and(unmounted).and(removed).and(interface)
+    killed.and(silenced).and(unpinned).and(unmounted).and(removed)
 }
 
 /// Removes the cgroup; what `cgroup.kill` did not reach (it may have left the cgroup2 hierarchy alone) is killed one
@@ -77,17 +76,25 @@ fn silence(run_dir: &Path) -> Result<()> {
     forgotten
 }
 
-fn remove_interface(name: &str) -> Result<()> {
+/// After the reply: watches the host end go, and deletes it by hand when something keeps the pod's namespace (a
+/// process that was never in the cgroup, a connection that the daemon still holds).
+///
+/// Nobody waits for this: the addresses are off, and names are not used twice. What goes wrong here is found again by
+/// whoever compares the node's interfaces with its pods.
+pub fn see_off_interface(request: &CleanPod) {
+    let name = &request.host_interface;
     if name.is_empty() {
-        return Ok(());
+        return;
     }
-    let mut route = Route::open()?;
-    let end = Instant::now() + LEAVE;
-    loop {
-        match network::peer_of(&mut route, name)? {
-            Peer::NoInterface | Peer::Ending => return Ok(()),
-            Peer::InUse if Instant::now() < end => std::thread::sleep(Duration::from_millis(1)),
-            Peer::InUse => return network::delete(&mut route, name),
+    let _ = Route::open().and_then(|mut route| {
+        let (end, mut pause) = (Instant::now() + LEAVE, Duration::from_millis(2));
+        loop {
+            match network::peer_of(&mut route, name)? {
+                Peer::NoInterface | Peer::Ending => return Ok(()),
+                Peer::InUse if Instant::now() < end => std::thread::sleep(pause),
+                Peer::InUse => return network::delete(&mut route, name),
+            }
+            pause *= 2;
         }
-    }
+    });
 }

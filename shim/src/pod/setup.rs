@@ -131,7 +131,7 @@ impl Pod<'_> {
             pod_id: self.request.pod_id.clone(),
             run_dir: self.request.run_dir.clone(),
             cgroup: self.request.cgroup.clone(),
-            // One of ours goes with the namespace; one of this name that was there before is not ours.
+            // Goes with the namespace.
             host_interface: String::new(),
             remove_empty_cgroups: Vec::new(),
         };

@@ -24,7 +24,8 @@ pub struct Node {
 
 impl Node {
     pub fn new() -> Self {
-        let dir = tempfile::Builder::new().prefix("gorae-pod-").tempdir().expect("temp dir");
+        // A tmpfs, as /run is on a node.
+        let dir = tempfile::Builder::new().prefix("gorae-pod-").tempdir_in("/dev/shm").expect("temp dir");
         unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).expect("tests run as root");
         mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).expect("make private");
         for line in [
