@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The file system that holds the writable layers: where it is mounted, from which device, and how full it is.
+
+use super::group::read_path;
+use std::path::{Path, PathBuf};
+
+/// A mounted file system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Filesystem {
+    /// What the kubelet looks the capacity up by.
+    pub(super) mount_point: String,
+    /// "/dev/vda1", or what else the mount's source says.
+    pub(super) device: String,
+}
+
+/// How full a file system is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fullness {
+    pub(super) bytes: u64,
+    pub(super) inodes: u64,
+    pub(super) free_inodes: u64,
+}
+
+impl Filesystem {
+    /// The file system that a directory is on; "/" of an unknown device when the mount table does not say.
+    pub(super) fn of(directory: &Path) -> Self {
+        let directory = directory.canonicalize().unwrap_or_else(|_| PathBuf::from("/"));
+        let table = read_path("/proc/self/mountinfo").unwrap_or_default();
+        find(&table, &directory).unwrap_or(Self { mount_point: "/".into(), device: String::new() })
+    }
+
+    pub(super) fn fullness(&self) -> Option<Fullness> {
+        let stat = rustix::fs::statvfs(self.mount_point.as_str()).ok()?;
+        Some(Fullness {
+            bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
+            inodes: stat.f_files,
+            free_inodes: stat.f_ffree,
+        })
+    }
+}
+
+/// The mount with the longest path above the directory; of several at one place the last, which covers the others.
+fn find(table: &str, directory: &Path) -> Option<Filesystem> {
+    let above = |line: &str| {
+        let (mount, filesystem) = line.split_once(" - ")?;
+        let mount_point = mount.split(' ').nth(4)?;
+        directory.starts_with(mount_point).then(|| Filesystem {
+            mount_point: mount_point.to_owned(),
+            device: filesystem.split(' ').nth(1).unwrap_or_default().to_owned(),
+        })
+    };
+    table.lines().filter_map(above).max_by_key(|filesystem| filesystem.mount_point.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_mount_above_wins() {
+        let table = "27 1 254:0 / / rw - ext4 /dev/vda rw\n30 27 8:1 / /var rw - xfs /dev/sda1 rw\n\
+            31 27 8:2 / /var/lib rw shared:1 - ext4 /dev/sdb rw\n32 27 8:3 / /var/lib/gorae-other rw - ext4 /dev/sdc rw\n";
+        let found = find(table, Path::new("/var/lib/gorae")).unwrap();
+        assert_eq!((found.mount_point.as_str(), found.device.as_str()), ("/var/lib", "/dev/sdb"));
+    }
+
+    #[test]
+    fn this_machines_temporary_directory_is_on_a_file_system_with_room() {
+        let filesystem = Filesystem::of(&std::env::temp_dir());
+        assert!(filesystem.fullness().unwrap().bytes > 0);
+    }
+}

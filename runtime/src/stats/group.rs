@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Opened cgroups: their files are read by handle, so that a path is walked once and a group that was removed and
+//! made again is not mixed up.
+//!
+//! A file that is missing, or that the kernel refuses to read, is `None`: kernels and controllers differ, and a
+//! container may vanish between two reads.
+
+use gorae_proto::shim::CgroupLayout;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use std::os::fd::OwnedFd;
+
+/// What a single read asks for. Files of one record (memory.stat is the largest, some 2 kB) come whole.
+const RECORD: usize = 16 << 10;
+/// Most bytes of a file of many records (cgroup.procs): some 100,000 processes.
+const LARGEST_LIST: usize = 1 << 20;
+
+/// The directory of a cgroup in one hierarchy.
+#[derive(Debug)]
+pub(super) struct Directory(OwnedFd);
+
+impl Directory {
+    fn open(path: &str) -> Option<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        rustix::fs::open(path, flags, Mode::empty()).ok().map(Self)
+    }
+
+    /// Reads a file that the kernel makes in one piece.
+    pub(super) fn read(&self, file: &str) -> Option<String> {
+        let mut text = Vec::with_capacity(RECORD);
+        let file = open_file(&self.0, file)?;
+        rustix::io::read(&file, rustix::buffer::spare_capacity(&mut text)).ok()?;
+        String::from_utf8(text).ok()
+    }
+
+    /// Reads a file that the kernel makes record by record; what is past 1 MiB is left out.
+    pub(super) fn read_list(&self, file: &str) -> Option<String> {
+        let file = open_file(&self.0, file)?;
+        read_to_end(&file)
+    }
+
+    /// A file that holds one number; "max" is `u64::MAX`.
+    pub(super) fn number(&self, file: &str) -> Option<u64> {
+        number(self.read(file)?.trim_end())
+    }
+
+    /// Whether there are groups below: the link count of a cgroup directory counts them.
+    fn has_children(&self) -> bool {
+        rustix::fs::statat(&self.0, "", AtFlags::EMPTY_PATH).is_ok_and(|stat| stat.st_nlink > 2)
+    }
+
+    /// Directories of the groups right below, at most `most`.
+    fn children(&self, most: usize) -> Vec<Self> {
+        if !self.has_children() {
+            return Vec::new();
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let Ok(listing) = rustix::fs::openat(&self.0, ".", flags, Mode::empty()) else { return Vec::new() };
+        let Ok(entries) = rustix::fs::Dir::new(listing) else { return Vec::new() };
+        entries
+            .filter_map(Result::ok)
+            .filter(|entry| {
+                entry.file_type() == rustix::fs::FileType::Directory && !entry.file_name().to_bytes().starts_with(b".")
+            })
+            .filter_map(|entry| {
+                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+                rustix::fs::openat(&self.0, entry.file_name(), flags, Mode::empty()).ok().map(Self)
+            })
+            .take(most)
+            .collect()
+    }
+
+    /// Pids in this group and those below it; groups past the first 64 and deeper than 4 are left out.
+    pub(super) fn processes(&self) -> Vec<u32> {
+        let mut pids = Vec::new();
+        self.collect_processes(&mut pids, 4);
+        pids
+    }
+
+    fn collect_processes(&self, pids: &mut Vec<u32>, depth: u32) {
+        if let Some(text) = self.read_list("cgroup.procs") {
+            pids.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()).filter(|pid| *pid != 0));
+        }
+        if depth > 0 {
+            self.children(64).iter().for_each(|child| child.collect_processes(pids, depth - 1));
+        }
+    }
+}
+
+fn open_file(dir: &OwnedFd, file: &str) -> Option<OwnedFd> {
+    rustix::fs::openat(dir, file, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty()).ok()
+}
+
+/// Opens and reads a kernel file by path, up to 1 MiB.
+pub(super) fn read_path(path: &str) -> Option<String> {
+    let file = rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    read_to_end(&file)
+}
+
+fn read_to_end(file: &OwnedFd) -> Option<String> {
+    let mut text = Vec::with_capacity(RECORD);
+    while text.len() < LARGEST_LIST {
+        text.reserve(RECORD);
+        if rustix::io::read(file, rustix::buffer::spare_capacity(&mut text)).ok()? == 0 {
+            break;
+        }
+    }
+    String::from_utf8(text).ok()
+}
+
+/// A number of a cgroup file; "max" is `u64::MAX`.
+pub(super) fn number(text: &str) -> Option<u64> {
+    if text == "max" { Some(u64::MAX) } else { text.parse().ok() }
+}
+
+/// The lines of a flat keyed file ("anon 4096"). Source: cgroup-v2.rst, "Format".
+pub(super) fn flat_keyed(text: &str) -> impl Iterator<Item = (&str, u64)> {
+    text.lines().filter_map(|line| {
+        let (key, value) = line.split_once(' ')?;
+        Some((key, value.trim().parse().ok()?))
+    })
+}
+
+/// A cgroup in all hierarchies; directories are opened when they are asked for.
+#[derive(Debug)]
+pub(super) struct Group<'a> {
+    layout: &'a CgroupLayout,
+    path: &'a str,
+}
+
+impl<'a> Group<'a> {
+    pub(super) fn new(layout: &'a CgroupLayout, path: &'a str) -> Self {
+        Self { layout, path }
+    }
+
+    pub(super) fn is_v2(&self) -> bool {
+        self.layout.unified_has_controllers
+    }
+
+    /// Where the group is in the unified hierarchy.
+    pub(super) fn unified(&self) -> Option<Directory> {
+        let mount = &self.layout.unified;
+        if mount.is_empty() { None } else { Directory::open(&format!("{mount}{}", self.path)) }
+    }
+
+    /// Where the group is in the v1 hierarchy of a controller.
+    pub(super) fn v1(&self, controller: &str) -> Option<Directory> {
+        let holds = |hierarchy: &&gorae_proto::shim::V1Hierarchy| hierarchy.controllers.iter().any(|c| c == controller);
+        let hierarchy = self.layout.v1.iter().find(holds)?;
+        Directory::open(&format!("{}{}", hierarchy.mount_point, self.path))
+    }
+}
