@@ -15,11 +15,22 @@ pub enum CheckedError {
     /// There is no header line, or it is not ours.
     NoHeader,
     /// The record is of another kind.
-    Kind { found: String },
+    Kind {
+        /// The kind in its header.
+        found: String,
+    },
     /// The record was written by a newer Gorae.
-    Version { found: u32 },
+    Version {
+        /// The version in its header.
+        found: u32,
+    },
     /// The body is shorter or longer than the header says: a torn write.
-    Length { expected: usize, found: usize },
+    Length {
+        /// Bytes that the header says.
+        expected: usize,
+        /// Bytes that are there.
+        found: usize,
+    },
     /// The body does not match its checksum: flipped bits.
     Checksum,
 }
@@ -53,7 +64,8 @@ pub fn encode(kind: &str, version: u32, body: &[u8]) -> Vec<u8> {
 
 /// Checks the header and returns the body.
 ///
-/// - Errors: see [`CheckedError`]; `version` is the newest version that the caller can read.
+/// # Errors
+/// See [`CheckedError`]; `version` is the newest version that the caller can read.
 pub fn decode<'a>(kind: &str, version: u32, record: &'a [u8]) -> Result<&'a [u8], CheckedError> {
     let end = record.iter().take(MAX_HEADER).position(|&b| b == b'\n').ok_or(CheckedError::NoHeader)?;
     let line = std::str::from_utf8(&record[..end]).map_err(|_| CheckedError::NoHeader)?;

@@ -29,7 +29,8 @@ impl std::error::Error for FrameError {}
 
 /// Encodes a frame with its length prefix.
 ///
-/// - Errors: [`FrameError::TooLong`] when the message is above [`MAX_FRAME`].
+/// # Errors
+/// [`FrameError::TooLong`] when the message is above [`MAX_FRAME`].
 pub fn encode(frame: &Frame) -> Result<Vec<u8>, FrameError> {
     let len = frame.encoded_len();
     if len > MAX_FRAME {
@@ -44,7 +45,9 @@ pub fn encode(frame: &Frame) -> Result<Vec<u8>, FrameError> {
 /// Takes the first whole frame off the front of `buffer`; `None` when more bytes are needed.
 ///
 /// - Shapes: bytes of later frames stay in `buffer`.
-/// - Errors: both variants of [`FrameError`]; after either the stream is out of step and must be closed.
+///
+/// # Errors
+/// Both variants of [`FrameError`]; after either the stream is out of step and must be closed.
 pub fn decode(buffer: &mut Vec<u8>) -> Result<Option<Frame>, FrameError> {
     let Some(prefix) = buffer.first_chunk::<4>() else { return Ok(None) };
     let len = u32::from_le_bytes(*prefix) as usize;

@@ -7,7 +7,7 @@ pub mod frame;
 
 /// CRI v1, generated from `proto/api.proto`. Field meanings are the CRI's own.
 #[cfg(feature = "cri")]
-#[allow(missing_docs, clippy::all, clippy::unwrap_used, deprecated)]
+#[allow(missing_docs, clippy::all, clippy::missing_errors_doc, clippy::unwrap_used, deprecated)]
 pub mod cri {
     tonic::include_proto!("runtime.v1");
 
@@ -28,13 +28,13 @@ pub mod cri {
 
 /// What Gorae's own clients can ask beside the CRI, generated from `proto/gorae.proto`.
 #[cfg(feature = "cri")]
-#[allow(missing_docs, clippy::all, clippy::unwrap_used)]
+#[allow(missing_docs, clippy::all, clippy::missing_errors_doc, clippy::unwrap_used)]
 pub mod node {
     tonic::include_proto!("gorae.v1");
 }
 
 /// The daemon-to-shim protocol, generated from `proto/shim.proto`, where every field is described.
-#[allow(missing_docs, clippy::all, clippy::unwrap_used)]
+#[allow(missing_docs, clippy::all, clippy::missing_errors_doc, clippy::unwrap_used)]
 pub mod shim {
     include!(concat!(env!("OUT_DIR"), "/gorae.shim.v1.rs"));
 }

@@ -225,6 +225,15 @@ pub fn container_path(pod: &PodCgroup, container_id: &str) -> String {
     format!("{}/gorae-{container_id}", pod.path)
 }
 
+/// Removes [`DEFAULT_PARENT`] from every hierarchy where it is empty, at a clean end with no pods left.
+pub fn remove_default_parent(layout: &CgroupLayout) {
+    let v1 = layout.v1.iter().map(|hierarchy| hierarchy.mount_point.as_str());
+    for mount_point in v1.chain(Some(layout.unified.as_str()).filter(|m| !m.is_empty())) {
+        // Not empty, or not there: both are fine.
+        let _ = std::fs::remove_dir(format!("{mount_point}{DEFAULT_PARENT}"));
+    }
+}
+
 fn check_component(component: &str) -> Result<(), &'static str> {
     match component {
         "." | ".." => Err("it has a . or .. component"),

@@ -1,5 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Gorae.
+//! goraed, the daemon: it keeps what was asked, tells shims what to do, and shows what is true.
+//!
+//! ```text
+//! kubelet ─gRPC─ cri.rs ─ pod|container/<verb>.rs ─ shims/ ═ one message ═ gorae-shim ─ kernel
+//!                            │ index.rs, records.rs              │ state record
+//!                            └ image-service (in process)        └ push: state → node.rs → events.rs
+//! ```
+//!
+//! The daemon may die at any instant: no container's life, log or exit code depends on it, and [`recover`] finds
+//! everything again from records and shims.
 
 pub mod capabilities;
 pub mod cgroups;
+pub mod clock;
+pub mod config;
+pub mod container;
+pub mod cri;
+pub mod error;
+pub mod events;
+pub mod ids;
+pub mod index;
+pub mod network;
+pub mod node;
+pub mod operations;
+pub mod pod;
+pub mod records;
+pub mod recover;
+pub mod seccomp;
+pub mod server;
+pub mod sessions;
+pub mod shims;
+pub mod stats;
+pub mod status;
+pub mod streaming;

@@ -1,3 +1,90 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Gorae.
-fn main() {}
+//! goraed: reads the command line, starts the daemon, ends it on SIGTERM or SIGINT.
+
+use clap::Parser;
+use gorae_runtime::config::{self, Config, Overrides};
+use gorae_runtime::server;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// The Gorae node runtime: serves the Kubernetes CRI on a unix socket.
+#[derive(Debug, Parser)]
+#[command(name = "goraed", version)]
+struct Arguments {
+    /// Configuration file; without it everything has a default
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where pods, containers and images are kept [default: /var/lib/gorae]
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Where what lives as long as the machine is kept [default: /run/gorae]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// The CRI socket [default: unix://STATE/gorae.sock]
+    #[arg(long, value_name = "unix:///PATH")]
+    listen: Option<String>,
+    /// error, warn, info, debug or trace [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let overrides = Overrides {
+        root: arguments.root,
+        state: arguments.state,
+        listen: arguments.listen,
+        log_level: arguments.log_level,
+    };
+    let config = match config::load(arguments.config.as_deref(), overrides) {
+        Ok(config) => config,
+        Err(error) => return fail(&error),
+    };
+    log_to_stderr(&config.log_level);
+    match start(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &str) -> ExitCode {
+    eprintln!("goraed: {error}");
+    ExitCode::FAILURE
+}
+
+fn log_to_stderr(level: &str) {
+    let filter = format!("{level},h2=warn,hyper=warn,tonic=warn,rustls=warn,reqwest=warn,hickory_proto=warn");
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(false)
+        .init();
+}
+
+fn start(config: Config) -> Result<(), String> {
+    let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .max_blocking_threads(64)
+        .enable_all()
+        .build()
+        .map_err(|e| format!("start the threads: {e}"))?;
+    let result = runtime.block_on(async {
+        let (ask, stop) = watch::channel(false);
+        let mut terminate = signal(SignalKind::terminate()).map_err(|e| format!("watch SIGTERM: {e}"))?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| format!("watch SIGINT: {e}"))?;
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            let _ = ask.send(true);
+        });
+        server::run(config, stop).await.map_err(|e| e.to_string())
+    });
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    result
+}

@@ -54,8 +54,10 @@ impl Child<'_> {
     }
 
     fn enter(self) -> Result<()> {
-        self.cgroup.join_v1()?;
-        self.namespaces.unshare_cgroup()?;
+        if self.cgroup.is_v2() {
+            // Born in it; what is mounted below shows the namespace.
+            self.namespaces.unshare_cgroup()?;
+        }
         self.namespaces.join()?;
         rustix::process::setsid().map_err(|e| failure::kernel("setsid", "self", e))?;
         set_oom_score_adj(self.start)?;
@@ -72,7 +74,13 @@ impl Child<'_> {
         mounts::read_only(&root, &self.start.readonly_paths)?;
         mounts::mask(&root, &self.start.masked_paths)?;
         pivot(&root)?;
-        finish_root(&root, &rootfs)
+        finish_root(&root, &rootfs)?;
+        if self.cgroup.is_v2() {
+            return Ok(());
+        }
+        // As late as possible: the set-up runs with the shim's weight and memory, not with a small container's.
+        self.cgroup.join_v1()?;
+        self.namespaces.unshare_cgroup()
     }
 }
 

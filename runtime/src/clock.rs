@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Wall clock in the CRI's unit.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Nanoseconds since 1970; 1 at least, because the CRI's clients take 0 for "not set".
+pub fn now_ns() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX).max(1)
+}
+
+/// Like [`now_ns`], and larger than everything it returned before: kubelet orders attempts of a pod by this.
+pub fn unique_ns() -> i64 {
+    static LAST: AtomicI64 = AtomicI64::new(0);
+    let now = now_ns();
+    let last = LAST.fetch_max(now, Ordering::Relaxed);
+    if now > last { now } else { LAST.fetch_add(1, Ordering::Relaxed) + 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn unique_times_increase() {
+        let times: Vec<i64> = (0..1000).map(|_| super::unique_ns()).collect();
+        assert!(times.windows(2).all(|w| w[0] < w[1]));
+    }
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Configuration: what the file may say ([`RawConfig`]), and what holds after checking ([`Config`]).
+//!
+//! No file is needed. An unknown key, a relative path or a value out of range stops the start with its place.
+
+use serde::Deserialize;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+/// The file as written; every key is optional.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawConfig {
+    /// Where pods, containers and images are kept.
+    pub root: Option<PathBuf>,
+    /// Where what lives as long as the machine is kept: pins, sockets, state.
+    pub state: Option<PathBuf>,
+    /// `unix:///PATH` of the CRI socket.
+    pub listen: Option<String>,
+    /// `error`, `warn`, `info`, `debug`, `trace`.
+    pub log_level: Option<String>,
+    /// The shim binary; default: `gorae-shim` beside goraed.
+    pub shim: Option<PathBuf>,
+    /// Image settings.
+    pub images: RawImages,
+    /// Settings of the built-in network.
+    pub network: RawNetwork,
+    /// Settings of the streaming server.
+    pub streaming: RawStreaming,
+}
+
+/// `[images]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawImages {
+    /// Directories in containerd's `hosts.toml` layout; default `/etc/gorae/hosts.d`.
+    pub hosts_dirs: Option<Vec<PathBuf>>,
+    /// Hosts (`name` or `name:port`) that are spoken to without TLS; loopback addresses always may be.
+    pub plain_http: Vec<String>,
+    /// Layers fetched and unpacked at the same time; default: twice the CPUs, at most 8.
+    pub parallel_layers: Option<usize>,
+}
+
+/// `[network]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawNetwork {
+    /// Name of the bridge and of the nftables table; default: derived from the root directory.
+    pub bridge: Option<String>,
+    /// IPv4 subnet of this node's pods; default: a free /20, chosen once and recorded.
+    pub subnet: Option<ipnet::Ipv4Net>,
+    /// IPv6 subnet; default: none.
+    pub subnet6: Option<ipnet::Ipv6Net>,
+    /// MTU of bridge and pods; default: the kernel's.
+    pub mtu: Option<u32>,
+}
+
+/// `[streaming]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawStreaming {
+    /// Address to listen on; default 127.0.0.1.
+    pub address: Option<IpAddr>,
+    /// Port; default 0, any.
+    pub port: u16,
+}
+
+/// What the command line says over the file.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// `--root`.
+    pub root: Option<PathBuf>,
+    /// `--state`.
+    pub state: Option<PathBuf>,
+    /// `--listen`.
+    pub listen: Option<String>,
+    /// `--log-level`.
+    pub log_level: Option<String>,
+}
+
+/// The checked configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Absolute.
+    pub root: PathBuf,
+    /// Absolute.
+    pub state: PathBuf,
+    /// Absolute path of the socket.
+    pub socket: PathBuf,
+    /// A tracing directive.
+    pub log_level: String,
+    /// Absolute path of the shim binary.
+    pub shim: PathBuf,
+    /// As written.
+    pub images: RawImages,
+    /// As written; the network module checks it against the machine.
+    pub network: RawNetwork,
+    /// Address of the streaming server.
+    pub streaming: (IpAddr, u16),
+}
+
+/// Default of `root`.
+pub const DEFAULT_ROOT: &str = "/var/lib/gorae";
+/// Default of `state`.
+pub const DEFAULT_STATE: &str = "/run/gorae";
+/// Longest path of a unix socket that the kernel takes, without the final NUL.
+const MAX_SOCKET_PATH: usize = 107;
+
+/// Reads the file, when there is one, and checks everything.
+///
+/// # Errors
+/// A sentence with the file, the line and what is allowed.
+pub fn load(file: Option<&Path>, over: Overrides) -> Result<Config, String> {
+    let raw = match file {
+        None => RawConfig::default(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|e| format!("read {}: {e}", path.display()))?;
+            parse(&text).map_err(|e| format!("{}: {e}", path.display()))?
+        }
+    };
+    check(raw, over)
+}
+
+/// Parses the text of a configuration file.
+///
+/// # Errors
+/// The parser's sentence, with the line.
+pub fn parse(text: &str) -> Result<RawConfig, String> {
+    toml::from_str(text).map_err(|e| e.to_string())
+}
+
+fn check(raw: RawConfig, over: Overrides) -> Result<Config, String> {
+    let root = absolute("root", over.root.or(raw.root).unwrap_or_else(|| DEFAULT_ROOT.into()))?;
+    let state = absolute("state", over.state.or(raw.state).unwrap_or_else(|| DEFAULT_STATE.into()))?;
+    let listen = over.listen.or(raw.listen).unwrap_or_else(|| format!("unix://{}/gorae.sock", state.display()));
+    let socket = listen.strip_prefix("unix://").ok_or_else(|| format!("listen: {listen:?} is not unix:///PATH"))?;
+    let socket = absolute("listen", socket.into())?;
+    if socket.as_os_str().len() > MAX_SOCKET_PATH {
+        return Err(format!("listen: {} is longer than {MAX_SOCKET_PATH} bytes", socket.display()));
+    }
+    let log_level = over.log_level.or(raw.log_level).unwrap_or_else(|| "info".into());
+    if !["error", "warn", "info", "debug", "trace"].contains(&log_level.as_str()) {
+        return Err(format!("log_level: {log_level:?} is none of error, warn, info, debug, trace"));
+    }
+    let shim = match raw.shim {
+        Some(path) => absolute("shim", path)?,
+        None => beside_this_program()?,
+    };
+    if let Some(bridge) = raw.network.bridge.as_deref() {
+        let fits = (1..=15).contains(&bridge.len());
+        if !fits || !bridge.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+            return Err(format!("network.bridge: {bridge:?} is no interface name of 1 to 15 letters, digits, - or _"));
+        }
+    }
+    if raw.images.parallel_layers.is_some_and(|n| !(1..=64).contains(&n)) {
+        return Err("images.parallel_layers: allowed are 1 to 64".into());
+    }
+    let address = raw.streaming.address.unwrap_or(IpAddr::from([127, 0, 0, 1]));
+    let streaming = (address, raw.streaming.port);
+    Ok(Config { root, state, socket, log_level, shim, images: raw.images, network: raw.network, streaming })
+}
+
+fn absolute(key: &str, path: PathBuf) -> Result<PathBuf, String> {
+    let plain = path.components().all(|c| !matches!(c, std::path::Component::ParentDir));
+    if path.is_absolute() && plain {
+        Ok(path)
+    } else {
+        Err(format!("{key}: {} is not an absolute path", path.display()))
+    }
+}
+
+fn beside_this_program() -> Result<PathBuf, String> {
+    let me = std::env::current_exe().map_err(|e| format!("where is this program: {e}"))?;
+    Ok(me.with_file_name("gorae-shim"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_configured_is_enough() {
+        let config = check(RawConfig::default(), Overrides::default()).expect("defaults");
+        assert_eq!(config.socket, Path::new("/run/gorae/gorae.sock"));
+        assert_eq!(config.streaming, (IpAddr::from([127, 0, 0, 1]), 0));
+    }
+
+    #[test]
+    fn the_socket_follows_the_state_directory() {
+        let over = Overrides { state: Some("/tmp/x".into()), ..Overrides::default() };
+        assert_eq!(check(RawConfig::default(), over).expect("fine").socket, Path::new("/tmp/x/gorae.sock"));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line() {
+        let error = parse("root = \"/a\"\n[images]\nhost_dirs = []\n").expect_err("typo");
+        assert!(error.contains("line 3") && error.contains("host_dirs"), "{error}");
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused() {
+        for text in [
+            "root = \"relative\"",
+            "root = \"/a/../b\"",
+            "listen = \"tcp://0.0.0.0:1\"",
+            "log_level = \"loud\"",
+            "[network]\nbridge = \"much-too-long-a-name\"",
+            "[images]\nparallel_layers = 0",
+        ] {
+            assert!(check(parse(text).expect("parses"), Overrides::default()).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+//! CreateContainer: resolve the image, check that a spec can be built, write the record. No kernel object is made.
+
+use super::spec::process::ImageDefaults;
+use super::{Container, ImageMount, RECORD_KIND, RECORD_VERSION, Record, State, spec};
+use crate::error::{Error, Kind, Result};
+use crate::node::Node;
+use crate::pod::Pod;
+use crate::{cgroups, clock, ids, records};
+use gorae_proto::cri;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Creates a container and returns its id; a repeat of a request gets the same container.
+///
+/// # Errors
+/// `NotFound` for the pod or the image, `FailedPrecondition` when the pod is not ready, `InvalidArgument`
+/// for the request. Nothing is left behind.
+pub async fn create(node: Arc<Node>, pod_id: &str, config: cri::ContainerConfig) -> Result<String> {
+    let pod = node.pods.find(pod_id)?;
+    let Some(metadata) = &config.metadata else { return Err(Error::invalid("container config has no metadata")) };
+    check_name(&metadata.name)?;
+    let key = key(pod.id(), metadata);
+    let operations = node.creates.clone();
+    operations.run(key.clone(), async move { once(&node, &pod, &key, config).await }).await
+}
+
+fn key(pod_id: &str, metadata: &cri::ContainerMetadata) -> String {
+    format!("{pod_id}\0{}\0{}", metadata.name, metadata.attempt)
+}
+
+fn check_name(name: &str) -> Result<()> {
+    if name.is_empty() || name.len() > 4096 || name.contains(['\0', '\n', '/']) {
+        return Err(Error::invalid(format!("container metadata.name {name:?} is empty or no name")));
+    }
+    Ok(())
+}
+
+async fn once(node: &Arc<Node>, pod: &Arc<Pod>, key_asked: &str, config: cri::ContainerConfig) -> Result<String> {
+    let same = node.containers_of(pod.id()).into_iter().find(|c| {
+        let record = c.record();
+        record.config.metadata.as_ref().is_some_and(|m| key(&record.pod_id, m) == key_asked)
+    });
+    if let Some(same) = same {
+        let id = same.record().id.clone();
+        return match same.state() {
+            State::Created => Ok(id),
+            other => Err(Error::new(
+                Kind::AlreadyExists,
+                format!("container {} has the same name and attempt and is {}", ids::short(&id), other.word()),
+            )),
+        };
+    }
+    // A pod that is being stopped holds this lock; it must not get a new container behind its back.
+    let _turn = pod.verb.lock().await;
+    if !pod.is_ready() {
+        return Err(Error::precondition(format!("pod {} is not ready: it was stopped", ids::short(pod.id()))));
+    }
+    let id = ids::generate()?;
+    let name = config.metadata.as_ref().map(|m| m.name.clone()).unwrap_or_default();
+    let made = make(node, pod, &id, config).await;
+    if made.is_err() {
+        node.images.release(&id);
+    }
+    made.map_err(|e| e.during(format!("create container {name:?}")))?;
+    Ok(id)
+}
+
+async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &str, config: cri::ContainerConfig) -> Result<()> {
+    let asked = config.image.as_ref().map(|i| i.image.clone()).unwrap_or_default();
+    let held = node.images.hold(&asked, id)?;
+    let defaults = image_defaults(&held.config);
+    let record = Record {
+        id: id.to_owned(),
+        pod_id: pod.id().to_owned(),
+        created_at: clock::unique_ns(),
+        image: node.describe_image(&held.image_id, &config, held.layers)?,
+        process: spec::process::resolve(&config, &defaults, &node.hostname_of(&pod.record))?,
+        log_path: log_path(&pod.record.config.log_directory, &config.log_path)?,
+        cgroup: cgroups::container_path(&pod.record.pod_cgroup(), id),
+        image_mounts: image_mounts(node, id, &config)?,
+        config,
+    };
+    check_sources(&record.config)?;
+    super::take_over::check(node, &record)?;
+    spec::build(&record, pod, &node.spec_context(pod, &record)?)?;
+    let dir = node.places.container_root(id);
+    records::make_dir(&dir)?;
+    if let Err(error) = records::write(&dir, "record", RECORD_KIND, RECORD_VERSION, &record) {
+        let _ = std::fs::remove_dir_all(&dir);
+        return Err(error);
+    }
+    let container = Container::new(record, State::Created);
+    node.containers.insert(id.to_owned(), container.clone());
+    node.events.container_created(node, &container);
+    Ok(())
+}
+
+fn image_defaults(config: &oci_spec::image::ImageConfiguration) -> ImageDefaults {
+    let Some(config) = config.config() else { return ImageDefaults::default() };
+    ImageDefaults {
+        entrypoint: config.entrypoint().clone().unwrap_or_default(),
+        cmd: config.cmd().clone().unwrap_or_default(),
+        env: config.env().clone().unwrap_or_default(),
+        cwd: config.working_dir().clone().unwrap_or_default(),
+        user: config.user().clone().unwrap_or_default(),
+        stop_signal: config.stop_signal().clone().unwrap_or_default(),
+        volumes: config.volumes().clone().unwrap_or_default(),
+    }
+}
+
+fn image_mounts(node: &Node, id: &str, config: &cri::ContainerConfig) -> Result<Vec<ImageMount>> {
+    let mut list = Vec::new();
+    for (index, mount) in config.mounts.iter().enumerate() {
+        let Some(image) = &mount.image else { continue };
+        let held = node.images.hold(&image.image, id).map_err(|e| {
+            Error::from(e).during(format!("ImageVolumeMountFailed: mount at {:?}", mount.container_path))
+        })?;
+        list.push(ImageMount { index, id: held.image_id, layers: held.layers });
+    }
+    Ok(list)
+}
+
+/// The CRI: a host path that does not exist is an error.
+fn check_sources(config: &cri::ContainerConfig) -> Result<()> {
+    for mount in config.mounts.iter().filter(|m| m.image.is_none()) {
+        if let Err(e) = std::fs::symlink_metadata(&mount.host_path) {
+            return Err(Error::io("mount source", Path::new(&mount.host_path), &e)
+                .during(format!("mount at {:?}", mount.container_path)));
+        }
+    }
+    Ok(())
+}
+
+fn log_path(directory: &str, path: &str) -> Result<String> {
+    if directory.is_empty() || path.is_empty() {
+        return Ok(String::new());
+    }
+    let inside = !path.starts_with('/') && path.split('/').all(|part| part != ".." && !part.contains('\0'));
+    if !inside {
+        return Err(Error::invalid(format!("log_path {path:?} leaves the pod's log directory")));
+    }
+    Ok(format!("{}/{path}", directory.trim_end_matches('/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::log_path;
+
+    #[test]
+    fn the_log_stays_in_the_pods_directory() {
+        assert_eq!(log_path("/logs/", "c/0.log").expect("inside"), "/logs/c/0.log");
+        assert_eq!(log_path("", "c/0.log").expect("no directory"), "");
+        assert_eq!(log_path("/logs", "").expect("no path"), "");
+        for bad in ["../x", "a/../../x", "/etc/passwd"] {
+            assert!(log_path("/logs", bad).is_err(), "{bad}");
+        }
+    }
+}

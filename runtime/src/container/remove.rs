@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//! RemoveContainer: kill when running, see that nothing of it is left, then remove the record. Resumable.
+
+use super::{Container, State};
+use crate::error::Result;
+use crate::ids;
+use crate::node::Node;
+use crate::pod::remove::discard;
+use crate::pod::stop::remove_tree;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the shim of an ended container may take to remove its cgroup and exit.
+const SHIM_EXIT_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Removes a container; its log stays.
+///
+/// # Errors
+/// Those of the stop; the kernel's for directories. Calling again is right.
+pub async fn remove(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> {
+    super::stop::kill(node, container).await?;
+    let _turn = container.verb.lock().await;
+    let record = container.record();
+    if node.containers.get(&record.id).is_none() {
+        return Ok(());
+    }
+    // Between the stop and this lock a start may have run.
+    super::stop::kill(node, container).await?;
+    if matches!(container.state(), State::Exited(_)) && !shim_exits(container).await {
+        node.clean_container(container).await?;
+    }
+    node.events.container_deleted(node, container);
+    discard(node, &node.places.container_root(&record.id), &format!("container-{}", record.id)).await?;
+    remove_tree(&node.places.container_run(&record.id))?;
+    node.containers.remove(&record.id);
+    node.images.release(&record.id);
+    tracing::info!(container = ids::short(&record.id), "container is removed");
+    Ok(())
+}
+
+/// Waits until the shim's connection ends; it removes the container's cgroup before that.
+async fn shim_exits(container: &Arc<Container>) -> bool {
+    let gone = async {
+        while container.shim_if_any().is_some() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(SHIM_EXIT_DEADLINE, gone).await.is_ok()
+}

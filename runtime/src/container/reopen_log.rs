@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+//! ReopenContainerLog: kubelet has renamed the log; the shim goes on in a new file.
+
+use super::Container;
+use crate::error::Result;
+use crate::ids;
+use gorae_proto::shim::{ReopenLog, request::Verb};
+use std::sync::Arc;
+
+/// Reopens the log; the new file exists when this returns.
+///
+/// # Errors
+/// `FailedPrecondition` when the container is not running (no file is made), the shim's failure otherwise.
+pub async fn reopen(container: &Arc<Container>) -> Result<()> {
+    let title = format!("reopen log of container {}", ids::short(&container.record().id));
+    let shim = container.running_shim().map_err(|e| e.during(&title))?;
+    shim.call(Verb::ReopenLog(ReopenLog {})).await.map_err(|e| e.during(&title))?;
+    Ok(())
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Device nodes of a container and the rules of what it may open.
+
+use crate::error::{Error, Result};
+use gorae_proto::cri;
+use gorae_proto::shim::{Device, DeviceRule};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+
+/// The nodes that every container has.
+const USUAL: [(&str, u32, u32); 6] = [
+    ("/dev/null", 1, 3),
+    ("/dev/zero", 1, 5),
+    ("/dev/full", 1, 7),
+    ("/dev/random", 1, 8),
+    ("/dev/urandom", 1, 9),
+    ("/dev/tty", 5, 0),
+];
+/// Devices that exist inside without a node of their own here: console, ptmx, ptys.
+const RULES_ONLY: [(i64, i64); 3] = [(5, 1), (5, 2), (136, -1)];
+/// Most nodes that one directory of devices may bring.
+const MAX_NODES: usize = 8192;
+
+/// Nodes and rules for a request.
+///
+/// # Errors
+/// `NotFound` for a missing host device, `InvalidArgument` for what is no device and for permissions other
+/// than a subset of `rwm`.
+pub fn build(config: &cri::ContainerConfig, privileged: bool) -> Result<(Vec<Device>, Vec<DeviceRule>)> {
+    if !config.cdi_devices.is_empty() {
+        return Err(Error::new(
+            crate::error::Kind::Unimplemented,
+            "CDI_devices: this version does not serve CDI device names",
+        ));
+    }
+    let mut nodes: Vec<Device> = USUAL.iter().map(|&(path, major, minor)| usual(path, major, minor)).collect();
+    let mut rules = if privileged { vec![rule("a", -1, -1, "rwm")] } else { usual_rules() };
+    if privileged {
+        walk(Path::new("/dev"), "/dev", 0, &mut nodes)?;
+    }
+    for asked in &config.devices {
+        let access = access(&asked.permissions)?;
+        let before = nodes.len();
+        add(asked, &mut nodes)?;
+        let added: Vec<DeviceRule> =
+            nodes[before..].iter().map(|n| rule(&n.kind, i64::from(n.major), i64::from(n.minor), &access)).collect();
+        rules.extend(added);
+    }
+    Ok((without_doubles(nodes), rules))
+}
+
+fn usual(path: &str, major: u32, minor: u32) -> Device {
+    Device { path: path.into(), kind: "c".into(), major, minor, mode: 0o666, uid: 0, gid: 0 }
+}
+
+fn rule(kind: &str, major: i64, minor: i64, access: &str) -> DeviceRule {
+    DeviceRule { allow: true, kind: kind.into(), major, minor, access: access.into() }
+}
+
+fn usual_rules() -> Vec<DeviceRule> {
+    let mut rules =
+        vec![DeviceRule { allow: false, ..rule("a", -1, -1, "rwm") }, rule("c", -1, -1, "m"), rule("b", -1, -1, "m")];
+    rules.extend(USUAL.iter().map(|&(_, major, minor)| rule("c", i64::from(major), i64::from(minor), "rwm")));
+    rules.extend(RULES_ONLY.iter().map(|&(major, minor)| rule("c", major, minor, "rwm")));
+    rules
+}
+
+fn access(permissions: &str) -> Result<String> {
+    let asked = if permissions.is_empty() { "rwm" } else { permissions };
+    if asked.len() <= 3 && asked.chars().all(|c| "rwm".contains(c)) {
+        return Ok(asked.to_owned());
+    }
+    Err(Error::invalid(format!("devices: permissions {permissions:?} are not a subset of rwm")))
+}
+
+fn add(asked: &cri::Device, nodes: &mut Vec<Device>) -> Result<()> {
+    let path = Path::new(&asked.host_path);
+    if !path.is_absolute() {
+        return Err(Error::invalid(format!("devices: host_path {:?} is not absolute", asked.host_path)));
+    }
+    let inside = if asked.container_path.is_empty() { &asked.host_path } else { &asked.container_path };
+    let inside = super::clean_path("devices: container_path", inside)?;
+    let meta = std::fs::metadata(path).map_err(|e| Error::io("device", path, &e))?;
+    if meta.is_dir() {
+        return walk(path, &inside, 0, nodes);
+    }
+    match node(&inside, &meta) {
+        Some(device) => nodes.push(device),
+        None => return Err(Error::invalid(format!("devices: {:?} is no device", asked.host_path))),
+    }
+    Ok(())
+}
+
+fn node(inside: &str, meta: &std::fs::Metadata) -> Option<Device> {
+    let kind = if meta.file_type().is_char_device() {
+        "c"
+    } else if meta.file_type().is_block_device() {
+        "b"
+    } else {
+        return None;
+    };
+    let device = meta.rdev();
+    Some(Device {
+        path: inside.into(),
+        kind: kind.into(),
+        major: libc::major(device),
+        minor: libc::minor(device),
+        mode: meta.mode() & 0o7777,
+        uid: meta.uid(),
+        gid: meta.gid(),
+    })
+}
+
+/// Directories below /dev that are mounts of their own inside a container.
+const OWN_MOUNTS: [&str; 4] = ["/dev/pts", "/dev/shm", "/dev/mqueue", "/dev/.udev"];
+
+fn walk(host: &Path, inside: &str, depth: usize, nodes: &mut Vec<Device>) -> Result<()> {
+    if depth > 8 || OWN_MOUNTS.iter().any(|own| host == Path::new(own)) {
+        return Ok(());
+    }
+    let entries = std::fs::read_dir(host).map_err(|e| Error::io("list devices in", host, &e))?;
+    for entry in entries.flatten() {
+        let (Ok(meta), Ok(name)) = (entry.metadata(), entry.file_name().into_string()) else { continue };
+        let path = format!("{inside}/{name}");
+        if meta.is_dir() {
+            walk(&entry.path(), &path, depth + 1, nodes)?;
+        } else if path != "/dev/console" && path != "/dev/ptmx" {
+            nodes.extend(node(&path, &meta));
+        }
+        if nodes.len() > MAX_NODES {
+            return Err(Error::invalid(format!("devices: more than {MAX_NODES} nodes below {}", host.display())));
+        }
+    }
+    Ok(())
+}
+
+fn without_doubles(nodes: Vec<Device>) -> Vec<Device> {
+    let mut list: Vec<Device> = Vec::with_capacity(nodes.len());
+    for device in nodes {
+        match list.iter_mut().find(|d| d.path == device.path) {
+            Some(first) => *first = device,
+            None => list.push(device),
+        }
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(host: &str, permissions: &str) -> cri::ContainerConfig {
+        let device =
+            cri::Device { container_path: "/dev/x".into(), host_path: host.into(), permissions: permissions.into() };
+        cri::ContainerConfig { devices: vec![device], ..Default::default() }
+    }
+
+    #[test]
+    fn a_device_brings_its_node_and_its_rule() {
+        let (nodes, rules) = build(&config("/dev/null", "r"), false).expect("null is a device");
+        let added = nodes.iter().find(|n| n.path == "/dev/x").expect("node");
+        assert_eq!((added.major, added.minor, added.kind.as_str()), (1, 3, "c"));
+        assert_eq!(rules.last().map(|r| (r.major, r.minor, r.access.as_str())), Some((1, 3, "r")));
+    }
+
+    #[test]
+    fn what_is_no_device_is_refused() {
+        for (host, permissions) in
+            [("/etc/passwd", "rw"), ("/nonexistent", "rw"), ("dev/null", "rw"), ("/dev/null", "rx")]
+        {
+            assert!(build(&config(host, permissions), false).is_err(), "{host} {permissions}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the shim is told of a container: a pure function of the record, the pod and the node's facts.
+//!
+//! It runs at create, so that a request that cannot work fails there, and again at start.
+
+pub mod devices;
+pub mod mounts;
+pub mod namespaces;
+pub mod oci;
+pub mod process;
+pub mod resources;
+pub mod security;
+
+use super::Record;
+use crate::error::{Error, Result};
+use crate::pod::{Places, Pod};
+use gorae_proto::cri;
+use gorae_proto::shim::{self, CgroupLayout, CgroupPlace};
+
+/// Facts of the node that a spec depends on.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// Where cgroups are mounted.
+    pub layout: &'a CgroupLayout,
+    /// Where directories are.
+    pub places: &'a Places,
+    /// `namespace path` of the target container, for pid mode TARGET.
+    pub target_pid: Option<u32>,
+}
+
+/// The security context of a request; unset means the message's zero values.
+pub fn security_context(config: &cri::ContainerConfig) -> cri::LinuxContainerSecurityContext {
+    config.linux.as_ref().and_then(|l| l.security_context.clone()).unwrap_or_default()
+}
+
+/// Builds the shim's order.
+///
+/// # Errors
+/// `InvalidArgument` with the field for a request that cannot be right; `FailedPrecondition` and
+/// `Unimplemented` for one that this node cannot serve.
+pub fn build(record: &Record, pod: &Pod, node: &Context<'_>) -> Result<shim::Start> {
+    let config = &record.config;
+    let security = security_context(config);
+    if security.privileged && !crate::pod::request::privileged(&pod.record.config) {
+        return Err(Error::precondition("a privileged container needs a privileged pod"));
+    }
+    let user_mapping = pod.user_mapping();
+    let process = process::build(record, pod, &security)?;
+    let (devices, device_rules) = devices::build(config, security.privileged)?;
+    Ok(shim::Start {
+        container_id: record.id.clone(),
+        run_dir: node.places.container_run(&record.id).to_string_lossy().into_owned(),
+        root_dir: node.places.container_root(&record.id).to_string_lossy().into_owned(),
+        rootfs: Some(shim::Rootfs {
+            layers: record.image.layers.iter().map(|l| l.to_string_lossy().into_owned()).collect(),
+            readonly: security.readonly_rootfs,
+            propagation: mounts::root_propagation(&config.mounts).into(),
+            mount_label: String::new(),
+            directories: record.process.volumes.clone(),
+        }),
+        namespaces: namespaces::build(pod, &security, node)?,
+        mounts: mounts::build(record, pod, node, &security)?,
+        devices,
+        device_rules,
+        masked_paths: if security.privileged { Vec::new() } else { paths("masked_paths", &security.masked_paths)? },
+        readonly_paths: if security.privileged {
+            Vec::new()
+        } else {
+            paths("readonly_paths", &security.readonly_paths)?
+        },
+        cgroup: Some(CgroupPlace { layout: Some(node.layout.clone()), path: record.cgroup.clone() }),
+        resources: Some(resources::build(config.linux.as_ref().and_then(|l| l.resources.as_ref()))?),
+        log_path: record.log_path.clone(),
+        stdin: config.stdin,
+        stdin_once: config.stdin_once,
+        stop_signal: record.process.stop_signal.to_string(),
+        user_mapping,
+        private_cgroup_namespace: !security.privileged,
+        hostname: String::new(),
+        max_log_line_bytes: 0,
+        privileged: security.privileged,
+        process: Some(process),
+    })
+}
+
+/// Most entries of a list of paths.
+const MAX_PATHS: usize = 1024;
+
+fn paths(field: &str, list: &[String]) -> Result<Vec<String>> {
+    if list.len() > MAX_PATHS {
+        return Err(Error::invalid(format!("{field}: more than {MAX_PATHS} paths")));
+    }
+    list.iter().map(|path| clean_path(field, path)).collect()
+}
+
+/// A path inside the container, absolute and without `.`, `..` and doubled slashes.
+///
+/// # Errors
+/// `InvalidArgument` when it is relative, has a NUL, or is over 4096 bytes.
+pub fn clean_path(field: &str, path: &str) -> Result<String> {
+    if !path.starts_with('/') || path.contains('\0') || path.len() > 4096 {
+        return Err(Error::invalid(format!("{field}: {path:?} is not an absolute path")));
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            other => parts.push(other),
+        }
+    }
+    Ok(format!("/{}", parts.join("/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clean_path;
+
+    #[test]
+    fn paths_are_cleaned_and_cannot_leave_the_root() {
+        for (given, clean) in [("/a/b", "/a/b"), ("/a//b/./c/", "/a/b/c"), ("/../../etc", "/etc"), ("/", "/")] {
+            assert_eq!(clean_path("x", given).expect("absolute"), clean);
+        }
+        for bad in ["", "a", "./a", "/a\0"] {
+            assert!(clean_path("x", bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Resource limits: the CRI's numbers, checked, in the shim's message.
+
+use crate::error::{Error, Result};
+use gorae_proto::cri::LinuxContainerResources;
+use gorae_proto::shim::{HugepageLimit, Resources, UnifiedValue};
+
+/// The kernel's limits of `cpu.cfs_period_us`.
+const PERIOD_US: std::ops::RangeInclusive<i64> = 1_000..=1_000_000;
+/// Below this a quota is refused by the kernel.
+const MIN_QUOTA_US: i64 = 1_000;
+
+/// Builds the shim's message; nothing asked means no limits.
+///
+/// # Errors
+/// `InvalidArgument` with the field and what is allowed.
+pub fn build(asked: Option<&LinuxContainerResources>) -> Result<Resources> {
+    let Some(asked) = asked else { return Ok(Resources::default()) };
+    check_cpu(asked)?;
+    check_memory(asked)?;
+    Ok(Resources {
+        cpu_period_us: asked.cpu_period,
+        cpu_quota_us: asked.cpu_quota,
+        cpu_shares: asked.cpu_shares,
+        memory_limit_bytes: asked.memory_limit_in_bytes,
+        memory_swap_limit_bytes: asked.memory_swap_limit_in_bytes,
+        cpuset_cpus: cpu_list("cpuset_cpus", &asked.cpuset_cpus)?,
+        cpuset_mems: cpu_list("cpuset_mems", &asked.cpuset_mems)?,
+        hugepages: asked
+            .hugepage_limits
+            .iter()
+            .map(|h| HugepageLimit { page_size: h.page_size.clone(), limit_bytes: h.limit })
+            .map(check_hugepage)
+            .collect::<Result<_>>()?,
+        unified: asked.unified.iter().map(|(k, v)| unified(k, v)).collect::<Result<_>>()?,
+        pids_limit: 0,
+    })
+}
+
+fn check_cpu(asked: &LinuxContainerResources) -> Result<()> {
+    if asked.cpu_period != 0 && !PERIOD_US.contains(&asked.cpu_period) {
+        return Err(Error::invalid(format!("cpu_period: {} µs is not in 1000..1000000", asked.cpu_period)));
+    }
+    if asked.cpu_quota < -1 || (1..MIN_QUOTA_US).contains(&asked.cpu_quota) {
+        return Err(Error::invalid(format!("cpu_quota: {} µs is neither -1 nor at least 1000", asked.cpu_quota)));
+    }
+    if asked.cpu_shares < 0 {
+        return Err(Error::invalid(format!("cpu_shares: {} is negative", asked.cpu_shares)));
+    }
+    Ok(())
+}
+
+fn check_memory(asked: &LinuxContainerResources) -> Result<()> {
+    let (limit, swap) = (asked.memory_limit_in_bytes, asked.memory_swap_limit_in_bytes);
+    for (field, value) in [("memory_limit_in_bytes", limit), ("memory_swap_limit_in_bytes", swap)] {
+        if value < -1 {
+            return Err(Error::invalid(format!("{field}: {value} is negative")));
+        }
+    }
+    if limit > 0 && swap > 0 && swap < limit {
+        return Err(Error::invalid(format!(
+            "memory_swap_limit_in_bytes: {swap} is memory plus swap, and below the memory limit of {limit}"
+        )));
+    }
+    Ok(())
+}
+
+fn cpu_list(field: &str, text: &str) -> Result<String> {
+    let number = |t: &str| t.parse::<u16>().ok();
+    let good = text.is_empty()
+        || text.split(',').all(|part| match part.split_once('-') {
+            Some((from, to)) => matches!((number(from), number(to)), (Some(a), Some(b)) if a <= b),
+            None => number(part).is_some(),
+        });
+    if good { Ok(text.to_owned()) } else { Err(Error::invalid(format!("{field}: {text:?} is no list like 0-3,7"))) }
+}
+
+fn check_hugepage(limit: HugepageLimit) -> Result<HugepageLimit> {
+    let size = limit.page_size.trim_end_matches(['K', 'M', 'G', 'B']);
+    if limit.page_size.len() <= 8 && size.parse::<u32>().is_ok() && limit.page_size.ends_with('B') {
+        return Ok(limit);
+    }
+    Err(Error::invalid(format!("hugepage_limits: page size {:?} is not like 2MB", limit.page_size)))
+}
+
+fn unified(file: &str, value: &str) -> Result<UnifiedValue> {
+    let name = file.split('.').count() >= 2
+        && file.len() <= 64
+        && file.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'_');
+    // These move processes or change who controls the cgroup; a limit does neither.
+    let control = file.starts_with("cgroup.");
+    if !name || control || value.len() > 4096 || value.contains('\0') {
+        return Err(Error::invalid(format!("unified: {file:?} is not a limit of cgroup v2 with a value for it")));
+    }
+    Ok(UnifiedValue { file: file.into(), value: value.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_out_of_range_name_their_field() {
+        let base = LinuxContainerResources::default;
+        let bad = [
+            ("cpu_period", LinuxContainerResources { cpu_period: 10, ..base() }),
+            ("cpu_quota", LinuxContainerResources { cpu_quota: -2, ..base() }),
+            ("cpu_quota", LinuxContainerResources { cpu_quota: 5, ..base() }),
+            ("cpu_shares", LinuxContainerResources { cpu_shares: -1, ..base() }),
+            ("memory_limit", LinuxContainerResources { memory_limit_in_bytes: -5, ..base() }),
+            (
+                "memory_swap",
+                LinuxContainerResources { memory_limit_in_bytes: 9, memory_swap_limit_in_bytes: 8, ..base() },
+            ),
+            ("cpuset_cpus", LinuxContainerResources { cpuset_cpus: "3-1".into(), ..base() }),
+            ("cpuset_mems", LinuxContainerResources { cpuset_mems: "0\n1".into(), ..base() }),
+            ("unified", LinuxContainerResources { unified: [("cgroup.procs".into(), "1".into())].into(), ..base() }),
+            ("unified", LinuxContainerResources { unified: [("../x".into(), "1".into())].into(), ..base() }),
+        ];
+        for (field, resources) in bad {
+            let error = build(Some(&resources)).expect_err(field).to_string();
+            assert!(error.contains(field), "{field}: {error}");
+        }
+    }
+
+    #[test]
+    fn usual_requests_pass_unchanged() {
+        let asked = LinuxContainerResources {
+            cpu_period: 100_000,
+            cpu_quota: -1,
+            cpu_shares: 102,
+            memory_limit_in_bytes: 512 << 20,
+            cpuset_cpus: "0-1,3".into(),
+            unified: [("memory.oom.group".into(), "1".into())].into(),
+            ..Default::default()
+        };
+        let built = build(Some(&asked)).expect("valid");
+        assert_eq!((built.cpu_quota_us, built.memory_limit_bytes), (-1, 512 << 20));
+        assert_eq!(built.unified[0].file, "memory.oom.group");
+    }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+//! StartContainer: one message to a new shim, which does everything up to execve.
+
+use super::{Container, State, spec};
+use crate::error::{Error, Kind, Result};
+use crate::node::Node;
+use crate::shims::{SETUP_DEADLINE, Shim};
+use crate::{ids, records};
+use gorae_proto::shim::{reply, request::Verb};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Starts a created container.
+///
+/// # Errors
+/// `FailedPrecondition` in any other state or when the pod is not ready; the shim's failure, after which the
+/// container has ended with code 128 and reason StartError.
+pub async fn start(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> {
+    let _turn = container.verb.lock().await;
+    let record = container.record();
+    let short = ids::short(&record.id);
+    let state = container.state();
+    if state != State::Created {
+        return Err(Error::precondition(format!("container {short} is {}, not created", state.word())));
+    }
+    let pod = node.pods.get(&record.pod_id).filter(|p| p.is_ready());
+    let Some(pod) = pod else { return Err(Error::precondition(format!("the pod of container {short} is not ready"))) };
+    let order = spec::build(&record, &pod, &node.spec_context(&pod, &record)?)?;
+    super::take_over::take_over(node, &record).await?;
+    records::make_dir(&node.places.container_run(&record.id))?;
+    let stream = node.spawner.spawn("container", &record.id)?;
+    container.move_to(State::Starting);
+    let (events, queue) = mpsc::unbounded_channel();
+    let shim = Shim::attach(stream, events);
+    container.set_shim(Some(shim.clone()));
+    tokio::spawn(follow(node.clone(), container.clone(), queue));
+    let answer = shim.call_within(Verb::Start(order), &[], SETUP_DEADLINE).await;
+    settle(node, container, answer.map(|a| a.body)).await.map_err(|e| e.during(format!("start container {short}")))
+}
+
+async fn settle(node: &Arc<Node>, container: &Arc<Container>, answer: Result<reply::Body>) -> Result<()> {
+    match answer {
+        Ok(reply::Body::Started(started)) => {
+            if let Some(state) = &started.state {
+                node.shim_said(container, state);
+            }
+            tracing::info!(container = ids::short(&container.record().id), "container is running");
+            Ok(())
+        }
+        Ok(_) => Err(Error::internal("the shim answered something else than Started")),
+        Err(error) => {
+            // The shim writes EXITED, StartError before it answers; read that, whatever was or was not pushed.
+            let id = container.record().id.clone();
+            match node.state_on_disk(&id) {
+                Ok(Some(state)) if State::from_shim(&state) != State::Starting => node.shim_said(container, &state),
+                _ if error.kind() == Kind::DeadlineExceeded || error.kind() == Kind::Unavailable => {}
+                _ => container.back_to_created(),
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Takes in what a container's shim says until its connection ends, then makes sure the container has ended too.
+pub async fn follow(
+    node: Arc<Node>,
+    container: Arc<Container>,
+    mut queue: mpsc::UnboundedReceiver<crate::shims::ShimEvent>,
+) {
+    use crate::shims::ShimEvent;
+    while let Some(event) = queue.recv().await {
+        match event {
+            ShimEvent::State(state) => node.shim_said(&container, &state),
+            ShimEvent::Gone => break,
+        }
+    }
+    container.set_shim(None);
+    node.shim_gone(&container).await;
+}

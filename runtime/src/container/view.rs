@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A container as the CRI's list and status show it: from memory only.
+
+use super::{Container, Identity, Record, State, signal};
+use crate::node::Node;
+use gorae_proto::cri;
+
+/// The entry of ListContainers.
+pub fn entry(container: &Container) -> cri::Container {
+    let record = container.record();
+    cri::Container {
+        id: record.id.clone(),
+        pod_sandbox_id: record.pod_id.clone(),
+        metadata: record.config.metadata.clone(),
+        image: Some(image(&record)),
+        image_ref: record.image.reference.clone(),
+        state: state_of(&container.state()).into(),
+        created_at: record.created_at,
+        labels: record.config.labels.clone(),
+        annotations: record.config.annotations.clone(),
+        image_id: record.image.id.clone(),
+    }
+}
+
+/// ContainerStatus.
+pub fn status(container: &Container) -> cri::ContainerStatus {
+    let (record, state) = (container.record(), container.state());
+    let mut status = cri::ContainerStatus {
+        id: record.id.clone(),
+        metadata: record.config.metadata.clone(),
+        state: state_of(&state).into(),
+        created_at: record.created_at,
+        image: Some(image(&record)),
+        image_ref: record.image.reference.clone(),
+        labels: record.config.labels.clone(),
+        annotations: record.config.annotations.clone(),
+        mounts: mounts(&record),
+        log_path: record.log_path.clone(),
+        resources: Some(resources(&record)),
+        image_id: record.image.id.clone(),
+        stop_signal: signal::to_cri(record.process.stop_signal).into(),
+        ..Default::default()
+    };
+    match state {
+        State::Created | State::Starting => {}
+        State::Running { started_at, identity, .. } => {
+            status.started_at = started_at;
+            status.user = Some(user(&identity));
+        }
+        State::Exited(exit) => {
+            status.started_at = exit.started_at;
+            status.finished_at = exit.finished_at;
+            status.exit_code = exit.code;
+            status.reason = exit.reason;
+            status.message = exit.message;
+            status.user = exit.identity.as_ref().map(user);
+        }
+    }
+    status
+}
+
+/// The JSON under `info` of a verbose status.
+pub fn verbose(node: &Node, container: &Container) -> std::collections::HashMap<String, String> {
+    let (record, state) = (container.record(), container.state());
+    let pid = match &state {
+        State::Running { pid, .. } => *pid,
+        _ => 0,
+    };
+    let spec = node
+        .pods
+        .get(&record.pod_id)
+        .map(|pod| super::spec::oci::view(&record, &pod, node))
+        .unwrap_or(serde_json::Value::Null);
+    let info = serde_json::json!({
+        "sandboxID": record.pod_id,
+        "pid": pid,
+        "state": state.word(),
+        "snapshotter": "overlayfs",
+        "layers": record.image.layers,
+        "upper": node.places.container_root(&record.id).join("upper"),
+        "cgroup": record.cgroup,
+        "config": record.config,
+        "runtimeSpec": spec,
+    });
+    [("info".to_owned(), info.to_string())].into()
+}
+
+fn state_of(state: &State) -> cri::ContainerState {
+    match state {
+        State::Created | State::Starting => cri::ContainerState::ContainerCreated,
+        State::Running { .. } => cri::ContainerState::ContainerRunning,
+        State::Exited(_) => cri::ContainerState::ContainerExited,
+    }
+}
+
+fn image(record: &Record) -> cri::ImageSpec {
+    let asked = record.config.image.clone().unwrap_or_default();
+    cri::ImageSpec { image: record.image.name.clone(), ..asked }
+}
+
+fn mounts(record: &Record) -> Vec<cri::Mount> {
+    let mut mounts = record.config.mounts.clone();
+    for volume in &record.image_mounts {
+        if let Some(image) = mounts.get_mut(volume.index).and_then(|m| m.image.as_mut()) {
+            image.image_ref.clone_from(&volume.id);
+        }
+    }
+    mounts
+}
+
+fn resources(record: &Record) -> cri::ContainerResources {
+    let linux = record.config.linux.as_ref().and_then(|l| l.resources.clone()).unwrap_or_default();
+    cri::ContainerResources { linux: Some(linux), windows: None }
+}
+
+fn user(identity: &Identity) -> cri::ContainerUser {
+    cri::ContainerUser {
+        linux: Some(cri::LinuxContainerUser {
+            uid: i64::from(identity.uid),
+            gid: i64::from(identity.gid),
+            supplemental_groups: identity.gids.iter().map(|&g| i64::from(g)).collect(),
+        }),
+    }
+}
+
+/// True when the container passes the filter.
+pub fn matches(container: &Container, filter: &cri::ContainerFilter) -> bool {
+    let record = container.record();
+    let state = state_of(&container.state());
+    record.id.starts_with(&filter.id)
+        && record.pod_id.starts_with(&filter.pod_sandbox_id)
+        && filter.state.as_ref().is_none_or(|s| s.state == i32::from(state))
+        && filter.label_selector.iter().all(|(k, v)| record.config.labels.get(k) == Some(v))
+}

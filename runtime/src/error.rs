@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The daemon's one error: a closed kind that becomes a gRPC code, and a sentence for the operator.
+//!
+//! kubelet copies the sentence into pod events, so it names the object and what was tried, and never a secret.
+
+use gorae_proto::shim::{Failure, failure};
+use tonic::{Code, Status};
+
+/// What sort of failure it is; decides the gRPC code and with it what kubelet does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The object is not there. kubelet takes only this for "gone between list and status".
+    NotFound,
+    /// Something else has the name, the port, the path.
+    AlreadyExists,
+    /// The request cannot be right, whatever the state.
+    InvalidArgument,
+    /// The object is in the wrong state for it.
+    FailedPrecondition,
+    /// Disk, addresses, descriptors, processes.
+    ResourceExhausted,
+    /// Another try later may work.
+    Unavailable,
+    /// It took longer than it may.
+    DeadlineExceeded,
+    /// This build or this kernel cannot do it.
+    Unimplemented,
+    /// Everything else.
+    Internal,
+}
+
+/// A failed request.
+#[derive(Debug, Clone)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+}
+
+/// Result of the daemon's verbs.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// Makes an error of a kind.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    /// The object is not there.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(Kind::NotFound, message)
+    }
+
+    /// The request is wrong.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(Kind::InvalidArgument, message)
+    }
+
+    /// The state is wrong.
+    pub fn precondition(message: impl Into<String>) -> Self {
+        Self::new(Kind::FailedPrecondition, message)
+    }
+
+    /// Anything that has no better kind.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(Kind::Internal, message)
+    }
+
+    /// A deadline passed.
+    pub fn deadline(message: impl Into<String>) -> Self {
+        Self::new(Kind::DeadlineExceeded, message)
+    }
+
+    /// A system call on a file of ours failed; a full disk gets its own kind.
+    pub fn io(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
+        let kind = match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Kind::ResourceExhausted,
+            std::io::ErrorKind::NotFound => Kind::NotFound,
+            _ => Kind::Internal,
+        };
+        Self::new(kind, format!("{what} {}: {error}", path.display()))
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Puts what was being done before the sentence.
+    #[must_use]
+    pub fn during(mut self, what: impl std::fmt::Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
+    /// Adds that undoing the failed work failed as well, so that the operator sees both.
+    #[must_use]
+    pub fn and_undo_failed(mut self, undo: &Error) -> Self {
+        self.message = format!("{}; undoing it failed too: {}", self.message, undo.message);
+        self
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        let kind = match failure.kind() {
+            failure::Kind::NotFound => Kind::NotFound,
+            failure::Kind::InvalidArgument => Kind::InvalidArgument,
+            failure::Kind::FailedPrecondition => Kind::FailedPrecondition,
+            failure::Kind::AlreadyExists => Kind::AlreadyExists,
+            failure::Kind::ResourceExhausted => Kind::ResourceExhausted,
+            failure::Kind::PermissionDenied | failure::Kind::Internal => Kind::Internal,
+            failure::Kind::Unimplemented => Kind::Unimplemented,
+            failure::Kind::DeadlineExceeded => Kind::DeadlineExceeded,
+        };
+        Self { kind, message: failure.message }
+    }
+}
+
+impl From<crate::network::NetworkError> for Error {
+    fn from(error: crate::network::NetworkError) -> Self {
+        use crate::network::NetworkErrorKind;
+        let kind = match error.kind() {
+            NetworkErrorKind::InvalidArgument => Kind::InvalidArgument,
+            NetworkErrorKind::AlreadyExists => Kind::AlreadyExists,
+            NetworkErrorKind::ResourceExhausted => Kind::ResourceExhausted,
+            NetworkErrorKind::DeadlineExceeded => Kind::DeadlineExceeded,
+            NetworkErrorKind::FailedPrecondition => Kind::FailedPrecondition,
+            NetworkErrorKind::Internal => Kind::Internal,
+        };
+        Self { kind, message: error.to_string() }
+    }
+}
+
+impl From<gorae_image_service::Error> for Error {
+    fn from(error: gorae_image_service::Error) -> Self {
+        use gorae_image_service::Kind as Image;
+        let kind = match error.kind() {
+            Image::NotFound => Kind::NotFound,
+            Image::InvalidArgument => Kind::InvalidArgument,
+            Image::FailedPrecondition => Kind::FailedPrecondition,
+            Image::ResourceExhausted => Kind::ResourceExhausted,
+            Image::RegistryUnavailable => Kind::Unavailable,
+            Image::Unimplemented => Kind::Unimplemented,
+            Image::Unauthenticated | Image::PermissionDenied | Image::DataLoss | Image::Internal => Kind::Internal,
+        };
+        Self { kind, message: error.to_string() }
+    }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let code = match error.kind {
+            Kind::NotFound => Code::NotFound,
+            Kind::AlreadyExists => Code::AlreadyExists,
+            Kind::InvalidArgument => Code::InvalidArgument,
+            Kind::FailedPrecondition => Code::FailedPrecondition,
+            Kind::ResourceExhausted => Code::ResourceExhausted,
+            Kind::Unavailable => Code::Unavailable,
+            Kind::DeadlineExceeded => Code::DeadlineExceeded,
+            Kind::Unimplemented => Code::Unimplemented,
+            Kind::Internal => Code::Internal,
+        };
+        Status::new(code, error.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_its_own_code() {
+        let table = [
+            (Kind::NotFound, Code::NotFound),
+            (Kind::AlreadyExists, Code::AlreadyExists),
+            (Kind::InvalidArgument, Code::InvalidArgument),
+            (Kind::FailedPrecondition, Code::FailedPrecondition),
+            (Kind::ResourceExhausted, Code::ResourceExhausted),
+            (Kind::Unavailable, Code::Unavailable),
+            (Kind::DeadlineExceeded, Code::DeadlineExceeded),
+            (Kind::Unimplemented, Code::Unimplemented),
+            (Kind::Internal, Code::Internal),
+        ];
+        for (kind, code) in table {
+            assert_eq!(Status::from(Error::new(kind, "x")).code(), code);
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_resource_exhausted() {
+        let full = std::io::Error::from_raw_os_error(libc::ENOSPC);
+        assert_eq!(Error::io("write", std::path::Path::new("/x"), &full).kind(), Kind::ResourceExhausted);
+    }
+}

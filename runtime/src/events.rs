@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+//! GetContainerEvents: every change of a pod or container, with the whole pod as it is after the change.
+//!
+//! Events are made where the state changes, in that order, and go through one bounded channel. A client that reads
+//! too slowly loses the oldest ones, is told so, and lists again; nothing waits for it.
+
+use crate::clock;
+use crate::container::{self, Container};
+use crate::node::Node;
+use crate::pod::{self, Pod};
+use gorae_proto::cri::{ContainerEventResponse, ContainerEventType, PodSandboxStatus};
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::broadcast;
+
+/// Events that a slow client may be behind: some seconds of a busy node.
+const BACKLOG: usize = 1024;
+
+/// The node's events.
+#[derive(Debug)]
+pub struct Events {
+    sender: broadcast::Sender<ContainerEventResponse>,
+    order: Mutex<()>,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self { sender: broadcast::Sender::new(BACKLOG), order: Mutex::default() }
+    }
+}
+
+impl Events {
+    /// Follows the events from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<ContainerEventResponse> {
+        self.sender.subscribe()
+    }
+
+    /// A pod became ready: made, then started.
+    pub fn pod_started(&self, node: &Node, pod: &Pod) {
+        self.send(node, pod.id(), pod.id(), ContainerEventType::ContainerCreatedEvent);
+        self.send(node, pod.id(), pod.id(), ContainerEventType::ContainerStartedEvent);
+    }
+
+    /// A pod was stopped.
+    pub fn pod_stopped(&self, node: &Node, pod: &Pod) {
+        self.send(node, pod.id(), pod.id(), ContainerEventType::ContainerStoppedEvent);
+    }
+
+    /// A pod is about to disappear.
+    pub fn pod_deleted(&self, node: &Node, pod: &Pod) {
+        self.send(node, pod.id(), pod.id(), ContainerEventType::ContainerDeletedEvent);
+    }
+
+    /// A container was created.
+    pub fn container_created(&self, node: &Node, container: &Container) {
+        self.of_container(node, container, ContainerEventType::ContainerCreatedEvent);
+    }
+
+    /// A container runs.
+    pub fn container_started(&self, node: &Node, container: &Container) {
+        self.of_container(node, container, ContainerEventType::ContainerStartedEvent);
+    }
+
+    /// A container has ended.
+    pub fn container_stopped(&self, node: &Node, container: &Container) {
+        self.of_container(node, container, ContainerEventType::ContainerStoppedEvent);
+    }
+
+    /// A container is about to disappear.
+    pub fn container_deleted(&self, node: &Node, container: &Container) {
+        self.of_container(node, container, ContainerEventType::ContainerDeletedEvent);
+    }
+
+    fn of_container(&self, node: &Node, container: &Container, kind: ContainerEventType) {
+        let record = container.record();
+        self.send(node, &record.pod_id, &record.id, kind);
+    }
+
+    fn send(&self, node: &Node, pod_id: &str, subject: &str, kind: ContainerEventType) {
+        if self.sender.receiver_count() == 0 {
+            return;
+        }
+        // One at a time: a later event must not show an older pod.
+        let _order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        let pod_status: Option<PodSandboxStatus> = node.pods.get(pod_id).map(|p| pod::view::status(&p));
+        let containers = node.containers_of(pod_id);
+        let event = ContainerEventResponse {
+            container_id: subject.to_owned(),
+            container_event_type: kind.into(),
+            created_at: clock::unique_ns(),
+            pod_sandbox_status: pod_status,
+            containers_statuses: containers.iter().map(|c| container::view::status(c)).collect(),
+        };
+        // Fails only when the last client went away in this instant.
+        let _ = self.sender.send(event);
+    }
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The node: what every verb works with, and the one place where a shim's word becomes a container's state.
+
+use crate::config::Config;
+use crate::container::{self, Container, STATE_KIND, STATE_VERSION, State, spec};
+use crate::error::{Error, Result};
+use crate::events::Events;
+use crate::index::Index;
+use crate::network::Network;
+use crate::operations::Operations;
+use crate::pod::{self, Places, Pod};
+use crate::shims::{self, Shim, Spawner};
+use crate::{clock, ids};
+use gorae_image_service::Images;
+use gorae_proto::cri::{self, NamespaceMode};
+use gorae_proto::shim::{self as wire, CgroupLayout, CgroupPlace, CleanContainer, container_state::Phase};
+use prost::Message;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+use tokio::sync::mpsc;
+
+/// Everything of one daemon.
+#[derive(Debug)]
+pub struct Node {
+    /// The checked configuration.
+    pub config: Config,
+    /// Directories.
+    pub places: Places,
+    /// Where cgroups are mounted.
+    pub layout: CgroupLayout,
+    /// Which boot this is; tells dead processes from live ones.
+    pub boot_id: String,
+    /// Starts shims.
+    pub spawner: Spawner,
+    /// Images.
+    pub images: Images,
+    /// The built-in network.
+    pub network: Network,
+    /// Pods.
+    pub pods: Index<Pod>,
+    /// Containers.
+    pub containers: Index<Container>,
+    /// RunPodSandbox in flight.
+    pub runs: Operations,
+    /// CreateContainer in flight.
+    pub creates: Operations,
+    /// Changes, for GetContainerEvents.
+    pub events: Events,
+}
+
+impl Node {
+    /// The containers of a pod.
+    pub fn containers_of(&self, pod_id: &str) -> Vec<Arc<Container>> {
+        self.containers.all().into_iter().filter(|c| c.record().pod_id == pod_id).collect()
+    }
+
+    /// Checks a runtime handler of a request; there is one, and the empty name means it.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for another name.
+    pub fn check_handler(&self, handler: &str) -> Result<()> {
+        match handler {
+            "" | crate::cri::HANDLER => Ok(()),
+            other => Err(Error::invalid(format!("runtime handler {other:?} is not configured on this node"))),
+        }
+    }
+
+    /// The name that the pod's processes see: its own, or the node's with host network.
+    pub fn hostname_of(&self, record: &pod::Record) -> String {
+        let options = pod::request::namespaces(&record.config);
+        if options.network() == NamespaceMode::Node || record.config.hostname.is_empty() {
+            let name = nix::unistd::gethostname().unwrap_or_default();
+            return name.to_string_lossy().into_owned();
+        }
+        record.config.hostname.clone()
+    }
+
+    /// Facts of the node for one container's spec.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when the target of pid mode TARGET is not named or is in another pod.
+    pub fn spec_context(&self, pod: &Pod, record: &container::Record) -> Result<spec::Context<'_>> {
+        let options = spec::security_context(&record.config).namespace_options;
+        let target_pid = match options.filter(|o| o.pid() == NamespaceMode::Target) {
+            Some(options) => self.target_pid(pod, &options.target_id)?,
+            None => None,
+        };
+        Ok(spec::Context { layout: &self.layout, places: &self.places, target_pid })
+    }
+
+    fn target_pid(&self, pod: &Pod, target: &str) -> Result<Option<u32>> {
+        let container = self.containers.find(target).map_err(|e| e.during("pid mode TARGET"))?;
+        if container.record().pod_id != pod.id() {
+            return Err(Error::invalid(format!("pid mode TARGET: container {target} is in another pod")));
+        }
+        match container.state() {
+            State::Running { pid, .. } => Ok(Some(pid)),
+            _ => Ok(None),
+        }
+    }
+
+    /// What a container's record keeps of its image.
+    ///
+    /// # Errors
+    /// `NotFound` when the image went away in this instant.
+    pub fn describe_image(
+        &self,
+        id: &str,
+        config: &cri::ContainerConfig,
+        layers: Vec<PathBuf>,
+    ) -> Result<container::Image> {
+        let asked = config.image.as_ref().map(|i| i.image.clone()).unwrap_or_default();
+        let image = self
+            .images
+            .find(id)?
+            .ok_or_else(|| Error::not_found(format!("image {asked:?} does not exist on this node; pull it first")))?;
+        Ok(container::Image {
+            id: image.id.clone(),
+            reference: image.repo_digests.first().cloned().unwrap_or_else(|| image.id.clone()),
+            name: image.repo_tags.first().cloned().unwrap_or(asked),
+            layers,
+        })
+    }
+
+    /// Takes in what a container's shim says about it.
+    pub fn shim_said(&self, container: &Arc<Container>, state: &wire::ContainerState) {
+        if let Some(stopping) = &state.stopping {
+            container.stuck.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&stopping.stuck);
+        }
+        let next = State::from_shim(state);
+        let was_running = matches!(container.state(), State::Running { .. });
+        if !container.move_to(next.clone()) {
+            return;
+        }
+        match next {
+            State::Running { .. } => self.events.container_started(self, container),
+            State::Exited(exit) => {
+                if !was_running && exit.started_at > 0 {
+                    self.events.container_started(self, container);
+                }
+                self.events.container_stopped(self, container);
+                let record = container.record();
+                tracing::info!(
+                    container = ids::short(&record.id),
+                    code = exit.code,
+                    reason = %exit.reason,
+                    "container has ended"
+                );
+            }
+            State::Created | State::Starting => {}
+        }
+    }
+
+    /// The shim's state record; `None` when there is none.
+    ///
+    /// # Errors
+    /// `Internal` when it is damaged.
+    pub fn state_on_disk(&self, container_id: &str) -> Result<Option<wire::ContainerState>> {
+        let path = self.places.container_run(container_id).join("state");
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Error::io("read", &path, &e)),
+        };
+        let damaged = |why: String| Error::internal(format!("state record {}: {why}", path.display()));
+        let body =
+            gorae_proto::checked::decode(STATE_KIND, STATE_VERSION, &bytes).map_err(|e| damaged(e.to_string()))?;
+        wire::ContainerState::decode(body).map(Some).map_err(|e| damaged(e.to_string()))
+    }
+
+    /// The connection to a container's shim ended: the container has, too, or its shim was killed.
+    pub async fn shim_gone(&self, container: &Arc<Container>) {
+        let record = container.record();
+        match self.state_on_disk(&record.id) {
+            Ok(Some(state)) if state.phase() == Phase::Exited => {
+                self.shim_said(container, &state);
+                return;
+            }
+            // Never told to start, or refused before anything was made.
+            Ok(None) if !matches!(container.state(), State::Running { .. }) => {
+                container.back_to_created();
+                return;
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(container = ids::short(&record.id), %error, "state is unreadable"),
+        }
+        if self.containers.get(&record.id).is_none() || matches!(container.state(), State::Exited(_)) {
+            return;
+        }
+        tracing::error!(container = ids::short(&record.id), "the container's shim died; ending the container");
+        if let Err(error) = self.clean_container(container).await {
+            tracing::error!(container = ids::short(&record.id), %error, "cannot settle the container");
+        }
+    }
+
+    /// Has a throw-away shim settle a container whose shim is gone, and takes the result in.
+    ///
+    /// # Errors
+    /// The shim's failure.
+    pub async fn clean_container(&self, container: &Arc<Container>) -> Result<()> {
+        let record = container.record();
+        let run_dir = self.places.container_run(&record.id);
+        if !run_dir.exists() {
+            container.move_to(State::lost(0, "nothing is known of the container's end"));
+            return Ok(());
+        }
+        let clean = CleanContainer {
+            container_id: record.id.clone(),
+            run_dir: run_dir.to_string_lossy().into_owned(),
+            cgroup: Some(CgroupPlace { layout: Some(self.layout.clone()), path: record.cgroup.clone() }),
+        };
+        let mut state = shims::clean_container(&self.spawner, clean).await?;
+        if state.phase() != Phase::Exited {
+            state.set_phase(Phase::Exited);
+            state.exit_code = 255;
+            state.reason = "Unknown".into();
+            state.finished_at_ns = clock::now_ns();
+        }
+        self.shim_said(container, &state);
+        Ok(())
+    }
+
+    /// Connects to a container's shim again, or settles the container when the shim is gone.
+    pub async fn reconnect(self: &Arc<Self>, container: &Arc<Container>) {
+        let record = container.record();
+        let (events, queue) = mpsc::unbounded_channel();
+        match Shim::connect(&self.places.container_run(&record.id), events).await {
+            Ok(shim) => {
+                container.set_shim(Some(shim.clone()));
+                tokio::spawn(container::start::follow(self.clone(), container.clone(), queue));
+                let state = shim.call(wire::request::Verb::GetState(wire::GetState {})).await;
+                if let Ok(shims::Answer { body: wire::reply::Body::State(state), .. }) = state {
+                    self.shim_said(container, &state);
+                }
+            }
+            Err(_) => self.shim_gone(container).await,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One operation per identity: a repeated request joins the one in flight and gets its result.
+//!
+//! The operation runs in a task of its own, so a client that goes away does not stop it half-way: it ends in done or
+//! in undone.
+
+use crate::error::{Error, Result};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+type Outcome = Shared<BoxFuture<'static, Result<String>>>;
+
+/// Operations in flight, by identity; each results in an id.
+#[derive(Clone, Default)]
+pub struct Operations {
+    running: Arc<Mutex<HashMap<String, Outcome>>>,
+}
+
+impl std::fmt::Debug for Operations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Operations").field("running", &self.count()).finish()
+    }
+}
+
+impl Operations {
+    /// Runs `work` under `key`, or joins what already runs under it.
+    ///
+    /// - Cancel: the work goes on.
+    ///
+    /// # Errors
+    /// Those of the work; `Internal` when it panicked.
+    pub async fn run<F>(&self, key: String, work: F) -> Result<String>
+    where
+        F: Future<Output = Result<String>> + Send + 'static,
+    {
+        let outcome = {
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            match running.get(&key) {
+                Some(outcome) => outcome.clone(),
+                None => {
+                    let (all, name) = (self.running.clone(), key.clone());
+                    let task = tokio::spawn(async move {
+                        let result = std::panic::AssertUnwindSafe(work).catch_unwind().await;
+                        all.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+                        result.unwrap_or_else(|_| Err(Error::internal("the operation panicked; see the daemon's log")))
+                    });
+                    let outcome = task
+                        .map(|joined| joined.unwrap_or_else(|e| Err(Error::internal(format!("operation: {e}")))))
+                        .boxed()
+                        .shared();
+                    running.insert(key, outcome.clone());
+                    outcome
+                }
+            }
+        };
+        outcome.await
+    }
+
+    /// How many run.
+    pub fn count(&self) -> usize {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[tokio::test]
+    async fn a_repeat_joins_and_gets_the_same_result() {
+        let (operations, runs) = (Operations::default(), Arc::new(AtomicU32::new(0)));
+        let work = || {
+            let runs = runs.clone();
+            async move {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                Ok(format!("run {}", runs.fetch_add(1, Ordering::SeqCst)))
+            }
+        };
+        let (a, b) = tokio::join!(operations.run("k".into(), work()), operations.run("k".into(), work()));
+        assert_eq!((a.expect("ran"), b.expect("joined")), ("run 0".into(), "run 0".into()));
+        assert_eq!(operations.run("k".into(), work()).await.expect("a new one"), "run 1");
+        assert_eq!(operations.count(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_work_goes_on_when_the_client_leaves() {
+        let (operations, done) = (Operations::default(), Arc::new(AtomicU32::new(0)));
+        let flag = done.clone();
+        let call = operations.run("k".into(), async move {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            flag.store(1, Ordering::SeqCst);
+            Ok(String::new())
+        });
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(1), call).await.is_err());
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        assert_eq!(done.load(Ordering::SeqCst), 1);
+    }
+}

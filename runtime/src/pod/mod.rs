@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Pods: one file per CRI verb, and the [`Pod`] they work on.
+//!
+//! ```text
+//!            RunPodSandbox
+//!   (intent) ─────────────▶ Ready ──StopPodSandbox──▶ NotReady ──RemovePodSandbox──▶ gone
+//!                                                        ▲ │
+//!                                                        └─┘ stop again: settles what is still owed
+//! ```
+//!
+//! On disk: `ROOT/pods/ID/record` is what was asked (`record.new` before the pod is made: the intent), and
+//! `STATE/pods/ID` holds the pins and `ready`. A pod is Ready when `ready` is there; removing that file is the
+//! first step of a stop, so that a daemon that dies in between goes on with the stop.
+
+pub mod etc_files;
+pub mod remove;
+pub mod request;
+pub mod run;
+pub mod stop;
+pub mod view;
+
+use crate::error::Result;
+use crate::records;
+use gorae_proto::cri;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Version of the pod record.
+pub const RECORD_VERSION: u32 = 1;
+/// Kind of the pod record.
+pub const RECORD_KIND: &str = "pod";
+
+/// What was asked, and what was given out for it before it was made. Never changes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Record {
+    /// 64 hex digits.
+    pub id: String,
+    /// The request.
+    pub config: cri::PodSandboxConfig,
+    /// As asked; empty stays empty.
+    pub runtime_handler: String,
+    /// Wall clock, nanoseconds.
+    pub created_at: i64,
+    /// The pod's addresses, the primary first; empty for host network.
+    pub ips: Vec<IpAddr>,
+    /// Name of the veth end in the bridge; empty for host network.
+    pub host_interface: String,
+    /// The pod's cgroup, below each mount point.
+    pub cgroup: String,
+    /// True when the cgroup is ours to remove.
+    pub own_cgroup: bool,
+    /// Parents that did not exist before and are removed with the pod when empty.
+    pub made_cgroups: Vec<String>,
+}
+
+impl Record {
+    /// The cgroup in the form that the placement of containers takes.
+    pub fn pod_cgroup(&self) -> crate::cgroups::PodCgroup {
+        crate::cgroups::PodCgroup { path: self.cgroup.clone(), own: self.own_cgroup }
+    }
+}
+
+/// Written when the pod is up: what the machine answered.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Up {
+    /// Pid of the pod's init, 0 when it has none.
+    pub init_pid: u32,
+    /// Start time of that process in ticks.
+    pub init_start_ticks: u64,
+    /// Boot in which the pod was made.
+    pub boot_id: String,
+}
+
+/// Whether the pod can hold containers.
+#[derive(Debug, Clone)]
+pub enum State {
+    /// Its namespaces are pinned and its network is up.
+    Ready(Up),
+    /// It was stopped, or the machine was restarted.
+    NotReady,
+}
+
+/// One pod.
+#[derive(Debug)]
+pub struct Pod {
+    /// What was asked.
+    pub record: Record,
+    /// The latest change of resources, which changes nothing on the machine.
+    pub resources: Mutex<Option<Resources>>,
+    state: Mutex<State>,
+    /// Held by the one verb that works on this pod.
+    pub verb: tokio::sync::Mutex<()>,
+}
+
+/// What UpdatePodSandboxResources said last.
+#[derive(Debug, Clone, Serialize)]
+pub struct Resources {
+    /// Overhead.
+    pub overhead: Option<cri::LinuxContainerResources>,
+    /// Sum of the containers.
+    pub resources: Option<cri::LinuxContainerResources>,
+}
+
+impl Pod {
+    /// A pod in a state.
+    pub fn new(record: Record, state: State) -> Arc<Self> {
+        Arc::new(Self {
+            record,
+            resources: Mutex::new(None),
+            state: Mutex::new(state),
+            verb: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    /// The id.
+    pub fn id(&self) -> &str {
+        &self.record.id
+    }
+
+    /// A copy of the state.
+    pub fn state(&self) -> State {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// True when containers can be made in it.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.state(), State::Ready(_))
+    }
+
+    /// The move Ready → NotReady; the other way does not exist.
+    pub(crate) fn set_not_ready(&self) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::NotReady;
+    }
+
+    /// The identity by which kubelet repeats a request.
+    pub fn key(config: &cri::PodSandboxConfig) -> String {
+        let m = config.metadata.clone().unwrap_or_default();
+        format!("{}\0{}\0{}\0{}", m.namespace, m.name, m.uid, m.attempt)
+    }
+
+    /// `namespace/name` for people.
+    pub fn title(config: &cri::PodSandboxConfig) -> String {
+        let m = config.metadata.clone().unwrap_or_default();
+        format!("{}/{}", m.namespace, m.name)
+    }
+
+    /// The request's namespace options; unset means all of them `POD`.
+    pub fn namespaces(&self) -> cri::NamespaceOption {
+        request::namespaces(&self.record.config)
+    }
+
+    /// True when the pod has its own network namespace.
+    pub fn own_network(&self) -> bool {
+        self.namespaces().network() != cri::NamespaceMode::Node
+    }
+
+    /// True when one pid namespace is shared by all containers.
+    pub fn shared_pid(&self) -> bool {
+        self.namespaces().pid() == cri::NamespaceMode::Pod
+    }
+
+    /// The user namespace mapping, when the pod has its own.
+    pub fn user_mapping(&self) -> Option<gorae_proto::shim::UserMapping> {
+        request::user_mapping(&self.record.config).ok().flatten()
+    }
+}
+
+/// Where a node keeps its pods and containers.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// Survives a reboot.
+    pub root: PathBuf,
+    /// Lives as long as the machine runs.
+    pub state: PathBuf,
+}
+
+impl Places {
+    /// `ROOT/pods/ID`.
+    pub fn pod_root(&self, id: &str) -> PathBuf {
+        self.root.join("pods").join(id)
+    }
+
+    /// `STATE/pods/ID`.
+    pub fn pod_run(&self, id: &str) -> PathBuf {
+        self.state.join("pods").join(id)
+    }
+
+    /// `ROOT/containers/ID`.
+    pub fn container_root(&self, id: &str) -> PathBuf {
+        self.root.join("containers").join(id)
+    }
+
+    /// `STATE/containers/ID`.
+    pub fn container_run(&self, id: &str) -> PathBuf {
+        self.state.join("containers").join(id)
+    }
+
+    /// Where directories go in the instant of their removal.
+    pub fn trash(&self) -> PathBuf {
+        self.root.join("trash")
+    }
+
+    /// Where directories with unreadable records are kept for a person to look at.
+    pub fn damaged(&self) -> PathBuf {
+        self.root.join("damaged")
+    }
+
+    /// Makes the directories that are always there.
+    ///
+    /// # Errors
+    /// The kernel's, with the path.
+    pub fn prepare(&self) -> Result<()> {
+        for name in ["pods", "containers", "trash"] {
+            records::make_dir(&self.root.join(name))?;
+        }
+        records::make_dir(&self.state.join("pods"))?;
+        records::make_dir(&self.state.join("containers"))
+    }
+}

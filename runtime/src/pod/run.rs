@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+//! RunPodSandbox: record the intent, make the pod, commit the record; or undo everything.
+
+use super::{Pod, RECORD_KIND, RECORD_VERSION, Record, State, Up, etc_files, request};
+use crate::cgroups;
+use crate::error::{Error, Kind, Result};
+use crate::node::Node;
+use crate::{clock, ids, records, shims};
+use gorae_proto::cri;
+use gorae_proto::shim::{CgroupPlace, PodNetwork, SetupPod};
+use std::sync::Arc;
+
+/// Runs a pod and returns its id; a repeat of a request gets the same pod.
+///
+/// # Errors
+/// `InvalidArgument` for the request; `AlreadyExists` when a stopped pod has the same identity; those of
+/// network and shim. Nothing is left behind.
+pub async fn run(node: Arc<Node>, config: cri::PodSandboxConfig, runtime_handler: String) -> Result<String> {
+    request::check(&config)?;
+    node.check_handler(&runtime_handler)?;
+    let key = Pod::key(&config);
+    let operations = node.runs.clone();
+    operations.run(key.clone(), async move { once(&node, &key, config, runtime_handler).await }).await
+}
+
+async fn once(node: &Arc<Node>, key: &str, config: cri::PodSandboxConfig, runtime_handler: String) -> Result<String> {
+    if let Some(same) = node.pods.all().into_iter().find(|p| Pod::key(&p.record.config) == key) {
+        if same.is_ready() {
+            return Ok(same.id().to_owned());
+        }
+        let title = Pod::title(&config);
+        return Err(Error::new(
+            Kind::AlreadyExists,
+            format!("pod {title}: a stopped pod {} has the same uid and attempt; remove it first", same.id()),
+        ));
+    }
+    let title = Pod::title(&config);
+    let id = ids::generate()?;
+    let result = make(node, &id, config, runtime_handler).await;
+    result.map_err(|e| e.during(format!("run pod {title}")))
+}
+
+async fn make(node: &Arc<Node>, id: &str, config: cri::PodSandboxConfig, handler: String) -> Result<String> {
+    let (record, network) = reserve(node, id, config, handler).await?;
+    match set_up(node, &record, network).await {
+        Ok(up) => {
+            let pod = Pod::new(record, State::Ready(up));
+            node.pods.insert(id.to_owned(), pod.clone());
+            node.events.pod_started(node, &pod);
+            tracing::info!(pod = ids::short(id), name = %Pod::title(&pod.record.config), "pod is ready");
+            Ok(id.to_owned())
+        }
+        Err(failure) => Err(match undo(node, &record).await {
+            Ok(()) => failure,
+            Err(undo) => {
+                // Listed as not ready, so that the client's own stop and remove retry the clean-up.
+                let _ = records::commit(&node.places.pod_root(id), "record");
+                node.pods.insert(id.to_owned(), Pod::new(record, State::NotReady));
+                failure.and_undo_failed(&undo)
+            }
+        }),
+    }
+}
+
+/// Gives out address, ports and cgroup, and writes the intent; touches nothing else.
+async fn reserve(
+    node: &Arc<Node>,
+    id: &str,
+    config: cri::PodSandboxConfig,
+    handler: String,
+) -> Result<(Record, Option<PodNetwork>)> {
+    let parent = config.linux.as_ref().map(|l| l.cgroup_parent.as_str()).unwrap_or_default();
+    let cgroup = cgroups::pod_path(parent, id).map_err(|e| Error::invalid(e.to_string()))?;
+    let mut record = Record {
+        id: id.to_owned(),
+        runtime_handler: handler,
+        created_at: clock::unique_ns(),
+        ips: Vec::new(),
+        host_interface: String::new(),
+        made_cgroups: cgroup.missing(&node.layout),
+        own_cgroup: cgroup.own,
+        cgroup: cgroup.path,
+        config,
+    };
+    let mut network = None;
+    if request::namespaces(&record.config).network() != cri::NamespaceMode::Node {
+        let plan = node.network.prepare(id, &record.config.port_mappings).await?;
+        record.ips = plan.ips;
+        record.host_interface.clone_from(&plan.network.host_interface);
+        network = Some(plan.network);
+    }
+    let dir = node.places.pod_root(id);
+    let written = records::make_dir(&dir)
+        .and_then(|()| records::write_intent(&dir, "record", RECORD_KIND, RECORD_VERSION, &record));
+    if let Err(error) = written {
+        let _ = std::fs::remove_dir_all(&dir);
+        let withdrawn = node.network.withdraw(id).await;
+        node.network.release(id);
+        return Err(match withdrawn {
+            Ok(()) => error,
+            Err(undo) => error.and_undo_failed(&undo.into()),
+        });
+    }
+    Ok((record, network))
+}
+
+async fn set_up(node: &Arc<Node>, record: &Record, network: Option<PodNetwork>) -> Result<Up> {
+    let (dir, run_dir) = (node.places.pod_root(&record.id), node.places.pod_run(&record.id));
+    records::make_dir(&run_dir)?;
+    etc_files::write(&dir, &record.config, &node.hostname_of(record), record.ips.first().copied())?;
+    if !record.config.log_directory.is_empty() {
+        make_log_directory(&record.config.log_directory)?;
+    }
+    let ready = shims::setup_pod(&node.spawner, setup(node, record, network)?).await?;
+    if !record.config.port_mappings.is_empty() && !record.ips.is_empty() {
+        node.network.publish(&record.id).await?;
+    }
+    let up = Up { init_pid: ready.init_pid, init_start_ticks: ready.init_start_ticks, boot_id: node.boot_id.clone() };
+    records::write(&run_dir, "ready", "ready", 1, &up)?;
+    records::commit(&dir, "record")?;
+    Ok(up)
+}
+
+fn make_log_directory(path: &str) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let path = std::path::Path::new(path);
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
+    made.map_err(|e| Error::precondition(format!("make log_directory {}: {e}", path.display())))
+}
+
+fn setup(node: &Node, record: &Record, network: Option<PodNetwork>) -> Result<SetupPod> {
+    let options = request::namespaces(&record.config);
+    let own_net = options.network() != cri::NamespaceMode::Node;
+    Ok(SetupPod {
+        pod_id: record.id.clone(),
+        run_dir: node.places.pod_run(&record.id).to_string_lossy().into_owned(),
+        hostname: if own_net { node.hostname_of(record) } else { String::new() },
+        own_net,
+        own_ipc: options.ipc() != cri::NamespaceMode::Node,
+        own_uts: own_net,
+        own_pid: options.pid() == cri::NamespaceMode::Pod,
+        user: request::user_mapping(&record.config)?,
+        sysctls: request::sysctls(&record.config)?,
+        shm_bytes: 0,
+        network,
+        cgroup: Some(CgroupPlace { layout: Some(node.layout.clone()), path: record.cgroup.clone() }),
+    })
+}
+
+/// Undoes a pod that did not come up; also what recovery does with an intent that it finds.
+///
+/// # Errors
+/// Those of shim and network; calling again is right.
+pub async fn undo(node: &Arc<Node>, record: &Record) -> Result<()> {
+    super::stop::tear_down(node, record).await?;
+    super::remove::delete_directories(node, &record.id).await
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//! StopPodSandbox: containers first, then the network and the namespaces. Repeatable at any point.
+
+use super::{Pod, Record};
+use crate::container;
+use crate::error::{Error, Result};
+use crate::node::Node;
+use crate::{ids, shims};
+use futures_util::future::join_all;
+use gorae_proto::shim::{CgroupPlace, CleanPod};
+use std::sync::Arc;
+
+/// Stops a pod; an unknown one is already stopped.
+///
+/// # Errors
+/// `DeadlineExceeded` when a container cannot be killed; everything else of the pod is torn down even then.
+pub async fn stop(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
+    let _turn = pod.verb.lock().await;
+    stop_held(node, pod).await
+}
+
+/// [`stop`] for a caller that holds the pod's verb lock.
+///
+/// # Errors
+/// As there.
+pub async fn stop_held(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
+    let run_dir = node.places.pod_run(pod.id());
+    let was_ready = pod.is_ready();
+    if !was_ready && !run_dir.exists() {
+        return Ok(());
+    }
+    // The intent: from here on the pod is not ready, also for a daemon that starts in the middle of this.
+    match std::fs::remove_file(run_dir.join("ready")) {
+        Ok(()) => {}
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) => return Err(Error::io("remove", &run_dir.join("ready"), &e)),
+    }
+    pod.set_not_ready();
+    let containers = node.containers_of(pod.id());
+    let stopped = join_all(containers.iter().map(|c| container::stop::kill(node, c))).await;
+    let unkillable = stopped.into_iter().find_map(Result::err);
+    tear_down(node, &pod.record).await?;
+    if was_ready {
+        node.events.pod_stopped(node, pod);
+        tracing::info!(pod = ids::short(pod.id()), "pod is stopped");
+    }
+    match unkillable {
+        Some(error) => Err(error.during(format!("stop pod {}", ids::short(pod.id())))),
+        None => Ok(()),
+    }
+}
+
+/// Takes away what a pod has on the node: published ports, pins, cgroup, address. Idempotent.
+///
+/// # Errors
+/// The first failure; what came before it stays done.
+pub async fn tear_down(node: &Arc<Node>, record: &Record) -> Result<()> {
+    node.network.withdraw(&record.id).await?;
+    let run_dir = node.places.pod_run(&record.id);
+    if run_dir.exists() {
+        shims::clean_pod(&node.spawner, clean(node, record)).await?;
+        remove_tree(&run_dir)?;
+    }
+    node.network.release(&record.id);
+    Ok(())
+}
+
+fn clean(node: &Node, record: &Record) -> CleanPod {
+    CleanPod {
+        pod_id: record.id.clone(),
+        run_dir: node.places.pod_run(&record.id).to_string_lossy().into_owned(),
+        // A cgroup that kubelet made is kubelet's to remove: then only the layout is said.
+        cgroup: Some(CgroupPlace {
+            layout: Some(node.layout.clone()),
+            path: if record.own_cgroup { record.cgroup.clone() } else { String::new() },
+        }),
+        host_interface: record.host_interface.clone(),
+        remove_empty_cgroups: record.made_cgroups.clone(),
+    }
+}
+
+/// Removes a directory of ours with everything in it; gone already is fine.
+///
+/// # Errors
+/// The kernel's, with the path.
+pub fn remove_tree(path: &std::path::Path) -> Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path, &e)),
+        _ => Ok(()),
+    }
+}

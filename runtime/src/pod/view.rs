@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A pod as the CRI's list and status show it: from memory only.
+
+use super::{Pod, State};
+use crate::node::Node;
+use gorae_proto::cri;
+use std::collections::HashMap;
+
+/// The entry of ListPodSandbox.
+pub fn entry(pod: &Pod) -> cri::PodSandbox {
+    let record = &pod.record;
+    cri::PodSandbox {
+        id: record.id.clone(),
+        metadata: record.config.metadata.clone(),
+        state: state_of(pod).into(),
+        created_at: record.created_at,
+        labels: record.config.labels.clone(),
+        annotations: record.config.annotations.clone(),
+        runtime_handler: record.runtime_handler.clone(),
+    }
+}
+
+/// PodSandboxStatus. The address stays the same for the life of the pod; a stopped pod has none.
+pub fn status(pod: &Pod) -> cri::PodSandboxStatus {
+    let record = &pod.record;
+    let mut ips = if pod.is_ready() { record.ips.iter() } else { [].iter() };
+    cri::PodSandboxStatus {
+        id: record.id.clone(),
+        metadata: record.config.metadata.clone(),
+        state: state_of(pod).into(),
+        created_at: record.created_at,
+        network: Some(cri::PodSandboxNetworkStatus {
+            ip: ips.next().map(ToString::to_string).unwrap_or_default(),
+            additional_ips: ips.map(|ip| cri::PodIp { ip: ip.to_string() }).collect(),
+        }),
+        linux: Some(cri::LinuxPodSandboxStatus {
+            namespaces: Some(cri::Namespace { options: Some(pod.namespaces()) }),
+        }),
+        labels: record.config.labels.clone(),
+        annotations: record.config.annotations.clone(),
+        runtime_handler: record.runtime_handler.clone(),
+    }
+}
+
+/// The JSON under `info` of a verbose status.
+pub fn verbose(node: &Node, pod: &Pod) -> HashMap<String, String> {
+    let record = &pod.record;
+    let init_pid = match pod.state() {
+        State::Ready(up) => up.init_pid,
+        State::NotReady => 0,
+    };
+    let resources = pod.resources.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    let info = serde_json::json!({
+        "pid": init_pid,
+        "cgroup": record.cgroup,
+        "hostInterface": record.host_interface,
+        "namespaces": node.places.pod_run(pod.id()).join("ns"),
+        "config": record.config,
+        "resources": resources,
+    });
+    [("info".to_owned(), info.to_string())].into()
+}
+
+fn state_of(pod: &Pod) -> cri::PodSandboxState {
+    if pod.is_ready() { cri::PodSandboxState::SandboxReady } else { cri::PodSandboxState::SandboxNotready }
+}
+
+/// True when the pod passes the filter.
+pub fn matches(pod: &Pod, filter: &cri::PodSandboxFilter) -> bool {
+    pod.id().starts_with(&filter.id)
+        && filter.state.as_ref().is_none_or(|s| s.state == i32::from(state_of(pod)))
+        && filter.label_selector.iter().all(|(k, v)| pod.record.config.labels.get(k) == Some(v))
+}

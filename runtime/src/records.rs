@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Records on disk: one checksummed JSON file per object, replaced whole by a rename.
+//!
+//! A record needs to outlive this process, not a power cut of the last second, so nothing is synced: the page cache
+//! keeps it. A torn or flipped record is an error about that one object.
+
+use crate::error::{Error, Result};
+use gorae_proto::checked;
+use serde::{Serialize, de::DeserializeOwned};
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+/// The largest record that is read; a CRI request is at most 16 MiB, and JSON of byte values at most 5 times that.
+const MAX_RECORD: u64 = 96 << 20;
+
+/// Writes `value` to `dir/name` so that a reader sees the old record or the new one.
+///
+/// # Errors
+/// `ResourceExhausted` on a full disk; the old record is then still there.
+pub fn write(dir: &Path, name: &str, kind: &str, version: u32, value: &impl Serialize) -> Result<()> {
+    let temp = dir.join(format!("{name}.tmp"));
+    write_new(&temp, kind, version, value).inspect_err(|_| {
+        let _ = fs::remove_file(&temp);
+    })?;
+    rename(&temp, &dir.join(name))
+}
+
+/// Writes a record that is not valid until [`commit`] renames it: the intent before a side effect.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_intent(dir: &Path, name: &str, kind: &str, version: u32, value: &impl Serialize) -> Result<()> {
+    write_new(&dir.join(format!("{name}.new")), kind, version, value)
+}
+
+/// Makes the intent the record.
+///
+/// # Errors
+/// `Internal` when the rename fails; the intent is then still there.
+pub fn commit(dir: &Path, name: &str) -> Result<()> {
+    rename(&dir.join(format!("{name}.new")), &dir.join(name))
+}
+
+/// Reads a record; `None` when there is none.
+///
+/// # Errors
+/// `Internal` when it is damaged, torn, of another kind, or written by a newer version.
+pub fn read<T: DeserializeOwned>(path: &Path, kind: &str, version: u32) -> Result<Option<T>> {
+    let bytes = match read_bounded(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::internal(format!("read record {}: {e}", path.display()))),
+    };
+    let damaged = |why: String| Error::internal(format!("record {}: {why}", path.display()));
+    let body = checked::decode(kind, version, &bytes).map_err(|e| damaged(e.to_string()))?;
+    serde_json::from_slice(body).map(Some).map_err(|e| damaged(e.to_string()))
+}
+
+/// Makes a directory of ours with its parents; being there already is fine.
+///
+/// # Errors
+/// The kernel's, with the path.
+pub fn make_dir(path: &Path) -> Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o711).create(path).map_err(|e| Error::io("make directory", path, &e))
+}
+
+fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    if fs::metadata(path)?.len() > MAX_RECORD {
+        return Err(std::io::Error::other("record is larger than any that was written"));
+    }
+    fs::read(path)
+}
+
+fn write_new(path: &Path, kind: &str, version: u32, value: &impl Serialize) -> Result<()> {
+    let body = serde_json::to_vec(value).map_err(|e| Error::internal(format!("encode {kind} record: {e}")))?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|e| Error::io("create", path, &e))?;
+    file.write_all(&checked::encode(kind, version, &body)).map_err(|e| Error::io("write", path, &e))
+}
+
+fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(|e| Error::io("rename record to", to, &e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_absent_then_whole_then_replaced() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let path = dir.path().join("record");
+        assert_eq!(read::<Vec<u32>>(&path, "pod", 1).expect("absent"), None);
+        write(dir.path(), "record", "pod", 1, &[1u32, 2]).expect("write");
+        write(dir.path(), "record", "pod", 1, &[3u32]).expect("replace");
+        assert_eq!(read::<Vec<u32>>(&path, "pod", 1).expect("read"), Some(vec![3]));
+        assert_eq!(fs::read_dir(dir.path()).expect("list").count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn an_intent_is_no_record_before_the_commit() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        write_intent(dir.path(), "record", "pod", 1, &7u32).expect("intent");
+        assert_eq!(read::<u32>(&dir.path().join("record"), "pod", 1).expect("absent"), None);
+        commit(dir.path(), "record").expect("commit");
+        assert_eq!(read::<u32>(&dir.path().join("record"), "pod", 1).expect("read"), Some(7));
+    }
+
+    #[test]
+    fn a_damaged_record_is_an_error_that_names_the_file() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let path = dir.path().join("record");
+        fs::write(&path, b"gorae pod 1 4 00000000\nbody").expect("write");
+        let error = read::<u32>(&path, "pod", 1).expect_err("checksum");
+        assert!(error.to_string().contains("record"), "{error}");
+    }
+}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The start: read the records, take running containers back, undo what was half-made, settle what is owed.
+//!
+//! Records and state files are read before the socket opens, so that the first list is complete. Everything that
+//! could wait for somebody else (shims, clean-ups) happens behind it. One unreadable record costs that object: its
+//! directory is moved aside for a person to look at.
+
+use crate::container::{self, Container, State};
+use crate::error::Result;
+use crate::network::LivePod;
+use crate::node::Node;
+use crate::pod::{self, Places, Pod, Up};
+use crate::{ids, records, shims};
+use gorae_proto::shim::{CgroupPlace, CleanPod, Stop, container_state::Phase, request::Verb};
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// What the disk says.
+#[derive(Debug, Default)]
+pub struct Found {
+    pods: Vec<(pod::Record, Option<Up>)>,
+    half_made: Vec<pod::Record>,
+    containers: Vec<container::Record>,
+    stray_pods: Vec<String>,
+    stray_containers: Vec<String>,
+}
+
+/// Reads all records. Damaged ones are moved to `ROOT/damaged`.
+///
+/// # Errors
+/// Only when the directories themselves cannot be read.
+pub fn read(places: &Places, boot_id: &str) -> Result<Found> {
+    let mut found = Found::default();
+    for id in ids_in(&places.root.join("pods"))? {
+        let dir = places.pod_root(&id);
+        match records::read::<pod::Record>(&dir.join("record"), pod::RECORD_KIND, pod::RECORD_VERSION) {
+            Ok(Some(record)) => {
+                let up = records::read::<Up>(&places.pod_run(&id).join("ready"), "ready", 1).ok().flatten();
+                found.pods.push((record, up.filter(|up| up.boot_id == boot_id)));
+            }
+            Ok(None) => read_half_made(&dir, &id, &mut found),
+            Err(error) => set_aside(places, &dir, &format!("pod-{id}"), &error.to_string()),
+        }
+    }
+    for id in ids_in(&places.root.join("containers"))? {
+        let dir = places.container_root(&id);
+        match records::read::<container::Record>(&dir.join("record"), container::RECORD_KIND, container::RECORD_VERSION)
+        {
+            Ok(Some(record)) => found.containers.push(record),
+            Ok(None) => remove_quietly(&dir),
+            Err(error) => set_aside(places, &dir, &format!("container-{id}"), &error.to_string()),
+        }
+    }
+    // Looked for now, before new pods and containers come.
+    let known: HashSet<&String> =
+        found.pods.iter().map(|(r, _)| &r.id).chain(found.half_made.iter().map(|r| &r.id)).collect();
+    let stray_pods = ids_in(&places.state.join("pods"))?.into_iter().filter(|id| !known.contains(id)).collect();
+    let known: HashSet<&String> = found.containers.iter().map(|r| &r.id).collect();
+    let of_containers = ids_in(&places.state.join("containers"))?;
+    let stray_containers = of_containers.into_iter().filter(|id| !known.contains(id)).collect();
+    Ok(Found { stray_pods, stray_containers, ..found })
+}
+
+fn read_half_made(dir: &Path, id: &str, found: &mut Found) {
+    match records::read::<pod::Record>(&dir.join("record.new"), pod::RECORD_KIND, pod::RECORD_VERSION) {
+        Ok(Some(record)) => found.half_made.push(record),
+        // Cut off while the intent was being written: nothing else was done yet.
+        Ok(None) | Err(_) => {
+            tracing::info!(pod = ids::short(id), "a pod was cut off before anything of it was made");
+            remove_quietly(dir);
+        }
+    }
+}
+
+fn ids_in(dir: &Path) -> Result<Vec<String>> {
+    let entries = std::fs::read_dir(dir).map_err(|e| crate::error::Error::io("list", dir, &e))?;
+    Ok(entries.flatten().filter_map(|e| e.file_name().into_string().ok()).filter(|n| ids::is_id(n)).collect())
+}
+
+fn set_aside(places: &Places, dir: &Path, name: &str, why: &str) {
+    tracing::error!(object = name, why, kept_in = %places.damaged().display(), "record is unreadable; object is lost");
+    let moved = records::make_dir(&places.damaged())
+        .map_err(|e| e.to_string())
+        .and_then(|()| std::fs::rename(dir, places.damaged().join(name)).map_err(|e| e.to_string()));
+    if let Err(error) = moved {
+        tracing::error!(object = name, error, "cannot move it aside");
+    }
+}
+
+fn remove_quietly(path: &Path) {
+    if let Err(error) = pod::stop::remove_tree(path) {
+        tracing::warn!(%error, "left-over stays");
+    }
+}
+
+impl Found {
+    /// The pods whose addresses and ports are still theirs.
+    pub fn live_pods(&self) -> Vec<LivePod> {
+        let of = |record: &pod::Record| LivePod {
+            pod_id: record.id.clone(),
+            ips: record.ips.clone(),
+            port_mappings: record.config.port_mappings.clone(),
+        };
+        let ready = self.pods.iter().filter(|(_, up)| up.is_some()).map(|(record, _)| of(record));
+        ready.chain(self.half_made.iter().map(of)).filter(|p| !p.ips.is_empty()).collect()
+    }
+
+    /// Fills the indexes from records and state files; no shim is asked.
+    pub fn fill(&self, node: &Node) {
+        for (record, up) in &self.pods {
+            let state = up.clone().map_or(pod::State::NotReady, pod::State::Ready);
+            node.pods.insert(record.id.clone(), Pod::new(record.clone(), state));
+        }
+        for record in &self.containers {
+            let state = first_state(node, record);
+            let mut held: Vec<_> = record.image.layers.clone();
+            held.extend(record.image_mounts.iter().flat_map(|m| m.layers.clone()));
+            if let Err(error) = node.images.hold_layers(&held, &record.id) {
+                tracing::error!(container = ids::short(&record.id), %error, "a layer of the container is gone");
+            }
+            node.containers.insert(record.id.clone(), Container::new(record.clone(), state));
+        }
+    }
+}
+
+fn first_state(node: &Node, record: &container::Record) -> State {
+    match node.state_on_disk(&record.id) {
+        Ok(Some(state)) if state.phase() != Phase::Exited && state.boot_id != node.boot_id => {
+            State::lost(state.started_at_ns, "the machine was restarted")
+        }
+        Ok(Some(state)) => State::from_shim(&state),
+        Ok(None) if !node.places.pod_run(&record.pod_id).exists() => {
+            State::lost(0, "the machine was restarted, or its state directory was removed")
+        }
+        Ok(None) => State::Created,
+        Err(error) => {
+            tracing::error!(container = ids::short(&record.id), %error, "state is unreadable");
+            State::Starting
+        }
+    }
+}
+
+/// Takes running containers back and settles everything else; returns when all of it is settled.
+pub async fn settle(node: Arc<Node>, found: Found) {
+    let shims = node.containers.all().into_iter().map(|container| {
+        let node = node.clone();
+        async move {
+            match container.state() {
+                State::Starting | State::Running { .. } => node.reconnect(&container).await,
+                State::Created if node.places.container_run(&container.record().id).exists() => {
+                    node.reconnect(&container).await;
+                }
+                _ => {}
+            }
+        }
+    });
+    futures_util::future::join_all(shims).await;
+    for record in &found.half_made {
+        if let Err(error) = pod::run::undo(&node, record).await {
+            tracing::error!(pod = ids::short(&record.id), %error, "cannot undo a half-made pod; listed as not ready");
+            let _ = records::commit(&node.places.pod_root(&record.id), "record");
+            node.pods.insert(record.id.clone(), Pod::new(record.clone(), pod::State::NotReady));
+        }
+    }
+    for pod in node.pods.all().into_iter().filter(|p| !p.is_ready()) {
+        if let Err(error) = pod::stop::stop(&node, &pod).await {
+            tracing::error!(pod = ids::short(pod.id()), %error, "cannot finish stopping the pod; a stop is tried again");
+        }
+    }
+    strays(&node, &found).await;
+    empty_trash(&node.places);
+    node.images.collect();
+    tracing::info!(pods = node.pods.len(), containers = node.containers.len(), "everything is settled");
+}
+
+/// Ends what runs without a record: its record was damaged, or it was removed in the middle of a removal.
+async fn strays(node: &Arc<Node>, found: &Found) {
+    for id in &found.stray_containers {
+        let run_dir = node.places.container_run(id);
+        let (events, mut queue) = mpsc::unbounded_channel();
+        if let Ok(shim) = shims::Shim::connect(&run_dir, events).await {
+            tracing::warn!(container = ids::short(id), "a container without a record runs; ending it");
+            let _ = shim.call(Verb::Stop(Stop { signal: 9, grace_ms: 0 })).await;
+            let ended = async { while queue.recv().await.is_some_and(|e| !matches!(e, shims::ShimEvent::Gone)) {} };
+            let _ = tokio::time::timeout(shims::VERB_DEADLINE, ended).await;
+        }
+        remove_quietly(&run_dir);
+    }
+    for id in &found.stray_pods {
+        let run_dir = node.places.pod_run(id);
+        let clean = CleanPod {
+            pod_id: id.clone(),
+            run_dir: run_dir.to_string_lossy().into_owned(),
+            cgroup: crate::cgroups::pod_path("", id)
+                .ok()
+                .map(|c| CgroupPlace { layout: Some(node.layout.clone()), path: c.path }),
+            ..CleanPod::default()
+        };
+        tracing::warn!(pod = ids::short(id), "a pod without a record is there; removing it");
+        match shims::clean_pod(&node.spawner, clean).await {
+            Ok(()) => remove_quietly(&run_dir),
+            Err(error) => tracing::error!(pod = ids::short(id), %error, "cannot remove it"),
+        }
+    }
+}
+
+fn empty_trash(places: &Places) {
+    for entry in std::fs::read_dir(places.trash()).into_iter().flatten().flatten() {
+        remove_quietly(&entry.path());
+    }
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One daemon from start to end: open what is kept, serve the socket, settle what is owed, shut down in time.
+
+use crate::config::Config;
+use crate::cri::Runtime;
+use crate::error::{Error, Kind, Result};
+use crate::events::Events;
+use crate::index::Index;
+use crate::network::{Network, NetworkConfig};
+use crate::node::Node;
+use crate::operations::Operations;
+use crate::pod::Places;
+use crate::sessions::Sessions;
+use crate::shims::Spawner;
+use crate::{cgroups, recover, streaming};
+use gorae_image_service::{self as images, Images};
+use gorae_proto::cri::{image_service_server::ImageServiceServer, runtime_service_server::RuntimeServiceServer};
+use gorae_proto::node::node_server::NodeServer;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::UnixListener;
+use tokio::sync::watch;
+use tokio_stream::wrappers::UnixListenerStream;
+
+/// The largest request; kubelet's own limit.
+const MAX_MESSAGE: usize = 16 << 20;
+/// How long requests in flight may take once the end was asked for.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// Opens everything and serves until `stop` says true.
+///
+/// # Errors
+/// What keeps the daemon from starting, with what to do about it.
+pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<()> {
+    let places = Places { root: config.root.clone(), state: config.state.clone() };
+    places.prepare()?;
+    let _lock = lock(&places.state)?;
+    check_shim(&config.shim)?;
+    let (node, found) = open(config, places).await?;
+    found.fill(&node);
+    let streaming = Arc::new(start_streaming(&node).await?);
+    let listener = listen(&node.config.socket)?;
+    tracing::info!(socket = %node.config.socket.display(), pods = node.pods.len(), "serving");
+    let settling = tokio::spawn(recover::settle(node.clone(), found));
+    serve(&node, &streaming, listener, stop).await?;
+    streaming.shutdown().await;
+    settling.abort();
+    shut_down(&node).await;
+    Ok(())
+}
+
+async fn open(config: Config, places: Places) -> Result<(Arc<Node>, recover::Found)> {
+    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map_err(|e| Error::io("read", Path::new("/proc/sys/kernel/random/boot_id"), &e))?;
+    let boot_id = boot_id.trim().to_owned();
+    let layout = cgroups::probe().map_err(|e| Error::internal(e.to_string()))?;
+    let found = recover::read(&places, &boot_id)?;
+    let network_config = NetworkConfig {
+        bridge: config.network.bridge.clone(),
+        subnet: config.network.subnet,
+        subnet6: config.network.subnet6,
+        mtu: config.network.mtu,
+    };
+    let network = Network::open(network_config, &places.root, &found.live_pods()).await?;
+    let images = Images::open(image_config(&config))?;
+    let node = Arc::new(Node {
+        spawner: Spawner::new(config.shim.clone()),
+        places,
+        layout,
+        boot_id,
+        images,
+        network,
+        pods: Index::new("pod"),
+        containers: Index::new("container"),
+        runs: Operations::default(),
+        creates: Operations::default(),
+        events: Events::default(),
+        config,
+    });
+    Ok((node, found))
+}
+
+fn image_config(config: &Config) -> images::Config {
+    let mut image_config = images::Config::new(config.root.join("images"));
+    if let Some(dirs) = &config.images.hosts_dirs {
+        image_config.hosts_dirs.clone_from(dirs);
+    }
+    image_config.plain_http_hosts.clone_from(&config.images.plain_http);
+    if let Some(n) = config.images.parallel_layers {
+        image_config.max_parallel_layers = n;
+    }
+    image_config
+}
+
+/// One daemon per state directory: two would settle each other's work.
+fn lock(state: &Path) -> Result<File> {
+    let path = state.join("lock");
+    let file = File::create(&path).map_err(|e| Error::io("create", &path, &e))?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+        Error::new(Kind::AlreadyExists, format!("another goraed uses {}; stop it or give --state", state.display()))
+    })?;
+    Ok(file)
+}
+
+fn check_shim(path: &Path) -> Result<()> {
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_file() && meta.permissions().mode() & 0o111 != 0 => Ok(()),
+        Ok(_) => Err(Error::precondition(format!("{} is no program", path.display()))),
+        Err(e) => {
+            let hint = "install gorae-shim beside goraed, or set `shim` in the configuration";
+            Err(Error::precondition(format!("shim {}: {e}; {hint}", path.display())))
+        }
+    }
+}
+
+fn listen(socket: &Path) -> Result<UnixListener> {
+    if let Some(dir) = socket.parent() {
+        crate::records::make_dir(dir)?;
+    }
+    // The state lock says that nobody of ours listens there.
+    match std::fs::remove_file(socket) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("remove old socket", socket, &e)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(socket).map_err(|e| Error::io("listen on", socket, &e))?;
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o660))
+        .map_err(|e| Error::io("restrict socket", socket, &e))?;
+    Ok(listener)
+}
+
+async fn start_streaming(node: &Arc<Node>) -> Result<streaming::Server> {
+    let bind = SocketAddr::from(node.config.streaming);
+    let config = streaming::Config { bind, ..streaming::Config::default() };
+    let server = streaming::Server::start(config, Arc::new(Sessions::new(node.clone()))).await;
+    server.map_err(|e| Error::internal(format!("listen on {bind} for streaming: {e}")))
+}
+
+async fn serve(
+    node: &Arc<Node>,
+    streaming: &Arc<streaming::Server>,
+    listener: UnixListener,
+    mut stop: watch::Receiver<bool>,
+) -> Result<()> {
+    let runtime = RuntimeServiceServer::new(Runtime::new(node.clone(), streaming.clone()))
+        .max_decoding_message_size(MAX_MESSAGE)
+        .max_encoding_message_size(2 * MAX_MESSAGE);
+    let image = ImageServiceServer::new(images::Service(node.images.clone()))
+        .max_decoding_message_size(MAX_MESSAGE)
+        .max_encoding_message_size(2 * MAX_MESSAGE);
+    let progress = NodeServer::new(images::ProgressService(node.images.clone()));
+    let mut asked = stop.clone();
+    let server = tonic::transport::Server::builder()
+        .initial_connection_window_size(1 << 20)
+        .add_service(runtime)
+        .add_service(image)
+        .add_service(progress)
+        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), async move {
+            let _ = asked.wait_for(|&s| s).await;
+        });
+    tokio::pin!(server);
+    let finished = tokio::select! {
+        result = &mut server => Some(result),
+        _ = stop.wait_for(|&s| s) => None,
+    };
+    // An open event stream would hold a graceful end for ever.
+    let finished = match finished {
+        Some(result) => result,
+        None => match tokio::time::timeout(DRAIN, &mut server).await {
+            Ok(result) => result,
+            Err(_) => {
+                tracing::info!("ending the streams that are still open");
+                return Ok(());
+            }
+        },
+    };
+    finished.map_err(|e| Error::internal(format!("serve {}: {e}", node.config.socket.display())))
+}
+
+async fn shut_down(node: &Arc<Node>) {
+    let _ = std::fs::remove_file(&node.config.socket);
+    if !node.pods.is_empty() {
+        return;
+    }
+    match tokio::time::timeout(Duration::from_secs(1), node.network.remove_if_unused()).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the bridge stays"),
+        Err(_) => tracing::warn!("the bridge stays: its removal took too long"),
+    }
+    cgroups::remove_default_parent(&node.layout);
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the streaming server runs on: execs, attached stdio and dialled ports, each by one message to a shim.
+//!
+//! Bytes go between the client's connection and the process; neither the shim nor this file sees them.
+
+use crate::container::{self, Container, State};
+use crate::error::{Error, Result};
+use crate::node::Node;
+use crate::shims::{self, Answer, Shim, VERB_DEADLINE};
+use crate::streaming::{AttachRequest, Backend, Control, ExecRequest, Process, TerminalSize};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use gorae_proto::shim::{Attach, DialPod, Exec, ResizeTty, Signal, reply, request::Verb};
+use rustix::pipe::{PipeFlags, pipe_with};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use tonic::Status;
+
+/// How long a connection inside a pod may take.
+const DIAL_TIMEOUT_MS: u32 = 10_000;
+/// Signal of a terminal that was hung up.
+const SIGHUP: i32 = 1;
+
+/// The node as the streaming server's backend.
+#[derive(Debug, Clone)]
+pub struct Sessions {
+    node: Arc<Node>,
+}
+
+impl Sessions {
+    /// Sessions of a node.
+    pub fn new(node: Arc<Node>) -> Self {
+        Self { node }
+    }
+
+    async fn start_exec(&self, request: ExecRequest) -> Result<Process> {
+        let container = self.node.containers.find(&request.container_id)?;
+        let shim = container.running_shim()?;
+        let mut pipes = Pipes::for_exec(&request)?;
+        let size = request.size.unwrap_or(TerminalSize { width: 0, height: 0 });
+        let order = Exec {
+            args: request.command.into_iter().map(String::into_bytes).collect(),
+            tty: request.tty,
+            stdin: request.stdin && !request.tty,
+            stdout: request.stdout && !request.tty,
+            stderr: request.stderr && !request.tty,
+            rows: size.height.into(),
+            columns: size.width.into(),
+            ..Exec::default()
+        };
+        let theirs: Vec<BorrowedFd<'_>> = pipes.theirs.iter().map(AsFd::as_fd).collect();
+        let Answer { body, fds, exit } = shim.call_within(Verb::Exec(order), &theirs, VERB_DEADLINE).await?;
+        drop(theirs);
+        pipes.theirs.clear();
+        let (reply::Body::ExecStarted(started), Some(exit)) = (body, exit) else {
+            return Err(Error::internal("the shim answered something else than ExecStarted"));
+        };
+        let tty = if request.tty { fds.into_iter().next() } else { None };
+        if request.tty && tty.is_none() {
+            return Err(Error::internal("the shim sent no terminal"));
+        }
+        let lost = || Status::internal("the container's shim ended during the command");
+        Ok(Process {
+            stdin: pipes.stdin,
+            stdout: pipes.stdout,
+            stderr: pipes.stderr,
+            tty,
+            stdin_once: false,
+            control: Box::new(Remote { shim, exec: started.exec }),
+            exit: exit.map(move |e| e.map(|e| e.exit_code).map_err(|_| lost())).boxed(),
+        })
+    }
+
+    async fn start_attach(&self, request: AttachRequest) -> Result<Process> {
+        let container = self.node.containers.find(&request.container_id)?;
+        let record = container.record();
+        if request.tty != record.config.tty {
+            return Err(Error::precondition(format!(
+                "attach: tty is {}, but the container's is {}",
+                request.tty, record.config.tty
+            )));
+        }
+        let shim = container.running_shim()?;
+        let asked = Attach {
+            stdin: request.stdin && record.config.stdin,
+            stdout: request.stdout,
+            stderr: request.stderr && !request.tty,
+        };
+        let Answer { body, fds, .. } = shim.call(Verb::Attach(asked)).await?;
+        if !matches!(body, reply::Body::Attached(_)) {
+            return Err(Error::internal("the shim answered something else than Attached"));
+        }
+        let mut fds = fds.into_iter();
+        let mut process = Process {
+            stdin: None,
+            stdout: None,
+            stderr: None,
+            tty: None,
+            stdin_once: record.config.stdin_once,
+            control: Box::new(Remote { shim, exec: 0 }),
+            exit: container_exit(&container),
+        };
+        if request.tty {
+            process.tty = fds.next();
+        } else {
+            process.stdin = asked.stdin.then(|| fds.next()).flatten();
+            process.stdout = asked.stdout.then(|| fds.next()).flatten();
+            process.stderr = asked.stderr.then(|| fds.next()).flatten();
+        }
+        Ok(process)
+    }
+
+    async fn connect(&self, pod_id: &str, port: u16) -> Result<OwnedFd> {
+        let pod = self.node.pods.find(pod_id)?;
+        if !pod.is_ready() {
+            return Err(Error::precondition("the pod is not ready: it was stopped"));
+        }
+        let netns = if pod.own_network() {
+            self.node.places.pod_run(pod.id()).join("ns/net").to_string_lossy().into_owned()
+        } else {
+            String::new()
+        };
+        let dial = DialPod { netns, port: port.into(), timeout_ms: DIAL_TIMEOUT_MS };
+        shims::dial_pod(&self.node.spawner, pod.id(), dial).await
+    }
+}
+
+impl Backend for Sessions {
+    async fn exec(&self, request: ExecRequest) -> std::result::Result<Process, Status> {
+        Ok(self.start_exec(request).await?)
+    }
+
+    async fn attach(&self, request: AttachRequest) -> std::result::Result<Process, Status> {
+        Ok(self.start_attach(request).await?)
+    }
+
+    async fn dial(&self, pod_sandbox_id: &str, port: u16) -> std::result::Result<OwnedFd, Status> {
+        Ok(self.connect(pod_sandbox_id, port).await?)
+    }
+}
+
+/// Both ends of an exec's pipes; the process gets `theirs`.
+#[derive(Default)]
+struct Pipes {
+    stdin: Option<OwnedFd>,
+    stdout: Option<OwnedFd>,
+    stderr: Option<OwnedFd>,
+    theirs: Vec<OwnedFd>,
+}
+
+impl Pipes {
+    fn for_exec(request: &ExecRequest) -> Result<Self> {
+        let mut pipes = Self::default();
+        if request.tty {
+            return Ok(pipes);
+        }
+        let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(|e| Error::internal(format!("make a pipe: {e}")));
+        if request.stdin {
+            let (reader, writer) = pipe()?;
+            pipes.stdin = Some(writer);
+            pipes.theirs.push(reader);
+        }
+        if request.stdout {
+            let (reader, writer) = pipe()?;
+            pipes.stdout = Some(reader);
+            pipes.theirs.push(writer);
+        }
+        if request.stderr {
+            let (reader, writer) = pipe()?;
+            pipes.stderr = Some(reader);
+            pipes.theirs.push(writer);
+        }
+        Ok(pipes)
+    }
+}
+
+fn container_exit(container: &Arc<Container>) -> BoxFuture<'static, std::result::Result<i32, Status>> {
+    let mut watch = container.watch();
+    async move {
+        let ended = watch.wait_for(|s| matches!(s, State::Exited(_))).await;
+        match ended.as_deref() {
+            Ok(State::Exited(container::Exit { code, .. })) => Ok(*code),
+            _ => Err(Status::internal("the container's end is not known")),
+        }
+    }
+    .boxed()
+}
+
+/// A process as its shim knows it; exec 0 is the container's first process.
+struct Remote {
+    shim: Shim,
+    exec: u64,
+}
+
+impl Control for Remote {
+    fn resize(&self, size: TerminalSize) -> BoxFuture<'_, ()> {
+        let verb = ResizeTty { exec: self.exec, rows: size.height.into(), columns: size.width.into() };
+        async move {
+            if let Err(error) = self.shim.call(Verb::ResizeTty(verb)).await {
+                tracing::debug!(%error, "terminal was not resized");
+            }
+        }
+        .boxed()
+    }
+
+    fn hang_up(&self) {
+        let (shim, exec) = (self.shim.clone(), self.exec);
+        let verb = Verb::Signal(Signal { exec, number: SIGHUP, all: false });
+        tokio::spawn(async move { shim.call(verb).await });
+    }
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One connection to one container's shim: requests get their replies, pushes become [`ShimEvent`]s.
+//!
+//! A task reads the socket until it ends. Replies are matched by id, so verbs do not wait for each other; the end
+//! of an exec is registered by the reader itself, before the caller learns the exec's number, so that no exit is
+//! missed.
+
+use super::VERB_DEADLINE;
+use super::socket;
+use crate::error::{Error, Kind, Result};
+use gorae_proto::shim::{
+    ContainerState, ExecExited, Frame, Push, Reply, Request, frame::Body, push, reply, request::Verb,
+};
+use std::collections::HashMap;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::UnixStream;
+use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
+
+/// Resolves when an exec has ended; an error when the shim went away first.
+pub type ExecExit = oneshot::Receiver<ExecExited>;
+
+/// What a shim says unasked.
+#[derive(Debug)]
+pub enum ShimEvent {
+    /// The container's state changed; the shim's record on disk says the same.
+    State(Box<ContainerState>),
+    /// The connection ended. After an exit that is normal; before it the shim is dead.
+    Gone,
+}
+
+/// A reply with what came along.
+#[derive(Debug)]
+pub struct Answer {
+    /// The body; never a failure.
+    pub body: reply::Body,
+    /// Descriptors of the frame.
+    pub fds: Vec<OwnedFd>,
+    /// Set with `ExecStarted`.
+    pub exit: Option<ExecExit>,
+}
+
+/// A connected shim.
+#[derive(Debug, Clone)]
+pub struct Shim {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    stream: UnixStream,
+    writing: AsyncMutex<()>,
+    next_id: AtomicU64,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    closed: bool,
+    replies: HashMap<u64, oneshot::Sender<Result<Answer>>>,
+    execs: HashMap<u64, oneshot::Sender<ExecExited>>,
+}
+
+impl Shim {
+    /// Takes over a connected socket; events go to `events` until [`ShimEvent::Gone`].
+    pub fn attach(stream: UnixStream, events: mpsc::UnboundedSender<ShimEvent>) -> Self {
+        let shared = Arc::new(Shared {
+            stream,
+            writing: AsyncMutex::new(()),
+            next_id: AtomicU64::new(1),
+            waiting: Mutex::default(),
+        });
+        tokio::spawn(read_until_end(shared.clone(), events));
+        Self { shared }
+    }
+
+    /// Connects to the shim that listens in `run_dir`.
+    ///
+    /// # Errors
+    /// `NotFound` when nobody listens; `Unavailable` when the shim does not take the connection.
+    pub async fn connect(run_dir: &Path, events: mpsc::UnboundedSender<ShimEvent>) -> Result<Self> {
+        Ok(Self::attach(socket::connect(run_dir).await?, events))
+    }
+
+    /// Sends one request and waits for its reply.
+    ///
+    /// - Cancel: the request may still be carried out.
+    ///
+    /// # Errors
+    /// The shim's failure; `DeadlineExceeded` after `deadline`; `Unavailable` when the shim is gone.
+    pub async fn call_within(&self, verb: Verb, fds: &[BorrowedFd<'_>], deadline: Duration) -> Result<Answer> {
+        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = oneshot::channel();
+        self.shared.expect(id, sender)?;
+        let frame = Frame { body: Some(Body::Request(Request { id, verb: Some(verb) })) };
+        let answer = async {
+            {
+                let _turn = self.shared.writing.lock().await;
+                socket::send(&self.shared.stream, &frame, fds).await?;
+            }
+            receiver.await.unwrap_or_else(|_| Err(gone()))
+        };
+        match tokio::time::timeout(deadline, answer).await {
+            Ok(result) => result,
+            Err(_) => {
+                self.shared.lock().replies.remove(&id);
+                Err(Error::deadline(format!("the container's shim did not answer within {deadline:?}")))
+            }
+        }
+    }
+
+    /// [`Self::call_within`] with the usual deadline and no descriptors.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn call(&self, verb: Verb) -> Result<Answer> {
+        self.call_within(verb, &[], VERB_DEADLINE).await
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn expect(&self, id: u64, sender: oneshot::Sender<Result<Answer>>) -> Result<()> {
+        let mut waiting = self.lock();
+        if waiting.closed {
+            return Err(gone());
+        }
+        waiting.replies.insert(id, sender);
+        Ok(())
+    }
+
+    fn deliver(&self, reply: Reply, fds: Vec<OwnedFd>) {
+        let mut waiting = self.lock();
+        let exit = match &reply.body {
+            Some(reply::Body::ExecStarted(started)) => {
+                let (sender, receiver) = oneshot::channel();
+                waiting.execs.insert(started.exec, sender);
+                Some(receiver)
+            }
+            _ => None,
+        };
+        let Some(sender) = waiting.replies.remove(&reply.id) else { return };
+        drop(waiting);
+        let answer = match reply.body {
+            Some(reply::Body::Failure(failure)) => Err(Error::from(failure)),
+            Some(body) => Ok(Answer { body, fds, exit }),
+            None => Err(Error::internal("the shim's reply is empty")),
+        };
+        // The caller may have given up; then nobody wants the answer.
+        let _ = sender.send(answer);
+    }
+}
+
+fn gone() -> Error {
+    Error::new(Kind::Unavailable, "the container's shim has ended")
+}
+
+async fn read_until_end(shared: Arc<Shared>, events: mpsc::UnboundedSender<ShimEvent>) {
+    let mut reader = socket::Reader::default();
+    loop {
+        let (frame, fds) = match reader.next(&shared.stream).await {
+            Ok(Some(received)) => received,
+            Ok(None) => break,
+            Err(error) => {
+                tracing::error!(%error, "connection to a shim is out of step; closing it");
+                break;
+            }
+        };
+        match frame.body {
+            Some(Body::Reply(reply)) => shared.deliver(reply, fds),
+            Some(Body::Push(Push { body: Some(push::Body::State(state)) })) => {
+                let _ = events.send(ShimEvent::State(Box::new(state)));
+            }
+            Some(Body::Push(Push { body: Some(push::Body::ExecExited(exited)) })) => {
+                if let Some(sender) = shared.lock().execs.remove(&exited.exec) {
+                    let _ = sender.send(exited);
+                }
+            }
+            _ => {}
+        }
+    }
+    {
+        let mut waiting = shared.lock();
+        waiting.closed = true;
+        waiting.replies.clear();
+        waiting.execs.clear();
+    }
+    let _ = events.send(ShimEvent::Gone);
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Shims that do one thing, reply and exit: pod set-up, clean-up, and dialling into a pod.
+
+use super::{SETUP_DEADLINE, Spawner, VERB_DEADLINE, socket};
+use crate::error::{Error, Kind, Result};
+use gorae_proto::shim::{
+    CleanContainer, CleanPod, ContainerState, DialPod, Frame, PodReady, Request, SetupPod, frame::Body, reply,
+    request::Verb,
+};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+/// Makes a pod's namespaces, cgroup and interfaces.
+///
+/// # Errors
+/// The shim's failure (it has undone its work), or `DeadlineExceeded` (then [`clean_pod`] must follow).
+pub async fn setup_pod(spawner: &Spawner, setup: SetupPod) -> Result<PodReady> {
+    let id = setup.pod_id.clone();
+    match once(spawner, "setup-pod", &id, Verb::SetupPod(setup), SETUP_DEADLINE).await? {
+        (reply::Body::PodReady(ready), _) => Ok(ready),
+        (other, _) => Err(unexpected(&other)),
+    }
+}
+
+/// Undoes whatever is there of a pod.
+///
+/// # Errors
+/// The shim's failure; calling again is right.
+pub async fn clean_pod(spawner: &Spawner, clean: CleanPod) -> Result<()> {
+    let id = clean.pod_id.clone();
+    once(spawner, "clean-pod", &id, Verb::CleanPod(clean), VERB_DEADLINE).await.map(|_| ())
+}
+
+/// Settles a container whose shim is gone.
+///
+/// # Errors
+/// The shim's failure; calling again is right.
+pub async fn clean_container(spawner: &Spawner, clean: CleanContainer) -> Result<ContainerState> {
+    let id = clean.container_id.clone();
+    match once(spawner, "clean-container", &id, Verb::CleanContainer(clean), VERB_DEADLINE).await? {
+        (reply::Body::State(state), _) => Ok(state),
+        (other, _) => Err(unexpected(&other)),
+    }
+}
+
+/// Connects to a port on the loopback of a pod's network namespace.
+///
+/// # Errors
+/// `Unavailable` and the like from the shim, with the port.
+pub async fn dial_pod(spawner: &Spawner, pod_id: &str, dial: DialPod) -> Result<OwnedFd> {
+    let deadline = Duration::from_millis(u64::from(dial.timeout_ms)) + VERB_DEADLINE;
+    let (_, mut fds) = once(spawner, "dial-pod", pod_id, Verb::DialPod(dial), deadline).await?;
+    fds.pop().ok_or_else(|| Error::internal("the shim sent no socket"))
+}
+
+async fn once(
+    spawner: &Spawner,
+    role: &str,
+    id: &str,
+    verb: Verb,
+    deadline: Duration,
+) -> Result<(reply::Body, Vec<OwnedFd>)> {
+    let stream = spawner.spawn(role, id)?;
+    let work = async {
+        let frame = Frame { body: Some(Body::Request(Request { id: 1, verb: Some(verb) })) };
+        socket::send(&stream, &frame, &[]).await?;
+        match socket::Reader::default().next(&stream).await? {
+            Some((Frame { body: Some(Body::Reply(reply)) }, fds)) => match reply.body {
+                Some(reply::Body::Failure(failure)) => Err(Error::from(failure)),
+                Some(body) => Ok((body, fds)),
+                None => Err(Error::internal(format!("gorae-shim {role}: empty reply"))),
+            },
+            Some(_) => Err(Error::internal(format!("gorae-shim {role}: answered with something that is no reply"))),
+            None => Err(Error::new(Kind::Internal, format!("gorae-shim {role} {id}: ended without an answer"))),
+        }
+    };
+    match tokio::time::timeout(deadline, work).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::deadline(format!("gorae-shim {role} {id}: no answer within {deadline:?}"))),
+    }
+}
+
+fn unexpected(body: &reply::Body) -> Error {
+    let name = format!("{body:?}");
+    Error::internal(format!("unexpected reply of the shim: {}", name.split('(').next().unwrap_or_default()))
+}
