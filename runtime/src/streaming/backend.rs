@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the streaming server needs from the daemon: processes with their descriptors, and connections into pods.
+
+use std::fmt;
+use std::future::Future;
+use std::os::fd::OwnedFd;
+
+use futures_util::future::BoxFuture;
+use tonic::Status;
+
+/// Starts processes and dials ports. Methods are called after the client's streams are complete, so they check
+/// the state again: a container may be gone by then.
+///
+/// - Cancel: a client that leaves does not cancel a call; it runs to its end and the result is dropped. So each
+///   call needs a deadline of its own. Only a shutdown of the server cancels.
+pub trait Backend: Send + Sync + 'static {
+    /// Starts a command in a container.
+    ///
+    /// The process must not be tied to the returned value: when the client leaves, the value is dropped, which
+    /// closes the descriptors, and the process sees end of file, SIGPIPE or (with a tty) SIGHUP. Whoever started
+    /// it still reaps it.
+    fn exec(&self, request: ExecRequest) -> impl Future<Output = Result<Process, Status>> + Send;
+
+    /// Takes part in the stdio of a container's first process. Dropping the result only detaches.
+    fn attach(&self, request: AttachRequest) -> impl Future<Output = Result<Process, Status>> + Send;
+
+    /// Connects a TCP socket to a port inside a pod: 127.0.0.1, then ::1, in the pod's network namespace.
+    ///
+    /// - Errors: the message is shown to the user after "error forwarding port …".
+    fn dial(&self, pod_sandbox_id: &str, port: u16) -> impl Future<Output = Result<OwnedFd, Status>> + Send;
+}
+
+/// A command to run. The streams are those of the RPC, whatever the client asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecRequest {
+    /// Full id or prefix, as the RPC had it.
+    pub container_id: String,
+    /// The command and its arguments.
+    pub command: Vec<String>,
+    /// Give it a terminal; then `stderr` is false.
+    pub tty: bool,
+    /// It gets a stdin.
+    pub stdin: bool,
+    /// Its stdout is wanted.
+    pub stdout: bool,
+    /// Its stderr is wanted.
+    pub stderr: bool,
+    /// The terminal's size, when the client said it before the start.
+    pub size: Option<TerminalSize>,
+}
+
+/// Streams of a running container to take part in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttachRequest {
+    /// Full id or prefix, as the RPC had it.
+    pub container_id: String,
+    /// What the RPC says; it must match the container.
+    pub tty: bool,
+    /// Write to its stdin.
+    pub stdin: bool,
+    /// Read its stdout.
+    pub stdout: bool,
+    /// Read its stderr.
+    pub stderr: bool,
+}
+
+/// A terminal's size in characters, neither of them 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TerminalSize {
+    /// Columns.
+    pub width: u16,
+    /// Rows.
+    pub height: u16,
+}
+
+/// A running process as a session sees it. Descriptors are pipes, sockets or a pty master: anything epoll takes.
+pub struct Process {
+    /// Where the client's bytes go. Closing it is the end of file, so no other copy may keep it open for exec.
+    pub stdin: Option<OwnedFd>,
+    /// Where its stdout comes from.
+    pub stdout: Option<OwnedFd>,
+    /// Where its stderr comes from.
+    pub stderr: Option<OwnedFd>,
+    /// With a terminal the one descriptor for both directions; the three others are then `None`.
+    pub tty: Option<OwnedFd>,
+    /// For attach: the end of the client's stdin closes the container's stdin for good, and output goes on.
+    /// Otherwise the end of stdin ends the attach session. Exec does not look at it.
+    pub stdin_once: bool,
+    /// Changes the process from outside.
+    pub control: Box<dyn Control>,
+    /// Resolves when the process has ended: its exit code 0..=255 (128+n after signal n), or why none is known.
+    /// For attach, also with an error when the container's side ended this viewer for being slow.
+    pub exit: BoxFuture<'static, Result<i32, Status>>,
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process")
+            .field("stdin", &self.stdin)
+            .field("stdout", &self.stdout)
+            .field("stderr", &self.stderr)
+            .field("tty", &self.tty)
+            .field("stdin_once", &self.stdin_once)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Changes a process from outside its stdio. Calls come one at a time.
+pub trait Control: Send + Sync {
+    /// Sets the terminal's size. Failures are the implementation's to log: a lost resize ends no session.
+    fn resize(&self, size: TerminalSize) -> BoxFuture<'_, ()>;
+
+    /// Called when the client of an exec with a terminal has left, just before the session closes its descriptor.
+    /// Whoever holds another copy of the pty master closes it now, so that the process gets its SIGHUP.
+    fn hang_up(&self) {}
+}

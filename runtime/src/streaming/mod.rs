@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The streaming server: Exec, Attach and PortForward of the CRI, over SPDY/3.1 and WebSocket.
+//!
+//! ```text
+//! RPC ── exec_url ── token ──┐                                       ┌ stdin  ─► pipe or pty
+//!                            ▼                                       │
+//! client ── HTTP/1.1 ── routes ── upgrade ── spdy | websocket ── session ◄─ stdout, stderr
+//!                                                                    │
+//!                                                   Backend ◄── exec, attach, dial
+//! ```
+//!
+//! The module owns tokens, sockets and byte copying. It never knows what a container is: a [`Backend`] starts
+//! processes and dials ports, and hands descriptors over. A connection is one task that owns everything of its
+//! session, so dropping the task closes every descriptor of it.
+
+mod backend;
+mod routes;
+mod server;
+mod session;
+pub mod spdy;
+pub mod tokens;
+pub mod websocket;
+
+pub use backend::{AttachRequest, Backend, Control, ExecRequest, Process, TerminalSize};
+pub use server::{Config, Server};

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+//! HTTP requests to upgrades: `/exec/TOKEN`, `/attach/TOKEN` and `/portforward/TOKEN`, GET or POST.
+//!
+//! Host, Origin and any other header are the original client's, forwarded by kubelet, and are not looked at.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::header::{CONNECTION, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_util::sync::CancellationToken;
+
+use super::backend::Backend;
+use super::server::Config;
+use super::session::link::Link;
+use super::session::process::Task;
+use super::session::{spdy_forward, spdy_stdio, websocket_forward, websocket_stdio};
+use super::tokens::Tokens;
+use super::websocket::protocol::{self, Protocol, Version};
+
+const STREAM_PROTOCOL: HeaderName = HeaderName::from_static("x-stream-protocol-version");
+const ACCEPTED_PROTOCOLS: HeaderName = HeaderName::from_static("x-accepted-stream-protocol-versions");
+
+const STDIO: &[(&str, Version)] = &[
+    ("v4.channel.k8s.io", Version::V4),
+    ("v3.channel.k8s.io", Version::V3),
+    ("v2.channel.k8s.io", Version::V2),
+    ("channel.k8s.io", Version::V1),
+];
+const FORWARD: &[(&str, Version)] = &[("portforward.k8s.io", Version::V4)];
+
+/// What a token stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Process(Task),
+    Forward { pod: String, ports: Vec<u16> },
+}
+
+impl Wanted {
+    /// The first part of the URL's path.
+    pub(super) fn path(&self) -> &'static str {
+        match self {
+            Self::Process(Task::Exec(_)) => "exec",
+            Self::Process(Task::Attach(_)) => "attach",
+            Self::Forward { .. } => "portforward",
+        }
+    }
+}
+
+/// A session that begins once the answer is sent.
+#[derive(Debug)]
+pub(super) struct Upgrade {
+    connection: std::sync::Mutex<Option<OnUpgrade>>,
+    pub(super) plan: Plan,
+}
+
+/// Which kind of session.
+#[derive(Debug)]
+pub(super) enum Plan {
+    Spdy(Wanted, Version),
+    WebSocket(Wanted, Protocol),
+}
+
+type Answer = Response<Full<Bytes>>;
+
+/// A refusal: everything about it is public.
+#[derive(Debug)]
+struct Refused {
+    status: StatusCode,
+    text: &'static str,
+    headers: Vec<(HeaderName, &'static str)>,
+}
+
+impl Refused {
+    fn new(status: StatusCode, text: &'static str) -> Self {
+        Self { status, text, headers: Vec::new() }
+    }
+
+    fn response(self) -> Answer {
+        let mut response = Response::new(Full::new(Bytes::from(format!("{}\n", self.text))));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        for (name, value) in self.headers {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+}
+
+/// Answers a request; the session follows when it is a 101. The token is used up either way.
+pub(super) fn answer(request: &mut Request<Incoming>, tokens: &Tokens<Wanted>) -> (Answer, Option<Upgrade>) {
+    match plan(request, tokens) {
+        Err(refused) => (refused.response(), None),
+        Ok((response, plan)) => {
+            let connection = std::sync::Mutex::new(Some(hyper::upgrade::on(request)));
+            (response, Some(Upgrade { connection, plan }))
+        }
+    }
+}
+
+fn plan(request: &Request<Incoming>, tokens: &Tokens<Wanted>) -> Result<(Answer, Plan), Refused> {
+    let unknown = || Refused::new(StatusCode::NOT_FOUND, "no such stream, or its token is used or too old");
+    let (path, token) = request.uri().path().trim_start_matches('/').split_once('/').ok_or_else(unknown)?;
+    if !["exec", "attach", "portforward"].contains(&path) {
+        return Err(unknown());
+    }
+    if ![Method::GET, Method::POST].contains(request.method()) {
+        let refused = Refused::new(StatusCode::METHOD_NOT_ALLOWED, "only GET and POST");
+        return Err(Refused { headers: vec![(ALLOW, "GET, POST")], ..refused });
+    }
+    let wanted = tokens.redeem(token).filter(|wanted| wanted.path() == path).ok_or_else(unknown)?;
+    if is_websocket(request.headers()) { websocket(request, wanted) } else { spdy(request.headers(), wanted) }
+}
+
+fn texts<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> + use<'h> {
+    headers.get_all(name).iter().filter_map(|value| value.to_str().ok())
+}
+
+/// Repeated headers and comma lists are the same thing.
+fn list<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> + use<'h> {
+    texts(headers, name).flat_map(|value| value.split(',')).map(str::trim).filter(|item| !item.is_empty())
+}
+
+fn contains(headers: &HeaderMap, name: &HeaderName, part: &str) -> bool {
+    texts(headers, name).any(|value| value.to_ascii_lowercase().contains(part))
+}
+
+fn is_websocket(headers: &HeaderMap) -> bool {
+    let upgrade = texts(headers, &UPGRADE).any(|value| value.eq_ignore_ascii_case("websocket"));
+    upgrade && contains(headers, &CONNECTION, "upgrade")
+}
+
+fn switching(upgrade: &'static str) -> Answer {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    response.headers_mut().insert(UPGRADE, HeaderValue::from_static(upgrade));
+    response
+}
+
+fn spdy(headers: &HeaderMap, wanted: Wanted) -> Result<(Answer, Plan), Refused> {
+    let supported = if matches!(wanted, Wanted::Forward { .. }) { FORWARD } else { STDIO };
+    let mut offered = list(headers, &STREAM_PROTOCOL).peekable();
+    if offered.peek().is_none() {
+        return Err(Refused::new(StatusCode::BAD_REQUEST, "X-Stream-Protocol-Version is missing"));
+    }
+    let find = |name: &str| supported.iter().find(|(known, _)| *known == name);
+    let Some((name, version)) = offered.find_map(find) else {
+        let refused = Refused::new(StatusCode::FORBIDDEN, "none of the offered stream protocols is supported");
+        let accepted = supported.iter().map(|(name, _)| (ACCEPTED_PROTOCOLS, *name)).collect();
+        return Err(Refused { headers: accepted, ..refused });
+    };
+    if !contains(headers, &CONNECTION, "upgrade") || !contains(headers, &UPGRADE, "spdy/3.1") {
+        return Err(Refused::new(StatusCode::BAD_REQUEST, "not an upgrade to SPDY/3.1 or WebSocket"));
+    }
+    let mut response = switching("SPDY/3.1");
+    response.headers_mut().insert(STREAM_PROTOCOL, HeaderValue::from_static(name));
+    Ok((response, Plan::Spdy(wanted, *version)))
+}
+
+fn websocket(request: &Request<Incoming>, wanted: Wanted) -> Result<(Answer, Plan), Refused> {
+    let headers = request.headers();
+    if request.method() != Method::GET {
+        let refused = Refused::new(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket begins with GET");
+        return Err(Refused { headers: vec![(ALLOW, "GET")], ..refused });
+    }
+    if texts(headers, &SEC_WEBSOCKET_VERSION).next().map(str::trim) != Some("13") {
+        let refused = Refused::new(StatusCode::BAD_REQUEST, "Sec-WebSocket-Version is not 13");
+        return Err(Refused { headers: vec![(SEC_WEBSOCKET_VERSION, "13")], ..refused });
+    }
+    let key = headers.get(SEC_WEBSOCKET_KEY).filter(|key| !key.is_empty());
+    let key = key.ok_or_else(|| Refused::new(StatusCode::BAD_REQUEST, "Sec-WebSocket-Key is missing"))?;
+    let supported = if matches!(wanted, Wanted::Forward { .. }) { protocol::FORWARD } else { protocol::STDIO };
+    let protocol = protocol::choose(supported, list(headers, &SEC_WEBSOCKET_PROTOCOL))
+        .ok_or_else(|| Refused::new(StatusCode::FORBIDDEN, "none of the offered subprotocols is supported"))?;
+    if let Wanted::Forward { ports, .. } = &wanted
+        && !protocol.tunnel
+        && ports.len() > websocket_forward::MAX_PORTS
+    {
+        return Err(Refused::new(StatusCode::BAD_REQUEST, "too many ports for one WebSocket"));
+    }
+    let mut response = switching("websocket");
+    let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).expect("base64 fits a header");
+    response.headers_mut().insert(SEC_WEBSOCKET_ACCEPT, accept);
+    if !protocol.name.is_empty() {
+        response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol.name));
+    }
+    Ok((response, Plan::WebSocket(wanted, protocol)))
+}
+
+impl Upgrade {
+    /// Takes the connection over from HTTP, with the bytes that were read past the request.
+    pub(super) async fn stream(&self) -> Option<(TcpStream, Bytes)> {
+        let connection = self.connection.lock().expect("no panic under this lock").take()?;
+        let parts = connection.await.ok()?.downcast::<TokioIo<TcpStream>>().ok()?;
+        Some((parts.io.into_inner(), parts.read_buf))
+    }
+}
+
+impl Plan {
+    /// Runs the session to its end.
+    pub(super) async fn serve(
+        self,
+        stream: TcpStream,
+        leftover: Bytes,
+        config: &Config,
+        shutdown: CancellationToken,
+        backend: &impl Backend,
+    ) {
+        let tunnel = matches!(&self, Self::WebSocket(_, protocol) if protocol.tunnel);
+        let link = &Link::new(tunnel, config.clone(), shutdown);
+        match self {
+            Self::Spdy(Wanted::Process(task), version) => {
+                spdy_stdio::serve(stream, leftover, link, task, version, backend).await;
+            }
+            Self::WebSocket(Wanted::Process(task), protocol) => {
+                websocket_stdio::serve(stream, leftover, link, task, protocol, backend).await;
+            }
+            Self::WebSocket(Wanted::Forward { pod, ports }, protocol) if !tunnel => {
+                websocket_forward::serve(stream, leftover, link, (&pod, &ports), protocol, backend).await;
+            }
+            Self::Spdy(Wanted::Forward { pod, .. }, _) | Self::WebSocket(Wanted::Forward { pod, .. }, _) => {
+                spdy_forward::serve(stream, leftover, link, &pod, tunnel, backend).await;
+            }
+        }
+    }
+}

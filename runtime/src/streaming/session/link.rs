@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One upgraded connection: the queue to its socket, the reader of its socket, its clocks and its end.
+
+use std::future::{Future, pending};
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::inlet::Gauge;
+use super::outbox::Outbox;
+use crate::streaming::server::Config;
+
+const READ: usize = 64 * 1024;
+/// How long a finished session waits for its client to close, in all and while nothing is heard of it.
+const LINGER: Duration = Duration::from_secs(15 * 60);
+const LINGER_SILENT: Duration = Duration::from_secs(30);
+/// The same when the server shuts down, which is over within a second.
+const LINGER_AT_SHUTDOWN: Duration = Duration::from_millis(300);
+
+/// What the futures of one connection share.
+#[derive(Debug)]
+pub(crate) struct Link {
+    /// Frames for the socket.
+    pub(crate) outbox: Outbox,
+    /// Bytes from the client that wait.
+    pub(crate) gauge: Arc<Gauge>,
+    /// The client has closed, or the connection broke.
+    pub(crate) gone: CancellationToken,
+    /// The client said that it is about to close.
+    pub(crate) leaving: CancellationToken,
+    /// The server is shutting down.
+    pub(crate) shutdown: CancellationToken,
+    /// Limits of the server.
+    pub(crate) config: Config,
+    started: Instant,
+    moved: AtomicU64,
+    heard: AtomicU64,
+}
+
+impl Link {
+    pub(crate) fn new(tunnel: bool, config: Config, shutdown: CancellationToken) -> Self {
+        Self {
+            outbox: Outbox::new(tunnel),
+            gauge: Arc::default(),
+            gone: CancellationToken::new(),
+            leaving: CancellationToken::new(),
+            shutdown,
+            config,
+            started: Instant::now(),
+            moved: AtomicU64::new(0),
+            heard: AtomicU64::new(0),
+        }
+    }
+
+    fn clock(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
+
+    /// Notes that data moved, in either direction. Pings are not data.
+    pub(crate) fn data_moved(&self) {
+        self.moved.store(self.clock(), Ordering::Relaxed);
+    }
+
+    /// Resolves when no data moved for the idle timeout; never when that is zero.
+    pub(crate) async fn idle(&self) {
+        if self.config.idle_timeout.is_zero() {
+            return pending().await;
+        }
+        self.quiet_since(&self.moved, self.config.idle_timeout).await;
+    }
+
+    async fn quiet_since(&self, last: &AtomicU64, silence: Duration) {
+        loop {
+            let end = self.started + Duration::from_millis(last.load(Ordering::Relaxed)) + silence;
+            if Instant::now() >= end {
+                return;
+            }
+            sleep_until(end).await;
+        }
+    }
+
+    /// Waits for the client to close after the session's last word; bounded.
+    ///
+    /// Closing at once would lose that last word: data of the client that arrives at a closed socket, such as its
+    /// next ping, makes the kernel drop what was not delivered yet.
+    pub(crate) async fn linger(&self) {
+        let silent = async {
+            self.outbox.flushed().await;
+            self.heard.store(self.clock(), Ordering::Relaxed);
+            self.quiet_since(&self.heard, LINGER_SILENT).await;
+        };
+        let shutdown = async {
+            self.shutdown.cancelled().await;
+            sleep(LINGER_AT_SHUTDOWN).await;
+        };
+        tokio::select! {
+            () = self.gone.cancelled() => {}
+            () = self.leaving.cancelled() => {}
+            () = silent => {}
+            () = sleep(LINGER) => {}
+            () = shutdown => {}
+        }
+    }
+
+    /// Runs the reader, the writer and the session of a connection until the session is over and all is written.
+    ///
+    /// A reader that returns means that the client is gone or has broken the protocol.
+    pub(crate) async fn drive(
+        &self,
+        socket: &mut OwnedWriteHalf,
+        reader: impl Future<Output = ()>,
+        session: impl Future<Output = ()>,
+    ) {
+        let reader = async {
+            reader.await;
+            self.gone.cancel();
+            pending().await
+        };
+        let writer = async {
+            if self.outbox.write_to(socket).await.is_err() {
+                self.outbox.fail();
+                self.gone.cancel();
+            }
+        };
+        let work = async { tokio::join!(session, writer) };
+        let (reader, work) = (pin!(reader), pin!(work));
+        tokio::select! {
+            _ = work => {}
+            () = reader => {}
+        }
+    }
+}
+
+/// The reading half of a connection. It holds no buffer while nothing comes.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    socket: OwnedReadHalf,
+    /// What the HTTP parser had read past the request.
+    leftover: Bytes,
+    buffer: Vec<u8>,
+}
+
+impl Intake {
+    /// Splits an upgraded connection.
+    pub(crate) fn split(stream: TcpStream, leftover: Bytes) -> (Self, OwnedWriteHalf) {
+        let (socket, writer) = stream.into_split();
+        (Self { socket, leftover, buffer: Vec::new() }, writer)
+    }
+
+    /// Reads what the client sent; empty at the end.
+    pub(crate) async fn read(&mut self, link: &Link) -> io::Result<&mut [u8]> {
+        self.buffer.clear();
+        if !self.leftover.is_empty() {
+            self.buffer.extend_from_slice(&std::mem::take(&mut self.leftover));
+            return Ok(&mut self.buffer);
+        }
+        // The other futures of this connection get their turn between two reads of a busy socket.
+        tokio::task::yield_now().await;
+        loop {
+            self.buffer.reserve_exact(READ);
+            match self.socket.try_read_buf(&mut self.buffer) {
+                Ok(_) => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.buffer = Vec::new(),
+                Err(error) => return Err(error),
+            }
+            self.socket.readable().await?;
+        }
+        link.heard.store(link.clock(), Ordering::Relaxed);
+        Ok(&mut self.buffer)
+    }
+
+    /// Ends a connection: no more of ours, then a short while for the client to see it and close.
+    pub(crate) async fn close(mut self, mut socket: OwnedWriteHalf, link: &Link) {
+        let drain = async {
+            socket.shutdown().await?;
+            while !self.read(link).await?.is_empty() {}
+            io::Result::Ok(())
+        };
+        // Whatever happens here, the connection is over; both halves are dropped.
+        let _ = timeout(LINGER_AT_SHUTDOWN, drain).await;
+    }
+}

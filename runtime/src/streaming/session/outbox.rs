@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The queue of frames that wait for the socket.
+//!
+//! Data is bounded by bytes: whoever has data waits for room first, in arrival order, so that streams take turns
+//! and a slow client stops the process instead of filling memory. Answers (pings, replies, resets of refused
+//! streams) overtake data and never wait, since the reader makes them and must not wait for the writer; their
+//! number is capped, and a peer that makes more of them than it reads is cut off.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::sync::{Mutex, MutexGuard};
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+
+use crate::streaming::websocket;
+
+/// Most data bytes that wait for the socket of one connection.
+const ROOM: usize = 256 * 1024;
+/// Most bytes of a DATA frame or message.
+pub(crate) const CHUNK: usize = 32 * 1024;
+/// Most answers that wait: each is below 150 bytes, so 300 KiB at worst.
+const MAX_ANSWERS: usize = 2048;
+/// Most answers to pings among them; further pings are not answered.
+const MAX_PONGS: usize = 16;
+const BATCH: usize = 16;
+
+/// The connection is broken: nothing can be sent any more.
+#[derive(Debug)]
+pub(crate) struct Broken;
+
+/// A frame: a short head and a body that is not copied.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    head: [u8; 16],
+    head_length: usize,
+    body: Vec<u8>,
+    cost: usize,
+    pong: bool,
+}
+
+impl Frame {
+    /// A frame whose head is at most 12 bytes long.
+    pub(crate) fn new(head: &[u8], body: Vec<u8>) -> Self {
+        let mut frame = Self { head: [0; 16], head_length: head.len(), body, cost: 0, pong: false };
+        frame.head[..head.len()].copy_from_slice(head);
+        frame
+    }
+
+    fn length(&self) -> usize {
+        self.head_length + self.body.len()
+    }
+
+    /// Puts the head of a binary WebSocket message before the frame.
+    fn wrap(&mut self) {
+        let (message, length) = websocket::frames::head(websocket::frames::BINARY, self.length());
+        self.head.copy_within(0..self.head_length, length);
+        self.head[..length].copy_from_slice(&message[..length]);
+        self.head_length += length;
+    }
+}
+
+/// Room for one chunk of data.
+#[derive(Debug)]
+pub(crate) struct Room<'o>(SemaphorePermit<'o>);
+
+/// The queue. Frames leave in the order they came, answers first.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    queues: Mutex<Queues>,
+    ready: Notify,
+    empty: Notify,
+    room: Semaphore,
+    /// SPDY frames travel inside WebSocket messages.
+    tunnel: bool,
+}
+
+#[derive(Debug, Default)]
+struct Queues {
+    answers: VecDeque<Frame>,
+    data: VecDeque<Frame>,
+    pongs: usize,
+    writing: bool,
+    sealed: bool,
+}
+
+impl Outbox {
+    pub(crate) fn new(tunnel: bool) -> Self {
+        Self {
+            queues: Mutex::default(),
+            ready: Notify::new(),
+            empty: Notify::new(),
+            room: Semaphore::new(ROOM),
+            tunnel,
+        }
+    }
+
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().expect("no panic under this lock")
+    }
+
+    /// Waits until a chunk of [`CHUNK`] bytes may be queued.
+    pub(crate) async fn room(&self) -> Result<Room<'_>, Broken> {
+        self.room.acquire_many(CHUNK as u32).await.map(Room).map_err(|_| Broken)
+    }
+
+    /// Queues data in the room that was made for it.
+    pub(crate) fn send(&self, mut frame: Frame, Room(mut room): Room<'_>) {
+        frame.cost = frame.body.len().min(room.num_permits());
+        if let Some(used) = room.split(frame.cost) {
+            used.forget();
+        }
+        self.follow(frame);
+    }
+
+    /// Queues a short frame behind the data: the end of a stream, a reset, a status.
+    pub(crate) fn follow(&self, frame: Frame) {
+        self.queue(frame, |queues, frame| queues.data.push_back(frame));
+    }
+
+    /// Queues the last frame of the connection; what comes later is dropped.
+    pub(crate) fn seal(&self, frame: Option<Frame>) {
+        frame.into_iter().for_each(|frame| self.follow(frame));
+        self.queues().sealed = true;
+        self.ready.notify_one();
+    }
+
+    /// As [`Outbox::seal`], with a frame that is not to be wrapped for the tunnel.
+    pub(crate) fn seal_raw(&self, frame: Frame) {
+        self.push_raw(frame, |queues, frame| queues.data.push_back(frame));
+        self.seal(None);
+    }
+
+    /// Queues an answer ahead of data.
+    pub(crate) fn answer(&self, frame: Vec<u8>) -> Result<(), Broken> {
+        self.answer_frame(Frame::new(&[], frame))
+    }
+
+    fn answer_frame(&self, frame: Frame) -> Result<(), Broken> {
+        if self.queues().answers.len() >= MAX_ANSWERS {
+            return Err(Broken);
+        }
+        self.queue(frame, |queues, frame| queues.answers.push_back(frame));
+        Ok(())
+    }
+
+    /// Queues the answer to a ping, unless many wait already.
+    pub(crate) fn pong(&self, frame: Vec<u8>) {
+        self.queue(Frame { pong: true, ..Frame::new(&[], frame) }, push_pong);
+    }
+
+    /// As [`Outbox::pong`], for the WebSocket layer below a tunnel.
+    pub(crate) fn pong_raw(&self, frame: Vec<u8>) {
+        self.push_raw(Frame { pong: true, ..Frame::new(&[], frame) }, push_pong);
+    }
+
+    fn queue(&self, mut frame: Frame, push: impl FnOnce(&mut Queues, Frame)) {
+        if self.tunnel {
+            frame.wrap();
+        }
+        self.push_raw(frame, push);
+    }
+
+    fn push_raw(&self, frame: Frame, push: impl FnOnce(&mut Queues, Frame)) {
+        let mut queues = self.queues();
+        if !queues.sealed {
+            push(&mut queues, frame);
+            self.ready.notify_one();
+        }
+    }
+
+    /// Fails everyone who waits for room, now and later.
+    pub(crate) fn fail(&self) {
+        self.room.close();
+    }
+
+    /// Waits until every queued frame has been handed to the socket.
+    pub(crate) async fn flushed(&self) {
+        loop {
+            let empty = self.empty.notified();
+            if self.queues().is_idle() {
+                return;
+            }
+            empty.await;
+        }
+    }
+
+    /// Writes frames until the last one after [`Outbox::seal`] is written.
+    pub(crate) async fn write_to(&self, socket: &mut OwnedWriteHalf) -> io::Result<()> {
+        while let Some(batch) = self.batch().await {
+            write_batch(socket, &batch).await?;
+            self.room.add_permits(batch.iter().map(|frame| frame.cost).sum());
+            self.queues().writing = false;
+        }
+        Ok(())
+    }
+
+    async fn batch(&self) -> Option<Vec<Frame>> {
+        loop {
+            {
+                let mut queues = self.queues();
+                let batch = queues.take();
+                if !batch.is_empty() {
+                    return Some(batch);
+                }
+                self.empty.notify_waiters();
+                if queues.sealed {
+                    return None;
+                }
+            }
+            self.ready.notified().await;
+        }
+    }
+}
+
+fn push_pong(queues: &mut Queues, frame: Frame) {
+    if queues.pongs < MAX_PONGS {
+        queues.pongs += 1;
+        queues.answers.push_back(frame);
+    }
+}
+
+impl Queues {
+    fn is_idle(&self) -> bool {
+        self.answers.is_empty() && self.data.is_empty() && !self.writing
+    }
+
+    fn take(&mut self) -> Vec<Frame> {
+        let answers = self.answers.len().min(BATCH);
+        let mut batch: Vec<Frame> = self.answers.drain(..answers).collect();
+        let data = self.data.len().min(BATCH - answers);
+        batch.extend(self.data.drain(..data));
+        self.pongs -= batch.iter().filter(|frame| frame.pong).count();
+        self.writing = !batch.is_empty();
+        batch
+    }
+}
+
+/// Writes heads and bodies with as few system calls as the socket allows.
+async fn write_batch(socket: &mut OwnedWriteHalf, batch: &[Frame]) -> io::Result<()> {
+    let parts = |frame: &'_ Frame| (frame.head_length, frame.body.len());
+    let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(batch.len() * 2);
+    for frame in batch {
+        let (head, body) = parts(frame);
+        if head > 0 {
+            slices.push(IoSlice::new(&frame.head[..head]));
+        }
+        if body > 0 {
+            slices.push(IoSlice::new(&frame.body));
+        }
+    }
+    let mut left = &mut slices[..];
+    while !left.is_empty() {
+        match socket.write_vectored(left).await? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            written => IoSlice::advance_slices(&mut left, written),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One stream to the client, over either transport.
+
+use std::sync::Mutex;
+
+use tokio_util::sync::CancellationToken;
+
+use super::link::Link;
+use super::outbox::{CHUNK, Frame, Room};
+use crate::streaming::spdy::{ResetReason, Session, frames};
+use crate::streaming::websocket::{Codec, frames as messages};
+
+/// A SPDY session that the reader and the outlets of one connection share. Locks last a few instructions.
+pub(crate) type SharedSession = Mutex<Session>;
+
+/// Where a stream's bytes go.
+#[derive(Debug, Clone)]
+pub(crate) enum Outlet<'l> {
+    /// A SPDY stream.
+    Spdy {
+        /// The connection.
+        link: &'l Link,
+        /// Its streams.
+        session: &'l SharedSession,
+        /// The stream's id.
+        id: u32,
+        /// The client has reset the stream.
+        closed: CancellationToken,
+    },
+    /// A channel of WebSocket messages.
+    Channel {
+        /// The connection.
+        link: &'l Link,
+        /// The channel's number.
+        number: u8,
+        /// How messages are written.
+        codec: Codec,
+    },
+}
+
+impl Outlet<'_> {
+    fn link(&self) -> &Link {
+        match self {
+            Self::Spdy { link, .. } | Self::Channel { link, .. } => link,
+        }
+    }
+
+    /// Most bytes to send at once.
+    pub(crate) fn chunk(&self) -> usize {
+        match self {
+            Self::Channel { codec: Codec::Base64, .. } => CHUNK / 4 * 3,
+            _ => CHUNK,
+        }
+    }
+
+    /// Sends bytes in the room made for them.
+    pub(crate) fn send(&self, bytes: Vec<u8>, room: Room<'_>) {
+        if let Some(frame) = self.frame(bytes) {
+            self.link().outbox.send(frame, room);
+        }
+    }
+
+    /// Sends a short text, such as a status, behind the data and without waiting for room.
+    pub(crate) fn say(&self, text: Vec<u8>) {
+        if let Some(frame) = self.frame(text) {
+            self.link().outbox.follow(frame);
+        }
+    }
+
+    fn frame(&self, bytes: Vec<u8>) -> Option<Frame> {
+        match self {
+            Self::Spdy { session, id, .. } => {
+                let may_send = session.lock().expect("no panic under this lock").may_send(*id);
+                may_send.then(|| Frame::new(&frames::data_head(*id, false, bytes.len()), bytes))
+            }
+            Self::Channel { number, codec, .. } => Some(messages::channel_message(*codec, *number, bytes)),
+        }
+    }
+
+    /// Ends the stream behind its data. Channels have no end of their own.
+    pub(crate) fn finish(&self) {
+        let Self::Spdy { link, session, id, .. } = self else { return };
+        if session.lock().expect("no panic under this lock").finish(*id) {
+            link.outbox.follow(Frame::new(&frames::data_head(*id, true, 0), Vec::new()));
+        }
+    }
+
+    /// Ends both directions of the stream behind its data.
+    pub(crate) fn reset(&self, reason: ResetReason) {
+        let Self::Spdy { link, session, id, .. } = self else { return };
+        if let Some(reset) = session.lock().expect("no panic under this lock").reset(*id, reason) {
+            link.outbox.follow(Frame::new(&[], reset));
+        }
+    }
+
+    /// Resolves when the client has reset the stream.
+    pub(crate) async fn closed(&self) {
+        match self {
+            Self::Spdy { closed, .. } => closed.cancelled().await,
+            Self::Channel { .. } => std::future::pending().await,
+        }
+    }
+}

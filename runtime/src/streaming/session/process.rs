@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Exec and attach: bytes between a client's streams and a process, the same over both transports.
+//!
+//! The end of a session is the end of the process, not of any stream: stdin ends when the client says so, and
+//! stdout may end long before. After the exit the outputs are read to their end, or until a child that still holds
+//! them has been quiet for the drain time.
+
+use std::convert::Infallible;
+use std::future::{Future, pending};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{Fuse, FusedFuture};
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
+use tokio::io::unix::AsyncFd;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use super::inlet::Inlet;
+use super::link::Link;
+use super::outlet::Outlet;
+use super::resize::Resizes;
+use super::status::Outcome;
+use crate::streaming::{AttachRequest, Backend, Control, ExecRequest, Process};
+
+/// What the RPC asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// Run a command.
+    Exec(ExecRequest),
+    /// Take part in a container's stdio.
+    Attach(AttachRequest),
+}
+
+impl Task {
+    pub(crate) fn tty(&self) -> bool {
+        match self {
+            Self::Exec(exec) => exec.tty,
+            Self::Attach(attach) => attach.tty,
+        }
+    }
+
+    /// Wanted stdin, stdout and stderr.
+    pub(crate) fn streams(&self) -> [bool; 3] {
+        match self {
+            Self::Exec(exec) => [exec.stdin, exec.stdout, exec.stderr],
+            Self::Attach(attach) => [attach.stdin, attach.stdout, attach.stderr],
+        }
+    }
+
+    /// Names a failure as clients know it.
+    pub(crate) fn failed(&self, detail: &str) -> Outcome {
+        match self {
+            Self::Exec(_) => Outcome::exec_failed(detail),
+            Self::Attach(_) => Outcome::attach_failed(detail),
+        }
+    }
+}
+
+/// The client's side of a session.
+#[derive(Debug)]
+pub(crate) struct Stdio<'l> {
+    pub(crate) stdin: Option<&'l Inlet>,
+    pub(crate) resize: Option<&'l Inlet>,
+    pub(crate) stdout: Option<Outlet<'l>>,
+    pub(crate) stderr: Option<Outlet<'l>>,
+}
+
+/// How long a process has for the input of a client that left.
+const DELIVER_REST: Duration = Duration::from_secs(5);
+
+type Descriptor = AsyncFd<OwnedFd>;
+
+/// The process's side, ready for the event loop.
+struct Ends {
+    stdin: Option<Arc<Descriptor>>,
+    stdout: Option<Arc<Descriptor>>,
+    stderr: Option<Arc<Descriptor>>,
+}
+
+/// Runs a session up to its result. `None`: the client has left, and nobody is there to tell.
+pub(crate) async fn run(link: &Link, task: Task, stdio: &Stdio<'_>, backend: &impl Backend) -> Option<Outcome> {
+    let mut resizes = Resizes::default();
+    let process = match start(&task, stdio, &mut resizes, backend).await {
+        Ok(process) => process,
+        Err(status) => return Some(task.failed(status.message())),
+    };
+    let Process { stdin, stdout, stderr, tty, stdin_once, control, exit } = process;
+    let ends = match Ends::register(stdin, stdout, stderr, tty) {
+        Ok(ends) => ends,
+        Err(error) => return Some(task.failed(&format!("stdio cannot be watched: {error}"))),
+    };
+    let exited = CancellationToken::new();
+    let output = async {
+        tokio::join!(
+            pump_out(link, ends.stdout, stdio.stdout.as_ref(), &exited),
+            pump_out(link, ends.stderr, stdio.stderr.as_ref(), &exited),
+        )
+    };
+    let exit = async {
+        let result = exit.await;
+        exited.cancel();
+        result
+    };
+    let ended = async { tokio::join!(exit, output).0 };
+    let resize = follow_resizes(stdio.resize, resizes, control.as_ref());
+    let mut stdin = pin!(pump_in(link, stdio.stdin, ends.stdin).fuse());
+    let detached = async {
+        stdin.as_mut().await;
+        if matches!(task, Task::Exec(_)) || (stdin_once && !task.tty()) {
+            pending().await
+        }
+    };
+    tokio::select! {
+        biased;
+        result = ended => Some(outcome(&task, result)),
+        () = link.gone.cancelled() => {
+            deliver_rest(stdio.stdin, stdin).await;
+            if task.tty() {
+                control.hang_up();
+            }
+            None
+        }
+        () = link.idle() => Some(task.failed("idle timeout")),
+        () = link.shutdown.cancelled() => Some(task.failed("the runtime is shutting down")),
+        () = detached => Some(Outcome::Success),
+        never = resize => match never {},
+    }
+}
+
+/// Gives the process the input that a client sent before it left: some protocols have no other end of stdin.
+async fn deliver_rest(from: Option<&Inlet>, pump: Pin<&mut Fuse<impl Future<Output = ()>>>) {
+    let Some(from) = from else { return };
+    from.end();
+    if !pump.is_terminated() {
+        // A process that does not read in time loses the rest: its client is gone.
+        let _ = timeout(DELIVER_REST, pump).await;
+    }
+}
+
+/// Starts the process, with the terminal size if the client has already sent one.
+async fn start(
+    task: &Task,
+    stdio: &Stdio<'_>,
+    resizes: &mut Resizes,
+    backend: &impl Backend,
+) -> Result<Process, Status> {
+    match task {
+        Task::Attach(attach) => backend.attach(attach.clone()).await,
+        Task::Exec(exec) => {
+            let mut size = None;
+            while let Some(bytes) = stdio.resize.filter(|_| exec.tty).and_then(Inlet::take) {
+                size = resizes.push(&bytes).or(size);
+            }
+            backend.exec(ExecRequest { size, ..exec.clone() }).await
+        }
+    }
+}
+
+fn outcome(task: &Task, result: Result<i32, Status>) -> Outcome {
+    match (task, result) {
+        (_, Err(status)) => task.failed(status.message()),
+        (Task::Attach(_), Ok(_)) | (_, Ok(0)) => Outcome::Success,
+        (Task::Exec(exec), Ok(code)) => {
+            let command = exec.command.first().map_or("", String::as_str).chars().take(128).collect();
+            Outcome::ExitCode { code, command }
+        }
+    }
+}
+
+impl Ends {
+    fn register(
+        stdin: Option<OwnedFd>,
+        stdout: Option<OwnedFd>,
+        stderr: Option<OwnedFd>,
+        tty: Option<OwnedFd>,
+    ) -> io::Result<Self> {
+        let register = |fd: Option<OwnedFd>| fd.map(descriptor).transpose();
+        if let Some(both) = register(tty)? {
+            return Ok(Self { stdin: Some(both.clone()), stdout: Some(both), stderr: None });
+        }
+        Ok(Self { stdin: register(stdin)?, stdout: register(stdout)?, stderr: register(stderr)? })
+    }
+}
+
+/// Puts a descriptor into the event loop.
+#[expect(deprecated, reason = "the replacement is unsafe for types that swap their descriptor; an OwnedFd does not")]
+fn descriptor(fd: OwnedFd) -> io::Result<Arc<Descriptor>> {
+    rustix::io::ioctl_fionbio(&fd, true)?;
+    AsyncFd::new(fd).map(Arc::new)
+}
+
+/// Copies an output until its end, until the client wants no more of it, or until it is quiet after the exit.
+async fn pump_out(link: &Link, fd: Option<Arc<Descriptor>>, to: Option<&Outlet<'_>>, exited: &CancellationToken) {
+    let (Some(fd), Some(to)) = (fd, to) else { return };
+    loop {
+        let mut ready = tokio::select! {
+            biased;
+            () = to.closed() => break,
+            ready = fd.readable() => match ready { Ok(ready) => ready, Err(_) => break },
+            () = quiet_after(exited, link) => break,
+        };
+        let room = tokio::select! {
+            biased;
+            () = to.closed() => break,
+            room = link.outbox.room() => match room { Ok(room) => room, Err(_) => break },
+        };
+        let mut chunk = Vec::with_capacity(to.chunk());
+        match ready.try_io(|fd| read(fd, &mut chunk)) {
+            Ok(Ok(0) | Err(_)) => break,
+            Ok(Ok(_)) => {
+                link.data_moved();
+                to.send(chunk, room);
+            }
+            Err(_not_ready) => {}
+        }
+    }
+    if let Outlet::Spdy { closed, .. } = to
+        && closed.is_cancelled()
+        && Arc::strong_count(&fd) > 1
+    {
+        discard(&fd).await;
+    }
+}
+
+async fn quiet_after(exited: &CancellationToken, link: &Link) {
+    exited.cancelled().await;
+    sleep(link.config.drain).await;
+}
+
+/// Reads a terminal that nobody watches any more: its input side is still in use, so it cannot be closed.
+async fn discard(fd: &Descriptor) {
+    let mut chunk = Vec::with_capacity(4096);
+    while let Ok(mut ready) = fd.readable().await {
+        chunk.clear();
+        if let Ok(Ok(0) | Err(_)) = ready.try_io(|fd| read(fd, &mut chunk)) {
+            return;
+        }
+    }
+}
+
+/// Reads once into spare room. EIO is how a pty master says that the other side is closed.
+fn read(fd: &Descriptor, chunk: &mut Vec<u8>) -> io::Result<usize> {
+    match rustix::io::retry_on_intr(|| rustix::io::read(fd.get_ref(), spare_capacity(chunk))) {
+        Err(Errno::IO) => Ok(0),
+        result => Ok(result?),
+    }
+}
+
+/// Copies stdin until the client ends it, then closes it. A process that reads no more only makes the rest void.
+async fn pump_in(link: &Link, from: Option<&Inlet>, fd: Option<Arc<Descriptor>>) {
+    let Some(from) = from else { return pending().await };
+    let Some(fd) = fd else {
+        from.discard();
+        return at_end(from).await;
+    };
+    while let Some(bytes) = from.next().await {
+        if write_all(link, &fd, &bytes).await.is_err() {
+            from.discard();
+            drop(fd);
+            return at_end(from).await;
+        }
+    }
+}
+
+async fn at_end(from: &Inlet) {
+    while from.next().await.is_some() {}
+}
+
+async fn write_all(link: &Link, fd: &Descriptor, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let mut ready = fd.writable().await?;
+        let write = |fd: &Descriptor| Ok(rustix::io::retry_on_intr(|| rustix::io::write(fd.get_ref(), bytes))?);
+        if let Ok(written) = ready.try_io(write) {
+            bytes = &bytes[written?..];
+            link.data_moved();
+        }
+    }
+    Ok(())
+}
+
+/// Applies each terminal size that comes. Never ends: a resize stream that is over or broken ends nothing.
+async fn follow_resizes(from: Option<&Inlet>, mut resizes: Resizes, control: &dyn Control) -> Infallible {
+    while let Some(from) = from
+        && let Some(bytes) = from.next().await
+    {
+        if let Some(size) = resizes.push(&bytes) {
+            control.resize(size).await;
+        }
+    }
+    pending().await
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The resize stream: JSON objects one after another, cut anywhere.
+
+use serde_json::Value;
+
+use crate::streaming::TerminalSize;
+
+/// Longest object that is read.
+const MAX_OBJECT: usize = 4096;
+
+/// Collects the stream and finds sizes in it.
+#[derive(Debug, Default)]
+pub(crate) struct Resizes {
+    pending: Vec<u8>,
+    broken: bool,
+}
+
+impl Resizes {
+    /// Adds bytes and returns the latest size in them. After a parse error nothing more is found.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Option<TerminalSize> {
+        if self.broken {
+            return None;
+        }
+        self.pending.extend_from_slice(bytes);
+        let mut latest = None;
+        let mut used = 0;
+        let mut objects = serde_json::Deserializer::from_slice(&self.pending).into_iter::<Value>();
+        loop {
+            match objects.next() {
+                Some(Ok(object)) => {
+                    used = objects.byte_offset();
+                    latest = size(&object).or(latest);
+                }
+                Some(Err(error)) if error.is_eof() => break,
+                Some(Err(_)) => {
+                    self.broken = true;
+                    break;
+                }
+                None => break,
+            }
+        }
+        self.pending.drain(..used);
+        if self.broken || self.pending.len() > MAX_OBJECT {
+            *self = Self { pending: Vec::new(), broken: true };
+        }
+        latest
+    }
+}
+
+/// Reads a size: keys in any case, unknown keys ignored, zeros and numbers beyond 16 bits no size.
+fn size(object: &Value) -> Option<TerminalSize> {
+    let find = |name: &str| {
+        let (_, value) = object.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+        u16::try_from(value.as_u64()?).ok().filter(|number| *number > 0)
+    };
+    Some(TerminalSize { width: find("width")?, height: find("height")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: Option<TerminalSize> = Some(TerminalSize { width: 80, height: 24 });
+
+    #[test]
+    fn sizes_are_found_however_the_stream_is_cut() {
+        let wire = b"{\"Width\":1,\"Height\":2}\n{\"height\":24, \"x\":[], \"WIDTH\":80}\n";
+        for step in 1..wire.len() {
+            let mut resizes = Resizes::default();
+            let found: Vec<_> = wire.chunks(step).filter_map(|part| resizes.push(part)).collect();
+            assert_eq!(found.last().copied(), SIZE, "step {step}");
+        }
+    }
+
+    #[test]
+    fn zeros_are_no_size_and_do_not_end_the_stream() {
+        let mut resizes = Resizes::default();
+        assert_eq!(resizes.push(b"{\"Width\":0,\"Height\":24}{\"Width\":70000,\"Height\":1}"), None);
+        assert_eq!(resizes.push(b"{\"Width\":80,\"Height\":24}"), SIZE);
+    }
+
+    #[test]
+    fn an_error_or_an_endless_object_stops_resizing_only() {
+        let mut resizes = Resizes::default();
+        assert_eq!(resizes.push(b"{\"Width\":80,\"Height\":24}}garbage"), SIZE);
+        assert_eq!(resizes.push(b"{\"Width\":80,\"Height\":24}"), None);
+        let mut endless = Resizes::default();
+        (0..10_000).for_each(|_| assert_eq!(endless.push(b"[[[["), None));
+        assert!(endless.pending.is_empty());
+    }
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Exec and attach over SPDY: each stream of the process is a stream of the connection, named by its header.
+//!
+//! ```text
+//! client                          server
+//! SYN_STREAM streamtype=error ──►  SYN_REPLY, and so on for each; 30 s for all of them
+//!                                  the process starts when the set is complete
+//! DATA, FIN on stdin, resize  ──►
+//!                             ◄──  DATA on stdout, stderr
+//!                             ◄──  FIN stdout, FIN stderr, status and FIN on error, RST stdin and resize
+//! closes, or GOAWAY           ──►  GOAWAY, close
+//! ```
+//!
+//! Nothing is written before the client's first frame: its HTTP reader may swallow bytes that come with the 101.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::inlet::{HIGH, Inlet};
+use super::link::{Intake, Link};
+use super::outbox::{Broken, Frame};
+use super::outlet::{Outlet, SharedSession};
+use super::process::{self, Stdio, Task};
+use super::status::Outcome;
+use crate::streaming::Backend;
+use crate::streaming::spdy::{Event, Fault, Headers, ResetReason, Session, frames};
+use crate::streaming::websocket::Version;
+
+const MAX_STREAMS: usize = 8;
+/// How long the client has to open all streams.
+const CREATION: Duration = Duration::from_secs(30);
+/// Most bytes of resizes that wait for a process to start.
+const MAX_RESIZES: usize = 64 * 1024;
+
+/// Streams of a session, in the order of [`NAMES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Error,
+    Stdin,
+    Stdout,
+    Stderr,
+    Resize,
+}
+
+const NAMES: [(&str, Kind); 5] = [
+    ("error", Kind::Error),
+    ("stdin", Kind::Stdin),
+    ("stdout", Kind::Stdout),
+    ("stderr", Kind::Stderr),
+    ("resize", Kind::Resize),
+];
+
+/// A stream that was opened.
+#[derive(Debug, Clone)]
+struct Open {
+    id: u32,
+    closed: CancellationToken,
+}
+
+/// What the reader and the session share.
+struct Streams {
+    session: SharedSession,
+    wanted: [bool; 5],
+    open: Mutex<[Option<Open>; 5]>,
+    complete: Notify,
+    stdin: Inlet,
+    resize: Inlet,
+    fault: Mutex<Option<Fault>>,
+}
+
+/// Serves one upgraded connection to its end.
+pub(crate) async fn serve(
+    stream: TcpStream,
+    leftover: Bytes,
+    link: &Link,
+    task: Task,
+    version: Version,
+    backend: &impl Backend,
+) {
+    let (mut intake, mut socket) = Intake::split(stream, leftover);
+    let streams = Streams::new(link, &task, version);
+    let reader = async {
+        if let Err(fault) = streams.read(link, &mut intake).await {
+            *streams.fault.lock().expect("no panic under this lock") = Some(fault);
+        }
+    };
+    let session = streams.session(link, task, version, backend);
+    link.drive(&mut socket, reader, session).await;
+    intake.close(socket, link).await;
+}
+
+impl Streams {
+    fn new(link: &Link, task: &Task, version: Version) -> Self {
+        let [stdin, stdout, stderr] = task.streams();
+        Self {
+            session: Mutex::new(Session::server(MAX_STREAMS)),
+            wanted: [true, stdin, stdout, stderr, task.tty() && version >= Version::V3],
+            open: Mutex::default(),
+            complete: Notify::new(),
+            stdin: Inlet::new(&link.gauge),
+            resize: Inlet::new(&link.gauge),
+            fault: Mutex::default(),
+        }
+    }
+
+    // === reader ===
+
+    /// Reads until the client closes, or breaks the protocol.
+    async fn read(&self, link: &Link, intake: &mut Intake) -> Result<(), Fault> {
+        loop {
+            while self.stdin.queued() > HIGH {
+                while self.stdin.queued() > HIGH / 2 {
+                    link.gauge.drained().await;
+                }
+            }
+            let Ok(input) = intake.read(link).await else { return Ok(()) };
+            if input.is_empty() {
+                return Ok(());
+            }
+            let mut input = &*input;
+            while let Some(event) = self.next(&mut input)? {
+                if self.handle(link, event).is_err() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn next<'i>(&self, input: &mut &'i [u8]) -> Result<Option<Event<'i>>, Fault> {
+        self.session.lock().expect("no panic under this lock").next(input)
+    }
+
+    fn handle(&self, link: &Link, event: Event<'_>) -> Result<(), Broken> {
+        match event {
+            Event::Opened { id, headers, fin } => self.opened(link, id, &headers, fin)?,
+            Event::Data { id, bytes } => {
+                if let Some(inlet) = self.inlet(id) {
+                    link.data_moved();
+                    inlet.push(bytes);
+                    if self.session.lock().expect("no panic under this lock").has_ended(id) {
+                        inlet.end();
+                    }
+                }
+            }
+            Event::Finished { id } => self.inlet(id).into_iter().for_each(Inlet::end),
+            Event::Reset { id } => {
+                self.inlet(id).into_iter().for_each(Inlet::end);
+                let open = self.open.lock().expect("no panic under this lock");
+                open.iter().flatten().filter(|open| open.id == id).for_each(|open| open.closed.cancel());
+            }
+            Event::Ping { id } => link.outbox.pong(frames::ping(id)),
+            Event::Answer(frame) => link.outbox.answer(frame)?,
+            Event::GoAway => link.leaving.cancel(),
+            Event::Pong { .. } | Event::Replied { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Accepts a stream at once, since clients open the next one only after the reply.
+    fn opened(&self, link: &Link, id: u32, headers: &Headers, fin: bool) -> Result<(), Broken> {
+        let mut session = self.session.lock().expect("no panic under this lock");
+        let name = headers.get("streamtype").unwrap_or_default();
+        let Some((at, (_, kind))) = NAMES.iter().enumerate().find(|(_, (known, _))| *known == name) else {
+            let reset = session.reset(id, ResetReason::ProtocolError);
+            return reset.map_or(Ok(()), |frame| link.outbox.answer(frame));
+        };
+        link.outbox.answer(session.accept(id))?;
+        let mut open = self.open.lock().expect("no panic under this lock");
+        if !self.wanted[at] || open[at].is_some() {
+            if session.finish(id) {
+                link.outbox.answer(frames::data_head(id, true, 0).to_vec())?;
+            }
+            return Ok(());
+        }
+        open[at] = Some(Open { id, closed: CancellationToken::new() });
+        match kind {
+            Kind::Stdin if fin => self.stdin.end(),
+            Kind::Resize if fin => self.resize.end(),
+            _ => {}
+        }
+        if open.iter().zip(self.wanted).all(|(open, wanted)| open.is_some() || !wanted) {
+            self.complete.notify_one();
+        }
+        Ok(())
+    }
+
+    fn inlet(&self, id: u32) -> Option<&Inlet> {
+        let open = self.open.lock().expect("no panic under this lock");
+        let is = |kind: Kind| open[kind as usize].as_ref().is_some_and(|open| open.id == id);
+        if is(Kind::Stdin) {
+            Some(&self.stdin)
+        } else {
+            (is(Kind::Resize) && self.resize.queued() < MAX_RESIZES).then_some(&self.resize)
+        }
+    }
+
+    // === session ===
+
+    async fn session(&self, link: &Link, task: Task, version: Version, backend: &impl Backend) {
+        let outcome = self.outcome(link, task, version, backend).await;
+        if let Some(fault) = self.fault.lock().expect("no panic under this lock").take() {
+            let told = Outcome::Failure(format!("Internal error occurred: protocol error: {fault}"));
+            self.tell(link, &told, version);
+            return self.goaway(link, 1);
+        }
+        if let Some(outcome) = outcome {
+            self.tell(link, &outcome, version);
+            link.linger().await;
+        }
+        self.goaway(link, 0);
+    }
+
+    /// Waits for the streams and runs the process. `None`: the client has left.
+    async fn outcome(&self, link: &Link, task: Task, version: Version, backend: &impl Backend) -> Option<Outcome> {
+        tokio::select! {
+            () = link.gone.cancelled() => return None,
+            () = link.shutdown.cancelled() => return Some(task.failed("the runtime is shutting down")),
+            complete = timeout(CREATION, self.complete.notified()) => {
+                if complete.is_err() {
+                    return Some(task.failed("the client did not open all streams in time"));
+                }
+            }
+        }
+        let stdin = self.outlet(link, Kind::Stdin);
+        if version == Version::V1 {
+            // Clients of the first version wait for the end of our side of stdin, which has no data anyway.
+            stdin.iter().for_each(Outlet::finish);
+        }
+        let stdio = Stdio {
+            stdin: stdin.is_some().then_some(&self.stdin),
+            resize: self.outlet(link, Kind::Resize).is_some().then_some(&self.resize),
+            stdout: self.outlet(link, Kind::Stdout),
+            stderr: self.outlet(link, Kind::Stderr),
+        };
+        process::run(link, task, &stdio, backend).await
+    }
+
+    fn outlet<'l>(&'l self, link: &'l Link, kind: Kind) -> Option<Outlet<'l>> {
+        let open = self.open.lock().expect("no panic under this lock");
+        let Open { id, closed } = open[kind as usize].clone()?;
+        Some(Outlet::Spdy { link, session: &self.session, id, closed })
+    }
+
+    /// Says the last words: ends of the outputs, the status, and that no more input is of use.
+    fn tell(&self, link: &Link, outcome: &Outcome, version: Version) {
+        self.stdin.discard();
+        self.resize.discard();
+        for kind in [Kind::Stdout, Kind::Stderr] {
+            self.outlet(link, kind).iter().for_each(Outlet::finish);
+        }
+        if let Some(error) = self.outlet(link, Kind::Error) {
+            let status = outcome.encode(version);
+            if !status.is_empty() {
+                error.say(status);
+            }
+            error.finish();
+        }
+        for kind in [Kind::Stdin, Kind::Resize] {
+            self.outlet(link, kind).iter().for_each(|outlet| outlet.reset(ResetReason::Cancel));
+        }
+    }
+
+    fn goaway(&self, link: &Link, status: u32) {
+        let last = self.session.lock().expect("no panic under this lock").goaway(status);
+        link.outbox.seal(Some(Frame::new(&[], last)));
+    }
+}
