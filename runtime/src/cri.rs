@@ -11,6 +11,7 @@ use crate::ids;
 use crate::node::Node;
 use crate::pod;
 use crate::streaming::Server;
+use crate::usage;
 use gorae_proto::cri::{self, runtime_service_server::RuntimeService};
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -332,44 +333,62 @@ impl RuntimeService for Runtime {
         Ok(Response::new(cri::PortForwardResponse { url }))
     }
 
-    async fn container_stats(&self, _: Request<cri::ContainerStatsRequest>) -> Reply<cri::ContainerStatsResponse> {
-        not_done("ContainerStats")
+    async fn container_stats(
+        &self,
+        request: Request<cri::ContainerStatsRequest>,
+    ) -> Reply<cri::ContainerStatsResponse> {
+        let container = self.node.containers.find(&request.into_inner().container_id)?;
+        let stats = usage::container(self.node.clone(), container).await;
+        reply(stats.map(|stats| cri::ContainerStatsResponse { stats: Some(stats) }))
     }
 
     async fn list_container_stats(
         &self,
-        _: Request<cri::ListContainerStatsRequest>,
+        request: Request<cri::ListContainerStatsRequest>,
     ) -> Reply<cri::ListContainerStatsResponse> {
-        not_done("ListContainerStats")
+        let filter = request.into_inner().filter.unwrap_or_default();
+        let stats = usage::containers(self.node.clone(), filter).await;
+        reply(stats.map(|stats| cri::ListContainerStatsResponse { stats }))
     }
 
     type StreamContainerStatsStream = Items<cri::StreamContainerStatsResponse>;
 
     async fn stream_container_stats(
         &self,
-        _: Request<cri::StreamContainerStatsRequest>,
+        request: Request<cri::StreamContainerStatsRequest>,
     ) -> Reply<Self::StreamContainerStatsStream> {
-        not_done("StreamContainerStats")
+        let filter = request.into_inner().filter.unwrap_or_default();
+        let stats = usage::containers(self.node.clone(), filter).await?;
+        Ok(batches(stats, |container_stats| cri::StreamContainerStatsResponse { container_stats }))
     }
 
-    async fn pod_sandbox_stats(&self, _: Request<cri::PodSandboxStatsRequest>) -> Reply<cri::PodSandboxStatsResponse> {
-        not_done("PodSandboxStats")
+    async fn pod_sandbox_stats(
+        &self,
+        request: Request<cri::PodSandboxStatsRequest>,
+    ) -> Reply<cri::PodSandboxStatsResponse> {
+        let pod = self.node.pods.find(&request.into_inner().pod_sandbox_id)?;
+        let stats = usage::pod(self.node.clone(), pod).await;
+        reply(stats.map(|stats| cri::PodSandboxStatsResponse { stats: Some(stats) }))
     }
 
     async fn list_pod_sandbox_stats(
         &self,
-        _: Request<cri::ListPodSandboxStatsRequest>,
+        request: Request<cri::ListPodSandboxStatsRequest>,
     ) -> Reply<cri::ListPodSandboxStatsResponse> {
-        not_done("ListPodSandboxStats")
+        let filter = request.into_inner().filter.unwrap_or_default();
+        let stats = usage::pods(self.node.clone(), filter).await;
+        reply(stats.map(|stats| cri::ListPodSandboxStatsResponse { stats }))
     }
 
     type StreamPodSandboxStatsStream = Items<cri::StreamPodSandboxStatsResponse>;
 
     async fn stream_pod_sandbox_stats(
         &self,
-        _: Request<cri::StreamPodSandboxStatsRequest>,
+        request: Request<cri::StreamPodSandboxStatsRequest>,
     ) -> Reply<Self::StreamPodSandboxStatsStream> {
-        not_done("StreamPodSandboxStats")
+        let filter = request.into_inner().filter.unwrap_or_default();
+        let stats = usage::pods(self.node.clone(), filter).await?;
+        Ok(batches(stats, |pod_sandbox_stats| cri::StreamPodSandboxStatsResponse { pod_sandbox_stats }))
     }
 
     async fn update_runtime_config(
@@ -420,14 +439,15 @@ impl RuntimeService for Runtime {
         &self,
         _: Request<cri::ListMetricDescriptorsRequest>,
     ) -> Reply<cri::ListMetricDescriptorsResponse> {
-        not_done("ListMetricDescriptors")
+        Ok(Response::new(cri::ListMetricDescriptorsResponse { descriptors: crate::stats::descriptors() }))
     }
 
     async fn list_pod_sandbox_metrics(
         &self,
         _: Request<cri::ListPodSandboxMetricsRequest>,
     ) -> Reply<cri::ListPodSandboxMetricsResponse> {
-        not_done("ListPodSandboxMetrics")
+        let metrics = usage::metrics(self.node.clone()).await;
+        reply(metrics.map(|pod_metrics| cri::ListPodSandboxMetricsResponse { pod_metrics }))
     }
 
     type StreamPodSandboxMetricsStream = Items<cri::StreamPodSandboxMetricsResponse>;
@@ -436,7 +456,9 @@ impl RuntimeService for Runtime {
         &self,
         _: Request<cri::StreamPodSandboxMetricsRequest>,
     ) -> Reply<Self::StreamPodSandboxMetricsStream> {
-        not_done("StreamPodSandboxMetrics")
+        let metrics = usage::metrics(self.node.clone()).await?;
+        let message = |pod_sandbox_metrics| cri::StreamPodSandboxMetricsResponse { pod_sandbox_metrics };
+        Ok(batches(metrics, message))
     }
 
     async fn runtime_config(&self, _: Request<cri::RuntimeConfigRequest>) -> Reply<cri::RuntimeConfigResponse> {

@@ -33,3 +33,4 @@ pub mod shims;
 pub mod stats;
 pub mod status;
 pub mod streaming;
+pub mod usage;

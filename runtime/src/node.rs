@@ -10,6 +10,7 @@ use crate::network::Network;
 use crate::operations::Operations;
 use crate::pod::{self, Places, Pod};
 use crate::shims::{self, Shim, Spawner};
+use crate::stats::Stats;
 use crate::{clock, ids};
 use gorae_image_service::Images;
 use gorae_proto::cri::{self, NamespaceMode};
@@ -36,6 +37,8 @@ pub struct Node {
     pub images: Images,
     /// The built-in network.
     pub network: Network,
+    /// Reads usage numbers.
+    pub stats: Stats,
     /// Pods.
     pub pods: Index<Pod>,
     /// Containers.

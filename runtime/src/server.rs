@@ -12,6 +12,7 @@ use crate::operations::Operations;
 use crate::pod::Places;
 use crate::sessions::Sessions;
 use crate::shims::Spawner;
+use crate::stats::Stats;
 use crate::{cgroups, recover, streaming};
 use gorae_image_service::{self as images, Images};
 use gorae_proto::cri::{image_service_server::ImageServiceServer, runtime_service_server::RuntimeServiceServer};
@@ -68,6 +69,7 @@ async fn open(config: Config, places: Places) -> Result<(Arc<Node>, recover::Fou
     let network = Network::open(network_config, &places.root, &found.live_pods()).await?;
     let images = Images::open(image_config(&config))?;
     let node = Arc::new(Node {
+        stats: Stats::new(layout.clone(), &places.root),
         spawner: Spawner::new(config.shim.clone()),
         places,
         layout,

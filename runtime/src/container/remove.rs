@@ -34,6 +34,7 @@ pub async fn remove(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> 
     remove_tree(&node.places.container_run(&record.id))?;
     node.containers.remove(&record.id);
     node.images.release(&record.id);
+    node.stats.forget(&node.places.container_root(&record.id).join("upper"));
     tracing::info!(container = ids::short(&record.id), "container is removed");
     Ok(())
 }

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Stats and metrics RPCs: picks the pods and containers, has [`crate::stats`] read them in one blocking task.
+//!
+//! Objects that vanish while a list is read are left out; nothing here asks a shim or takes a verb's lock.
+
+use crate::container::{self, Container, State};
+use crate::error::{Error, Kind, Result};
+use crate::ids;
+use crate::node::Node;
+use crate::pod::Pod;
+use crate::stats::{self, ContainerSubject, Interface, PodSubject};
+use gorae_proto::cri;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Reads one container.
+///
+/// # Errors
+/// `NotFound` when it went away in the middle, `Internal` when the reading task was cut off.
+pub async fn container(node: Arc<Node>, container: Arc<Container>) -> Result<cri::ContainerStats> {
+    let id = container.record().id.clone();
+    let mut all = blocking(move || containers_now(&node, &[container])).await?;
+    all.pop().ok_or_else(|| Error::not_found(format!("container {} is gone", ids::short(&id))))
+}
+
+/// Reads the containers that the filter lets through; stopped ones show only their writable layer.
+///
+/// # Errors
+/// `Internal` when the reading task was cut off.
+pub async fn containers(node: Arc<Node>, filter: cri::ContainerStatsFilter) -> Result<Vec<cri::ContainerStats>> {
+    let filter = cri::ContainerFilter {
+        id: filter.id,
+        pod_sandbox_id: filter.pod_sandbox_id,
+        label_selector: filter.label_selector,
+        state: None,
+    };
+    let mut all = node.containers.all();
+    all.retain(|c| container::view::matches(c, &filter));
+    blocking(move || containers_now(&node, &all)).await
+}
+
+/// Reads one pod.
+///
+/// # Errors
+/// `Unavailable` when the pod is not ready or its cgroup is gone.
+pub async fn pod(node: Arc<Node>, pod: Arc<Pod>) -> Result<cri::PodSandboxStats> {
+    let id = pod.id().to_owned();
+    let mut all = blocking(move || pods_now(&node, &[pod])).await?;
+    all.pop().ok_or_else(|| {
+        Error::new(Kind::Unavailable, format!("pod {} is not ready: it has no usage numbers", ids::short(&id)))
+    })
+}
+
+/// Reads the ready pods that the filter lets through.
+///
+/// # Errors
+/// `Internal` when the reading task was cut off.
+pub async fn pods(node: Arc<Node>, filter: cri::PodSandboxStatsFilter) -> Result<Vec<cri::PodSandboxStats>> {
+    let filter = cri::PodSandboxFilter { id: filter.id, label_selector: filter.label_selector, state: None };
+    let mut all = node.pods.all();
+    all.retain(|p| crate::pod::view::matches(p, &filter));
+    blocking(move || pods_now(&node, &all)).await
+}
+
+/// Reads the metrics of all ready pods.
+///
+/// # Errors
+/// `Internal` when the reading task was cut off.
+pub async fn metrics(node: Arc<Node>) -> Result<Vec<cri::PodSandboxMetrics>> {
+    blocking(move || metrics_now(&node)).await
+}
+
+async fn blocking<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let task = tokio::task::spawn_blocking(read).await;
+    task.map_err(|e| Error::internal(format!("reading usage numbers was cut off: {e}")))
+}
+
+fn upper(node: &Node, id: &str) -> PathBuf {
+    node.places.container_root(id).join("upper")
+}
+
+fn containers_now(node: &Node, containers: &[Arc<Container>]) -> Vec<cri::ContainerStats> {
+    let one = |container: &Arc<Container>| {
+        let record = container.record();
+        let attributes = cri::ContainerAttributes {
+            id: record.id.clone(),
+            metadata: record.config.metadata.clone(),
+            labels: record.config.labels.clone(),
+            annotations: record.config.annotations.clone(),
+        };
+        let upper = upper(node, &record.id);
+        match container.state() {
+            State::Running { .. } => node.stats.container(attributes, &record.cgroup, &upper),
+            _ => Some(node.stats.stopped_container(attributes, &upper)),
+        }
+    };
+    containers.iter().filter_map(one).collect()
+}
+
+fn interfaces(node: &Node, pods: &[Arc<Pod>]) -> Vec<Option<Vec<Interface>>> {
+    let pin = |pod: &Arc<Pod>| pod.own_network().then(|| node.places.pod_run(pod.id()).join("ns/net"));
+    stats::interfaces_of_pods(pods.iter().map(pin).collect())
+}
+
+fn pods_now(node: &Node, pods: &[Arc<Pod>]) -> Vec<cri::PodSandboxStats> {
+    let ready: Vec<Arc<Pod>> = pods.iter().filter(|p| p.is_ready()).cloned().collect();
+    let networks = interfaces(node, &ready);
+    let all = node.containers.all();
+    let one = |(pod, network): (&Arc<Pod>, Option<Vec<Interface>>)| {
+        let record = &pod.record;
+        let attributes = cri::PodSandboxAttributes {
+            id: record.id.clone(),
+            metadata: record.config.metadata.clone(),
+            labels: record.config.labels.clone(),
+            annotations: record.config.annotations.clone(),
+        };
+        let own: Vec<_> = all.iter().filter(|c| c.record().pod_id == record.id).cloned().collect();
+        let network = network.map(|n| stats::network_usage(&n));
+        node.stats.pod(attributes, &record.cgroup, network, containers_now(node, &own))
+    };
+    ready.iter().zip(networks).filter_map(one).collect()
+}
+
+fn metrics_now(node: &Node) -> Vec<cri::PodSandboxMetrics> {
+    let ready: Vec<Arc<Pod>> = node.pods.all().into_iter().filter(|p| p.is_ready()).collect();
+    let networks = interfaces(node, &ready);
+    let all = node.containers.all();
+    let one = |(pod, network): (&Arc<Pod>, &Option<Vec<Interface>>)| {
+        let metadata = pod.record.config.metadata.clone().unwrap_or_default();
+        let subject = PodSubject {
+            id: pod.id(),
+            name: &metadata.name,
+            namespace: &metadata.namespace,
+            cgroup: &pod.record.cgroup,
+            network: network.as_deref(),
+        };
+        let running = running(node, &all, pod.id());
+        let subjects: Vec<ContainerSubject<'_>> = running.iter().map(Running::subject).collect();
+        node.stats.metrics(&subject, &subjects)
+    };
+    ready.iter().zip(&networks).map(one).collect()
+}
+
+/// A running container with everything that its subject borrows.
+struct Running {
+    record: Arc<container::Record>,
+    upper: PathBuf,
+    pid: u32,
+    started_at: i64,
+}
+
+fn running(node: &Node, all: &[Arc<Container>], pod_id: &str) -> Vec<Running> {
+    let one = |container: &Arc<Container>| {
+        let record = container.record();
+        match container.state() {
+            State::Running { pid, started_at, .. } if record.pod_id == pod_id => {
+                Some(Running { upper: upper(node, &record.id), record, pid, started_at })
+            }
+            _ => None,
+        }
+    };
+    all.iter().filter_map(one).collect()
+}
+
+impl Running {
+    fn subject(&self) -> ContainerSubject<'_> {
+        let config = &self.record.config;
+        ContainerSubject {
+            id: &self.record.id,
+            name: config.metadata.as_ref().map(|m| m.name.as_str()).unwrap_or_default(),
+            image: &self.record.image.name,
+            cgroup: &self.record.cgroup,
+            upper: &self.upper,
+            pid: self.pid,
+            started_at_ns: self.started_at,
+            resources: config.linux.as_ref().and_then(|l| l.resources.as_ref()),
+        }
+    }
+}
