@@ -15,6 +15,7 @@ pub mod child;
 pub mod clean;
 pub mod clients;
 pub mod connection;
+pub mod device_policy;
 pub mod devices;
 pub mod epoll;
 pub mod exec;

@@ -3,9 +3,11 @@
 //!
 //! Never decides anything: arguments in, kernel's answer out. A raw descriptor number does not leave this module.
 
+mod bpf;
 mod process;
 mod signals;
 
+pub use bpf::{attach_device_program, load_device_program};
 pub use process::{
     Forked, clone3, close_range, execve, exit_now, keep_open, pidfd_send_signal, place_and_close_rest, prepare_signals,
     release_heap, reset_signals,

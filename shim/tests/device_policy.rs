@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The device policy where it counts: processes in the cgroup open and make real device nodes.
+
+mod driver;
+
+use driver::{layout, unique};
+use gorae_proto::shim::{CgroupPlace, DeviceRule};
+use gorae_shim::{cgroup, device_policy};
+use std::process::Command;
+use std::time::Instant;
+
+fn rule(allow: bool, kind: &str, major: i64, minor: i64, access: &str) -> DeviceRule {
+    DeviceRule { allow, kind: kind.into(), major, minor, access: access.into() }
+}
+
+struct Limited {
+    place: CgroupPlace,
+    dir: std::path::PathBuf,
+}
+
+impl Limited {
+    fn new(rules: &[DeviceRule]) -> Self {
+        let place = CgroupPlace { layout: Some(layout()), path: format!("/gorae-shim-test/{}", unique("devices")) };
+        let dir = std::path::PathBuf::from(format!("{}{}", layout().unified, place.path));
+        let cgroup = cgroup::create(&place, None).expect("make cgroup");
+        device_policy::apply(&cgroup, rules).expect("set device policy");
+        Self { place, dir }
+    }
+
+    /// Whether a shell in the cgroup can do it.
+    fn can(&self, what: &str) -> bool {
+        let script = format!("echo 0 > {}/cgroup.procs || exit 9; {what}", self.dir.display());
+        let status = Command::new("sh").args(["-c", &script]).stderr(std::process::Stdio::null()).status().unwrap();
+        assert_ne!(status.code(), Some(9), "join cgroup");
+        status.success()
+    }
+}
+
+impl Drop for Limited {
+    fn drop(&mut self) {
+        cgroup::remove(&self.place).expect("remove cgroup");
+    }
+}
+
+#[test]
+fn only_what_the_rules_allow_can_be_opened_or_made() {
+    let limited = Limited::new(&[
+        rule(false, "a", -1, -1, "rwm"),
+        rule(true, "c", 1, 3, "rwm"),
+        rule(true, "c", 1, 5, "r"),
+        rule(true, "c", 1, 7, "rwm"),
+        rule(false, "c", 1, 7, "w"),
+    ]);
+    let dir = tempfile::tempdir().unwrap();
+    let node = |name: &str| dir.path().join(name).display().to_string();
+    for (what, allowed) in [
+        (": <> /dev/null".to_owned(), true),
+        (": < /dev/zero".to_owned(), true),
+        (": > /dev/zero".to_owned(), false),
+        (": <> /dev/zero".to_owned(), false),
+        (": < /dev/full".to_owned(), true),
+        (": <> /dev/full".to_owned(), false),
+        (": < /dev/urandom".to_owned(), false),
+        (format!("mknod {} c 1 3", node("null")), true),
+        (format!("mknod {} c 1 5", node("zero")), false),
+        (format!("mknod {} b 1 3", node("block")), false),
+    ] {
+        assert_eq!(limited.can(&what), allowed, "{what}");
+    }
+}
+
+#[test]
+fn an_empty_list_is_no_policy() {
+    let limited = Limited::new(&[]);
+    assert!(limited.can(": < /dev/urandom && : <> /dev/zero"));
+}
+
+#[test]
+fn a_policy_costs_well_under_a_millisecond() {
+    let rules: Vec<_> = (0..20).map(|n| rule(true, "c", 1, n, "rwm")).collect();
+    let place = CgroupPlace { layout: Some(layout()), path: format!("/gorae-shim-test/{}", unique("devices")) };
+    let made = cgroup::create(&place, None).expect("make cgroup");
+    let mut times: Vec<_> = (0..60)
+        .map(|_| {
+            let begin = Instant::now();
+            device_policy::apply(&made, &rules).expect("set device policy");
+            begin.elapsed()
+        })
+        .collect();
+    times.sort();
+    println!("load and attach 20 rules: p50 {:?}", times[times.len() / 2]);
+    cgroup::remove(&place).expect("remove cgroup");
+    assert!(times[0].as_micros() < 1_000, "{times:?}");
+}
