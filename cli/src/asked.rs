@@ -10,12 +10,12 @@ use std::collections::HashMap;
 /// The configuration that a container was created with.
 pub async fn container(client: &Client, id: &str) -> Result<cri::ContainerConfig> {
     config(&client.container_status(id, true).await?.info)
-        .with_context(|| format!("read the configuration of container {id}"))
+        .with_context(|| format!("read the configuration of container {id:.12}"))
 }
 
 /// The configuration that a pod was made with.
 pub async fn pod(client: &Client, id: &str) -> Result<cri::PodSandboxConfig> {
-    config(&client.pod_status(id, true).await?.info).with_context(|| format!("read the configuration of pod {id}"))
+    config(&client.pod_status(id, true).await?.info).with_context(|| format!("read the configuration of pod {id:.12}"))
 }
 
 /// `info["info"]` is one JSON object; its `config` is the request's.

@@ -69,14 +69,14 @@ impl Client {
     pub async fn container_status(&self, id: &str, verbose: bool) -> Result<cri::ContainerStatusResponse> {
         let request = cri::ContainerStatusRequest { container_id: id.to_owned(), verbose };
         let answer = self.runtime().container_status(request).await;
-        Ok(answer.map_err(refused(|| format!("look at container {id}")))?.into_inner())
+        Ok(answer.map_err(refused(|| format!("look at container {id:.12}")))?.into_inner())
     }
 
     /// What a pod is and does now; `verbose` adds the daemon's own information.
     pub async fn pod_status(&self, id: &str, verbose: bool) -> Result<cri::PodSandboxStatusResponse> {
         let request = cri::PodSandboxStatusRequest { pod_sandbox_id: id.to_owned(), verbose };
         let answer = self.runtime().pod_sandbox_status(request).await;
-        Ok(answer.map_err(refused(|| format!("look at pod {id}")))?.into_inner())
+        Ok(answer.map_err(refused(|| format!("look at pod {id:.12}")))?.into_inner())
     }
 
     /// The image behind a name or id; `None` when it is not here.

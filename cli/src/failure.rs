@@ -19,9 +19,16 @@ impl std::fmt::Display for Refused {
         match self.code {
             Code::Unimplemented => write!(f, "{}: this daemon cannot do it ({})", self.tried, self.message),
             Code::Unavailable => write!(f, "{}: the daemon does not answer ({})", self.tried, self.message),
-            _ => write!(f, "{}: {}", self.tried, self.message),
+            _ => write!(f, "{}: {}", self.tried, without_repetition(&self.tried, &self.message)),
         }
     }
+}
+
+/// The daemon says what it was doing, too: "start container web: start container 12ab: why" says it once.
+fn without_repetition<'a>(tried: &str, message: &'a str) -> &'a str {
+    let verb_and_kind = tried.match_indices(' ').nth(1).map_or(tried, |(at, _)| &tried[..=at]);
+    let rest = message.strip_prefix(verb_and_kind).and_then(|rest| rest.split_once(": "));
+    rest.map_or(message, |(_, why)| why)
 }
 
 impl std::error::Error for Refused {}
@@ -109,6 +116,17 @@ mod tests {
             assert_eq!(start_code(&error), expected, "{message}");
         }
         assert_eq!(start_code(&anyhow::anyhow!("other")), 125);
+    }
+
+    #[test]
+    fn what_was_tried_is_said_once() {
+        let shown = |tried: &'static str, message: &str| refused(|| tried)(Status::internal(message)).to_string();
+        assert_eq!(shown("start container web", "start container 12ab: exec: gone"), "start container web: exec: gone");
+        assert_eq!(
+            shown("start container web", "the pod is not ready: stopped"),
+            "start container web: the pod is not ready: stopped"
+        );
+        assert_eq!(shown("list pods", "list pods"), "list pods: list pods");
     }
 
     #[test]

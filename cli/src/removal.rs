@@ -32,9 +32,9 @@ pub async fn remove(client: &Client, container: &cri::Container) -> Result<()> {
 /// Stops and removes a pod with everything in it.
 pub async fn remove_pod(client: &Client, id: &str) -> Result<()> {
     let request = cri::StopPodSandboxRequest { pod_sandbox_id: id.to_owned() };
-    client.runtime().stop_pod_sandbox(request).await.map_err(refused(|| format!("stop pod {id}")))?;
+    client.runtime().stop_pod_sandbox(request).await.map_err(refused(|| format!("stop pod {id:.12}")))?;
     let request = cri::RemovePodSandboxRequest { pod_sandbox_id: id.to_owned() };
-    client.runtime().remove_pod_sandbox(request).await.map_err(refused(|| format!("remove pod {id}")))?;
+    client.runtime().remove_pod_sandbox(request).await.map_err(refused(|| format!("remove pod {id:.12}")))?;
     Ok(())
 }
 

@@ -26,7 +26,7 @@ pub async fn exec(client: &Client, id: &str, command: Vec<String>, streams: Stre
         stderr: !streams.tty,
     };
     let answer = client.runtime().exec(request).await;
-    let url = answer.map_err(refused(|| format!("exec in container {id}")))?.into_inner().url;
+    let url = answer.map_err(refused(|| format!("exec in container {id:.12}")))?.into_inner().url;
     converse(&url, streams).await
 }
 
@@ -40,7 +40,7 @@ pub async fn attach(client: &Client, id: &str, streams: Streams) -> Result<u8> {
         stderr: !streams.tty,
     };
     let answer = client.runtime().attach(request).await;
-    let url = answer.map_err(refused(|| format!("attach to container {id}")))?.into_inner().url;
+    let url = answer.map_err(refused(|| format!("attach to container {id:.12}")))?.into_inner().url;
     converse(&url, streams).await
 }
 
@@ -48,7 +48,7 @@ pub async fn attach(client: &Client, id: &str, streams: Streams) -> Result<u8> {
 pub async fn feed_stdin(client: &Client, id: &str) -> Result<()> {
     let request = cri::AttachRequest { container_id: id.to_owned(), stdin: true, ..Default::default() };
     let answer = client.runtime().attach(request).await;
-    let url = answer.map_err(refused(|| format!("attach to container {id}")))?.into_inner().url;
+    let url = answer.map_err(refused(|| format!("attach to container {id:.12}")))?.into_inner().url;
     converse(&url, Streams { stdin: true, tty: false }).await.map(drop)
 }
 
@@ -67,6 +67,6 @@ pub async fn forward(
     let port = ports.iter().map(|port| port.remote.into()).collect();
     let request = cri::PortForwardRequest { pod_sandbox_id: pod.to_owned(), port };
     let answer = client.runtime().port_forward(request).await;
-    let _url = answer.map_err(refused(|| format!("forward ports of pod {pod}")))?.into_inner().url;
+    let _url = answer.map_err(refused(|| format!("forward ports of pod {pod:.12}")))?.into_inner().url;
     bail!("streaming is not in this build yet")
 }

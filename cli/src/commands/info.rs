@@ -79,7 +79,7 @@ fn words(facts: &Value) -> String {
         other => other.to_string(),
     };
     let mut out = String::new();
-    let mut line = |key: &str, value: String| writeln!(out, "{key:<18}{value}").expect("strings do not fail");
+    let mut line = |key: &str, value: String| writeln!(out, "{key:<20}{value}").expect("strings do not fail");
     let runtime = &facts["runtime"];
     line(
         "Daemon",
@@ -107,7 +107,8 @@ fn words(facts: &Value) -> String {
         }
     }
     for (key, value) in facts["info"]["config"].as_object().into_iter().flatten() {
-        if !value.is_object() && !value.is_array() {
+        let said = matches!(key.as_str(), "pods" | "containers" | "socket");
+        if !said && !value.is_object() && !value.is_array() {
             line(&plain(key), text(value));
         }
     }
@@ -128,8 +129,11 @@ mod tests {
             "info": { "config": { "rootDir": "/r", "nested": {} } },
         });
         let text = words(&facts);
-        assert!(!text.contains('\x1b') && text.contains("NetworkReady      no: R m\\nn\n"), "{text}");
-        assert!(text.contains("Containers        2 running, 0 created, 1 exited\n"), "{text}");
-        assert!(text.contains("Image store       /r (5.00 kB)\n") && text.contains("rootDir           /r\n"), "{text}");
+        assert!(!text.contains('\x1b') && text.contains("NetworkReady        no: R m\\nn\n"), "{text}");
+        assert!(text.contains("Containers          2 running, 0 created, 1 exited\n"), "{text}");
+        assert!(
+            text.contains("Image store         /r (5.00 kB)\n") && text.contains("rootDir             /r\n"),
+            "{text}"
+        );
     }
 }

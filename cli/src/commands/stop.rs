@@ -42,6 +42,6 @@ async fn stop(client: &Client, name: &str, grace_s: i64) -> Result<()> {
 /// Stops one container: its stop signal, then after `grace_s` seconds SIGKILL.
 pub async fn stop_container(client: &Client, id: &str, grace_s: i64) -> Result<()> {
     let request = cri::StopContainerRequest { container_id: id.to_owned(), timeout: grace_s };
-    client.runtime().stop_container(request).await.map_err(refused(|| format!("stop container {id}")))?;
+    client.runtime().stop_container(request).await.map_err(refused(|| format!("stop container {id:.12}")))?;
     Ok(())
 }

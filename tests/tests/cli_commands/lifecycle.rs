@@ -155,7 +155,7 @@ fn info_and_version_tell_of_the_daemon() {
         assert_eq!(info["info"]["config"]["rootDir"], root);
         assert!(info["conditions"].as_array().is_some_and(|c| c.iter().all(|c| c["status"] == true)), "{info}");
         let words = gorae.ok(&["info"]).await;
-        for part in ["RuntimeReady      yes", "NetworkReady      yes", &root, "Cgroup driver"] {
+        for part in ["RuntimeReady        yes", "NetworkReady        yes", &root, "Cgroup driver"] {
             assert!(words.contains(part), "{part} is missing in {words}");
         }
     });
