@@ -27,6 +27,13 @@ const LINKS: [(&str, &str); 5] = [
 
 /// Fills a detached /dev.
 pub fn populate(dev: &OwnedFd, start: &Start) -> Result<()> {
+    let umask = rustix::process::umask(Mode::empty());
+    let filled = fill(dev, start);
+    rustix::process::umask(umask);
+    filled
+}
+
+fn fill(dev: &OwnedFd, start: &Start) -> Result<()> {
     let owner = host_root(start);
     for (name, major, minor) in ALWAYS {
         make_node(dev, name, FileType::CharacterDevice, 0o666, (major, minor), owner)?;
@@ -54,7 +61,10 @@ pub fn make_elsewhere(root: &Root, devices: &[Device], own_dev: bool) -> Result<
         let (parent, name) = device.path.rsplit_once('/').unwrap_or(("", &device.path));
         let dir = root.make(parent.as_bytes(), Point::Directory)?;
         let (number, owner) = ((device.major, device.minor), (device.uid, device.gid));
-        match make_node(&dir, name, kind(device)?, device.mode, number, owner) {
+        let umask = rustix::process::umask(Mode::empty());
+        let made = make_node(&dir, name, kind(device)?, device.mode, number, owner);
+        rustix::process::umask(umask);
+        match made {
             Err(e) if e.kind() == Kind::AlreadyExists => {
                 let there =
                     root.handle(device.path.as_bytes()).map_err(|e| failure::kernel("open", &device.path, e))?;
@@ -95,7 +105,7 @@ fn make_parents(dev: &OwnedFd, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Makes one node with exactly that mode.
+/// Makes one node; its mode is exact because the callers have cleared the umask.
 fn make_node(
     dir: impl AsFd,
     name: &str,
@@ -105,10 +115,7 @@ fn make_node(
     owner: (u32, u32),
 ) -> Result<()> {
     let fail = |e| failure::kernel("make device", name, e);
-    let umask = rustix::process::umask(Mode::empty());
-    let made = mknodat(&dir, name, kind, Mode::from_raw_mode(mode & 0o7777), makedev(number.0, number.1));
-    rustix::process::umask(umask);
-    made.map_err(fail)?;
+    mknodat(&dir, name, kind, Mode::from_raw_mode(mode & 0o7777), makedev(number.0, number.1)).map_err(fail)?;
     if owner == (0, 0) {
         return Ok(());
     }

@@ -158,14 +158,14 @@ fn child(container: &Container, program: &Program, streams: &[OwnedFd; 3], tty: 
 }
 
 fn enter(container: &Container) -> Result<()> {
-    container.cgroup.join_v1()?;
     if let Some(score) = container.oom_score_adj {
         // Through the host's /proc, and as far as it is allowed.
         let _ = std::fs::write("/proc/self/oom_score_adj", score.to_string());
     }
     rustix::process::setsid().map_err(|e| failure::kernel("setsid", "self", e))?;
     move_into_thread_name_spaces(container.pidfd.as_fd(), container.namespaces.of_container())
-        .map_err(|e| failure::kernel("join namespaces", format!("of pid {}", container.pid), e))
+        .map_err(|e| failure::kernel("join namespaces", format!("of pid {}", container.pid), e))?;
+    container.cgroup.join_v1()
 }
 
 impl Exec {

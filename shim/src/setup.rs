@@ -5,6 +5,7 @@
 use crate::capabilities;
 use crate::cgroup::{self, Cgroup};
 use crate::child::Child;
+use crate::device_policy;
 use crate::devices;
 use crate::failure::{self, Kind, Result};
 use crate::fault::{self, Outcome};
@@ -78,6 +79,7 @@ struct Prepared {
 
 fn in_cgroup(start: &Start, state: &mut State, cgroup: Cgroup) -> Result<Container> {
     let prepared = prepare(start, &cgroup)?;
+    device_policy::apply(&cgroup, &start.device_rules)?;
     let devpts = prepared.plan.devpts.as_ref().map(duplicate).transpose()?;
     let terminal = start.process.as_ref().is_some_and(|p| p.tty);
     if let Some(pin) = prepared.namespaces.pin(namespace::Kind::Pid) {
@@ -110,11 +112,7 @@ fn in_cgroup(start: &Start, state: &mut State, cgroup: Cgroup) -> Result<Contain
     }
     let stdin_once = start.stdin_once;
     let stdio = Stdio::new(prepared.log, prepared.ends, stdin_once).map_err(|e| failure::kernel("set up", "stdio", e));
-    let recorded = stdio.and_then(|stdio| {
-        let user = &prepared.program.user;
-        state.change(|s| (s.uid, s.gid, s.gids) = (user.uid, user.gid, user.gids.clone()))?;
-        state.running(pid).map(|()| stdio)
-    });
+    let recorded = stdio.and_then(|stdio| state.running(pid, &prepared.program.user).map(|()| stdio));
     let stdio = recorded.inspect_err(|_| {
         let _ = sys::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
         reap(&pidfd);

@@ -9,6 +9,7 @@
 //! that is gone, `clean-container`.
 
 use crate::failure::{self, Failure, Result};
+use crate::user::User;
 use crate::wire::{ContainerState, container_state::Phase};
 use gorae_proto::checked;
 use prost::Message;
@@ -64,8 +65,9 @@ impl State {
     }
 
     /// STARTING to RUNNING.
-    pub fn running(&mut self, pid: i32) -> Result<()> {
+    pub fn running(&mut self, pid: i32, user: &User) -> Result<()> {
         self.change(|record| {
+            (record.uid, record.gid, record.gids) = (user.uid, user.gid, user.gids.clone());
             record.phase = Phase::Running.into();
             record.pid = pid as u32;
             record.pid_start_ticks = start_ticks(pid);
@@ -129,7 +131,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut state = State::starting("c1", dir.path().to_str().unwrap());
         assert_eq!(read(dir.path()), None);
-        state.running(std::process::id() as i32).unwrap();
+        state.running(std::process::id() as i32, &User::default()).unwrap();
         let back = read(dir.path()).unwrap();
         assert_eq!(&back, state.record());
         assert!(back.pid_start_ticks > 0 && back.started_at_ns > 0);

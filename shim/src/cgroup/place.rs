@@ -91,7 +91,7 @@ impl Place {
     pub fn v1_links(&self) -> Vec<(String, String)> {
         let Layout::V1 { hierarchies, .. } = &self.layout else { return Vec::new() };
         let mut links = Vec::new();
-        for hierarchy in hierarchies.iter().filter(|h| h.mount.join(&self.path).is_dir()) {
+        for hierarchy in hierarchies.iter().filter(|h| h.controllers.len() > 1 && h.mount.join(&self.path).is_dir()) {
             let Some(dir) = hierarchy.mount.file_name().map(|n| n.to_string_lossy().into_owned()) else { continue };
             let others = hierarchy.controllers.iter().filter(|c| **c != dir && !c.contains('='));
             links.extend(others.map(|c| (c.clone(), dir.clone())));
@@ -139,7 +139,8 @@ impl Place {
         match &self.layout {
             Layout::V2 { mount } => self.make_v2(mount),
             Layout::V1 { unified, hierarchies } => {
-                for hierarchy in hierarchies.iter().filter(|h| h.is_wanted(resources)) {
+                let policy = |h: &Hierarchy| unified.is_none() && h.controllers.iter().any(|c| c == "devices");
+                for hierarchy in hierarchies.iter().filter(|h| h.is_wanted(resources) || policy(h)) {
                     let cpuset = hierarchy.controllers.iter().any(|c| c == "cpuset");
                     self.make_below(&hierarchy.mount, if cpuset { inherit_cpuset } else { |_| Ok(()) })?;
                 }

@@ -30,7 +30,7 @@ pub fn shim_binary() -> PathBuf {
 
 /// A name that no other test of this or a parallel run uses.
 pub fn unique(prefix: &str) -> String {
-    format!("{prefix}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    format!("{prefix}-{}-{}.", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// One connection to a shim.
@@ -143,6 +143,8 @@ impl Shim {
 /// Directories and names of one container under test, and the requests for it.
 pub struct Bench {
     pub dir: tempfile::TempDir,
+    /// On tmpfs, as /run is.
+    run: tempfile::TempDir,
     pub id: String,
     pub start: Start,
 }
@@ -152,12 +154,11 @@ impl Bench {
     pub fn new(args: &[&str]) -> Self {
         let dir = tempfile::Builder::new().prefix("gorae-shim-").tempdir().expect("temp dir");
         let id = unique("ctr");
-        for name in ["run", "root"] {
-            fs::create_dir(dir.path().join(name)).expect("make dir");
-        }
-        let start = default_start(dir.path(), &id, args);
+        let run = tempfile::Builder::new().prefix("gorae-shim-run-").tempdir_in("/dev/shm").expect("temp dir");
+        fs::create_dir(dir.path().join("root")).expect("make dir");
+        let start = default_start(dir.path(), run.path(), &id, args);
         make_layer(&dir.path().join("layer"));
-        Self { dir, id, start }
+        Self { dir, run, id, start }
     }
 
     pub fn sh(script: &str) -> Self {
@@ -165,7 +166,10 @@ impl Bench {
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
+        match name.strip_prefix("run") {
+            Some(rest) => self.run.path().join(rest.trim_start_matches('/')),
+            None => self.dir.path().join(name),
+        }
     }
 
     pub fn process(&mut self) -> &mut Process {
@@ -255,6 +259,69 @@ impl Bench {
         assert!(!self.path("run/shim.sock").exists(), "socket left");
         assert!(!self.path("run/state.new").exists(), "temporary record left");
         assert_eq!(processes_with(&self.id), Vec::<String>::new(), "processes left");
+    }
+}
+
+/// A pod made by the shim's own `setup-pod`, cleaned when dropped.
+pub struct Pod {
+    pub dir: tempfile::TempDir,
+    id: String,
+    cgroup: CgroupPlace,
+}
+
+impl Pod {
+    pub fn new(change: impl FnOnce(&mut SetupPod)) -> Self {
+        let (dir, id) = (tempfile::Builder::new().prefix("gorae-pod-").tempdir().expect("temp dir"), unique("pod"));
+        let cgroup = CgroupPlace { layout: Some(layout()), path: format!("/gorae-shim-test/{id}") };
+        let mut setup = SetupPod {
+            pod_id: id.clone(),
+            run_dir: dir.path().display().to_string(),
+            hostname: "box".into(),
+            own_net: true,
+            own_ipc: true,
+            own_uts: true,
+            cgroup: Some(cgroup.clone()),
+            ..SetupPod::default()
+        };
+        change(&mut setup);
+        let pod = Self { dir, id, cgroup };
+        match pod.ask("setup-pod", request::Verb::SetupPod(setup)) {
+            reply::Body::PodReady(_) => pod,
+            other => panic!("setup-pod: {other:?}"),
+        }
+    }
+
+    fn ask(&self, role: &str, verb: request::Verb) -> reply::Body {
+        let mut shim = Shim::spawn(role, &self.id);
+        let answer = shim.line.ask(verb).0;
+        shim.process.wait().expect("wait for shim");
+        answer
+    }
+
+    /// Puts a container into this pod.
+    pub fn adopt(&self, bench: &mut Bench) {
+        for namespace in &mut bench.start.namespaces {
+            let name = namespace.kind().as_str_name().to_lowercase();
+            let pin = self.dir.path().join("ns").join(name);
+            if pin.exists() {
+                namespace.path = pin.display().to_string();
+            }
+        }
+        let place = bench.start.cgroup.as_mut().expect("set in new");
+        place.path = format!("{}/{}", self.cgroup.path, bench.id);
+    }
+}
+
+impl Drop for Pod {
+    fn drop(&mut self) {
+        let clean = CleanPod {
+            pod_id: self.id.clone(),
+            run_dir: self.dir.path().display().to_string(),
+            cgroup: Some(self.cgroup.clone()),
+            ..CleanPod::default()
+        };
+        let answer = self.ask("clean-pod", request::Verb::CleanPod(clean));
+        assert!(matches!(answer, reply::Body::Done(_)) || std::thread::panicking(), "clean-pod: {answer:?}");
     }
 }
 
@@ -438,13 +505,13 @@ fn filesystem(destination: &str, filesystem: &str, data: &str) -> Mount {
 /// The capabilities that a container gets when nobody says anything: bits of the fourteen usual ones.
 pub const DEFAULT_CAPABILITIES: u64 = 0xa804_25fb;
 
-fn default_start(dir: &Path, id: &str, args: &[&str]) -> Start {
+fn default_start(dir: &Path, run: &Path, id: &str, args: &[&str]) -> Start {
     let path = |name: &str| dir.join(name).display().to_string();
     let namespace = |kind: namespace::Kind| Namespace { kind: kind.into(), path: String::new() };
     let caps = DEFAULT_CAPABILITIES;
     Start {
         container_id: id.into(),
-        run_dir: path("run"),
+        run_dir: run.display().to_string(),
         root_dir: path("root"),
         rootfs: Some(Rootfs { layers: vec![path("layer")], ..Rootfs::default() }),
         process: Some(Process {
