@@ -12,9 +12,9 @@ use super::Pull;
 use super::progress::Counters;
 use crate::digest::Digest;
 use crate::error::Error;
-use crate::registry;
 use crate::registry::manifest::Descriptor;
-use crate::store::Staged;
+use crate::registry::{self, Servers};
+use crate::store::{self, Staged};
 use crate::unpack::{self, BlobFacts, Expected, Usage, pipe};
 
 /// Chunks between download and inflater, a quarter MiB each at most.
@@ -64,23 +64,42 @@ async fn run(
     let closed = |_: AcquireError| Error::Interrupted;
     let _own = pull.slots.acquire().await.map_err(closed)?;
     let _shared = pull.inner.slots.acquire().await.map_err(closed)?;
+    let first = transfer(&pull, &blob, &diff_id, &counters, Servers::All).await;
+    let staged = match first {
+        // A mirror that serves wrong bytes must not keep the image from the node.
+        Err(Error::Layer { source: unpack::Error::BlobDigest { .. } | unpack::Error::BlobSize { .. }, .. })
+            if pull.registry.has_mirrors() =>
+        {
+            counters.unpacked.store(0, Ordering::Relaxed);
+            transfer(&pull, &blob, &diff_id, &counters, Servers::OriginOnly).await?
+        }
+        other => other?,
+    };
+    counters.done.store(true, Ordering::Relaxed);
+    Ok(staged)
+}
+
+/// Downloads and unpacks at the same time.
+async fn transfer(
+    pull: &Pull,
+    blob: &Descriptor,
+    diff_id: &Digest,
+    counters: &Arc<Counters>,
+    from: Servers,
+) -> Result<Arc<Staged>, Error> {
     let (sink, source) = pipe::pipe(CHUNKS);
     let download = AbortOnDrop(tokio::spawn({
-        let (registry, blob, counters) = (Arc::clone(&pull.registry), blob.clone(), Arc::clone(&counters));
-        async move { registry.blob(&blob, sink, &counters.downloaded).await }
+        let (registry, blob, counters) = (Arc::clone(&pull.registry), blob.clone(), Arc::clone(counters));
+        async move { registry.blob(&blob, from, sink, &counters.downloaded).await }
     }));
-    let unpacked = stage(&pull, &blob, &diff_id, source, Arc::clone(&counters)).await;
-    let downloaded = download.result().await;
-    match (unpacked, downloaded) {
-        (Ok(staged), _) => {
-            counters.done.store(true, Ordering::Relaxed);
-            Ok(staged)
-        }
+    let unpacked = stage(pull, blob, diff_id, source, Arc::clone(counters)).await;
+    match (unpacked, download.result().await) {
+        (Ok(staged), _) => Ok(staged),
         // The unpacker's cut stream is the echo of the download's failure.
         (Err(Failure::Unpack(unpack::Error::Cut)), Err(source)) => {
             Err(Error::Registry { image: pull.reference.to_string(), source })
         }
-        (Err(failure), _) => Err(explain(&pull, &blob, &counters, failure)),
+        (Err(failure), _) => Err(explain(pull, blob, counters, failure)),
     }
 }
 
@@ -110,7 +129,7 @@ enum Failure {
     #[error(transparent)]
     Unpack(#[from] unpack::Error),
     #[error(transparent)]
-    Store(#[from] crate::store::Error),
+    Store(#[from] store::Error),
 }
 
 fn explain(pull: &Pull, blob: &Descriptor, counters: &Counters, failure: Failure) -> Error {

@@ -3,8 +3,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use http::StatusCode;
 use http::header::CONTENT_RANGE;
-use http::{Method, StatusCode};
 use reqwest::Response;
 
 use super::manifest::Descriptor;
@@ -15,6 +15,15 @@ use crate::unpack::pipe::Sink;
 const PROGRESS: u64 = 1 << 20;
 /// Pieces handed on are at most this large, so that the pipe's bound is one in bytes.
 const PIECE: usize = 256 << 10;
+
+/// Which hosts may serve a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Servers {
+    /// Mirrors first.
+    All,
+    /// The registry itself only: a mirror's bytes were wrong.
+    OriginOnly,
+}
 
 /// A download under way.
 struct Download<'a> {
@@ -30,12 +39,13 @@ impl Registry {
     ///
     /// - Errors: [`Error`]; the sink is then dropped without its end.
     /// - Cancel: dropping the future ends the download.
-    pub async fn blob(&self, blob: &Descriptor, sink: Sink, received: &AtomicU64) -> Result<(), Error> {
+    pub async fn blob(&self, blob: &Descriptor, from: Servers, sink: Sink, received: &AtomicU64) -> Result<(), Error> {
         let what = format!("layer {} of {}", blob.digest, self.reference.repository());
         let mut download = Download { blob, sink, received, offset: 0, what };
         let mut failures = Failures::default();
         let mut attempts = 0;
-        for endpoint in self.endpoints.iter().filter(|endpoint| endpoint.host.pull) {
+        let able = |endpoint: &&Endpoint| endpoint.host.pull && (from == Servers::All || endpoint.host.is_origin);
+        for endpoint in self.endpoints.iter().filter(able) {
             let mut attempt = 0;
             while attempt < self.attempts(endpoint) {
                 let before = download.offset;
@@ -70,8 +80,7 @@ impl Registry {
         let size = download.blob.size;
         let range = (download.offset > 0).then(|| (download.offset, size.saturating_sub(1)));
         let what = download.what.clone();
-        let path = format!("blobs/{}", download.blob.digest);
-        let answer = endpoint.send(&Ask { method: Method::GET, path, accept: None, range, what: &what }).await?;
+        let answer = endpoint.send(&Ask::blob(&download.blob.digest, range, &what)).await?;
         let mut skip = bytes_to_skip(&answer, download.offset)?;
         let mut answer = answer;
         loop {

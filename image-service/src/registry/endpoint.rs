@@ -14,7 +14,8 @@ use tokio::sync::Mutex;
 use super::challenge::{self, Challenge};
 use super::credentials::Credentials;
 use super::error::{Error, Failure};
-use super::token;
+use super::{manifest, token};
+use crate::digest::Digest;
 use crate::hosts::Host;
 
 const MAX_REDIRECTS: usize = 8;
@@ -51,8 +52,23 @@ pub struct Ask<'a> {
     pub accept: Option<&'a str>,
     /// First and last byte wanted.
     pub range: Option<(u64, u64)>,
+    /// What the body must hash to; a host with other bytes counts as not having it.
+    pub digest: Option<&'a Digest>,
     /// What it is, for error texts.
     pub what: &'a str,
+}
+
+impl<'a> Ask<'a> {
+    /// A manifest by tag or digest.
+    pub fn manifest(method: Method, wanted: &str, digest: Option<&'a Digest>, what: &'a str) -> Self {
+        let path = format!("manifests/{wanted}");
+        Self { method, path, accept: Some(manifest::ACCEPT), range: None, digest, what }
+    }
+
+    /// A blob, or the rest of it.
+    pub fn blob(digest: &'a Digest, range: Option<(u64, u64)>, what: &'a str) -> Self {
+        Self { method: Method::GET, path: format!("blobs/{digest}"), accept: None, range, digest: Some(digest), what }
+    }
 }
 
 impl Endpoint {

@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::hosts::{self, Host};
 use crate::reference::Reference;
 
+pub use blob::Servers;
 pub use client::Clients;
 pub use credentials::Credentials;
 use endpoint::{Ask, Endpoint};
@@ -69,6 +70,11 @@ impl Registry {
             });
         }
         Ok(Self { endpoints, reference: reference.clone(), config: config.clone() })
+    }
+
+    /// Whether a blob may come from somebody else than the registry itself.
+    pub fn has_mirrors(&self) -> bool {
+        self.endpoints.iter().any(|endpoint| endpoint.host.pull && !endpoint.host.is_origin)
     }
 
     /// How often a host is asked: the last one is worth waiting for.

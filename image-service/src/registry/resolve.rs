@@ -35,18 +35,10 @@ impl Registry {
     pub async fn current_digest(&self) -> Result<Option<Digest>, Error> {
         let wanted = self.reference.wanted();
         let what = format!("manifest {wanted} of {}", self.reference.repository());
-        let ask = Ask {
-            method: Method::HEAD,
-            path: format!("manifests/{wanted}"),
-            accept: Some(manifest::ACCEPT),
-            range: None,
-            what: &what,
-        };
+        let ask = Ask::manifest(Method::HEAD, &wanted, None, &what);
         let (headers, _) = self.small(&ask, self.reference.digest().is_none(), 0).await?;
-        let digest =
-            headers.get("docker-content-digest").and_then(|d| d.to_str().ok()).and_then(|d| Digest::parse(d).ok());
         // For a digest reference the registry's word is not needed: it has what was asked for.
-        Ok(self.reference.digest().cloned().or(digest))
+        Ok(self.reference.digest().cloned().or_else(|| said(&headers)))
     }
 
     /// Fetches the manifest for this platform, through indexes if need be.
@@ -74,28 +66,18 @@ impl Registry {
     /// - Errors: [`Error`], among them `Digest` and `TooLarge`.
     pub async fn config(&self, descriptor: &manifest::Descriptor) -> Result<Bytes, Error> {
         let what = format!("config {} of {}", descriptor.digest, self.reference.repository());
-        let path = format!("blobs/{}", descriptor.digest);
-        let ask = Ask { method: Method::GET, path, accept: None, range: None, what: &what };
+        let ask = Ask::blob(&descriptor.digest, None, &what);
         let (_, body) = self.small(&ask, false, descriptor.size.min(MAX_CONFIG)).await?;
-        check(&what, &body, &descriptor.digest)?;
         Ok(body)
     }
 
     async fn document(&self, wanted: &str, expected: Option<&Digest>) -> Result<Fetched, Error> {
         let what = format!("manifest {wanted} of {}", self.reference.repository());
-        let ask = Ask {
-            method: Method::GET,
-            path: format!("manifests/{wanted}"),
-            accept: Some(manifest::ACCEPT),
-            range: None,
-            what: &what,
-        };
+        let ask = Ask::manifest(Method::GET, wanted, expected, &what);
         let (headers, body) = self.small(&ask, expected.is_none(), MAX_MANIFEST).await?;
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
-        let said = Digest::parse(&header("docker-content-digest")).ok();
-        let expected = expected.cloned().or(said).unwrap_or_else(|| Digest::of(&body));
-        check(&what, &body, &expected)?;
-        Ok(Fetched { digest: expected, content_type: header(CONTENT_TYPE.as_str()), body })
+        let digest = expected.cloned().or_else(|| said(&headers)).unwrap_or_else(|| Digest::of(&body));
+        Ok(Fetched { digest, content_type: header(CONTENT_TYPE.as_str()), body })
     }
 
     /// Reads a small answer from the first host that gives it.
@@ -143,8 +125,16 @@ impl Registry {
             }
             body.extend_from_slice(&chunk);
         }
+        if let Some(expected) = ask.digest.cloned().or_else(|| said(&headers)) {
+            check(ask.what, &body, &expected).map_err(Failure::Final)?;
+        }
         Ok((headers, Bytes::from(body)))
     }
+}
+
+/// The digest that the registry names for its answer.
+fn said(headers: &http::HeaderMap) -> Option<Digest> {
+    Digest::parse(headers.get("docker-content-digest")?.to_str().ok()?).ok()
 }
 
 fn check(what: &str, body: &[u8], expected: &Digest) -> Result<(), Error> {

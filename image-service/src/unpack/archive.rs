@@ -102,7 +102,7 @@ impl<R: Read> Archive<R> {
             let Some(header) = self.header()? else {
                 return if announcements == 0 { Ok(None) } else { Err(malformed("extended header without a member")) };
             };
-            let size = header.entry_size().map_err(|_| malformed("bad size field"))?;
+            let size = field(&header.as_old().size, header.entry_size(), "size")?;
             announcements += 1;
             if announcements > 8 {
                 return Err(malformed("too many extended headers for one member"));
@@ -138,13 +138,15 @@ impl<R: Read> Archive<R> {
         let pax = announced.pax;
         let path = pax.path.or(announced.path).unwrap_or_else(|| header.path_bytes().into_owned());
         let link = pax.link.or(announced.link).or_else(|| header.link_name_bytes().map(|l| l.into_owned()));
-        let id = |over: Option<u64>, field: std::io::Result<u64>| {
-            let id = over.map_or(field, Ok).map_err(|_| malformed("bad owner field"))?;
+        let old = header.as_old();
+        let id = |over: Option<u64>, own: Result<u64, Error>| {
             // 2^32-1 means "no change" to chown, so it cannot be an owner.
-            u32::try_from(id).ok().filter(|&id| id != u32::MAX).ok_or_else(|| malformed("owner above 32 bits"))
+            let id = u32::try_from(over.map_or(own, Ok)?).ok().filter(|&id| id != u32::MAX);
+            id.ok_or_else(|| malformed("owner above 32 bits"))
         };
-        let (uid, gid) = (id(pax.uid, header.uid())?, id(pax.gid, header.gid())?);
-        let mode = header.mode().map_err(|_| malformed("bad mode field"))? & 0o7777;
+        let uid = id(pax.uid, field(&old.uid, header.uid(), "uid"))?;
+        let gid = id(pax.gid, field(&old.gid, header.gid(), "gid"))?;
+        let mode = field(&old.mode, header.mode().map(u64::from), "mode")? as u32 & 0o7777;
         let mtime = pax.mtime.unwrap_or_else(|| Time {
             seconds: header.mtime().ok().and_then(|s| i64::try_from(s).ok()).unwrap_or(0),
             nanos: 0,
@@ -279,6 +281,15 @@ impl<R: Read> Archive<R> {
             }
         }
         Ok(())
+    }
+}
+
+/// A numeric field; an empty one is 0, as Go reads it.
+fn field(raw: &[u8], parsed: std::io::Result<u64>, name: &str) -> Result<u64, Error> {
+    match parsed {
+        Ok(number) => Ok(number),
+        Err(_) if raw.iter().all(|b| matches!(b, 0 | b' ')) => Ok(0),
+        Err(_) => Err(malformed(&format!("bad {name} field"))),
     }
 }
 

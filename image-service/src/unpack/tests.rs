@@ -201,10 +201,8 @@ fn gzip_zstd_and_plain_blobs_give_the_same_tree() {
 fn a_wrong_digest_size_or_diff_id_is_named() {
     let tar = Tar::default().file("a", "x").end();
     let (blob, limits) = (gzip(&tar), Limits::default());
-    let good = Expected {
-        blob: BlobFacts { digest: Digest::of(&blob), size: blob.len() as u64 },
-        diff_id: Digest::of(&tar),
-    };
+    let good =
+        Expected { blob: BlobFacts { digest: Digest::of(&blob), size: blob.len() as u64 }, diff_id: Digest::of(&tar) };
     let mut wrong = good.clone();
     wrong.blob.digest = Digest::of(b"");
     assert!(matches!(Place::new().unpack_expecting(&blob, &wrong, limits), Err(Error::BlobDigest { .. })));
@@ -361,7 +359,11 @@ fn hard_links_reach_nothing_outside() {
     place.unpack(&tar).unwrap();
     assert!(fs::symlink_metadata(place.path("h")).unwrap().is_symlink());
     assert_eq!(fs::read_to_string(place.path("h2")).unwrap(), "x");
-    assert!(Place::new().unpack(&Tar::default().link("up", EntryType::Symlink, "..").link("h", EntryType::Link, "up/canary").end()).is_err());
+    assert!(
+        Place::new()
+            .unpack(&Tar::default().link("up", EntryType::Symlink, "..").link("h", EntryType::Link, "up/canary").end())
+            .is_err()
+    );
 }
 
 #[test]
@@ -476,9 +478,12 @@ fn hostile_sparse_maps_are_refused() {
     assert!(old(10, 0, 2).is_err(), "less than the data");
     for map in [&b"999999999\n"[..], b"1\n0\n", b"x\n", b"1\n99999999999999999999999\n1\n"] {
         let data = [map, &vec![0; 512 - map.len()]].concat();
-        let tar = Tar::default()
-            .pax(&[("GNU.sparse.major", b"1"), ("GNU.sparse.realsize", b"10")])
-            .member("s", EntryType::Regular, &data, |_| {});
+        let tar = Tar::default().pax(&[("GNU.sparse.major", b"1"), ("GNU.sparse.realsize", b"10")]).member(
+            "s",
+            EntryType::Regular,
+            &data,
+            |_| {},
+        );
         assert!(Place::new().unpack(&tar.end()).is_err());
     }
 }
