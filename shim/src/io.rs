@@ -33,6 +33,8 @@ const READS_PER_TURN: usize = 16;
 const PIPE: usize = 256 << 10;
 /// Buffers are given back after this long without output.
 const IDLE: Duration = Duration::from_secs(1);
+/// The most recent output of a terminal that is kept for its first viewer: one screen, and more.
+const UNSEEN: usize = 16 << 10;
 /// Attached descriptors per container.
 const MAX_VIEWERS: usize = 64;
 const STDIN: u32 = 2;
@@ -115,6 +117,8 @@ pub struct Stdio {
     next_token: u32,
     changes: u64,
     chunk: Vec<u8>,
+    /// What a terminal showed before anybody looked; `None` from the first viewer on, and without a terminal.
+    unseen: Option<Vec<u8>>,
     last_output: Instant,
 }
 
@@ -143,6 +147,7 @@ impl Stdio {
             next_token: FIRST_VIEWER,
             changes: 0,
             chunk: Vec::new(),
+            unseen: terminal.then(Vec::new),
             last_output: Instant::now(),
         })
     }
@@ -227,7 +232,8 @@ impl Stdio {
         self.log.gap_bytes()
     }
 
-    /// Lets a client take part, from now on.
+    /// Lets a client take part, from now on. A terminal's first client also gets the last 16 KiB that the terminal
+    /// showed before: a shell's first prompt is always written earlier than anybody can attach.
     ///
     /// - Shapes: the client's descriptors in the order stdin, stdout, stderr, those asked for; with a terminal one
     ///   for everything. A stdin that the container does not have (any more) is `/dev/null`, an output that has
@@ -240,6 +246,10 @@ impl Stdio {
         if self.terminal {
             let flags = SocketFlags::CLOEXEC;
             let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+            if let Some(unseen) = self.unseen.take() {
+                // A fresh socket has more room than that.
+                rustix::io::write(&ours, &unseen)?;
+            }
             self.admit(ours, Carries::Terminal)?;
             return Ok(vec![theirs]);
         }
@@ -327,6 +337,11 @@ impl Stdio {
     fn take_output(&mut self, stream: Stream) {
         self.last_output = Instant::now();
         self.log.write(stream, &self.chunk);
+        if let Some(unseen) = &mut self.unseen {
+            let new = &self.chunk[self.chunk.len().saturating_sub(UNSEEN)..];
+            unseen.drain(..(unseen.len() + new.len()).saturating_sub(UNSEEN));
+            unseen.extend_from_slice(new);
+        }
         if self.viewers.is_empty() {
             return;
         }

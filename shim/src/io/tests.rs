@@ -201,17 +201,44 @@ fn nothing_stays_ready_when_clients_or_the_container_hang_up() {
     assert!(File::from(late.into_iter().next().unwrap()).write_all(b"nowhere").is_ok());
 }
 
-#[test]
-fn a_terminal_is_one_descriptor_both_ways_and_ends_with_its_last_process() {
+/// A container with a terminal: its stdio, and its own side.
+fn terminal(log: &Path) -> (Stdio, File) {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    let dir = tempfile::tempdir().unwrap();
-    let log = dir.path().join("0.log");
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
     let name = ptsname(&master, Vec::new()).unwrap();
-    let mut tty = File::from(rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap());
-    let mut stdio = Stdio::new(Log::open(&log, 0, true).unwrap(), Ends::Terminal { master }, false).unwrap();
+    let tty = File::from(rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap());
+    (Stdio::new(Log::open(log, 0, true).unwrap(), Ends::Terminal { master }, false).unwrap(), tty)
+}
+
+#[test]
+fn only_a_terminals_first_viewer_sees_the_end_of_what_was_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut stdio, mut tty) = terminal(&dir.path().join("0.log"));
+    for n in 0..2_000 {
+        tty.write_all(format!("{n:0>19}").as_bytes()).unwrap();
+        turn(&mut stdio);
+    }
+    tty.write_all(b"prompt# ").unwrap();
+    turn(&mut stdio);
+    let mut first = File::from(stdio.attach(&all()).unwrap().remove(0));
+    let mut second = File::from(stdio.attach(&all()).unwrap().remove(0));
+    tty.write_all(b"now").unwrap();
+    drop(tty);
+    turn(&mut stdio);
+    let (mut seen, mut late) = (String::new(), String::new());
+    first.read_to_string(&mut seen).unwrap();
+    second.read_to_string(&mut late).unwrap();
+    assert!(seen.len() == UNSEEN + 3 && seen.ends_with("0001999prompt# now"), "{}", seen.len());
+    assert_eq!(late, "now");
+}
+
+#[test]
+fn a_terminal_is_one_descriptor_both_ways_and_ends_with_its_last_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("0.log");
+    let (mut stdio, mut tty) = terminal(&log);
     let fds = stdio.attach(&all()).unwrap();
     assert_eq!((fds.len(), stdio.master().is_some()), (1, true));
     let mut client = File::from(fds.into_iter().next().unwrap());
