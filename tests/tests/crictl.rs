@@ -84,7 +84,7 @@ fn a_pods_life_by_hand() {
 
         let short = &container[..13];
         let ps = crictl.run(&["ps"]);
-        assert!(ps.contains(short) && ps.contains("Running") && ps.contains("hand"), "{ps}");
+        assert!(ps.contains(short) && ps.contains("Running") && ps.contains(BUSYBOX), "{ps}");
         let pods = crictl.run(&["pods"]);
         assert!(pods.contains(&pod[..13]) && pods.contains("Ready") && pods.contains("default"), "{pods}");
 

@@ -47,7 +47,7 @@ fn every_spec_passes_but_the_listed_ones() {
         let specs = specs(&serde_json::from_str(&text).unwrap());
         let failed = specs.iter().filter(|(_, o)| matches!(o, Outcome::Failed(_))).count();
         let passed = specs.iter().filter(|(_, o)| *o == Outcome::Passed).count();
-        println!("critest: {passed} passed, {failed} failed, {} skipped", specs.len() - passed - failed);
+        println!("\ncritest: {passed} passed, {failed} failed, {} skipped", specs.len() - passed - failed);
         for (name, outcome) in &specs {
             match outcome {
                 Outcome::Failed(why) => println!("FAILED {name}\n    {}", why.replace('\n', "\n    ")),

@@ -124,7 +124,7 @@ fn a_container_keeps_running_when_its_image_is_removed() {
 #[test]
 fn an_image_or_a_registry_that_is_not_there_is_told() {
     on_a_node(async |node| {
-        let absent = node.cri().pull("images.gorae.test/gorae/absent:1").await.unwrap_err();
+        let absent = node.cri().pull(&format!("{}/gorae/absent:1", node.registry().address())).await.unwrap_err();
         assert_eq!(absent.code(), tonic::Code::NotFound, "{absent:?}");
         assert!(absent.message().contains("gorae/absent:1"), "{absent:?}");
         let unreachable = node.cri().pull("127.0.0.1:1/gorae/tiny:1").await.unwrap_err();

@@ -34,7 +34,9 @@ fn pods_reach_each_other_and_containers_of_a_pod_share_their_loopback() {
         let client = a.container("c").script("sleep 1000").start().await;
         let fetch = async |container: &Container, place: &str| {
             let script = format!("for i in 1 2 3 4 5; do wget -q -T 3 -O - http://{place}/ && break; sleep 0.2; done");
-            container.sh(&script).await.stdout
+            let out = container.sh(&script).await;
+            assert_eq!(out.code, 0, "{out:?}");
+            out.stdout
         };
         let address = b.address().await;
         assert_eq!(fetch(&client, &address).await, "from-b");
@@ -115,7 +117,7 @@ fn a_host_port_that_another_pod_has_is_refused_until_it_is_free() {
         server(node, &first, "first").await;
         let refused = node.pod("second").port(12_347, 80).try_run().await.map(drop).unwrap_err();
         assert!(refused.message().contains("12347"), "{refused:?}");
-        assert_eq!(refused.code(), tonic::Code::FailedPrecondition, "{refused:?}");
+        assert_eq!(refused.code(), tonic::Code::AlreadyExists, "{refused:?}");
         assert_eq!(node.cri().list_pods().await.unwrap().len(), 1, "nothing half-made is left");
         assert_eq!(web::get_soon("127.0.0.1:12347", "/").await.1, "first");
         first.stop().await;

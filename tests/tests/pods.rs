@@ -179,7 +179,7 @@ fn a_pod_in_the_hosts_network_has_no_address_of_its_own() {
         let container = pod
             .container("c")
             .script("sleep 1000")
-            .security(|s| s.namespace_options.get_or_insert_default().network = NamespaceMode::Node.into())
+            .security(|s| s.namespace_options = Some(namespaces(&mut pod.config().clone()).clone()))
             .start()
             .await;
         let inside = container.exec(["readlink", "/proc/self/ns/net"]).await.stdout;

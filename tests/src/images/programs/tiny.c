@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void quit(int signal) {
@@ -52,16 +53,28 @@ static int copy(const char *file, int out) {
   return 1;
 }
 
+// Reads up to the empty line that ends a request: what is left unread would make the kernel reset the connection.
+static int receive(int client, char *request, size_t room) {
+  size_t have = 0;
+  while (have + 1 < room && !strstr(request, "\r\n\r\n")) {
+    ssize_t got = read(client, request + have, room - have - 1);
+    if (got <= 0) break;
+    have += got;
+    request[have] = 0;
+  }
+  return have > 0;
+}
+
 // Answers one request; the path may not climb.
 static void answer(int client, const char *directory) {
-  char request[2048] = "", path[1024] = "", file[2048];
-  ssize_t got = read(client, request, sizeof request - 1);
-  if (got <= 0 || sscanf(request, "GET %1000s", path) != 1) return;
+  char request[8192] = "", path[1024] = "", file[2048];
+  if (!receive(client, request, sizeof request) || sscanf(request, "GET %1000s", path) != 1) return;
   int climbs = strstr(path, "..") != NULL;
   snprintf(file, sizeof file, "%s%s%s", directory, path, path[strlen(path) - 1] == '/' ? "index.html" : "");
-  int found = !climbs && access(file, R_OK) == 0;
-  dprintf(client, "HTTP/1.0 %s\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n",
-          found ? "200 OK" : "404 Not Found");
+  struct stat status;
+  int found = !climbs && stat(file, &status) == 0 && S_ISREG(status.st_mode);
+  dprintf(client, "HTTP/1.0 %s\r\nContent-Type: text/html\r\nContent-Length: %ld\r\nConnection: close\r\n\r\n",
+          found ? "200 OK" : "404 Not Found", found ? (long)status.st_size : 0);
   if (found) copy(file, client);
   printf("GET %s %d\n", path, found ? 200 : 404);
 }
