@@ -221,7 +221,7 @@ fn calls() -> impl Iterator<Item = (u32, u32)> {
 #[test]
 fn a_filter_decides_every_call_as_its_profile_reads() {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    let rounds = 60;
+    let rounds = 24;
     for round in 0..rounds {
         let profile = random.profile();
         let filter = compile(&profile).unwrap();
@@ -409,4 +409,106 @@ fn the_default_filter_is_short_and_its_paths_are() {
         most = most.max(filter.instructions());
     }
     assert!(most <= 200, "{most} instructions");
+}
+
+#[test]
+fn a_profile_text_that_is_too_large_or_needs_too_many_instructions_is_refused() {
+    let large = vec![b' '; LARGEST_PROFILE + 1];
+    assert!(matches!(from_profile_json(&large, 0), Err(Error::TooLarge(_))));
+    let rule = |at: u64| {
+        format!(
+            r#"{{"names":["read"],"action":"SCMP_ACT_ERRNO","errnoRet":{},"args":[{{"index":0,"value":{at},"op":"SCMP_CMP_EQ"}}]}}"#,
+            at % 4000 + 1
+        )
+    };
+    let profile = |rules: u64| {
+        let rules: Vec<String> = (0..rules).map(rule).collect();
+        format!(r#"{{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{}]}}"#, rules.join(","))
+    };
+    assert!(matches!(from_profile_json(profile(2500).as_bytes(), 0), Err(Error::TooLong)));
+    assert!(matches!(from_profile_json(profile(8000).as_bytes(), 0), Err(Error::TooLong)));
+    let most = from_profile_json(profile(700).as_bytes(), 0).unwrap();
+    assert!(most.instructions() > 2000, "{}", most.instructions());
+    let call = Call::named(Arch::NATIVE, "read", [650, 0, 0, 0, 0, 0]);
+    assert_eq!(run(&most.program, &call).0, Action::Errno(651).value());
+}
+
+#[test]
+fn the_same_question_gets_the_same_filter_and_old_ones_are_let_go() {
+    let profile = |errno: u32| format!(r#"{{"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":{errno}}}"#);
+    let first = from_profile_json(profile(1).as_bytes(), 0).unwrap();
+    assert!(Arc::ptr_eq(&first, &from_profile_json(profile(1).as_bytes(), 0).unwrap()));
+    assert!(!Arc::ptr_eq(&first, &from_profile_json(profile(1).as_bytes(), 1).unwrap()), "capabilities count");
+    assert!(
+        Arc::ptr_eq(&default_filter(DEFAULT), &default_filter(DEFAULT | mask("NET_ADMIN"))),
+        "irrelevant ones do not"
+    );
+    (2..2 + 2 * KEPT as u32).for_each(|errno| drop(from_profile_json(profile(errno).as_bytes(), 0).unwrap()));
+    assert!(FILTERS.kept.lock().unwrap().len() <= KEPT);
+    assert_eq!(Arc::strong_count(&first), 1, "the cache has let it go");
+}
+
+/// Loads a filter in a child process through python's ctypes, then tries some calls; gives what it printed.
+fn in_a_process_with(filter: &Filter, tries: &str) -> String {
+    let script = r#"
+import ctypes, sys, os, time, errno
+class Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_void_p)]
+code = bytes.fromhex(sys.argv[1]); flags = int(sys.argv[2])
+libc = ctypes.CDLL(None, use_errno=True)
+buffer = ctypes.create_string_buffer(code, len(code))
+program = Program(len(code) // 8, ctypes.cast(buffer, ctypes.c_void_p))
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+def call(*args):
+    ctypes.set_errno(0)
+    result = libc.syscall(*args)
+    return "ok" if result >= 0 else errno.errorcode[ctypes.get_errno()]
+start = time.perf_counter_ns()
+loaded = libc.syscall(SECCOMP, 1, flags, ctypes.byref(program))
+took = time.perf_counter_ns() - start
+assert loaded == 0, os.strerror(ctypes.get_errno())
+print("loaded in", took // 1000, "us")
+"#;
+    let script = script.replace("SECCOMP", &Arch::NATIVE.number("seccomp").unwrap().to_string()) + tries;
+    let hex: String = filter.program.iter().map(|byte| format!("{byte:02x}")).collect();
+    let run = std::process::Command::new("python3")
+        .args(["-c", &script, &hex, &filter.flags.to_string()])
+        .output()
+        .expect("python3 runs");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    String::from_utf8(run.stdout).unwrap()
+}
+
+#[test]
+fn the_kernel_takes_the_default_filter_and_decides_as_it_says() {
+    let number = |name: &str| Arch::NATIVE.number(name).unwrap();
+    let tries = format!(
+        "import subprocess, socket\n\
+         print('mount', call({}, 0, 0, 0, 0, 0))\n\
+         print('unshare', call({}, 0x10000000))\n\
+         print('clone3', call({}, 0, 0))\n\
+         print('newer', call(500))\n\
+         print('getpid', call({}))\n\
+         print('vsock', call({}, 40 | 1 << 32, 1, 0))\n\
+         print('thread and child', subprocess.run(['sh', '-c', 'echo $((1+1)) | cat']).returncode)\n",
+        number("mount"),
+        number("unshare"),
+        number("clone3"),
+        number("getpid"),
+        number("socket"),
+    );
+    let filter = default_filter(DEFAULT);
+    let printed = in_a_process_with(&filter, &tries);
+    println!("{} instructions\n{printed}", filter.instructions());
+    for line in [
+        "mount EPERM",
+        "unshare EPERM",
+        "clone3 ENOSYS",
+        "newer ENOSYS",
+        "getpid ok",
+        "vsock EPERM",
+        "thread and child 0",
+    ] {
+        assert!(printed.contains(line), "{line} is not in\n{printed}");
+    }
 }
