@@ -319,6 +319,7 @@ mod tests {
     #[test]
     fn the_machine_that_runs_this_test_has_a_layout_whose_mount_points_exist() {
         let layout = probe().unwrap();
+        assert_eq!(layout.unified_has_controllers, cgroups_rs::fs::hierarchies::is_cgroup2_unified_mode());
         let v1 = layout.v1.iter().map(|h| &h.mount_point);
         for mount_point in v1.chain(Some(&layout.unified).filter(|m| !m.is_empty())) {
             assert!(Path::new(mount_point).join("cgroup.procs").exists(), "{mount_point}");

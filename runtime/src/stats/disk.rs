@@ -29,7 +29,7 @@ pub(super) fn devices(group: &Group<'_>) -> Vec<Device> {
     if group.is_v2() {
         return group.unified().and_then(|dir| dir.read_list("io.stat")).map(|text| v2(&text)).unwrap_or_default();
     }
-    group.v1("blkio").map(|dir| v1(&dir)).unwrap_or_default()
+    group.v1("blkio").map(v1).unwrap_or_default()
 }
 
 /// Source: cgroup-v2.rst, "io.stat": "8:16 rbytes=1459200 wbytes=314773504 rios=192 wios=353 …".

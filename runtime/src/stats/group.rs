@@ -7,6 +7,7 @@
 
 use gorae_proto::shim::CgroupLayout;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use std::cell::OnceCell;
 use std::os::fd::OwnedFd;
 
 /// What a single read asks for. Files of one record (memory.stat is the largest, some 2 kB) come whole.
@@ -120,16 +121,18 @@ pub(super) fn flat_keyed(text: &str) -> impl Iterator<Item = (&str, u64)> {
     })
 }
 
-/// A cgroup in all hierarchies; directories are opened when they are asked for.
+/// A cgroup in all hierarchies; a directory is opened when it is first asked for.
 #[derive(Debug)]
 pub(super) struct Group<'a> {
     layout: &'a CgroupLayout,
     path: &'a str,
+    unified: OnceCell<Option<Directory>>,
+    v1: Vec<OnceCell<Option<Directory>>>,
 }
 
 impl<'a> Group<'a> {
     pub(super) fn new(layout: &'a CgroupLayout, path: &'a str) -> Self {
-        Self { layout, path }
+        Self { layout, path, unified: OnceCell::new(), v1: layout.v1.iter().map(|_| OnceCell::new()).collect() }
     }
 
     pub(super) fn is_v2(&self) -> bool {
@@ -137,15 +140,16 @@ impl<'a> Group<'a> {
     }
 
     /// Where the group is in the unified hierarchy.
-    pub(super) fn unified(&self) -> Option<Directory> {
+    pub(super) fn unified(&self) -> Option<&Directory> {
         let mount = &self.layout.unified;
-        if mount.is_empty() { None } else { Directory::open(&format!("{mount}{}", self.path)) }
+        let open = || if mount.is_empty() { None } else { Directory::open(&format!("{mount}{}", self.path)) };
+        self.unified.get_or_init(open).as_ref()
     }
 
     /// Where the group is in the v1 hierarchy of a controller.
-    pub(super) fn v1(&self, controller: &str) -> Option<Directory> {
-        let holds = |hierarchy: &&gorae_proto::shim::V1Hierarchy| hierarchy.controllers.iter().any(|c| c == controller);
-        let hierarchy = self.layout.v1.iter().find(holds)?;
-        Directory::open(&format!("{}{}", hierarchy.mount_point, self.path))
+    pub(super) fn v1(&self, controller: &str) -> Option<&Directory> {
+        let at = self.layout.v1.iter().position(|hierarchy| hierarchy.controllers.iter().any(|c| c == controller))?;
+        let open = || Directory::open(&format!("{}{}", self.layout.v1[at].mount_point, self.path));
+        self.v1[at].get_or_init(open).as_ref()
     }
 }

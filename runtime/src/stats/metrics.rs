@@ -137,7 +137,7 @@ fn controllers(page: &mut Page, group: &Group<'_>) {
         let count = |wanted| flat_keyed(&events).find(|(key, _)| *key == wanted).map(|(_, count)| count);
         page.put(&family::MEMORY_FAILCNT, &[], count("max"));
         page.put(&family::OOM_EVENTS, &[], count("oom_kill"));
-        hugetlb(page, &dir, "current", None);
+        hugetlb(page, dir, "current", None);
         return;
     }
     if let Some(dir) = group.v1("memory") {
@@ -148,7 +148,7 @@ fn controllers(page: &mut Page, group: &Group<'_>) {
         page.put(&family::OOM_EVENTS, &[], kills);
     }
     match group.v1("hugetlb") {
-        Some(dir) => hugetlb(page, &dir, "usage_in_bytes", Some("max_usage_in_bytes")),
+        Some(dir) => hugetlb(page, dir, "usage_in_bytes", Some("max_usage_in_bytes")),
         // A hybrid machine may have this one controller on the unified side.
         None => group.unified().iter().for_each(|dir| hugetlb(page, dir, "current", None)),
     }

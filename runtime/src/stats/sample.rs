@@ -80,7 +80,7 @@ pub(super) enum Depth {
 
 /// Reads a group; `None` when it is gone.
 pub(super) fn read(group: &Group<'_>, depth: Depth) -> Option<Sample> {
-    if group.is_v2() { read_v2(&group.unified()?) } else { read_v1(group, depth) }
+    if group.is_v2() { read_v2(group.unified()?) } else { read_v1(group, depth) }
 }
 
 fn read_v2(dir: &Directory) -> Option<Sample> {
@@ -145,11 +145,11 @@ fn read_v1(group: &Group<'_>, depth: Depth) -> Option<Sample> {
     let mut sample = Sample::default();
     sample.cpu.total_ns = accounting.number("cpuacct.usage");
     if let Some(dir) = group.v1("memory") {
-        (sample.memory, sample.swap) = memory_v1(&dir, depth);
+        (sample.memory, sample.swap) = memory_v1(dir, depth);
     }
     sample.tasks = group.v1("pids").and_then(|dir| dir.number("pids.current"));
     if let Some(dir) = group.unified() {
-        pressures(&dir, &mut sample);
+        pressures(dir, &mut sample);
     }
     if depth == Depth::Metrics {
         sample.cpu.user_ns = accounting.number("cpuacct.usage_user");

@@ -254,18 +254,23 @@ fn fifty_containers_are_read_within_the_promised_times() {
     let groups = Groups::new(50, "fifty");
     let layer = tempfile::tempdir().unwrap();
     let stats = Stats::new(groups.layout.clone(), layer.path());
+    // Processor time of this thread: what else the machine does is not in it.
+    let spent = || {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    };
     let median = |name: &str, run: &dyn Fn()| {
         run();
-        let mut times: Vec<Duration> = (0..21)
+        let mut times: Vec<(Duration, Duration)> = (0..21)
             .map(|_| {
-                let start = Instant::now();
+                let (start, before) = (Instant::now(), spent());
                 run();
-                start.elapsed()
+                (spent() - before, start.elapsed())
             })
             .collect();
         times.sort_unstable();
-        println!("{name}: {:?}", times[10]);
-        times[10]
+        println!("{name}: {:?} of processor time, {:?} by the clock", times[10].0, times[10].1);
+        times[10].0
     };
     let containers = median("50 x container", &|| {
         for path in &groups.paths[1..] {
@@ -291,7 +296,11 @@ fn fifty_containers_are_read_within_the_promised_times() {
             assert_eq!(stats.metrics(&pod_subject(path, None), &[container]).container_metrics.len(), 1);
         }
     });
-    // Twenty times the promise: a debug build on a busy machine. The bench holds the release build to the promise.
-    assert!(containers < Duration::from_millis(100) && pods < Duration::from_millis(100), "{containers:?} {pods:?}");
-    assert!(metrics < Duration::from_millis(200) && network < Duration::from_millis(100), "{metrics:?} {network:?}");
+    // Debug builds take some three times the release build's time; the network is read on another thread.
+    let promised = Duration::from_millis(5);
+    assert!(
+        containers < 3 * promised && pods < 3 * promised && network < promised,
+        "{containers:?} {pods:?} {network:?}"
+    );
+    assert!(metrics < 6 * promised, "{metrics:?}");
 }
