@@ -19,7 +19,7 @@ help: ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
 
 build: setup ## Builds the binaries into build/bin
-	$(CARGO) build --locked --release -p gorae-runtime -p gorae-cli -p gorae-tests --bins
+	$(CARGO) build --locked --release -p gorae-runtime -p gorae-cli -p gorae-tests -p gorae-bench -p gorae-bench-floor --bins
 	$(CARGO) build --locked --profile shim -p gorae-shim --target $(TRIPLE) --config '$(SHIM_FLAGS)'
 	@mkdir -p build/bin
 	@install -p -t build/bin $(TARGET)/$(TRIPLE)/shim/gorae-shim \

@@ -91,7 +91,8 @@ impl Cgroups {
     pub fn entry(&self, name: &str) -> Result<Entry> {
         match self {
             Self::V1(mounts) => {
-                let open = |mount: &Path| OpenOptions::new().write(true).open(mount.join(NAME).join(name).join("tasks"));
+                let open =
+                    |mount: &Path| OpenOptions::new().write(true).open(mount.join(NAME).join(name).join("tasks"));
                 Ok(Entry::Tasks(mounts.iter().map(|(_, mount)| open(mount)).collect::<Result<_, Error>>()?))
             }
             Self::V2(mount) => Ok(Entry::Directory(File::open(mount.join(NAME).join(name))?.into())),
@@ -124,12 +125,15 @@ impl Drop for Cgroups {
 }
 
 fn has_cpu(mount: &Path) -> bool {
-    std::fs::read_to_string(mount.join("cgroup.controllers")).is_ok_and(|text| text.split_whitespace().any(|c| c == "cpu"))
+    std::fs::read_to_string(mount.join("cgroup.controllers"))
+        .is_ok_and(|text| text.split_whitespace().any(|c| c == "cpu"))
 }
 
 fn make_dir(dir: &Path) -> Result<()> {
     match std::fs::create_dir(dir) {
-        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => Err(e).with_context(|| format!("make {}", dir.display())),
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(e).with_context(|| format!("make {}", dir.display()))
+        }
         _ => Ok(()),
     }
 }

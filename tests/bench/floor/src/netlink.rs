@@ -40,9 +40,7 @@ impl Route {
     /// A veth pair: one end up in a bridge here, `eth0` (still down) in another namespace.
     pub fn veth(&self, name: &str, bridge: u32, netns: BorrowedFd<'_>) -> Result<()> {
         let peer = |r: Request| {
-            r.raw(&link(0, 0))
-                .text(libc::IFLA_IFNAME, "eth0")
-                .word(libc::IFLA_NET_NS_FD, netns.as_raw_fd() as u32)
+            r.raw(&link(0, 0)).text(libc::IFLA_IFNAME, "eth0").word(libc::IFLA_NET_NS_FD, netns.as_raw_fd() as u32)
         };
         let request = Request::new(libc::RTM_NEWLINK, CREATE, &link(0, libc::IFF_UP as u32))
             .text(libc::IFLA_IFNAME, name)
