@@ -4,7 +4,7 @@
 mod driver;
 
 use driver::{layout, unique};
-use gorae_proto::shim::{CgroupPlace, DeviceRule};
+use gorae_proto::shim::{Capabilities, CgroupPlace, Device, DeviceRule};
 use gorae_shim::{cgroup, device_policy};
 use std::process::Command;
 use std::time::Instant;
@@ -91,4 +91,22 @@ fn a_policy_costs_well_under_a_millisecond() {
     println!("load and attach 20 rules: p50 {:?}", times[times.len() / 2]);
     cgroup::remove(&place).expect("remove cgroup");
     assert!(times[0].as_micros() < 1_000, "{times:?}");
+}
+
+#[test]
+fn a_container_is_held_to_its_rules() {
+    for (access, opened) in [("", ""), ("r", "read"), ("rw", "read write")] {
+        let mut bench = driver::Bench::sh("(: </dev/kmsg) && echo read; (: >/dev/kmsg) && echo write; true");
+        let (path, kind) = ("/dev/kmsg".into(), "c".into());
+        // CAP_SYSLOG, without which nobody reads it.
+        let bits = driver::DEFAULT_CAPABILITIES | 1 << 34;
+        let capabilities = Capabilities { bounding: bits, effective: bits, permitted: bits, ..Default::default() };
+        bench.process().capabilities = Some(capabilities);
+        bench.start.devices.push(Device { path, kind, major: 1, minor: 11, mode: 0o666, uid: 0, gid: 0 });
+        bench.start.device_rules = vec![rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, 11, access)];
+        let mut container = bench.run();
+        assert_eq!(container.wait().exit_code, 0);
+        let output = container.bench.output("stdout");
+        assert_eq!(output.split_whitespace().collect::<Vec<_>>().join(" "), opened);
+    }
 }
