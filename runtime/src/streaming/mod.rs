@@ -18,6 +18,8 @@ mod routes;
 mod server;
 mod session;
 pub mod spdy;
+#[cfg(test)]
+mod tests;
 pub mod tokens;
 pub mod websocket;
 

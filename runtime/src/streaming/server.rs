@@ -230,7 +230,6 @@ async fn connection<B: Backend>(stream: TcpStream, shared: &Shared<B>) {
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(64 * 1024)
-        .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let served = tokio::select! {

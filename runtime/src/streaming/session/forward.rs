@@ -49,10 +49,11 @@ struct Directions {
 pub(crate) async fn copy(link: &Link, from: &Inlet, to: &Outlet<'_>, app: TcpStream) -> io::Result<()> {
     let (read, write) = app.into_split();
     let directions = Directions { half_closed: CancellationToken::new(), moved: Mutex::new(Instant::now()) };
-    let both = async {
-        let ((), down) = tokio::join!(directions.up(link, from, write), directions.down(link, read, to));
-        down
+    let up = async {
+        directions.up(link, from, write).await;
+        Ok(())
     };
+    let both = async { tokio::try_join!(up, directions.down(link, read, to)).map(|_| ()) };
     tokio::select! {
         result = both => result,
         () = to.closed() => Ok(()),

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The whole server, with real processes behind it and clients that write raw frames.
+
+mod attach;
+mod backend;
+mod exec_spdy;
+mod exec_websocket;
+mod forward_spdy;
+mod forward_websocket;
+mod hostile;
+mod http;
+mod mutations;
+mod shutdown;
+mod spdy_client;
+mod websocket_client;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gorae_proto::cri;
+
+use self::backend::Local;
+use super::{Config, Server};
+
+/// A server over processes of this machine.
+async fn server() -> (Server, Arc<Local>) {
+    server_with(Config { drain: Duration::from_millis(300), ..Config::default() }).await
+}
+
+async fn server_with(config: Config) -> (Server, Arc<Local>) {
+    let backend = Arc::new(Local::default());
+    (Server::start(config, backend.clone()).await.unwrap(), backend)
+}
+
+/// Flags are letters: i stdin, o stdout, e stderr, t terminal.
+fn exec(command: &[&str], flags: &str) -> cri::ExecRequest {
+    cri::ExecRequest {
+        container_id: "here".into(),
+        cmd: command.iter().map(|part| (*part).to_string()).collect(),
+        tty: flags.contains('t'),
+        stdin: flags.contains('i'),
+        stdout: flags.contains('o'),
+        stderr: flags.contains('e'),
+    }
+}
+
+fn shell(script: &str, flags: &str) -> cri::ExecRequest {
+    exec(&["sh", "-c", script], flags)
+}
+
+/// Cuts a URL into address and path.
+fn parts(url: &str) -> (&str, &str) {
+    let rest = url.strip_prefix("http://").expect("absolute, with its scheme");
+    rest.split_at(rest.find('/').expect("a path"))
+}
+
+/// Fails a test that hangs.
+async fn soon<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), work).await.expect("done within a minute")
+}
+
+/// A name that no other run of these tests uses.
+fn unique(name: &str) -> String {
+    format!("{name}-{}", std::process::id())
+}
+
+/// Says whether a process with this marker in its command line is alive.
+fn is_running(marker: &str) -> bool {
+    std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let state = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(marker) && !state.contains(") Z ")
+    })
+}
+
+/// Waits until something is so.
+async fn eventually(what: &str, mut so: impl FnMut() -> bool) {
+    for _ in 0..500 {
+        if so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not within five seconds: {what}");
+}

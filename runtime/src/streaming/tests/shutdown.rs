@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The end of the server.
+
+use std::time::{Duration, Instant};
+
+use super::forward_spdy::{application, echoes, url};
+use super::spdy_client::Client;
+use super::{exec, server, websocket_client};
+
+#[tokio::test]
+async fn a_shutdown_tells_every_session_and_is_over_within_a_second() {
+    let (server, _) = server().await;
+    let mut spdy = Client::exec(&server.exec_url(&exec(&["sleep", "60"], "o")).unwrap(), "o").await;
+    let websocket_url = server.exec_url(&exec(&["sleep", "60"], "o")).unwrap();
+    let mut websocket = websocket_client::Client::upgrade(&websocket_url, "v5.channel.k8s.io").await;
+    let stuck_url = server.exec_url(&exec(&["cat", "/dev/zero"], "o")).unwrap();
+    let _stuck = Client::exec(&stuck_url, "o").await;
+    let _half = Client::upgrade(&server.exec_url(&exec(&["true"], "o")).unwrap(), "v4.channel.k8s.io").await;
+    let port = application("127.0.0.1:0", echoes).to_string();
+    let mut forward = Client::upgrade(&url(&server, vec![]), "portforward.k8s.io").await;
+    for kind in ["error", "data"] {
+        forward.open_with(&[("streamtype", kind), ("port", &port), ("requestid", "0")]).await;
+    }
+    let begun = Instant::now();
+    server.shutdown().await;
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert!(spdy.status().await.contains("shutting down"));
+    websocket.until(|client| client.closed == Some(1000)).await;
+    assert!(websocket.text(3).contains("shutting down"));
+    forward.rest().await;
+    assert!(tokio::net::TcpStream::connect(server.address()).await.is_err());
+}
