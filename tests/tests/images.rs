@@ -130,7 +130,9 @@ fn an_image_or_a_registry_that_is_not_there_is_told() {
         let unreachable = node.cri().pull("127.0.0.1:1/gorae/tiny:1").await.unwrap_err();
         assert!(unreachable.message().starts_with("RegistryUnavailable"), "{unreachable:?}");
         assert_eq!(unreachable.code(), tonic::Code::Unknown);
-        for name in ["", "UPPER/case", "a b", "images.gorae.test/x@sha256:12", "images.gorae.test/../x"] {
+        for name in
+            ["", "images.gorae.test/UPPER/case", "a b", "images.gorae.test/x@sha256:12", "images.gorae.test/../x"]
+        {
             let refused = node.cri().pull(name).await.unwrap_err();
             assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{name:?}: {refused:?}");
         }

@@ -21,6 +21,9 @@ fn the_log_is_shown_whole_or_in_part_with_or_without_times() {
         let timed = gorae.run(&["logs", "-t", "--tail", "2", "c"]).await.out;
         assert!(timed.starts_with("20") && timed.contains('T') && timed.trim_end().ends_with(" 5"), "{timed}");
         assert_eq!(gorae.run(&["logs", "--since", "soon", "c"]).await.code, 1);
+        let json = gorae.ok(&["logs", "--format", "json", "c"]).await;
+        let texts = json.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).expect("JSON")["text"].clone());
+        assert_eq!(texts.filter(|text| text == "problem").count(), 1, "{json}");
         gorae.ok(&["rm", "c"]).await;
         gorae.leaves_nothing().await;
     });

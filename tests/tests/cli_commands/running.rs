@@ -5,6 +5,7 @@ use crate::gorae::{Gorae, end_of, signal, soon};
 use gorae_tests::{BUSYBOX, TINY, on_a_node, web};
 use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
+use tokio::io::AsyncReadExt;
 
 #[test]
 fn output_and_exit_code_are_the_containers() {
@@ -26,6 +27,40 @@ fn every_byte_of_a_fast_and_large_output_arrives() {
         let ran = gorae.run(&["run", "--rm", TINY, "count", "200000", "3"]).await;
         assert_eq!(ran.code, 3);
         assert!((1..=200_000).map(|n| format!("line {n}")).eq(ran.out.lines().map(str::to_owned)));
+        gorae.leaves_nothing().await;
+    });
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_container() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        gorae.ok(&["pull", BUSYBOX]).await;
+        let mut child = gorae.spawn(&["run", "--name", "c", BUSYBOX, "yes"]);
+        let mut first = [0; 2];
+        child.stdout.as_mut().unwrap().read_exact(&mut first).await.unwrap();
+        drop(child.stdout.take());
+        let ran = end_of(child).await;
+        assert_eq!((&first, ran.code, ran.err.as_str()), (b"y\n", 137, ""));
+        gorae.ok(&["rm", "c"]).await;
+        gorae.leaves_nothing().await;
+    });
+}
+
+#[test]
+fn of_several_runs_with_one_name_one_wins() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        gorae.ok(&["pull", TINY]).await;
+        let runs: Vec<_> = (0..4).map(|_| gorae.spawn(&["run", "-d", "--name", "one", TINY, "sleep"])).collect();
+        let mut codes = Vec::new();
+        for run in runs {
+            codes.push(end_of(run).await.code);
+        }
+        codes.sort_unstable();
+        assert_eq!(codes, [0, 125, 125, 125]);
+        assert_eq!(gorae.ok(&["ps", "-aq"]).await.lines().count(), 1);
+        gorae.ok(&["rm", "-f", "one"]).await;
         gorae.leaves_nothing().await;
     });
 }

@@ -97,7 +97,7 @@ impl<'a> Pods<'a> {
             host_path: from.display().to_string(),
             ..Default::default()
         };
-        let variable = |i| KeyValue { key: format!("KUBERNETES_VAR_{i}"), value: b"10.96.0.1".to_vec().into() };
+        let variable = |i| KeyValue { key: format!("KUBERNETES_VAR_{i}"), value: b"10.96.0.1".to_vec() };
         ContainerConfig {
             metadata: Some(ContainerMetadata { name: "c".to_owned(), attempt: 0 }),
             image: Some(ImageSpec {
