@@ -7,7 +7,7 @@
 use crate::client::Client;
 use crate::commands::stop::{GRACE_S, stop_container};
 use crate::logs::follow::follow;
-use crate::logs::print::Printer;
+use crate::logs::print::{Form, Printer};
 use crate::running::Foreground;
 use crate::{exit, output, session};
 use anyhow::{Context, Result};
@@ -83,8 +83,15 @@ async fn streams(client: &Client, id: &str, how: Foreground) -> Result<Container
         }
         wait.await
     };
-    let mut printer = Printer::new(std::io::stdout(), std::io::stderr(), 0, false);
-    follow(Path::new(&status.log_path), 0, &mut printer, ended).await
+    let mut printer = Printer::new(std::io::stdout(), std::io::stderr(), 0, Form::Plain);
+    match follow(Path::new(&status.log_path), 0, &mut printer, ended).await {
+        // `gorae run … | head`: what SIGPIPE would do to the process, if the pipe were its own.
+        Err(error) if output::nobody_reads(&error) => {
+            stop_container(client, id, 0).await?;
+            exit::wait(client, id).await
+        }
+        other => other,
+    }
 }
 
 async fn terminal(client: &Client, id: &str, how: Foreground) -> Result<ContainerStatus> {

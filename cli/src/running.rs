@@ -9,7 +9,7 @@ use crate::commands::Context;
 use crate::commands::run::Pull;
 use crate::failure::{refused, start_code, with_code};
 use crate::wish::Wish;
-use crate::{foreground, lookup, output, owned, place, pulling, removal, words};
+use crate::{foreground, output, owned, place, pulling, removal, words};
 use anyhow::{Context as _, Result, bail, ensure};
 use gorae_proto::cri;
 use serde_json::{Value, json};
@@ -108,18 +108,43 @@ pub async fn run(
 }
 
 async fn create(client: &Client, wish: &Wish) -> Result<cri::Container> {
-    let pod_config = wish.pod();
-    let request = cri::RunPodSandboxRequest { config: Some(pod_config.clone()), ..Default::default() };
+    let config = wish.pod();
+    let logs = config.log_directory.clone();
+    let created = create_in_new_pod(client, wish, config).await;
+    if created.is_err() {
+        // The daemon may have made it; empty it is of no use.
+        drop(std::fs::remove_dir(logs));
+    }
+    created
+}
+
+async fn create_in_new_pod(client: &Client, wish: &Wish, config: cri::PodSandboxConfig) -> Result<cri::Container> {
+    let request = cri::RunPodSandboxRequest { config: Some(config.clone()), ..Default::default() };
     let answer = client.runtime().run_pod_sandbox(request).await;
     let pod = answer.map_err(refused(|| format!("make the pod of {}", wish.name)))?.into_inner().pod_sandbox_id;
-    match create_container(client, &pod, wish.container(), pod_config).await {
-        Ok(id) => lookup::container(client, &id).await,
-        Err(error) => {
-            if let Err(undo) = removal::remove_pod(client, &pod).await {
-                return Err(error.context(format!("removing its pod failed too ({undo:#})")));
-            }
-            Err(error)
-        }
+    let created = match create_container(client, &pod, wish.container(), config).await {
+        Ok(id) => the_only_one(client, &id, &wish.name).await,
+        Err(error) => Err(error),
+    };
+    match created {
+        Ok(container) => Ok(container),
+        Err(error) => match removal::remove_pod(client, &pod).await {
+            Ok(()) => Err(error),
+            Err(undo) => Err(error.context(format!("removing its pod failed too ({undo:#})"))),
+        },
+    }
+}
+
+/// The container with this id, if no older one has its name: of two runs at the same moment the first one wins.
+async fn the_only_one(client: &Client, id: &str, name: &str) -> Result<cri::Container> {
+    let containers = client.containers().await?;
+    let mine = containers.iter().find(|c| c.id == id).context("the new container is gone again")?;
+    let older = |c: &&cri::Container| {
+        owned::name(&c.labels) == Some(name) && (c.created_at, &c.id) < (mine.created_at, &mine.id)
+    };
+    match containers.iter().find(older) {
+        Some(other) => bail!("the name {name:?} was taken by container {:.12} in this moment", other.id),
+        None => Ok(mine.clone()),
     }
 }
 

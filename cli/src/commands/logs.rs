@@ -4,15 +4,16 @@
 use super::Context;
 use crate::client::Client;
 use crate::logs::follow::follow;
-use crate::logs::print::Printer;
+use crate::logs::print::{Form, Printer};
 use crate::logs::source::Source;
 use crate::logs::tail::offset_of_last;
+use crate::output::Format;
 use crate::parse::moment;
 use crate::{exit, failure, lookup, now, output};
 use anyhow::{Context as _, Result, ensure};
 use gorae_proto::cri::ContainerState;
 use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::path::Path;
 use tonic::Code;
 
@@ -64,7 +65,12 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
         Some(lines) => offset_of_last(&file, lines).with_context(|| format!("read log {}", path.display()))?,
         None => 0,
     };
-    let mut printer = Printer::new(std::io::stdout(), std::io::stderr(), since, args.timestamps);
+    let form = match (context.output.format, args.timestamps) {
+        (Format::Json, _) => Form::Json,
+        (_, true) => Form::Timed,
+        (_, false) => Form::Plain,
+    };
+    let mut printer = Printer::new(std::io::stdout(), std::io::stderr(), since, form);
     let result = if args.follow {
         follow(path, offset, &mut printer, ended(&client, &container.id)).await
     } else {
@@ -73,7 +79,10 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
     if printer.malformed() > 0 {
         output::remark(&format!("gorae: {} lines of {} are no log records", printer.malformed(), path.display()));
     }
-    quietly_when_nobody_reads(result)
+    match result {
+        Err(error) if output::nobody_reads(&error) => Ok(0),
+        other => other.map(|()| 0),
+    }
 }
 
 /// Waits for the container's end; its removal is one too.
@@ -90,19 +99,4 @@ fn once<O: Write, E: Write>(path: &Path, offset: u64, printer: &mut Printer<O, E
         printer.flush()
     };
     read().with_context(|| format!("read log {}", path.display()))
-}
-
-/// `gorae logs x | head` is no failure.
-fn quietly_when_nobody_reads(result: Result<()>) -> Result<u8> {
-    match result {
-        Err(error)
-            if error
-                .root_cause()
-                .downcast_ref()
-                .is_some_and(|e: &std::io::Error| e.kind() == ErrorKind::BrokenPipe) =>
-        {
-            Ok(0)
-        }
-        other => other.map(|()| 0),
-    }
 }

@@ -71,6 +71,7 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
+    use super::super::print::Form;
     use super::*;
     use std::fs::File;
     use std::time::Duration;
@@ -100,7 +101,7 @@ mod tests {
             })
         };
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let mut printer = Printer::new(&mut out, &mut err, 0, false);
+        let mut printer = Printer::new(&mut out, &mut err, 0, Form::Plain);
         let code = follow(&path, 0, &mut printer, async { Ok(ended.await?) }).await.expect("follows");
         drop(printer);
         writer.await.expect("writer");

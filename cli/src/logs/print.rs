@@ -5,7 +5,19 @@
 //! A container's output goes out byte for byte: colours and progress bars are its own, as with Docker.
 
 use super::record::{Record, Stream};
+use crate::output::json;
 use std::io::{self, BufWriter, Write};
+
+/// How records are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// As the container wrote them.
+    Plain,
+    /// With the time of its first record before each line.
+    Timed,
+    /// One JSON object a record, all on standard output; bytes that are no UTF-8 become U+FFFD.
+    Json,
+}
 
 /// Puts records out.
 #[derive(Debug)]
@@ -13,18 +25,17 @@ pub struct Printer<O: Write, E: Write> {
     out: BufWriter<O>,
     err: BufWriter<E>,
     since: i64,
-    times: bool,
+    form: Form,
     /// Whether the last thing written to the stream was no line end, per stream.
     open: [bool; 2],
     malformed: u64,
 }
 
 impl<O: Write, E: Write> Printer<O, E> {
-    /// Prints to `out` and `err` what is not older than `since` (nanoseconds since 1970); with `times` the time of
-    /// its first record stands before each line.
-    pub fn new(out: O, err: E, since: i64, times: bool) -> Self {
+    /// Prints to `out` and `err` what is not older than `since` (nanoseconds since 1970).
+    pub fn new(out: O, err: E, since: i64, form: Form) -> Self {
         let (out, err) = (BufWriter::with_capacity(64 << 10, out), BufWriter::new(err));
-        Self { out, err, since, times, open: [false; 2], malformed: 0 }
+        Self { out, err, since, form, open: [false; 2], malformed: 0 }
     }
 
     /// Prints one line of the file. A line that is no record is counted and left out.
@@ -36,9 +47,11 @@ impl<O: Write, E: Write> Printer<O, E> {
         if record.nanos < self.since {
             return Ok(());
         }
+        let timed = self.form == Form::Timed;
         match record.stream {
-            Stream::Stdout => write(&mut self.out, &mut self.open[0], self.times, &record),
-            Stream::Stderr => write(&mut self.err, &mut self.open[1], self.times, &record),
+            _ if self.form == Form::Json => write_json(&mut self.out, &record),
+            Stream::Stdout => write(&mut self.out, &mut self.open[0], timed, &record),
+            Stream::Stderr => write(&mut self.err, &mut self.open[1], timed, &record),
         }
     }
 
@@ -54,8 +67,8 @@ impl<O: Write, E: Write> Printer<O, E> {
     }
 }
 
-fn write(to: &mut impl Write, open: &mut bool, times: bool, record: &Record<'_>) -> io::Result<()> {
-    if times && !*open {
+fn write(to: &mut impl Write, open: &mut bool, timed: bool, record: &Record<'_>) -> io::Result<()> {
+    if timed && !*open {
         write!(to, "{} ", record.time)?;
     }
     to.write_all(record.content)?;
@@ -66,13 +79,23 @@ fn write(to: &mut impl Write, open: &mut bool, times: bool, record: &Record<'_>)
     Ok(())
 }
 
+fn write_json(to: &mut impl Write, record: &Record<'_>) -> io::Result<()> {
+    let stream = match record.stream {
+        Stream::Stdout => "stdout",
+        Stream::Stderr => "stderr",
+    };
+    let text = String::from_utf8_lossy(record.content);
+    let value = serde_json::json!({ "time": record.time, "stream": stream, "text": text, "partial": !record.full });
+    writeln!(to, "{}", json::escaped(&value.to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn printed(since: i64, times: bool, lines: &[&str]) -> (String, String, u64) {
+    fn printed(since: i64, form: Form, lines: &[&str]) -> (String, String, u64) {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let mut printer = Printer::new(&mut out, &mut err, since, times);
+        let mut printer = Printer::new(&mut out, &mut err, since, form);
         for line in lines {
             printer.line(line.as_bytes()).expect("writes");
         }
@@ -92,18 +115,27 @@ mod tests {
 
     #[test]
     fn parts_of_a_line_join_although_the_other_stream_wrote_between_them() {
-        assert_eq!(printed(0, false, LINES), ("abcd\nno end".into(), "oops\n".into(), 1));
+        assert_eq!(printed(0, Form::Plain, LINES), ("abcd\nno end".into(), "oops\n".into(), 1));
     }
 
     #[test]
     fn a_line_has_one_time_that_of_its_first_record() {
-        let (out, err, _) = printed(0, true, LINES);
+        let (out, err, _) = printed(0, Form::Timed, LINES);
         assert_eq!(out, "1970-01-01T00:00:01Z abcd\n1970-01-01T00:00:04Z no end");
         assert_eq!(err, "1970-01-01T00:00:02Z oops\n");
     }
 
     #[test]
     fn older_records_are_left_out() {
-        assert_eq!(printed(3_000_000_000, false, LINES).0, "cd\nno end");
+        assert_eq!(printed(3_000_000_000, Form::Plain, LINES).0, "cd\nno end");
+    }
+
+    #[test]
+    fn as_json_each_record_is_one_line_that_is_safe_to_look_at() {
+        let (out, err, _) = printed(0, Form::Json, &["1970-01-01T00:00:01Z stderr P red \x1b[31m \u{9b}"]);
+        let told: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+        assert_eq!((told["stream"].as_str(), told["partial"].as_bool()), (Some("stderr"), Some(true)));
+        assert_eq!(told["text"], "red \x1b[31m \u{9b}");
+        assert!(!out.contains('\x1b') && !out.contains('\u{9b}') && err.is_empty(), "{out}");
     }
 }

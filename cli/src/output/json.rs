@@ -11,13 +11,15 @@ use std::fmt::Write;
 const FOREIGN: &[&str] = &["labels", "annotations", "sysctls", "unified", "info"];
 
 /// Indented text that ends in a line end.
-///
-/// JSON itself lets control characters above U+007E stand in strings; here they are escaped too, so that no value
-/// can act on the terminal.
 pub fn text(value: &impl Serialize) -> anyhow::Result<String> {
-    let raw = serde_json::to_string_pretty(value)?;
-    let mut out = String::with_capacity(raw.len() + 1);
-    for c in raw.chars() {
+    Ok(escaped(&serde_json::to_string_pretty(value)?) + "\n")
+}
+
+/// JSON lets control characters above U+007E stand in strings; here they are escaped too, so that no value can act
+/// on the terminal. The value stays the same.
+pub fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len() + 1);
+    for c in json.chars() {
         if acts(c) && c != '\n' {
             let mut units = [0; 2];
             for unit in c.encode_utf16(&mut units) {
@@ -27,8 +29,7 @@ pub fn text(value: &impl Serialize) -> anyhow::Result<String> {
             out.push(c);
         }
     }
-    out.push('\n');
-    Ok(out)
+    out
 }
 
 /// A CRI message as JSON: keys in camel case, states by name, nothing left out.

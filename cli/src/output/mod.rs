@@ -53,11 +53,10 @@ impl Output {
         }
     }
 
-    /// Prints what was acted on: a JSON list, or one name a line; nothing when quiet.
+    /// Prints what was acted on: a JSON list, or one name a line.
     pub fn done(&self, names: &[String]) -> Result<()> {
         match self.format {
             Format::Json => self.json(&names),
-            Format::Table if self.quiet => Ok(()),
             Format::Table => {
                 print(&names.iter().map(|name| escape::plain(name).into_owned() + "\n").collect::<String>())
             }
@@ -84,6 +83,11 @@ pub fn print(text: &str) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
         other => Ok(other?),
     }
+}
+
+/// Whether an error is that nobody reads the output any more: `gorae logs x | head` is no failure.
+pub fn nobody_reads(error: &anyhow::Error) -> bool {
+    error.root_cause().downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 
 /// Writes a line to standard error; a closed standard error is nobody's problem.
