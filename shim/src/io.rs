@@ -13,15 +13,18 @@
 //! [`Stdio::deadline`]. Invariants: output is read whatever log and viewers do; read buffers exist only while
 //! there is traffic; no call waits except [`Stdio::drain`], which has a limit.
 
-use crate::attach::{self, Carries, Gone, Viewer};
+mod ends;
+mod input;
+mod output;
+
+pub use ends::{ChildEnds, Ends, pipes};
+
+use crate::attach::{self, Carries, Viewer};
 use crate::log::{self, Log, Stream};
 use gorae_proto::shim::Attach;
-use rustix::buffer::spare_capacity;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use rustix::pipe::{PipeFlags, pipe_with};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -29,8 +32,6 @@ use std::time::{Duration, Instant};
 const READ: usize = 64 << 10;
 /// Reads per call of [`Stdio::on_ready`], so that a chatty container does not starve the control connection.
 const READS_PER_TURN: usize = 16;
-/// Room in the output pipes: the container runs on while a write to the log takes its time.
-const PIPE: usize = 256 << 10;
 /// Buffers are given back after this long without output.
 const IDLE: Duration = Duration::from_secs(1);
 /// The most recent output of a terminal that is kept for its first viewer: one screen, and more.
@@ -39,56 +40,6 @@ const UNSEEN: usize = 16 << 10;
 const MAX_VIEWERS: usize = 64;
 const STDIN: u32 = 2;
 const FIRST_VIEWER: u32 = 16;
-
-/// The shim's ends of a container's stdio.
-#[derive(Debug)]
-pub enum Ends {
-    /// Three pipes; `stdin` only when one is kept open for attach.
-    Pipes {
-        /// Writable end.
-        stdin: Option<OwnedFd>,
-        /// Readable end.
-        stdout: OwnedFd,
-        /// Readable end.
-        stderr: OwnedFd,
-    },
-    /// The master of the container's terminal.
-    Terminal {
-        /// Both ways.
-        master: OwnedFd,
-    },
-}
-
-/// The container's ends, to become its descriptors 0, 1 and 2.
-#[derive(Debug)]
-pub struct ChildEnds {
-    /// A pipe, or `/dev/null`.
-    pub stdin: OwnedFd,
-    /// A pipe.
-    pub stdout: OwnedFd,
-    /// A pipe.
-    pub stderr: OwnedFd,
-}
-
-/// Makes the pipes of a container without a terminal; all descriptors are close-on-exec.
-///
-/// - Errors: what `pipe2` or opening `/dev/null` answered.
-pub fn pipes(stdin: bool) -> Result<(Ends, ChildEnds), Errno> {
-    let (stdout, child_stdout) = pipe_with(PipeFlags::CLOEXEC)?;
-    let (stderr, child_stderr) = pipe_with(PipeFlags::CLOEXEC)?;
-    for pipe in [&stdout, &stderr] {
-        // Above the user's allowance for pipes the default size stays.
-        let _ = fcntl_setpipe_size(pipe, PIPE);
-    }
-    let (child_stdin, stdin) = if stdin {
-        let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
-        (read, Some(write))
-    } else {
-        (rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?, None)
-    };
-    let child = ChildEnds { stdin: child_stdin, stdout: child_stdout, stderr: child_stderr };
-    Ok((Ends::Pipes { stdin, stdout, stderr }, child))
-}
 
 /// What to wait for on one descriptor. Errors and hang-ups count always.
 #[derive(Debug)]
@@ -293,15 +244,6 @@ impl Stdio {
         self.chunk.capacity() > 0 || self.log.holds_buffers()
     }
 
-    fn attach_stdin(&mut self) -> Result<OwnedFd, Errno> {
-        if self.stdin.is_none() || self.closing_stdin {
-            return rustix::fs::open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
-        }
-        let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
-        self.admit(ours, Carries::Input)?;
-        Ok(theirs)
-    }
-
     fn admit(&mut self, fd: OwnedFd, carries: Carries) -> Result<(), Errno> {
         rustix::io::ioctl_fionbio(&fd, true)?;
         let ended = match carries {
@@ -315,109 +257,6 @@ impl Stdio {
             self.changes += 1;
         }
         Ok(())
-    }
-
-    /// Reads one output stream until it is empty, at its end, or has had its turn.
-    fn read_output(&mut self, stream: Stream, turns: usize) {
-        for _ in 0..turns {
-            let Some(fd) = &self.outputs[stream as usize] else { return };
-            self.chunk.clear();
-            self.chunk.reserve(READ);
-            match rustix::io::read(fd, spare_capacity(&mut self.chunk)) {
-                // EIO: the last process that had the terminal open is gone.
-                Ok(0) | Err(Errno::IO) => return self.end_stream(stream),
-                Ok(_) => self.take_output(stream),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return,
-                Err(_) => return self.end_stream(stream),
-            }
-        }
-    }
-
-    fn take_output(&mut self, stream: Stream) {
-        self.last_output = Instant::now();
-        self.log.write(stream, &self.chunk);
-        if let Some(unseen) = &mut self.unseen {
-            let new = &self.chunk[self.chunk.len().saturating_sub(UNSEEN)..];
-            unseen.drain(..(unseen.len() + new.len()).saturating_sub(UNSEEN));
-            unseen.extend_from_slice(new);
-        }
-        if self.viewers.is_empty() {
-            return;
-        }
-        let wants = |viewers: &[Viewer]| (viewers.len(), viewers.iter().filter(|v| v.wants_room()).count());
-        let (chunk, before) = (&self.chunk, wants(&self.viewers));
-        self.viewers.retain_mut(|viewer| viewer.show(stream, chunk).is_ok());
-        self.changes += u64::from(wants(&self.viewers) != before);
-    }
-
-    fn end_stream(&mut self, stream: Stream) {
-        if self.outputs[stream as usize].take().is_some() {
-            self.log.finish(stream);
-            self.viewers.retain_mut(|viewer| viewer.end_output(stream).is_ok());
-            self.changes += 1;
-        }
-    }
-
-    /// False when the time is over.
-    fn wait_for_output(&self, end: Instant) -> bool {
-        let left = end.saturating_duration_since(Instant::now());
-        let mut fds: Vec<_> = self.outputs.iter().flatten().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
-        let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-        !left.is_zero() && poll(&mut fds, Some(&timeout)).is_ok_and(|ready| ready > 0)
-    }
-
-    fn serve_viewer(&mut self, token: u32) {
-        let Some(at) = self.viewers.iter().position(|viewer| viewer.token == token) else { return };
-        self.changes += 1;
-        let mut state = self.viewers[at].flush();
-        if state.is_ok() && self.viewers[at].gives_input() && self.waiting.is_empty() {
-            state = self.read_input(at);
-        }
-        if state.is_err() {
-            self.viewers.swap_remove(at);
-        }
-        self.feed_container();
-    }
-
-    fn read_input(&mut self, at: usize) -> Result<(), Gone> {
-        self.waiting.reserve(READ / 16);
-        match rustix::io::read(self.viewers[at].fd(), spare_capacity(&mut self.waiting)) {
-            Err(Errno::AGAIN | Errno::INTR) => Ok(()),
-            Ok(n) if n > 0 => Ok(()),
-            _ => {
-                self.closing_stdin |= self.stdin_once;
-                self.viewers[at].end_input()
-            }
-        }
-    }
-
-    /// Writes what waits to the container, and closes its stdin when that was the last of it.
-    fn feed_container(&mut self) {
-        while !self.waiting.is_empty() {
-            let stdin = if self.terminal { &self.outputs[0] } else { &self.stdin };
-            let Some(fd) = stdin else { return self.close_stdin() };
-            match rustix::io::write(fd, &self.waiting) {
-                Ok(n) => drop(self.waiting.drain(..n)),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return,
-                Err(_) => return self.close_stdin(),
-            }
-            self.changes += 1;
-        }
-        self.waiting = Vec::new();
-        if self.closing_stdin {
-            self.close_stdin();
-        }
-    }
-
-    /// The container gets the end of file; clients that still send see a closed pipe.
-    fn close_stdin(&mut self) {
-        self.waiting = Vec::new();
-        if self.stdin.take().is_some() {
-            self.viewers.retain_mut(|viewer| !viewer.gives_input());
-            self.changes += 1;
-        }
     }
 }
 

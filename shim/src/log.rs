@@ -3,7 +3,7 @@
 //!
 //! Owns the file, the cutting of output into records ([`records`]) and what happens when a write fails. Writing
 //! never fails towards the caller and never waits for room: while the file refuses writes, records are kept up
-//! to [`BACKLOG`] bytes, then counted and dropped, and a marker record tells the count once writes work again.
+//! to a bound, then counted and dropped, and a marker record tells the count once writes work again.
 //!
 //! ```text
 //! healthy --write fails--> outage{backlog} --backlog full--> outage{backlog, lost}
@@ -14,16 +14,18 @@
 //! by [`BATCH`], one read and the backlog, and an idle log holds none of them.
 
 mod file;
+mod outage;
 mod records;
 mod stamp;
 
 pub use records::Stream;
 
-use file::{LogFile, Stopped};
+use file::LogFile;
+use outage::Outage;
 use records::{Heads, Lines, content_bytes};
 use stamp::Clock;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Content of one record when the daemon does not say otherwise.
 pub const DEFAULT_MAX_LINE: usize = 16 << 10;
@@ -31,11 +33,6 @@ pub const DEFAULT_MAX_LINE: usize = 16 << 10;
 pub const LARGEST_MAX_LINE: usize = 1 << 20;
 /// A batch is written when it reaches this size: one read of ordinary lines fits.
 const BATCH: usize = 192 << 10;
-/// Records kept while the file refuses writes.
-const BACKLOG: usize = 256 << 10;
-const FIRST_RETRY: Duration = Duration::from_millis(50);
-const LAST_RETRY: Duration = Duration::from_secs(1);
-
 /// Why a log could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -72,16 +69,6 @@ pub struct Log {
     batch: Vec<u8>,
     outage: Option<Outage>,
     lost: u64,
-}
-
-/// The file refuses writes: what is kept, what is gone, when to try again.
-#[derive(Debug)]
-struct Outage {
-    backlog: Vec<u8>,
-    lost: u64,
-    why: rustix::io::Errno,
-    retry_at: Instant,
-    delay: Duration,
 }
 
 impl Log {
@@ -191,50 +178,6 @@ impl Log {
             }
         }
         self.batch.clear();
-    }
-}
-
-impl Outage {
-    fn begin(batch: &[u8], stopped: Stopped) -> Self {
-        let retry_at = Instant::now() + FIRST_RETRY;
-        let mut outage = Self { backlog: Vec::new(), lost: 0, why: stopped.errno, retry_at, delay: FIRST_RETRY };
-        outage.keep(&batch[stopped.done..]);
-        outage
-    }
-
-    /// Once something was dropped everything after it is, so that the gap is one place in the log.
-    fn keep(&mut self, records: &[u8]) {
-        if self.lost == 0 && self.backlog.len() + records.len() <= BACKLOG {
-            self.backlog.extend_from_slice(records);
-        } else {
-            self.lost += content_bytes(records);
-        }
-    }
-
-    /// Writes backlog and marker; true when both are in the file.
-    fn settle(&mut self, file: &LogFile, stamp: &[u8; stamp::STAMP]) -> bool {
-        let written = file.append(&self.backlog).and_then(|()| {
-            self.backlog = Vec::new();
-            file.append(&self.marker(stamp))
-        });
-        let Err(stopped) = written else { return true };
-        if !self.backlog.is_empty() {
-            self.backlog.drain(..stopped.done);
-        }
-        self.why = stopped.errno;
-        self.delay = (self.delay * 2).min(LAST_RETRY);
-        self.retry_at = Instant::now() + self.delay;
-        false
-    }
-
-    fn marker(&self, stamp: &[u8; stamp::STAMP]) -> Vec<u8> {
-        let mut record = Vec::new();
-        if self.lost > 0 {
-            let why = std::io::Error::from(self.why);
-            let text = format!("[gorae: {} bytes of output were lost here: {why}]", self.lost);
-            Heads::new(stamp, Stream::Stderr).full(text.as_bytes(), &mut record);
-        }
-        record
     }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The device policy where it counts: processes in the cgroup open and make real device nodes.
 
+#![allow(clippy::unwrap_used)] // A test fails by a panic.
+
 mod driver;
 
 use driver::{layout, unique};

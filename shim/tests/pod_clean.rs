@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Clean-up: from any state, any number of times, whoever is in the way.
 
+#![allow(clippy::unwrap_used)] // A test fails by a panic.
+
 mod driver;
 mod pods;
 

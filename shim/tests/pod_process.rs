@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Pods with a PID namespace (and its init) and pods with a user namespace.
 
+#![allow(clippy::unwrap_used)] // A test fails by a panic.
+
 mod driver;
 mod pods;
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a pod has after its set-up, and that a set-up which fails leaves nothing.
 
+#![allow(clippy::unwrap_used)] // A test fails by a panic.
+
 mod driver;
 mod pods;
 

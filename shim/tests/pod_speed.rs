@@ -5,6 +5,8 @@
 //! with the `shim` profile (static, non-PIE), then
 //! `GORAE_SHIM=PATH cargo test -p gorae-shim --test pod_speed -- --ignored --nocapture --test-threads=1`.
 
+#![allow(clippy::unwrap_used)] // A test fails by a panic.
+
 mod driver;
 mod pods;
 

@@ -2,6 +2,8 @@
 //! The stdio of a container, driven through real pipes and terminals.
 
 use super::*;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
