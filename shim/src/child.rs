@@ -62,6 +62,7 @@ impl Child<'_> {
         rustix::process::setsid().map_err(|e| failure::kernel("setsid", "self", e))?;
         set_oom_score_adj(self.start)?;
         set_label(self.start)?;
+        self.namespaces.become_root()?;
         let rootfs = self.start.rootfs.clone().unwrap_or_default();
         let root = mount_root(self.overlay)?;
         let own_dev = self.plan.own_dev;

@@ -7,7 +7,7 @@
 
 use crate::failure::{self, Kind, Result};
 use crate::rootfs::{Point, Root, is_char_device};
-use crate::wire::{Device, Start};
+use crate::wire::{Device, DeviceRule, Start};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Uid, chownat, makedev, mkdirat, mknodat, symlinkat};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
@@ -52,6 +52,26 @@ fn fill(dev: &OwnedFd, start: &Start) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The request's rules with those that every container needs: its own default devices, consoles and terminals, and
+/// making (not opening) any node. An empty list stays empty: no policy.
+pub fn with_always_allowed(rules: &[DeviceRule]) -> Vec<DeviceRule> {
+    if rules.is_empty() {
+        return Vec::new();
+    }
+    let rule = |kind: &str, major: i64, minor: i64, access: &str| DeviceRule {
+        allow: true,
+        kind: kind.into(),
+        major,
+        minor,
+        access: access.into(),
+    };
+    let mut all = rules.to_vec();
+    all.extend([rule("c", -1, -1, "m"), rule("b", -1, -1, "m"), rule("c", 136, -1, "rwm")]);
+    all.extend([1, 2].map(|minor| rule("c", 5, minor, "rwm")));
+    all.extend(ALWAYS.map(|(_, major, minor)| rule("c", major.into(), minor.into(), "rwm")));
+    all
 }
 
 /// Makes the devices that are not in our own /dev, inside the root. A node that is there already and is the very

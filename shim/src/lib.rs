@@ -27,6 +27,7 @@ pub mod log;
 pub mod mounts;
 pub mod namespaces;
 pub mod network;
+pub mod overlay;
 pub mod pod;
 pub mod program;
 pub mod rootfs;

@@ -11,6 +11,7 @@ mod attach;
 mod bind;
 mod cover;
 mod filesystem;
+pub mod idmap;
 
 pub use attach::attach_all;
 pub use bind::clone_tree;
@@ -19,10 +20,13 @@ pub use cover::{mask, read_only};
 use crate::cgroup::Cgroup;
 use crate::devices;
 use crate::failure::{self, Kind, Result};
+use crate::namespaces::Namespaces;
+use crate::overlay;
 use crate::rootfs;
-use crate::wire::{Mount, Start};
+use crate::wire::{IdMap, Mount, Start, namespace};
+use rustix::fs::{Mode, mkdirat, symlinkat};
 use rustix::mount::MountAttrFlags;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 /// A mount on its way from the shim to the child.
@@ -55,14 +59,12 @@ pub enum Source {
         /// A host directory.
         scratch: PathBuf,
     },
-    /// v1: a tmpfs with one directory per hierarchy, each the container's own cgroup.
+    /// v1: a tmpfs with one directory per hierarchy, all made, each for the container's own cgroup.
     CgroupV1 {
         /// The detached tmpfs.
         base: OwnedFd,
         /// Directory name in it and a detached bind of the cgroup.
         hierarchies: Vec<(String, OwnedFd)>,
-        /// Other names of hierarchies: link and directory.
-        links: Vec<(String, String)>,
     },
 }
 
@@ -78,34 +80,45 @@ pub struct Plan {
 }
 
 /// Makes everything that can be made in the host's mount namespace.
-pub fn prepare(start: &Start, cgroup: &Cgroup) -> Result<Plan> {
+pub fn prepare(start: &Start, cgroup: &Cgroup, namespaces: &Namespaces) -> Result<Plan> {
     let mut plan = Plan::default();
     for mount in &start.mounts {
-        let prepared = prepare_one(mount, start, cgroup, &mut plan)?;
+        let prepared = prepare_one(mount, start, cgroup, namespaces, &mut plan)?;
         plan.mounts.push(prepared);
     }
     Ok(plan)
 }
 
-fn prepare_one(mount: &Mount, start: &Start, cgroup: &Cgroup, plan: &mut Plan) -> Result<Prepared> {
+fn prepare_one(
+    mount: &Mount,
+    start: &Start,
+    cgroup: &Cgroup,
+    namespaces: &Namespaces,
+    plan: &mut Plan,
+) -> Result<Prepared> {
+    let user_namespace = namespaces.pin(namespace::Kind::User);
     let mut point = rootfs::Point::Directory;
     let source = match mount.filesystem.as_str() {
-        _ if !mount.image_layers.is_empty() => image_volume(mount)?,
+        _ if !mount.image_layers.is_empty() => image_volume(mount, user_namespace)?,
         "bind" | "" => {
-            let bind = bind::prepare(mount)?;
+            let map = |uids: &[IdMap], gids: &[IdMap]| idmap::namespace(start, user_namespace, uids, gids);
+            let bind = bind::prepare(mount, map)?;
             point = bind.point;
             Source::Tree(bind.tree)
         }
         "tmpfs" if mount.destination.trim_end_matches('/') == "/dev" => {
             plan.own_dev = true;
-            let tree =
-                filesystem::detached("tmpfs", &mount.data, attributes(mount) - MountAttrFlags::MOUNT_ATTR_NODEV)?;
+            let tree = filesystem::detached(
+                "tmpfs",
+                &tmpfs_options(mount, start),
+                attributes(mount) - MountAttrFlags::MOUNT_ATTR_NODEV,
+            )?;
             devices::populate(&tree, start)?;
             Source::Tree(tree)
         }
-        "tmpfs" => Source::Tree(filesystem::detached("tmpfs", &mount.data, attributes(mount))?),
+        "tmpfs" => Source::Tree(filesystem::detached("tmpfs", &tmpfs_options(mount, start), attributes(mount))?),
         "devpts" => {
-            let tree = filesystem::detached("devpts", &mount.data, attributes(mount))?;
+            let tree = filesystem::detached("devpts", &devpts_options(mount, start), attributes(mount))?;
             plan.devpts =
                 Some(rustix::io::fcntl_dupfd_cloexec(&tree, 3).map_err(|e| failure::kernel("dup", "devpts", e))?);
             Source::Tree(tree)
@@ -125,9 +138,26 @@ fn prepare_one(mount: &Mount, start: &Start, cgroup: &Cgroup, plan: &mut Plan) -
     Ok(Prepared { destination: mount.destination.clone().into_bytes(), point, source, attributes: attributes(mount) })
 }
 
+/// A tmpfs of a pod with a user namespace belongs to that namespace's root.
+fn tmpfs_options(mount: &Mount, start: &Start) -> String {
+    match devices::host_root(start) {
+        (0, 0) => mount.data.clone(),
+        (uid, gid) => format!("{},uid={uid},gid={gid}", mount.data),
+    }
+}
+
+/// The terminals' group is given as the container's id.
+fn devpts_options(mount: &Mount, start: &Start) -> String {
+    let translate = |option: &str| match option.strip_prefix("gid=").and_then(|gid| gid.parse().ok()) {
+        Some(gid) => format!("gid={}", devices::map(start, gid, false)),
+        None => option.to_owned(),
+    };
+    mount.data.split(',').map(translate).collect::<Vec<_>>().join(",")
+}
+
 /// Layers of an image at a path of the container, always read-only.
-fn image_volume(mount: &Mount) -> Result<Source> {
-    let tree = rootfs::layers(&mount.image_layers)?;
+fn image_volume(mount: &Mount, user_namespace: Option<BorrowedFd<'_>>) -> Result<Source> {
+    let tree = overlay::read_only(&mount.image_layers, user_namespace)?;
     let attributes = attributes(mount) | MountAttrFlags::MOUNT_ATTR_RDONLY;
     bind::set_attributes(&tree, attributes, false, &mount.destination)?;
     let sub_path = mount.source_layer_path.trim_matches('/');
@@ -149,15 +179,19 @@ fn cgroup_mount(mount: &Mount, cgroup: &Cgroup) -> Result<Source> {
         bind::set_attributes(&tree, attributes, true, &mount.destination)?;
         return Ok(Source::Tree(tree));
     }
-    // The tmpfs is made read-only by the child, after it has made the mount points.
     let base = filesystem::detached("tmpfs", "mode=0755,size=64k", attributes - MountAttrFlags::MOUNT_ATTR_RDONLY)?;
     let mut hierarchies = Vec::new();
     for (name, dir) in cgroup.v1_mounts() {
+        mkdirat(&base, &name, Mode::from_raw_mode(0o755)).map_err(|e| failure::kernel("make mount point", &name, e))?;
         let tree = clone_tree(&dir, false)?;
         bind::set_attributes(&tree, attributes, false, &mount.destination)?;
         hierarchies.push((name, tree));
     }
-    Ok(Source::CgroupV1 { base, hierarchies, links: cgroup.v1_links() })
+    for (link, target) in cgroup.v1_links() {
+        symlinkat(&target, &base, &link).map_err(|e| failure::kernel("make link", &link, e))?;
+    }
+    bind::set_attributes(&base, attributes, false, &mount.destination)?;
+    Ok(Source::CgroupV1 { base, hierarchies })
 }
 
 /// The mount's flags as attributes.

@@ -2,8 +2,12 @@
 //! Which namespaces a container joins and which it gets new.
 
 use crate::failure::{self, Result};
+use crate::fault::{self, Outcome, Reporter};
+use crate::sys::{self, Forked};
 use crate::wire::{Namespace, namespace::Kind};
 use rustix::fs::{Mode, OFlags};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use rustix::thread::ThreadNameSpaceType;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space, move_into_thread_name_spaces};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -47,6 +51,78 @@ impl Namespaces {
     /// The pin of a kind.
     pub fn pin(&self, kind: Kind) -> Option<BorrowedFd<'_>> {
         self.pins.iter().find(|(k, _)| *k == kind).map(|(_, pin)| pin.as_fd())
+    }
+
+    /// Makes the child in the container's new namespaces, born in `cgroup`.
+    ///
+    /// A PID and a mount namespace belong to the user namespace of whoever makes them. So with a pinned one the clone
+    /// is made by a middle process that has joined it; the child still is the shim's own (`CLONE_PARENT`).
+    pub fn fork(&self, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked> {
+        let Some(user) = self.pin(Kind::User) else {
+            self.pin(Kind::Pid).map_or(Ok(()), fork_into)?;
+            return sys::clone3(self.clone_flags(), cgroup).map_err(|e| failure::kernel("clone3", "container", e));
+        };
+        let (watcher, reporter) = fault::channel()?;
+        let (read, write) =
+            pipe_with(PipeFlags::CLOEXEC).map_err(|e| failure::kernel("make pipe", "middle process", e))?;
+        match sys::clone3(0, None).map_err(|e| failure::kernel("clone3", "middle process", e))? {
+            Forked::Child => self.fork_in_the_middle(user, cgroup, &reporter, &write),
+            Forked::Parent { pidfd, .. } => {
+                drop((reporter, write));
+                let mut pid = [0; 4];
+                let told = rustix::io::read(&read, &mut pid);
+                let outcome = watcher.wait();
+                let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
+                match (outcome, told) {
+                    (Outcome::Failed(failure), _) => Err(failure),
+                    (_, Ok(4)) => adopt(i32::from_ne_bytes(pid)),
+                    _ => {
+                        Err(failure::refused(failure::Kind::Internal, "clone3", "container", "the middle process died"))
+                    }
+                }
+            }
+        }
+    }
+
+    /// The middle process: never comes back as itself; the child comes back as `Forked::Child`.
+    fn fork_in_the_middle(
+        &self,
+        user: BorrowedFd<'_>,
+        cgroup: Option<BorrowedFd<'_>>,
+        reporter: &Reporter,
+        write: &OwnedFd,
+    ) -> Result<Forked> {
+        let forked = self.join_user(user).and_then(|()| {
+            self.pin(Kind::Pid).map_or(Ok(()), fork_into)?;
+            let flags = self.clone_flags() | libc::CLONE_PARENT as u64;
+            sys::clone3(flags, cgroup).map_err(|e| failure::kernel("clone3", "container", e))
+        });
+        match forked {
+            Ok(Forked::Child) => Ok(Forked::Child),
+            Ok(Forked::Parent { pid, .. }) => {
+                let _ = rustix::io::write(write, &pid.to_ne_bytes());
+                sys::exit_now(0)
+            }
+            Err(failure) => reporter.fail(failure),
+        }
+    }
+
+    fn join_user(&self, user: BorrowedFd<'_>) -> Result<()> {
+        move_into_link_name_space(user, Some(LinkNameSpaceType::User))
+            .map_err(|e| failure::kernel("join namespace", "user", e))
+    }
+
+    /// Inside a user namespace: becomes its root, so that what is made belongs to somebody. No-op outside of one.
+    pub fn become_root(&self) -> Result<()> {
+        if self.pin(Kind::User).is_none() {
+            return Ok(());
+        }
+        use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+        let fail = |e| failure::kernel("become root", "in the user namespace", e);
+        let (uid, gid) = (rustix::process::Uid::ROOT, rustix::process::Gid::ROOT);
+        set_thread_groups(&[]).map_err(fail)?;
+        set_thread_res_gid(gid, gid, gid).map_err(fail)?;
+        set_thread_res_uid(uid, uid, uid).map_err(fail)
     }
 
     /// The flags for the clone. A new cgroup namespace is not among them: its root is the cgroup of whoever makes it,
@@ -93,6 +169,14 @@ pub fn fork_into(fd: impl AsFd) -> Result<()> {
     move_into_thread_name_spaces(fd.as_fd(), ThreadNameSpaceType::PROCESS_ID)
         .or_else(|_| move_into_link_name_space(fd.as_fd(), Some(LinkNameSpaceType::ProcessID)))
         .map_err(|e| failure::kernel("join namespace", "pid", e))
+}
+
+/// A child that a middle process made for us: nobody else reaps it, so its pid cannot have been used again.
+fn adopt(pid: i32) -> Result<Forked> {
+    let fail = |e: rustix::io::Errno| failure::kernel("pidfd_open", pid.to_string(), e);
+    let raw = Pid::from_raw(pid).ok_or_else(|| fail(rustix::io::Errno::SRCH))?;
+    let pidfd = pidfd_open(raw, PidfdFlags::empty()).map_err(fail)?;
+    Ok(Forked::Parent { pid, pidfd })
 }
 
 fn flag(kind: Kind) -> u64 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The container's root: the overlay as a detached mount, and the only way to touch names inside it.
+//! The container's root, and the only way to touch names inside it.
 //!
 //! Everything below a root belongs to the image and to whoever writes into the container's volumes. So a name
 //! inside is never joined to a host path: it is walked by the kernel from a descriptor of the root
@@ -7,18 +7,12 @@
 //! through its descriptor.
 
 use crate::failure::{self, Kind, Result};
-use crate::wire;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2, readlinkat};
 use rustix::io::Errno;
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
-};
 use std::collections::VecDeque;
 use std::ffi::OsStr;
-use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 /// Links followed while a missing mount point is made, as many as the kernel follows in a path.
 const MAX_LINKS: usize = 40;
@@ -157,73 +151,6 @@ fn make_file(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<()> {
     openat(parent, OsStr::from_bytes(name), flags, Mode::from_raw_mode(0o644)).map(drop)
 }
 
-/// Makes the writable directories of a container and its overlay as a detached mount: it stands in no mount table
-/// until the child attaches it in its own mount namespace.
-///
-/// The overlay is `volatile`: a container's changes never outlive a reboot, and without this every unmount would
-/// sync the whole file system below.
-pub fn overlay(rootfs: &wire::Rootfs, root_dir: &Path) -> Result<OwnedFd> {
-    let (upper, work) = (root_dir.join("upper"), root_dir.join("work"));
-    for dir in [&upper, &work] {
-        make_private_dir(dir)?;
-    }
-    let writable = [("upperdir", upper.as_path()), ("workdir", work.as_path())];
-    build(&rootfs.layers, &writable, &rootfs.mount_label)
-}
-
-/// A read-only view of layers (top first), as a detached mount.
-pub fn layers(layers: &[String]) -> Result<OwnedFd> {
-    if let [only] = layers {
-        return crate::mounts::clone_tree(Path::new(only), false);
-    }
-    build(layers, &[], "")
-}
-
-/// Undoes the directories that [`overlay`] made.
-pub fn remove(root_dir: &Path) {
-    for name in ["upper", "work"] {
-        let _ = fs::remove_dir_all(root_dir.join(name));
-    }
-}
-
-fn make_private_dir(dir: &Path) -> Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    // Upper's mode is the mode of the container's "/".
-    match fs::DirBuilder::new().mode(0o755).create(dir) {
-        Ok(()) => Ok(()),
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(e) => Err(failure::kernel("make directory", dir.display().to_string(), e)),
-    }
-}
-
-fn build(layers: &[String], writable: &[(&str, &Path)], label: &str) -> Result<OwnedFd> {
-    if layers.is_empty() {
-        return Err(failure::refused(Kind::InvalidArgument, "mount overlay", "/", "the image has no layers"));
-    }
-    let context =
-        fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(|e| failure::kernel("fsopen", "overlay", e))?;
-    for layer in layers {
-        set(&context, "lowerdir+", layer)?;
-    }
-    for (key, dir) in writable {
-        set(&context, key, &dir.display().to_string())?;
-    }
-    if !writable.is_empty() {
-        fsconfig_set_flag(&context, "volatile").map_err(|e| explain(&context, "mount overlay", "volatile", e))?;
-    }
-    if !label.is_empty() {
-        set(&context, "context", label)?;
-    }
-    fsconfig_create(&context).map_err(|e| explain(&context, "mount overlay", &layers[0], e))?;
-    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
-        .map_err(|e| failure::kernel("mount overlay", &layers[0], e))
-}
-
-fn set(context: &OwnedFd, key: &str, value: &str) -> Result<()> {
-    fsconfig_set_string(context, key, value)
-        .map_err(|e| explain(context, "mount overlay", &format!("{key}={value}"), e))
-}
-
 /// A failure with the words that the file system left in its context.
 pub fn explain(context: &OwnedFd, step: &'static str, object: &str, errno: Errno) -> failure::Failure {
     let mut failure = failure::kernel(step, object, errno);
@@ -252,7 +179,9 @@ pub fn is_char_device(fd: impl AsFd, major: u32, minor: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::symlink;
+    use std::path::Path;
 
     fn root(dir: &Path) -> Root {
         Root::new(rustix::fs::open(dir, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap())

@@ -13,8 +13,9 @@ use crate::io::{self, Ends, Stdio};
 use crate::log::Log;
 use crate::mounts::{self, Plan};
 use crate::namespaces::{self, Namespaces};
+use crate::overlay;
 use crate::program::Program;
-use crate::rootfs::{self, Root};
+use crate::rootfs::Root;
 use crate::state::State;
 use crate::sys::{self, Forked};
 use crate::terminal;
@@ -56,7 +57,7 @@ pub fn start(start: &Start, state: &mut State) -> Result<Container> {
     if let Err(failure) = &started {
         let _ = cgroup::kill(place);
         let _ = cgroup::remove(place);
-        rootfs::remove(Path::new(&start.root_dir));
+        overlay::remove(Path::new(&start.root_dir));
         state.start_failed(failure)?;
     }
     started
@@ -79,15 +80,11 @@ struct Prepared {
 
 fn in_cgroup(start: &Start, state: &mut State, cgroup: Cgroup) -> Result<Container> {
     let prepared = prepare(start, &cgroup)?;
-    device_policy::apply(&cgroup, &start.device_rules)?;
     let devpts = prepared.plan.devpts.as_ref().map(duplicate).transpose()?;
     let terminal = start.process.as_ref().is_some_and(|p| p.tty);
-    if let Some(pin) = prepared.namespaces.pin(namespace::Kind::Pid) {
-        namespaces::fork_into(pin)?;
-    }
+    device_policy::apply(&cgroup, &devices::with_always_allowed(&start.device_rules))?;
     let (watcher, reporter) = fault::channel()?;
-    let forked = sys::clone3(prepared.namespaces.clone_flags(), cgroup.unified());
-    let (pid, pidfd) = match forked.map_err(|e| failure::kernel("clone3", &start.container_id, e))? {
+    let (pid, pidfd) = match prepared.namespaces.fork(cgroup.unified())? {
         Forked::Parent { pid, pidfd } => (pid, pidfd),
         Forked::Child => Child {
             start,
@@ -106,10 +103,8 @@ fn in_cgroup(start: &Start, state: &mut State, cgroup: Cgroup) -> Result<Contain
         reap(&pidfd);
         return Err(failure);
     }
-    if !prepared.namespaces.shares_pids() {
-        // From here on every process that the shim makes is an exec of this container.
-        let _ = namespaces::fork_into(&pidfd);
-    }
+    // From here on every process that the shim makes is an exec of this container. If it has ended already, none is.
+    let _ = namespaces::fork_into(&pidfd);
     let stdin_once = start.stdin_once;
     let stdio = Stdio::new(prepared.log, prepared.ends, stdin_once).map_err(|e| failure::kernel("set up", "stdio", e));
     let recorded = stdio.and_then(|stdio| state.running(pid, &prepared.program.user).map(|()| stdio));
@@ -129,13 +124,15 @@ fn prepare(start: &Start, cgroup: &Cgroup) -> Result<Prepared> {
     let namespaces = Namespaces::open(&start.namespaces, start.private_cgroup_namespace)?;
     let log = Log::open(Path::new(&start.log_path), start.max_log_line_bytes, process.tty)
         .map_err(|e| failure::refused(Kind::Internal, "open log", &start.log_path, &e.to_string()))?;
-    let overlay = rootfs::overlay(rootfs, Path::new(&start.root_dir))?;
+    let user_namespace = namespaces.pin(namespace::Kind::User);
+    let owner = devices::host_root(start);
+    let overlay = overlay::writable(rootfs, Path::new(&start.root_dir), user_namespace, owner)?;
     let root = Root::new(overlay);
     let user = user::resolve(&root, process.user.as_ref().unwrap_or(&wire::User::default()))?;
     let asked = process.capabilities.unwrap_or_default();
     let grant = capabilities::grant(&asked, capabilities::held()?);
     let program = Program::new(process, user, grant, &start.hostname)?;
-    let plan = mounts::prepare(start, cgroup)?;
+    let plan = mounts::prepare(start, cgroup, &namespaces)?;
     let (ends, streams) = streams(start, process.tty, &plan)?;
     for stream in &streams {
         terminal::give_to(stream, devices::map(start, program.user.uid, true))?;

@@ -4,7 +4,7 @@
 use super::{Plan, Prepared, Source, bind, filesystem};
 use crate::failure::{self, Kind, Result};
 use crate::rootfs::Root;
-use rustix::fs::{CWD, Mode, mkdirat, symlinkat};
+use rustix::fs::CWD;
 use rustix::mount::{MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, move_mount, open_tree, unmount};
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -47,10 +47,9 @@ fn attach_one(root: &Root, mount: Prepared) -> Result<()> {
         Source::SubPath { overlay, sub_path, scratch } => {
             attach(sub_tree(overlay, &sub_path, &scratch, &object)?, point, &object)
         }
-        Source::CgroupV1 { base, hierarchies, links } => {
+        Source::CgroupV1 { base, hierarchies } => {
             attach(&base, point, &object)?;
-            fill_cgroup(&base, hierarchies, links)?;
-            bind::set_attributes(&base, mount.attributes, false, &object)
+            hierarchies.into_iter().try_for_each(|(name, tree)| attach_below(&base, &name, &tree))
         }
     }
 }
@@ -93,14 +92,8 @@ fn sub_tree(overlay: OwnedFd, sub_path: &[u8], scratch: &std::path::Path, object
     Ok(tree)
 }
 
-fn fill_cgroup(base: &OwnedFd, hierarchies: Vec<(String, OwnedFd)>, links: Vec<(String, String)>) -> Result<()> {
-    for (name, tree) in hierarchies {
-        mkdirat(base, &name, Mode::from_raw_mode(0o755)).map_err(|e| failure::kernel("make mount point", &name, e))?;
-        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-        move_mount(&tree, "", base, &name, flags).map_err(|e| failure::kernel("mount", &name, e))?;
-    }
-    for (link, target) in links {
-        symlinkat(&target, base, &link).map_err(|e| failure::kernel("make link", &link, e))?;
-    }
-    Ok(())
+/// Attaches `tree` to a directory of a file system that is our own: the name is what we made it.
+fn attach_below(base: &OwnedFd, name: &str, tree: &OwnedFd) -> Result<()> {
+    move_mount(tree, "", base, name, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        .map_err(|e| failure::kernel("mount", name, e))
 }

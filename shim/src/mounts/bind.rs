@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Host directories and files as detached binds, with attributes and propagation set before anyone sees them.
 
+use super::idmap;
 use crate::failure::{self, Kind, Result};
 use crate::rootfs::{Point, is_dir};
 use crate::sys::{self, MountAttr};
-use crate::wire::{Mount, mount::Propagation};
+use crate::wire::{IdMap, Mount, mount::Propagation};
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
 use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
 use std::fs;
@@ -31,16 +32,20 @@ fn clone_flags(recursive: bool) -> OpenTreeFlags {
     if recursive { flags | OpenTreeFlags::AT_RECURSIVE } else { flags }
 }
 
-/// Opens, checks and clones a bind source.
+/// Opens, checks and clones a bind source. `user_namespace` finds one with given maps.
 ///
 /// - Errors: `NotFound` when it is missing and must not be made; `FailedPrecondition` when the source's mount cannot
 ///   propagate as asked.
-pub fn prepare(mount: &Mount) -> Result<Bind> {
+pub fn prepare(mount: &Mount, user_namespace: impl Fn(&[IdMap], &[IdMap]) -> Result<OwnedFd>) -> Result<Bind> {
     let source = open_source(mount)?;
     let point = if is_dir(&source) { Point::Directory } else { Point::File };
     check_propagation(mount, &source)?;
     let flags = clone_flags(mount.recursive_bind) | OpenTreeFlags::AT_EMPTY_PATH;
     let tree = open_tree(&source, "", flags).map_err(|e| failure::kernel("bind", &mount.source, e))?;
+    if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
+        let user_namespace = user_namespace(&mount.uid_mappings, &mount.gid_mappings)?;
+        idmap::set(&tree, user_namespace.as_fd(), mount.recursive_bind, &mount.source)?;
+    }
     set_propagation(&tree, mount)?;
     set_attributes(&tree, super::attributes(mount), mount.recursive_readonly, &mount.source)?;
     Ok(Bind { tree, point })

@@ -141,6 +141,16 @@ pub fn prepare_signals() {
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
 }
 
+/// Does nothing until it is killed, at the latest when the parent ends. For a child whose namespaces are wanted.
+pub fn wait_for_death() -> ! {
+    // SAFETY: plain integers.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) };
+    loop {
+        // SAFETY: no precondition.
+        unsafe { libc::pause() };
+    }
+}
+
 /// Gives free heap pages back to the kernel: called once the set-up's buffers are gone and the shim starts to wait.
 pub fn release_heap() {
     #[cfg(target_env = "gnu")]

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A container's overlay as a detached mount: it stands in no mount table until the child attaches it in its own
+//! mount namespace.
+//!
+//! Writable ones are `volatile`: a container's changes never outlive a reboot, and without it every unmount would
+//! sync the whole file system below. In a pod with a user namespace every layer is id-mapped (an overlay itself
+//! cannot be), and new files belong to the namespace's ids.
+//!
+//! Three ways to say the layers, by what the kernel takes: descriptors (6.13, and 6.15 for detached ones), paths one
+//! by one (6.7), and the old option string in a mount namespace of a helper process, where a descriptor's short name
+//! stands for each path: 4 kB hold some 200 layers.
+
+mod helper;
+
+use crate::failure::{self, Failure, Kind, Result};
+use crate::mounts::{self, idmap};
+use crate::rootfs::explain;
+use crate::wire;
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_fd, fsconfig_set_flag,
+    fsconfig_set_string, fsmount, fsopen,
+};
+use std::fs;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// What an overlay is made of.
+#[derive(Debug)]
+struct Parts<'a> {
+    layers: &'a [String],
+    upper_and_work: Option<(PathBuf, PathBuf)>,
+    label: &'a str,
+    user_namespace: Option<BorrowedFd<'a>>,
+}
+
+/// Makes a container's writable directories and its root. `owner` is the host's ids of the container's root.
+pub fn writable(
+    rootfs: &wire::Rootfs,
+    root_dir: &Path,
+    user_namespace: Option<BorrowedFd<'_>>,
+    owner: (u32, u32),
+) -> Result<OwnedFd> {
+    build(&writable_parts(rootfs, root_dir, user_namespace, owner)?)
+}
+
+/// The same for a kernel that does not take layers one by one; [`writable`] falls back to it.
+pub fn writable_by_helper(
+    rootfs: &wire::Rootfs,
+    root_dir: &Path,
+    user_namespace: Option<BorrowedFd<'_>>,
+    owner: (u32, u32),
+) -> Result<OwnedFd> {
+    helper::build(&writable_parts(rootfs, root_dir, user_namespace, owner)?)
+}
+
+fn writable_parts<'a>(
+    rootfs: &'a wire::Rootfs,
+    root_dir: &Path,
+    user_namespace: Option<BorrowedFd<'a>>,
+    owner: (u32, u32),
+) -> Result<Parts<'a>> {
+    let (upper, work) = (root_dir.join("upper"), root_dir.join("work"));
+    for dir in [&upper, &work] {
+        make_dir(dir, owner)?;
+    }
+    let upper_and_work = Some((upper, work));
+    Ok(Parts { layers: &rootfs.layers, upper_and_work, label: &rootfs.mount_label, user_namespace })
+}
+
+/// A read-only view of layers (top first).
+pub fn read_only(layers: &[String], user_namespace: Option<BorrowedFd<'_>>) -> Result<OwnedFd> {
+    if let [only] = layers {
+        let tree = mounts::clone_tree(Path::new(only), false)?;
+        return user_namespace.map_or(Ok(()), |ns| idmap::set(&tree, ns, false, only)).map(|()| tree);
+    }
+    build(&Parts { layers, upper_and_work: None, label: "", user_namespace })
+}
+
+/// Undoes the directories that [`writable`] made.
+pub fn remove(root_dir: &Path) {
+    for name in ["upper", "work"] {
+        let _ = fs::remove_dir_all(root_dir.join(name));
+    }
+}
+
+fn make_dir(dir: &Path, (uid, gid): (u32, u32)) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let fail = |e| failure::kernel("make directory", dir.display().to_string(), e);
+    // Upper's mode is the mode of the container's "/".
+    match fs::DirBuilder::new().mode(0o755).create(dir) {
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(fail(e)),
+        _ => {}
+    }
+    if (uid, gid) == (0, 0) {
+        return Ok(());
+    }
+    std::os::unix::fs::chown(dir, Some(uid), Some(gid)).map_err(fail)
+}
+
+fn build(parts: &Parts<'_>) -> Result<OwnedFd> {
+    if parts.layers.is_empty() {
+        return Err(failure::refused(Kind::InvalidArgument, "mount overlay", "/", "the image has no layers"));
+    }
+    let direct = match parts.user_namespace {
+        Some(user_namespace) => by_descriptors(parts, user_namespace),
+        None => by_paths(parts),
+    };
+    match direct {
+        Err(Direct::TooOld) => helper::build(parts),
+        Err(Direct::Failed(failure)) => Err(failure),
+        Ok(mount) => Ok(mount),
+    }
+}
+
+/// Why the direct way did not work.
+enum Direct {
+    /// The kernel does not know it: there is another.
+    TooOld,
+    Failed(Failure),
+}
+
+impl From<Failure> for Direct {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+fn by_paths(parts: &Parts<'_>) -> std::result::Result<OwnedFd, Direct> {
+    let context = open_context()?;
+    for (n, layer) in parts.layers.iter().enumerate() {
+        match fsconfig_set_string(&context, "lowerdir+", layer) {
+            Err(Errno::INVAL) if n == 0 && Path::new(layer).is_dir() => return Err(Direct::TooOld),
+            other => other.map_err(|e| explain(&context, "mount overlay", layer, e))?,
+        }
+    }
+    finish(&context, parts).map_err(Direct::Failed)
+}
+
+/// As [`by_paths`], with an id-mapped clone of each layer.
+fn by_descriptors(parts: &Parts<'_>, user_namespace: BorrowedFd<'_>) -> std::result::Result<OwnedFd, Direct> {
+    let context = open_context()?;
+    // A detached tree is gone with its descriptor: all are kept until the overlay has taken its own copies.
+    let mut trees = Vec::with_capacity(parts.layers.len());
+    for (n, layer) in parts.layers.iter().enumerate() {
+        let tree = mounts::clone_tree(Path::new(layer), false)?;
+        idmap::set(&tree, user_namespace, false, layer)?;
+        match fsconfig_set_fd(&context, "lowerdir+", tree.as_fd()) {
+            Err(Errno::INVAL) if n == 0 => return Err(Direct::TooOld),
+            other => other.map_err(|e| explain(&context, "mount overlay", layer, e))?,
+        }
+        trees.push(tree);
+    }
+    finish(&context, parts).map_err(Direct::Failed)
+}
+
+fn open_context() -> Result<OwnedFd> {
+    fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(|e| failure::kernel("fsopen", "overlay", e))
+}
+
+/// Everything but the layers, and the mount.
+fn finish(context: &OwnedFd, parts: &Parts<'_>) -> Result<OwnedFd> {
+    let top = &parts.layers[0];
+    let set = |key, value: &str| {
+        fsconfig_set_string(context, key, value)
+            .map_err(|e| explain(context, "mount overlay", &format!("{key}={value}"), e))
+    };
+    if let Some((upper, work)) = &parts.upper_and_work {
+        set("upperdir", &upper.display().to_string())?;
+        set("workdir", &work.display().to_string())?;
+        fsconfig_set_flag(context, "volatile").map_err(|e| explain(context, "mount overlay", "volatile", e))?;
+    }
+    if !parts.label.is_empty() {
+        set("context", parts.label)?;
+    }
+    fsconfig_create(context).map_err(|e| explain(context, "mount overlay", top, e))?;
+    fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+        .map_err(|e| failure::kernel("mount overlay", top, e))
+}

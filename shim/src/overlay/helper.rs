@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The overlay for kernels that do not take layers one by one: a short-lived child with a mount namespace of its own
+//! attaches what has to be attached there, mounts with the old option string, and passes the mount back detached.
+
+use super::Parts;
+use crate::failure::{self, Kind, Result};
+use crate::fault::{self, Outcome, Reporter};
+use crate::mounts::{self, idmap};
+use crate::sys::{self, Forked};
+use rustix::fs::CWD;
+use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, mount, mount_change, move_mount};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+
+/// The kernel's limit for the option string, its end included.
+const OPTIONS: usize = 4096;
+
+/// Builds it in a child.
+pub fn build(parts: &Parts<'_>) -> Result<OwnedFd> {
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+        .map_err(|e| failure::kernel("make socket", "overlay helper", e))?;
+    let (watcher, reporter) = fault::channel()?;
+    let forked = sys::clone3(libc::CLONE_NEWNS as u64, None);
+    match forked.map_err(|e| failure::kernel("clone3", "overlay helper", e))? {
+        Forked::Child => run(parts, &theirs, &reporter),
+        Forked::Parent { pidfd, .. } => {
+            drop((reporter, theirs));
+            let outcome = watcher.wait();
+            let tree = receive(&ours);
+            let _ = rustix::process::waitid(
+                rustix::process::WaitId::PidFd(pidfd.as_fd()),
+                rustix::process::WaitIdOptions::EXITED,
+            );
+            match (outcome, tree) {
+                (Outcome::Failed(failure), _) => Err(failure),
+                (_, Some(tree)) => Ok(tree),
+                _ => Err(failure::refused(Kind::Internal, "mount overlay", &parts.layers[0], "the helper ended early")),
+            }
+        }
+    }
+}
+
+fn run(parts: &Parts<'_>, socket: &OwnedFd, reporter: &Reporter) -> ! {
+    match make(parts).and_then(|tree| send(socket, &tree)) {
+        Ok(()) => sys::exit_now(0),
+        Err(failure) => reporter.fail(failure),
+    }
+}
+
+fn make(parts: &Parts<'_>) -> Result<OwnedFd> {
+    mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)
+        .map_err(|e| failure::kernel("set propagation", "/", e))?;
+    let layers: Vec<OwnedFd> = parts.layers.iter().map(|layer| open_layer(parts, layer)).collect::<Result<_>>()?;
+    let name = |fd: &OwnedFd| format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let mut options = format!("lowerdir={}", layers.iter().map(name).collect::<Vec<_>>().join(":"));
+    let mut writable = Vec::new();
+    if let Some((upper, work)) = &parts.upper_and_work {
+        writable = vec![open_path(upper)?, open_path(work)?];
+        options.push_str(&format!(",upperdir={},workdir={},volatile", name(&writable[0]), name(&writable[1])));
+    }
+    if !parts.label.is_empty() {
+        options.push_str(&format!(",context=\"{}\"", parts.label));
+    }
+    if options.len() >= OPTIONS {
+        let why = format!("{} layers are more than this kernel takes", parts.layers.len());
+        return Err(failure::refused(Kind::Unimplemented, "mount overlay", &parts.layers[0], &why));
+    }
+    // Any directory serves as mount point: this namespace ends with the process.
+    let point = Path::new(&parts.layers[0]);
+    mount(
+        "overlay",
+        point,
+        "overlay",
+        MountFlags::empty(),
+        Some(std::ffi::CString::new(options).unwrap_or_default().as_c_str()),
+    )
+    .map_err(|e| failure::kernel("mount overlay", &parts.layers[0], e))?;
+    drop(writable);
+    mounts::clone_tree(point, false)
+}
+
+/// A layer's directory, id-mapped when there is a user namespace. Old kernels take id-mapped layers only from mounts
+/// that are attached.
+fn open_layer(parts: &Parts<'_>, layer: &str) -> Result<OwnedFd> {
+    let path = Path::new(layer);
+    let Some(user_namespace) = parts.user_namespace else { return open_path(path) };
+    let tree = mounts::clone_tree(path, false)?;
+    idmap::set(&tree, user_namespace, false, layer)?;
+    move_mount(&tree, "", CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        .map_err(|e| failure::kernel("mount", layer, e))?;
+    Ok(tree)
+}
+
+fn open_path(path: &Path) -> Result<OwnedFd> {
+    use rustix::fs::{Mode, OFlags, open};
+    open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|e| failure::kernel("open layer", path.display().to_string(), e))
+}
+
+fn send(socket: &OwnedFd, tree: &OwnedFd) -> Result<()> {
+    let rights = [tree.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    control.push(SendAncillaryMessage::ScmRights(&rights));
+    sendmsg(socket, &[IoSlice::new(b"m")], &mut control, SendFlags::NOSIGNAL)
+        .map(drop)
+        .map_err(|e| failure::kernel("pass", "overlay", e))
+}
+
+/// The mount, once the child has sent it; `None` when it ended without.
+fn receive(socket: &OwnedFd) -> Option<OwnedFd> {
+    let mut byte = [0];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    recvmsg(socket, &mut [IoSliceMut::new(&mut byte)], &mut control, RecvFlags::CMSG_CLOEXEC).ok()?;
+    let mut rights = control.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(rights) => Some(rights),
+        _ => None,
+    });
+    rights.next()?.next()
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The overlay's two ways. One test, so that the process that is cloned has no other thread at work.
+
+use gorae_proto::shim::{IdMap, Rootfs, Start};
+use gorae_shim::mounts::idmap;
+use gorae_shim::overlay;
+use rustix::fs::{Mode, OFlags};
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+fn names(tree: &OwnedFd) -> Vec<String> {
+    let root = rustix::fs::openat(tree, ".", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+    let entries = rustix::fs::Dir::read_from(&root).unwrap();
+    let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+fn owner(tree: &OwnedFd, name: &str) -> u32 {
+    rustix::fs::statat(tree, name, rustix::fs::AtFlags::empty()).unwrap().st_uid
+}
+
+fn make_file(tree: &OwnedFd, name: &str) {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+    rustix::fs::openat(tree, name, flags, Mode::RUSR).unwrap();
+}
+
+#[test]
+fn the_helper_builds_the_same_root_as_the_direct_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rootfs = Rootfs::default();
+    for n in 0..60 {
+        let layer = dir.path().join(format!("layer with: odd, \\ name {n}"));
+        fs::create_dir(&layer).unwrap();
+        fs::write(layer.join(n.to_string()), "").unwrap();
+        rootfs.layers.push(layer.display().to_string());
+    }
+    let fresh = |name: &str| {
+        let root_dir = dir.path().join(name);
+        fs::create_dir(&root_dir).unwrap();
+        root_dir
+    };
+    let direct_dir = fresh("direct");
+    let direct = overlay::writable(&rootfs, &direct_dir, None, (0, 0)).unwrap();
+    let helper_dir = fresh("helper");
+    let helper = overlay::writable_by_helper(&rootfs, &helper_dir, None, (0, 0)).unwrap();
+    assert_eq!(names(&direct).len(), 62);
+    assert_eq!(names(&direct), names(&helper));
+    make_file(&helper, "made");
+    assert!(helper_dir.join("upper/made").exists());
+
+    let map = vec![IdMap { container_id: 0, host_id: 70_000, length: 1000 }];
+    let namespace = idmap::namespace(&Start::default(), None, &map, &map).unwrap();
+    for (name, build) in
+        [("mapped", overlay::writable as fn(&Rootfs, &Path, _, _) -> _), ("by", overlay::writable_by_helper)]
+    {
+        let root_dir = fresh(name);
+        let tree = build(&rootfs, &root_dir, Some(namespace.as_fd()), (70_000, 70_000)).unwrap();
+        assert_eq!((owner(&tree, "."), owner(&tree, "0"), owner(&tree, "59")), (70_000, 70_000, 70_000), "{name}");
+        assert_eq!(fs::metadata(root_dir.join("upper")).unwrap().uid(), 70_000);
+    }
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(&dir.path().display().to_string()), "nothing is attached");
+
+    rootfs.layers = (0..400).map(|_| rootfs.layers[0].clone()).collect();
+    let failure = overlay::writable_by_helper(&rootfs, &fresh("many"), None, (0, 0)).unwrap_err();
+    assert_eq!(failure.kind(), gorae_shim::failure::Kind::Unimplemented);
+}
