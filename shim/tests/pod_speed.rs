@@ -20,7 +20,8 @@ const ROUNDS: usize = 200;
 fn report(what: &str, samples: &mut [Duration]) -> Duration {
     samples.sort();
     let at = |percent: usize| samples[samples.len() * percent / 100].as_secs_f64() * 1e6;
-    println!("{what:<52} p50 {:>6.0} us   p95 {:>6.0} us   n={}", at(50), at(95), samples.len());
+    let (p5, p50, p95) = (at(5), at(50), at(95));
+    println!("{what:<52} p5 {p5:>5.0}   p50 {p50:>5.0}   p95 {p95:>5.0} us   n={}", samples.len());
     samples[samples.len() / 2]
 }
 

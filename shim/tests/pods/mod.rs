@@ -68,6 +68,14 @@ impl Node {
     }
 }
 
+impl Drop for Node {
+    fn drop(&mut self) {
+        // The last test to end takes the parent of all pods' cgroups along.
+        let parent = CgroupPlace { layout: Some(layout()), path: "/gorae-pod-test".into() };
+        let _ = gorae_shim::cgroup::remove_if_empty(&parent);
+    }
+}
+
 /// Runs ip(8) in the thread's namespace.
 pub fn ip(line: &str) {
     let status = Command::new("ip").args(line.split(' ')).status().expect("iproute2 is installed");
