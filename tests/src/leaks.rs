@@ -50,6 +50,12 @@ impl Snapshot {
         found
     }
 
+    /// True while a link has its other end in another namespace.
+    #[must_use]
+    pub fn has_pod_interfaces(&self) -> bool {
+        self.0.get("link").is_some_and(|links| links.iter().any(|link| link.contains("@if")))
+    }
+
     /// Number of things of a kind.
     #[must_use]
     pub fn count(&self, kind: &str) -> usize {

@@ -150,7 +150,7 @@ fn two_daemons_run_side_by_side() {
         let (a, b) = (node.pod("same").port(12_401, 80).run().await, other.pod("same").port(12_402, 80).run().await);
         assert_ne!(a.id(), b.id());
         assert_ne!(a.address().await, b.address().await);
-        for (node, pod, port) in [(&*node, &a, 12_401), (&other, &b, 12_402)] {
+        for (node, pod, port) in [(node, &a, 12_401), (&other, &b, 12_402)] {
             let www = node.directory("www");
             std::fs::write(www.join("index.html"), port.to_string()).unwrap();
             let server = pod.container("web").image(TINY).args(["serve", "80", "/www"]).readonly_mount(&www, "/www");

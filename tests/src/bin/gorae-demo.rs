@@ -79,7 +79,7 @@ async fn life(steps: &mut Steps, node: &Node) -> Result<()> {
     steps.step("edit the page on the host, fetch it changed", page_is(HOST_PORT, CHANGED)).await?;
     let log = steps.step("gorae logs web", async { type_in(&["logs", "web"]) }).await?;
     ensure!(log.matches("GET / 200").count() >= 3, "the log has {log:?}");
-    steps.step("kill -9 goraed, start it again", async { Ok(node.kill_and_restart().await) }).await?;
+    steps.step("kill -9 goraed, start it again", kill_and_restart(node)).await?;
     steps.step("fetch the page: nobody noticed", page_is(HOST_PORT, CHANGED)).await?;
     let said =
         steps.step("gorae exec web, by the new daemon", async { type_in(&["exec", "web", "/tiny", "echo", "again"]) });
@@ -99,6 +99,11 @@ fn gorae(node: &Node, words: &[&str]) -> Result<String> {
     let errors = String::from_utf8_lossy(&out.stderr);
     ensure!(out.status.success(), "gorae {} ended with {}: {errors}", words.join(" "), out.status);
     Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+async fn kill_and_restart(node: &Node) -> Result<()> {
+    node.kill_and_restart().await;
+    Ok(())
 }
 
 fn pod_address(node: &Node) -> Result<String> {

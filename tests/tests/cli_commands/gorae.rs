@@ -44,6 +44,11 @@ impl Gorae {
         self.command(words).spawn().expect("gorae starts")
     }
 
+    /// Where the daemon listens.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// Runs it to its end.
     pub async fn run(&self, words: &[&str]) -> Ran {
         end_of(self.spawn(words)).await

@@ -6,3 +6,5 @@ mod images;
 mod lifecycle;
 mod logs;
 mod running;
+mod sessions;
+mod terminal;

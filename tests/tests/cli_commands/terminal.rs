@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A person at a terminal: gorae with a pseudo-terminal of its own, what it shows, and keys that are typed.
+
+use crate::gorae::{Gorae, soon};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::Winsize;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex};
+use tokio::process::{Child, Command};
+
+pub struct Terminal {
+    keys: File,
+    shown: Arc<Mutex<Vec<u8>>>,
+    child: Child,
+}
+
+impl Terminal {
+    /// Starts gorae on a terminal of this size, as its session's leader.
+    pub fn open(gorae: &Gorae, words: &[&str], columns: u16, rows: u16) -> Terminal {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap();
+        let slave = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+        resize(&master, columns, rows);
+        let plain = gorae.command(words);
+        let mut command = Command::new("setsid");
+        command.args(["--ctty", "--wait"]).arg(plain.as_std().get_program()).args(plain.as_std().get_args());
+        command.env("GORAE_HOST", gorae.host()).kill_on_drop(true);
+        let end = || std::process::Stdio::from(slave.try_clone().unwrap());
+        let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().expect("setsid starts");
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let (mut screen, copy) = (File::from(master.try_clone().unwrap()), shown.clone());
+        std::thread::spawn(move || {
+            let mut block = [0; 4096];
+            while let Ok(n @ 1..) = screen.read(&mut block) {
+                copy.lock().unwrap().extend_from_slice(&block[..n]);
+            }
+        });
+        Terminal { keys: master.into(), shown, child }
+    }
+
+    pub fn shown(&self) -> String {
+        String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
+    }
+
+    pub fn typed(&mut self, text: &str) {
+        self.keys.write_all(text.as_bytes()).unwrap();
+    }
+
+    pub fn resized(&self, columns: u16, rows: u16) {
+        resize(&self.keys, columns, rows);
+    }
+
+    /// Waits until the screen shows this.
+    pub async fn shows(&self, text: &str) {
+        soon(&format!("{text:?} is shown after {:?}", self.shown()), async || {
+            self.shown().contains(text).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits for gorae's end and returns its exit code.
+    pub async fn ended(&mut self) -> i32 {
+        let limit = std::time::Duration::from_secs(20);
+        let status = tokio::time::timeout(limit, self.child.wait()).await;
+        status
+            .unwrap_or_else(|_| panic!("gorae does not end; it showed {:?}", self.shown()))
+            .unwrap()
+            .code()
+            .unwrap_or(-1)
+    }
+
+    /// Whether keys are echoed and lines edited, as they are while no program has the terminal raw.
+    pub fn is_cooked(&self) -> bool {
+        use rustix::termios::{LocalModes, tcgetattr};
+        tcgetattr(&self.keys).unwrap().local_modes.contains(LocalModes::ECHO | LocalModes::ICANON)
+    }
+}
+
+fn resize(fd: impl AsFd, columns: u16, rows: u16) {
+    let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    rustix::termios::tcsetwinsize(fd, size).unwrap();
+}
