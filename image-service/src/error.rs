@@ -57,14 +57,14 @@ pub enum Error {
     Hosts {
         registry: String,
         #[source]
-        source: hosts::Error,
+        source: Box<hosts::Error>,
     },
     /// The registry did not give what was asked for.
     #[error("cannot pull {image}")]
     Registry {
         image: String,
         #[source]
-        source: registry::Error,
+        source: Box<registry::Error>,
     },
     /// The image's config or its list of layers contradicts itself.
     #[error("cannot pull {image}: its config {config} cannot be used: {why}")]
@@ -75,7 +75,7 @@ pub enum Error {
         image: String,
         layer: Digest,
         #[source]
-        source: unpack::Error,
+        source: Box<unpack::Error>,
     },
     /// The disk is full, or the image is larger than what is free.
     #[error("cannot pull {image}: no space left on the device of {path}: {progress}, {free} bytes are free")]

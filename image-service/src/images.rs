@@ -36,7 +36,7 @@ pub struct Inner {
     /// By blob digest and diff id.
     pub layers: Flights<(Digest, Digest), layer::Outcome, Arc<Counters>>,
     /// By reference and credentials.
-    pub pulls: Flights<(String, Digest), Result<Arc<Image>, Arc<Error>>, ()>,
+    pub pulls: Flights<(String, Digest), pull::Outcome, ()>,
 }
 
 impl Images {
@@ -66,7 +66,7 @@ impl Images {
         let given = auth.map(|auth| Credentials::read(auth, reference.host())).transpose();
         let credentials = given.map_err(|malformed| Error::Registry {
             image: reference.to_string(),
-            source: registry::Error::Credentials(malformed),
+            source: Box::new(registry::Error::Credentials(malformed)),
         })?;
         let key = (reference.to_string(), credentials::fingerprint(auth));
         let joined = self.0.pulls.join(key, || {

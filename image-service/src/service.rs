@@ -51,7 +51,7 @@ impl ImageService for Service {
         let cri::ImageStatusRequest { image, verbose } = request.into_inner();
         let name = named(image)?;
         let found = self.0.find(&name).map_err(status)?;
-        let info = found.as_ref().filter(|_| verbose).map(|image| info(image)).unwrap_or_default();
+        let info = found.as_ref().filter(|_| verbose).map(info).unwrap_or_default();
         Ok(Response::new(cri::ImageStatusResponse { image: found.as_deref().map(message), info }))
     }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What stays on disk: holds, removal, restarts, damaged records, a full disk.
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod fixture;
 

@@ -14,9 +14,12 @@ use futures_util::future::{BoxFuture, Shared, WeakShared};
 /// A share in work under way; awaiting it gives the result.
 pub type Share<T> = Shared<BoxFuture<'static, T>>;
 
+/// The work itself, while anybody shares it.
+type Work<T> = WeakShared<BoxFuture<'static, T>>;
+
 /// Work under way, by key, with a note `N` for those who join.
 pub struct Flights<K, T: Clone, N> {
-    running: Mutex<HashMap<K, (WeakShared<BoxFuture<'static, T>>, N)>>,
+    running: Mutex<HashMap<K, (Work<T>, N)>>,
 }
 
 /// What [`Flights::join`] found.

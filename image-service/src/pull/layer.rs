@@ -67,9 +67,7 @@ async fn run(
     let first = transfer(&pull, &blob, &diff_id, &counters, Servers::All).await;
     let staged = match first {
         // A mirror that serves wrong bytes must not keep the image from the node.
-        Err(Error::Layer { source: unpack::Error::BlobDigest { .. } | unpack::Error::BlobSize { .. }, .. })
-            if pull.registry.has_mirrors() =>
-        {
+        Err(Error::Layer { source, .. }) if source.is_other_blob() && pull.registry.has_mirrors() => {
             counters.unpacked.store(0, Ordering::Relaxed);
             transfer(&pull, &blob, &diff_id, &counters, Servers::OriginOnly).await?
         }
@@ -97,7 +95,7 @@ async fn transfer(
         (Ok(staged), _) => Ok(staged),
         // The unpacker's cut stream is the echo of the download's failure.
         (Err(Failure::Unpack(unpack::Error::Cut)), Err(source)) => {
-            Err(Error::Registry { image: pull.reference.to_string(), source })
+            Err(Error::Registry { image: pull.reference.to_string(), source: Box::new(source) })
         }
         (Err(failure), _) => Err(explain(pull, blob, counters, failure)),
     }
@@ -146,7 +144,7 @@ fn explain(pull: &Pull, blob: &Descriptor, counters: &Counters, failure: Failure
     }
     match failure {
         Failure::Unpack(source) => {
-            Error::Layer { image: pull.reference.to_string(), layer: blob.digest.clone(), source }
+            Error::Layer { image: pull.reference.to_string(), layer: blob.digest.clone(), source: Box::new(source) }
         }
         Failure::Store(source) => Error::Store(source),
     }

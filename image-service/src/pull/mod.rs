@@ -29,6 +29,9 @@ use crate::store::NewImage;
 use crate::{hosts, store};
 use progress::{Posted, Stage};
 
+/// The result that callers of the same pull share.
+pub type Outcome = Result<Arc<Image>, Arc<Error>>;
+
 /// A pull under way.
 pub struct Pull {
     pub inner: Arc<Inner>,
@@ -77,9 +80,10 @@ async fn open_registry(
     // Reads configuration and certificates.
     let opened = tokio::task::spawn_blocking(move || {
         let registry = reference.host().to_owned();
-        let hosts = hosts::hosts(&inner.config, &registry).map_err(|source| Error::Hosts { registry, source })?;
+        let hosts = hosts::hosts(&inner.config, &registry)
+            .map_err(|source| Error::Hosts { registry, source: Box::new(source) })?;
         Registry::new(&inner.config, &inner.clients, hosts, &reference, credentials)
-            .map_err(|source| Error::Registry { image: reference.to_string(), source })
+            .map_err(|source| Error::Registry { image: reference.to_string(), source: Box::new(source) })
     });
     opened.await.map_err(|_| Error::Interrupted)?
 }
@@ -173,7 +177,7 @@ impl Pull {
     }
 
     fn failed(&self, source: registry::Error) -> Error {
-        Error::Registry { image: self.reference.to_string(), source }
+        Error::Registry { image: self.reference.to_string(), source: Box::new(source) }
     }
 
     fn no_space(&self, progress: String) -> Error {

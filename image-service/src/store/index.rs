@@ -151,7 +151,7 @@ mod tests {
             std::slice::from_ref(&tag),
         );
         assert!(index.image(&a).unwrap().repo_tags.is_empty());
-        assert_eq!(index.image(&b).unwrap().repo_tags, [tag.clone()]);
+        assert_eq!(index.image(&b).unwrap().repo_tags, std::slice::from_ref(&tag));
         let index = index.without(&b);
         assert!(index.named(&tag).is_none());
         assert_eq!(index.list().len(), 1);

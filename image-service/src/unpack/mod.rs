@@ -74,6 +74,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the bytes are another blob's: whoever served them may be at fault.
+    pub fn is_other_blob(&self) -> bool {
+        matches!(self, Self::BlobDigest { .. } | Self::BlobSize { .. })
+    }
+
     /// Whether the file system ran out of blocks, inodes or quota.
     pub fn is_no_space(&self) -> bool {
         let (Self::Place { source, .. } | Self::Directory { source, .. }) = self else { return false };

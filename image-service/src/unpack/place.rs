@@ -62,8 +62,7 @@ impl Tree {
             return Err(refused(member, "the layer's root can only be a directory"));
         }
         meta::apply(self.root().as_fd(), member).map_err(|errno| failed(member, errno))?;
-        self.remember_times(&[], member.mtime);
-        Ok(())
+        self.remember_times(&[], member.mtime)
     }
 
     fn place_directory(&mut self, member: &Member, at: &OwnedFd, name: &[u8], path: &[&[u8]]) -> Result<(), Error> {
@@ -83,8 +82,7 @@ impl Tree {
             meta::apply(&handle, member)
         };
         place().map_err(|errno| failed(member, errno))?;
-        self.remember_times(path, member.mtime);
-        Ok(())
+        self.remember_times(path, member.mtime)
     }
 
     fn place_file<R: Read>(

@@ -529,10 +529,10 @@ fn a_bomb_stops_at_the_limit_and_not_in_memory() {
 #[test]
 fn broken_archives_are_errors_and_never_panics() {
     let good = Tar::default().dir("d").file("d/f", "content").link("l", EntryType::Symlink, "x").end();
-    for cut in (1..good.len() - 1024).step_by(7) {
+    for cut in (1..good.len() - 1024).step_by(31) {
         let _ = Place::new().unpack(&good[..cut]);
     }
-    for at in (0..good.len()).step_by(3) {
+    for at in (0..good.len()).step_by(11) {
         let mut broken = good.clone();
         broken[at] ^= 0xff;
         let _ = Place::new().unpack(&broken);

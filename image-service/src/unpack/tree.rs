@@ -20,6 +20,8 @@ use crate::config::Limits;
 const MAX_LINKS: usize = 40;
 /// Parent directories kept open: archives are ordered by directory, so few are enough.
 const MAX_OPEN: usize = 32;
+/// Most bytes of directory names remembered for their times; a large distribution has some six million.
+const MAX_REMEMBERED: usize = 64 << 20;
 const BLOCK: u64 = 4096;
 
 /// What a layer takes on disk.
@@ -44,6 +46,8 @@ pub struct Tree {
     open: HashMap<Vec<u8>, Rc<OwnedFd>>,
     /// Directory times, set last because members that are added later would move them.
     times: HashMap<Vec<u8>, Time>,
+    /// Bytes in the keys of `times`.
+    remembered: usize,
 }
 
 impl Tree {
@@ -55,7 +59,7 @@ impl Tree {
         rustix::fs::fchmod(&root, Mode::from_raw_mode(0o755)).map_err(directory)?;
         let usage = Usage { bytes: BLOCK, inodes: 1 };
         let (open, times) = (HashMap::new(), HashMap::new());
-        Ok(Self { root: Rc::new(root), limits, usage, logical: 0, entries: 0, open, times })
+        Ok(Self { root: Rc::new(root), limits, usage, logical: 0, entries: 0, open, times, remembered: 0 })
     }
 
     /// Sets the directories' times and returns the sums.
@@ -119,8 +123,16 @@ impl Tree {
         self.usage.bytes += bytes.next_multiple_of(BLOCK);
     }
 
-    pub(super) fn remember_times(&mut self, path: &[&[u8]], time: Time) {
-        self.times.insert(path.join(&b'/'), time);
+    pub(super) fn remember_times(&mut self, path: &[&[u8]], time: Time) -> Result<(), Error> {
+        let path = path.join(&b'/');
+        let more = path.len() + size_of::<(Vec<u8>, Time)>();
+        if self.times.insert(path, time).is_none() {
+            self.remembered += more;
+        }
+        if self.remembered > MAX_REMEMBERED {
+            return Err(Error::Limit { what: "bytes in names of directories", limit: MAX_REMEMBERED as u64 });
+        }
+        Ok(())
     }
 
     /// Opens the directory at `path`, making what is missing with mode 0755 (the archive may describe it later).
