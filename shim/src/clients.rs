@@ -105,6 +105,11 @@ impl Clients {
         self.send(epoll, Some(id), |connection| connection.flush().is_ok());
     }
 
+    /// Whether the connection is still there.
+    pub fn contains(&self, id: u64) -> bool {
+        self.list.iter().any(|c| c.id == id)
+    }
+
     /// Whether every connection has got everything.
     pub fn are_settled(&self) -> bool {
         self.list.iter().all(|c| !c.connection.has_output())

@@ -46,6 +46,8 @@ pub struct Exec {
     pub timed_out: bool,
     /// Whether what the command leaves behind is killed.
     pub kill_tree: bool,
+    /// Whether the connection that asked is gone.
+    pub orphaned: bool,
     /// Its exit code once reaped.
     pub exit_code: Option<i32>,
     /// Whether the exit has been told.
@@ -83,6 +85,7 @@ pub fn start(
         deadline: (asked.timeout_ms > 0).then(|| Instant::now() + Duration::from_millis(asked.timeout_ms)),
         timed_out: false,
         kill_tree: asked.kill_tree_at_exit,
+        orphaned: false,
         exit_code: None,
         told: false,
         retry_at: None,

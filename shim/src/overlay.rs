@@ -146,7 +146,8 @@ fn by_descriptors(parts: &Parts<'_>, user_namespace: BorrowedFd<'_>) -> std::res
         let tree = mounts::clone_tree(Path::new(layer), false)?;
         idmap::set(&tree, user_namespace, false, layer)?;
         match fsconfig_set_fd(&context, "lowerdir+", tree.as_fd()) {
-            Err(Errno::INVAL) if n == 0 => return Err(Direct::TooOld),
+            // Before 6.13 descriptors are not taken at all, then those of mounts (`O_PATH`) are not.
+            Err(Errno::INVAL | Errno::BADF) if n == 0 => return Err(Direct::TooOld),
             other => other.map_err(|e| explain(&context, "mount overlay", layer, e))?,
         }
         trees.push(tree);

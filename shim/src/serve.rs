@@ -60,6 +60,7 @@ pub fn run(mut connection: Connection, request: u64, start: Start) -> Result<()>
     let mut shim = Shim::new(clients, container, state)?;
     shim.clients.admit(&shim.epoll, connection)?;
     sys::release_heap();
+    sys::release_stack();
     shim.serve();
     Ok(())
 }

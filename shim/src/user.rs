@@ -144,7 +144,8 @@ mod tests {
 
     #[test]
     fn each_way_to_name_a_user_gives_its_ids() {
-        let rows: [(&str, &str, &[u32], bool, u32, &[u32]); 8] = [
+        type Row = (&'static str, &'static str, &'static [u32], bool, u32, &'static [u32]);
+        let rows: [Row; 8] = [
             ("", "", &[], false, 0, &[0]),
             ("bob", "", &[], false, 1000, &[100, 10, 11]),
             ("1000", "", &[], false, 1000, &[100, 10, 11]),

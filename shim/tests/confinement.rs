@@ -372,7 +372,7 @@ fn set_user_id_programs_work_unless_no_new_privs() {
 
 fn libraries_of(program: &str) -> Vec<std::path::PathBuf> {
     let out = std::process::Command::new("ldd").arg(program).output().expect("ldd");
-    let text = String::from_utf8(out.stdout).unwrap();
+    let text = String::from_utf8(out.stdout).expect("utf-8");
     text.split_whitespace().filter(|word| word.starts_with('/')).map(Into::into).collect()
 }
 
@@ -470,16 +470,16 @@ struct HostMount(std::path::PathBuf);
 impl HostMount {
     fn tmpfs(at: &Path) -> Self {
         use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
-        fs::create_dir_all(at).unwrap();
-        mount(unique("tmpfs").as_str(), at, "tmpfs", MountFlags::empty(), None).unwrap();
-        mount_change(at, MountPropagationFlags::PRIVATE).unwrap();
+        fs::create_dir_all(at).expect("mount");
+        mount(unique("tmpfs").as_str(), at, "tmpfs", MountFlags::empty(), None).expect("mount");
+        mount_change(at, MountPropagationFlags::PRIVATE).expect("mount");
         Self(at.to_path_buf())
     }
 
     fn shared(at: &Path) -> Self {
         use rustix::mount::{MountPropagationFlags, mount_change};
         let mount = Self::tmpfs(at);
-        mount_change(at, MountPropagationFlags::SHARED).unwrap();
+        mount_change(at, MountPropagationFlags::SHARED).expect("mount");
         mount
     }
 }

@@ -14,12 +14,12 @@ fn sleeper() -> Running {
 }
 
 fn descriptors(pid: u32) -> usize {
-    fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+    fs::read_dir(format!("/proc/{pid}/fd")).expect("readable").count()
 }
 
 fn exec_cgroups(container: &Running) -> usize {
     let dirs = container.bench.cgroup_dirs();
-    let inside = dirs.iter().flat_map(|d| fs::read_dir(d).unwrap().flatten());
+    let inside = dirs.iter().flat_map(|d| fs::read_dir(d).expect("readable").flatten());
     inside.filter(|e| e.file_name().to_string_lossy().starts_with("exec-")).count()
 }
 

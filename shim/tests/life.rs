@@ -199,6 +199,7 @@ fn the_shim_is_one_thread_with_no_descriptor_of_the_container_world_and_no_cpu_a
         let fields: Vec<u64> = stat.rsplit_once(')').unwrap().1.split(' ').filter_map(|f| f.parse().ok()).collect();
         fields[10] + fields[11]
     };
+    std::thread::sleep(Duration::from_millis(300));
     let before = ticks();
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(ticks(), before);

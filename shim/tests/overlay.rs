@@ -11,20 +11,20 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 fn names(tree: &OwnedFd) -> Vec<String> {
-    let root = rustix::fs::openat(tree, ".", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
-    let entries = rustix::fs::Dir::read_from(&root).unwrap();
-    let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    let root = rustix::fs::openat(tree, ".", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).expect("readable");
+    let entries = rustix::fs::Dir::read_from(&root).expect("readable");
+    let mut names: Vec<_> = entries.map(|e| e.expect("readable").file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }
 
 fn owner(tree: &OwnedFd, name: &str) -> u32 {
-    rustix::fs::statat(tree, name, rustix::fs::AtFlags::empty()).unwrap().st_uid
+    rustix::fs::statat(tree, name, rustix::fs::AtFlags::empty()).expect("readable").st_uid
 }
 
 fn make_file(tree: &OwnedFd, name: &str) {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-    rustix::fs::openat(tree, name, flags, Mode::RUSR).unwrap();
+    rustix::fs::openat(tree, name, flags, Mode::RUSR).expect("readable");
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn realistic(pod: &Pod, args: &[&str]) -> Bench {
     bench.resources().cpu_quota_us = 100_000;
     for name in ["hosts", "resolv.conf", "hostname"] {
         let file = bench.path(name);
-        fs::write(&file, "").unwrap();
+        fs::write(&file, "").expect("readable");
         bench.bind(&file, &format!("/etc/{name}"));
     }
     bench

@@ -62,17 +62,17 @@ fn order(changes: &mut [Change]) {
     let find = |changes: &[Change], file: &str| changes.iter().position(|c| c.write.file == file);
     let memory = find(changes, "memory.limit_in_bytes");
     let sum = find(changes, "memory.memsw.limit_in_bytes");
-    if let (Some(memory), Some(sum)) = (memory, sum) {
-        if number(&changes[memory].write.value) > number(&changes[memory].old) {
-            changes.swap(memory, sum);
-        }
+    if let (Some(memory), Some(sum)) = (memory, sum)
+        && number(&changes[memory].write.value) > number(&changes[memory].old)
+    {
+        changes.swap(memory, sum);
     }
     let period = find(changes, "cpu.cfs_period_us");
     let quota = find(changes, "cpu.cfs_quota_us");
-    if let (Some(period), Some(quota)) = (period, quota) {
-        if number(&changes[period].write.value) < number(&changes[period].old) {
-            changes.swap(period, quota);
-        }
+    if let (Some(period), Some(quota)) = (period, quota)
+        && number(&changes[period].write.value) < number(&changes[period].old)
+    {
+        changes.swap(period, quota);
     }
 }
 

@@ -63,11 +63,12 @@ impl Shim {
         Ok(())
     }
 
-    /// Ends the execs of a connection that is gone: nobody reads their output or waits for their exit.
-    pub(super) fn end_execs_of(&mut self, client: u64) {
-        for exec in self.execs.iter_mut().filter(|e| e.client == client) {
-            exec.kill(&self.container);
+    /// Ends the execs of connections that are gone: nobody reads their output or waits for their exit.
+    fn end_orphans(&mut self) {
+        for exec in self.execs.iter_mut().filter(|e| !e.orphaned && !self.clients.contains(e.client)) {
+            exec.orphaned = true;
             exec.kill_tree = true;
+            exec.kill(&self.container);
         }
     }
 
@@ -75,6 +76,7 @@ impl Shim {
         if self.execs.is_empty() {
             return;
         }
+        self.end_orphans();
         for exec in &mut self.execs {
             if exec.deadline.is_some_and(|at| at <= now) {
                 exec.deadline = None;

@@ -27,8 +27,7 @@ impl Shim {
                         self.clients.reply(&self.epoll, id, request, body, descriptors);
                     }
                 }
-                Ok(None) => return,
-                Err(crate::clients::Gone) => return self.end_execs_of(id),
+                Ok(None) | Err(crate::clients::Gone) => return,
             }
         }
     }

@@ -151,6 +151,19 @@ pub fn wait_for_death() -> ! {
     }
 }
 
+/// Gives the stack pages back that deeper calls have used: called once the set-up is over and the shim starts to wait.
+pub fn release_stack() {
+    const PAGE: usize = 4096;
+    /// Deeper than the set-up goes, far less than the smallest stack limit.
+    const REACH: usize = 128 << 10;
+    let here = 0u8;
+    let below = (&raw const here as usize & !(PAGE - 1)) - 2 * PAGE;
+    // SAFETY: the range ends two pages below this frame, so it holds no live frame (nor the red zone) of the only
+    // thread; what is there was left by calls that have returned. The stack's limit keeps other mappings further
+    // away; parts that are not mapped are skipped by the kernel.
+    unsafe { libc::madvise((below - REACH) as *mut libc::c_void, REACH, libc::MADV_DONTNEED) };
+}
+
 /// Gives free heap pages back to the kernel: called once the set-up's buffers are gone and the shim starts to wait.
 pub fn release_heap() {
     #[cfg(target_env = "gnu")]

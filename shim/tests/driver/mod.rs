@@ -197,6 +197,7 @@ impl Bench {
         self.try_run().unwrap_or_else(|(failure, _)| panic!("start failed: {}", failure.message))
     }
 
+    #[allow(clippy::result_large_err)] // The bench comes back for a look at what is left.
     pub fn try_run(self) -> Result<Running, (Failure, Bench)> {
         let mut shim = Shim::spawn("container", &self.id);
         match shim.line.ask(request::Verb::Start(self.start.clone())).0 {
