@@ -8,12 +8,19 @@ use crate::client::Client;
 use crate::commands::stop::{GRACE_S, stop_container};
 use crate::logs::follow::follow;
 use crate::logs::print::{Form, Printer};
+use crate::logs::source::Source;
 use crate::running::Foreground;
-use crate::{exit, output, session};
-use anyhow::{Context, Result};
-use gorae_proto::cri::ContainerStatus;
+use crate::{exit, failure, output, session};
+use anyhow::{Context, Result, bail};
+use gorae_proto::cri::{ContainerState, ContainerStatus};
 use std::path::Path;
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tonic::Code;
+
+/// How often a terminal is attached again after its session broke, and how long is waited for a daemon that is away.
+const REATTACHES: u32 = 60;
+const REATTACH_AFTER: Duration = Duration::from_millis(250);
 
 /// The signals that mean "end it". Listening begins when this is made: from then on they no longer end this program.
 #[derive(Debug)]
@@ -94,7 +101,38 @@ async fn streams(client: &Client, id: &str, how: Foreground) -> Result<Container
     }
 }
 
+/// Attaches, and again when the daemon was restarted meanwhile.
 async fn terminal(client: &Client, id: &str, how: Foreground) -> Result<ContainerStatus> {
-    session::attach(client, id, session::Streams { stdin: how.stdin, tty: true }).await?;
-    exit::wait(client, id).await
+    for attempt in 0..REATTACHES {
+        let Err(error) = session::attach_terminal(client, id, how.stdin).await else {
+            return exit::wait(client, id).await;
+        };
+        let status = match client.container_status(id, false).await {
+            Ok(answer) => answer.status.context("the daemon gave no status")?,
+            Err(_) => {
+                tokio::time::sleep(REATTACH_AFTER).await;
+                continue;
+            }
+        };
+        if status.state() == ContainerState::ContainerExited {
+            // Over before anybody could attach: what it wrote is in the log.
+            if attempt == 0 && !session::was_open(&error) {
+                show_log(Path::new(&status.log_path))?;
+            }
+            return Ok(status);
+        }
+        if !session::was_open(&error) && failure::code(&error) != Some(Code::Unavailable) {
+            return Err(error);
+        }
+    }
+    bail!("the session broke and cannot be opened again; the container runs on, see gorae attach")
+}
+
+fn show_log(path: &Path) -> Result<()> {
+    let mut printer = Printer::new(std::io::stdout(), std::io::stderr(), 0, Form::Plain);
+    let mut show = || {
+        Source::open(path, 0)?.drain(&mut |line| printer.line(line))?;
+        printer.flush()
+    };
+    show().with_context(|| format!("read log {}", path.display()))
 }

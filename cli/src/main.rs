@@ -19,6 +19,7 @@ mod parse;
 mod place;
 mod progress;
 mod pulling;
+mod remote;
 mod removal;
 mod running;
 mod session;

@@ -3,8 +3,15 @@
 
 use crate::client::Client;
 use crate::failure::refused;
-use anyhow::{Result, bail};
+use crate::parse::port::Forward;
+use crate::{failure, output, remote};
+use anyhow::{Context, Result};
 use gorae_proto::cri;
+use std::net::IpAddr;
+use tokio::net::TcpListener;
+
+/// What a shell says of a command whose reader went away.
+const SIGPIPE: u8 = 141;
 
 /// Which streams of this terminal take part; output always does.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +23,8 @@ pub struct Streams {
 }
 
 /// Runs a command in a container and returns its exit code.
+///
+/// - Errors: carry the code of a shell when the command could not be executed.
 pub async fn exec(client: &Client, id: &str, command: Vec<String>, streams: Streams) -> Result<u8> {
     let request = cri::ExecRequest {
         container_id: id.to_owned(),
@@ -27,46 +36,77 @@ pub async fn exec(client: &Client, id: &str, command: Vec<String>, streams: Stre
     };
     let answer = client.runtime().exec(request).await;
     let url = answer.map_err(refused(|| format!("exec in container {id:.12}")))?.into_inner().url;
-    converse(&url, streams).await
+    match converse(&url, streams).await {
+        Err(error) if output::nobody_reads(&error) => Ok(SIGPIPE),
+        Err(error) => {
+            let code = failure::exec_code(&format!("{error:#}"));
+            Err(failure::with_code(code)(error))
+        }
+        done => done,
+    }
 }
 
-/// Connects this terminal to a container's streams until the container ends or the terminal is closed.
-pub async fn attach(client: &Client, id: &str, streams: Streams) -> Result<u8> {
-    let request = cri::AttachRequest {
-        container_id: id.to_owned(),
-        stdin: streams.stdin,
-        tty: streams.tty,
-        stdout: true,
-        stderr: !streams.tty,
-    };
-    let answer = client.runtime().attach(request).await;
-    let url = answer.map_err(refused(|| format!("attach to container {id:.12}")))?.into_inner().url;
-    converse(&url, streams).await
+/// Connects this terminal to a container's until the container ends or the session is closed.
+pub async fn attach_terminal(client: &Client, id: &str, stdin: bool) -> Result<()> {
+    let request = cri::AttachRequest { container_id: id.to_owned(), stdin, tty: true, stdout: true, stderr: false };
+    let url = attach_url(client, request).await?;
+    converse(&url, Streams { stdin, tty: true }).await.map(drop)
+}
+
+/// Shows a container's output until the container ends.
+pub async fn watch_output(client: &Client, id: &str) -> Result<()> {
+    let request = cri::AttachRequest { container_id: id.to_owned(), stdout: true, stderr: true, ..Default::default() };
+    let url = attach_url(client, request).await?;
+    converse(&url, Streams { stdin: false, tty: false }).await.map(drop)
 }
 
 /// Sends standard input to a container, up to its end.
 pub async fn feed_stdin(client: &Client, id: &str) -> Result<()> {
     let request = cri::AttachRequest { container_id: id.to_owned(), stdin: true, ..Default::default() };
-    let answer = client.runtime().attach(request).await;
-    let url = answer.map_err(refused(|| format!("attach to container {id:.12}")))?.into_inner().url;
+    let url = attach_url(client, request).await?;
     converse(&url, Streams { stdin: true, tty: false }).await.map(drop)
 }
 
-async fn converse(_url: &str, _streams: Streams) -> Result<u8> {
-    bail!("streaming is not in this build yet")
+async fn attach_url(client: &Client, request: cri::AttachRequest) -> Result<String> {
+    let id = request.container_id.clone();
+    let answer = client.runtime().attach(request).await;
+    Ok(answer.map_err(refused(|| format!("attach to container {id:.12}")))?.into_inner().url)
 }
 
-/// Reaches ports of a pod from this machine until the program is interrupted.
-pub async fn forward(
-    client: &Client,
-    pod: &str,
-    _address: std::net::IpAddr,
-    ports: &[crate::parse::port::Forward],
-    _output: &crate::output::Output,
-) -> Result<()> {
-    let port = ports.iter().map(|port| port.remote.into()).collect();
-    let request = cri::PortForwardRequest { pod_sandbox_id: pod.to_owned(), port };
+/// Whether the error is that of a session that was under way, and not of one that never began.
+pub fn was_open(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.is::<tokio_tungstenite::tungstenite::Error>())
+}
+
+async fn converse(url: &str, streams: Streams) -> Result<u8> {
+    let options = remote::Options { tty: streams.tty, stdin: streams.stdin };
+    let code = remote::attach_stdio(url, options).await?;
+    Ok(u8::try_from(code).unwrap_or(255))
+}
+
+/// Listens for each port and carries every connection to the pod, until the program is interrupted.
+///
+/// - Errors: a port here is taken; the daemon refuses.
+pub async fn forward(client: &Client, pod: &str, address: IpAddr, ports: &[Forward]) -> Result<()> {
+    // Ask once before anything listens: a pod that is not there is an error now and not at the first connection.
+    forward_url(client, pod, ports[0].remote).await?;
+    let mut running = Vec::new();
+    for port in ports {
+        let tried = || format!("listen on {address} port {}", port.local);
+        let listener = TcpListener::bind((address, port.local)).await.with_context(tried)?;
+        let here = listener.local_addr().with_context(tried)?;
+        output::print(&format!("forwarding {here} to port {} of the pod\n", port.remote))?;
+        let url = async move || forward_url(client, pod, port.remote).await;
+        let report = |error: &anyhow::Error| output::remark(&format!("gorae: {error:#}"));
+        running.push(remote::forward(listener, port.remote, url, report));
+    }
+    futures_util::future::try_join_all(running).await?;
+    Ok(())
+}
+
+/// Asks for an address that is good for one connection.
+async fn forward_url(client: &Client, pod: &str, port: u16) -> Result<String> {
+    let request = cri::PortForwardRequest { pod_sandbox_id: pod.to_owned(), port: vec![port.into()] };
     let answer = client.runtime().port_forward(request).await;
-    let _url = answer.map_err(refused(|| format!("forward ports of pod {pod:.12}")))?.into_inner().url;
-    bail!("streaming is not in this build yet")
+    Ok(answer.map_err(refused(|| format!("forward ports of pod {pod:.12}")))?.into_inner().url)
 }

@@ -2,8 +2,8 @@
 //! `gorae attach`.
 
 use super::Context;
-use crate::session::{self, Streams};
-use crate::{asked, exit, lookup};
+use crate::client::Client;
+use crate::{asked, exit, lookup, output, session};
 use anyhow::{Context as _, Result, ensure};
 use gorae_proto::cri::ContainerState;
 
@@ -24,8 +24,26 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let container = lookup::container(&client, &args.container).await?;
     ensure!(container.state() == ContainerState::ContainerRunning, "container {} is not running", args.container);
     let made = asked::container(&client, &container.id).await?;
-    let streams = Streams { stdin: made.stdin && !args.no_stdin, tty: made.tty };
-    session::attach(&client, &container.id, streams).await?;
+    let stdin = made.stdin && !args.no_stdin;
+    if made.tty {
+        session::attach_terminal(&client, &container.id, stdin).await?;
+    } else {
+        streams(&client, &container.id, stdin).await?;
+    }
     let status = client.container_status(&container.id, false).await?.status.context("the daemon gave no status")?;
     Ok(if status.state() == ContainerState::ContainerExited { exit::code(&status) } else { 0 })
+}
+
+/// Output and input are sessions of their own: so the end of the input is not the end of the output.
+async fn streams(client: &Client, id: &str, stdin: bool) -> Result<()> {
+    let input = async {
+        if stdin && let Err(error) = session::feed_stdin(client, id).await {
+            output::remark(&format!("gorae: standard input: {error:#}"));
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        result = session::watch_output(client, id) => result,
+        () = input => Ok(()),
+    }
 }

@@ -25,6 +25,6 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let ports: Vec<Forward> = args.ports.iter().map(|text| forward(text)).collect::<Result<_>>()?;
     let client = context.connect().await?;
     let pod = lookup::pod(&client, &args.pod).await?;
-    session::forward(&client, &pod, args.address, &ports, &context.output).await?;
+    session::forward(&client, &pod, args.address, &ports).await?;
     Ok(0)
 }

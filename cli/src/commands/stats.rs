@@ -38,6 +38,9 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let endless = !args.no_stream && context.output.format == Format::Table && std::io::stdout().is_terminal();
     let mut before = read(&client, &wanted).await?;
     tokio::time::sleep(SHORT_INTERVAL).await;
+    if endless {
+        output::print("\x1b[2J")?;
+    }
     loop {
         let now = read(&client, &wanted).await?;
         let mut rows: Vec<Usage> = now.iter().map(|(id, reading)| usage(id, reading, before.get(id))).collect();

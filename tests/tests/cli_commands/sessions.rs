@@ -67,7 +67,13 @@ fn a_shell_on_a_terminal_has_prompt_size_keys_and_code() {
         .await;
         // Ctrl-C goes to what runs in there, not to gorae.
         terminal.typed("sleep 1000\n");
+        soon("it sleeps", async || {
+            let ran = gorae.run(&["exec", "c", "ps"]).await;
+            ran.out.lines().any(|l| l.ends_with("sleep 1000")).then_some(())
+        })
+        .await;
         terminal.typed("\x03");
+        terminal.shows("^C").await;
         terminal.typed("echo still $((40 + 2))\n");
         terminal.shows("still 42").await;
         assert!(!terminal.is_cooked());
@@ -88,7 +94,7 @@ fn a_command_on_a_terminal_that_ends_at_once_is_still_seen() {
             let text = format!("here and gone {n}");
             let mut terminal = Terminal::open(&gorae, &["run", "-it", "--rm", BUSYBOX, "echo", &text], 80, 25);
             assert_eq!(terminal.ended().await, 0);
-            terminal.shows(&format!("{text}\r\n")).await;
+            terminal.shows(&text).await;
             assert_eq!(terminal.shown().matches(&text).count(), 1, "{}", terminal.shown());
         }
         gorae.leaves_nothing().await;
