@@ -42,11 +42,13 @@ pub fn clean(request: &CleanPod) -> Result<()> {
 /// Undoes everything of the pod itself. The lock shows that nobody else is at it.
 pub(super) fn undo(request: &CleanPod, _lock: Option<&RunDir>) -> Result<()> {
     let run_dir = Path::new(&request.run_dir);
-    let killed = request.cgroup.as_ref().map_or(Ok(()), cgroup::kill);
+    // Without a path it only says the layout: the cgroup is the client's.
+    let own = request.cgroup.as_ref().filter(|place| !place.path.is_empty());
+    let killed = own.map_or(Ok(()), cgroup::kill);
     let silenced = silence(run_dir);
     let unpinned = namespaces::unpin_all(run_dir);
     let unmounted = shm::remove(run_dir);
-    let removed = request.cgroup.as_ref().map_or(Ok(()), remove_cgroup);
+    let removed = own.map_or(Ok(()), remove_cgroup);
     killed.and(silenced).and(unpinned).and(unmounted).and(removed)
 }
 
