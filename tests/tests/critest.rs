@@ -103,6 +103,10 @@ fn judge(specs: &[Spec], listed: &BTreeSet<String>, part: bool) -> Vec<String> {
     for (name, outcome) in specs {
         match (outcome, listed.contains(name)) {
             (Outcome::Failed(_), false) => wrong.push(format!("fails and is not listed: {name}")),
+            // What this machine cannot do, no runtime can; anything else that is skipped is a feature that is missing.
+            (Outcome::Skipped(why), false) if !why.starts_with("AppArmor is disabled") => {
+                wrong.push(format!("is skipped and not listed: {name}: {why}"));
+            }
             (Outcome::Passed, true) => wrong.push(format!("passes: remove this line from the list: {name}")),
             _ => {}
         }
@@ -127,6 +131,9 @@ mod judging {
     #[test]
     fn a_failure_must_be_listed() {
         assert_eq!(judge(&outcomes(), &BTreeSet::new(), false), ["fails and is not listed: bad"]);
+        let skipped = |why: &str| vec![("user namespaces".to_owned(), Outcome::Skipped(why.to_owned()))];
+        assert_eq!(judge(&skipped("no support"), &BTreeSet::new(), false).len(), 1);
+        assert!(judge(&skipped("AppArmor is disabled on this host"), &BTreeSet::new(), false).is_empty());
         assert!(judge(&outcomes(), &BTreeSet::from(["bad".into()]), false).is_empty());
     }
 

@@ -86,6 +86,29 @@ fn a_shell_on_a_terminal_has_prompt_size_keys_and_code() {
 }
 
 #[test]
+fn a_terminal_is_attached_again_after_the_daemon_was_killed() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        gorae.ok(&["pull", BUSYBOX]).await;
+        let mut terminal = Terminal::open(&gorae, &["run", "-it", "--rm", "--name", "c", BUSYBOX, "sh"], 80, 25);
+        terminal.shows("/ # ").await;
+        terminal.typed("x=kept\n");
+        node.kill_and_restart().await;
+        terminal.shows("attaching again").await;
+        soon("the shell answers", async || {
+            terminal.typed("echo $x $((6 * 7))\n");
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            terminal.shown().contains("kept 42").then_some(())
+        })
+        .await;
+        terminal.typed("exit 5\n");
+        assert_eq!(terminal.ended().await, 5);
+        assert!(terminal.is_cooked());
+        gorae.leaves_nothing().await;
+    });
+}
+
+#[test]
 fn a_command_on_a_terminal_that_ends_at_once_is_still_seen() {
     on_a_node(async |node| {
         let gorae = Gorae::of(node);
