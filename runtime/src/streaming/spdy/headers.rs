@@ -174,7 +174,7 @@ pub struct EmptyBlocks {
 
 impl EmptyBlocks {
     /// Returns the next block in wire order.
-    pub fn next(&mut self) -> &'static [u8] {
+    pub fn advance(&mut self) -> &'static [u8] {
         if std::mem::replace(&mut self.opened, true) {
             &[0x02, 0x01, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff]
         } else {
@@ -206,7 +206,7 @@ mod tests {
     fn empty_blocks_stay_readable_however_many_follow() {
         let (mut inflater, mut blocks) = (Inflater::new(), EmptyBlocks::default());
         for _ in 0..20_000 {
-            assert_eq!(inflater.headers(blocks.next()).unwrap(), Headers::default());
+            assert_eq!(inflater.headers(blocks.advance()).unwrap(), Headers::default());
         }
     }
 

@@ -204,7 +204,7 @@ impl Session {
 
     /// Accepts a stream and returns the SYN_REPLY.
     pub fn accept(&mut self, id: u32) -> Vec<u8> {
-        frames::syn_reply(id, self.replies.next())
+        frames::syn_reply(id, self.replies.advance())
     }
 
     /// Ends both directions of a stream; the frame to send, unless the stream is already gone.
@@ -312,7 +312,7 @@ mod tests {
         let data = [&frames::data_head(9, true, 1)[..], b"x"].concat();
         assert!(events(&mut server, &data).is_empty());
         assert!(events(&mut server, &frames::reset(9, ResetReason::Cancel)).is_empty());
-        assert!(events(&mut server, &frames::syn_reply(9, EmptyBlocks::default().next())).is_empty());
+        assert!(events(&mut server, &frames::syn_reply(9, EmptyBlocks::default().advance())).is_empty());
     }
 
     #[test]

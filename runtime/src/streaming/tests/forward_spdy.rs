@@ -255,7 +255,7 @@ async fn a_reset_data_stream_closes_its_connection_only() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_connections_one_after_another() {
     let (server, _) = server().await;
-    let port = application("127.0.0.1:0", |stream| drop(stream));
+    let port = application("127.0.0.1:0", drop);
     let mut client = connect(&server).await;
     let rounds = if cfg!(debug_assertions) { 1000 } else { 10_000 };
     for n in 0..rounds {

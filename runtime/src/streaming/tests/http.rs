@@ -169,7 +169,7 @@ async fn requests_without_container_streams_or_sense_are_invalid() {
 #[tokio::test]
 async fn the_thousand_and_first_url_is_refused() {
     let (server, _) = server().await;
-    let last = (0..1000).map(|_| server.exec_url(&exec(&["true"], "o")).unwrap()).last().unwrap();
+    let last = (0..1000).map(|_| server.exec_url(&exec(&["true"], "o")).unwrap()).next_back().unwrap();
     let refused = server.exec_url(&exec(&["true"], "o")).unwrap_err();
     assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
     assert_eq!(refused.message(), "maximum number of in-flight requests exceeded");

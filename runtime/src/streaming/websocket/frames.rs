@@ -198,9 +198,11 @@ impl FrameLeft {
     fn unmask(&mut self, bytes: &mut [u8]) {
         let mut mask = self.mask;
         mask.rotate_left(self.mask_at);
-        for four in bytes.chunks_mut(4) {
-            four.iter_mut().zip(mask).for_each(|(byte, m)| *byte ^= m);
-        }
+        let [a, b, c, d] = mask;
+        let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+        let (eights, rest) = bytes.as_chunks_mut::<8>();
+        eights.iter_mut().for_each(|eight| *eight = (u64::from_ne_bytes(*eight) ^ wide).to_ne_bytes());
+        rest.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, m)| *byte ^= m);
         self.mask_at = (self.mask_at + bytes.len()) % 4;
         self.left -= bytes.len() as u64;
     }
