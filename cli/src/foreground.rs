@@ -101,29 +101,28 @@ async fn streams(client: &Client, id: &str, how: Foreground) -> Result<Container
     }
 }
 
-/// Attaches, and again when the daemon was restarted meanwhile.
+/// Attaches, and again when the session broke: the daemon may have been restarted, and the container runs on.
 async fn terminal(client: &Client, id: &str, how: Foreground) -> Result<ContainerStatus> {
+    let mut said = false;
     for attempt in 0..REATTACHES {
         let Err(error) = session::attach_terminal(client, id, how.stdin).await else {
             return exit::wait(client, id).await;
         };
-        let status = match client.container_status(id, false).await {
-            Ok(answer) => answer.status.context("the daemon gave no status")?,
-            Err(_) => {
-                tokio::time::sleep(REATTACH_AFTER).await;
-                continue;
-            }
-        };
-        if status.state() == ContainerState::ContainerExited {
+        let status = client.container_status(id, false).await.ok().and_then(|answer| answer.status);
+        if let Some(status) = status.filter(|status| status.state() == ContainerState::ContainerExited) {
             // Over before anybody could attach: what it wrote is in the log.
             if attempt == 0 && !session::was_open(&error) {
                 show_log(Path::new(&status.log_path))?;
             }
             return Ok(status);
         }
-        if !session::was_open(&error) && failure::code(&error) != Some(Code::Unavailable) {
+        if failure::code(&error).is_some_and(|code| code != Code::Unavailable) {
             return Err(error);
         }
+        if !std::mem::replace(&mut said, true) {
+            output::remark(&format!("gorae: {error}; the container runs on, attaching again"));
+        }
+        tokio::time::sleep(REATTACH_AFTER).await;
     }
     bail!("the session broke and cannot be opened again; the container runs on, see gorae attach")
 }

@@ -5,13 +5,14 @@
 //! (unless `--rm`), as with Docker.
 
 use crate::client::Client;
-use crate::commands::Context;
 use crate::commands::run::Pull;
+use crate::commands::{Context, collect};
 use crate::failure::{refused, start_code, with_code};
 use crate::wish::Wish;
 use crate::{foreground, output, owned, place, pulling, removal, words};
 use anyhow::{Context as _, Result, bail, ensure};
 use gorae_proto::cri;
+use gorae_proto::cri::ContainerState;
 use serde_json::{Value, json};
 
 /// What this terminal does while the container runs.
@@ -85,26 +86,31 @@ pub async fn run(
     let mut interrupts = foreground::Interrupts::listen()?;
     let container = create(client, wish).await?;
     let id = container.id.clone();
-    let watched = match foreground {
-        None => start(client, wish, &id).await.map(|()| 0),
-        Some(how) => match start(client, wish, &id).await {
-            Ok(()) => foreground::stay(client, &id, how, &mut interrupts).await,
-            Err(error) => Err(error),
-        },
-    };
-    if foreground.is_some() || watched.is_err() {
-        if rm && let Err(error) = removal::remove(client, &container).await {
-            output::remark(&format!("gorae: {error:#}"));
+    let ended = match (start(client, wish, &id).await, foreground) {
+        (Ok(()), Some(how)) => foreground::stay(client, &id, how, &mut interrupts).await,
+        (Ok(()), None) => {
+            if rm {
+                collect::spawn(context, &id)?;
+            }
+            let told = json!({ "id": id, "name": wish.name, "podId": container.pod_sandbox_id });
+            context.output.one(&told, || format!("{id}\n"))?;
+            return Ok(0);
         }
-        return watched;
+        (Err(error), _) => Err(error),
+    };
+    if rm && let Err(error) = remove(client, context, &container).await {
+        output::remark(&format!("gorae: {error:#}"));
     }
-    if rm {
-        crate::commands::collect::spawn(context, &id)?;
+    ended
+}
+
+/// What `--rm` asked for: now, or when only the connection to the container ended, at its end.
+async fn remove(client: &Client, context: &Context, container: &cri::Container) -> Result<()> {
+    let status = client.container_status(&container.id, false).await.map(|answer| answer.status.unwrap_or_default());
+    match status.map(|status| status.state()) {
+        Ok(ContainerState::ContainerRunning) => collect::spawn(context, &container.id),
+        _ => removal::remove(client, container).await,
     }
-    context
-        .output
-        .one(&json!({ "id": id, "name": wish.name, "podId": container.pod_sandbox_id }), || format!("{id}\n"))?;
-    Ok(0)
 }
 
 async fn create(client: &Client, wish: &Wish) -> Result<cri::Container> {

@@ -92,7 +92,8 @@ fn a_terminal_is_attached_again_after_the_daemon_was_killed() {
         gorae.ok(&["pull", BUSYBOX]).await;
         let mut terminal = Terminal::open(&gorae, &["run", "-it", "--rm", "--name", "c", BUSYBOX, "sh"], 80, 25);
         terminal.shows("/ # ").await;
-        terminal.typed("x=kept\n");
+        terminal.typed("x=kept; echo set $((1 + 1))\n");
+        terminal.shows("set 2").await;
         node.kill_and_restart().await;
         terminal.shows("attaching again").await;
         soon("the shell answers", async || {
