@@ -13,7 +13,7 @@ SHIM_FLAGS := target.$(TRIPLE).rustflags=["-C","target-feature=+crt-static","-C"
 # Inside of the namespaces there is no network: everything is fetched and compiled before.
 TEST := $(CARGO) test --locked --offline --workspace --no-fail-fast
 
-.PHONY: help build setup setup-images tools demo test test-binaries bench check conformance clean
+.PHONY: help build setup setup-images tools demo test test-vm test-binaries bench check conformance clean
 
 help: ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
@@ -42,6 +42,11 @@ test: check-style setup-images tools build test-binaries ## Runs every test
 
 test-binaries: setup
 	$(CARGO) test --locked --workspace --no-run
+
+test-vm: setup-images build ## Runs what cgroup v2 and systemd could change, on a virtual machine that has them
+	@tests/setup --vm
+	@tests/vm/image
+	@tests/summary tests/vm/test $(SUITES)
 
 conformance: setup-images tools build ## Runs critest
 	$(CARGO) test --locked -p gorae-tests --no-run

@@ -2,11 +2,13 @@
 //! `gorae-test-images HOST:PORT [--own]`: makes the test images and pushes them to a registry on loopback.
 //!
 //! `--own` leaves out the images of critest, which need Debian packages. `gorae-test-images --digest` prints the
-//! digest of the image that critest pulls by digest.
+//! digest of the image that critest pulls by digest. `gorae-test-images --here` makes them in `build/registry`, where
+//! every test finds them, unless they are there.
 
 use anyhow::{Context, Result, bail};
-use gorae_tests::images::{conformance, debian::Debian, own, push::Registry};
+use gorae_tests::images::{conformance, debian::Debian, own, push};
 use gorae_tests::place;
+use gorae_tests::registry::Registry;
 
 fn main() -> Result<()> {
     let words: Vec<_> = std::env::args().skip(1).collect();
@@ -15,11 +17,12 @@ fn main() -> Result<()> {
             println!("{}", conformance::by_digest().digest());
             return Ok(());
         }
+        ["--here"] => return Ok(drop(Registry::with_test_images()?)),
         [registry] => (*registry, true),
         [registry, "--own"] | ["--own", registry] => (*registry, false),
-        _ => bail!("usage: gorae-test-images HOST:PORT [--own] | --digest"),
+        _ => bail!("usage: gorae-test-images HOST:PORT [--own] | --digest | --here"),
     };
-    let registry = Registry(registry.parse().with_context(|| format!("{registry} is no address with a port"))?);
+    let registry = push::Registry(registry.parse().with_context(|| format!("{registry} is no address with a port"))?);
     let mut images = own::images()?;
     if all {
         images.extend(conformance::images(&Debian::unpack(&place::packages())?)?);
