@@ -173,7 +173,8 @@ async fn receive(mut from_server: SplitStream<Server>, mut local: OwnedWriteHalf
                     }
                 }
                 Frame::Data { id: DATA, fin, bytes } => {
-                    if local.write_all(&bytes).await.is_err() || (fin && local.shutdown().await.is_err()) {
+                    let gone = local.write_all(&bytes).await.is_err() || (fin && local.shutdown().await.is_err());
+                    if gone {
                         return Ok(());
                     }
                 }
