@@ -98,6 +98,7 @@ async fn run(arguments: Arguments) -> Result<()> {
         });
         std::fs::write(path, format!("{all:#}\n")).with_context(|| format!("write {}", path.display()))?;
     }
+    drop(pods);
     target.end()
 }
 

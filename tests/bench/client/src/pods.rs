@@ -165,6 +165,19 @@ impl<'a> Pods<'a> {
     }
 }
 
+impl Drop for Pods<'_> {
+    /// The parent of the pods' cgroups is the client's, as it would be kubelet's.
+    fn drop(&mut self) {
+        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        for line in mounts.lines() {
+            if let [_, place, "cgroup" | "cgroup2", ..] = line.split(' ').collect::<Vec<_>>()[..] {
+                // Not there, or somebody else's pods are in it: both are fine.
+                let _ = std::fs::remove_dir(format!("{place}{}", self.cgroup_parent));
+            }
+        }
+    }
+}
+
 fn namespaces() -> NamespaceOption {
     NamespaceOption {
         network: NamespaceMode::Pod.into(),

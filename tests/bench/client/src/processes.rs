@@ -3,6 +3,8 @@
 
 use anyhow::Result;
 use gorae_tests::memory::pss_kb;
+use nix::time::{ClockId, clock_getcpuclockid};
+use nix::unistd::Pid;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -36,13 +38,33 @@ pub fn settled_pss(pid: u32) -> Result<u64> {
     pss_kb(pid)
 }
 
-/// CPU time of processes so far, all threads, as the scheduler counts it (nanoseconds, not ticks).
+/// CPU time of processes so far, all their threads, to the nanosecond: ticks would round what is measured here away.
 pub fn cpu(pids: &[u32]) -> Duration {
-    let threads = |pid: &u32| std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let time = |text: String| text.split(' ').next()?.parse().ok();
-    let each = pids.iter().flat_map(threads).filter_map(|task| {
-        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-        time(text).map(Duration::from_nanos)
-    });
-    each.sum()
+    let spent = |pid: &u32| {
+        let pid = Pid::from_raw(i32::try_from(*pid).ok()?);
+        clock_getcpuclockid(pid).and_then(ClockId::now).ok().map(Duration::from)
+    };
+    pids.iter().filter_map(spent).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_shows_in_the_cpu_time_and_rest_does_not() {
+        let me = [std::process::id()];
+        let before = cpu(&me);
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < Duration::from_millis(200) {
+            std::hint::black_box(before);
+        }
+        assert!(cpu(&me) - before > Duration::from_millis(5));
+        let mut sleeper = std::process::Command::new("sleep").arg("60").spawn().expect("sleep runs");
+        std::thread::sleep(Duration::from_millis(200));
+        let (pid, begun) = ([sleeper.id()], cpu(&[sleeper.id()]));
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(begun > Duration::ZERO && cpu(&pid) == begun);
+        sleeper.kill().and_then(|()| sleeper.wait()).expect("it ends");
+    }
 }
