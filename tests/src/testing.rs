@@ -82,7 +82,8 @@ async fn whole(node: &Node, outside: &Snapshot, limit: Duration, body: impl Asyn
 
 /// A snapshot that has not changed for a moment, when the warm-up pod's interface is gone (the kernel takes a
 /// namespace down in its own time).
-fn settled(directories: &[&Path]) -> Snapshot {
+#[must_use]
+pub fn settled(directories: &[&Path]) -> Snapshot {
     let begun = Instant::now();
     let mut last = Snapshot::take(directories);
     loop {
