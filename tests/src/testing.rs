@@ -55,7 +55,7 @@ fn frame(start: impl Future<Output = anyhow::Result<Node>>, limit: Duration, bod
         if let Err(panic) = done {
             if node.is_own() {
                 print_tail(&node.daemon().log());
-                drop(node);
+                node.daemon().kill();
                 clear_away(&outside);
             }
             resume_unwind(panic);

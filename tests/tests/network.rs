@@ -33,7 +33,8 @@ fn pods_reach_each_other_and_containers_of_a_pod_share_their_loopback() {
         server(node, &b, "from-b").await;
         let client = a.container("c").script("sleep 1000").start().await;
         let fetch = async |container: &Container, place: &str| {
-            let script = format!("for i in 1 2 3 4 5; do wget -q -T 3 -O - http://{place}/ && break; sleep 0.2; done");
+            let script =
+                format!("for i in 1 2 3 4 5; do wget -q -O - http://{place}/ && exit; sleep 0.2; done; exit 1");
             let out = container.sh(&script).await;
             assert_eq!(out.code, 0, "{out:?}");
             out.stdout
