@@ -225,6 +225,13 @@ pub fn container_path(pod: &PodCgroup, container_id: &str) -> String {
     format!("{}/gorae-{container_id}", pod.path)
 }
 
+/// Whether any hierarchy has the cgroup.
+pub fn exists(layout: &CgroupLayout, path: &str) -> bool {
+    let v1 = layout.v1.iter().map(|hierarchy| hierarchy.mount_point.as_str());
+    let mut mount_points = v1.chain(Some(layout.unified.as_str()).filter(|m| !m.is_empty()));
+    mount_points.any(|mount| Path::new(&format!("{mount}{path}")).exists())
+}
+
 /// Removes [`DEFAULT_PARENT`] from every hierarchy where it is empty, at a clean end with no pods left.
 pub fn remove_default_parent(layout: &CgroupLayout) {
     let v1 = layout.v1.iter().map(|hierarchy| hierarchy.mount_point.as_str());

@@ -7,6 +7,7 @@
 use crate::clock;
 use crate::container;
 use crate::error::{Error, Result};
+use crate::foreign;
 use crate::ids;
 use crate::node::Node;
 use crate::pod;
@@ -264,11 +265,18 @@ impl RuntimeService for Runtime {
         request: Request<cri::ContainerStatusRequest>,
     ) -> Reply<cri::ContainerStatusResponse> {
         let request = request.into_inner();
-        let view = |container: Arc<container::Container>| cri::ContainerStatusResponse {
-            status: Some(container::view::status(&container)),
-            info: if request.verbose { container::view::verbose(&self.node, &container) } else { HashMap::new() },
+        let container = match self.node.containers.find(&request.container_id) {
+            Ok(container) => container,
+            Err(error) => return reply(Err(error)),
         };
-        reply(self.node.containers.find(&request.container_id).map(view))
+        let status = Some(container::view::status(&container));
+        if !request.verbose {
+            return Ok(Response::new(cri::ContainerStatusResponse { status, info: HashMap::new() }));
+        }
+        // The spec shows the devices and profiles of the host.
+        let node = self.node.clone();
+        let info = foreign::look("devices and profiles", move || Ok(container::view::verbose(&node, &container))).await;
+        reply(info.map(|info| cri::ContainerStatusResponse { status, info }))
     }
 
     async fn update_container_resources(
@@ -320,6 +328,10 @@ impl RuntimeService for Runtime {
         let request = request.into_inner();
         let url = self.streaming.attach_url(&request)?;
         self.running(&request.container_id)?;
+        let tty = self.node.containers.find(&request.container_id)?.record().config.tty;
+        if tty != request.tty {
+            return reply(Err(Error::invalid(format!("tty is {}, but the container's is {tty}", request.tty))));
+        }
         Ok(Response::new(cri::AttachResponse { url }))
     }
 

@@ -6,19 +6,34 @@ use crate::container::{self, Container, STATE_KIND, STATE_VERSION, State, spec};
 use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::index::Index;
+use crate::limits::OpenFiles;
 use crate::network::Network;
 use crate::operations::Operations;
 use crate::pod::{self, Places, Pod};
 use crate::shims::{self, Shim, Spawner};
 use crate::stats::Stats;
-use crate::{clock, ids};
+use crate::{clock, ids, records};
+use futures_util::future::BoxFuture;
 use gorae_image_service::Images;
 use gorae_proto::cri::{self, NamespaceMode};
 use gorae_proto::shim::{self as wire, CgroupLayout, CgroupPlace, CleanContainer, container_state::Phase};
 use prost::Message;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc;
+
+/// How long a shim that is connected to again may take before others need not wait for it.
+const ADOPT_PATIENCE: Duration = Duration::from_secs(3);
+/// How often and how long a shim that is on its way is waited for.
+const COMING_TRIES: u32 = 20;
+/// See [`COMING_TRIES`].
+const COMING_PAUSE: Duration = Duration::from_millis(10);
+/// The first pause before another try to settle a container.
+const CLEAN_PAUSE: Duration = Duration::from_secs(1);
+/// The longest one: what comes back is noticed that fast.
+const CLEAN_LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 /// Everything of one daemon.
 #[derive(Debug)]
@@ -31,6 +46,8 @@ pub struct Node {
     pub layout: CgroupLayout,
     /// Which boot this is; tells dead processes from live ones.
     pub boot_id: String,
+    /// The limit of open files that containers get.
+    pub open_files: OpenFiles,
     /// Starts shims.
     pub spawner: Spawner,
     /// Images.
@@ -88,7 +105,7 @@ impl Node {
             Some(options) => self.target_pid(pod, &options.target_id)?,
             None => None,
         };
-        Ok(spec::Context { layout: &self.layout, places: &self.places, target_pid })
+        Ok(spec::Context { layout: &self.layout, places: &self.places, target_pid, open_files: self.open_files })
     }
 
     fn target_pid(&self, pod: &Pod, target: &str) -> Result<Option<u32>> {
@@ -130,6 +147,8 @@ impl Node {
         if let Some(stopping) = &state.stopping {
             container.stuck.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&stopping.stuck);
         }
+        // The reply to a start and the push of the end come on two ways.
+        let _order = container.told.lock().unwrap_or_else(PoisonError::into_inner);
         let next = State::from_shim(state);
         let was_running = matches!(container.state(), State::Running { .. });
         if !container.move_to(next.clone()) {
@@ -172,7 +191,7 @@ impl Node {
     }
 
     /// The connection to a container's shim ended: the container has, too, or its shim was killed.
-    pub async fn shim_gone(&self, container: &Arc<Container>) {
+    pub async fn shim_gone(self: &Arc<Self>, container: &Arc<Container>) {
         let record = container.record();
         match self.state_on_disk(&record.id) {
             Ok(Some(state)) if state.phase() == Phase::Exited => {
@@ -192,8 +211,29 @@ impl Node {
         }
         tracing::error!(container = ids::short(&record.id), "the container's shim died; ending the container");
         if let Err(error) = self.clean_container(container).await {
-            tracing::error!(container = ids::short(&record.id), %error, "cannot settle the container");
+            tracing::error!(container = ids::short(&record.id), %error, "cannot settle the container yet");
+            self.clean_later(container);
         }
+    }
+
+    /// Tries until it works: a process that does not die now does when its file system is back.
+    pub(crate) fn clean_later(self: &Arc<Self>, container: &Arc<Container>) {
+        if container.retrying.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let (node, container) = (self.clone(), container.clone());
+        tokio::spawn(async move {
+            let (id, mut pause) = (container.record().id.clone(), CLEAN_PAUSE);
+            loop {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(CLEAN_LONGEST_PAUSE);
+                let over = node.containers.get(&id).is_none() || matches!(container.state(), State::Exited(_));
+                if over || node.clean_container(&container).await.is_ok() {
+                    break;
+                }
+            }
+            container.retrying.store(false, Ordering::SeqCst);
+        });
     }
 
     /// Has a throw-away shim settle a container whose shim is gone, and takes the result in.
@@ -203,10 +243,9 @@ impl Node {
     pub async fn clean_container(&self, container: &Arc<Container>) -> Result<()> {
         let record = container.record();
         let run_dir = self.places.container_run(&record.id);
-        if !run_dir.exists() {
-            container.move_to(State::lost(0, "nothing is known of the container's end"));
-            return Ok(());
-        }
+        let _turn = container.cleaning.lock().await;
+        // Gone with the state directory: the processes need not be.
+        records::make_dir(&run_dir)?;
         let clean = CleanContainer {
             container_id: record.id.clone(),
             run_dir: run_dir.to_string_lossy().into_owned(),
@@ -225,18 +264,62 @@ impl Node {
 
     /// Connects to a container's shim again, or settles the container when the shim is gone.
     pub async fn reconnect(self: &Arc<Self>, container: &Arc<Container>) {
-        let record = container.record();
-        let (events, queue) = mpsc::unbounded_channel();
-        match Shim::connect(&self.places.container_run(&record.id), events).await {
-            Ok(shim) => {
-                container.set_shim(Some(shim.clone()));
-                tokio::spawn(container::start::follow(self.clone(), container.clone(), queue));
-                let state = shim.call(wire::request::Verb::GetState(wire::GetState {})).await;
-                if let Ok(shims::Answer { body: wire::reply::Body::State(state), .. }) = state {
-                    self.shim_said(container, &state);
+        let _turn = container.connecting.lock().await;
+        if container.shim_if_any().is_some() {
+            return;
+        }
+        let run_dir = self.places.container_run(&container.record().id);
+        for _ in 0..COMING_TRIES {
+            let (events, queue) = mpsc::unbounded_channel();
+            match Shim::connect(&run_dir, events).await {
+                Ok(shim) => return self.adopt(container, shim, queue).await,
+                Err(_) if self.is_coming(container, &run_dir) => tokio::time::sleep(COMING_PAUSE).await,
+                Err(_) => break,
+            }
+        }
+        self.shim_gone(container).await;
+    }
+
+    async fn adopt(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        shim: Shim,
+        queue: mpsc::UnboundedReceiver<shims::ShimEvent>,
+    ) {
+        container.set_shim(shim.clone());
+        tokio::spawn(container::start::follow(self.clone(), container.clone(), shim.clone(), queue));
+        let (node, container) = (self.clone(), container.clone());
+        let asking = tokio::spawn(async move {
+            // A shim that is still starting its container answers when that is done.
+            let verb = wire::request::Verb::GetState(wire::GetState {});
+            let answer = shim.call_within(verb, &[], shims::SETUP_DEADLINE).await;
+            if let Ok(shims::Answer { body: wire::reply::Body::State(state), .. }) = answer {
+                node.shim_said(&container, &state);
+            }
+        });
+        // One shim that does not answer must not hold up all others.
+        let _ = tokio::time::timeout(ADOPT_PATIENCE, asking).await;
+    }
+
+    /// Whether a shim that a killed daemon started is on its way: in its directory, but not yet listening. One that is
+    /// not even there loses the directory and ends: nobody would know of the container that it starts.
+    fn is_coming(&self, container: &Container, run_dir: &Path) -> bool {
+        let id = &container.record().id;
+        let unknown = matches!(self.state_on_disk(id), Ok(None)) && !matches!(container.state(), State::Running { .. });
+        unknown && matches!(std::fs::remove_dir(run_dir), Err(e) if e.raw_os_error() == Some(libc::ENOTEMPTY))
+    }
+
+    /// A connection ended, nearly always because the shim has. One that lives is connected to again: its container
+    /// must not end for a broken connection.
+    pub fn connection_ended(self: Arc<Self>, container: Arc<Container>) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            match self.state_on_disk(&container.record().id) {
+                Ok(Some(state)) if state.phase() == Phase::Exited => self.shim_said(&container, &state),
+                _ => {
+                    tokio::time::sleep(COMING_PAUSE).await;
+                    self.reconnect(&container).await;
                 }
             }
-            Err(_) => self.shim_gone(container).await,
-        }
+        })
     }
 }

@@ -4,8 +4,8 @@
 //! A record needs to outlive this process, not a power cut of the last second, so nothing is synced: the page cache
 //! keeps it. A torn or flipped record is an error about that one object.
 
-use crate::error::{Error, Result};
-use gorae_proto::checked;
+use crate::error::{Error, Kind, Result};
+use gorae_proto::checked::{self, CheckedError};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fs;
 use std::io::Write;
@@ -46,15 +46,19 @@ pub fn commit(dir: &Path, name: &str) -> Result<()> {
 /// Reads a record; `None` when there is none.
 ///
 /// # Errors
-/// `Internal` when it is damaged, torn, of another kind, or written by a newer version.
+/// `Internal` when it is damaged, torn or of another kind; `FailedPrecondition` when a newer program wrote it;
+/// `Unavailable` when it could not be read, which says nothing about it.
 pub fn read<T: DeserializeOwned>(path: &Path, kind: &str, version: u32) -> Result<Option<T>> {
     let bytes = match read_bounded(path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Error::internal(format!("read record {}: {e}", path.display()))),
+        Err(e) => return Err(Error::new(Kind::Unavailable, format!("read record {}: {e}", path.display()))),
     };
     let damaged = |why: String| Error::internal(format!("record {}: {why}", path.display()));
-    let body = checked::decode(kind, version, &bytes).map_err(|e| damaged(e.to_string()))?;
+    let body = checked::decode(kind, version, &bytes).map_err(|e| match e {
+        CheckedError::Version { .. } => Error::precondition(format!("record {}: {e}", path.display())),
+        other => damaged(other.to_string()),
+    })?;
     serde_json::from_slice(body).map(Some).map_err(|e| damaged(e.to_string()))
 }
 

@@ -6,7 +6,7 @@
 //! directory is moved aside for a person to look at.
 
 use crate::container::{self, Container, State};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::network::LivePod;
 use crate::node::Node;
 use crate::pod::{self, Places, Pod, Up};
@@ -23,6 +23,10 @@ pub struct Found {
     pods: Vec<(pod::Record, Option<Up>)>,
     half_made: Vec<pod::Record>,
     containers: Vec<container::Record>,
+    /// Pods with a run directory: what they were given may still be in use, ready or not.
+    present: HashSet<String>,
+    /// Objects whose records cannot be read now. They are left alone.
+    unread: HashSet<String>,
     stray_pods: Vec<String>,
     stray_containers: Vec<String>,
 }
@@ -30,18 +34,22 @@ pub struct Found {
 /// Reads all records. Damaged ones are moved to `ROOT/damaged`.
 ///
 /// # Errors
-/// Only when the directories themselves cannot be read.
+/// When the directories themselves cannot be read, and when a newer program has written here: a start would end its
+/// pods.
 pub fn read(places: &Places, boot_id: &str) -> Result<Found> {
     let mut found = Found::default();
     for id in ids_in(&places.root.join("pods"))? {
         let dir = places.pod_root(&id);
+        if places.pod_run(&id).exists() {
+            found.present.insert(id.clone());
+        }
         match records::read::<pod::Record>(&dir.join("record"), pod::RECORD_KIND, pod::RECORD_VERSION) {
             Ok(Some(record)) => {
                 let up = records::read::<Up>(&places.pod_run(&id).join("ready"), "ready", 1).ok().flatten();
                 found.pods.push((record, up.filter(|up| up.boot_id == boot_id)));
             }
             Ok(None) => read_half_made(&dir, &id, &mut found),
-            Err(error) => set_aside(places, &dir, &format!("pod-{id}"), &error.to_string()),
+            Err(error) => set_aside(places, &dir, "pod", id, error, &mut found)?,
         }
     }
     for id in ids_in(&places.root.join("containers"))? {
@@ -50,16 +58,18 @@ pub fn read(places: &Places, boot_id: &str) -> Result<Found> {
         {
             Ok(Some(record)) => found.containers.push(record),
             Ok(None) => remove_quietly(&dir),
-            Err(error) => set_aside(places, &dir, &format!("container-{id}"), &error.to_string()),
+            Err(error) => set_aside(places, &dir, "container", id, error, &mut found)?,
         }
     }
     // Looked for now, before new pods and containers come.
     let known: HashSet<&String> =
         found.pods.iter().map(|(r, _)| &r.id).chain(found.half_made.iter().map(|r| &r.id)).collect();
-    let stray_pods = ids_in(&places.state.join("pods"))?.into_iter().filter(|id| !known.contains(id)).collect();
+    let stray_pods = ids_in(&places.state.join("pods"))?;
+    let stray_pods = stray_pods.into_iter().filter(|id| !known.contains(id) && !found.unread.contains(id)).collect();
     let known: HashSet<&String> = found.containers.iter().map(|r| &r.id).collect();
     let of_containers = ids_in(&places.state.join("containers"))?;
-    let stray_containers = of_containers.into_iter().filter(|id| !known.contains(id)).collect();
+    let stray_containers = of_containers.into_iter();
+    let stray_containers = stray_containers.filter(|id| !known.contains(id) && !found.unread.contains(id)).collect();
     Ok(Found { stray_pods, stray_containers, ..found })
 }
 
@@ -75,18 +85,30 @@ fn read_half_made(dir: &Path, id: &str, found: &mut Found) {
 }
 
 fn ids_in(dir: &Path) -> Result<Vec<String>> {
-    let entries = std::fs::read_dir(dir).map_err(|e| crate::error::Error::io("list", dir, &e))?;
+    let entries = std::fs::read_dir(dir).map_err(|e| Error::io("list", dir, &e))?;
     Ok(entries.flatten().filter_map(|e| e.file_name().into_string().ok()).filter(|n| ids::is_id(n)).collect())
 }
 
-fn set_aside(places: &Places, dir: &Path, name: &str, why: &str) {
-    tracing::error!(object = name, why, kept_in = %places.damaged().display(), "record is unreadable; object is lost");
+/// What to do with an object whose record says nothing.
+fn set_aside(places: &Places, dir: &Path, what: &str, id: String, why: Error, found: &mut Found) -> Result<()> {
+    match why.kind() {
+        Kind::FailedPrecondition => return Err(why.during("this program is older than what it finds")),
+        Kind::Unavailable => {
+            tracing::error!(object = what, id, %why, "record cannot be read now; object is left as it is");
+            found.unread.insert(id);
+            return Ok(());
+        }
+        _ => {}
+    }
+    let name = format!("{what}-{id}");
+    tracing::error!(object = name, %why, kept_in = %places.damaged().display(), "record is unreadable; object is lost");
     let moved = records::make_dir(&places.damaged())
         .map_err(|e| e.to_string())
-        .and_then(|()| std::fs::rename(dir, places.damaged().join(name)).map_err(|e| e.to_string()));
+        .and_then(|()| std::fs::rename(dir, places.damaged().join(&name)).map_err(|e| e.to_string()));
     if let Err(error) = moved {
         tracing::error!(object = name, error, "cannot move it aside");
     }
+    Ok(())
 }
 
 fn remove_quietly(path: &Path) {
@@ -103,8 +125,9 @@ impl Found {
             ips: record.ips.clone(),
             port_mappings: record.config.port_mappings.clone(),
         };
-        let ready = self.pods.iter().filter(|(_, up)| up.is_some()).map(|(record, _)| of(record));
-        ready.chain(self.half_made.iter().map(of)).filter(|p| !p.ips.is_empty()).collect()
+        // One that is being stopped has its address until that is done.
+        let there = self.pods.iter().map(|(record, _)| record).filter(|record| self.present.contains(&record.id));
+        there.map(of).chain(self.half_made.iter().map(of)).filter(|p| !p.ips.is_empty()).collect()
     }
 
     /// Fills the indexes from records and state files; no shim is asked.
@@ -150,7 +173,11 @@ pub async fn settle(node: Arc<Node>, found: Found) {
             match container.state() {
                 State::Starting | State::Running { .. } => node.reconnect(&container).await,
                 State::Created if node.places.container_run(&container.record().id).exists() => {
-                    node.reconnect(&container).await;
+                    // A start looks for the shim itself.
+                    let _turn = container.verb.lock().await;
+                    if container.state() == State::Created {
+                        node.reconnect(&container).await;
+                    }
                 }
                 _ => {}
             }
@@ -170,7 +197,8 @@ pub async fn settle(node: Arc<Node>, found: Found) {
         }
     }
     strays(&node, &found).await;
-    empty_trash(&node.places);
+    let places = node.places.clone();
+    let _ = tokio::task::spawn_blocking(move || empty_trash(&places)).await;
     node.images.collect();
     tracing::info!(pods = node.pods.len(), containers = node.containers.len(), "everything is settled");
 }
@@ -209,5 +237,82 @@ async fn strays(node: &Arc<Node>, found: &Found) {
 fn empty_trash(places: &Places) {
     for entry in std::fs::read_dir(places.trash()).into_iter().flatten().flatten() {
         remove_quietly(&entry.path());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gorae_proto::cri;
+
+    fn places(dir: &Path) -> Places {
+        let places = Places { root: dir.join("root"), state: dir.join("state") };
+        places.prepare().expect("directories");
+        places
+    }
+
+    fn write_pod(places: &Places, id: &str, version: u32) {
+        let record = pod::Record {
+            id: id.into(),
+            config: cri::PodSandboxConfig::default(),
+            runtime_handler: String::new(),
+            created_at: 1,
+            ips: vec![[10, 64, 0, 2].into()],
+            host_interface: String::new(),
+            cgroup: format!("/gorae/pod-{id}"),
+            own_cgroup: true,
+            made_cgroups: Vec::new(),
+        };
+        let dir = places.pod_root(id);
+        records::make_dir(&dir).expect("directory");
+        records::write(&dir, "record", pod::RECORD_KIND, version, &record).expect("record");
+    }
+
+    #[test]
+    fn a_pod_keeps_its_address_until_its_stop_is_done() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let places = places(dir.path());
+        let ids = ["a", "b", "c"].map(|c| c.repeat(64));
+        for id in &ids {
+            write_pod(&places, id, pod::RECORD_VERSION);
+        }
+        let up = Up { boot_id: "boot".into(), ..Up::default() };
+        for id in &ids[..2] {
+            records::make_dir(&places.pod_run(id)).expect("directory");
+        }
+        records::write(&places.pod_run(&ids[0]), "ready", "ready", 1, &up).expect("ready");
+        let found = read(&places, "boot").expect("readable");
+        let live: Vec<String> = found.live_pods().into_iter().map(|p| p.pod_id).collect();
+        assert_eq!(live, ids[..2], "ready, being stopped; not the stopped one");
+        assert_eq!(found.pods.iter().filter(|(_, up)| up.is_some()).count(), 1);
+    }
+
+    #[test]
+    fn records_of_a_newer_program_keep_this_one_from_starting_and_stay() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let places = places(dir.path());
+        let id = "a".repeat(64);
+        write_pod(&places, &id, pod::RECORD_VERSION + 1);
+        let error = read(&places, "boot").expect_err("newer");
+        assert!(error.to_string().contains("older"), "{error}");
+        assert!(places.pod_root(&id).join("record").exists() && !places.damaged().exists());
+    }
+
+    #[test]
+    fn a_damaged_record_costs_its_object_and_an_unreadable_one_nothing() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let places = places(dir.path());
+        let (damaged, unread) = ("a".repeat(64), "b".repeat(64));
+        for id in [&damaged, &unread] {
+            records::make_dir(&places.pod_root(id)).expect("directory");
+            records::make_dir(&places.pod_run(id)).expect("directory");
+        }
+        std::fs::write(places.pod_root(&damaged).join("record"), "rubbish").expect("write");
+        // A directory in its place: reading fails, and says nothing about the record.
+        records::make_dir(&places.pod_root(&unread).join("record")).expect("directory");
+        let found = read(&places, "boot").expect("the daemon starts");
+        assert!(places.damaged().join(format!("pod-{damaged}")).exists());
+        assert!(places.pod_root(&unread).exists());
+        assert_eq!(found.stray_pods, [damaged], "the unread one is not taken for a stray");
     }
 }

@@ -13,7 +13,7 @@ use crate::pod::Places;
 use crate::sessions::Sessions;
 use crate::shims::Spawner;
 use crate::stats::Stats;
-use crate::{cgroups, recover, streaming};
+use crate::{cgroups, limits, recover, streaming};
 use gorae_image_service::{self as images, Images};
 use gorae_proto::cri::{image_service_server::ImageServiceServer, runtime_service_server::RuntimeServiceServer};
 use gorae_proto::node::node_server::NodeServer;
@@ -69,6 +69,7 @@ async fn open(config: Config, places: Places) -> Result<(Arc<Node>, recover::Fou
     let network = Network::open(network_config, &places.root, &found.live_pods()).await?;
     let images = Images::open(image_config(&config))?;
     let node = Arc::new(Node {
+        open_files: limits::raise_open_files(),
         stats: Stats::new(layout.clone(), &places.root),
         spawner: Spawner::new(config.shim.clone()),
         places,

@@ -67,7 +67,7 @@ impl Sessions {
             tty,
             stdin_once: false,
             control: Box::new(Remote { shim, exec: started.exec }),
-            exit: exit.map(move |e| e.map(|e| e.exit_code).map_err(|_| lost())).boxed(),
+            exit: exit.claim().map(move |e| e.map(|e| e.exit_code).map_err(|_| lost())).boxed(),
         })
     }
 

@@ -6,7 +6,7 @@ use super::{Container, ImageMount, RECORD_KIND, RECORD_VERSION, Record, State, s
 use crate::error::{Error, Kind, Result};
 use crate::node::Node;
 use crate::pod::Pod;
-use crate::{cgroups, clock, ids, records};
+use crate::{cgroups, clock, foreign, ids, records};
 use gorae_proto::cri;
 use std::path::Path;
 use std::sync::Arc;
@@ -51,11 +51,7 @@ async fn once(node: &Arc<Node>, pod: &Arc<Pod>, key_asked: &str, config: cri::Co
             )),
         };
     }
-    // A pod that is being stopped holds this lock; it must not get a new container behind its back.
-    let _turn = pod.verb.lock().await;
-    if !pod.is_ready() {
-        return Err(Error::precondition(format!("pod {} is not ready: it was stopped", ids::short(pod.id()))));
-    }
+    check_ready(pod)?;
     let id = ids::generate()?;
     let name = config.metadata.as_ref().map(|m| m.name.clone()).unwrap_or_default();
     let made = make(node, pod, &id, config).await;
@@ -66,8 +62,18 @@ async fn once(node: &Arc<Node>, pod: &Arc<Pod>, key_asked: &str, config: cri::Co
     Ok(id)
 }
 
+fn check_ready(pod: &Pod) -> Result<()> {
+    if pod.is_ready() {
+        return Ok(());
+    }
+    Err(Error::precondition(format!("pod {} is not ready: it was stopped", ids::short(pod.id()))))
+}
+
 async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &str, config: cri::ContainerConfig) -> Result<()> {
     let asked = config.image.as_ref().map(|i| i.image.clone()).unwrap_or_default();
+    if asked.is_empty() {
+        return Err(Error::invalid("image is not set"));
+    }
     let held = node.images.hold(&asked, id)?;
     let defaults = image_defaults(&held.config);
     let record = Record {
@@ -81,9 +87,16 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &str, config: cri::Container
         image_mounts: image_mounts(node, id, &config)?,
         config,
     };
-    check_sources(&record.config)?;
     super::take_over::check(node, &record)?;
-    spec::build(&record, pod, &node.spec_context(pod, &record)?)?;
+    let (of, target) = (node.clone(), pod.clone());
+    let checked = foreign::look("mount sources, devices and profiles", move || {
+        check_sources(&record.config)?;
+        spec::build(&record, &target, &of.spec_context(&target, &record)?).map(|_| record)
+    });
+    let record = checked.await?;
+    // A pod that is being stopped holds this lock; it must not get a new container behind its back.
+    let _turn = pod.verb.lock().await;
+    check_ready(pod)?;
     let dir = node.places.container_root(id);
     records::make_dir(&dir)?;
     if let Err(error) = records::write(&dir, "record", RECORD_KIND, RECORD_VERSION, &record) {

@@ -88,6 +88,7 @@ async fn run(container: &Arc<Container>, command: Vec<String>, timeout: Duration
     let (reply::Body::ExecStarted(started), Some(exit)) = (body, exit) else {
         return Err(Error::internal("the shim answered something else than ExecStarted"));
     };
+    let exit = exit.claim();
     let mut guard = EndOnDrop { shim, exec: Some(started.exec) };
     let (mut out, mut err) = (Collector::new(stdout), Collector::new(stderr));
     let exited = async {

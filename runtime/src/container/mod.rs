@@ -31,6 +31,7 @@ use gorae_proto::cri;
 use gorae_proto::shim::{self, container_state::Phase};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
@@ -220,6 +221,14 @@ pub struct Container {
     pub stuck: Mutex<String>,
     /// Held by the one verb that works on this container.
     pub verb: tokio::sync::Mutex<()>,
+    /// Held while a word of the shim is taken in and told: two words keep their order.
+    pub(crate) told: Mutex<()>,
+    /// Held by the one that looks for the shim.
+    pub(crate) connecting: tokio::sync::Mutex<()>,
+    /// Held by the one that settles the container without its shim.
+    pub(crate) cleaning: tokio::sync::Mutex<()>,
+    /// Somebody tries again and again to settle it.
+    pub(crate) retrying: AtomicBool,
 }
 
 impl Container {
@@ -231,6 +240,10 @@ impl Container {
             shim: Mutex::new(None),
             stuck: Mutex::default(),
             verb: tokio::sync::Mutex::new(()),
+            told: Mutex::default(),
+            connecting: tokio::sync::Mutex::new(()),
+            cleaning: tokio::sync::Mutex::new(()),
+            retrying: AtomicBool::new(false),
         })
     }
 
@@ -283,8 +296,18 @@ impl Container {
     }
 
     /// Remembers the connection to the shim.
-    pub(crate) fn set_shim(&self, shim: Option<Shim>) {
-        *self.shim.lock().unwrap_or_else(PoisonError::into_inner) = shim;
+    pub(crate) fn set_shim(&self, shim: Shim) {
+        *self.shim.lock().unwrap_or_else(PoisonError::into_inner) = Some(shim);
+    }
+
+    /// Forgets a connection that has ended; false when there is another one by now.
+    pub(crate) fn forget_shim(&self, ended: &Shim) -> bool {
+        let mut shim = self.shim.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = shim.as_ref().is_none_or(|shim| shim.is(ended));
+        if same {
+            *shim = None;
+        }
+        same
     }
 
     /// The connection to the shim, when there is one.

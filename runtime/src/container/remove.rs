@@ -3,10 +3,10 @@
 
 use super::{Container, State};
 use crate::error::Result;
-use crate::ids;
 use crate::node::Node;
 use crate::pod::remove::discard;
 use crate::pod::stop::remove_tree;
+use crate::{cgroups, ids};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +26,9 @@ pub async fn remove(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> 
     }
     // Between the stop and this lock a start may have run.
     super::stop::kill(node, container).await?;
-    if matches!(container.state(), State::Exited(_)) && !shim_exits(container).await {
+    // A shim that was killed after it had told the end has left the cgroup behind.
+    let left = !shim_exits(container).await || cgroups::exists(&node.layout, &record.cgroup);
+    if matches!(container.state(), State::Exited(_)) && left {
         node.clean_container(container).await?;
     }
     node.events.container_deleted(node, container);

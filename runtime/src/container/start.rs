@@ -4,10 +4,11 @@
 use super::{Container, State, spec};
 use crate::error::{Error, Kind, Result};
 use crate::node::Node;
-use crate::shims::{SETUP_DEADLINE, Shim};
-use crate::{ids, records};
+use crate::shims::{Killer, SETUP_DEADLINE, Shim, VERB_DEADLINE};
+use crate::{foreign, ids, records};
 use gorae_proto::shim::{reply, request::Verb};
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 use tokio::sync::mpsc;
 
 /// Starts a created container.
@@ -19,26 +20,50 @@ pub async fn start(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> {
     let _turn = container.verb.lock().await;
     let record = container.record();
     let short = ids::short(&record.id);
+    if container.state() == State::Created && node.places.container_run(&record.id).exists() {
+        // A daemon before this one was killed in the middle of a start. Its shim may have gone on.
+        node.reconnect(container).await;
+        if matches!(container.state(), State::Running { .. }) {
+            return Ok(());
+        }
+    }
     let state = container.state();
     if state != State::Created {
         return Err(Error::precondition(format!("container {short} is {}, not created", state.word())));
     }
     let pod = node.pods.get(&record.pod_id).filter(|p| p.is_ready());
     let Some(pod) = pod else { return Err(Error::precondition(format!("the pod of container {short} is not ready"))) };
-    let order = spec::build(&record, &pod, &node.spec_context(&pod, &record)?)?;
+    let (of, asked, target) = (node.clone(), record.clone(), pod.clone());
+    let order =
+        foreign::look("devices and profiles", move || spec::build(&asked, &target, &of.spec_context(&target, &asked)?));
+    let order = order.await?;
     super::take_over::take_over(node, &record).await?;
     records::make_dir(&node.places.container_run(&record.id))?;
-    let stream = node.spawner.spawn("container", &record.id)?;
     container.move_to(State::Starting);
+    // A stop of the pod looks at its containers after it has made the pod not ready: one of the two sees the other.
+    fence(Ordering::SeqCst);
+    let spawned = if pod.is_ready() {
+        node.spawner.spawn("container", &record.id)
+    } else {
+        Err(Error::precondition(format!("the pod of container {short} is not ready")))
+    };
+    let (stream, killer) = spawned.inspect_err(|_| container.back_to_created())?;
     let (events, queue) = mpsc::unbounded_channel();
     let shim = Shim::attach(stream, events);
-    container.set_shim(Some(shim.clone()));
-    tokio::spawn(follow(node.clone(), container.clone(), queue));
+    container.set_shim(shim.clone());
+    tokio::spawn(follow(node.clone(), container.clone(), shim.clone(), queue));
     let answer = shim.call_within(Verb::Start(order), &[], SETUP_DEADLINE).await;
-    settle(node, container, answer.map(|a| a.body)).await.map_err(|e| e.during(format!("start container {short}")))
+    settle(node, container, killer, answer.map(|a| a.body))
+        .await
+        .map_err(|e| e.during(format!("start container {short}")))
 }
 
-async fn settle(node: &Arc<Node>, container: &Arc<Container>, answer: Result<reply::Body>) -> Result<()> {
+async fn settle(
+    node: &Arc<Node>,
+    container: &Arc<Container>,
+    killer: Killer,
+    answer: Result<reply::Body>,
+) -> Result<()> {
     match answer {
         Ok(reply::Body::Started(started)) => {
             if let Some(state) = &started.state {
@@ -53,8 +78,20 @@ async fn settle(node: &Arc<Node>, container: &Arc<Container>, answer: Result<rep
             let id = container.record().id.clone();
             match node.state_on_disk(&id) {
                 Ok(Some(state)) if State::from_shim(&state) != State::Starting => node.shim_said(container, &state),
-                _ if error.kind() == Kind::DeadlineExceeded || error.kind() == Kind::Unavailable => {}
-                _ => container.back_to_created(),
+                // It hangs in a mount or a file of somebody else. It is abandoned, and the container has ended.
+                _ if error.kind() == Kind::DeadlineExceeded => {
+                    killer.kill();
+                    if let Err(undo) = node.clean_container(container).await {
+                        node.clean_later(container);
+                        return Err(error.and_undo_failed(&undo));
+                    }
+                }
+                // It ends, and who follows it decides.
+                _ => {
+                    let mut watch = container.watch();
+                    let decided = watch.wait_for(|state| *state != State::Starting);
+                    let _ = tokio::time::timeout(VERB_DEADLINE, decided).await;
+                }
             }
             Err(error)
         }
@@ -65,6 +102,7 @@ async fn settle(node: &Arc<Node>, container: &Arc<Container>, answer: Result<rep
 pub async fn follow(
     node: Arc<Node>,
     container: Arc<Container>,
+    shim: Shim,
     mut queue: mpsc::UnboundedReceiver<crate::shims::ShimEvent>,
 ) {
     use crate::shims::ShimEvent;
@@ -74,6 +112,7 @@ pub async fn follow(
             ShimEvent::Gone => break,
         }
     }
-    container.set_shim(None);
-    node.shim_gone(&container).await;
+    if container.forget_shim(&shim) {
+        node.connection_ended(container).await;
+    }
 }

@@ -11,6 +11,10 @@ use std::time::Duration;
 
 /// How long after SIGKILL the end may take before the caller is told that the process is stuck. The shim goes on.
 const KILL_DEADLINE: Duration = Duration::from_secs(10);
+/// How often the shim is looked for again when the connection to it is not there.
+const RECONNECTS: u32 = 5;
+/// The pause in between.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(30);
 /// How long a start that is under way may take before a stop gives up on it.
 const STARTING_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -32,20 +36,7 @@ pub async fn stop(node: &Arc<Node>, container: &Arc<Container>, grace: Duration)
         return Ok(());
     }
     let id = container.record().id.clone();
-    let asked = match container.running_shim() {
-        Ok(shim) => {
-            let signal = container.record().process.stop_signal;
-            let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-            shim.call(Verb::Stop(Stop { signal, grace_ms })).await.map(|_| ())
-        }
-        Err(error) => Err(error),
-    };
-    match asked {
-        Ok(()) => {}
-        // The shim went away between look and call: its end settles the container.
-        Err(e) if matches!(e.kind(), Kind::Unavailable | Kind::FailedPrecondition) => node.reconnect(container).await,
-        Err(e) => return Err(e.during(format!("stop container {}", ids::short(&id)))),
-    }
+    ask(node, container, grace).await.map_err(|e| e.during(format!("stop container {}", ids::short(&id))))?;
     let ended = watch.wait_for(|s| matches!(s, State::Exited(_)));
     match tokio::time::timeout(grace + KILL_DEADLINE, ended).await {
         Ok(_) => Ok(()),
@@ -55,6 +46,27 @@ pub async fn stop(node: &Arc<Node>, container: &Arc<Container>, grace: Duration)
             Err(Error::deadline(format!("stop container {}: unkillable: {why}", ids::short(&id))))
         }
     }
+}
+
+/// Tells the shim. When that cannot be done because it is gone, its end settles the container.
+async fn ask(node: &Arc<Node>, container: &Arc<Container>, grace: Duration) -> Result<()> {
+    let signal = container.record().process.stop_signal;
+    let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+    for _ in 0..RECONNECTS {
+        let told = match container.running_shim() {
+            Ok(shim) => shim.call(Verb::Stop(Stop { signal, grace_ms })).await.map(|_| ()),
+            Err(error) => Err(error),
+        };
+        match told {
+            Ok(()) => return Ok(()),
+            Err(e) if e.kind() == Kind::FailedPrecondition => return Ok(()),
+            // A daemon that was just started has not found it yet, or the connection ended between look and call.
+            Err(e) if e.kind() == Kind::Unavailable => node.reconnect(container).await,
+            Err(e) => return Err(e),
+        }
+        tokio::time::sleep(RECONNECT_PAUSE).await;
+    }
+    Ok(())
 }
 
 /// Stops a container without grace.

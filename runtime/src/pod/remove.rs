@@ -6,6 +6,10 @@ use crate::error::{Error, Result};
 use crate::node::Node;
 use crate::{container, ids};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a removal waits for the data to be deleted; a large directory is deleted after the answer.
+const EMPTYING: Duration = Duration::from_secs(2);
 
 /// Removes a pod with its containers.
 ///
@@ -52,11 +56,11 @@ pub async fn discard(node: &Arc<Node>, dir: &std::path::Path, name: &str) -> Res
         }
         Err(e) => return Err(Error::io("move to trash", dir, &e)),
     }
-    let emptied = tokio::task::spawn_blocking(move || super::stop::remove_tree(&trash)).await;
-    match emptied {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "trash is not empty; it is tried again at the next start"),
-        Err(error) => tracing::warn!(%error, "emptying the trash was cut off"),
-    }
+    let emptying = tokio::task::spawn_blocking(move || {
+        if let Err(error) = super::stop::remove_tree(&trash) {
+            tracing::warn!(%error, "trash is not empty; it is tried again at the next start");
+        }
+    });
+    let _ = tokio::time::timeout(EMPTYING, emptying).await;
     Ok(())
 }

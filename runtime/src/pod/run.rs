@@ -5,7 +5,7 @@ use super::{Pod, RECORD_KIND, RECORD_VERSION, Record, State, Up, etc_files, requ
 use crate::cgroups;
 use crate::error::{Error, Kind, Result};
 use crate::node::Node;
-use crate::{clock, ids, records, shims};
+use crate::{clock, foreign, ids, records, shims};
 use gorae_proto::cri;
 use gorae_proto::shim::{CgroupPlace, PodNetwork, SetupPod};
 use std::sync::Arc;
@@ -109,7 +109,8 @@ async fn set_up(node: &Arc<Node>, record: &Record, network: Option<PodNetwork>) 
     records::make_dir(&run_dir)?;
     etc_files::write(&dir, &record.config, &node.hostname_of(record), record.ips.first().copied())?;
     if !record.config.log_directory.is_empty() {
-        make_log_directory(&record.config.log_directory)?;
+        let path = record.config.log_directory.clone();
+        foreign::look("log_directory", move || make_log_directory(&path)).await?;
     }
     let ready = shims::setup_pod(&node.spawner, setup(node, record, network)?).await?;
     if !record.config.port_mappings.is_empty() && !record.ips.is_empty() {

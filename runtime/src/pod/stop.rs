@@ -9,6 +9,7 @@ use crate::{ids, shims};
 use futures_util::future::join_all;
 use gorae_proto::shim::{CgroupPlace, CleanPod};
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
 /// Stops a pod; an unknown one is already stopped.
 ///
@@ -36,18 +37,22 @@ pub async fn stop_held(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
         Err(e) => return Err(Error::io("remove", &run_dir.join("ready"), &e)),
     }
     pod.set_not_ready();
+    // Whoever starts a container looks at the pod after it has said so: one of the two sees the other.
+    fence(Ordering::SeqCst);
     let containers = node.containers_of(pod.id());
     let stopped = join_all(containers.iter().map(|c| container::stop::kill(node, c))).await;
     let unkillable = stopped.into_iter().find_map(Result::err);
-    tear_down(node, &pod.record).await?;
     if was_ready {
         node.events.pod_stopped(node, pod);
         tracing::info!(pod = ids::short(pod.id()), "pod is stopped");
     }
-    match unkillable {
-        Some(error) => Err(error.during(format!("stop pod {}", ids::short(pod.id())))),
-        None => Ok(()),
+    let torn_down = tear_down(node, &pod.record).await;
+    let Some(cause) = unkillable else { return torn_down };
+    // What a stuck process keeps from being removed follows from it.
+    if let Err(error) = torn_down {
+        tracing::warn!(pod = ids::short(pod.id()), %error, "not everything of the pod is gone");
     }
+    Err(cause.during(format!("stop pod {}", ids::short(pod.id()))))
 }
 
 /// Takes away what a pod has on the node: published ports, pins, cgroup, address. Idempotent.
@@ -55,7 +60,10 @@ pub async fn stop_held(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
 /// # Errors
 /// The first failure; what came before it stays done.
 pub async fn tear_down(node: &Arc<Node>, record: &Record) -> Result<()> {
-    node.network.withdraw(&record.id).await?;
+    // A broken nft must not keep a pod alive: the network keeps the address until no rule leads to it.
+    if let Err(error) = node.network.withdraw(&record.id).await {
+        tracing::warn!(pod = ids::short(&record.id), %error, "host ports could not be closed; it is tried again");
+    }
     let run_dir = node.places.pod_run(&record.id);
     if run_dir.exists() {
         shims::clean_pod(&node.spawner, clean(node, record)).await?;

@@ -9,7 +9,7 @@ use super::VERB_DEADLINE;
 use super::socket;
 use crate::error::{Error, Kind, Result};
 use gorae_proto::shim::{
-    ContainerState, ExecExited, Frame, Push, Reply, Request, frame::Body, push, reply, request::Verb,
+    ContainerState, EndExec, ExecExited, Frame, Push, Reply, Request, frame::Body, push, reply, request::Verb,
 };
 use std::collections::HashMap;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -20,8 +20,29 @@ use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
 
-/// Resolves when an exec has ended; an error when the shim went away first.
-pub type ExecExit = oneshot::Receiver<ExecExited>;
+/// The end of an exec that was started. Dropped before somebody has claimed it, it ends the exec: the caller went away
+/// while the shim answered, and nobody else knows the number.
+#[derive(Debug)]
+pub struct ExecExit {
+    shim: Shim,
+    exec: u64,
+    receiver: Option<oneshot::Receiver<ExecExited>>,
+}
+
+impl ExecExit {
+    /// Resolves when the exec has ended; an error when the shim went away first. The exec is the caller's from now on.
+    pub fn claim(mut self) -> oneshot::Receiver<ExecExited> {
+        self.receiver.take().unwrap_or_else(|| oneshot::channel().1)
+    }
+}
+
+impl Drop for ExecExit {
+    fn drop(&mut self) {
+        let (Some(_), Ok(runtime)) = (&self.receiver, tokio::runtime::Handle::try_current()) else { return };
+        let (shim, exec) = (self.shim.clone(), self.exec);
+        runtime.spawn(async move { shim.call(Verb::EndExec(EndExec { exec })).await });
+    }
+}
 
 /// What a shim says unasked.
 #[derive(Debug)]
@@ -119,6 +140,11 @@ impl Shim {
     pub async fn call(&self, verb: Verb) -> Result<Answer> {
         self.call_within(verb, &[], VERB_DEADLINE).await
     }
+
+    /// Whether both are the same connection.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
 }
 
 impl Shared {
@@ -135,13 +161,13 @@ impl Shared {
         Ok(())
     }
 
-    fn deliver(&self, reply: Reply, fds: Vec<OwnedFd>) {
+    fn deliver(self: &Arc<Self>, reply: Reply, fds: Vec<OwnedFd>) {
         let mut waiting = self.lock();
         let exit = match &reply.body {
             Some(reply::Body::ExecStarted(started)) => {
                 let (sender, receiver) = oneshot::channel();
                 waiting.execs.insert(started.exec, sender);
-                Some(receiver)
+                Some(ExecExit { shim: Shim { shared: self.clone() }, exec: started.exec, receiver: Some(receiver) })
             }
             _ => None,
         };
@@ -152,7 +178,7 @@ impl Shared {
             Some(body) => Ok(Answer { body, fds, exit }),
             None => Err(Error::internal("the shim's reply is empty")),
         };
-        // The caller may have given up; then nobody wants the answer.
+        // The caller may have given up; then nobody wants the answer, and an exec in it ends with it.
         let _ = sender.send(answer);
     }
 }

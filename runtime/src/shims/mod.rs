@@ -11,7 +11,7 @@ mod spawn;
 
 pub use connection::{Answer, ExecExit, Shim, ShimEvent};
 pub use oneshot::{clean_container, clean_pod, dial_pod, setup_pod};
-pub use spawn::Spawner;
+pub use spawn::{Killer, Spawner};
 
 use std::time::Duration;
 

@@ -60,7 +60,7 @@ async fn once(
     verb: Verb,
     deadline: Duration,
 ) -> Result<(reply::Body, Vec<OwnedFd>)> {
-    let stream = spawner.spawn(role, id)?;
+    let (stream, killer) = spawner.spawn(role, id)?;
     let work = async {
         let frame = Frame { body: Some(Body::Request(Request { id: 1, verb: Some(verb) })) };
         socket::send(&stream, &frame, &[]).await?;
@@ -76,7 +76,11 @@ async fn once(
     };
     match tokio::time::timeout(deadline, work).await {
         Ok(result) => result,
-        Err(_) => Err(Error::deadline(format!("gorae-shim {role} {id}: no answer within {deadline:?}"))),
+        Err(_) => {
+            // Abandoned: it holds the pod's lock, and the clean-up that follows needs that.
+            killer.kill();
+            Err(Error::deadline(format!("gorae-shim {role} {id}: no answer within {deadline:?}")))
+        }
     }
 }
 

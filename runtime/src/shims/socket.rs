@@ -47,23 +47,38 @@ pub(super) async fn connect(run_dir: &Path) -> Result<UnixStream> {
 
 /// Sends one frame; `fds` travel with its first byte.
 ///
-/// - Cancel: the connection is out of step afterwards and must be closed.
+/// - Cancel: in the middle of a frame it ends the connection, which would be out of step.
 ///
 /// # Errors
 /// `Unavailable` when the other end is gone.
 pub(super) async fn send(stream: &UnixStream, frame: &Frame, fds: &[BorrowedFd<'_>]) -> Result<()> {
     let bytes = frame::encode(frame).map_err(|e| Error::invalid(e.to_string()))?;
-    let mut sent = 0;
-    while sent < bytes.len() {
+    let mut progress = Progress { stream, sent: 0, len: bytes.len() };
+    while progress.sent < progress.len {
         stream.writable().await.map_err(broken)?;
-        let with = if sent == 0 { fds } else { &[] };
-        match stream.try_io(Interest::WRITABLE, || send_once(stream, &bytes[sent..], with)) {
-            Ok(n) => sent += n,
+        let (rest, with) = (&bytes[progress.sent..], if progress.sent == 0 { fds } else { &[] });
+        match stream.try_io(Interest::WRITABLE, || send_once(stream, rest, with)) {
+            Ok(n) => progress.sent += n,
             Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
             Err(e) => return Err(broken(e)),
         }
     }
     Ok(())
+}
+
+/// Ends the connection when a frame is given up half-way: what came next would be read as the rest of it.
+struct Progress<'a> {
+    stream: &'a UnixStream,
+    sent: usize,
+    len: usize,
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        if self.sent > 0 && self.sent < self.len {
+            let _ = rustix::net::shutdown(self.stream.as_fd(), rustix::net::Shutdown::Both);
+        }
+    }
 }
 
 fn send_once(stream: &UnixStream, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> std::io::Result<usize> {
@@ -123,5 +138,22 @@ impl Reader {
         }
         self.bytes.extend_from_slice(&chunk[..n]);
         Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gorae_proto::shim::{Exec, Request, frame::Body, request::Verb};
+
+    #[tokio::test]
+    async fn a_frame_that_is_cut_off_ends_the_connection() {
+        let (ours, theirs) = UnixStream::pair().expect("pair");
+        let verb = Verb::Exec(Exec { args: vec![vec![b'a'; 4 << 20]], ..Exec::default() });
+        let frame = Frame { body: Some(Body::Request(Request { id: 1, verb: Some(verb) })) };
+        let sending = send(&ours, &frame, &[]);
+        assert!(tokio::time::timeout(Duration::from_millis(50), sending).await.is_err(), "nobody reads");
+        let read = tokio::time::timeout(Duration::from_secs(5), async { Reader::default().next(&theirs).await });
+        assert!(read.await.expect("the connection has ended").expect("end").is_none());
     }
 }

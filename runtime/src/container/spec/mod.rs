@@ -13,6 +13,7 @@ pub mod security;
 
 use super::Record;
 use crate::error::{Error, Result};
+use crate::limits::OpenFiles;
 use crate::pod::{Places, Pod};
 use gorae_proto::cri;
 use gorae_proto::shim::{self, CgroupLayout, CgroupPlace};
@@ -26,6 +27,8 @@ pub struct Context<'a> {
     pub places: &'a Places,
     /// `namespace path` of the target container, for pid mode TARGET.
     pub target_pid: Option<u32>,
+    /// The limit of open files that containers get.
+    pub open_files: OpenFiles,
 }
 
 /// The security context of a request; unset means the message's zero values.
@@ -45,7 +48,7 @@ pub fn build(record: &Record, pod: &Pod, node: &Context<'_>) -> Result<shim::Sta
         return Err(Error::precondition("a privileged container needs a privileged pod"));
     }
     let user_mapping = pod.user_mapping();
-    let process = process::build(record, pod, &security)?;
+    let process = process::build(record, node.open_files, &security)?;
     let (devices, device_rules) = devices::build(config, security.privileged)?;
     Ok(shim::Start {
         container_id: record.id.clone(),

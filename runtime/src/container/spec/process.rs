@@ -5,12 +5,14 @@ use super::security;
 use crate::capabilities;
 use crate::container::{Process, Record, signal};
 use crate::error::{Error, Result};
-use crate::pod::Pod;
+use crate::limits::OpenFiles;
 use gorae_proto::cri::{self, SupplementalGroupsPolicy};
 use gorae_proto::shim;
 
 /// PATH of a container whose image and request set none.
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// getrlimit(2).
+const RLIMIT_NOFILE: u32 = libc::RLIMIT_NOFILE;
 /// Most environment entries; the kernel's own limit of bytes comes later, at execve.
 const MAX_ENV: usize = 65_536;
 
@@ -171,7 +173,11 @@ fn stop_signal(config: &cri::ContainerConfig, image: &str) -> Result<i32> {
 ///
 /// # Errors
 /// `InvalidArgument` for capabilities, groups and profiles that cannot be.
-pub fn build(record: &Record, _pod: &Pod, security: &cri::LinuxContainerSecurityContext) -> Result<shim::Process> {
+pub fn build(
+    record: &Record,
+    open_files: OpenFiles,
+    security: &cri::LinuxContainerSecurityContext,
+) -> Result<shim::Process> {
     let caps = capabilities::effective(security.capabilities.as_ref(), security.privileged)
         .map_err(|e| Error::invalid(e.to_string()))?;
     let filter = security::seccomp(security, &caps)?;
@@ -195,7 +201,7 @@ pub fn build(record: &Record, _pod: &Pod, security: &cri::LinuxContainerSecurity
         seccomp_filter: filter.as_ref().map(|f| f.program.to_vec()).unwrap_or_default(),
         seccomp_flags: filter.as_ref().map(|f| f.flags).unwrap_or_default(),
         oom_score_adj: resources.map(oom_score_adj).transpose()?,
-        rlimits: Vec::new(),
+        rlimits: vec![shim::Rlimit { resource: RLIMIT_NOFILE, soft: open_files.soft, hard: open_files.hard }],
         apparmor_profile: security::apparmor(security)?,
         selinux_label: String::new(),
     })
