@@ -35,9 +35,9 @@ pub mod serve;
 pub mod setup;
 pub mod state;
 pub mod stop;
-pub mod terminal;
-pub mod user;
 #[allow(unsafe_code)]
 pub mod sys;
+pub mod terminal;
+pub mod user;
 
 pub use gorae_proto::shim as wire;
