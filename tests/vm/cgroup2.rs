@@ -104,7 +104,11 @@ fn a_resize_that_the_kernel_refuses_changes_nothing() {
         let pod = node.pod("refused").run().await;
         let container = pod.container("c").image(TINY).args(["sleep"]).memory_limit(64 * MIB).start().await;
         let group = group(&container).await;
-        let mut new = LinuxContainerResources { memory_limit_in_bytes: 80 * MIB, ..Default::default() };
+        let mut new = LinuxContainerResources {
+            memory_limit_in_bytes: 80 * MIB,
+            memory_swap_limit_in_bytes: 80 * MIB,
+            ..Default::default()
+        };
         new.unified.insert("pids.max".into(), "many".into());
         let error = resize(&pod, &container, new).await.unwrap_err();
         assert!(error.message().contains("pids.max"), "{error:?}");
@@ -118,7 +122,7 @@ fn a_command_that_takes_too_long_ends_with_what_left_its_session() {
         let container = shell(&node.pod("timeout").run().await).await;
         let group = group(&container).await;
         let alive = said(&group, "cgroup.procs");
-        let script = "setsid sh -c 'trap \"\" TERM HUP; sleep 4321 & sleep 4321' & exec setsid sleep 4321";
+        let script = "setsid sh -c 'trap \"\" TERM HUP; sleep 4321 & sleep 4321' & sleep 4321";
         let begun = Instant::now();
         let error = container.try_exec(["sh", "-c", script], 1).await.unwrap_err();
         assert_eq!(error.code(), tonic::Code::DeadlineExceeded, "{error:?}");
