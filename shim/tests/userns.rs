@@ -28,7 +28,7 @@ fn adopt(pod: &Pod, bench: &mut Bench) {
     pod.adopt(bench);
     // The layer stands for an unpacked image: world-readable, owned by the host's root.
     for dir in [bench.dir.path().to_path_buf(), bench.path("root"), bench.path("layer")] {
-        fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("the directory is ours");
     }
 }
 

@@ -17,7 +17,7 @@ fn main() -> Result<()> {
             println!("{}", conformance::by_digest().digest());
             return Ok(());
         }
-        ["--here"] => return Ok(drop(Registry::with_test_images()?)),
+        ["--here"] => return Registry::with_test_images().map(drop),
         [registry] => (*registry, true),
         [registry, "--own"] | ["--own", registry] => (*registry, false),
         _ => bail!("usage: gorae-test-images HOST:PORT [--own] | --digest | --here"),
