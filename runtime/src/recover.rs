@@ -282,7 +282,8 @@ mod tests {
         }
         records::write(&places.pod_run(&ids[0]), "ready", "ready", 1, &up).expect("ready");
         let found = read(&places, "boot").expect("readable");
-        let live: Vec<String> = found.live_pods().into_iter().map(|p| p.pod_id).collect();
+        let mut live: Vec<String> = found.live_pods().into_iter().map(|p| p.pod_id).collect();
+        live.sort();
         assert_eq!(live, ids[..2], "ready, being stopped; not the stopped one");
         assert_eq!(found.pods.iter().filter(|(_, up)| up.is_some()).count(), 1);
     }
