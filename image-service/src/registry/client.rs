@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use reqwest::{Certificate, Client, Identity, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, redirect};
 
 use super::error::{Error, chain};
 use crate::hosts::Tls;
@@ -49,7 +49,30 @@ impl Clients {
 
 fn build(authorities: &[Vec<u8>], identity: &[u8], skip_verify: bool, loopback: bool) -> Result<Client, Error> {
     let failed = |e: reqwest::Error| Error::Tls(chain(&e));
-    let mut builder = Client::builder()
+    let mut certificates = Vec::new();
+    for pem in authorities {
+        certificates.extend(Certificate::from_pem_bundle(pem).map_err(failed)?);
+    }
+    let mut identities = Vec::new();
+    if !identity.is_empty() {
+        identities.push(Identity::from_pem(identity).map_err(failed)?);
+    }
+    let prepare = |own_roots: bool| {
+        let builder = plain(skip_verify, loopback);
+        let builder = match (own_roots, certificates.is_empty()) {
+            (true, _) => builder.tls_certs_only(certificates.clone()),
+            (false, true) => builder,
+            (false, false) => builder.tls_certs_merge(certificates.clone()),
+        };
+        identities.iter().cloned().fold(builder, |builder, identity| builder.identity(identity))
+    };
+    // A machine without CA certificates can still pull over plain http, and over https from the hosts it was given
+    // an authority for; from any other the handshake then fails and says why.
+    prepare(false).build().or_else(|_| prepare(true).build()).map_err(failed)
+}
+
+fn plain(skip_verify: bool, loopback: bool) -> ClientBuilder {
+    let builder = Client::builder()
         .user_agent(concat!("gorae/", env!("CARGO_PKG_VERSION")))
         // Redirects are followed by hand: what may go along depends on where they lead.
         .redirect(redirect::Policy::none())
@@ -58,19 +81,6 @@ fn build(authorities: &[Vec<u8>], identity: &[u8], skip_verify: bool, loopback: 
         .tcp_nodelay(true)
         .http2_adaptive_window(true)
         .tls_danger_accept_invalid_certs(skip_verify);
-    if loopback {
-        // A proxy could not reach what is on this machine.
-        builder = builder.no_proxy();
-    }
-    let mut certificates = Vec::new();
-    for pem in authorities {
-        certificates.extend(Certificate::from_pem_bundle(pem).map_err(failed)?);
-    }
-    if !certificates.is_empty() {
-        builder = builder.tls_certs_merge(certificates);
-    }
-    if !identity.is_empty() {
-        builder = builder.identity(Identity::from_pem(identity).map_err(failed)?);
-    }
-    builder.build().map_err(failed)
+    // A proxy could not reach what is on this machine.
+    if loopback { builder.no_proxy() } else { builder }
 }
