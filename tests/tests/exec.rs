@@ -148,6 +148,7 @@ fn five_hundred_commands_leave_no_descriptor_and_no_zombie() {
     on_a_node(async |node| {
         let container = shell(node).await;
         container.exec(["true"]).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
         let before = shims();
         for _ in 0..500 {
             assert_eq!(container.exec(["true"]).await.code, 0);

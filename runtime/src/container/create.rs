@@ -90,8 +90,8 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &str, config: cri::Container
     super::take_over::check(node, &record)?;
     let (of, target) = (node.clone(), pod.clone());
     let checked = foreign::look("mount sources, devices and profiles", move || {
-        check_sources(&record.config)?;
-        spec::build(&record, &target, &of.spec_context(&target, &record)?).map(|_| record)
+        spec::build(&record, &target, &of.spec_context(&target, &record)?)?;
+        check_sources(&record.config).map(|()| record)
     });
     let record = checked.await?;
     // A pod that is being stopped holds this lock; it must not get a new container behind its back.
