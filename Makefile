@@ -23,7 +23,7 @@ build: setup ## Builds the binaries into build/bin
 	$(CARGO) build --locked --profile shim -p gorae-shim --target $(TRIPLE) --config '$(SHIM_FLAGS)'
 	@mkdir -p build/bin
 	@install -p -t build/bin $(TARGET)/$(TRIPLE)/shim/gorae-shim \
-	    $$(find $(TARGET)/release -maxdepth 1 -type f -executable -name 'gorae*')
+	    $$(find $(TARGET)/release -maxdepth 1 -type f -executable -name 'gorae*' ! -name gorae-shim)
 
 setup: ## Installs the Debian packages that building needs
 	@tests/setup
