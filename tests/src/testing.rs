@@ -97,13 +97,12 @@ pub fn settled(directories: &[&Path]) -> Snapshot {
     }
 }
 
-/// Waits until everything is as before. The daemon's own process may be another one than before, and a process of
-/// somebody else may have ended.
+/// Waits until everything is as before. The daemon's own process may be another one than before.
 fn assert_equal(before: &Snapshot, directories: &[&Path], when: &str) {
     let begun = Instant::now();
     loop {
         let mut found = before.difference(&Snapshot::take(directories));
-        found.retain(|line| !line.contains(" goraed: ") && !line.starts_with("lost: process "));
+        found.retain(|line| !line.contains(" goraed: "));
         if found.is_empty() {
             return;
         }
