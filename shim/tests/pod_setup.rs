@@ -10,8 +10,8 @@ use gorae_proto::shim::failure::Kind;
 use pods::{Node, own_inode};
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::time::Duration;
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
 
 fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_else(|e| panic!("{path}: {e}")).trim_end().to_owned()
@@ -145,18 +145,35 @@ fn an_interface_name_that_is_taken_fails_with_the_kernels_answer_and_is_left_alo
 fn talk(pod: &pods::Pod, address: &str) {
     let address: SocketAddr = address.parse().unwrap();
     let listener = pod.inside(&["net"], || TcpListener::bind(address).expect("listen in the pod"));
-    let server = std::thread::spawn(move || {
-        let (mut socket, _) = listener.accept().unwrap();
-        let mut word = [0; 4];
-        socket.read_exact(&mut word).unwrap();
-        socket.write_all(&word).unwrap();
-    });
-    let mut socket = TcpStream::connect_timeout(&address, Duration::from_secs(5)).expect("connect to the pod");
-    socket.write_all(b"ping").unwrap();
+    let mut client = TcpStream::connect_timeout(&address, SOON).expect("connect to the pod");
+    // The connection stands on the node's side: its last packet may still be on its way.
+    let (mut server, _) = within(&listener).expect("a connection reaches the pod");
+    for end in [&client, &server] {
+        end.set_read_timeout(Some(SOON)).unwrap();
+    }
     let mut word = [0; 4];
-    socket.read_exact(&mut word).unwrap();
+    client.write_all(b"ping").unwrap();
+    server.read_exact(&mut word).expect("the pod hears the node");
+    server.write_all(&word).unwrap();
+    client.read_exact(&mut word).expect("the node hears the pod");
     assert_eq!(&word, b"ping");
-    server.join().unwrap();
+}
+
+/// How long a packet may take to the next namespace, with some lost and sent again.
+const SOON: Duration = Duration::from_secs(5);
+
+/// Accepts a connection that comes soon.
+fn within(listener: &TcpListener) -> std::io::Result<(TcpStream, SocketAddr)> {
+    listener.set_nonblocking(true)?;
+    let end = Instant::now() + SOON;
+    loop {
+        match listener.accept() {
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock && Instant::now() < end => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            other => return other,
+        }
+    }
 }
 
 #[test]
@@ -185,6 +202,27 @@ fn an_address_works_for_the_next_pod_at_once() {
         talk(&pod, &format!("[fd77::304]:{}", 7100 + round));
         pod.clean();
     }
+}
+
+#[test]
+fn the_last_pod_with_an_address_gets_its_packets_whatever_the_one_before_sends() {
+    let node = Node::new();
+    let (one, two) = (node.pod(), node.pod());
+    one.setup();
+    talk(&one, "10.77.3.4:7200");
+    two.setup();
+    for round in 0..5 {
+        one.inside(&["net"], || {
+            let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+            socket.set_broadcast(true).unwrap();
+            socket.send_to(b"still here", "10.77.255.255:9").unwrap();
+        });
+        talk(&two, &format!("10.77.3.4:{}", 7201 + round));
+    }
+    one.clean();
+    talk(&two, "10.77.3.4:7210");
+    two.clean();
+    two.assert_clean();
 }
 
 #[test]

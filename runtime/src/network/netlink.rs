@@ -139,7 +139,7 @@ impl Rtnl {
     }
 
     /// Lets a bridge port send packets back to where they came from: a pod that calls its own host port or service.
-    pub fn set_hairpin(&mut self, name: &str) -> Result<(), NetworkError> {
+    fn set_hairpin(&mut self, name: &str) -> Result<(), NetworkError> {
         let mut request = LinkMessage::default();
         let port = vec![
             LinkInfo::PortKind(InfoPortKind::Bridge),

@@ -4,11 +4,10 @@
 //! Two locks. `state` (a plain mutex, held for microseconds) has the facts; `table` (async, with a deadline) is held
 //! while the kernel is being changed, so that changes come one after the other. Taken in the order table, state.
 
-use super::netlink::Rtnl;
 use super::pods::{Lease, Pods};
 use super::ports::{Binding, HostPort};
 use super::record::{self, Record};
-use super::{NetworkConfig, NetworkError, bridge, conntrack, names, nft, reservation};
+use super::{NetworkConfig, NetworkError, bridge, conntrack, nft, reservation};
 use crate::network::addresses::Addresses;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
@@ -120,12 +119,7 @@ impl Shared {
             self.with_pods(|pods| pods.unwant(pod_id));
             return Err(error);
         }
-        let interface = names::host_interface(pod_id);
-        let after = blocking(move || {
-            conntrack::forget_udp(&bindings)?;
-            Rtnl::open()?.set_hairpin(&interface)
-        });
-        if let Err(error) = after.await {
+        if let Err(error) = blocking(move || conntrack::forget_udp(&bindings)).await {
             tracing::debug!(pod_id, %error, "after opening host ports");
         }
         Ok(())

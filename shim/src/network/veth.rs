@@ -6,7 +6,11 @@ use super::netlink::{CREATE, Request, Route, attribute, word};
 use super::up_header;
 use crate::failure::{self, Kind, Result};
 use netlink_packet_route::AddressFamily;
-use netlink_packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkInfo, LinkMessage};
+use netlink_packet_route::link::{
+    InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkInfo,
+    LinkMessage,
+};
+use netlink_packet_route::neighbour::{NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState};
 use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
 use rustix::io::Errno;
 use rustix::net::netdevice::name_to_index;
@@ -41,7 +45,38 @@ pub fn create(route: &mut Route, network: &Network, netns: BorrowedFd<'_>) -> Re
         ]),
     ];
     let object = format!("{} in bridge {}", network.host_interface, network.bridge);
-    route.run(&[Request::new(libc::RTM_NEWLINK, CREATE, &host, "create veth", object)])
+    route.run(&[Request::new(libc::RTM_NEWLINK, CREATE, &host, "create veth", object)])?;
+    settle_port(route, network)
+}
+
+/// Tells the bridge which MAC address is behind the new port, so that it need not learn.
+///
+/// An address goes to the next pod while the last one's port may still be there, and both ends have the MAC address
+/// that follows from it: a bridge that learns would send the new pod's packets to the old port, at first and again
+/// after each word from there. It also keeps a pod from taking the packets of another one. What the pod sends to an
+/// address of its own (a service it is behind, its own host port) comes back through the same port.
+fn settle_port(route: &mut Route, network: &Network) -> Result<()> {
+    let name = &network.host_interface;
+    let Some(mac) = network.mac() else { return Ok(()) };
+    let index = name_to_index(route.fd(), name).map_err(|errno| failure::kernel("look up interface", name, errno))?;
+    let port = vec![InfoBridgePort::Learning(false), InfoBridgePort::HairpinMode(true)];
+    let mut link = LinkMessage::default();
+    link.header.index = index;
+    link.attributes = vec![LinkAttribute::LinkInfo(vec![
+        LinkInfo::PortKind(InfoPortKind::Bridge),
+        LinkInfo::PortData(InfoPortData::BridgePort(port)),
+    ])];
+    let mut entry = NeighbourMessage::default();
+    entry.header.family = AddressFamily::Bridge;
+    entry.header.ifindex = index;
+    entry.header.state = NeighbourState::Noarp;
+    entry.header.flags = NeighbourFlags::Controller;
+    entry.attributes = vec![NeighbourAttribute::LinkLayerAddress(mac)];
+    let replace = (libc::NLM_F_CREATE | libc::NLM_F_REPLACE) as u16;
+    route.run(&[
+        Request::new(libc::RTM_NEWLINK, 0, &link, "set up bridge port", name),
+        Request::new(libc::RTM_NEWNEIGH, replace, &entry, "tell the bridge the address behind", name),
+    ])
 }
 
 /// Removes an interface with its peer. The kernel takes some 25 ms for it; one that is gone is fine.
