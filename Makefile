@@ -13,6 +13,9 @@ SHIM_FLAGS := target.$(TRIPLE).rustflags=["-C","target-feature=+crt-static","-C"
 # Inside of the namespaces there is no network: everything is fetched and compiled before.
 TEST := $(CARGO) test --locked --offline --workspace --no-fail-fast
 
+# Every test binary runs under a time limit.
+export CARGO_TARGET_$(shell echo $(TRIPLE) | tr a-z- A-Z_)_RUNNER := $(CURDIR)/tests/limit
+
 .PHONY: help build setup setup-images tools demo test test-vm test-binaries bench check conformance clean
 
 help: ## Lists the targets
