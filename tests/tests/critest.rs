@@ -7,8 +7,9 @@
 use gorae_tests::{on_a_node_for, place};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// What a spec came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,47 +22,119 @@ enum Outcome {
 /// A spec's name, as its headings say it, and its outcome.
 type Spec = (String, Outcome);
 
+/// Streaming over WebSocket instead of SPDY.
+const WEBSOCKET: [&str; 3] = ["-websocket-exec", "-websocket-attach", "-websocket-portforward"];
+
+/// The longest that one run may take; it takes some 70 s.
+const LIMIT: Duration = Duration::from_secs(600);
+
 #[test]
 fn every_spec_passes_but_the_listed_ones() {
-    on_a_node_for(Duration::from_secs(1200), async |node| {
+    critest(&Run { websocket: false, seed: None, at_once: 1 });
+}
+
+#[test]
+fn every_spec_passes_in_random_order_over_websocket() {
+    critest(&Run { websocket: true, seed: Some(seed()), at_once: 1 });
+}
+
+#[test]
+fn every_spec_passes_eight_at_a_time() {
+    critest(&Run { websocket: false, seed: Some(seed()), at_once: 8 });
+}
+
+/// How the suite is run.
+struct Run {
+    websocket: bool,
+    /// In the order that follows from this number; in the suite's own order without.
+    seed: Option<u64>,
+    at_once: u32,
+}
+
+/// A new order every time, so that all runs together see many; `CRITEST_SEED` repeats one.
+fn seed() -> u64 {
+    let given = std::env::var("CRITEST_SEED").ok().map(|s| s.parse().expect("CRITEST_SEED is a number"));
+    given.unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64 % 100_000)
+}
+
+fn critest(run: &Run) {
+    on_a_node_for(LIMIT * 2, async |node| {
         let report = node.directory("critest").join("report.json");
         let log = node.directory("critest").join("log");
-        let out = std::fs::File::create(&log).unwrap();
-        let mut critest = Command::new(place::tool("critest"));
-        critest
-            .arg(format!("-runtime-endpoint={}", node.cri().endpoint()))
-            .arg(format!("-ginkgo.json-report={}", report.display()))
-            .args(["-ginkgo.no-color", "-ginkgo.timeout=18m", "-ginkgo.seed=1"])
-            .stdin(Stdio::null())
-            .stdout(out.try_clone().unwrap())
-            .stderr(out);
         let focus = std::env::var("CRITEST_FOCUS").ok();
-        if let Some(focus) = &focus {
-            critest.arg(format!("-ginkgo.focus={focus}"));
-        }
+        let mut command = run.command(&node.cri().endpoint(), &report, focus.as_deref());
+        let out = std::fs::File::create(&log).unwrap();
+        command.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out);
+        let begin = Instant::now();
         // It ends with 1 when a spec failed: the report says which.
-        let mut child = critest.spawn().unwrap();
-        let status = tokio::task::block_in_place(|| child.wait()).unwrap();
+        let status = tokio::process::Command::from(command).kill_on_drop(true).status().await.unwrap();
         let text = std::fs::read_to_string(&report)
             .unwrap_or_else(|e| panic!("critest ended with {status} and no report ({e}):\n{}", tail(&log)));
         let specs = specs(&serde_json::from_str(&text).unwrap());
-        let failed = specs.iter().filter(|(_, o)| matches!(o, Outcome::Failed(_))).count();
-        let passed = specs.iter().filter(|(_, o)| *o == Outcome::Passed).count();
-        println!("\ncritest: {passed} passed, {failed} failed, {} skipped", specs.len() - passed - failed);
-        for (name, outcome) in &specs {
-            match outcome {
-                Outcome::Failed(why) => println!("FAILED {name}\n    {}", why.replace('\n', "\n    ")),
-                Outcome::Skipped(why) if !why.is_empty() => println!("skipped {name}: {why}"),
-                _ => {}
-            }
-        }
+        let passed = say(&specs, run, begin.elapsed());
         let wrong = judge(&specs, &listed(), focus.is_some());
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
         assert!(passed > 0, "critest ran nothing:\n{}", tail(&log));
     });
 }
 
-fn tail(log: &std::path::Path) -> String {
+impl Run {
+    /// critest itself, or ginkgo that runs several of it.
+    fn command(&self, endpoint: &str, report: &Path, focus: Option<&str>) -> Command {
+        let alone = self.at_once == 1;
+        let mut command = Command::new(place::tool(if alone { "critest" } else { "ginkgo" }));
+        let mut option = |name: &str, value: &str| {
+            let dashes = if alone { "-ginkgo." } else { "--" };
+            command.arg(format!("{dashes}{name}{}{value}", if value.is_empty() { "" } else { "=" }));
+        };
+        option("no-color", "");
+        option("timeout", &format!("{}s", LIMIT.as_secs()));
+        option("seed", &self.seed.unwrap_or(1).to_string());
+        if self.seed.is_some() {
+            option("randomize-all", "");
+        }
+        if let Some(focus) = focus {
+            option("focus", focus);
+        }
+        if alone {
+            option("json-report", &report.display().to_string());
+        } else {
+            option("procs", &self.at_once.to_string());
+            option("output-dir", &report.parent().unwrap().display().to_string());
+            option("json-report", "report.json");
+            // What is compiled already is known by this ending.
+            let compiled = report.with_file_name("critest.test");
+            std::os::unix::fs::symlink(place::tool("critest"), &compiled).unwrap();
+            command.arg(compiled).arg("--");
+        }
+        command.arg(format!("-runtime-endpoint={endpoint}")).args(WEBSOCKET.iter().filter(|_| self.websocket));
+        command
+    }
+}
+
+/// Prints the sum and what did not pass; returns how many passed.
+fn say(specs: &[Spec], run: &Run, took: Duration) -> usize {
+    let failed = specs.iter().filter(|(_, o)| matches!(o, Outcome::Failed(_))).count();
+    let passed = specs.iter().filter(|(_, o)| *o == Outcome::Passed).count();
+    let order = run.seed.map_or_else(String::new, |seed| format!(", CRITEST_SEED={seed}"));
+    println!(
+        "\ncritest ({} at once{}{order}): {passed} passed, {failed} failed, {} skipped in {:.1} s",
+        run.at_once,
+        if run.websocket { ", WebSocket" } else { "" },
+        specs.len() - passed - failed,
+        took.as_secs_f32()
+    );
+    for (name, outcome) in specs {
+        match outcome {
+            Outcome::Failed(why) => println!("FAILED {name}\n    {}", why.replace('\n', "\n    ")),
+            Outcome::Skipped(why) if !why.is_empty() => println!("skipped {name}: {why}"),
+            _ => {}
+        }
+    }
+    passed
+}
+
+fn tail(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<_> = text.lines().collect();
     lines[lines.len().saturating_sub(60)..].join("\n")
