@@ -7,6 +7,7 @@
 //! ```text
 //! no parent asked:    /gorae/pod-POD/gorae-CONTAINER      the pod's cgroup is ours
 //! PARENT asked:       PARENT/gorae-CONTAINER              the pod's cgroup is the kubelet's
+//!                     PARENT/gorae-init-POD               ours in it, when containers share a PID namespace
 //! ```
 //!
 //! Invariant: a path from here is absolute, normal (no empty, `.` or `..` component) and never `/`: whoever kills
@@ -223,6 +224,11 @@ pub fn pod_path(parent: &str, pod_id: &str) -> Result<PodCgroup, Error> {
 /// The cgroup of a container: one component below the pod's, named so that agents can tell whose it is.
 pub fn container_path(pod: &PodCgroup, container_id: &str) -> String {
     format!("{}/gorae-{container_id}", pod.path)
+}
+
+/// The cgroup that is a pod's own, to be killed and removed with it: the pod's, or one for its init below a client's.
+pub fn own_path(pod: &PodCgroup, pod_id: &str) -> String {
+    if pod.own { pod.path.clone() } else { format!("{}/gorae-init-{pod_id}", pod.path) }
 }
 
 /// Whether any hierarchy has the cgroup.

@@ -5,6 +5,7 @@ use gorae_proto::cri::{ListPodSandboxRequest, NamespaceMode, PodSandboxFilter, P
 use gorae_tests::leaks::Snapshot;
 use gorae_tests::pod::namespaces;
 use gorae_tests::{Cri, Node, TINY, on_a_node};
+use std::path::PathBuf;
 
 async fn listed(cri: &Cri, filter: PodSandboxFilter) -> Vec<String> {
     let request = ListPodSandboxRequest { filter: Some(filter) };
@@ -252,25 +253,79 @@ fn pods_are_listed_by_label_state_and_id() {
     });
 }
 
+/// A group of a client's in every hierarchy; dropping it removes it, and fails when something is left in it.
+struct ClientsGroup(&'static str);
+
+impl ClientsGroup {
+    fn make(path: &'static str) -> Self {
+        let group = Self(path);
+        group.places().for_each(|place| std::fs::create_dir_all(place).unwrap());
+        group
+    }
+
+    fn places(&self) -> impl Iterator<Item = PathBuf> {
+        gorae_tests::leaks::hierarchies().into_iter().map(|hierarchy| hierarchy.join(self.0))
+    }
+
+    fn remove(self) {
+        for place in self.places() {
+            std::fs::remove_dir(&place).unwrap_or_else(|e| panic!("something is left in {}: {e}", place.display()));
+            std::fs::remove_dir(place.parent().unwrap()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_init_of_a_pod_in_a_clients_cgroup_goes_with_the_pod() {
+    on_a_node(async |node| {
+        let group = ClientsGroup::make("kube/pod1");
+        let pod = node.pod("kube").shared_processes();
+        let pod = pod.with(|c| c.linux.as_mut().expect("set").cgroup_parent = "/kube/pod1".into()).run().await;
+        let container = pod.container("c").script("sleep 1000").start().await;
+        assert!(container.sh("ps").await.stdout.contains(" 1 "), "they share an init");
+        pod.stop().await;
+        pod.remove().await;
+        group.remove();
+    });
+}
+
+#[test]
+fn a_pod_that_cannot_be_made_leaves_the_rest_of_its_clients_cgroup_alone() {
+    on_a_node(async |node| {
+        let group = ClientsGroup::make("kube/other");
+        let mut neighbour = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let joined =
+            group.places().filter(|p| std::fs::write(p.join("cgroup.procs"), neighbour.id().to_string()).is_ok());
+        assert!(joined.count() > 0);
+        for shared in [false, true] {
+            let pod = if shared { node.pod("bad").shared_processes() } else { node.pod("bad") };
+            let error = pod.with(|c| {
+                let linux = c.linux.as_mut().expect("set");
+                linux.cgroup_parent = "/kube".into();
+                linux.sysctls.insert("net.ipv4.no_such_thing".into(), "1".into());
+            });
+            let error = error.try_run().await.unwrap_err();
+            assert!(error.message().contains("no_such_thing"), "{error:?}");
+        }
+        assert_eq!(neighbour.try_wait().unwrap(), None, "the neighbour lives");
+        neighbour.kill().unwrap();
+        neighbour.wait().unwrap();
+        group.remove();
+    });
+}
+
 #[test]
 fn containers_stand_below_the_cgroup_that_was_asked_for_and_it_stays() {
     on_a_node(async |node| {
         let pod = node.pod("kube").with(|c| c.linux.as_mut().expect("set").cgroup_parent = "/kube/pod1".into());
         // What kubelet does before it asks for the pod.
-        let hierarchies: Vec<_> = gorae_tests::leaks::hierarchies();
-        for place in &hierarchies {
-            std::fs::create_dir_all(place.join("kube/pod1")).unwrap();
-        }
+        let group = ClientsGroup::make("kube/pod1");
         let pod = pod.run().await;
         let container = pod.container("c").image(TINY).args(["sleep"]).start().await;
         let pid = container.info().await["pid"].as_u64().expect("info has the process id");
         let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
         assert!(groups.contains("/kube/pod1/"), "{groups}");
         pod.remove().await;
-        for place in &hierarchies {
-            assert!(place.join("kube/pod1").is_dir(), "the pod's cgroup is kubelet's");
-            std::fs::remove_dir(place.join("kube/pod1")).expect("nothing is left in it");
-            std::fs::remove_dir(place.join("kube")).unwrap();
-        }
+        group.remove();
     });
 }

@@ -145,6 +145,11 @@ fn setup(node: &Node, record: &Record, network: Option<PodNetwork>) -> Result<Se
         shm_bytes: 0,
         network,
         cgroup: Some(CgroupPlace { layout: Some(node.layout.clone()), path: record.cgroup.clone() }),
+        clients_cgroup_init: if record.own_cgroup {
+            String::new()
+        } else {
+            cgroups::own_path(&record.pod_cgroup(), &record.id)
+        },
     })
 }
 

@@ -2,6 +2,7 @@
 //! StopPodSandbox: containers first, then the network and the namespaces. Repeatable at any point.
 
 use super::{Pod, Record};
+use crate::cgroups;
 use crate::container;
 use crate::error::{Error, Result};
 use crate::node::Node;
@@ -77,10 +78,10 @@ fn clean(node: &Node, record: &Record) -> CleanPod {
     CleanPod {
         pod_id: record.id.clone(),
         run_dir: node.places.pod_run(&record.id).to_string_lossy().into_owned(),
-        // A cgroup that kubelet made is kubelet's to remove: then only the layout is said.
+        // A cgroup that kubelet made is kubelet's to kill and to remove.
         cgroup: Some(CgroupPlace {
             layout: Some(node.layout.clone()),
-            path: if record.own_cgroup { record.cgroup.clone() } else { String::new() },
+            path: cgroups::own_path(&record.pod_cgroup(), &record.id),
         }),
         host_interface: record.host_interface.clone(),
         remove_empty_cgroups: record.made_cgroups.clone(),

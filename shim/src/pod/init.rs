@@ -10,7 +10,7 @@ use crate::cgroup::Cgroup;
 use crate::failure::{self, Result};
 use crate::fault::Reporter;
 use crate::sys::{self, Forked};
-use rustix::fs::{Gid, Mode, OFlags, Uid, mkdirat, openat};
+use rustix::fs::{Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
@@ -26,7 +26,7 @@ const NOBODY: u32 = 65_534;
 /// What the init needs before it lets go of everything.
 #[derive(Debug)]
 pub struct Plan<'a> {
-    /// The pod's cgroup.
+    /// Its own cgroup, below the pod's.
     pub cgroup: Option<&'a Cgroup>,
     /// Some directory to put the empty root on.
     pub mount_point: &'a Path,
@@ -38,8 +38,7 @@ pub struct Plan<'a> {
 ///
 /// - Shapes: it reports a failure through `reporter`, or closes it when it is ready.
 pub fn spawn(plan: &Plan<'_>, reporter: &Reporter) -> Result<i32> {
-    let leaf = plan.cgroup.map(leaf).transpose()?.flatten();
-    let cgroup = leaf.as_ref().map(AsFd::as_fd).or_else(|| plan.cgroup.and_then(Cgroup::unified));
+    let cgroup = plan.cgroup.and_then(Cgroup::unified);
     let flags = (libc::CLONE_NEWPID | libc::CLONE_NEWNS) as u64;
     match sys::clone3(flags, cgroup).map_err(|e| failure::kernel("start", "the pod's init", e))? {
         Forked::Parent { pid, .. } => Ok(pid),
@@ -48,18 +47,6 @@ pub fn spawn(plan: &Plan<'_>, reporter: &Reporter) -> Result<i32> {
             Err(failure) => reporter.fail(failure),
         },
     }
-}
-
-/// On v2 the pod's cgroup hands controllers down and so may hold no process itself: the init gets a child of it.
-fn leaf(cgroup: &Cgroup) -> Result<Option<OwnedFd>> {
-    let (true, Some(dir)) = (cgroup.is_v2(), cgroup.unified()) else { return Ok(None) };
-    let fail = |errno| failure::kernel("make cgroup", "of the pod's init", errno);
-    match mkdirat(dir, "init", Mode::from_raw_mode(0o755)) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(errno) => return Err(fail(errno)),
-    }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    openat(dir, "init", flags, Mode::empty()).map(Some).map_err(fail)
 }
 
 fn settle(plan: &Plan<'_>) -> Result<()> {

@@ -13,7 +13,7 @@ use crate::cgroup::{self, Cgroup};
 use crate::failure::{self, Failure, Kind, Result};
 use crate::fault::{self, Outcome, Watcher};
 use crate::network::{self, Network, Route};
-use crate::wire::{CleanPod, PodReady, SetupPod, UserMapping};
+use crate::wire::{CgroupPlace, CleanPod, PodReady, SetupPod, UserMapping};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -44,7 +44,8 @@ impl Pod<'_> {
         if self.request.own_ipc {
             shm::make(self.run_dir, self.request)?;
         }
-        let cgroup = self.request.cgroup.as_ref().map(|place| cgroup::create(place, None)).transpose()?;
+        self.request.cgroup.as_ref().map(|place| cgroup::create(place, None)).transpose()?;
+        let cgroup = self.make_init_cgroup()?;
         // Belongs to the node's namespace, wherever this process goes later.
         let mut node = if self.network.is_some() { Some(Route::open()?) } else { None };
         let init_pid = match &self.request.user {
@@ -57,6 +58,17 @@ impl Pod<'_> {
             init_start_ticks: if init_pid == 0 { 0 } else { start_ticks(init_pid)? },
             host_interface: host_interface.map_or_else(String::new, |network| network.host_interface.clone()),
         })
+    }
+
+    /// The init gets a cgroup below the pod's: on v2 the pod's own hands controllers down and so may hold no process,
+    /// and a client's is not ours to kill.
+    fn make_init_cgroup(&self) -> Result<Option<Cgroup>> {
+        let Some(place) = self.request.cgroup.as_ref().filter(|_| self.request.own_pid) else { return Ok(None) };
+        let path = match self.request.clients_cgroup_init.as_str() {
+            "" => format!("{}/init", place.path),
+            path => path.to_owned(),
+        };
+        cgroup::create(&CgroupPlace { path, ..place.clone() }, None).map(Some)
     }
 
     /// Namespaces of the node's user namespace: this process moves into them.
@@ -127,10 +139,14 @@ impl Pod<'_> {
 
     /// Back in the node's network namespace, cleans up as for a pod that was found half made.
     fn undo(&self, lock: &RunDir, home: &OwnedFd, failure: Failure) -> Failure {
+        let mut cgroup = self.request.cgroup.clone();
+        if let (Some(place), false) = (&mut cgroup, self.request.clients_cgroup_init.is_empty()) {
+            place.path.clone_from(&self.request.clients_cgroup_init);
+        }
         let request = CleanPod {
             pod_id: self.request.pod_id.clone(),
             run_dir: self.request.run_dir.clone(),
-            cgroup: self.request.cgroup.clone(),
+            cgroup,
             // Goes with the namespace.
             host_interface: String::new(),
             remove_empty_cgroups: Vec::new(),
