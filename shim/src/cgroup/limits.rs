@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! CRI limits as cgroup file writes: computed by pure functions, applied by a few lines.
 
+use super::file;
 use super::place::Place;
 use crate::failure::{self, Kind, Result};
 use crate::wire::Resources;
-use std::fs;
 use std::io;
 use std::path::PathBuf;
 
@@ -163,7 +163,7 @@ pub fn file_of(place: &Place, one: &Write) -> Option<PathBuf> {
 
 /// Writes one value.
 pub fn put(path: &std::path::Path, one: &Write) -> Result<()> {
-    match fs::write(path, one.value.as_bytes()) {
+    match file::write(path, &one.value) {
         Ok(()) => Ok(()),
         Err(e) if one.optional && e.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(e) => Err(failure::kernel("set limit", format!("{} = {}", path.display(), one.value), e)),

@@ -17,6 +17,7 @@
 //! does: on v2 processes are born in the cgroup (`clone3`), on v1 a single-threaded child writes `0` to `tasks`.
 
 mod events;
+mod file;
 mod limits;
 mod place;
 mod remove;

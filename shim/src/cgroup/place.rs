@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Where a cgroup's directories are, and making them.
 
+use super::file;
 use crate::failure::{self, Kind, Result};
 use crate::wire::{CgroupPlace, Resources};
 use std::fs;
@@ -230,11 +231,11 @@ fn hand_down(dir: &Path) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let file = dir.join("cgroup.subtree_control");
+    let path = dir.join("cgroup.subtree_control");
     let all: Vec<String> = missing.iter().map(|name| format!("+{name}")).collect();
-    let Err(first) = fs::write(&file, all.join(" ")) else { return Ok(()) };
-    let enabled = all.iter().filter(|one| fs::write(&file, one.as_bytes()).is_ok()).count();
-    if enabled == 0 { Err(failure::kernel("enable controllers", file.display().to_string(), first)) } else { Ok(()) }
+    let Err(first) = file::write(&path, &all.join(" ")) else { return Ok(()) };
+    let enabled = all.iter().filter(|one| file::write(&path, one).is_ok()).count();
+    if enabled == 0 { Err(failure::kernel("enable controllers", path.display().to_string(), first)) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Ending a cgroup: kill what is in it, remove its directories. All of it idempotent.
 
+use super::file;
 use super::place::Place;
 use crate::failure::{self, Result};
 use crate::sys;
@@ -25,7 +26,7 @@ pub fn kill(place: &CgroupPlace) -> Result<()> {
 pub(super) fn kill_in(place: &Place) -> Result<()> {
     if let Some(dir) = place.unified_dir() {
         // Every process of ours is in the cgroup2 directory, also where the controllers are v1's.
-        match fs::write(dir.join("cgroup.kill"), "1") {
+        match file::write(&dir.join("cgroup.kill"), "1") {
             Ok(()) => return Ok(()),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => return Err(failure::kernel("kill cgroup", place.path(), e)),

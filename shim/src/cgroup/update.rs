@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Changing the limits of a running container: all of them, or none.
 
+use super::file;
 use super::limits::{self, Write};
 use super::place::Place;
 use crate::failure::{self, Result};
@@ -23,7 +24,7 @@ pub fn update(place: &Place, resources: &Resources) -> Result<()> {
         if let Err(failure) = limits::put(&change.path, &change.write) {
             for undo in changes[..done].iter().rev() {
                 // A refused restore leaves the newer value; the failure being reported is the one that matters.
-                let _ = fs::write(&undo.path, undo.old.as_bytes());
+                let _ = file::write(&undo.path, &undo.old);
             }
             return Err(failure);
         }
