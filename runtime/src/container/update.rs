@@ -58,6 +58,9 @@ async fn put_back(shim: Option<crate::shims::Shim>, old: &LinuxContainerResource
 fn merge(old: &LinuxContainerResources, change: &LinuxContainerResources) -> LinuxContainerResources {
     let number = |old: i64, new: i64| if new == 0 { old } else { new };
     let text = |old: &String, new: &String| if new.is_empty() { old.clone() } else { new.clone() };
+    // "No swap" follows the memory limit: a request that names memory alone does not bring swap.
+    let follows = change.memory_limit_in_bytes != 0 && old.memory_swap_limit_in_bytes == old.memory_limit_in_bytes;
+    let old_swap = if follows { 0 } else { old.memory_swap_limit_in_bytes };
     let mut unified = old.unified.clone();
     unified.extend(change.unified.clone());
     let mut hugepages = old.hugepage_limits.clone();
@@ -77,7 +80,7 @@ fn merge(old: &LinuxContainerResources, change: &LinuxContainerResources) -> Lin
         cpuset_mems: text(&old.cpuset_mems, &change.cpuset_mems),
         hugepage_limits: hugepages,
         unified,
-        memory_swap_limit_in_bytes: number(old.memory_swap_limit_in_bytes, change.memory_swap_limit_in_bytes),
+        memory_swap_limit_in_bytes: number(old_swap, change.memory_swap_limit_in_bytes),
     }
 }
 
@@ -102,5 +105,25 @@ mod tests {
         let new = merge(&old, &change);
         assert_eq!((new.cpu_shares, new.cpu_quota, new.memory_limit_in_bytes), (100, -1, 5));
         assert_eq!((new.cpuset_cpus.as_str(), new.unified.len()), ("0", 2));
+    }
+
+    #[test]
+    fn swap_stays_forbidden_when_the_memory_limit_alone_changes_and_stays_as_asked_otherwise() {
+        let limits = |memory, swap| LinuxContainerResources {
+            memory_limit_in_bytes: memory,
+            memory_swap_limit_in_bytes: swap,
+            ..Default::default()
+        };
+        for (old, change, both) in [
+            (limits(64, 64), limits(96, 0), 96),
+            (limits(64, 64), limits(32, 0), 32),
+            (limits(64, 0), limits(96, 0), 96),
+            (limits(64, 128), limits(96, 0), 128),
+            (limits(64, 64), limits(0, 128), 128),
+            (limits(64, 64), limits(-1, 0), -1),
+        ] {
+            let checked = spec::resources::build(Some(&merge(&old, &change))).expect("valid");
+            assert_eq!(checked.memory_swap_limit_bytes, both, "{old:?} and {change:?}");
+        }
     }
 }

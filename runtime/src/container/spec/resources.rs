@@ -23,7 +23,7 @@ pub fn build(asked: Option<&LinuxContainerResources>) -> Result<Resources> {
         cpu_quota_us: asked.cpu_quota,
         cpu_shares: asked.cpu_shares,
         memory_limit_bytes: asked.memory_limit_in_bytes,
-        memory_swap_limit_bytes: asked.memory_swap_limit_in_bytes,
+        memory_swap_limit_bytes: memory_and_swap(asked),
         cpuset_cpus: cpu_list("cpuset_cpus", &asked.cpuset_cpus)?,
         cpuset_mems: cpu_list("cpuset_mems", &asked.cpuset_mems)?,
         hugepages: asked
@@ -35,6 +35,14 @@ pub fn build(asked: Option<&LinuxContainerResources>) -> Result<Resources> {
         unified: asked.unified.iter().map(|(k, v)| unified(k, v)).collect::<Result<_>>()?,
         pids_limit: 0,
     })
+}
+
+/// A memory limit alone means: no swap beyond it. Otherwise a container grows into the node's swap instead of ending.
+fn memory_and_swap(asked: &LinuxContainerResources) -> i64 {
+    match (asked.memory_limit_in_bytes, asked.memory_swap_limit_in_bytes) {
+        (limit, 0) => limit,
+        (_, both) => both,
+    }
 }
 
 fn check_cpu(asked: &LinuxContainerResources) -> Result<()> {
@@ -57,7 +65,12 @@ fn check_memory(asked: &LinuxContainerResources) -> Result<()> {
             return Err(Error::invalid(format!("{field}: {value} is negative")));
         }
     }
-    if limit > 0 && swap > 0 && swap < limit {
+    if limit <= 0 && swap > 0 {
+        return Err(Error::invalid(format!(
+            "memory_swap_limit_in_bytes: {swap} is memory plus swap, and there is no memory_limit_in_bytes"
+        )));
+    }
+    if swap > 0 && swap < limit {
         return Err(Error::invalid(format!(
             "memory_swap_limit_in_bytes: {swap} is memory plus swap, and below the memory limit of {limit}"
         )));
@@ -112,6 +125,7 @@ mod tests {
                 "memory_swap",
                 LinuxContainerResources { memory_limit_in_bytes: 9, memory_swap_limit_in_bytes: 8, ..base() },
             ),
+            ("memory_swap", LinuxContainerResources { memory_swap_limit_in_bytes: 8, ..base() }),
             ("cpuset_cpus", LinuxContainerResources { cpuset_cpus: "3-1".into(), ..base() }),
             ("cpuset_mems", LinuxContainerResources { cpuset_mems: "0\n1".into(), ..base() }),
             ("unified", LinuxContainerResources { unified: [("cgroup.procs".into(), "1".into())].into(), ..base() }),
@@ -136,6 +150,7 @@ mod tests {
         };
         let built = build(Some(&asked)).expect("valid");
         assert_eq!((built.cpu_quota_us, built.memory_limit_bytes), (-1, 512 << 20));
+        assert_eq!(built.memory_swap_limit_bytes, 512 << 20, "no swap unless it is asked for");
         assert_eq!(built.unified[0].file, "memory.oom.group");
     }
 }
