@@ -61,7 +61,7 @@ impl Child<'_> {
         self.namespaces.join()?;
         rustix::process::setsid().map_err(|e| failure::kernel("setsid", "self", e))?;
         set_oom_score_adj(self.start)?;
-        set_label(self.start)?;
+        self.program.label.set()?;
         self.namespaces.become_root()?;
         let rootfs = self.start.rootfs.clone().unwrap_or_default();
         let root = mount_root(self.overlay)?;
@@ -140,20 +140,4 @@ fn set_oom_score_adj(start: &Start) -> Result<()> {
         Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
         other => other.map_err(|e| failure::kernel("set oom_score_adj", adj.value.to_string(), e)),
     }
-}
-
-/// LSM labels take effect at the exec. They are written through the host's /proc, before any other can be there.
-fn set_label(start: &Start) -> Result<()> {
-    let Some(process) = &start.process else { return Ok(()) };
-    if !process.apparmor_profile.is_empty() {
-        let own = "/proc/self/attr/apparmor/exec";
-        let file = if std::path::Path::new(own).exists() { own } else { "/proc/self/attr/exec" };
-        std::fs::write(file, format!("exec {}", process.apparmor_profile))
-            .map_err(|e| failure::kernel("set AppArmor profile", &process.apparmor_profile, e))?;
-    }
-    if !process.selinux_label.is_empty() {
-        std::fs::write("/proc/self/attr/exec", &process.selinux_label)
-            .map_err(|e| failure::kernel("set SELinux label", &process.selinux_label, e))?;
-    }
-    Ok(())
 }

@@ -154,17 +154,18 @@ fn spawn(
 }
 
 fn child(container: &Container, program: &Program, streams: &[OwnedFd; 3], tty: bool, reporter: Reporter) -> ! {
-    match enter(container) {
+    match enter(container, program) {
         Ok(()) => program.run(streams.each_ref(), tty, reporter),
         Err(failure) => reporter.fail(failure),
     }
 }
 
-fn enter(container: &Container) -> Result<()> {
+fn enter(container: &Container, program: &Program) -> Result<()> {
     if let Some(score) = container.oom_score_adj {
         // Through the host's /proc, and as far as it is allowed.
         let _ = std::fs::write("/proc/self/oom_score_adj", score.to_string());
     }
+    program.label.set()?;
     rustix::process::setsid().map_err(|e| failure::kernel("setsid", "self", e))?;
     move_into_thread_name_spaces(container.pidfd.as_fd(), container.namespaces.of_container())
         .map_err(|e| failure::kernel("join namespaces", format!("of pid {}", container.pid), e))?;

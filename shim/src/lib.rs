@@ -23,6 +23,7 @@ pub mod exits;
 pub mod failure;
 pub mod fault;
 pub mod io;
+pub mod label;
 pub mod log;
 pub mod mounts;
 pub mod namespaces;

@@ -9,6 +9,7 @@
 use crate::capabilities::{self, Grant};
 use crate::failure::{self, Failure, Kind, Result};
 use crate::fault::Reporter;
+use crate::label::Label;
 use crate::sys;
 use crate::user::User;
 use crate::wire::{Process, Rlimit};
@@ -42,6 +43,8 @@ pub struct Program {
     pub seccomp_flags: u32,
     /// Resource limits.
     pub rlimits: Vec<Rlimit>,
+    /// For the security modules.
+    pub label: Label,
 }
 
 impl Program {
@@ -63,6 +66,7 @@ impl Program {
             seccomp_filter: process.seccomp_filter.clone(),
             seccomp_flags: process.seccomp_flags,
             rlimits: process.rlimits.clone(),
+            label: Label::of(process),
         })
     }
 
