@@ -71,6 +71,10 @@ impl Reference {
         let (host, path) = split_host(name);
         let host = check_host(host)?;
         let path = check_path(&host, path)?;
+        // What was left out counts, too: the whole name must be a name again where it is kept and shown.
+        if host.len() + 1 + path.len() > MAX_NAME {
+            return Err(Invalid::TooLong);
+        }
         let tag = match tag {
             Some(tag) if is_tag(tag) => Some(tag.to_owned()),
             Some(tag) => return Err(Invalid::Tag(shown(tag))),
@@ -238,6 +242,16 @@ mod tests {
             ("UPPER/app", "UPPER/app:latest"),
         ] {
             assert_eq!(Reference::parse(given).unwrap().to_string(), full, "{given}");
+        }
+    }
+
+    #[test]
+    fn the_longest_names_are_names_in_full_too() {
+        let path = |length: usize| "a".repeat(length);
+        for name in [path(237), format!("x/{}", path(243 - 2)), format!("index.docker.io/{}", path(237))] {
+            let full = Reference::parse(&name).unwrap().to_string();
+            assert_eq!(Reference::parse(&full).unwrap().to_string(), full);
+            assert_eq!(Reference::parse(&format!("{name}aaaaaa")), Err(Invalid::TooLong), "{name}");
         }
     }
 
