@@ -3,7 +3,7 @@
 //!
 //! Without a terminal a client has up to three of these (pipes), with one a single socket for both ways. The
 //! container never waits for a client: what it does not read in time is queued up to [`QUEUE`] bytes, and then
-//! the client is dropped (it reads what was queued in the kernel, then end of file).
+//! the client is dropped with all its descriptors (it reads what was queued in the kernel, then end of file).
 
 use crate::log::Stream;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -29,20 +29,27 @@ pub enum Carries {
 #[derive(Debug)]
 pub struct Viewer {
     pub(crate) token: u32,
+    /// Which call of attach made it.
+    pub(crate) client: u64,
     fd: OwnedFd,
     carries: Carries,
     queue: VecDeque<u8>,
     ended: bool,
 }
 
-/// A client's descriptor cannot be used any more and is to be dropped.
+/// Why a client's descriptor is to be dropped.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Gone;
+pub enum Gone {
+    /// The client closed its end, or everything is said.
+    Away,
+    /// It is too far behind: its other descriptors go with this one, so that it sees more than a stream that ended.
+    Behind,
+}
 
 impl Viewer {
     /// `fd` must be non-blocking.
-    pub(crate) fn new(token: u32, fd: OwnedFd, carries: Carries) -> Self {
-        Self { token, fd, carries, queue: VecDeque::new(), ended: false }
+    pub(crate) fn new(token: u32, client: u64, fd: OwnedFd, carries: Carries) -> Self {
+        Self { token, client, fd, carries, queue: VecDeque::new(), ended: false }
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
@@ -57,7 +64,7 @@ impl Viewer {
     /// The client's input has ended. `Err` when nothing else goes over this descriptor.
     pub(crate) fn end_input(&mut self) -> Result<(), Gone> {
         if self.carries != Carries::Terminal {
-            return Err(Gone);
+            return Err(Gone::Away);
         }
         self.carries = Carries::Output(Stream::Stdout);
         Ok(())
@@ -85,7 +92,7 @@ impl Viewer {
             output = &output[sent..];
         }
         if self.queue.len() + output.len() > QUEUE {
-            return Err(Gone);
+            return Err(Gone::Behind);
         }
         self.queue.extend(output);
         Ok(())
@@ -97,7 +104,7 @@ impl Viewer {
             return Ok(());
         }
         self.ended = true;
-        if self.queue.is_empty() { Err(Gone) } else { Ok(()) }
+        if self.queue.is_empty() { Err(Gone::Away) } else { Ok(()) }
     }
 
     /// The descriptor is ready: sends what is queued. `Err` when the client is away or everything is sent.
@@ -110,7 +117,7 @@ impl Viewer {
             self.queue.drain(..sent);
         }
         self.queue = VecDeque::new();
-        if self.ended || (!self.gives_input() && hung_up(&self.fd)) { Err(Gone) } else { Ok(()) }
+        if self.ended || (!self.gives_input() && hung_up(&self.fd)) { Err(Gone::Away) } else { Ok(()) }
     }
 }
 
@@ -122,7 +129,7 @@ fn send(fd: &OwnedFd, mut bytes: &[u8]) -> Result<usize, Gone> {
             Ok(n) => bytes = &bytes[n..],
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => break,
-            Err(_) => return Err(Gone),
+            Err(_) => return Err(Gone::Away),
         }
     }
     Ok(whole - bytes.len())

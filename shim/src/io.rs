@@ -66,6 +66,7 @@ pub struct Stdio {
     waiting: Vec<u8>,
     viewers: Vec<Viewer>,
     next_token: u32,
+    clients: u64,
     changes: u64,
     chunk: Vec<u8>,
     /// What a terminal showed before anybody looked; `None` from the first viewer on, and without a terminal.
@@ -96,6 +97,7 @@ impl Stdio {
             waiting: Vec::new(),
             viewers: Vec::new(),
             next_token: FIRST_VIEWER,
+            clients: 0,
             changes: 0,
             chunk: Vec::new(),
             unseen: terminal.then(Vec::new),
@@ -194,6 +196,7 @@ impl Stdio {
         if self.viewers.len() + 3 > MAX_VIEWERS {
             return Err(Errno::MFILE);
         }
+        self.clients += 1;
         if self.terminal {
             let flags = SocketFlags::CLOEXEC;
             let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
@@ -252,7 +255,7 @@ impl Stdio {
             Carries::Input => false,
         };
         if !ended {
-            self.viewers.push(Viewer::new(self.next_token, fd, carries));
+            self.viewers.push(Viewer::new(self.next_token, self.clients, fd, carries));
             self.next_token += 1;
             self.changes += 1;
         }

@@ -2,7 +2,7 @@
 //! Container output: read, logged, shown to viewers.
 
 use super::{READ, Stdio, UNSEEN};
-use crate::attach::Viewer;
+use crate::attach::{Gone, Viewer};
 use crate::log::Stream;
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -40,7 +40,16 @@ impl Stdio {
         }
         let wants = |viewers: &[Viewer]| (viewers.len(), viewers.iter().filter(|v| v.wants_room()).count());
         let (chunk, before) = (&self.chunk, wants(&self.viewers));
-        self.viewers.retain_mut(|viewer| viewer.show(stream, chunk).is_ok());
+        let mut behind = Vec::new();
+        self.viewers.retain_mut(|viewer| match viewer.show(stream, chunk) {
+            Ok(()) => true,
+            Err(Gone::Away) => false,
+            Err(Gone::Behind) => {
+                behind.push(viewer.client);
+                false
+            }
+        });
+        self.viewers.retain(|viewer| !behind.contains(&viewer.client));
         self.changes += u64::from(wants(&self.viewers) != before);
     }
 

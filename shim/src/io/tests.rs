@@ -137,6 +137,31 @@ fn a_slow_viewer_gets_everything_from_its_queue() {
 }
 
 #[test]
+fn a_viewer_that_is_too_far_behind_loses_all_its_streams_and_the_others_keep_theirs() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut stdio, _stdin, mut stdout, _stderr) = setup(&dir.path().join("0.log"), true, false);
+    let mut attach = || stdio.attach(&all()).unwrap().into_iter().map(File::from).collect::<Vec<_>>();
+    let (mut slow, mut quick) = (attach(), attach());
+    let block = vec![b'z'; 32 << 10];
+    for _ in 0..(2 << 20) / block.len() {
+        stdout.write_all(&block).unwrap();
+        turn(&mut stdio);
+        quick[1].read_exact(&mut block.clone()).unwrap();
+    }
+    assert_eq!(slow[2].read(&mut [0]).unwrap(), 0, "its stderr ends, too");
+    assert_eq!(slow[0].write(b"x").unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
+    let mut queued = Vec::new();
+    slow[1].read_to_end(&mut queued).unwrap();
+    assert!(queued.len() <= 64 << 10, "{}", queued.len());
+    quick[0].write_all(b"x").unwrap();
+    stdout.write_all(b"more").unwrap();
+    turn(&mut stdio);
+    let mut more = [0; 4];
+    quick[1].read_exact(&mut more).unwrap();
+    assert_eq!(&more, b"more");
+}
+
+#[test]
 fn stdin_stays_open_between_clients_unless_it_is_for_one_only() {
     for once in [false, true] {
         let dir = tempfile::tempdir().unwrap();
