@@ -20,6 +20,8 @@ use crate::streaming::websocket;
 const ROOM: usize = 256 * 1024;
 /// Most bytes of a DATA frame or message.
 pub(crate) const CHUNK: usize = 32 * 1024;
+/// What a frame takes besides its body.
+const FRAME: usize = size_of::<Frame>();
 /// Most answers that wait: each is below 150 bytes, so 300 KiB at worst.
 const MAX_ANSWERS: usize = 2048;
 /// Most answers to pings among them; further pings are not answered.
@@ -105,9 +107,10 @@ impl Outbox {
         self.room.acquire_many(CHUNK as u32).await.map(Room).map_err(|_| Broken)
     }
 
-    /// Queues data in the room that was made for it.
+    /// Queues data in the room that was made for it. A short read keeps no long buffer, and costs what it holds.
     pub(crate) fn send(&self, mut frame: Frame, Room(mut room): Room<'_>) {
-        frame.cost = frame.body.len().min(room.num_permits());
+        frame.body.shrink_to_fit();
+        frame.cost = (frame.body.len() + FRAME).min(room.num_permits());
         if let Some(used) = room.split(frame.cost) {
             used.forget();
         }
@@ -226,8 +229,9 @@ impl Queues {
         self.answers.is_empty() && self.data.is_empty() && !self.writing
     }
 
+    /// Answers go first, but in a flood of them data still has half of each batch.
     fn take(&mut self) -> Vec<Frame> {
-        let answers = self.answers.len().min(BATCH);
+        let answers = self.answers.len().min(if self.data.is_empty() { BATCH } else { BATCH / 2 });
         let mut batch: Vec<Frame> = self.answers.drain(..answers).collect();
         let data = self.data.len().min(BATCH - answers);
         batch.extend(self.data.drain(..data));
@@ -258,4 +262,34 @@ async fn write_batch(socket: &mut OwnedWriteHalf, batch: &[Frame]) -> io::Result
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    #[test]
+    fn short_reads_of_a_process_hold_no_more_than_long_ones() {
+        let outbox = Outbox::new(false);
+        while let Some(Ok(room)) = outbox.room().now_or_never() {
+            let mut chunk = Vec::with_capacity(CHUNK);
+            chunk.push(b'x');
+            outbox.send(Frame::new(&[0; 8], chunk), room);
+        }
+        let queues = outbox.queues();
+        let held: usize = queues.data.iter().map(|frame| FRAME + frame.body.capacity()).sum();
+        assert!(held <= ROOM, "{held} bytes in {} frames", queues.data.len());
+    }
+
+    #[test]
+    fn data_gets_its_turn_in_a_flood_of_answers() {
+        let mut queues = Queues::default();
+        (0..100).for_each(|_| queues.answers.push_back(Frame::new(b"answer", Vec::new())));
+        (0..100).for_each(|_| queues.data.push_back(Frame::new(b"data", Vec::new())));
+        for _ in 0..12 {
+            queues.take();
+        }
+        assert_eq!((queues.answers.len(), queues.data.len()), (4, 4));
+    }
 }
