@@ -8,6 +8,8 @@ use std::os::fd::OwnedFd;
 use futures_util::future::BoxFuture;
 use tonic::Status;
 
+pub use super::session::resize::TerminalSize;
+
 /// Starts processes and dials ports. Methods are called after the client's streams are complete, so they check
 /// the state again: a container may be gone by then.
 ///
@@ -62,15 +64,6 @@ pub struct AttachRequest {
     pub stdout: bool,
     /// Read its stderr.
     pub stderr: bool,
-}
-
-/// A terminal's size in characters, neither of them 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TerminalSize {
-    /// Columns.
-    pub width: u16,
-    /// Rows.
-    pub height: u16,
 }
 
 /// A running process as a session sees it. Descriptors are pipes, sockets or a pty master: anything epoll takes.

@@ -21,6 +21,7 @@ pub mod spdy;
 #[cfg(test)]
 mod tests;
 pub mod tokens;
+mod waiting;
 pub mod websocket;
 
 pub use backend::{AttachRequest, Backend, Control, ExecRequest, Process, TerminalSize};

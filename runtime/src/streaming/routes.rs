@@ -182,7 +182,7 @@ fn websocket(request: &Request<Incoming>, wanted: Wanted) -> Result<(Answer, Pla
         .ok_or_else(|| Refused::new(StatusCode::FORBIDDEN, "none of the offered subprotocols is supported"))?;
     if let Wanted::Forward { ports, .. } = &wanted
         && !protocol.tunnel
-        && ports.len() > websocket_forward::MAX_PORTS
+        && ports.len() > websocket_forward::most_ports(protocol.codec)
     {
         return Err(Refused::new(StatusCode::BAD_REQUEST, "too many ports for one WebSocket"));
     }

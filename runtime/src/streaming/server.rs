@@ -20,11 +20,15 @@ use super::backend::{AttachRequest, Backend, ExecRequest};
 use super::routes::{self, Upgrade, Wanted};
 use super::session::process::Task;
 use super::tokens::{TokenRefused, Tokens};
+use super::waiting::Waiting;
 
 /// How long a client has to send the head of its request.
 const HEAD: Duration = Duration::from_secs(10);
 /// How long sessions have to say their last words at shutdown.
 const GRACE: Duration = Duration::from_millis(900);
+
+/// How long sessions have to be dropped after that.
+const ABORT: Duration = Duration::from_secs(1);
 
 /// Limits of the server.
 #[derive(Debug, Clone)]
@@ -64,6 +68,7 @@ struct Shared<B> {
     backend: Arc<B>,
     config: Config,
     tokens: Arc<Tokens<Wanted>>,
+    waiting: Waiting,
     shutdown: CancellationToken,
     abort: CancellationToken,
 }
@@ -90,6 +95,7 @@ impl Server {
             backend,
             config,
             tokens: server.tokens.clone(),
+            waiting: Waiting::default(),
             shutdown: server.shutdown.clone(),
             abort: server.abort.clone(),
         });
@@ -159,14 +165,25 @@ impl Server {
         Ok(format!("http://{}/{path}/{token}", self.address))
     }
 
-    /// Stops listening, tells every client that its session ends, and closes everything within a second.
+    /// Stops listening, tells every client that its session ends, and closes everything within a second. A session
+    /// that cannot be dropped, since a call of its backend holds its thread, is given up a second later.
     pub async fn shutdown(&self) {
         self.shutdown.cancel();
         self.tasks.close();
-        if timeout(GRACE, self.tasks.wait()).await.is_err() {
-            self.abort.cancel();
-            self.tasks.wait().await;
+        if timeout(GRACE, self.tasks.wait()).await.is_ok() {
+            return;
         }
+        self.abort.cancel();
+        if timeout(ABORT, self.tasks.wait()).await.is_err() {
+            tracing::error!(sessions = self.tasks.len(), "streaming sessions did not end and are given up");
+        }
+    }
+
+    /// Connections that are served, for tests that look for what is left.
+    #[cfg(test)]
+    pub(super) fn connections(&self) -> usize {
+        // One task is the listener, up to the shutdown.
+        self.tasks.len() - usize::from(!self.shutdown.is_cancelled())
     }
 }
 
@@ -232,10 +249,13 @@ async fn connection<B: Backend>(stream: TcpStream, shared: &Shared<B>) {
         .max_buf_size(64 * 1024)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
+    let place = shared.waiting.enter();
     let served = tokio::select! {
         served = http => served,
+        () = place.taken() => return,
         () = shared.shutdown.cancelled() => return,
     };
+    drop(place);
     let wanted: Option<Upgrade> = upgrade.into_inner().expect("no panic under this lock");
     let (Ok(()), Some(wanted)) = (served, wanted) else { return };
     let Some((stream, leftover)) = wanted.stream().await else { return };

@@ -20,6 +20,7 @@ const CHUNK: usize = 32 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Gauge {
     queued: AtomicUsize,
+    taken: AtomicUsize,
     drained: Notify,
 }
 
@@ -27,6 +28,11 @@ impl Gauge {
     /// Bytes queued in all inlets.
     pub(crate) fn queued(&self) -> usize {
         self.queued.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that left an inlet since the connection began: while it stands still, no consumer reads.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// Waits until some inlet was read from. One waiter, which looks again at what it needs.
@@ -98,6 +104,7 @@ impl Inlet {
 
     fn release(&self, length: usize) {
         self.gauge.queued.fetch_sub(length, Ordering::Relaxed);
+        self.gauge.taken.fetch_add(length, Ordering::Relaxed);
         self.gauge.drained.notify_one();
     }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -23,6 +24,11 @@ const READ: usize = 64 * 1024;
 /// How long a finished session waits for its client to close, in all and while nothing is heard of it.
 const LINGER: Duration = Duration::from_secs(15 * 60);
 const LINGER_SILENT: Duration = Duration::from_secs(30);
+/// How long what is queued for a client may take after the session's end: one that does not read loses it.
+const LAST_WRITES: Duration = Duration::from_secs(30);
+/// How long a client that has hung up still counts while nobody reads what it sent, and how often that is looked at.
+const HUNG_UP: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(1);
 /// The same when the server shuts down, which is over within a second.
 const LINGER_AT_SHUTDOWN: Duration = Duration::from_millis(300);
 
@@ -111,7 +117,20 @@ impl Link {
         }
     }
 
-    /// Runs the reader, the writer and the session of a connection until the session is over and all is written.
+    /// Resolves when no consumer of the client's bytes has taken any for so long.
+    pub(crate) async fn stuck(&self, limit: Duration) {
+        let (mut last, mut since) = (self.gauge.taken(), Instant::now());
+        while since.elapsed() < limit {
+            sleep(LOOK.min(limit)).await;
+            let taken = self.gauge.taken();
+            if taken != last {
+                (last, since) = (taken, Instant::now());
+            }
+        }
+    }
+
+    /// Runs the reader, the writer and the session of a connection until the session is over and all is written, or
+    /// the client has not read its rest for half a minute.
     ///
     /// A reader that returns means that the client is gone or has broken the protocol.
     pub(crate) async fn drive(
@@ -125,8 +144,21 @@ impl Link {
             self.gone.cancel();
             pending().await
         };
+        let over = CancellationToken::new();
+        let session = async {
+            session.await;
+            over.cancel();
+        };
+        let late = async {
+            over.cancelled().await;
+            sleep(LAST_WRITES).await;
+        };
         let writer = async {
-            if self.outbox.write_to(socket).await.is_err() {
+            let written = tokio::select! {
+                written = self.outbox.write_to(socket) => written.is_ok(),
+                () = late => false,
+            };
+            if !written {
                 self.outbox.fail();
                 self.gone.cancel();
             }
@@ -176,6 +208,20 @@ impl Intake {
         }
         link.heard.store(link.clock(), Ordering::Relaxed);
         Ok(&mut self.buffer)
+    }
+
+    /// Resolves when the client has hung up and nobody takes what it sent, for a reader that waits for room: it would
+    /// learn only from a read that nobody is there any more.
+    pub(crate) async fn abandoned(&self, link: &Link) {
+        loop {
+            link.stuck(HUNG_UP).await;
+            let flags = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+            let mut socket = [PollFd::new(self.socket.as_ref(), flags)];
+            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+            if poll(&mut socket, Some(&now)).is_ok_and(|ready| ready > 0) {
+                return;
+            }
+        }
     }
 
     /// Ends a connection: no more of ours, then a short while for the client to see it and close.

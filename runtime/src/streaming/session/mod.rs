@@ -17,6 +17,7 @@ pub(super) mod outbox;
 pub(super) mod outlet;
 pub(super) mod process;
 pub(super) mod resize;
+pub(super) mod sizes;
 pub(super) mod spdy_forward;
 pub(super) mod spdy_stdio;
 pub(super) mod status;

@@ -3,6 +3,8 @@
 
 use std::sync::Mutex;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use tokio_util::sync::CancellationToken;
 
 use super::link::Link;
@@ -73,7 +75,7 @@ impl Outlet<'_> {
                 let may_send = session.lock().expect("no panic under this lock").may_send(*id);
                 may_send.then(|| Frame::new(&frames::data_head(*id, false, bytes.len()), bytes))
             }
-            Self::Channel { number, codec, .. } => Some(messages::channel_message(*codec, *number, bytes)),
+            Self::Channel { number, codec, .. } => Some(channel_message(*codec, *number, bytes)),
         }
     }
 
@@ -98,6 +100,26 @@ impl Outlet<'_> {
         match self {
             Self::Spdy { closed, .. } => closed.cancelled().await,
             Self::Channel { .. } => std::future::pending().await,
+        }
+    }
+}
+
+/// Writes a message of a channel: a binary one, or text in base64.
+fn channel_message(codec: Codec, channel: u8, bytes: Vec<u8>) -> Frame {
+    match codec {
+        Codec::Binary => {
+            let (head, length) = messages::head(messages::BINARY, bytes.len() + 1);
+            let mut whole = [0; 11];
+            whole[..length].copy_from_slice(&head[..length]);
+            whole[length] = channel;
+            Frame::new(&whole[..length + 1], bytes)
+        }
+        Codec::Base64 => {
+            let mut text = String::with_capacity(1 + bytes.len().div_ceil(3) * 4);
+            text.push(char::from(b'0' + channel));
+            STANDARD.encode_string(&bytes, &mut text);
+            let (head, length) = messages::head(messages::TEXT, text.len());
+            Frame::new(&head[..length], text.into_bytes())
         }
     }
 }

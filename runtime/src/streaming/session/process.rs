@@ -18,14 +18,14 @@ use futures_util::future::{Fuse, FusedFuture};
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::inlet::Inlet;
 use super::link::Link;
 use super::outlet::Outlet;
-use super::resize::Resizes;
+use super::sizes::Sizes;
 use super::status::Outcome;
 use crate::streaming::{AttachRequest, Backend, Control, ExecRequest, Process};
 
@@ -67,13 +67,17 @@ impl Task {
 #[derive(Debug)]
 pub(crate) struct Stdio<'l> {
     pub(crate) stdin: Option<&'l Inlet>,
-    pub(crate) resize: Option<&'l Inlet>,
+    pub(crate) resize: Option<&'l Sizes>,
     pub(crate) stdout: Option<Outlet<'l>>,
     pub(crate) stderr: Option<Outlet<'l>>,
 }
 
-/// How long a process has for the input of a client that left.
+/// How long a process may read nothing of the input of a client that left.
 const DELIVER_REST: Duration = Duration::from_secs(5);
+
+/// A container's outputs ended and it did not, which is how its shim drops a client that is too far behind.
+const CUT_OFF: &str =
+    "the outputs ended and the container goes on: this client read too slowly, or the container closed them";
 
 type Descriptor = AsyncFd<OwnedFd>;
 
@@ -86,8 +90,7 @@ struct Ends {
 
 /// Runs a session up to its result. `None`: the client has left, and nobody is there to tell.
 pub(crate) async fn run(link: &Link, task: Task, stdio: &Stdio<'_>, backend: &impl Backend) -> Option<Outcome> {
-    let mut resizes = Resizes::default();
-    let process = match start(&task, stdio, &mut resizes, backend).await {
+    let process = match start(&task, stdio, backend).await {
         Ok(process) => process,
         Err(status) => return Some(task.failed(status.message())),
     };
@@ -96,12 +99,20 @@ pub(crate) async fn run(link: &Link, task: Task, stdio: &Stdio<'_>, backend: &im
         Ok(ends) => ends,
         Err(error) => return Some(task.failed(&format!("stdio cannot be watched: {error}"))),
     };
-    let exited = CancellationToken::new();
+    let (exited, silent) = (CancellationToken::new(), CancellationToken::new());
+    let watches = matches!(task, Task::Attach(_)) && (ends.stdout.is_some() || ends.stderr.is_some());
     let output = async {
-        tokio::join!(
+        let ends = tokio::join!(
             pump_out(link, ends.stdout, stdio.stdout.as_ref(), &exited),
             pump_out(link, ends.stderr, stdio.stderr.as_ref(), &exited),
-        )
+        );
+        if watches && ends == (End::Process, End::Process) {
+            silent.cancel();
+        }
+    };
+    let cut_off = async {
+        silent.cancelled().await;
+        sleep(link.config.drain).await;
     };
     let exit = async {
         let result = exit.await;
@@ -109,7 +120,7 @@ pub(crate) async fn run(link: &Link, task: Task, stdio: &Stdio<'_>, backend: &im
         result
     };
     let ended = async { tokio::join!(exit, output).0 };
-    let resize = follow_resizes(stdio.resize, resizes, control.as_ref());
+    let resize = follow_resizes(stdio.resize, control.as_ref());
     let mut stdin = pin!(pump_in(link, stdio.stdin, ends.stdin).fuse());
     let detached = async {
         stdin.as_mut().await;
@@ -121,7 +132,7 @@ pub(crate) async fn run(link: &Link, task: Task, stdio: &Stdio<'_>, backend: &im
         biased;
         result = ended => Some(outcome(&task, result)),
         () = link.gone.cancelled() => {
-            deliver_rest(stdio.stdin, stdin).await;
+            deliver_rest(link, stdio.stdin, stdin).await;
             if task.tty() {
                 control.hang_up();
             }
@@ -130,34 +141,30 @@ pub(crate) async fn run(link: &Link, task: Task, stdio: &Stdio<'_>, backend: &im
         () = link.idle() => Some(task.failed("idle timeout")),
         () = link.shutdown.cancelled() => Some(task.failed("the runtime is shutting down")),
         () = detached => Some(Outcome::Success),
+        () = cut_off => Some(task.failed(CUT_OFF)),
         never = resize => match never {},
     }
 }
 
 /// Gives the process the input that a client sent before it left: some protocols have no other end of stdin.
-async fn deliver_rest(from: Option<&Inlet>, pump: Pin<&mut Fuse<impl Future<Output = ()>>>) {
+async fn deliver_rest(link: &Link, from: Option<&Inlet>, pump: Pin<&mut Fuse<impl Future<Output = ()>>>) {
     let Some(from) = from else { return };
     from.end();
     if !pump.is_terminated() {
-        // A process that does not read in time loses the rest: its client is gone.
-        let _ = timeout(DELIVER_REST, pump).await;
+        // A process that reads nothing for a while loses the rest: its client is gone.
+        tokio::select! {
+            () = pump => {}
+            () = link.stuck(DELIVER_REST) => {}
+        }
     }
 }
 
 /// Starts the process, with the terminal size if the client has already sent one.
-async fn start(
-    task: &Task,
-    stdio: &Stdio<'_>,
-    resizes: &mut Resizes,
-    backend: &impl Backend,
-) -> Result<Process, Status> {
+async fn start(task: &Task, stdio: &Stdio<'_>, backend: &impl Backend) -> Result<Process, Status> {
     match task {
         Task::Attach(attach) => backend.attach(attach.clone()).await,
         Task::Exec(exec) => {
-            let mut size = None;
-            while let Some(bytes) = stdio.resize.filter(|_| exec.tty).and_then(Inlet::take) {
-                size = resizes.push(&bytes).or(size);
-            }
+            let size = stdio.resize.filter(|_| exec.tty).and_then(Sizes::take);
             backend.exec(ExecRequest { size, ..exec.clone() }).await
         }
     }
@@ -196,37 +203,52 @@ fn descriptor(fd: OwnedFd) -> io::Result<Arc<Descriptor>> {
     AsyncFd::new(fd).map(Arc::new)
 }
 
+/// Who ended an output.
+#[derive(PartialEq, Eq)]
+enum End {
+    /// The process closed it, or it was never there.
+    Process,
+    /// The client wants no more, or has gone.
+    Client,
+}
+
 /// Copies an output until its end, until the client wants no more of it, or until it is quiet after the exit.
-async fn pump_out(link: &Link, fd: Option<Arc<Descriptor>>, to: Option<&Outlet<'_>>, exited: &CancellationToken) {
-    let (Some(fd), Some(to)) = (fd, to) else { return };
-    loop {
+async fn pump_out(
+    link: &Link,
+    fd: Option<Arc<Descriptor>>,
+    to: Option<&Outlet<'_>>,
+    exited: &CancellationToken,
+) -> End {
+    let (Some(fd), Some(to)) = (fd, to) else { return End::Process };
+    let end = loop {
         let mut ready = tokio::select! {
             biased;
-            () = to.closed() => break,
-            ready = fd.readable() => match ready { Ok(ready) => ready, Err(_) => break },
-            () = quiet_after(exited, link) => break,
+            () = to.closed() => break End::Client,
+            ready = fd.readable() => match ready { Ok(ready) => ready, Err(_) => break End::Process },
+            () = quiet_after(exited, link) => break End::Process,
         };
         let room = tokio::select! {
             biased;
-            () = to.closed() => break,
-            room = link.outbox.room() => match room { Ok(room) => room, Err(_) => break },
+            () = to.closed() => break End::Client,
+            room = link.outbox.room() => match room { Ok(room) => room, Err(_) => break End::Client },
         };
         let mut chunk = Vec::with_capacity(to.chunk());
         match ready.try_io(|fd| read(fd, &mut chunk)) {
-            Ok(Ok(0) | Err(_)) => break,
+            Ok(Ok(0) | Err(_)) => break End::Process,
             Ok(Ok(_)) => {
                 link.data_moved();
                 to.send(chunk, room);
             }
             Err(_not_ready) => {}
         }
-    }
+    };
     if let Outlet::Spdy { closed, .. } = to
         && closed.is_cancelled()
         && Arc::strong_count(&fd) > 1
     {
         discard(&fd).await;
     }
+    end
 }
 
 async fn quiet_after(exited: &CancellationToken, link: &Link) {
@@ -286,13 +308,9 @@ async fn write_all(link: &Link, fd: &Descriptor, mut bytes: &[u8]) -> io::Result
 }
 
 /// Applies each terminal size that comes. Never ends: a resize stream that is over or broken ends nothing.
-async fn follow_resizes(from: Option<&Inlet>, mut resizes: Resizes, control: &dyn Control) -> Infallible {
-    while let Some(from) = from
-        && let Some(bytes) = from.next().await
-    {
-        if let Some(size) = resizes.push(&bytes) {
-            control.resize(size).await;
-        }
+async fn follow_resizes(from: Option<&Sizes>, control: &dyn Control) -> Infallible {
+    let Some(from) = from else { return pending().await };
+    loop {
+        control.resize(from.next().await).await;
     }
-    pending().await
 }

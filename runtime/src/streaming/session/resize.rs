@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The resize stream: JSON objects one after another, cut anywhere.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::streaming::TerminalSize;
+/// A terminal's size in characters, neither of them 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TerminalSize {
+    /// Columns.
+    pub width: u16,
+    /// Rows.
+    pub height: u16,
+}
 
-/// Longest object that is read.
+/// Longest object that is read, with the blanks before it.
 const MAX_OBJECT: usize = 4096;
 
 /// Collects the stream and finds sizes in it.
@@ -22,35 +29,40 @@ impl Resizes {
             return None;
         }
         self.pending.extend_from_slice(bytes);
-        let mut latest = None;
-        let mut used = 0;
-        let mut objects = serde_json::Deserializer::from_slice(&self.pending).into_iter::<Value>();
-        loop {
-            match objects.next() {
-                Some(Ok(object)) => {
-                    used = objects.byte_offset();
-                    latest = size(&object).or(latest);
-                }
-                Some(Err(error)) if error.is_eof() => break,
-                Some(Err(_)) => {
-                    self.broken = true;
-                    break;
-                }
-                None => break,
-            }
-        }
+        let (latest, used) = self.objects();
         self.pending.drain(..used);
         if self.broken || self.pending.len() > MAX_OBJECT {
             *self = Self { pending: Vec::new(), broken: true };
         }
         latest
     }
+
+    /// Reads the whole objects that are pending: the latest size, and how many bytes they are.
+    fn objects(&mut self) -> (Option<TerminalSize>, usize) {
+        let (mut latest, mut used) = (None, 0);
+        let mut objects = serde_json::Deserializer::from_slice(&self.pending).into_iter::<Map<String, Value>>();
+        loop {
+            match objects.next() {
+                Some(Ok(object)) if objects.byte_offset() - used <= MAX_OBJECT => {
+                    used = objects.byte_offset();
+                    latest = size(&object).or(latest);
+                }
+                None => break,
+                Some(Err(error)) if error.is_eof() => break,
+                Some(_) => {
+                    self.broken = true;
+                    break;
+                }
+            }
+        }
+        (latest, used)
+    }
 }
 
 /// Reads a size: keys in any case, unknown keys ignored, zeros and numbers beyond 16 bits no size.
-fn size(object: &Value) -> Option<TerminalSize> {
+fn size(object: &Map<String, Value>) -> Option<TerminalSize> {
     let find = |name: &str| {
-        let (_, value) = object.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+        let (_, value) = object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
         u16::try_from(value.as_u64()?).ok().filter(|number| *number > 0)
     };
     Some(TerminalSize { width: find("width")?, height: find("height")? })
@@ -87,5 +99,15 @@ mod tests {
         let mut endless = Resizes::default();
         (0..10_000).for_each(|_| assert_eq!(endless.push(b"[[[["), None));
         assert!(endless.pending.is_empty());
+    }
+
+    #[test]
+    fn only_objects_count_and_their_limit_is_the_same_however_they_come() {
+        assert_eq!(Resizes::default().push(b"1e5 {\"Width\":80,\"Height\":24}"), None);
+        let long = format!("{}{{\"Width\":80,\"Height\":24}}", " ".repeat(5000));
+        for step in [1, 100, 6000] {
+            let mut resizes = Resizes::default();
+            assert!(long.as_bytes().chunks(step).all(|part| resizes.push(part).is_none()), "step {step}");
+        }
     }
 }

@@ -33,6 +33,8 @@ const MAX_STREAMS: usize = 2000;
 const CREATION: Duration = Duration::from_secs(30);
 /// Most bytes that wait for applications, over all streams.
 const TOTAL: usize = 16 * 1024 * 1024;
+/// Longest `requestid`: clients count connections with it.
+const MAX_KEY: usize = 128;
 /// A stream that takes nothing for so long while others starve is reset.
 const STUCK: Duration = Duration::from_secs(60);
 
@@ -123,7 +125,11 @@ impl Forwards<'_> {
         let mut decoder = messages::Decoder::server();
         let mut full = Vec::new();
         loop {
-            self.wait_for_room(&mut full).await;
+            tokio::select! {
+                biased;
+                () = self.wait_for_room(&mut full) => {}
+                () = intake.abandoned(self.link) => return End::Cut,
+            }
             let Ok(mut input) = intake.read(self.link).await else { return End::Cut };
             if input.is_empty() {
                 return End::Cut;
@@ -215,6 +221,9 @@ impl Forwards<'_> {
         let key = headers
             .get("requestid")
             .map_or_else(|| if is_data { id.saturating_sub(2).to_string() } else { id.to_string() }, str::to_owned);
+        if key.len() > MAX_KEY {
+            return self.refuse(id, ResetReason::Cancel);
+        }
         let mut table = self.table();
         let pair = match table.pairs.get(&key) {
             Some(pair) => pair.clone(),

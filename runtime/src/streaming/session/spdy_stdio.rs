@@ -27,6 +27,7 @@ use super::link::{Intake, Link};
 use super::outbox::{Broken, Frame};
 use super::outlet::{Outlet, SharedSession};
 use super::process::{self, Stdio, Task};
+use super::sizes::Sizes;
 use super::status::Outcome;
 use crate::streaming::Backend;
 use crate::streaming::spdy::{Event, Fault, Headers, ResetReason, Session, frames};
@@ -35,8 +36,6 @@ use crate::streaming::websocket::Version;
 const MAX_STREAMS: usize = 8;
 /// How long the client has to open all streams.
 const CREATION: Duration = Duration::from_secs(30);
-/// Most bytes of resizes that wait for a process to start.
-const MAX_RESIZES: usize = 64 * 1024;
 
 /// Streams of a session, in the order of [`NAMES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +69,7 @@ struct Streams {
     open: Mutex<[Option<Open>; 5]>,
     complete: Notify,
     stdin: Inlet,
-    resize: Inlet,
+    resize: Sizes,
     fault: Mutex<Option<Fault>>,
 }
 
@@ -104,7 +103,7 @@ impl Streams {
             open: Mutex::default(),
             complete: Notify::new(),
             stdin: Inlet::new(&link.gauge),
-            resize: Inlet::new(&link.gauge),
+            resize: Sizes::default(),
             fault: Mutex::default(),
         }
     }
@@ -114,10 +113,10 @@ impl Streams {
     /// Reads until the client closes, or breaks the protocol.
     async fn read(&self, link: &Link, intake: &mut Intake) -> Result<(), Fault> {
         loop {
-            while self.stdin.queued() > HIGH {
-                while self.stdin.queued() > HIGH / 2 {
-                    link.gauge.drained().await;
-                }
+            tokio::select! {
+                biased;
+                () = self.room(link) => {}
+                () = intake.abandoned(link) => return Ok(()),
             }
             let Ok(input) = intake.read(link).await else { return Ok(()) };
             if input.is_empty() {
@@ -132,6 +131,14 @@ impl Streams {
         }
     }
 
+    async fn room(&self, link: &Link) {
+        if self.stdin.queued() > HIGH {
+            while self.stdin.queued() > HIGH / 2 {
+                link.gauge.drained().await;
+            }
+        }
+    }
+
     fn next<'i>(&self, input: &mut &'i [u8]) -> Result<Option<Event<'i>>, Fault> {
         self.session.lock().expect("no panic under this lock").next(input)
     }
@@ -139,25 +146,29 @@ impl Streams {
     fn handle(&self, link: &Link, event: Event<'_>) -> Result<(), Broken> {
         match event {
             Event::Opened { id, headers, fin } => self.opened(link, id, &headers, fin)?,
-            Event::Data { id, bytes } => {
-                if let Some(inlet) = self.inlet(id) {
-                    link.data_moved();
-                    inlet.push(bytes);
-                    if self.session.lock().expect("no panic under this lock").has_ended(id) {
-                        inlet.end();
-                    }
+            Event::Data { id, bytes } if self.is(Kind::Stdin, id) => {
+                link.data_moved();
+                self.stdin.push(bytes);
+                if self.session.lock().expect("no panic under this lock").has_ended(id) {
+                    self.stdin.end();
                 }
             }
-            Event::Finished { id } => self.inlet(id).into_iter().for_each(Inlet::end),
+            Event::Data { id, bytes } if self.is(Kind::Resize, id) => {
+                link.data_moved();
+                self.resize.push(bytes);
+            }
+            Event::Finished { id } if self.is(Kind::Stdin, id) => self.stdin.end(),
             Event::Reset { id } => {
-                self.inlet(id).into_iter().for_each(Inlet::end);
+                if self.is(Kind::Stdin, id) {
+                    self.stdin.end();
+                }
                 let open = self.open.lock().expect("no panic under this lock");
                 open.iter().flatten().filter(|open| open.id == id).for_each(|open| open.closed.cancel());
             }
             Event::Ping { id } => link.outbox.pong(frames::ping(id)),
             Event::Answer(frame) => link.outbox.answer(frame)?,
             Event::GoAway => link.leaving.cancel(),
-            Event::Pong { .. } | Event::Replied { .. } => {}
+            Event::Data { .. } | Event::Finished { .. } | Event::Pong { .. } | Event::Replied { .. } => {}
         }
         Ok(())
     }
@@ -179,10 +190,8 @@ impl Streams {
             return Ok(());
         }
         open[at] = Some(Open { id, closed: CancellationToken::new() });
-        match kind {
-            Kind::Stdin if fin => self.stdin.end(),
-            Kind::Resize if fin => self.resize.end(),
-            _ => {}
+        if fin && *kind == Kind::Stdin {
+            self.stdin.end();
         }
         if open.iter().zip(self.wanted).all(|(open, wanted)| open.is_some() || !wanted) {
             self.complete.notify_one();
@@ -190,14 +199,9 @@ impl Streams {
         Ok(())
     }
 
-    fn inlet(&self, id: u32) -> Option<&Inlet> {
+    fn is(&self, kind: Kind, id: u32) -> bool {
         let open = self.open.lock().expect("no panic under this lock");
-        let is = |kind: Kind| open[kind as usize].as_ref().is_some_and(|open| open.id == id);
-        if is(Kind::Stdin) {
-            Some(&self.stdin)
-        } else {
-            (is(Kind::Resize) && self.resize.queued() < MAX_RESIZES).then_some(&self.resize)
-        }
+        open[kind as usize].as_ref().is_some_and(|open| open.id == id)
     }
 
     // === session ===
@@ -250,7 +254,6 @@ impl Streams {
     /// Says the last words: ends of the outputs, the status, and that no more input is of use.
     fn tell(&self, link: &Link, outcome: &Outcome, version: Version) {
         self.stdin.discard();
-        self.resize.discard();
         for kind in [Kind::Stdout, Kind::Stderr] {
             self.outlet(link, kind).iter().for_each(Outlet::finish);
         }

@@ -20,8 +20,13 @@ use crate::streaming::websocket::channels::{Channels, Input};
 use crate::streaming::websocket::frames::{self, Decoder, Event};
 use crate::streaming::websocket::{Codec, Protocol};
 
-/// More ports than this do not fit the channel byte.
-pub(crate) const MAX_PORTS: usize = 127;
+/// Most ports of a connection: both channels of each fit the channel byte, or are ASCII before base64.
+pub(crate) const fn most_ports(codec: Codec) -> usize {
+    match codec {
+        Codec::Binary => 127,
+        Codec::Base64 => 40,
+    }
+}
 
 struct Forwards<'l> {
     link: &'l Link,
@@ -69,10 +74,10 @@ impl Forwards<'_> {
         let mut decoder = Decoder::server();
         let mut channels = Channels::new(self.codec, false, |channel| channel.is_multiple_of(2));
         loop {
-            while self.inlets.iter().any(|inlet| inlet.queued() > HIGH) {
-                if timeout(UNASKED_PONG, self.link.gauge.drained()).await.is_err() {
-                    self.link.outbox.pong(frames::frame(frames::PONG, &[]));
-                }
+            tokio::select! {
+                biased;
+                () = self.wait_for_room() => {}
+                () = intake.abandoned(self.link) => return Farewell::Cut,
             }
             let Ok(mut input) = intake.read(self.link).await else { return Farewell::Cut };
             if input.is_empty() {
@@ -92,6 +97,14 @@ impl Forwards<'_> {
                 if let Err(fault) = channels.piece(&event, |input| self.deliver(&input)) {
                     return Farewell::Fault(fault);
                 }
+            }
+        }
+    }
+
+    async fn wait_for_room(&self) {
+        while self.inlets.iter().any(|inlet| inlet.queued() > HIGH) {
+            if timeout(UNASKED_PONG, self.link.gauge.drained()).await.is_err() {
+                self.link.outbox.pong(frames::frame(frames::PONG, &[]));
             }
         }
     }

@@ -16,6 +16,7 @@ use super::link::{Intake, Link};
 use super::outbox::Frame;
 use super::outlet::Outlet;
 use super::process::{self, Stdio, Task};
+use super::sizes::Sizes;
 use super::status::Outcome;
 use crate::streaming::Backend;
 use crate::streaming::websocket::channels::{Channels, Input};
@@ -29,7 +30,6 @@ const ERROR: u8 = 3;
 const RESIZE: u8 = 4;
 /// While the socket is not read, its pings go unanswered; clients give up after 60 s without a pong.
 pub(super) const UNASKED_PONG: Duration = Duration::from_secs(15);
-const MAX_RESIZES: usize = 64 * 1024;
 
 /// How the client ended the connection.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +46,7 @@ struct Session<'l> {
     link: &'l Link,
     protocol: Protocol,
     stdin: Inlet,
-    resize: Inlet,
+    resize: Sizes,
     wanted: [bool; 3],
     tty: bool,
     farewell: Mutex<Farewell>,
@@ -66,7 +66,7 @@ pub(crate) async fn serve(
         link,
         protocol,
         stdin: Inlet::new(&link.gauge),
-        resize: Inlet::new(&link.gauge),
+        resize: Sizes::default(),
         wanted: task.streams(),
         tty: task.tty(),
         farewell: Mutex::new(Farewell::Cut),
@@ -85,7 +85,11 @@ impl Session<'_> {
         let half_close = self.protocol.version == Version::V5;
         let mut channels = Channels::new(self.protocol.codec, half_close, |channel| channel == STDIN);
         loop {
-            self.wait_for_room().await;
+            tokio::select! {
+                biased;
+                () = self.wait_for_room() => {}
+                () = intake.abandoned(self.link) => return Farewell::Cut,
+            }
             let Ok(mut input) = intake.read(self.link).await else { return Farewell::Cut };
             if input.is_empty() {
                 return Farewell::Cut;
@@ -128,11 +132,8 @@ impl Session<'_> {
                 self.link.data_moved();
                 self.stdin.push(bytes);
             }
-            Input::Bytes { channel: RESIZE, bytes } if self.tty && self.resize.queued() < MAX_RESIZES => {
-                self.resize.push(bytes);
-            }
+            Input::Bytes { channel: RESIZE, bytes } if self.tty => self.resize.push(bytes),
             Input::HalfClosed { channel: STDIN } => self.stdin.end(),
-            Input::HalfClosed { channel: RESIZE } => self.resize.end(),
             Input::Bytes { .. } | Input::HalfClosed { .. } => {}
         }
     }
@@ -149,7 +150,6 @@ impl Session<'_> {
         stdio.stdout.as_ref().or(stdio.stderr.as_ref()).unwrap_or(&error).say(Vec::new());
         let outcome = process::run(self.link, task, &stdio, backend).await;
         self.stdin.discard();
-        self.resize.discard();
         let outcome = outcome.or_else(|| self.fault().map(|fault| Outcome::Failure(fault.to_string())));
         if let Some(outcome) = outcome {
             let status = outcome.encode(self.protocol.version);

@@ -55,6 +55,16 @@ async fn a_container_that_ends_is_success_whatever_its_code() {
 }
 
 #[tokio::test]
+async fn outputs_that_end_before_the_container_are_told_as_a_failure() {
+    let (server, backend) = server().await;
+    contain(&backend, "echo before; exec >&- 2>&-; sleep 30", false);
+    let mut client = Client::exec(&url(&server, "oe"), "oe").await;
+    let status = client.status().await;
+    assert!(status.contains("this client read too slowly") && status.contains("\"Failure\""), "{status}");
+    assert_eq!(client.text("stdout"), "before\n");
+}
+
+#[tokio::test]
 async fn a_container_that_does_not_run_is_told() {
     let (server, _) = server().await;
     let mut client = Client::exec(&url(&server, "o"), "o").await;

@@ -19,14 +19,39 @@ use tonic::Status;
 
 use crate::streaming::{AttachRequest, Backend, Control, ExecRequest, Process, TerminalSize};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Local {
+    /// A variable that marks every process of this backend, so that its end is theirs.
+    mark: String,
     /// What [`Backend::attach`] runs in place of a container.
     pub(super) container: Mutex<Vec<String>>,
     pub(super) stdin_once: Mutex<bool>,
     pub(super) dials: AtomicUsize,
+    /// Commands that were asked for.
+    pub(super) execs: AtomicUsize,
     /// Exits that were reaped.
     pub(super) exits: Arc<AtomicUsize>,
+}
+
+/// The variable's name.
+const MARK: &str = "GORAE_STREAMING_TEST";
+
+impl Default for Local {
+    fn default() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let mark = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst));
+        let (container, stdin_once, dials, execs, exits) = Default::default();
+        Self { mark, container, stdin_once, dials, execs, exits }
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        for pid in self.left() {
+            // It may have ended in this moment.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
 }
 
 struct Terminal(Option<OwnedFd>);
@@ -46,6 +71,18 @@ fn set_size(master: &OwnedFd, size: TerminalSize) {
 }
 
 impl Local {
+    /// The processes that still run, of whatever a test started here.
+    pub(super) fn left(&self) -> Vec<rustix::process::Pid> {
+        let mark = format!("{MARK}={}\0", self.mark);
+        let marked = |id: &str| {
+            let environment = std::fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
+            environment.windows(mark.len()).any(|part| part == mark.as_bytes())
+        };
+        let entries = std::fs::read_dir("/proc").unwrap().flatten();
+        let ids = entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|id| marked(id));
+        ids.filter_map(|id| rustix::process::Pid::from_raw(id.parse().ok()?)).collect()
+    }
+
     fn start(&self, command: &[String], tty: bool, streams: [bool; 3], size: Option<TerminalSize>) -> Process {
         let mut child = Command::new(if tty { "setsid" } else { &command[0] });
         let mut process = Process {
@@ -85,7 +122,7 @@ impl Local {
                 process.stderr = Some(ours);
             }
         }
-        let mut running = child.spawn().unwrap();
+        let mut running = child.env(MARK, &self.mark).spawn().unwrap();
         drop(child);
         let (tell, told) = tokio::sync::oneshot::channel();
         let exits = self.exits.clone();
@@ -115,7 +152,13 @@ fn terminal() -> (OwnedFd, OwnedFd) {
 
 impl Backend for Local {
     async fn exec(&self, request: ExecRequest) -> Result<Process, Status> {
+        self.execs.fetch_add(1, Ordering::SeqCst);
         match request.command[0].as_str() {
+            "block" => {
+                // As no backend should: the thread is held, so that nothing can drop the session.
+                std::thread::sleep(std::time::Duration::from_secs(4));
+                Err(Status::internal("awake again"))
+            }
             "missing" => Err(Status::not_found("exec: \"missing\": executable file not found in $PATH")),
             _ => {
                 let streams = [request.stdin, request.stdout, request.stderr];

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 
 use super::spdy_client::Client;
-use super::{eventually, exec, is_running, server, server_with, shell, soon, unique};
+use super::{eventually, exec, is_running, left_nothing, server, server_with, shell, soon, unique};
 use crate::streaming::Config;
 use crate::streaming::spdy::{ResetReason, frames};
 
@@ -203,6 +203,93 @@ async fn a_terminal_has_the_size_of_the_client_from_the_start_and_follows_it() {
     assert_eq!(client.status().await, SUCCESS);
     let text = client.text("stdout");
     assert!(text.contains("22 77") && text.contains("go\r\n") && text.contains("yes"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_of_sizes_ends_with_the_last_one() {
+    let (server, backend) = server().await;
+    let script = "until [ \"$(stty size </dev/tty)\" = '40 123' ]; do sleep 0.05; done; echo seen";
+    let url = server.exec_url(&shell(script, "iot")).unwrap();
+    let mut client = Client::exec(&url, "iot").await;
+    let resize = client.id("resize");
+    let size = |width: u32, height: u32| format!("{{\"Width\":{width},\"Height\":{height}}}\n");
+    let storm: String = (0..40_000).map(|n| size(10 + n % 500, 5 + n % 60)).collect();
+    client.send(resize, storm.as_bytes(), false).await;
+    client.send(resize, size(123, 40).as_bytes(), true).await;
+    assert_eq!(client.status().await, SUCCESS);
+    assert!(client.text("stdout").contains("seen"));
+    drop(client);
+    left_nothing(&server, &backend).await;
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_while_the_process_does_not_read_is_noticed() {
+    let (server, _) = server().await;
+    let url = server.exec_url(&exec(&["sleep", "60"], "i")).unwrap();
+    let mut client = Client::exec(&url, "i").await;
+    let stdin = client.id("stdin");
+    // More than the server takes for a process that does not read, so that it does not read either.
+    soon(client.send(stdin, &vec![0; 1_500_000], false)).await;
+    drop(client);
+    let begun = Instant::now();
+    while server.connections() > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the session goes on without its client");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_never_reads_its_rest_is_cut_off() {
+    let (server, _) = server_with(Config { idle_timeout: Duration::from_secs(60), ..Config::default() }).await;
+    let url = server.exec_url(&exec(&["cat", "/dev/zero"], "o")).unwrap();
+    let _client = Client::exec(&url, "o").await;
+    // Time stands still while something runs: the kernel's buffers fill up before the first minute is over.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(1) {
+        tokio::task::yield_now().await;
+    }
+    for minutes in 0..20 {
+        if server.connections() == 0 {
+            assert!(minutes > 10, "a slow reader has its quarter of an hour");
+            return;
+        }
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+    panic!("the connection stays for ever");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_of_single_bytes_with_a_tiny_window_gets_every_byte() {
+    let (server, _) = server().await;
+    let url = server.exec_url(&shell("seq 1 20000", "o")).unwrap();
+    let mut client = Client::exec(&url, "o").await;
+    rustix::net::sockopt::set_socket_recv_buffer_size(&client.socket, 1).unwrap();
+    client.window = 1;
+    assert_eq!(client.status().await, SUCCESS);
+    let expected: String = (1..=20_000).map(|n| format!("{n}\n")).collect();
+    assert!(client.text("stdout") == expected);
+}
+
+#[tokio::test]
+async fn a_reset_of_any_stream_at_any_moment_ends_in_nothing_left() {
+    let (server, backend) = server().await;
+    let names = ["error", "stdin", "stdout", "stderr"];
+    for moment in 0..names.len() {
+        for reset in 0..=moment {
+            let url = server.exec_url(&exec(&["cat"], "ioe")).unwrap();
+            let mut client = Client::upgrade(&url, "v4.channel.k8s.io").await;
+            for (at, name) in names.iter().enumerate() {
+                client.open(name).await;
+                if at == moment {
+                    let id = client.id(names[reset]);
+                    client.raw(&frames::reset(id, ResetReason::Cancel)).await;
+                }
+            }
+            client.raw(&frames::ping(1)).await;
+            client.until(|client| client.log.iter().any(|line| line == "ping 1")).await;
+        }
+    }
+    left_nothing(&server, &backend).await;
 }
 
 #[tokio::test]

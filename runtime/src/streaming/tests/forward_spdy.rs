@@ -179,6 +179,7 @@ async fn bad_ports_and_kinds_are_reset_without_a_reply() {
         &[("streamtype", "error"), ("requestid", "0")],
         &[("streamtype", "stdin"), ("port", "80"), ("requestid", "0")],
         &[("port", "80"), ("requestid", "0")],
+        &[("streamtype", "error"), ("port", "80"), ("requestid", &"9".repeat(129))],
     ] {
         let id = client.open_with(headers).await;
         assert!(client.streams[&id].reset && !client.streams[&id].replied, "{headers:?}");

@@ -36,6 +36,11 @@ async fn no_ports_close_at_once_and_too_many_are_refused() {
         "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n";
     let (head, _socket) = super::http::request("GET", &url(&server, vec![80; 128]), headers, b"").await;
     assert!(head.starts_with("HTTP/1.1 400"), "{head}");
+    let headers = format!("{headers}Sec-WebSocket-Protocol: v4.base64.channel.k8s.io\r\n");
+    for (ports, status) in [(40, "101"), (41, "400")] {
+        let (head, _socket) = super::http::request("GET", &url(&server, vec![80; ports]), &headers, b"").await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{ports} ports: {head}");
+    }
 }
 
 /// Wraps and unwraps a SPDY connection, so that the SPDY client can talk through it.

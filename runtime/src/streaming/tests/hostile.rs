@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::spdy_client::Client;
-use super::{eventually, exec, server, shell, soon};
+use super::{eventually, exec, left_nothing, server, shell, soon};
+use crate::streaming::spdy::ResetReason;
 use crate::streaming::spdy::frames;
 use crate::streaming::spdy::headers::Deflater;
 
@@ -14,7 +15,7 @@ const GOAWAY: [u8; 4] = [0x80, 3, 0, 7];
 
 /// Sends bytes after the upgrade and returns all that comes back until the end.
 async fn answer_to(wire: &[u8]) -> Vec<u8> {
-    let (server, _) = server().await;
+    let (server, backend) = server().await;
     let url = server.exec_url(&exec(&["sleep", "5"], "o")).unwrap();
     let mut client = Client::upgrade(&url, "v4.channel.k8s.io").await;
     let mut answer = Vec::new();
@@ -23,7 +24,17 @@ async fn answer_to(wire: &[u8]) -> Vec<u8> {
         let _ = write.write_all(wire).await;
     };
     soon(async { tokio::join!(sent, read.read_to_end(&mut answer)) }).await.1.unwrap();
+    drop(client);
+    left_nothing(&server, &backend).await;
     answer
+}
+
+/// A header block whose zlib stream ends, which no client may do.
+fn finished() -> Vec<u8> {
+    let mut zlib = flate2::Compress::new(flate2::Compression::fast(), true);
+    let mut block = Vec::with_capacity(64);
+    zlib.compress_vec(&[0; 4], &mut block, flate2::FlushCompress::Finish).unwrap();
+    block
 }
 
 fn control(kind: u16, payload: &[u8]) -> Vec<u8> {
@@ -52,6 +63,15 @@ async fn every_malformed_frame_ends_in_goaway_with_a_protocol_error() {
         ("reset status 0", control(3, &[0, 0, 0, 1, 0, 0, 0, 0])),
         ("short goaway", control(7, &[0; 7])),
         ("window of 9", control(9, &[0; 9])),
+        ("long goaway", control(7, &[0; 9])),
+        ("window of 7", control(9, &[0; 7])),
+        ("short syn", control(1, &[1; 9])),
+        ("short reply", control(2, &[1; 3])),
+        ("short headers", control(8, &[1; 3])),
+        ("short settings", control(4, &[0; 3])),
+        ("settings of 9", control(4, &[0; 9])),
+        ("dictionary", syn(&hex::decode("78f9e3c6a7c302a6230600000000ffff").unwrap())),
+        ("finished block", syn(&finished())),
         ("settings count", control(4, &[0xff; 4])),
         ("too long", frames::data_head(0x8003_0001, false, 0x01_0001).to_vec()),
         ("header count", deflated(&[0xff; 4])),
@@ -79,6 +99,57 @@ async fn a_protocol_error_in_mid_session_is_told_on_the_error_stream() {
 }
 
 #[tokio::test]
+async fn ids_that_may_not_be_are_reset_and_the_session_goes_on() {
+    let (server, _) = server().await;
+    let url = server.exec_url(&exec(&["echo", "still here"], "o")).unwrap();
+    let mut client = Client::upgrade(&url, "v4.channel.k8s.io").await;
+    client.open("error").await;
+    client.open("nonsense").await;
+    for id in [2u32, 3, 0x8000_0000, 0xffff_ffff] {
+        // The block is of the one zlib stream, so what follows proves that it was inflated.
+        let (_, mut frame) = client.session.open(&[("streamtype", "stdout")]);
+        frame[8..12].copy_from_slice(&id.to_be_bytes());
+        client.raw(&frame).await;
+        let mut answer = [0; 16];
+        soon(client.socket.read_exact(&mut answer)).await.unwrap();
+        assert_eq!(answer[..], frames::reset(id, ResetReason::ProtocolError), "{id:x}");
+    }
+    client.open("stdout").await;
+    assert_eq!(client.status().await, r#"{"status":"Success"}"#);
+    assert_eq!(client.text("stdout"), "still here\n");
+}
+
+#[tokio::test]
+async fn data_before_the_reply_and_headers_without_compression_are_taken() {
+    let (server, _) = server().await;
+    let url = server.exec_url(&exec(&["cat"], "io")).unwrap();
+    let mut client = Client::upgrade(&url, "v4.channel.k8s.io").await;
+    let plain = |name: &str| {
+        let length = (name.len() as u32).to_be_bytes();
+        [&[0, 0, 0, 1, 0, 0, 0, 10][..], b"streamtype", &length, name.as_bytes()].concat()
+    };
+    let stored = |start: &[u8], plain: &[u8]| {
+        let length = plain.len() as u16;
+        [start, &[0], &length.to_le_bytes(), &(!length).to_le_bytes(), plain, &[0, 0, 0, 0xff, 0xff]].concat()
+    };
+    let mut wire = Vec::new();
+    for (name, start) in [("error", &[0x78, 1][..]), ("stdin", &[]), ("stdout", &[])] {
+        let (id, _) = client.session.open(&[]);
+        client.streams.insert(id, Default::default());
+        client.names.insert(name.into(), id);
+        wire.extend(frames::syn_stream(id, false, &stored(start, &plain(name))));
+        if name == "stdin" {
+            wire.extend([&frames::data_head(id, true, 5)[..], b"early"].concat());
+        }
+    }
+    for piece in wire.chunks(3) {
+        client.raw(piece).await;
+    }
+    assert_eq!(client.status().await, r#"{"status":"Success"}"#);
+    assert_eq!(client.text("stdout"), "early");
+}
+
+#[tokio::test]
 async fn frames_without_use_are_ignored() {
     let (server, _) = server().await;
     let url = server.exec_url(&shell("sleep 0.3; echo ok", "io")).unwrap();
@@ -91,7 +162,7 @@ async fn frames_without_use_are_ignored() {
         wire.extend(frames::ping(2));
         wire.extend(frames::data_head(99, true, 3));
         wire.extend(b"abc");
-        wire.extend(frames::reset(77, crate::streaming::spdy::ResetReason::Cancel));
+        wire.extend(frames::reset(77, ResetReason::Cancel));
     }
     client.raw(&wire).await;
     client.send(stdin, b"", true).await;

@@ -148,6 +148,46 @@ async fn a_request_may_come_byte_by_byte() {
     assert!(head(&mut socket).await.starts_with("HTTP/1.1 101"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_request_that_does_not_end_is_closed_after_ten_seconds() {
+    let (server, _) = server().await;
+    for head in ["", "POST /exec/x HTTP/1.1\r\nHost: x\r\nX-Slow: "] {
+        let begun = tokio::time::Instant::now();
+        let mut socket = TcpStream::connect(server.address()).await.unwrap();
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        soon(socket.read_to_end(&mut answer)).await.unwrap();
+        assert!(begun.elapsed().as_secs() <= 15 && !answer.starts_with(b"HTTP/1.1 101"), "{:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn silent_connections_keep_nobody_out() {
+    let (server, _) = server().await;
+    let mut silent = Vec::new();
+    for _ in 0..300 {
+        silent.push(TcpStream::connect(server.address()).await.unwrap());
+    }
+    let mut client = Client::exec(&server.exec_url(&exec(&["true"], "o")).unwrap(), "o").await;
+    assert_eq!(client.status().await, r#"{"status":"Success"}"#);
+    assert_eq!(soon(silent[0].read(&mut [0])).await.unwrap(), 0, "the oldest made room");
+    drop(client);
+    let most = crate::streaming::waiting::MOST;
+    super::eventually("only so many are kept", || server.connections() <= most).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn urls_are_for_a_minute_and_no_more_than_a_thousand_wait() {
+    let (server, _) = server().await;
+    let urls: Vec<String> = (0..1000).map(|_| server.exec_url(&exec(&["true"], "o")).unwrap()).collect();
+    let refused = server.exec_url(&exec(&["true"], "o")).map_err(|status| status.code());
+    assert_eq!(refused, Err(tonic::Code::ResourceExhausted));
+    tokio::time::advance(std::time::Duration::from_secs(61)).await;
+    let headers = format!("{SPDY}X-Stream-Protocol-Version: v4.channel.k8s.io\r\n");
+    assert!(refusal("POST", &urls[0], &headers).await.starts_with("http/1.1 404"));
+    assert!(server.exec_url(&exec(&["true"], "o")).is_ok());
+}
+
 #[tokio::test]
 async fn requests_without_container_streams_or_sense_are_invalid() {
     let (server, _) = server().await;

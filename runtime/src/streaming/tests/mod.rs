@@ -73,6 +73,11 @@ fn is_running(marker: &str) -> bool {
     })
 }
 
+/// Waits until the server serves nobody and no process of its backend is left.
+async fn left_nothing(server: &Server, backend: &Local) {
+    eventually("connections and processes are gone", || server.connections() == 0 && backend.left().is_empty()).await;
+}
+
 /// Waits until something is so.
 async fn eventually(what: &str, mut so: impl FnMut() -> bool) {
     for _ in 0..500 {

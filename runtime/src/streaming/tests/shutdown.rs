@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The end of the server.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::forward_spdy::{application, echoes, url};
 use super::spdy_client::Client;
-use super::{exec, server, websocket_client};
+use super::{eventually, exec, server, websocket_client};
 
 #[tokio::test]
 async fn a_shutdown_tells_every_session_and_is_over_within_a_second() {
@@ -24,9 +25,22 @@ async fn a_shutdown_tells_every_session_and_is_over_within_a_second() {
     let begun = Instant::now();
     server.shutdown().await;
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert_eq!(server.connections(), 0);
     assert!(spdy.status().await.contains("shutting down"));
     websocket.until(|client| client.closed == Some(1000)).await;
     assert!(websocket.text(3).contains("shutting down"));
     forward.rest().await;
     assert!(tokio::net::TcpStream::connect(server.address()).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_does_not_wait_for_a_session_that_cannot_be_dropped() {
+    let (server, backend) = server().await;
+    let mut client = Client::upgrade(&server.exec_url(&exec(&["block"], "o")).unwrap(), "v4.channel.k8s.io").await;
+    client.open_streams("o").await;
+    eventually("the thread is held", || backend.execs.load(Ordering::SeqCst) == 1).await;
+    let begun = Instant::now();
+    server.shutdown().await;
+    let took = begun.elapsed();
+    assert!((Duration::from_secs(1)..Duration::from_secs(3)).contains(&took), "{took:?}");
 }

@@ -29,6 +29,8 @@ pub(super) struct Client {
     /// Count received bytes, and do not keep them.
     pub(super) count_only: bool,
     pub(super) eof: bool,
+    /// Most bytes of one read.
+    pub(super) window: usize,
 }
 
 impl Client {
@@ -41,6 +43,7 @@ impl Client {
             names: HashMap::new(),
             count_only: false,
             eof: false,
+            window: 256 * 1024,
         }
     }
 
@@ -115,7 +118,7 @@ impl Client {
 
     /// Reads once; false at the end.
     pub(super) async fn pump(&mut self) -> bool {
-        let mut buffer = vec![0; 256 * 1024];
+        let mut buffer = vec![0; self.window];
         let read = self.socket.read(&mut buffer).await.unwrap_or(0);
         if read == 0 {
             if !self.eof {

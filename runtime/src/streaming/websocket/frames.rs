@@ -4,11 +4,7 @@
 //! Data frames are handed on in the pieces they arrive in, unmasked in place; only control frames, 125 bytes at
 //! most, are collected. Nothing is allocated by a length that a peer wrote.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
-use super::{Codec, Fault};
-use crate::streaming::session::outbox::Frame;
+use super::Fault;
 
 /// Opcode of a text message.
 pub const TEXT: u8 = 1;
@@ -263,27 +259,6 @@ pub fn masked_frame(opcode: u8, fin: bool, mask: [u8; 4], payload: &[u8]) -> Vec
 pub fn close(code: u16, reason: &str) -> Vec<u8> {
     let most = reason.len().min(123);
     frame(CLOSE, &[&code.to_be_bytes(), &reason.as_bytes()[..most]].concat())
-}
-
-/// Writes a message of a channel: a binary one, or text in base64.
-pub(crate) fn channel_message(codec: Codec, channel: u8, bytes: Vec<u8>) -> Frame {
-    match codec {
-        Codec::Binary => {
-            let (mut head, length) = head(BINARY, bytes.len() + 1);
-            let mut whole = [0; 11];
-            whole[..length].copy_from_slice(&head[..length]);
-            whole[length] = channel;
-            head.fill(0);
-            Frame::new(&whole[..length + 1], bytes)
-        }
-        Codec::Base64 => {
-            let mut text = String::with_capacity(1 + bytes.len().div_ceil(3) * 4);
-            text.push(char::from(b'0' + channel));
-            STANDARD.encode_string(&bytes, &mut text);
-            let (head, length) = head(TEXT, text.len());
-            Frame::new(&head[..length], text.into_bytes())
-        }
-    }
 }
 
 #[cfg(test)]
