@@ -19,6 +19,7 @@
 
 pub mod container;
 pub mod cri;
+pub mod crictl;
 pub mod daemon;
 pub mod images;
 pub mod leaks;
@@ -28,13 +29,16 @@ pub mod node;
 pub mod place;
 pub mod pod;
 pub mod registry;
+pub mod terminal;
 pub mod testing;
 pub mod web;
 
 pub use container::{Container, Output};
 pub use cri::Cri;
+pub use crictl::Crictl;
 pub use node::Node;
 pub use pod::Pod;
+pub use terminal::Terminal;
 pub use testing::{on_a_node, on_a_node_for};
 
 /// One static program, no shell: `/tiny VERB`, see `tests/src/images/programs/tiny.c`.

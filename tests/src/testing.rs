@@ -159,3 +159,14 @@ fn clear_away(outside: &Snapshot) {
 fn quietly(program: &str, words: &[&str]) {
     let _ = Command::new(program).args(words).output();
 }
+
+/// Waits until `look` gives something; panics after ten seconds.
+pub async fn soon<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    for _ in 0..500 {
+        if let Some(found) = look().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it never came to this: {what}");
+}

@@ -1,67 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The real crictl, as people type it, with its output looked at.
 
-use gorae_tests::{BUSYBOX, Node, TINY, on_a_node, place};
-use serde_json::{Value, json};
-use std::path::PathBuf;
-use std::process::{Command, Output};
-
-/// crictl at the node's socket.
-struct Crictl {
-    endpoint: String,
-    directory: PathBuf,
-}
-
-impl Crictl {
-    fn of(node: &Node) -> Crictl {
-        Crictl { endpoint: node.cri().endpoint(), directory: node.directory("crictl") }
-    }
-
-    /// Runs crictl, whatever comes of it.
-    fn try_run(&self, words: &[&str]) -> Output {
-        let config = self.directory.join("crictl.yaml");
-        let text = format!("runtime-endpoint: {0}\nimage-endpoint: {0}\ntimeout: 30\n", self.endpoint);
-        std::fs::write(&config, text).unwrap();
-        let mut command = Command::new(place::tool("crictl"));
-        command.arg("--config").arg(config).args(words).current_dir(&self.directory);
-        command.output().unwrap()
-    }
-
-    /// Runs crictl, which must succeed, and returns what it printed.
-    fn run(&self, words: &[&str]) -> String {
-        let out = self.try_run(words);
-        let (stdout, stderr) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-        assert!(out.status.success(), "crictl {words:?}: {stdout}{stderr}");
-        stdout.trim_end().to_owned()
-    }
-
-    fn json(&self, words: &[&str]) -> Value {
-        serde_json::from_str(&self.run(words)).unwrap_or_else(|e| panic!("crictl {words:?}: {e}"))
-    }
-
-    /// Writes a configuration and returns its path.
-    fn file(&self, name: &str, content: &Value) -> String {
-        let path = self.directory.join(name);
-        std::fs::write(&path, content.to_string()).unwrap();
-        path.display().to_string()
-    }
-
-    fn pod_file(&self, name: &str) -> String {
-        let pod = json!({
-            "metadata": {"name": name, "namespace": "default", "uid": format!("uid-{name}"), "attempt": 1},
-            "hostname": name, "log_directory": self.directory.join("logs"), "labels": {"made-by": "crictl"}, "linux": {},
-        });
-        self.file(&format!("{name}-pod.json"), &pod)
-    }
-
-    fn container_file(&self, name: &str, image: &str, command: &[&str]) -> String {
-        let container = json!({
-            "metadata": {"name": name}, "image": {"image": image}, "command": command,
-            "log_path": format!("{name}.log"), "linux": {},
-        });
-        self.file(&format!("{name}.json"), &container)
-    }
-}
+use gorae_tests::{BUSYBOX, Crictl, TINY, on_a_node};
+use serde_json::json;
 
 /// Blocks: crictl is a program, and nothing else runs on the node meanwhile.
 fn with_crictl(body: impl FnOnce(&Crictl)) {

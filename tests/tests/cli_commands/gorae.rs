@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The program `gorae` as a person uses it.
 
-use gorae_tests::{Node, place};
+use gorae_tests::{Node, Terminal, place};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -44,9 +44,9 @@ impl Gorae {
         self.command(words).spawn().expect("gorae starts")
     }
 
-    /// Where the daemon listens.
-    pub fn host(&self) -> &str {
-        &self.host
+    /// Starts it on a terminal of this size.
+    pub fn on_terminal(&self, words: &[&str], columns: u16, rows: u16) -> Terminal {
+        Terminal::open(self.command(words).as_std(), columns, rows)
     }
 
     /// Runs it to its end.
@@ -92,17 +92,6 @@ pub async fn end_of(child: Child) -> Ran {
         tokio::time::timeout(LIMIT, child.wait_with_output()).await.expect("gorae ends in time").expect("runs");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     Ran { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
-}
-
-/// Waits until `look` gives something; panics after ten seconds.
-pub async fn soon<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    for _ in 0..500 {
-        if let Some(found) = look().await {
-            return found;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("it never came to this: {what}");
 }
 
 /// Sends a signal to a started command.

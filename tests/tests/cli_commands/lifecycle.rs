@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `ps`, `stop`, `start`, `rm`, `inspect`, `pods`, `stats`, `info`, `version`.
 
-use crate::gorae::{Gorae, soon};
-use gorae_tests::{BUSYBOX, on_a_node, web};
+use crate::gorae::Gorae;
+use gorae_tests::{BUSYBOX, on_a_node, testing::soon, web};
 
 #[test]
 fn a_stopped_container_starts_again_with_its_files_name_port_and_log() {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `gorae logs`.
 
-use crate::gorae::{Gorae, end_of, soon};
-use gorae_tests::{BUSYBOX, TINY, on_a_node};
+use crate::gorae::{Gorae, end_of};
+use gorae_tests::{BUSYBOX, TINY, on_a_node, testing::soon};
 use std::time::Duration;
 
 #[test]

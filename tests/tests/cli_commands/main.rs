@@ -7,4 +7,3 @@ mod lifecycle;
 mod logs;
 mod running;
 mod sessions;
-mod terminal;

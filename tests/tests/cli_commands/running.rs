@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `gorae run`: what the container is given, what comes back, and with which code.
 
-use crate::gorae::{Gorae, end_of, signal, soon};
-use gorae_tests::{BUSYBOX, TINY, on_a_node, web};
+use crate::gorae::{Gorae, end_of, signal};
+use gorae_tests::{BUSYBOX, TINY, on_a_node, testing::soon, web};
 use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;

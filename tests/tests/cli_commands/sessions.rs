@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `exec`, `attach`, `run -i`, `run -it`, `port-forward`: what goes through the daemon's streaming server.
 
-use crate::gorae::{Gorae, end_of, signal, soon};
-use crate::terminal::Terminal;
-use gorae_tests::{BUSYBOX, on_a_node, web};
+use crate::gorae::{Gorae, end_of, signal};
+use gorae_tests::{BUSYBOX, on_a_node, testing::soon, web};
 use nix::sys::signal::Signal;
 
 #[test]
@@ -53,7 +52,7 @@ fn a_shell_on_a_terminal_has_prompt_size_keys_and_code() {
     on_a_node(async |node| {
         let gorae = Gorae::of(node);
         gorae.ok(&["pull", BUSYBOX]).await;
-        let mut terminal = Terminal::open(&gorae, &["run", "-it", "--name", "c", BUSYBOX, "sh"], 101, 37);
+        let mut terminal = gorae.on_terminal(&["run", "-it", "--name", "c", BUSYBOX, "sh"], 101, 37);
         terminal.shows("/ # ").await;
         terminal.typed("stty size; tty; echo $TERM\n");
         terminal.shows("37 101").await;
@@ -90,7 +89,7 @@ fn a_terminal_is_attached_again_after_the_daemon_was_killed() {
     on_a_node(async |node| {
         let gorae = Gorae::of(node);
         gorae.ok(&["pull", BUSYBOX]).await;
-        let mut terminal = Terminal::open(&gorae, &["run", "-it", "--rm", "--name", "c", BUSYBOX, "sh"], 80, 25);
+        let mut terminal = gorae.on_terminal(&["run", "-it", "--rm", "--name", "c", BUSYBOX, "sh"], 80, 25);
         terminal.shows("/ # ").await;
         terminal.typed("x=kept; echo set $((1 + 1))\n");
         terminal.shows("set 2").await;
@@ -116,7 +115,7 @@ fn a_command_on_a_terminal_that_ends_at_once_is_still_seen() {
         gorae.ok(&["pull", BUSYBOX]).await;
         for n in 0..5 {
             let text = format!("here and gone {n}");
-            let mut terminal = Terminal::open(&gorae, &["run", "-it", "--rm", BUSYBOX, "echo", &text], 80, 25);
+            let mut terminal = gorae.on_terminal(&["run", "-it", "--rm", BUSYBOX, "echo", &text], 80, 25);
             assert_eq!(terminal.ended().await, 0);
             terminal.shows(&text).await;
             assert_eq!(terminal.shown().matches(&text).count(), 1, "{}", terminal.shown());
@@ -130,7 +129,7 @@ fn exec_with_a_terminal_is_a_second_shell() {
     on_a_node(async |node| {
         let gorae = Gorae::of(node);
         gorae.ok(&["run", "-d", "--name", "c", BUSYBOX, "sleep", "1000"]).await;
-        let mut terminal = Terminal::open(&gorae, &["exec", "-it", "c", "sh"], 70, 30);
+        let mut terminal = gorae.on_terminal(&["exec", "-it", "c", "sh"], 70, 30);
         terminal.shows("/ # ").await;
         terminal.typed("stty size; exit 3\n");
         assert_eq!(terminal.ended().await, 3);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A person at a terminal: gorae with a pseudo-terminal of its own, what it shows, and keys that are typed.
+//! A person at a terminal: a program with a pseudo-terminal of its own, what it shows, and keys that are typed.
 
-use crate::gorae::{Gorae, soon};
+use crate::testing::soon;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::Winsize;
 use std::fs::File;
@@ -10,6 +10,8 @@ use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex};
 use tokio::process::{Child, Command};
 
+/// A terminal and the program on it, which is killed with it.
+#[derive(Debug)]
 pub struct Terminal {
     keys: File,
     shown: Arc<Mutex<Vec<u8>>>,
@@ -17,18 +19,18 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Starts gorae on a terminal of this size, as its session's leader.
-    pub fn open(gorae: &Gorae, words: &[&str], columns: u16, rows: u16) -> Terminal {
+    /// Starts a program on a terminal of this size, as its session's leader; panics when it cannot.
+    #[must_use]
+    pub fn open(program: &std::process::Command, columns: u16, rows: u16) -> Terminal {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         let name = ptsname(&master, Vec::new()).unwrap();
         let slave = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
         resize(&master, columns, rows);
-        let plain = gorae.command(words);
         let mut command = Command::new("setsid");
-        command.args(["--ctty", "--wait"]).arg(plain.as_std().get_program()).args(plain.as_std().get_args());
-        command.env("GORAE_HOST", gorae.host()).kill_on_drop(true);
+        command.args(["--ctty", "--wait"]).arg(program.get_program()).args(program.get_args());
+        command.envs(program.get_envs().filter_map(|(key, value)| Some((key, value?)))).kill_on_drop(true);
         let end = || std::process::Stdio::from(slave.try_clone().unwrap());
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().expect("setsid starts");
         let shown = Arc::new(Mutex::new(Vec::new()));
@@ -42,19 +44,23 @@ impl Terminal {
         Terminal { keys: master.into(), shown, child }
     }
 
+    /// Everything that was shown so far.
+    #[must_use]
     pub fn shown(&self) -> String {
         String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
     }
 
+    /// Types keys; panics when the terminal is gone.
     pub fn typed(&mut self, text: &str) {
         self.keys.write_all(text.as_bytes()).unwrap();
     }
 
+    /// Gives the terminal another size.
     pub fn resized(&self, columns: u16, rows: u16) {
         resize(&self.keys, columns, rows);
     }
 
-    /// Waits until the screen shows this.
+    /// Waits until the screen shows this; panics after ten seconds.
     pub async fn shows(&self, text: &str) {
         soon(&format!("{text:?} is shown after {:?}", self.shown()), async || {
             self.shown().contains(text).then_some(())
@@ -62,18 +68,19 @@ impl Terminal {
         .await;
     }
 
-    /// Waits for gorae's end and returns its exit code.
+    /// Waits for the program's end and returns its exit code; panics after twenty seconds.
     pub async fn ended(&mut self) -> i32 {
         let limit = std::time::Duration::from_secs(20);
         let status = tokio::time::timeout(limit, self.child.wait()).await;
         status
-            .unwrap_or_else(|_| panic!("gorae does not end; it showed {:?}", self.shown()))
+            .unwrap_or_else(|_| panic!("the program does not end; it showed {:?}", self.shown()))
             .unwrap()
             .code()
             .unwrap_or(-1)
     }
 
     /// Whether keys are echoed and lines edited, as they are while no program has the terminal raw.
+    #[must_use]
     pub fn is_cooked(&self) -> bool {
         use rustix::termios::{LocalModes, tcgetattr};
         tcgetattr(&self.keys).unwrap().local_modes.contains(LocalModes::ECHO | LocalModes::ICANON)
