@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+//! crictl as a client of streams: started, fed, waited for, ended.
+
+use gorae_tests::{Container, Crictl, Node};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, Command};
+
+/// What crictl can speak.
+pub const TRANSPORTS: [&str; 2] = ["spdy", "websocket"];
+/// Longest run of one command.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub out: Vec<u8>,
+    pub err: String,
+}
+
+/// crictl, with one transport.
+pub struct Client {
+    crictl: Crictl,
+    transport: &'static str,
+}
+
+impl Client {
+    pub fn of(node: &Node, transport: &'static str) -> Client {
+        Client { crictl: Crictl::of(node), transport }
+    }
+
+    /// The command `VERB --transport … WORDS`.
+    pub fn command(&self, verb: &str, words: &[&str]) -> std::process::Command {
+        self.crictl.command(&[&[verb, "--transport", self.transport], words].concat())
+    }
+
+    /// Starts it with pipes; it is killed with the test.
+    pub fn spawn(&self, verb: &str, words: &[&str]) -> Child {
+        let mut command = Command::from(self.command(verb, words));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.spawn().expect("crictl starts")
+    }
+
+    /// Runs a command in a container, with this on its standard input.
+    pub async fn exec_fed(&self, container: &Container, words: &[&str], input: &[u8]) -> Ran {
+        let mut child = self.spawn("exec", &[&["-i", container.id()], words].concat());
+        let mut stdin = child.stdin.take().expect("piped");
+        let input = input.to_owned();
+        let feeding = tokio::spawn(async move { drop(stdin.write_all(&input).await) });
+        let ran = ended(child).await;
+        feeding.abort();
+        ran
+    }
+
+    /// Runs a command in a container.
+    pub async fn exec(&self, container: &Container, words: &[&str]) -> Ran {
+        ended(self.spawn("exec", &[&[container.id()], words].concat())).await
+    }
+
+    /// Runs a shell script in a container, which must succeed, and returns what it wrote.
+    pub async fn sh(&self, container: &Container, script: &str) -> String {
+        let ran = self.exec(container, &["sh", "-c", script]).await;
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{script}");
+        String::from_utf8(ran.out).expect("text")
+    }
+}
+
+/// Waits for a started command.
+pub async fn ended(child: Child) -> Ran {
+    let output = tokio::time::timeout(LIMIT, child.wait_with_output()).await;
+    let output = output.unwrap_or_else(|_| panic!("crictl does not end within {LIMIT:?}")).expect("it ran");
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    Ran { code: output.status.code().unwrap_or(-1), out: output.stdout, err }
+}
+
+/// Bytes that no compression or repetition hides a mistake in.
+pub fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    (0..length).map(|_| next()).collect()
+}
