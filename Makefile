@@ -16,7 +16,7 @@ TEST := $(CARGO) test --locked --offline --workspace --no-fail-fast
 # Every test binary runs under a time limit.
 export CARGO_TARGET_$(shell echo $(TRIPLE) | tr a-z- A-Z_)_RUNNER := $(CURDIR)/tests/limit
 
-.PHONY: help build setup setup-images tools demo test test-vm test-binaries bench check conformance clean
+.PHONY: help build setup setup-images tools demo test test-vm test-binaries test-fuzz fuzz bench check conformance clean
 
 help: ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
@@ -40,11 +40,19 @@ tools: setup ## Builds crictl, critest and the CNI plugins into build/tools
 demo: build ## Shows a pod's life on a node of its own, works offline
 	@tests/run build/bin/gorae-demo
 
-test: check-style setup-images tools build test-binaries ## Runs every test
+test: check-style setup-images tools build test-binaries test-fuzz ## Runs every test
 	@RUST_TEST_THREADS=1 tests/summary tests/run $(TEST)
 
 test-binaries: setup
 	$(CARGO) test --locked --workspace --no-run
+
+# Every fuzz target over its seeds and what is near them.
+test-fuzz: setup
+	$(CARGO) test --locked --manifest-path tests/fuzz/Cargo.toml --target-dir $(TARGET)/fuzz
+
+fuzz: ## Fuzzes everything that reads bytes of others, each target for SECONDS (600)
+	@tests/setup --fuzz
+	@nice -n 10 tests/fuzz/run $(or $(SECONDS),600) $(TARGETS)
 
 test-vm: setup-images build ## Runs what cgroup v2 and systemd could change, on a virtual machine that has them
 	@tests/setup --vm
@@ -67,6 +75,7 @@ check: check-style test-binaries ## Looks at style, runs unit tests, builds the 
 .PHONY: check-style
 check-style: setup
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 clean: ## Removes what was built

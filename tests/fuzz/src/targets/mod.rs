@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The targets, one file each.
+
+mod headers;
+mod record;
+mod reference;
+mod resize;
+mod shim;
+mod spdy;
+mod tunnel;
+mod websocket;
+
+use crate::Target;
+
+/// All of them.
+pub const TARGETS: &[Target] = &[
+    Target { name: "spdy", check: spdy::check, seeds: spdy::seeds, memory: 1 << 20 },
+    Target { name: "headers", check: headers::check, seeds: headers::seeds, memory: 4 << 20 },
+    Target { name: "websocket", check: websocket::check, seeds: websocket::seeds, memory: 1 << 20 },
+    Target { name: "tunnel", check: tunnel::check, seeds: tunnel::seeds, memory: 2 << 20 },
+    Target { name: "resize", check: resize::check, seeds: resize::seeds, memory: 8 << 20 },
+    Target { name: "shim", check: shim::check, seeds: shim::seeds, memory: 40 << 20 },
+    Target { name: "record", check: record::check, seeds: record::seeds, memory: 8 << 20 },
+    Target { name: "reference", check: reference::check, seeds: reference::seeds, memory: 1 << 20 },
+];
