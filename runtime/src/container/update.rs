@@ -22,7 +22,7 @@ pub async fn update(node: &Arc<Node>, container: &Arc<Container>, change: &Linux
     let title = format!("update resources of container {}", ids::short(&record.id));
     let old = record.config.linux.as_ref().and_then(|l| l.resources.clone()).unwrap_or_default();
     let new = merge(&old, change);
-    let checked = spec::resources::build(Some(&new)).map_err(|e| e.during(&title))?;
+    let checked = spec::resources::build(Some(&new), &node.layout).map_err(|e| e.during(&title))?;
     let shim = match container.state() {
         State::Running { .. } => Some(container.running_shim()?),
         State::Created => None,
@@ -36,16 +36,16 @@ pub async fn update(node: &Arc<Node>, container: &Arc<Container>, change: &Linux
     changed.config.linux.get_or_insert_default().resources = Some(new);
     let dir = node.places.container_root(&record.id);
     if let Err(error) = records::write(&dir, "record", RECORD_KIND, RECORD_VERSION, &changed) {
-        return Err(put_back(shim, &old, error).await.during(title));
+        return Err(put_back(node, shim, &old, error).await.during(title));
     }
     container.set_record(Arc::new(changed));
     Ok(())
 }
 
 /// The record could not be written: the kernel's values must not differ from it.
-async fn put_back(shim: Option<crate::shims::Shim>, old: &LinuxContainerResources, error: Error) -> Error {
+async fn put_back(node: &Node, shim: Option<crate::shims::Shim>, old: &LinuxContainerResources, error: Error) -> Error {
     let Some(shim) = shim else { return error };
-    let resources = match spec::resources::build(Some(old)) {
+    let resources = match spec::resources::build(Some(old), &node.layout) {
         Ok(resources) => resources,
         Err(undo) => return error.and_undo_failed(&undo),
     };
@@ -87,6 +87,7 @@ fn merge(old: &LinuxContainerResources, change: &LinuxContainerResources) -> Lin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gorae_proto::shim::CgroupLayout;
 
     #[test]
     fn unset_values_stay_and_maps_merge() {
@@ -122,7 +123,7 @@ mod tests {
             (limits(64, 64), limits(0, 128), 128),
             (limits(64, 64), limits(-1, 0), -1),
         ] {
-            let checked = spec::resources::build(Some(&merge(&old, &change))).expect("valid");
+            let checked = spec::resources::build(Some(&merge(&old, &change)), &CgroupLayout::default()).expect("valid");
             assert_eq!(checked.memory_swap_limit_bytes, both, "{old:?} and {change:?}");
         }
     }

@@ -45,7 +45,7 @@ pub fn check(config: &cri::PodSandboxConfig) -> Result<()> {
     check_hostname(config)?;
     check_modes(config)?;
     user_mapping(config)?;
-    check_groups(config)?;
+    check_security(config)?;
     sysctls(config).map(|_| ())
 }
 
@@ -78,8 +78,11 @@ fn check_modes(config: &cri::PodSandboxConfig) -> Result<()> {
     Ok(())
 }
 
-fn check_groups(config: &cri::PodSandboxConfig) -> Result<()> {
+/// A pod has no process of its own, so most of its context has nothing to work on: containers carry their own. It is
+/// checked all the same, for what is wrong in it is a mistake of the client.
+fn check_security(config: &cri::PodSandboxConfig) -> Result<()> {
     let Some(context) = config.linux.as_ref().and_then(|l| l.security_context.as_ref()) else { return Ok(()) };
+    crate::container::spec::security::selinux(context.selinux_options.as_ref())?;
     if context.run_as_group.is_some() && context.run_as_user.is_none() {
         return Err(Error::invalid("pod security context: run_as_group is set without run_as_user"));
     }

@@ -32,6 +32,11 @@ fn optional(controller: &'static str, file: &str, value: impl ToString) -> Write
     Write { optional: true, ..write(controller, file, value) }
 }
 
+/// Kubelet sends a limit of 0 for each size of pages, also where the kernel has none of them.
+fn pages(file: &str, limit: u64) -> Write {
+    Write { optional: limit == 0, ..write("hugetlb", file, limit) }
+}
+
 /// The writes that put `resources` in force in this layout.
 ///
 /// - Errors: `InvalidArgument` for unified values that touch cgroup core files or carry a slash.
@@ -72,7 +77,7 @@ fn for_v2(r: &Resources) -> Vec<Write> {
         all.push(write("pids", "pids.max", max_or(r.pids_limit)));
     }
     for page in &r.hugepages {
-        all.push(optional("hugetlb", &format!("hugetlb.{}.max", page.page_size), page.limit_bytes));
+        all.push(pages(&format!("hugetlb.{}.max", page.page_size), page.limit_bytes));
         all.push(optional("hugetlb", &format!("hugetlb.{}.rsvd.max", page.page_size), page.limit_bytes));
     }
     all
@@ -101,7 +106,7 @@ fn for_v1(r: &Resources) -> Vec<Write> {
         all.push(write("pids", "pids.max", max_or(r.pids_limit)));
     }
     for page in &r.hugepages {
-        all.push(optional("hugetlb", &format!("hugetlb.{}.limit_in_bytes", page.page_size), page.limit_bytes));
+        all.push(pages(&format!("hugetlb.{}.limit_in_bytes", page.page_size), page.limit_bytes));
     }
     all
 }

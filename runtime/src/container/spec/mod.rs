@@ -47,6 +47,7 @@ pub fn build(record: &Record, pod: &Pod, node: &Context<'_>) -> Result<shim::Sta
     if security.privileged && !crate::pod::request::privileged(&pod.record.config) {
         return Err(Error::precondition("a privileged container needs a privileged pod"));
     }
+    security::selinux(security.selinux_options.as_ref())?;
     let user_mapping = pod.user_mapping();
     let process = process::build(record, node.open_files, &security)?;
     let (devices, device_rules) = devices::build(config, security.privileged)?;
@@ -72,7 +73,7 @@ pub fn build(record: &Record, pod: &Pod, node: &Context<'_>) -> Result<shim::Sta
             paths("readonly_paths", &security.readonly_paths)?
         },
         cgroup: Some(CgroupPlace { layout: Some(node.layout.clone()), path: record.cgroup.clone() }),
-        resources: Some(resources::build(config.linux.as_ref().and_then(|l| l.resources.as_ref()))?),
+        resources: Some(resources::build(config.linux.as_ref().and_then(|l| l.resources.as_ref()), node.layout)?),
         log_path: record.log_path.clone(),
         stdin: config.stdin,
         stdin_once: config.stdin_once,

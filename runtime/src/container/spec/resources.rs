@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use gorae_proto::cri::LinuxContainerResources;
-use gorae_proto::shim::{HugepageLimit, Resources, UnifiedValue};
+use gorae_proto::shim::{CgroupLayout, HugepageLimit, Resources, UnifiedValue};
 
 /// The kernel's limits of `cpu.cfs_period_us`.
 const PERIOD_US: std::ops::RangeInclusive<i64> = 1_000..=1_000_000;
@@ -13,9 +13,11 @@ const MIN_QUOTA_US: i64 = 1_000;
 /// Builds the shim's message; nothing asked means no limits.
 ///
 /// # Errors
-/// `InvalidArgument` with the field and what is allowed.
-pub fn build(asked: Option<&LinuxContainerResources>) -> Result<Resources> {
+/// `InvalidArgument` with the field and what is allowed; `FailedPrecondition` for a limit that this node's cgroups
+/// cannot keep.
+pub fn build(asked: Option<&LinuxContainerResources>, layout: &CgroupLayout) -> Result<Resources> {
     let Some(asked) = asked else { return Ok(Resources::default()) };
+    check_node(asked, layout)?;
     check_cpu(asked)?;
     check_memory(asked)?;
     Ok(Resources {
@@ -42,6 +44,24 @@ fn memory_and_swap(asked: &LinuxContainerResources) -> i64 {
     match (asked.memory_limit_in_bytes, asked.memory_swap_limit_in_bytes) {
         (limit, 0) => limit,
         (_, both) => both,
+    }
+}
+
+/// A limit that nothing keeps is no limit. Kubelet sends one of 0 for each size of huge pages, also where there are none.
+fn check_node(asked: &LinuxContainerResources, layout: &CgroupLayout) -> Result<()> {
+    if layout.unified_has_controllers {
+        return Ok(());
+    }
+    if let Some(file) = asked.unified.keys().min() {
+        return Err(Error::precondition(format!("unified: {file:?} is of cgroup v2, and this node limits by v1")));
+    }
+    let pages = layout.v1.iter().any(|h| h.controllers.iter().any(|c| c == "hugetlb"));
+    match asked.hugepage_limits.iter().find(|h| h.limit > 0 && !pages) {
+        Some(h) => Err(Error::precondition(format!(
+            "hugepage_limits: {} of {} pages, but this node has no hugetlb controller",
+            h.limit, h.page_size
+        ))),
+        None => Ok(()),
     }
 }
 
@@ -112,6 +132,24 @@ fn unified(file: &str, value: &str) -> Result<UnifiedValue> {
 mod tests {
     use super::*;
 
+    fn v2() -> CgroupLayout {
+        CgroupLayout { unified_has_controllers: true, ..Default::default() }
+    }
+
+    #[test]
+    fn what_version_1_cannot_keep_is_refused_there() {
+        let v1 = CgroupLayout::default();
+        let unified =
+            LinuxContainerResources { unified: [("memory.high".into(), "1".into())].into(), ..Default::default() };
+        assert!(build(Some(&unified), &v1).expect_err("v1").to_string().contains("memory.high"));
+        let pages = |limit| LinuxContainerResources {
+            hugepage_limits: vec![gorae_proto::cri::HugepageLimit { page_size: "2MB".into(), limit }],
+            ..Default::default()
+        };
+        assert!(build(Some(&pages(0)), &v1).is_ok() && build(Some(&pages(4 << 20)), &v2()).is_ok());
+        assert!(build(Some(&pages(4 << 20)), &v1).expect_err("no controller").to_string().contains("hugetlb"));
+    }
+
     #[test]
     fn limits_out_of_range_name_their_field() {
         let base = LinuxContainerResources::default;
@@ -132,7 +170,7 @@ mod tests {
             ("unified", LinuxContainerResources { unified: [("../x".into(), "1".into())].into(), ..base() }),
         ];
         for (field, resources) in bad {
-            let error = build(Some(&resources)).expect_err(field).to_string();
+            let error = build(Some(&resources), &v2()).expect_err(field).to_string();
             assert!(error.contains(field), "{field}: {error}");
         }
     }
@@ -148,7 +186,7 @@ mod tests {
             unified: [("memory.oom.group".into(), "1".into())].into(),
             ..Default::default()
         };
-        let built = build(Some(&asked)).expect("valid");
+        let built = build(Some(&asked), &v2()).expect("valid");
         assert_eq!((built.cpu_quota_us, built.memory_limit_bytes), (-1, 512 << 20));
         assert_eq!(built.memory_swap_limit_bytes, 512 << 20, "no swap unless it is asked for");
         assert_eq!(built.unified[0].file, "memory.oom.group");

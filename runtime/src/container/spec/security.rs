@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Seccomp and AppArmor of a request.
+//! Seccomp, AppArmor and SELinux of a request.
 
 use crate::error::{Error, Result};
 use crate::seccomp;
@@ -96,11 +96,15 @@ pub fn apparmor(security: &cri::LinuxContainerSecurityContext) -> Result<String>
     let name = match &security.apparmor {
         Some(profile) => match ProfileType::try_from(profile.profile_type) {
             Ok(ProfileType::Localhost) => profile.localhost_ref.as_str(),
-            Ok(_) => return no_reference(profile, "apparmor").map(|()| String::new()),
+            Ok(kind) => {
+                no_reference(profile, "apparmor")?;
+                return without_apparmor(kind == ProfileType::RuntimeDefault && !security.privileged);
+            }
             Err(_) => return Err(Error::invalid(format!("apparmor: {} is no profile type", profile.profile_type))),
         },
         None => match security.apparmor_profile.as_str() {
-            "" | "runtime/default" | "unconfined" => return Ok(String::new()),
+            "" | "unconfined" => return Ok(String::new()),
+            "runtime/default" => return without_apparmor(!security.privileged),
             name => name,
         },
     };
@@ -113,6 +117,58 @@ pub fn apparmor(security: &cri::LinuxContainerSecurityContext) -> Result<String>
         Some(loaded) if loaded.lines().any(|l| l.rsplit_once(" (").is_some_and(|(n, _)| n == name)) => Ok(name.into()),
         Some(_) => Err(Error::precondition(format!("apparmor profile {name:?} is not loaded on this node"))),
     }
+}
+
+/// Where AppArmor is off there is nothing to confine with; where it is on, a profile that is asked for is not left out.
+fn without_apparmor(wants_default: bool) -> Result<String> {
+    if wants_default && loaded_apparmor_profiles().is_some() {
+        return Err(Error::precondition(
+            "apparmor: this version has no default profile; load one and name it (Localhost), or ask for Unconfined",
+        ));
+    }
+    Ok(String::new())
+}
+
+/// Checks the SELinux options of a request. Where SELinux is off they have nothing to work on, as with other runtimes;
+/// where it is on, a label that is asked for is not left out.
+///
+/// # Errors
+/// `InvalidArgument` for parts that make no label; `FailedPrecondition` on a node with SELinux.
+pub fn selinux(options: Option<&cri::SeLinuxOption>) -> Result<()> {
+    let Some(options) = options else { return Ok(()) };
+    for (field, part) in [("user", &options.user), ("role", &options.role), ("type", &options.r#type)] {
+        if part.len() > 255 || !part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.' || b == b'-') {
+            return Err(Error::invalid(format!("selinux_options.{field}: {part:?} is no part of a label")));
+        }
+    }
+    if !level_is_whole(&options.level) {
+        return Err(Error::invalid(format!("selinux_options.level: {:?} is not like s0:c1,c2", options.level)));
+    }
+    if Path::new("/sys/fs/selinux/enforce").exists() && *options != cri::SeLinuxOption::default() {
+        return Err(Error::precondition("selinux_options: this version does not label containers"));
+    }
+    Ok(())
+}
+
+/// `s0`, `s0:c1,c2`, `s0-s0:c0.c1023`: sensitivities, each with categories after one colon.
+fn level_is_whole(level: &str) -> bool {
+    let number = |text: &str, letter: char, most: u32| {
+        let digits = text.strip_prefix(letter).filter(|d| d.len() <= 4 && d.bytes().all(|b| b.is_ascii_digit()));
+        digits.and_then(|d| d.parse::<u32>().ok()).is_some_and(|n| n <= most)
+    };
+    let category = |text: &str| number(text, 'c', 1023);
+    let categories = |text: &str| {
+        text.split(',').all(|one| match one.split_once('.') {
+            Some((from, to)) => category(from) && category(to),
+            None => category(one),
+        })
+    };
+    level.is_empty()
+        || level.split('-').count() <= 2
+            && level.split('-').all(|one| match one.split_once(':') {
+                Some((sensitivity, list)) => number(sensitivity, 's', 15) && categories(list),
+                None => number(one, 's', 15),
+            })
 }
 
 fn loaded_apparmor_profiles() -> Option<String> {
@@ -134,6 +190,16 @@ mod tests {
         assert!(seccomp(&with(None, false), &caps).expect("fine").is_none());
         assert!(seccomp(&with(Some(SecurityProfile::default()), false), &caps).expect("fine").is_some());
         assert!(seccomp(&with(Some(SecurityProfile::default()), true), &caps).expect("privileged").is_none());
+    }
+
+    #[test]
+    fn only_whole_levels_are_levels() {
+        for good in ["", "s0", "s0:c4,c5", "s0-s0:c0.c1023", "s15:c1"] {
+            assert!(level_is_whole(good), "{good}");
+        }
+        for bad in ["s0,c4,c5", "c1", "s0:", "s0:c1024", "s16", "s0-s0-s0", "s0:c1:c2", "s0:c1 ", "s"] {
+            assert!(!level_is_whole(bad), "{bad}");
+        }
     }
 
     #[test]
