@@ -27,6 +27,8 @@ pub struct RawConfig {
     pub network: RawNetwork,
     /// Settings of the streaming server.
     pub streaming: RawStreaming,
+    /// Settings of CDI device names.
+    pub cdi: RawCdi,
 }
 
 /// `[images]`.
@@ -65,6 +67,14 @@ pub struct RawStreaming {
     pub port: u16,
 }
 
+/// `[cdi]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawCdi {
+    /// Directories of spec files, a later one winning over an earlier; default `/etc/cdi`, then `/var/run/cdi`.
+    pub directories: Option<Vec<PathBuf>>,
+}
+
 /// What the command line says over the file.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
@@ -97,6 +107,8 @@ pub struct Config {
     pub network: RawNetwork,
     /// Address of the streaming server.
     pub streaming: (IpAddr, u16),
+    /// Directories of CDI spec files, absolute; a later one wins.
+    pub cdi_directories: Vec<PathBuf>,
 }
 
 /// Default of `root`.
@@ -157,7 +169,12 @@ fn check(raw: RawConfig, over: Overrides) -> Result<Config, String> {
     }
     let address = raw.streaming.address.unwrap_or(IpAddr::from([127, 0, 0, 1]));
     let streaming = (address, raw.streaming.port);
-    Ok(Config { root, state, socket, log_level, shim, images: raw.images, network: raw.network, streaming })
+    let cdi_directories = match raw.cdi.directories {
+        Some(list) => list.into_iter().map(|dir| absolute("cdi.directories", dir)).collect::<Result<_, _>>()?,
+        None => crate::cdi::DEFAULT_DIRECTORIES.map(PathBuf::from).to_vec(),
+    };
+    let (images, network) = (raw.images, raw.network);
+    Ok(Config { root, state, socket, log_level, shim, images, network, streaming, cdi_directories })
 }
 
 fn absolute(key: &str, path: PathBuf) -> Result<PathBuf, String> {
@@ -206,6 +223,7 @@ mod tests {
             "log_level = \"loud\"",
             "[network]\nbridge = \"much-too-long-a-name\"",
             "[images]\nparallel_layers = 0",
+            "[cdi]\ndirectories = [\"cdi\"]",
         ] {
             assert!(check(parse(text).expect("parses"), Overrides::default()).is_err(), "{text}");
         }

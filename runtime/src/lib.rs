@@ -11,6 +11,7 @@
 //! everything again from records and shims.
 
 pub mod capabilities;
+pub mod cdi;
 pub mod cgroups;
 pub mod clock;
 pub mod config;

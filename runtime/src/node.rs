@@ -147,6 +147,10 @@ impl Node {
         if let Some(stopping) = &state.stopping {
             container.stuck.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&stopping.stuck);
         }
+        if !state.hook_error.is_empty() {
+            let container = ids::short(&state.container_id);
+            tracing::warn!(container, error = %state.hook_error, "a poststop hook failed");
+        }
         // The reply to a start and the push of the end come on two ways.
         let _order = container.told.lock().unwrap_or_else(PoisonError::into_inner);
         let next = State::from_shim(state);
@@ -250,6 +254,7 @@ impl Node {
             container_id: record.id.clone(),
             run_dir: run_dir.to_string_lossy().into_owned(),
             cgroup: Some(CgroupPlace { layout: Some(self.layout.clone()), path: record.cgroup.clone() }),
+            hooks: spec::hooks::after_the_end(&record, &run_dir.to_string_lossy()),
         };
         let mut state = shims::clean_container(&self.spawner, clean).await?;
         if state.phase() != Phase::Exited {

@@ -8,6 +8,8 @@ use crate::cgroup::Cgroup;
 use crate::devices;
 use crate::failure::{self, Result};
 use crate::fault::Reporter;
+use crate::gate::Waiter;
+use crate::hooks;
 use crate::mounts::{self, Plan};
 use crate::namespaces::Namespaces;
 use crate::program::Program;
@@ -41,6 +43,8 @@ pub struct Child<'a> {
     pub streams: [&'a OwnedFd; 3],
     /// Whether the streams are a terminal.
     pub terminal: bool,
+    /// Where to wait for the hooks that the shim runs, when there are any before the pivot.
+    pub gate: Option<Waiter>,
 }
 
 impl Child<'_> {
@@ -61,10 +65,13 @@ impl Child<'_> {
         self.namespaces.join()?;
         rustix::process::setsid().map_err(|e| failure::kernel("setsid", "self", e))?;
         set_oom_score_adj(self.start)?;
-        self.program.label.set()?;
+        let hooks = self.gate.as_ref().and(self.start.hooks.as_ref());
+        if hooks.is_none() {
+            self.program.label.set()?;
+        }
         self.namespaces.become_root()?;
         let rootfs = self.start.rootfs.clone().unwrap_or_default();
-        let root = mount_root(self.overlay)?;
+        let root = mount_root(self.overlay, self.start)?;
         let own_dev = self.plan.own_dev;
         mounts::attach_all(&root, self.plan)?;
         devices::make_elsewhere(&root, &self.start.devices, own_dev)?;
@@ -72,6 +79,12 @@ impl Child<'_> {
             mount_console(&root, self.streams[0])?;
         }
         make_directories(&root, self.start)?;
+        if let (Some(gate), Some(hooks)) = (self.gate, hooks) {
+            let pid = gate.pass()?;
+            hooks::run(hooks, "createContainer", "creating", pid)?;
+            // Not before: it is for the next program, and these are of the host.
+            self.program.label.set()?;
+        }
         mounts::read_only(&root, &self.start.readonly_paths)?;
         mounts::mask(&root, &self.start.masked_paths)?;
         pivot(&root)?;
@@ -85,12 +98,13 @@ impl Child<'_> {
     }
 }
 
-/// Cuts the mounts of this namespace off the host's and puts the overlay on top of "/".
-fn mount_root(overlay: OwnedFd) -> Result<Root> {
+/// Cuts the mounts of this namespace off the host's and puts the overlay on top of "/"; hooks find it in the bundle.
+fn mount_root(overlay: OwnedFd, start: &Start) -> Result<Root> {
     mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)
         .map_err(|e| failure::kernel("set propagation", "/", e))?;
-    move_mount(&overlay, "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
-        .map_err(|e| failure::kernel("mount", "/", e))?;
+    let place = start.hooks.as_ref().map_or_else(|| "/".into(), hooks::rootfs);
+    move_mount(&overlay, "", CWD, &place, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        .map_err(|e| failure::kernel("mount", place.display().to_string(), e))?;
     Ok(Root::new(overlay))
 }
 

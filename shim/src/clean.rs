@@ -3,6 +3,7 @@
 
 use crate::cgroup;
 use crate::failure::{self, Kind, Result};
+use crate::hooks;
 use crate::state;
 use crate::wire::{CleanContainer, ContainerState, container_state::Phase};
 use std::fs;
@@ -21,7 +22,16 @@ pub fn clean(request: &CleanContainer) -> Result<ContainerState> {
     for name in ["shim.sock", "state.new"] {
         let _ = fs::remove_file(run_dir.join(name));
     }
-    settle(run_dir, &request.container_id)
+    let told = state::read(run_dir).is_some_and(|s| s.phase() == Phase::Exited);
+    let mut record = settle(run_dir, &request.container_id)?;
+    // A shim that could record the end has run them, or was killed while it did.
+    let hooks = request.hooks.as_ref().filter(|_| !told);
+    let run = hooks.map_or(Ok(()), |hooks| hooks::run_here(hooks, "poststop", "stopped", 0));
+    if let Err(failure) = run {
+        record.hook_error = failure.message;
+        state::write(run_dir, &record)?;
+    }
+    Ok(record)
 }
 
 fn settle(run_dir: &Path, container_id: &str) -> Result<ContainerState> {

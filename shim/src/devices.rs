@@ -7,6 +7,7 @@
 
 use crate::failure::{self, Kind, Result};
 use crate::rootfs::{Point, Root, is_char_device};
+use crate::user::User;
 use crate::wire::{Device, DeviceRule, Start};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Uid, chownat, makedev, mkdirat, mknodat, symlinkat};
 use rustix::io::Errno;
@@ -155,6 +156,18 @@ pub fn map(start: &Start, id: u32, is_uid: bool) -> u32 {
     maps.iter()
         .find(|m| id >= m.container_id && id - m.container_id < m.length)
         .map_or(id, |m| m.host_id + (id - m.container_id))
+}
+
+/// Fills in the owner of those devices that belong to the container's process.
+pub fn give_to_process(devices: &mut [Device], user: &User) {
+    for device in devices {
+        if device.process_uid {
+            device.uid = user.uid;
+        }
+        if device.process_gid {
+            device.gid = user.gid;
+        }
+    }
 }
 
 /// Opens the host's null device.

@@ -22,6 +22,8 @@ pub mod exec;
 pub mod exits;
 pub mod failure;
 pub mod fault;
+pub mod gate;
+pub mod hooks;
 pub mod io;
 pub mod label;
 pub mod log;

@@ -9,10 +9,11 @@
 use crate::capabilities::{self, Grant};
 use crate::failure::{self, Failure, Kind, Result};
 use crate::fault::Reporter;
+use crate::hooks;
 use crate::label::Label;
 use crate::sys;
 use crate::user::User;
-use crate::wire::{Process, Rlimit};
+use crate::wire::{Hooks, Process, Rlimit};
 use rustix::fs::{Access, AtFlags, CWD, FileType, accessat, stat};
 use rustix::io::Errno;
 use std::ffi::{CString, OsStr};
@@ -45,6 +46,8 @@ pub struct Program {
     pub rlimits: Vec<Rlimit>,
     /// For the security modules.
     pub label: Label,
+    /// Of these, startContainer's run right before; only the container's first process has any.
+    pub hooks: Option<Hooks>,
 }
 
 impl Program {
@@ -67,6 +70,7 @@ impl Program {
             seccomp_flags: process.seccomp_flags,
             rlimits: process.rlimits.clone(),
             label: Label::of(process),
+            hooks: None,
         })
     }
 
@@ -99,6 +103,9 @@ impl Program {
         if self.no_new_privs {
             rustix::thread::set_no_new_privs(true).map_err(|e| failure::kernel("set no_new_privs", "self", e))?;
             self.load_seccomp()?;
+        }
+        if let Some(hooks) = &self.hooks {
+            hooks::run(hooks, "startContainer", "created", std::process::id() as i32)?;
         }
         let error = sys::execve(&path, &self.args, &self.env);
         Err(cannot_exec(&self.args[0], error.raw_os_error().unwrap_or(0)))

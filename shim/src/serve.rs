@@ -41,12 +41,12 @@ pub struct Shim {
 /// Starts the container and serves it to its end.
 ///
 /// - Errors: the failure of the start, already told to the daemon and recorded.
-pub fn run(mut connection: Connection, request: u64, start: Start) -> Result<()> {
+pub fn run(mut connection: Connection, request: u64, mut start: Start) -> Result<()> {
     detach();
     let run_dir = start.run_dir.clone();
     let mut state = State::starting(&start.container_id, &run_dir);
     let started = Clients::listen(Path::new(&run_dir)).and_then(|clients| {
-        let container = setup::start(&start, &mut state)?;
+        let container = setup::start(&mut start, &mut state)?;
         Ok((clients, container))
     });
     drop(start);

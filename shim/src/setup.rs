@@ -9,6 +9,8 @@ use crate::device_policy;
 use crate::devices;
 use crate::failure::{self, Kind, Result};
 use crate::fault::{self, Outcome};
+use crate::gate::{self, Keeper};
+use crate::hooks;
 use crate::io::{self, Ends, Stdio};
 use crate::log::Log;
 use crate::mounts::{self, Plan};
@@ -20,7 +22,7 @@ use crate::state::State;
 use crate::sys::{self, Forked};
 use crate::terminal;
 use crate::user;
-use crate::wire::{self, Start, namespace};
+use crate::wire::{self, Hooks, Start, namespace};
 use rustix::process::WaitId;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -46,19 +48,25 @@ pub struct Container {
     pub host_uid: u32,
     /// The score that execs get, too.
     pub oom_score_adj: Option<i32>,
+    /// For after its end; only when there are any.
+    pub hooks: Option<Hooks>,
 }
 
 /// Starts the container. On failure nothing of it is left but the record.
-pub fn start(start: &Start, state: &mut State) -> Result<Container> {
+pub fn start(start: &mut Start, state: &mut State) -> Result<Container> {
     state.change(|_| {})?;
     let place = start.cgroup.as_ref().ok_or_else(|| missing("cgroup"))?;
     let cgroup = cgroup::create(place, start.resources.as_ref());
+    let place = place.clone();
     let started = cgroup.and_then(|cgroup| in_cgroup(start, state, cgroup));
     if let Err(failure) = &started {
-        let _ = cgroup::kill(place);
-        let _ = cgroup::remove(place);
+        let _ = cgroup::kill(&place);
+        let _ = cgroup::remove(&place);
         overlay::remove(Path::new(&start.root_dir));
         state.start_failed(failure)?;
+        if let Some(hooks) = &start.hooks {
+            state.poststop(hooks);
+        }
     }
     started
 }
@@ -78,48 +86,71 @@ struct Prepared {
     log: Log,
 }
 
-fn in_cgroup(start: &Start, state: &mut State, cgroup: Cgroup) -> Result<Container> {
-    let prepared = prepare(start, &cgroup)?;
+fn in_cgroup(start: &mut Start, state: &mut State, cgroup: Cgroup) -> Result<Container> {
+    let mut prepared = prepare(start, &cgroup)?;
+    let start = &*start;
     let devpts = prepared.plan.devpts.as_ref().map(duplicate).transpose()?;
     let terminal = start.process.as_ref().is_some_and(|p| p.tty);
     device_policy::apply(&cgroup, &devices::with_always_allowed(&start.device_rules))?;
     let (watcher, reporter) = fault::channel()?;
+    let early = start.hooks.as_ref().filter(|hooks| hooks::before_pivot(hooks));
+    let (keeper, waiter) = early.map(|_| gate::pair()).transpose()?.unzip();
     let (pid, pidfd) = match prepared.namespaces.fork(cgroup.unified())? {
         Forked::Parent { pid, pidfd } => (pid, pidfd),
-        Forked::Child => Child {
-            start,
-            cgroup: &cgroup,
-            namespaces: &prepared.namespaces,
-            overlay: prepared.overlay,
-            plan: prepared.plan,
-            program: &prepared.program,
-            streams: prepared.streams.each_ref(),
-            terminal,
+        Forked::Child => {
+            drop((keeper, watcher));
+            Child {
+                start,
+                cgroup: &cgroup,
+                namespaces: &prepared.namespaces,
+                overlay: prepared.overlay,
+                plan: prepared.plan,
+                program: &prepared.program,
+                streams: prepared.streams.each_ref(),
+                terminal,
+                gate: waiter,
+            }
+            .run(reporter)
         }
-        .run(reporter),
     };
-    drop((reporter, prepared.streams, prepared.plan, prepared.overlay));
+    drop((reporter, waiter, prepared.streams, prepared.plan, prepared.overlay));
+    if let (Some(hooks), Some(keeper)) = (early, keeper) {
+        at_the_gate(hooks, &keeper, pid).inspect_err(|_| kill(&pidfd))?;
+    }
     if let Outcome::Failed(failure) = watcher.wait() {
         reap(&pidfd);
         return Err(failure);
+    }
+    if let Some(hooks) = &start.hooks {
+        hooks::run_here(hooks, "poststart", "running", pid).inspect_err(|_| kill(&pidfd))?;
     }
     // From here on every process that the shim makes is an exec of this container. If it has ended already, none is.
     let _ = namespaces::fork_into(&pidfd);
     let stdin_once = start.stdin_once;
     let stdio = Stdio::new(prepared.log, prepared.ends, stdin_once).map_err(|e| failure::kernel("set up", "stdio", e));
     let recorded = stdio.and_then(|stdio| state.running(pid, &prepared.program.user).map(|()| stdio));
-    let stdio = recorded.inspect_err(|_| {
-        let _ = sys::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
-        reap(&pidfd);
-    })?;
+    let stdio = recorded.inspect_err(|_| kill(&pidfd))?;
+    prepared.program.hooks = None;
     let (namespaces, program) = (prepared.namespaces, prepared.program);
     let oom_score_adj = start.process.as_ref().and_then(|p| p.oom_score_adj).map(|adj| adj.value);
     let host_uid = devices::map(start, program.user.uid, true);
-    Ok(Container { pidfd, pid, cgroup, stdio, devpts, namespaces, program, host_uid, oom_score_adj })
+    let hooks = start.hooks.clone().filter(|hooks| hooks::has(hooks, "poststop"));
+    Ok(Container { pidfd, pid, cgroup, stdio, devpts, namespaces, program, host_uid, oom_score_adj, hooks })
 }
 
-fn prepare(start: &Start, cgroup: &Cgroup) -> Result<Prepared> {
-    let process = start.process.as_ref().ok_or_else(|| missing("process"))?;
+/// What happens while the child waits: everything is mounted, nothing pivoted.
+fn at_the_gate(hooks: &Hooks, keeper: &Keeper, pid: i32) -> Result<()> {
+    if !keeper.arrived() {
+        return Ok(()); // It has failed; the fault channel says why.
+    }
+    hooks::run_here(hooks, "prestart", "creating", pid)?;
+    hooks::run_here(hooks, "createRuntime", "creating", pid)?;
+    keeper.open(pid)
+}
+
+fn prepare(start: &mut Start, cgroup: &Cgroup) -> Result<Prepared> {
+    let process = start.process.clone().ok_or_else(|| missing("process"))?;
+    let process = &process;
     let rootfs = start.rootfs.as_ref().ok_or_else(|| missing("rootfs"))?;
     let namespaces = Namespaces::open(&start.namespaces, start.private_cgroup_namespace)?;
     let log = Log::open(Path::new(&start.log_path), start.max_log_line_bytes, process.tty)
@@ -131,7 +162,12 @@ fn prepare(start: &Start, cgroup: &Cgroup) -> Result<Prepared> {
     let user = user::resolve(&root, process.user.as_ref().unwrap_or(&wire::User::default()))?;
     let asked = process.capabilities.unwrap_or_default();
     let grant = capabilities::grant(&asked, capabilities::held()?);
-    let program = Program::new(process, user, grant, &start.hostname)?;
+    devices::give_to_process(&mut start.devices, &user);
+    let mut program = Program::new(process, user, grant, &start.hostname)?;
+    if let Some(hooks) = &start.hooks {
+        hooks::make_bundle(hooks, owner)?;
+        program.hooks = Some(hooks.clone()).filter(|hooks| hooks::has(hooks, "startContainer"));
+    }
     let plan = mounts::prepare(start, cgroup, &namespaces)?;
     let (ends, streams) = streams(start, process.tty, &plan)?;
     for stream in &streams {
@@ -154,6 +190,12 @@ fn streams(start: &Start, tty: bool, plan: &Plan) -> Result<(Ends, [OwnedFd; 3])
 
 fn duplicate(fd: &OwnedFd) -> Result<OwnedFd> {
     rustix::io::fcntl_dupfd_cloexec(fd, 3).map_err(|e| failure::kernel("dup", "descriptor", e))
+}
+
+/// Ends a child that has gone too far to end by itself.
+fn kill(pidfd: &OwnedFd) {
+    let _ = sys::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
+    reap(pidfd);
 }
 
 fn reap(pidfd: &OwnedFd) {

@@ -9,8 +9,9 @@
 //! that is gone, `clean-container`.
 
 use crate::failure::{self, Failure, Result};
+use crate::hooks;
 use crate::user::User;
-use crate::wire::{ContainerState, container_state::Phase};
+use crate::wire::{ContainerState, Hooks, container_state::Phase};
 use gorae_proto::checked;
 use prost::Message;
 use std::fs;
@@ -62,6 +63,14 @@ impl State {
     pub fn change(&mut self, change: impl FnOnce(&mut ContainerState)) -> Result<()> {
         change(&mut self.record);
         write(&self.run_dir, &self.record)
+    }
+
+    /// Runs the hooks of the end, which nothing waits for; what they complain of is noted for the daemon's log.
+    pub fn poststop(&mut self, hooks: &Hooks) {
+        if let Err(failure) = hooks::run_here(hooks, "poststop", "stopped", 0) {
+            // A record that cannot be written changes nothing any more.
+            let _ = self.change(|record| record.hook_error = failure.message);
+        }
     }
 
     /// STARTING to RUNNING.

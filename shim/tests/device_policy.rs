@@ -104,7 +104,7 @@ fn a_container_is_held_to_its_rules() {
         let bits = driver::DEFAULT_CAPABILITIES | 1 << 34;
         let capabilities = Capabilities { bounding: bits, effective: bits, permitted: bits, ..Default::default() };
         bench.process().capabilities = Some(capabilities);
-        bench.start.devices.push(Device { path, kind, major: 1, minor: 11, mode: 0o666, uid: 0, gid: 0 });
+        bench.start.devices.push(Device { path, kind, major: 1, minor: 11, mode: 0o666, ..Device::default() });
         bench.start.device_rules = vec![rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, 11, access)];
         let mut container = bench.run();
         assert_eq!(container.wait().exit_code, 0);

@@ -169,6 +169,7 @@ fn a_container_whose_shim_was_killed_is_settled_by_clean_container_twice_the_sam
             container_id: container.bench.id.clone(),
             run_dir: container.bench.path("run").display().to_string(),
             cgroup: container.bench.start.cgroup.clone(),
+            ..Default::default()
         };
         let answer = cleaner.line.ask(Verb::CleanContainer(request)).0;
         assert!(cleaner.process.wait().unwrap().success());

@@ -34,9 +34,14 @@ impl Daemon {
             );
             std::fs::write(dir.join("hosts.toml"), text)?;
         }
-        let config = format!("[images]\nhosts_dirs = [\"{}\"]\n{extra}", home.join("hosts.d").display());
+        let daemon = Daemon { home: home.to_owned(), child: Mutex::new(None) };
+        let [first, last] = daemon.cdi_directories();
+        let config = format!(
+            "[cdi]\ndirectories = [{first:?}, {last:?}]\n[images]\nhosts_dirs = [\"{}\"]\n{extra}",
+            home.join("hosts.d").display()
+        );
         std::fs::write(home.join("config.toml"), config)?;
-        Ok(Daemon { home: home.to_owned(), child: Mutex::new(None) })
+        Ok(daemon)
     }
 
     /// Where pods, containers and images are kept.
@@ -49,6 +54,12 @@ impl Daemon {
     #[must_use]
     pub fn state(&self) -> PathBuf {
         self.home.join("state")
+    }
+
+    /// Where CDI spec files are looked for; the second wins. They are not there before somebody makes them.
+    #[must_use]
+    pub fn cdi_directories(&self) -> [PathBuf; 2] {
+        ["cdi/etc", "cdi/run"].map(|dir| self.home.join(dir))
     }
 
     /// The CRI socket.

@@ -6,7 +6,7 @@ use super::{Container, ImageMount, RECORD_KIND, RECORD_VERSION, Record, State, s
 use crate::error::{Error, Kind, Result};
 use crate::node::Node;
 use crate::pod::Pod;
-use crate::{cgroups, clock, foreign, ids, records};
+use crate::{cdi, cgroups, clock, foreign, ids, records};
 use gorae_proto::cri;
 use std::path::Path;
 use std::sync::Arc;
@@ -76,7 +76,7 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &str, config: cri::Container
     }
     let held = node.images.hold(&asked, id)?;
     let defaults = image_defaults(&held.config);
-    let record = Record {
+    let mut record = Record {
         id: id.to_owned(),
         pod_id: pod.id().to_owned(),
         created_at: clock::unique_ns(),
@@ -85,11 +85,14 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &str, config: cri::Container
         log_path: log_path(&pod.record.config.log_directory, &config.log_path)?,
         cgroup: cgroups::container_path(&pod.record.pod_cgroup(), id),
         image_mounts: image_mounts(node, id, &config)?,
+        cdi: cdi::Edits::default(),
         config,
     };
     super::take_over::check(node, &record)?;
-    let (of, target) = (node.clone(), pod.clone());
-    let checked = foreign::look("mount sources, devices and profiles", move || {
+    let (of, target, cdi_devices) = (node.clone(), pod.clone(), cdi::of_request(&record.config)?);
+    let checked = foreign::look("mount sources, devices, CDI files and profiles", move || {
+        record.cdi = cdi::resolve(&of.config.cdi_directories, &cdi_devices)?;
+        spec::process::change_environment(&mut record.process.env, &record.cdi.env);
         spec::build(&record, &target, &of.spec_context(&target, &record)?)?;
         check_sources(&record.config).map(|()| record)
     });

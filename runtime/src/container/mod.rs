@@ -65,6 +65,9 @@ pub struct Record {
     pub cgroup: String,
     /// Image volumes of the request, by index of the mount.
     pub image_mounts: Vec<ImageMount>,
+    /// What its CDI devices do to it; the variables among it are in `process` already.
+    #[serde(default)]
+    pub cdi: crate::cdi::Edits,
 }
 
 /// The image of a container.
@@ -356,6 +359,7 @@ mod tests {
             log_path: String::new(),
             cgroup: "/x".into(),
             image_mounts: Vec::new(),
+            cdi: Default::default(),
         };
         Container::new(record, state)
     }

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// How long the shim of an ended container may take to remove its cgroup and exit.
 const SHIM_EXIT_DEADLINE: Duration = Duration::from_secs(2);
+/// How much longer when it has hooks to run; those that take longer are not waited for.
+const HOOKS_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Removes a container; its log stays.
 ///
@@ -27,7 +29,9 @@ pub async fn remove(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> 
     // Between the stop and this lock a start may have run.
     super::stop::kill(node, container).await?;
     // A shim that was killed after it had told the end has left the cgroup behind.
-    let left = !shim_exits(container).await || cgroups::exists(&node.layout, &record.cgroup);
+    let hooks = if record.cdi.has_hook("poststop") { HOOKS_DEADLINE } else { Duration::ZERO };
+    let left =
+        !shim_exits(container, SHIM_EXIT_DEADLINE + hooks).await || cgroups::exists(&node.layout, &record.cgroup);
     if matches!(container.state(), State::Exited(_)) && left {
         node.clean_container(container).await?;
     }
@@ -42,11 +46,11 @@ pub async fn remove(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> 
 }
 
 /// Waits until the shim's connection ends; it removes the container's cgroup before that.
-async fn shim_exits(container: &Arc<Container>) -> bool {
+async fn shim_exits(container: &Arc<Container>, deadline: Duration) -> bool {
     let gone = async {
         while container.shim_if_any().is_some() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    tokio::time::timeout(SHIM_EXIT_DEADLINE, gone).await.is_ok()
+    tokio::time::timeout(deadline, gone).await.is_ok()
 }

@@ -56,6 +56,10 @@ impl Shim {
     pub(super) fn leave(&mut self) {
         // What cannot be removed now is removed when the container is.
         let _ = self.container.cgroup.remove();
+        if let Some(hooks) = self.container.hooks.take() {
+            self.state.poststop(&hooks);
+            self.change_state(|_| {});
+        }
         clients::unlink(self.state.run_dir());
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Device nodes of a container and the rules of what it may open.
 
+use crate::cdi::{DeviceNode, Edits};
 use crate::error::{Error, Result};
 use gorae_proto::cri;
 use gorae_proto::shim::{Device, DeviceRule};
@@ -21,18 +22,14 @@ const RULES_ONLY: [(i64, i64); 3] = [(5, 1), (5, 2), (136, -1)];
 /// Most nodes that one directory of devices may bring.
 const MAX_NODES: usize = 8192;
 
-/// Nodes and rules for a request.
+/// Nodes and rules for a request and its CDI devices.
+///
+/// In a user namespace the nodes work as well: they stand in a file system that the host's owns.
 ///
 /// # Errors
 /// `NotFound` for a missing host device, `InvalidArgument` for what is no device and for permissions other
 /// than a subset of `rwm`.
-pub fn build(config: &cri::ContainerConfig, privileged: bool) -> Result<(Vec<Device>, Vec<DeviceRule>)> {
-    if !config.cdi_devices.is_empty() {
-        return Err(Error::new(
-            crate::error::Kind::Unimplemented,
-            "CDI_devices: this version does not serve CDI device names",
-        ));
-    }
+pub fn build(config: &cri::ContainerConfig, cdi: &Edits, privileged: bool) -> Result<(Vec<Device>, Vec<DeviceRule>)> {
     let mut nodes: Vec<Device> = USUAL.iter().map(|&(path, major, minor)| usual(path, major, minor)).collect();
     let mut rules = if privileged { vec![rule("a", -1, -1, "rwm")] } else { usual_rules() };
     if privileged {
@@ -46,11 +43,20 @@ pub fn build(config: &cri::ContainerConfig, privileged: bool) -> Result<(Vec<Dev
             nodes[before..].iter().map(|n| rule(&n.kind, i64::from(n.major), i64::from(n.minor), &access)).collect();
         rules.extend(added);
     }
+    for asked in &cdi.device_nodes {
+        let device = cdi_node(asked).map_err(|e| e.during("CDI device node"))?;
+        // A fifo is no device: nothing rules who opens it.
+        if device.kind != "p" {
+            let kind = if device.kind == "b" { "b" } else { "c" };
+            rules.push(rule(kind, device.major.into(), device.minor.into(), &access(&asked.permissions)?));
+        }
+        nodes.push(device);
+    }
     Ok((without_doubles(nodes), rules))
 }
 
 fn usual(path: &str, major: u32, minor: u32) -> Device {
-    Device { path: path.into(), kind: "c".into(), major, minor, mode: 0o666, uid: 0, gid: 0 }
+    Device { path: path.into(), kind: "c".into(), major, minor, mode: 0o666, ..Device::default() }
 }
 
 fn rule(kind: &str, major: i64, minor: i64, access: &str) -> DeviceRule {
@@ -108,7 +114,36 @@ fn node(inside: &str, meta: &std::fs::Metadata) -> Option<Device> {
         mode: meta.mode() & 0o7777,
         uid: meta.uid(),
         gid: meta.gid(),
+        ..Device::default()
     })
+}
+
+/// A node of a CDI spec; what the spec does not say is the host's, and the owner is the process.
+fn cdi_node(asked: &DeviceNode) -> Result<Device> {
+    let inside = super::clean_path("path", &asked.path)?;
+    let whole = !asked.kind.is_empty() && (asked.major != 0 || asked.kind == "p");
+    let mut device = Device { path: inside.clone(), kind: asked.kind.clone(), mode: 0o666, ..Device::default() };
+    (device.major, device.minor) = (asked.major, asked.minor);
+    if !whole {
+        let host = Path::new(if asked.host_path.is_empty() { &asked.path } else { &asked.host_path });
+        let meta = std::fs::metadata(host).map_err(|e| Error::io("look at", host, &e))?;
+        let found = node(&inside, &meta);
+        let found = found.ok_or_else(|| Error::invalid(format!("{} is no device", host.display())))?;
+        let kind = if asked.kind == "u" { "c" } else { &asked.kind };
+        if !kind.is_empty() && kind != found.kind {
+            let why = format!("{} is of type {}, not {:?}", host.display(), found.kind, asked.kind);
+            return Err(Error::precondition(why));
+        }
+        device.kind = found.kind;
+        device.mode = found.mode;
+        if asked.major == 0 {
+            (device.major, device.minor) = (found.major, found.minor);
+        }
+    }
+    device.mode = asked.file_mode.map_or(device.mode, |mode| mode & 0o7777);
+    (device.uid, device.process_uid) = (asked.uid.unwrap_or(0), asked.uid.is_none());
+    (device.gid, device.process_gid) = (asked.gid.unwrap_or(0), asked.gid.is_none());
+    Ok(device)
 }
 
 /// Directories below /dev that are mounts of their own inside a container.
@@ -157,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_device_brings_its_node_and_its_rule() {
-        let (nodes, rules) = build(&config("/dev/null", "r"), false).expect("null is a device");
+        let (nodes, rules) = build(&config("/dev/null", "r"), &Edits::default(), false).expect("null is a device");
         let added = nodes.iter().find(|n| n.path == "/dev/x").expect("node");
         assert_eq!((added.major, added.minor, added.kind.as_str()), (1, 3, "c"));
         assert_eq!(rules.last().map(|r| (r.major, r.minor, r.access.as_str())), Some((1, 3, "r")));
@@ -168,7 +203,23 @@ mod tests {
         for (host, permissions) in
             [("/etc/passwd", "rw"), ("/nonexistent", "rw"), ("dev/null", "rw"), ("/dev/null", "rx")]
         {
-            assert!(build(&config(host, permissions), false).is_err(), "{host} {permissions}");
+            assert!(build(&config(host, permissions), &Edits::default(), false).is_err(), "{host} {permissions}");
         }
+    }
+
+    #[test]
+    fn a_cdi_node_is_what_its_file_says_and_else_what_the_host_has() {
+        let base = DeviceNode { path: "/dev/x".into(), host_path: "/dev/zero".into(), ..Default::default() };
+        let filled = cdi_node(&base).expect("there");
+        assert_eq!((filled.kind.as_str(), filled.major, filled.minor), ("c", 1, 5));
+        assert!(filled.process_uid && filled.process_gid);
+        let said = DeviceNode { uid: Some(5), file_mode: Some(0o20600), ..base.clone() };
+        let said = cdi_node(&said).expect("there");
+        assert_eq!((said.uid, said.process_uid, said.mode), (5, false, 0o600));
+        let numbers = DeviceNode { host_path: "/none".into(), kind: "b".into(), major: 7, minor: 9, ..base.clone() };
+        let numbers = cdi_node(&numbers).expect("no look at the host");
+        assert_eq!((numbers.kind.as_str(), numbers.major, numbers.minor, numbers.mode), ("b", 7, 9, 0o666));
+        assert!(cdi_node(&DeviceNode { kind: "b".into(), ..base.clone() }).is_err(), "zero is no block device");
+        assert!(cdi_node(&DeviceNode { host_path: "/etc/passwd".into(), ..base }).is_err());
     }
 }

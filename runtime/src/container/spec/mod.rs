@@ -4,6 +4,7 @@
 //! It runs at create, so that a request that cannot work fails there, and again at start.
 
 pub mod devices;
+pub mod hooks;
 pub mod mounts;
 pub mod namespaces;
 pub mod oci;
@@ -50,8 +51,8 @@ pub fn build(record: &Record, pod: &Pod, node: &Context<'_>) -> Result<shim::Sta
     security::selinux(security.selinux_options.as_ref())?;
     let user_mapping = pod.user_mapping();
     let process = process::build(record, node.open_files, &security)?;
-    let (devices, device_rules) = devices::build(config, security.privileged)?;
-    Ok(shim::Start {
+    let (devices, device_rules) = devices::build(config, &record.cdi, security.privileged)?;
+    let mut order = shim::Start {
         container_id: record.id.clone(),
         run_dir: node.places.container_run(&record.id).to_string_lossy().into_owned(),
         root_dir: node.places.container_root(&record.id).to_string_lossy().into_owned(),
@@ -84,7 +85,10 @@ pub fn build(record: &Record, pod: &Pod, node: &Context<'_>) -> Result<shim::Sta
         max_log_line_bytes: 0,
         privileged: security.privileged,
         process: Some(process),
-    })
+        hooks: None,
+    };
+    order.hooks = hooks::build(record, &order);
+    Ok(order)
 }
 
 /// Most entries of a list of paths.

@@ -5,6 +5,7 @@
 //! as well. The request's are sorted by depth, so that `/a` comes before `/a/b`, and keep their order otherwise.
 
 use super::{Context, clean_path};
+use crate::cdi;
 use crate::container::Record;
 use crate::error::{Error, Result};
 use crate::pod::{Pod, etc_files};
@@ -24,7 +25,11 @@ pub fn build(
     node: &Context<'_>,
     security: &cri::LinuxContainerSecurityContext,
 ) -> Result<Vec<Mount>> {
-    let asked = requested(record)?;
+    let mut asked = requested(record)?;
+    let devices = of_devices(&record.cdi.mounts)?;
+    asked.retain(|m| !devices.iter().any(|d| d.destination == m.destination));
+    asked.extend(devices);
+    asked.sort_by_key(|m: &Mount| m.destination.matches('/').count());
     let mut usual = usual(pod, node, security.privileged);
     usual.extend(pod_files(pod, node, security.readonly_rootfs));
     usual.retain(|m| !asked.iter().any(|a| replaces(&a.destination, &m.destination)));
@@ -119,9 +124,52 @@ fn requested(record: &Record) -> Result<Vec<Mount>> {
         let at = format!("mount at {:?}", mount.container_path);
         list.push(one(record, index, mount).map_err(|e| e.during(at))?);
     }
-    list.sort_by_key(|m: &Mount| if m.destination == "/" { 0 } else { m.destination.matches('/').count() });
     Ok(list)
 }
+
+/// Mounts that CDI devices bring; the last at a place counts, and it wins over the request's.
+fn of_devices(asked: &[cdi::Mount]) -> Result<Vec<Mount>> {
+    let mut list: Vec<Mount> = Vec::with_capacity(asked.len());
+    for mount in asked {
+        let made = of_device(mount).map_err(|e| e.during(format!("CDI mount at {:?}", mount.container_path)))?;
+        list.retain(|m| m.destination != made.destination);
+        list.push(made);
+    }
+    Ok(list)
+}
+
+fn of_device(asked: &cdi::Mount) -> Result<Mount> {
+    let destination = clean_path("containerPath", &asked.container_path)?;
+    if destination == "/" {
+        return Err(Error::invalid("the root itself cannot be mounted over"));
+    }
+    let mut mount = match asked.kind.as_str() {
+        "" | "bind" | "none" => host_bind(&asked.host_path, &destination),
+        "tmpfs" => Mount { destination, source: "tmpfs".into(), filesystem: "tmpfs".into(), ..Mount::default() },
+        other => return Err(Error::invalid(format!("type {other:?} is neither a bind mount nor tmpfs"))),
+    };
+    let mut data = Vec::new();
+    for option in &asked.options {
+        match option.as_str() {
+            "ro" => mount.readonly = true,
+            "rro" => (mount.readonly, mount.recursive_readonly) = (true, true),
+            "nosuid" => mount.nosuid = true,
+            "nodev" => mount.nodev = true,
+            "noexec" => mount.noexec = true,
+            "bind" => mount.recursive_bind = false,
+            "rslave" | "slave" => mount.propagation = Propagation::Slave.into(),
+            "rshared" | "shared" => mount.propagation = Propagation::Shared.into(),
+            "rw" | "suid" | "dev" | "exec" | "rbind" | "rprivate" | "private" | "relatime" | "defaults" => {}
+            other if mount.filesystem == "tmpfs" && TMPFS.iter().any(|key| other.starts_with(key)) => data.push(other),
+            other => return Err(Error::invalid(format!("option {other:?} is not served"))),
+        }
+    }
+    mount.data = data.join(",");
+    Ok(mount)
+}
+
+/// Options of tmpfs that say what it is, not how it is mounted.
+const TMPFS: [&str; 5] = ["size=", "mode=", "nr_inodes=", "uid=", "gid="];
 
 fn one(record: &Record, index: usize, mount: &cri::Mount) -> Result<Mount> {
     let destination = clean_path("container_path", &mount.container_path)?;
@@ -266,6 +314,25 @@ mod tests {
         ] {
             assert!(bad.expect_err("refused").to_string().contains("RROUnsupported"));
         }
+    }
+
+    #[test]
+    fn a_mount_of_a_device_has_the_options_that_its_file_says() {
+        let asked = |kind: &str, options: &[&str]| cdi::Mount {
+            host_path: "/lib/a".into(),
+            container_path: "/lib//a/".into(),
+            kind: kind.into(),
+            options: options.iter().map(|o| (*o).to_owned()).collect(),
+        };
+        let bind = of_device(&asked("", &["ro", "nosuid", "nodev", "rbind", "rprivate"])).expect("usual");
+        assert!(bind.readonly && bind.nosuid && bind.nodev && bind.recursive_bind && !bind.noexec);
+        assert_eq!((bind.source.as_str(), bind.destination.as_str()), ("/lib/a", "/lib/a"));
+        assert_eq!(of_device(&asked("tmpfs", &["size=1m", "mode=755"])).expect("tmpfs").data, "size=1m,mode=755");
+        for (kind, options) in [("ext4", &[][..]), ("", &["size=1m"]), ("", &["umask=0"]), ("tmpfs", &["x"])] {
+            assert!(of_device(&asked(kind, options)).is_err(), "{kind} {options:?}");
+        }
+        let twice = of_devices(&[asked("", &[]), asked("", &["ro"])]).expect("fine");
+        assert!(twice.len() == 1 && twice[0].readonly, "{twice:?}");
     }
 
     #[test]

@@ -19,7 +19,8 @@ pub fn view(record: &Record, pod: &Pod, node: &Node) -> serde_json::Value {
     }
 }
 
-fn spec(record: &Record, order: &shim::Start) -> Option<oci::Spec> {
+/// The spec of an order; `None` when the order has no process or root.
+pub(super) fn spec(record: &Record, order: &shim::Start) -> Option<oci::Spec> {
     let process = order.process.as_ref()?;
     let text = |list: &[Vec<u8>]| list.iter().map(|b| String::from_utf8_lossy(b).into_owned()).collect::<Vec<_>>();
     let process = oci::ProcessBuilder::default()

@@ -119,6 +119,17 @@ fn environment(config: &cri::ContainerConfig, image: &[String], hostname: &str) 
     Ok(env)
 }
 
+/// Sets `NAME=VALUE`s, in the place of those with the same name.
+pub fn change_environment(env: &mut Vec<Vec<u8>>, changes: &[String]) {
+    for change in changes {
+        let name = change.split_inclusive('=').next().unwrap_or_default();
+        match env.iter_mut().find(|old| old.starts_with(name.as_bytes())) {
+            Some(old) => *old = change.clone().into_bytes(),
+            None => env.push(change.clone().into_bytes()),
+        }
+    }
+}
+
 fn identity(security: &cri::LinuxContainerSecurityContext, image_user: &str) -> Result<(String, String)> {
     let number = |field: &str, value: i64| match u32::try_from(value) {
         Ok(id) if id != u32::MAX => Ok(id.to_string()),
@@ -193,7 +204,7 @@ pub fn build(
         user: Some(shim::User {
             user: record.process.user.clone(),
             group: record.process.group.clone(),
-            supplemental_gids: groups(&security.supplemental_groups)?,
+            supplemental_gids: groups(&security.supplemental_groups, &record.cdi.gids)?,
             strict_groups: policy == SupplementalGroupsPolicy::Strict,
         }),
         capabilities: Some(caps),
@@ -207,16 +218,17 @@ pub fn build(
     })
 }
 
-fn groups(asked: &[i64]) -> Result<Vec<u32>> {
+fn groups(asked: &[i64], cdi: &[u32]) -> Result<Vec<u32>> {
     /// NGROUPS_MAX.
     const MOST: usize = 65_536;
-    if asked.len() > MOST {
+    if asked.len() + cdi.len() > MOST {
         return Err(Error::invalid(format!("supplemental_groups: more than {MOST}")));
     }
     let one = |&g: &i64| u32::try_from(g).ok().filter(|&g| g != u32::MAX);
     asked
         .iter()
         .map(|g| one(g).ok_or_else(|| Error::invalid(format!("supplemental_groups: {g} is no group id"))))
+        .chain(cdi.iter().map(|&gid| Ok(gid)))
         .collect()
 }
 

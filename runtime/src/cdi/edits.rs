@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What all devices of a container do to it, merged.
+
+use super::spec::{ContainerEdits, DeviceNode, Hook, Mount};
+use crate::error::{Error, Kind, Result};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The merged edits, as they are kept in the container's record.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edits {
+    /// `NAME=VALUE`; the last of a name counts.
+    pub env: Vec<String>,
+    /// Nodes; the last of a path counts.
+    pub device_nodes: Vec<DeviceNode>,
+    /// Mounts; the last of a path counts.
+    pub mounts: Vec<Mount>,
+    /// Hooks, in order.
+    pub hooks: Vec<Hook>,
+    /// Supplementary groups.
+    pub gids: Vec<u32>,
+    #[serde(skip)]
+    moves_interfaces: bool,
+    #[serde(skip)]
+    wants_rdt: bool,
+}
+
+impl Edits {
+    /// Adds those of a device, or of a file as a whole.
+    pub(super) fn add(&mut self, more: &ContainerEdits) {
+        self.env.extend(more.env.iter().cloned());
+        self.device_nodes.extend(more.device_nodes.iter().cloned());
+        self.mounts.extend(more.mounts.iter().cloned());
+        self.hooks.extend(more.hooks.iter().cloned());
+        // 0 is "none" in this format, as the tools that write it have it.
+        self.gids.extend(more.additional_gids.iter().filter(|&&gid| gid != 0));
+        self.moves_interfaces |= !more.net_devices.is_empty();
+        self.wants_rdt |= more.intel_rdt.is_some();
+    }
+
+    /// Refuses what cannot be done here: a container without it would not be what the vendor's file promises.
+    pub(super) fn check_node(&self) -> Result<()> {
+        let refused = |kind, why: &str| Err(Error::new(kind, format!("CDI edits: {why}")));
+        if self.moves_interfaces {
+            return refused(Kind::Unimplemented, "netDevices: this version moves no interfaces of the host");
+        }
+        if self.wants_rdt && !Path::new("/sys/fs/resctrl/schemata").exists() {
+            let why = "intelRdt: this node has no resctrl file system at /sys/fs/resctrl";
+            return refused(Kind::FailedPrecondition, why);
+        }
+        if self.wants_rdt {
+            return refused(Kind::Unimplemented, "intelRdt: this version puts no container into a resctrl group");
+        }
+        Ok(())
+    }
+
+    /// True when some hook runs at that point.
+    pub fn has_hook(&self, name: &str) -> bool {
+        self.hooks.iter().any(|hook| hook.hook_name == name)
+    }
+}

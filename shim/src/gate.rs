@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Where a container's first process waits while the shim runs the hooks of the runtime's namespaces.
+//!
+//! ```text
+//! child  --[one byte]-----------> shim     everything is mounted, nothing pivoted
+//! shim   --[its pid, 4 bytes]---> child    go on
+//! ```
+//! An end of file on either side means that the other has failed; its own channel says why.
+
+use crate::failure::{self, Kind, Result};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use std::os::fd::OwnedFd;
+
+/// The shim's end.
+#[derive(Debug)]
+pub struct Keeper(OwnedFd);
+
+/// The child's end.
+#[derive(Debug)]
+pub struct Waiter(OwnedFd);
+
+/// Makes a gate. Each side must let go of the other's end.
+pub fn pair() -> Result<(Keeper, Waiter)> {
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .map_err(|e| failure::kernel("make socket pair", "gate", e))?;
+    Ok((Keeper(ours), Waiter(theirs)))
+}
+
+impl Keeper {
+    /// Waits for the child; false when it has failed before.
+    pub fn arrived(&self) -> bool {
+        let mut byte = [0; 1];
+        loop {
+            match rustix::io::read(&self.0, &mut byte) {
+                Err(Errno::INTR) => {}
+                other => return other == Ok(1),
+            }
+        }
+    }
+
+    /// Lets the child go on and tells it which process it is here.
+    pub fn open(&self, pid: i32) -> Result<()> {
+        rustix::io::write(&self.0, &pid.to_ne_bytes()).map(drop).map_err(|e| failure::kernel("open", "gate", e))
+    }
+}
+
+impl Waiter {
+    /// Says that this process is at the gate and waits until it opens; returns its pid in the shim's namespace.
+    pub fn pass(&self) -> Result<i32> {
+        rustix::io::write(&self.0, &[1]).map_err(|e| failure::kernel("write", "gate", e))?;
+        let mut pid = [0; 4];
+        loop {
+            match rustix::io::read(&self.0, &mut pid) {
+                Err(Errno::INTR) => {}
+                Ok(4) => return Ok(i32::from_ne_bytes(pid)),
+                _ => return Err(failure::refused(Kind::Internal, "wait", "gate", "the shim has gone")),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_child_goes_on_with_its_pid() {
+        let (keeper, waiter) = pair().unwrap();
+        let child = std::thread::spawn(move || waiter.pass());
+        assert!(keeper.arrived());
+        keeper.open(77).unwrap();
+        assert_eq!(child.join().unwrap(), Ok(77));
+    }
+
+    #[test]
+    fn an_end_that_is_gone_lets_nobody_wait() {
+        let (keeper, waiter) = pair().unwrap();
+        drop(waiter);
+        assert!(!keeper.arrived());
+        let (keeper, waiter) = pair().unwrap();
+        drop(keeper);
+        assert!(waiter.pass().is_err());
+    }
+}
