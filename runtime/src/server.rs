@@ -89,6 +89,7 @@ async fn open(config: Config, places: Places) -> Result<(Arc<Node>, recover::Fou
 
 fn image_config(config: &Config) -> images::Config {
     let mut image_config = images::Config::new(config.root.join("images"));
+    image_config.runtime_handlers = vec![crate::cri::HANDLER.to_owned()];
     if let Some(dirs) = &config.images.hosts_dirs {
         image_config.hosts_dirs.clone_from(dirs);
     }

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Requests that come at the wrong time, or about what is not there.
+
+use crate::code;
+use gorae_proto::cri::*;
+use gorae_tests::{BUSYBOX, TINY, on_a_node};
+use tonic::Code;
+
+#[test]
+fn no_container_is_created_in_a_stopped_pod() {
+    on_a_node(async |node| {
+        let pod = node.pod("stopped").run().await;
+        pod.stop().await;
+        let answer = pod.container("c").image(TINY).try_create().await;
+        assert_eq!(code(answer), Code::FailedPrecondition);
+        assert!(node.cri().list_containers(None).await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_container_is_started_once() {
+    on_a_node(async |node| {
+        let pod = node.pod("twice").run().await;
+        let container = pod.container("c").image(TINY).start().await;
+        assert_eq!(code(container.try_start().await), Code::FailedPrecondition);
+        container.stop(5).await;
+        assert_eq!(code(container.try_start().await), Code::FailedPrecondition);
+    });
+}
+
+#[test]
+fn a_command_that_is_not_there_ends_the_container_with_the_reason() {
+    on_a_node(async |node| {
+        let pod = node.pod("absent").run().await;
+        for (name, command) in
+            [("none", "/no/such/program"), ("path", "no-such-program"), ("directory", "/etc"), ("text", "/etc/passwd")]
+        {
+            let container = pod.container(name).image(BUSYBOX).command([command]).create().await;
+            let error = container.try_start().await.unwrap_err();
+            assert!(error.message().contains(command), "{error:?}");
+            let status = container.status().await;
+            assert_eq!(status.state(), ContainerState::ContainerExited);
+            assert_eq!((status.exit_code, status.reason.as_str()), (128, "StartError"));
+            assert!(status.message.contains(command) && status.finished_at > 0, "{status:?}");
+        }
+    });
+}
+
+#[test]
+fn an_image_that_is_not_there_is_not_found() {
+    on_a_node(async |node| {
+        let pod = node.pod("image").run().await;
+        let answer = pod.container("c").image("images.gorae.test/gorae/absent:1").create_as_it_is().await.unwrap_err();
+        assert_eq!(answer.code(), Code::NotFound, "{answer:?}");
+        assert!(answer.message().contains("gorae/absent:1"), "{answer:?}");
+        assert!(node.cri().list_containers(None).await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_mount_whose_source_is_missing_is_told_with_its_path() {
+    on_a_node(async |node| {
+        let pod = node.pod("mount").run().await;
+        let builder = pod.container("c").image(TINY).mount("/no/such/source".as_ref(), "/data");
+        let error = match builder.try_create().await {
+            Ok(container) => container.try_start().await.unwrap_err(),
+            Err(error) => error,
+        };
+        assert!(error.message().contains("/no/such/source"), "{error:?}");
+        assert!(!std::path::Path::new("/no/such").exists(), "the host is left as it was");
+    });
+}
+
+#[test]
+fn a_log_directory_that_cannot_be_written_is_told() {
+    on_a_node(async |node| {
+        let file = node.directory("logs").join("a-file");
+        std::fs::write(&file, "in the way").unwrap();
+        let builder = node.pod("logs").with(|c| c.log_directory = file.join("below").display().to_string());
+        let error = match builder.run_as_it_is().await {
+            Err(error) => error,
+            Ok(pod) => match pod.container("c").image(TINY).try_create().await {
+                Err(error) => error,
+                Ok(container) => container.try_start().await.unwrap_err(),
+            },
+        };
+        assert!(error.message().contains("a-file"), "{error:?}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "in the way");
+    });
+}
+
+#[test]
+fn streaming_requests_that_make_no_sense_are_refused() {
+    on_a_node(async |node| {
+        let pod = node.pod("streams").run().await;
+        let container = pod.container("c").image(TINY).start().await;
+        let mut rt = node.cri().runtime();
+        let exec = |tty, stderr, stdout| ExecRequest {
+            container_id: container.id().to_owned(),
+            cmd: vec!["/tiny".into(), "true".into()],
+            tty,
+            stdout,
+            stderr,
+            ..Default::default()
+        };
+        assert_eq!(
+            code(rt.exec(exec(true, true, true)).await),
+            Code::InvalidArgument,
+            "a terminal has no standard error"
+        );
+        assert_eq!(code(rt.exec(exec(false, false, false)).await), Code::InvalidArgument, "no stream at all");
+        let attach = AttachRequest { container_id: container.id().to_owned(), ..Default::default() };
+        assert_eq!(code(rt.attach(attach).await), Code::InvalidArgument, "no stream at all");
+    });
+}
+
+#[test]
+fn what_is_not_done_yet_says_so() {
+    on_a_node(async |node| {
+        let mut rt = node.cri().runtime();
+        let answer = rt.checkpoint_pod(CheckpointPodRequest::default()).await;
+        assert_eq!(code(answer), Code::Unimplemented);
+        let answer = rt.checkpoint_container(CheckpointContainerRequest::default()).await;
+        assert_eq!(code(answer), Code::Unimplemented);
+        let answer = rt.restore_pod(RestorePodRequest::default()).await;
+        assert_eq!(code(answer), Code::Unimplemented);
+    });
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Filters of lists, of their streams, and of statistics.
+
+use gorae_proto::cri::*;
+use gorae_tests::{Container, Node, Pod, TINY, on_a_node};
+use std::collections::HashMap;
+use tokio_stream::StreamExt;
+
+/// Two pods with a container each; the first is labelled `tier=web`, as is its container, and is stopped.
+async fn two(node: &Node) -> [(Pod, Container); 2] {
+    let web = node.pod("web").label("tier", "web").run().await;
+    let of_web = web.container("c").image(TINY).label("tier", "web").start().await;
+    let db = node.pod("db").run().await;
+    let of_db = db.container("c").image(TINY).start().await;
+    [(web, of_web), (db, of_db)]
+}
+
+fn web() -> HashMap<String, String> {
+    [("tier".to_owned(), "web".to_owned())].into()
+}
+
+/// All items of all messages of a stream.
+async fn all<M, T>(mut stream: tonic::Streaming<M>, items: impl Fn(M) -> Vec<T>) -> Vec<T> {
+    let mut found = Vec::new();
+    while let Some(message) = stream.next().await {
+        found.extend(items(message.expect("the stream is whole")));
+    }
+    found
+}
+
+#[test]
+fn streamed_pods_and_containers_pass_the_same_filters() {
+    on_a_node(async |node| {
+        let [(web_pod, of_web), (db, of_db)] = two(node).await;
+        web_pod.stop().await;
+        let mut rt = node.cri().runtime();
+        let none = PodSandboxFilter::default;
+        let ready = PodSandboxStateValue { state: PodSandboxState::SandboxReady.into() };
+        let table = [
+            (PodSandboxFilter { id: db.id()[..13].to_owned(), ..none() }, vec![db.id()]),
+            (PodSandboxFilter { state: Some(ready), ..none() }, vec![db.id()]),
+            (PodSandboxFilter { label_selector: web(), ..none() }, vec![web_pod.id()]),
+            (PodSandboxFilter { label_selector: web(), state: Some(ready), ..none() }, vec![]),
+        ];
+        for (filter, wanted) in table {
+            let request = StreamPodSandboxesRequest { filter: Some(filter.clone()) };
+            let found = all(rt.stream_pod_sandboxes(request).await.unwrap().into_inner(), |m| m.pod_sandboxes).await;
+            assert_eq!(found.iter().map(|p| p.id.as_str()).collect::<Vec<_>>(), wanted, "{filter:?}");
+        }
+        let none = ContainerFilter::default;
+        let running = ContainerStateValue { state: ContainerState::ContainerRunning.into() };
+        let table = [
+            (ContainerFilter { id: of_db.id()[..13].to_owned(), ..none() }, vec![of_db.id()]),
+            (ContainerFilter { state: Some(running), ..none() }, vec![of_db.id()]),
+            (ContainerFilter { pod_sandbox_id: web_pod.id()[..13].to_owned(), ..none() }, vec![of_web.id()]),
+            (ContainerFilter { label_selector: web(), ..none() }, vec![of_web.id()]),
+        ];
+        for (filter, wanted) in table {
+            let request = StreamContainersRequest { filter: Some(filter.clone()) };
+            let found = all(rt.stream_containers(request).await.unwrap().into_inner(), |m| m.containers).await;
+            assert_eq!(found.iter().map(|c| c.id.as_str()).collect::<Vec<_>>(), wanted, "{filter:?}");
+        }
+    });
+}
+
+#[test]
+fn statistics_of_containers_pass_their_filter() {
+    on_a_node(async |node| {
+        let [(web_pod, of_web), (_, of_db)] = two(node).await;
+        let mut rt = node.cri().runtime();
+        let none = ContainerStatsFilter::default;
+        let table = [
+            (ContainerStatsFilter { id: of_db.id()[..13].to_owned(), ..none() }, of_db.id()),
+            (ContainerStatsFilter { pod_sandbox_id: web_pod.id().to_owned(), ..none() }, of_web.id()),
+            (ContainerStatsFilter { label_selector: web(), ..none() }, of_web.id()),
+        ];
+        for (filter, wanted) in table {
+            let request = ListContainerStatsRequest { filter: Some(filter.clone()) };
+            let listed = rt.list_container_stats(request).await.unwrap().into_inner().stats;
+            let request = StreamContainerStatsRequest { filter: Some(filter.clone()) };
+            let streamed =
+                all(rt.stream_container_stats(request).await.unwrap().into_inner(), |m| m.container_stats).await;
+            for found in [listed, streamed] {
+                let ids: Vec<_> = found.into_iter().filter_map(|s| s.attributes).map(|a| a.id).collect();
+                assert_eq!(ids, [wanted], "{filter:?}");
+            }
+        }
+        let one = rt.container_stats(ContainerStatsRequest { container_id: of_db.id().to_owned() }).await.unwrap();
+        assert_eq!(one.into_inner().stats.and_then(|s| s.attributes).expect("attributes").id, of_db.id());
+    });
+}
+
+#[test]
+fn statistics_of_pods_pass_their_filter() {
+    on_a_node(async |node| {
+        let [(web_pod, _), (db, _)] = two(node).await;
+        let mut rt = node.cri().runtime();
+        let none = PodSandboxStatsFilter::default;
+        let table = [
+            (PodSandboxStatsFilter { id: db.id()[..13].to_owned(), ..none() }, db.id()),
+            (PodSandboxStatsFilter { label_selector: web(), ..none() }, web_pod.id()),
+        ];
+        for (filter, wanted) in table {
+            let request = ListPodSandboxStatsRequest { filter: Some(filter.clone()) };
+            let listed = rt.list_pod_sandbox_stats(request).await.unwrap().into_inner().stats;
+            let request = StreamPodSandboxStatsRequest { filter: Some(filter.clone()) };
+            let streamed =
+                all(rt.stream_pod_sandbox_stats(request).await.unwrap().into_inner(), |m| m.pod_sandbox_stats).await;
+            for found in [listed, streamed] {
+                let ids: Vec<_> = found.into_iter().filter_map(|s| s.attributes).map(|a| a.id).collect();
+                assert_eq!(ids, [wanted], "{filter:?}");
+            }
+        }
+        let one = rt.pod_sandbox_stats(PodSandboxStatsRequest { pod_sandbox_id: db.id().to_owned() }).await.unwrap();
+        assert_eq!(one.into_inner().stats.and_then(|s| s.attributes).expect("attributes").id, db.id());
+    });
+}
