@@ -8,6 +8,7 @@ use gorae_proto::cri;
 /// Builds the answer from memory; touches no container and no file.
 pub fn view(node: &Node, verbose: bool) -> cri::StatusResponse {
     let network = node.network.status();
+    let kernel = Kernel::here();
     let ready = cri::RuntimeCondition { r#type: "RuntimeReady".into(), status: true, ..Default::default() };
     let network = match network {
         Ok(()) => cri::RuntimeCondition {
@@ -26,19 +27,41 @@ pub fn view(node: &Node, verbose: bool) -> cri::StatusResponse {
     cri::StatusResponse {
         status: Some(cri::RuntimeStatus { conditions: vec![ready, network] }),
         info: if verbose { info(node) } else { Default::default() },
-        runtime_handlers: ["", HANDLER].into_iter().map(handler).collect(),
+        runtime_handlers: ["", HANDLER].into_iter().map(|name| handler(name, &kernel)).collect(),
         features: Some(cri::RuntimeFeatures {
             supplemental_groups_policy: true,
-            user_namespaces_host_network: false,
+            user_namespaces_host_network: kernel.user_namespaces,
             mount_options: true,
         }),
     }
 }
 
-fn handler(name: &str) -> cri::RuntimeHandler {
-    cri::RuntimeHandler {
-        name: name.into(),
-        features: Some(cri::RuntimeHandlerFeatures { recursive_read_only_mounts: true, user_namespaces: true }),
+fn handler(name: &str, kernel: &Kernel) -> cri::RuntimeHandler {
+    let features = cri::RuntimeHandlerFeatures {
+        recursive_read_only_mounts: kernel.mount_attributes,
+        user_namespaces: kernel.user_namespaces,
+    };
+    cri::RuntimeHandler { name: name.into(), features: Some(features) }
+}
+
+/// What this kernel can do, by its version.
+#[derive(Debug, PartialEq, Eq)]
+struct Kernel {
+    /// mount_setattr(2), all the way down.
+    mount_attributes: bool,
+    /// User namespaces with an id-mapped overlay for the root.
+    user_namespaces: bool,
+}
+
+impl Kernel {
+    fn here() -> Self {
+        Self::of(&rustix::system::uname().release().to_string_lossy())
+    }
+
+    fn of(release: &str) -> Self {
+        let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse::<u32>().unwrap_or(0));
+        let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+        Self { mount_attributes: version >= (5, 12), user_namespaces: version >= (5, 19) }
     }
 }
 
@@ -54,4 +77,19 @@ fn info(node: &Node) -> std::collections::HashMap<String, String> {
         "operationsInFlight": node.runs.count() + node.creates.count(),
     });
     [("config".to_owned(), config.to_string())].into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_follow_the_kernels_version() {
+        let both = |mount_attributes, user_namespaces| Kernel { mount_attributes, user_namespaces };
+        assert_eq!(Kernel::of("5.4.0-150-generic"), both(false, false));
+        assert_eq!(Kernel::of("5.15.0"), both(true, false));
+        assert_eq!(Kernel::of("5.19"), both(true, true));
+        assert_eq!(Kernel::of("6.18.44-fc-v669"), both(true, true));
+        assert_eq!(Kernel::of("odd"), both(false, false));
+    }
 }
