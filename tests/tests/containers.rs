@@ -380,6 +380,19 @@ fn a_later_stop_with_less_grace_shortens_the_first() {
 }
 
 #[test]
+fn two_stops_at_once_signal_once() {
+    on_a_node(async |node| {
+        let pod = node.pod("stops").run().await;
+        let script = "trap 'echo asked' TERM; echo ready; while :; do sleep 0.05; done";
+        let container = pod.container("c").script(script).start().await;
+        container.has_printed(|line| line == "ready").await;
+        tokio::join!(container.stop(2), container.stop(2), container.stop(20));
+        assert_eq!(container.status().await.exit_code, 137);
+        assert_eq!(container.stdout(), ["ready", "asked"]);
+    });
+}
+
+#[test]
 fn no_child_survives_its_container() {
     on_a_node(async |node| {
         let pod = node.pod("family").run().await;
