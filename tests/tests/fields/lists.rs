@@ -91,6 +91,31 @@ fn statistics_of_containers_pass_their_filter() {
 }
 
 #[test]
+fn metrics_are_the_same_streamed_or_not() {
+    on_a_node(async |node| {
+        let [(web_pod, _), (db, _)] = two(node).await;
+        let mut rt = node.cri().runtime();
+        let listed = rt.list_pod_sandbox_metrics(ListPodSandboxMetricsRequest {}).await.unwrap().into_inner();
+        let request = StreamPodSandboxMetricsRequest {};
+        let streamed = rt.stream_pod_sandbox_metrics(request).await.unwrap().into_inner();
+        let streamed = all(streamed, |m| m.pod_sandbox_metrics).await;
+        let descriptors = rt.list_metric_descriptors(ListMetricDescriptorsRequest {}).await.unwrap().into_inner();
+        let names: Vec<_> = descriptors.descriptors.iter().map(|d| d.name.as_str()).collect();
+        for pods in [listed.pod_metrics, streamed] {
+            let mut ids: Vec<_> = pods.iter().map(|p| p.pod_sandbox_id.as_str()).collect();
+            ids.sort_unstable();
+            let mut wanted = [web_pod.id(), db.id()];
+            wanted.sort_unstable();
+            assert_eq!(ids, wanted);
+            let of_containers = pods.iter().flat_map(|p| &p.container_metrics).flat_map(|c| &c.metrics);
+            assert!(
+                of_containers.clone().count() > 0 && of_containers.clone().all(|m| names.contains(&m.name.as_str()))
+            );
+        }
+    });
+}
+
+#[test]
 fn statistics_of_pods_pass_their_filter() {
     on_a_node(async |node| {
         let [(web_pod, _), (db, _)] = two(node).await;

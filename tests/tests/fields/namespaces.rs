@@ -109,6 +109,65 @@ fn a_pods_user_namespace_has_the_asked_mapping() {
     });
 }
 
+fn users() -> Option<UserNamespace> {
+    let map = vec![IdMapping { host_id: 100_000, container_id: 0, length: 65_536 }];
+    Some(UserNamespace { mode: NamespaceMode::Pod.into(), uids: map.clone(), gids: map })
+}
+
+#[test]
+fn a_volume_shows_its_owners_in_a_user_namespace() {
+    on_a_node(async |node| {
+        open_for_all(node);
+        let host = node.directory("volume");
+        std::fs::write(host.join("file"), "x").unwrap();
+        std::os::unix::fs::chown(host.join("file"), Some(1001), Some(1002)).unwrap();
+        let pod = node.pod("volume").with(|c| namespaces(c).userns_options = users()).run().await;
+        let same = options(&pod);
+        let map = vec![IdMapping { host_id: 100_000, container_id: 0, length: 65_536 }];
+        let mount = Mount {
+            host_path: host.display().to_string(),
+            container_path: "/data".into(),
+            uid_mappings: map.clone(),
+            gid_mappings: map,
+            ..Default::default()
+        };
+        let container = pod
+            .container("c")
+            .script("sleep 1000")
+            .with(|c| c.mounts.push(mount))
+            .security(|s| s.namespace_options = Some(same))
+            .start()
+            .await;
+        assert_eq!(container.sh("stat -c %u:%g /data/file; touch /data/new").await.stdout, "1001:1002\n");
+        let made = std::fs::metadata(host.join("new")).unwrap();
+        assert_eq!(std::os::unix::fs::MetadataExt::uid(&made), 0, "root inside is root of the volume");
+        assert_eq!(
+            container.sh("cat /etc/hostname; stat -c %u /etc/resolv.conf /dev/shm").await.stdout,
+            "volume\n0\n0\n"
+        );
+    });
+}
+
+#[test]
+fn a_user_namespace_goes_with_the_nodes_network() {
+    on_a_node(async |node| {
+        open_for_all(node);
+        let builder = node.pod("both").host_network().with(|c| namespaces(c).userns_options = users());
+        let pod = builder.run().await;
+        let same = options(&pod);
+        let container =
+            pod.container("c").script("sleep 1000").security(|s| s.namespace_options = Some(same)).start().await;
+        assert_eq!(inside(&container, "net").await, here("net"));
+        assert_ne!(inside(&container, "user").await, here("user"));
+        let map = container.exec(["cat", "/proc/self/uid_map"]).await.stdout;
+        assert_eq!(map.split_whitespace().collect::<Vec<_>>(), ["0", "100000", "65536"]);
+        let sys = container.sh("ls /sys/class/net && touch /sys/kernel/x").await;
+        assert!(sys.stdout.contains("lo") && sys.code != 0, "{sys:?}");
+        let route = container.sh("ip link set lo mtu 1400").await;
+        assert_ne!(route.code, 0, "the node's network is not its to change: {route:?}");
+    });
+}
+
 /// The directories of a test are only its own user's; a mapped user has to reach the images' layers.
 fn open_for_all(node: &gorae_tests::Node) {
     use std::os::unix::fs::PermissionsExt;
