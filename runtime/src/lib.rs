@@ -27,6 +27,7 @@ pub mod network;
 pub mod node;
 pub mod operations;
 pub mod pod;
+pub mod process;
 pub mod records;
 pub mod recover;
 pub mod seccomp;

@@ -245,6 +245,15 @@ impl Node {
     /// # Errors
     /// The shim's failure.
     pub async fn clean_container(&self, container: &Arc<Container>) -> Result<()> {
+        self.end_container(container, None).await
+    }
+
+    /// [`Self::clean_container`], also while its shim is there and hangs. `end` is what is told when nobody saw the
+    /// container's own.
+    ///
+    /// # Errors
+    /// The throw-away shim's failure: something of the container does not die.
+    pub async fn end_container(&self, container: &Arc<Container>, end: Option<wire::End>) -> Result<()> {
         let record = container.record();
         let run_dir = self.places.container_run(&record.id);
         let _turn = container.cleaning.lock().await;
@@ -255,6 +264,7 @@ impl Node {
             run_dir: run_dir.to_string_lossy().into_owned(),
             cgroup: Some(CgroupPlace { layout: Some(self.layout.clone()), path: record.cgroup.clone() }),
             hooks: spec::hooks::after_the_end(&record, &run_dir.to_string_lossy()),
+            end,
         };
         let mut state = shims::clean_container(&self.spawner, clean).await?;
         if state.phase() != Phase::Exited {

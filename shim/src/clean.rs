@@ -1,29 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `clean-container`: settles a container whose shim is gone. Idempotent.
+//! `clean-container`: settles a container whose shim is gone, or hangs where no signal reaches it. Idempotent.
 
 use crate::cgroup;
 use crate::failure::{self, Kind, Result};
 use crate::hooks;
 use crate::state;
-use crate::wire::{CleanContainer, ContainerState, container_state::Phase};
+use crate::sys;
+use crate::wire::{CleanContainer, ContainerState, End, container_state::Phase};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::fs;
+use std::os::fd::AsFd;
 use std::path::Path;
 
-/// Kills what is left, removes the cgroup, and makes sure that there is an EXITED record.
+/// How long a killed shim's end is waited for.
+const DYING: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+
+/// Ends the shim if it is there after all, kills what is left, removes the cgroup, and makes sure that there is an
+/// EXITED record.
 ///
 /// - Errors: the record is only written when nothing of the container runs any more: `EBUSY` otherwise.
 pub fn clean(request: &CleanContainer) -> Result<ContainerState> {
     let place = request.cgroup.as_ref();
     let place =
         place.ok_or_else(|| failure::refused(Kind::InvalidArgument, "check request", "cgroup", "is missing"))?;
+    let run_dir = Path::new(&request.run_dir);
+    // First: it must not go on with a start, or write a record over ours.
+    end_shim(state::read(run_dir).map_or(0, |known| known.shim_pid), &request.container_id);
     cgroup::kill(place)?;
     cgroup::remove(place)?;
-    let run_dir = Path::new(&request.run_dir);
     for name in ["shim.sock", "state.new"] {
         let _ = fs::remove_file(run_dir.join(name));
     }
     let told = state::read(run_dir).is_some_and(|s| s.phase() == Phase::Exited);
-    let mut record = settle(run_dir, &request.container_id)?;
+    let mut record = settle(run_dir, request)?;
     // A shim that could record the end has run them, or was killed while it did.
     let hooks = request.hooks.as_ref().filter(|_| !told);
     let run = hooks.map_or(Ok(()), |hooks| hooks::run_here(hooks, "poststop", "stopped", 0));
@@ -34,17 +44,18 @@ pub fn clean(request: &CleanContainer) -> Result<ContainerState> {
     Ok(record)
 }
 
-fn settle(run_dir: &Path, container_id: &str) -> Result<ContainerState> {
+fn settle(run_dir: &Path, request: &CleanContainer) -> Result<ContainerState> {
     let known = state::read(run_dir);
     if let Some(exited) = known.as_ref().filter(|s| s.phase() == Phase::Exited) {
         return Ok(exited.clone());
     }
+    let End { exit_code, reason, message } = request.end.clone().unwrap_or_else(unseen);
     let record = ContainerState {
         phase: Phase::Exited.into(),
-        container_id: container_id.into(),
-        exit_code: state::UNKNOWN_CODE,
-        reason: "Unknown".into(),
-        message: "the container's shim ended before it could see the exit".into(),
+        container_id: request.container_id.clone(),
+        exit_code,
+        reason,
+        message,
         finished_at_ns: state::now_ns(),
         shim_pid: 0,
         stopping: None,
@@ -54,18 +65,53 @@ fn settle(run_dir: &Path, container_id: &str) -> Result<ContainerState> {
     Ok(record)
 }
 
+fn unseen() -> End {
+    let message = "the container's shim ended before it could see the exit";
+    End { exit_code: state::UNKNOWN_CODE, reason: "Unknown".into(), message: message.into() }
+}
+
+/// SIGKILL for the container's shim. One that hangs in the kernel dies when it comes out of there, before it does
+/// anything else; nobody waits for that.
+fn end_shim(pid: u32, container_id: &str) {
+    let Some(raw) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+    // First the handle, then the look: the number cannot change hands in between.
+    let Ok(pidfd) = pidfd_open(raw, PidfdFlags::empty()) else { return };
+    let line = fs::read(format!("/proc/{}/cmdline", pid)).unwrap_or_default();
+    if line.ends_with(format!("\0container\0{container_id}\0").as_bytes()) {
+        let _ = sys::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
+        let _ = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&DYING));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn request(end: Option<End>) -> CleanContainer {
+        CleanContainer { container_id: "c1".into(), end, ..Default::default() }
+    }
+
+    fn settled(dir: &Path, end: Option<End>) -> ContainerState {
+        settle(dir, &request(end)).unwrap()
+    }
 
     #[test]
     fn a_running_record_becomes_exited_unknown_and_keeps_what_was_known() {
         let dir = tempfile::tempdir().unwrap();
         let running = ContainerState { phase: Phase::Running.into(), started_at_ns: 5, pid: 77, ..Default::default() };
         state::write(dir.path(), &running).unwrap();
-        let settled = settle(dir.path(), "c1").unwrap();
-        assert_eq!((settled.phase(), settled.exit_code, settled.started_at_ns), (Phase::Exited, 255, 5));
-        assert_eq!(settle(dir.path(), "c1").unwrap(), settled, "a second time changes nothing");
+        let first = settled(dir.path(), None);
+        assert_eq!((first.phase(), first.exit_code, first.started_at_ns), (Phase::Exited, 255, 5));
+        let end = End { exit_code: 137, ..Default::default() };
+        assert_eq!(settled(dir.path(), Some(end)), first, "a second time changes nothing");
+    }
+
+    #[test]
+    fn an_end_that_the_daemon_made_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let end = End { exit_code: 137, reason: String::new(), message: "its shim hangs".into() };
+        let first = settled(dir.path(), Some(end));
+        assert_eq!((first.exit_code, first.reason.as_str(), first.message.as_str()), (137, "", "its shim hangs"));
     }
 
     #[test]
@@ -73,6 +119,25 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let exited = ContainerState { phase: Phase::Exited.into(), exit_code: 3, ..Default::default() };
         state::write(dir.path(), &exited).unwrap();
-        assert_eq!(settle(dir.path(), "c1").unwrap().exit_code, 3);
+        assert_eq!(settled(dir.path(), None).exit_code, 3);
+    }
+
+    #[test]
+    fn only_the_containers_own_shim_is_ended() {
+        // This process's command line is no shim's: it lives to say so.
+        end_shim(std::process::id(), "c1");
+        let script = "while :; do sleep 0.01; done";
+        let mut shim = std::process::Command::new("sh").args(["-c", script, "container", "c1"]).spawn().unwrap();
+        let begun = std::time::Instant::now();
+        // The kernel shows a command line only some time after the spawn.
+        while fs::read(format!("/proc/{}/cmdline", shim.id())).unwrap().is_empty() {
+            assert!(begun.elapsed().as_secs() < 5, "it never has a command line");
+        }
+        end_shim(shim.id(), "c2");
+        assert!(shim.try_wait().unwrap().is_none());
+        end_shim(shim.id(), "c1");
+        while shim.try_wait().unwrap().is_none() {
+            assert!(begun.elapsed().as_secs() < 5, "it still runs");
+        }
     }
 }

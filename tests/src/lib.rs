@@ -21,6 +21,7 @@ pub mod container;
 pub mod cri;
 pub mod crictl;
 pub mod daemon;
+pub mod hung_disk;
 pub mod images;
 pub mod leaks;
 pub mod log;

@@ -15,6 +15,7 @@
 
 pub mod create;
 pub mod exec;
+pub mod outside;
 pub mod remove;
 pub mod reopen_log;
 pub mod signal;
@@ -33,7 +34,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// Version of the container record.
 pub const RECORD_VERSION: u32 = 1;
@@ -220,6 +221,8 @@ pub struct Container {
     record: Mutex<Arc<Record>>,
     state: watch::Sender<State>,
     shim: Mutex<Option<Shim>>,
+    /// Set while a start is under way here: what gives it up.
+    starting: Mutex<Option<oneshot::Sender<()>>>,
     /// What the shim last said about a stop that does not finish.
     pub stuck: Mutex<String>,
     /// Held by the one verb that works on this container.
@@ -239,6 +242,7 @@ impl Container {
     pub fn new(record: Record, state: State) -> Arc<Self> {
         Arc::new(Self {
             record: Mutex::new(Arc::new(record)),
+            starting: Mutex::default(),
             state: watch::Sender::new(state),
             shim: Mutex::new(None),
             stuck: Mutex::default(),
@@ -295,6 +299,24 @@ impl Container {
                 *now = State::Created;
             }
             starting
+    /// Says that a start is under way; what is returned resolves to `Ok` when it is to be given up.
+    pub(crate) fn begin_start(&self) -> oneshot::Receiver<()> {
+        let (give_up, given_up) = oneshot::channel();
+        *self.starting.lock().unwrap_or_else(PoisonError::into_inner) = Some(give_up);
+        given_up
+    }
+
+    /// Has the start that is under way here given up; false when there is none.
+    pub(crate) fn give_up_start(&self) -> bool {
+        let start = self.starting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        start.is_some_and(|start| start.send(()).is_ok())
+    }
+
+    /// Whether a start is under way here.
+    pub(crate) fn is_starting_here(&self) -> bool {
+        self.starting.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|start| !start.is_closed())
+    }
+
         });
     }
 

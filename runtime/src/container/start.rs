@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //! StartContainer: one message to a new shim, which does everything up to execve.
+//!
+//! What a start waits for may be somebody else's and never come (a mount of a server that is gone). It is given up
+//! after [`SETUP_DEADLINE`], or as soon as the container is to be stopped.
 
 use super::{Container, State, spec};
 use crate::error::{Error, Kind, Result};
 use crate::node::Node;
 use crate::shims::{Killer, SETUP_DEADLINE, Shim, VERB_DEADLINE};
 use crate::{foreign, ids, records};
-use gorae_proto::shim::{reply, request::Verb};
+use gorae_proto::shim::{End, reply, request::Verb};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use tokio::sync::mpsc;
+
+/// The exit code of a container that could not be started.
+const START_ERROR_CODE: i32 = 128;
 
 /// Starts a created container.
 ///
@@ -18,6 +24,7 @@ use tokio::sync::mpsc;
 /// container has ended with code 128 and reason StartError.
 pub async fn start(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> {
     let _turn = container.verb.lock().await;
+    let mut given_up = container.begin_start();
     let record = container.record();
     let short = ids::short(&record.id);
     if container.state() == State::Created && node.places.container_run(&record.id).exists() {
@@ -36,7 +43,10 @@ pub async fn start(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> {
     let (of, asked, target) = (node.clone(), record.clone(), pod.clone());
     let order =
         foreign::look("devices and profiles", move || spec::build(&asked, &target, &of.spec_context(&target, &asked)?));
-    let order = order.await?;
+    let order = tokio::select! {
+        order = order => order?,
+        Ok(()) = &mut given_up => return Err(stopped_meanwhile(short)),
+    };
     super::take_over::take_over(node, &record).await?;
     records::make_dir(&node.places.container_run(&record.id))?;
     container.move_to(State::Starting);
@@ -52,10 +62,15 @@ pub async fn start(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> {
     let shim = Shim::attach(stream, events);
     container.set_shim(shim.clone());
     tokio::spawn(follow(node.clone(), container.clone(), shim.clone(), queue));
-    let answer = shim.call_within(Verb::Start(order), &[], SETUP_DEADLINE).await;
-    settle(node, container, killer, answer.map(|a| a.body))
-        .await
-        .map_err(|e| e.during(format!("start container {short}")))
+    let answer = tokio::select! {
+        answer = shim.call_within(Verb::Start(order), &[], SETUP_DEADLINE) => answer.map(|a| a.body),
+        Ok(()) = &mut given_up => Err(stopped_meanwhile(short)),
+    };
+    settle(node, container, killer, answer).await.map_err(|e| e.during(format!("start container {short}")))
+}
+
+fn stopped_meanwhile(short: &str) -> Error {
+    Error::deadline(format!("container {short} was to be stopped before its start was done"))
 }
 
 async fn settle(
@@ -81,7 +96,7 @@ async fn settle(
                 // It hangs in a mount or a file of somebody else. It is abandoned, and the container has ended.
                 _ if error.kind() == Kind::DeadlineExceeded => {
                     killer.kill();
-                    if let Err(undo) = node.clean_container(container).await {
+                    if let Err(undo) = node.end_container(container, Some(start_error(&error.to_string()))).await {
                         node.clean_later(container);
                         return Err(error.and_undo_failed(&undo));
                     }
@@ -96,6 +111,11 @@ async fn settle(
             Err(error)
         }
     }
+}
+
+/// The end of a container whose start was given up.
+pub(super) fn start_error(why: &str) -> End {
+    End { exit_code: START_ERROR_CODE, reason: "StartError".into(), message: why.to_owned() }
 }
 
 /// Takes in what a container's shim says until its connection ends, then makes sure the container has ended too.

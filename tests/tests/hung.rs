@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+//! File systems that do not answer: what waits for them waits alone.
+
+use gorae_proto::cri::{ContainerState, ContainerStatus};
+use gorae_tests::hung_disk::HungDisk;
+use gorae_tests::{Container, Node, Pod, TINY, on_a_node};
+use std::time::{Duration, Instant};
+use tonic::Code;
+
+/// Most that is waited for something that happens by itself.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn until(what: &str, mut seen: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !seen().await {
+        assert!(begun.elapsed() < PATIENCE, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A container that writes all the time, into a log that has just stopped answering.
+async fn with_a_hung_log(node: &Node, disk: &HungDisk, script: &str) -> (Pod, Container) {
+    let pod = node.pod("hung-log").with(|c| c.log_directory = disk.path().display().to_string()).run().await;
+    let container = pod.container("c").script(script).start().await;
+    disk.hang();
+    until("the shim waits for its log", async || disk.waiting() > 0).await;
+    (pod, container)
+}
+
+#[test]
+fn a_container_whose_shim_hangs_in_its_log_is_ended_from_outside() {
+    on_a_node(async |node| {
+        let disk = HungDisk::mount().unwrap();
+        let (pod, container) = with_a_hung_log(node, &disk, "while :; do echo line; sleep 0.01; done").await;
+        let init = container.info().await["pid"].as_i64().expect("info has the process id");
+        let begun = Instant::now();
+        container.stop(0).await;
+        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+        let status = container.status().await;
+        assert_eq!(status.state(), ContainerState::ContainerExited);
+        assert_eq!((status.exit_code, status.reason.as_str()), (137, "Error"));
+        assert!(status.message.contains("did not answer"), "{}", status.message);
+        assert!(is_gone(init), "its process goes although the shim cannot reap it");
+        pod.remove().await;
+        assert_eq!(container.try_status().await.unwrap_err().code(), Code::NotFound);
+    });
+}
+
+/// True for a process that has ended, reaped or not.
+fn is_gone(pid: i64) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
+}
+
+#[test]
+fn a_container_whose_shim_hangs_gets_its_stop_signal_all_the_same() {
+    on_a_node(async |node| {
+        let (disk, notes) = (HungDisk::mount().unwrap(), node.directory("notes"));
+        let script = "trap 'echo asked >/notes/c; exit 0' TERM; while :; do echo line; sleep 0.01; done";
+        let pod = node.pod("polite").with(|c| c.log_directory = disk.path().display().to_string()).run().await;
+        let container = pod.container("c").script(script).mount(&notes, "/notes").start().await;
+        disk.hang();
+        until("the shim waits for its log", async || disk.waiting() > 0).await;
+        let begun = Instant::now();
+        container.stop(60).await;
+        assert!(begun.elapsed() < Duration::from_secs(15), "it ended when it was asked: {:?}", begun.elapsed());
+        assert_eq!(std::fs::read_to_string(notes.join("c")).unwrap(), "asked\n");
+        assert_eq!(container.status().await.state(), ContainerState::ContainerExited);
+        disk.come_back();
+        pod.remove().await;
+    });
+}
+
+#[test]
+fn a_shim_whose_log_is_back_in_time_goes_on_as_if_nothing_had_been() {
+    on_a_node(async |node| {
+        let disk = HungDisk::mount().unwrap();
+        let (pod, container) =
+            with_a_hung_log(node, &disk, "trap 'exit 7' TERM; while :; do echo x; sleep 0.01; done").await;
+        let stopping = container.clone();
+        let stop = tokio::spawn(async move { stopping.try_stop(20).await });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        disk.come_back();
+        stop.await.unwrap().unwrap();
+        assert_eq!(container.status().await.exit_code, 7);
+        pod.remove().await;
+    });
+}
+
+/// A container whose start waits for a mount source that does not answer, and that start.
+async fn with_a_hung_start(
+    node: &Node,
+    disk: &HungDisk,
+) -> (Pod, Container, tokio::task::JoinHandle<Result<(), tonic::Status>>) {
+    let pod = node.pod("hung-start").run().await;
+    let source = disk.path().join("data");
+    std::fs::write(&source, "x").unwrap();
+    let container = pod.container("c").image(TINY).mount(&source, "/data").create().await;
+    disk.hang();
+    let starting = container.clone();
+    let start = tokio::spawn(async move { starting.try_start().await });
+    until("the start waits for its mount", async || disk.waiting() > 0).await;
+    (pod, container, start)
+}
+
+fn is_start_error(status: &ContainerStatus) {
+    assert_eq!(status.state(), ContainerState::ContainerExited);
+    assert_eq!((status.exit_code, status.reason.as_str()), (128, "StartError"), "{}", status.message);
+    assert!(status.message.contains("stopped before its start was done"), "{}", status.message);
+}
+
+#[test]
+fn a_stop_gives_a_hanging_start_up_at_once() {
+    on_a_node(async |node| {
+        let disk = HungDisk::mount().unwrap();
+        let (pod, container, start) = with_a_hung_start(node, &disk).await;
+        let begun = Instant::now();
+        container.stop(30).await;
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+        assert_eq!(start.await.unwrap().unwrap_err().code(), Code::DeadlineExceeded);
+        is_start_error(&container.status().await);
+        container.remove().await;
+        // The pod can go while the shim of that start still waits.
+        pod.remove().await;
+        disk.come_back();
+    });
+}
+
+#[test]
+fn a_pod_with_a_hanging_start_is_stopped_by_a_daemon_that_did_not_ask_for_it() {
+    on_a_node(async |node| {
+        let disk = HungDisk::mount().unwrap();
+        let (pod, container, start) = with_a_hung_start(node, &disk).await;
+        node.kill_and_restart().await;
+        assert!(start.await.unwrap().is_err(), "its daemon is dead");
+        let begun = Instant::now();
+        pod.stop().await;
+        assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+        is_start_error(&container.status().await);
+        disk.come_back();
+    });
+}
+
+#[test]
+fn lists_answer_while_one_container_hangs_in_its_stop_and_one_in_its_start() {
+    on_a_node(async |node| {
+        let (logs, sources) = (HungDisk::mount().unwrap(), HungDisk::mount().unwrap());
+        let (_, stopped) = with_a_hung_log(node, &logs, "while :; do echo line; sleep 0.01; done").await;
+        let (_, started, start) = with_a_hung_start(node, &sources).await;
+        let (stopping, begun) = (stopped.clone(), Instant::now());
+        let stop = tokio::spawn(async move { stopping.try_stop(0).await });
+        let mut times = Vec::new();
+        // As long as the shim's answer is waited for.
+        while begun.elapsed() < Duration::from_secs(3) {
+            let call = Instant::now();
+            let listed = node.cri().list_containers(None).await.unwrap();
+            times.push(call.elapsed());
+            let state = |c: &Container| listed.iter().find(|l| l.id == c.id()).map(|l| l.state());
+            assert_eq!(state(&stopped), Some(ContainerState::ContainerRunning));
+            assert_eq!(state(&started), Some(ContainerState::ContainerCreated));
+            assert_eq!(started.status().await.state(), ContainerState::ContainerCreated);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        assert!(!stop.is_finished() && !start.is_finished(), "both hang");
+        times.sort();
+        let (p50, p99) = (times[times.len() / 2], times[times.len() * 99 / 100]);
+        println!("{} lists while two containers hang: p50 {p50:?}, p99 {p99:?}", times.len());
+        assert!(p50 < Duration::from_millis(5), "{p50:?}");
+        stop.await.unwrap().unwrap();
+        started.stop(0).await;
+        assert!(start.await.unwrap().is_err());
+        logs.come_back();
+        sources.come_back();
+    });
+}
