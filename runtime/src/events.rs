@@ -3,13 +3,16 @@
 //!
 //! Events are made where the state changes, in that order, and go through one bounded channel. A client that reads
 //! too slowly loses the oldest ones, is told so, and lists again; nothing waits for it.
+//!
+//! A change and its event are made in one [`Turn`]: who acts on the change tells his own only after it, and no later event
+//! shows an older pod.
 
 use crate::clock;
 use crate::container::{self, Container};
 use crate::node::Node;
 use crate::pod::{self, Pod};
 use gorae_proto::cri::{ContainerEventResponse, ContainerEventType, PodSandboxStatus};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
 
 /// Events that a slow client may be behind: some seconds of a busy node.
@@ -34,6 +37,20 @@ impl Events {
         self.sender.subscribe()
     }
 
+    /// The right to change something and tell it. Held for no longer than that: never across a wait.
+    pub fn turn(&self) -> Turn<'_> {
+        Turn { sender: &self.sender, _order: self.order.lock().unwrap_or_else(PoisonError::into_inner) }
+    }
+}
+
+/// See [`Events::turn`].
+#[derive(Debug)]
+pub struct Turn<'a> {
+    sender: &'a broadcast::Sender<ContainerEventResponse>,
+    _order: MutexGuard<'a, ()>,
+}
+
+impl Turn<'_> {
     /// A pod became ready: made, then started.
     pub fn pod_started(&self, node: &Node, pod: &Pod) {
         self.send(node, pod.id(), pod.id(), ContainerEventType::ContainerCreatedEvent);
@@ -79,8 +96,6 @@ impl Events {
         if self.sender.receiver_count() == 0 {
             return;
         }
-        // One at a time: a later event must not show an older pod.
-        let _order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
         let pod_status: Option<PodSandboxStatus> = node.pods.get(pod_id).map(|p| pod::view::status(&p));
         let containers = node.containers_of(pod_id);
         let event = ContainerEventResponse {

@@ -151,20 +151,20 @@ impl Node {
             let container = ids::short(&state.container_id);
             tracing::warn!(container, error = %state.hook_error, "a poststop hook failed");
         }
-        // The reply to a start and the push of the end come on two ways.
-        let _order = container.told.lock().unwrap_or_else(PoisonError::into_inner);
+        // The reply to a start and the push of the end come on two ways: one word after the other.
+        let turn = self.events.turn();
         let next = State::from_shim(state);
         let was_running = matches!(container.state(), State::Running { .. });
         if !container.move_to(next.clone()) {
             return;
         }
         match next {
-            State::Running { .. } => self.events.container_started(self, container),
+            State::Running { .. } => turn.container_started(self, container),
             State::Exited(exit) => {
                 if !was_running && exit.started_at > 0 {
-                    self.events.container_started(self, container);
+                    turn.container_started(self, container);
                 }
-                self.events.container_stopped(self, container);
+                turn.container_stopped(self, container);
                 let record = container.record();
                 tracing::info!(
                     container = ids::short(&record.id),

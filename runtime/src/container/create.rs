@@ -107,8 +107,9 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &str, config: cri::Container
         return Err(error);
     }
     let container = Container::new(record, State::Created);
+    let turn = node.events.turn();
     node.containers.insert(id.to_owned(), container.clone());
-    node.events.container_created(node, &container);
+    turn.container_created(node, &container);
     Ok(())
 }
 

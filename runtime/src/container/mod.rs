@@ -227,8 +227,6 @@ pub struct Container {
     pub stuck: Mutex<String>,
     /// Held by the one verb that works on this container.
     pub verb: tokio::sync::Mutex<()>,
-    /// Held while a word of the shim is taken in and told: two words keep their order.
-    pub(crate) told: Mutex<()>,
     /// Held by the one that looks for the shim.
     pub(crate) connecting: tokio::sync::Mutex<()>,
     /// Held by the one that settles the container without its shim.
@@ -242,12 +240,11 @@ impl Container {
     pub fn new(record: Record, state: State) -> Arc<Self> {
         Arc::new(Self {
             record: Mutex::new(Arc::new(record)),
-            starting: Mutex::default(),
             state: watch::Sender::new(state),
             shim: Mutex::new(None),
+            starting: Mutex::default(),
             stuck: Mutex::default(),
             verb: tokio::sync::Mutex::new(()),
-            told: Mutex::default(),
             connecting: tokio::sync::Mutex::new(()),
             cleaning: tokio::sync::Mutex::new(()),
             retrying: AtomicBool::new(false),
@@ -299,6 +296,9 @@ impl Container {
                 *now = State::Created;
             }
             starting
+        });
+    }
+
     /// Says that a start is under way; what is returned resolves to `Ok` when it is to be given up.
     pub(crate) fn begin_start(&self) -> oneshot::Receiver<()> {
         let (give_up, given_up) = oneshot::channel();
@@ -315,9 +315,6 @@ impl Container {
     /// Whether a start is under way here.
     pub(crate) fn is_starting_here(&self) -> bool {
         self.starting.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|start| !start.is_closed())
-    }
-
-        });
     }
 
     /// Remembers the connection to the shim.

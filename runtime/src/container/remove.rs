@@ -35,10 +35,13 @@ pub async fn remove(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> 
     if matches!(container.state(), State::Exited(_)) && left {
         node.clean_container(container).await?;
     }
-    node.events.container_deleted(node, container);
     discard(node, &node.places.container_root(&record.id), &format!("container-{}", record.id)).await?;
     remove_tree(&node.places.container_run(&record.id))?;
+    // Told once it has worked: a removal that fails is tried again.
+    let turn = node.events.turn();
+    turn.container_deleted(node, container);
     node.containers.remove(&record.id);
+    drop(turn);
     node.images.release(&record.id);
     node.stats.forget(&node.places.container_root(&record.id).join("upper"));
     tracing::info!(container = ids::short(&record.id), "container is removed");

@@ -24,9 +24,12 @@ pub async fn remove(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
     for container in node.containers_of(pod.id()) {
         container::remove::remove(node, &container).await?;
     }
-    node.events.pod_deleted(node, pod);
     delete_directories(node, pod.id()).await?;
+    // Told once it has worked: a removal that fails is tried again.
+    let turn = node.events.turn();
+    turn.pod_deleted(node, pod);
     node.pods.remove(pod.id());
+    drop(turn);
     tracing::info!(pod = ids::short(pod.id()), "pod is removed");
     Ok(())
 }

@@ -45,8 +45,11 @@ async fn make(node: &Arc<Node>, id: &str, config: cri::PodSandboxConfig, handler
     match set_up(node, &record, network).await {
         Ok(up) => {
             let pod = Pod::new(record, State::Ready(up));
-            node.pods.insert(id.to_owned(), pod.clone());
-            node.events.pod_started(node, &pod);
+            {
+                let turn = node.events.turn();
+                node.pods.insert(id.to_owned(), pod.clone());
+                turn.pod_started(node, &pod);
+            }
             tracing::info!(pod = ids::short(id), name = %Pod::title(&pod.record.config), "pod is ready");
             Ok(id.to_owned())
         }

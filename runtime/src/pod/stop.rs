@@ -44,7 +44,7 @@ pub async fn stop_held(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
     let stopped = join_all(containers.iter().map(|c| container::stop::kill(node, c))).await;
     let unkillable = stopped.into_iter().find_map(Result::err);
     if was_ready {
-        node.events.pod_stopped(node, pod);
+        node.events.turn().pod_stopped(node, pod);
         tracing::info!(pod = ids::short(pod.id()), "pod is stopped");
     }
     let torn_down = tear_down(node, &pod.record).await;
