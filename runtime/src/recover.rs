@@ -131,10 +131,12 @@ impl Found {
     }
 
     /// Fills the indexes from records and state files; no shim is asked.
-    pub fn fill(&self, node: &Node) {
+    pub fn fill(&self, node: &Arc<Node>) {
         for (record, up) in &self.pods {
-            let state = up.clone().map_or(pod::State::NotReady, pod::State::Ready);
-            node.pods.insert(record.id.clone(), Pod::new(record.clone(), state));
+            let up = up.clone().filter(pod::watch::is_alive);
+            let pod = Pod::new(record.clone(), up.map_or(pod::State::NotReady, pod::State::Ready));
+            node.pods.insert(record.id.clone(), pod.clone());
+            pod::watch::follow(node, &pod);
         }
         for record in &self.containers {
             let state = first_state(node, record);

@@ -4,7 +4,7 @@
 //! ```text
 //!            RunPodSandbox
 //!   (intent) ─────────────▶ Ready ──StopPodSandbox──▶ NotReady ──RemovePodSandbox──▶ gone
-//!                                                        ▲ │
+//!                             └──its init dies──────▶    ▲ │
 //!                                                        └─┘ stop again: settles what is still owed
 //! ```
 //!
@@ -18,6 +18,7 @@ pub mod request;
 pub mod run;
 pub mod stop;
 pub mod view;
+pub mod watch;
 
 use crate::error::Result;
 use crate::records;

@@ -50,6 +50,7 @@ async fn make(node: &Arc<Node>, id: &str, config: cri::PodSandboxConfig, handler
                 node.pods.insert(id.to_owned(), pod.clone());
                 turn.pod_started(node, &pod);
             }
+            super::watch::follow(node, &pod);
             tracing::info!(pod = ids::short(id), name = %Pod::title(&pod.record.config), "pod is ready");
             Ok(id.to_owned())
         }

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Watches the one process that a pod can have: the init of its shared PID namespace. When that dies the kernel ends
+//! every process in the namespace, and no other can be started there: the pod is over, and is stopped.
+
+use super::{Pod, State, Up};
+use crate::ids;
+use crate::node::Node;
+use crate::process::Process;
+use std::sync::Arc;
+
+/// Whether what the pod lives on is there.
+///
+/// - Shapes: true for a pod without an init. A process that cannot be opened for want of descriptors counts as there.
+pub fn is_alive(up: &Up) -> bool {
+    up.init_pid == 0 || !matches!(Process::open(up.init_pid, up.init_start_ticks), Ok(None))
+}
+
+/// Follows the pod's init in a task of its own, until it ends.
+pub fn follow(node: &Arc<Node>, pod: &Arc<Pod>) {
+    let State::Ready(up) = pod.state() else { return };
+    if up.init_pid == 0 {
+        return;
+    }
+    let (node, pod) = (node.clone(), pod.clone());
+    tokio::spawn(async move {
+        match Process::open(up.init_pid, up.init_start_ticks) {
+            Ok(Some(init)) => init.ended().await,
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(pod = ids::short(pod.id()), %error, "cannot watch the pod's init");
+                return;
+            }
+        }
+        stop(&node, &pod).await;
+    });
+}
+
+async fn stop(node: &Arc<Node>, pod: &Arc<Pod>) {
+    let _turn = pod.verb.lock().await;
+    if !pod.is_ready() {
+        return;
+    }
+    tracing::error!(pod = ids::short(pod.id()), "the pod's init has ended; stopping the pod");
+    if let Err(error) = super::stop::stop_held(node, pod).await {
+        tracing::error!(pod = ids::short(pod.id()), %error, "cannot finish stopping the pod; a stop is tried again");
+    }
+}
