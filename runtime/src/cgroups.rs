@@ -14,7 +14,8 @@
 //! or removes "the pod's cgroup" cannot reach the machine's root by it.
 
 use gorae_proto::shim::{CgroupLayout, V1Hierarchy};
-use std::path::Path;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 
 /// Parent of the pods for which no parent was asked. Shared by all daemons of a machine, never removed.
 pub const DEFAULT_PARENT: &str = "/gorae";
@@ -23,6 +24,8 @@ pub const DEFAULT_PARENT: &str = "/gorae";
 const LONGEST_PARENT: usize = 3500;
 /// Longest component, in bytes (NAME_MAX).
 const LONGEST_COMPONENT: usize = 255;
+/// Levels of cgroups that are searched; kubelet's containers stand on the fourth.
+const DEEPEST: usize = 12;
 /// Controllers whose absence from v1 makes the unified hierarchy the one that limits containers.
 const LIMITING: [&str; 3] = ["cpu", "memory", "pids"];
 
@@ -181,11 +184,7 @@ impl PodCgroup {
     /// Recorded before the set-up as a debt and given to `CleanPod.remove_empty_cgroups`, so that a parent which
     /// nobody else made does not outlive the pod. [`DEFAULT_PARENT`] is never among them: pods come and go in it.
     pub fn missing(&self, layout: &CgroupLayout) -> Vec<String> {
-        let mount_points = || {
-            let v1 = layout.v1.iter().map(|hierarchy| hierarchy.mount_point.as_str());
-            v1.chain(Some(layout.unified.as_str()).filter(|mount_point| !mount_point.is_empty()))
-        };
-        let absent = |path: &&str| !mount_points().any(|mount| Path::new(&format!("{mount}{path}")).exists());
+        let absent = |path: &&str| !mount_points(layout).any(|mount| Path::new(&format!("{mount}{path}")).exists());
         ancestors(&self.path).filter(|path| *path != DEFAULT_PARENT).take_while(absent).map(str::to_owned).collect()
     }
 }
@@ -223,7 +222,44 @@ pub fn pod_path(parent: &str, pod_id: &str) -> Result<PodCgroup, Error> {
 
 /// The cgroup of a container: one component below the pod's, named so that agents can tell whose it is.
 pub fn container_path(pod: &PodCgroup, container_id: &str) -> String {
-    format!("{}/gorae-{container_id}", pod.path)
+    format!("{}/{}", pod.path, container_name(container_id))
+}
+
+fn container_name(container_id: &str) -> String {
+    format!("gorae-{container_id}")
+}
+
+/// Where containers stand whose records are lost: the paths of all cgroups that are named after one of them.
+///
+/// A walk over the whole tree of each hierarchy, for the rare case that nothing else tells; a name is 64 random digits, so
+/// none is found by mistake.
+pub fn find_containers(layout: &CgroupLayout, ids: &[String]) -> Vec<(String, String)> {
+    let names: HashMap<String, &String> = ids.iter().map(|id| (container_name(id), id)).collect();
+    let mut found = HashSet::new();
+    for mount in mount_points(layout) {
+        let mut waiting = vec![(PathBuf::from(mount), 0)];
+        while let Some((dir, depth)) = waiting.pop() {
+            for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
+                if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    continue;
+                }
+                let path = entry.path();
+                let Ok(below) = path.strip_prefix(mount) else { continue };
+                match entry.file_name().to_str().and_then(|name| names.get(name)) {
+                    Some(id) => drop(found.insert(((*id).clone(), format!("/{}", below.display())))),
+                    None if depth < DEEPEST => waiting.push((path, depth + 1)),
+                    None => {}
+                }
+            }
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// Every hierarchy's mount point.
+fn mount_points(layout: &CgroupLayout) -> impl Iterator<Item = &str> {
+    let v1 = layout.v1.iter().map(|hierarchy| hierarchy.mount_point.as_str());
+    v1.chain(Some(layout.unified.as_str()).filter(|mount_point| !mount_point.is_empty()))
 }
 
 /// The cgroup that is a pod's own, to be killed and removed with it: the pod's, or one for its init below a client's.
@@ -233,15 +269,12 @@ pub fn own_path(pod: &PodCgroup, pod_id: &str) -> String {
 
 /// Whether any hierarchy has the cgroup.
 pub fn exists(layout: &CgroupLayout, path: &str) -> bool {
-    let v1 = layout.v1.iter().map(|hierarchy| hierarchy.mount_point.as_str());
-    let mut mount_points = v1.chain(Some(layout.unified.as_str()).filter(|m| !m.is_empty()));
-    mount_points.any(|mount| Path::new(&format!("{mount}{path}")).exists())
+    mount_points(layout).any(|mount| Path::new(&format!("{mount}{path}")).exists())
 }
 
 /// Removes [`DEFAULT_PARENT`] from every hierarchy where it is empty, at a clean end with no pods left.
 pub fn remove_default_parent(layout: &CgroupLayout) {
-    let v1 = layout.v1.iter().map(|hierarchy| hierarchy.mount_point.as_str());
-    for mount_point in v1.chain(Some(layout.unified.as_str()).filter(|m| !m.is_empty())) {
+    for mount_point in mount_points(layout) {
         // Not empty, or not there: both are fine.
         let _ = std::fs::remove_dir(format!("{mount_point}{DEFAULT_PARENT}"));
     }

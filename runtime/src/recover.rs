@@ -10,12 +10,11 @@ use crate::error::{Error, Kind, Result};
 use crate::network::LivePod;
 use crate::node::Node;
 use crate::pod::{self, Places, Pod, Up};
-use crate::{ids, records, shims};
-use gorae_proto::shim::{CgroupPlace, CleanPod, Stop, container_state::Phase, request::Verb};
-use std::collections::HashSet;
+use crate::{cgroups, ids, records, shims};
+use gorae_proto::shim::{CgroupPlace, CleanContainer, CleanPod, container_state::Phase};
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
-use tokio::sync::mpsc;
 
 /// What the disk says.
 #[derive(Debug, Default)]
@@ -27,8 +26,16 @@ pub struct Found {
     present: HashSet<String>,
     /// Objects whose records cannot be read now. They are left alone.
     unread: HashSet<String>,
-    stray_pods: Vec<String>,
-    stray_containers: Vec<String>,
+    strays: Strays,
+}
+
+/// Ids of which only the run directory tells: a record was damaged, or a removal was cut off.
+#[derive(Debug, Default)]
+pub struct Strays {
+    /// Of pods.
+    pub pods: Vec<String>,
+    /// Of containers.
+    pub containers: Vec<String>,
 }
 
 /// Reads all records. Damaged ones are moved to `ROOT/damaged`.
@@ -65,12 +72,12 @@ pub fn read(places: &Places, boot_id: &str) -> Result<Found> {
     let known: HashSet<&String> =
         found.pods.iter().map(|(r, _)| &r.id).chain(found.half_made.iter().map(|r| &r.id)).collect();
     let stray_pods = ids_in(&places.state.join("pods"))?;
-    let stray_pods = stray_pods.into_iter().filter(|id| !known.contains(id) && !found.unread.contains(id)).collect();
+    let pods = stray_pods.into_iter().filter(|id| !known.contains(id) && !found.unread.contains(id)).collect();
     let known: HashSet<&String> = found.containers.iter().map(|r| &r.id).collect();
     let of_containers = ids_in(&places.state.join("containers"))?;
-    let stray_containers = of_containers.into_iter();
-    let stray_containers = stray_containers.filter(|id| !known.contains(id) && !found.unread.contains(id)).collect();
-    Ok(Found { stray_pods, stray_containers, ..found })
+    let containers = of_containers.into_iter();
+    let containers = containers.filter(|id| !known.contains(id) && !found.unread.contains(id)).collect();
+    Ok(Found { strays: Strays { pods, containers }, ..found })
 }
 
 fn read_half_made(dir: &Path, id: &str, found: &mut Found) {
@@ -84,7 +91,11 @@ fn read_half_made(dir: &Path, id: &str, found: &mut Found) {
     }
 }
 
-fn ids_in(dir: &Path) -> Result<Vec<String>> {
+/// The ids that directories below `dir` are named after.
+///
+/// # Errors
+/// The kernel's, with the path.
+pub fn ids_in(dir: &Path) -> Result<Vec<String>> {
     let entries = std::fs::read_dir(dir).map_err(|e| Error::io("list", dir, &e))?;
     Ok(entries.flatten().filter_map(|e| e.file_name().into_string().ok()).filter(|n| ids::is_id(n)).collect())
 }
@@ -156,7 +167,8 @@ fn first_state(node: &Node, record: &container::Record) -> State {
             State::lost(state.started_at_ns, "the machine was restarted")
         }
         Ok(Some(state)) => State::from_shim(&state),
-        Ok(None) if !node.places.pod_run(&record.pod_id).exists() => {
+        // The first start makes the writable layer. Without a pod nothing of it can be on its way.
+        Ok(None) if !node.places.pod_run(&record.pod_id).exists() && was_started(node, record) => {
             State::lost(0, "the machine was restarted, or its state directory was removed")
         }
         Ok(None) => State::Created,
@@ -165,6 +177,10 @@ fn first_state(node: &Node, record: &container::Record) -> State {
             State::Starting
         }
     }
+}
+
+fn was_started(node: &Node, record: &container::Record) -> bool {
+    node.places.container_root(&record.id).join("upper").exists()
 }
 
 /// Takes running containers back and settles everything else; returns when all of it is settled.
@@ -198,27 +214,16 @@ pub async fn settle(node: Arc<Node>, found: Found) {
             tracing::error!(pod = ids::short(pod.id()), %error, "cannot finish stopping the pod; a stop is tried again");
         }
     }
-    strays(&node, &found).await;
-    let places = node.places.clone();
-    let _ = tokio::task::spawn_blocking(move || empty_trash(&places)).await;
+    end_strays(&node, &found.strays).await;
+    empty_trash(&node).await;
     node.images.collect();
     tracing::info!(pods = node.pods.len(), containers = node.containers.len(), "everything is settled");
 }
 
-/// Ends what runs without a record: its record was damaged, or it was removed in the middle of a removal.
-async fn strays(node: &Arc<Node>, found: &Found) {
-    for id in &found.stray_containers {
-        let run_dir = node.places.container_run(id);
-        let (events, mut queue) = mpsc::unbounded_channel();
-        if let Ok(shim) = shims::Shim::connect(&run_dir, events).await {
-            tracing::warn!(container = ids::short(id), "a container without a record runs; ending it");
-            let _ = shim.call(Verb::Stop(Stop { signal: 9, grace_ms: 0 })).await;
-            let ended = async { while queue.recv().await.is_some_and(|e| !matches!(e, shims::ShimEvent::Gone)) {} };
-            let _ = tokio::time::timeout(shims::VERB_DEADLINE, ended).await;
-        }
-        remove_quietly(&run_dir);
-    }
-    for id in &found.stray_pods {
+/// Ends what runs without a record.
+pub async fn end_strays(node: &Arc<Node>, strays: &Strays) {
+    end_stray_containers(node, &strays.containers).await;
+    for id in &strays.pods {
         let run_dir = node.places.pod_run(id);
         let clean = CleanPod {
             pod_id: id.clone(),
@@ -236,10 +241,43 @@ async fn strays(node: &Arc<Node>, found: &Found) {
     }
 }
 
-fn empty_trash(places: &Places) {
-    for entry in std::fs::read_dir(places.trash()).into_iter().flatten().flatten() {
-        remove_quietly(&entry.path());
+/// Ends containers of which only the run directory tells: their shims, if they are there, and what is in their cgroups.
+async fn end_stray_containers(node: &Arc<Node>, lost: &[String]) {
+    if lost.is_empty() {
+        return;
     }
+    let (layout, wanted) = (node.layout.clone(), lost.to_vec());
+    let places = tokio::task::spawn_blocking(move || cgroups::find_containers(&layout, &wanted)).await;
+    let places: HashMap<String, String> = places.unwrap_or_default().into_iter().collect();
+    for id in lost {
+        tracing::warn!(container = ids::short(id), "a container without a record is there; ending it");
+        let run_dir = node.places.container_run(id);
+        // Where no hierarchy has it, its shim is all that can be left.
+        let path = places.get(id).cloned().unwrap_or_else(|| format!("{}/{id}", cgroups::DEFAULT_PARENT));
+        let clean = CleanContainer {
+            container_id: id.clone(),
+            run_dir: run_dir.to_string_lossy().into_owned(),
+            cgroup: Some(CgroupPlace { layout: Some(node.layout.clone()), path }),
+            // Without the record nobody knows its hooks.
+            ..CleanContainer::default()
+        };
+        match shims::clean_container(&node.spawner, clean).await {
+            Ok(_) => remove_quietly(&run_dir),
+            Err(error) => tracing::error!(container = ids::short(id), %error, "cannot end it; it is tried again"),
+        }
+    }
+}
+
+/// Deletes what removals have left in the trash.
+pub async fn empty_trash(node: &Arc<Node>) {
+    let trash = node.places.trash();
+    let emptying = tokio::task::spawn_blocking(move || {
+        for entry in std::fs::read_dir(trash).into_iter().flatten().flatten() {
+            remove_quietly(&entry.path());
+        }
+    });
+    // A panic in there has been told by its hook.
+    let _ = emptying.await;
 }
 
 #[cfg(test)]
@@ -316,6 +354,6 @@ mod tests {
         let found = read(&places, "boot").expect("the daemon starts");
         assert!(places.damaged().join(format!("pod-{damaged}")).exists());
         assert!(places.pod_root(&unread).exists());
-        assert_eq!(found.stray_pods, [damaged], "the unread one is not taken for a stray");
+        assert_eq!(found.strays.pods, [damaged], "the unread one is not taken for a stray");
     }
 }

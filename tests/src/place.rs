@@ -47,6 +47,14 @@ pub fn docker_registry() -> PathBuf {
     if unpacked.exists() { unpacked } else { "docker-registry".into() }
 }
 
+/// The process that started a process: of a container's first one, its shim. Panics when there is no such process.
+#[must_use]
+pub fn parent_of(pid: u32) -> u32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process is there");
+    let (_, rest) = stat.rsplit_once(") ").expect("stat has a name");
+    rest.split(' ').nth(1).and_then(|p| p.parse().ok()).expect("stat has a parent")
+}
+
 /// Panics outside of the namespaces of `tests/run`, with the command to type: a node changes the network, the
 /// mounts and the cgroups of whatever it runs in.
 pub fn assert_own_namespaces() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The daemon dies and comes back: no container notices.
 
-use gorae_proto::cri::{ContainerState, ContainerStatus, GetEventsRequest, PodSandboxState};
+use gorae_proto::cri::{ContainerEventType, ContainerState, ContainerStatus, GetEventsRequest, PodSandboxState};
 use gorae_tests::registry::Registry;
 use gorae_tests::{Container, Node, Pod, TINY, on_a_node, on_a_node_for, web};
 use std::path::{Path, PathBuf};
@@ -57,8 +57,8 @@ fn a_shim_that_is_killed_ends_its_container_and_nothing_else() {
         let lost = pod.container("lost").image(TINY).start().await;
         let kept = pod.container("kept").image(TINY).start().await;
         let init = lost.info().await["pid"].as_i64().expect("info has the process id");
-        let shim = parent_of(init);
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(shim), nix::sys::signal::Signal::SIGKILL).unwrap();
+        let shim = shim_of(init);
+        kill(shim);
         let status = lost.ended().await;
         assert_ne!(status.exit_code, 0);
         assert!(!Path::new(&format!("/proc/{init}/stat")).exists(), "the process goes with its shim");
@@ -68,10 +68,10 @@ fn a_shim_that_is_killed_ends_its_container_and_nothing_else() {
     });
 }
 
-fn parent_of(pid: i64) -> i32 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process is there");
-    let (_, rest) = stat.rsplit_once(") ").expect("stat has a name");
-    rest.split(' ').nth(1).and_then(|p| p.parse().ok()).expect("stat has a parent")
+/// The shim of a container whose first process is `init`.
+fn shim_of(init: i64) -> i32 {
+    let shim = gorae_tests::place::parent_of(u32::try_from(init).expect("a process id"));
+    i32::try_from(shim).expect("a process id")
 }
 
 #[test]
@@ -139,6 +139,169 @@ fn a_malformed_record_loses_that_object_only() {
         let kept_aside = node.daemon().root().join("damaged");
         assert!(!records_of(std::slice::from_ref(&kept_aside), spoilt.id()).is_empty(), "for whoever can mend it");
         std::fs::remove_dir_all(kept_aside).unwrap();
+    });
+}
+
+/// The runs of digits at the starts of the files `cgroup.procs` below a directory.
+fn processes_below(directory: &Path) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(processes_below(&path));
+        } else if entry.file_name() == "cgroup.procs" {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            found.extend(text.lines().map(str::to_owned));
+        }
+    }
+    found
+}
+
+#[test]
+fn processes_of_a_container_without_record_and_shim_are_ended_wherever_they_are() {
+    on_a_node(async |node| {
+        // What kubelet does before it asks for the pod.
+        let parents: Vec<_> =
+            gorae_tests::leaks::hierarchies().iter().map(|place| place.join("kube/burstable/pod1")).collect();
+        for parent in &parents {
+            std::fs::create_dir_all(parent).unwrap();
+        }
+        let parent = |c: &mut gorae_proto::cri::PodSandboxConfig| {
+            c.linux.as_mut().expect("set").cgroup_parent = "/kube/burstable/pod1".into();
+        };
+        let pod = node.pod("lost").with(parent).run().await;
+        let lost = pod.container("lost").image(TINY).args(["stubborn"]).start().await;
+        let kept = pod.container("kept").image(TINY).args(["sleep"]).start().await;
+        let init = lost.info().await["pid"].as_i64().expect("info has the process id");
+        let shim = shim_of(init);
+        node.daemon().kill();
+        kill(shim);
+        std::fs::write(node.daemon().root().join("containers").join(lost.id()).join("record"), "rubbish").unwrap();
+        assert!(Path::new(&format!("/proc/{init}/stat")).exists(), "nobody has ended it yet");
+        node.restart().await;
+        let begun = Instant::now();
+        while Path::new(&format!("/proc/{init}/stat")).exists() {
+            assert!(begun.elapsed() < Duration::from_secs(10), "the container still runs");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(kept.exec(["/tiny", "echo", "hi"]).await.stdout, "hi\n");
+        pod.remove().await;
+        std::fs::remove_dir_all(node.daemon().root().join("damaged")).unwrap();
+        for parent in &parents {
+            assert_eq!(processes_below(parent), Vec::<String>::new());
+            for group in parent.ancestors().take(3) {
+                std::fs::remove_dir(group).expect("nothing is left in it");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_container_that_was_never_started_is_still_created_when_its_pod_was_stopped() {
+    on_a_node(async |node| {
+        let pod = node.pod("stopped").run().await;
+        let (created, ran) =
+            (pod.container("created").image(TINY), pod.container("ran").image(TINY).args(["exit", "3"]));
+        let (created, ran) = (created.create().await, ran.start().await);
+        ran.ended().await;
+        pod.stop().await;
+        let before = (created.status().await, ran.status().await);
+        assert_eq!(before.0.state(), ContainerState::ContainerCreated);
+        node.kill_and_restart().await;
+        assert_eq!((created.status().await, ran.status().await), before);
+        assert_eq!(created.try_start().await.unwrap_err().code(), tonic::Code::FailedPrecondition);
+        created.stop(0).await;
+        created.remove().await;
+    });
+}
+
+async fn shared_pod(node: &Node, name: &str) -> (Pod, Container, i32) {
+    let pod = node.pod(name).port(12_403, 80).shared_processes().run().await;
+    let mut config = pod.config().clone();
+    let options = gorae_tests::pod::namespaces(&mut config).clone();
+    let container = pod.container("c").script("sleep 1000").security(|s| s.namespace_options = Some(options)).start();
+    let container = container.await;
+    let request = gorae_proto::cri::PodSandboxStatusRequest { pod_sandbox_id: pod.id().into(), verbose: true };
+    let answer = node.cri().runtime().pod_sandbox_status(request).await.unwrap().into_inner();
+    let info: serde_json::Value = serde_json::from_str(&answer.info["info"]).unwrap();
+    let init = info["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("the pod has an init");
+    (pod, container, init)
+}
+
+fn kill(pid: i32) {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+}
+
+async fn is_not_ready(pod: &Pod) {
+    let begun = Instant::now();
+    while pod.status().await.state() == PodSandboxState::SandboxReady {
+        assert!(begun.elapsed() < Duration::from_secs(5), "the pod is still ready");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[test]
+fn a_pod_whose_init_dies_is_not_ready_and_its_containers_have_ended() {
+    on_a_node(async |node| {
+        let (pod, container, init) = shared_pod(node, "orphaned").await;
+        let mut events = node.cri().runtime().get_container_events(GetEventsRequest {}).await.unwrap().into_inner();
+        kill(init);
+        is_not_ready(&pod).await;
+        assert_eq!(container.ended().await.exit_code, 137);
+        let mut told = Vec::new();
+        while told.len() < 2 {
+            let event = tokio::time::timeout(Duration::from_secs(5), events.message()).await;
+            let event = event.expect("two events").unwrap().expect("the stream goes on");
+            assert_eq!(event.container_event_type(), ContainerEventType::ContainerStoppedEvent);
+            told.push(event.container_id);
+        }
+        assert_eq!(told, [container.id(), pod.id()]);
+        drop(events);
+        // kubelet's next steps: both are nothing new.
+        pod.stop().await;
+        let next = node.pod("orphaned").with(|c| c.metadata.as_mut().expect("set").attempt = 1).port(12_403, 80).run();
+        assert_eq!(next.await.status().await.state(), PodSandboxState::SandboxReady);
+    });
+}
+
+#[test]
+fn a_pod_whose_init_dies_after_a_restart_of_the_daemon_or_while_it_is_away_is_not_ready() {
+    on_a_node(async |node| {
+        let (pod, container, init) = shared_pod(node, "later").await;
+        node.kill_and_restart().await;
+        assert_eq!(pod.status().await.state(), PodSandboxState::SandboxReady);
+        kill(init);
+        is_not_ready(&pod).await;
+        assert_eq!(container.ended().await.exit_code, 137);
+        pod.remove().await;
+
+        let (pod, container, init) = shared_pod(node, "away").await;
+        node.daemon().kill();
+        kill(init);
+        node.restart().await;
+        assert_eq!(pod.status().await.state(), PodSandboxState::SandboxNotready, "from the first answer on");
+        assert_eq!(container.ended().await.exit_code, 137);
+    });
+}
+
+#[test]
+fn a_second_daemon_does_not_take_the_socket_of_the_first() {
+    on_a_node(async |node| {
+        let place = node.directory("second");
+        let start = |listen: &Path| {
+            let mut daemon = std::process::Command::new(gorae_tests::place::binary("goraed"));
+            daemon.arg("--root").arg(place.join("root")).arg("--state").arg(place.join("state"));
+            daemon.arg("--listen").arg(format!("unix://{}", listen.display())).output().unwrap()
+        };
+        let refused = start(&node.daemon().socket());
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains("another goraed uses"), "{said}");
+        let foreign = place.join("foreign.sock");
+        let _listener = std::os::unix::net::UnixListener::bind(&foreign).unwrap();
+        let refused = start(&foreign);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains("another program listens on"), "{said}");
+        assert!(node.cri().list_pods().await.unwrap().is_empty(), "the first one serves as before");
     });
 }
 
