@@ -39,7 +39,8 @@ const DRAIN: Duration = Duration::from_secs(3);
 pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<()> {
     let places = Places { root: config.root.clone(), state: config.state.clone() };
     places.prepare()?;
-    let _lock = lock(&places.state)?;
+    let _lock = lock(&places.state.join("lock"), &places.state, "give --state")?;
+    let _socket_lock = own_socket(&config.socket)?;
     check_shim(&config.shim)?;
     let (node, found) = open(config, places).await?;
     found.fill(&node);
@@ -100,12 +101,12 @@ fn image_config(config: &Config) -> images::Config {
     image_config
 }
 
-/// One daemon per state directory: two would settle each other's work.
-fn lock(state: &Path) -> Result<File> {
-    let path = state.join("lock");
-    let file = File::create(&path).map_err(|e| Error::io("create", &path, &e))?;
+/// One daemon per state directory: two would settle each other's work. One per socket: its clients would be taken away
+/// from it.
+fn lock(path: &Path, object: &Path, hint: &str) -> Result<File> {
+    let file = File::create(path).map_err(|e| Error::io("create", path, &e))?;
     rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-        Error::new(Kind::AlreadyExists, format!("another goraed uses {}; stop it or give --state", state.display()))
+        Error::new(Kind::AlreadyExists, format!("another goraed uses {}; stop it or {hint}", object.display()))
     })?;
     Ok(file)
 }
@@ -114,6 +115,33 @@ fn check_shim(path: &Path) -> Result<()> {
     match std::fs::metadata(path) {
         Ok(meta) if meta.is_file() && meta.permissions().mode() & 0o111 != 0 => Ok(()),
         Ok(_) => Err(Error::precondition(format!("{} is no program", path.display()))),
+/// Makes sure that nobody serves the socket: no goraed, by a lock beside it, and nobody else, by a look.
+fn own_socket(socket: &Path) -> Result<File> {
+    if let Some(dir) = socket.parent() {
+        crate::records::make_dir(dir)?;
+    }
+    let mut beside = socket.as_os_str().to_owned();
+    beside.push(".lock");
+    let file = lock(Path::new(&beside), socket, "give --listen")?;
+    if is_served(socket).map_err(|e| Error::io("look who listens on", socket, &e.into()))? {
+        let why = format!("another program listens on {}; stop it or give --listen", socket.display());
+        return Err(Error::new(Kind::AlreadyExists, why));
+    }
+    Ok(file)
+}
+
+/// Whether somebody listens on a socket, also one who does not answer. Never waits.
+fn is_served(socket: &Path) -> rustix::io::Result<bool> {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let probe = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    match connect(&probe, &SocketAddrUnix::new(socket)?) {
+        // So many wait already that there is no room for one more.
+        Ok(()) | Err(rustix::io::Errno::AGAIN) => Ok(true),
+        Err(_) => Ok(false),
+    }
+}
+
         Err(e) => {
             let hint = "install gorae-shim beside goraed, or set `shim` in the configuration";
             Err(Error::precondition(format!("shim {}: {e}; {hint}", path.display())))
@@ -122,10 +150,7 @@ fn check_shim(path: &Path) -> Result<()> {
 }
 
 fn listen(socket: &Path) -> Result<UnixListener> {
-    if let Some(dir) = socket.parent() {
-        crate::records::make_dir(dir)?;
-    }
-    // The state lock says that nobody of ours listens there.
+    // [`own_socket`] has seen that nobody listens there.
     match std::fs::remove_file(socket) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("remove old socket", socket, &e)),
         _ => {}
