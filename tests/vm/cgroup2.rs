@@ -117,6 +117,27 @@ fn a_resize_that_the_kernel_refuses_changes_nothing() {
 }
 
 #[test]
+fn memory_is_not_limited_below_what_is_in_use() {
+    on_a_node(async |node| {
+        let pod = node.pod("shrink").run().await;
+        let container = pod.container("c").image(TINY).args(["eat", "60"]).memory_limit(128 * MIB).start().await;
+        container.has_printed(|line| line.starts_with("ate")).await;
+        let group = group(&container).await;
+        let limit = |mib: i64| LinuxContainerResources {
+            memory_limit_in_bytes: mib * MIB,
+            memory_swap_limit_in_bytes: mib * MIB,
+            ..Default::default()
+        };
+        let error = resize(&pod, &container, limit(32)).await.unwrap_err();
+        assert_eq!(error.code(), tonic::Code::FailedPrecondition, "{error:?}");
+        assert_eq!(said(&group, "memory.max"), (128 * MIB).to_string());
+        resize(&pod, &container, limit(80)).await.unwrap();
+        assert_eq!(said(&group, "memory.max"), (80 * MIB).to_string());
+        assert_eq!(container.exec(["/tiny", "echo", "alive"]).await.stdout, "alive\n");
+    });
+}
+
+#[test]
 fn a_command_that_takes_too_long_ends_with_what_left_its_session() {
     on_a_node(async |node| {
         let container = shell(&node.pod("timeout").run().await).await;

@@ -20,7 +20,7 @@ fn read_counter(file: &Path, name: &str) -> u64 {
 }
 
 /// The value after `name` in a file of `name value` lines.
-fn counter(text: &str, name: &str) -> u64 {
+pub(super) fn counter(text: &str, name: &str) -> u64 {
     text.lines()
         .filter_map(|line| line.split_once(' '))
         .find(|(key, _)| *key == name)

@@ -4,7 +4,7 @@
 use super::file;
 use super::limits::{self, Write};
 use super::place::Place;
-use crate::failure::{self, Result};
+use crate::failure::{self, Kind, Result};
 use crate::wire::Resources;
 use std::fs;
 use std::path::PathBuf;
@@ -20,6 +20,7 @@ pub fn update(place: &Place, resources: &Resources) -> Result<()> {
     place.make(resources)?;
     let mut changes = read_old(place, limits::writes(place.is_v2(), resources)?)?;
     order(&mut changes);
+    changes.iter().filter(|change| change.write.file == "memory.max").try_for_each(refuse_below_use)?;
     for (done, change) in changes.iter().enumerate() {
         if let Err(failure) = limits::put(&change.path, &change.write) {
             for undo in changes[..done].iter().rev() {
@@ -45,6 +46,28 @@ fn read_old(place: &Place, writes: Vec<Write>) -> Result<Vec<Change>> {
     }
     keep_quota(&mut changes);
     Ok(changes)
+}
+
+/// v2 takes a limit below what is used, and then kills; v1 answers EBUSY by itself.
+fn refuse_below_use(change: &Change) -> Result<()> {
+    let read = |file: &str| {
+        let path = change.path.with_file_name(file);
+        fs::read_to_string(&path).map_err(|e| failure::kernel("read", path.display().to_string(), e))
+    };
+    let limit = number(&change.write.value);
+    let used = in_use(number(read("memory.current")?.trim_end()), &read("memory.stat")?);
+    if limit >= used {
+        return Ok(());
+    }
+    let why = format!("{limit} is less than the {used} bytes that are in use and cannot be reclaimed");
+    let object = change.path.display().to_string();
+    Err(failure::refused(Kind::FailedPrecondition, "set limit", object, &why))
+}
+
+/// Bytes of `memory.current` that are no file cache: what the kernel can only free by killing.
+fn in_use(current: u64, stat: &str) -> u64 {
+    let cached: u64 = ["inactive_file", "active_file"].iter().map(|name| super::events::counter(stat, name)).sum();
+    current.saturating_sub(cached)
 }
 
 /// v2 has quota and period in one file: a period without a quota must keep the quota in force.
@@ -101,6 +124,12 @@ mod tests {
             order(&mut changes);
             assert_eq!(changes[0].write.file, first);
         }
+    }
+
+    #[test]
+    fn file_cache_is_not_in_use() {
+        assert_eq!(in_use(1000, "anon 500\nfile 400\ninactive_file 250\nactive_file 100\nshmem 50\n"), 650);
+        assert_eq!(in_use(10, "inactive_file 20\n"), 0);
     }
 
     #[test]

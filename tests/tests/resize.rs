@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//! In-place resize: new limits on what runs, all or none.
+
+use gorae_proto::cri::{LinuxContainerResources, UpdateContainerResourcesRequest, UpdatePodSandboxResourcesRequest};
+use gorae_tests::{Container, Node, TINY, on_a_node};
+use tonic::{Code, Status};
+
+const MIB: i64 = 1 << 20;
+
+async fn resize(node: &Node, container: &Container, new: LinuxContainerResources) -> Result<(), Status> {
+    let container_id = container.id().to_owned();
+    let request = UpdateContainerResourcesRequest { container_id, linux: Some(new), ..Default::default() };
+    node.cri().runtime().update_container_resources(request).await.map(drop)
+}
+
+fn memory(mib: i64) -> LinuxContainerResources {
+    LinuxContainerResources {
+        memory_limit_in_bytes: mib * MIB,
+        memory_swap_limit_in_bytes: mib * MIB,
+        ..Default::default()
+    }
+}
+
+/// What a limit's file says: the name on cgroup v1 with its controller, and on v2.
+async fn said(container: &Container, controller: &str, v1: &str, v2: &str) -> String {
+    let pid = container.info().await["pid"].as_u64().expect("info has the process id");
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let group = |name: &str| groups.lines().find_map(|l| l.split_once(name).map(|(_, path)| path.to_owned()));
+    let path = match group(&format!(":{controller}:")) {
+        Some(path) => format!("/sys/fs/cgroup/{controller}{path}/{v1}"),
+        None => format!("/sys/fs/cgroup{}/{v2}", group("0::").expect("a process is in a cgroup")),
+    };
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}")).trim().to_owned()
+}
+
+async fn memory_limit(container: &Container) -> String {
+    said(container, "memory", "memory.limit_in_bytes", "memory.max").await
+}
+
+#[test]
+fn a_running_container_gets_other_limits_without_a_restart_and_keeps_them_over_one_of_the_daemon() {
+    on_a_node(async |node| {
+        let pod = node.pod("resize").run().await;
+        let container = pod.container("c").image(TINY).args(["sleep"]).memory_limit(64 * MIB).start().await;
+        let before = container.info().await["pid"].clone();
+        let new = LinuxContainerResources { cpu_period: 100_000, cpu_quota: 20_000, cpu_shares: 2048, ..memory(96) };
+        resize(node, &container, new).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(memory_limit(&container).await, (96 * MIB).to_string());
+            let quota = said(&container, "cpu", "cpu.cfs_quota_us", "cpu.max").await;
+            assert!(quota == "20000" || quota == "20000 100000", "{quota}");
+            let told = container.status().await.resources.and_then(|r| r.linux).expect("status has the resources");
+            let told = (told.memory_limit_in_bytes, told.cpu_quota, told.cpu_shares);
+            assert_eq!(told, (96 * MIB, 20_000, 2048));
+            assert_eq!(container.info().await["pid"], before, "nothing was started again");
+            node.kill_and_restart().await;
+        }
+        // Less than before, more than is used.
+        resize(node, &container, memory(48)).await.unwrap();
+        assert_eq!(memory_limit(&container).await, (48 * MIB).to_string());
+    });
+}
+
+#[test]
+fn memory_below_what_is_in_use_is_refused_and_nothing_changes() {
+    on_a_node(async |node| {
+        let pod = node.pod("shrink").run().await;
+        let container = pod.container("c").image(TINY).args(["eat", "60"]).memory_limit(128 * MIB).start().await;
+        container.has_printed(|line| line.starts_with("ate")).await;
+        let too_little = LinuxContainerResources { cpu_period: 100_000, cpu_quota: 33_000, ..memory(32) };
+        let error = resize(node, &container, too_little).await.unwrap_err();
+        assert!(error.message().contains("memory"), "{error:?}");
+        assert_eq!(memory_limit(&container).await, (128 * MIB).to_string());
+        let quota = said(&container, "cpu", "cpu.cfs_quota_us", "cpu.max").await;
+        assert!(!quota.starts_with("33000"), "all or none: {quota}");
+        let told = container.status().await.resources.and_then(|r| r.linux).expect("status has the resources");
+        assert_eq!((told.memory_limit_in_bytes, told.cpu_quota), (128 * MIB, 0));
+        assert_eq!(container.exec(["/tiny", "echo", "alive"]).await.stdout, "alive\n");
+    });
+}
+
+#[test]
+fn a_created_container_starts_with_its_new_limits() {
+    on_a_node(async |node| {
+        let pod = node.pod("early").run().await;
+        let container = pod.container("c").image(TINY).args(["sleep"]).memory_limit(64 * MIB).create().await;
+        resize(node, &container, memory(80)).await.unwrap();
+        container.start().await;
+        assert_eq!(memory_limit(&container).await, (80 * MIB).to_string());
+    });
+}
+
+#[test]
+fn the_resources_of_a_pod_are_kept_and_touch_no_cgroup() {
+    on_a_node(async |node| {
+        let pod = node.pod("sum").run().await;
+        let container = pod.container("c").image(TINY).args(["sleep"]).memory_limit(64 * MIB).start().await;
+        let request = |id: &str| UpdatePodSandboxResourcesRequest {
+            pod_sandbox_id: id.to_owned(),
+            overhead: Some(memory(8)),
+            resources: Some(memory(72)),
+        };
+        node.cri().runtime().update_pod_sandbox_resources(request(pod.id())).await.unwrap();
+        let status = gorae_proto::cri::PodSandboxStatusRequest { pod_sandbox_id: pod.id().into(), verbose: true };
+        let answer = node.cri().runtime().pod_sandbox_status(status).await.unwrap().into_inner();
+        let info: serde_json::Value = serde_json::from_str(&answer.info["info"]).unwrap();
+        assert_eq!(info["resources"]["resources"]["memory_limit_in_bytes"], 72 * MIB);
+        assert_eq!(info["resources"]["overhead"]["memory_limit_in_bytes"], 8 * MIB);
+        assert_eq!(memory_limit(&container).await, (64 * MIB).to_string());
+        let unknown = node.cri().runtime().update_pod_sandbox_resources(request(&"9".repeat(64))).await;
+        assert_eq!(unknown.unwrap_err().code(), Code::NotFound);
+    });
+}
