@@ -6,6 +6,7 @@
 use serde::Deserialize;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The file as written; every key is optional.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -21,6 +22,8 @@ pub struct RawConfig {
     pub log_level: Option<String>,
     /// The shim binary; default: `gorae-shim` beside goraed.
     pub shim: Option<PathBuf>,
+    /// How often left-overs and damage by others are looked for, in seconds; default 60.
+    pub reconcile_seconds: Option<u32>,
     /// Image settings.
     pub images: RawImages,
     /// Settings of the built-in network.
@@ -101,6 +104,8 @@ pub struct Config {
     pub log_level: String,
     /// Absolute path of the shim binary.
     pub shim: PathBuf,
+    /// How often the node is reconciled.
+    pub reconcile_every: Duration,
     /// As written.
     pub images: RawImages,
     /// As written; the network module checks it against the machine.
@@ -115,6 +120,8 @@ pub struct Config {
 pub const DEFAULT_ROOT: &str = "/var/lib/gorae";
 /// Default of `state`.
 pub const DEFAULT_STATE: &str = "/run/gorae";
+/// Default of `reconcile_seconds`.
+const DEFAULT_RECONCILE_SECONDS: u32 = 60;
 /// Longest path of a unix socket that the kernel takes, without the final NUL.
 const MAX_SOCKET_PATH: usize = 107;
 
@@ -167,6 +174,11 @@ fn check(raw: RawConfig, over: Overrides) -> Result<Config, String> {
     if raw.images.parallel_layers.is_some_and(|n| !(1..=64).contains(&n)) {
         return Err("images.parallel_layers: allowed are 1 to 64".into());
     }
+    let seconds = raw.reconcile_seconds.unwrap_or(DEFAULT_RECONCILE_SECONDS);
+    if !(1..=3600).contains(&seconds) {
+        return Err("reconcile_seconds: allowed are 1 to 3600".into());
+    }
+    let reconcile_every = Duration::from_secs(seconds.into());
     let address = raw.streaming.address.unwrap_or(IpAddr::from([127, 0, 0, 1]));
     let streaming = (address, raw.streaming.port);
     let cdi_directories = match raw.cdi.directories {
@@ -174,7 +186,7 @@ fn check(raw: RawConfig, over: Overrides) -> Result<Config, String> {
         None => crate::cdi::DEFAULT_DIRECTORIES.map(PathBuf::from).to_vec(),
     };
     let (images, network) = (raw.images, raw.network);
-    Ok(Config { root, state, socket, log_level, shim, images, network, streaming, cdi_directories })
+    Ok(Config { root, state, socket, log_level, shim, reconcile_every, images, network, streaming, cdi_directories })
 }
 
 fn absolute(key: &str, path: PathBuf) -> Result<PathBuf, String> {
@@ -221,6 +233,7 @@ mod tests {
             "root = \"/a/../b\"",
             "listen = \"tcp://0.0.0.0:1\"",
             "log_level = \"loud\"",
+            "reconcile_seconds = 0",
             "[network]\nbridge = \"much-too-long-a-name\"",
             "[images]\nparallel_layers = 0",
             "[cdi]\ndirectories = [\"cdi\"]",

@@ -28,6 +28,7 @@ pub mod node;
 pub mod operations;
 pub mod pod;
 pub mod process;
+pub mod reconcile;
 pub mod records;
 pub mod recover;
 pub mod seccomp;

@@ -13,7 +13,7 @@ use crate::pod::Places;
 use crate::sessions::Sessions;
 use crate::shims::Spawner;
 use crate::stats::Stats;
-use crate::{cgroups, limits, recover, streaming};
+use crate::{cgroups, limits, reconcile, recover, streaming};
 use gorae_image_service::{self as images, Images};
 use gorae_proto::cri::{image_service_server::ImageServiceServer, runtime_service_server::RuntimeServiceServer};
 use gorae_proto::node::node_server::NodeServer;
@@ -47,7 +47,11 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<()> {
     let streaming = Arc::new(start_streaming(&node).await?);
     let listener = listen(&node.config.socket)?;
     tracing::info!(socket = %node.config.socket.display(), pods = node.pods.len(), "serving");
-    let settling = tokio::spawn(recover::settle(node.clone(), found));
+    let of = node.clone();
+    let settling = tokio::spawn(async move {
+        recover::settle(of.clone(), found).await;
+        reconcile::run(of).await;
+    });
     serve(&node, &streaming, listener, stop).await?;
     streaming.shutdown().await;
     settling.abort();
@@ -111,10 +115,6 @@ fn lock(path: &Path, object: &Path, hint: &str) -> Result<File> {
     Ok(file)
 }
 
-fn check_shim(path: &Path) -> Result<()> {
-    match std::fs::metadata(path) {
-        Ok(meta) if meta.is_file() && meta.permissions().mode() & 0o111 != 0 => Ok(()),
-        Ok(_) => Err(Error::precondition(format!("{} is no program", path.display()))),
 /// Makes sure that nobody serves the socket: no goraed, by a lock beside it, and nobody else, by a look.
 fn own_socket(socket: &Path) -> Result<File> {
     if let Some(dir) = socket.parent() {
@@ -142,6 +142,10 @@ fn is_served(socket: &Path) -> rustix::io::Result<bool> {
     }
 }
 
+fn check_shim(path: &Path) -> Result<()> {
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_file() && meta.permissions().mode() & 0o111 != 0 => Ok(()),
+        Ok(_) => Err(Error::precondition(format!("{} is no program", path.display()))),
         Err(e) => {
             let hint = "install gorae-shim beside goraed, or set `shim` in the configuration";
             Err(Error::precondition(format!("shim {}: {e}; {hint}", path.display())))

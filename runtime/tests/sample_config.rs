@@ -28,13 +28,14 @@ fn the_sample_shows_every_key_with_a_value_that_is_taken() {
     std::fs::remove_file(&file).expect("removes");
     checked.expect("every value is in range");
     // Spelled out, so that a new key cannot be forgotten here.
-    let RawConfig { root, state, listen, log_level, shim, images, network, streaming, cdi } =
+    let RawConfig { root, state, listen, log_level, shim, reconcile_seconds, images, network, streaming, cdi } =
         config::parse(&switched_on()).expect("valid");
     let RawImages { hosts_dirs, plain_http, parallel_layers } = images;
     let RawNetwork { bridge, subnet, subnet6, mtu } = network;
     let RawStreaming { address, port } = streaming;
     let RawCdi { directories } = cdi;
     assert!(root.is_some() && state.is_some() && listen.is_some() && log_level.is_some() && shim.is_some());
+    assert!(reconcile_seconds.is_some());
     assert!(hosts_dirs.is_some() && !plain_http.is_empty() && parallel_layers.is_some());
     assert!(bridge.is_some() && subnet.is_some() && subnet6.is_some() && mtu.is_some());
     assert!(directories.is_some());

@@ -21,7 +21,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Writes the configuration of a new daemon below `home`; `extra` is TOML that follows it.
+    /// Writes the configuration of a new daemon below `home`; `extra` is TOML that stands before it.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -37,7 +37,7 @@ impl Daemon {
         let daemon = Daemon { home: home.to_owned(), child: Mutex::new(None) };
         let [first, last] = daemon.cdi_directories();
         let config = format!(
-            "[cdi]\ndirectories = [{first:?}, {last:?}]\n[images]\nhosts_dirs = [\"{}\"]\n{extra}",
+            "{extra}[cdi]\ndirectories = [{first:?}, {last:?}]\n[images]\nhosts_dirs = [\"{}\"]\n",
             home.join("hosts.d").display()
         );
         std::fs::write(home.join("config.toml"), config)?;

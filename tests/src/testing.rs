@@ -34,6 +34,11 @@ pub fn on_a_node_for(limit: Duration, body: impl AsyncFnOnce(&Node)) {
     frame(Node::start(), limit, body);
 }
 
+/// The same with TOML of the daemon's configuration.
+pub fn on_a_node_with(config: &str, body: impl AsyncFnOnce(&Node)) {
+    frame(async { Node::start_with(Registry::with_test_images()?, config).await }, LIMIT, body);
+}
+
 /// The same beside a registry that is empty, for bodies that push.
 pub fn on_a_node_with_an_empty_registry(body: impl AsyncFnOnce(&Node)) {
     frame(async { Node::start_with(Registry::empty()?, "").await }, LIMIT, body);

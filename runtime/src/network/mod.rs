@@ -27,12 +27,14 @@ mod decide;
 mod error;
 mod names;
 mod netlink;
+mod nfnetlink;
 pub mod nft;
 mod node;
 mod node_lock;
 mod pod_cidr;
 pub mod pods;
 pub mod ports;
+mod reconcile;
 pub mod record;
 mod reservation;
 mod rules;
@@ -46,6 +48,7 @@ use gorae_proto::{cri, shim};
 use ipnet::{Ipv4Net, Ipv6Net};
 use node::Shared;
 use ports::HostPort;
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -197,6 +200,14 @@ impl Network {
     /// Why pods are not masqueraded and host ports refused, though pods can be made; `None` when all is well.
     pub fn degraded(&self) -> Option<Reason> {
         self.shared.degraded()
+    }
+
+    /// Looks whether the kernel still has bridge and table, and makes again what somebody took away; removes host ends
+    /// of pods that no longer exist when two looks in a row find them. `stale` is what the last look returned.
+    ///
+    /// - Errors: what could not be made; the next look tries again.
+    pub async fn reconcile(&self, stale: &HashSet<String>) -> Result<HashSet<String>, NetworkError> {
+        self.shared.reconcile(stale).await
     }
 
     /// Takes kubelet's pod CIDR (`"v4"`, `"v6"` or `"v4,v6"`) as the pods' subnet, when nothing is configured and no

@@ -26,6 +26,12 @@ pub fn host_interface(pod_id: &str) -> String {
     format!("gp{:013x}", fnv1a(pod_id.as_bytes()) >> 12)
 }
 
+/// Whether [`host_interface`] makes such names.
+pub fn is_host_interface(name: &str) -> bool {
+    name.len() == MAX_INTERFACE_NAME
+        && name.strip_prefix("gp").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
 /// The hardware address of a bridge: fixed, or it would change with the first pod that leaves. Locally administered.
 pub fn hardware_address(bridge: &str) -> [u8; 6] {
     let [a, b, c, d, e, ..] = fnv1a(bridge.as_bytes()).to_be_bytes();
@@ -52,6 +58,7 @@ mod tests {
         assert_ne!(name, bridge(Path::new("/var/lib/gorae"), 1));
         assert!(name.len() <= MAX_INTERFACE_NAME && name.starts_with("gorae-"));
         assert_eq!(host_interface("x").len(), MAX_INTERFACE_NAME);
+        assert!(is_host_interface(&host_interface("x")) && !is_host_interface("gp0"));
     }
 
     #[test]

@@ -97,6 +97,19 @@ impl Rtnl {
         self.get_link(&format!("interface {index}"), request)
     }
 
+    /// The names of all ports of a bridge.
+    pub fn ports(&mut self, bridge: u32) -> Result<Vec<String>, NetworkError> {
+        let name = |message: &LinkMessage| {
+            message
+                .attributes
+                .iter()
+                .find_map(|a| if let LinkAttribute::IfName(name) = a { Some(name.clone()) } else { None })
+        };
+        let found = self.dump("list interfaces", Message::GetLink(LinkMessage::default()))?;
+        let links = found.iter().filter_map(|m| if let Message::NewLink(l) = m { Some(l) } else { None });
+        Ok(links.filter(|l| link(l).controller == Some(bridge)).filter_map(name).collect())
+    }
+
     fn get_link(&mut self, object: &str, request: LinkMessage) -> Result<Option<Link>, NetworkError> {
         match self.exchange(Message::GetLink(request), 0) {
             Ok(answers) => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Runs `nft -f -`: one script, one transaction, one deadline.
 
+use super::nfnetlink::{REQUEST, attribute, exchange};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,6 +14,11 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const MAX_STDERR: usize = 2048;
 /// Where nft is looked for after PATH: services often start with a short one.
 const USUAL_DIRS: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"];
+
+// linux/netfilter/nf_tables.h
+const NFT_MSG_GETTABLE: u16 = (10 << 8) | 1;
+const NFTA_TABLE_NAME: u16 = 1;
+const NFPROTO_INET: u8 = 1;
 
 /// Why a transaction was not applied.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -50,6 +56,16 @@ pub async fn apply(script: &str) -> Result<(), NftError> {
         .spawn()
         .map_err(|e| NftError::Run(e.to_string()))?;
     tokio::time::timeout(DEADLINE, feed(child, script)).await.unwrap_or(Err(NftError::Deadline { after: DEADLINE }))
+}
+
+/// Whether the kernel has the table, whoever may have taken it away. Blocking, and no program is run.
+pub fn has_table(name: &str) -> std::io::Result<bool> {
+    let name = attribute(NFTA_TABLE_NAME, &[name.as_bytes(), b"\0"].concat());
+    match exchange(NFT_MSG_GETTABLE, REQUEST, NFPROTO_INET, &name) {
+        Ok(()) => Ok(true),
+        Err(e) if e.raw_os_error() == Some(nix::libc::ENOENT) => Ok(false),
+        Err(e) => Err(e),
+    }
 }
 
 /// Whether there is an nft program to run.

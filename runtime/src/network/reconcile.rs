@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Looks from time to time whether the kernel still has what was made, and nothing more: others flush tables, remove
+//! bridges, and a clean-up can be cut off.
+
+use super::netlink::Rtnl;
+use super::node::{Shared, TableState, blocking};
+use super::{NetworkError, names, nft};
+use std::collections::HashSet;
+
+impl Shared {
+    /// Brings bridge, table and host ends back in line. Nothing to do before the first pod, and while somebody else is
+    /// at it. `stale` are the host ends that the last look found without a pod; those of this one come back.
+    ///
+    /// - Errors: those of what had to be made anew; the next look tries again.
+    pub(super) async fn reconcile(&self, stale: &HashSet<String>) -> Result<HashSet<String>, NetworkError> {
+        let (Some(bridge), Some(record)) = ({ self.state().bridge }, { self.state().record.clone() }) else {
+            return Ok(HashSet::new());
+        };
+        let Some(mut table) = self.table_if_free() else { return Ok(HashSet::new()) };
+        if !self.is_made() {
+            tracing::warn!(bridge = record.bridge, "somebody removed the bridge; it is made again");
+            self.make(&mut table).await?;
+            return Ok(HashSet::new());
+        }
+        if *table == TableState::Written {
+            let name = record.table.clone();
+            let there = blocking(move || nft::has_table(&name).map_err(|e| nft::NftError::Run(e.to_string()).into()));
+            if !there.await? {
+                tracing::warn!(table = record.table, "somebody removed the table of host ports; it is written again");
+                self.write_table(&mut table).await?;
+            }
+        }
+        drop(table);
+        let now = self.without_pod(bridge.index).await?;
+        let twice: Vec<String> = now.intersection(stale).cloned().collect();
+        blocking(move || twice.iter().try_for_each(|name| remove(name))).await?;
+        Ok(now)
+    }
+
+    /// Host ends in our bridge that are no pod's: being made or removed, or left behind.
+    async fn without_pod(&self, bridge: u32) -> Result<HashSet<String>, NetworkError> {
+        let ports = blocking(move || Rtnl::open()?.ports(bridge)).await?;
+        let own = self.with_pods(|pods| pods.host_interfaces()).unwrap_or_default();
+        Ok(ports.into_iter().filter(|name| names::is_host_interface(name) && !own.contains(name)).collect())
+    }
+}
+
+fn remove(interface: &str) -> Result<(), NetworkError> {
+    tracing::warn!(interface, "removing an interface that is no pod's");
+    Rtnl::open()?.delete_link(interface)
+}

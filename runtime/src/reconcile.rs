@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From time to time: what the start settles, settled without a start. No state of the node should need a restart to
+//! be repaired, whoever caused it: a clean-up that failed, a hand that removed a directory, a flushed firewall.
+//!
+//! A pass lists two directories of a tmpfs and asks the kernel for one table and the interfaces; it starts a program only
+//! when something is wrong.
+
+use crate::node::Node;
+use crate::{ids, pod, recover};
+use std::collections::HashSet;
+use std::sync::Arc;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+/// Runs until it is aborted.
+pub async fn run(node: Arc<Node>) {
+    let every = node.config.reconcile_every;
+    let mut ticks = interval_at(Instant::now() + every, every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut stale = HashSet::new();
+    loop {
+        ticks.tick().await;
+        stale = pass(&node, stale).await;
+    }
+}
+
+async fn pass(node: &Arc<Node>, stale: HashSet<String>) -> HashSet<String> {
+    finish_stops(node).await;
+    recover::end_strays(node, &without_record(node)).await;
+    recover::empty_trash(node).await;
+    match node.network.reconcile(&stale).await {
+        Ok(stale) => stale,
+        Err(error) => {
+            tracing::error!(%error, "the network is not in line; it is tried again");
+            HashSet::new()
+        }
+    }
+}
+
+/// Goes on with stops that failed half-way, unless somebody works on the pod.
+async fn finish_stops(node: &Arc<Node>) {
+    for pod in node.pods.all() {
+        if pod.is_ready() || !node.places.pod_run(pod.id()).exists() {
+            continue;
+        }
+        let Ok(_turn) = pod.verb.try_lock() else { continue };
+        if let Err(error) = pod::stop::stop_held(node, &pod).await {
+            tracing::warn!(pod = ids::short(pod.id()), %error, "the pod's stop is still not done");
+        }
+    }
+}
+
+/// Run directories of nothing that is known. Everything has its record before it has one, and leaves the index after it.
+fn without_record(node: &Node) -> recover::Strays {
+    let places = &node.places;
+    let mut strays = recover::Strays {
+        pods: recover::ids_in(&places.state.join("pods")).unwrap_or_default(),
+        containers: recover::ids_in(&places.state.join("containers")).unwrap_or_default(),
+    };
+    strays.pods.retain(|id| !places.pod_root(id).exists() && node.pods.get(id).is_none());
+    strays.containers.retain(|id| !places.container_root(id).exists() && node.containers.get(id).is_none());
+    strays
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What others break and what clean-ups leave behind is put right without a restart.
+
+use gorae_tests::testing::on_a_node_with;
+use gorae_tests::{Node, TINY, leaks, memory, web};
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+/// A pass a second.
+const OFTEN: &str = "reconcile_seconds = 1\n";
+/// Longest wait for some passes.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+fn sh(script: &str) -> String {
+    let output = Command::new("sh").args(["-ec", script]).output().expect("sh runs");
+    assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+async fn until(what: &str, seen: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !seen() {
+        assert!(begun.elapsed() < PATIENCE, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The daemon's bridge; a pod has been there.
+fn bridge() -> String {
+    let name = sh("ip -o link show type bridge").split(": ").nth(1).expect("there is a bridge").to_owned();
+    name.split('@').next().unwrap_or_default().to_owned()
+}
+
+async fn server(node: &Node, port: u16) {
+    let www = node.directory("www");
+    std::fs::write(www.join("index.html"), "page").unwrap();
+    let pod = node.pod("web").port(port.into(), 80).run().await;
+    let server = pod.container("c").image(TINY).args(["serve", "80", "/www"]).readonly_mount(&www, "/www");
+    server.start().await;
+}
+
+#[test]
+fn host_ports_come_back_after_a_flush_of_all_rules() {
+    on_a_node_with(OFTEN, async |node| {
+        server(node, 12_410).await;
+        assert_eq!(web::get_soon("127.0.0.1:12410", "/").await.0, 200);
+        let before = sh("nft list ruleset");
+        sh("nft flush ruleset");
+        until("the table is there again", || sh("nft list ruleset") == before).await;
+        assert_eq!(web::get_soon("127.0.0.1:12410", "/").await.0, 200);
+        assert!(node.daemon().log().contains("somebody removed the table"));
+    });
+}
+
+#[test]
+fn pods_are_reached_again_after_their_bridge_was_removed() {
+    on_a_node_with(OFTEN, async |node| {
+        server(node, 12_411).await;
+        let name = bridge();
+        sh(&format!("ip link delete {name}"));
+        until("the bridge is there again", || sh("ip -o link show type bridge").contains(&name)).await;
+        assert_eq!(web::get_soon("127.0.0.1:12411", "/").await.0, 200);
+    });
+}
+
+/// The cgroup hierarchies that Gorae uses: systemd's own is none of them.
+fn hierarchies() -> impl Iterator<Item = PathBuf> {
+    leaks::hierarchies().into_iter().filter(|place| !place.ends_with("systemd"))
+}
+
+/// What a removal that was cut off leaves: a run directory, and a process in a cgroup.
+struct LeftOver {
+    run_dir: PathBuf,
+    groups: Vec<PathBuf>,
+    process: Child,
+}
+
+impl LeftOver {
+    fn new(run_dir: PathBuf, group: &str) -> LeftOver {
+        std::fs::create_dir_all(&run_dir).unwrap();
+        let process = Command::new("sleep").arg("1000").spawn().expect("sleep runs");
+        let groups: Vec<PathBuf> = hierarchies().map(|place| place.join(group)).collect();
+        for group in &groups {
+            std::fs::create_dir_all(group).unwrap();
+            // A hierarchy may refuse (a cpuset without processors): then it has an empty group.
+            let _ = std::fs::write(group.join("cgroup.procs"), process.id().to_string());
+        }
+        LeftOver { run_dir, groups, process }
+    }
+
+    async fn clearing(mut self) {
+        until("its directory is gone", || !self.run_dir.exists()).await;
+        assert!(!self.process.wait().unwrap().success(), "its process is killed");
+        let left: Vec<&PathBuf> = self.groups.iter().filter(|group| group.exists()).collect();
+        assert_eq!(left, Vec::<&PathBuf>::new());
+    }
+}
+
+/// The groups that [`LeftOver`] made above.
+fn remove_group(name: &str) {
+    for place in hierarchies() {
+        let _ = std::fs::remove_dir(place.join(name));
+    }
+}
+
+#[test]
+fn what_is_left_of_pods_and_containers_that_no_longer_exist_is_cleared_away() {
+    on_a_node_with(OFTEN, async |node| {
+        let kept = node.pod("kept").run().await;
+        let kept = kept.container("c").image(TINY).args(["sleep"]).start().await;
+        let (pod, container) = ("5".repeat(64), "7".repeat(64));
+        let state = node.daemon().state();
+        let pins = state.join("pods").join(&pod).join("ns");
+        std::fs::create_dir_all(&pins).unwrap();
+        sh(&format!("touch {0}/net; unshare --net mount --bind /proc/self/ns/net {0}/net", pins.display()));
+        let pod = LeftOver::new(state.join("pods").join(&pod), &format!("gorae/pod-{pod}"));
+        let run_dir = state.join("containers").join(&container);
+        let container = LeftOver::new(run_dir, &format!("left/over/gorae-{container}"));
+        pod.clearing().await;
+        container.clearing().await;
+        remove_group("left/over");
+        remove_group("left");
+        // Where the daemon makes none; the pod that is kept holds the others.
+        remove_group("gorae");
+        assert_eq!(kept.exec(["/tiny", "echo", "hi"]).await.stdout, "hi\n");
+    });
+}
+
+#[test]
+fn an_interface_of_no_pod_is_taken_out_of_the_bridge_and_others_are_not() {
+    on_a_node_with(OFTEN, async |node| {
+        let pod = node.pod("kept").run().await;
+        let name = bridge();
+        sh(&format!(
+            "ip link add gp0123456789abc type veth peer name left0; ip link set gp0123456789abc master {name}
+             ip link add theirs0 type veth peer name theirs1; ip link set theirs0 master {name}"
+        ));
+        until("it is gone", || !sh("ip -o link").contains("gp0123456789abc")).await;
+        assert!(sh("ip -o link").contains("theirs0"), "not ours to remove");
+        sh("ip link delete theirs0");
+        assert!(!pod.address().await.is_empty());
+        let ports = sh(&format!("ip -o link show master {name}"));
+        assert_eq!(ports.lines().count(), 1, "the pod's is there: {ports}");
+    });
+}
+
+#[test]
+fn a_pass_costs_next_to_nothing() {
+    on_a_node_with(OFTEN, async |node| {
+        for i in 0..10 {
+            node.pod(&format!("rest-{i}")).port(12_420 + i, 80).run().await;
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let (daemon, passes) = (node.daemon().pid().expect("goraed runs"), 5);
+        let before = memory::processor_time(daemon);
+        tokio::time::sleep(Duration::from_secs(passes)).await;
+        let each = (memory::processor_time(daemon) - before) / u32::try_from(passes).expect("few");
+        println!("one pass over 10 pods: {each:?} of processor time");
+        assert!(each < Duration::from_millis(10), "{each:?}");
+    });
+}
