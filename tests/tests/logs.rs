@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Container logs: the CRI's format, nothing lost, rotation.
 
-use gorae_tests::{TINY, log, on_a_node};
-use std::time::Duration;
+use gorae_proto::cri::ContainerState;
+use gorae_tests::{TINY, log, memory, on_a_node, place};
+use nix::sys::resource::{UsageWho, getrusage};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The pause between two rotations under load.
+const ROTATION: Duration = Duration::from_millis(100);
 
 #[test]
 fn each_line_is_one_record_of_its_stream() {
@@ -24,16 +33,61 @@ fn each_line_is_one_record_of_its_stream() {
     });
 }
 
+/// Lines of the usual run; `GORAE_LOG_LINES` says another number.
+const LINES: u64 = 300_000;
+
+fn lines() -> u64 {
+    std::env::var("GORAE_LOG_LINES").map_or(LINES, |n| n.parse().expect("GORAE_LOG_LINES is a number"))
+}
+
+/// Reads the files one after the other, byte for byte: they must be the records of "line 1" to "line N" and no more.
+fn hold_every_line(files: &[PathBuf], count: u64) {
+    let (mut number, mut record) = (0, Vec::new());
+    for file in files {
+        let mut reader = BufReader::with_capacity(1 << 20, File::open(file).expect("the file is there"));
+        while reader.read_until(b'\n', &mut record).expect("the file can be read") > 0 {
+            number += 1;
+            let content = format!(" stdout F line {number}\n");
+            let ends = record.strip_suffix(content.as_bytes()).is_some_and(|stamp| stamp.len() == 30);
+            assert!(ends, "record {number}, in {}: {}", file.display(), String::from_utf8_lossy(&record));
+            record.clear();
+        }
+    }
+    assert_eq!(number, count);
+}
+
 #[test]
 fn every_line_is_in_the_log_when_the_container_has_ended() {
     on_a_node(async |node| {
         let pod = node.pod("many").run().await;
-        let container = pod.container("c").image(TINY).args(["count", "100000", "5"]).start().await;
-        let status = container.ended().await;
-        assert_eq!(status.exit_code, 5);
-        let lines = container.stdout();
-        assert_eq!(lines.len(), 100_000);
-        assert!(lines.iter().enumerate().all(|(i, line)| *line == format!("line {}", i + 1)));
+        let count = lines();
+        let container = pod.container("c").image(TINY).args(["count", &count.to_string(), "5"]).start().await;
+        assert_eq!(container.ended().await.exit_code, 5);
+        hold_every_line(&[container.log_file().to_owned()], count);
+    });
+}
+
+#[test]
+fn every_line_is_in_one_of_the_logs_when_they_are_rotated_all_the_time() {
+    on_a_node(async |node| {
+        let pod = node.pod("rotated").run().await;
+        let count = lines();
+        let words = ["count", &count.to_string(), "0"];
+        let container = pod.container("c").image(TINY).args(words).start().await;
+        let (mut files, begun) = (Vec::new(), Instant::now());
+        while container.status().await.state() == ContainerState::ContainerRunning {
+            let old = container.log_file().with_extension(format!("log.{}", files.len()));
+            std::fs::rename(container.log_file(), &old).unwrap();
+            // Refused when it ended in this moment: then there is no new file.
+            let reopened = container.try_reopen_log().await;
+            assert_eq!(reopened.is_ok(), container.log_file().exists(), "{reopened:?}");
+            files.push(old);
+            tokio::time::sleep(ROTATION).await;
+        }
+        println!("{count} lines, {} rotations in {:?}", files.len(), begun.elapsed());
+        assert!(files.len() > 2, "it was over too soon");
+        files.extend(Some(container.log_file().to_owned()).filter(|last| last.exists()));
+        hold_every_line(&files, count);
     });
 }
 
@@ -110,5 +164,69 @@ fn without_a_log_path_the_container_runs_all_the_same() {
         let pod = node.pod("silent").run().await;
         let quiet = pod.container("c").image(TINY).args(["count", "10000", "0"]).with(|c| c.log_path.clear());
         assert_eq!(quiet.start().await.ended().await.exit_code, 0);
+    });
+}
+
+/// Bytes of 100-byte lines.
+const LOAD: usize = 200_000_000;
+/// What the writer takes on a machine that has nothing else to do, in bytes for each second of its own processor.
+const RATE: f64 = 600e6;
+
+/// A file of numbered lines, a quarter of [`LOAD`].
+fn write_lines(path: &Path) {
+    let text: String = (0..LOAD / 400).map(|n| format!("{n:099}\n")).collect();
+    std::fs::write(path, text).unwrap();
+}
+
+/// Processor time of `cat` for the same bytes through a pipe of the same size into a file beside the log.
+fn cat(lines: &Path, into: &Path) -> Duration {
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+    rustix::pipe::fcntl_setpipe_size(&read, 256 << 10).unwrap();
+    let mut cat = Command::new("cat").stdin(read).stdout(File::create(into).unwrap()).spawn().unwrap();
+    let mut producer = Command::new("cat").args([lines; 4]).stdout(Stdio::from(write)).spawn().unwrap();
+    assert!(producer.wait().unwrap().success());
+    let before = children();
+    assert!(cat.wait().unwrap().success());
+    std::fs::remove_file(into).unwrap();
+    children() - before
+}
+
+/// Processor time of all children that were waited for.
+fn children() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
+    let micros =
+        |t: nix::sys::time::TimeVal| u64::try_from(t.tv_sec() * 1_000_000 + t.tv_usec()).expect("not negative");
+    Duration::from_micros(micros(usage.user_time()) + micros(usage.system_time()))
+}
+
+/// Only with the shim's own profile does the figure say anything: it is `build/bin/gorae-shim` that writes.
+#[test]
+fn two_hundred_megabytes_of_lines_cost_the_writer_about_what_they_cost_cat() {
+    on_a_node(async |node| {
+        let data = node.directory("data");
+        write_lines(&data.join("lines"));
+        let script = "cat /data/lines /data/lines /data/lines /data/lines; echo >&2; sleep 1000";
+        let container = node.pod("load").run().await.container("c").script(script).readonly_mount(&data, "/data");
+        let container = container.start().await;
+        let init = container.info().await["pid"].as_u64().expect("info has the process id");
+        let shim = place::parent_of(u32::try_from(init).expect("a process id"));
+        // What the log has when everything is in it: each record is 40 bytes longer than its line.
+        let whole = u64::try_from(LOAD / 100 * 140).expect("it fits");
+        let begun = Instant::now();
+        while std::fs::metadata(container.log_file()).map_or(0, |m| m.len()) <= whole {
+            assert!(begun.elapsed() < Duration::from_secs(30), "the log does not get whole");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let (took, own) = (begun.elapsed(), memory::processor_time(shim));
+        let peer = cat(&data.join("lines"), &node.directory("cat").join("out"));
+        let rate = LOAD as f64 / own.as_secs_f64();
+        println!(
+            "{took:?}, {own:?} of its own processor ({:.0} MB/s); cat {peer:?}, ratio {:.2}",
+            rate / 1e6,
+            own.as_secs_f64() / peer.as_secs_f64()
+        );
+        // On a busy machine everybody is slower, cat too, which writes two bytes for three of the log's.
+        assert!(rate >= RATE || own <= peer * 2, "{own:?}, and cat {peer:?}");
+        std::fs::remove_file(container.log_file()).unwrap();
     });
 }
