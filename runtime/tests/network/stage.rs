@@ -114,12 +114,13 @@ pub async fn pod(network: &Network, id: &str, mappings: &[PortMapping]) -> PodNe
     plan
 }
 
+/// What the shim does. (It also tells the bridge the pod's hardware address, which here the bridge learns.)
 fn set_up_pod(id: &str, plan: &PodNetworkPlan) {
     let net = &plan.network;
     let (host, inside) = (&net.host_interface, &net.interface);
     sh(&format!(
         "ip netns add {id} && ip link add {host} mtu {0} type veth peer name {inside} mtu {0} netns {id}
-         ip link set {host} master {1} up && ip -n {id} link set lo up && ip -n {id} link set {inside} up",
+         ip link set {host} master {1} up && bridge link set dev {host} hairpin on && ip -n {id} link set lo up && ip -n {id} link set {inside} up",
         net.mtu, net.bridge
     ));
     for (address, gateway) in net.addresses.iter().zip(&net.gateways) {
