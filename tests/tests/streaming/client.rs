@@ -86,3 +86,15 @@ pub fn noise(length: usize) -> Vec<u8> {
     };
     (0..length).map(|_| next()).collect()
 }
+
+/// Open descriptors, threads and resident kilobytes of goraed.
+pub fn daemon(node: &Node) -> [usize; 3] {
+    let pid = node.daemon().pid().expect("goraed runs");
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("goraed runs");
+    let number = |key: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).expect("the kernel says it");
+        line.trim_matches([':', ' ', '\t', 'k', 'B']).parse().expect("a number")
+    };
+    let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("goraed runs").count();
+    [descriptors, number("Threads"), number("VmRSS")]
+}

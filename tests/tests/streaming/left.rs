@@ -1,23 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What sessions leave: nothing, however they end.
 
-use crate::client::{Client, TRANSPORTS, ended};
+use crate::client::{Client, TRANSPORTS, daemon, ended};
 use gorae_tests::testing::soon;
-use gorae_tests::{Container, Node, on_a_node, on_a_node_for};
+use gorae_tests::{Container, on_a_node, on_a_node_for};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
-
-/// Open descriptors, threads and resident kilobytes of goraed.
-fn daemon(node: &Node) -> [usize; 3] {
-    let pid = node.daemon().pid().expect("goraed runs");
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("goraed runs");
-    let number = |key: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(key)).expect("the kernel says it");
-        line.trim_matches([':', ' ', '\t', 'k', 'B']).parse().expect("a number")
-    };
-    let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("goraed runs").count();
-    [descriptors, number("Threads"), number("VmRSS")]
-}
 
 async fn runs(container: &Container, command: &str) -> bool {
     container.sh("ps").await.stdout.lines().any(|line| line.ends_with(command))

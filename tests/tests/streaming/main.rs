@@ -4,6 +4,7 @@
 //! Frames that crictl cannot be made to send are tested in `runtime/src/streaming/tests`.
 
 mod attach;
+mod bulk;
 mod client;
 mod exec;
 mod forward;
