@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::websocket_client::{Client, MASK};
-use super::{eventually, exec, is_running, server, shell, soon, unique};
+use super::{eventually, exec, is_running, left_nothing, server, shell, soon, unique};
 use crate::streaming::websocket::frames::{self, BINARY, PING, TEXT};
 
 const SUCCESS: &str = r#"{"status":"Success"}"#;
@@ -165,6 +165,22 @@ async fn a_client_that_closes_gets_its_close_back_and_the_terminal_hangs_up() {
         assert_eq!(client.closed, Some(expected));
         eventually("SIGHUP ended it", || !is_running(&marker)).await;
     }
+}
+
+#[tokio::test]
+async fn a_cut_without_close_at_any_moment_leaves_nothing() {
+    let (server, backend) = server().await;
+    let message = frames::masked_frame(BINARY, true, MASK, b"\0hello");
+    let fragment = frames::masked_frame(BINARY, false, MASK, b"\0hel");
+    for wire in [&[][..], &message[..1], &message[..4], &message[..9], &message, &fragment] {
+        for protocol in ["v5.channel.k8s.io", "v4.base64.channel.k8s.io"] {
+            let url = server.exec_url(&exec(&["cat"], "io")).unwrap();
+            let mut client = Client::upgrade(&url, protocol).await;
+            client.until(|client| !client.messages.is_empty()).await;
+            client.raw(wire).await;
+        }
+    }
+    left_nothing(&server, &backend).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The whole server, with real processes behind it and clients that write raw frames.
+//!
+//! | what a client may do | where |
+//! |---|---|
+//! | methods, tokens used twice, on other paths or too late, protocols, requests that are slow, silent or split | [`http`] |
+//! | malformed SPDY frames and header blocks, ids, floods, frames without use, cuts | [`hostile`] |
+//! | streams missing, extra, reset at any moment; half-close, idleness, tiny windows, a client that vanishes | [`exec_spdy`] |
+//! | WebSocket frames against the rules, fragments, channels, base64, half-close, Close, cuts | [`exec_websocket`] |
+//! | pairs of streams, half of one, thousands of them; resets, refusals, half-close, back-pressure | [`forward_spdy`] |
+//! | ports as channels, SPDY inside of messages | [`forward_websocket`] |
+//! | who ends an attach session, and a container that goes on without its outputs | [`attach`] |
+//! | the server's end | [`shutdown`] |
+//! | whatever a little change makes of correct bytes | [`mutations`], and longer in `tests/fuzz` |
+//!
+//! What real clients do is in `tests/tests/streaming`.
 
 mod attach;
 mod backend;
