@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Writes a value in one call of write(2); an empty one as a lone newline, which clears what can be cleared.
+/// Writes a value in one call of write(2); an empty one as a lone newline.
 ///
 /// - Errors: `NotFound` for a file that this kernel has not. (`fs::write` asks for it to be created, and a cgroup file
 ///   system answers that with `EACCES`.)

@@ -7,7 +7,7 @@ use super::place::Place;
 use crate::failure::{self, Kind, Result};
 use crate::wire::Resources;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 struct Change {
     path: PathBuf,
@@ -38,7 +38,7 @@ fn read_old(place: &Place, writes: Vec<Write>) -> Result<Vec<Change>> {
     let mut changes = Vec::with_capacity(writes.len());
     for write in writes {
         let Some(path) = limits::file_of(place, &write) else { continue };
-        match fs::read_to_string(&path) {
+        match fs::read_to_string(&path).and_then(|old| in_force(&path, &write, old)) {
             Ok(old) => changes.push(Change { path, write, old: old.trim_end().to_owned() }),
             Err(e) if write.optional && e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => return Err(failure::kernel("read limit", path.display().to_string(), e)),
@@ -68,6 +68,15 @@ fn refuse_below_use(change: &Change) -> Result<()> {
 fn in_use(current: u64, stat: &str) -> u64 {
     let cached: u64 = ["inactive_file", "active_file"].iter().map(|name| super::events::counter(stat, name)).sum();
     current.saturating_sub(cached)
+}
+
+/// What to write when the old value is to be in force again. A v2 cpuset that says nothing has its parent's, and the
+/// kernel lets none that holds processes say nothing again.
+fn in_force(path: &Path, write: &Write, old: String) -> std::io::Result<String> {
+    if write.controller == "cpuset" && old.trim_end().is_empty() {
+        return fs::read_to_string(format!("{}.effective", path.display()));
+    }
+    Ok(old)
 }
 
 /// v2 has quota and period in one file: a period without a quota must keep the quota in force.
