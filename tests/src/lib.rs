@@ -34,13 +34,13 @@ pub mod terminal;
 pub mod testing;
 pub mod web;
 
-pub use container::{Container, Output};
+pub use container::{Container, ContainerBuilder, Output};
 pub use cri::Cri;
 pub use crictl::Crictl;
 pub use node::Node;
 pub use pod::Pod;
 pub use terminal::Terminal;
-pub use testing::{on_a_node, on_a_node_for};
+pub use testing::{on_a_node, on_a_node_for, rounds};
 
 /// One static program, no shell: `/tiny VERB`, see `tests/src/images/programs/tiny.c`.
 pub const TINY: &str = "images.gorae.test/gorae/tiny:1";

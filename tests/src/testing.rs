@@ -49,6 +49,15 @@ pub fn on_a_small_disk(bytes: u64, body: impl AsyncFnOnce(&Node)) {
     frame(async { Node::start_on_disk_of(bytes, Registry::empty()?).await }, LIMIT, body);
 }
 
+/// How many of so many equal rounds a test goes: all, or on a slow machine `GORAE_TEST_ROUNDS` percent of them.
+///
+/// Panics when that is no number.
+#[must_use]
+pub fn rounds(all: usize) -> usize {
+    let percent = std::env::var("GORAE_TEST_ROUNDS").map_or(100, |p| p.parse().expect("GORAE_TEST_ROUNDS is a number"));
+    (all * percent / 100).max(1)
+}
+
 fn frame(start: impl Future<Output = anyhow::Result<Node>>, limit: Duration, body: impl AsyncFnOnce(&Node)) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     place::assert_own_namespaces();

@@ -2,7 +2,7 @@
 //! The same pod a thousand times: nothing may grow.
 
 use gorae_tests::leaks::Snapshot;
-use gorae_tests::{Node, TINY, memory, on_a_node_for};
+use gorae_tests::{Node, TINY, memory, on_a_node_for, rounds};
 use std::time::Duration;
 
 const CYCLES: usize = 1000;
@@ -24,16 +24,17 @@ async fn cycle(node: &Node, i: usize) {
 #[test]
 fn a_thousand_pods_leave_no_trace_and_the_daemon_does_not_grow() {
     on_a_node_for(Duration::from_secs(900), async |node| {
-        for i in 0..WARM {
+        let (warm, cycles) = (rounds(WARM), rounds(CYCLES));
+        for i in 0..warm {
             cycle(node, i).await;
         }
         let daemon = node.daemon().pid().expect("goraed runs");
         let (before, things) = (memory::pss_kb(daemon).unwrap(), Snapshot::take(&[]));
-        for i in 0..CYCLES {
+        for i in 0..cycles {
             cycle(node, i).await;
         }
         let after = memory::pss_kb(daemon).unwrap();
-        println!("goraed: {before} kB after {WARM} cycles, {after} kB after {CYCLES} more");
+        println!("goraed: {before} kB after {warm} cycles, {after} kB after {cycles} more");
         assert!(after < before + GROWTH, "goraed grew from {before} kB to {after} kB");
         for kind in ["mount", "link", "cgroup", "nft"] {
             let now = Snapshot::take(&[]);

@@ -3,7 +3,7 @@
 
 use gorae_proto::cri::{ContainerEventType, ContainerState, ContainerStatus, GetEventsRequest, PodSandboxState};
 use gorae_tests::registry::Registry;
-use gorae_tests::{Container, Node, Pod, TINY, on_a_node, on_a_node_for, web};
+use gorae_tests::{Container, Node, Pod, TINY, on_a_node, on_a_node_for, rounds, web};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -420,7 +420,8 @@ fn two_hundred_kills_at_random_moments_change_nothing() {
         };
         let mut killed = 0;
         let mut lives = 0;
-        while killed < KILLS {
+        let kills = rounds(KILLS);
+        while killed < kills {
             let mut work = std::pin::pin!(life(node, lives));
             loop {
                 let pause = Duration::from_micros(500 + next(150_000));
@@ -439,7 +440,7 @@ fn two_hundred_kills_at_random_moments_change_nothing() {
         }
         node.cri().wait(Duration::from_secs(20)).await.unwrap();
         println!("{killed} kills, {lives} pods lived");
-        assert!(lives >= 20, "the daemon never lived long enough to do anything");
+        assert!(lives >= kills / 10, "the daemon never lived long enough to do anything");
         quiet.is_unchanged().await;
         loud.is_unchanged().await;
         loud.container.stop(5).await;
