@@ -16,7 +16,7 @@ TEST := $(CARGO) test --locked --offline --workspace --no-fail-fast
 # Every test binary runs under a time limit.
 export CARGO_TARGET_$(shell echo $(TRIPLE) | tr a-z- A-Z_)_RUNNER := $(CURDIR)/tests/limit
 
-.PHONY: help build setup setup-images tools demo test test-vm test-binaries test-fuzz fuzz bench check conformance clean
+.PHONY: help build setup setup-images tools demo test vm test-vm test-binaries test-fuzz fuzz bench check conformance clean
 
 help: ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
@@ -54,9 +54,11 @@ fuzz: ## Fuzzes everything that reads bytes of others, each target for SECONDS (
 	@tests/setup --fuzz
 	@nice -n 10 tests/fuzz/run $(or $(SECONDS),600) $(TARGETS)
 
-test-vm: setup-images build ## Runs what cgroup v2 and systemd could change, on a virtual machine that has them
+vm: setup
 	@tests/setup --vm
 	@tests/vm/image
+
+test-vm: setup-images build vm ## Runs what cgroup v2 and systemd could change, on a virtual machine that has them
 	@tests/summary tests/vm/test $(SUITES)
 
 conformance: setup-images tools build ## Runs critest
