@@ -205,7 +205,8 @@ fn thousands_of_commands_leave_no_memory_descriptor_zombie_or_file() {
             "{count} commands in {took:?}; daemon {:?} then {:?}; shim {:?} then {:?}",
             before.0, after.0, before.1, after.1
         );
-        assert_eq!((after.0.descriptors, after.1.descriptors), (before.0.descriptors, before.1.descriptors));
+        assert!(after.0.descriptors <= before.0.descriptors, "goraed has descriptors more");
+        assert_eq!(after.1.descriptors, before.1.descriptors, "the shim's");
         assert!(after.0.pss_kb <= before.0.pss_kb + DAEMON_GROWTH, "goraed grew");
         assert!(after.1.pss_kb <= before.1.pss_kb + SHIM_GROWTH, "the shim grew");
         assert_eq!(zombies(), 0);

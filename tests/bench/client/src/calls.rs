@@ -54,7 +54,8 @@ pub async fn measure(pods: &Pods<'_>, pod: &str, container: &str, count: usize) 
     ]
 }
 
-async fn time(name: &'static str, count: usize, call: impl AsyncFn() -> Result<(), Status>) -> Outcome {
+/// Makes one call `count` times, after one that does not count.
+pub async fn time(name: &'static str, count: usize, call: impl AsyncFn() -> Result<(), Status>) -> Outcome {
     let mut times = Times::default();
     for i in 0..=count {
         let begun = Instant::now();

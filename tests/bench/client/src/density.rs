@@ -5,7 +5,7 @@
 use super::calls::{self, Outcome};
 use super::pods::Pods;
 use super::summary::Table;
-use super::{Arguments, processes};
+use super::{Arguments, hung, processes};
 use anyhow::{Context, Result};
 use gorae_tests::memory::pss_kb;
 use serde_json::{Map, Value, json};
@@ -46,10 +46,13 @@ pub async fn measure(pods: &Pods<'_>, arguments: &Arguments) -> Result<Density> 
     tokio::time::sleep(rest).await;
     let cpu_at_rest = processes::cpu(&everybody).saturating_sub(spent);
 
-    let calls = match made.first() {
+    let mut calls = match made.first() {
         Some((pod, container)) => calls::measure(pods, pod, container, arguments.calls).await,
         None => Vec::new(),
     };
+    if pods.target.is_own() {
+        calls.push(hung::measure(pods, arguments.calls).await?);
+    }
     let begun = Instant::now();
     for (pod, _) in &made {
         pods.target.cri().clear_pod(pod).await.with_context(|| format!("remove pod {pod}"))?;

@@ -7,6 +7,7 @@
 mod calls;
 mod density;
 mod floor;
+mod hung;
 mod lifecycle;
 mod pods;
 mod processes;

@@ -90,7 +90,8 @@ impl<'a> Pods<'a> {
         })
     }
 
-    fn container(&self) -> ContainerConfig {
+    /// The configuration of a container.
+    pub fn container(&self) -> ContainerConfig {
         let file = |name: &str| self.files.path().join(name);
         let mount = |at: &str, from: PathBuf| Mount {
             container_path: at.to_owned(),

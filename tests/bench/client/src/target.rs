@@ -46,6 +46,11 @@ impl Target {
         &self.cri
     }
 
+    /// Whether it was started here.
+    pub fn is_own(&self) -> bool {
+        self.own.is_some()
+    }
+
     /// Process id of the daemon.
     pub fn daemon(&self) -> u32 {
         self.daemon
