@@ -205,6 +205,19 @@ fn what_one_container_writes_no_other_sees() {
 }
 
 #[test]
+fn a_sub_path_of_an_image_means_nothing_beside_a_host_path() {
+    on_a_node(async |node| {
+        let part = node.directory("part");
+        std::fs::write(part.join("file"), "text").unwrap();
+        // As kubelet 1.36 sends a volume's subPath.
+        let container = node.pod("sub-path").run().await.container("c").script("cat /part/file").mount(&part, "/part");
+        let container = container.with(|c| c.mounts[0].image_sub_path = "part".into()).start().await;
+        container.ended().await;
+        assert_eq!(container.stdout(), ["text"]);
+    });
+}
+
+#[test]
 fn directories_and_files_of_the_host_are_mounted_and_echoed() {
     on_a_node(async |node| {
         let host = node.directory("shared");

@@ -198,9 +198,8 @@ fn one(record: &Record, index: usize, mount: &cri::Mount) -> Result<Mount> {
     if mount.image.is_some() {
         return image_volume(record, index, mount, base);
     }
-    if !mount.image_sub_path.is_empty() {
-        return Err(Error::invalid("image_sub_path: only an image volume can have one"));
-    }
+    // Beside a host path image_sub_path means nothing: kubelet 1.36 sends the volume's subPath in it, which host_path
+    // has already.
     if !mount.host_path.starts_with('/') || mount.host_path.contains('\0') {
         return Err(Error::invalid(format!("host_path: {:?} is not an absolute path", mount.host_path)));
     }
