@@ -168,12 +168,14 @@ impl RuntimeService for Runtime {
     ) -> Reply<cri::PodSandboxStatusResponse> {
         let request = request.into_inner();
         let view = |pod: Arc<pod::Pod>| {
+            // Before the look: kubelet would not take an event that is newer than the look and older than this.
+            let timestamp = clock::unique_ns();
             let containers = self.node.containers_of(pod.id());
             cri::PodSandboxStatusResponse {
                 status: Some(pod::view::status(&pod)),
                 info: if request.verbose { pod::view::verbose(&self.node, &pod) } else { HashMap::new() },
                 containers_statuses: containers.iter().map(|c| container::view::status(c)).collect(),
-                timestamp: clock::now_ns(),
+                timestamp,
             }
         };
         reply(self.node.pods.find(&request.pod_sandbox_id).map(view))

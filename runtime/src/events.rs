@@ -96,12 +96,14 @@ impl Turn<'_> {
         if self.sender.receiver_count() == 0 {
             return;
         }
+        // Before the look, as in PodSandboxStatus: what is newer never has the smaller time.
+        let created_at = clock::unique_ns();
         let pod_status: Option<PodSandboxStatus> = node.pods.get(pod_id).map(|p| pod::view::status(&p));
         let containers = node.containers_of(pod_id);
         let event = ContainerEventResponse {
             container_id: subject.to_owned(),
             container_event_type: kind.into(),
-            created_at: clock::unique_ns(),
+            created_at,
             pod_sandbox_status: pod_status,
             containers_statuses: containers.iter().map(|c| container::view::status(c)).collect(),
         };

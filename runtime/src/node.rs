@@ -18,6 +18,7 @@ use gorae_image_service::Images;
 use gorae_proto::cri::{self, NamespaceMode};
 use gorae_proto::shim::{self as wire, CgroupLayout, CgroupPlace, CleanContainer, container_state::Phase};
 use prost::Message;
+use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -69,9 +70,11 @@ pub struct Node {
 }
 
 impl Node {
-    /// The containers of a pod.
+    /// The containers of a pod, the newest first: of several with one name kubelet takes the first for the current one.
     pub fn containers_of(&self, pod_id: &str) -> Vec<Arc<Container>> {
-        self.containers.all().into_iter().filter(|c| c.record().pod_id == pod_id).collect()
+        let mut all: Vec<_> = self.containers.all().into_iter().filter(|c| c.record().pod_id == pod_id).collect();
+        all.sort_by_key(|c| Reverse(c.record().created_at));
+        all
     }
 
     /// Checks a runtime handler of a request; there is one, and the empty name means it.

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Pods: their life, their attributes, and what their containers share.
 
-use gorae_proto::cri::{ListPodSandboxRequest, NamespaceMode, PodSandboxFilter, PodSandboxState, PodSandboxStateValue};
+use gorae_proto::cri::{
+    ListPodSandboxRequest, NamespaceMode, PodSandboxFilter, PodSandboxState, PodSandboxStateValue,
+    PodSandboxStatusRequest,
+};
 use gorae_tests::leaks::Snapshot;
 use gorae_tests::pod::namespaces;
 use gorae_tests::{Cri, Node, TINY, on_a_node};
@@ -327,5 +330,22 @@ fn containers_stand_below_the_cgroup_that_was_asked_for_and_it_stays() {
         assert!(groups.contains("/kube/pod1/"), "{groups}");
         pod.remove().await;
         group.remove();
+    });
+}
+
+#[test]
+fn the_status_of_a_pod_has_its_containers_the_newest_first() {
+    on_a_node(async |node| {
+        let pod = node.pod("attempts").run().await;
+        let mut created = Vec::new();
+        for attempt in 0..5 {
+            let next = pod.container("c").image(TINY).with(|c| c.metadata.get_or_insert_default().attempt = attempt);
+            created.push(next.create().await.id().to_owned());
+        }
+        let request = PodSandboxStatusRequest { pod_sandbox_id: pod.id().to_owned(), verbose: false };
+        let answer = node.cri().runtime().pod_sandbox_status(request).await.unwrap().into_inner();
+        let listed: Vec<_> = answer.containers_statuses.into_iter().map(|c| c.id).collect();
+        created.reverse();
+        assert_eq!(listed, created);
     });
 }
