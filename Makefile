@@ -34,7 +34,7 @@ setup: ## Installs the Debian packages that building needs
 setup-images:
 	@tests/setup --images
 
-tools: setup ## Builds crictl, critest and the CNI plugins into build/tools
+tools: setup ## Builds kubelet, crictl, critest and the CNI plugins into build/tools
 	@tests/tools/build.sh
 
 demo: build ## Shows a pod's life on a node of its own, works offline

@@ -23,6 +23,7 @@ pub mod crictl;
 pub mod daemon;
 pub mod hung_disk;
 pub mod images;
+pub mod kubelet;
 pub mod leaks;
 pub mod log;
 pub mod memory;

@@ -26,7 +26,7 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
-/// A pinned tool of others (`crictl`, `critest`, a CNI plugin), as `tests/tools/build.sh` leaves it.
+/// A pinned tool of others (`kubelet`, `crictl`, `critest`, a CNI plugin), as `tests/tools/build.sh` leaves it.
 #[must_use]
 pub fn tool(name: &str) -> PathBuf {
     let path = build().join("tools").join(name);

@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Builds crictl, critest, ginkgo (which runs several critests at once) and the CNI plugins, as go.mod beside this script
-# pins them, into build/tools of the checkout. Does nothing when they are newer than what they are made of.
+# Builds kubelet, crictl, critest, ginkgo (which runs several critests at once) and the CNI plugins, as the go.mod files
+# beside and below this script pin them, into build/tools of the checkout. Does nothing when they are newer than what
+# they are made of.
 #
 # critest pulls one image by a digest that is a constant of its source. It is compiled from a copy of the module,
 # made for this build and thrown away, in which the constant is the digest of our image.
@@ -13,6 +14,7 @@ out=${1:-$here/../../build/tools}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 cd "$here"
+./kubelet/build.sh "$out"
 
 newest=$(ls -t go.mod go.sum test-image-digest build.sh | head -n 1)
 if [ -f "$out/.built" ] && [ ! "$newest" -nt "$out/.built" ]; then

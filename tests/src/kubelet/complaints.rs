@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The error lines of kubelet's log, without those that are its own affair.
+
+/// What kubelet complains of here, whatever the runtime: part of the line, and why.
+const ITS_OWN: &[(&str, &str)] = &[
+    ("pleg has yet to be successful", "said once at each start, before the first list of pods"),
+    ("no default routes found", "the namespaces of the tests lead nowhere"),
+    ("\"kubelet_internal_checkpoint\"", "no device plugin ever registered"),
+    ("no imagefs label for configured runtime", "cAdvisor knows the sockets of containerd and CRI-O and no other"),
+    ("failed to check if node is newer", "there is no API server, so no version of the node"),
+    ("with CrashLoopBackOff:", "a container that the test lets crash is waited for"),
+    ("\"Version from runtime service failed\" err=\"rpc error: code = Canceled", "kubelet ends while it asks"),
+    ("use of closed network connection", "kubelet reads from a WebSocket client after it has hung up on it"),
+    ("OOM events will not be reported", "cAdvisor could not read the machine's kernel log to its end"),
+    ("unknown container \\\"/kubepods", "the group of all pods is younger than cAdvisor's last look"),
+    ("system container \\\"pods\\\" not found", "the same, as the eviction loop sees it"),
+    ("Error proxying data from client to backend", "the client hangs up as soon as its user has"),
+    (
+        "\"ContainerStatus from runtime service failed\" err=\"rpc error: code = NotFound",
+        "kubelet asks for the status of a container that it has just removed",
+    ),
+];
+
+/// The lines of severity E (or F) that are not kubelet's own affair, and have none of these parts.
+#[must_use]
+pub fn of<'a>(log: &'a str, expected: &[&str]) -> Vec<&'a str> {
+    let own = |line: &str| ITS_OWN.iter().any(|(part, _)| line.contains(part));
+    let expected = |line: &str| expected.iter().any(|part| line.contains(part));
+    log.lines().filter(|line| is_complaint(line) && !own(line) && !expected(line)).collect()
+}
+
+/// True for `E0102 15:04:05.678901 …`, as klog writes it.
+fn is_complaint(line: &str) -> bool {
+    let bytes = line.as_bytes();
+    bytes.len() > 5 && matches!(bytes[0], b'E' | b'F') && bytes[1..5].iter().all(u8::is_ascii_digit) && bytes[5] == b' '
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_error_is_a_complaint_unless_it_is_kubelets_own_or_expected() {
+        let log = "I1121 11:02:21.1 1 a.go:1] fine\nE1121 11:02:21.2 1 b.go:2] bad\nE1121 11:02:21.3 1 c.go:3] known\n\
+                   Error of no klog line\nE1121 11:02:21.4 1 d.go:4] with CrashLoopBackOff: x\n";
+        assert_eq!(super::of(log, &["known"]), ["E1121 11:02:21.2 1 b.go:2] bad"]);
+    }
+}
