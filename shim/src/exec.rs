@@ -9,19 +9,23 @@
 //! write. Nothing of it is left afterwards: no descriptor, no zombie, no directory.
 
 use crate::devices;
-use crate::failure::{self, Kind, Result};
+use crate::failure::{self, Failure, Kind, Result};
 use crate::fault::{self, Reporter, Watcher};
 use crate::program::{self, Program};
 use crate::setup::Container;
 use crate::sys::{self, Forked};
 use crate::terminal;
 use crate::wire;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::thread::move_into_thread_name_spaces;
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// How long the end of an exec is held back for its killed processes to be gone.
 const TREE_PATIENCE: Duration = Duration::from_millis(100);
+/// How long a container that takes no process any more may take to end.
+const ENDING: Duration = Duration::from_millis(100);
 
 /// An exec, from the clone to the removal of its cgroup.
 #[derive(Debug)]
@@ -147,7 +151,7 @@ fn spawn(
     watcher.set_nonblocking()?;
     // The child starts in the container's PID namespace: the shim's children do since the container was started.
     let cgroup = cgroup.map(AsFd::as_fd);
-    match sys::clone3(0, cgroup).map_err(|e| failure::kernel("clone3", "exec", e))? {
+    match sys::clone3(0, cgroup).map_err(|e| not_started(container, "clone3", "exec".into(), e))? {
         Forked::Parent { pid, pidfd } => Ok((pid, pidfd, watcher)),
         Forked::Child => child(container, program, streams, tty, reporter),
     }
@@ -168,8 +172,24 @@ fn enter(container: &Container, program: &Program) -> Result<()> {
     program.label.set()?;
     rustix::process::setsid().map_err(|e| failure::kernel("setsid", "self", e))?;
     move_into_thread_name_spaces(container.pidfd.as_fd(), container.namespaces.of_container())
-        .map_err(|e| failure::kernel("join namespaces", format!("of pid {}", container.pid), e))?;
+        .map_err(|e| not_started(container, "join namespaces", format!("of pid {}", container.pid), e.into()))?;
     container.cgroup.join_v1()
+}
+
+/// Why there is no process. For a container that is ending the kernel answers ESRCH, or, when its PID namespace takes
+/// no process any more, ENOMEM: its end then follows at once.
+fn not_started(container: &Container, step: &'static str, object: String, error: io::Error) -> Failure {
+    let about_the_container = matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOMEM));
+    if about_the_container && ends_within(container.pidfd.as_fd(), ENDING) {
+        return failure::refused(Kind::FailedPrecondition, step, object, "the container is not running");
+    }
+    failure::kernel(step, object, error)
+}
+
+fn ends_within(pidfd: BorrowedFd<'_>, limit: Duration) -> bool {
+    let mut waited = [PollFd::new(&pidfd, PollFlags::IN)];
+    let limit = Timespec::try_from(limit).ok();
+    poll(&mut waited, limit.as_ref()).is_ok_and(|ready| ready > 0)
 }
 
 impl Exec {

@@ -117,6 +117,31 @@ fn only_a_running_container_runs_commands() {
 }
 
 #[test]
+fn a_command_in_a_container_that_is_just_ending_is_told_so() {
+    on_a_node(async |node| {
+        let pod = node.pod("ending").run().await;
+        for round in 0..5 {
+            // The more processes there are to end, the longer it takes.
+            let script = "for i in $(seq 100); do sleep 1000 & done; echo up; wait";
+            let container = pod.container(&format!("c{round}")).script(script).start().await;
+            container.has_printed(|line| line == "up").await;
+            let asking = container.clone();
+            let errors = tokio::spawn(async move {
+                loop {
+                    if let Err(status) = asking.try_exec(["true"], 10).await {
+                        return status;
+                    }
+                }
+            });
+            container.stop(0).await;
+            let status =
+                tokio::time::timeout(Duration::from_secs(10), errors).await.expect("it fails in time").unwrap();
+            assert_eq!(status.code(), Code::FailedPrecondition, "{status:?}");
+        }
+    });
+}
+
+#[test]
 fn an_empty_command_is_refused() {
     on_a_node(async |node| {
         let container = shell(node).await;

@@ -6,7 +6,7 @@
 //! cannot hold the call.
 
 use super::Container;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::ids;
 use crate::shims::{Answer, Shim, VERB_DEADLINE};
 use gorae_proto::shim::{EndExec, Exec, reply, request::Verb};
@@ -82,8 +82,9 @@ async fn run(container: &Arc<Container>, command: Vec<String>, timeout: Duration
         kill_tree_at_exit: true,
         ..Exec::default()
     };
+    let writers = [stdout_writer.as_fd(), stderr_writer.as_fd()];
     let Answer { body, exit, .. } =
-        shim.call_within(Verb::Exec(order), &[stdout_writer.as_fd(), stderr_writer.as_fd()], VERB_DEADLINE).await?;
+        shim.call_within(Verb::Exec(order), &writers, VERB_DEADLINE).await.map_err(ended_meanwhile)?;
     drop((stdout_writer, stderr_writer));
     let (reply::Body::ExecStarted(started), Some(exit)) = (body, exit) else {
         return Err(Error::internal("the shim answered something else than ExecStarted"));
@@ -107,7 +108,7 @@ async fn run(container: &Arc<Container>, command: Vec<String>, timeout: Duration
     } else {
         tokio::time::timeout(timeout + TIMEOUT_SLACK, exited).await.map_err(|_| timed_out(timeout))?
     };
-    let exited = exited.map_err(|_| Error::internal("the container's shim ended during the command"))?;
+    let exited = exited.map_err(|_| Error::precondition("the container ended during the command"))?;
     guard.exec = None;
     if exited.timed_out {
         return Err(timed_out(timeout));
@@ -115,6 +116,11 @@ async fn run(container: &Arc<Container>, command: Vec<String>, timeout: Duration
     let rest = async { tokio::join!(out.read_all(), err.read_all()) };
     let _ = tokio::time::timeout(DRAIN_DEADLINE, rest).await;
     Ok(Output { stdout: out.kept, stderr: err.kept, exit_code: exited.exit_code })
+}
+
+/// A shim goes with its container and not before: without one there is nothing left to run a command in.
+fn ended_meanwhile(error: Error) -> Error {
+    if error.kind() == Kind::Unavailable { Error::precondition("the container is not running any more") } else { error }
 }
 
 fn timed_out(timeout: Duration) -> Error {
