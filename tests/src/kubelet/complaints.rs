@@ -3,7 +3,10 @@
 
 /// What kubelet complains of here, whatever the runtime: part of the line, and why.
 const ITS_OWN: &[(&str, &str)] = &[
-    ("pleg has yet to be successful", "said once at each start, before the first list of pods"),
+    (
+        "runtime status check may not have completed yet",
+        "said once at each start, before the first look at the runtime",
+    ),
     ("no default routes found", "the namespaces of the tests lead nowhere"),
     ("\"kubelet_internal_checkpoint\"", "no device plugin ever registered"),
     ("no imagefs label for configured runtime", "cAdvisor knows the sockets of containerd and CRI-O and no other"),
@@ -11,10 +14,15 @@ const ITS_OWN: &[(&str, &str)] = &[
     ("with CrashLoopBackOff:", "a container that the test lets crash is waited for"),
     ("\"Version from runtime service failed\" err=\"rpc error: code = Canceled", "kubelet ends while it asks"),
     ("use of closed network connection", "kubelet reads from a WebSocket client after it has hung up on it"),
+    ("websocket: close sent", "it writes to one after that"),
     ("OOM events will not be reported", "cAdvisor could not read the machine's kernel log to its end"),
     ("unknown container \\\"/kubepods", "the group of all pods is younger than cAdvisor's last look"),
     ("system container \\\"pods\\\" not found", "the same, as the eviction loop sees it"),
     ("Error proxying data from client to backend", "the client hangs up as soon as its user has"),
+    (
+        "\"ExecSync cmd from runtime service failed\" err=\"rpc error: code = FailedPrecondition",
+        "kubelet probes a container that is just ending",
+    ),
     (
         "\"ContainerStatus from runtime service failed\" err=\"rpc error: code = NotFound",
         "kubelet asks for the status of a container that it has just removed",

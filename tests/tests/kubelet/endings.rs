@@ -21,6 +21,11 @@ fn a_crash_is_restarted(gates: Gates) {
         let end = last_end(&now, "c");
         assert_eq!((&end["exitCode"], &end["reason"]), (&json!(3), &json!("Error")), "{now}");
         assert_eq!(kubelet.api().get(&pod.path("containerLogs", "/c")).await, "going down\n");
+        if gates == ALPHA {
+            let metrics = kubelet.api().get("/metrics").await;
+            assert!(metrics.contains("\nkubelet_evented_pleg_connection_success_count 1\n"), "one stream of events");
+            assert!(metrics.contains("\nkubelet_evented_pleg_connection_error_count 0\n"), "and it never broke");
+        }
         pod.remove().await;
     });
 }
@@ -30,6 +35,7 @@ fn a_crash_is_restarted_with_back_off_and_its_code_is_told() {
     a_crash_is_restarted(DEFAULT);
 }
 
+/// Such a kubelet lists pods every five minutes only, and falls back to every second when it gets no events.
 #[test]
 fn events_alone_tell_a_kubelet_of_crashes() {
     a_crash_is_restarted(ALPHA);
