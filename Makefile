@@ -16,7 +16,7 @@ TEST := $(CARGO) test --locked --offline --workspace --no-fail-fast
 # Every test binary runs under a time limit.
 export CARGO_TARGET_$(shell echo $(TRIPLE) | tr a-z- A-Z_)_RUNNER := $(CURDIR)/tests/limit
 
-.PHONY: help build setup setup-images tools demo test vm test-vm test-binaries test-fuzz fuzz bench check conformance clean
+.PHONY: help build setup setup-images tools demo test test-native vm test-vm test-binaries test-fuzz fuzz bench check conformance clean
 
 help: ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
@@ -40,7 +40,10 @@ tools: setup ## Builds kubelet, crictl, critest and the CNI plugins into build/t
 demo: build ## Shows a pod's life on a node of its own, works offline
 	@tests/run build/bin/gorae-demo
 
-test: check-style setup-images tools build test-binaries test-fuzz ## Runs every test
+test: check-style setup-images tools build test-binaries test-fuzz vm ## Runs every test, here and on a virtual machine
+	@RUST_TEST_THREADS=1 tests/summary bash -c 'tests/run $(TEST); here=$$?; tests/vm/test; exit $$((here | $$?))'
+
+test-native: check-style setup-images tools build test-binaries test-fuzz ## Runs the tests of this machine alone
 	@RUST_TEST_THREADS=1 tests/summary tests/run $(TEST)
 
 test-binaries: setup
