@@ -62,12 +62,12 @@ pub(crate) async fn copy(link: &Link, from: &Inlet, to: &Outlet<'_>, app: TcpStr
 }
 
 impl Directions {
-    /// Client to application. An application that reads no more does not end the other direction.
+    /// Client to application. When that has closed, what the client still sends goes nowhere, and the other direction
+    /// alone decides when all is over.
     async fn up(&self, link: &Link, from: &Inlet, mut app: OwnedWriteHalf) {
         while let Some(bytes) = from.next().await {
             if app.write_all(&bytes).await.is_err() {
                 from.discard();
-                while from.next().await.is_some() {}
                 break;
             }
             self.note(link);

@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gorae_proto::cri::PortForwardRequest;
 
@@ -112,6 +112,28 @@ async fn a_connection_that_the_application_resets_writes_no_error() {
     assert!(client.streams[&error].data.is_empty());
     assert!(client.streams[&data].reset || client.streams[&data].finished);
     open(&mut client, port, "2").await;
+}
+
+#[tokio::test]
+async fn a_connection_that_the_application_closed_ends_when_the_client_writes_on() {
+    let (server, _) = server().await;
+    let port = application("127.0.0.1:0", |mut stream| {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        stream.write_all(b"part").unwrap();
+    });
+    let mut client = connect(&server).await;
+    let (error, data) = open(&mut client, port, "0").await;
+    client.send(data, b"1", false).await;
+    client.until(|client| client.streams[&data].finished).await;
+    assert_eq!(client.streams[&data].data, b"part");
+    // The first word after the end is answered by a reset, the next one is an error.
+    let begin = Instant::now();
+    while !client.streams[&error].finished && begin.elapsed() < Duration::from_secs(20) {
+        client.send(data, b"more", false).await;
+        let _ = tokio::time::timeout(Duration::from_millis(50), client.pump()).await;
+    }
+    assert!(client.streams[&error].finished && client.streams[&error].data.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
