@@ -37,6 +37,12 @@ pub(super) fn counts_and_answers_late(mut stream: TcpStream) {
     write!(stream, "{} bytes", all.len()).unwrap();
 }
 
+fn answers_the_first_byte_and_closes(mut stream: TcpStream) {
+    let mut byte = [0];
+    stream.read_exact(&mut byte).unwrap();
+    stream.write_all(b"part").unwrap();
+}
+
 pub(super) fn echoes(mut stream: TcpStream) {
     let mut reader = stream.try_clone().unwrap();
     let _ = std::io::copy(&mut reader, &mut stream);
@@ -99,12 +105,8 @@ async fn a_refused_connection_is_told_and_the_session_goes_on() {
 #[tokio::test]
 async fn a_connection_that_the_application_resets_writes_no_error() {
     let (server, _) = server().await;
-    let port = application("127.0.0.1:0", |mut stream| {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).unwrap();
-        stream.write_all(b"part").unwrap();
-        // Closing with unread input makes the kernel send a reset.
-    });
+    // Closing with unread input makes the kernel send a reset.
+    let port = application("127.0.0.1:0", answers_the_first_byte_and_closes);
     let mut client = connect(&server).await;
     let (error, data) = open(&mut client, port, "0").await;
     client.send(data, &[0; 100_000], false).await;
@@ -117,11 +119,7 @@ async fn a_connection_that_the_application_resets_writes_no_error() {
 #[tokio::test]
 async fn a_connection_that_the_application_closed_ends_when_the_client_writes_on() {
     let (server, _) = server().await;
-    let port = application("127.0.0.1:0", |mut stream| {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).unwrap();
-        stream.write_all(b"part").unwrap();
-    });
+    let port = application("127.0.0.1:0", answers_the_first_byte_and_closes);
     let mut client = connect(&server).await;
     let (error, data) = open(&mut client, port, "0").await;
     client.send(data, b"1", false).await;
