@@ -75,6 +75,11 @@ pub async fn ended(child: Child) -> Ran {
     Ran { code: output.status.code().unwrap_or(-1), out: output.stdout, err }
 }
 
+/// A load's size: that of a usual run, or what the environment says for a full one.
+pub fn load(name: &str, usual: usize) -> usize {
+    std::env::var(name).map_or(usual, |n| n.parse().unwrap_or_else(|e| panic!("{name}={n:?}: {e}")))
+}
+
 /// Bytes that no compression or repetition hides a mistake in.
 pub fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Exec without a terminal.
 
-use crate::client::{Client, TRANSPORTS, ended, noise};
+use crate::client::{Client, TRANSPORTS, ended, load, noise};
 use gorae_tests::{Container, Node, on_a_node, on_a_node_for};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
@@ -58,9 +58,9 @@ fn a_slow_reader_gets_every_byte() {
 
 #[test]
 fn bytes_go_in_and_come_out_as_they_are() {
-    on_a_node_for(Duration::from_secs(300), async |node| {
+    on_a_node_for(Duration::from_secs(600), async |node| {
         let container = shell(node).await;
-        let all = noise(20 << 20);
+        let all = noise(load("GORAE_MEGABYTES", 20) << 20);
         for transport in TRANSPORTS {
             let client = Client::of(node, transport);
             for script in ["cat >/tmp/f", "dd of=/tmp/f 2>/dev/null"] {

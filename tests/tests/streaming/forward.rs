@@ -12,7 +12,7 @@ async fn host_pod(node: &Node) -> Pod {
 }
 
 #[test]
-fn a_web_server_in_a_pod_answers_sixty_four_at_once() {
+fn a_web_server_in_a_pod_answers_two_hundred_at_once() {
     on_a_node(async |node| {
         let pod = node.pod("web").run().await;
         let script = "mkdir /www; echo page >/www/index.html; exec httpd -f -h /www -p 127.0.0.1:8000";
@@ -21,7 +21,7 @@ fn a_web_server_in_a_pod_answers_sixty_four_at_once() {
             let forwarded = Forwarded::start(&Client::of(node, transport), &pod, 8000).await;
             assert_eq!(web::get_soon(&forwarded.local, "/").await, (200, "page\n".to_owned()));
             for _ in 0..3 {
-                let gets = (0..64).map(|_| web::get_soon(&forwarded.local, "/"));
+                let gets = (0..200).map(|_| web::get_soon(&forwarded.local, "/"));
                 for answer in futures_util::future::join_all(gets).await {
                     assert_eq!(answer, (200, "page\n".to_owned()), "{transport}");
                 }

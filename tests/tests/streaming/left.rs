@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What sessions leave: nothing, however they end.
 
-use crate::client::{Client, TRANSPORTS, daemon, ended};
+use crate::client::{Client, TRANSPORTS, daemon, ended, load};
 use gorae_tests::testing::soon;
 use gorae_tests::{Container, on_a_node, on_a_node_for};
 use std::time::{Duration, Instant};
@@ -61,7 +61,7 @@ fn a_thousand_sessions_let_nothing_grow() {
             }
         };
         let before = quiet().await;
-        for _ in 0..15 {
+        for _ in 0..load("GORAE_SESSIONS", 960) / 64 {
             round(64).await;
         }
         let after = quiet().await;
