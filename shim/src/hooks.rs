@@ -31,6 +31,8 @@ const DEFAULT_LIMIT: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_secs(100);
 /// How much of what a hook printed last is in the error.
 const TAIL: usize = 1024;
+/// What a pipe holds, in bytes.
+const PIPE: usize = 64 << 10;
 /// For hooks that say nothing else.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -153,13 +155,17 @@ fn wait(child: &Child, output: &OwnedFd, said: &mut Vec<u8>, end: Instant) -> ru
         if ended {
             return Ok(true);
         }
+        // Of a hook that never stops printing there is always something to take: poll alone may never run out.
+        if Instant::now() >= end {
+            return Ok(false);
+        }
     }
 }
 
-/// Takes what is there; false at the end of it.
+/// Takes at most what a pipe holds, so that one who writes as fast does not keep this here; false at the end of it.
 fn take(output: &OwnedFd, said: &mut Vec<u8>) -> bool {
     let mut chunk = [0; 4096];
-    loop {
+    for _ in 0..PIPE / chunk.len() {
         match rustix::io::read(output, &mut chunk) {
             Ok(0) => return false,
             Ok(n) => {
@@ -171,6 +177,7 @@ fn take(output: &OwnedFd, said: &mut Vec<u8>) -> bool {
             Err(_) => return true,
         }
     }
+    true
 }
 
 fn kill(child: &mut Child) {
@@ -230,6 +237,15 @@ mod tests {
         let begun = Instant::now();
         run(&hooks("head -c 300000 /dev/zero; sleep 5 & exit 0", 20_000), "poststart", "running", 7).unwrap();
         assert!(begun.elapsed() < Duration::from_secs(4));
+    }
+
+    #[test]
+    fn a_hook_that_never_stops_printing_is_ended_in_time() {
+        let begun = Instant::now();
+        let error =
+            run(&hooks("for i in 1 2 3 4; do cat /dev/zero & done; wait", 300), "poststart", "running", 7).unwrap_err();
+        assert_eq!(error.kind(), Kind::DeadlineExceeded);
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     }
 
     #[test]
