@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Container logs: the CRI's format, nothing lost, rotation.
 
-use gorae_proto::cri::ContainerState;
 use gorae_tests::{TINY, log, memory, on_a_node, place};
 use nix::sys::resource::{UsageWho, getrusage};
 use std::fs::File;
@@ -12,6 +11,15 @@ use std::time::{Duration, Instant};
 
 /// The pause between two rotations under load.
 const ROTATION: Duration = Duration::from_millis(100);
+/// Rotations under load, at the least.
+const ROTATIONS: usize = 5;
+/// The bytes of a record of "line N", at the most, N having eight digits.
+const LONGEST: u64 = 30 + " stdout F line 12345678\n".len() as u64;
+
+/// The bytes of all the files.
+fn bytes(files: &[PathBuf]) -> u64 {
+    files.iter().map(|file| std::fs::metadata(file).expect("the file is there").len()).sum()
+}
 
 #[test]
 fn each_line_is_one_record_of_its_stream() {
@@ -40,20 +48,26 @@ fn lines() -> u64 {
     std::env::var("GORAE_LOG_LINES").map_or(LINES, |n| n.parse().expect("GORAE_LOG_LINES is a number"))
 }
 
-/// Reads the files one after the other, byte for byte: they must be the records of "line 1" to "line N" and no more.
-fn hold_every_line(files: &[PathBuf], count: u64) {
-    let (mut number, mut record) = (0, Vec::new());
+/// Reads the files one after the other, byte for byte: what is there of standard output must be the records of "line 1" to
+/// "line N" and no more. Returns N and what standard error has.
+fn hold_every_line(files: &[PathBuf]) -> (u64, Vec<String>) {
+    let (mut number, mut errors, mut record) = (0, Vec::new(), Vec::new());
     for file in files {
         let mut reader = BufReader::with_capacity(1 << 20, File::open(file).expect("the file is there"));
         while reader.read_until(b'\n', &mut record).expect("the file can be read") > 0 {
-            number += 1;
-            let content = format!(" stdout F line {number}\n");
-            let ends = record.strip_suffix(content.as_bytes()).is_some_and(|stamp| stamp.len() == 30);
-            assert!(ends, "record {number}, in {}: {}", file.display(), String::from_utf8_lossy(&record));
+            let text = String::from_utf8_lossy(&record);
+            if let Some((_, error)) = text.split_once(" stderr F ") {
+                errors.push(error.trim_end().to_owned());
+            } else {
+                number += 1;
+                let content = format!(" stdout F line {number}\n");
+                let ends = text.strip_suffix(&content).is_some_and(|stamp| stamp.len() == 30);
+                assert!(ends, "record {number}, in {}: {text}", file.display());
+            }
             record.clear();
         }
     }
-    assert_eq!(number, count);
+    (number, errors)
 }
 
 #[test]
@@ -63,7 +77,7 @@ fn every_line_is_in_the_log_when_the_container_has_ended() {
         let count = lines();
         let container = pod.container("c").image(TINY).args(["count", &count.to_string(), "5"]).start().await;
         assert_eq!(container.ended().await.exit_code, 5);
-        hold_every_line(&[container.log_file().to_owned()], count);
+        assert_eq!(hold_every_line(&[container.log_file().to_owned()]), (count, vec![]));
     });
 }
 
@@ -71,23 +85,22 @@ fn every_line_is_in_the_log_when_the_container_has_ended() {
 fn every_line_is_in_one_of_the_logs_when_they_are_rotated_all_the_time() {
     on_a_node(async |node| {
         let pod = node.pod("rotated").run().await;
-        let count = lines();
-        let words = ["count", &count.to_string(), "0"];
-        let container = pod.container("c").image(TINY).args(words).start().await;
+        let container = pod.container("c").image(TINY).args(["flood"]).start().await;
         let (mut files, begun) = (Vec::new(), Instant::now());
-        while container.status().await.state() == ContainerState::ContainerRunning {
+        while files.len() < ROTATIONS || bytes(&files) < lines() * LONGEST {
             let old = container.log_file().with_extension(format!("log.{}", files.len()));
             std::fs::rename(container.log_file(), &old).unwrap();
-            // Refused when it ended in this moment: then there is no new file.
-            let reopened = container.try_reopen_log().await;
-            assert_eq!(reopened.is_ok(), container.log_file().exists(), "{reopened:?}");
+            container.try_reopen_log().await.unwrap();
             files.push(old);
             tokio::time::sleep(ROTATION).await;
         }
-        println!("{count} lines, {} rotations in {:?}", files.len(), begun.elapsed());
-        assert!(files.len() > 2, "it was over too soon");
-        files.extend(Some(container.log_file().to_owned()).filter(|last| last.exists()));
-        hold_every_line(&files, count);
+        container.stop(30).await;
+        assert_eq!(container.status().await.exit_code, 0, "it ended by itself, after its last line");
+        let rotations = files.len();
+        files.push(container.log_file().to_owned());
+        let (count, errors) = hold_every_line(&files);
+        println!("{count} lines, {rotations} rotations in {:?}", begun.elapsed());
+        assert_eq!(errors, [format!("{count} lines")]);
     });
 }
 

@@ -9,6 +9,7 @@
 //   cat FILE          prints a file
 //   exit N            exits with N
 //   count N CODE      prints "line 1" to "line N", exits with CODE
+//   flood             prints "line 1", "line 2", ... until SIGTERM, then the number of lines on standard error
 //   tick MS           prints a numbered line every MS milliseconds
 //   eat MIB           touches that much memory, then sleeps
 #include <arpa/inet.h>
@@ -124,6 +125,22 @@ static void tick(long ms) {
   }
 }
 
+static volatile sig_atomic_t enough;
+
+static void stop(int signal) {
+  (void)signal;
+  enough = 1;
+}
+
+static void flood(void) {
+  long lines = 0;
+  // Without SA_RESTART a write would be cut short: the line would be lost, not the signal.
+  struct sigaction action = {.sa_handler = stop, .sa_flags = SA_RESTART};
+  sigaction(SIGTERM, &action, NULL);
+  while (!enough) printf("line %ld\n", ++lines);
+  fprintf(stderr, "%ld lines\n", lines);
+}
+
 int main(int count, char **word) {
   const char *verb = count > 1 ? word[1] : "sleep";
   setvbuf(stdout, NULL, _IOLBF, 0);
@@ -142,6 +159,10 @@ int main(int count, char **word) {
   if (!strcmp(verb, "count") && count == 4) {
     for (long i = 1; i <= atol(word[2]); i++) printf("line %ld\n", i);
     return atoi(word[3]);
+  }
+  if (!strcmp(verb, "flood")) {
+    flood();
+    return 0;
   }
   if (!strcmp(verb, "echo")) {
     for (int i = 2; i < count; i++) printf(i + 1 < count ? "%s " : "%s", word[i]);
