@@ -18,6 +18,7 @@ const ITS_OWN: &[(&str, &str)] = &[
     ("OOM events will not be reported", "cAdvisor could not read the machine's kernel log to its end"),
     ("unknown container \\\"/kubepods", "the group of all pods is younger than cAdvisor's last look"),
     ("system container \\\"pods\\\" not found", "the same, as the eviction loop sees it"),
+    ("RecentStats: unable to find data in memory cache", "cAdvisor knows the group and has not measured it yet"),
     ("Error proxying data from client to backend", "the client hangs up as soon as its user has"),
     (
         "\"ExecSync cmd from runtime service failed\" err=\"rpc error: code = FailedPrecondition",
