@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Looks at paths that are not ours: mount sources, devices, profiles, log directories.
 //!
-//! Such a path may be on a file system whose server is gone, and then the look never ends. It runs on a spare thread
-//! that can be abandoned; the request gets an error in time. Not more threads than [`MOST`] can be lost that way, so
-//! that the rest of the daemon always has some. What takes a path for a container is not here but in its shim.
+//! Such a path may be on a file system whose server is gone, and then the look never ends. It runs on a [thread that can
+//! be abandoned](threads); the request gets an error in time. What takes a path for a container is not here but in its
+//! shim.
+
+mod threads;
 
 use crate::error::{Error, Kind, Result};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
-/// Looks at the same time; half of the spare threads.
-const MOST: usize = 32;
+/// Looks at the same time, hung ones included. A hung look costs a thread; a container has one at the most.
+const MOST: usize = 256;
 /// How long one may take, the wait for its turn included.
-const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_secs(20);
 
 static TURNS: Semaphore = Semaphore::const_new(MOST);
 
@@ -35,19 +37,32 @@ where
     T: Send + 'static,
     F: FnOnce() -> Result<T> + Send + 'static,
 {
-    let looked = async {
-        let turn = TURNS.acquire().await.map_err(|e| Error::internal(format!("{what}: {e}")))?;
-        let task = tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop(turn);
-            result
-        });
-        task.await.unwrap_or_else(|e| Err(Error::internal(format!("{what}: {e}"))))
-    };
-    tokio::time::timeout(deadline, looked).await.unwrap_or_else(|_| {
+    tokio::time::timeout(deadline, look_on(what, work)).await.unwrap_or_else(|_| {
         let why = format!("{what}: no answer within {deadline:?}; a file system does not respond");
         Err(Error::new(Kind::DeadlineExceeded, why))
     })
+}
+
+/// [`look`] for an operation that others can join and nobody has to wait for: it takes as long as it takes.
+///
+/// # Errors
+/// Those of the work.
+pub async fn look_on<T, F>(what: &str, work: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T> + Send + 'static,
+{
+    let failed = |e: &dyn std::fmt::Display| Error::internal(format!("{what}: {e}"));
+    let turn = TURNS.acquire().await.map_err(|e| failed(&e))?;
+    let (tell, told) = oneshot::channel();
+    let looked = threads::run(Box::new(move || {
+        let result = work();
+        drop(turn);
+        // Nobody listens any more when the request was given up.
+        let _ = tell.send(result);
+    }));
+    looked.map_err(|e| failed(&e))?;
+    told.await.unwrap_or_else(|_| Err(Error::internal(format!("{what}: the look panicked; see the daemon's log"))))
 }
 
 #[cfg(test)]
@@ -66,5 +81,13 @@ mod tests {
         assert!(error.to_string().contains("mount sources"), "{error}");
         assert_eq!(look("others", || Ok(7)).await.expect("a thread is left"), 7);
         drop(release);
+    }
+
+    #[tokio::test]
+    async fn a_look_that_panics_is_an_error_and_costs_no_turn() {
+        for _ in 0..2 * MOST {
+            let error = look("devices", || -> Result<()> { panic!("on purpose") }).await.expect_err("panics");
+            assert!(error.to_string().contains("devices"), "{error}");
+        }
     }
 }

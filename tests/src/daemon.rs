@@ -119,6 +119,15 @@ impl Daemon {
         }
     }
 
+    /// The same without waiting: a thread of it may be where no signal reaches.
+    pub fn kill_without_waiting(&self) {
+        let child = self.child().take();
+        if let Some(mut child) = child {
+            let _ = child.kill();
+            std::thread::spawn(move || child.wait());
+        }
+    }
+
     /// Asks the process to end and waits for it.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 use gorae_proto::cri::{ContainerState, ContainerStatus};
 use gorae_tests::hung_disk::HungDisk;
 use gorae_tests::{Container, Node, Pod, TINY, on_a_node};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tonic::Code;
 
@@ -138,6 +139,66 @@ fn a_pod_with_a_hanging_start_is_stopped_by_a_daemon_that_did_not_ask_for_it() {
         assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
         is_start_error(&container.status().await);
         disk.come_back();
+    });
+}
+
+/// A pod, and a mount source on a disk that has just stopped answering.
+async fn with_a_hung_source(node: &Node, disk: &HungDisk) -> (Pod, PathBuf) {
+    let pod = node.pod("hung-create").run().await;
+    let source = disk.path().join("data");
+    std::fs::write(&source, "x").unwrap();
+    // Pulled while nothing hangs.
+    pod.container("warm").image(TINY).create().await.remove().await;
+    disk.hang();
+    (pod, source)
+}
+
+/// How many threads of the daemon look at paths and do not come back.
+fn hung_looks(node: &Node) -> usize {
+    let tasks = format!("/proc/{}/task", node.daemon().pid().expect("goraed runs"));
+    let hangs = |task: &Path| {
+        let read = |file: &str| std::fs::read_to_string(task.join(file)).unwrap_or_default();
+        read("comm").trim() == "look" && !read("wchan").contains("futex")
+    };
+    std::fs::read_dir(tasks).unwrap().filter(|task| hangs(&task.as_ref().unwrap().path())).count()
+}
+
+#[test]
+fn a_create_that_waits_for_a_dead_volume_is_joined_by_its_repeats_and_done_when_it_is_back() {
+    on_a_node(async |node| {
+        let disk = HungDisk::mount().unwrap();
+        let (pod, source) = with_a_hung_source(node, &disk).await;
+        let create = async || pod.container("c").image(TINY).mount(&source, "/data").try_create().await;
+        let error = create().await.unwrap_err();
+        assert_eq!(error.code(), Code::DeadlineExceeded, "{error:?}");
+        assert!(error.message().contains("\"c\"") && error.message().contains("mount sources"), "{error:?}");
+        let (repeat, ()) = tokio::join!(create(), async {
+            // Others are not held up meanwhile.
+            pod.container("other").image(TINY).start().await.remove().await;
+            assert_eq!(hung_looks(node), 1, "the repeat has joined");
+            disk.come_back();
+        });
+        let container = repeat.unwrap();
+        assert_eq!(container.status().await.state(), ContainerState::ContainerCreated);
+        container.start().await;
+    });
+}
+
+#[test]
+fn a_daemon_starts_while_a_thread_of_the_killed_one_waits_for_a_dead_volume() {
+    on_a_node(async |node| {
+        let disk = HungDisk::mount().unwrap();
+        let (pod, source) = with_a_hung_source(node, &disk).await;
+        let create = pod.container("c").image(TINY).mount(&source, "/data").try_create();
+        let (created, ()) = tokio::join!(create, async {
+            until("the create waits for its mount source", async || disk.waiting() > 0).await;
+            node.daemon().kill_without_waiting();
+        });
+        assert!(created.is_err(), "its daemon is dead");
+        node.restart().await;
+        pod.container("other").image(TINY).start().await;
+        disk.come_back();
+        assert_eq!(node.cri().list_containers(None).await.unwrap().len(), 1, "nothing of the first is there");
     });
 }
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! CreateContainer: resolve the image, check that a spec can be built, write the record. No kernel object is made.
+//!
+//! The check looks at paths of others and may hang. Then the request ends in time and the creation goes on: a repeat
+//! joins it, so a dead volume costs one thread and not one for each repeat, and when it is back the repeat succeeds.
 
 use super::spec::process::ImageDefaults;
 use super::{Container, ImageMount, RECORD_KIND, RECORD_VERSION, Record, State, spec};
@@ -11,18 +14,29 @@ use gorae_proto::cri;
 use std::path::Path;
 use std::sync::Arc;
 
+/// What a creation looks at that is not ours.
+const LOOKED_AT: &str = "mount sources, devices, CDI files and profiles";
+
 /// Creates a container and returns its id; a repeat of a request gets the same container.
 ///
 /// # Errors
 /// `NotFound` for the pod or the image, `FailedPrecondition` when the pod is not ready, `InvalidArgument`
-/// for the request. Nothing is left behind.
+/// for the request; nothing is left behind. `DeadlineExceeded` when a path does not answer; the creation goes on.
 pub async fn create(node: Arc<Node>, pod_id: &str, config: cri::ContainerConfig) -> Result<String> {
     let pod = node.pods.find(pod_id)?;
     let Some(metadata) = &config.metadata else { return Err(Error::invalid("container config has no metadata")) };
     check_name(&metadata.name)?;
-    let key = key(pod.id(), metadata);
+    let (key, name) = (key(pod.id(), metadata), metadata.name.clone());
     let operations = node.creates.clone();
-    operations.run(key.clone(), async move { once(&node, &pod, &key, config).await }).await
+    let creation = operations.run(key.clone(), async move { once(&node, &pod, &key, config).await });
+    tokio::time::timeout(foreign::DEADLINE, creation).await.unwrap_or_else(|_| {
+        let (limit, what) = (foreign::DEADLINE, LOOKED_AT);
+        let why = format!(
+            "create container {name:?}: not done within {limit:?}: it waits for {what} (a file system does not \
+             respond) or for its pod's stop; it goes on, and a repeat gets its result"
+        );
+        Err(Error::new(Kind::DeadlineExceeded, why))
+    })
 }
 
 fn key(pod_id: &str, metadata: &cri::ContainerMetadata) -> String {
@@ -90,7 +104,7 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &str, config: cri::Container
     };
     super::take_over::check(node, &record)?;
     let (of, target, cdi_devices) = (node.clone(), pod.clone(), cdi::of_request(&record.config)?);
-    let checked = foreign::look("mount sources, devices, CDI files and profiles", move || {
+    let checked = foreign::look_on(LOOKED_AT, move || {
         record.cdi = cdi::resolve(&of.config.cdi_directories, &cdi_devices)?;
         spec::process::change_environment(&mut record.process.env, &record.cdi.env);
         spec::build(&record, &target, &of.spec_context(&target, &record)?)?;
