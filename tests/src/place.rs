@@ -62,6 +62,6 @@ pub fn assert_own_namespaces() {
     let made = std::env::var_os("GORAE_TEST_NAMESPACE");
     assert!(
         made.is_some_and(|made| here == made),
-        "these tests need namespaces of their own: run `make test`, or `tests/run cargo test -p gorae-tests NAME`"
+        "these tests need namespaces of their own: run `make test`, or `tests/run cargo test --workspace NAME`"
     );
 }
