@@ -151,7 +151,7 @@ impl From<gorae_image_service::Error> for Error {
             Image::Unimplemented => Kind::Unimplemented,
             Image::Unauthenticated | Image::PermissionDenied | Image::DataLoss | Image::Internal => Kind::Internal,
         };
-        Self { kind, message: error.to_string() }
+        Self { kind, message: error.message() }
     }
 }
 
