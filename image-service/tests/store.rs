@@ -125,6 +125,27 @@ async fn a_damaged_record_costs_its_own_object_and_a_pull_repairs_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_record_of_a_newer_version_keeps_the_store_closed_and_loses_nothing() {
+    let (registry, node) = (Registry::open().await, Node::new());
+    let made = image(Flavour::Oci, vec![layer(Packing::Gzip, &[("f", b"1")])]);
+    let name = registry.push("app", "1", &made).await;
+    node.images.pull(&name, None).await.unwrap();
+    let layer = format!("sha256-{}", made.layers[0].diff_id.hex());
+    let record = node.root().join("layers").join(&layer).join("record");
+    let (Node { dir, images }, ours) = (node, std::fs::read(&record).unwrap());
+    let config = images.config().clone();
+    drop(images);
+    let newer = String::from_utf8(ours.clone()).unwrap().replacen("gorae layer 1 ", "gorae layer 99 ", 1);
+    std::fs::write(&record, newer).unwrap();
+    let error = Images::open(config.clone()).unwrap_err().message();
+    assert!(error.contains(&layer) && error.contains("99") && error.contains("run that one again"), "{error}");
+    std::fs::write(&record, ours).unwrap();
+    let images = Images::open(config).unwrap();
+    assert!(images.find(&name).unwrap().is_some(), "its name and its layer are still there");
+    drop((images, dir));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn collect_removes_what_a_crash_left_unreferenced() {
     let (registry, node) = (Registry::open().await, Node::new());
     let made = image(Flavour::Oci, vec![layer(Packing::Gzip, &[("f", b"1")])]);

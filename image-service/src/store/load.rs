@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
+use gorae_proto::checked::CheckedError;
 use rustix::fs::FlockOperation;
 
 use super::index::Index;
@@ -20,7 +21,7 @@ impl Store {
     /// Opens the store in `root`, making it when absent.
     ///
     /// - Shapes: a record that cannot be used is left where it is, said in the log, and its object is not in the index.
-    /// - Errors: [`Error::InUse`], or [`Error::File`] when a directory cannot be made or read.
+    /// - Errors: [`Error::InUse`]; [`Error::File`] when a directory cannot be made or read; [`Error::Newer`].
     pub fn open(root: PathBuf) -> Result<Self, Error> {
         make_directories(&root)?;
         let lock = lock(&root)?;
@@ -69,7 +70,7 @@ impl Store {
                     self.count(record.usage);
                     kept.layers.insert(diff_id, record.usage);
                 }
-                Err(error) => tracing::warn!(path = %path.display(), %error, "layer is lost"),
+                Err(error) => lose("layer", &path, error)?,
             }
         }
         Ok(())
@@ -82,7 +83,7 @@ impl Store {
             let path = self.root.join("images").join(&name);
             match read_image(&path, &name, &kept) {
                 Ok((id, image)) => index = index.with(&id, image, &[]),
-                Err(error) => tracing::warn!(path = %path.display(), %error, "image is lost"),
+                Err(error) => lose("image", &path, error)?,
             }
         }
         Ok(index)
@@ -98,7 +99,7 @@ impl Store {
             let record = match found {
                 Ok(record) => record,
                 Err(error) => {
-                    tracing::warn!(path = %path.display(), %error, "image name is lost");
+                    lose("image name", &path, error)?;
                     continue;
                 }
             };
@@ -116,6 +117,25 @@ impl Store {
         let path = self.root.join(directory);
         let entries = fs::read_dir(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         Ok(entries.map_err(|e| file_error("read", &path, e))?.into_iter().map(|entry| entry.file_name()).collect())
+    }
+}
+
+/// Gives an object up whose record cannot be used, with a word in the log.
+///
+/// - Errors: when that says nothing against the record (no descriptor, no memory left) or a newer Gorae has written it.
+///   Going on would take the object for unneeded and delete its data.
+fn lose(what: &str, path: &Path, error: Unreadable) -> Result<(), Error> {
+    match error {
+        Unreadable::File(source)
+            if matches!(source.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) =>
+        {
+            Err(file_error("read", path, source))
+        }
+        Unreadable::Damaged(CheckedError::Version { found }) => Err(Error::Newer { path: path.to_owned(), found }),
+        error => {
+            tracing::warn!(path = %path.display(), %error, "{what} is lost");
+            Ok(())
+        }
     }
 }
 
