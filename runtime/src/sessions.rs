@@ -55,10 +55,7 @@ impl Sessions {
         let (reply::Body::ExecStarted(started), Some(exit)) = (body, exit) else {
             return Err(Error::internal("the shim answered something else than ExecStarted"));
         };
-        let tty = if request.tty { fds.into_iter().next() } else { None };
-        if request.tty && tty.is_none() {
-            return Err(Error::internal("the shim sent no terminal"));
-        }
+        let tty = exactly(usize::from(request.tty), fds, "exec")?.next();
         let lost = || Status::internal("the container's shim ended during the command");
         Ok(Process {
             stdin: pipes.stdin,
@@ -90,7 +87,8 @@ impl Sessions {
         if !matches!(body, reply::Body::Attached(_)) {
             return Err(Error::internal("the shim answered something else than Attached"));
         }
-        let mut fds = fds.into_iter();
+        let streams = usize::from(asked.stdin) + usize::from(asked.stdout) + usize::from(asked.stderr);
+        let mut fds = exactly(if request.tty { 1 } else { streams }, fds, "attach")?;
         let mut process = Process {
             stdin: None,
             stdout: None,
@@ -137,6 +135,18 @@ impl Backend for Sessions {
     async fn dial(&self, pod_sandbox_id: &str, port: u16) -> std::result::Result<OwnedFd, Status> {
         Ok(self.connect(pod_sandbox_id, port).await?)
     }
+}
+
+/// The descriptors of an answer, when they are as many as was asked for: without one a session would show nothing, and
+/// say nothing of it.
+fn exactly(wanted: usize, fds: Vec<OwnedFd>, what: &str) -> Result<std::vec::IntoIter<OwnedFd>> {
+    if fds.len() == wanted {
+        return Ok(fds.into_iter());
+    }
+    let sent = fds.len();
+    // The kernel leaves out what there is no room for.
+    let hint = if sent < wanted { "; the daemon may be at its limit of open files" } else { "" };
+    Err(Error::internal(format!("{what}: {sent} descriptors came from the shim instead of {wanted}{hint}")))
 }
 
 /// Both ends of an exec's pipes; the process gets `theirs`.
@@ -207,5 +217,23 @@ impl Control for Remote {
         let (shim, exec) = (self.shim.clone(), self.exec);
         let verb = Verb::Signal(Signal { exec, number: SIGHUP, all: false });
         tokio::spawn(async move { shim.call(verb).await });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_with_a_descriptor_too_few_or_too_many_is_none() {
+        let some = |n| (0..n).map(|_| OwnedFd::from(std::fs::File::open("/dev/null").expect("a file"))).collect();
+        assert_eq!(exactly(2, some(2), "attach").expect("as asked").count(), 2);
+        assert_eq!(exactly(0, some(0), "exec").expect("as asked").count(), 0);
+        let error = exactly(3, some(2), "attach").expect_err("too few").to_string();
+        assert_eq!(
+            error,
+            "attach: 2 descriptors came from the shim instead of 3; the daemon may be at its limit of open files"
+        );
+        assert!(exactly(0, some(1), "exec").is_err());
     }
 }

@@ -2,8 +2,9 @@
 //! Frames with descriptors over a tokio unix stream.
 
 use crate::error::{Error, Kind, Result};
-use gorae_proto::frame;
+use gorae_proto::frame::{self, FrameError, MAX_FRAME};
 use gorae_proto::shim::Frame;
+use prost::Message;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
 };
@@ -17,8 +18,8 @@ use tokio::net::UnixStream;
 
 /// Most descriptors in one frame: stdin, stdout, stderr, and room for one more.
 const MAX_FDS: usize = 4;
-/// One read; replies are small, so this is nearly always a whole frame.
-const READ_BYTES: usize = 4096;
+/// Bytes of a frame's length.
+const HEADER: usize = 4;
 /// How long a live shim may take to accept a connection: it does nothing that blocks.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -94,57 +95,142 @@ fn broken(e: std::io::Error) -> Error {
     Error::new(Kind::Unavailable, format!("connection to the shim: {e}"))
 }
 
-/// Collects bytes and descriptors until a frame is whole.
+fn out_of_step(e: &FrameError) -> Error {
+    Error::internal(e.to_string())
+}
+
+/// Reads one frame at a time: its four length bytes, then exactly its body.
+///
+/// Descriptors travel with a frame's first byte, and the kernel gives them out with that byte. A read that went on into
+/// the next frame would bring that one's descriptors too, and nothing would tell whose they are.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
-    bytes: Vec<u8>,
+    header: [u8; HEADER],
+    have: usize,
+    body: Vec<u8>,
     fds: Vec<OwnedFd>,
 }
 
 impl Reader {
-    /// The next frame; `None` at the end of the stream.
+    /// The next frame with its descriptors; `None` at the end of the stream.
     ///
     /// # Errors
     /// `Internal` when the bytes are no frame.
     pub(super) async fn next(&mut self, stream: &UnixStream) -> Result<Option<(Frame, Vec<OwnedFd>)>> {
         loop {
-            if let Some(frame) = frame::decode(&mut self.bytes).map_err(|e| Error::internal(e.to_string()))? {
-                if self.bytes.is_empty() {
-                    self.bytes.shrink_to(0);
-                }
-                return Ok(Some((frame, std::mem::take(&mut self.fds))));
-            }
-            stream.readable().await.map_err(broken)?;
             match stream.try_io(Interest::READABLE, || self.read_once(stream)) {
                 Ok(0) => return Ok(None),
+                Ok(_) if self.is_whole()? => return self.take().map(Some),
                 Ok(_) => {}
-                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => stream.readable().await.map_err(broken)?,
                 Err(e) if e.kind() == std::io::ErrorKind::ConnectionReset => return Ok(None),
                 Err(e) => return Err(broken(e)),
             }
         }
     }
 
+    /// One read: the rest of the header, or more of the body.
     fn read_once(&mut self, stream: &UnixStream) -> std::io::Result<usize> {
+        let target = match self.have {
+            0..HEADER => &mut self.header[self.have..],
+            _ => &mut self.body[self.have - HEADER..],
+        };
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let mut chunk = [0u8; READ_BYTES];
-        let mut into = [IoSliceMut::new(&mut chunk)];
+        let mut into = [IoSliceMut::new(target)];
         let n = rustix::net::recvmsg(stream.as_fd(), &mut into, &mut control, RecvFlags::CMSG_CLOEXEC)?.bytes;
         for message in control.drain() {
             if let RecvAncillaryMessage::ScmRights(fds) = message {
                 self.fds.extend(fds);
             }
         }
-        self.bytes.extend_from_slice(&chunk[..n]);
+        self.have += n;
         Ok(n)
+    }
+
+    /// Whether the last read made the frame whole; the one that made its header whole makes room for the body.
+    fn is_whole(&mut self) -> Result<bool> {
+        if self.have == HEADER {
+            let len = u32::from_le_bytes(self.header) as usize;
+            if len > MAX_FRAME {
+                return Err(out_of_step(&FrameError::TooLong(len)));
+            }
+            self.body = vec![0; len];
+        }
+        Ok(self.have >= HEADER && self.have - HEADER == self.body.len())
+    }
+
+    fn take(&mut self) -> Result<(Frame, Vec<OwnedFd>)> {
+        self.have = 0;
+        // Nothing is kept: most connections are idle.
+        let body = std::mem::take(&mut self.body);
+        let frame = Frame::decode(&body[..]).map_err(|e| out_of_step(&FrameError::Malformed(e.to_string())))?;
+        Ok((frame, std::mem::take(&mut self.fds)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gorae_proto::shim::{Exec, Request, frame::Body, request::Verb};
+    use gorae_proto::shim::{
+        Attached, Exec, ExecExited, Push, Reply, Request, frame::Body, push, reply, request::Verb,
+    };
+
+    fn exited(exec: u64) -> Frame {
+        let exited = ExecExited { exec, ..ExecExited::default() };
+        Frame { body: Some(Body::Push(Push { body: Some(push::Body::ExecExited(exited)) })) }
+    }
+
+    fn attached(id: u64) -> Frame {
+        Frame { body: Some(Body::Reply(Reply { id, body: Some(reply::Body::Attached(Attached::default())) })) }
+    }
+
+    #[tokio::test]
+    async fn descriptors_come_with_their_own_frame_however_many_frames_wait() {
+        let (ours, theirs) = UnixStream::pair().expect("pair");
+        let file = std::fs::File::open("/dev/null").expect("a file");
+        let sent = [(exited(1), 0), (attached(2), 1), (exited(3), 0), (attached(4), 3), (attached(5), 2)];
+        for (frame, fds) in &sent {
+            send(&ours, frame, &vec![file.as_fd(); *fds]).await.expect("there is room");
+        }
+        let mut reader = Reader::default();
+        for (frame, fds) in sent {
+            let (got, with) = reader.next(&theirs).await.expect("frames").expect("not the end");
+            assert_eq!((got, with.len()), (frame, fds));
+        }
+        drop(ours);
+        assert!(reader.next(&theirs).await.expect("the end").is_none());
+    }
+
+    #[tokio::test]
+    async fn a_frame_is_read_in_whatever_pieces_it_comes_and_an_empty_one_too() {
+        let (ours, theirs) = UnixStream::pair().expect("pair");
+        let wire = [frame::encode(&exited(1)), frame::encode(&Frame::default()), frame::encode(&exited(2))];
+        let wire: Vec<u8> = wire.into_iter().flat_map(|bytes| bytes.expect("small")).collect();
+        let reading = tokio::spawn(async move {
+            let (mut reader, mut frames) = (Reader::default(), Vec::new());
+            while let Some((frame, _)) = reader.next(&theirs).await.expect("frames") {
+                frames.push(frame);
+            }
+            frames
+        });
+        ours.writable().await.expect("room");
+        for byte in wire {
+            assert_eq!(ours.try_write(&[byte]).expect("room"), 1);
+            tokio::task::yield_now().await;
+        }
+        drop(ours);
+        assert_eq!(reading.await.expect("read"), [exited(1), Frame::default(), exited(2)]);
+    }
+
+    #[tokio::test]
+    async fn a_length_above_the_limit_is_refused_before_any_body() {
+        let (ours, theirs) = UnixStream::pair().expect("pair");
+        ours.writable().await.expect("room");
+        ours.try_write(&(MAX_FRAME as u32 + 1).to_le_bytes()).expect("room");
+        let error = Reader::default().next(&theirs).await.expect_err("too long");
+        assert!(error.to_string().contains("above the limit"), "{error}");
+    }
 
     #[tokio::test]
     async fn a_frame_that_is_cut_off_ends_the_connection() {
