@@ -29,6 +29,7 @@ pub mod operations;
 pub mod pod;
 pub mod process;
 pub mod reconcile;
+pub mod reconnect;
 pub mod records;
 pub mod recover;
 pub mod seccomp;
