@@ -2,12 +2,15 @@
 //! Finds the shims of containers again: after a start of the daemon, and when a connection has broken.
 
 use crate::container::{self, Container, State};
+use crate::error::{Kind, Result};
+use crate::ids;
 use crate::node::Node;
 use crate::shims::{self, Shim};
 use futures_util::future::BoxFuture;
 use gorae_proto::shim::{self as wire, container_state::Phase};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -17,24 +20,81 @@ const ADOPT_PATIENCE: Duration = Duration::from_secs(3);
 const COMING_TRIES: u32 = 20;
 /// See [`COMING_TRIES`].
 const COMING_PAUSE: Duration = Duration::from_millis(10);
+/// The first pause before a shim that could not be reached is looked for again.
+const SEARCH_PAUSE: Duration = Duration::from_millis(100);
+/// The longest one: without its shim a container can only run on.
+const SEARCH_LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 impl Node {
-    /// Connects to a container's shim again, or settles the container when the shim is gone.
+    /// Connects to a container's shim again, or settles the container when the shim is gone. When neither can be done
+    /// now, it goes on in the background.
     pub async fn reconnect(self: &Arc<Self>, container: &Arc<Container>) {
+        if let Err(error) = self.find_shim(container).await {
+            let id = &container.record().id;
+            tracing::warn!(container = ids::short(id), %error, "cannot reach the container's shim; it is tried again");
+            self.find_shim_later(container);
+        }
+    }
+
+    /// Connects to a container's shim again, or settles the container when the shim is gone.
+    ///
+    /// # Errors
+    /// Why it cannot be connected to now, although it may be there: it takes no more connections, or this daemon has
+    /// no descriptor left. Nothing is changed then: a container must not end for that.
+    pub async fn find_shim(self: &Arc<Self>, container: &Arc<Container>) -> Result<()> {
         let _turn = container.connecting.lock().await;
         if container.shim_if_any().is_some() {
-            return;
+            return Ok(());
         }
         let run_dir = self.places.container_run(&container.record().id);
+        let mut unreached = None;
         for _ in 0..COMING_TRIES {
             let (events, queue) = mpsc::unbounded_channel();
             match Shim::connect(&run_dir, events).await {
-                Ok(shim) => return self.adopt(container, shim, queue).await,
-                Err(_) if self.is_coming(container, &run_dir) => tokio::time::sleep(COMING_PAUSE).await,
-                Err(_) => break,
+                Ok(shim) => {
+                    self.adopt(container, shim, queue).await;
+                    return Ok(());
+                }
+                Err(e) if e.kind() == Kind::NotFound && !self.is_coming(container, &run_dir) => {
+                    self.shim_gone(container).await;
+                    return Ok(());
+                }
+                Err(e) => unreached = Some(e).filter(|e| e.kind() != Kind::NotFound),
+            }
+            tokio::time::sleep(COMING_PAUSE).await;
+        }
+        match unreached {
+            Some(error) => Err(error),
+            // It was to come, and did not.
+            None => {
+                self.shim_gone(container).await;
+                Ok(())
             }
         }
-        self.shim_gone(container).await;
+    }
+
+    fn find_shim_later(self: &Arc<Self>, container: &Arc<Container>) {
+        if container.searching.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let (node, container) = (self.clone(), container.clone());
+        tokio::spawn(async move {
+            let (id, mut pause) = (container.record().id.clone(), SEARCH_PAUSE);
+            loop {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(SEARCH_LONGEST_PAUSE);
+                // A start of a created container looks for the shim itself.
+                let _turn = match container.state() {
+                    State::Created => Some(container.verb.lock().await),
+                    _ => None,
+                };
+                let over = node.containers.get(&id).is_none() || matches!(container.state(), State::Exited(_));
+                if over || node.find_shim(&container).await.is_ok() {
+                    break;
+                }
+            }
+            container.searching.store(false, Ordering::SeqCst);
+        });
     }
 
     async fn adopt(

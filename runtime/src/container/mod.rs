@@ -233,6 +233,8 @@ pub struct Container {
     pub(crate) cleaning: tokio::sync::Mutex<()>,
     /// Somebody tries again and again to settle it.
     pub(crate) retrying: AtomicBool,
+    /// Somebody tries again and again to reach its shim.
+    pub(crate) searching: AtomicBool,
 }
 
 impl Container {
@@ -248,6 +250,7 @@ impl Container {
             connecting: tokio::sync::Mutex::new(()),
             cleaning: tokio::sync::Mutex::new(()),
             retrying: AtomicBool::new(false),
+            searching: AtomicBool::new(false),
         })
     }
 

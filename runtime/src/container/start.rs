@@ -29,7 +29,8 @@ pub async fn start(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> {
     let short = ids::short(&record.id);
     if container.state() == State::Created && node.places.container_run(&record.id).exists() {
         // A daemon before this one was killed in the middle of a start. Its shim may have gone on.
-        node.reconnect(container).await;
+        let found = node.find_shim(container).await;
+        found.map_err(|e| e.during(format!("look for an earlier start of container {short}")))?;
         if matches!(container.state(), State::Running { .. }) {
             return Ok(());
         }
