@@ -2,7 +2,7 @@
 //! Finds the shims of containers again: after a start of the daemon, and when a connection has broken.
 
 use crate::container::{self, Container, State};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::ids;
 use crate::node::Node;
 use crate::shims::{self, Shim};
@@ -104,18 +104,53 @@ impl Node {
         queue: mpsc::UnboundedReceiver<shims::ShimEvent>,
     ) {
         container.set_shim(shim.clone());
+        // Where a shim is, somebody has asked for a start.
+        container.move_to(State::Starting);
         tokio::spawn(container::start::follow(self.clone(), container.clone(), shim.clone(), queue));
         let (node, container) = (self.clone(), container.clone());
         let asking = tokio::spawn(async move {
             // A shim that is still starting its container answers when that is done.
             let verb = wire::request::Verb::GetState(wire::GetState {});
-            let answer = shim.call_within(verb, &[], shims::SETUP_DEADLINE).await;
-            if let Ok(shims::Answer { body: wire::reply::Body::State(state), .. }) = answer {
-                node.shim_said(&container, &state);
+            match shim.call_within(verb, &[], shims::SETUP_DEADLINE).await {
+                Ok(shims::Answer { body: wire::reply::Body::State(state), .. }) => node.shim_said(&container, &state),
+                Err(error) if error.kind() == Kind::DeadlineExceeded => node.end_hung_start(&container, &error).await,
+                // The connection has ended, and who follows it decides.
+                Err(_) => {}
+                Ok(_) => {
+                    let container = container.record();
+                    tracing::error!(
+                        container = ids::short(&container.id),
+                        "the shim answered something else than State"
+                    );
+                }
             }
         });
         // One shim that does not answer must not hold up all others.
         let _ = tokio::time::timeout(ADOPT_PATIENCE, asking).await;
+    }
+
+    /// Gives up a start that a daemon before this one has asked for, as that one would have after the same time.
+    async fn end_hung_start(self: &Arc<Self>, container: &Arc<Container>, why: &Error) {
+        let id = container.record().id.clone();
+        let short = ids::short(&id);
+        match self.state_on_disk(&id) {
+            // The start is done: it hangs in something else.
+            Ok(Some(state)) if state.phase() != Phase::Starting => return self.shim_said(container, &state),
+            Ok(_) => {}
+            // It may be running: no reason to end it.
+            Err(error) => {
+                return tracing::error!(container = short, %error, "its shim hangs, and its state is unreadable");
+            }
+        }
+        if container.state() != State::Starting {
+            return;
+        }
+        tracing::error!(container = short, error = %why, "a start does not end; giving it up");
+        let end = container::start::start_error(&why.to_string());
+        if let Err(error) = self.end_container(container, Some(end)).await {
+            tracing::error!(container = short, %error, "cannot settle the container yet");
+            self.clean_later(container);
+        }
     }
 
     /// Whether a shim that a killed daemon started is on its way: in its directory, but not yet listening. One that is

@@ -115,7 +115,7 @@ async fn settle(
 }
 
 /// The end of a container whose start was given up.
-pub(super) fn start_error(why: &str) -> End {
+pub(crate) fn start_error(why: &str) -> End {
     End { exit_code: START_ERROR_CODE, reason: "StartError".into(), message: why.to_owned() }
 }
 
