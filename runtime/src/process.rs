@@ -48,13 +48,49 @@ fn register(pidfd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(pidfd, Interest::READABLE)
 }
 
+/// The exit code of a process that has ended and that its parent has not reaped: 128 + n after signal n. `None` while it
+/// runs, when it is gone, and when the kernel does not tell us.
+///
+/// - Source: proc_pid_stat(5): field 52 is the wait status, and 0 for who must not see it.
+pub fn exit_code(pid: u32, start_ticks: u64) -> Option<i32> {
+    let stat = Stat::read(pid)?;
+    if !stat.has_ended() || stat.start_ticks()? != start_ticks {
+        return None;
+    }
+    // The same permission as for field 52, and an error without it.
+    std::fs::read_link(format!("/proc/{pid}/ns/user")).ok()?;
+    let status: i32 = stat.field(52)?.parse().ok()?;
+    match status & 0x7f {
+        0 => Some(status >> 8 & 0xff),
+        signal => Some(128 + signal),
+    }
+}
+
 /// Field 22 of /proc/PID/stat, unless the process has ended and only waits to be reaped.
 fn started_at(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The command name before the last ')' may hold anything.
-    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
-    let state = fields.next()?;
-    (!matches!(state, "Z" | "X")).then(|| fields.nth(18)?.parse().ok())?
+    Stat::read(pid).filter(|stat| !stat.has_ended())?.start_ticks()
+}
+
+/// The line of /proc/PID/stat.
+struct Stat(String);
+
+impl Stat {
+    fn read(pid: u32) -> Option<Self> {
+        std::fs::read_to_string(format!("/proc/{pid}/stat")).ok().map(Self)
+    }
+
+    /// A field by its number in the manual, from 3 on: the command name before may hold anything but a last ')'.
+    fn field(&self, number: usize) -> Option<&str> {
+        self.0.trim_end().rsplit_once(") ")?.1.split(' ').nth(number - 3)
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(self.field(3), Some("Z" | "X"))
+    }
+
+    fn start_ticks(&self) -> Option<u64> {
+        self.field(22)?.parse().ok()
+    }
 }
 
 #[cfg(test)]
@@ -73,5 +109,26 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(5), process.ended()).await.expect("it has ended");
         assert!(Process::open(child.id(), ticks).expect("open").is_none(), "not reaped yet, and ended all the same");
         child.wait().expect("reap");
+    }
+
+    #[tokio::test]
+    async fn the_exit_code_of_a_process_is_seen_until_it_is_reaped() {
+        for (script, code) in [("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("kill -9 $$", 137)] {
+            // It waits for its standard input to end, so that it is seen while it runs.
+            let mut child = std::process::Command::new("sh")
+                .args(["-c", &format!("read line; {script}")])
+                .stdin(std::process::Stdio::piped())
+                .spawn()
+                .expect("sh");
+            let ticks = started_at(child.id()).expect("it runs");
+            let process = Process::open(child.id(), ticks).expect("open").expect("it runs");
+            assert_eq!(exit_code(child.id(), ticks), None, "it runs");
+            drop(child.stdin.take());
+            tokio::time::timeout(Duration::from_secs(20), process.ended()).await.expect("it has ended");
+            assert_eq!(exit_code(child.id(), ticks), Some(code), "{script}");
+            assert_eq!(exit_code(child.id(), ticks + 1), None, "another one");
+            child.wait().expect("reap");
+            assert_eq!(exit_code(child.id(), ticks), None, "reaped");
+        }
     }
 }

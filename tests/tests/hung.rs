@@ -66,7 +66,29 @@ fn a_container_whose_shim_hangs_gets_its_stop_signal_all_the_same() {
         container.stop(60).await;
         assert!(begun.elapsed() < Duration::from_secs(15), "it ended when it was asked: {:?}", begun.elapsed());
         assert_eq!(std::fs::read_to_string(notes.join("c")).unwrap(), "asked\n");
-        assert_eq!(container.status().await.state(), ContainerState::ContainerExited);
+        let status = container.status().await;
+        assert_eq!((status.exit_code, status.reason.as_str()), (0, "Completed"), "{}", status.message);
+        disk.come_back();
+        pod.remove().await;
+    });
+}
+
+#[test]
+fn a_container_that_has_ended_by_itself_while_its_shim_hangs_keeps_its_exit_code() {
+    on_a_node(async |node| {
+        let (disk, notes) = (HungDisk::mount().unwrap(), node.directory("notes"));
+        let script = "while [ ! -e /notes/end ]; do echo line; sleep 0.01; done; exit 3";
+        let pod = node.pod("early").with(|c| c.log_directory = disk.path().display().to_string()).run().await;
+        let container = pod.container("c").script(script).mount(&notes, "/notes").start().await;
+        let init = container.info().await["pid"].as_i64().expect("info has the process id");
+        disk.hang();
+        until("the shim waits for its log", async || disk.waiting() > 0).await;
+        std::fs::write(notes.join("end"), "").unwrap();
+        until("the process ends", async || is_gone(init)).await;
+        container.stop(0).await;
+        let status = container.status().await;
+        assert_eq!((status.exit_code, status.reason.as_str()), (3, "Error"), "{}", status.message);
+        assert!(status.message.contains("ended by itself"), "{}", status.message);
         disk.come_back();
         pod.remove().await;
     });

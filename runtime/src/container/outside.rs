@@ -6,15 +6,23 @@ use super::{Container, State};
 use crate::error::Result;
 use crate::ids;
 use crate::node::Node;
-use crate::process::Process;
+use crate::process::{self, Process};
 use gorae_proto::shim::{End, GetState, request::Verb};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a shim may take for an answer that costs it nothing before it is taken to hang.
 pub const ANSWER: Duration = Duration::from_secs(5);
+/// How long a shim may take to tell the end of a process that has ended.
+const TELLING: Duration = Duration::from_secs(1);
+/// How long a killed process may take to end before its code is given up; the cgroup is looked at in any case.
+const DYING: Duration = Duration::from_secs(5);
+/// The signal that nobody refuses.
+const SIGKILL: i32 = 9;
 /// 128 + SIGKILL.
 const KILLED_CODE: i32 = 137;
+/// What is told of an end that nobody saw.
+const UNKNOWN_CODE: i32 = 255;
 
 /// Whether the container's shim answers; also true when there is none, for then nothing hangs.
 pub async fn answers(container: &Container) -> bool {
@@ -25,46 +33,69 @@ pub async fn answers(container: &Container) -> bool {
 }
 
 /// Signals the container's first process, waits for at most `grace`, and kills the cgroup. The container has then ended
-/// with 137; its shim dies when its file system lets it.
+/// with the code that the kernel kept of that process, for a shim that hangs has not reaped it; with 255 and Unknown when
+/// there is none to be had. Its shim dies when its file system lets it.
 ///
 /// # Errors
 /// `Internal` with the cgroup when a process does not die; it is tried again in the background.
 pub async fn stop(node: &Arc<Node>, container: &Arc<Container>, grace: Duration) -> Result<()> {
     let id = container.record().id.clone();
     tracing::error!(container = ids::short(&id), "the container's shim does not answer; ending it from outside");
-    if !grace.is_zero() {
-        ask_politely(node, container, grace).await;
+    let code = end_first_process(node, container, grace).await;
+    if code != Some(KILLED_CODE) {
+        // It ended by itself: a shim that has come back knows more about it than we do.
+        let _ = tokio::time::timeout(TELLING, told(container)).await;
     }
     if matches!(container.state(), State::Exited(_)) {
         return Ok(());
     }
-    let message =
-        format!("the container's shim did not answer for {ANSWER:?} ({}); killed from outside", hangs(node, &id));
-    let end = End { exit_code: KILLED_CODE, reason: String::new(), message };
-    let ended = node.end_container(container, Some(end)).await;
+    let ended = node.end_container(container, Some(end(code, &hangs(node, &id)))).await;
     if ended.is_err() {
         node.clean_later(container);
     }
     ended
 }
 
-/// The stop signal; returns when the process has ended, the shim has told so after all, or the grace is over.
-async fn ask_politely(node: &Node, container: &Container, grace: Duration) {
+/// Asks the first process to end, then kills it. Its exit code, when the kernel still has it.
+async fn end_first_process(node: &Node, container: &Container, grace: Duration) -> Option<i32> {
     let record = container.record();
-    let Ok(Some(state)) = node.state_on_disk(&record.id) else { return };
-    let Ok(Some(process)) = Process::open(state.pid, state.pid_start_ticks) else { return };
-    if !process.signal(record.process.stop_signal) {
-        return;
-    }
-    let mut watch = container.watch();
-    let told = watch.wait_for(|s| matches!(s, State::Exited(_)));
-    let _ = tokio::time::timeout(grace, async {
-        tokio::select! {
-            () = process.ended() => {}
-            _ = told => {}
+    let state = node.state_on_disk(&record.id).ok().flatten()?;
+    let (pid, start_ticks) = (state.pid, state.pid_start_ticks);
+    // `None`: it has ended already.
+    if let Some(process) = Process::open(pid, start_ticks).ok()? {
+        if !grace.is_zero() && process.signal(record.process.stop_signal) {
+            let over = async {
+                tokio::select! { () = process.ended() => {}, () = told(container) => {} }
+            };
+            let _ = tokio::time::timeout(grace, over).await;
         }
-    })
-    .await;
+        // What has ended is not killed any more, and keeps the code that it had.
+        process.signal(SIGKILL);
+        let _ = tokio::time::timeout(DYING, process.ended()).await;
+    }
+    process::exit_code(pid, start_ticks)
+}
+
+/// Returns when the container's end is known.
+async fn told(container: &Container) {
+    // An error is the container's removal.
+    let _ = container.watch().wait_for(|s| matches!(s, State::Exited(_))).await;
+}
+
+fn end(code: Option<i32>, hangs: &str) -> End {
+    let shim = format!("the container's shim did not answer ({hangs})");
+    match code {
+        Some(KILLED_CODE) => {
+            End { exit_code: KILLED_CODE, reason: String::new(), message: format!("{shim}; killed from outside") }
+        }
+        Some(exit_code) => {
+            End { exit_code, reason: String::new(), message: format!("{shim}; the process ended by itself") }
+        }
+        None => {
+            let message = format!("{shim}, and nobody saw the exit code");
+            End { exit_code: UNKNOWN_CODE, reason: "Unknown".into(), message }
+        }
+    }
 }
 
 /// What the shim is at, for people.
@@ -73,4 +104,21 @@ fn hangs(node: &Node, id: &str) -> String {
     let wchan = std::fs::read_to_string(format!("/proc/{shim}/wchan")).unwrap_or_default();
     let wchan = if matches!(wchan.as_str(), "" | "0") { "unknown" } else { &wchan };
     format!("pid {shim} at {wchan}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_that_nobody_saw_is_not_invented() {
+        let told = |code| {
+            let end = end(code, "pid 5 at fuse_wait");
+            (end.exit_code, end.reason, end.message)
+        };
+        let hangs = "the container's shim did not answer (pid 5 at fuse_wait)";
+        assert_eq!(told(Some(137)), (137, String::new(), format!("{hangs}; killed from outside")));
+        assert_eq!(told(Some(0)), (0, String::new(), format!("{hangs}; the process ended by itself")));
+        assert_eq!(told(None), (255, "Unknown".into(), format!("{hangs}, and nobody saw the exit code")));
+    }
 }
