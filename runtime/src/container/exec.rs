@@ -22,6 +22,8 @@ use tokio::net::unix::pipe::Receiver;
 const MAX_OUTPUT: usize = 7 << 20;
 /// How long the output may take to end once the command and everything it started is gone.
 const DRAIN_DEADLINE: Duration = Duration::from_millis(500);
+/// How much longer than the command may run the shim may take to start it.
+const START_SLACK: Duration = Duration::from_secs(2);
 /// Slack over the shim's own timer before this side ends the command.
 const TIMEOUT_SLACK: Duration = Duration::from_millis(150);
 
@@ -58,7 +60,8 @@ impl Drop for EndOnDrop {
 ///
 /// # Errors
 /// `FailedPrecondition` when the container is not running; `NotFound` when the command is not there;
-/// `DeadlineExceeded` on the timeout, after which no process of the command is left.
+/// `DeadlineExceeded` on the timeout, after which no process of the command is left; `Unavailable` when the shim did not
+/// start it.
 pub async fn sync(container: &Arc<Container>, command: Vec<String>, timeout: Duration) -> Result<Output> {
     if command.is_empty() || command[0].is_empty() {
         return Err(Error::invalid("cmd is empty"));
@@ -84,7 +87,7 @@ async fn run(container: &Arc<Container>, command: Vec<String>, timeout: Duration
     };
     let writers = [stdout_writer.as_fd(), stderr_writer.as_fd()];
     let Answer { body, exit, .. } =
-        shim.call_within(Verb::Exec(order), &writers, VERB_DEADLINE).await.map_err(ended_meanwhile)?;
+        shim.call_within(Verb::Exec(order), &writers, start_deadline(timeout)).await.map_err(not_started)?;
     drop((stdout_writer, stderr_writer));
     let (reply::Body::ExecStarted(started), Some(exit)) = (body, exit) else {
         return Err(Error::internal("the shim answered something else than ExecStarted"));
@@ -106,7 +109,7 @@ async fn run(container: &Arc<Container>, command: Vec<String>, timeout: Duration
     let exited = if timeout.is_zero() {
         exited.await
     } else {
-        tokio::time::timeout(timeout + TIMEOUT_SLACK, exited).await.map_err(|_| timed_out(timeout))?
+        tokio::time::timeout(timeout.saturating_add(TIMEOUT_SLACK), exited).await.map_err(|_| timed_out(timeout))?
     };
     let exited = exited.map_err(|_| Error::precondition("the container ended during the command"))?;
     guard.exec = None;
@@ -118,9 +121,19 @@ async fn run(container: &Arc<Container>, command: Vec<String>, timeout: Duration
     Ok(Output { stdout: out.kept, stderr: err.kept, exit_code: exited.exit_code })
 }
 
-/// A shim goes with its container and not before: without one there is nothing left to run a command in.
-fn ended_meanwhile(error: Error) -> Error {
-    if error.kind() == Kind::Unavailable { Error::precondition("the container is not running any more") } else { error }
+/// How long the shim may take to start a command: who gives it a second does not wait for twenty.
+fn start_deadline(timeout: Duration) -> Duration {
+    if timeout.is_zero() { VERB_DEADLINE } else { VERB_DEADLINE.min(timeout.saturating_add(START_SLACK)) }
+}
+
+fn not_started(error: Error) -> Error {
+    match error.kind() {
+        // A shim goes with its container and not before: without one there is nothing left to run a command in.
+        Kind::Unavailable => Error::precondition("the container is not running any more"),
+        // kubelet takes that code for a command that ran too long, and counts a failed probe.
+        Kind::DeadlineExceeded => Error::new(Kind::Unavailable, format!("the command was not started: {error}")),
+        _ => error,
+    }
 }
 
 fn timed_out(timeout: Duration) -> Error {
@@ -160,5 +173,30 @@ impl Collector {
 
     async fn read_all(&mut self) {
         while self.read_some().await {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::tests::{running, test_container};
+
+    #[test]
+    fn a_command_is_started_within_its_own_time_and_a_little() {
+        assert_eq!(start_deadline(Duration::from_secs(1)), Duration::from_secs(3));
+        assert_eq!(start_deadline(Duration::from_secs(600)), VERB_DEADLINE);
+        assert_eq!(start_deadline(Duration::MAX), VERB_DEADLINE);
+        assert_eq!(start_deadline(Duration::ZERO), VERB_DEADLINE, "no timeout");
+    }
+
+    #[tokio::test]
+    async fn a_command_that_the_shim_does_not_start_is_not_one_that_timed_out() {
+        let container = test_container(running());
+        // A shim that hangs: it takes the request and says nothing.
+        let (ours, _theirs) = tokio::net::UnixStream::pair().expect("pair");
+        container.set_shim(Shim::attach(ours, tokio::sync::mpsc::unbounded_channel().0));
+        let error = sync(&container, vec!["true".into()], Duration::from_millis(1)).await.expect_err("it hangs");
+        assert_eq!(error.kind(), Kind::Unavailable, "{error}");
+        assert!(error.to_string().contains("the command was not started"), "{error}");
     }
 }

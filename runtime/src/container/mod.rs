@@ -358,11 +358,11 @@ impl Container {
 mod tests {
     use super::*;
 
-    fn running() -> State {
+    pub(super) fn running() -> State {
         State::Running { pid: 7, started_at: 1, identity: Identity::default() }
     }
 
-    fn test_container(state: State) -> Arc<Container> {
+    pub(super) fn test_container(state: State) -> Arc<Container> {
         let record = Record {
             id: "a".repeat(64),
             pod_id: "b".repeat(64),
