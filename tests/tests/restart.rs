@@ -4,6 +4,11 @@
 use gorae_proto::cri::{ContainerEventType, ContainerState, ContainerStatus, GetEventsRequest, PodSandboxState};
 use gorae_tests::registry::Registry;
 use gorae_tests::{Container, Node, Pod, TINY, on_a_node, on_a_node_for, rounds, web};
+use nix::sys::signal::Signal;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -72,6 +77,92 @@ fn a_shim_that_is_killed_ends_its_container_and_nothing_else() {
 fn shim_of(init: i64) -> i32 {
     let shim = gorae_tests::place::parent_of(u32::try_from(init).expect("a process id"));
     i32::try_from(shim).expect("a process id")
+}
+
+/// A stopped shim whose queue of connections is full: one more is refused, and its container is well.
+struct Crowded {
+    shim: i32,
+    queue: Vec<OwnedFd>,
+}
+
+impl Crowded {
+    fn new(node: &Node, container: &Container, init: i64) -> Self {
+        let shim = shim_of(init);
+        signal(shim, Signal::SIGSTOP);
+        // Through a descriptor: the path may be too long for an address.
+        let dir = File::open(node.daemon().state().join("containers").join(container.id())).unwrap();
+        let address = SocketAddrUnix::new(format!("/proc/self/fd/{}/shim.sock", dir.as_raw_fd())).unwrap();
+        let mut queue = Vec::new();
+        loop {
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap();
+            match connect(&socket, &address) {
+                Ok(()) => queue.push(socket),
+                Err(Errno::AGAIN) => return Self { shim, queue },
+                Err(errno) => panic!("connect to the shim: {errno}"),
+            }
+        }
+    }
+
+    /// The queue is taken off, and the shim goes on.
+    fn disperse(&mut self) {
+        self.queue.clear();
+        signal(self.shim, Signal::SIGCONT);
+    }
+}
+
+/// Restarts the daemon and waits until it has tried to reach the shim, and could not.
+async fn restart_beside(node: &Node, container: &Container) {
+    node.kill_and_restart().await;
+    let begun = Instant::now();
+    while !node.daemon().log().contains("cannot reach the container's shim") {
+        assert_eq!(container.status().await.state(), ContainerState::ContainerRunning);
+        assert!(begun.elapsed() < Duration::from_secs(20), "goraed said:\n{}", node.daemon().log());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[test]
+fn a_container_whose_shim_takes_no_connection_now_is_not_taken_for_lost() {
+    on_a_node(async |node| {
+        let pod = node.pod("crowded").run().await;
+        let container = pod.container("c").image(TINY).start().await;
+        let init = container.info().await["pid"].as_i64().expect("info has the process id");
+        let mut crowd = Crowded::new(node, &container, init);
+        restart_beside(node, &container).await;
+        crowd.disperse();
+        let begun = Instant::now();
+        while let Err(status) = container.try_exec(["/tiny", "echo", "hi"], 30).await {
+            assert_eq!(status.code(), tonic::Code::Unavailable, "{status:?}");
+            assert!(begun.elapsed() < Duration::from_secs(20), "the daemon does not find the shim: {status:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(container.info().await["pid"].as_i64(), Some(init));
+        container.stop(5).await;
+        assert_eq!(container.status().await.exit_code, 0);
+    });
+}
+
+#[test]
+fn a_container_whose_shim_cannot_be_reached_is_stopped_from_outside() {
+    on_a_node(async |node| {
+        let pod = node.pod("unreached").run().await;
+        let script = "trap 'exit 5' TERM; while :; do sleep 0.01; done";
+        let asked = pod.container("asked").script(script).start().await;
+        let killed = pod.container("killed").image(TINY).start().await;
+        let mut crowds = Vec::new();
+        for container in [&asked, &killed] {
+            let init = container.info().await["pid"].as_i64().expect("info has the process id");
+            crowds.push(Crowded::new(node, container, init));
+        }
+        restart_beside(node, &asked).await;
+        asked.stop(60).await;
+        killed.stop(0).await;
+        let (asked, killed) = (asked.status().await, killed.status().await);
+        assert_eq!((asked.exit_code, asked.reason.as_str()), (5, "Error"), "{}", asked.message);
+        assert_eq!((killed.exit_code, killed.reason.as_str()), (137, "Error"), "{}", killed.message);
+        assert!(killed.message.contains("did not answer"), "{}", killed.message);
+    });
 }
 
 #[test]
@@ -229,7 +320,11 @@ async fn shared_pod(node: &Node, name: &str) -> (Pod, Container, i32) {
 }
 
 fn kill(pid: i32) {
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+    signal(pid, Signal::SIGKILL);
+}
+
+fn signal(pid: i32, signal: Signal) {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
 }
 
 async fn is_not_ready(pod: &Pod) {

@@ -67,7 +67,10 @@ async fn end_running(node: &Arc<Node>, container: &Arc<Container>, grace: Durati
     let mut watch = container.watch();
     match ask(node, container, grace).await {
         Ok(()) => {}
-        Err(e) if e.kind() == Kind::DeadlineExceeded => return outside::stop(node, container, grace).await,
+        // It does not answer, or cannot be reached.
+        Err(e) if matches!(e.kind(), Kind::DeadlineExceeded | Kind::Unavailable) => {
+            return outside::stop(node, container, grace).await;
+        }
         Err(e) => return Err(e),
     }
     let ended = watch.wait_for(|s| matches!(s, State::Exited(_)));
@@ -83,10 +86,13 @@ async fn end_running(node: &Arc<Node>, container: &Arc<Container>, grace: Durati
 }
 
 /// Tells the shim. When that cannot be done because it is gone, its end settles the container.
+///
+/// - Errors: `DeadlineExceeded` when it does not answer, `Unavailable` when it cannot be reached.
 async fn ask(node: &Arc<Node>, container: &Arc<Container>, grace: Duration) -> Result<()> {
     let signal = container.record().process.stop_signal;
     let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-    for _ in 0..RECONNECTS {
+    let mut reconnects = 0;
+    loop {
         let told = match container.running_shim() {
             Ok(shim) => {
                 let verb = Verb::Stop(Stop { signal, grace_ms });
@@ -98,12 +104,12 @@ async fn ask(node: &Arc<Node>, container: &Arc<Container>, grace: Duration) -> R
             Ok(()) => return Ok(()),
             Err(e) if e.kind() == Kind::FailedPrecondition => return Ok(()),
             // A daemon that was just started has not found it yet, or the connection ended between look and call.
-            Err(e) if e.kind() == Kind::Unavailable => node.reconnect(container).await,
+            Err(e) if e.kind() == Kind::Unavailable && reconnects < RECONNECTS => node.reconnect(container).await,
             Err(e) => return Err(e),
         }
+        reconnects += 1;
         tokio::time::sleep(RECONNECT_PAUSE).await;
     }
-    Ok(())
 }
 
 /// Stops a container without grace.
