@@ -9,6 +9,7 @@ use super::{Container, Record, State};
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::node::Node;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 /// The annotation of the new container; its value is the old one's id.
@@ -26,7 +27,8 @@ pub fn check(node: &Node, record: &Record) -> Result<()> {
 /// Moves the layer, when it has not moved already.
 ///
 /// # Errors
-/// As [`check`]; the kernel's for the rename.
+/// As [`check`]; `FailedPrecondition` when the old container ran and its layer is not there any more: it was removed
+/// meanwhile, or another one goes on with it. The kernel's for the rename.
 pub async fn take_over(node: &Node, record: &Record) -> Result<()> {
     let Some(old) = record.config.annotations.get(ANNOTATION) else { return Ok(()) };
     let to = node.places.container_root(&record.id).join("upper");
@@ -35,11 +37,22 @@ pub async fn take_over(node: &Node, record: &Record) -> Result<()> {
     }
     let old = ended(node, record, old)?;
     let _turn = old.verb.lock().await;
-    let from = node.places.container_root(&old.record().id).join("upper");
+    let id = old.record().id.clone();
+    let from = node.places.container_root(&id).join("upper");
     match std::fs::rename(&from, &to) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("take over", &from, &e)),
-        _ => Ok(()),
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("take over", &from, &e)),
+        // One that never ran has no files, and a failed start leaves no layer.
+        Err(_) if node.containers.get(&id).is_some() && !has_run(&old.state()) => Ok(()),
+        Err(_) => Err(Error::precondition(format!(
+            "the files of container {} are not there any more: it was removed, or another container has taken them over",
+            ids::short(&id)
+        ))),
     }
+}
+
+fn has_run(state: &State) -> bool {
+    matches!(state, State::Exited(exit) if exit.started_at > 0)
 }
 
 fn ended(node: &Node, record: &Record, old: &str) -> Result<Arc<Container>> {

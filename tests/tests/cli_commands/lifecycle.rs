@@ -2,7 +2,7 @@
 //! `ps`, `stop`, `start`, `rm`, `inspect`, `pods`, `stats`, `info`, `version`.
 
 use crate::gorae::Gorae;
-use gorae_tests::{BUSYBOX, on_a_node, testing::soon, web};
+use gorae_tests::{BUSYBOX, Container, ContainerBuilder, Pod, on_a_node, testing::soon, web};
 
 #[test]
 fn a_stopped_container_starts_again_with_its_files_name_port_and_log() {
@@ -43,6 +43,39 @@ fn a_container_that_ended_by_itself_starts_again_in_its_pod() {
         assert_eq!(gorae.run(&["start", &id]).await.code, 1);
         gorae.ok(&["rm", "once"]).await;
         gorae.leaves_nothing().await;
+    });
+}
+
+/// A container that asks for the files of an ended one.
+fn next(pod: &Pod, name: &str, old: &Container) -> ContainerBuilder {
+    let builder = pod.container(name).script("cat /f; sleep 1000");
+    builder.with(|c| drop(c.annotations.insert("dev.gorae.continue".into(), old.id().into())))
+}
+
+#[test]
+fn files_that_another_container_goes_on_with_are_not_taken_for_none() {
+    on_a_node(async |node| {
+        let pod = node.pod("files").run().await;
+        let first = pod.container("first").script("echo x >/f").start().await;
+        first.ended().await;
+        let second = next(&pod, "second", &first).create().await;
+        let third = next(&pod, "third", &first).create().await;
+        second.start().await;
+        let refused = third.try_start().await.expect_err("they are gone");
+        assert_eq!(refused.code(), tonic::Code::FailedPrecondition, "{refused:?}");
+        assert!(refused.message().contains("another container has taken them over"), "{refused:?}");
+        soon("it has the files", async || (second.stdout() == ["x"]).then_some(())).await;
+    });
+}
+
+#[test]
+fn a_container_that_never_ran_has_no_files_to_go_on_with() {
+    on_a_node(async |node| {
+        let pod = node.pod("never").run().await;
+        let failed = pod.container("failed").command(["/no/such/program"]).create().await;
+        failed.try_start().await.expect_err("there is no such program");
+        let next = next(&pod, "next", &failed).start().await;
+        assert_eq!(next.exec(["ls", "/"]).await.code, 0);
     });
 }
 
