@@ -29,6 +29,11 @@ pub enum Kind {
     Internal,
 }
 
+/// What kubelet looks for at the very beginning of a sentence.
+///
+/// - Source: k8s.io/cri-api/pkg/errors.
+const FIRST_WORDS: [&str; 1] = ["ImageVolumeMountFailed: "];
+
 /// A failed request.
 #[derive(Debug, Clone)]
 pub struct Error {
@@ -85,10 +90,11 @@ impl Error {
         self.kind
     }
 
-    /// Puts what was being done before the sentence.
+    /// Puts what was being done before the sentence, and after a word that kubelet looks for.
     #[must_use]
     pub fn during(mut self, what: impl std::fmt::Display) -> Self {
-        self.message = format!("{what}: {}", self.message);
+        let word = FIRST_WORDS.into_iter().find(|&word| self.message.starts_with(word)).unwrap_or_default();
+        self.message = format!("{word}{what}: {}", &self.message[word.len()..]);
         self
     }
 
@@ -192,6 +198,15 @@ mod tests {
         for (kind, code) in table {
             assert_eq!(Status::from(Error::new(kind, "x")).code(), code);
         }
+    }
+
+    #[test]
+    fn a_word_that_kubelet_looks_for_stays_in_front() {
+        let error = Error::not_found("no such image").during("ImageVolumeMountFailed: mount at \"/a\"");
+        let error = error.during("create container \"c\"").to_string();
+        assert_eq!(error, "ImageVolumeMountFailed: create container \"c\": mount at \"/a\": no such image");
+        let plain = Error::not_found("not the word ImageVolumeMountFailed: x").during("a").during("b");
+        assert_eq!(plain.to_string(), "b: a: not the word ImageVolumeMountFailed: x");
     }
 
     #[test]

@@ -141,7 +141,8 @@ fn an_image_is_mounted_read_only_and_a_part_of_it_alone() {
         assert!(refused(&pod, image("", false)).await.contains("readonly"));
         assert!(refused(&pod, image("../etc", true)).await.contains("image_sub_path"));
         let absent = Mount { image: Some(spec("images.gorae.test/gorae/absent:1")), ..image("", true) };
-        assert!(refused(&pod, absent).await.starts_with("create container \"refused\": ImageVolumeMountFailed"));
+        let refusal = refused(&pod, absent).await;
+        assert!(refusal.starts_with("ImageVolumeMountFailed: create container \"refused\": mount at"), "{refusal}");
         let mut both = image("", true);
         both.host_path = "/etc".into();
         assert!(refused(&pod, both).await.contains("both set"));
