@@ -3,7 +3,7 @@
 
 use gorae_proto::cri::{ContainerState, ContainerStatus};
 use gorae_tests::hung_disk::HungDisk;
-use gorae_tests::{Container, Node, Pod, TINY, on_a_node};
+use gorae_tests::{Container, Node, Pod, TINY, on_a_node, on_a_node_for};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tonic::Code;
@@ -221,6 +221,27 @@ fn a_daemon_starts_while_a_thread_of_the_killed_one_waits_for_a_dead_volume() {
         pod.container("other").image(TINY).start().await;
         disk.come_back();
         assert_eq!(node.cri().list_containers(None).await.unwrap().len(), 1, "nothing of the first is there");
+    });
+}
+
+#[test]
+#[ignore = "waits as long as a start may take, which is two minutes"]
+fn a_hanging_start_of_an_earlier_daemon_is_given_up_when_its_time_is_over() {
+    on_a_node_for(Duration::from_secs(300), async |node| {
+        let disk = HungDisk::mount().unwrap();
+        let (pod, container, start) = with_a_hung_start(node, &disk).await;
+        node.kill_and_restart().await;
+        assert!(start.await.unwrap().is_err(), "its daemon is dead");
+        let begun = Instant::now();
+        while container.status().await.state() != ContainerState::ContainerExited {
+            assert!(begun.elapsed() < Duration::from_secs(180), "it is never given up");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let status = container.status().await;
+        assert_eq!((status.exit_code, status.reason.as_str()), (128, "StartError"), "{}", status.message);
+        assert!(status.message.contains("did not answer within"), "{}", status.message);
+        disk.come_back();
+        pod.remove().await;
     });
 }
 
