@@ -151,6 +151,9 @@ pub fn parse(text: &str) -> Result<RawConfig, String> {
 fn check(raw: RawConfig, over: Overrides) -> Result<Config, String> {
     let root = absolute("root", over.root.or(raw.root).unwrap_or_else(|| DEFAULT_ROOT.into()))?;
     let state = absolute("state", over.state.or(raw.state).unwrap_or_else(|| DEFAULT_STATE.into()))?;
+    if root == state {
+        return Err(format!("root and state are both {}: they have to be two directories", root.display()));
+    }
     let listen = over.listen.or(raw.listen).unwrap_or_else(|| format!("unix://{}/gorae.sock", state.display()));
     let socket = listen.strip_prefix("unix://").ok_or_else(|| format!("listen: {listen:?} is not unix:///PATH"))?;
     let socket = absolute("listen", socket.into())?;
@@ -231,6 +234,7 @@ mod tests {
         for text in [
             "root = \"relative\"",
             "root = \"/a/../b\"",
+            "root = \"/a\"\nstate = \"/a/\"",
             "listen = \"tcp://0.0.0.0:1\"",
             "log_level = \"loud\"",
             "reconcile_seconds = 0",

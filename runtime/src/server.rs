@@ -39,7 +39,7 @@ const DRAIN: Duration = Duration::from_secs(3);
 pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<()> {
     let places = Places { root: config.root.clone(), state: config.state.clone() };
     places.prepare()?;
-    let _lock = lock(&places.state.join("lock"), &places.state, "give --state")?;
+    let _locks = own_directories(&places)?;
     let _socket_lock = own_socket(&config.socket)?;
     check_shim(&config.shim)?;
     let (node, found) = open(config, places).await?;
@@ -105,17 +105,29 @@ fn image_config(config: &Config) -> images::Config {
     image_config
 }
 
-/// One daemon per state directory: two would settle each other's work. One per socket: its clients would be taken away
-/// from it.
-fn lock(path: &Path, object: &Path, hint: &str) -> Result<File> {
-    let file = File::create(path).map_err(|e| Error::io("create", path, &e))?;
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-        Error::new(Kind::AlreadyExists, format!("another goraed uses {}; stop it or {hint}", object.display()))
-    })?;
-    Ok(file)
+/// One daemon per root directory and one per state directory: two would settle each other's work, and write the table
+/// of one network in turns. Before anything in them is read.
+fn own_directories(places: &Places) -> Result<[File; 2]> {
+    let root = lock(&places.root.join("lock"), &places.root, "give --root")?;
+    let state = lock(&places.state.join("lock"), &places.state, "give --state")?;
+    Ok([root, state])
 }
 
-/// Makes sure that nobody serves the socket: no goraed, by a lock beside it, and nobody else, by a look.
+/// Locks a file for as long as it is open.
+fn lock(path: &Path, object: &Path, hint: &str) -> Result<File> {
+    let file = File::create(path).map_err(|e| Error::io("create", path, &e))?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let why = format!("another goraed uses {}; stop it or {hint}", object.display());
+            Err(Error::new(Kind::AlreadyExists, why))
+        }
+        Err(errno) => Err(Error::io("lock", path, &errno.into())),
+    }
+}
+
+/// Makes sure that nobody serves the socket, whose clients would be taken away: no goraed, by a lock beside it, and
+/// nobody else, by a look.
 fn own_socket(socket: &Path) -> Result<File> {
     if let Some(dir) = socket.parent() {
         crate::records::make_dir(dir)?;

@@ -401,6 +401,32 @@ fn a_second_daemon_does_not_take_the_socket_of_the_first() {
 }
 
 #[test]
+fn a_second_daemon_over_the_same_root_is_refused_and_touches_nothing_of_the_first() {
+    on_a_node(async |node| {
+        let www = node.directory("www");
+        std::fs::write(www.join("index.html"), "page").unwrap();
+        let pod = node.pod("web").port(12_403, 80).run().await;
+        let server = pod.container("c").image(TINY).args(["serve", "80", "/www"]).readonly_mount(&www, "/www");
+        server.start().await;
+        assert_eq!(web::get_soon("127.0.0.1:12403", "/").await, (200, "page".into()));
+        let (root, place) = (node.daemon().root(), node.directory("second"));
+        // What the first one may be in the middle of: a pod's intent, a container's directory.
+        let (pods, containers) = (root.join("pods").join("5".repeat(64)), root.join("containers").join("7".repeat(64)));
+        std::fs::create_dir(&pods).unwrap();
+        std::fs::write(pods.join("record.new"), "half").unwrap();
+        std::fs::create_dir(&containers).unwrap();
+        let mut second = std::process::Command::new(gorae_tests::place::binary("goraed"));
+        let refused = second.arg("--root").arg(&root).arg("--state").arg(&place).output().unwrap();
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        let why = format!("another goraed uses {}; stop it or give --root", root.display());
+        assert!(!refused.status.success() && said.contains(&why), "{said}");
+        assert!(pods.join("record.new").exists() && containers.exists(), "{said}");
+        assert_eq!(web::get("127.0.0.1:12403", "/").await.expect("its host ports are open"), (200, "page".into()));
+        std::fs::remove_dir_all(pods).and_then(|()| std::fs::remove_dir(containers)).unwrap();
+    });
+}
+
+#[test]
 fn two_daemons_run_side_by_side() {
     on_a_node(async |node| {
         let config = "[network]\nbridge = \"second0\"\n";
