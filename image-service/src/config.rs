@@ -38,7 +38,7 @@ impl Config {
             root: root.into(),
             hosts_dirs: Vec::new(),
             plain_http_hosts: Vec::new(),
-            max_parallel_layers: 6,
+            max_parallel_layers: usual_parallel_layers(),
             max_parallel_layers_total: 24,
             platform: Platform::host(),
             stall_timeout: Duration::from_secs(60),
@@ -48,6 +48,12 @@ impl Config {
             limits: Limits::default(),
         }
     }
+}
+
+/// Twice the processors, at most 8: while some layers are unpacked, others are on their way.
+fn usual_parallel_layers() -> usize {
+    let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    (2 * processors).min(8)
 }
 
 /// An operating system and processor, in the OCI image spec's words.

@@ -38,7 +38,7 @@ pub struct RawConfig {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawImages {
-    /// Directories in containerd's `hosts.toml` layout; default `/etc/gorae/hosts.d`.
+    /// Directories in containerd's `hosts.toml` layout, the first match wins; default `/etc/gorae/hosts.d`.
     pub hosts_dirs: Option<Vec<PathBuf>>,
     /// Hosts (`name` or `name:port`) that are spoken to without TLS; loopback addresses always may be.
     pub plain_http: Vec<String>,
@@ -108,6 +108,8 @@ pub struct Config {
     pub reconcile_every: Duration,
     /// As written.
     pub images: RawImages,
+    /// Directories in containerd's `hosts.toml` layout, absolute; the first match wins.
+    pub hosts_dirs: Vec<PathBuf>,
     /// As written; the network module checks it against the machine.
     pub network: RawNetwork,
     /// Address of the streaming server.
@@ -120,6 +122,8 @@ pub struct Config {
 pub const DEFAULT_ROOT: &str = "/var/lib/gorae";
 /// Default of `state`.
 pub const DEFAULT_STATE: &str = "/run/gorae";
+/// Default of `images.hosts_dirs`.
+const DEFAULT_HOSTS_DIR: &str = "/etc/gorae/hosts.d";
 /// Default of `reconcile_seconds`.
 const DEFAULT_RECONCILE_SECONDS: u32 = 60;
 /// Longest path of a unix socket that the kernel takes, without the final NUL.
@@ -177,6 +181,10 @@ fn check(raw: RawConfig, over: Overrides) -> Result<Config, String> {
     if raw.images.parallel_layers.is_some_and(|n| !(1..=64).contains(&n)) {
         return Err("images.parallel_layers: allowed are 1 to 64".into());
     }
+    let hosts_dirs = match raw.images.hosts_dirs.clone() {
+        Some(list) => list.into_iter().map(|dir| absolute("images.hosts_dirs", dir)).collect::<Result<_, _>>()?,
+        None => vec![DEFAULT_HOSTS_DIR.into()],
+    };
     let seconds = raw.reconcile_seconds.unwrap_or(DEFAULT_RECONCILE_SECONDS);
     if !(1..=3600).contains(&seconds) {
         return Err("reconcile_seconds: allowed are 1 to 3600".into());
@@ -189,7 +197,19 @@ fn check(raw: RawConfig, over: Overrides) -> Result<Config, String> {
         None => crate::cdi::DEFAULT_DIRECTORIES.map(PathBuf::from).to_vec(),
     };
     let (images, network) = (raw.images, raw.network);
-    Ok(Config { root, state, socket, log_level, shim, reconcile_every, images, network, streaming, cdi_directories })
+    Ok(Config {
+        root,
+        state,
+        socket,
+        log_level,
+        shim,
+        reconcile_every,
+        images,
+        hosts_dirs,
+        network,
+        streaming,
+        cdi_directories,
+    })
 }
 
 fn absolute(key: &str, path: PathBuf) -> Result<PathBuf, String> {
@@ -240,6 +260,7 @@ mod tests {
             "reconcile_seconds = 0",
             "[network]\nbridge = \"much-too-long-a-name\"",
             "[images]\nparallel_layers = 0",
+            "[images]\nhosts_dirs = [\"hosts.d\"]",
             "[cdi]\ndirectories = [\"cdi\"]",
         ] {
             assert!(check(parse(text).expect("parses"), Overrides::default()).is_err(), "{text}");

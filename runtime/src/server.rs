@@ -95,12 +95,11 @@ async fn open(config: Config, places: Places) -> Result<(Arc<Node>, recover::Fou
 fn image_config(config: &Config) -> images::Config {
     let mut image_config = images::Config::new(config.root.join("images"));
     image_config.runtime_handlers = vec![crate::cri::HANDLER.to_owned()];
-    if let Some(dirs) = &config.images.hosts_dirs {
-        image_config.hosts_dirs.clone_from(dirs);
-    }
+    image_config.hosts_dirs.clone_from(&config.hosts_dirs);
     image_config.plain_http_hosts.clone_from(&config.images.plain_http);
     if let Some(n) = config.images.parallel_layers {
         image_config.max_parallel_layers = n;
+        image_config.max_parallel_layers_total = image_config.max_parallel_layers_total.max(n);
     }
     image_config
 }
@@ -236,4 +235,28 @@ async fn shut_down(node: &Arc<Node>) {
         Err(_) => tracing::warn!("the bridge stays: its removal took too long"),
     }
     cgroups::remove_default_parent(&node.layout);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Overrides};
+
+    #[test]
+    fn images_are_pulled_as_the_sample_configuration_says_when_nothing_is_configured() {
+        let config = image_config(&config::load(None, Overrides::default()).expect("defaults"));
+        let sample = include_str!("../../deploy/config.toml");
+        assert!(sample.contains(&format!("\n#hosts_dirs = {:?}\n", config.hosts_dirs)), "{:?}", config.hosts_dirs);
+        assert!(sample.contains("Default: twice the processors, at most 8.\n#parallel_layers"), "{sample}");
+        let processors = std::thread::available_parallelism().expect("at least one").get();
+        assert_eq!(config.max_parallel_layers, (2 * processors).min(8));
+    }
+
+    #[test]
+    fn as_many_layers_as_configured_are_fetched_at_once() {
+        let mut config = config::load(None, Overrides::default()).expect("defaults");
+        config.images.parallel_layers = Some(64);
+        let images = image_config(&config);
+        assert_eq!((images.max_parallel_layers, images.max_parallel_layers_total), (64, 64));
+    }
 }
