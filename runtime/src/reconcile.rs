@@ -6,8 +6,10 @@
 //! when something is wrong.
 
 use crate::node::Node;
+use crate::pod::Places;
 use crate::{ids, pod, recover};
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
@@ -50,13 +52,22 @@ async fn finish_stops(node: &Arc<Node>) {
 }
 
 /// Run directories of nothing that is known. Everything has its record before it has one, and leaves the index after it.
+/// What cannot be looked at now is nobody's stray.
 fn without_record(node: &Node) -> recover::Strays {
     let places = &node.places;
-    let mut strays = recover::Strays {
-        pods: recover::ids_in(&places.state.join("pods")).unwrap_or_default(),
-        containers: recover::ids_in(&places.state.join("containers")).unwrap_or_default(),
-    };
-    strays.pods.retain(|id| !places.pod_root(id).exists() && node.pods.get(id).is_none());
-    strays.containers.retain(|id| !places.container_root(id).exists() && node.containers.get(id).is_none());
+    let mut strays = recover::Strays { pods: listed(places, "pods"), containers: listed(places, "containers") };
+    strays.pods.retain(|id| is_gone(&places.pod_root(id)) && node.pods.get(id).is_none());
+    strays.containers.retain(|id| is_gone(&places.container_root(id)) && node.containers.get(id).is_none());
     strays
+}
+
+fn listed(places: &Places, what: &str) -> Vec<String> {
+    recover::ids_in(&places.state.join(what)).unwrap_or_else(|error| {
+        tracing::warn!(%error, "left-overs are not looked for; it is tried again");
+        Vec::new()
+    })
+}
+
+fn is_gone(dir: &Path) -> bool {
+    matches!(dir.try_exists(), Ok(false))
 }

@@ -49,12 +49,13 @@ pub fn commit(dir: &Path, name: &str) -> Result<()> {
 /// `Internal` when it is damaged, torn or of another kind; `FailedPrecondition` when a newer program wrote it;
 /// `Unavailable` when it could not be read, which says nothing about it.
 pub fn read<T: DeserializeOwned>(path: &Path, kind: &str, version: u32) -> Result<Option<T>> {
+    let damaged = |why: String| Error::internal(format!("record {}: {why}", path.display()));
     let bytes = match read_bounded(path) {
-        Ok(bytes) => bytes,
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Err(damaged("larger than any that was written, or no file".into())),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(Error::new(Kind::Unavailable, format!("read record {}: {e}", path.display()))),
     };
-    let damaged = |why: String| Error::internal(format!("record {}: {why}", path.display()));
     let body = checked::decode(kind, version, &bytes).map_err(|e| match e {
         CheckedError::Version { .. } => Error::precondition(format!("record {}: {e}", path.display())),
         other => damaged(other.to_string()),
@@ -70,11 +71,13 @@ pub fn make_dir(path: &Path) -> Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o711).create(path).map_err(|e| Error::io("make directory", path, &e))
 }
 
-fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
-    if fs::metadata(path)?.len() > MAX_RECORD {
-        return Err(std::io::Error::other("record is larger than any that was written"));
+/// The bytes of a file; `None` when it cannot be a record, whenever it is read.
+fn read_bounded(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
+    let meta = fs::metadata(path)?;
+    if !meta.is_file() || meta.len() > MAX_RECORD {
+        return Ok(None);
     }
-    fs::read(path)
+    fs::read(path).map(Some)
 }
 
 fn write_new(path: &Path, kind: &str, version: u32, value: &impl Serialize) -> Result<()> {

@@ -2,8 +2,9 @@
 //! The start: read the records, take running containers back, undo what was half-made, settle what is owed.
 //!
 //! Records and state files are read before the socket opens, so that the first list is complete. Everything that
-//! could wait for somebody else (shims, clean-ups) happens behind it. One unreadable record costs that object: its
-//! directory is moved aside for a person to look at.
+//! could wait for somebody else (shims, clean-ups) happens behind it. One damaged record costs that object: its
+//! directory is moved aside for a person to look at. One that cannot be read now says nothing about its object, whose
+//! processes, address and layers are in use: without it the daemon does not start, and whoever starts it tries again.
 
 use crate::container::{self, Container, State};
 use crate::error::{Error, Kind, Result};
@@ -13,6 +14,7 @@ use crate::pod::{self, Places, Pod, Up};
 use crate::{cgroups, ids, records, shims};
 use gorae_proto::shim::{CgroupPlace, CleanContainer, CleanPod, container_state::Phase};
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,8 +26,6 @@ pub struct Found {
     containers: Vec<container::Record>,
     /// Pods with a run directory: what they were given may still be in use, ready or not.
     present: HashSet<String>,
-    /// Objects whose records cannot be read now. They are left alone.
-    unread: HashSet<String>,
     strays: Strays,
 }
 
@@ -41,85 +41,107 @@ pub struct Strays {
 /// Reads all records. Damaged ones are moved to `ROOT/damaged`.
 ///
 /// # Errors
-/// When the directories themselves cannot be read, and when a newer program has written here: a start would end its
-/// pods.
+/// When a directory or a record cannot be read: what it says is in use all the same, and would be given to others or
+/// ended. When a newer program has written here: a start would end its pods.
 pub fn read(places: &Places, boot_id: &str) -> Result<Found> {
     let mut found = Found::default();
     for id in ids_in(&places.root.join("pods"))? {
-        let dir = places.pod_root(&id);
-        if places.pod_run(&id).exists() {
-            found.present.insert(id.clone());
-        }
-        match records::read::<pod::Record>(&dir.join("record"), pod::RECORD_KIND, pod::RECORD_VERSION) {
-            Ok(Some(record)) => {
-                let up = records::read::<Up>(&places.pod_run(&id).join("ready"), "ready", 1).ok().flatten();
-                found.pods.push((record, up.filter(|up| up.boot_id == boot_id)));
-            }
-            Ok(None) => read_half_made(&dir, &id, &mut found),
-            Err(error) => set_aside(places, &dir, "pod", id, error, &mut found)?,
-        }
+        read_pod(places, &id, boot_id, &mut found)?;
     }
     for id in ids_in(&places.root.join("containers"))? {
         let dir = places.container_root(&id);
-        match records::read::<container::Record>(&dir.join("record"), container::RECORD_KIND, container::RECORD_VERSION)
-        {
+        match records::read(&dir.join("record"), container::RECORD_KIND, container::RECORD_VERSION) {
             Ok(Some(record)) => found.containers.push(record),
             Ok(None) => remove_quietly(&dir),
-            Err(error) => set_aside(places, &dir, "container", id, error, &mut found)?,
+            Err(error) => set_aside(places, &dir, &format!("container-{id}"), error)?,
         }
     }
     // Looked for now, before new pods and containers come.
     let known: HashSet<&String> =
         found.pods.iter().map(|(r, _)| &r.id).chain(found.half_made.iter().map(|r| &r.id)).collect();
     let stray_pods = ids_in(&places.state.join("pods"))?;
-    let pods = stray_pods.into_iter().filter(|id| !known.contains(id) && !found.unread.contains(id)).collect();
+    let pods = stray_pods.into_iter().filter(|id| !known.contains(id)).collect();
     let known: HashSet<&String> = found.containers.iter().map(|r| &r.id).collect();
-    let of_containers = ids_in(&places.state.join("containers"))?;
-    let containers = of_containers.into_iter();
-    let containers = containers.filter(|id| !known.contains(id) && !found.unread.contains(id)).collect();
+    let stray_containers = ids_in(&places.state.join("containers"))?;
+    let containers = stray_containers.into_iter().filter(|id| !known.contains(id)).collect();
     Ok(Found { strays: Strays { pods, containers }, ..found })
 }
 
-fn read_half_made(dir: &Path, id: &str, found: &mut Found) {
+fn read_pod(places: &Places, id: &str, boot_id: &str, found: &mut Found) -> Result<()> {
+    let (dir, run_dir) = (places.pod_root(id), places.pod_run(id));
+    if run_dir.try_exists().map_err(|e| not_now(Error::io("look for", &run_dir, &e)))? {
+        found.present.insert(id.to_owned());
+    }
+    match records::read::<pod::Record>(&dir.join("record"), pod::RECORD_KIND, pod::RECORD_VERSION) {
+        Ok(Some(record)) => {
+            let up = read_up(&run_dir)?.filter(|up| up.boot_id == boot_id);
+            found.pods.push((record, up));
+            Ok(())
+        }
+        Ok(None) => read_half_made(&dir, id, found),
+        Err(error) => set_aside(places, &dir, &format!("pod-{id}"), error),
+    }
+}
+
+/// What says that a pod is up. A damaged one says no: the pod is stopped.
+fn read_up(run_dir: &Path) -> Result<Option<Up>> {
+    match records::read::<Up>(&run_dir.join("ready"), "ready", 1) {
+        Err(error) if error.kind() == Kind::Unavailable => Err(not_now(error)),
+        read => Ok(read.ok().flatten()),
+    }
+}
+
+fn read_half_made(dir: &Path, id: &str, found: &mut Found) -> Result<()> {
     match records::read::<pod::Record>(&dir.join("record.new"), pod::RECORD_KIND, pod::RECORD_VERSION) {
         Ok(Some(record)) => found.half_made.push(record),
+        Err(error) if error.kind() == Kind::Unavailable => return Err(not_now(error)),
+        Err(error) if error.kind() == Kind::FailedPrecondition => return Err(older(error)),
         // Cut off while the intent was being written: nothing else was done yet.
         Ok(None) | Err(_) => {
             tracing::info!(pod = ids::short(id), "a pod was cut off before anything of it was made");
             remove_quietly(dir);
         }
     }
+    Ok(())
 }
 
-/// The ids that directories below `dir` are named after.
+/// The ids that directories below `dir` are named after: all of them, or an error.
 ///
 /// # Errors
 /// The kernel's, with the path.
 pub fn ids_in(dir: &Path) -> Result<Vec<String>> {
-    let entries = std::fs::read_dir(dir).map_err(|e| Error::io("list", dir, &e))?;
-    Ok(entries.flatten().filter_map(|e| e.file_name().into_string().ok()).filter(|n| ids::is_id(n)).collect())
+    ids_of(std::fs::read_dir(dir)).map_err(|e| Error::io("list", dir, &e))
+}
+
+fn ids_of(entries: io::Result<impl Iterator<Item = io::Result<std::fs::DirEntry>>>) -> io::Result<Vec<String>> {
+    let names = entries?.map(|entry| entry.map(|e| e.file_name().into_string().ok()));
+    let ids = names.filter_map(|name| name.map(|name| name.filter(|n| ids::is_id(n))).transpose());
+    ids.collect()
 }
 
 /// What to do with an object whose record says nothing.
-fn set_aside(places: &Places, dir: &Path, what: &str, id: String, why: Error, found: &mut Found) -> Result<()> {
+fn set_aside(places: &Places, dir: &Path, name: &str, why: Error) -> Result<()> {
     match why.kind() {
-        Kind::FailedPrecondition => return Err(why.during("this program is older than what it finds")),
-        Kind::Unavailable => {
-            tracing::error!(object = what, id, %why, "record cannot be read now; object is left as it is");
-            found.unread.insert(id);
-            return Ok(());
-        }
+        Kind::FailedPrecondition => return Err(older(why)),
+        Kind::Unavailable => return Err(not_now(why)),
         _ => {}
     }
-    let name = format!("{what}-{id}");
     tracing::error!(object = name, %why, kept_in = %places.damaged().display(), "record is unreadable; object is lost");
     let moved = records::make_dir(&places.damaged())
         .map_err(|e| e.to_string())
-        .and_then(|()| std::fs::rename(dir, places.damaged().join(&name)).map_err(|e| e.to_string()));
+        .and_then(|()| std::fs::rename(dir, places.damaged().join(name)).map_err(|e| e.to_string()));
     if let Err(error) = moved {
         tracing::error!(object = name, error, "cannot move it aside");
     }
     Ok(())
+}
+
+fn older(why: Error) -> Error {
+    why.during("this program is older than what it finds")
+}
+
+fn not_now(why: Error) -> Error {
+    why.during("not started, for what cannot be read now is in use; start again, or move it away to give it up")
 }
 
 fn remove_quietly(path: &Path) {
@@ -340,20 +362,55 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_record_costs_its_object_and_an_unreadable_one_nothing() {
+    fn a_damaged_record_costs_its_object() {
         let dir = tempfile::tempdir().expect("tempdir");
         let places = places(dir.path());
-        let (damaged, unread) = ("a".repeat(64), "b".repeat(64));
-        for id in [&damaged, &unread] {
+        let ids = ["a", "b"].map(|c| c.repeat(64));
+        for id in &ids {
             records::make_dir(&places.pod_root(id)).expect("directory");
             records::make_dir(&places.pod_run(id)).expect("directory");
         }
-        std::fs::write(places.pod_root(&damaged).join("record"), "rubbish").expect("write");
-        // A directory in its place: reading fails, and says nothing about the record.
-        records::make_dir(&places.pod_root(&unread).join("record")).expect("directory");
-        let found = read(&places, "boot").expect("the daemon starts");
-        assert!(places.damaged().join(format!("pod-{damaged}")).exists());
-        assert!(places.pod_root(&unread).exists());
-        assert_eq!(found.strays.pods, [damaged], "the unread one is not taken for a stray");
+        std::fs::write(places.pod_root(&ids[0]).join("record"), "rubbish").expect("write");
+        // Nobody reads a record there, however often he tries.
+        records::make_dir(&places.pod_root(&ids[1]).join("record")).expect("directory");
+        let mut found = read(&places, "boot").expect("the daemon starts");
+        for id in &ids {
+            assert!(places.damaged().join(format!("pod-{id}")).exists());
+        }
+        found.strays.pods.sort();
+        assert_eq!(found.strays.pods, ids);
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_now_keeps_the_daemon_from_starting_and_nothing_is_touched() {
+        let id = "a".repeat(64);
+        for unread in
+            ["root/pods/ID/record", "root/pods/ID/record.new", "state/pods/ID/ready", "root/containers/ID/record"]
+        {
+            let dir = tempfile::tempdir().expect("tempdir");
+            let places = places(dir.path());
+            if unread.ends_with("ready") {
+                write_pod(&places, &id, pod::RECORD_VERSION);
+            }
+            records::make_dir(&places.pod_run(&id)).expect("directory");
+            records::make_dir(&places.container_run(&id)).expect("directory");
+            let file = dir.path().join(unread.replace("ID", &id));
+            records::make_dir(file.parent().expect("below a directory")).expect("directory");
+            // A link to itself: every reading fails, as on a disk with an error.
+            std::os::unix::fs::symlink(&file, &file).expect("link");
+            let error = read(&places, "boot").expect_err("not read").to_string();
+            assert!(error.contains(&file.display().to_string()) && error.contains("start again"), "{error}");
+            assert!(file.is_symlink() && !places.damaged().exists(), "{unread}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_breaks_off_is_an_error_and_not_a_shorter_list() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        std::fs::create_dir(dir.path().join("a".repeat(64))).expect("directory");
+        let entries = || std::fs::read_dir(dir.path());
+        assert_eq!(ids_of(entries()).expect("whole"), ["a".repeat(64)]);
+        let broken = entries().map(|entries| entries.chain([Err(io::Error::from_raw_os_error(libc::EIO))]));
+        assert_eq!(ids_of(broken).expect_err("broken off").raw_os_error(), Some(libc::EIO));
     }
 }
