@@ -134,6 +134,14 @@ pub enum NetworkError {
         /// How long it was waited for.
         seconds: u64,
     },
+    /// The lock under which subnets are chosen cannot be used.
+    #[error("lock {}: {source}", .path.display())]
+    LockFile {
+        /// The file.
+        path: PathBuf,
+        /// The kernel's answer.
+        source: std::io::Error,
+    },
     /// The bridge is not there, and nobody is making it.
     #[error("the bridge is not there yet")]
     NotMade,
@@ -186,6 +194,7 @@ impl NetworkError {
             Self::Reserve { .. }
             | Self::Netlink { .. }
             | Self::Sysctl { .. }
+            | Self::LockFile { .. }
             | Self::Record { .. }
             | Self::Nft(_)
             | Self::Task => Kind::Internal,

@@ -4,6 +4,8 @@
 use super::stage::{NODE, OUTSIDE, as_node, call, live, open, pod, serve, sh, take_away, tcp};
 use gorae_runtime::network::{CidrOutcome, Network, NetworkConfig, NetworkErrorKind};
 use std::net::{IpAddr, TcpListener};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 
 /// Descriptors of this process.
@@ -105,6 +107,17 @@ fn two_daemons_side_by_side_share_nothing() {
         assert!(two.remove_if_unused().await.expect("removed"));
         assert!(call("", "127.0.0.1:12023").is_some());
         assert_eq!((c.ips.len(), d.ips.len()), (1, 1));
+    });
+}
+
+#[test]
+fn a_process_that_is_not_root_cannot_keep_pods_from_being_made() {
+    as_node("lifecycle::a_process_that_is_not_root_cannot_keep_pods_from_being_made", async |root| {
+        // A name of this namespace that every process may take: nothing may hang on it.
+        let name = SocketAddr::from_abstract_name("gorae-network").expect("a name");
+        let _held = UnixDatagram::bind_addr(&name).expect("free");
+        open(root, &[]).await.prepare("a", &[]).await.expect("prepared");
+        assert_eq!(sh("ls /run"), "netns\n", "nothing of the lock stays");
     });
 }
 
