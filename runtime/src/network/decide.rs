@@ -46,6 +46,7 @@ pub fn decide(
         subnet: subnet.trunc(),
         subnet6: subnet6.map(|net| net.trunc()),
         origin,
+        wanted: None,
     })
 }
 
@@ -53,6 +54,9 @@ fn subnets(facts: &Facts<'_>) -> Result<(Ipv4Net, Option<Ipv6Net>, Origin), Netw
     let Facts { config, earlier, taken, .. } = facts;
     if let Some(subnet) = config.subnet {
         return Ok((subnet, config.subnet6, Origin::Configured));
+    }
+    if let Some(wanted) = earlier.and_then(|record| record.wanted) {
+        return Ok((wanted.subnet, config.subnet6.or(wanted.subnet6), Origin::PodCidr));
     }
     match earlier {
         Some(record) if record.origin == Origin::PodCidr => {
@@ -78,11 +82,12 @@ fn free_name(root: &Path, mut is_free: impl FnMut(&str) -> Result<bool, NetworkE
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::Wanted;
     use super::*;
 
     fn record(subnet: &str, origin: Origin) -> Record {
         let (bridge, table) = ("gorae-000001".into(), "gorae-000001".into());
-        Record { bridge, table, subnet: subnet.parse().expect("net"), subnet6: None, origin }
+        Record { bridge, table, subnet: subnet.parse().expect("net"), subnet6: None, origin, wanted: None }
     }
 
     fn decided(config: &NetworkConfig, earlier: Option<&Record>, pods_live: bool, taken: &[&str]) -> Record {
@@ -117,6 +122,17 @@ mod tests {
         assert_eq!((configured.subnet.to_string().as_str(), configured.origin), ("10.9.0.0/16", Origin::Configured));
         let no_more = decided(&NetworkConfig::default(), Some(&configured), false, &[]);
         assert_eq!(no_more.subnet.to_string(), "10.64.0.0/20");
+    }
+
+    #[test]
+    fn a_pod_cidr_that_waits_is_taken_as_soon_as_no_pod_lives_in_another_one() {
+        let wanted = Some(Wanted { subnet: "10.244.3.0/24".parse().expect("net"), subnet6: None });
+        let earlier = Record { wanted, ..record("10.64.0.0/20", Origin::Chosen) };
+        assert_eq!(decided(&NetworkConfig::default(), Some(&earlier), true, &[]), earlier);
+        let then = decided(&NetworkConfig::default(), Some(&earlier), false, &[]);
+        assert_eq!(then, record("10.244.3.0/24", Origin::PodCidr));
+        let config = NetworkConfig { subnet: Some("10.9.0.0/16".parse().expect("net")), ..Default::default() };
+        assert_eq!(decided(&config, Some(&earlier), false, &[]), record("10.9.0.0/16", Origin::Configured));
     }
 
     #[test]

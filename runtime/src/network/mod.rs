@@ -127,6 +127,8 @@ pub enum CidrOutcome {
     Adopted,
     /// It is what pods use already.
     Unchanged,
+    /// Pods live in another subnet; it is taken when the last of them is gone.
+    Waiting,
     /// It was left aside, and why.
     Kept(&'static str),
 }
@@ -197,7 +199,8 @@ impl Network {
         self.shared.status()
     }
 
-    /// Why pods are not masqueraded and host ports refused, though pods can be made; `None` when all is well.
+    /// What is not as it should be though pods can be made; `None` when all is well: pods are not masqueraded and host
+    /// ports refused, or kubelet's pod CIDR is not used yet.
     pub fn degraded(&self) -> Option<Reason> {
         self.shared.degraded()
     }
@@ -210,8 +213,8 @@ impl Network {
         self.shared.reconcile(stale).await
     }
 
-    /// Takes kubelet's pod CIDR (`"v4"`, `"v6"` or `"v4,v6"`) as the pods' subnet, when nothing is configured and no
-    /// pod lives in another one.
+    /// Takes kubelet's pod CIDR (`"v4"`, `"v6"` or `"v4,v6"`) as the pods' subnet, when nothing is configured: at once,
+    /// or when no pod lives in another one any more. It is recorded either way.
     ///
     /// - Errors: [`NetworkError::Config`] when it is no CIDR; [`NetworkError::Record`] when it cannot be recorded.
     pub async fn set_pod_cidr(&self, pod_cidr: &str) -> Result<CidrOutcome, NetworkError> {

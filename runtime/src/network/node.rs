@@ -144,6 +144,7 @@ impl Shared {
         if self.with_pods(|pods| pods.forget(pod_id)) == Some(false) {
             tracing::warn!(pod_id, "the address stays out of use until the table could be rewritten");
         }
+        self.make_way();
     }
 
     /// See [`super::Network::count`].

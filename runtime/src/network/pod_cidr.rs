@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! kubelet's pod CIDR (CRI `UpdateRuntimeConfig`) as the pods' subnet.
+//!
+//! kubelet says it once, and on a node's first boot static pods are there before: their addresses are right only in the
+//! subnet that they were given in. The CIDR is recorded then, and taken when the last of them is gone, or by the next
+//! start that finds none.
 
 use super::addresses::Addresses;
-use super::node::Shared;
-use super::record::{self, Origin, Record};
-use super::{CidrOutcome, NetworkError, names};
+use super::node::{Shared, State};
+use super::pods::Pods;
+use super::record::{self, Origin, Record, Wanted};
+use super::{CidrOutcome, NetworkError, Reason, names};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 impl Shared {
@@ -16,21 +21,67 @@ impl Shared {
         }
         Addresses::new(subnet, subnet6)?;
         let mut table = self.table().await?;
-        let earlier = self.state().record.clone();
-        if earlier.as_ref().is_some_and(|e| e.subnet == subnet && (subnet6.is_none() || e.subnet6 == subnet6)) {
+        let Some(earlier) = self.state().record.clone() else {
+            // No pod has an address before there is a record.
+            let bridge = self.config.bridge.clone().unwrap_or_else(|| names::bridge(&self.root, 0));
+            self.keep(of_pod_cidr(bridge, subnet, subnet6))?;
+            return Ok(CidrOutcome::Adopted);
+        };
+        if earlier.subnet == subnet && (subnet6.is_none() || earlier.subnet6 == subnet6) {
+            if earlier.wanted.is_some() {
+                self.keep(Record { wanted: None, ..earlier })?;
+            }
             return Ok(CidrOutcome::Unchanged);
         }
         // The old bridge has the old gateway; the next pod makes the new one.
-        if !self.remove(&mut table).await? {
-            return Ok(CidrOutcome::Kept("pods live in another subnet"));
+        if self.remove(&mut table).await? {
+            self.keep(of_pod_cidr(earlier.bridge, subnet, subnet6))?;
+            return Ok(CidrOutcome::Adopted);
         }
-        let derived = || self.config.bridge.clone().unwrap_or_else(|| names::bridge(&self.root, 0));
-        let bridge = earlier.map_or_else(derived, |earlier| earlier.bridge);
-        let record = Record { table: names::table(&bridge), bridge, subnet, subnet6, origin: Origin::PodCidr };
+        self.keep(Record { wanted: Some(Wanted { subnet, subnet6 }), ..earlier })?;
+        self.make_way();
+        Ok(CidrOutcome::Waiting)
+    }
+
+    fn keep(&self, record: Record) -> Result<(), NetworkError> {
         record::save(&self.root, &record)?;
         self.state().record = Some(record);
-        Ok(CidrOutcome::Adopted)
+        Ok(())
     }
+
+    /// When no pod lives in another subnet than the wanted one: the next pod makes the bridge anew, in that one.
+    pub(super) fn make_way(&self) {
+        let mut state = self.state();
+        if self.waiting(&state).is_some() && state.is_unused() {
+            tracing::info!("no pod is left in another subnet; the next one gets an address of kubelet's pod CIDR");
+            state.bridge = None;
+        }
+    }
+
+    /// The CIDR that is wanted while another subnet is used, and that subnet.
+    fn waiting(&self, state: &State) -> Option<(Wanted, Ipv4Net)> {
+        let record = state.record.as_ref().filter(|_| self.config.subnet.is_none() && state.bridge.is_some())?;
+        Some((record.wanted?, record.subnet))
+    }
+
+    /// What to tell people while the CIDR waits.
+    pub(super) fn waiting_reason(&self) -> Option<Reason> {
+        let (Wanted { subnet, subnet6 }, used) = self.waiting(&self.state())?;
+        let wanted = subnet6.map_or_else(|| subnet.to_string(), |subnet6| format!("{subnet},{subnet6}"));
+        let message = format!("pods live in {used}; kubelet's pod CIDR {wanted} is used when the last of them is gone");
+        Some(Reason { reason: "PodCidrWaiting", message })
+    }
+}
+
+impl State {
+    /// Whether no pod has something, and none is about to get something.
+    pub(super) fn is_unused(&self) -> bool {
+        self.preparing == 0 && self.pods.as_ref().is_none_or(Pods::is_empty)
+    }
+}
+
+fn of_pod_cidr(bridge: String, subnet: Ipv4Net, subnet6: Option<Ipv6Net>) -> Record {
+    Record { table: names::table(&bridge), bridge, subnet, subnet6, origin: Origin::PodCidr, wanted: None }
 }
 
 /// Reads `"v4"`, `"v6"`, `"v4,v6"` or `"v6,v4"`; `None` without an IPv4 part.

@@ -13,6 +13,7 @@ impl Shared {
     ///
     /// - Errors: those of what had to be made anew; the next look tries again.
     pub(super) async fn reconcile(&self, stale: &HashSet<String>) -> Result<HashSet<String>, NetworkError> {
+        self.make_way();
         let (Some(bridge), Some(record)) = ({ self.state().bridge }, { self.state().record.clone() }) else {
             return Ok(HashSet::new());
         };

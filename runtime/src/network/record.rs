@@ -41,6 +41,18 @@ pub struct Record {
     pub subnet6: Option<Ipv6Net>,
     /// Who chose the subnet.
     pub origin: Origin,
+    /// kubelet's pod CIDR, while pods live in another one: the next subnet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<Wanted>,
+}
+
+/// A pod CIDR that cannot be used yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// Its IPv4 part.
+    pub subnet: Ipv4Net,
+    /// Its IPv6 part.
+    pub subnet6: Option<Ipv6Net>,
 }
 
 /// Reads the record; `None` when there is none yet.
@@ -96,6 +108,7 @@ mod tests {
             subnet: "10.64.16.0/20".parse().expect("net"),
             subnet6: None,
             origin: Origin::Chosen,
+            wanted: None,
         }
     }
 
@@ -105,9 +118,17 @@ mod tests {
         assert_eq!(load(root.path()).expect("readable"), None);
         save(root.path(), &record()).expect("writable");
         assert_eq!(load(root.path()).expect("readable"), Some(record()));
-        let changed = Record { origin: Origin::PodCidr, ..record() };
+        let wanted = Some(Wanted { subnet: "10.244.3.0/24".parse().expect("net"), subnet6: None });
+        let changed = Record { origin: Origin::PodCidr, wanted, ..record() };
         save(root.path(), &changed).expect("writable");
         assert_eq!(load(root.path()).expect("readable"), Some(changed));
+    }
+
+    #[test]
+    fn the_record_of_an_earlier_version_wants_nothing() {
+        let body = r#"{"bridge":"b","table":"t","subnet":"10.64.0.0/20","subnet6":null,"origin":"chosen"}"#;
+        assert_eq!(serde_json::from_str::<Record>(body).expect("readable").wanted, None);
+        assert!(!serde_json::to_string(&record()).expect("text").contains("wanted"));
     }
 
     #[test]

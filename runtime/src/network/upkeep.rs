@@ -135,7 +135,7 @@ impl Shared {
     pub(super) async fn remove(&self, table: &mut TableGuard<'_>) -> Result<bool, NetworkError> {
         let record = {
             let mut state = self.state();
-            if state.preparing > 0 || state.pods.as_ref().is_some_and(|pods| !pods.is_empty()) {
+            if !state.is_unused() {
                 return Ok(false);
             }
             // From here on a new pod has to make the bridge again, and waits for us.
@@ -183,8 +183,12 @@ impl Shared {
 
     /// See [`super::Network::degraded`].
     pub(super) fn degraded(&self) -> Option<Reason> {
-        let failure = self.state().table_failure.clone()?;
-        Some(Reason { reason: "HostPortsUnavailable", message: failure.message })
+        let failure = self.state().table_failure.clone();
+        let table = failure.map(|failure| Reason { reason: "HostPortsUnavailable", message: failure.message });
+        match (table, self.waiting_reason()) {
+            (Some(table), Some(cidr)) => Some(Reason { message: format!("{}; {}", table.message, cidr.message), ..table }),
+            (table, cidr) => table.or(cidr),
+        }
     }
 }
 
@@ -255,6 +259,7 @@ fn read_bridge(name: String) -> Result<(bool, Option<Record>), NetworkError> {
         _ => None,
     });
     let origin = Origin::Chosen;
-    let record = v4.map(|subnet| Record { table: names::table(&name), bridge: name, subnet, subnet6: v6, origin });
+    let table = names::table(&name);
+    let record = v4.map(|subnet| Record { table, bridge: name, subnet, subnet6: v6, origin, wanted: None });
     Ok((true, record))
 }

@@ -182,13 +182,55 @@ fn kubelets_pod_cidr_is_used_from_the_first_pod_on_and_kept_over_a_restart() {
         assert_eq!(network.set_pod_cidr("10.244.3.0/24").await.expect("asked"), CidrOutcome::Unchanged);
         let a = pod(&network, "a", &[]).await;
         assert_eq!(a.network.addresses, ["10.244.3.2/24"]);
-        assert!(matches!(network.set_pod_cidr("10.244.9.0/24").await.expect("asked"), CidrOutcome::Kept(_)));
         take_away(&network, "a").await;
         assert_eq!(network.set_pod_cidr("10.244.9.0/24").await.expect("asked"), CidrOutcome::Adopted);
         drop(network);
         let b = open(root, &[]).await.prepare("b", &[]).await.expect("prepared");
         assert_eq!(b.network.gateways, ["10.244.9.1"]);
         assert!(open(root, &[]).await.set_pod_cidr("10.244.0.0").await.is_err());
+    });
+}
+
+#[test]
+fn a_pod_cidr_that_comes_while_pods_live_is_used_when_the_last_of_them_is_gone() {
+    as_node("lifecycle::a_pod_cidr_that_comes_while_pods_live_is_used_when_the_last_of_them_is_gone", async |root| {
+        let network = open(root, &[]).await;
+        pod(&network, "static", &[tcp("", 12026, 80)]).await;
+        assert_eq!(network.set_pod_cidr("10.244.3.0/24").await.expect("asked"), CidrOutcome::Waiting);
+        let early = pod(&network, "early", &[]).await;
+        assert_eq!(early.network.gateways, ["10.64.0.1"], "as long as one lives");
+        assert_eq!(network.status(), Ok(()));
+        let told = network.degraded().expect("a reason");
+        assert!(told.message.contains("10.244.3.0/24") && told.message.contains("10.64.0.0/20"), "{told:?}");
+        take_away(&network, "static").await;
+        take_away(&network, "early").await;
+        assert_eq!(network.degraded(), None);
+        let a = pod(&network, "a", &[tcp("", 12026, 80)]).await;
+        assert_eq!(a.network.addresses, ["10.244.3.2/24"]);
+        serve("a", "0.0.0.0:80");
+        assert!(call("", "127.0.0.1:12026").is_some());
+        assert!(!sh("ip -o address").contains("10.64.0.1"), "the old bridge is gone");
+        assert_eq!(network.set_pod_cidr("10.244.3.0/24").await.expect("asked"), CidrOutcome::Unchanged);
+    });
+}
+
+#[test]
+fn a_pod_cidr_that_waits_is_kept_over_restarts_until_one_finds_no_pod() {
+    as_node("lifecycle::a_pod_cidr_that_waits_is_kept_over_restarts_until_one_finds_no_pod", async |root| {
+        let a = pod(&open(root, &[]).await, "a", &[]).await;
+        let again = open(root, &[live("a", &a, &[])]).await;
+        assert_eq!(again.set_pod_cidr("10.244.3.0/24").await.expect("asked"), CidrOutcome::Waiting);
+        let again = open(root, &[live("a", &a, &[])]).await;
+        assert!(again.degraded().is_some());
+        assert_eq!(again.prepare("b", &[]).await.expect("prepared").network.gateways, a.network.gateways);
+        sh("ip netns del a");
+        let b = open(root, &[]).await.prepare("b", &[]).await.expect("prepared");
+        assert_eq!(b.network.addresses, ["10.244.3.2/24"]);
+        // What kubelet takes back is not waited for.
+        let last = open(root, &[live("b", &b, &[])]).await;
+        assert_eq!(last.set_pod_cidr("10.244.9.0/24").await.expect("asked"), CidrOutcome::Waiting);
+        assert_eq!(last.set_pod_cidr("10.244.3.0/24").await.expect("asked"), CidrOutcome::Unchanged);
+        assert_eq!(last.degraded(), None);
     });
 }
 
