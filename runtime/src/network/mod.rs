@@ -40,6 +40,7 @@ mod reservation;
 mod rules;
 mod subnet;
 mod sysctl;
+mod take_over;
 mod upkeep;
 
 pub use error::{NetworkError, NetworkErrorKind};
@@ -148,7 +149,7 @@ impl Network {
     /// - Errors: [`NetworkError::Config`], [`NetworkError::SubnetTooSmall`]: a configuration that cannot be right.
     pub async fn open(config: NetworkConfig, root_dir: &Path, live: &[LivePod]) -> Result<Self, NetworkError> {
         let shared = Arc::new(Shared::open(config, root_dir)?);
-        shared.take_over(live).await?;
+        shared.take_over(live).await;
         Ok(Self { shared })
     }
 

@@ -7,7 +7,7 @@
 use super::pods::{Lease, Pods};
 use super::ports::{Binding, HostPort};
 use super::record::{self, Record};
-use super::{NetworkConfig, NetworkError, bridge, conntrack, nft, reservation};
+use super::{LivePod, NetworkConfig, NetworkError, bridge, conntrack, names, nft, reservation};
 use crate::network::addresses::Addresses;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
@@ -37,8 +37,25 @@ pub(super) struct State {
     pub(super) bridge: Option<bridge::Ready>,
     /// Calls of `prepare` on their way: the bridge may not go.
     pub(super) preparing: usize,
+    /// What a start still has to take over: the pods that lived before it, `None` when that is done.
+    pub(super) owed: Option<Vec<LivePod>>,
     pub(super) bridge_failure: Option<Failure>,
     pub(super) table_failure: Option<Failure>,
+}
+
+impl State {
+    /// Whether no pod has something, and none is about to get something.
+    pub(super) fn is_unused(&self) -> bool {
+        let none_owed = self.owed.as_ref().is_none_or(Vec::is_empty);
+        self.preparing == 0 && none_owed && self.pods.as_ref().is_none_or(Pods::is_empty)
+    }
+
+    /// Host interfaces of all pods, those that are still to be taken over among them.
+    pub(super) fn host_interfaces(&self) -> Vec<String> {
+        let mut all = self.pods.as_ref().map(Pods::host_interfaces).unwrap_or_default();
+        all.extend(self.owed.iter().flatten().map(|pod| names::host_interface(&pod.pod_id)));
+        all
+    }
 }
 
 /// Something that did not work, for conditions.
@@ -141,6 +158,7 @@ impl Shared {
 
     /// See [`super::Network::release`].
     pub(super) fn release(&self, pod_id: &str) {
+        self.state().owed.iter_mut().for_each(|live| live.retain(|pod| pod.pod_id != pod_id));
         if self.with_pods(|pods| pods.forget(pod_id)) == Some(false) {
             tracing::warn!(pod_id, "the address stays out of use until the table could be rewritten");
         }

@@ -7,7 +7,6 @@
 
 use super::addresses::Addresses;
 use super::node::{Shared, State};
-use super::pods::Pods;
 use super::record::{self, Origin, Record, Wanted};
 use super::{CidrOutcome, NetworkError, Reason, names};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -21,6 +20,8 @@ impl Shared {
         }
         Addresses::new(subnet, subnet6)?;
         let mut table = self.table().await?;
+        // While it is not known who lives in which subnet nothing may be changed.
+        self.catch_up().await?;
         let Some(earlier) = self.state().record.clone() else {
             // No pod has an address before there is a record.
             let bridge = self.config.bridge.clone().unwrap_or_else(|| names::bridge(&self.root, 0));
@@ -70,13 +71,6 @@ impl Shared {
         let wanted = subnet6.map_or_else(|| subnet.to_string(), |subnet6| format!("{subnet},{subnet6}"));
         let message = format!("pods live in {used}; kubelet's pod CIDR {wanted} is used when the last of them is gone");
         Some(Reason { reason: "PodCidrWaiting", message })
-    }
-}
-
-impl State {
-    /// Whether no pod has something, and none is about to get something.
-    pub(super) fn is_unused(&self) -> bool {
-        self.preparing == 0 && self.pods.as_ref().is_none_or(Pods::is_empty)
     }
 }
 

@@ -7,10 +7,9 @@ use super::decide::{Facts, decide};
 use super::netlink::Rtnl;
 use super::node::{Failure, Shared, TableGuard, TableState, blocking};
 use super::node_lock::NodeLock;
-use super::pods::Pods;
-use super::record::{self, Origin, Record};
+use super::record::{self, Record};
 use super::rules::Table;
-use super::{LivePod, NetworkConfig, NetworkError, Reason, names, nft, sysctl};
+use super::{NetworkConfig, NetworkError, Reason, nft, sysctl};
 use ipnet::IpNet;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,47 +19,14 @@ use std::time::{Duration, Instant};
 const RETRY: Duration = Duration::from_secs(10);
 
 impl Shared {
-    /// Takes live pods over and brings bridge and table in line. Without pods only what a killed daemon left is looked
-    /// after; a clean node stays untouched.
-    pub(super) async fn take_over(&self, live: &[LivePod]) -> Result<(), NetworkError> {
-        let found = self.find_earlier().await?;
-        if live.is_empty() && !found {
-            return Ok(());
-        }
-        let record = self.state().record.clone();
-        let mut table = self.table().await?;
-        match record {
-            Some(record) => self.use_subnet(&record)?,
-            None => self.make_bridge().await?,
-        }
-        for pod in live {
-            for odd in self.with_pods(|pods| pods.adopt(pod)).unwrap_or_default() {
-                tracing::warn!(pod_id = pod.pod_id, "network: {odd}");
-            }
-        }
-        if let Err(error) = self.make(&mut table).await {
-            tracing::error!(%error, "the network could not be brought in line, it will be tried again");
-        }
-        Ok(())
-    }
-
-    /// Looks for the bridge of an earlier daemon. When the record is lost, the bridge tells what it said.
-    async fn find_earlier(&self) -> Result<bool, NetworkError> {
-        let record = self.state().record.clone();
-        let derived = || self.config.bridge.clone().unwrap_or_else(|| names::bridge(&self.root, 0));
-        let name = record.as_ref().map_or_else(derived, |record| record.bridge.clone());
-        let (found, on_bridge) = blocking(move || read_bridge(name)).await?;
-        if record.is_none() {
-            self.state().record = on_bridge;
-        }
-        Ok(found)
-    }
-
     /// Makes the bridge, then writes the table if that is due. Failures are kept for `status` and `degraded`; only a
     /// failure of the bridge is one of this.
     pub(super) async fn make(&self, table: &mut TableGuard<'_>) -> Result<(), NetworkError> {
         let before = self.state().bridge;
-        let made = self.make_bridge().await;
+        let made = match self.catch_up().await {
+            Ok(_) => self.make_bridge().await,
+            Err(error) => Err(error),
+        };
         self.state().bridge_failure = made.as_ref().err().map(Failure::new);
         made?;
         if **table == TableState::Unknown || self.state().bridge != before {
@@ -70,14 +36,16 @@ impl Shared {
         Ok(())
     }
 
-    async fn make_bridge(&self) -> Result<(), NetworkError> {
+    pub(super) async fn make_bridge(&self) -> Result<(), NetworkError> {
         let (config, root) = (self.config.clone(), self.root.clone());
         let (earlier, ports) = {
             let state = self.state();
-            (state.record.clone(), state.pods.as_ref().map(Pods::host_interfaces).unwrap_or_default())
+            (state.record.clone(), state.host_interfaces())
         };
         let (record, ready) = blocking(move || make_bridge(&config, &root, earlier, &ports)).await?;
         self.use_subnet(&record)?;
+        // Before anybody new can get an address.
+        self.adopt_owed();
         self.state().bridge = Some(ready);
         Ok(())
     }
@@ -176,7 +144,7 @@ impl Shared {
         if nothing_made {
             let found = if nft::is_installed() { Ok(()) } else { Err(nft::NftError::Missing.into()) };
             self.note_table(&found);
-        } else if let Err(error) = self.make(&mut table).await {
+        } else if let Err(error) = self.resume(&mut table).await {
             tracing::debug!(%error, "the network is still not in line");
         }
     }
@@ -186,7 +154,9 @@ impl Shared {
         let failure = self.state().table_failure.clone();
         let table = failure.map(|failure| Reason { reason: "HostPortsUnavailable", message: failure.message });
         match (table, self.waiting_reason()) {
-            (Some(table), Some(cidr)) => Some(Reason { message: format!("{}; {}", table.message, cidr.message), ..table }),
+            (Some(table), Some(cidr)) => {
+                Some(Reason { message: format!("{}; {}", table.message, cidr.message), ..table })
+            }
             (table, cidr) => table.or(cidr),
         }
     }
@@ -246,20 +216,4 @@ fn taken_by_others(rtnl: &mut Rtnl, earlier: Option<&Record>) -> Result<Vec<IpNe
     let routes = rtnl.routes()?.into_iter().filter(|route| own.is_none() || route.via != own);
     taken.extend(routes.map(|route| route.to));
     Ok(taken)
-}
-
-/// Whether there is a bridge of this name, and the record that its addresses stand for.
-fn read_bridge(name: String) -> Result<(bool, Option<Record>), NetworkError> {
-    let mut rtnl = Rtnl::open()?;
-    let Some(link) = rtnl.link(&name)?.filter(|link| link.is_bridge) else { return Ok((false, None)) };
-    let nets: Vec<IpNet> = rtnl.addresses()?.into_iter().filter(|(i, _)| *i == link.index).map(|(_, n)| n).collect();
-    let v4 = nets.iter().find_map(|net| if let IpNet::V4(net) = net { Some(net.trunc()) } else { None });
-    let v6 = nets.iter().find_map(|net| match net {
-        IpNet::V6(net) if !net.addr().is_unicast_link_local() => Some(net.trunc()),
-        _ => None,
-    });
-    let origin = Origin::Chosen;
-    let table = names::table(&name);
-    let record = v4.map(|subnet| Record { table, bridge: name, subnet, subnet6: v6, origin, wanted: None });
-    Ok((true, record))
 }

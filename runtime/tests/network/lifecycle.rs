@@ -3,6 +3,7 @@
 
 use super::stage::{NODE, OUTSIDE, as_node, call, live, open, pod, serve, sh, take_away, tcp};
 use gorae_runtime::network::{CidrOutcome, Network, NetworkConfig, NetworkErrorKind};
+use std::collections::HashSet;
 use std::net::{IpAddr, TcpListener};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -171,6 +172,52 @@ fn a_bridge_that_somebody_removed_is_made_again_with_its_pods() {
         serve("b", "0.0.0.0:80");
         assert!(call("a", format!("{}:80", b.ips[0])).is_some());
         assert!(call("", "127.0.0.1:12024").is_some());
+    });
+}
+
+#[test]
+fn a_start_that_finds_no_subnet_serves_tells_why_and_takes_its_pods_over_later() {
+    as_node("lifecycle::a_start_that_finds_no_subnet_serves_tells_why_and_takes_its_pods_over_later", async |root| {
+        let (mappings, everything) = ([tcp("", 12027, 80)], "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16");
+        let before = open(root, &[]).await;
+        let a = pod(&before, "a", &mappings).await;
+        let gone = pod(&before, "gone", &[]).await;
+        drop(before);
+        damage(&root.join("network"));
+        sh(&format!("ip link del {}; for net in {everything}; do ip route add $net dev eth7; done", a.network.bridge));
+        let after = open(root, &[live("a", &a, &mappings), live("gone", &gone, &[])]).await;
+        let told = after.status().expect_err("no subnet");
+        assert!(told.message.contains("no free subnet"), "{told:?}");
+        assert!(after.prepare("b", &[]).await.is_err() && after.reconcile(&HashSet::new()).await.is_err());
+        assert!(after.set_pod_cidr("10.244.3.0/24").await.is_err(), "it is not known where the pods live");
+        assert!(!after.remove_if_unused().await.expect("asked"), "pods live");
+        take_away(&after, "gone").await;
+        sh(&format!("for net in {everything}; do ip route del $net dev eth7; done"));
+        after.reconcile(&HashSet::new()).await.expect("tried again");
+        assert_eq!((after.status(), after.count()), (Ok(()), (1, 1)));
+        serve("a", "0.0.0.0:80");
+        assert!(call("", "127.0.0.1:12027").is_some(), "with its host ports, on the new bridge");
+        assert_ne!(after.prepare("b", &[]).await.expect("prepared").ips, a.ips);
+    });
+}
+
+#[test]
+fn a_table_that_could_not_be_written_is_written_by_a_later_look() {
+    as_node("lifecycle::a_table_that_could_not_be_written_is_written_by_a_later_look", async |root| {
+        let network = open(root, &[]).await;
+        pod(&network, "a", &[tcp("", 12028, 80)]).await;
+        serve("a", "0.0.0.0:80");
+        sh("nft flush ruleset
+            for file in /usr/sbin/nft /sbin/nft /usr/local/sbin/nft /usr/bin/nft; do
+              if [ -f $file ]; then mount --bind /dev/null $file; fi; done");
+        network.reconcile(&HashSet::new()).await.expect_err("there is no nft");
+        network.reconcile(&HashSet::new()).await.expect("it is told already");
+        assert!(network.degraded().is_some());
+        sh("for file in /usr/sbin/nft /sbin/nft /usr/local/sbin/nft /usr/bin/nft; do
+              while umount $file 2>/dev/null; do :; done; done");
+        network.reconcile(&HashSet::new()).await.expect("tried again");
+        assert_eq!(network.degraded(), None);
+        assert!(call("", "127.0.0.1:12028").is_some());
     });
 }
 
