@@ -11,7 +11,8 @@
 //! ```
 //!
 //! `ROOT/containers/ID/record` is what was asked, written by the daemon; `STATE/containers/ID/state` is what is true,
-//! written by the container's shim and only read here. A Created container has no process and no kernel object.
+//! written by the container's shim and only read here. `ROOT/containers/ID/end` is an end that no shim could tell,
+//! since the machine was restarted. A Created container has no process and no kernel object.
 
 pub mod create;
 pub mod exec;
@@ -115,7 +116,7 @@ pub struct Process {
 }
 
 /// Who the process runs as, as the shim found in the image.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// User id.
     pub uid: u32,
@@ -146,7 +147,7 @@ pub enum State {
 }
 
 /// The end of a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {
     /// 0..255; 128 + n after signal n.
     pub code: i32,
@@ -189,17 +190,19 @@ impl State {
             Self::Exited(_) => "exited",
         }
     }
+}
 
-    /// The exit of a container whose end nobody saw.
+impl Exit {
+    /// The end that nobody saw, noticed now.
     pub fn lost(started_at: i64, why: &str) -> Self {
-        Self::Exited(Exit {
+        Self {
             code: 255,
             reason: "Unknown".into(),
             message: why.into(),
             started_at,
             finished_at: crate::clock::now_ns(),
             identity: None,
-        })
+        }
     }
 }
 
@@ -388,7 +391,7 @@ mod tests {
 
     #[test]
     fn every_pair_of_states_is_a_move_or_is_not() {
-        let all = [State::Created, State::Starting, running(), State::lost(1, "x")];
+        let all = [State::Created, State::Starting, running(), State::Exited(Exit::lost(1, "x"))];
         // Rows: from; columns: to.
         let table = [
             [false, true, true, true],
