@@ -10,12 +10,20 @@ pub fn now_ns() -> i64 {
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX).max(1)
 }
 
+/// The latest time that was given out, by this daemon or the ones before it.
+static LAST: AtomicI64 = AtomicI64::new(0);
+
 /// Like [`now_ns`], and larger than everything it returned before: kubelet orders attempts of a pod by this.
 pub fn unique_ns() -> i64 {
-    static LAST: AtomicI64 = AtomicI64::new(0);
     let now = now_ns();
     let last = LAST.fetch_max(now, Ordering::Relaxed);
     if now > last { now } else { LAST.fetch_add(1, Ordering::Relaxed) + 1 }
+}
+
+/// Tells of a time that an earlier daemon gave out: [`unique_ns`] goes on from there, though the clock may have been
+/// stepped back since.
+pub fn was_given_out(time: i64) {
+    LAST.fetch_max(time, Ordering::Relaxed);
 }
 
 #[cfg(test)]
@@ -24,5 +32,13 @@ mod tests {
     fn unique_times_increase() {
         let times: Vec<i64> = (0..1000).map(|_| super::unique_ns()).collect();
         assert!(times.windows(2).all(|w| w[0] < w[1]));
+    }
+
+    #[test]
+    fn unique_times_go_on_after_those_of_an_earlier_daemon_though_the_clock_was_stepped_back() {
+        let later = super::now_ns() + 1_000_000_000_000;
+        super::was_given_out(later);
+        super::was_given_out(1);
+        assert!(super::unique_ns() > later);
     }
 }

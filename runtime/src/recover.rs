@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::network::LivePod;
 use crate::node::Node;
 use crate::pod::{self, Places, Pod, Up};
-use crate::{cgroups, ids, records, shims};
+use crate::{cgroups, clock, ids, records, shims};
 use gorae_proto::shim::{CgroupPlace, CleanContainer, CleanPod, container_state::Phase};
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -169,6 +169,8 @@ impl Found {
 
     /// Fills the indexes from records and state files; no shim is asked.
     pub fn fill(&self, node: &Arc<Node>) {
+        self.pods.iter().map(|(record, _)| record.created_at).for_each(clock::was_given_out);
+        self.containers.iter().map(|record| record.created_at).for_each(clock::was_given_out);
         for (record, up) in &self.pods {
             let up = up.clone().filter(pod::watch::is_alive);
             let pod = Pod::new(record.clone(), up.map_or(pod::State::NotReady, pod::State::Ready));
