@@ -2,6 +2,7 @@
 //! A handle on a process that is not our child, and that somebody told us of by number and start time.
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -16,7 +17,7 @@ impl Process {
     /// - Units: `start_ticks` is field 22 of /proc/PID/stat.
     ///
     /// # Errors
-    /// The kernel's, when it has no descriptor left. Call inside a tokio runtime.
+    /// The kernel's, when it has no descriptor left: that says nothing about the process. Call inside a tokio runtime.
     pub fn open(pid: u32, start_ticks: u64) -> std::io::Result<Option<Self>> {
         let Some(raw) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
         let pidfd = match pidfd_open(raw, PidfdFlags::empty()) {
@@ -25,7 +26,7 @@ impl Process {
             Err(errno) => return Err(errno.into()),
         };
         // After the handle was taken: the number cannot change hands in between.
-        if started_at(pid) != Some(start_ticks) {
+        if started_at(pid)? != Some(start_ticks) {
             return Ok(None);
         }
         register(pidfd).map(|fd| Some(Self(fd)))
@@ -53,7 +54,7 @@ fn register(pidfd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
 ///
 /// - Source: proc_pid_stat(5): field 52 is the wait status, and 0 for who must not see it.
 pub fn exit_code(pid: u32, start_ticks: u64) -> Option<i32> {
-    let stat = Stat::read(pid)?;
+    let stat = Stat::read(pid).ok()??;
     if !stat.has_ended() || stat.start_ticks()? != start_ticks {
         return None;
     }
@@ -67,16 +68,21 @@ pub fn exit_code(pid: u32, start_ticks: u64) -> Option<i32> {
 }
 
 /// Field 22 of /proc/PID/stat, unless the process has ended and only waits to be reaped.
-fn started_at(pid: u32) -> Option<u64> {
-    Stat::read(pid).filter(|stat| !stat.has_ended())?.start_ticks()
+fn started_at(pid: u32) -> std::io::Result<Option<u64>> {
+    Ok(Stat::read(pid)?.filter(|stat| !stat.has_ended()).and_then(|stat| stat.start_ticks()))
 }
 
 /// The line of /proc/PID/stat.
 struct Stat(String);
 
 impl Stat {
-    fn read(pid: u32) -> Option<Self> {
-        std::fs::read_to_string(format!("/proc/{pid}/stat")).ok().map(Self)
+    /// `None` when there is no such process.
+    fn read(pid: u32) -> std::io::Result<Option<Self>> {
+        match std::fs::read(format!("/proc/{pid}/stat")) {
+            Ok(stat) => Ok(Some(Self(String::from_utf8_lossy(&stat).into_owned()))),
+            Err(e) if e.kind() == ErrorKind::NotFound || e.raw_os_error() == Some(libc::ESRCH) => Ok(None),
+            Err(e) => Err(e),
+        }
     }
 
     /// A field by its number in the manual, from 3 on: the command name before may hold anything but a last ')'.
@@ -101,7 +107,7 @@ mod tests {
     #[tokio::test]
     async fn the_end_of_a_process_is_seen_and_another_one_is_not_taken_for_it() {
         let mut child = std::process::Command::new("sleep").arg("100").spawn().expect("sleep");
-        let ticks = started_at(child.id()).expect("it runs");
+        let ticks = started_at(child.id()).expect("read").expect("it runs");
         assert!(Process::open(child.id(), ticks + 1).expect("open").is_none(), "the number is another's");
         let process = Process::open(child.id(), ticks).expect("open").expect("it runs");
         assert!(tokio::time::timeout(Duration::from_millis(20), process.ended()).await.is_err());
@@ -120,7 +126,7 @@ mod tests {
                 .stdin(std::process::Stdio::piped())
                 .spawn()
                 .expect("sh");
-            let ticks = started_at(child.id()).expect("it runs");
+            let ticks = started_at(child.id()).expect("read").expect("it runs");
             let process = Process::open(child.id(), ticks).expect("open").expect("it runs");
             assert_eq!(exit_code(child.id(), ticks), None, "it runs");
             drop(child.stdin.take());

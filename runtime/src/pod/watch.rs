@@ -7,6 +7,10 @@ use crate::ids;
 use crate::node::Node;
 use crate::process::Process;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// The pause before another try to watch what could not be watched.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Whether what the pod lives on is there.
 ///
@@ -23,16 +27,26 @@ pub fn follow(node: &Arc<Node>, pod: &Arc<Pod>) {
     }
     let (node, pod) = (node.clone(), pod.clone());
     tokio::spawn(async move {
-        match Process::open(up.init_pid, up.init_start_ticks) {
-            Ok(Some(init)) => init.ended().await,
-            Ok(None) => {}
-            Err(error) => {
-                tracing::error!(pod = ids::short(pod.id()), %error, "cannot watch the pod's init");
-                return;
-            }
-        }
+        ended(&pod, &up).await;
         stop(&node, &pod).await;
     });
+}
+
+/// Returns when the pod's init has ended, or the pod is stopped without that.
+async fn ended(pod: &Pod, up: &Up) {
+    let mut told = false;
+    while pod.is_ready() {
+        match Process::open(up.init_pid, up.init_start_ticks) {
+            Ok(Some(init)) => return init.ended().await,
+            Ok(None) => return,
+            Err(error) if !told => {
+                tracing::error!(pod = ids::short(pod.id()), %error, "cannot watch the pod's init; it is tried again");
+                told = true;
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
 }
 
 async fn stop(node: &Arc<Node>, pod: &Arc<Pod>) {
