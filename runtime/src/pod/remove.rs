@@ -5,6 +5,8 @@ use super::Pod;
 use crate::error::{Error, Result};
 use crate::node::Node;
 use crate::{container, ids};
+use std::io::ErrorKind;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,24 +48,75 @@ pub async fn delete_directories(node: &Arc<Node>, id: &str) -> Result<()> {
 /// Moves a directory into the trash and empties the trash of it.
 ///
 /// # Errors
-/// The kernel's for the move. What cannot be deleted stays in the trash for the next start.
-pub async fn discard(node: &Arc<Node>, dir: &std::path::Path, name: &str) -> Result<()> {
+/// The kernel's for the move. What cannot be deleted stays in the trash for the next look.
+pub async fn discard(node: &Arc<Node>, dir: &Path, name: &str) -> Result<()> {
     let trash = node.places.trash().join(name);
-    match std::fs::rename(dir, &trash) {
-        Ok(()) => {}
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        // A trash entry of the same id is left from a removal that was cut off; empty it first.
-        Err(e) if matches!(e.raw_os_error(), Some(libc::ENOTEMPTY | libc::EEXIST)) => {
-            super::stop::remove_tree(&trash)?;
-            std::fs::rename(dir, &trash).map_err(|e| Error::io("move to trash", dir, &e))?;
+    let left = match move_away(dir, &trash) {
+        Ok(()) => trash,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        // There is no room for one more name in the trash, and there is some only when something is deleted.
+        Err(e) if matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+            forget(dir)?;
+            dir.to_owned()
         }
         Err(e) => return Err(Error::io("move to trash", dir, &e)),
-    }
-    let emptying = tokio::task::spawn_blocking(move || {
-        if let Err(error) = super::stop::remove_tree(&trash) {
-            tracing::warn!(%error, "trash is not empty; it is tried again at the next start");
+    };
+    let deletion = tokio::task::spawn_blocking(move || {
+        if let Err(error) = super::stop::remove_tree(&left) {
+            tracing::warn!(%error, "not everything of it is deleted; it is tried again");
         }
     });
-    let _ = tokio::time::timeout(EMPTYING, emptying).await;
+    let _ = tokio::time::timeout(EMPTYING, deletion).await;
     Ok(())
+}
+
+/// The rename, also over what a removal that was cut off left of the same id.
+fn move_away(dir: &Path, trash: &Path) -> std::io::Result<()> {
+    match std::fs::rename(dir, trash) {
+        Err(e) if matches!(e.raw_os_error(), Some(libc::ENOTEMPTY | libc::EEXIST)) => {
+            std::fs::remove_dir_all(trash)?;
+            std::fs::rename(dir, trash)
+        }
+        other => other,
+    }
+}
+
+/// Makes a directory that of nothing: without a record the next start deletes what is left of it.
+fn forget(dir: &Path) -> Result<()> {
+    for name in ["record", "record.new"] {
+        match std::fs::remove_file(dir.join(name)) {
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::io("remove", &dir.join(name), &e)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_moved_away_replaces_what_an_earlier_removal_left() {
+        let home = tempfile::tempdir().expect("directory");
+        let (dir, trash) = (home.path().join("pod"), home.path().join("trash"));
+        for (place, file) in [(&dir, "new"), (&trash, "old")] {
+            std::fs::create_dir(place).and_then(|()| std::fs::write(place.join(file), "")).expect("made");
+        }
+        move_away(&dir, &trash).expect("moved");
+        assert!(trash.join("new").exists() && !trash.join("old").exists() && !dir.exists());
+        assert_eq!(move_away(&dir, &trash).expect_err("gone").kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn what_cannot_be_moved_away_is_nothings_before_it_is_deleted() {
+        let home = tempfile::tempdir().expect("directory");
+        for file in ["record", "record.new", "hosts"] {
+            std::fs::write(home.path().join(file), "").expect("made");
+        }
+        forget(home.path()).expect("forgotten");
+        forget(home.path()).expect("forgotten already");
+        let left: Vec<_> = std::fs::read_dir(home.path()).expect("list").flatten().map(|e| e.file_name()).collect();
+        assert_eq!(left, ["hosts"]);
+    }
 }
