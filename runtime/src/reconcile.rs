@@ -19,16 +19,21 @@ pub async fn run(node: Arc<Node>) {
     let mut ticks = interval_at(Instant::now() + every, every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stale = HashSet::new();
+    let mut emptying = tokio::spawn(async {});
     loop {
         ticks.tick().await;
         stale = pass(&node, stale).await;
+        // Large trees take minutes to delete; nothing else waits for that.
+        if emptying.is_finished() {
+            let node = node.clone();
+            emptying = tokio::spawn(async move { recover::empty_trash(&node).await });
+        }
     }
 }
 
 async fn pass(node: &Arc<Node>, stale: HashSet<String>) -> HashSet<String> {
     finish_stops(node).await;
     recover::end_strays(node, &without_record(node)).await;
-    recover::empty_trash(node).await;
     match node.network.reconcile(&stale).await {
         Ok(stale) => stale,
         Err(error) => {

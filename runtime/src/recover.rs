@@ -315,13 +315,12 @@ async fn end_stray_containers(node: &Arc<Node>, lost: &[String]) {
 /// Deletes what removals have left in the trash.
 pub async fn empty_trash(node: &Arc<Node>) {
     let trash = node.places.trash();
-    let emptying = tokio::task::spawn_blocking(move || {
+    pod::remove::in_turn(move || {
         for entry in std::fs::read_dir(trash).into_iter().flatten().flatten() {
             remove_quietly(&entry.path());
         }
-    });
-    // A panic in there has been told by its hook.
-    let _ = emptying.await;
+    })
+    .await;
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// How long a removal waits for the data to be deleted; a large directory is deleted after the answer.
 const EMPTYING: Duration = Duration::from_secs(2);
@@ -61,11 +62,11 @@ pub async fn discard(node: &Arc<Node>, dir: &Path, name: &str) -> Result<()> {
         }
         Err(e) => return Err(Error::io("move to trash", dir, &e)),
     };
-    let deletion = tokio::task::spawn_blocking(move || {
+    let deletion = tokio::spawn(in_turn(move || {
         if let Err(error) = super::stop::remove_tree(&left) {
             tracing::warn!(%error, "not everything of it is deleted; it is tried again");
         }
-    });
+    }));
     let _ = tokio::time::timeout(EMPTYING, deletion).await;
     Ok(())
 }
@@ -92,9 +93,36 @@ fn forget(dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Deletes, two at a time at most. Large writable layers take minutes, and a drained node has many: whoever else needs
+/// a thread to block in must not wait for them.
+pub(crate) async fn in_turn(delete: impl FnOnce() + Send + 'static) {
+    static TURNS: Semaphore = Semaphore::const_new(2);
+    // It is never closed.
+    let _turn = TURNS.acquire().await;
+    // A panic in there has been told by its hook.
+    let _ = tokio::task::spawn_blocking(delete).await;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::future::join_all;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[tokio::test]
+    async fn many_deletions_take_two_threads_at_a_time() {
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let deletion = |_| {
+            let (now, most) = (now.clone(), most.clone());
+            in_turn(move || {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(2));
+                now.fetch_sub(1, Ordering::SeqCst);
+            })
+        };
+        join_all((0..20).map(deletion)).await;
+        assert_eq!((now.load(Ordering::SeqCst), most.load(Ordering::SeqCst)), (0, 2));
+    }
 
     #[test]
     fn what_is_moved_away_replaces_what_an_earlier_removal_left() {
