@@ -30,6 +30,7 @@ pub mod memory;
 pub mod node;
 pub mod place;
 pub mod pod;
+pub mod proofs;
 pub mod registry;
 pub mod terminal;
 pub mod testing;
