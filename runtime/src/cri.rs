@@ -321,29 +321,30 @@ impl RuntimeService for Runtime {
         if request.cmd.first().is_none_or(String::is_empty) {
             return reply(Err(Error::invalid("cmd is empty")));
         }
-        let url = self.streaming.exec_url(&request)?;
+        // First what can be wrong: a URL takes one of few places until its client comes.
         self.running(&request.container_id)?;
+        let url = self.streaming.exec_url(&request)?;
         Ok(Response::new(cri::ExecResponse { url }))
     }
 
     async fn attach(&self, request: Request<cri::AttachRequest>) -> Reply<cri::AttachResponse> {
         let request = request.into_inner();
-        let url = self.streaming.attach_url(&request)?;
         self.running(&request.container_id)?;
         let tty = self.node.containers.find(&request.container_id)?.record().config.tty;
         if tty != request.tty {
             return reply(Err(Error::invalid(format!("tty is {}, but the container's is {tty}", request.tty))));
         }
+        let url = self.streaming.attach_url(&request)?;
         Ok(Response::new(cri::AttachResponse { url }))
     }
 
     async fn port_forward(&self, request: Request<cri::PortForwardRequest>) -> Reply<cri::PortForwardResponse> {
         let request = request.into_inner();
-        let url = self.streaming.port_forward_url(&request)?;
         let pod = self.node.pods.find(&request.pod_sandbox_id)?;
         if !pod.is_ready() {
             return reply(Err(Error::precondition(format!("pod {} is not ready", ids::short(pod.id())))));
         }
+        let url = self.streaming.port_forward_url(&request)?;
         Ok(Response::new(cri::PortForwardResponse { url }))
     }
 

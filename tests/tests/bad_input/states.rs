@@ -114,6 +114,44 @@ fn streaming_requests_that_make_no_sense_are_refused() {
     });
 }
 
+/// The most streaming URLs that wait for their clients.
+const WAITING: usize = 1000;
+
+#[test]
+fn streams_that_cannot_be_take_no_place_and_the_one_too_many_is_told_so() {
+    on_a_node(async |node| {
+        let pod = node.pod("waiting").run().await;
+        let ended = pod.container("ended").image(TINY).args(["exit", "0"]).start().await;
+        ended.ended().await;
+        let container = pod.container("c").image(TINY).args(["sleep"]).start().await;
+        let mut rt = node.cri().runtime();
+        let exec = |id: &str| ExecRequest {
+            container_id: id.to_owned(),
+            cmd: vec!["/tiny".into(), "true".into()],
+            stdout: true,
+            ..Default::default()
+        };
+        let attach =
+            |id: &str, tty| AttachRequest { container_id: id.to_owned(), stdout: true, tty, ..Default::default() };
+        let forward = PortForwardRequest { pod_sandbox_id: "9".repeat(64), port: vec![80] };
+        for _ in 0..WAITING / 4 {
+            assert_eq!(code(rt.exec(exec(ended.id())).await), Code::FailedPrecondition);
+            assert_eq!(code(rt.attach(attach(ended.id(), false)).await), Code::FailedPrecondition);
+            assert_eq!(
+                code(rt.attach(attach(container.id(), true)).await),
+                Code::InvalidArgument,
+                "it has no terminal"
+            );
+            assert_eq!(code(rt.port_forward(forward.clone()).await), Code::NotFound);
+        }
+        for _ in 0..WAITING {
+            rt.exec(exec(container.id())).await.unwrap();
+        }
+        assert_eq!(code(rt.exec(exec(container.id())).await), Code::ResourceExhausted);
+        assert_eq!(code(rt.attach(attach(container.id(), false)).await), Code::ResourceExhausted);
+    });
+}
+
 #[test]
 fn what_is_not_done_yet_says_so() {
     on_a_node(async |node| {
