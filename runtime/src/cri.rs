@@ -6,7 +6,7 @@
 
 use crate::clock;
 use crate::container;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::foreign;
 use crate::ids;
 use crate::node::Node;
@@ -14,6 +14,7 @@ use crate::pod;
 use crate::streaming::Server;
 use crate::usage;
 use gorae_proto::cri::{self, runtime_service_server::RuntimeService};
+use prost::Message;
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
@@ -25,8 +26,12 @@ use tonic::{Request, Response, Status};
 pub const HANDLER: &str = "gorae";
 /// The prefix of container ids in pod statuses; it may never change.
 const RUNTIME_NAME: &str = "gorae";
-/// Items in one message of a Stream* list: far below 4 MiB.
+/// The largest request and the largest answer: kubelet's own limits.
+pub const MAX_MESSAGE: usize = 16 << 20;
+/// Items in one message of a Stream* list.
 const STREAM_BATCH: usize = 64;
+/// Bytes in one message of a Stream* list, unless one item alone has more: a client that was told nothing takes 4 MiB.
+const STREAM_BYTES: usize = 3 << 20;
 
 /// A server stream of the CRI.
 pub type Items<T> = Pin<Box<dyn Stream<Item = std::result::Result<T, Status>> + Send>>;
@@ -90,7 +95,7 @@ fn reply<T>(result: Result<T>) -> Reply<T> {
 fn absent_is_fine<T>(found: Result<T>) -> Result<Option<T>> {
     match found {
         Ok(object) => Ok(Some(object)),
-        Err(e) if e.kind() == crate::error::Kind::NotFound => Ok(None),
+        Err(e) if e.kind() == Kind::NotFound => Ok(None),
         Err(e) => Err(e),
     }
 }
@@ -101,15 +106,31 @@ fn seconds(value: i64) -> Duration {
 
 fn batches<T, M>(items: Vec<T>, message: fn(Vec<T>) -> M) -> Response<Items<M>>
 where
-    T: Send + 'static,
+    T: Message + 'static,
     M: Send + 'static,
 {
-    let mut rest = items.into_iter();
+    let mut rest = items.into_iter().peekable();
     let messages = std::iter::from_fn(move || {
-        let batch: Vec<T> = rest.by_ref().take(STREAM_BATCH).collect();
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while let Some(item) = rest.next_if(|next| {
+            bytes += next.encoded_len();
+            batch.is_empty() || (batch.len() < STREAM_BATCH && bytes <= STREAM_BYTES)
+        }) {
+            batch.push(item);
+        }
         (!batch.is_empty()).then(|| Ok(message(batch)))
     });
     Response::new(Box::pin(tokio_stream::iter(messages)))
+}
+
+/// The answer of a list, when its client can take it; `streamed` is the call that gives the same in parts.
+fn whole<M: Message>(list: M, streamed: &str) -> Result<M> {
+    let bytes = list.encoded_len();
+    if bytes <= MAX_MESSAGE {
+        return Ok(list);
+    }
+    let why = format!("the list has {bytes} bytes, and clients take {MAX_MESSAGE}: give a filter, or call {streamed}");
+    Err(Error::new(Kind::ResourceExhausted, why))
 }
 
 fn not_done<T>(what: &str) -> Reply<T> {
@@ -185,7 +206,8 @@ impl RuntimeService for Runtime {
         &self,
         request: Request<cri::ListPodSandboxRequest>,
     ) -> Reply<cri::ListPodSandboxResponse> {
-        Ok(Response::new(cri::ListPodSandboxResponse { items: self.pods(request.into_inner().filter) }))
+        let items = self.pods(request.into_inner().filter);
+        reply(whole(cri::ListPodSandboxResponse { items }, "StreamPodSandboxes"))
     }
 
     type StreamPodSandboxesStream = Items<cri::StreamPodSandboxesResponse>;
@@ -249,7 +271,8 @@ impl RuntimeService for Runtime {
         &self,
         request: Request<cri::ListContainersRequest>,
     ) -> Reply<cri::ListContainersResponse> {
-        Ok(Response::new(cri::ListContainersResponse { containers: self.containers(request.into_inner().filter) }))
+        let containers = self.containers(request.into_inner().filter);
+        reply(whole(cri::ListContainersResponse { containers }, "StreamContainers"))
     }
 
     type StreamContainersStream = Items<cri::StreamContainersResponse>;
@@ -363,7 +386,7 @@ impl RuntimeService for Runtime {
     ) -> Reply<cri::ListContainerStatsResponse> {
         let filter = request.into_inner().filter.unwrap_or_default();
         let stats = usage::containers(self.node.clone(), filter).await;
-        reply(stats.map(|stats| cri::ListContainerStatsResponse { stats }))
+        reply(stats.and_then(|stats| whole(cri::ListContainerStatsResponse { stats }, "StreamContainerStats")))
     }
 
     type StreamContainerStatsStream = Items<cri::StreamContainerStatsResponse>;
@@ -392,7 +415,7 @@ impl RuntimeService for Runtime {
     ) -> Reply<cri::ListPodSandboxStatsResponse> {
         let filter = request.into_inner().filter.unwrap_or_default();
         let stats = usage::pods(self.node.clone(), filter).await;
-        reply(stats.map(|stats| cri::ListPodSandboxStatsResponse { stats }))
+        reply(stats.and_then(|stats| whole(cri::ListPodSandboxStatsResponse { stats }, "StreamPodSandboxStats")))
     }
 
     type StreamPodSandboxStatsStream = Items<cri::StreamPodSandboxStatsResponse>;
@@ -462,7 +485,8 @@ impl RuntimeService for Runtime {
         _: Request<cri::ListPodSandboxMetricsRequest>,
     ) -> Reply<cri::ListPodSandboxMetricsResponse> {
         let metrics = usage::metrics(self.node.clone()).await;
-        reply(metrics.map(|pod_metrics| cri::ListPodSandboxMetricsResponse { pod_metrics }))
+        let list = |pod_metrics| whole(cri::ListPodSandboxMetricsResponse { pod_metrics }, "StreamPodSandboxMetrics");
+        reply(metrics.and_then(list))
     }
 
     type StreamPodSandboxMetricsStream = Items<cri::StreamPodSandboxMetricsResponse>;

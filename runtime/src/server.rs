@@ -2,7 +2,7 @@
 //! One daemon from start to end: open what is kept, serve the socket, settle what is owed, shut down in time.
 
 use crate::config::Config;
-use crate::cri::Runtime;
+use crate::cri::{MAX_MESSAGE, Runtime};
 use crate::error::{Error, Kind, Result};
 use crate::events::Events;
 use crate::index::Index;
@@ -27,8 +27,6 @@ use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio_stream::wrappers::UnixListenerStream;
 
-/// The largest request; kubelet's own limit.
-const MAX_MESSAGE: usize = 16 << 20;
 /// How long requests in flight may take once the end was asked for.
 const DRAIN: Duration = Duration::from_secs(3);
 
@@ -191,10 +189,10 @@ async fn serve(
 ) -> Result<()> {
     let runtime = RuntimeServiceServer::new(Runtime::new(node.clone(), streaming.clone()))
         .max_decoding_message_size(MAX_MESSAGE)
-        .max_encoding_message_size(2 * MAX_MESSAGE);
+        .max_encoding_message_size(MAX_MESSAGE);
     let image = ImageServiceServer::new(images::Service(node.images.clone()))
         .max_decoding_message_size(MAX_MESSAGE)
-        .max_encoding_message_size(2 * MAX_MESSAGE);
+        .max_encoding_message_size(MAX_MESSAGE);
     let progress = NodeServer::new(images::ProgressService(node.images.clone()));
     let mut asked = stop.clone();
     let server = tonic::transport::Server::builder()

@@ -140,3 +140,53 @@ fn statistics_of_pods_pass_their_filter() {
         assert_eq!(one.into_inner().stats.and_then(|s| s.attributes).expect("attributes").id, db.id());
     });
 }
+
+/// What a gRPC client takes that was told nothing else; kubelet's takes four times as much.
+const USUAL_ANSWER: usize = 4 << 20;
+
+#[test]
+fn a_list_too_long_for_kubelet_is_refused_and_comes_in_parts_as_a_stream() {
+    on_a_node(async |node| {
+        node.cri().pull(TINY).await.unwrap();
+        let note = || ("note".to_owned(), "x".repeat(3 << 19));
+        let home = node.pod("home").run().await;
+        let (mut pods, mut containers) = (vec![home.id().to_owned()], Vec::new());
+        for i in 0..11 {
+            let pod = node.pod(&format!("p{i}")).with(|c| c.annotations.extend([note()])).run().await;
+            pods.push(pod.id().to_owned());
+            let container = home.container(&format!("c{i}")).image(TINY).with(|c| c.annotations.extend([note()]));
+            containers.push(container.create_as_it_is().await.unwrap().id().to_owned());
+        }
+        let mut rt = node.cri().runtime();
+        let refused = [
+            rt.list_pod_sandbox(ListPodSandboxRequest::default()).await.unwrap_err(),
+            rt.list_containers(ListContainersRequest::default()).await.unwrap_err(),
+            rt.list_container_stats(ListContainerStatsRequest::default()).await.unwrap_err(),
+            rt.list_pod_sandbox_stats(ListPodSandboxStatsRequest::default()).await.unwrap_err(),
+        ];
+        for error in refused {
+            assert_eq!(error.code(), tonic::Code::ResourceExhausted, "{error:?}");
+            assert!(error.message().contains("call Stream"), "{error:?}");
+        }
+        let one = PodSandboxFilter { id: pods[1].clone(), ..Default::default() };
+        let one = rt.list_pod_sandbox(ListPodSandboxRequest { filter: Some(one) }).await.unwrap().into_inner().items;
+        assert_eq!(one.len(), 1, "a filter makes it short enough");
+
+        let sorted = |mut ids: Vec<String>| {
+            ids.sort();
+            ids
+        };
+        let (pods, containers) = (sorted(pods), sorted(containers));
+        let mut rt = rt.max_decoding_message_size(USUAL_ANSWER);
+        let stream = rt.stream_pod_sandboxes(StreamPodSandboxesRequest::default()).await.unwrap().into_inner();
+        assert_eq!(sorted(all(stream, |m| m.pod_sandboxes.into_iter().map(|p| p.id).collect()).await), pods);
+        let stream = rt.stream_containers(StreamContainersRequest::default()).await.unwrap().into_inner();
+        assert_eq!(sorted(all(stream, |m| m.containers.into_iter().map(|c| c.id).collect()).await), containers);
+        let stream = rt.stream_container_stats(StreamContainerStatsRequest::default()).await.unwrap().into_inner();
+        let ids = |m: StreamContainerStatsResponse| m.container_stats.into_iter().flat_map(|s| s.attributes);
+        assert_eq!(sorted(all(stream, |m| ids(m).map(|a| a.id).collect()).await), containers);
+        for pod in pods {
+            node.cri().clear_pod(&pod).await.unwrap();
+        }
+    });
+}
