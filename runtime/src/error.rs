@@ -29,17 +29,19 @@ pub enum Kind {
     Internal,
 }
 
-/// What kubelet looks for at the very beginning of a sentence.
-///
-/// - Source: k8s.io/cri-api/pkg/errors.
-const FIRST_WORDS: [&str; 1] = ["ImageVolumeMountFailed: "];
-
 /// A failed request.
 #[derive(Debug, Clone)]
 pub struct Error {
     kind: Kind,
+    /// Stands before the sentence, whatever else is put there: clients look for it at the beginning.
+    word: Option<&'static str>,
     message: String,
 }
+
+/// The word for a volume from an image that could not be mounted.
+pub const IMAGE_VOLUME_FAILED: &str = "ImageVolumeMountFailed";
+/// What a shim calls the step in which that happens.
+const IMAGE_VOLUME_STEP: &str = "mount image volume";
 
 /// Result of the daemon's verbs.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -47,7 +49,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// Makes an error of a kind.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, word: None, message: message.into() }
     }
 
     /// The object is not there.
@@ -90,11 +92,17 @@ impl Error {
         self.kind
     }
 
-    /// Puts what was being done before the sentence, and after a word that kubelet looks for.
+    /// Has the text begin with a word that clients look for.
+    #[must_use]
+    pub fn beginning_with(mut self, word: &'static str) -> Self {
+        self.word = Some(word);
+        self
+    }
+
+    /// Puts what was being done before the sentence.
     #[must_use]
     pub fn during(mut self, what: impl std::fmt::Display) -> Self {
-        let word = FIRST_WORDS.into_iter().find(|&word| self.message.starts_with(word)).unwrap_or_default();
-        self.message = format!("{word}{what}: {}", &self.message[word.len()..]);
+        self.message = format!("{what}: {}", self.message);
         self
     }
 
@@ -108,6 +116,9 @@ impl Error {
 
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(word) = self.word {
+            write!(f, "{word}: ")?;
+        }
         f.write_str(&self.message)
     }
 }
@@ -126,7 +137,8 @@ impl From<Failure> for Error {
             failure::Kind::Unimplemented => Kind::Unimplemented,
             failure::Kind::DeadlineExceeded => Kind::DeadlineExceeded,
         };
-        Self { kind, message: failure.message }
+        let word = (failure.step == IMAGE_VOLUME_STEP).then_some(IMAGE_VOLUME_FAILED);
+        Self { kind, word, message: failure.message }
     }
 }
 
@@ -141,7 +153,7 @@ impl From<crate::network::NetworkError> for Error {
             NetworkErrorKind::FailedPrecondition => Kind::FailedPrecondition,
             NetworkErrorKind::Internal => Kind::Internal,
         };
-        Self { kind, message: error.to_string() }
+        Self::new(kind, error.to_string())
     }
 }
 
@@ -157,7 +169,7 @@ impl From<gorae_image_service::Error> for Error {
             Image::Unimplemented => Kind::Unimplemented,
             Image::Unauthenticated | Image::PermissionDenied | Image::DataLoss | Image::Internal => Kind::Internal,
         };
-        Self { kind, message: error.message() }
+        Self::new(kind, error.message())
     }
 }
 
@@ -174,7 +186,7 @@ impl From<Error> for Status {
             Kind::Unimplemented => Code::Unimplemented,
             Kind::Internal => Code::Internal,
         };
-        Status::new(code, error.message)
+        Status::new(code, error.to_string())
     }
 }
 
@@ -201,12 +213,13 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_kubelet_looks_for_stays_in_front() {
-        let error = Error::not_found("no such image").during("ImageVolumeMountFailed: mount at \"/a\"");
-        let error = error.during("create container \"c\"").to_string();
-        assert_eq!(error, "ImageVolumeMountFailed: create container \"c\": mount at \"/a\": no such image");
-        let plain = Error::not_found("not the word ImageVolumeMountFailed: x").during("a").during("b");
-        assert_eq!(plain.to_string(), "b: a: not the word ImageVolumeMountFailed: x");
+    fn the_word_that_clients_look_for_stays_in_front() {
+        let error = Error::not_found("no such image").beginning_with(IMAGE_VOLUME_FAILED).during("create c");
+        assert_eq!(Status::from(error).message(), "ImageVolumeMountFailed: create c: no such image");
+        let failure =
+            Failure { step: IMAGE_VOLUME_STEP.into(), message: "open x: absent".into(), ..Default::default() };
+        let error = Error::from(failure).during("start c");
+        assert_eq!(error.to_string(), "ImageVolumeMountFailed: start c: open x: absent");
     }
 
     #[test]

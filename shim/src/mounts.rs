@@ -19,7 +19,7 @@ pub use cover::{mask, read_only};
 
 use crate::cgroup::Cgroup;
 use crate::devices;
-use crate::failure::{self, Kind, Result};
+use crate::failure::{self, Failure, Kind, Result};
 use crate::namespaces::Namespaces;
 use crate::overlay;
 use crate::rootfs;
@@ -99,7 +99,7 @@ fn prepare_one(
     let user_namespace = namespaces.pin(namespace::Kind::User);
     let mut point = rootfs::Point::Directory;
     let source = match mount.filesystem.as_str() {
-        _ if !mount.image_layers.is_empty() => image_volume(mount, user_namespace)?,
+        _ if !mount.image_layers.is_empty() => image_volume(mount, user_namespace).map_err(of_image_volume)?,
         "bind" | "" => {
             let map = |uids: &[IdMap], gids: &[IdMap]| idmap::namespace(start, user_namespace, uids, gids);
             let bind = bind::prepare(mount, map)?;
@@ -153,6 +153,11 @@ fn devpts_options(mount: &Mount, start: &Start) -> String {
         None => option.to_owned(),
     };
     mount.data.split(',').map(translate).collect::<Vec<_>>().join(",")
+}
+
+/// Names the step as the daemon knows it: kubelet is told of volumes from images in its own way.
+fn of_image_volume(failure: Failure) -> Failure {
+    Failure { step: "mount image volume".into(), ..failure }
 }
 
 /// Layers of an image at a path of the container, always read-only.

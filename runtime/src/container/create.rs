@@ -6,7 +6,7 @@
 
 use super::spec::process::ImageDefaults;
 use super::{Container, ImageMount, RECORD_KIND, RECORD_VERSION, Record, State, spec};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, IMAGE_VOLUME_FAILED, Kind, Result};
 use crate::node::Node;
 use crate::pod::Pod;
 use crate::{cdi, cgroups, clock, foreign, ids, records};
@@ -145,7 +145,7 @@ fn image_mounts(node: &Node, id: &str, config: &cri::ContainerConfig) -> Result<
     for (index, mount) in config.mounts.iter().enumerate() {
         let Some(image) = &mount.image else { continue };
         let held = node.images.hold(&image.image, id).map_err(|e| {
-            Error::from(e).during(format!("ImageVolumeMountFailed: mount at {:?}", mount.container_path))
+            Error::from(e).during(format!("mount at {:?}", mount.container_path)).beginning_with(IMAGE_VOLUME_FAILED)
         })?;
         list.push(ImageMount { index, id: held.image_id, layers: held.layers });
     }

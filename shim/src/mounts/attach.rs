@@ -45,7 +45,8 @@ fn attach_one(root: &Root, mount: Prepared) -> Result<()> {
         Source::Tree(tree) => attach(tree, point, &object),
         Source::New(name, options) => attach(new(&name, &options, mount.attributes)?, point, &object),
         Source::SubPath { overlay, sub_path, scratch } => {
-            attach(sub_tree(overlay, &sub_path, &scratch, &object)?, point, &object)
+            let tree = sub_tree(overlay, &sub_path, &scratch, &object).map_err(super::of_image_volume)?;
+            attach(tree, point, &object)
         }
         Source::CgroupV1 { base, hierarchies } => {
             attach(&base, point, &object)?;

@@ -7,7 +7,7 @@
 use super::{Context, clean_path};
 use crate::cdi;
 use crate::container::Record;
-use crate::error::{Error, Result};
+use crate::error::{Error, IMAGE_VOLUME_FAILED, Result};
 use crate::pod::{Pod, etc_files};
 use gorae_proto::cri::{self, MountPropagation, NamespaceMode};
 use gorae_proto::shim::{IdMap, Mount, mount::Propagation};
@@ -196,7 +196,8 @@ fn one(record: &Record, index: usize, mount: &cri::Mount) -> Result<Mount> {
         ..host_bind(&mount.host_path, &destination)
     };
     if mount.image.is_some() {
-        return image_volume(record, index, mount, base);
+        let volume = image_volume(record, index, mount, base);
+        return volume.map_err(|e| e.beginning_with(IMAGE_VOLUME_FAILED));
     }
     // Beside a host path image_sub_path means nothing: kubelet 1.36 sends the volume's subPath in it, which host_path
     // has already.
