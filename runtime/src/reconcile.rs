@@ -46,7 +46,7 @@ async fn pass(node: &Arc<Node>, stale: HashSet<String>) -> HashSet<String> {
 /// Goes on with stops that failed half-way, unless somebody works on the pod.
 async fn finish_stops(node: &Arc<Node>) {
     for pod in node.pods.all() {
-        if pod.is_ready() || !node.places.pod_run(pod.id()).exists() {
+        if pod.is_ready() || !pod::stop::is_left(node, &pod.record) {
             continue;
         }
         let Ok(_turn) = pod.verb.try_lock() else { continue };

@@ -2,13 +2,13 @@
 //! Pods: their life, their attributes, and what their containers share.
 
 use gorae_proto::cri::{
-    ListPodSandboxRequest, NamespaceMode, PodSandboxFilter, PodSandboxState, PodSandboxStateValue,
+    ContainerState, ListPodSandboxRequest, NamespaceMode, PodSandboxFilter, PodSandboxState, PodSandboxStateValue,
     PodSandboxStatusRequest,
 };
 use gorae_tests::leaks::Snapshot;
 use gorae_tests::pod::namespaces;
 use gorae_tests::{Cri, Node, TINY, on_a_node};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 async fn listed(cri: &Cri, filter: PodSandboxFilter) -> Vec<String> {
     let request = ListPodSandboxRequest { filter: Some(filter) };
@@ -96,6 +96,42 @@ fn stopping_and_removing_may_be_repeated() {
         pod.remove().await;
         pod.remove().await;
         pod.stop().await;
+    });
+}
+
+/// Takes away what a pod has in the state directory, as somebody does who cleans a node by hand.
+fn remove_by_hand(run_dir: &Path) {
+    for line in std::fs::read_to_string("/proc/self/mounts").unwrap().lines().rev() {
+        let place = line.split(' ').nth(1).expect("a mount has a place");
+        if Path::new(place).starts_with(run_dir) {
+            nix::mount::umount2(place, nix::mount::MntFlags::MNT_DETACH).unwrap();
+        }
+    }
+    std::fs::remove_dir_all(run_dir).unwrap();
+}
+
+#[test]
+fn a_pod_that_somebody_took_apart_by_hand_is_stopped_and_removed_all_the_same() {
+    on_a_node(async |node| {
+        for (name, shared, restarted) in [
+            ("own", false, false),
+            ("shared", true, false),
+            ("own-restarted", false, true),
+            ("all-restarted", true, true),
+        ] {
+            let pod = if shared { node.pod(name).shared_processes() } else { node.pod(name) };
+            let pod = pod.port(12_440, 80).run().await;
+            let container = pod.container("c").image(TINY).args(["sleep"]).start().await;
+            remove_by_hand(&node.daemon().state().join("pods").join(pod.id()));
+            if restarted {
+                node.kill_and_restart().await;
+            }
+            pod.stop().await;
+            assert_eq!(pod.status().await.state(), PodSandboxState::SandboxNotready);
+            assert_eq!(container.status().await.state(), ContainerState::ContainerExited);
+            pod.stop().await;
+            pod.remove().await;
+        }
     });
 }
 

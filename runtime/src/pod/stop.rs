@@ -28,7 +28,7 @@ pub async fn stop(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
 pub async fn stop_held(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
     let run_dir = node.places.pod_run(pod.id());
     let was_ready = pod.is_ready();
-    if !was_ready && !run_dir.exists() {
+    if !was_ready && !is_left(node, &pod.record) {
         return Ok(());
     }
     // The intent: from here on the pod is not ready, also for a daemon that starts in the middle of this.
@@ -65,13 +65,18 @@ pub async fn tear_down(node: &Arc<Node>, record: &Record) -> Result<()> {
     if let Err(error) = node.network.withdraw(&record.id).await {
         tracing::warn!(pod = ids::short(&record.id), %error, "host ports could not be closed; it is tried again");
     }
-    let run_dir = node.places.pod_run(&record.id);
-    if run_dir.exists() {
+    if is_left(node, record) {
         shims::clean_pod(&node.spawner, clean(node, record)).await?;
-        remove_tree(&run_dir)?;
+        remove_tree(&node.places.pod_run(&record.id))?;
     }
     node.network.release(&record.id);
     Ok(())
+}
+
+/// Whether anything of a pod may be on the node: its directory, or its cgroup where somebody removed the directory by hand.
+pub fn is_left(node: &Node, record: &Record) -> bool {
+    let cgroup = cgroups::own_path(&record.pod_cgroup(), &record.id);
+    node.places.pod_run(&record.id).exists() || cgroups::exists(&node.layout, &cgroup)
 }
 
 fn clean(node: &Node, record: &Record) -> CleanPod {
