@@ -306,6 +306,35 @@ fn a_container_that_was_never_started_is_still_created_when_its_pod_was_stopped(
     });
 }
 
+/// Makes an object an hour younger on disk, as if the clock had been set back since.
+fn make_younger(record: &Path, kind: &str) -> i64 {
+    let bytes = std::fs::read(record).unwrap();
+    let body = gorae_proto::checked::decode(kind, 1, &bytes).expect("a whole record");
+    let mut value: serde_json::Value = serde_json::from_slice(body).unwrap();
+    let future = value["created_at"].as_i64().expect("it has its time") + 3_600_000_000_000;
+    value["created_at"] = future.into();
+    std::fs::write(record, gorae_proto::checked::encode(kind, 1, &serde_json::to_vec(&value).unwrap())).unwrap();
+    future
+}
+
+#[test]
+fn the_next_attempt_is_the_youngest_also_when_the_clock_was_set_back_meanwhile() {
+    on_a_node(async |node| {
+        let pod = node.pod("clock").run().await;
+        let container = pod.container("c").image(TINY).create().await;
+        let root = node.daemon().root();
+        node.daemon().kill();
+        let of_pod = make_younger(&root.join("pods").join(pod.id()).join("record"), "pod");
+        let of_container = make_younger(&root.join("containers").join(container.id()).join("record"), "container");
+        node.restart().await;
+        assert_eq!((pod.status().await.created_at, container.status().await.created_at), (of_pod, of_container));
+        let next = pod.container("c").image(TINY).with(|c| c.metadata.get_or_insert_default().attempt = 1);
+        assert!(next.create().await.status().await.created_at > of_container);
+        let next = node.pod("clock").with(|c| c.metadata.get_or_insert_default().attempt = 1).run().await;
+        assert!(next.status().await.created_at > of_pod);
+    });
+}
+
 async fn shared_pod(node: &Node, name: &str) -> (Pod, Container, i32) {
     let pod = node.pod(name).port(12_403, 80).shared_processes().run().await;
     let mut config = pod.config().clone();
