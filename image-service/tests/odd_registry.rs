@@ -335,6 +335,30 @@ async fn secrets_show_in_no_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_registry_says_back_of_the_credentials_is_not_told() {
+    let encoded = base64::engine::general_purpose::STANDARD.encode("u:marker-password");
+    let token = || "marker-token".to_owned();
+    let given = [
+        (basic(), "marker-password"),
+        (basic(), encoded.as_str()),
+        (AuthConfig { auth: encoded.clone(), ..AuthConfig::default() }, "marker-password"),
+        (AuthConfig { registry_token: token(), ..AuthConfig::default() }, "marker-token"),
+        (AuthConfig { identity_token: token(), ..AuthConfig::default() }, "marker-token"),
+    ];
+    for (auth, secret) in given {
+        // So long that it is cut.
+        let said = format!(r#"{{"errors":[{{"code":"DENIED","message":"{} {secret} here"}}]}}"#, "denied ".repeat(22));
+        let server = Odd::serve(&[], move |_, _| Some(Answer::new(403, said.clone()))).await;
+        let error = Node::new().images.pull(&format!("{}/r:1", server.address), Some(&auth)).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::PermissionDenied);
+        assert!(!error.message().contains("denied ") && !error.message().contains(secret), "{}", error.message());
+        let other = AuthConfig { username: "u".into(), password: "another".into(), ..AuthConfig::default() };
+        let error = Node::new().images.pull(&format!("{}/r:1", server.address), Some(&other)).await.unwrap_err();
+        assert!(error.message().contains("DENIED"), "other words are: {}", error.message());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pulls_at_the_same_time_share_every_download() {
     let shared = layer(Packing::Gzip, &[("noise", &noise(BIG, 1))]);
     let one = image(Flavour::Oci, vec![shared.clone(), layer(Packing::Gzip, &[("own", b"1")])]);

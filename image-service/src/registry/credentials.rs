@@ -45,6 +45,16 @@ impl Credentials {
         if auth.auth.is_empty() { Ok(None) } else { decode(&auth.auth).map(Some) }
     }
 
+    /// What must not be shown of them: as it is, and in the form in which it is sent.
+    pub fn secrets(&self) -> Vec<String> {
+        match self {
+            Self::Basic { username, password } => {
+                vec![password.clone(), STANDARD.encode(format!("{username}:{password}"))]
+            }
+            Self::Identity(token) | Self::Registry(token) => vec![token.clone()],
+        }
+    }
+
     /// The value of an `Authorization` header with user and password.
     pub fn basic_header(username: &str, password: &str) -> HeaderValue {
         let text = format!("Basic {}", STANDARD.encode(format!("{username}:{password}")));

@@ -200,7 +200,7 @@ impl Endpoint {
         }
         let (host, what) = (self.name(), ask.what.to_owned());
         let after = retry_after(answer.headers());
-        let detail = detail(answer).await;
+        let detail = detail(answer, &self.secrets().await).await;
         Err(match status.as_u16() {
             401 => Failure::Final(Error::Unauthenticated { host, what, given: self.credentials.is_some() }),
             403 => Failure::Final(Error::Forbidden { host, what, detail }),
@@ -208,6 +208,16 @@ impl Endpoint {
             408 | 429 | 500.. => Failure::Passing { why: format!("it answers {}{detail}", status.as_u16()), after },
             status => Failure::Final(Error::Status { host, status, what, detail }),
         })
+    }
+
+    /// What no error may show: what was given, and the token that was got for it.
+    async fn secrets(&self) -> Vec<String> {
+        let mut secrets = self.credentials.as_ref().map(Credentials::secrets).unwrap_or_default();
+        let proof = self.proof.lock().await.clone();
+        let token = proof.as_ref().and_then(|proof| proof.to_str().ok()).and_then(|proof| proof.split_once(' '));
+        secrets.extend(token.map(|(_, token)| token.to_owned()));
+        secrets.retain(|secret| !secret.is_empty());
+        secrets
     }
 
     fn invalid(&self, ask: &Ask<'_>, why: &str) -> Failure {
@@ -224,7 +234,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// The first error of a registry's error body: its code and message, cleaned of what does not belong into an event.
-async fn detail(mut answer: Response) -> String {
+/// Nothing of one that says back what it was sent.
+async fn detail(mut answer: Response, secrets: &[String]) -> String {
     let mut body = Vec::new();
     let reading = async {
         while let Ok(Some(chunk)) = answer.chunk().await {
@@ -238,6 +249,9 @@ async fn detail(mut answer: Response) -> String {
     let _ = tokio::time::timeout(Duration::from_secs(5), reading).await;
     let Ok(value) = serde_json::from_slice::<serde_json::Value>(&body) else { return String::new() };
     let text = |key: &str| value["errors"][0][key].as_str().unwrap_or("");
+    if secrets.iter().any(|secret| text("code").contains(secret) || text("message").contains(secret)) {
+        return String::new();
+    }
     let clean = |text: &str| -> String {
         let words = text.split_whitespace().map(|word| word.split(['?', '#']).next().unwrap_or(""));
         words.collect::<Vec<_>>().join(" ").chars().filter(|c| !c.is_control()).take(160).collect()
