@@ -99,6 +99,13 @@ fn the_environment_is_the_images_changed_by_the_configuration() {
             container.sh("echo $GREETING; echo $PATH; printf %s \"$BYTES\" | hexdump -C | head -n 1").await.stdout;
         assert!(out.starts_with("hello = world\n/bin:/extra\n") && out.contains("ff 78"), "{out}");
         assert_eq!(container.sh("tr '\\0' '\\n' < /proc/1/environ | grep -c '^PATH='").await.stdout, "1\n");
+        let shown = container.info().await["config"]["envs"].clone();
+        assert_eq!(
+            shown[0],
+            serde_json::json!({"key": "GREETING", "value": "hello = world"}),
+            "text, as in the CRI's JSON"
+        );
+        assert_eq!(shown[2], serde_json::json!({"key": "BYTES", "value": "\u{fffd}x"}));
     });
 }
 

@@ -79,10 +79,19 @@ pub fn verbose(node: &Node, container: &Container) -> std::collections::HashMap<
         "layers": record.image.layers,
         "upper": node.places.container_root(&record.id).join("upper"),
         "cgroup": record.cgroup,
-        "config": record.config,
+        "config": config(&record.config),
         "runtimeSpec": spec,
     });
     [("info".to_owned(), info.to_string())].into()
+}
+
+/// The request as JSON. Values of variables are text there, as in the CRI's own JSON: what is not UTF-8 in them is marked.
+fn config(asked: &cri::ContainerConfig) -> serde_json::Value {
+    let text = |e: &cri::KeyValue| serde_json::json!({"key": e.key, "value": String::from_utf8_lossy(&e.value)});
+    let envs: Vec<_> = asked.envs.iter().map(text).collect();
+    let mut value = serde_json::json!(cri::ContainerConfig { envs: Vec::new(), ..asked.clone() });
+    value["envs"] = envs.into();
+    value
 }
 
 fn state_of(state: &State) -> cri::ContainerState {
