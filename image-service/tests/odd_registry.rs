@@ -95,6 +95,22 @@ async fn a_stalled_download_is_resumed_and_given_up_with_its_numbers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_download_may_take_longer_than_a_stall_as_long_as_bytes_come() {
+    let (made, stall) = (big(), Duration::from_secs(2));
+    let (path, bytes) = (layer_path(&made), made.layers[0].blob.bytes.clone());
+    let piece = bytes.len() / 24;
+    let server = Odd::serve(&[("1", &made)], move |asked, _| {
+        (asked.path == path).then(|| Answer::new(200, bytes.clone()).in_pieces(piece, stall / 20))
+    })
+    .await;
+    let node = Node::with(|c| c.stall_timeout = stall);
+    let begun = Instant::now();
+    node.images.pull(&format!("{}/r:1", server.address), None).await.unwrap();
+    assert!(begun.elapsed() > stall, "the whole has no limit: {:?}", begun.elapsed());
+    assert_eq!(server.asked_for(&layer_path(&made)).len(), 1, "it was never broken off");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wrong_bytes_are_refused_and_nothing_is_kept() {
     let made = big();
     let honest = made.layers[0].blob.bytes.clone();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Containers: their life, their exit codes, and what they see of the machine.
 
-use gorae_proto::cri::{Capability, ContainerFilter, ContainerState, ContainerStateValue, KeyValue, Signal};
+use gorae_proto::cri::{Capability, ContainerFilter, ContainerState, ContainerStateValue, KeyValue, Mount, Signal};
 use gorae_tests::{Container, Node, Pod, TINY, on_a_node};
 use std::time::{Duration, Instant};
 
@@ -253,6 +253,36 @@ fn directories_and_files_of_the_host_are_mounted_and_echoed() {
 }
 
 #[test]
+fn the_status_has_the_mounts_that_were_asked_for_in_that_order_and_no_others() {
+    on_a_node(async |node| {
+        let host = node.directory("deep");
+        std::fs::write(host.join("message"), "").unwrap();
+        std::os::unix::fs::symlink("message", host.join("link")).unwrap();
+        let mount = |host_path: &str, container_path: &str, readonly| Mount {
+            host_path: host.join(host_path).display().to_string(),
+            container_path: container_path.into(),
+            readonly,
+            ..Default::default()
+        };
+        // The deepest first: they are mounted in another order.
+        let asked = vec![
+            mount("", "/a/b/c", true),
+            mount("link", "/dev/termination-log", false),
+            mount("", "/a", false),
+            mount("message", "/etc/hosts", false),
+        ];
+        let pod = node.pod("mounts").run().await;
+        let container =
+            pod.container("c").image(TINY).args(["sleep"]).with(|c| c.mounts = asked.clone()).create().await;
+        assert_eq!(container.status().await.mounts, asked);
+        container.start().await;
+        assert_eq!(container.status().await.mounts, asked);
+        container.stop(0).await;
+        assert_eq!(container.status().await.mounts, asked);
+    });
+}
+
+#[test]
 fn the_usual_devices_are_there_and_the_disks_are_not() {
     on_a_node(async |node| {
         let container = shell(node).await;
@@ -408,6 +438,23 @@ fn two_stops_at_once_signal_once() {
         container.has_printed(|line| line == "ready").await;
         tokio::join!(container.stop(2), container.stop(2), container.stop(20));
         assert_eq!(container.status().await.exit_code, 137);
+        assert_eq!(container.stdout(), ["ready", "asked"]);
+    });
+}
+
+#[test]
+fn a_stop_goes_on_when_its_client_has_gone() {
+    on_a_node(async |node| {
+        let pod = node.pod("gone").run().await;
+        let script = "trap 'echo asked' TERM; echo ready; while :; do sleep 0.05; done";
+        let container = pod.container("c").script(script).start().await;
+        container.has_printed(|line| line == "ready").await;
+        let stopping = container.clone();
+        let stop = tokio::spawn(async move { stopping.try_stop(4).await });
+        container.has_printed(|line| line == "asked").await;
+        stop.abort();
+        assert!(stop.await.is_err_and(|e| e.is_cancelled()), "its client has gone in the grace period");
+        assert_eq!(container.ended().await.exit_code, 137);
         assert_eq!(container.stdout(), ["ready", "asked"]);
     });
 }

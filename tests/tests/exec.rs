@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! ExecSync: output, codes, identity, deadlines, and nothing left of it.
 
+use gorae_proto::cri::ExecSyncRequest;
 use gorae_tests::leaks::Snapshot;
 use gorae_tests::testing::settled;
 use gorae_tests::{Container, Node, TINY, memory, on_a_node, on_a_node_for, place};
@@ -99,6 +100,37 @@ fn large_output_arrives_whole_up_to_the_limit() {
         let much = container.sh("head -c 40000000 /dev/zero | tr '\\0' z; echo done >&2; exit 4").await;
         assert_eq!((much.stderr.as_str(), much.code), ("done\n", 4));
         assert!(much.stdout.len() <= 16 << 20 && much.stdout.len() >= 7 << 20, "{}", much.stdout.len());
+    });
+}
+
+/// What kubelet's client takes.
+const LONGEST_ANSWER: usize = 16 << 20;
+
+#[test]
+fn as_much_as_there_can_be_of_both_streams_fits_into_what_kubelet_takes() {
+    on_a_node(async |node| {
+        let container = shell(node).await;
+        let flood = "head -c 20000000 /dev/zero | tr '\\0' o; head -c 20000000 /dev/zero | tr '\\0' e >&2; exit 7";
+        let request = ExecSyncRequest {
+            container_id: container.id().to_owned(),
+            cmd: ["sh", "-c", flood].map(str::to_owned).to_vec(),
+            timeout: 60,
+        };
+        let mut kubelet = node.cri().runtime().max_decoding_message_size(LONGEST_ANSWER);
+        let done = kubelet.exec_sync(request).await.unwrap().into_inner();
+        assert_eq!(done.exit_code, 7, "what is left out does not disturb the command");
+        for (output, letter) in [(&done.stdout, b'o'), (&done.stderr, b'e')] {
+            assert!(output.len() >= 7 << 20 && output.iter().all(|&byte| byte == letter), "{}", output.len());
+        }
+    });
+}
+
+#[test]
+fn a_command_without_a_limit_has_the_time_it_needs() {
+    on_a_node(async |node| {
+        let container = shell(node).await;
+        let done = container.try_exec(["sh", "-c", "sleep 2; echo done"], 0).await.unwrap();
+        assert_eq!(done.stdout, "done\n");
     });
 }
 

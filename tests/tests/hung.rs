@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! File systems that do not answer: what waits for them waits alone.
 
-use gorae_proto::cri::{ContainerState, ContainerStatus};
+use gorae_proto::cri::{
+    ContainerState, ContainerStatus, GetEventsRequest, ImageFsInfoRequest, ListContainerStatsRequest,
+    ListPodSandboxStatsRequest, PodSandbox, PodSandboxState, StatusRequest,
+};
 use gorae_tests::hung_disk::HungDisk;
 use gorae_tests::{Container, Node, Pod, TINY, on_a_node, on_a_node_for};
 use std::path::{Path, PathBuf};
@@ -275,5 +278,107 @@ fn lists_answer_while_one_container_hangs_in_its_stop_and_one_in_its_start() {
         assert!(start.await.unwrap().is_err());
         logs.come_back();
         sources.come_back();
+    });
+}
+
+#[test]
+fn what_a_client_gave_up_is_made_once_and_handed_to_the_next_request() {
+    on_a_node(async |node| {
+        node.cri().pull(TINY).await.unwrap();
+        let disk = HungDisk::mount().unwrap();
+        let source = disk.path().join("data");
+        std::fs::write(&source, "x").unwrap();
+        let home = node.pod("home").run().await;
+        disk.hang();
+        let pod = node.pod("given-up").with(|c| c.log_directory = disk.path().display().to_string());
+        let container = home.container("c").image(TINY).mount(&source, "/data");
+        let run = tokio::spawn(pod.clone().run_as_it_is());
+        let create = tokio::spawn(container.clone().create_as_it_is());
+        until("both wait for the disk", async || disk.waiting() > 1).await;
+        run.abort();
+        create.abort();
+        assert!(run.await.is_err() && create.await.is_err(), "their clients have gone");
+        let (again, twice) =
+            (tokio::spawn(pod.clone().run_as_it_is()), tokio::spawn(container.clone().create_as_it_is()));
+        disk.come_back();
+        let (again, twice) = (again.await.unwrap().unwrap(), twice.await.unwrap().unwrap());
+        assert_eq!(pod.run_as_it_is().await.unwrap().id(), again.id());
+        assert_eq!(container.create_as_it_is().await.unwrap().id(), twice.id());
+        assert_eq!(node.cri().list_pods().await.unwrap().len(), 2);
+        assert_eq!(node.cri().list_containers(None).await.unwrap().len(), 1);
+        again.remove().await;
+        home.remove().await;
+    });
+}
+
+#[test]
+fn a_pod_that_nobody_waits_for_any_more_is_ready_all_the_same() {
+    on_a_node(async |node| {
+        let disk = HungDisk::mount().unwrap();
+        disk.hang();
+        let pod = node.pod("alone").with(|c| c.log_directory = disk.path().display().to_string());
+        let run = tokio::spawn(pod.run_as_it_is());
+        until("it waits for the disk", async || disk.waiting() > 0).await;
+        run.abort();
+        assert!(run.await.is_err(), "its client has gone");
+        assert!(node.cri().list_pods().await.unwrap().is_empty(), "nothing is shown before it is whole");
+        disk.come_back();
+        let is_ready = |p: &PodSandbox| p.state() == PodSandboxState::SandboxReady;
+        until("the pod is ready", async || node.cri().list_pods().await.unwrap().iter().any(is_ready)).await;
+        node.sweep().await.unwrap();
+    });
+}
+
+/// A registry that takes connections and says nothing. Holds the first one for as long as it is kept.
+async fn silent_registry() -> (String, tokio::task::JoinHandle<tokio::net::TcpStream>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let name = format!("{}/silent/image:1", listener.local_addr().unwrap());
+    (name, tokio::spawn(async move { listener.accept().await.unwrap().0 }))
+}
+
+#[test]
+fn what_is_asked_is_answered_while_a_pod_a_container_and_a_pull_hang() {
+    on_a_node(async |node| {
+        node.cri().pull(TINY).await.unwrap();
+        let disk = HungDisk::mount().unwrap();
+        let source = disk.path().join("data");
+        std::fs::write(&source, "x").unwrap();
+        let home = node.pod("home").run().await;
+        let running = home.container("running").image(TINY).args(["sleep"]).start().await;
+        disk.hang();
+        let hung = node.pod("hung").with(|c| c.log_directory = disk.path().display().to_string());
+        let run = tokio::spawn(hung.run_as_it_is());
+        let create = tokio::spawn(home.container("hung").image(TINY).mount(&source, "/data").create_as_it_is());
+        let (name, connected) = silent_registry().await;
+        let cri = node.cri().clone();
+        let pull = tokio::spawn(async move { cri.pull(&name).await });
+        let _connection = connected.await.unwrap();
+        until("both wait for the disk", async || disk.waiting() > 1).await;
+        let asked = async {
+            let (mut rt, mut images) = (node.cri().runtime(), node.cri().images());
+            let ready = rt.status(StatusRequest { verbose: true }).await.unwrap().into_inner().status.unwrap();
+            assert!(ready.conditions.iter().all(|c| c.status), "{ready:?}");
+            assert_eq!(node.cri().list_pods().await.unwrap().len(), 1);
+            assert_eq!(node.cri().list_containers(None).await.unwrap().len(), 1);
+            assert_eq!(node.cri().list_images().await.unwrap().len(), 1);
+            assert_eq!(home.status().await.state(), PodSandboxState::SandboxReady);
+            assert_eq!(running.status().await.state(), ContainerState::ContainerRunning);
+            let stats = rt.list_container_stats(ListContainerStatsRequest::default()).await.unwrap().into_inner();
+            assert_eq!(stats.stats.len(), 1);
+            let stats = rt.list_pod_sandbox_stats(ListPodSandboxStatsRequest::default()).await.unwrap().into_inner();
+            assert_eq!(stats.stats.len(), 1);
+            images.image_fs_info(ImageFsInfoRequest {}).await.unwrap();
+            rt.get_container_events(GetEventsRequest {}).await.unwrap();
+            // And work on what does not hang goes on.
+            assert_eq!(running.exec(["/tiny", "echo", "hi"]).await.stdout, "hi\n");
+            node.pod("other").run().await.container("c").image(TINY).start().await.stop(5).await;
+        };
+        tokio::time::timeout(Duration::from_secs(10), asked).await.expect("nothing waits for what hangs");
+        assert!(!run.is_finished() && !create.is_finished() && !pull.is_finished(), "all three hang");
+        pull.abort();
+        disk.come_back();
+        let (run, create) = (run.await.unwrap().unwrap(), create.await.unwrap().unwrap());
+        create.remove().await;
+        run.remove().await;
     });
 }

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Images: pulling in every form, names and ids, and registries that lie.
 
+use base64::Engine as _;
+use gorae_proto::cri::{AuthConfig, PullImageRequest};
 use gorae_tests::images::layer::{Packing, Writer};
 use gorae_tests::images::programs::TINY as TINY_PROGRAM;
 use gorae_tests::images::push::{Form, Image};
 use gorae_tests::{Node, TINY, on_a_node, testing};
 use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use tar::EntryType;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const TAGS: [&str; 5] = ["1", "plain", "zstd", "docker", "layers"];
 
@@ -137,6 +142,120 @@ fn an_image_or_a_registry_that_is_not_there_is_told() {
             assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{name:?}: {refused:?}");
         }
         assert!(node.cri().list_images().await.unwrap().is_empty());
+    });
+}
+
+/// What every secret of these tests has in it.
+const MARKER: &str = "m4rker-of-a-secret";
+
+/// A registry that asks for a password or a token, takes none, and keeps what it was sent.
+struct Unfriendly {
+    address: String,
+    asked: Arc<Mutex<String>>,
+}
+
+impl Unfriendly {
+    async fn serve() -> Unfriendly {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let unfriendly = Unfriendly { address: address.clone(), asked: Arc::default() };
+        let asked = unfriendly.asked.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(answer(stream, address.clone(), asked.clone()));
+            }
+        });
+        unfriendly
+    }
+}
+
+/// One request and its refusal. What is below `/v2/token` has a token server, which says back what it was sent.
+async fn answer(mut stream: tokio::net::TcpStream, address: String, asked: Arc<Mutex<String>>) -> std::io::Result<()> {
+    let request = request(&mut stream).await?;
+    asked.lock().unwrap().push_str(&request);
+    let lower = request.to_ascii_lowercase();
+    let challenge = match request.contains("/v2/token") {
+        true => format!("Bearer realm=\"http://{address}/issue\",service=\"s\""),
+        false => "Basic realm=\"r\"".to_owned(),
+    };
+    let signed = format!("see http://x/?sig={MARKER}");
+    let body = json!({"errors": [{"code": "DENIED", "message": signed}], "details": request});
+    let status = if lower.contains("authorization:") || lower.contains("/issue") { "403" } else { "401" };
+    let head = format!("HTTP/1.1 {status} X\r\nwww-authenticate: {challenge}\r\nconnection: close\r\n\r\n");
+    let body = if request.starts_with("HEAD") { String::new() } else { body.to_string() };
+    stream.write_all(format!("{head}{body}").as_bytes()).await
+}
+
+/// A request with its body.
+async fn request(stream: &mut tokio::net::TcpStream) -> std::io::Result<String> {
+    let mut text = String::new();
+    loop {
+        let mut bytes = [0; 4096];
+        let length = stream.read(&mut bytes).await?;
+        text += &String::from_utf8_lossy(&bytes[..length]);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let lower = head.to_ascii_lowercase();
+        let wanted = lower.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+        if length == 0 || body.len() >= wanted.unwrap_or(0) {
+            return Ok(text);
+        }
+    }
+}
+
+/// The first file below a directory that holds the marker.
+fn marked_file(directory: &Path) -> Option<PathBuf> {
+    std::fs::read_dir(directory).into_iter().flatten().flatten().find_map(|entry| {
+        let kind = entry.file_type().expect("the file system knows types");
+        let holds = |path: &Path| String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).contains(MARKER);
+        match kind.is_dir() {
+            true => marked_file(&entry.path()),
+            false => (kind.is_file() && holds(&entry.path())).then(|| entry.path()),
+        }
+    })
+}
+
+#[test]
+fn credentials_are_in_no_error_no_log_and_no_file() {
+    on_a_node(async |node| {
+        let registry = Unfriendly::serve().await;
+        let encoded = |text: String| base64::engine::general_purpose::STANDARD.encode(text);
+        let secret = |kind: &str| format!("{MARKER}-{kind}");
+        let nothing = AuthConfig::default;
+        let given = [
+            ("password", AuthConfig { username: "u".into(), password: secret("password"), ..nothing() }),
+            ("password", AuthConfig { auth: encoded(format!("u:{}", secret("auth"))), ..nothing() }),
+            ("password", AuthConfig { auth: secret("no base64 at all"), ..nothing() }),
+            ("token", AuthConfig { username: "u".into(), password: secret("password"), ..nothing() }),
+            ("token", AuthConfig { identity_token: secret("identity"), ..nothing() }),
+            ("token", AuthConfig { registry_token: secret("registry"), ..nothing() }),
+            ("token", AuthConfig { registry_token: secret("no\nheader"), ..nothing() }),
+        ];
+        let mut refused = Vec::new();
+        for (kind, auth) in given {
+            let image = Some(gorae_tests::cri::spec(&format!("{}/{kind}/image:1", registry.address)));
+            let request = PullImageRequest { image, auth: Some(auth), ..Default::default() };
+            refused.push(node.cri().images().pull_image(request).await.unwrap_err());
+        }
+        let mut pull = PullImageRequest { image: Some(gorae_tests::cri::spec(TINY)), ..Default::default() };
+        pull.auth = Some(AuthConfig { username: secret("user"), password: secret("password"), ..nothing() });
+        node.cri().images().pull_image(pull).await.unwrap();
+        let container = node.pod("after").run().await.container("c").image(TINY).args(["sleep"]).start().await;
+        assert!(!container.info().await.to_string().contains(MARKER));
+
+        let asked = registry.asked.lock().unwrap().clone();
+        for form in [encoded(format!("u:{}", secret("password"))), encoded(format!("u:{}", secret("auth")))] {
+            assert!(asked.contains(&form), "the registry was never shown them: this shows nothing");
+        }
+        assert!(asked.contains(&secret("identity")) && asked.contains(&secret("registry")), "as above");
+        for error in &refused {
+            assert!(!format!("{error:?}").contains(MARKER), "{error:?}");
+        }
+        let log = node.daemon().log();
+        assert!(log.contains("container is running"), "it is the daemon's log");
+        assert!(!log.contains(MARKER), "{:?}", log.lines().find(|line| line.contains(MARKER)));
+        for directory in [node.daemon().root(), node.daemon().state()] {
+            assert_eq!(marked_file(&directory), None);
+        }
     });
 }
 

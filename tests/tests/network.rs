@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The built-in network: addresses, pod to pod, host ports, names.
 
-use gorae_proto::cri::DnsConfig;
+use gorae_proto::cri::{DnsConfig, GetEventsRequest, PodSandboxState, PodSandboxStatus, PodSandboxStatusRequest};
 use gorae_tests::{Container, Pod, TINY, on_a_node, web};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// A web server whose page says who it is.
 async fn server(node: &gorae_tests::Node, pod: &Pod, text: &str) -> Container {
@@ -66,6 +67,54 @@ fn every_pod_has_an_address_of_its_own_and_keeps_it_in_every_answer() {
                 assert_eq!(pod.address().await, address);
             }
         }
+    });
+}
+
+/// True when an answer contradicts itself: kubelet makes a ready pod without an address again.
+fn is_ready_without_address(status: &PodSandboxStatus) -> bool {
+    let address = status.network.as_ref().map(|n| n.ip.as_str()).unwrap_or_default();
+    status.state() == PodSandboxState::SandboxReady && address.is_empty()
+}
+
+#[test]
+fn a_ready_pod_is_never_without_its_address_not_even_for_a_moment() {
+    on_a_node(async |node| {
+        node.cri().pull(TINY).await.unwrap();
+        let mut events = node.cri().runtime().get_container_events(GetEventsRequest {}).await.unwrap().into_inner();
+        let kept = node.pod("kept").run().await;
+        let lives = async {
+            for i in 0..10 {
+                let pod = node.pod(&format!("p{i}")).run().await;
+                pod.container("c").image(TINY).args(["sleep"]).start().await;
+                kept.container(&format!("c{i}")).image(TINY).args(["exit", "0"]).start().await.ended().await;
+                pod.stop().await;
+                pod.remove().await;
+            }
+        };
+        let looks = async {
+            loop {
+                for pod in node.cri().list_pods().await.unwrap() {
+                    let request = PodSandboxStatusRequest { pod_sandbox_id: pod.id, verbose: false };
+                    let Ok(answer) = node.cri().runtime().pod_sandbox_status(request).await else { continue };
+                    let status = answer.into_inner().status.expect("a status");
+                    assert!(!is_ready_without_address(&status), "{status:?}");
+                }
+            }
+        };
+        tokio::select! {
+            () = lives => {}
+            () = looks => {}
+        }
+        let address = kept.address().await;
+        let mut of_kept = 0;
+        while of_kept < 32 {
+            let event = tokio::time::timeout(Duration::from_secs(10), events.message()).await.expect("it comes");
+            let status = event.unwrap().expect("the stream goes on").pod_sandbox_status.expect("kubelet needs it");
+            assert!(!is_ready_without_address(&status), "{status:?}");
+            of_kept += usize::from(status.id == kept.id());
+        }
+        node.kill_and_restart().await;
+        assert_eq!(kept.address().await, address, "from the first answer on");
     });
 }
 

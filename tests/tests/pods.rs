@@ -2,7 +2,7 @@
 //! Pods: their life, their attributes, and what their containers share.
 
 use gorae_proto::cri::{
-    ContainerState, ListPodSandboxRequest, NamespaceMode, PodSandboxFilter, PodSandboxState, PodSandboxStateValue,
+    ContainerState, ListPodSandboxRequest, PodSandboxFilter, PodSandboxState, PodSandboxStateValue,
     PodSandboxStatusRequest,
 };
 use gorae_tests::leaks::Snapshot;
@@ -52,8 +52,9 @@ fn a_pod_keeps_what_it_was_asked_for() {
         assert_eq!(listed.id, pod.id());
         assert_eq!((listed.metadata, listed.labels), (status.metadata.clone(), status.labels.clone()));
         assert_eq!((listed.annotations, listed.created_at), (status.annotations.clone(), status.created_at));
-        let options = status.linux.unwrap().namespaces.unwrap().options.unwrap();
-        assert_eq!(options.pid(), NamespaceMode::Container);
+        let options = status.linux.unwrap().namespaces.unwrap().options;
+        let asked = pod.config().linux.clone().and_then(|l| l.security_context).and_then(|s| s.namespace_options);
+        assert!(asked.is_some() && options == asked, "kubelet makes a pod again whose options are others: {options:?}");
     });
 }
 
@@ -84,6 +85,26 @@ fn the_next_attempt_of_a_pod_is_another_pod() {
         let next = node.pod("retry").with(|c| c.metadata.as_mut().expect("set").attempt = 1).run().await;
         assert_ne!(first.id(), next.id());
         assert!(next.status().await.created_at > first.status().await.created_at);
+    });
+}
+
+#[test]
+fn each_attempt_of_a_pod_is_younger_than_the_one_before() {
+    on_a_node(async |node| {
+        let (mut last, mut ids) = (0, Vec::new());
+        for attempt in 0..6 {
+            let pod = node.pod("retry").with(|c| c.metadata.as_mut().expect("set").attempt = attempt).run().await;
+            let status = pod.status().await;
+            assert!(status.created_at > last, "attempt {attempt}");
+            last = status.created_at;
+            ids.push(pod.id().to_owned());
+            if attempt == 3 {
+                node.kill_and_restart().await;
+            }
+        }
+        let mut listed = node.cri().list_pods().await.unwrap();
+        listed.sort_by_key(|p| p.created_at);
+        assert_eq!(listed.into_iter().map(|p| p.id).collect::<Vec<_>>(), ids, "a list tells the same times");
     });
 }
 

@@ -190,3 +190,119 @@ fn a_list_too_long_for_kubelet_is_refused_and_comes_in_parts_as_a_stream() {
         }
     });
 }
+
+#[test]
+fn an_empty_stream_has_no_message_and_ends() {
+    on_a_node(async |node| {
+        let mut rt = node.cri().runtime();
+        let pods = rt.stream_pod_sandboxes(StreamPodSandboxesRequest::default()).await.unwrap().into_inner();
+        let containers = rt.stream_containers(StreamContainersRequest::default()).await.unwrap().into_inner();
+        let stats = rt.stream_container_stats(StreamContainerStatsRequest::default()).await.unwrap().into_inner();
+        let of_pods = rt.stream_pod_sandbox_stats(StreamPodSandboxStatsRequest::default()).await.unwrap().into_inner();
+        let metrics = rt.stream_pod_sandbox_metrics(StreamPodSandboxMetricsRequest {}).await.unwrap().into_inner();
+        let images = node.cri().images().stream_images(StreamImagesRequest::default()).await.unwrap().into_inner();
+        let messages = [
+            all(pods, |_| vec![()]).await,
+            all(containers, |_| vec![()]).await,
+            all(stats, |_| vec![()]).await,
+            all(of_pods, |_| vec![()]).await,
+            all(metrics, |_| vec![()]).await,
+            all(images, |_| vec![()]).await,
+        ];
+        assert!(messages.iter().all(Vec::is_empty), "{messages:?}");
+    });
+}
+
+#[test]
+fn a_filter_holds_everything_that_is_set_in_it_and_one_without_anything_holds_nothing_back() {
+    on_a_node(async |node| {
+        let [(web_pod, of_web), (db, of_db)] = two(node).await;
+        let created = db.container("created").image(TINY).create().await;
+        web_pod.stop().await;
+        let mut rt = node.cri().runtime();
+        let none = ContainerFilter::default;
+        let state = |state: ContainerState| Some(ContainerStateValue { state: state.into() });
+        let of = |id: &str| ContainerFilter { id: id.to_owned(), ..none() };
+        let everything = vec![of_web.id(), of_db.id(), created.id()];
+        let table = [
+            (None, everything.clone()),
+            (Some(none()), everything),
+            (Some(ContainerFilter { state: state(ContainerState::ContainerCreated), ..none() }), vec![created.id()]),
+            (Some(ContainerFilter { pod_sandbox_id: db.id()[..13].to_owned(), ..of(of_db.id()) }), vec![of_db.id()]),
+            (Some(ContainerFilter { pod_sandbox_id: web_pod.id().to_owned(), ..of(of_db.id()) }), vec![]),
+            (Some(ContainerFilter { state: state(ContainerState::ContainerCreated), ..of(of_db.id()) }), vec![]),
+            (Some(ContainerFilter { label_selector: web(), ..of(of_db.id()) }), vec![]),
+            (
+                Some(ContainerFilter {
+                    label_selector: web(),
+                    state: state(ContainerState::ContainerRunning),
+                    ..none()
+                }),
+                vec![],
+            ),
+            (Some(ContainerFilter { label_selector: [("tier".to_owned(), "we".to_owned())].into(), ..none() }), vec![]),
+            (Some(ContainerFilter { label_selector: [("tier".to_owned(), String::new())].into(), ..none() }), vec![]),
+        ];
+        for (filter, mut wanted) in table {
+            let listed =
+                rt.list_containers(ListContainersRequest { filter: filter.clone() }).await.unwrap().into_inner();
+            let mut found: Vec<_> = listed.containers.iter().map(|c| c.id.as_str()).collect();
+            found.sort_unstable();
+            wanted.sort_unstable();
+            assert_eq!(found, wanted, "{filter:?}");
+        }
+        let none = PodSandboxFilter::default;
+        let state = |state: PodSandboxState| Some(PodSandboxStateValue { state: state.into() });
+        let (ready, stopped) = (state(PodSandboxState::SandboxReady), state(PodSandboxState::SandboxNotready));
+        let table = [
+            (None, 2),
+            (Some(none()), 2),
+            (Some(PodSandboxFilter { id: web_pod.id().to_owned(), state: ready, ..none() }), 0),
+            (Some(PodSandboxFilter { id: web_pod.id().to_owned(), state: stopped, ..none() }), 1),
+            (Some(PodSandboxFilter { id: db.id().to_owned(), label_selector: web(), ..none() }), 0),
+        ];
+        for (filter, count) in table {
+            let listed =
+                rt.list_pod_sandbox(ListPodSandboxRequest { filter: filter.clone() }).await.unwrap().into_inner();
+            assert_eq!(listed.items.len(), count, "{filter:?}");
+        }
+    });
+}
+
+#[test]
+fn what_vanishes_while_it_is_read_is_left_out_and_fails_no_list() {
+    on_a_node(async |node| {
+        node.cri().pull(TINY).await.unwrap();
+        let kept = node.pod("kept").run().await;
+        let kept = kept.container("c").image(TINY).args(["sleep"]).start().await;
+        let life = |lane: usize| {
+            let pods: Vec<_> = (0..15).map(|i| node.pod(&format!("short-{lane}-{i}"))).collect();
+            tokio::spawn(async move {
+                for pod in pods {
+                    let pod = pod.run().await;
+                    pod.container("c").image(TINY).args(["sleep"]).start().await;
+                    pod.remove().await;
+                }
+            })
+        };
+        let lives = [life(0), life(1)];
+        let mut rt = node.cri().runtime();
+        while lives.iter().any(|life| !life.is_finished()) {
+            let stats = rt.list_container_stats(ListContainerStatsRequest::default()).await.unwrap().into_inner();
+            assert!(stats.stats.iter().any(|s| s.attributes.as_ref().is_some_and(|a| a.id == kept.id())));
+            let stats = rt.list_pod_sandbox_stats(ListPodSandboxStatsRequest::default()).await.unwrap().into_inner();
+            assert!(!stats.stats.is_empty());
+            let metrics = rt.list_pod_sandbox_metrics(ListPodSandboxMetricsRequest {}).await.unwrap().into_inner();
+            assert!(!metrics.pod_metrics.is_empty());
+            for pod in node.cri().list_pods().await.unwrap() {
+                let request = PodSandboxStatusRequest { pod_sandbox_id: pod.id, verbose: true };
+                if let Err(gone) = rt.pod_sandbox_status(request).await {
+                    assert_eq!(gone.code(), tonic::Code::NotFound, "{gone:?}");
+                }
+            }
+        }
+        for life in lives {
+            life.await.unwrap();
+        }
+    });
+}

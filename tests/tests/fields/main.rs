@@ -2,6 +2,7 @@
 //! Every field of every request: the table `tests/fields.tsv` says which test would fail if the field were ignored, and
 //! here are those that no other suite has.
 
+mod answers;
 mod features;
 mod identity;
 mod images;
