@@ -124,7 +124,7 @@ impl Error {
 fn registry_kind(error: &registry::Error) -> Kind {
     use registry::Error as E;
     match error {
-        E::Unavailable { .. } | E::Stalled { .. } => Kind::RegistryUnavailable,
+        E::Unavailable { .. } | E::Stalled { .. } | E::Untrusted { .. } => Kind::RegistryUnavailable,
         E::Unauthenticated { .. } => Kind::Unauthenticated,
         E::Forbidden { .. } => Kind::PermissionDenied,
         E::NotFound { .. } | E::NoPlatform { .. } => Kind::NotFound,

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::{Certificate, Client, ClientBuilder, Identity, redirect};
@@ -16,8 +16,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const POOL_IDLE: Duration = Duration::from_secs(20);
 
 /// The clients made so far, by TLS settings with the files' contents, and by whether the host is this machine.
-#[derive(Debug, Default)]
-pub struct Clients(Mutex<HashMap<Key, Client>>);
+#[derive(Debug, Default, Clone)]
+pub struct Clients(Arc<Mutex<HashMap<Key, Client>>>);
 
 type Key = (bool, bool, Vec<u8>);
 
@@ -28,6 +28,11 @@ impl Clients {
     pub fn get(&self, tls: &Tls, loopback: bool) -> Result<Client, Error> {
         let read = |path: &Path| std::fs::read(path).map_err(|e| Error::Tls(format!("{}: {e}", path.display())));
         let authorities = tls.ca.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+        let mut named = tls.ca.iter().zip(&authorities);
+        // Its whole content would be passed over in silence.
+        if let Some((path, _)) = named.find(|(_, pem)| Certificate::from_pem_bundle(pem).is_ok_and(|c| c.is_empty())) {
+            return Err(Error::Tls(format!("{}: there is no certificate in PEM in it", path.display())));
+        }
         let mut identity = Vec::new();
         if let Some((certificate, key)) = &tls.client {
             identity = read(certificate)?;
@@ -37,13 +42,19 @@ impl Clients {
             }
         }
         let key = (loopback, tls.skip_verify, [authorities.concat(), identity.clone()].join(&0));
-        let mut known = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = known.get(&key) {
             return Ok(client.clone());
         }
         let client = build(&authorities, &identity, tls.skip_verify, loopback)?;
         known.insert(key, client.clone());
         Ok(client)
+    }
+
+    /// Makes all clients anew from the next pull on, with the system's authorities as they are then: whoever adds the
+    /// missing one must not have to restart the node's daemon.
+    pub fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use super::challenge::{self, Challenge};
 use super::credentials::Credentials;
 use super::error::{Error, Failure};
-use super::{manifest, token};
+use super::{Clients, manifest, tls, token};
 use crate::digest::Digest;
 use crate::hosts::Host;
 
@@ -29,6 +29,8 @@ const MAX_WISH: Duration = Duration::from_secs(60);
 pub struct Endpoint {
     pub host: Host,
     pub client: Client,
+    /// Where the client is from.
+    pub clients: Clients,
     /// For requests that need a proof of access: only ever set on the registry itself, never on mirrors.
     pub credentials: Option<Credentials>,
     /// The repository path, for token scopes.
@@ -74,9 +76,7 @@ impl<'a> Ask<'a> {
 impl Endpoint {
     /// Host and port, for error texts.
     pub fn name(&self) -> String {
-        let url = &self.host.base;
-        let host = url.host_str().unwrap_or("?");
-        url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+        name_of(&self.host.base)
     }
 
     /// Sends a request, answering one challenge.
@@ -144,11 +144,18 @@ impl Endpoint {
             // Always closed: some registries refuse `bytes=N-`.
             headers.insert(RANGE, HeaderValue::from_str(&format!("bytes={first}-{last}")).expect("digits"));
         }
-        let sent = self.client.request(ask.method.clone(), url).headers(headers).send();
+        let sent = self.client.request(ask.method.clone(), url.clone()).headers(headers).send();
         match tokio::time::timeout(self.patience, sent).await {
-            Ok(answer) => answer.map_err(Failure::transport),
+            Ok(answer) => answer.map_err(|error| self.unanswered(ask.what, &url, error)),
             Err(_) => Err(Failure::Passing { why: format!("no answer within {:?}", self.patience), after: None }),
         }
+    }
+
+    /// Why a request to `url` has no answer. A host that is not trusted now will not be in a second.
+    pub fn unanswered(&self, what: &str, url: &Url, error: reqwest::Error) -> Failure {
+        let Some(why) = tls::refusal(&error) else { return Failure::transport(error) };
+        self.clients.forget();
+        Failure::Final(Error::Untrusted { host: name_of(url), what: what.to_owned(), why })
     }
 
     /// Gets a proof for a challenge, once for all requests that met it at the same time.
@@ -226,6 +233,11 @@ impl Endpoint {
             why: why.to_owned(),
         })
     }
+}
+
+fn name_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or("?");
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {

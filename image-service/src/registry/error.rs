@@ -11,6 +11,9 @@ pub enum Error {
     /// No host gave an answer that counts. The text begins with the word that kubelet looks for.
     #[error("RegistryUnavailable: {what}: {tried}")]
     Unavailable { what: String, tried: String },
+    /// A host did not prove in the TLS handshake who it is; nothing else was sent to it.
+    #[error("{host} is not trusted with the request for {what}: {why}")]
+    Untrusted { host: String, what: String, why: String },
     /// The registry wants other credentials, or some.
     #[error("{host} refuses {what}: {}", if *.given { "the credentials are not accepted" } else { "it needs credentials" })]
     Unauthenticated { host: String, what: String, given: bool },

@@ -13,6 +13,7 @@ mod endpoint;
 mod error;
 pub mod manifest;
 mod resolve;
+mod tls;
 mod token;
 
 use std::time::Duration;
@@ -62,6 +63,7 @@ impl Registry {
             endpoints.push(Endpoint {
                 host,
                 client,
+                clients: clients.clone(),
                 credentials,
                 repository: reference.path().to_owned(),
                 registry: reference.host().to_owned(),

@@ -44,9 +44,9 @@ pub async fn fetch(
     if !matches!(url.scheme(), "http" | "https") || weaker {
         return Err(invalid("its address is unprotected while the registry's is not"));
     }
-    let request = build(endpoint, url, service, scope);
+    let request = build(endpoint, url.clone(), service, scope);
     let answering = async {
-        let answer = request.send().await.map_err(Failure::transport)?;
+        let answer = request.send().await.map_err(|error| endpoint.unanswered(what, &url, error))?;
         let status = answer.status();
         Ok::<_, Failure>((status, read(answer).await?))
     };

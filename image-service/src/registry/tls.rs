@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Why a TLS handshake was broken off on this side, and what to do about it.
+
+use std::error::Error as StdError;
+use std::io;
+
+use rustls::CertificateError;
+
+/// In seconds.
+const DAY: u64 = 86_400;
+
+/// The sentence about a host that could not prove who it is; `None` for every other failure of a request.
+pub fn refusal(error: &(dyn StdError + 'static)) -> Option<String> {
+    match handshake_error(error)? {
+        rustls::Error::InvalidCertificate(why) => Some(certificate(why)),
+        rustls::Error::InvalidMessage(_) => Some(
+            "it does not speak TLS; if it is to be reached unprotected, give it an http:// address in the registry's \
+             hosts.toml or list it under plain_http"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+fn certificate(why: &CertificateError) -> String {
+    use CertificateError as E;
+    match why {
+        // Another authority of the same name, say one that was made anew, is seen as a bad signature.
+        E::UnknownIssuer | E::BadSignature => {
+            "its certificate is of an authority that this node does not trust; name the authority's \
+             certificate as ca in the registry's hosts.toml, or add it to the system's"
+                .to_owned()
+        }
+        E::ExpiredContext { time, not_after } => {
+            let days = time.as_secs().saturating_sub(not_after.as_secs()) / DAY;
+            format!("its certificate has expired {days} days ago and has to be renewed")
+        }
+        E::NotValidYetContext { time, not_before } => {
+            let days = not_before.as_secs().saturating_sub(time.as_secs()) / DAY;
+            format!("its certificate begins in {days} days; compare the clocks of both machines")
+        }
+        E::NotValidForNameContext { presented, .. } => format!(
+            "its certificate is not for this name but for {}; use such a name, or have this one put into it",
+            shown(presented)
+        ),
+        _ => format!("its certificate cannot be used ({why}); it needs another one"),
+    }
+}
+
+/// A stranger's list of names: the first few, in letters that an event can hold.
+fn shown(names: &[String]) -> String {
+    let clean = |name: &String| name.chars().filter(|c| c.is_ascii_graphic()).take(80).collect::<String>();
+    let shown: Vec<String> = names.iter().take(4).map(clean).collect();
+    match (names.len(), shown.len()) {
+        (0, _) => "none".to_owned(),
+        (all, some) if all > some => format!("{} and {} more", shown.join(", "), all - some),
+        _ => shown.join(", "),
+    }
+}
+
+/// The TLS error among an error's causes. Those inside of I/O errors are no `source` of them.
+fn handshake_error<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e rustls::Error> {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if let Some(found) = cause.downcast_ref::<rustls::Error>() {
+            return Some(found);
+        }
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = wrapped.map(|inner| inner as &(dyn StdError + 'static)).or_else(|| cause.source());
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_error_is_found_however_deep_it_is_wrapped() {
+        let tls = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        let wrapped = io::Error::other(io::Error::other(tls));
+        assert!(refusal(&wrapped).is_some_and(|why| why.contains("hosts.toml")));
+    }
+
+    #[test]
+    fn other_failures_are_no_refusal() {
+        assert_eq!(refusal(&io::Error::from(io::ErrorKind::ConnectionRefused)), None);
+        assert_eq!(refusal(&io::Error::other(rustls::Error::HandshakeNotComplete)), None);
+    }
+}
