@@ -8,6 +8,9 @@ use super::{Error, pax};
 /// Most pieces of one file; a map this long is above 1 MiB.
 const MAX_PIECES: usize = 1 << 16;
 
+/// Most blocks of an old GNU map; one holds 21 pieces, or none.
+const MAX_BLOCKS: usize = MAX_PIECES / 21 + 1;
+
 /// Pieces `(offset, length)` in ascending order, none overlapping. Data bytes fill them one after the other.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Map(Vec<(u64, u64)>);
@@ -64,8 +67,12 @@ pub fn gnu(
         if pieces.len() > MAX_PIECES { Err(malformed("too many pieces")) } else { Ok(()) }
     };
     add(&gnu.sparse)?;
-    let mut more = gnu.is_extended();
+    let (mut more, mut blocks) = (gnu.is_extended(), 0);
     while more {
+        blocks += 1;
+        if blocks > MAX_BLOCKS {
+            return Err(malformed("too many blocks"));
+        }
         let mut ext = GnuExtSparseHeader::new();
         ext.as_mut_bytes().copy_from_slice(&next_block()?);
         add(&ext.sparse)?;

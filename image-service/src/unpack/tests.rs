@@ -527,6 +527,151 @@ fn a_bomb_stops_at_the_limit_and_not_in_memory() {
 }
 
 #[test]
+fn a_zstd_bomb_stops_at_the_limit_and_a_huge_window_is_refused() {
+    let limits = Limits { bytes: 32 << 20, ..Limits::default() };
+    let mut tar = Tar::default().member("big", EntryType::Regular, b"", |h| h.set_size(1 << 40)).0;
+    tar.resize(64 << 20, 0);
+    let bomb = zstd::encode_all(&tar[..], 3).unwrap();
+    assert!(bomb.len() < 64 << 10);
+    assert!(matches!(Place::new().unpack_with(&bomb, b"", limits), Err(Error::Limit { .. })));
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(28).unwrap();
+    encoder.include_contentsize(false).unwrap();
+    encoder.write_all(&tar).unwrap();
+    let wide = encoder.finish().unwrap();
+    assert!(matches!(Place::new().unpack_with(&wide, b"", Limits::default()), Err(Error::Inflate(_))));
+}
+
+#[test]
+fn a_sparse_map_without_an_end_is_refused() {
+    let mut tar = Tar::default().member("s", EntryType::GNUSparse, b"", |h| {
+        h.as_gnu_mut().unwrap().set_real_size(10);
+        h.as_gnu_mut().unwrap().set_is_extended(true);
+    });
+    // No piece in it, and each says that another follows.
+    let mut block = tar::GnuExtSparseHeader::new();
+    block.set_is_extended(true);
+    for _ in 0..5000 {
+        tar.0.extend_from_slice(block.as_bytes());
+    }
+    let result = Place::new().unpack(&tar.0);
+    assert!(matches!(&result, Err(Error::Malformed(why)) if why.contains("too many")), "{result:?}");
+}
+
+/// Numbers that look random and are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll<'a, T>(&mut self, sides: &'a [T]) -> &'a T {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        &sides[(self.0 >> 33) as usize % sides.len()]
+    }
+}
+
+/// Members of every kind under every sort of name, one leading to the next: links first, then what goes through them.
+#[test]
+fn five_hundred_archives_of_hostile_members_stay_inside() {
+    const KINDS: [EntryType; 9] = [
+        EntryType::Regular,
+        EntryType::Directory,
+        EntryType::Symlink,
+        EntryType::Symlink,
+        EntryType::Link,
+        EntryType::Char,
+        EntryType::Block,
+        EntryType::Fifo,
+        EntryType::GNUSparse,
+    ];
+    let mut dice = Dice(20_240_101);
+    let (mut placed, mut refused) = (0, 0);
+    for _ in 0..500 {
+        let place = Place::new();
+        let host = place.dir.path().to_string_lossy().into_owned();
+        let (outside, canary) = (format!("{host}/outside"), format!("{host}/canary"));
+        let names = [
+            "a",
+            "b",
+            "a/b",
+            "b/a",
+            "a/canary",
+            "b/canary",
+            "a/outside/x",
+            "./a",
+            "a/",
+            "/a",
+            "a/../b",
+            "../canary",
+            "a/..",
+            "..",
+            ".",
+            "a//b/./canary",
+            ".wh.a",
+            ".wh.canary",
+            "a/.wh.canary",
+            "a/.wh..wh..opq",
+            "b/.wh.outside",
+            ".wh..",
+            "canary",
+            "outside/x",
+            &canary,
+            &outside,
+        ];
+        let targets = [
+            "..",
+            "../..",
+            "../canary",
+            "../outside",
+            "/",
+            "/..",
+            ".",
+            "a",
+            "b",
+            "a/..",
+            "b/../..",
+            "a/canary",
+            "../../../..",
+            "/proc/self/cwd",
+            "/proc/self/root",
+            "/dev/fd/0",
+            &outside,
+            &canary,
+            &host,
+        ];
+        let mut tar = Tar::default();
+        for _ in 0..4 {
+            let (name, kind, target) = (*dice.roll(&names), *dice.roll(&KINDS), *dice.roll(&targets));
+            if *dice.roll(&[true, false, false]) {
+                let (path, link) = (dice.roll(&names).as_bytes(), dice.roll(&targets).as_bytes());
+                tar = tar.pax(&[("path", path), ("linkpath", link), ("SCHILY.xattr.user.x", b"y"), ("mtime", b"1")]);
+            }
+            tar = match kind {
+                EntryType::Symlink | EntryType::Link => tar.link(name, kind, target),
+                EntryType::Regular => tar.file(name, "dead"),
+                _ => tar.member(name, kind, b"", |h| {
+                    h.set_mode(0o4777);
+                    h.set_uid(4711);
+                    h.set_device_major(1).unwrap();
+                    h.set_device_minor(3).unwrap();
+                }),
+            };
+        }
+        let facts = |path: &str| {
+            let found = fs::symlink_metadata(path).unwrap();
+            let xattrs = rustix::fs::llistxattr(path, &mut [0; 256][..]).unwrap();
+            (found.ino(), found.mode(), found.uid(), found.nlink(), found.mtime_nsec(), found.mtime(), xattrs)
+        };
+        let before = [&host, &outside, &canary].map(|path| facts(path));
+        // Unpacking looks for what was made or written outside; this for what was changed.
+        match place.unpack(&tar.end()) {
+            Ok(_) => placed += 1,
+            Err(_) => refused += 1,
+        }
+        assert_eq!(before, [&host, &outside, &canary].map(|path| facts(path)));
+    }
+    assert!(placed > 20 && refused > 20, "{placed} placed, {refused} refused");
+}
+
+#[test]
 fn broken_archives_are_errors_and_never_panics() {
     let good = Tar::default().dir("d").file("d/f", "content").link("l", EntryType::Symlink, "x").end();
     for cut in (1..good.len() - 1024).step_by(31) {
