@@ -229,6 +229,77 @@ async fn a_redirect_to_another_host_takes_no_credentials_along() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn headers_of_hosts_toml_follow_neither_a_redirect_nor_a_token_server() {
+    let made = small();
+    let elsewhere = Odd::serve(&[("1", &made)], |asked, _| {
+        asked.path.starts_with("/token").then(|| Answer::new(200, r#"{"token":"t0ken"}"#))
+    })
+    .await;
+    let (realm, target) = (format!("http://{}/token", elsewhere.address), elsewhere.address.clone());
+    let server = Odd::serve(&[("1", &made)], move |asked, _| {
+        if asked.header("authorization").is_none() {
+            return Some(Answer::new(401, "").header("www-authenticate", format!("Bearer realm={realm:?}")));
+        }
+        let location = format!("http://{target}{}", asked.path);
+        asked.path.contains("/blobs/").then(|| Answer::new(307, "").header("location", location))
+    })
+    .await;
+    let node = Node::new();
+    node.hosts("reg.test", &format!("server = \"http://{}\"\n[header]\nx-key = \"marker-key\"\n", server.address));
+    node.images.pull("reg.test/r:1", None).await.unwrap();
+    assert!(server.asked().iter().all(|asked| asked.header("x-key") == Some("marker-key")));
+    let asked = elsewhere.asked();
+    assert_eq!(asked.len(), 3, "a token, a config and a layer");
+    assert!(asked.iter().all(|asked| asked.header("x-key").is_none() && asked.header("authorization").is_none()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_server_that_redirects_is_not_followed_with_the_password() {
+    let made = small();
+    let elsewhere = Odd::serve(&[], |_, _| Some(Answer::new(200, r#"{"token":"t0ken"}"#))).await;
+    let target = format!("http://{}/token", elsewhere.address);
+    let own = Arc::new(std::sync::OnceLock::<String>::new());
+    let address = Arc::clone(&own);
+    let server = Odd::serve(&[("1", &made)], move |asked, _| {
+        if asked.path.starts_with("/token") {
+            return Some(Answer::new(307, "").header("location", &target));
+        }
+        let realm = format!("Bearer realm=\"http://{}/token\"", address.get().unwrap());
+        Some(Answer::new(401, "").header("www-authenticate", realm))
+    })
+    .await;
+    own.set(server.address.clone()).unwrap();
+    let node = Node::with(|c| c.attempts = 1);
+    for auth in [basic(), AuthConfig { identity_token: "marker-refresh".into(), ..AuthConfig::default() }] {
+        let error = node.images.pull(&format!("{}/r:1", server.address), Some(&auth)).await.unwrap_err();
+        assert!(!error.message().contains("marker"), "{}", error.message());
+    }
+    assert_eq!(elsewhere.asked().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_places_that_a_manifest_names_for_a_layer_are_never_asked() {
+    let mut made = small();
+    let elsewhere = Odd::serve(&[("1", &made)], |_, _| None).await;
+    let mut manifest: serde_json::Value = serde_json::from_slice(&made.manifest.bytes).unwrap();
+    manifest["layers"][0]["urls"] = serde_json::json!([format!("http://{}{}", elsewhere.address, layer_path(&made))]);
+    made.manifest = fixture::image::blob(manifest.to_string());
+    let path = layer_path(&made);
+    let server = Odd::serve(&[("1", &made)], move |asked, _| {
+        if asked.header("authorization").is_none() {
+            return Some(Answer::new(401, "").header("www-authenticate", "Basic realm=\"r\""));
+        }
+        (asked.path == path).then(|| Answer::new(404, ""))
+    })
+    .await;
+    let node = Node::new();
+    let error = node.images.pull(&format!("{}/r:1", server.address), Some(&basic())).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound, "{}", error.message());
+    assert!(elsewhere.asked().is_empty());
+    nothing_kept(&node);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn mirrors_never_see_credentials_and_are_told_the_registry() {
     let made = small();
     let mirror =
