@@ -18,6 +18,7 @@ pub const MIRRORED: [&str; 4] = ["registry.k8s.io", "gcr.io", "k8s.gcr.io", "ima
 pub struct Daemon {
     home: PathBuf,
     child: Mutex<Option<Child>>,
+    environment: Mutex<Vec<(String, PathBuf)>>,
 }
 
 impl Daemon {
@@ -26,15 +27,13 @@ impl Daemon {
     /// # Errors
     /// When a file cannot be written.
     pub fn configure(home: &Path, registry: SocketAddr, extra: &str) -> Result<Daemon> {
+        let daemon = Daemon { home: home.to_owned(), child: Mutex::default(), environment: Mutex::default() };
         for host in MIRRORED {
-            let dir = home.join("hosts.d").join(host);
-            std::fs::create_dir_all(&dir)?;
             let text = format!(
                 "server = \"https://{host}\"\n\n[host.\"http://{registry}\"]\ncapabilities = [\"pull\", \"resolve\"]\n"
             );
-            std::fs::write(dir.join("hosts.toml"), text)?;
+            daemon.set_hosts(host, &text)?;
         }
-        let daemon = Daemon { home: home.to_owned(), child: Mutex::new(None) };
         let [first, last] = daemon.cdi_directories();
         let config = format!(
             "{extra}[cdi]\ndirectories = [{first:?}, {last:?}]\n[images]\nhosts_dirs = [\"{}\"]\n",
@@ -66,6 +65,22 @@ impl Daemon {
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.home.join("cri.sock")
+    }
+
+    /// Writes the hosts.toml of a registry; it counts from the next pull on.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn set_hosts(&self, registry: &str, text: &str) -> Result<()> {
+        let dir = self.home.join("hosts.d").join(registry);
+        std::fs::create_dir_all(&dir)?;
+        Ok(std::fs::write(dir.join("hosts.toml"), text)?)
+    }
+
+    /// Sets a variable that names a file, from the next start on.
+    pub fn set_variable(&self, name: &str, file: &Path) {
+        let mut environment = self.environment.lock().unwrap_or_else(PoisonError::into_inner);
+        environment.push((name.to_owned(), file.to_owned()));
     }
 
     /// What the daemon said, over all its starts.
@@ -100,6 +115,7 @@ impl Daemon {
             .arg("--listen")
             .arg(format!("unix://{}", self.socket().display()))
             .args(["--log-level", "debug"])
+            .envs(self.environment.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -38,7 +38,7 @@ impl Registry {
     /// # Errors
     /// When they cannot be made, or the registry does not start.
     pub fn with_test_images() -> Result<Registry> {
-        Registry::serve(Some(&filled_storage()?))
+        Registry::serve(Some(&filled_storage()?), None)
     }
 
     /// An empty registry.
@@ -46,7 +46,15 @@ impl Registry {
     /// # Errors
     /// When it does not start.
     pub fn empty() -> Result<Registry> {
-        Registry::serve(None)
+        Registry::serve(None, None)
+    }
+
+    /// A second registry that serves what this one has over TLS, with the certificate and key of these files.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn over_tls(&self, certificate: &Path, key: &Path) -> Result<Registry> {
+        Registry::serve(Some(&self.storage), Some((certificate, key)))
     }
 
     /// A registry with nothing but the project's own small images: needs no network and no Debian package.
@@ -61,17 +69,20 @@ impl Registry {
         Ok(registry)
     }
 
-    fn serve(storage: Option<&Path>) -> Result<Registry> {
+    fn serve(storage: Option<&Path>, tls: Option<(&Path, &Path)>) -> Result<Registry> {
         let own = tempfile::tempdir()?;
         let storage = storage.map_or_else(|| own.path().join("storage"), Path::to_owned);
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let config = own.path().join("registry.yml");
-        let text = format!(
+        let mut text = format!(
             "version: 0.1\nlog:\n  level: error\n  accesslog:\n    disabled: true\nstorage:\n  filesystem:\n    \
              rootdirectory: {}\n  maintenance:\n    uploadpurging:\n      enabled: false\nhttp:\n  addr: {address}\n",
             storage.display()
         );
+        if let Some((certificate, key)) = tls {
+            text += &format!("  tls:\n    certificate: {}\n    key: {}\n", certificate.display(), key.display());
+        }
         std::fs::write(&config, text)?;
         let child = Command::new(place::docker_registry())
             .arg("serve")
@@ -142,7 +153,7 @@ fn filled_storage() -> Result<PathBuf> {
             std::fs::remove_dir_all(old)?;
         }
     }
-    let registry = Registry::serve(Some(&fresh))?;
+    let registry = Registry::serve(Some(&fresh), None)?;
     let packages = debian::Debian::unpack(&place::packages())?;
     for image in own::images()?.iter().chain(&conformance::images(&packages)?) {
         registry.client().push(image)?;
