@@ -40,7 +40,15 @@ pub fn write_intent(dir: &Path, name: &str, kind: &str, version: u32, value: &im
 /// # Errors
 /// `Internal` when the rename fails; the intent is then still there.
 pub fn commit(dir: &Path, name: &str) -> Result<()> {
-    rename(&dir.join(format!("{name}.new")), &dir.join(name))
+    replace(dir, &format!("{name}.new"), name)
+}
+
+/// Makes another record of the directory the record `name`.
+///
+/// # Errors
+/// `Internal` when the rename fails; both records are then still there.
+pub fn replace(dir: &Path, other: &str, name: &str) -> Result<()> {
+    rename(&dir.join(other), &dir.join(name))
 }
 
 /// Reads a record; `None` when there is none.

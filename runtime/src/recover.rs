@@ -243,6 +243,7 @@ pub async fn settle(node: Arc<Node>, found: Found) {
                 }
                 _ => {}
             }
+            container::update::settle_soon(&node, &container);
         }
     });
     futures_util::future::join_all(shims).await;

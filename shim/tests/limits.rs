@@ -13,7 +13,7 @@ fn limit(bench: &Bench, v1: &str, v2: &str) -> Option<String> {
 }
 
 fn update(container: &mut Running, resources: Resources) -> reply::Body {
-    container.ask(Verb::UpdateResources(UpdateResources { resources: Some(resources) }))
+    container.ask(Verb::UpdateResources(UpdateResources { resources: Some(resources), oom_score_adj: None }))
 }
 
 fn limited() -> Bench {

@@ -1,13 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //! UpdateContainerResources: change limits in place, all or nothing.
+//!
+//! While a change is under way the container has two records: `record`, which says the new limits already, and
+//! `record.old`. The shim then puts the new ones in force, or none of them; the old record goes, or comes back. A
+//! change that a killed daemon or a silent shim has left open is put in force once more, which also tells whether it
+//! can be, before anything else is changed, and at the start.
 
-use super::{Container, RECORD_KIND, RECORD_VERSION, State, spec};
-use crate::error::{Error, Result};
+use super::{Container, RECORD_KIND, RECORD_VERSION, Record, State, spec};
+use crate::error::{Error, Kind, Result};
 use crate::node::Node;
 use crate::{ids, records};
 use gorae_proto::cri::LinuxContainerResources;
 use gorae_proto::shim::{UpdateResources, request::Verb};
+use std::path::Path;
 use std::sync::Arc;
+
+/// The record that is valid again when a change is refused.
+const OLD: &str = "record.old";
 
 /// Puts new limits in force: at once for a running container, at its start for a created one.
 ///
@@ -18,40 +27,124 @@ use std::sync::Arc;
 /// then the old limits are in force again.
 pub async fn update(node: &Arc<Node>, container: &Arc<Container>, change: &LinuxContainerResources) -> Result<()> {
     let _turn = container.verb.lock().await;
+    let title = format!("update resources of container {}", ids::short(&container.record().id));
+    let done = async {
+        settle(node, container).await?;
+        change_to(node, container, change).await
+    };
+    done.await.map_err(|e| e.during(title))
+}
+
+async fn change_to(node: &Node, container: &Container, change: &LinuxContainerResources) -> Result<()> {
     let record = container.record();
-    let title = format!("update resources of container {}", ids::short(&record.id));
     let old = record.config.linux.as_ref().and_then(|l| l.resources.clone()).unwrap_or_default();
-    let new = merge(&old, change);
-    let checked = spec::resources::build(Some(&new), &node.layout).map_err(|e| e.during(&title))?;
+    let mut changed = (*record).clone();
+    changed.config.linux.get_or_insert_default().resources = Some(merge(&old, change));
+    // What cannot be at all is refused before anything is written.
+    let wanted = message(node, &record, &changed)?;
     let shim = match container.state() {
         State::Running { .. } => Some(container.running_shim()?),
         State::Created => None,
-        other => return Err(Error::precondition(format!("{title}: it is {}", other.word()))),
+        other => return Err(Error::precondition(format!("it is {}", other.word()))),
     };
-    if let Some(shim) = &shim {
-        let verb = Verb::UpdateResources(UpdateResources { resources: Some(checked) });
-        shim.call(verb).await.map_err(|e| e.during(&title))?;
-    }
-    let mut changed = (*record).clone();
-    changed.config.linux.get_or_insert_default().resources = Some(new);
     let dir = node.places.container_root(&record.id);
-    if let Err(error) = records::write(&dir, "record", RECORD_KIND, RECORD_VERSION, &changed) {
-        return Err(put_back(node, shim, &old, error).await.during(title));
+    begin(&dir, &record, &changed)?;
+    if let Some(shim) = &shim
+        && let Err(error) = shim.call(Verb::UpdateResources(wanted)).await
+    {
+        return Err(if is_open(&error) { error } else { take_back(&dir, error) });
     }
     container.set_record(Arc::new(changed));
+    finish(&dir);
     Ok(())
 }
 
-/// The record could not be written: the kernel's values must not differ from it.
-async fn put_back(node: &Node, shim: Option<crate::shims::Shim>, old: &LinuxContainerResources, error: Error) -> Error {
-    let Some(shim) = shim else { return error };
-    let resources = match spec::resources::build(Some(old), &node.layout) {
-        Ok(resources) => resources,
-        Err(undo) => return error.and_undo_failed(&undo),
+/// Ends a change that was left open; the caller holds the container's verb.
+///
+/// # Errors
+/// `Unavailable` and `DeadlineExceeded` while the shim does not answer; the kernel's for the records.
+async fn settle(node: &Node, container: &Container) -> Result<()> {
+    let dir = node.places.container_root(&container.record().id);
+    let read = |name: &str| records::read::<Record>(&dir.join(name), RECORD_KIND, RECORD_VERSION);
+    let (old, new) = match (read(OLD), read("record")) {
+        (Ok(None), _) => return Ok(()),
+        (Err(error), _) if error.kind() == Kind::Internal => {
+            tracing::error!(%error, "nobody knows any more what a change of limits that was cut off began with");
+            finish(&dir);
+            return Ok(());
+        }
+        (Ok(Some(old)), Ok(Some(new))) => (old, new),
+        (Err(error), _) | (_, Err(error)) => return Err(error),
+        (_, Ok(None)) => return Err(Error::internal(format!("there is no record in {}", dir.display()))),
     };
-    match shim.call(Verb::UpdateResources(UpdateResources { resources: Some(resources) })).await {
-        Ok(_) => error,
+    if matches!(container.state(), State::Running { .. }) {
+        let shim = container.running_shim()?;
+        let again = async { shim.call(Verb::UpdateResources(message(node, &old, &new)?)).await };
+        match again.await {
+            Err(error) if is_open(&error) => return Err(error),
+            Err(error) => {
+                tracing::warn!(container = ids::short(&old.id), %error, "a change of limits was cut off; the old ones stay");
+                records::replace(&dir, OLD, "record")?;
+                container.set_record(Arc::new(old));
+                return Ok(());
+            }
+            Ok(_) => {}
+        }
+    }
+    container.set_record(Arc::new(new));
+    finish(&dir);
+    Ok(())
+}
+
+/// [`settle`] for a container that was just taken back, in the background: its verb may be busy for long.
+pub fn settle_soon(node: &Arc<Node>, container: &Arc<Container>) {
+    if !node.places.container_root(&container.record().id).join(OLD).exists() {
+        return;
+    }
+    let (node, container) = (node.clone(), container.clone());
+    tokio::spawn(async move {
+        let _turn = container.verb.lock().await;
+        if let Err(error) = settle(&node, &container).await {
+            let id = container.record().id.clone();
+            tracing::error!(container = ids::short(&id), %error, "a change of limits was cut off and stays open");
+        }
+    });
+}
+
+/// Whether nobody knows what the shim has done.
+fn is_open(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Unavailable | Kind::DeadlineExceeded)
+}
+
+/// What the shim is told: all limits, and the score when it changes, for programs may have changed their own.
+fn message(node: &Node, old: &Record, new: &Record) -> Result<UpdateResources> {
+    let of = |record: &Record| record.config.linux.as_ref().and_then(|l| l.resources.clone()).unwrap_or_default();
+    let (old, new) = (of(old), of(new));
+    let score = spec::process::oom_score_adj(&new)?;
+    Ok(UpdateResources {
+        resources: Some(spec::resources::build(Some(&new), &node.layout)?),
+        oom_score_adj: (new.oom_score_adj != old.oom_score_adj).then_some(score),
+    })
+}
+
+/// Writes both records; after an error the old one is valid, as before.
+fn begin(dir: &Path, old: &Record, new: &Record) -> Result<()> {
+    records::write(dir, OLD, RECORD_KIND, RECORD_VERSION, old)?;
+    records::write(dir, "record", RECORD_KIND, RECORD_VERSION, new).inspect_err(|_| finish(dir))
+}
+
+/// Makes the old record valid again.
+fn take_back(dir: &Path, error: Error) -> Error {
+    match records::replace(dir, OLD, "record") {
+        Ok(()) => error,
         Err(undo) => error.and_undo_failed(&undo),
+    }
+}
+
+/// Drops the old record. One that stays costs another look at the start.
+fn finish(dir: &Path) {
+    if let Err(error) = std::fs::remove_file(dir.join(OLD)) {
+        tracing::warn!(path = %dir.join(OLD).display(), %error, "cannot remove the record of the old limits");
     }
 }
 

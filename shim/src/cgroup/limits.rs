@@ -118,7 +118,9 @@ fn unified(r: &Resources) -> Result<Vec<Write>> {
         if value.file.contains('/') || value.file.starts_with("cgroup.") || !value.file.contains('.') {
             return Err(failure::refused(Kind::InvalidArgument, "set limit", &value.file, "not a controller's file"));
         }
-        all.push(write("unified", &value.file, &value.value));
+        // The kernel takes one device of io.max and its like in a write.
+        let lines = value.value.trim_end_matches('\n').split('\n');
+        all.extend(lines.map(|line| write("unified", &value.file, line)));
     }
     Ok(all)
 }
@@ -211,6 +213,17 @@ mod tests {
         let hugepages = vec![HugepageLimit { page_size: "2MB".into(), limit_bytes: 0 }];
         let all = writes(true, &Resources { hugepages, ..Default::default() }).expect("valid");
         assert!(all.iter().all(|w| w.optional) && all[0].file == "hugetlb.2MB.max");
+    }
+
+    #[test]
+    fn each_line_of_a_unified_value_is_a_write_and_no_line_is_one() {
+        let writes_of = |value: &str| {
+            let unified = vec![UnifiedValue { file: "io.max".into(), value: value.into() }];
+            let all = writes(true, &Resources { unified, ..Default::default() }).expect("valid");
+            all.into_iter().map(|w| w.value).collect::<Vec<_>>()
+        };
+        assert_eq!(writes_of("8:0 rbps=1\n8:16 wbps=2\n"), ["8:0 rbps=1", "8:16 wbps=2"]);
+        assert_eq!(writes_of(""), [""]);
     }
 
     #[test]

@@ -16,11 +16,13 @@
 //! Writing another process's id into a v1 `cgroup.procs` waits for an RCU grace period (2 ms each). So nothing here
 //! does: on v2 processes are born in the cgroup (`clone3`), on v1 a single-threaded child writes `0` to `tasks`.
 
+mod enter;
 mod events;
 mod file;
 mod limits;
 mod place;
 mod remove;
+mod undo;
 mod update;
 
 pub use events::oom_kills;
@@ -57,15 +59,7 @@ pub fn create(place: &CgroupPlace, resources: Option<&Resources>) -> Result<Cgro
 impl Cgroup {
     fn open(place: Place) -> Result<Self> {
         let unified = place.unified_dir().map(|dir| open_dir(&dir)).transpose()?;
-        let mut tasks = Vec::new();
-        for dir in place.v1_dirs() {
-            let file = dir.join("tasks");
-            match OpenOptions::new().write(true).open(&file) {
-                Ok(open) => tasks.push(open),
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-                Err(e) => return Err(failure::kernel("open", file.display().to_string(), e)),
-            }
-        }
+        let tasks = open_tasks(&place.v1_dirs())?;
         Ok(Self { place, unified, tasks })
     }
 
@@ -83,9 +77,26 @@ impl Cgroup {
         Ok(())
     }
 
-    /// Changes limits, all or none.
-    pub fn update(&self, resources: &Resources) -> Result<()> {
-        update::update(&self.place, resources)
+    /// Changes limits, all or none. Limits of a v1 hierarchy that the container is not in yet bring it in.
+    pub fn update(&mut self, resources: &Resources) -> Result<()> {
+        let fresh = self.place.missing(resources);
+        match self.update_in(resources, &fresh) {
+            Ok(tasks) => self.tasks.extend(tasks),
+            Err(failure) => {
+                enter::leave(&self.place, &fresh);
+                return Err(failure);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns what joining `fresh` takes from now on.
+    fn update_in(&self, resources: &Resources, fresh: &[PathBuf]) -> Result<Vec<File>> {
+        self.place.make(resources)?;
+        let tasks = open_tasks(fresh)?;
+        enter::enter(&self.place, fresh)?;
+        update::update(&self.place, resources)?;
+        Ok(tasks)
     }
 
     /// The v1 directories of this container by controller, for the cgroup mount in the container.
@@ -148,6 +159,20 @@ impl Cgroup {
         let Some(dir) = &self.unified else { return true };
         !matches!(unlinkat(dir, format!("exec-{exec}"), AtFlags::REMOVEDIR), Err(rustix::io::Errno::BUSY))
     }
+}
+
+/// The `tasks` files of those of the v1 directories that are there.
+fn open_tasks(dirs: &[PathBuf]) -> Result<Vec<File>> {
+    let mut tasks = Vec::new();
+    for dir in dirs {
+        let file = dir.join("tasks");
+        match OpenOptions::new().write(true).open(&file) {
+            Ok(open) => tasks.push(open),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(failure::kernel("open", file.display().to_string(), e)),
+        }
+    }
+    Ok(tasks)
 }
 
 fn open_dir(path: &std::path::Path) -> Result<OwnedFd> {

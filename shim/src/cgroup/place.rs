@@ -135,6 +135,24 @@ impl Place {
             .collect()
     }
 
+    /// The v1 directories that `resources` need and that are not there yet.
+    pub fn missing(&self, resources: &Resources) -> Vec<PathBuf> {
+        let Layout::V1 { hierarchies, .. } = &self.layout else { return Vec::new() };
+        let wanted = hierarchies.iter().filter(|h| h.is_wanted(resources)).map(|h| h.mount.join(&self.path));
+        wanted.filter(|dir| !dir.is_dir()).collect()
+    }
+
+    /// The directory that a process with this `/proc/PID/cgroup` is in, of the hierarchy that `dir` belongs to.
+    pub fn v1_home(&self, dir: &Path, cgroups: &str) -> Option<PathBuf> {
+        let Layout::V1 { hierarchies, .. } = &self.layout else { return None };
+        let hierarchy = hierarchies.iter().find(|h| dir.starts_with(&h.mount))?;
+        cgroups.lines().find_map(|line| {
+            let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+            let same = controllers.split(',').any(|c| hierarchy.controllers.iter().any(|own| own == c));
+            same.then(|| hierarchy.mount.join(path.trim_start_matches('/')))
+        })
+    }
+
     /// Makes the directories with their parents, controllers handed down.
     pub fn make(&self, resources: &Resources) -> Result<()> {
         match &self.layout {
@@ -262,5 +280,7 @@ mod tests {
         assert_eq!(place.controller_dir("cpuacct"), Some("/c/cpu/pod/ctr".into()));
         assert_eq!(place.controller_dir("memory"), None);
         assert_eq!(place.unified_dir(), Some("/c/unified/pod/ctr".into()));
+        let home = place.v1_home(Path::new("/c/cpu/pod/ctr"), "3:pids:/x\n4:cpu,cpuacct:/shim\n0::/\n");
+        assert_eq!(home, Some("/c/cpu/shim".into()));
     }
 }

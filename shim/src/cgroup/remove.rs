@@ -57,6 +57,13 @@ pub(super) fn listed(place: &Place) -> BTreeSet<i32> {
     pids
 }
 
+/// The processes in one directory and below.
+pub(super) fn processes_in(dir: &Path) -> BTreeSet<i32> {
+    let mut pids = BTreeSet::new();
+    collect(dir, &mut pids);
+    pids
+}
+
 fn collect(dir: &Path, pids: &mut BTreeSet<i32>) {
     let text = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
     // 0 is a process that is not in our pid namespace's view: not ours to signal by number.

@@ -4,7 +4,8 @@
 use super::file;
 use super::limits::{self, Write};
 use super::place::Place;
-use crate::failure::{self, Kind, Result};
+use super::undo;
+use crate::failure::{self, Failure, Kind, Result};
 use crate::wire::Resources;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,25 +13,41 @@ use std::path::{Path, PathBuf};
 struct Change {
     path: PathBuf,
     write: Write,
+    /// What the file says while the old limits are in force.
     old: String,
 }
 
-/// Puts `resources` in force; when one value is refused, those already written get their old values back.
+/// Puts `resources` in force; when one value is refused, the old values of all of them are put back.
 pub fn update(place: &Place, resources: &Resources) -> Result<()> {
-    place.make(resources)?;
     let mut changes = read_old(place, limits::writes(place.is_v2(), resources)?)?;
     order(&mut changes);
     changes.iter().filter(|change| change.write.file == "memory.max").try_for_each(refuse_below_use)?;
     for (done, change) in changes.iter().enumerate() {
         if let Err(failure) = limits::put(&change.path, &change.write) {
-            for undo in changes[..done].iter().rev() {
-                // A refused restore leaves the newer value; the failure being reported is the one that matters.
-                let _ = file::write(&undo.path, &undo.old);
-            }
-            return Err(failure);
+            return Err(put_back(&changes[..=done], failure));
         }
     }
     Ok(())
+}
+
+/// Undoes `changes`, the latest first; what stays changed is told along with `failure`. The change that was refused is
+/// among them: a kernel may take a part of it.
+fn put_back(changes: &[Change], mut failure: Failure) -> Failure {
+    for change in changes.iter().rev() {
+        // Whether it worked is looked at below: writing back what never changed may be refused as well.
+        let _ = file::write(&change.path, &undo::value(&change.write.file, &change.write.value, &change.old));
+    }
+    for change in changes {
+        match said(&change.path, &change.write.file) {
+            Ok(now) if now == change.old => {}
+            Ok(now) => {
+                let (path, old) = (change.path.display(), &change.old);
+                failure.message += &format!("; {path} says {now:?} now and could not be put back to {old:?}");
+            }
+            Err(e) => failure.message += &format!("; {} cannot be read any more: {e}", change.path.display()),
+        }
+    }
+    failure
 }
 
 /// Reads what each file says now. An optional file that is missing drops its change.
@@ -38,14 +55,28 @@ fn read_old(place: &Place, writes: Vec<Write>) -> Result<Vec<Change>> {
     let mut changes = Vec::with_capacity(writes.len());
     for write in writes {
         let Some(path) = limits::file_of(place, &write) else { continue };
-        match fs::read_to_string(&path).and_then(|old| in_force(&path, &write, old)) {
-            Ok(old) => changes.push(Change { path, write, old: old.trim_end().to_owned() }),
+        match said(&path, &write.file) {
+            Ok(old) => changes.push(Change { path, write, old }),
             Err(e) if write.optional && e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => return Err(failure::kernel("read limit", path.display().to_string(), e)),
         }
     }
     keep_quota(&mut changes);
     Ok(changes)
+}
+
+/// What a limit's file says. A v2 cpuset that says nothing has its parent's, and the kernel lets none that holds
+/// processes say nothing again.
+fn said(path: &Path, file: &str) -> std::io::Result<String> {
+    let mut text = fs::read_to_string(path)?;
+    if text.trim_end().is_empty() && is_cpuset(file) {
+        text = fs::read_to_string(format!("{}.effective", path.display()))?;
+    }
+    Ok(text.trim_end().to_owned())
+}
+
+fn is_cpuset(file: &str) -> bool {
+    matches!(file, "cpuset.cpus" | "cpuset.mems")
 }
 
 /// v2 takes a limit below what is used, and then kills; v1 answers EBUSY by itself.
@@ -70,15 +101,6 @@ fn in_use(current: u64, stat: &str) -> u64 {
     current.saturating_sub(cached)
 }
 
-/// What to write when the old value is to be in force again. A v2 cpuset that says nothing has its parent's, and the
-/// kernel lets none that holds processes say nothing again.
-fn in_force(path: &Path, write: &Write, old: String) -> std::io::Result<String> {
-    if write.controller == "cpuset" && old.trim_end().is_empty() {
-        return fs::read_to_string(format!("{}.effective", path.display()));
-    }
-    Ok(old)
-}
-
 /// v2 has quota and period in one file: a period without a quota must keep the quota in force.
 fn keep_quota(changes: &mut [Change]) {
     for change in changes.iter_mut().filter(|c| c.write.file == "cpu.max") {
@@ -89,9 +111,12 @@ fn keep_quota(changes: &mut [Change]) {
     }
 }
 
+/// CPUs and memory nodes come last, for on v2 the file of one that had none cannot be emptied again.
+///
 /// v1 demands memory <= memory plus swap at every moment: when growing, the sum goes first. The same goes for the
 /// CPU period and quota, which the kernel checks as a ratio against the parent: the smaller ratio comes first.
 fn order(changes: &mut [Change]) {
+    changes.sort_by_key(|change| is_cpuset(&change.write.file));
     let find = |changes: &[Change], file: &str| changes.iter().position(|c| c.write.file == file);
     let memory = find(changes, "memory.limit_in_bytes");
     let sum = find(changes, "memory.memsw.limit_in_bytes");
@@ -121,6 +146,28 @@ mod tests {
     fn change(file: &str, old: &str, new: &str) -> Change {
         let write = Write { controller: "memory", file: file.into(), value: new.into(), optional: false };
         Change { path: PathBuf::new(), write, old: old.into() }
+    }
+
+    #[test]
+    fn what_is_not_put_back_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = |name: &str, now: &str| {
+            std::fs::write(dir.path().join(name), now).unwrap();
+            Change { path: dir.path().join(name), ..change(name, "1", "2") }
+        };
+        let changes = [made("pids.max", "2"), made("memory.high", "2")];
+        std::fs::remove_file(&changes[1].path).unwrap();
+        let failure = put_back(&changes, failure::refused(Kind::Internal, "set limit", "x", "no"));
+        assert_eq!(std::fs::read_to_string(&changes[0].path).unwrap(), "1");
+        assert!(failure.message.contains("memory.high cannot be read"), "{}", failure.message);
+        assert!(!failure.message.contains("pids.max"), "{}", failure.message);
+    }
+
+    #[test]
+    fn cpus_and_memory_nodes_come_last() {
+        let mut changes = [change("cpuset.cpus", "", "0"), change("memory.max", "1", "2"), change("io.max", "", "x")];
+        order(&mut changes);
+        assert_eq!(changes.map(|c| c.write.file), ["memory.max", "io.max", "cpuset.cpus"]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use super::Shim;
 use crate::failure::{self, Kind, Result};
+use crate::oom_score;
 use crate::stop::Stop;
 use crate::sys;
 use crate::terminal;
@@ -48,7 +49,7 @@ impl Shim {
             Verb::Signal(signal) => self.signal(&signal)?,
             Verb::Stop(stop) => self.begin_stop(&stop)?,
             Verb::ResizeTty(resize) => self.resize(&resize)?,
-            Verb::UpdateResources(update) => self.container.cgroup.update(&update.resources.unwrap_or_default())?,
+            Verb::UpdateResources(update) => self.update(&update)?,
             Verb::ReopenLog(_) => self.reopen_log()?,
             Verb::Attach(attach) => return self.attach(&attach).map(Some),
             _ => {
@@ -93,6 +94,17 @@ impl Shim {
                 let _ = sys::pidfd_send_signal(pidfd.as_fd(), number);
             }
         }
+        Ok(())
+    }
+
+    fn update(&mut self, update: &wire::UpdateResources) -> Result<()> {
+        let resources = update.resources.clone().unwrap_or_default();
+        let Some(score) = update.oom_score_adj.map(|adj| adj.value) else {
+            return self.container.cgroup.update(&resources);
+        };
+        let before = oom_score::change(|| self.container.cgroup.processes(), score)?;
+        self.container.cgroup.update(&resources).inspect_err(|_| before.put_back())?;
+        self.container.oom_score_adj = Some(score);
         Ok(())
     }
 

@@ -88,6 +88,56 @@ fn a_resize_that_the_kernel_refuses_changes_nothing() {
     });
 }
 
+/// A whole disk of this machine, as `io.max` names it.
+fn disk() -> String {
+    let disks = std::fs::read_dir("/sys/block").unwrap().flatten().filter(|disk| disk.path().join("device").exists());
+    let number = |disk: std::fs::DirEntry| std::fs::read_to_string(disk.path().join("dev")).unwrap().trim().to_owned();
+    disks.map(number).min().expect("the machine has a disk")
+}
+
+#[test]
+fn a_resize_that_is_refused_leaves_the_limits_of_devices_as_they_were() {
+    on_a_node(async |node| {
+        let (pod, disk) = (node.pod("devices").run().await, disk());
+        let io = |value: String| [("io.max".to_owned(), format!("{disk} {value}"))].into();
+        for (name, first) in [("unlimited", None), ("limited", Some("wbps=2097152"))] {
+            let container = pod.container(name).image(TINY).args(["sleep"]);
+            let container = container.resources(|r| r.unified = first.map(|v| io(v.to_owned())).unwrap_or_default());
+            let container = container.start().await;
+            let group = group(&container).await;
+            let files = ["io.max", "cpu.max", "cpu.weight", "memory.high", "cpuset.cpus", "pids.max"];
+            let before = files.map(|file| said(&group, file));
+            assert_eq!(before[0].contains("wbps=2097152"), first.is_some(), "{before:?}");
+            // What is refused is the last that is written.
+            let (cpu_quota, cpu_period, cpu_shares, cpuset_cpus) = (20_000, 100_000, 2048, "4000".to_owned());
+            let mut new =
+                LinuxContainerResources { cpu_quota, cpu_period, cpu_shares, cpuset_cpus, ..Default::default() };
+            new.unified = io("rbps=1048576".into());
+            new.unified.insert("memory.high".into(), (50 * MIB).to_string());
+            new.unified.insert("pids.max".into(), "77".into());
+            let error = resize(&pod, &container, new).await.unwrap_err();
+            assert!(error.message().contains("cpuset.cpus") && !error.message().contains("put back"), "{error:?}");
+            assert_eq!(files.map(|file| said(&group, file)), before, "{name}");
+        }
+    });
+}
+
+#[test]
+fn each_line_of_a_limit_for_devices_is_in_force() {
+    on_a_node(async |node| {
+        let (pod, disk) = (node.pod("lines").run().await, disk());
+        let lines = format!("{disk} rbps=1048576\n{disk} wiops=100\n");
+        let container = pod.container("c").image(TINY).args(["sleep"]);
+        let container = container.resources(|r| drop(r.unified.insert("io.max".into(), lines))).start().await;
+        let group = group(&container).await;
+        assert_eq!(said(&group, "io.max"), format!("{disk} rbps=1048576 wbps=max riops=max wiops=100"));
+        let mut new = LinuxContainerResources::default();
+        new.unified.insert("io.max".into(), format!("{disk} rbps=max\n{disk} wiops=50"));
+        resize(&pod, &container, new).await.unwrap();
+        assert_eq!(said(&group, "io.max"), format!("{disk} rbps=max wbps=max riops=max wiops=50"));
+    });
+}
+
 #[test]
 fn memory_is_not_limited_below_what_is_in_use() {
     on_a_node(async |node| {

@@ -232,7 +232,11 @@ fn groups(asked: &[i64], cdi: &[u32]) -> Result<Vec<u32>> {
         .collect()
 }
 
-fn oom_score_adj(resources: &cri::LinuxContainerResources) -> Result<shim::OomScoreAdj> {
+/// The score of a request.
+///
+/// # Errors
+/// `InvalidArgument` for one that the kernel does not know.
+pub fn oom_score_adj(resources: &cri::LinuxContainerResources) -> Result<shim::OomScoreAdj> {
     match i32::try_from(resources.oom_score_adj) {
         Ok(value) if (-1000..=1000).contains(&value) => Ok(shim::OomScoreAdj { value }),
         _ => Err(Error::invalid(format!("oom_score_adj: {} is not in -1000..1000", resources.oom_score_adj))),

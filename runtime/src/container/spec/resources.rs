@@ -4,6 +4,7 @@
 use crate::error::{Error, Result};
 use gorae_proto::cri::LinuxContainerResources;
 use gorae_proto::shim::{CgroupLayout, HugepageLimit, Resources, UnifiedValue};
+use std::collections::BTreeMap;
 
 /// The kernel's limits of `cpu.cfs_period_us`.
 const PERIOD_US: std::ops::RangeInclusive<i64> = 1_000..=1_000_000;
@@ -34,7 +35,8 @@ pub fn build(asked: Option<&LinuxContainerResources>, layout: &CgroupLayout) -> 
             .map(|h| HugepageLimit { page_size: h.page_size.clone(), limit_bytes: h.limit })
             .map(check_hugepage)
             .collect::<Result<_>>()?,
-        unified: asked.unified.iter().map(|(k, v)| unified(k, v)).collect::<Result<_>>()?,
+        // In the order of their names, so that the same request does the same each time.
+        unified: asked.unified.iter().collect::<BTreeMap<_, _>>().into_iter().map(unified).collect::<Result<_>>()?,
         pids_limit: 0,
     })
 }
@@ -116,7 +118,7 @@ fn check_hugepage(limit: HugepageLimit) -> Result<HugepageLimit> {
     Err(Error::invalid(format!("hugepage_limits: page size {:?} is not like 2MB", limit.page_size)))
 }
 
-fn unified(file: &str, value: &str) -> Result<UnifiedValue> {
+fn unified((file, value): (&String, &String)) -> Result<UnifiedValue> {
     let name = file.split('.').count() >= 2
         && file.len() <= 64
         && file.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'_');
@@ -125,7 +127,7 @@ fn unified(file: &str, value: &str) -> Result<UnifiedValue> {
     if !name || control || value.len() > 4096 || value.contains('\0') {
         return Err(Error::invalid(format!("unified: {file:?} is not a limit of cgroup v2 with a value for it")));
     }
-    Ok(UnifiedValue { file: file.into(), value: value.into() })
+    Ok(UnifiedValue { file: file.clone(), value: value.clone() })
 }
 
 #[cfg(test)]

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//! How soon the kernel ends a container's processes when memory runs out, changed while they run.
+
+use crate::failure::{self, Result};
+use std::collections::BTreeMap;
+use std::fs;
+
+/// A process that is changed hands its score to its later children: a few looks find all that were forked meanwhile.
+const ROUNDS: usize = 8;
+
+/// The scores before a change, by process.
+#[derive(Debug, Default)]
+pub struct Before(BTreeMap<i32, String>);
+
+/// Gives all of `processes`, which is asked again until it has nobody new, this score.
+///
+/// - Errors: the kernel's; nobody's score is changed then. A process that has ended meanwhile is none.
+pub fn change(processes: impl Fn() -> Vec<i32>, score: i32) -> Result<Before> {
+    let mut before = Before::default();
+    for _ in 0..ROUNDS {
+        let fresh: Vec<i32> = processes().into_iter().filter(|pid| !before.0.contains_key(pid)).collect();
+        if fresh.is_empty() {
+            break;
+        }
+        for pid in fresh {
+            match exchange(pid, score) {
+                Ok(old) => drop(before.0.insert(pid, old)),
+                Err(e) if is_gone(&e) => drop(before.0.insert(pid, String::new())),
+                Err(e) => {
+                    before.put_back();
+                    return Err(failure::kernel("set oom_score_adj", format!("{score} of process {pid}"), e));
+                }
+            }
+        }
+    }
+    Ok(before)
+}
+
+impl Before {
+    /// Gives each process its old score again.
+    pub fn put_back(&self) {
+        for (pid, old) in self.0.iter().filter(|(_, old)| !old.is_empty()) {
+            // Refused for processes that have ended only: it was allowed to change them a moment ago.
+            let _ = fs::write(path(*pid), old);
+        }
+    }
+}
+
+fn exchange(pid: i32, score: i32) -> std::io::Result<String> {
+    let old = fs::read_to_string(path(pid))?.trim_end().to_owned();
+    fs::write(path(pid), score.to_string())?;
+    Ok(old)
+}
+
+fn path(pid: i32) -> String {
+    format!("/proc/{pid}/oom_score_adj")
+}
+
+fn is_gone(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH))
+}
