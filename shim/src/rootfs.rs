@@ -107,15 +107,24 @@ impl Root {
     }
 
     /// Reads a regular file of at most `limit` bytes; `None` when there is none, or something else has its name.
+    ///
+    /// Looked at by handle before it is opened: this process may open every device, and opening alone can rewind a
+    /// tape or arm a watchdog.
     pub fn read(&self, path: &[u8], limit: usize) -> Result<Option<Vec<u8>>> {
         let fail = |e: Errno| failure::kernel("read", String::from_utf8_lossy(path), e);
-        let file = match self.open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY) {
-            Ok(file) => file,
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO) => return Ok(None),
+        let found = match self.handle(path) {
+            Ok(handle) => fstat(&handle).map_err(fail)?,
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
             Err(e) => return Err(fail(e)),
         };
-        if FileType::from_raw_mode(fstat(&file).map_err(fail)?.st_mode) != FileType::RegularFile {
+        if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
             return Ok(None);
+        }
+        let file = self.open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY).map_err(fail)?;
+        let opened = fstat(&file).map_err(fail)?;
+        if (opened.st_dev, opened.st_ino) != (found.st_dev, found.st_ino) {
+            let why = "it was replaced while it was being read";
+            return Err(failure::refused(Kind::Internal, "read", String::from_utf8_lossy(path), why));
         }
         let mut bytes = Vec::new();
         let mut chunk = [0; 4096];
@@ -214,6 +223,21 @@ mod tests {
         symlink("b", dir.path().join("a")).unwrap();
         symlink("a", dir.path().join("b")).unwrap();
         assert_eq!(root(dir.path()).make(b"/a/x", Point::Directory).unwrap_err().errno, libc::ELOOP);
+    }
+
+    #[test]
+    fn a_device_with_the_name_of_a_file_is_not_even_opened() {
+        use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("passwd");
+        let null = rustix::fs::makedev(1, 3);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::CharacterDevice, Mode::RWXU, null).unwrap();
+        let watch = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).unwrap();
+        watch.add_watch(&path, AddWatchFlags::IN_OPEN).unwrap();
+        assert_eq!(root(dir.path()).read(b"/passwd", 100), Ok(None));
+        assert_eq!(watch.read_events().unwrap_err(), nix::errno::Errno::EAGAIN, "it was opened");
+        fs::File::open(&path).unwrap();
+        assert_eq!(watch.read_events().unwrap().len(), 1, "an open would have been seen");
     }
 
     #[test]

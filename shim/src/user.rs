@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Who a container's process is: names looked up in the image's own /etc/passwd and /etc/group.
 //!
-//! Both files are hostile: they are read by handle, as bytes, at most [`MAX_FILE`] of them. A user or group of
-//! digits only is a number and never looked up by name, so that nothing in the image can give `1000` or
-//! `4294967296` the meaning of root.
+//! Both files are hostile: they are read by handle, as bytes, at most [`MAX_FILE`] of them. A user or group that looks
+//! like a number is one, or is refused, and is never looked up by name, so that nothing in the image can give `1000`,
+//! `-1` or `4294967296` the meaning of root.
 
 use crate::failure::{self, Kind, Result};
 use crate::rootfs::Root;
@@ -77,12 +77,12 @@ fn resolve_in(passwd: &[u8], group: &[u8], asked: &wire::User) -> Result<User> {
     Ok(User { uid, gid, gids, home })
 }
 
-/// An id when the text is all digits ("" is 0); `None` for a name.
+/// An id when the text is all digits ("" is 0); `None` for a name, which has more in it than digits, signs and spaces.
 fn number(text: &str) -> Result<Option<u32>> {
     if text.is_empty() {
         return Ok(Some(0));
     }
-    if !text.bytes().all(|b| b.is_ascii_digit()) {
+    if !text.chars().all(|c| c.is_ascii_digit() || c.is_whitespace() || c == '+' || c == '-') {
         return Ok(None);
     }
     match parse_id(text.as_bytes()) {
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     const PASSWD: &[u8] = b"root:x:0:0:root:/root:/bin/sh\nbob:x:1000:100:Bob:/home/bob:/bin/sh\n\
-        4294967296:x:0:0::/:\nbroken\n:x:0:0::/:\nnobody:x:65534:65534\n";
+        4294967296:x:0:0::/:\n-1:x:0:0::/:\n+0:x:0:0::/:\n 0:x:0:0::/:\n1 :x:0:0::/:\nbroken\n:x:0:0::/:\nnobody:x:65534:65534\n";
     const GROUP: &[u8] = b"root:x:0:\nusers:x:100:\nwheel:x:10:alice,bob\naudio:x:11:bob\nvideo:x:12:bobby\n";
 
     fn asked(user: &str, group: &str, extra: &[u32], strict: bool) -> wire::User {
@@ -174,12 +174,17 @@ mod tests {
             ("4294967296", Kind::InvalidArgument),
             ("4294967295", Kind::InvalidArgument),
             ("18446744073709551616", Kind::InvalidArgument),
-            ("-1", Kind::NotFound),
-            ("+0", Kind::NotFound),
-            (" 0", Kind::NotFound),
+            ("-1", Kind::InvalidArgument),
+            ("+0", Kind::InvalidArgument),
+            (" 0", Kind::InvalidArgument),
+            ("1 ", Kind::InvalidArgument),
+            ("-", Kind::InvalidArgument),
+            ("0x0", Kind::NotFound),
             ("alice", Kind::NotFound),
         ] {
             assert_eq!(resolve_in(PASSWD, GROUP, &asked(user, "", &[], false)).unwrap_err().kind(), kind, "{user}");
+            let group = resolve_in(PASSWD, GROUP, &asked("bob", user, &[], false)).unwrap_err();
+            assert_eq!(group.kind(), kind, "group {user}");
         }
     }
 }
