@@ -24,3 +24,23 @@ pub fn processor_time(pid: u32) -> Duration {
     let clock = clock_getcpuclockid(pid).expect("the process is there");
     clock.now().expect("a clock can be read").into()
 }
+
+/// The most memory that a process has had resident, in kB, since its start or the last [`forget_peak`].
+///
+/// # Errors
+/// When there is no such process.
+pub fn peak_kb(pid: u32) -> Result<u64> {
+    let path = format!("/proc/{pid}/status");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    let line = text.lines().find_map(|l| l.strip_prefix("VmHWM:")).with_context(|| format!("no VmHWM in {path}"))?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
+}
+
+/// Makes what is resident now the peak.
+///
+/// # Errors
+/// When there is no such process.
+pub fn forget_peak(pid: u32) -> Result<()> {
+    let path = format!("/proc/{pid}/clear_refs");
+    std::fs::write(&path, "5").with_context(|| format!("write {path}"))
+}

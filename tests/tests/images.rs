@@ -269,7 +269,20 @@ fn image_of(name: &str, layer: gorae_tests::images::layer::Layer) -> Image {
 async fn refused(node: &Node, name: &str) -> tonic::Status {
     let error = node.cri().pull(&format!("images.gorae.test/{name}:1")).await.unwrap_err();
     assert!(node.cri().list_images().await.unwrap().is_empty());
+    // What was unpacked is deleted behind the answer.
+    testing::soon("nothing of the image is on disk", async || {
+        let kept = ["images", "layers", "names", "temp"].map(|dir| node.daemon().root().join("images").join(dir));
+        kept.iter().all(|dir| std::fs::read_dir(dir).unwrap().next().is_none()).then_some(())
+    })
+    .await;
     error
+}
+
+/// A pull that must fail because the bytes are not what they should be.
+async fn refused_as_damaged(node: &Node, name: &str, words: &str) {
+    let error = refused(node, name).await;
+    assert_eq!(error.code(), tonic::Code::DataLoss, "{error:?}");
+    assert!(error.message().contains(words), "{error:?}");
 }
 
 #[test]
@@ -283,10 +296,11 @@ fn a_layer_that_is_not_what_its_digest_says_is_refused() {
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
         std::fs::write(&file, &bytes).unwrap();
-        let error = refused(node, "spoilt").await;
-        assert!(!error.message().is_empty(), "{error:?}");
+        refused_as_damaged(node, "spoilt", &spoilt.digest).await;
         std::fs::write(&file, &cut.blob[..cut.blob.len() / 2]).unwrap();
-        refused(node, "spoilt").await;
+        let error = refused(node, "spoilt").await;
+        let (half, whole) = (cut.blob.len() / 2, cut.blob.len());
+        assert!(error.message().contains(&format!("{half} of {whole} bytes")), "{error:?}");
         // The registry mends itself, and the next pull works.
         std::fs::write(&file, &cut.blob).unwrap();
         node.cri().pull("images.gorae.test/spoilt:1").await.unwrap();
@@ -299,7 +313,7 @@ fn a_tar_that_is_not_what_the_configuration_says_is_refused() {
         let mut layer = Writer::default().file("/a", 0o644, b"x").finish(Packing::Gzip);
         layer.diff_id = gorae_tests::images::conformance::absent_digest();
         node.registry().client().push(&image_of("diff", layer)).unwrap();
-        refused(node, "diff").await;
+        refused_as_damaged(node, "diff", "diff id").await;
     });
 }
 
@@ -311,7 +325,7 @@ fn a_configuration_that_is_spoilt_is_refused() {
         let file = node.registry().blob_file(&image.config_digest());
         let text = std::fs::read_to_string(&file).unwrap();
         std::fs::write(&file, text.replace("/tiny", "/evil")).unwrap();
-        refused(node, "config").await;
+        refused_as_damaged(node, "config", &image.config_digest()).await;
     });
 }
 

@@ -90,15 +90,35 @@ impl Writer {
         self.link(EntryType::Symlink, path, target)
     }
 
-    /// Adds an entry exactly as given, names unchecked: for hostile layers.
+    /// Adds an entry exactly as given, names unchecked: for hostile layers. A device is `/dev/null`'s.
     pub fn raw(&mut self, kind: EntryType, name: &str, link: &str, data: &[u8]) -> &mut Self {
+        self.entry(kind, name, link, (1, 3), data)
+    }
+
+    /// Adds a node without data: a link, a pipe, a directory, or the device of these numbers.
+    pub fn node(&mut self, kind: EntryType, name: &str, link: &str, device: (u32, u32)) -> &mut Self {
+        self.entry(kind, name, link, device, b"")
+    }
+
+    /// Adds a file that is one hole.
+    pub fn sparse(&mut self, name: &str, length: u64) -> &mut Self {
+        let mut header = header(EntryType::GNUSparse, 0o644, 0);
+        let gnu = header.as_gnu_mut().expect("the header was made in GNU form");
+        gnu.name[..name.len()].copy_from_slice(name.as_bytes());
+        gnu.set_real_size(length);
+        header.set_cksum();
+        self.tar.append(&header, [].as_slice()).expect("writing to memory succeeds");
+        self
+    }
+
+    fn entry(&mut self, kind: EntryType, name: &str, link: &str, device: (u32, u32), data: &[u8]) -> &mut Self {
         let mut header = header(kind, 0o755, 0);
         let gnu = header.as_gnu_mut().expect("the header was made in GNU form");
         gnu.name[..name.len()].copy_from_slice(name.as_bytes());
         gnu.linkname[..link.len()].copy_from_slice(link.as_bytes());
         if matches!(kind, EntryType::Block | EntryType::Char) {
-            header.set_device_major(1).expect("1 fits");
-            header.set_device_minor(3).expect("3 fits");
+            header.set_device_major(device.0).expect("a device number fits");
+            header.set_device_minor(device.1).expect("a device number fits");
         }
         header.set_size(data.len() as u64);
         header.set_cksum();
