@@ -16,16 +16,16 @@ use crate::setup::Container;
 use crate::sys::{self, Forked};
 use crate::terminal;
 use crate::wire;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::thread::move_into_thread_name_spaces;
+use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// How long the end of an exec is held back for its killed processes to be gone.
 const TREE_PATIENCE: Duration = Duration::from_millis(100);
-/// How long a container that takes no process any more may take to end.
-const ENDING: Duration = Duration::from_millis(100);
+/// `PF_EXITING`, of the flags in /proc/PID/stat.
+const EXITING: u32 = 4;
 
 /// An exec, from the clone to the removal of its cgroup.
 #[derive(Debug)]
@@ -177,19 +177,21 @@ fn enter(container: &Container, program: &Program) -> Result<()> {
 }
 
 /// Why there is no process. For a container that is ending the kernel answers ESRCH, or, when its PID namespace takes
-/// no process any more, ENOMEM: its end then follows at once.
+/// no process any more, ENOMEM: its first process is then exiting, however long that takes.
 fn not_started(container: &Container, step: &'static str, object: String, error: io::Error) -> Failure {
     let about_the_container = matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOMEM));
-    if about_the_container && ends_within(container.pidfd.as_fd(), ENDING) {
+    if about_the_container && is_exiting(&fs::read_to_string(format!("/proc/{}/stat", container.pid))) {
         return failure::refused(Kind::FailedPrecondition, step, object, "the container is not running");
     }
     failure::kernel(step, object, error)
 }
 
-fn ends_within(pidfd: BorrowedFd<'_>, limit: Duration) -> bool {
-    let mut waited = [PollFd::new(&pidfd, PollFlags::IN)];
-    let limit = Timespec::try_from(limit).ok();
-    poll(&mut waited, limit.as_ref()).is_ok_and(|ready| ready > 0)
+/// Whether the process of a /proc/PID/stat is on its way out, or gone.
+fn is_exiting(stat: &io::Result<String>) -> bool {
+    let Ok(stat) = stat else { return true };
+    // The name may have blanks and parentheses; state and five numbers stand between it and the flags.
+    let flags = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(6));
+    flags.and_then(|flags| flags.parse::<u32>().ok()).is_some_and(|flags| flags & EXITING != 0)
 }
 
 impl Exec {
@@ -240,5 +242,28 @@ impl Exec {
     /// When something is due.
     pub fn next_time(&self) -> Option<Instant> {
         self.deadline.into_iter().chain(self.retry_at).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_process_on_its_way_out_is_exiting() {
+        let own = fs::read_to_string("/proc/self/stat");
+        assert!(own.is_ok() && !is_exiting(&own));
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        rustix::process::waitid(
+            rustix::process::WaitId::Pid(rustix::process::Pid::from_child(&child)),
+            rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT,
+        )
+        .unwrap();
+        let path = format!("/proc/{}/stat", child.id());
+        assert!(is_exiting(&fs::read_to_string(&path)));
+        child.wait().unwrap();
+        assert!(is_exiting(&fs::read_to_string(&path)));
+        let named = "7 (a) b (c) S 1 2 3 0 -1 4194308 0".to_owned();
+        assert!(is_exiting(&Ok(named.clone())) && !is_exiting(&Ok(named.replace("4194308", "4194304"))));
     }
 }
