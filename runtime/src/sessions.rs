@@ -3,6 +3,7 @@
 //!
 //! Bytes go between the client's connection and the process; neither the shim nor this file sees them.
 
+use crate::container::exec::{ended_meanwhile, lost, not_started};
 use crate::container::{self, Container, State};
 use crate::error::{Error, Result};
 use crate::node::Node;
@@ -49,14 +50,14 @@ impl Sessions {
             ..Exec::default()
         };
         let theirs: Vec<BorrowedFd<'_>> = pipes.theirs.iter().map(AsFd::as_fd).collect();
-        let Answer { body, fds, exit } = shim.call_within(Verb::Exec(order), &theirs, VERB_DEADLINE).await?;
+        let answer = shim.call_within(Verb::Exec(order), &theirs, VERB_DEADLINE).await;
+        let Answer { body, fds, exit } = answer.map_err(not_started)?;
         drop(theirs);
         pipes.theirs.clear();
         let (reply::Body::ExecStarted(started), Some(exit)) = (body, exit) else {
             return Err(Error::internal("the shim answered something else than ExecStarted"));
         };
         let tty = exactly(usize::from(request.tty), fds, "exec")?.next();
-        let lost = || Status::internal("the container's shim ended during the command");
         Ok(Process {
             stdin: pipes.stdin,
             stdout: pipes.stdout,
@@ -64,7 +65,7 @@ impl Sessions {
             tty,
             stdin_once: false,
             control: Box::new(Remote { shim, exec: started.exec }),
-            exit: exit.claim().map(move |e| e.map(|e| e.exit_code).map_err(|_| lost())).boxed(),
+            exit: exit.claim().map(move |e| e.map(|e| e.exit_code).map_err(|_| lost().into())).boxed(),
         })
     }
 
@@ -83,7 +84,7 @@ impl Sessions {
             stdout: request.stdout,
             stderr: request.stderr && !request.tty,
         };
-        let Answer { body, fds, .. } = shim.call(Verb::Attach(asked)).await?;
+        let Answer { body, fds, .. } = shim.call(Verb::Attach(asked)).await.map_err(ended_meanwhile)?;
         if !matches!(body, reply::Body::Attached(_)) {
             return Err(Error::internal("the shim answered something else than Attached"));
         }

@@ -111,7 +111,7 @@ async fn run(container: &Arc<Container>, command: Vec<String>, timeout: Duration
     } else {
         tokio::time::timeout(timeout.saturating_add(TIMEOUT_SLACK), exited).await.map_err(|_| timed_out(timeout))?
     };
-    let exited = exited.map_err(|_| Error::precondition("the container ended during the command"))?;
+    let exited = exited.map_err(|_| lost())?;
     guard.exec = None;
     if exited.timed_out {
         return Err(timed_out(timeout));
@@ -126,14 +126,23 @@ fn start_deadline(timeout: Duration) -> Duration {
     if timeout.is_zero() { VERB_DEADLINE } else { VERB_DEADLINE.min(timeout.saturating_add(START_SLACK)) }
 }
 
-fn not_started(error: Error) -> Error {
+/// What it means that the shim did not start a command.
+pub fn not_started(error: Error) -> Error {
     match error.kind() {
-        // A shim goes with its container and not before: without one there is nothing left to run a command in.
-        Kind::Unavailable => Error::precondition("the container is not running any more"),
         // kubelet takes that code for a command that ran too long, and counts a failed probe.
         Kind::DeadlineExceeded => Error::new(Kind::Unavailable, format!("the command was not started: {error}")),
-        _ => error,
+        _ => ended_meanwhile(error),
     }
+}
+
+/// A shim goes with its container and not before: without one there is nothing left to run a command in.
+pub fn ended_meanwhile(error: Error) -> Error {
+    if error.kind() == Kind::Unavailable { Error::precondition("the container is not running any more") } else { error }
+}
+
+/// A command whose shim ended before it could tell the command's end, as one does that is killed.
+pub fn lost() -> Error {
+    Error::precondition("the container ended during the command, and so did its shim: the exit code is not known")
 }
 
 fn timed_out(timeout: Duration) -> Error {

@@ -6,6 +6,7 @@
 mod attach;
 mod bulk;
 mod client;
+mod ends;
 mod exec;
 mod forward;
 mod forwarded;
