@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::backend::Backend;
 use super::server::Config;
 use super::session::link::Link;
+use super::session::peer::Ends;
 use super::session::process::Task;
 use super::session::{spdy_forward, spdy_stdio, websocket_forward, websocket_stdio};
 use super::tokens::Tokens;
@@ -208,14 +209,14 @@ impl Plan {
     /// Runs the session to its end.
     pub(super) async fn serve(
         self,
-        stream: TcpStream,
-        leftover: Bytes,
+        (stream, leftover): (TcpStream, Bytes),
+        ends: Option<Ends>,
         config: &Config,
         shutdown: CancellationToken,
         backend: &impl Backend,
     ) {
         let tunnel = matches!(&self, Self::WebSocket(_, protocol) if protocol.tunnel);
-        let link = &Link::new(tunnel, config.clone(), shutdown);
+        let link = &Link::new(tunnel, config.clone(), shutdown, ends);
         match self {
             Self::Spdy(Wanted::Process(task), version) => {
                 spdy_stdio::serve(stream, leftover, link, task, version, backend).await;

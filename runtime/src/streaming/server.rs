@@ -18,6 +18,7 @@ use tonic::Status;
 
 use super::backend::{AttachRequest, Backend, ExecRequest};
 use super::routes::{self, Upgrade, Wanted};
+use super::session::peer::{self, Ends};
 use super::session::process::Task;
 use super::tokens::{TokenRefused, Tokens};
 use super::waiting::Waiting;
@@ -39,6 +40,9 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// How long a session goes on after its process ended while a child still holds the outputs and is silent.
     pub drain: Duration,
+    /// How long the kernel of a client may answer nothing before its session ends: the client vanished without a word.
+    /// Longer when it stood still before, since the kernel asks more and more seldom.
+    pub silence: Duration,
 }
 
 impl Default for Config {
@@ -47,6 +51,7 @@ impl Default for Config {
             bind: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
             idle_timeout: Duration::from_secs(4 * 60 * 60),
             drain: Duration::from_secs(5),
+            silence: Duration::from_secs(60),
         }
     }
 }
@@ -234,9 +239,12 @@ async fn accept<B: Backend>(listener: TcpListener, shared: Arc<Shared<B>>, tasks
 
 /// One connection: a request, its answer, and then the session if the answer was an upgrade.
 async fn connection<B: Backend>(stream: TcpStream, shared: &Shared<B>) {
-    if let Err(error) = tune(&stream) {
+    let tuned = stream.set_nodelay(true).and_then(|()| peer::keep_alive(&stream, shared.config.silence));
+    if let Err(error) = tuned {
         tracing::debug!(%error, "cannot set options of a streaming connection");
     }
+    // Without it the client has just gone.
+    let ends = Ends::of(&stream).ok();
     let upgrade = std::sync::Mutex::new(None);
     let service = service_fn(|mut request| {
         let (response, wanted) = routes::answer(&mut request, &shared.tokens);
@@ -258,15 +266,6 @@ async fn connection<B: Backend>(stream: TcpStream, shared: &Shared<B>) {
     drop(place);
     let wanted: Option<Upgrade> = upgrade.into_inner().expect("no panic under this lock");
     let (Ok(()), Some(wanted)) = (served, wanted) else { return };
-    let Some((stream, leftover)) = wanted.stream().await else { return };
-    wanted.plan.serve(stream, leftover, &shared.config, shared.shutdown.clone(), shared.backend.as_ref()).await;
-}
-
-fn tune(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    rustix::net::sockopt::set_socket_keepalive(stream, true)?;
-    rustix::net::sockopt::set_tcp_keepidle(stream, Duration::from_secs(30))?;
-    rustix::net::sockopt::set_tcp_keepintvl(stream, Duration::from_secs(10))?;
-    rustix::net::sockopt::set_tcp_keepcnt(stream, 3)?;
-    Ok(())
+    let Some(stream) = wanted.stream().await else { return };
+    wanted.plan.serve(stream, ends, &shared.config, shared.shutdown.clone(), shared.backend.as_ref()).await;
 }

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::inlet::Gauge;
 use super::outbox::Outbox;
+use super::peer::{self, Ends};
 use crate::streaming::server::Config;
 
 const READ: usize = 64 * 1024;
@@ -47,13 +48,15 @@ pub(crate) struct Link {
     pub(crate) shutdown: CancellationToken,
     /// Limits of the server.
     pub(crate) config: Config,
+    /// Both addresses of the connection.
+    pub(crate) ends: Option<Ends>,
     started: Instant,
     moved: AtomicU64,
     heard: AtomicU64,
 }
 
 impl Link {
-    pub(crate) fn new(tunnel: bool, config: Config, shutdown: CancellationToken) -> Self {
+    pub(crate) fn new(tunnel: bool, config: Config, shutdown: CancellationToken, ends: Option<Ends>) -> Self {
         Self {
             outbox: Outbox::new(tunnel),
             gauge: Arc::default(),
@@ -61,6 +64,7 @@ impl Link {
             leaving: CancellationToken::new(),
             shutdown,
             config,
+            ends,
             started: Instant::now(),
             moved: AtomicU64::new(0),
             heard: AtomicU64::new(0),
@@ -74,6 +78,11 @@ impl Link {
     /// Notes that data moved, in either direction. Pings are not data.
     pub(crate) fn data_moved(&self) {
         self.moved.store(self.clock(), Ordering::Relaxed);
+    }
+
+    /// When something last came from the client, of whatever kind.
+    pub(crate) fn last_heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
     }
 
     /// Resolves when no data moved for the idle timeout; never when that is zero.
@@ -130,7 +139,7 @@ impl Link {
     }
 
     /// Runs the reader, the writer and the session of a connection until the session is over and all is written, or
-    /// the client has not read its rest for half a minute.
+    /// the client has not read its rest for half a minute, or nobody is there any more.
     ///
     /// A reader that returns means that the client is gone or has broken the protocol.
     pub(crate) async fn drive(
@@ -157,6 +166,7 @@ impl Link {
             let written = tokio::select! {
                 written = self.outbox.write_to(socket) => written.is_ok(),
                 () = late => false,
+                () = peer::vanished(self) => false,
             };
             if !written {
                 self.outbox.fail();

@@ -2,6 +2,7 @@
 //! Sessions: what happens on a connection after its upgrade.
 //!
 //! - [`link`]: one connection: its queue to the socket, its reader, its clocks.
+//! - [`peer`]: whether anybody is left at its other end.
 //! - [`outbox`], [`inlet`], [`outlet`]: bounded queues between socket and process, and the way a stream is written.
 //! - [`process`]: exec and attach, the same over both transports.
 //! - [`spdy_stdio`], [`websocket_stdio`]: the two ways to name the streams of a process.
@@ -15,6 +16,7 @@ pub(super) mod inlet;
 pub(super) mod link;
 pub(super) mod outbox;
 pub(super) mod outlet;
+pub(super) mod peer;
 pub(super) mod process;
 pub(super) mod resize;
 pub(super) mod sizes;

@@ -73,6 +73,7 @@ pub(crate) struct Outbox {
     queues: Mutex<Queues>,
     ready: Notify,
     empty: Notify,
+    wrote: Notify,
     room: Semaphore,
     /// SPDY frames travel inside WebSocket messages.
     tunnel: bool,
@@ -93,6 +94,7 @@ impl Outbox {
             queues: Mutex::default(),
             ready: Notify::new(),
             empty: Notify::new(),
+            wrote: Notify::new(),
             room: Semaphore::new(ROOM),
             tunnel,
         }
@@ -189,9 +191,15 @@ impl Outbox {
         }
     }
 
+    /// Resolves when something was on its way to the socket since the last time. For one waiter.
+    pub(crate) async fn wrote(&self) {
+        self.wrote.notified().await;
+    }
+
     /// Writes frames until the last one after [`Outbox::seal`] is written.
     pub(crate) async fn write_to(&self, socket: &mut OwnedWriteHalf) -> io::Result<()> {
         while let Some(batch) = self.batch().await {
+            self.wrote.notify_one();
             write_batch(socket, &batch).await?;
             self.room.add_permits(batch.iter().map(|frame| frame.cost).sum());
             self.queues().writing = false;

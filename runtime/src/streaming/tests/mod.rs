@@ -10,6 +10,7 @@
 //! | pairs of streams, half of one, thousands of them; resets, refusals, half-close, back-pressure | [`forward_spdy`] |
 //! | ports as channels, SPDY inside of messages | [`forward_websocket`] |
 //! | who ends an attach session, and a container that goes on without its outputs | [`attach`] |
+//! | a peer that vanishes without a word, and one that only stands still | [`half_open`] |
 //! | the server's end | [`shutdown`] |
 //! | whatever a little change makes of correct bytes | [`mutations`], and longer in `tests/fuzz` |
 //!
@@ -21,6 +22,7 @@ mod exec_spdy;
 mod exec_websocket;
 mod forward_spdy;
 mod forward_websocket;
+mod half_open;
 mod hostile;
 mod http;
 mod mutations;
@@ -66,6 +68,12 @@ fn shell(script: &str, flags: &str) -> cri::ExecRequest {
 fn parts(url: &str) -> (&str, &str) {
     let rest = url.strip_prefix("http://").expect("absolute, with its scheme");
     rest.split_at(rest.find('/').expect("a path"))
+}
+
+/// Lets a peer's machine vanish: nothing reaches it any more, so it answers nothing, and its connection stays.
+pub(super) fn vanish(client: &tokio::net::TcpStream) {
+    const DROP_ALL: socket2::SockFilter = socket2::SockFilter::new(libc::BPF_RET as u16, 0, 0, 0);
+    socket2::SockRef::from(client).attach_filter(&[DROP_ALL]).unwrap();
 }
 
 /// Fails a test that hangs.

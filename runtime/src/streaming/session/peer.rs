@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Whether anybody is left at the other end of a connection that says nothing.
+//!
+//! A peer that loses its power or its network sends no end. While nothing is on its way to it, the kernel's keepalive
+//! finds out. Otherwise the kernel tries for a quarter of an hour, and TCP_USER_TIMEOUT is no way to shorten that: it
+//! also ends a peer that answers every probe and only has no room, which is a person reading a pager. So the kernel is
+//! asked what it waits for, and how often it has asked in vain.
+
+use std::future::pending;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use netlink_sys::Socket as Netlink;
+use netlink_sys::protocols::NETLINK_SOCK_DIAG;
+use rustix::net::sockopt::{
+    Timeout, set_socket_keepalive, set_socket_timeout, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl,
+};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep};
+
+use super::link::Link;
+
+/// How often the kernel must have asked in vain, since a single packet may be lost.
+const TRIES: u8 = 3;
+const PROBES: u32 = 3;
+const TCP: u8 = 6;
+/// `SOCK_DIAG_BY_FAMILY`.
+const BY_FAMILY: u16 = 20;
+/// `NLM_F_REQUEST`.
+const REQUEST: u16 = 1;
+/// Length of `struct nlmsghdr`.
+const HEADER: usize = 16;
+/// Where `idiag_wqueue` is: after four bytes, both addresses with their ports, and two numbers.
+const WRITE_QUEUE: usize = HEADER + 4 + 48 + 8;
+/// `idiag_timer` of a connection that sends again what was not acknowledged, and of one that probes a full peer.
+const RETRANSMITS: u8 = 1;
+const PROBES_WINDOW: u8 = 4;
+
+/// Both addresses of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ends {
+    local: SocketAddr,
+    peer: SocketAddr,
+}
+
+impl Ends {
+    pub(crate) fn of(stream: &TcpStream) -> io::Result<Self> {
+        Ok(Self { local: stream.local_addr()?, peer: stream.peer_addr()? })
+    }
+}
+
+/// Has the kernel end a connection on which nothing is under way and nobody answers for so long.
+pub(crate) fn keep_alive(stream: &TcpStream, silence: Duration) -> io::Result<()> {
+    let second = Duration::from_secs(1);
+    set_socket_keepalive(stream, true)?;
+    set_tcp_keepidle(stream, (silence / 2).max(second))?;
+    set_tcp_keepintvl(stream, (silence / 2 / PROBES).max(second))?;
+    Ok(set_tcp_keepcnt(stream, PROBES)?)
+}
+
+/// Resolves when what was sent has not been acknowledged, nor the kernel's probes answered, for half of the silence.
+/// Looks only while something is on its way and nothing is heard, so a connection at rest costs nothing.
+pub(crate) async fn vanished(link: &Link) {
+    let Some(ends) = link.ends else { return pending().await };
+    let silence = link.config.silence;
+    loop {
+        link.outbox.wrote().await;
+        let mut since = None;
+        loop {
+            let heard = link.last_heard();
+            sleep(silence / 12).await;
+            if link.last_heard() != heard {
+                since = None;
+                continue;
+            }
+            match tokio::task::spawn_blocking(move || tries(ends)).await {
+                Ok(Ok(None)) => break,
+                Ok(Ok(Some(0))) => since = None,
+                Ok(Ok(Some(n))) => {
+                    let since = *since.get_or_insert_with(Instant::now);
+                    if n >= TRIES && since.elapsed() >= silence / 2 {
+                        return;
+                    }
+                }
+                // Closed meanwhile, which the reader sees; or this kernel has no such thing, and its own limit counts.
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "cannot ask the kernel about a streaming connection");
+                    return pending().await;
+                }
+                Err(_shutting_down) => return pending().await,
+            }
+        }
+    }
+}
+
+/// How often the kernel has asked the peer in vain; `None` when it waits for nothing.
+fn tries(ends: Ends) -> io::Result<Option<u8>> {
+    let mut socket = Netlink::new(NETLINK_SOCK_DIAG)?;
+    socket.bind_auto()?;
+    set_socket_timeout(&socket, Timeout::Recv, Some(Duration::from_secs(1)))?;
+    socket.send_to(&question(ends), &netlink_sys::SocketAddr::new(0, 0), 0)?;
+    let mut answer = Vec::with_capacity(1024);
+    socket.recv(&mut answer, 0)?;
+    read_answer(&answer)
+}
+
+/// `struct nlmsghdr` and `struct inet_diag_req_v2`.
+fn question(ends: Ends) -> Vec<u8> {
+    let family =
+        if ends.local.is_ipv4() { rustix::net::AddressFamily::INET } else { rustix::net::AddressFamily::INET6 };
+    let mut body = vec![family.as_raw() as u8, TCP, 0, 0];
+    body.extend(u32::MAX.to_ne_bytes()); // in any state
+    body.extend(ends.local.port().to_be_bytes());
+    body.extend(ends.peer.port().to_be_bytes());
+    body.extend(address(ends.local.ip()));
+    body.extend(address(ends.peer.ip()));
+    body.extend(0u32.to_ne_bytes()); // over any interface
+    body.extend([u8::MAX; 8]); // whatever its cookie
+    let length = (HEADER + body.len()) as u32;
+    let header = [&length.to_ne_bytes()[..], &BY_FAMILY.to_ne_bytes(), &REQUEST.to_ne_bytes(), &[0; 8]];
+    [&header.concat()[..], &body].concat()
+}
+
+fn address(ip: IpAddr) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    match ip {
+        IpAddr::V4(ip) => bytes[..4].copy_from_slice(&ip.octets()),
+        IpAddr::V6(ip) => bytes = ip.octets(),
+    }
+    bytes
+}
+
+/// Reads `idiag_timer`, `idiag_retrans` and `idiag_wqueue` of `struct inet_diag_msg`.
+fn read_answer(answer: &[u8]) -> io::Result<Option<u8>> {
+    let short = || io::Error::new(io::ErrorKind::InvalidData, "the kernel's answer is too short");
+    let word = |at: usize| answer.get(at..at + 4)?.try_into().ok();
+    let [_, _, timer, retransmits]: [u8; 4] = word(HEADER).ok_or_else(short)?;
+    if answer[4..6] != BY_FAMILY.to_ne_bytes() {
+        let errno = i32::from_ne_bytes([answer[16], answer[17], timer, retransmits]);
+        return Err(io::Error::from_raw_os_error(-errno));
+    }
+    let unacknowledged: [u8; 4] = word(WRITE_QUEUE).ok_or_else(short)?;
+    let asks = [RETRANSMITS, PROBES_WINDOW].contains(&timer);
+    Ok((unacknowledged != [0; 4]).then_some(if asks { retransmits } else { 0 }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+
+    async fn pair(address: &str) -> (TcpStream, TcpStream) {
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (listener.accept().await.unwrap().0, client)
+    }
+
+    #[tokio::test]
+    async fn the_kernel_says_what_it_waits_for_over_both_families() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let (mut server, client) = pair(address).await;
+            let ends = Ends::of(&server).unwrap();
+            assert_eq!(tries(ends).unwrap(), None, "{address}");
+            crate::streaming::tests::vanish(&client);
+            server.write_all(b"hello").await.unwrap();
+            let begun = std::time::Instant::now();
+            while tries(ends).unwrap().is_none_or(|n| n < 2) {
+                assert!(begun.elapsed() < Duration::from_secs(20), "{address}: {:?}", tries(ends));
+                sleep(Duration::from_millis(20)).await;
+            }
+            drop(server);
+        }
+    }
+
+    #[test]
+    fn a_connection_that_is_not_there_and_a_short_answer_are_errors() {
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
+        assert_eq!(tries(Ends { local: nobody, peer: nobody }).unwrap_err().kind(), io::ErrorKind::NotFound);
+        for length in 0..WRITE_QUEUE + 4 {
+            let mut answer = vec![0; length];
+            if length > 5 {
+                answer[4..6].copy_from_slice(&BY_FAMILY.to_ne_bytes());
+            }
+            assert!(read_answer(&answer).is_err(), "{length}");
+        }
+    }
+}
