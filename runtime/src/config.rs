@@ -3,6 +3,7 @@
 //!
 //! No file is needed. An unknown key, a relative path or a value out of range stops the start with its place.
 
+use crate::streaming::CertificateFiles;
 use serde::Deserialize;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -68,6 +69,10 @@ pub struct RawStreaming {
     pub address: Option<IpAddr>,
     /// Port; default 0, any.
     pub port: u16,
+    /// PEM file of the certificate to speak TLS with; default: none, plain HTTP.
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM file of its private key.
+    pub tls_key: Option<PathBuf>,
 }
 
 /// `[cdi]`.
@@ -114,6 +119,8 @@ pub struct Config {
     pub network: RawNetwork,
     /// Address of the streaming server.
     pub streaming: (IpAddr, u16),
+    /// What it speaks TLS with, if at all.
+    pub streaming_tls: Option<CertificateFiles>,
     /// Directories of CDI spec files, absolute; a later one wins.
     pub cdi_directories: Vec<PathBuf>,
 }
@@ -192,6 +199,14 @@ fn check(raw: RawConfig, over: Overrides) -> Result<Config, String> {
     let reconcile_every = Duration::from_secs(seconds.into());
     let address = raw.streaming.address.unwrap_or(IpAddr::from([127, 0, 0, 1]));
     let streaming = (address, raw.streaming.port);
+    let streaming_tls = match (raw.streaming.tls_certificate, raw.streaming.tls_key) {
+        (None, None) => None,
+        (Some(certificate), Some(key)) => {
+            let certificate = absolute("streaming.tls_certificate", certificate)?;
+            Some(CertificateFiles { certificate, key: absolute("streaming.tls_key", key)? })
+        }
+        _ => return Err("streaming: tls_certificate and tls_key go together, and only one is there".into()),
+    };
     let cdi_directories = match raw.cdi.directories {
         Some(list) => list.into_iter().map(|dir| absolute("cdi.directories", dir)).collect::<Result<_, _>>()?,
         None => crate::cdi::DEFAULT_DIRECTORIES.map(PathBuf::from).to_vec(),
@@ -208,6 +223,7 @@ fn check(raw: RawConfig, over: Overrides) -> Result<Config, String> {
         hosts_dirs,
         network,
         streaming,
+        streaming_tls,
         cdi_directories,
     })
 }
@@ -261,6 +277,9 @@ mod tests {
             "[network]\nbridge = \"much-too-long-a-name\"",
             "[images]\nparallel_layers = 0",
             "[images]\nhosts_dirs = [\"hosts.d\"]",
+            "[streaming]\ntls_certificate = \"/a.crt\"",
+            "[streaming]\ntls_key = \"/a.key\"",
+            "[streaming]\ntls_certificate = \"a.crt\"\ntls_key = \"/a.key\"",
             "[cdi]\ndirectories = [\"cdi\"]",
         ] {
             assert!(check(parse(text).expect("parses"), Overrides::default()).is_err(), "{text}");

@@ -175,10 +175,10 @@ fn listen(socket: &Path) -> Result<UnixListener> {
 }
 
 async fn start_streaming(node: &Arc<Node>) -> Result<streaming::Server> {
-    let bind = SocketAddr::from(node.config.streaming);
-    let config = streaming::Config { bind, ..streaming::Config::default() };
+    let (bind, tls) = (SocketAddr::from(node.config.streaming), node.config.streaming_tls.clone());
+    let config = streaming::Config { bind, tls, ..streaming::Config::default() };
     let server = streaming::Server::start(config, Arc::new(Sessions::new(node.clone()))).await;
-    server.map_err(|e| Error::internal(format!("listen on {bind} for streaming: {e}")))
+    server.map_err(|e| Error::internal(format!("start the streaming server: {e}")))
 }
 
 async fn serve(

@@ -32,12 +32,13 @@ fn the_sample_shows_every_key_with_a_value_that_is_taken() {
         config::parse(&switched_on()).expect("valid");
     let RawImages { hosts_dirs, plain_http, parallel_layers } = images;
     let RawNetwork { bridge, subnet, subnet6, mtu } = network;
-    let RawStreaming { address, port } = streaming;
+    let RawStreaming { address, port, tls_certificate, tls_key } = streaming;
     let RawCdi { directories } = cdi;
     assert!(root.is_some() && state.is_some() && listen.is_some() && log_level.is_some() && shim.is_some());
     assert!(reconcile_seconds.is_some());
     assert!(hosts_dirs.is_some() && !plain_http.is_empty() && parallel_layers.is_some());
     assert!(bridge.is_some() && subnet.is_some() && subnet6.is_some() && mtu.is_some());
     assert!(directories.is_some());
+    assert!(tls_certificate.is_some() && tls_key.is_some());
     assert!(address.is_some() && port == 0 && switched_on().contains("\nport = 0\n"));
 }

@@ -17,12 +17,15 @@ mod backend;
 mod routes;
 mod server;
 mod session;
+mod socket;
 pub mod spdy;
 #[cfg(test)]
 mod tests;
+mod tls;
 pub mod tokens;
 mod waiting;
 pub mod websocket;
 
 pub use backend::{AttachRequest, Backend, Control, ExecRequest, Process, TerminalSize};
 pub use server::{Config, Server};
+pub use tls::CertificateFiles;

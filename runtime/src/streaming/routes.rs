@@ -11,7 +11,6 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +20,7 @@ use super::session::link::Link;
 use super::session::peer::Ends;
 use super::session::process::Task;
 use super::session::{spdy_forward, spdy_stdio, websocket_forward, websocket_stdio};
+use super::socket::Socket;
 use super::tokens::Tokens;
 use super::websocket::protocol::{self, Protocol, Version};
 
@@ -198,9 +198,9 @@ fn websocket(request: &Request<Incoming>, wanted: Wanted) -> Result<(Answer, Pla
 
 impl Upgrade {
     /// Takes the connection over from HTTP, with the bytes that were read past the request.
-    pub(super) async fn stream(&self) -> Option<(TcpStream, Bytes)> {
+    pub(super) async fn stream(&self) -> Option<(Socket, Bytes)> {
         let connection = self.connection.lock().expect("no panic under this lock").take()?;
-        let parts = connection.await.ok()?.downcast::<TokioIo<TcpStream>>().ok()?;
+        let parts = connection.await.ok()?.downcast::<TokioIo<Socket>>().ok()?;
         Some((parts.io.into_inner(), parts.read_buf))
     }
 }
@@ -209,7 +209,7 @@ impl Plan {
     /// Runs the session to its end.
     pub(super) async fn serve(
         self,
-        (stream, leftover): (TcpStream, Bytes),
+        (stream, leftover): (Socket, Bytes),
         ends: Option<Ends>,
         config: &Config,
         shutdown: CancellationToken,

@@ -12,6 +12,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::Status;
@@ -20,10 +22,12 @@ use super::backend::{AttachRequest, Backend, ExecRequest};
 use super::routes::{self, Upgrade, Wanted};
 use super::session::peer::{self, Ends};
 use super::session::process::Task;
+use super::socket::{Socket, Tls};
+use super::tls::{CertificateFiles, Certificates};
 use super::tokens::{TokenRefused, Tokens};
 use super::waiting::Waiting;
 
-/// How long a client has to send the head of its request.
+/// How long a client has to send the head of its request, and before it for the handshake of TLS.
 const HEAD: Duration = Duration::from_secs(10);
 /// How long sessions have to say their last words at shutdown.
 const GRACE: Duration = Duration::from_millis(900);
@@ -43,6 +47,8 @@ pub struct Config {
     /// How long the kernel of a client may answer nothing before its session ends: the client vanished without a word.
     /// Longer when it stood still before, since the kernel asks more and more seldom.
     pub silence: Duration,
+    /// Speak TLS, with this certificate.
+    pub tls: Option<CertificateFiles>,
 }
 
 impl Default for Config {
@@ -52,6 +58,7 @@ impl Default for Config {
             idle_timeout: Duration::from_secs(4 * 60 * 60),
             drain: Duration::from_secs(5),
             silence: Duration::from_secs(60),
+            tls: None,
         }
     }
 }
@@ -60,6 +67,7 @@ impl Default for Config {
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
+    scheme: &'static str,
     tokens: Arc<Tokens<Wanted>>,
     /// Sessions end themselves.
     shutdown: CancellationToken,
@@ -72,6 +80,7 @@ pub struct Server {
 struct Shared<B> {
     backend: Arc<B>,
     config: Config,
+    certificates: Option<Certificates>,
     tokens: Arc<Tokens<Wanted>>,
     waiting: Waiting,
     shutdown: CancellationToken,
@@ -82,15 +91,19 @@ impl Server {
     /// Binds the socket and serves it in the current runtime.
     ///
     /// # Errors
-    /// When the address is a wildcard, which no URL can name, or cannot be bound.
+    /// When the address is a wildcard, which no URL can name, or cannot be bound; when the certificate cannot be used.
     pub async fn start<B: Backend>(config: Config, backend: Arc<B>) -> io::Result<Self> {
         if config.bind.ip().is_unspecified() {
             let text = format!("streaming address {} is a wildcard and cannot stand in a URL", config.bind);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        let listener = TcpListener::bind(config.bind).await?;
+        let certificates = config.tls.clone().map(Certificates::load).transpose();
+        let certificates = certificates.map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
+        let bound = TcpListener::bind(config.bind).await;
+        let listener = bound.map_err(|e| io::Error::new(e.kind(), format!("listen on {}: {e}", config.bind)))?;
         let server = Self {
             address: listener.local_addr()?,
+            scheme: if certificates.is_some() { "https" } else { "http" },
             tokens: Arc::default(),
             shutdown: CancellationToken::new(),
             abort: CancellationToken::new(),
@@ -99,6 +112,7 @@ impl Server {
         let shared = Arc::new(Shared {
             backend,
             config,
+            certificates,
             tokens: server.tokens.clone(),
             waiting: Waiting::default(),
             shutdown: server.shutdown.clone(),
@@ -167,7 +181,7 @@ impl Server {
             TokenRefused::Full => Status::resource_exhausted(refused.to_string()),
             TokenRefused::Random(_) => Status::internal(refused.to_string()),
         })?;
-        Ok(format!("http://{}/{path}/{token}", self.address))
+        Ok(format!("{}://{}/{path}/{token}", self.scheme, self.address))
     }
 
     /// Stops listening, tells every client that its session ends, and closes everything within a second. A session
@@ -251,12 +265,12 @@ async fn connection<B: Backend>(stream: TcpStream, shared: &Shared<B>) {
         *upgrade.lock().expect("no panic under this lock") = wanted;
         async move { Ok::<_, std::convert::Infallible>(response) }
     });
-    let http = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .max_buf_size(64 * 1024)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
+    let http = async {
+        let Some(socket) = secured(stream, shared.certificates.as_ref()).await else { return false };
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(64 * 1024);
+        http.serve_connection(TokioIo::new(socket), service).with_upgrades().await.is_ok()
+    };
     let place = shared.waiting.enter();
     let served = tokio::select! {
         served = http => served,
@@ -265,7 +279,21 @@ async fn connection<B: Backend>(stream: TcpStream, shared: &Shared<B>) {
     };
     drop(place);
     let wanted: Option<Upgrade> = upgrade.into_inner().expect("no panic under this lock");
-    let (Ok(()), Some(wanted)) = (served, wanted) else { return };
+    let (true, Some(wanted)) = (served, wanted) else { return };
     let Some(stream) = wanted.stream().await else { return };
     wanted.plan.serve(stream, ends, &shared.config, shared.shutdown.clone(), shared.backend.as_ref()).await;
+}
+
+/// Does the handshake, when the server speaks TLS. `None`: it failed, and the client knows.
+async fn secured(stream: TcpStream, certificates: Option<&Certificates>) -> Option<Socket> {
+    let Some(certificates) = certificates else { return Some(Either::Left(stream)) };
+    let acceptor = TlsAcceptor::from(certificates.latest().await);
+    match timeout(HEAD, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => Some(Either::Right(Tls::from(stream))),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "handshake with a streaming client failed");
+            None
+        }
+        Err(_late) => None,
+    }
 }

@@ -2,6 +2,7 @@
 //! crictl as a client of streams: started, fed, waited for, ended.
 
 use gorae_tests::{Container, Crictl, Node};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -24,16 +25,30 @@ pub struct Ran {
 pub struct Client {
     crictl: Crictl,
     transport: &'static str,
+    flags: Vec<String>,
 }
 
 impl Client {
     pub fn of(node: &Node, transport: &'static str) -> Client {
-        Client { crictl: Crictl::of(node), transport }
+        Client { crictl: Crictl::of(node), transport, flags: Vec::new() }
+    }
+
+    /// The same, trusting no certificate but this one; crictl then wants one of its own, which nobody asks it for.
+    pub fn trusting(self, certificate: &Path, key: &Path) -> Client {
+        let (certificate, key) = (certificate.display(), key.display());
+        let flags = vec![
+            format!("--tls-ca={certificate}"),
+            format!("--tls-cert={certificate}"),
+            format!("--tls-key={key}"),
+            "--tls-sni=localhost".to_owned(),
+        ];
+        Client { flags, ..self }
     }
 
     /// The command `VERB --transport … WORDS`.
     pub fn command(&self, verb: &str, words: &[&str]) -> std::process::Command {
-        self.crictl.command(&[&[verb, "--transport", self.transport], words].concat())
+        let flags: Vec<&str> = self.flags.iter().map(String::as_str).collect();
+        self.crictl.command(&[&[verb, "--transport", self.transport], &flags[..], words].concat())
     }
 
     /// Starts it with pipes; it is killed with the test.

@@ -12,3 +12,4 @@ mod forward;
 mod forwarded;
 mod left;
 mod terminal;
+mod tls;

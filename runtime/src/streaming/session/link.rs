@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One upgraded connection: the queue to its socket, the reader of its socket, its clocks and its end.
 
-use std::future::{Future, pending};
+use std::future::{Future, pending, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::io::poll_read_buf;
 use tokio_util::sync::CancellationToken;
 
 use super::inlet::Gauge;
 use super::outbox::Outbox;
 use super::peer::{self, Ends};
 use crate::streaming::server::Config;
+use crate::streaming::socket::{self, ReadHalf, Socket, WriteHalf};
 
 const READ: usize = 64 * 1024;
 /// How long a finished session waits for its client to close, in all and while nothing is heard of it.
@@ -144,7 +144,7 @@ impl Link {
     /// A reader that returns means that the client is gone or has broken the protocol.
     pub(crate) async fn drive(
         &self,
-        socket: &mut OwnedWriteHalf,
+        socket: &mut WriteHalf,
         reader: impl Future<Output = ()>,
         session: impl Future<Output = ()>,
     ) {
@@ -185,7 +185,7 @@ impl Link {
 /// The reading half of a connection. It holds no buffer while nothing comes.
 #[derive(Debug)]
 pub(crate) struct Intake {
-    socket: OwnedReadHalf,
+    socket: ReadHalf,
     /// What the HTTP parser had read past the request.
     leftover: Bytes,
     buffer: Vec<u8>,
@@ -193,8 +193,8 @@ pub(crate) struct Intake {
 
 impl Intake {
     /// Splits an upgraded connection.
-    pub(crate) fn split(stream: TcpStream, leftover: Bytes) -> (Self, OwnedWriteHalf) {
-        let (socket, writer) = stream.into_split();
+    pub(crate) fn split(stream: Socket, leftover: Bytes) -> (Self, WriteHalf) {
+        let (socket, writer) = socket::split(stream);
         (Self { socket, leftover, buffer: Vec::new() }, writer)
     }
 
@@ -207,15 +207,16 @@ impl Intake {
         }
         // The other futures of this connection get their turn between two reads of a busy socket.
         tokio::task::yield_now().await;
-        loop {
-            self.buffer.reserve_exact(READ);
-            match self.socket.try_read_buf(&mut self.buffer) {
-                Ok(_) => break,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.buffer = Vec::new(),
-                Err(error) => return Err(error),
+        let Self { socket, buffer, .. } = self;
+        poll_fn(|context| {
+            buffer.reserve_exact(READ);
+            let read = poll_read_buf(Pin::new(&mut *socket), context, buffer);
+            if read.is_pending() {
+                *buffer = Vec::new();
             }
-            self.socket.readable().await?;
-        }
+            Poll::Ready(ready!(read))
+        })
+        .await?;
         link.heard.store(link.clock(), Ordering::Relaxed);
         Ok(&mut self.buffer)
     }
@@ -225,17 +226,14 @@ impl Intake {
     pub(crate) async fn abandoned(&self, link: &Link) {
         loop {
             link.stuck(HUNG_UP).await;
-            let flags = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
-            let mut socket = [PollFd::new(self.socket.as_ref(), flags)];
-            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-            if poll(&mut socket, Some(&now)).is_ok_and(|ready| ready > 0) {
+            if socket::is_hung_up(&self.socket) {
                 return;
             }
         }
     }
 
     /// Ends a connection: no more of ours, then a short while for the client to see it and close.
-    pub(crate) async fn close(mut self, mut socket: OwnedWriteHalf, link: &Link) {
+    pub(crate) async fn close(mut self, mut socket: WriteHalf, link: &Link) {
         let drain = async {
             socket.shutdown().await?;
             while !self.read(link).await?.is_empty() {}

@@ -11,9 +11,9 @@ use std::io::{self, IoSlice};
 use std::sync::{Mutex, MutexGuard};
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
+use crate::streaming::socket::WriteHalf;
 use crate::streaming::websocket;
 
 /// Most data bytes that wait for the socket of one connection.
@@ -197,7 +197,7 @@ impl Outbox {
     }
 
     /// Writes frames until the last one after [`Outbox::seal`] is written.
-    pub(crate) async fn write_to(&self, socket: &mut OwnedWriteHalf) -> io::Result<()> {
+    pub(crate) async fn write_to(&self, socket: &mut WriteHalf) -> io::Result<()> {
         while let Some(batch) = self.batch().await {
             self.wrote.notify_one();
             write_batch(socket, &batch).await?;
@@ -250,7 +250,7 @@ impl Queues {
 }
 
 /// Writes heads and bodies with as few system calls as the socket allows.
-async fn write_batch(socket: &mut OwnedWriteHalf, batch: &[Frame]) -> io::Result<()> {
+async fn write_batch(socket: &mut WriteHalf, batch: &[Frame]) -> io::Result<()> {
     let parts = |frame: &'_ Frame| (frame.head_length, frame.body.len());
     let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(batch.len() * 2);
     for frame in batch {
@@ -269,7 +269,8 @@ async fn write_batch(socket: &mut OwnedWriteHalf, batch: &[Frame]) -> io::Result
             written => IoSlice::advance_slices(&mut left, written),
         }
     }
-    Ok(())
+    // TLS keeps what the socket did not take at once.
+    socket.flush().await
 }
 
 #[cfg(test)]

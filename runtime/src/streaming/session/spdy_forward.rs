@@ -12,7 +12,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +23,7 @@ use super::outbox::{Broken, Frame};
 use super::outlet::{Outlet, SharedSession};
 use super::websocket_stdio::{Farewell, UNASKED_PONG, answer_to};
 use crate::streaming::Backend;
+use crate::streaming::socket::Socket;
 use crate::streaming::spdy::{Event, Fault, Headers, ResetReason, Session, frames};
 use crate::streaming::websocket::frames as messages;
 use crate::streaming::websocket::{self};
@@ -84,7 +84,7 @@ struct Forwards<'l> {
 
 /// Serves one upgraded connection to its end. `tunnel`: the SPDY bytes are the payload of binary messages.
 pub(crate) async fn serve(
-    stream: TcpStream,
+    stream: Socket,
     leftover: Bytes,
     link: &Link,
     pod: &str,

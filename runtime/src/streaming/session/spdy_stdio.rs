@@ -17,7 +17,6 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +29,7 @@ use super::process::{self, Stdio, Task};
 use super::sizes::Sizes;
 use super::status::Outcome;
 use crate::streaming::Backend;
+use crate::streaming::socket::Socket;
 use crate::streaming::spdy::{Event, Fault, Headers, ResetReason, Session, frames};
 use crate::streaming::websocket::Version;
 
@@ -75,7 +75,7 @@ struct Streams {
 
 /// Serves one upgraded connection to its end.
 pub(crate) async fn serve(
-    stream: TcpStream,
+    stream: Socket,
     leftover: Bytes,
     link: &Link,
     task: Task,

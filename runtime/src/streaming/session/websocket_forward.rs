@@ -6,7 +6,6 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::forward;
@@ -16,6 +15,7 @@ use super::outbox::Frame;
 use super::outlet::Outlet;
 use super::websocket_stdio::{Farewell, UNASKED_PONG, answer_to};
 use crate::streaming::Backend;
+use crate::streaming::socket::Socket;
 use crate::streaming::websocket::channels::{Channels, Input};
 use crate::streaming::websocket::frames::{self, Decoder, Event};
 use crate::streaming::websocket::{Codec, Protocol};
@@ -37,7 +37,7 @@ struct Forwards<'l> {
 
 /// Serves one upgraded connection to its end.
 pub(crate) async fn serve(
-    stream: TcpStream,
+    stream: Socket,
     leftover: Bytes,
     link: &Link,
     (pod, ports): (&str, &[u16]),

@@ -8,7 +8,6 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::inlet::{HIGH, Inlet};
@@ -19,6 +18,7 @@ use super::process::{self, Stdio, Task};
 use super::sizes::Sizes;
 use super::status::Outcome;
 use crate::streaming::Backend;
+use crate::streaming::socket::Socket;
 use crate::streaming::websocket::channels::{Channels, Input};
 use crate::streaming::websocket::frames::{self, Decoder, Event};
 use crate::streaming::websocket::{Fault, Protocol, Version};
@@ -54,7 +54,7 @@ struct Session<'l> {
 
 /// Serves one upgraded connection to its end.
 pub(crate) async fn serve(
-    stream: TcpStream,
+    stream: Socket,
     leftover: Bytes,
     link: &Link,
     task: Task,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the HTTP layer accepts and refuses.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::spdy_client::Client;
@@ -12,13 +12,23 @@ use crate::streaming::spdy::Session;
 pub(super) async fn request(method: &str, url: &str, headers: &str, after: &[u8]) -> (String, TcpStream) {
     let (address, path) = parts(url);
     let mut socket = TcpStream::connect(address).await.unwrap();
-    let text = format!("{method} {path} HTTP/1.1\r\nHost: some.other.host\r\n{headers}\r\n");
-    socket.write_all(&[text.as_bytes(), after].concat()).await.unwrap();
-    let head = head(&mut socket).await;
+    let head = request_over(&mut socket, (method, path), headers, after).await;
     (head, socket)
 }
 
-async fn head(socket: &mut TcpStream) -> String {
+/// The same on a connection that is there.
+pub(super) async fn request_over(
+    socket: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    (method, path): (&str, &str),
+    headers: &str,
+    after: &[u8],
+) -> String {
+    let text = format!("{method} {path} HTTP/1.1\r\nHost: some.other.host\r\n{headers}\r\n");
+    socket.write_all(&[text.as_bytes(), after].concat()).await.unwrap();
+    head(socket).await
+}
+
+async fn head(socket: &mut (impl AsyncRead + Unpin)) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];

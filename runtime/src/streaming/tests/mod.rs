@@ -11,6 +11,7 @@
 //! | ports as channels, SPDY inside of messages | [`forward_websocket`] |
 //! | who ends an attach session, and a container that goes on without its outputs | [`attach`] |
 //! | a peer that vanishes without a word, and one that only stands still | [`half_open`] |
+//! | TLS: the same sessions, certificates that are renewed, broken or wrong | [`tls`] |
 //! | the server's end | [`shutdown`] |
 //! | whatever a little change makes of correct bytes | [`mutations`], and longer in `tests/fuzz` |
 //!
@@ -28,6 +29,7 @@ mod http;
 mod mutations;
 mod shutdown;
 mod spdy_client;
+mod tls;
 mod websocket_client;
 
 use std::sync::Arc;
@@ -66,7 +68,7 @@ fn shell(script: &str, flags: &str) -> cri::ExecRequest {
 
 /// Cuts a URL into address and path.
 fn parts(url: &str) -> (&str, &str) {
-    let rest = url.strip_prefix("http://").expect("absolute, with its scheme");
+    let (_, rest) = url.split_once("://").expect("absolute, with its scheme");
     rest.split_at(rest.find('/').expect("a path"))
 }
 

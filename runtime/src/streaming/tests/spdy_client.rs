@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::http;
@@ -19,8 +19,8 @@ pub(super) struct Seen {
 }
 
 #[derive(Debug)]
-pub(super) struct Client {
-    pub(super) socket: TcpStream,
+pub(super) struct Client<S = TcpStream> {
+    pub(super) socket: S,
     pub(super) session: Session,
     pub(super) streams: HashMap<u32, Seen>,
     /// Ends and replies as they came: `reply 1`, `fin 3`, `reset 5`, `ping 7`, `goaway`, `eof`.
@@ -34,7 +34,21 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn over(socket: TcpStream) -> Self {
+    pub(super) async fn upgrade(url: &str, protocols: &str) -> Self {
+        let (address, path) = super::parts(url);
+        Self::upgrade_over(TcpStream::connect(address).await.unwrap(), path, protocols).await
+    }
+
+    /// Connects as kubectl does and opens the streams that the flags name.
+    pub(super) async fn exec(url: &str, flags: &str) -> Self {
+        let mut client = Self::upgrade(url, "v5.channel.k8s.io,v4.channel.k8s.io,v3.channel.k8s.io").await;
+        client.open_streams(flags).await;
+        client
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    pub(super) fn over(socket: S) -> Self {
         Self {
             socket,
             session: Session::client(),
@@ -47,20 +61,14 @@ impl Client {
         }
     }
 
-    pub(super) async fn upgrade(url: &str, protocols: &str) -> Self {
+    /// Asks for the upgrade on a connection that is there.
+    pub(super) async fn upgrade_over(mut socket: S, path: &str, protocols: &str) -> Self {
         let head = format!(
             "Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: {protocols}\r\nContent-Length: 0\r\n"
         );
-        let (head, socket) = http::request("POST", url, &head, b"").await;
+        let head = http::request_over(&mut socket, ("POST", path), &head, b"").await;
         assert!(head.starts_with("HTTP/1.1 101"), "{head}");
         Self::over(socket)
-    }
-
-    /// Connects as kubectl does and opens the streams that the flags name.
-    pub(super) async fn exec(url: &str, flags: &str) -> Self {
-        let mut client = Self::upgrade(url, "v5.channel.k8s.io,v4.channel.k8s.io,v3.channel.k8s.io").await;
-        client.open_streams(flags).await;
-        client
     }
 
     pub(super) async fn open_streams(&mut self, flags: &str) {

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A client that speaks WebSocket frame by frame.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{http, soon};
+use super::{http, parts, soon};
 use crate::streaming::websocket::frames::{self, BINARY, Decoder, Event};
 
 pub(super) const MASK: [u8; 4] = [0xa1, 0x02, 0xf3, 0x44];
 
 #[derive(Debug)]
-pub(super) struct Client {
-    pub(super) socket: TcpStream,
+pub(super) struct Client<S = TcpStream> {
+    pub(super) socket: S,
     decoder: Decoder,
     message: Vec<u8>,
     /// Whole messages, in order.
@@ -23,6 +23,14 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) async fn upgrade(url: &str, protocol: &str) -> Self {
+        let (address, path) = parts(url);
+        Self::upgrade_over(TcpStream::connect(address).await.unwrap(), path, protocol).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// Asks for the upgrade on a connection that is there.
+    pub(super) async fn upgrade_over(mut socket: S, path: &str, protocol: &str) -> Self {
         let mut headers = String::from(
             "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
@@ -30,7 +38,7 @@ impl Client {
         if !protocol.is_empty() {
             headers += &format!("Sec-WebSocket-Protocol: {protocol}\r\n");
         }
-        let (head, socket) = http::request("GET", url, &headers, b"").await;
+        let head = http::request_over(&mut socket, ("GET", path), &headers, b"").await;
         assert!(head.starts_with("HTTP/1.1 101"), "{head}");
         Self {
             socket,
