@@ -36,7 +36,7 @@ pub fn clean(request: &CleanContainer) -> Result<ContainerState> {
     let mut record = settle(run_dir, request)?;
     // A shim that could record the end has run them, or was killed while it did.
     let hooks = request.hooks.as_ref().filter(|_| !told);
-    let run = hooks.map_or(Ok(()), |hooks| hooks::run_here(hooks, "poststop", "stopped", 0));
+    let run = hooks.map_or(Ok(()), |hooks| hooks::run(hooks, "poststop", "stopped", 0));
     if let Err(failure) = run {
         record.hook_error = failure.message;
         state::write(run_dir, &record)?;

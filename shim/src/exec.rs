@@ -2,40 +2,45 @@
 //! One process more in the container, and its end.
 //!
 //! ```text
-//! Exec ─> clone3 ─> Fault: running ─> reply ExecStarted ─> pidfd readable ─> reaped ─> tree gone ─> push ExecExited
-//!                        '─> failed ─> reply Failure                          '─ (kill_tree_at_exit) SIGKILL of the rest
+//! Exec ─> birth ─> Fault: running ─> reply ExecStarted ─> pidfd readable ─> reaped ─> tree gone ─> push ExecExited
+//!                       '─> failed ─> reply Failure                          '─ (kill_tree_at_exit) SIGKILL of the rest
 //! ```
 //! Its processes are in a sub-cgroup of the container's, so that a timeout or a lingering grandchild ends with one
 //! write. Nothing of it is left afterwards: no descriptor, no zombie, no directory.
 
+mod birth;
+mod refusal;
+
 use crate::devices;
-use crate::failure::{self, Failure, Kind, Result};
-use crate::fault::{self, Reporter, Watcher};
+use crate::failure::{self, Kind, Result};
+use crate::fault::Watcher;
 use crate::program::{self, Program};
 use crate::setup::Container;
-use crate::sys::{self, Forked};
+use crate::sys;
 use crate::terminal;
 use crate::wire;
-use rustix::thread::move_into_thread_name_spaces;
-use std::fs;
-use std::io;
+use birth::Birth;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// How long the end of an exec is held back for its killed processes to be gone.
 const TREE_PATIENCE: Duration = Duration::from_millis(100);
-/// `PF_EXITING`, of the flags in /proc/PID/stat.
-const EXITING: u32 = 4;
 
 /// An exec, from the clone to the removal of its cgroup.
 #[derive(Debug)]
 pub struct Exec {
     /// Its number on the wire.
     pub id: u64,
-    /// Its pid in the shim's namespace.
+    /// Its pid in the shim's namespace; its middle process's until it is known.
     pub pid: i32,
-    /// Readable once it has ended.
-    pub pidfd: OwnedFd,
+    /// Readable once it has ended; `None` until it is known.
+    pub pidfd: Option<OwnedFd>,
+    /// Readable once the middle process has ended; `None` when that is reaped.
+    pub middle: Option<OwnedFd>,
+    birth: Option<Birth>,
+    killed: bool,
     /// The connection that asked; its exit goes there.
     pub client: u64,
     /// The request that is still to be answered, until the child is the program.
@@ -73,17 +78,19 @@ pub fn start(
     let program = program_of(container, asked)?;
     let (streams, pair) = streams(container, asked, descriptors)?;
     let cgroup = container.cgroup.make_exec(id)?;
-    let forked = spawn(container, &program, &streams, asked.tty, cgroup.as_ref());
-    let (pid, pidfd, watcher) = forked.inspect_err(|_| {
+    let begun = birth::begin(container, &program, &streams, asked.tty, cgroup.as_ref()).inspect_err(|_| {
         container.cgroup.remove_exec(id);
     })?;
     let (master, slave) = pair.map_or((None, None), |pair| (Some(pair.master), Some(pair.slave)));
     Ok(Exec {
         id,
-        pid,
-        pidfd,
+        pid: begun.pid,
+        pidfd: None,
+        middle: Some(begun.pidfd),
+        birth: Some(begun.birth),
+        killed: false,
         client,
-        unanswered: Some((request, watcher)),
+        unanswered: Some((request, begun.watcher)),
         master,
         slave,
         deadline: (asked.timeout_ms > 0).then(|| Instant::now() + Duration::from_millis(asked.timeout_ms)),
@@ -140,65 +147,58 @@ fn streams(
     Ok((streams, None))
 }
 
-fn spawn(
-    container: &Container,
-    program: &Program,
-    streams: &[OwnedFd; 3],
-    tty: bool,
-    cgroup: Option<&OwnedFd>,
-) -> Result<(i32, OwnedFd, Watcher)> {
-    let (watcher, reporter) = fault::channel()?;
-    watcher.set_nonblocking()?;
-    // The child starts in the container's PID namespace: the shim's children do since the container was started.
-    let cgroup = cgroup.map(AsFd::as_fd);
-    match sys::clone3(0, cgroup).map_err(|e| not_started(container, "clone3", "exec".into(), e))? {
-        Forked::Parent { pid, pidfd } => Ok((pid, pidfd, watcher)),
-        Forked::Child => child(container, program, streams, tty, reporter),
-    }
-}
-
-fn child(container: &Container, program: &Program, streams: &[OwnedFd; 3], tty: bool, reporter: Reporter) -> ! {
-    match enter(container, program) {
-        Ok(()) => program.run(streams.each_ref(), tty, reporter),
-        Err(failure) => reporter.fail(failure),
-    }
-}
-
-fn enter(container: &Container, program: &Program) -> Result<()> {
-    if let Some(score) = container.oom_score_adj {
-        // Through the host's /proc, and as far as it is allowed.
-        let _ = std::fs::write("/proc/self/oom_score_adj", score.to_string());
-    }
-    program.label.set()?;
-    rustix::process::setsid().map_err(|e| failure::kernel("setsid", "self", e))?;
-    move_into_thread_name_spaces(container.pidfd.as_fd(), container.namespaces.of_container())
-        .map_err(|e| not_started(container, "join namespaces", format!("of pid {}", container.pid), e.into()))?;
-    container.cgroup.join_v1()
-}
-
-/// Why there is no process. For a container that is ending the kernel answers ESRCH, or, when its PID namespace takes
-/// no process any more, ENOMEM: its first process is then exiting, however long that takes.
-fn not_started(container: &Container, step: &'static str, object: String, error: io::Error) -> Failure {
-    let about_the_container = matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOMEM));
-    if about_the_container && is_exiting(&fs::read_to_string(format!("/proc/{}/stat", container.pid))) {
-        return failure::refused(Kind::FailedPrecondition, step, object, "the container is not running");
-    }
-    failure::kernel(step, object, error)
-}
-
-/// Whether the process of a /proc/PID/stat is on its way out, or gone.
-fn is_exiting(stat: &io::Result<String>) -> bool {
-    let Ok(stat) = stat else { return true };
-    // The name may have blanks and parentheses; state and five numbers stand between it and the flags.
-    let flags = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(6));
-    flags.and_then(|flags| flags.parse::<u32>().ok()).is_some_and(|flags| flags & EXITING != 0)
+/// A handle on a child of this process. Nobody else reaps it, so its number cannot have been used again.
+fn open_child(pid: i32) -> rustix::io::Result<OwnedFd> {
+    let pidfd = pidfd_open(Pid::from_raw(pid).ok_or(Errno::CHILD)?, PidfdFlags::empty())?;
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    waitid(WaitId::PidFd(pidfd.as_fd()), look).map(|_| pidfd)
 }
 
 impl Exec {
-    /// SIGKILL of the whole tree; of the process alone where there is no cgroup2 to do it with.
-    pub fn kill(&self, container: &Container) {
+    /// Takes the process over once the middle process has told which it is. True when that happens now: from then
+    /// on its end is to be waited for.
+    pub fn meet(&mut self, container: &Container, now: Instant) -> bool {
+        let told = self.birth.as_mut().filter(|_| self.pidfd.is_none()).and_then(Birth::child);
+        told.is_some_and(|pid| self.adopt(pid, container, now))
+    }
+
+    /// As [`Exec::meet`], for a process that was found. It is to end.
+    pub fn adopt_stray(&mut self, pid: i32, container: &Container, now: Instant) -> bool {
+        self.killed = true;
+        self.adopt(pid, container, now)
+    }
+
+    fn adopt(&mut self, pid: i32, container: &Container, now: Instant) -> bool {
+        match open_child(pid) {
+            Ok(pidfd) => (self.pid, self.pidfd, self.birth) = (pid, Some(pidfd), None),
+            // No message of the middle process's: something in the container has written it.
+            Err(Errno::CHILD | Errno::SRCH) => self.birth = None,
+            Err(_) => self.look_again(now),
+        }
+        if self.killed {
+            self.kill(container);
+        }
+        self.pidfd.is_some()
+    }
+
+    /// Whether its process is still to come, or to be found.
+    pub fn is_unborn(&self) -> bool {
+        self.pidfd.is_none() && self.exit_code.is_none()
+    }
+
+    /// What no event tells is looked at by time, more and more seldom.
+    pub fn look_again(&mut self, now: Instant) {
+        self.retry_at = Some(now + self.retry_pause);
+        self.retry_pause = (self.retry_pause * 2).min(Duration::from_secs(600));
+    }
+
+    /// SIGKILL of the whole tree; of its own processes alone where there is no cgroup2 to do it with.
+    pub fn kill(&mut self, container: &Container) {
+        self.killed = true;
         if container.cgroup.kill_exec(self.id).is_err() {
-            let _ = sys::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL);
+            for pidfd in self.middle.iter().chain(&self.pidfd) {
+                let _ = sys::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
+            }
         }
     }
 
@@ -221,49 +221,25 @@ impl Exec {
             self.retry_at = None;
             return;
         }
-        // A background process that may stay is looked for more and more seldom.
-        self.retry_pause = (self.retry_pause * 2).min(Duration::from_secs(600));
-        self.retry_at = Some(now + self.retry_pause);
+        // A background process may stay.
+        self.look_again(now);
     }
 
-    /// Whether its end can be told: the process is reaped, and what is to be killed with it is gone or has been
-    /// waited for long enough.
+    /// Whether its end can be told: its start has been, the process is reaped, and what is to be killed with it is gone
+    /// or has been waited for long enough.
     pub fn can_be_told(&self, now: Instant) -> bool {
         let Some(reaped_at) = self.reaped_at else { return false };
         let waits_for_tree = (self.kill_tree || self.timed_out) && self.retry_at.is_some();
-        !self.told && (!waits_for_tree || now >= reaped_at + TREE_PATIENCE)
+        !self.told && self.unanswered.is_none() && (!waits_for_tree || now >= reaped_at + TREE_PATIENCE)
     }
 
     /// Whether nothing of it is left.
     pub fn is_over(&self) -> bool {
-        self.exit_code.is_some() && self.told && self.retry_at.is_none()
+        self.exit_code.is_some() && self.middle.is_none() && self.told && self.retry_at.is_none()
     }
 
     /// When something is due.
     pub fn next_time(&self) -> Option<Instant> {
         self.deadline.into_iter().chain(self.retry_at).min()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_process_on_its_way_out_is_exiting() {
-        let own = fs::read_to_string("/proc/self/stat");
-        assert!(own.is_ok() && !is_exiting(&own));
-        let mut child = std::process::Command::new("true").spawn().unwrap();
-        rustix::process::waitid(
-            rustix::process::WaitId::Pid(rustix::process::Pid::from_child(&child)),
-            rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT,
-        )
-        .unwrap();
-        let path = format!("/proc/{}/stat", child.id());
-        assert!(is_exiting(&fs::read_to_string(&path)));
-        child.wait().unwrap();
-        assert!(is_exiting(&fs::read_to_string(&path)));
-        let named = "7 (a) b (c) S 1 2 3 0 -1 4194308 0".to_owned();
-        assert!(is_exiting(&Ok(named.clone())) && !is_exiting(&Ok(named.replace("4194308", "4194304"))));
     }
 }

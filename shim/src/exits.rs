@@ -22,6 +22,12 @@ fn code(status: &WaitIdStatus) -> i32 {
     }
 }
 
+/// The children of this process, ended ones that nobody has reaped among them.
+pub fn children() -> Vec<i32> {
+    let list = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+    list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
 /// Whether the container died of the kernel's OOM killer: it struck in the cgroup, the first process reports
 /// SIGKILL (its own, or as a shell reports a child's), and the SIGKILL was not ours.
 pub fn died_of_oom(oom_kills: u64, exit_code: i32, killed_by_us: bool) -> bool {

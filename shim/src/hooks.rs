@@ -13,10 +13,9 @@
 //! image's: it gets no right and no descriptor that the container's program does not get.
 
 use crate::failure::{self, Failure, Kind, Result};
-use crate::namespaces;
 use crate::wire::{Hook, Hooks};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{MemfdFlags, Mode, OFlags, memfd_create};
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use std::os::fd::OwnedFd;
@@ -62,17 +61,6 @@ pub fn before_pivot(hooks: &Hooks) -> bool {
 /// Whether some hook runs at that point.
 pub fn has(hooks: &Hooks, point: &str) -> bool {
     hooks.hooks.iter().any(|hook| hook.name == point)
-}
-
-/// Runs those of a point in the shim's own namespaces, whatever its next children would get.
-pub fn run_here(hooks: &Hooks, point: &str, status: &str, pid: i32) -> Result<()> {
-    if !has(hooks, point) {
-        return Ok(());
-    }
-    let own = rustix::fs::open("/proc/self/ns/pid", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|e| failure::kernel("open namespace", "/proc/self/ns/pid", e))?;
-    namespaces::fork_into(&own)?;
-    run(hooks, point, status, pid)
 }
 
 /// Runs those of a point, in order, as this process is; the first that fails is the error.

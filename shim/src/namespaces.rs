@@ -56,12 +56,10 @@ impl Namespaces {
     /// Makes the child in the container's new namespaces, born in `cgroup`.
     ///
     /// A PID and a mount namespace belong to the user namespace of whoever makes them. So with a pinned one the clone
-    /// is made by a middle process that has joined it; the child still is the shim's own (`CLONE_PARENT`).
+    /// is made by a middle process that has joined it; the child still is the shim's own (`CLONE_PARENT`). Later
+    /// children of the caller start in the caller's own PID namespace again.
     pub fn fork(&self, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked> {
-        let Some(user) = self.pin(Kind::User) else {
-            self.pin(Kind::Pid).map_or(Ok(()), fork_into)?;
-            return sys::clone3(self.clone_flags(), cgroup).map_err(|e| failure::kernel("clone3", "container", e));
-        };
+        let Some(user) = self.pin(Kind::User) else { return self.fork_here(cgroup) };
         let (watcher, reporter) = fault::channel()?;
         let (read, write) =
             pipe_with(PipeFlags::CLOEXEC).map_err(|e| failure::kernel("make pipe", "middle process", e))?;
@@ -82,6 +80,24 @@ impl Namespaces {
                 }
             }
         }
+    }
+
+    fn fork_here(&self, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked> {
+        let clone = || sys::clone3(self.clone_flags(), cgroup).map_err(|e| failure::kernel("clone3", "container", e));
+        let Some(pin) = self.pin(Kind::Pid) else { return clone() };
+        let own = rustix::fs::open("/proc/self/ns/pid", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|e| failure::kernel("open namespace", "/proc/self/ns/pid", e))?;
+        fork_into(pin)?;
+        let forked = clone();
+        if matches!(forked, Ok(Forked::Child)) {
+            return forked;
+        }
+        let back = fork_into(&own);
+        if let (Err(_), Ok(Forked::Parent { pidfd, .. })) = (&back, &forked) {
+            let _ = sys::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
+            let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
+        }
+        back.and(forked)
     }
 
     /// The middle process: never comes back as itself; the child comes back as `Forked::Child`.
@@ -151,10 +167,10 @@ impl Namespaces {
             .map_err(|e| failure::kernel("unshare", "cgroup namespace", e))
     }
 
-    /// Everything of a container's that an exec has to join, its PID namespace excepted.
+    /// Everything of a container's that an exec has to join.
     pub fn of_container(&self) -> ThreadNameSpaceType {
         let kinds = self.pins.iter().map(|(kind, _)| *kind).chain(self.new.iter().copied());
-        let bits = kinds.filter(|kind| *kind != Kind::Pid).map(flag).fold(0, |all, one| all | one);
+        let bits = kinds.map(flag).fold(0, |all, one| all | one);
         ThreadNameSpaceType::from_bits_retain(bits as u32)
     }
 
@@ -165,7 +181,7 @@ impl Namespaces {
 }
 
 /// Makes children of this process start in the PID namespace behind `fd`: a pin, or a process's pidfd.
-pub fn fork_into(fd: impl AsFd) -> Result<()> {
+fn fork_into(fd: impl AsFd) -> Result<()> {
     move_into_thread_name_spaces(fd.as_fd(), ThreadNameSpaceType::PROCESS_ID)
         .or_else(|_| move_into_link_name_space(fd.as_fd(), Some(LinkNameSpaceType::ProcessID)))
         .map_err(|e| failure::kernel("join namespace", "pid", e))

@@ -14,7 +14,7 @@ use crate::hooks;
 use crate::io::{self, Ends, Stdio};
 use crate::log::Log;
 use crate::mounts::{self, Plan};
-use crate::namespaces::{self, Namespaces};
+use crate::namespaces::Namespaces;
 use crate::overlay;
 use crate::program::Program;
 use crate::rootfs::Root;
@@ -122,10 +122,8 @@ fn in_cgroup(start: &mut Start, state: &mut State, cgroup: Cgroup) -> Result<Con
         return Err(failure);
     }
     if let Some(hooks) = &start.hooks {
-        hooks::run_here(hooks, "poststart", "running", pid).inspect_err(|_| kill(&pidfd))?;
+        hooks::run(hooks, "poststart", "running", pid).inspect_err(|_| kill(&pidfd))?;
     }
-    // From here on every process that the shim makes is an exec of this container. If it has ended already, none is.
-    let _ = namespaces::fork_into(&pidfd);
     let stdin_once = start.stdin_once;
     let stdio = Stdio::new(prepared.log, prepared.ends, stdin_once).map_err(|e| failure::kernel("set up", "stdio", e));
     let recorded = stdio.and_then(|stdio| state.running(pid, &prepared.program.user).map(|()| stdio));
@@ -143,8 +141,8 @@ fn at_the_gate(hooks: &Hooks, keeper: &Keeper, pid: i32) -> Result<()> {
     if !keeper.arrived() {
         return Ok(()); // It has failed; the fault channel says why.
     }
-    hooks::run_here(hooks, "prestart", "creating", pid)?;
-    hooks::run_here(hooks, "createRuntime", "creating", pid)?;
+    hooks::run(hooks, "prestart", "creating", pid)?;
+    hooks::run(hooks, "createRuntime", "creating", pid)?;
     keeper.open(pid)
 }
 

@@ -67,7 +67,7 @@ impl State {
 
     /// Runs the hooks of the end, which nothing waits for; what they complain of is noted for the daemon's log.
     pub fn poststop(&mut self, hooks: &Hooks) {
-        if let Err(failure) = hooks::run_here(hooks, "poststop", "stopped", 0) {
+        if let Err(failure) = hooks::run(hooks, "poststop", "stopped", 0) {
             // A record that cannot be written changes nothing any more.
             let _ = self.change(|record| record.hook_error = failure.message);
         }

@@ -9,6 +9,8 @@ use gorae_proto::shim::{EndExec, Exec, ResizeTty, reply, request::Verb};
 use std::fs;
 use std::time::{Duration, Instant};
 
+const CAP_SYS_PTRACE: u32 = 19;
+
 fn sleeper() -> Running {
     Bench::new(&["/bin/sleep", "1000"]).run()
 }
@@ -58,6 +60,51 @@ fn an_exec_is_in_the_containers_namespaces_cgroup_and_identity() {
         let expected = path == "/" || path.starts_with("/exec-");
         assert!(expected || line.contains("cpuset") || line.contains("systemd"), "{line} of\n{cgroup}");
     }
+    container.kill();
+}
+
+/// CAP_SYS_PTRACE opens the root and the descriptors of every process that is in sight.
+#[test]
+fn no_process_of_the_container_sees_the_host_through_an_exec_that_is_born() {
+    let mut bench = Bench::sh("");
+    let host = bench.path("layer").display().to_string();
+    let script = format!(
+        "while [ ! -e /stop ]; do for p in /proc/[0-9]*; do [ -e $p/root{host} ] && echo $p sees the host; \
+         for d in $p/fd/*; do [ -d $d ] && echo $p has a directory; done; done; done; echo watched"
+    );
+    bench.process().args = words(&["/bin/sh", "-c", &script]);
+    let capabilities = bench.process().capabilities.as_mut().unwrap();
+    for set in [&mut capabilities.bounding, &mut capabilities.permitted, &mut capabilities.effective] {
+        *set |= 1 << CAP_SYS_PTRACE;
+    }
+    let mut container = bench.run();
+    for _ in 0..300 {
+        assert_eq!(container.exec(&["true"]).0.exit_code, 0);
+    }
+    container.exec(&["touch", "/stop"]);
+    container.wait();
+    assert_eq!(container.bench.output("stdout"), "watched\n");
+}
+
+#[test]
+fn an_exec_that_is_ended_at_its_birth_leaves_nothing() {
+    let mut container = sleeper();
+    let shim = container.shim.as_ref().unwrap().process.id();
+    for id in 1..=200 {
+        let exec = Exec { args: words(&["sleep", "1000"]), ..Exec::default() };
+        let asked = container.line().send(Verb::Exec(exec), &[]);
+        let ended = container.line().send(Verb::EndExec(EndExec { exec: id }), &[]);
+        assert!(matches!(container.line().wait_reply(ended).0, reply::Body::Done(_)));
+        match container.line().wait_reply(asked).0 {
+            reply::Body::ExecStarted(started) => assert_eq!(started.exec, id),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(container.wait_exec().exit_code, 137);
+    }
+    driver::eventually("only the container is left", || {
+        let children = fs::read_to_string(format!("/proc/{shim}/task/{shim}/children")).unwrap();
+        children.split_whitespace().count() == 1 && exec_cgroups(&container) == 0
+    });
     container.kill();
 }
 

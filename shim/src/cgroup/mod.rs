@@ -77,6 +77,11 @@ impl Cgroup {
         Ok(())
     }
 
+    /// What [`Cgroup::join_v1`] writes to.
+    pub fn joins(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.tasks.iter().map(AsFd::as_fd)
+    }
+
     /// Changes limits, all or none. Limits of a v1 hierarchy that the container is not in yet bring it in.
     pub fn update(&mut self, resources: &Resources) -> Result<()> {
         let fresh = self.place.missing(resources);

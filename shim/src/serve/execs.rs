@@ -2,12 +2,13 @@
 //! The execs of a running container, by event.
 
 use super::Shim;
-use super::requests::no_such_exec;
-use crate::epoll::Token;
+use super::requests::{no_such_exec, not_running};
+use crate::epoll::{Epoll, Token};
 use crate::exec::{self, Exec};
 use crate::exits;
 use crate::failure::Result;
 use crate::fault::Outcome;
+use crate::setup::Container;
 use crate::wire::{self, ExecExited, ExecStarted, push, reply::Body};
 use std::os::fd::OwnedFd;
 use std::time::Instant;
@@ -21,19 +22,28 @@ impl Shim {
         if let Some((_, watcher)) = &exec.unanswered {
             self.epoll.add(watcher, Token::Fault(id), false)?;
         }
-        self.epoll.add(&exec.pidfd, Token::Exec(id), false)?;
+        if let Some(middle) = &exec.middle {
+            self.epoll.add(middle, Token::Exec(id), false)?;
+        }
         self.execs.push(exec);
         Ok(())
     }
 
     /// The fault channel has something to say.
     pub(super) fn on_exec_fault(&mut self, id: u64) {
+        // A process that has become the program was told before.
+        self.meet_exec(id);
         let Some(exec) = self.execs.iter_mut().find(|e| e.id == id) else { return };
         let Some((request, watcher)) = exec.unanswered.take() else { return };
         let body = match watcher.look() {
             Outcome::Pending => {
                 exec.unanswered = Some((request, watcher));
                 return;
+            }
+            // The end of the container has taken the middle process along.
+            Outcome::Running if exec.is_unborn() && self.leave_at.is_some() => {
+                exec.told = true;
+                Body::Failure(not_running())
             }
             Outcome::Running => Body::ExecStarted(ExecStarted { exec: id, pid: exec.pid as u32 }),
             Outcome::Failed(failure) => {
@@ -47,18 +57,72 @@ impl Shim {
         self.clients.reply(&self.epoll, client, request, body, master.into_iter().collect());
     }
 
-    /// The process has ended.
+    /// The process has ended, or the middle process before it.
     pub(super) fn on_exec_end(&mut self, id: u64) {
         self.on_exec_fault(id);
-        let Some(exec) = self.execs.iter_mut().find(|e| e.id == id && e.exit_code.is_none()) else { return };
-        let Some(exit_code) = exits::reap(&exec.pidfd) else { return };
-        self.epoll.remove(&exec.pidfd);
-        exec.ended(&self.container, exit_code, Instant::now());
+        self.end_middle(id);
+        self.look_for_lost(id);
+        self.end_process(id);
         self.settle_execs(Instant::now());
     }
 
+    fn end_process(&mut self, id: u64) {
+        let Some(exec) = self.execs.iter_mut().find(|e| e.id == id && e.exit_code.is_none()) else { return };
+        let Some(pidfd) = &exec.pidfd else { return };
+        let Some(exit_code) = exits::reap(pidfd) else { return };
+        self.epoll.remove(pidfd);
+        exec.ended(&self.container, exit_code, Instant::now());
+        // It may have become the program and ended since the last look.
+        self.on_exec_fault(id);
+    }
+
+    /// Waits for the end of an exec's process from the moment when it is known.
+    fn meet_exec(&mut self, id: u64) {
+        let Some(exec) = self.execs.iter_mut().find(|e| e.id == id) else { return };
+        if exec.meet(&self.container, Instant::now()) {
+            watch(&self.epoll, exec, &self.container);
+        }
+    }
+
+    fn end_middle(&mut self, id: u64) {
+        let Some(exec) = self.execs.iter_mut().find(|e| e.id == id) else { return };
+        let Some(middle) = &exec.middle else { return };
+        if exits::reap(middle).is_some() {
+            self.epoll.remove(middle);
+            exec.middle = None;
+            self.meet_exec(id);
+        }
+    }
+
+    /// A middle process that was killed may leave a process that it could not tell of.
+    fn look_for_lost(&mut self, id: u64) {
+        let is_lost = |e: &Exec| e.is_unborn() && e.middle.is_none();
+        let Some(at) = self.execs.iter().position(|e| e.id == id && is_lost(e)) else { return };
+        let others_come = self.execs.iter().any(|e| e.is_unborn() && e.middle.is_some());
+        let (stray, now) = (self.stray(), Instant::now());
+        let exec = &mut self.execs[at];
+        match stray {
+            // It may be the one that another middle process is about to tell of.
+            Some(_) if others_come => exec.look_again(now),
+            Some(pid) => {
+                if exec.adopt_stray(pid, &self.container, now) {
+                    watch(&self.epoll, exec, &self.container);
+                }
+            }
+            // Without a word, a middle process ends by SIGKILL alone.
+            None => exec.ended(&self.container, 128 + libc::SIGKILL, now),
+        }
+    }
+
+    /// A child of this process that nothing else accounts for.
+    fn stray(&self) -> Option<i32> {
+        let execs = self.execs.iter().filter(|e| e.exit_code.is_none());
+        let known: Vec<i32> = execs.map(|e| e.pid).chain([self.container.pid]).collect();
+        exits::children().into_iter().find(|pid| !known.contains(pid))
+    }
+
     pub(super) fn end_exec(&mut self, id: u64) -> Result<()> {
-        let exec = self.execs.iter().find(|e| e.id == id).ok_or_else(|| no_such_exec(id))?;
+        let exec = self.execs.iter_mut().find(|e| e.id == id).ok_or_else(|| no_such_exec(id))?;
         exec.kill(&self.container);
         Ok(())
     }
@@ -77,6 +141,7 @@ impl Shim {
             return;
         }
         self.end_orphans();
+        let mut lost = Vec::new();
         for exec in &mut self.execs {
             if exec.deadline.is_some_and(|at| at <= now) {
                 exec.deadline = None;
@@ -84,8 +149,17 @@ impl Shim {
                 exec.kill(&self.container);
             }
             if exec.retry_at.is_some_and(|at| at <= now) {
-                exec.retry(&self.container, now);
+                match exec.exit_code {
+                    Some(_) => exec.retry(&self.container, now),
+                    None => {
+                        exec.retry_at = None;
+                        lost.push(exec.id);
+                    }
+                }
             }
+        }
+        for id in lost {
+            self.on_exec_end(id);
         }
         self.settle_execs(now);
     }
@@ -99,5 +173,14 @@ impl Shim {
             self.clients.push(&self.epoll, Some(exec.client), &push::Body::ExecExited(exited));
         }
         self.execs.retain(|e| !Exec::is_over(e));
+    }
+}
+
+/// Has the end of an exec's process come as an event. One for which that cannot be is ended, and looked at by time.
+fn watch(epoll: &Epoll, exec: &mut Exec, container: &Container) {
+    let watched = exec.pidfd.as_ref().is_some_and(|pidfd| epoll.add(pidfd, Token::Exec(exec.id), false).is_ok());
+    if !watched {
+        exec.kill(container);
+        exec.look_again(Instant::now());
     }
 }

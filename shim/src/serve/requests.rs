@@ -80,8 +80,8 @@ impl Shim {
             return sys::pidfd_send_signal(self.container.pidfd.as_fd(), number).map_err(fail);
         }
         let exec = self.execs.iter().find(|e| e.id == signal.exec && e.exit_code.is_none());
-        let exec = exec.ok_or_else(|| no_such_exec(signal.exec))?;
-        sys::pidfd_send_signal(exec.pidfd.as_fd(), number).map_err(fail)
+        let pidfd = exec.and_then(|exec| exec.pidfd.as_ref()).ok_or_else(|| no_such_exec(signal.exec))?;
+        sys::pidfd_send_signal(pidfd.as_fd(), number).map_err(fail)
     }
 
     fn signal_all(&self, number: i32) -> Result<()> {

@@ -83,6 +83,21 @@ pub fn close_range(first: u32, on_exec_only: bool) -> io::Result<()> {
     check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) }).map(drop)
 }
 
+/// Closes every descriptor from 3 up that is not among `kept`; the caller's contract is that of [`close_range`].
+pub fn close_all_but(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut kept: Vec<u32> = kept.iter().map(|fd| fd.as_raw_fd() as u32).filter(|number| *number >= 3).collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for number in kept {
+        if first < number {
+            // SAFETY: plain integers; which descriptors may be closed is the caller's contract stated above.
+            check(unsafe { libc::syscall(libc::SYS_close_range, first, number - 1, 0) })?;
+        }
+        first = number + 1;
+    }
+    close_range(first, false)
+}
+
 /// Puts a copy of `fd` at `number`, open across exec.
 pub fn keep_open(fd: BorrowedFd<'_>, number: i32) -> io::Result<()> {
     if fd.as_raw_fd() == number {
