@@ -7,6 +7,7 @@
 //! through its descriptor.
 
 use crate::failure::{self, Kind, Result};
+use crate::sys;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2, readlinkat};
 use rustix::io::Errno;
 use std::collections::VecDeque;
@@ -112,20 +113,16 @@ impl Root {
     /// tape or arm a watchdog.
     pub fn read(&self, path: &[u8], limit: usize) -> Result<Option<Vec<u8>>> {
         let fail = |e: Errno| failure::kernel("read", String::from_utf8_lossy(path), e);
-        let found = match self.handle(path) {
-            Ok(handle) => fstat(&handle).map_err(fail)?,
+        let handle = match self.handle(path) {
+            Ok(handle) => handle,
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
             Err(e) => return Err(fail(e)),
         };
-        if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
+        // Before it is opened: opening a device of the node does things.
+        if FileType::from_raw_mode(fstat(&handle).map_err(fail)?.st_mode) != FileType::RegularFile {
             return Ok(None);
         }
-        let file = self.open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY).map_err(fail)?;
-        let opened = fstat(&file).map_err(fail)?;
-        if (opened.st_dev, opened.st_ino) != (found.st_dev, found.st_ino) {
-            let why = "it was replaced while it was being read";
-            return Err(failure::refused(Kind::Internal, "read", String::from_utf8_lossy(path), why));
-        }
+        let file = sys::reopen(handle.as_fd(), OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY).map_err(fail)?;
         let mut bytes = Vec::new();
         let mut chunk = [0; 4096];
         loop {
@@ -249,5 +246,15 @@ mod tests {
         assert_eq!(root(dir.path()).read(b"/fifo", 100), Ok(None));
         assert_eq!(root(dir.path()).read(b"/none", 100), Ok(None));
         assert_eq!(root(dir.path()).read(b"/huge", 100).unwrap_err().kind(), Kind::InvalidArgument);
+    }
+
+    /// Nobody has number 254 of the "misc" devices: opening it is an error, finding it is none.
+    #[test]
+    fn a_device_in_a_files_place_is_not_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, number) = (dir.path().join("passwd"), rustix::fs::makedev(10, 254));
+        rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::CharacterDevice, Mode::RWXU, number).unwrap();
+        assert!(fs::File::open(&path).is_err());
+        assert_eq!(root(dir.path()).read(b"/passwd", 100), Ok(None));
     }
 }

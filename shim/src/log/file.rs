@@ -5,12 +5,16 @@
 //! record, so that what a reader finds is always well formed and a rotation never splits a record.
 
 use super::Error;
+use crate::sys;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::DirBuilder;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+
+/// How often a file that comes and goes is looked for.
+const TRIES: usize = 16;
 
 /// An open log file and where it stands.
 #[derive(Debug)]
@@ -46,13 +50,11 @@ impl LogFile {
             }
             other => other,
         };
-        let failed = |errno: Errno| Error::Open { path: path.to_owned(), source: errno.into() };
-        let fd = fd.map_err(failed)?;
-        let stat = rustix::fs::fstat(&fd).map_err(failed)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(Error::NotRegular { path: path.to_owned() });
+        match fd {
+            Ok(Some(fd)) => Ok(Self { path: path.to_owned(), fd }),
+            Ok(None) => Err(Error::NotRegular { path: path.to_owned() }),
+            Err(errno) => Err(Error::Open { path: path.to_owned(), source: errno.into() }),
         }
-        Ok(Self { path: path.to_owned(), fd })
     }
 
     /// Opens the same path anew (after the old file was renamed away) and lets go of the old file.
@@ -94,14 +96,25 @@ impl LogFile {
     }
 }
 
-fn open(path: &Path) -> Result<OwnedFd, Errno> {
-    // NONBLOCK: a FIFO in the file's place must not hold the container's start.
-    let flags = OFlags::WRONLY
-        | OFlags::APPEND
-        | OFlags::CREATE
-        | OFlags::NOFOLLOW
-        | OFlags::NONBLOCK
-        | OFlags::NOCTTY
-        | OFlags::CLOEXEC;
-    rustix::fs::open(path, flags, Mode::from_raw_mode(0o640))
+/// `None` for what is no regular file. It is not opened: a node of a device in the file's place would do things.
+fn open(path: &Path) -> Result<Option<OwnedFd>, Errno> {
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    for _ in 0..TRIES {
+        let create = flags | OFlags::CREATE | OFlags::EXCL;
+        match rustix::fs::open(path, create, Mode::from_raw_mode(0o640)) {
+            Err(Errno::EXIST) => {}
+            other => return other.map(Some),
+        }
+        let handle = match rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
+            // Removed in this instant.
+            Err(Errno::NOENT) => continue,
+            other => other?,
+        };
+        match FileType::from_raw_mode(rustix::fs::fstat(&handle)?.st_mode) {
+            FileType::RegularFile => return sys::reopen(handle.as_fd(), flags).map(Some),
+            FileType::Symlink => return Err(Errno::LOOP),
+            _ => return Ok(None),
+        }
+    }
+    Err(Errno::AGAIN)
 }

@@ -59,6 +59,17 @@ fn an_unusable_path_is_a_clean_error() {
     assert!(matches!(Log::open(Path::new("/dev/null"), 0, false), Err(Error::NotRegular { .. })));
 }
 
+/// Nobody has number 254 of the "misc" devices: opening it is an error of its own.
+#[test]
+fn a_device_in_the_files_place_is_not_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, number) = (dir.path().join("0.log"), rustix::fs::makedev(10, 254));
+    let kind = rustix::fs::FileType::CharacterDevice;
+    rustix::fs::mknodat(rustix::fs::CWD, &path, kind, 0o600.into(), number).unwrap();
+    assert!(std::fs::OpenOptions::new().append(true).open(&path).is_err());
+    assert!(matches!(Log::open(&path, 0, false), Err(Error::NotRegular { .. })));
+}
+
 #[test]
 fn both_streams_share_the_file_in_the_order_of_arrival() {
     let dir = tempfile::tempdir().unwrap();

@@ -2,6 +2,7 @@
 //! Processes: clone, exec, exit, signals, inherited descriptors, the heap.
 
 use super::check;
+use rustix::fs::{Mode, OFlags};
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
@@ -96,6 +97,11 @@ pub fn close_all_but(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
         first = number + 1;
     }
     close_range(first, false)
+}
+
+/// Opens what a handle (`O_PATH`) refers to, by no name that could have changed hands. Needs /proc.
+pub fn reopen(handle: BorrowedFd<'_>, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::open(format!("/proc/self/fd/{}", handle.as_raw_fd()), flags | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// Puts a copy of `fd` at `number`, open across exec.
