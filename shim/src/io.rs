@@ -226,8 +226,9 @@ impl Stdio {
     pub fn drain(&mut self, limit: Duration) {
         let end = Instant::now() + limit;
         loop {
-            self.read_output(Stream::Stdout, usize::MAX);
-            self.read_output(Stream::Stderr, usize::MAX);
+            // In turns: what somebody else writes without pause would have no end.
+            self.read_output(Stream::Stdout, READS_PER_TURN);
+            self.read_output(Stream::Stderr, READS_PER_TURN);
             if self.outputs.iter().all(Option::is_none) || !self.wait_for_output(end) {
                 break;
             }

@@ -71,6 +71,20 @@ fn drain_does_not_wait_longer_than_told_for_a_process_that_keeps_the_pipe() {
     assert_eq!(contents(&log), ["stdout F a", "stdout P b"]);
 }
 
+/// /dev/zero stands for a pipe that somebody fills as fast as it is read.
+#[test]
+fn drain_has_its_limit_whoever_writes_without_pause() {
+    let (done, over) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let zero = || rustix::fs::open("/dev/zero", OFlags::RDONLY, Mode::empty()).unwrap();
+        let ends = Ends::Pipes { stdin: None, stdout: zero(), stderr: zero() };
+        let mut stdio = Stdio::new(Log::open(Path::new(""), 0, false).unwrap(), ends, false).unwrap();
+        stdio.drain(Duration::from_millis(50));
+        done.send(stdio.finished()).unwrap();
+    });
+    assert_eq!(over.recv_timeout(Duration::from_secs(60)), Ok(true));
+}
+
 #[test]
 fn every_viewer_gets_the_output_from_its_attach_on() {
     let dir = tempfile::tempdir().unwrap();
