@@ -96,20 +96,20 @@ impl Node {
     /// `InvalidArgument` when the target of pid mode TARGET is not named or is in another pod.
     pub fn spec_context(&self, pod: &Pod, record: &container::Record) -> Result<spec::Context<'_>> {
         let options = spec::security_context(&record.config).namespace_options;
-        let target_pid = match options.filter(|o| o.pid() == NamespaceMode::Target) {
-            Some(options) => self.target_pid(pod, &options.target_id)?,
+        let target = match options.filter(|o| o.pid() == NamespaceMode::Target) {
+            Some(options) => self.target(pod, &options.target_id)?,
             None => None,
         };
-        Ok(spec::Context { layout: &self.layout, places: &self.places, target_pid, open_files: self.open_files })
+        Ok(spec::Context { layout: &self.layout, places: &self.places, target, open_files: self.open_files })
     }
 
-    fn target_pid(&self, pod: &Pod, target: &str) -> Result<Option<u32>> {
+    fn target(&self, pod: &Pod, target: &str) -> Result<Option<(u32, u64)>> {
         let container = self.containers.find(target).map_err(|e| e.during("pid mode TARGET"))?;
         if container.record().pod_id != pod.id() {
             return Err(Error::invalid(format!("pid mode TARGET: container {target} is in another pod")));
         }
         match container.state() {
-            State::Running { pid, .. } => Ok(Some(pid)),
+            State::Running { pid, start_ticks, .. } => Ok(Some((pid, start_ticks))),
             _ => Ok(None),
         }
     }

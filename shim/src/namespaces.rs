@@ -3,9 +3,10 @@
 
 use crate::failure::{self, Result};
 use crate::fault::{self, Outcome, Reporter};
+use crate::state;
 use crate::sys::{self, Forked};
 use crate::wire::{Namespace, namespace::Kind};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, openat};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use rustix::thread::ThreadNameSpaceType;
@@ -29,10 +30,7 @@ impl Namespaces {
                 namespaces.new.push(kind);
                 continue;
             }
-            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-            let pin = rustix::fs::open(&namespace.path, flags, Mode::empty())
-                .map_err(|e| failure::kernel("open namespace", &namespace.path, e))?;
-            namespaces.pins.push((kind, pin));
+            namespaces.pins.push((kind, open_pin(namespace)?));
         }
         if private_cgroup && !namespaces.is_new(Kind::Cgroup) {
             namespaces.new.push(Kind::Cgroup);
@@ -178,6 +176,27 @@ impl Namespaces {
     pub fn shares_pids(&self) -> bool {
         !self.is_new(Kind::Pid)
     }
+}
+
+/// Opens a pin. One of a process is looked for in a handle of that very process: its number may have changed hands
+/// since somebody noted it, and must not while it is opened.
+fn open_pin(namespace: &Namespace) -> Result<OwnedFd> {
+    let fail = |e| failure::kernel("open namespace", &namespace.path, e);
+    let process = namespace.path.split_once("/ns/").filter(|_| namespace.start_ticks != 0);
+    let Some((process, kind)) = process else {
+        return rustix::fs::open(&namespace.path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(fail);
+    };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let process = rustix::fs::open(process, flags, Mode::empty()).map_err(fail)?;
+    if state::start_ticks_in(process.as_fd()) != namespace.start_ticks {
+        return Err(failure::refused(
+            failure::Kind::FailedPrecondition,
+            "open namespace",
+            &namespace.path,
+            "the process has ended, another one has its number",
+        ));
+    }
+    openat(&process, format!("ns/{kind}"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(fail)
 }
 
 /// Makes children of this process start in the PID namespace behind `fd`: a pin, or a process's pidfd.

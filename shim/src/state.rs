@@ -14,8 +14,10 @@ use crate::user::User;
 use crate::wire::{ContainerState, Hooks, container_state::Phase};
 use gorae_proto::checked;
 use prost::Message;
+use rustix::fs::{Mode, OFlags, openat};
 use std::fs;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -125,7 +127,21 @@ pub fn now_ns() -> i64 {
 
 /// Field 22 of /proc/PID/stat; 0 when the process is gone.
 pub fn start_ticks(pid: i32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    ticks_of(&fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default())
+}
+
+/// The same for a handle of /proc/PID.
+pub fn start_ticks_in(process: BorrowedFd<'_>) -> u64 {
+    let mut stat = String::new();
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    if let Ok(file) = openat(process, "stat", flags, Mode::empty()) {
+        // Half of it has no such field: that process is gone, too.
+        let _ = io::Read::read_to_string(&mut fs::File::from(file), &mut stat);
+    }
+    ticks_of(&stat)
+}
+
+fn ticks_of(stat: &str) -> u64 {
     // The command name before the last ')' may hold anything.
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     after_name.split_whitespace().nth(19).and_then(|ticks| ticks.parse().ok()).unwrap_or(0)

@@ -23,7 +23,7 @@ fn pod(own_pid: bool) -> Pod {
 }
 
 fn adopt(pod: &Pod, bench: &mut Bench) {
-    bench.start.namespaces.push(Namespace { kind: namespace::Kind::User.into(), path: String::new() });
+    bench.start.namespaces.push(Namespace { kind: namespace::Kind::User.into(), ..Namespace::default() });
     bench.start.user_mapping = Some(mapping());
     pod.adopt(bench);
     // The layer stands for an unpacked image: world-readable, owned by the host's root.
@@ -88,6 +88,29 @@ fn an_id_mapped_bind_shows_the_volumes_owners() {
     assert_eq!(container.wait().exit_code, 0, "{}", container.bench.log());
     assert_eq!(container.bench.output("stdout"), "0\n65534\n");
     assert_eq!(fs::metadata(data.join("x")).unwrap().uid(), 0);
+}
+
+#[test]
+fn a_process_whose_number_another_one_has_is_no_target() {
+    let mut target = Bench::new(&["/bin/sleep", "100"]).run();
+    for (later, refused) in [(0, false), (1, true)] {
+        let mut bench = Bench::sh("cat /proc/1/comm");
+        let is_pid = |n: &&mut Namespace| n.kind() == namespace::Kind::Pid;
+        let namespace = bench.start.namespaces.iter_mut().find(is_pid).unwrap();
+        namespace.path = format!("/proc/{}/ns/pid", target.state.pid);
+        namespace.start_ticks = target.state.pid_start_ticks + later;
+        match bench.try_run() {
+            Ok(mut container) => {
+                container.wait();
+                assert_eq!((refused, container.bench.output("stdout").as_str()), (false, "sleep\n"));
+            }
+            Err((failure, bench)) => {
+                assert!(refused && failure.message.contains("another one has its number"), "{failure:?}");
+                bench.assert_clean();
+            }
+        }
+    }
+    target.kill();
 }
 
 #[test]

@@ -137,6 +137,8 @@ pub enum State {
     Running {
         /// In the daemon's pid namespace.
         pid: u32,
+        /// Field 22 of its stat, tells a reused pid.
+        start_ticks: u64,
         /// Wall clock, nanoseconds.
         started_at: i64,
         /// Who it runs as.
@@ -169,7 +171,12 @@ impl State {
         let identity = Identity { uid: state.uid, gid: state.gid, gids: state.gids.clone() };
         match state.phase() {
             Phase::Starting => Self::Starting,
-            Phase::Running => Self::Running { pid: state.pid, started_at: state.started_at_ns, identity },
+            Phase::Running => Self::Running {
+                pid: state.pid,
+                start_ticks: state.pid_start_ticks,
+                started_at: state.started_at_ns,
+                identity,
+            },
             Phase::Exited => Self::Exited(Exit {
                 code: state.exit_code,
                 reason: exit_reason(state),
@@ -362,7 +369,7 @@ mod tests {
     use super::*;
 
     pub(super) fn running() -> State {
-        State::Running { pid: 7, started_at: 1, identity: Identity::default() }
+        State::Running { pid: 7, start_ticks: 1, started_at: 1, identity: Identity::default() }
     }
 
     pub(super) fn test_container(state: State) -> Arc<Container> {

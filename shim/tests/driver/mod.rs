@@ -515,7 +515,7 @@ pub const DEFAULT_CAPABILITIES: u64 = 0xa804_25fb;
 
 fn default_start(dir: &Path, run: &Path, id: &str, args: &[&str]) -> Start {
     let path = |name: &str| dir.join(name).display().to_string();
-    let namespace = |kind: namespace::Kind| Namespace { kind: kind.into(), path: String::new() };
+    let namespace = |kind: namespace::Kind| Namespace { kind: kind.into(), ..Namespace::default() };
     let caps = DEFAULT_CAPABILITIES;
     Start {
         container_id: id.into(),

@@ -26,8 +26,8 @@ pub struct Context<'a> {
     pub layout: &'a CgroupLayout,
     /// Where directories are.
     pub places: &'a Places,
-    /// `namespace path` of the target container, for pid mode TARGET.
-    pub target_pid: Option<u32>,
+    /// The first process of the target container, for pid mode TARGET: pid, and field 22 of its stat.
+    pub target: Option<(u32, u64)>,
     /// The limit of open files that containers get.
     pub open_files: OpenFiles,
 }

@@ -18,9 +18,9 @@ pub fn build(pod: &Pod, security: &cri::LinuxContainerSecurityContext, node: &Co
     agree("network", asked.network, pods.network)?;
     agree("ipc", asked.ipc, pods.ipc)?;
     let pins = node.places.pod_run(pod.id()).join("ns");
-    let pin =
-        |kind: Kind, name: &str| Namespace { kind: kind.into(), path: pins.join(name).to_string_lossy().into_owned() };
-    let own = |kind: Kind| Namespace { kind: kind.into(), path: String::new() };
+    let at = |kind: Kind, path: String, start_ticks| Namespace { kind: kind.into(), path, start_ticks };
+    let pin = |kind: Kind, name: &str| at(kind, pins.join(name).to_string_lossy().into_owned(), 0);
+    let own = |kind: Kind| at(kind, String::new(), 0);
     let mut list = vec![own(Kind::Mount)];
     if pod.user_mapping().is_some() {
         list.push(pin(Kind::User, "user"));
@@ -40,10 +40,10 @@ pub fn build(pod: &Pod, security: &cri::LinuxContainerSecurityContext, node: &Co
             return Err(Error::invalid("namespace_options.pid: POD, but the pod was made without a shared one"));
         }
         NamespaceMode::Target => {
-            let pid = node.target_pid.ok_or_else(|| {
+            let (pid, start_ticks) = node.target.ok_or_else(|| {
                 Error::precondition(format!("pid target {:?} is not running in this pod", asked.target_id))
             })?;
-            list.push(Namespace { kind: Kind::Pid.into(), path: format!("/proc/{pid}/ns/pid") });
+            list.push(at(Kind::Pid, format!("/proc/{pid}/ns/pid"), start_ticks));
         }
     }
     if !security.privileged && !node.layout.unified.is_empty() {
