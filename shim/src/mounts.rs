@@ -50,7 +50,7 @@ pub enum Source {
     /// A file system that shows the child's namespaces: name and options.
     New(String, String),
     /// Layers of an image of which only `sub_path` is shown. `scratch` is any host directory to stand on while the
-    /// path is walked, in the child's own namespace.
+    /// path is walked, in the child's own namespace; the root of a user namespace must be able to get there.
     SubPath {
         /// The detached overlay.
         overlay: OwnedFd,
@@ -99,7 +99,9 @@ fn prepare_one(
     let user_namespace = namespaces.pin(namespace::Kind::User);
     let mut point = rootfs::Point::Directory;
     let source = match mount.filesystem.as_str() {
-        _ if !mount.image_layers.is_empty() => image_volume(mount, user_namespace).map_err(of_image_volume)?,
+        _ if !mount.image_layers.is_empty() => {
+            image_volume(mount, &start.run_dir, user_namespace).map_err(of_image_volume)?
+        }
         "bind" | "" => {
             let map = |uids: &[IdMap], gids: &[IdMap]| idmap::namespace(start, user_namespace, uids, gids);
             let bind = bind::prepare(mount, map)?;
@@ -161,7 +163,7 @@ fn of_image_volume(failure: Failure) -> Failure {
 }
 
 /// Layers of an image at a path of the container, always read-only.
-fn image_volume(mount: &Mount, user_namespace: Option<BorrowedFd<'_>>) -> Result<Source> {
+fn image_volume(mount: &Mount, run_dir: &str, user_namespace: Option<BorrowedFd<'_>>) -> Result<Source> {
     let tree = overlay::read_only(&mount.image_layers, user_namespace)?;
     let attributes = attributes(mount) | MountAttrFlags::MOUNT_ATTR_RDONLY;
     bind::set_attributes(&tree, attributes, false, &mount.destination)?;
@@ -169,11 +171,7 @@ fn image_volume(mount: &Mount, user_namespace: Option<BorrowedFd<'_>>) -> Result
     if sub_path.is_empty() {
         return Ok(Source::Tree(tree));
     }
-    Ok(Source::SubPath {
-        overlay: tree,
-        sub_path: sub_path.as_bytes().to_vec(),
-        scratch: PathBuf::from(&mount.image_layers[0]),
-    })
+    Ok(Source::SubPath { overlay: tree, sub_path: sub_path.as_bytes().to_vec(), scratch: PathBuf::from(run_dir) })
 }
 
 /// `/sys/fs/cgroup` where it cannot be a cgroup2 of the container's own namespace.

@@ -4,7 +4,7 @@
 mod driver;
 
 use driver::{Bench, Pod};
-use gorae_proto::shim::{IdMap, Namespace, User, UserMapping, namespace};
+use gorae_proto::shim::{IdMap, Mount, Namespace, User, UserMapping, namespace};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
@@ -88,6 +88,29 @@ fn an_id_mapped_bind_shows_the_volumes_owners() {
     assert_eq!(container.wait().exit_code, 0, "{}", container.bench.log());
     assert_eq!(container.bench.output("stdout"), "0\n65534\n");
     assert_eq!(fs::metadata(data.join("x")).unwrap().uid(), 0);
+}
+
+/// The layers of an image stand where only the host's root gets.
+#[test]
+fn a_part_of_an_image_is_shown_in_a_user_namespace() {
+    let pod = pod(false);
+    let mut bench = Bench::sh("cat /image/file; ls /image; touch /image/x 2>&1");
+    let images = bench.path("images");
+    fs::create_dir_all(images.join("layer/part")).unwrap();
+    fs::write(images.join("layer/part/file"), "content\n").unwrap();
+    fs::set_permissions(&images, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    bench.start.mounts.push(Mount {
+        destination: "/image".into(),
+        filesystem: "image".into(),
+        image_layers: vec![images.join("layer").display().to_string()],
+        source_layer_path: "part".into(),
+        ..Mount::default()
+    });
+    adopt(&pod, &mut bench);
+    fs::set_permissions(bench.path("run"), std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
+    let mut container = bench.run();
+    container.wait();
+    assert_eq!(container.bench.output("stdout"), "content\nfile\ntouch: /image/x: Read-only file system\n");
 }
 
 #[test]
