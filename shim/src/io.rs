@@ -200,11 +200,8 @@ impl Stdio {
         if self.terminal {
             let flags = SocketFlags::CLOEXEC;
             let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-            if let Some(unseen) = self.unseen.take() {
-                // A fresh socket has more room than that.
-                rustix::io::write(&ours, &unseen)?;
-            }
-            self.admit(ours, Carries::Terminal)?;
+            let unseen = self.unseen.take().unwrap_or_default();
+            self.admit(ours, Carries::Terminal, &unseen)?;
             return Ok(vec![theirs]);
         }
         let mut fds = Vec::with_capacity(3);
@@ -214,7 +211,7 @@ impl Stdio {
         for (asked, stream) in [(wanted.stdout, Stream::Stdout), (wanted.stderr, Stream::Stderr)] {
             if asked {
                 let (theirs, ours) = pipe_with(PipeFlags::CLOEXEC)?;
-                self.admit(ours, Carries::Output(stream))?;
+                self.admit(ours, Carries::Output(stream), &[])?;
                 fds.push(theirs);
             }
         }
@@ -248,15 +245,18 @@ impl Stdio {
         self.chunk.capacity() > 0 || self.log.holds_buffers()
     }
 
-    fn admit(&mut self, fd: OwnedFd, carries: Carries) -> Result<(), Errno> {
+    /// Lets a descriptor take part; `first` is shown on it before anything else.
+    fn admit(&mut self, fd: OwnedFd, carries: Carries, first: &[u8]) -> Result<(), Errno> {
         rustix::io::ioctl_fionbio(&fd, true)?;
         let ended = match carries {
-            Carries::Output(stream) => self.outputs[stream as usize].is_none(),
-            Carries::Terminal => self.outputs[0].is_none(),
-            Carries::Input => false,
+            Carries::Output(stream) => self.outputs[stream as usize].is_none().then_some(stream),
+            Carries::Terminal => self.outputs[0].is_none().then_some(Stream::Stdout),
+            Carries::Input => None,
         };
-        if !ended {
-            self.viewers.push(Viewer::new(self.next_token, self.clients, fd, carries));
+        let mut viewer = Viewer::new(self.next_token, self.clients, fd, carries);
+        let shown = viewer.show(Stream::Stdout, first);
+        if shown.and_then(|()| ended.map_or(Ok(()), |stream| viewer.end_output(stream))).is_ok() {
+            self.viewers.push(viewer);
             self.next_token += 1;
             self.changes += 1;
         }

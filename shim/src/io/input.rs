@@ -15,7 +15,7 @@ impl Stdio {
             return rustix::fs::open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
         }
         let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
-        self.admit(ours, Carries::Input)?;
+        self.admit(ours, Carries::Input, &[])?;
         Ok(theirs)
     }
 

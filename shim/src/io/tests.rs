@@ -276,6 +276,28 @@ fn only_a_terminals_first_viewer_sees_the_end_of_what_was_before_it() {
 }
 
 #[test]
+fn what_a_viewers_socket_has_no_room_for_waits_in_its_queue() {
+    for ended in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut stdio, tty) = terminal(&dir.path().join("0.log"));
+        if ended {
+            drop(tty);
+            turn(&mut stdio);
+        }
+        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+        rustix::net::sockopt::set_socket_send_buffer_size(&ours, 1).unwrap();
+        let screen = vec![b's'; UNSEEN];
+        stdio.admit(ours, Carries::Terminal, &screen).unwrap();
+        let (mut client, mut seen) = (File::from(theirs), vec![0; UNSEEN]);
+        let reader = std::thread::spawn(move || client.read_exact(&mut seen).map(|()| seen));
+        while !reader.is_finished() {
+            turn(&mut stdio);
+        }
+        assert!(reader.join().unwrap().unwrap() == screen);
+    }
+}
+
+#[test]
 fn a_terminal_is_one_descriptor_both_ways_and_ends_with_its_last_process() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("0.log");
