@@ -18,6 +18,9 @@ use std::os::unix::ffi::OsStrExt;
 /// Links followed while a missing mount point is made, as many as the kernel follows in a path.
 const MAX_LINKS: usize = 40;
 
+/// Walks of one path before somebody who renames without pause is an error.
+const WALKS: usize = 128;
+
 /// What a mount point is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Point {
@@ -48,13 +51,15 @@ impl Root {
     pub fn open(&self, path: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         let path = if path.iter().all(|&b| b == b'/') { b"." } else { path };
-        loop {
-            match openat2(&self.fd, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
-                // Something was renamed during the walk: the kernel could not prove that it stayed inside.
-                Err(Errno::AGAIN | Errno::INTR) => {}
-                other => return other,
+        let mut answer = Err(Errno::AGAIN);
+        for _ in 0..WALKS {
+            answer = openat2(&self.fd, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve);
+            // Something was renamed during the walk: the kernel could not prove that it stayed inside.
+            if !matches!(answer, Err(Errno::AGAIN | Errno::INTR)) {
+                break;
             }
         }
+        answer
     }
 
     /// Walks `path` to a handle (`O_PATH`).
