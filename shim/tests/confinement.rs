@@ -203,6 +203,23 @@ fn propagation_goes_where_it_was_asked_to_go() {
     }
 }
 
+/// debugfs has one automount point: its `tracing` is another file system, once somebody goes there.
+#[test]
+fn an_automount_point_is_mounted_before_it_is_bound() {
+    use rustix::mount::{MountFlags, mount};
+    let mut bench = Bench::sh("stat -f -c %t /data");
+    let debug = bench.path("debug");
+    fs::create_dir(&debug).unwrap();
+    mount("debugfs", &debug, "debugfs", MountFlags::empty(), None).unwrap();
+    let host = HostMount(debug.clone());
+    bench.bind(&debug.join("tracing"), "/data");
+    assert_eq!(output(bench), "74726163\n", "tracefs");
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(mounts.contains(&debug.join("tracing").display().to_string()), "{mounts}");
+    let _ = rustix::mount::unmount(debug.join("tracing"), rustix::mount::UnmountFlags::DETACH);
+    drop(host);
+}
+
 #[test]
 fn propagation_from_a_private_mount_is_refused() {
     let mut bench = Bench::sh("true");

@@ -52,7 +52,12 @@ pub fn prepare(mount: &Mount, user_namespace: impl Fn(&[IdMap], &[IdMap]) -> Res
 }
 
 fn open_source(mount: &Mount) -> Result<OwnedFd> {
-    let open = || rustix::fs::open(&mount.source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    // As a directory first: asked for a mere handle, the kernel leaves an automount point as it is, empty.
+    let open = || match rustix::fs::open(&mount.source, flags | OFlags::DIRECTORY, Mode::empty()) {
+        Err(rustix::io::Errno::NOTDIR) => rustix::fs::open(&mount.source, flags, Mode::empty()),
+        other => other,
+    };
     let source = match open() {
         Err(rustix::io::Errno::NOENT) if mount.create_source => {
             fs::create_dir_all(&mount.source).map_err(|e| failure::kernel("make mount source", &mount.source, e))?;
