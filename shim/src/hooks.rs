@@ -13,6 +13,7 @@
 //! image's: it gets no right and no descriptor that the container's program does not get.
 
 use crate::failure::{self, Failure, Kind, Result};
+use crate::sys;
 use crate::wire::{Hook, Hooks};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -109,7 +110,10 @@ fn spawn(hook: &Hook, state: &str, output: OwnedFd) -> Result<Child> {
     let env = hook.env.iter().filter_map(|v| v.split_once('='));
     command.env_clear().env("PATH", DEFAULT_PATH).envs(env);
     // Its own process group: with a limit passed, its children end, too.
-    command.stdin(input(state).map_err(fail)?).stdout(copy).stderr(output).process_group(0).spawn().map_err(fail)
+    command.stdin(input(state).map_err(fail)?).stdout(copy).stderr(output).process_group(0);
+    // A start that is given up ends whoever runs the hook by SIGKILL.
+    sys::end_with_this_process(&mut command);
+    command.spawn().map_err(fail)
 }
 
 /// The state as a file: a hook may read it, or not.

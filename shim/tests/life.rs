@@ -6,7 +6,7 @@ mod driver;
 use driver::{Bench, Line, Shim, eventually, processes_with};
 use gorae_proto::shim::container_state::Phase;
 use gorae_proto::shim::failure::Kind;
-use gorae_proto::shim::{CleanContainer, GetState, Signal, Stop, reply, request::Verb};
+use gorae_proto::shim::{CleanContainer, GetState, Hook, Hooks, Signal, Stop, reply, request::Verb};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -241,4 +241,24 @@ fn the_log_is_reopened_at_its_path() {
     container.wait();
     assert_eq!(container.bench.output("stdout"), "two\n");
     assert!(std::fs::read_to_string(&old).unwrap().ends_with("stdout F one\n"));
+}
+
+#[test]
+fn a_hook_of_a_start_that_is_given_up_ends_with_its_shim() {
+    let mut bench = Bench::sh("true");
+    let mark = format!("hook-of-{}", bench.id);
+    let args = ["sh", "-c", "while :; do sleep 0.05; done", &mark].map(str::to_owned).to_vec();
+    let hook = Hook { name: "createRuntime".into(), path: "/bin/sh".into(), args, ..Hook::default() };
+    let bundle = bench.path("run/bundle").display().to_string();
+    let state = "{\"id\":\"c1\"".to_owned();
+    bench.start.hooks = Some(Hooks { hooks: vec![hook], state, bundle, config: b"{}".to_vec() });
+    let mut shim = Shim::spawn("container", &bench.id);
+    shim.line.send(Verb::Start(bench.start.clone()), &[]);
+    eventually("the hook runs", || !processes_with(&mark).is_empty());
+    shim.process.kill().unwrap();
+    shim.process.wait().unwrap();
+    eventually("the hook ends", || processes_with(&mark).is_empty());
+    let place = bench.start.cgroup.clone().unwrap();
+    gorae_shim::cgroup::kill(&place).unwrap();
+    gorae_shim::cgroup::remove(&place).unwrap();
 }

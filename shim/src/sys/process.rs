@@ -6,6 +6,8 @@ use rustix::fs::{Mode, OFlags};
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 /// The libc crate's constant is cut to 32 bits.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
@@ -160,6 +162,20 @@ pub fn prepare_signals() {
     reset_signals();
     // SAFETY: SIG_IGN installs no handler.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
+/// Has the command's process end by SIGKILL when this one ends. This one has one thread: the kernel counts by threads.
+pub fn end_with_this_process(command: &mut Command) {
+    let parent = std::process::id();
+    let follow = move || {
+        // SAFETY: plain integers.
+        check(libc::c_long::from(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) }))?;
+        // SAFETY: no precondition.
+        let still = unsafe { libc::getppid() };
+        if still as u32 == parent { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
+    };
+    // SAFETY: between fork and exec `follow` makes two system calls and neither allocates nor takes a lock.
+    unsafe { command.pre_exec(follow) };
 }
 
 /// Does nothing until it is killed, at the latest when the parent ends. For a child whose namespaces are wanted.
