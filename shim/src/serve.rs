@@ -32,6 +32,8 @@ pub struct Shim {
     container: Container,
     state: State,
     stop: Option<Stop>,
+    /// Whether a Signal was SIGKILL for the container.
+    killed: bool,
     execs: Vec<Exec>,
     next_exec: u64,
     /// Set once the container has ended: when the shim goes, whoever still waits.
@@ -93,6 +95,7 @@ impl Shim {
             container,
             state,
             stop: None,
+            killed: false,
             execs: Vec::new(),
             next_exec: 1,
             leave_at: None,

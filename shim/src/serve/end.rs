@@ -26,7 +26,7 @@ impl Shim {
             let _ = self.container.cgroup.kill();
         }
         self.container.stdio.drain(DRAIN_LIMIT);
-        let killed_by_us = self.stop.as_ref().is_some_and(|stop| stop.killed);
+        let killed_by_us = self.killed || self.stop.as_ref().is_some_and(|stop| stop.killed);
         let oom_killed = exits::died_of_oom(cgroup::oom_kills(&self.container.cgroup), exit_code, killed_by_us);
         let log_gap_bytes = self.container.stdio.gap_bytes();
         self.change_state(|record| {

@@ -67,12 +67,14 @@ impl Shim {
         }
     }
 
-    fn signal(&self, signal: &wire::Signal) -> Result<()> {
+    fn signal(&mut self, signal: &wire::Signal) -> Result<()> {
         let number = signal.number;
         if !(1..=64).contains(&number) {
             return Err(failure::refused(Kind::InvalidArgument, "signal", number.to_string(), "not a signal"));
         }
         let fail = |e| failure::kernel("signal", number.to_string(), e);
+        // Before it is sent: the end may come at once.
+        self.killed |= number == libc::SIGKILL && (signal.all || signal.exec == 0);
         if signal.all {
             return self.signal_all(number);
         }
