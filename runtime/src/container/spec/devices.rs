@@ -21,6 +21,8 @@ const USUAL: [(&str, u32, u32); 6] = [
 const RULES_ONLY: [(i64, i64); 3] = [(5, 1), (5, 2), (136, -1)];
 /// Most nodes that one directory of devices may bring.
 const MAX_NODES: usize = 8192;
+/// Most rules: the shim takes 512, and adds those that every container needs.
+const MAX_RULES: usize = 480;
 
 /// Nodes and rules for a request and its CDI devices.
 ///
@@ -51,6 +53,9 @@ pub fn build(config: &cri::ContainerConfig, cdi: &Edits, privileged: bool) -> Re
             rules.push(rule(kind, device.major.into(), device.minor.into(), &access(&asked.permissions)?));
         }
         nodes.push(device);
+    }
+    if rules.len() > MAX_RULES {
+        return Err(Error::invalid(format!("devices: {} rules, at most {MAX_RULES} can be kept", rules.len())));
     }
     Ok((without_doubles(nodes), rules))
 }
@@ -205,6 +210,25 @@ mod tests {
         {
             assert!(build(&config(host, permissions), &Edits::default(), false).is_err(), "{host} {permissions}");
         }
+    }
+
+    #[test]
+    fn more_rules_than_the_shim_takes_are_refused() {
+        let edits = |count: u32| {
+            let node = |minor| DeviceNode {
+                path: format!("/dev/x{minor}"),
+                kind: "c".into(),
+                major: 240,
+                minor,
+                ..Default::default()
+            };
+            let mut edits = Edits::default();
+            edits.device_nodes.extend((0..count).map(node));
+            edits
+        };
+        assert!(build(&cri::ContainerConfig::default(), &edits(400), false).is_ok());
+        let error = build(&cri::ContainerConfig::default(), &edits(480), false).expect_err("too many");
+        assert!(error.to_string().contains("at most 480"), "{error}");
     }
 
     #[test]
