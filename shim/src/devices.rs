@@ -6,7 +6,7 @@
 //! work because the file system belongs to the host's.
 
 use crate::failure::{self, Kind, Result};
-use crate::rootfs::{Point, Root, is_char_device};
+use crate::rootfs::{Point, Root, is_node};
 use crate::user::User;
 use crate::wire::{Device, DeviceRule, Start};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Uid, chownat, makedev, mkdirat, mknodat, symlinkat};
@@ -89,7 +89,7 @@ pub fn make_elsewhere(root: &Root, devices: &[Device], own_dev: bool) -> Result<
             Err(e) if e.kind() == Kind::AlreadyExists => {
                 let there =
                     root.handle(device.path.as_bytes()).map_err(|e| failure::kernel("open", &device.path, e))?;
-                if !is_char_device(&there, device.major, device.minor) {
+                if !is_node(&there, kind(device)?, number) {
                     return Err(e);
                 }
             }

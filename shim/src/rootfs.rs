@@ -181,9 +181,15 @@ pub fn is_dir(fd: impl AsFd) -> bool {
 
 /// Whether a handle is the character device `major:minor`.
 pub fn is_char_device(fd: impl AsFd, major: u32, minor: u32) -> bool {
+    is_node(fd, FileType::CharacterDevice, (major, minor))
+}
+
+/// Whether a handle is of that kind, and, being a device, has that number.
+pub fn is_node(fd: impl AsFd, kind: FileType, number: (u32, u32)) -> bool {
+    let is_device = matches!(kind, FileType::CharacterDevice | FileType::BlockDevice);
     rustix::fs::statat(fd, "", AtFlags::EMPTY_PATH).is_ok_and(|stat| {
-        FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
-            && (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)) == (major, minor)
+        let found = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
+        FileType::from_raw_mode(stat.st_mode) == kind && (!is_device || found == number)
     })
 }
 

@@ -62,6 +62,25 @@ fn device_nodes_work_and_have_their_modes() {
 }
 
 #[test]
+fn a_node_that_is_there_already_is_fine_when_it_is_the_very_device() {
+    for (minor, fits) in [(7, true), (8, false)] {
+        let mut bench = Bench::sh("stat -c '%F %t:%T' /nodes/loop");
+        let nodes = bench.path("layer").join("nodes");
+        fs::create_dir(&nodes).unwrap();
+        let number = rustix::fs::makedev(7, 7);
+        let kind = rustix::fs::FileType::BlockDevice;
+        rustix::fs::mknodat(rustix::fs::CWD, nodes.join("loop"), kind, 0o600.into(), number).unwrap();
+        let device = Device { path: "/nodes/loop".into(), kind: "b".into(), major: 7, minor, ..Device::default() };
+        bench.start.devices = vec![device];
+        if fits {
+            assert_eq!(output(bench), "block special file 7:7\n");
+        } else {
+            assert_eq!(bench.try_run().err().expect("a stranger").0.kind(), Kind::AlreadyExists);
+        }
+    }
+}
+
+#[test]
 fn masked_and_read_only_paths_hold() {
     let mut bench = Bench::sh(
         "ls /sys/firmware | wc -l; stat -c %t:%T /proc/keys; \
