@@ -170,7 +170,7 @@ pub fn give_to_process(devices: &mut [Device], user: &User) {
     }
 }
 
-/// Opens the host's null device.
+/// Opens the host's null device for the shim itself. Containers get it from [`crate::null`].
 pub fn open_null() -> Result<OwnedFd> {
     use rustix::fs::{OFlags, openat};
     openat(CWD, "/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())

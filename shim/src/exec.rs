@@ -11,15 +11,16 @@
 mod birth;
 mod refusal;
 
-use crate::devices;
 use crate::failure::{self, Kind, Result};
 use crate::fault::Watcher;
+use crate::null;
 use crate::program::{self, Program};
 use crate::setup::Container;
 use crate::sys;
 use crate::terminal;
 use crate::wire;
 use birth::Birth;
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use std::os::fd::{AsFd, OwnedFd};
@@ -138,7 +139,7 @@ fn streams(
         true => sent.next().ok_or_else(|| {
             failure::refused(Kind::InvalidArgument, "exec", "streams", "fewer descriptors than streams")
         }),
-        false => devices::open_null(),
+        false => null::open(&container.null, OFlags::RDWR),
     };
     let streams = [take(asked.stdin)?, take(asked.stdout)?, take(asked.stderr)?];
     for stream in &streams {

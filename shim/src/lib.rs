@@ -30,6 +30,7 @@ pub mod log;
 pub mod mounts;
 pub mod namespaces;
 pub mod network;
+pub mod null;
 pub mod oom_score;
 pub mod overlay;
 pub mod pod;

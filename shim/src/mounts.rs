@@ -14,7 +14,7 @@ mod filesystem;
 pub mod idmap;
 
 pub use attach::attach_all;
-pub use bind::clone_tree;
+pub use bind::{clone_tree, set_attributes};
 pub use cover::{mask, read_only};
 
 use crate::cgroup::Cgroup;

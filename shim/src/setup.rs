@@ -15,6 +15,7 @@ use crate::io::{self, Ends, Stdio};
 use crate::log::Log;
 use crate::mounts::{self, Plan};
 use crate::namespaces::Namespaces;
+use crate::null;
 use crate::overlay;
 use crate::program::Program;
 use crate::rootfs::Root;
@@ -23,6 +24,7 @@ use crate::sys::{self, Forked};
 use crate::terminal;
 use crate::user;
 use crate::wire::{self, Hooks, Start, namespace};
+use rustix::fs::OFlags;
 use rustix::process::WaitId;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -40,6 +42,8 @@ pub struct Container {
     pub stdio: Stdio,
     /// Its devpts, to open terminals for execs from.
     pub devpts: Option<OwnedFd>,
+    /// The null device, for streams that nobody wants; see [`null::detached`].
+    pub null: OwnedFd,
     /// Its namespaces.
     pub namespaces: Namespaces,
     /// What an exec has in common with it.
@@ -83,6 +87,7 @@ struct Prepared {
     program: Program,
     ends: Ends,
     streams: [OwnedFd; 3],
+    null: OwnedFd,
     log: Log,
 }
 
@@ -129,11 +134,11 @@ fn in_cgroup(start: &mut Start, state: &mut State, cgroup: Cgroup) -> Result<Con
     let recorded = stdio.and_then(|stdio| state.running(pid, &prepared.program.user).map(|()| stdio));
     let stdio = recorded.inspect_err(|_| kill(&pidfd))?;
     prepared.program.hooks = None;
-    let (namespaces, program) = (prepared.namespaces, prepared.program);
+    let (namespaces, program, null) = (prepared.namespaces, prepared.program, prepared.null);
     let oom_score_adj = start.process.as_ref().and_then(|p| p.oom_score_adj).map(|adj| adj.value);
     let host_uid = devices::map(start, program.user.uid, true);
     let hooks = start.hooks.clone().filter(|hooks| hooks::has(hooks, "poststop"));
-    Ok(Container { pidfd, pid, cgroup, stdio, devpts, namespaces, program, host_uid, oom_score_adj, hooks })
+    Ok(Container { pidfd, pid, cgroup, stdio, devpts, null, namespaces, program, host_uid, oom_score_adj, hooks })
 }
 
 /// What happens while the child waits: everything is mounted, nothing pivoted.
@@ -167,22 +172,24 @@ fn prepare(start: &mut Start, cgroup: &Cgroup) -> Result<Prepared> {
         program.hooks = Some(hooks.clone()).filter(|hooks| hooks::has(hooks, "startContainer"));
     }
     let plan = mounts::prepare(start, cgroup, &namespaces)?;
-    let (ends, streams) = streams(start, process.tty, &plan)?;
+    let null = null::detached()?;
+    let (ends, streams) = streams(start, process.tty, &plan, &null)?;
     for stream in &streams {
         terminal::give_to(stream, devices::map(start, program.user.uid, true))?;
     }
-    Ok(Prepared { namespaces, overlay: root.into_fd(), plan, program, ends, streams, log })
+    Ok(Prepared { namespaces, overlay: root.into_fd(), plan, program, ends, streams, null, log })
 }
 
 /// The container's stdin, stdout and stderr, and the shim's ends of them.
-fn streams(start: &Start, tty: bool, plan: &Plan) -> Result<(Ends, [OwnedFd; 3])> {
+fn streams(start: &Start, tty: bool, plan: &Plan, null: &OwnedFd) -> Result<(Ends, [OwnedFd; 3])> {
     if tty {
         let devpts = plan.devpts.as_ref().ok_or_else(|| missing("devpts mount for a terminal"))?;
         let pair = terminal::open(devpts, None)?;
         let copies = [duplicate(&pair.slave)?, duplicate(&pair.slave)?, pair.slave];
         return Ok((Ends::Terminal { master: pair.master }, copies));
     }
-    let (ends, child) = io::pipes(start.stdin).map_err(|e| failure::kernel("make pipe", "stdio", e))?;
+    let input = if start.stdin { None } else { Some(null::open(null, OFlags::RDONLY)?) };
+    let (ends, child) = io::pipes(input).map_err(|e| failure::kernel("make pipe", "stdio", e))?;
     Ok((ends, [child.stdin, child.stdout, child.stderr]))
 }
 

@@ -8,6 +8,7 @@ use gorae_proto::shim::failure::Kind;
 use gorae_proto::shim::mount::Propagation;
 use gorae_proto::shim::{Capabilities, Device, Mount, Rlimit, User};
 use std::fs;
+use std::ops::Add;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
@@ -99,6 +100,27 @@ fn masked_and_read_only_paths_hold() {
         assert!(out.contains(&format!("{path}: Read-only file system")), "{path} in {out}");
     }
     assert!(out.contains("content\n") && !out.contains("\nf\n"), "{out}");
+}
+
+#[test]
+fn the_hosts_null_device_serves_a_container_and_cannot_be_changed_by_it() {
+    // What the shim takes for the host's is one of the test's own: without the guard it would be the machine's.
+    let own = OwnNull::new();
+    let change = "for it in $TARGETS; do chmod 0 $it; busybox chown 1:1 $it; busybox touch $it; done 2>&1; ";
+    let masks = "echo x >/proc/keys && test -z \"$(cat /proc/keys)\" && test -z \"$(cat)\" && echo works; sleep 100";
+    let mut bench = Bench::sh(&change.replace("$TARGETS", "/proc/keys /masked /proc/self/fd/0").add(masks));
+    fs::write(bench.path("layer/masked"), "").unwrap();
+    bench.start.masked_paths.push("/masked".into());
+    let mut container = bench.run();
+    driver::eventually("output", || container.bench.output("stdout").ends_with("works\n"));
+    let out = container.bench.output("stdout");
+    assert_eq!(out.matches("Read-only file system").count(), 9, "{out}");
+    let streams = change.replace("$TARGETS", "/proc/self/fd/0").add("echo x >&0 && test -z \"$(cat)\" && echo works");
+    let (exited, out, err) = container.exec(&["sh", "-c", &streams]);
+    assert_eq!((exited.exit_code, out.matches("Read-only file system").count()), (0, 3), "{out}{err}");
+    assert!(out.ends_with("works\n"), "{out}");
+    assert_eq!(own.mode_and_owner(), (0o666, 0, 0));
+    container.kill();
 }
 
 #[test]
@@ -498,6 +520,31 @@ fn all_capabilities(bench: &mut Bench) {
         Some(Capabilities { bounding: all, effective: all, permitted: all, inheritable: 0, ambient: 0 });
     bench.start.masked_paths.clear();
     bench.start.readonly_paths.clear();
+}
+
+/// A null device of the test's own over that of the machine.
+struct OwnNull {
+    over: HostMount,
+    _tmpfs: HostMount,
+    _dir: tempfile::TempDir,
+}
+
+impl OwnNull {
+    fn new() -> Self {
+        use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
+        let dir = tempfile::tempdir().expect("temp dir");
+        let tmpfs = HostMount::tmpfs(&dir.path().join("dev"));
+        let node = tmpfs.0.join("null");
+        mknodat(CWD, &node, FileType::CharacterDevice, Mode::empty(), makedev(1, 3)).expect("make node");
+        fs::set_permissions(&node, PermissionsExt::from_mode(0o666)).expect("chmod");
+        rustix::mount::mount_bind(&node, "/dev/null").expect("bind");
+        Self { over: HostMount("/dev/null".into()), _tmpfs: tmpfs, _dir: dir }
+    }
+
+    fn mode_and_owner(&self) -> (u32, u32, u32) {
+        let meta = fs::metadata(&self.over.0).expect("there");
+        (meta.mode() & 0o7777, meta.uid(), meta.gid())
+    }
 }
 
 /// A mount on the host, removed at the end of the test.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The pipes between a container without a terminal and its shim.
 
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use std::os::fd::OwnedFd;
@@ -32,7 +31,7 @@ pub enum Ends {
 /// The container's ends, to become its descriptors 0, 1 and 2.
 #[derive(Debug)]
 pub struct ChildEnds {
-    /// A pipe, or `/dev/null`.
+    /// A pipe, or what was given for it.
     pub stdin: OwnedFd,
     /// A pipe.
     pub stdout: OwnedFd,
@@ -40,21 +39,20 @@ pub struct ChildEnds {
     pub stderr: OwnedFd,
 }
 
-/// Makes the pipes of a container without a terminal; all descriptors are close-on-exec.
+/// Makes the pipes of a container without a terminal; all descriptors are close-on-exec. Without an `input` to read
+/// from, its stdin is a pipe, too.
 ///
-/// - Errors: what `pipe2` or opening `/dev/null` answered.
-pub fn pipes(stdin: bool) -> Result<(Ends, ChildEnds), Errno> {
+/// - Errors: what `pipe2` answered.
+pub fn pipes(input: Option<OwnedFd>) -> Result<(Ends, ChildEnds), Errno> {
     let (stdout, child_stdout) = pipe_with(PipeFlags::CLOEXEC)?;
     let (stderr, child_stderr) = pipe_with(PipeFlags::CLOEXEC)?;
     for pipe in [&stdout, &stderr] {
         // Above the user's allowance for pipes the default size stays.
         let _ = fcntl_setpipe_size(pipe, PIPE);
     }
-    let (child_stdin, stdin) = if stdin {
-        let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
-        (read, Some(write))
-    } else {
-        (rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?, None)
+    let (child_stdin, stdin) = match input {
+        Some(input) => (input, None),
+        None => pipe_with(PipeFlags::CLOEXEC).map(|(read, write)| (read, Some(write)))?,
     };
     let child = ChildEnds { stdin: child_stdin, stdout: child_stdout, stderr: child_stderr };
     Ok((Ends::Pipes { stdin, stdout, stderr }, child))

@@ -9,7 +9,8 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 fn setup(log: &Path, stdin: bool, once: bool) -> (Stdio, File, File, File) {
-    let (ends, child) = pipes(stdin).unwrap();
+    let nothing = || rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    let (ends, child) = pipes((!stdin).then(nothing)).unwrap();
     let stdio = Stdio::new(Log::open(log, 0, false).unwrap(), ends, once).unwrap();
     (stdio, child.stdin.into(), child.stdout.into(), child.stderr.into())
 }

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The host's null device as containers get it: to be used, not to be changed.
+//!
+//! A container's root is the host's, so over a writable mount it could chmod the one `/dev/null` of the whole node,
+//! through a masked file or through its own descriptor 0. Over a read-only mount the kernel refuses that, and reads
+//! and writes work as ever: they concern the device and not the file system.
+
+use crate::failure::{self, Kind, Result};
+use crate::mounts;
+use crate::rootfs::is_char_device;
+use rustix::fs::{Mode, OFlags};
+use rustix::mount::MountAttrFlags;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+
+const PATH: &str = "/dev/null";
+
+/// Mounts the host's null device alone, read-only, attached nowhere.
+///
+/// - Errors: `Internal` when something else has its name: one from a container could be anything (CVE-2025-31133).
+pub fn detached() -> Result<OwnedFd> {
+    let tree = mounts::clone_tree(Path::new(PATH), false)?;
+    // The very thing that was cloned is looked at: the name has no second chance.
+    if !is_char_device(&tree, 1, 3) {
+        return Err(failure::refused(Kind::Internal, "open", PATH, "not the null device"));
+    }
+    let attributes =
+        MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    mounts::set_attributes(&tree, attributes, false, PATH)?;
+    Ok(tree)
+}
+
+/// Opens the device through such a mount.
+pub fn open(tree: &OwnedFd, access: OFlags) -> Result<OwnedFd> {
+    // By its number in /proc: what an empty path opens is a handle again, not the device.
+    rustix::fs::open(format!("/proc/self/fd/{}", tree.as_raw_fd()), access | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|e| failure::kernel("open", PATH, e))
+}
