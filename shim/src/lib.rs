@@ -25,6 +25,7 @@ pub mod fault;
 pub mod gate;
 pub mod hooks;
 pub mod io;
+pub mod keyring;
 pub mod label;
 pub mod log;
 pub mod mounts;

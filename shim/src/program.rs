@@ -10,6 +10,7 @@ use crate::capabilities::{self, Grant};
 use crate::failure::{self, Failure, Kind, Result};
 use crate::fault::Reporter;
 use crate::hooks;
+use crate::keyring;
 use crate::label::Label;
 use crate::sys;
 use crate::user::User;
@@ -89,6 +90,8 @@ impl Program {
         sys::reset_signals();
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
         set_rlimits(&self.rlimits)?;
+        // Before the filter, which may forbid it.
+        keyring::leave_the_shims()?;
         let entered = enter(&self.cwd);
         if !self.no_new_privs {
             // Without no_new_privs only a holder of CAP_SYS_ADMIN may load a filter: before it is dropped.

@@ -13,6 +13,7 @@ use crate::connection::Connection;
 use crate::epoll::{Epoll, Token};
 use crate::exec::Exec;
 use crate::failure::Result;
+use crate::keyring;
 use crate::setup::{self, Container};
 use crate::state::State;
 use crate::stop::Stop;
@@ -47,7 +48,8 @@ pub fn run(mut connection: Connection, request: u64, mut start: Start) -> Result
     detach();
     let run_dir = start.run_dir.clone();
     let mut state = State::starting(&start.container_id, &run_dir);
-    let started = Clients::listen(Path::new(&run_dir)).and_then(|clients| {
+    let alone = keyring::leave_the_nodes();
+    let started = alone.and_then(|()| Clients::listen(Path::new(&run_dir))).and_then(|clients| {
         let container = setup::start(&mut start, &mut state)?;
         Ok((clients, container))
     });

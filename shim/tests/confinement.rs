@@ -457,6 +457,26 @@ fn a_seccomp_filter_is_in_force_with_and_without_no_new_privs() {
     bench.assert_clean();
 }
 
+#[test]
+fn keys_of_the_node_are_not_seen_in_a_container_nor_in_a_command_there() {
+    // The keyring is this thread's, and so that of the shim which it starts.
+    let name = unique("keys");
+    gorae_shim::sys::join_session_keyring(Some(&std::ffi::CString::new(name.as_str()).unwrap())).unwrap();
+    assert!(fs::read_to_string("/proc/keys").unwrap().contains(&name));
+    let mut bench = Bench::sh("cat /proc/keys; echo all; sleep 100");
+    bench.start.masked_paths.clear();
+    // Who is not root sees only keys that it holds.
+    bench.process().user = Some(User { user: "bob".into(), ..User::default() });
+    let mut container = bench.run();
+    driver::eventually("output", || container.bench.output("stdout").ends_with("all\n"));
+    let (_, of_command, _) = container.exec(&["cat", "/proc/keys"]);
+    let of_init = container.bench.output("stdout");
+    for keys in [&of_init, &of_command] {
+        assert!(keys.contains(" _ses: ") && !keys.contains(&name), "{keys}");
+    }
+    container.kill();
+}
+
 fn instruction(code: u16, jt: u8, jf: u8, k: u32) -> Vec<u8> {
     [&code.to_ne_bytes()[..], &[jt, jf], &k.to_ne_bytes()].concat()
 }

@@ -142,6 +142,16 @@ pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     .map(drop)
 }
 
+/// Gives this thread another session keyring: a new one without a name, or the one of that name, made when missing.
+///
+/// - Errors: `EDQUOT` when its user may have no key more; `ENOSYS` when the kernel has no keys.
+/// - Source: keyctl(2), `KEYCTL_JOIN_SESSION_KEYRING`.
+pub fn join_session_keyring(name: Option<&CStr>) -> io::Result<()> {
+    let name = name.map_or(std::ptr::null(), CStr::as_ptr);
+    // SAFETY: `name` is null or NUL-terminated and lives across the call; the kernel only reads it.
+    check(unsafe { libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, name) }).map(drop)
+}
+
 /// Puts every signal back to its default action and unblocks all: what a fresh program expects.
 pub fn reset_signals() {
     for signal in 1..=64 {
