@@ -63,6 +63,7 @@ async fn open(config: Config, places: Places) -> Result<(Arc<Node>, recover::Fou
     let boot_id = boot_id.trim().to_owned();
     let layout = cgroups::probe().map_err(|e| Error::internal(e.to_string()))?;
     let found = recover::read(&places, &boot_id)?;
+    let spawner = Spawner::open(config.shim.clone()).await?;
     let network_config = NetworkConfig {
         bridge: config.network.bridge.clone(),
         subnet: config.network.subnet,
@@ -74,7 +75,7 @@ async fn open(config: Config, places: Places) -> Result<(Arc<Node>, recover::Fou
     let node = Arc::new(Node {
         open_files: limits::raise_open_files(),
         stats: Stats::new(layout.clone(), &places.root),
-        spawner: Spawner::new(config.shim.clone()),
+        spawner,
         places,
         layout,
         boot_id,

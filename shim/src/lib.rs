@@ -9,6 +9,7 @@
 //! `unsafe` lives in [`sys`] and nowhere else.
 
 pub mod attach;
+pub mod binary;
 pub mod capabilities;
 pub mod cgroup;
 pub mod child;

@@ -19,6 +19,8 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     sys::prepare_signals();
+    // The kernel takes the name from the path of the start, which is a descriptor's.
+    let _ = rustix::thread::set_name(c"gorae-shim");
     let mut connection = Connection::new(socket);
     // A daemon that goes away before it asked for anything leaves nothing to do and nothing to undo.
     let Ok(incoming) = connection.receive() else { return ExitCode::SUCCESS };
@@ -54,6 +56,9 @@ fn serve(role: &str, mut connection: Connection, request: Request) -> ExitCode {
         }
         ("dial-pod", Some(Verb::DialPod(dial))) => {
             pod::dial(&dial).map(|socket| (reply::Body::Dialed(Dialed {}), vec![socket]))
+        }
+        ("mount-binary", Some(Verb::MountBinary(_))) => {
+            gorae_shim::binary::detached().map(|mount| (reply::Body::Done(Done {}), vec![mount]))
         }
         ("clean-container", Some(Verb::CleanContainer(clean))) => {
             gorae_shim::clean::clean(&clean).map(|state| (reply::Body::State(state), Vec::new()))

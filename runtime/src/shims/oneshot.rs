@@ -4,8 +4,8 @@
 use super::{SETUP_DEADLINE, Spawner, VERB_DEADLINE, socket};
 use crate::error::{Error, Kind, Result};
 use gorae_proto::shim::{
-    CleanContainer, CleanPod, ContainerState, DialPod, Frame, PodReady, Request, SetupPod, frame::Body, reply,
-    request::Verb,
+    CleanContainer, CleanPod, ContainerState, DialPod, Frame, MountBinary, PodReady, Request, SetupPod, frame::Body,
+    reply, request::Verb,
 };
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -51,6 +51,16 @@ pub async fn dial_pod(spawner: &Spawner, pod_id: &str, dial: DialPod) -> Result<
     let deadline = Duration::from_millis(u64::from(dial.timeout_ms)) + VERB_DEADLINE;
     let (_, mut fds) = once(spawner, "dial-pod", pod_id, Verb::DialPod(dial), deadline).await?;
     fds.pop().ok_or_else(|| Error::internal("the shim sent no socket"))
+}
+
+/// Has a shim that is started by its path mount its own binary for all later ones.
+///
+/// # Errors
+/// The shim's failure: this kernel, or the place of the binary, does not allow it.
+pub async fn mount_binary(spawner: &Spawner) -> Result<OwnedFd> {
+    let verb = Verb::MountBinary(MountBinary {});
+    let (_, mut fds) = once(spawner, "mount-binary", "self", verb, VERB_DEADLINE).await?;
+    fds.pop().ok_or_else(|| Error::internal("the shim sent no mount of its binary"))
 }
 
 async fn once(

@@ -3,9 +3,14 @@
 //!
 //! Standard input, because it needs no code between fork and exec: the standard library can then use
 //! `posix_spawn`, which does not copy this process's page tables.
+//!
+//! What is started is a read-only mount of the binary, attached nowhere: a container that gets at /proc/PID/exe of a
+//! shim can neither write nor chmod the node's file there (CVE-2019-5736). The mount holds the file that was there
+//! at this daemon's start, so that an upgrade gives a daemon no shim of another build.
 
+use super::oneshot::mount_binary;
 use crate::error::{Error, Kind, Result};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -16,7 +21,17 @@ use tokio::sync::oneshot;
 /// Knows the shim binary.
 #[derive(Debug, Clone)]
 pub struct Spawner {
-    binary: Arc<PathBuf>,
+    binary: Arc<Binary>,
+}
+
+#[derive(Debug)]
+struct Binary {
+    /// What `ps` shows.
+    name: PathBuf,
+    /// What is executed.
+    program: PathBuf,
+    /// What `program` leads to.
+    _mount: Option<OwnedFd>,
 }
 
 /// Ends a shim that takes too long, without a risk of hitting another process. Dropping it does nothing.
@@ -40,9 +55,18 @@ async fn reap(mut child: Child, killed: oneshot::Receiver<()>) {
 }
 
 impl Spawner {
-    /// A spawner of that binary.
-    pub fn new(binary: PathBuf) -> Self {
-        Self { binary: Arc::new(binary) }
+    /// A spawner of that binary as it is now.
+    ///
+    /// # Errors
+    /// When it cannot be started, or not be mounted.
+    pub async fn open(path: PathBuf) -> Result<Self> {
+        let by_path = Binary { name: path.clone(), program: path.clone(), _mount: None };
+        let mount = mount_binary(&Self { binary: Arc::new(by_path) }).await;
+        let hint = || format!("try {}; install the gorae-shim of this goraed's build", path.display());
+        let mount = mount.map_err(|e| e.during(hint()))?;
+        // The descriptor's number is the same in the child until it executes, which closes it.
+        let program = format!("/proc/self/fd/{}", mount.as_raw_fd()).into();
+        Ok(Self { binary: Arc::new(Binary { name: path, program, _mount: Some(mount) }) })
     }
 
     /// Starts a shim in `role` and returns our end of its socket, and what can kill it. The process is reaped in the
@@ -56,11 +80,12 @@ impl Spawner {
                 Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE) => Kind::Unavailable,
                 _ => Kind::Internal,
             };
-            Error::new(kind, format!("{what} {} {role} {id}: {e}", self.binary.display()))
+            Error::new(kind, format!("{what} {} {role} {id}: {e}", self.binary.name.display()))
         };
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(|e| failed("socket pair for", e))?;
         ours.set_nonblocking(true).map_err(|e| failed("socket for", e))?;
-        let child = Command::new(self.binary.as_path())
+        let child = Command::new(&self.binary.program)
+            .arg0(&self.binary.name)
             .args([role, id])
             .env_clear()
             .stdin(Stdio::from(OwnedFd::from(theirs)))

@@ -20,8 +20,8 @@ pub fn all() -> BTreeSet<u32> {
 /// The helpers of a runtime among the processes that were not there before.
 pub fn helpers(before: &BTreeSet<u32>) -> Vec<u32> {
     let is_helper = |pid: &u32| {
-        let program = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
-        let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // Not the link `exe`: that of a shim names a mount of its own.
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
         HELPERS.iter().any(|helper| name.contains(helper))
     };
     all().difference(before).copied().filter(is_helper).collect()

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What must not be reached: the node's own files from a container, and a container's files from elsewhere.
+
+use gorae_proto::cri::{Capability, NamespaceMode, NamespaceOption};
+use gorae_tests::testing::{on_a_node_with, soon};
+use gorae_tests::{Container, TINY, on_a_node, place};
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What the shim of a container was started from.
+async fn binary_of(container: &Container) -> PathBuf {
+    let init = container.info().await["pid"].as_i64().expect("a running container has a pid");
+    let shim = place::parent_of(u32::try_from(init).expect("a process id"));
+    PathBuf::from(format!("/proc/{shim}/exe"))
+}
+
+fn inode(path: &Path) -> (u64, u64) {
+    let meta = std::fs::metadata(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    (meta.dev(), meta.ino())
+}
+
+#[test]
+fn a_container_that_gets_at_a_shims_binary_cannot_change_it() {
+    on_a_node(async |node| {
+        let nodes = NamespaceOption { pid: NamespaceMode::Node.into(), ..Default::default() };
+        let pod = node.pod("binary").run().await;
+        // All that it takes to look at the shim: the node's processes, and the right to trace them.
+        let container = pod.container("c").script("sleep 1000").security(|s| {
+            s.namespace_options = Some(nodes);
+            let add_capabilities = vec!["SYS_PTRACE".to_owned()];
+            s.capabilities = Some(Capability { add_capabilities, ..Default::default() });
+        });
+        let container = container.start().await;
+        let (exe, binary) = (binary_of(&container).await, place::binary("gorae-shim"));
+        assert_eq!(inode(&exe), inode(&binary), "it is the node's own file");
+        // The mode that it has: nothing is broken where this is allowed.
+        let mode = std::fs::metadata(&binary).expect("it is there").mode() & 0o7777;
+        let tried = container.sh(&format!("chmod {mode:o} {0}; chown 0 {0}", exe.display())).await;
+        assert_eq!(tried.stderr.matches("Read-only file system").count(), 2, "{tried:?}");
+        let comm = std::fs::read_to_string(exe.with_file_name("comm")).expect("it runs");
+        let line = std::fs::read_to_string(exe.with_file_name("cmdline")).expect("it runs");
+        assert_eq!((comm.as_str(), line.split('\0').next()), ("gorae-shim\n", binary.to_str()), "what ps shows");
+        // Whoever has it open can wait until no shim runs: only that keeps other files from being written.
+        let held = std::fs::File::open(&exe).expect("it runs");
+        container.stop(0).await;
+        let again = format!("/proc/self/fd/{}", held.as_raw_fd());
+        let written = soon("no shim runs", async || match OpenOptions::new().append(true).open(&again) {
+            Err(e) if e.kind() == ErrorKind::ExecutableFileBusy => None,
+            other => Some(other.map(drop)),
+        });
+        assert_eq!(written.await.expect_err("refused").kind(), ErrorKind::ReadOnlyFilesystem);
+    });
+}
+
+#[test]
+fn a_new_shim_in_place_of_the_old_one_counts_from_the_daemons_next_start() {
+    let dir = tempfile::tempdir().expect("a fresh directory");
+    let path = dir.path().join("shim");
+    let replace = |content: &Path| {
+        let new = dir.path().join("new");
+        std::fs::copy(content, &new).and_then(|_| std::fs::rename(&new, &path)).expect("a copy of its own");
+    };
+    replace(&place::binary("gorae-shim"));
+    on_a_node_with(&format!("shim = {path:?}\n"), async |node| {
+        let pod = node.pod("upgrade").run().await;
+        replace(Path::new("/bin/false"));
+        let old = pod.container("old").image(TINY).args(["sleep"]).start().await;
+        replace(&place::binary("gorae-shim"));
+        node.kill_and_restart().await;
+        let new = pod.container("new").image(TINY).args(["sleep"]).start().await;
+        assert_eq!(inode(&binary_of(&new).await), inode(&path));
+        assert_ne!(inode(&binary_of(&old).await), inode(&path));
+        old.stop(0).await;
+    });
+}
