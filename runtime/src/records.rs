@@ -9,7 +9,7 @@ use gorae_proto::checked::{self, CheckedError};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// The largest record that is read; a CRI request is at most 16 MiB, and JSON of byte values at most 5 times that.
@@ -71,12 +71,32 @@ pub fn read<T: DeserializeOwned>(path: &Path, kind: &str, version: u32) -> Resul
     serde_json::from_slice(body).map(Some).map_err(|e| damaged(e.to_string()))
 }
 
-/// Makes a directory of ours with its parents; being there already is fine.
+/// Makes a directory of ours with its parents, which others can go through and not list; being there already is
+/// fine.
 ///
 /// # Errors
 /// The kernel's, with the path.
 pub fn make_dir(path: &Path) -> Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o711).create(path).map_err(|e| Error::io("make directory", path, &e))
+}
+
+/// Makes a directory that is root's alone, or takes from others what they have in one that is there: below it are
+/// writable layers, and nobody on the node may run a set-user-id program out of a container (CVE-2021-41103).
+///
+/// # Errors
+/// The kernel's, with the path.
+pub fn make_private_dir(path: &Path) -> Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|e| Error::io("make directory", path, &e))?;
+    let mode = fs::metadata(path).map_err(|e| Error::io("look at", path, &e))?.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    tracing::info!(directory = %path.display(), "others could enter it; it is root's alone now");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(|e| Error::io("restrict", path, &e))
 }
 
 /// The bytes of a file; `None` when it cannot be a record, whenever it is read.

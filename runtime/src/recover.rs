@@ -131,7 +131,7 @@ fn set_aside(places: &Places, dir: &Path, name: &str, why: Error) -> Result<()> 
         _ => {}
     }
     tracing::error!(object = name, %why, kept_in = %places.damaged().display(), "record is unreadable; object is lost");
-    let moved = records::make_dir(&places.damaged())
+    let moved = records::make_private_dir(&places.damaged())
         .map_err(|e| e.to_string())
         .and_then(|()| std::fs::rename(dir, places.damaged().join(name)).map_err(|e| e.to_string()));
     if let Err(error) = moved {

@@ -19,7 +19,7 @@ use gorae_proto::cri::{image_service_server::ImageServiceServer, runtime_service
 use gorae_proto::node::node_server::NodeServer;
 use std::fs::File;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,9 +111,11 @@ fn own_directories(places: &Places) -> Result<[File; 2]> {
     Ok([root, state])
 }
 
-/// Locks a file for as long as it is open.
+/// Locks a file for as long as it is open. Whoever may open it may hold it: nobody else is to keep a daemon from starting.
 fn lock(path: &Path, object: &Path, hint: &str) -> Result<File> {
-    let file = File::create(path).map_err(|e| Error::io("create", path, &e))?;
+    let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(path);
+    let file = file.map_err(|e| Error::io("create", path, &e))?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(|e| Error::io("restrict", path, &e))?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => {

@@ -5,10 +5,15 @@ use gorae_proto::cri::{Capability, NamespaceMode, NamespaceOption};
 use gorae_tests::testing::{on_a_node_with, soon};
 use gorae_tests::{Container, TINY, on_a_node, place};
 use std::fs::OpenOptions;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A user of the node who is nobody there.
+const NOBODY: u32 = 65_534;
 
 /// What the shim of a container was started from.
 async fn binary_of(container: &Container) -> PathBuf {
@@ -74,5 +79,41 @@ fn a_new_shim_in_place_of_the_old_one_counts_from_the_daemons_next_start() {
         assert_eq!(inode(&binary_of(&new).await), inode(&path));
         assert_ne!(inode(&binary_of(&old).await), inode(&path));
         old.stop(0).await;
+    });
+}
+
+/// Which of these paths nobody may read, write or go through: lines `r PATH`, `w PATH`, `x PATH`.
+fn open_to_nobody(paths: &[u8]) -> Vec<String> {
+    let script = r#"while read -r p; do for m in r w x; do [ ! -L "$p" ] && [ -$m "$p" ] && echo "$m $p"; done; done"#;
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script]).uid(NOBODY).gid(NOBODY).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut shell = shell.spawn().expect("sh runs");
+    let mut input = shell.stdin.take().expect("piped");
+    let paths = paths.to_owned();
+    let writer = std::thread::spawn(move || input.write_all(&paths));
+    let output = shell.wait_with_output().expect("it ends");
+    writer.join().expect("no panic").expect("all paths are read");
+    String::from_utf8(output.stdout).expect("our names are text").lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn other_users_of_the_node_reach_nothing_of_its_pods_and_containers() {
+    on_a_node(async |node| {
+        let (root, state) = (node.daemon().root(), node.daemon().state());
+        let home = root.parent().expect("it is below the test's directory");
+        std::fs::set_permissions(home, PermissionsExt::from_mode(0o711)).expect("our own directory");
+        let pod = node.pod("walls").run().await;
+        let script =
+            "cp /bin/busybox /powers && chmod 4755 /powers && echo x >/dev/shm/shared && echo made; sleep 1000";
+        let container = pod.container("c").script(script).start().await;
+        container.has_printed(|line| line == "made").await;
+        let found = Command::new("find").args([&root, &state]).output().expect("find runs").stdout;
+        let text = String::from_utf8_lossy(&found);
+        assert!(text.contains("/upper/powers") && text.contains("/shm/shared"), "{text}");
+        let open = open_to_nobody(&found);
+        let run = state.join("containers");
+        // The way to the socket, and the one that hooks go in a user namespace: through, and nothing to see.
+        let ways = [&root, &state, &run, &run.join(container.id())].map(|path| format!("x {}", path.display()));
+        assert_eq!(open, ways);
     });
 }

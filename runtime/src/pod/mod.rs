@@ -210,13 +210,45 @@ impl Places {
 
     /// Makes the directories that are always there.
     ///
+    /// Others can go through `STATE`, to the socket, and through `STATE/containers`: hooks that run in a user namespace
+    /// find the container's root below it. The rest is for root.
+    ///
     /// # Errors
     /// The kernel's, with the path.
     pub fn prepare(&self) -> Result<()> {
+        records::make_dir(&self.root)?;
         for name in ["pods", "containers", "trash"] {
-            records::make_dir(&self.root.join(name))?;
+            records::make_private_dir(&self.root.join(name))?;
         }
-        records::make_dir(&self.state.join("pods"))?;
+        if self.damaged().exists() {
+            records::make_private_dir(&self.damaged())?;
+        }
+        records::make_dir(&self.state)?;
+        records::make_private_dir(&self.state.join("pods"))?;
         records::make_dir(&self.state.join("containers"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{Permissions, metadata, set_permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_is_roots_alone_is_so_again_after_a_start() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let places = Places { root: dir.path().join("root"), state: dir.path().join("state") };
+        places.prepare().expect("made");
+        crate::records::make_private_dir(&places.damaged()).expect("made");
+        let private = [places.root.join("pods"), places.root.join("containers"), places.trash(), places.damaged()];
+        let private = private.into_iter().chain([places.state.join("pods")]);
+        for path in private.clone() {
+            set_permissions(&path, Permissions::from_mode(0o755)).expect("widened");
+        }
+        places.prepare().expect("there already");
+        for path in private {
+            assert_eq!(metadata(&path).expect("there").permissions().mode() & 0o7777, 0o700, "{}", path.display());
+        }
     }
 }
