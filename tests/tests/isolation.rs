@@ -3,7 +3,7 @@
 
 use gorae_proto::cri::{Capability, NamespaceMode, NamespaceOption};
 use gorae_tests::testing::{on_a_node_with, soon};
-use gorae_tests::{Container, TINY, on_a_node, place};
+use gorae_tests::{Container, Node, Pod, TINY, on_a_node, place};
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::os::fd::AsRawFd;
@@ -115,5 +115,31 @@ fn other_users_of_the_node_reach_nothing_of_its_pods_and_containers() {
         // The way to the socket, and the one that hooks go in a user namespace: through, and nothing to see.
         let ways = [&root, &state, &run, &run.join(container.id())].map(|path| format!("x {}", path.display()));
         assert_eq!(open, ways);
+    });
+}
+
+async fn next(node: &Node, pod: &Pod, old: &Container) -> Result<Container, tonic::Status> {
+    assert!(node.is_own(), "the annotation is ours");
+    let next = pod.container("c").script("cat /secret").with(|c| {
+        c.metadata.as_mut().expect("set").attempt = 1;
+        c.annotations.insert("dev.gorae.continue".to_owned(), old.id().to_owned());
+    });
+    next.try_create().await
+}
+
+#[test]
+fn only_the_same_pod_goes_on_with_a_containers_files() {
+    on_a_node(async |node| {
+        let pod = node.pod("mine").run().await;
+        let old = pod.container("c").script("echo words >/secret").start().await;
+        old.ended().await;
+        let other = node.pod("theirs").run().await;
+        let refused = next(node, &other, &old).await.map(|c| c.id().to_owned()).expect_err("another pod's");
+        assert_eq!(refused.code(), tonic::Code::FailedPrecondition);
+        assert!(refused.message().contains("tests/mine"), "{refused:?}");
+        let new = next(node, &pod, &old).await.expect("its own");
+        new.start().await;
+        new.ended().await;
+        assert_eq!(new.stdout(), ["words"]);
     });
 }

@@ -4,11 +4,15 @@
 //! People expect `start` of a stopped container to find its files again, and the CRI has no way from EXITED to
 //! RUNNING. So the command line makes a new attempt and names the old container in an annotation; the layer moves
 //! when the new one starts, by one rename, so that a crash leaves it with one or the other.
+//!
+//! Who may make a container in one pod must not get at the files of another's by that annotation: both pods have the
+//! same namespace and name, and the same maps of ids, which the files' owners are written in.
 
 use super::{Container, Record, State};
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::node::Node;
+use crate::pod::Pod;
 use std::io::ErrorKind;
 use std::sync::Arc;
 
@@ -18,7 +22,7 @@ pub const ANNOTATION: &str = "dev.gorae.continue";
 /// Checks at create that the old container can be continued.
 ///
 /// # Errors
-/// `NotFound` for the old container, `FailedPrecondition` when it runs or has another image.
+/// `NotFound` for the old container, `FailedPrecondition` when it runs, has another image or is of another pod.
 pub fn check(node: &Node, record: &Record) -> Result<()> {
     let Some(old) = record.config.annotations.get(ANNOTATION) else { return Ok(()) };
     ended(node, record, old).map(|_| ())
@@ -64,5 +68,70 @@ fn ended(node: &Node, record: &Record, old: &str) -> Result<Arc<Container>> {
     if old_record.image.id != record.image.id {
         return Err(Error::precondition("the container to continue was made from another image"));
     }
+    let (old_pod, pod) = (node.pods.find(&old_record.pod_id)?, node.pods.find(&record.pod_id)?);
+    check_pods(&old_pod, &pod)?;
     Ok(old)
+}
+
+fn check_pods(old: &Pod, new: &Pod) -> Result<()> {
+    let name = |pod: &Pod| pod.record.config.metadata.clone().map(|m| (m.namespace, m.name));
+    if name(old) != name(new) {
+        let title = Pod::title(&old.record.config);
+        return Err(Error::precondition(format!("the container to continue is of another pod, {title}")));
+    }
+    if old.user_mapping() != new.user_mapping() {
+        return Err(Error::precondition("the container to continue is of a pod with other maps of user and group ids"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pod;
+    use gorae_proto::cri;
+
+    fn pod(namespace: &str, name: &str, attempt: u32, first_id: Option<u32>) -> Arc<Pod> {
+        let metadata = cri::PodSandboxMetadata {
+            name: name.into(),
+            uid: format!("uid-{attempt}"),
+            namespace: namespace.into(),
+            attempt,
+        };
+        let user = first_id.map(|host_id| {
+            let maps = vec![cri::IdMapping { host_id, container_id: 0, length: 65_536 }];
+            cri::UserNamespace { mode: cri::NamespaceMode::Pod.into(), uids: maps.clone(), gids: maps }
+        });
+        let namespace_options = Some(cri::NamespaceOption { userns_options: user, ..Default::default() });
+        let security_context = Some(cri::LinuxSandboxSecurityContext { namespace_options, ..Default::default() });
+        let linux = Some(cri::LinuxPodSandboxConfig { security_context, ..Default::default() });
+        let config = cri::PodSandboxConfig { metadata: Some(metadata), linux, ..Default::default() };
+        let record = pod::Record {
+            id: "a".repeat(64),
+            config,
+            runtime_handler: String::new(),
+            created_at: 1,
+            ips: Vec::new(),
+            host_interface: String::new(),
+            cgroup: String::new(),
+            own_cgroup: true,
+            made_cgroups: Vec::new(),
+        };
+        Pod::new(record, pod::State::NotReady)
+    }
+
+    #[test]
+    fn only_another_attempt_of_the_same_pod_goes_on_with_its_files() {
+        let old = pod("team", "web", 0, Some(100_000));
+        assert!(check_pods(&old, &pod("team", "web", 1, Some(100_000))).is_ok());
+        for (other, why) in [
+            (pod("other", "web", 1, Some(100_000)), "team/web"),
+            (pod("team", "shop", 1, Some(100_000)), "team/web"),
+            (pod("team", "web", 1, Some(200_000)), "maps"),
+            (pod("team", "web", 1, None), "maps"),
+        ] {
+            let error = check_pods(&old, &other).expect_err("refused").to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
 }
