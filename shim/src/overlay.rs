@@ -77,6 +77,11 @@ pub fn read_only(layers: &[String], user_namespace: Option<BorrowedFd<'_>>) -> R
     build(&Parts { layers, upper_and_work: None, label: "", user_namespace })
 }
 
+/// Whether there are files already that the container is to go on with.
+pub fn has_files(root_dir: &Path) -> bool {
+    root_dir.join("upper").exists()
+}
+
 /// Undoes the directories that [`writable`] made.
 pub fn remove(root_dir: &Path) {
     for name in ["upper", "work"] {

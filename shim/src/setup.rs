@@ -27,7 +27,7 @@ use crate::wire::{self, Hooks, Start, namespace};
 use rustix::fs::OFlags;
 use rustix::process::WaitId;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A started container: what its shim keeps.
 #[derive(Debug)]
@@ -60,13 +60,18 @@ pub struct Container {
 pub fn start(start: &mut Start, state: &mut State) -> Result<Container> {
     state.change(|_| {})?;
     let place = start.cgroup.as_ref().ok_or_else(|| missing("cgroup"))?;
+    let root_dir = PathBuf::from(&start.root_dir);
+    let fresh = !overlay::has_files(&root_dir);
     let cgroup = cgroup::create(place, start.resources.as_ref());
     let place = place.clone();
     let started = cgroup.and_then(|cgroup| in_cgroup(start, state, cgroup));
     if let Err(failure) = &started {
         let _ = cgroup::kill(&place);
         let _ = cgroup::remove(&place);
-        overlay::remove(Path::new(&start.root_dir));
+        // Files that an earlier container left are all there is of them.
+        if fresh {
+            overlay::remove(&root_dir);
+        }
         state.start_failed(failure)?;
         if let Some(hooks) = &start.hooks {
             state.poststop(hooks);

@@ -9,7 +9,7 @@ use super::Context;
 use crate::client::Client;
 use crate::failure::refused;
 use crate::{asked, lookup, output, owned, removal, running};
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Error, Result, bail, ensure};
 use gorae_proto::cri;
 use gorae_proto::cri::{ContainerState, PodSandboxState};
 
@@ -31,10 +31,21 @@ async fn start(client: &Client, name: &str) -> Result<()> {
     let container = lookup::container(client, name).await?;
     match container.state() {
         ContainerState::ContainerRunning => Ok(()),
-        ContainerState::ContainerCreated => running::start_container(client, name, &container.id).await,
+        ContainerState::ContainerCreated => first(client, name, &container).await,
         ContainerState::ContainerUnknown => bail!("container {name} is in an unknown state: remove it"),
         ContainerState::ContainerExited => again(client, name, &container).await,
     }
+}
+
+/// The first start of a container, or another try of one whose start was refused: see [`not_started`].
+async fn first(client: &Client, name: &str, container: &cri::Container) -> Result<()> {
+    running::start_container(client, name, &container.id).await?;
+    let Some(old) = container.annotations.get(owned::CONTINUE) else { return Ok(()) };
+    let ours = |c: &cri::Container| c.id == *old && owned::name(&c.labels).is_some();
+    if let Some(old) = client.containers().await?.iter().find(|c| ours(c)) {
+        remark_failure(remove_old(client, old, old.pod_sandbox_id != container.pod_sandbox_id).await);
+    }
+    Ok(())
 }
 
 async fn again(client: &Client, name: &str, old: &cri::Container) -> Result<()> {
@@ -63,11 +74,29 @@ async fn again(client: &Client, name: &str, old: &cri::Container) -> Result<()> 
             return Err(error);
         }
     };
-    let started = running::start_container(client, name, &new).await;
-    if let Err(error) = remove_old(client, old, fresh_pod).await {
+    if let Err(error) = running::start_container(client, name, &new).await {
+        return Err(not_started(client, old, &new, fresh_pod, error).await);
+    }
+    remark_failure(remove_old(client, old, fresh_pod).await);
+    Ok(())
+}
+
+/// A start that failed. The files have moved when the new container has ended by it; else one of both has them, and
+/// neither is removed.
+async fn not_started(client: &Client, old: &cri::Container, new: &str, fresh_pod: bool, error: Error) -> Error {
+    let status = client.container_status(new, false).await.map(|answer| answer.status.unwrap_or_default());
+    if status.is_ok_and(|status| status.state() == ContainerState::ContainerExited) {
+        remark_failure(remove_old(client, old, fresh_pod).await);
+        return error;
+    }
+    let (old, new) = (&old.id[..old.id.len().min(12)], &new[..new.len().min(12)]);
+    error.context(format!("container {old} is kept beside the new {new}, which `gorae start {new}` tries again"))
+}
+
+fn remark_failure(done: Result<()>) {
+    if let Err(error) = done {
         output::remark(&format!("gorae: {error:#}"));
     }
-    started
 }
 
 /// The next attempt of a container, which goes on with the files of `old`.

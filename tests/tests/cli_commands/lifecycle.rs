@@ -69,6 +69,19 @@ fn files_that_another_container_goes_on_with_are_not_taken_for_none() {
 }
 
 #[test]
+fn a_start_that_fails_keeps_the_files_that_were_taken_over() {
+    on_a_node(async |node| {
+        let pod = node.pod("kept").run().await;
+        let first = pod.container("first").script("echo x >/f").start().await;
+        first.ended().await;
+        let broken = next(&pod, "broken", &first).command(["/no/such/program"]).create().await;
+        broken.try_start().await.expect_err("there is no such program");
+        let last = next(&pod, "last", &broken).start().await;
+        soon("it has the files", async || (last.stdout() == ["x"]).then_some(())).await;
+    });
+}
+
+#[test]
 fn a_container_that_never_ran_has_no_files_to_go_on_with() {
     on_a_node(async |node| {
         let pod = node.pod("never").run().await;
