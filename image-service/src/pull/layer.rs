@@ -67,14 +67,29 @@ async fn run(
     let first = transfer(&pull, &blob, &diff_id, &counters, Servers::All).await;
     let staged = match first {
         // A mirror that serves wrong bytes must not keep the image from the node.
-        Err(Error::Layer { source, .. }) if source.is_other_blob() && pull.registry.has_mirrors() => {
+        Err(mirror @ Error::Layer { .. }) if is_other_blob(&mirror) && pull.registry.has_mirrors() => {
             counters.unpacked.store(0, Ordering::Relaxed);
-            transfer(&pull, &blob, &diff_id, &counters, Servers::OriginOnly).await?
+            let again = transfer(&pull, &blob, &diff_id, &counters, Servers::OriginOnly).await;
+            again.map_err(|own| after_a_mirror(&mirror, own))?
         }
         other => other?,
     };
     counters.done.store(true, Ordering::Relaxed);
     Ok(staged)
+}
+
+fn is_other_blob(error: &Error) -> bool {
+    matches!(error, Error::Layer { source, .. } if source.is_other_blob())
+}
+
+/// That the registry itself cannot be asked is half of the story when a mirror's bytes were wrong.
+fn after_a_mirror(mirror: &Error, mut own: Error) -> Error {
+    if let Error::Registry { source, .. } = &mut own
+        && let registry::Error::Unavailable { tried, .. } = source.as_mut()
+    {
+        *tried = format!("a mirror serves other bytes ({}); {tried}", registry::chain(mirror));
+    }
+    own
 }
 
 /// Downloads and unpacks at the same time.
