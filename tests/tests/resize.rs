@@ -196,6 +196,7 @@ fn a_change_that_cannot_be_recorded_is_not_made() {
         let filler = node.directory("full").join("filler");
         let mut file = std::fs::File::create(&filler).unwrap();
         while std::io::Write::write(&mut file, &[0; 4096]).is_ok_and(|written| written > 0) {}
+        drop(file);
         let new = LinuxContainerResources { cpu_quota: 20_000, cpu_period: 100_000, ..memory(96) };
         let error = resize(node, &container, new.clone()).await.unwrap_err();
         assert_eq!(error.code(), Code::ResourceExhausted, "{error:?}");
