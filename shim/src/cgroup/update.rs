@@ -33,8 +33,10 @@ pub fn update(place: &Place, resources: &Resources) -> Result<()> {
 /// Undoes `changes`, the latest first; what stays changed is told along with `failure`. The change that was refused is
 /// among them: a kernel may take a part of it.
 fn put_back(changes: &[Change], mut failure: Failure) -> Failure {
-    for change in changes.iter().rev() {
-        // Whether it worked is looked at below: writing back what never changed may be refused as well.
+    let stays = |change: &Change| said(&change.path, &change.write.file).is_ok_and(|now| now == change.old);
+    // What never changed is not written: a v2 cpuset that says nothing would say something for ever after.
+    for change in changes.iter().rev().filter(|change| !stays(change)) {
+        // Whether it worked is looked at below.
         let _ = file::write(&change.path, &undo::value(&change.write.file, &change.write.value, &change.old));
     }
     for change in changes {
