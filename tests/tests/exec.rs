@@ -4,7 +4,7 @@
 use gorae_proto::cri::ExecSyncRequest;
 use gorae_tests::leaks::Snapshot;
 use gorae_tests::testing::settled;
-use gorae_tests::{Container, Node, TINY, memory, on_a_node, on_a_node_for, place};
+use gorae_tests::{Container, Node, TINY, memory, on_a_node, on_a_node_for, place, rounds};
 use std::time::{Duration, Instant};
 use tonic::Code;
 
@@ -152,7 +152,7 @@ fn only_a_running_container_runs_commands() {
 fn a_command_in_a_container_that_is_just_ending_is_told_so() {
     on_a_node(async |node| {
         let pod = node.pod("ending").run().await;
-        for round in 0..5 {
+        for round in 0..rounds(5) {
             // The more processes there are to end, the longer it takes.
             let script = "for i in $(seq 100); do sleep 1000 & done; echo up; wait";
             let container = pod.container(&format!("c{round}")).script(script).start().await;
