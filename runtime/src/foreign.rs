@@ -55,14 +55,14 @@ where
     let failed = |e: &dyn std::fmt::Display| Error::internal(format!("{what}: {e}"));
     let turn = TURNS.acquire().await.map_err(|e| failed(&e))?;
     let (tell, told) = oneshot::channel();
-    let looked = threads::run(Box::new(move || {
-        let result = work();
+    let looked = threads::run(work, move |result| {
         drop(turn);
         // Nobody listens any more when the request was given up.
         let _ = tell.send(result);
-    }));
+    });
     looked.map_err(|e| failed(&e))?;
-    told.await.unwrap_or_else(|_| Err(Error::internal(format!("{what}: the look panicked; see the daemon's log"))))
+    let result = told.await.ok().flatten();
+    result.unwrap_or_else(|| Err(Error::internal(format!("{what}: the look panicked; see the daemon's log"))))
 }
 
 #[cfg(test)]
