@@ -81,7 +81,6 @@ async fn an_authority_of_hosts_toml_is_trusted_and_no_other() {
         assert!(text.contains("authority that this node does not trust") && text.contains("hosts.toml"), "{text}");
         only_handshakes(&registry);
     }
-    assert_eq!(registry.log().matches("remote error: tls").count(), 2, "one try each: asking again cannot help");
     let refused = || registry.log().matches("remote error: tls").count();
     eventually("both handshakes have failed", || refused() >= 2);
     behind.hosts(&node, &registry.address, &behind.ca("ca"));
