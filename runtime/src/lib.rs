@@ -17,6 +17,7 @@ pub mod clock;
 pub mod config;
 pub mod container;
 pub mod cri;
+pub mod disk;
 pub mod error;
 pub mod events;
 pub mod foreign;

@@ -5,6 +5,7 @@
 //! A pass lists two directories of a tmpfs and asks the kernel for one table and the interfaces; it starts a program only
 //! when something is wrong.
 
+use crate::disk::may_wait;
 use crate::node::Node;
 use crate::pod::Places;
 use crate::{ids, pod, recover};
@@ -33,7 +34,7 @@ pub async fn run(node: Arc<Node>) {
 
 async fn pass(node: &Arc<Node>, stale: HashSet<String>) -> HashSet<String> {
     finish_stops(node).await;
-    recover::end_strays(node, &without_record(node)).await;
+    recover::end_strays(node, &may_wait(|| without_record(node))).await;
     match node.network.reconcile(&stale).await {
         Ok(stale) => stale,
         Err(error) => {

@@ -2,8 +2,9 @@
 //! Records on disk: one checksummed JSON file per object, replaced whole by a rename.
 //!
 //! A record needs to outlive this process, not a power cut of the last second, so nothing is synced: the page cache
-//! keeps it. A torn or flipped record is an error about that one object.
+//! keeps it. The disk may stall all the same, and then whoever works on a record waits alone ([`may_wait`]). A torn or flipped record is an error about that one object.
 
+use crate::disk::may_wait;
 use crate::error::{Error, Kind, Result};
 use gorae_proto::checked::{self, CheckedError};
 use serde::{Serialize, de::DeserializeOwned};
@@ -21,10 +22,12 @@ const MAX_RECORD: u64 = 96 << 20;
 /// `ResourceExhausted` on a full disk; the old record is then still there.
 pub fn write(dir: &Path, name: &str, kind: &str, version: u32, value: &impl Serialize) -> Result<()> {
     let temp = dir.join(format!("{name}.tmp"));
-    write_new(&temp, kind, version, value).inspect_err(|_| {
-        let _ = fs::remove_file(&temp);
-    })?;
-    rename(&temp, &dir.join(name))
+    may_wait(|| {
+        write_new(&temp, kind, version, value).inspect_err(|_| {
+            let _ = fs::remove_file(&temp);
+        })?;
+        rename(&temp, &dir.join(name))
+    })
 }
 
 /// Writes a record that is not valid until [`commit`] renames it: the intent before a side effect.
@@ -32,7 +35,7 @@ pub fn write(dir: &Path, name: &str, kind: &str, version: u32, value: &impl Seri
 /// # Errors
 /// As [`write`].
 pub fn write_intent(dir: &Path, name: &str, kind: &str, version: u32, value: &impl Serialize) -> Result<()> {
-    write_new(&dir.join(format!("{name}.new")), kind, version, value)
+    may_wait(|| write_new(&dir.join(format!("{name}.new")), kind, version, value))
 }
 
 /// Makes the intent the record.
@@ -48,7 +51,7 @@ pub fn commit(dir: &Path, name: &str) -> Result<()> {
 /// # Errors
 /// `Internal` when the rename fails; both records are then still there.
 pub fn replace(dir: &Path, other: &str, name: &str) -> Result<()> {
-    rename(&dir.join(other), &dir.join(name))
+    may_wait(|| rename(&dir.join(other), &dir.join(name)))
 }
 
 /// Reads a record; `None` when there is none.
@@ -58,7 +61,7 @@ pub fn replace(dir: &Path, other: &str, name: &str) -> Result<()> {
 /// `Unavailable` when it could not be read, which says nothing about it.
 pub fn read<T: DeserializeOwned>(path: &Path, kind: &str, version: u32) -> Result<Option<T>> {
     let damaged = |why: String| Error::internal(format!("record {}: {why}", path.display()));
-    let bytes = match read_bounded(path) {
+    let bytes = match may_wait(|| read_bounded(path)) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => return Err(damaged("larger than any that was written, or no file".into())),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -77,7 +80,8 @@ pub fn read<T: DeserializeOwned>(path: &Path, kind: &str, version: u32) -> Resul
 /// # Errors
 /// The kernel's, with the path.
 pub fn make_dir(path: &Path) -> Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o711).create(path).map_err(|e| Error::io("make directory", path, &e))
+    let made = may_wait(|| fs::DirBuilder::new().recursive(true).mode(0o711).create(path));
+    made.map_err(|e| Error::io("make directory", path, &e))
 }
 
 /// Makes a directory that is root's alone, or takes from others what they have in one that is there: below it are

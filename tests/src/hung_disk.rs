@@ -80,6 +80,17 @@ impl HungDisk {
         &self.place
     }
 
+    /// Shows it in another place, too, over what is there, until the answer is dropped.
+    ///
+    /// # Errors
+    /// The kernel's for the mount.
+    pub fn over(&self, place: &Path) -> Result<Cover> {
+        let flags = MsFlags::MS_BIND;
+        mount(Some(&self.place), place, None::<&str>, flags, None::<&str>)
+            .with_context(|| format!("bind the hung disk over {}", place.display()))?;
+        Ok(Cover(place.to_owned()))
+    }
+
     /// From now on nothing is answered.
     pub fn hang(&self) {
         self.control.hangs.store(true, Ordering::SeqCst);
@@ -94,6 +105,16 @@ impl HungDisk {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.control.waiting.load(Ordering::SeqCst)
+    }
+}
+
+/// A place that shows a [`HungDisk`].
+#[derive(Debug)]
+pub struct Cover(PathBuf);
+
+impl Drop for Cover {
+    fn drop(&mut self) {
+        let _ = umount2(&self.0, MntFlags::MNT_DETACH);
     }
 }
 

@@ -382,3 +382,46 @@ fn what_is_asked_is_answered_while_a_pod_a_container_and_a_pull_hang() {
         run.remove().await;
     });
 }
+
+#[test]
+fn a_disk_of_the_root_directory_that_stalls_holds_up_those_alone_who_write_there() {
+    on_a_node(async |node| {
+        node.cri().pull(TINY).await.unwrap();
+        let home = node.pod("home").run().await;
+        let running = home.container("running").image(TINY).args(["sleep"]).start().await;
+        let disk = HungDisk::mount().unwrap();
+        let cover = disk.over(&node.daemon().root().join("pods")).unwrap();
+        disk.hang();
+        // More than there are threads that answer requests.
+        let more = std::thread::available_parallelism().map_or(2, usize::from) + 2;
+        let runs: Vec<_> = (0..more).map(|n| tokio::spawn(node.pod(&format!("stalled-{n}")).run_as_it_is())).collect();
+        until("all wait for the disk", async || hung_writers(node) >= more).await;
+        let asked = async {
+            assert_eq!(node.cri().list_pods().await.unwrap().len(), 1);
+            assert_eq!(node.cri().list_containers(None).await.unwrap().len(), 1);
+            assert_eq!(running.status().await.state(), ContainerState::ContainerRunning);
+            assert_eq!(running.exec(["/tiny", "echo", "hi"]).await.stdout, "hi\n");
+            running.stop(5).await;
+        };
+        tokio::time::timeout(Duration::from_secs(10), asked).await.expect("others do not wait for it");
+        assert!(runs.iter().all(|run| !run.is_finished()), "they wait");
+        disk.come_back();
+        for run in runs {
+            // This disk takes no directories.
+            let error = run.await.unwrap().unwrap_err();
+            assert!(error.message().contains("make directory"), "{error:?}");
+        }
+        drop(cover);
+        node.pod("again").run().await.remove().await;
+    });
+}
+
+/// How many threads of the daemon wait in the kernel for something else than work.
+fn hung_writers(node: &Node) -> usize {
+    let tasks = format!("/proc/{}/task", node.daemon().pid().expect("goraed runs"));
+    let waits = |task: &Path| {
+        let place = std::fs::read_to_string(task.join("wchan")).unwrap_or_default();
+        !["0", ""].contains(&place.as_str()) && !place.contains("futex") && !place.contains("epoll")
+    };
+    std::fs::read_dir(tasks).unwrap().filter(|task| waits(&task.as_ref().unwrap().path())).count()
+}

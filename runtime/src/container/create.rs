@@ -6,6 +6,7 @@
 
 use super::spec::process::ImageDefaults;
 use super::{Container, ImageMount, RECORD_KIND, RECORD_VERSION, Record, State, spec};
+use crate::disk::may_wait;
 use crate::error::{Error, IMAGE_VOLUME_FAILED, Kind, Result};
 use crate::node::Node;
 use crate::pod::Pod;
@@ -70,7 +71,7 @@ async fn once(node: &Arc<Node>, pod: &Arc<Pod>, key_asked: &str, config: cri::Co
     let name = config.metadata.as_ref().map(|m| m.name.clone()).unwrap_or_default();
     let made = make(node, pod, &id, config).await;
     if made.is_err() {
-        node.images.release(&id);
+        may_wait(|| node.images.release(&id));
     }
     made.map_err(|e| e.during(format!("create container {name:?}")))?;
     Ok(id)
@@ -88,7 +89,7 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &str, config: cri::Container
     if asked.is_empty() {
         return Err(Error::invalid("image is not set"));
     }
-    let held = node.images.hold(&asked, id)?;
+    let held = may_wait(|| node.images.hold(&asked, id))?;
     let defaults = image_defaults(&held.config);
     let mut record = Record {
         id: id.to_owned(),
@@ -115,11 +116,12 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &str, config: cri::Container
     let _turn = pod.verb.lock().await;
     check_ready(pod)?;
     let dir = node.places.container_root(id);
-    records::make_dir(&dir)?;
-    if let Err(error) = records::write(&dir, "record", RECORD_KIND, RECORD_VERSION, &record) {
-        let _ = std::fs::remove_dir_all(&dir);
-        return Err(error);
-    }
+    may_wait(|| {
+        records::make_dir(&dir)?;
+        records::write(&dir, "record", RECORD_KIND, RECORD_VERSION, &record).inspect_err(|_| {
+            let _ = std::fs::remove_dir_all(&dir);
+        })
+    })?;
     let container = Container::new(record, State::Created);
     let turn = node.events.turn();
     node.containers.insert(id.to_owned(), container.clone());
@@ -144,7 +146,7 @@ fn image_mounts(node: &Node, id: &str, config: &cri::ContainerConfig) -> Result<
     let mut list = Vec::new();
     for (index, mount) in config.mounts.iter().enumerate() {
         let Some(image) = &mount.image else { continue };
-        let held = node.images.hold(&image.image, id).map_err(|e| {
+        let held = may_wait(|| node.images.hold(&image.image, id)).map_err(|e| {
             Error::from(e).during(format!("mount at {:?}", mount.container_path)).beginning_with(IMAGE_VOLUME_FAILED)
         })?;
         list.push(ImageMount { index, id: held.image_id, layers: held.layers });

@@ -2,6 +2,7 @@
 //! RemoveContainer: kill when running, see that nothing of it is left, then remove the record. Resumable.
 
 use super::{Container, State};
+use crate::disk::may_wait;
 use crate::error::Result;
 use crate::node::Node;
 use crate::pod::remove::discard;
@@ -42,7 +43,7 @@ pub async fn remove(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> 
     turn.container_deleted(node, container);
     node.containers.remove(&record.id);
     drop(turn);
-    node.images.release(&record.id);
+    may_wait(|| node.images.release(&record.id));
     node.stats.forget(&node.places.container_root(&record.id).join("upper"));
     tracing::info!(container = ids::short(&record.id), "container is removed");
     Ok(())

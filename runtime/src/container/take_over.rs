@@ -9,6 +9,7 @@
 //! same namespace and name, and the same maps of ids, which the files' owners are written in.
 
 use super::{Container, Record, State};
+use crate::disk::may_wait;
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::node::Node;
@@ -36,14 +37,14 @@ pub fn check(node: &Node, record: &Record) -> Result<()> {
 pub async fn take_over(node: &Node, record: &Record) -> Result<()> {
     let Some(old) = record.config.annotations.get(ANNOTATION) else { return Ok(()) };
     let to = node.places.container_root(&record.id).join("upper");
-    if to.exists() {
+    if may_wait(|| to.exists()) {
         return Ok(());
     }
     let old = ended(node, record, old)?;
     let _turn = old.verb.lock().await;
     let id = old.record().id.clone();
     let from = node.places.container_root(&id).join("upper");
-    match std::fs::rename(&from, &to) {
+    match may_wait(|| std::fs::rename(&from, &to)) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("take over", &from, &e)),
         // One that never ran has no files, and a failed start leaves no layer.

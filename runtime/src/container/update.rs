@@ -7,6 +7,7 @@
 //! can be, before anything else is changed, and at the start.
 
 use super::{Container, RECORD_KIND, RECORD_VERSION, Record, State, spec};
+use crate::disk::may_wait;
 use crate::error::{Error, Kind, Result};
 use crate::node::Node;
 use crate::{ids, records};
@@ -129,8 +130,10 @@ fn message(node: &Node, old: &Record, new: &Record) -> Result<UpdateResources> {
 
 /// Writes both records; after an error the old one is valid, as before.
 fn begin(dir: &Path, old: &Record, new: &Record) -> Result<()> {
-    records::write(dir, OLD, RECORD_KIND, RECORD_VERSION, old)?;
-    records::write(dir, "record", RECORD_KIND, RECORD_VERSION, new).inspect_err(|_| finish(dir))
+    may_wait(|| {
+        records::write(dir, OLD, RECORD_KIND, RECORD_VERSION, old)?;
+        records::write(dir, "record", RECORD_KIND, RECORD_VERSION, new).inspect_err(|_| finish(dir))
+    })
 }
 
 /// Makes the old record valid again.
@@ -143,7 +146,7 @@ fn take_back(dir: &Path, error: Error) -> Error {
 
 /// Drops the old record. One that stays costs another look at the start.
 fn finish(dir: &Path) {
-    if let Err(error) = std::fs::remove_file(dir.join(OLD)) {
+    if let Err(error) = may_wait(|| std::fs::remove_file(dir.join(OLD))) {
         tracing::warn!(path = %dir.join(OLD).display(), %error, "cannot remove the record of the old limits");
     }
 }

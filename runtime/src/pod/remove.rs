@@ -2,6 +2,7 @@
 //! RemovePodSandbox: stop, remove the containers, then the record. Resumable at any point.
 
 use super::Pod;
+use crate::disk::may_wait;
 use crate::error::{Error, Result};
 use crate::node::Node;
 use crate::{container, ids};
@@ -52,12 +53,12 @@ pub async fn delete_directories(node: &Arc<Node>, id: &str) -> Result<()> {
 /// The kernel's for the move. What cannot be deleted stays in the trash for the next look.
 pub async fn discard(node: &Arc<Node>, dir: &Path, name: &str) -> Result<()> {
     let trash = node.places.trash().join(name);
-    let left = match move_away(dir, &trash) {
+    let left = match may_wait(|| move_away(dir, &trash)) {
         Ok(()) => trash,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         // There is no room for one more name in the trash, and there is some only when something is deleted.
         Err(e) if matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
-            forget(dir)?;
+            may_wait(|| forget(dir))?;
             dir.to_owned()
         }
         Err(e) => return Err(Error::io("move to trash", dir, &e)),

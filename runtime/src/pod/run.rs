@@ -3,6 +3,7 @@
 
 use super::{Pod, RECORD_KIND, RECORD_VERSION, Record, State, Up, etc_files, request};
 use crate::cgroups;
+use crate::disk::may_wait;
 use crate::error::{Error, Kind, Result};
 use crate::node::Node;
 use crate::{clock, foreign, ids, records, shims};
@@ -94,10 +95,12 @@ async fn reserve(
         network = Some(plan.network);
     }
     let dir = node.places.pod_root(id);
-    let written = records::make_dir(&dir)
-        .and_then(|()| records::write_intent(&dir, "record", RECORD_KIND, RECORD_VERSION, &record));
+    let written = may_wait(|| {
+        records::make_dir(&dir)?;
+        records::write_intent(&dir, "record", RECORD_KIND, RECORD_VERSION, &record)
+    });
     if let Err(error) = written {
-        let _ = std::fs::remove_dir_all(&dir);
+        let _ = may_wait(|| std::fs::remove_dir_all(&dir));
         let withdrawn = node.network.withdraw(id).await;
         node.network.release(id);
         return Err(match withdrawn {
@@ -110,8 +113,10 @@ async fn reserve(
 
 async fn set_up(node: &Arc<Node>, record: &Record, network: Option<PodNetwork>) -> Result<Up> {
     let (dir, run_dir) = (node.places.pod_root(&record.id), node.places.pod_run(&record.id));
-    records::make_dir(&run_dir)?;
-    etc_files::write(&dir, &record.config, &node.hostname_of(record), record.ips.first().copied())?;
+    may_wait(|| {
+        records::make_dir(&run_dir)?;
+        etc_files::write(&dir, &record.config, &node.hostname_of(record), record.ips.first().copied())
+    })?;
     if !record.config.log_directory.is_empty() {
         let path = record.config.log_directory.clone();
         foreign::look("log_directory", move || make_log_directory(&path)).await?;
@@ -121,8 +126,10 @@ async fn set_up(node: &Arc<Node>, record: &Record, network: Option<PodNetwork>) 
         node.network.publish(&record.id).await?;
     }
     let up = Up { init_pid: ready.init_pid, init_start_ticks: ready.init_start_ticks, boot_id: node.boot_id.clone() };
-    records::write(&run_dir, "ready", "ready", 1, &up)?;
-    records::commit(&dir, "record")?;
+    may_wait(|| {
+        records::write(&run_dir, "ready", "ready", 1, &up)?;
+        records::commit(&dir, "record")
+    })?;
     Ok(up)
 }
 

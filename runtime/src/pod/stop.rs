@@ -4,6 +4,7 @@
 use super::{Pod, Record};
 use crate::cgroups;
 use crate::container;
+use crate::disk::may_wait;
 use crate::error::{Error, Result};
 use crate::node::Node;
 use crate::{ids, shims};
@@ -32,7 +33,7 @@ pub async fn stop_held(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
         return Ok(());
     }
     // The intent: from here on the pod is not ready, also for a daemon that starts in the middle of this.
-    match std::fs::remove_file(run_dir.join("ready")) {
+    match may_wait(|| std::fs::remove_file(run_dir.join("ready"))) {
         Ok(()) => {}
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
         Err(e) => return Err(Error::io("remove", &run_dir.join("ready"), &e)),
@@ -98,7 +99,7 @@ fn clean(node: &Node, record: &Record) -> CleanPod {
 /// # Errors
 /// The kernel's, with the path.
 pub fn remove_tree(path: &std::path::Path) -> Result<()> {
-    match std::fs::remove_dir_all(path) {
+    match may_wait(|| std::fs::remove_dir_all(path)) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path, &e)),
         _ => Ok(()),
     }
