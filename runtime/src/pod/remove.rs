@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::node::Node;
 use crate::{container, ids};
 use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,6 +80,12 @@ fn move_away(dir: &Path, trash: &Path) -> std::io::Result<()> {
             std::fs::remove_dir_all(trash)?;
             std::fs::rename(dir, trash)
         }
+        // Somebody has removed the trash itself; without this look that would pass for a directory that is gone.
+        Err(e) if e.kind() == ErrorKind::NotFound && dir.symlink_metadata().is_ok() => {
+            let parent = trash.parent().ok_or(e)?;
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+            std::fs::rename(dir, trash)
+        }
         other => other,
     }
 }
@@ -108,6 +115,7 @@ pub(crate) async fn in_turn(delete: impl FnOnce() + Send + 'static) {
 mod tests {
     use super::*;
     use futures_util::future::join_all;
+    use std::os::unix::fs::PermissionsExt as _;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[tokio::test]
@@ -135,6 +143,17 @@ mod tests {
         move_away(&dir, &trash).expect("moved");
         assert!(trash.join("new").exists() && !trash.join("old").exists() && !dir.exists());
         assert_eq!(move_away(&dir, &trash).expect_err("gone").kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_trash_that_somebody_removed_is_made_again() {
+        let home = tempfile::tempdir().expect("directory");
+        let (dir, trash) = (home.path().join("pod"), home.path().join("trash/pod-1"));
+        std::fs::create_dir(&dir).expect("made");
+        move_away(&dir, &trash).expect("moved");
+        assert!(trash.exists() && !dir.exists());
+        let mode = std::fs::metadata(home.path().join("trash")).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
     }
 
     #[test]
