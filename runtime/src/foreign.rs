@@ -37,7 +37,19 @@ where
     T: Send + 'static,
     F: FnOnce() -> Result<T> + Send + 'static,
 {
-    tokio::time::timeout(deadline, look_on(what, work)).await.unwrap_or_else(|_| {
+    in_time(deadline, what, look_on(what, work)).await
+}
+
+/// Waits for a look that others may have begun, as long as one may take.
+///
+/// # Errors
+/// Those of the look; `DeadlineExceeded` when it hangs.
+pub async fn wait_for<T>(what: &str, look: impl Future<Output = Result<T>>) -> Result<T> {
+    in_time(DEADLINE, what, look).await
+}
+
+async fn in_time<T>(deadline: Duration, what: &str, look: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(deadline, look).await.unwrap_or_else(|_| {
         let why = format!("{what}: no answer within {deadline:?}; a file system does not respond");
         Err(Error::new(Kind::DeadlineExceeded, why))
     })

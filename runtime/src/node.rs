@@ -57,6 +57,8 @@ pub struct Node {
     pub runs: Operations,
     /// CreateContainer in flight.
     pub creates: Operations,
+    /// Log directories that are being made, by path: one that hangs costs one thread, however often it is asked for.
+    pub log_directories: Operations,
     /// Changes, for GetContainerEvents.
     pub events: Events,
 }

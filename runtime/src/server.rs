@@ -85,6 +85,7 @@ async fn open(config: Config, places: Places) -> Result<(Arc<Node>, recover::Fou
         containers: Index::new("container"),
         runs: Operations::default(),
         creates: Operations::default(),
+        log_directories: Operations::default(),
         events: Events::default(),
         config,
     });

@@ -311,6 +311,30 @@ fn what_a_client_gave_up_is_made_once_and_handed_to_the_next_request() {
     });
 }
 
+/// How many pods and containers are being made.
+async fn under_way(node: &Node) -> u64 {
+    let status = node.cri().runtime().status(StatusRequest { verbose: true }).await.unwrap().into_inner();
+    let config: serde_json::Value = serde_json::from_str(&status.info["config"]).unwrap();
+    config["operationsInFlight"].as_u64().unwrap()
+}
+
+#[test]
+fn pods_that_wait_for_the_same_log_directory_wait_together() {
+    on_a_node(async |node| {
+        let disk = HungDisk::mount().unwrap();
+        disk.hang();
+        let pod = |name| node.pod(name).with(|c| c.log_directory = disk.path().display().to_string());
+        let runs: Vec<_> = ["a", "b", "c"].map(|name| tokio::spawn(pod(name).run_as_it_is())).into();
+        until("all are on their way", async || under_way(node).await == 3).await;
+        until("one waits for the disk", async || disk.waiting() > 0).await;
+        assert_eq!(hung_looks(node), 1, "one thread for all of them");
+        disk.come_back();
+        for run in runs {
+            run.await.unwrap().unwrap().remove().await;
+        }
+    });
+}
+
 #[test]
 fn a_pod_that_nobody_waits_for_any_more_is_ready_all_the_same() {
     on_a_node(async |node| {

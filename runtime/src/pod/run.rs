@@ -9,6 +9,7 @@ use crate::node::Node;
 use crate::{clock, foreign, ids, records, shims};
 use gorae_proto::cri;
 use gorae_proto::shim::{CgroupPlace, PodNetwork, SetupPod};
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 
 /// Runs a pod and returns its id; a repeat of a request gets the same pod.
@@ -118,8 +119,7 @@ async fn set_up(node: &Arc<Node>, record: &Record, network: Option<PodNetwork>) 
         etc_files::write(&dir, &record.config, &node.hostname_of(record), record.ips.first().copied())
     })?;
     if !record.config.log_directory.is_empty() {
-        let path = record.config.log_directory.clone();
-        foreign::look("log_directory", move || make_log_directory(&path)).await?;
+        make_log_directory(node, record.config.log_directory.clone()).await?;
     }
     let ready = shims::setup_pod(&node.spawner, setup(node, record, network)?).await?;
     if !record.config.port_mappings.is_empty() && !record.ips.is_empty() {
@@ -133,11 +133,17 @@ async fn set_up(node: &Arc<Node>, record: &Record, network: Option<PodNetwork>) 
     Ok(up)
 }
 
-fn make_log_directory(path: &str) -> Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    let path = std::path::Path::new(path);
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
-    made.map_err(|e| Error::precondition(format!("make log_directory {}: {e}", path.display())))
+/// Makes it, or joins whoever is making it: kubelet repeats a pod whose log directory hangs, and each repeat would cost
+/// a thread of its own.
+async fn make_log_directory(node: &Node, path: String) -> Result<()> {
+    let (what, key) = ("log_directory", path.clone());
+    let make = move || {
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&path);
+        made.map_err(|e| Error::precondition(format!("make log_directory {path}: {e}")))
+    };
+    let making =
+        node.log_directories.run(key, async move { foreign::look_on(what, make).await.map(|()| String::new()) });
+    foreign::wait_for(what, making).await.map(drop)
 }
 
 fn setup(node: &Node, record: &Record, network: Option<PodNetwork>) -> Result<SetupPod> {
