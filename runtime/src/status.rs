@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(Kernel::of("5.4.0-150-generic"), both(false, false));
         assert_eq!(Kernel::of("5.15.0"), both(true, false));
         assert_eq!(Kernel::of("5.19"), both(true, true));
-        assert_eq!(Kernel::of("6.18.44-fc-v669"), both(true, true));
+        assert_eq!(Kernel::of("6.12.38+deb12-cloud-amd64"), both(true, true));
         assert_eq!(Kernel::of("odd"), both(false, false));
     }
 }
