@@ -24,7 +24,10 @@ pub(super) struct Client<S = TcpStream> {
 impl Client {
     pub(super) async fn upgrade(url: &str, protocol: &str) -> Self {
         let (address, path) = parts(url);
-        Self::upgrade_over(TcpStream::connect(address).await.unwrap(), path, protocol).await
+        let socket = TcpStream::connect(address).await.unwrap();
+        // As Go's clients have it: without, every second small frame waits 40 ms for an acknowledgement.
+        socket.set_nodelay(true).unwrap();
+        Self::upgrade_over(socket, path, protocol).await
     }
 }
 
