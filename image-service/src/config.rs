@@ -19,8 +19,11 @@ pub struct Config {
     pub max_parallel_layers_total: usize,
     /// Which image of a multi-platform index is taken.
     pub platform: Platform,
-    /// A request or download that gets no byte for this long is broken off and tried again.
+    /// A request that is not answered within this time is broken off and tried again. So is a download that brings
+    /// less than `stall_floor_bytes` in so long a time of waiting for it; the unpacker's time does not count.
     pub stall_timeout: Duration,
+    /// The least that `stall_timeout` must bring of a layer, manifest or config that has not ended.
+    pub stall_floor_bytes: u64,
     /// Requests that fail for a passing reason are tried this often in all.
     pub attempts: u32,
     /// The pause before the second attempt; it doubles from there.
@@ -42,6 +45,8 @@ impl Config {
             max_parallel_layers_total: 24,
             platform: Platform::host(),
             stall_timeout: Duration::from_secs(60),
+            // 273 bytes a second: the worst line is faster, and a host that is slower gives nothing in any useful time.
+            stall_floor_bytes: 16 << 10,
             attempts: 5,
             first_pause: Duration::from_millis(500),
             runtime_handlers: Vec::new(),

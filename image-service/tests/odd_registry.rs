@@ -94,6 +94,72 @@ async fn a_stalled_download_is_resumed_and_given_up_with_its_numbers() {
     nothing_kept(&node);
 }
 
+/// A hundred bytes each 20 ms: never silent for long.
+fn dripping(bytes: &[u8]) -> Answer {
+    Answer::new(200, bytes).in_pieces(100, Duration::from_millis(20))
+}
+
+/// Changes a node so that each 16 KiB have half a second to come.
+fn hasty(config: &mut gorae_image_service::Config) {
+    config.stall_timeout = Duration::from_millis(500);
+    config.attempts = 3;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dripping_download_is_given_up_with_its_numbers() {
+    let made = big();
+    let (path, bytes) = (layer_path(&made), made.layers[0].blob.bytes.clone());
+    let server = Odd::serve(&[("1", &made)], move |asked, _| (asked.path == path).then(|| dripping(&bytes))).await;
+    let node = Node::with(hasty);
+    let begun = Instant::now();
+    let error = node.images.pull(&format!("{}/r:1", server.address), None).await.unwrap_err();
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    let (text, size) = (error.message(), made.layers[0].blob.bytes.len());
+    assert_eq!(error.kind(), Kind::RegistryUnavailable, "{text}");
+    assert!(text.contains(&format!("of {size} bytes after 3 attempts: ")), "{text}");
+    assert!(text.contains(" bytes in 500ms, at ") && text.ends_with(&format!(" of {size}")), "{text}");
+    assert!(!text.contains("stalled at 0 of"), "what came is kept: {text}");
+    nothing_kept(&node);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_layer_that_a_mirror_drips_is_resumed_from_the_registry() {
+    let made = big();
+    let (path, bytes) = (layer_path(&made), made.layers[0].blob.bytes.clone());
+    let mirror =
+        Odd::serve(&[("1", &made)], move |asked, _| asked.path.starts_with(&path).then(|| dripping(&bytes))).await;
+    let server = Odd::serve(&[("1", &made)], |_, _| None).await;
+    let node = Node::with(hasty);
+    node.hosts("reg.test", &format!("server = \"http://{}\"\n[host.\"http://{}\"]\n", server.address, mirror.address));
+    let pulled = node.images.pull("reg.test/r:1", None).await.unwrap();
+    let held = node.images.hold(&pulled.id, "c").unwrap();
+    assert_eq!(std::fs::read(held.layers[0].join("noise")).unwrap(), noise(BIG, 1));
+    let asked = server.asked();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    let range = asked[0].header("range").unwrap();
+    assert!(!range.starts_with("bytes=0-"), "{range}");
+    assert_eq!(mirror.asked_for(&layer_path(&made)).len(), 1, "a mirror is asked once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifests_and_configs_that_drip_fail_the_pull() {
+    let made = small();
+    for (part, what, blob) in
+        [("/manifests/", "manifest 1 of", &made.manifest), ("/blobs/", "config sha256:", &made.config)]
+    {
+        let slow = Answer::new(200, blob.bytes.clone()).in_pieces(1, Duration::from_millis(20));
+        let server = Odd::serve(&[("1", &made)], move |asked, _| asked.path.contains(part).then(|| slow.clone())).await;
+        let node = Node::with(hasty);
+        let error = node.images.pull(&format!("{}/r:1", server.address), None).await.unwrap_err();
+        let text = error.message();
+        assert_eq!(error.kind(), Kind::RegistryUnavailable, "{text}");
+        assert!(text.contains(" bytes in 500ms, at ") && text.contains(what), "{text}");
+        assert!(text.ends_with(&format!(" of {}", blob.bytes.len())), "{text}");
+        assert_eq!(server.asked_for(part).len(), 3, "{part}");
+        nothing_kept(&node);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_download_may_take_longer_than_a_stall_as_long_as_bytes_come() {
     let (made, stall) = (big(), Duration::from_secs(2));

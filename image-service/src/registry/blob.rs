@@ -8,7 +8,7 @@ use http::header::CONTENT_RANGE;
 use reqwest::Response;
 
 use super::manifest::Descriptor;
-use super::{Ask, Endpoint, Error, Failure, Failures, Registry};
+use super::{Ask, Endpoint, Error, Failure, Failures, Pace, Registry};
 use crate::unpack::pipe::Sink;
 
 /// An attempt that brought this much does not count as failed: long downloads over bad lines get through.
@@ -82,12 +82,8 @@ impl Registry {
         let what = download.what.clone();
         let answer = endpoint.send(&Ask::blob(&download.blob.digest, range, &what)).await?;
         let mut skip = bytes_to_skip(&answer, download.offset)?;
-        let mut answer = answer;
-        loop {
-            let why = || format!("no byte for {:?} at {} of {size}", self.config.stall_timeout, download.offset);
-            let chunk = tokio::time::timeout(self.config.stall_timeout, answer.chunk()).await;
-            let chunk = chunk.map_err(|_| Failure::Passing { why: why(), after: None })?.map_err(Failure::transport)?;
-            let Some(mut chunk) = chunk else { break };
+        let (mut answer, mut pace) = (answer, Pace::new(&self.config));
+        while let Some(mut chunk) = pace.next(&mut answer, download.offset, Some(size)).await? {
             let skipped = skip.min(chunk.len() as u64);
             skip -= skipped;
             let _ = chunk.split_to(skipped as usize);

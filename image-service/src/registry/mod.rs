@@ -12,6 +12,7 @@ pub mod credentials;
 mod endpoint;
 mod error;
 pub mod manifest;
+mod pace;
 mod resolve;
 mod tls;
 mod token;
@@ -30,6 +31,7 @@ pub use credentials::Credentials;
 use endpoint::{Ask, Endpoint};
 use error::Failure;
 pub use error::{Error, chain};
+use pace::Pace;
 pub use resolve::Resolved;
 
 /// No pause between attempts is longer than this, except at the registry's own wish.

@@ -6,7 +6,7 @@ use http::Method;
 use http::header::CONTENT_TYPE;
 
 use super::manifest::{self, Document, MAX_CONFIG, MAX_MANIFEST, Manifest};
-use super::{Ask, Endpoint, Error, Failure, Failures, Registry};
+use super::{Ask, Endpoint, Error, Failure, Failures, Pace, Registry};
 use crate::digest::{Digest, Hasher};
 
 /// Most indexes on the way to a manifest.
@@ -115,11 +115,8 @@ impl Registry {
         if ask.method == Method::HEAD {
             return Ok((headers, Bytes::new()));
         }
-        let mut body = Vec::new();
-        loop {
-            let stalled = || Failure::Passing { why: format!("stalled within {}", ask.what), after: None };
-            let chunk = tokio::time::timeout(self.config.stall_timeout, answer.chunk()).await.map_err(|_| stalled())?;
-            let Some(chunk) = chunk.map_err(Failure::transport)? else { break };
+        let (mut body, mut pace, size) = (Vec::new(), Pace::new(&self.config), answer.content_length());
+        while let Some(chunk) = pace.next(&mut answer, body.len() as u64, size).await? {
             if (body.len() + chunk.len()) as u64 > limit {
                 return Err(Failure::Final(Error::TooLarge { what: ask.what.to_owned(), limit }));
             }
