@@ -202,6 +202,47 @@ async fn a_server_without_tls_is_told_nothing_in_clear_text() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_tls_server_that_is_asked_over_http_is_told_with_what_to_do() {
+    let (behind, node) = (Behind::with_an_image().await, Node::with(|c| c.attempts = 1));
+    // Loopback hosts are asked over http; this one answers as Go's server does.
+    let registry = behind.serve("good").await;
+    let name = format!("{}/app:1", registry.address);
+    let error = node.images.pull(&name, None).await.unwrap_err();
+    let (text, server) = (error.message(), format!("server = \"https://{}\"", registry.address));
+    assert!(text.contains("answers 400") && text.contains("speaks TLS but is asked over http"), "{text}");
+    assert!(text.ends_with(&format!("in the hosts.toml of {}: {server}", registry.address)), "{text}");
+    node.hosts(&registry.address, &format!("{server}\n{}\n", behind.ca("ca")));
+    node.images.pull(&name, None).await.unwrap();
+
+    // This one answers with an alert, and the next one not at all.
+    let alert = Odd::serve_tls(behind.certificates.acceptor("good"), &[], |_, _| None).await;
+    let closes = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closing = closes.local_addr().unwrap().to_string();
+    std::thread::spawn(move || closes.incoming().take(1).for_each(drop));
+    for address in [alert.address, closing] {
+        let text = node.images.pull(&format!("{address}/r:1"), None).await.unwrap_err().message();
+        assert!(text.starts_with("RegistryUnavailable: ") && text.contains("if it speaks TLS"), "{text}");
+        assert!(text.ends_with(&format!("server = \"https://{address}\"")), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_words_of_a_tls_server_make_a_refusal_one_of_http() {
+    let words = "<center>The plain HTTP request was sent to HTTPS port</center>";
+    let (node, own) = (Node::with(|c| c.attempts = 1), "server = \"https://");
+    for (status, said, hint) in [(400, words, Some(own)), (400, "bad request", None), (403, words, None)] {
+        let server = Odd::serve(&[], move |_, _| Some(Answer::new(status, said))).await;
+        let text = node.images.pull(&format!("{}/r:1", server.address), None).await.unwrap_err().message();
+        assert_eq!(text.contains("https"), hint.is_some(), "{status} {said}: {text}");
+        // A mirror has another line in the file.
+        node.hosts("reg.test", &format!("server = \"http://{0}\"\n[host.\"http://{0}\"]\n", server.address));
+        let text = node.images.pull("reg.test/r:1", None).await.unwrap_err().message();
+        let key = format!("hosts.toml of reg.test: {}{}\"", hint.unwrap_or(""), server.address);
+        assert_eq!(text.contains(&key), hint.is_some(), "{status} {said}: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_leads_from_https_to_an_unprotected_place() {
     let made = small();
     let (behind, node) = (Behind::with_an_image().await, Node::new());

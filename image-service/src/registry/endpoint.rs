@@ -153,9 +153,24 @@ impl Endpoint {
 
     /// Why a request to `url` has no answer. A host that is not trusted now will not be in a second.
     pub fn unanswered(&self, what: &str, url: &Url, error: reqwest::Error) -> Failure {
-        let Some(why) = tls::refusal(&error) else { return Failure::transport(error) };
-        self.clients.forget();
-        Failure::Final(Error::Untrusted { host: name_of(url), what: what.to_owned(), why })
+        if let Some(why) = tls::refusal(&error) {
+            self.clients.forget();
+            return Failure::Final(Error::Untrusted { host: name_of(url), what: what.to_owned(), why });
+        }
+        let hint = if tls::answers_no_http(&error) { self.https_hint(url) } else { None };
+        let mut failure = Failure::transport(error);
+        if let (Failure::Passing { why, .. }, Some(hint)) = (&mut failure, hint) {
+            why.push_str(&format!("; if it speaks TLS, {hint}"));
+        }
+        failure
+    }
+
+    /// What to do about a host of this registry that was asked over http and may want https.
+    fn https_hint(&self, url: &Url) -> Option<String> {
+        let mine = url.scheme() == "http" && url.origin() == self.host.base.origin();
+        let (name, own) = (self.name(), self.host.is_origin);
+        let key = if own { format!("server = \"https://{name}\"") } else { format!("[host.\"https://{name}\"]") };
+        mine.then(|| format!("give it an https:// address in the hosts.toml of {}: {key}", self.registry))
     }
 
     /// Gets a proof for a challenge, once for all requests that met it at the same time.
@@ -206,8 +221,14 @@ impl Endpoint {
             return Ok(answer);
         }
         let (host, what) = (self.name(), ask.what.to_owned());
-        let after = retry_after(answer.headers());
-        let detail = detail(answer, &self.secrets().await).await;
+        let (after, hint) = (retry_after(answer.headers()), self.https_hint(answer.url()));
+        let body = error_body(answer).await;
+        let detail = match hint {
+            Some(hint) if status == StatusCode::BAD_REQUEST && tls::is_wanted(&body) => {
+                format!("; it speaks TLS but is asked over http: {hint}")
+            }
+            _ => detail(&body, &self.secrets().await),
+        };
         Err(match status.as_u16() {
             401 => Failure::Final(Error::Unauthenticated { host, what, given: self.credentials.is_some() }),
             403 => Failure::Final(Error::Forbidden { host, what, detail }),
@@ -245,9 +266,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds).min(MAX_WISH))
 }
 
-/// The first error of a registry's error body: its code and message, cleaned of what does not belong into an event.
-/// Nothing of one that says back what it was sent.
-async fn detail(mut answer: Response, secrets: &[String]) -> String {
+/// The beginning of an error body, for at most five seconds: the status says enough when it does not come.
+async fn error_body(mut answer: Response) -> Vec<u8> {
     let mut body = Vec::new();
     let reading = async {
         while let Ok(Some(chunk)) = answer.chunk().await {
@@ -257,9 +277,14 @@ async fn detail(mut answer: Response, secrets: &[String]) -> String {
             }
         }
     };
-    // The status says enough when the body does not come.
     let _ = tokio::time::timeout(Duration::from_secs(5), reading).await;
-    let Ok(value) = serde_json::from_slice::<serde_json::Value>(&body) else { return String::new() };
+    body
+}
+
+/// The first error of a registry's error body: its code and message, cleaned of what does not belong into an event.
+/// Nothing of one that says back what it was sent.
+fn detail(body: &[u8], secrets: &[String]) -> String {
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(body) else { return String::new() };
     let text = |key: &str| value["errors"][0][key].as_str().unwrap_or("");
     if secrets.iter().any(|secret| text("code").contains(secret) || text("message").contains(secret)) {
         return String::new();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Why a TLS handshake was broken off on this side, and what to do about it.
+//! Why a TLS handshake was broken off on this side, and what to do about it; how a TLS server shows that it was asked
+//! over http.
 
 use std::error::Error as StdError;
 use std::io;
@@ -11,7 +12,7 @@ const DAY: u64 = 86_400;
 
 /// The sentence about a host that could not prove who it is; `None` for every other failure of a request.
 pub fn refusal(error: &(dyn StdError + 'static)) -> Option<String> {
-    match handshake_error(error)? {
+    match cause::<rustls::Error>(error)? {
         rustls::Error::InvalidCertificate(why) => Some(certificate(why)),
         rustls::Error::InvalidMessage(_) => Some(
             "it does not speak TLS; if it is to be reached unprotected, give it an http:// address in the registry's \
@@ -20,6 +21,26 @@ pub fn refusal(error: &(dyn StdError + 'static)) -> Option<String> {
         ),
         _ => None,
     }
+}
+
+/// What Go's server, nginx and Apache say to a request that comes over http where they expect a handshake.
+const WANTED: [&str; 3] = [
+    "Client sent an HTTP request to an HTTPS server",
+    "The plain HTTP request was sent to HTTPS port",
+    "speaking plain HTTP to an SSL-enabled server port",
+];
+
+/// Whether the body of an answer to a request over http says that TLS is wanted.
+pub fn is_wanted(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body);
+    WANTED.iter().any(|words| text.contains(words))
+}
+
+/// Whether something else than http came back, or nothing: other TLS servers send an alert, which is no http, or just
+/// close the connection.
+pub fn answers_no_http(error: &(dyn StdError + 'static)) -> bool {
+    let http = cause::<hyper::Error>(error).is_some_and(|e| e.is_parse() || e.is_incomplete_message());
+    http || cause::<io::Error>(error).is_some_and(|e| e.kind() == io::ErrorKind::ConnectionReset)
 }
 
 fn certificate(why: &CertificateError) -> String {
@@ -58,11 +79,11 @@ fn shown(names: &[String]) -> String {
     }
 }
 
-/// The TLS error among an error's causes. Those inside of I/O errors are no `source` of them.
-fn handshake_error<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e rustls::Error> {
+/// An error of one type among an error's causes. Those inside of I/O errors are no `source` of them.
+fn cause<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
     let mut next = Some(error);
     while let Some(cause) = next {
-        if let Some(found) = cause.downcast_ref::<rustls::Error>() {
+        if let Some(found) = cause.downcast_ref::<E>() {
             return Some(found);
         }
         let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
