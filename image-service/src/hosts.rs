@@ -169,9 +169,8 @@ enum ClientCertificate {
 fn parse(path: &Path, text: &str, config: &Config, registry: &str) -> Result<Vec<Host>, Error> {
     let line_of = |offset: usize| text.as_bytes()[..offset.min(text.len())].iter().filter(|&&b| b == b'\n').count() + 1;
     let invalid = |offset: usize, why: String| Error::Invalid { path: path.to_owned(), line: line_of(offset), why };
-    let file: HostsFile = toml::from_str(text).map_err(|e| {
-        invalid(e.span().map_or(0, |span| span.start), e.message().lines().next().unwrap_or("").to_owned())
-    })?;
+    let file: HostsFile =
+        toml::from_str(text).map_err(|e| invalid(e.span().map_or(0, |span| span.start), without_value(e.message())))?;
     let directory = path.parent().unwrap_or(Path::new("/"));
     let mut tables: Vec<(String, Spanned<HostTable>)> = file.host.into_iter().collect();
     // The order in the file is the order of trying.
@@ -195,6 +194,16 @@ fn parse(path: &Path, text: &str, config: &Config, registry: &str) -> Result<Vec
     };
     hosts.push(host(&server, top, directory, true).map_err(|why| invalid(start, why))?);
     Ok(hosts)
+}
+
+/// The first line of what the reader says, without the value that serde quotes: it may be a header in the wrong place.
+fn without_value(message: &str) -> String {
+    let line = message.lines().next().unwrap_or("");
+    let Some(kind) = ["invalid type", "invalid value"].into_iter().find(|kind| line.starts_with(kind)) else {
+        return line.to_owned();
+    };
+    let expected = line.rsplit_once(", expected ").map_or("something else", |(_, expected)| expected);
+    format!("{kind}, expected {expected}")
 }
 
 fn host(url: &str, table: HostTable, directory: &Path, is_origin: bool) -> Result<Host, String> {
@@ -234,7 +243,7 @@ fn base_url(text: &str, exact: bool) -> Result<Url, String> {
         false if is_loopback(text) => format!("http://{text}"),
         false => format!("https://{text}"),
     };
-    let mut url = Url::parse(&with_scheme).map_err(|e| format!("{text:?} is no URL: {e}"))?;
+    let mut url = Url::parse(&with_scheme).map_err(|e| format!("a host is no URL: {e}"))?;
     let plain =
         url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !plain {
@@ -293,6 +302,10 @@ mod tests {
             ("x", 1),
             ("[host.\"http://a\"]\nheader = { authorization = \"s3cret\\u0001\" }\n", 1),
             ("[host.\"http://a\"]\nheader = { authorization = \"s3cret }\n", 2),
+            ("[host.\"http://a\"]\nheader = \"authorization: s3cret\"\n", 2),
+            ("[header]\nauthorization = [\"s3cret\", 1]\n", 2),
+            ("skip_verify = \"s3cret, expected s3cret\"\n", 1),
+            ("server = \"https://user:s3cret@a b\"\n", 1),
         ] {
             let error = hosts_of(text).unwrap_err();
             let Error::Invalid { line: found, .. } = &error else { panic!("{error:?}") };
