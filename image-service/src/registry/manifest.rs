@@ -95,7 +95,8 @@ struct RawDocument {
 pub fn read(what: &str, content_type: &str, body: &[u8]) -> Result<Document, Error> {
     let invalid = |why: String| Error::Invalid { what: what.to_owned(), why };
     let unsupported = |why: &str| Error::Unsupported { what: what.to_owned(), why: why.to_owned() };
-    let raw: RawDocument = serde_json::from_slice(body).map_err(|e| invalid(format!("not a manifest: {e}")))?;
+    let raw: RawDocument =
+        serde_json::from_slice(body).map_err(|e| invalid(format!("not a manifest: {}", shown(&e.to_string()))))?;
     if raw.schema_version == Some(1) {
         return Err(unsupported("a Docker schema 1 manifest; push the image again with a newer client"));
     }
@@ -200,8 +201,19 @@ fn rank(offered: Option<&Platform>, wanted: &Platform) -> Option<u32> {
     }
 }
 
-fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(80).collect()
+/// What a stranger wrote, for an error text: bounded, since errors become events. The JSON reader quotes whole strings
+/// and says the place behind them, so the end is kept.
+pub fn shown(text: &str) -> String {
+    const BEGINNING: usize = 80;
+    const END: usize = 60;
+    let clean: Vec<char> = text.chars().filter(|c| !c.is_control()).collect();
+    let (beginning, rest) = clean.split_at(clean.len().min(BEGINNING));
+    let mut text: String = beginning.iter().collect();
+    if rest.len() > END {
+        text.push('…');
+    }
+    text.extend(&rest[rest.len().saturating_sub(END)..]);
+    text
 }
 
 #[cfg(test)]
@@ -258,6 +270,14 @@ mod tests {
         assert!(matches!(manifest("application/vnd.cncf.helm.config.v1+json", 5), Err(Error::Unsupported { .. })));
         assert!(matches!(manifest(OCI_CONFIG, 0), Err(Error::Invalid { .. })));
         assert!(matches!(manifest(OCI_CONFIG, MAX_CONFIG + 1), Err(Error::Invalid { .. })));
+    }
+
+    #[test]
+    fn an_error_quotes_little_of_what_it_is_about() {
+        let long = format!("{{\"schemaVersion\":\"{}\"}}", "two ".repeat(100_000));
+        let text = read("x", "", long.as_bytes()).unwrap_err().to_string();
+        assert!(text.len() < 300 && text.contains("invalid type") && text.ends_with("line 1 column 400019"), "{text}");
+        assert_eq!(shown("short\n"), "short");
     }
 
     #[test]
