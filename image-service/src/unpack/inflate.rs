@@ -16,6 +16,9 @@ const CHUNK: usize = 128 << 10;
 /// Largest zstd window, what the strongest usual level (`--ultra -22`) needs: 128 MiB.
 const ZSTD_WINDOW_LOG: u32 = 27;
 
+/// Bytes that tell the compression.
+const MAGIC: usize = 4;
+
 /// What a manifest says about a blob.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlobFacts {
@@ -49,7 +52,8 @@ pub fn run(blob: Source, plain: Sink, expected: &BlobFacts) -> Result<(), Error>
 }
 
 fn inflate(blob: &mut HashedBlob, plain: &Sink) -> Result<(), Error> {
-    let first = blob.source.fill_buf().map_err(|_| Error::Cut)?;
+    // However few bytes come first: a network may give them one by one.
+    let first = blob.source.peek(MAGIC).map_err(|_| Error::Cut)?;
     if first.starts_with(&[0x1f, 0x8b]) {
         return forward(flate2::bufread::MultiGzDecoder::new(blob), plain);
     }

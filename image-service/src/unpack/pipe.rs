@@ -63,16 +63,26 @@ impl Sink {
     }
 }
 
-impl BufRead for Source {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        while self.current.is_empty() && !self.ended {
+impl Source {
+    /// What comes next, at least `n` bytes unless the stream ends before; they stay where they are.
+    ///
+    /// - Errors: `UnexpectedEof` when the stream is cut.
+    pub fn peek(&mut self, n: usize) -> io::Result<&[u8]> {
+        while self.current.len() < n && !self.ended {
             match self.chunks.blocking_recv() {
-                Some(Some(chunk)) => self.current = chunk,
+                Some(Some(chunk)) if self.current.is_empty() => self.current = chunk,
+                Some(Some(chunk)) => self.current = [&self.current[..], &chunk].concat().into(),
                 Some(None) => self.ended = true,
                 None => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the stream was cut")),
             }
         }
         Ok(&self.current)
+    }
+}
+
+impl BufRead for Source {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.peek(1)
     }
 
     fn consume(&mut self, n: usize) {
@@ -108,6 +118,20 @@ mod tests {
         sink.send_blocking(Bytes::from_static(b"ab")).unwrap();
         drop(sink);
         assert_eq!(source.read_to_end(&mut Vec::new()).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn as_many_bytes_as_are_wanted_can_be_seen_before_they_are_read() {
+        let (sink, mut source) = pipe(8);
+        for chunk in ["a", "", "bc", "def"] {
+            sink.send_blocking(Bytes::from(chunk)).unwrap();
+        }
+        sink.end_blocking().unwrap();
+        assert_eq!(source.peek(2).unwrap(), b"abc");
+        assert_eq!(source.peek(9).unwrap(), b"abcdef");
+        let mut all = Vec::new();
+        source.read_to_end(&mut all).unwrap();
+        assert_eq!(all, b"abcdef");
     }
 
     #[test]

@@ -94,9 +94,14 @@ impl Place {
     }
 
     fn unpack_expecting(&self, blob: &[u8], expected: &Expected, limits: Limits) -> Result<Usage, Error> {
+        self.unpack_in(1000, blob, expected, limits)
+    }
+
+    /// Unpacks a blob that comes in chunks of so many bytes.
+    fn unpack_in(&self, chunk: usize, blob: &[u8], expected: &Expected, limits: Limits) -> Result<Usage, Error> {
         let (sink, source) = pipe::pipe(1024);
         let feeder = {
-            let chunks: Vec<Bytes> = blob.chunks(1000).map(Bytes::copy_from_slice).collect();
+            let chunks: Vec<Bytes> = blob.chunks(chunk).map(Bytes::copy_from_slice).collect();
             std::thread::spawn(move || {
                 for chunk in chunks {
                     if sink.send_blocking(chunk).is_err() {
@@ -194,6 +199,18 @@ fn gzip_zstd_and_plain_blobs_give_the_same_tree() {
         let place = Place::new();
         place.unpack_with(&blob, &tar, Limits::default()).unwrap();
         assert_eq!(fs::metadata(place.path("a")).unwrap().len(), 250_000);
+    }
+}
+
+#[test]
+fn the_compression_is_told_however_few_bytes_come_at_a_time() {
+    let tar = Tar::default().file("a", "x").end();
+    for blob in [tar.clone(), gzip(&tar), zstd::encode_all(&tar[..], 3).unwrap()] {
+        let facts = BlobFacts { digest: Digest::of(&blob), size: blob.len() as u64 };
+        let expected = Expected { blob: facts, diff_id: Digest::of(&tar) };
+        for chunk in 1..4 {
+            Place::new().unpack_in(chunk, &blob, &expected, Limits::default()).unwrap();
+        }
     }
 }
 
