@@ -103,7 +103,7 @@ impl Tree {
             other => other,
         };
         let file = file.map_err(|errno| failed(member, errno))?;
-        self.count_inode(data.pieces().iter().map(|(_, len)| len).sum());
+        self.count_file(data.pieces());
         for &(offset, len) in data.pieces() {
             copy(archive, &file, offset, len, member)?;
         }

@@ -479,6 +479,22 @@ fn sparse_members_of_all_forms_come_out_whole() {
 }
 
 #[test]
+fn what_is_replaced_takes_away_what_it_was_counted_for() {
+    let place = Place::new();
+    let sparse = |tar: Tar| {
+        tar.pax(&[("GNU.sparse.size", b"1000000"), ("GNU.sparse.map", b"5000,2,900000,2")]).file("sparse", "abcd")
+    };
+    let tar = sparse(Tar::default().file("dense", &"x".repeat(20_000)).link("link", EntryType::Symlink, "dense"));
+    let before = Usage { bytes: 4096 + 20_480 + 2 * 4096, inodes: 4 };
+    assert_eq!(Place::new().unpack(&tar.end()).unwrap(), before);
+    // The same members again, and then others in their places.
+    let tar = sparse(Tar::default().file("dense", &"x".repeat(20_000)).link("link", EntryType::Symlink, "dense"));
+    let tar = sparse(tar.link("link", EntryType::Symlink, "sparse"));
+    let tar = tar.file("sparse", "x").file("link", "").dir("dense");
+    assert_eq!(place.unpack(&tar.end()).unwrap(), Usage { bytes: 3 * 4096, inodes: 4 });
+}
+
+#[test]
 fn hostile_sparse_maps_are_refused() {
     let old = |real: u64, offset: u64, length: u64| {
         let change = move |h: &mut Header| {

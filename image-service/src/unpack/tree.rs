@@ -123,6 +123,18 @@ impl Tree {
         self.usage.bytes += bytes.next_multiple_of(BLOCK);
     }
 
+    /// Counts a file by the blocks that its pieces touch: the holes of a sparse one take nothing.
+    pub(super) fn count_file(&mut self, pieces: &[(u64, u64)]) {
+        let mut end = 0;
+        let touched = pieces.iter().map(|&(offset, len)| {
+            let first = (offset / BLOCK).max(end);
+            end = (offset + len).div_ceil(BLOCK);
+            end - first
+        });
+        self.usage.inodes += 1;
+        self.usage.bytes += touched.sum::<u64>() * BLOCK;
+    }
+
     pub(super) fn remember_times(&mut self, path: &[&[u8]], time: Time) -> Result<(), Error> {
         let path = path.join(&b'/');
         let more = path.len() + size_of::<(Vec<u8>, Time)>();
@@ -243,8 +255,7 @@ impl Tree {
         rustix::fs::unlinkat(at, name, if directory { AtFlags::REMOVEDIR } else { AtFlags::empty() })?;
         if directory || found.st_nlink == 1 {
             self.usage.inodes -= 1;
-            let bytes = if directory { BLOCK } else { found.st_size.unsigned_abs() };
-            self.usage.bytes = self.usage.bytes.saturating_sub(bytes.next_multiple_of(BLOCK));
+            self.usage.bytes = self.usage.bytes.saturating_sub(taken(&found));
         }
         Ok(())
     }
@@ -273,6 +284,18 @@ pub(super) fn is_directory(found: &Stat) -> bool {
 
 fn is_link(found: &Stat) -> bool {
     FileType::from_raw_mode(found.st_mode) == FileType::Symlink
+}
+
+/// What was counted for something that is there: as many blocks as a file has bytes for, but none for its holes.
+fn taken(found: &Stat) -> u64 {
+    match FileType::from_raw_mode(found.st_mode) {
+        FileType::Directory => BLOCK,
+        FileType::RegularFile => {
+            let on_disk = found.st_blocks.unsigned_abs().saturating_mul(512);
+            found.st_size.unsigned_abs().next_multiple_of(BLOCK).min(on_disk)
+        }
+        _ => 0,
+    }
 }
 
 /// Overlayfs' mark for "deleted in this layer": a character device 0:0.
