@@ -7,6 +7,9 @@ use super::archive::Time;
 /// Largest extended header, and largest GNU long name: names are at most 4096 bytes and extended attributes 64 KiB.
 pub const MAX: u64 = 1 << 20;
 
+/// Most extended attributes of one member: all their names together are at most 64 KiB for the kernel.
+const MAX_XATTRS: usize = 1000;
+
 /// The records that matter for unpacking; `None` where the member's own header counts.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
@@ -57,6 +60,9 @@ fn set(overrides: &mut Overrides, key: &[u8], value: &[u8]) -> Result<(), Error>
         _ => {
             if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
                 overrides.xattrs.retain(|(known, _)| known != name);
+                if overrides.xattrs.len() >= MAX_XATTRS {
+                    return Err(Error::Malformed(format!("more than {MAX_XATTRS} extended attributes")));
+                }
                 overrides.xattrs.push((name.to_vec(), value.to_vec()));
             } else if let Some(name) = key.strip_prefix(b"GNU.sparse.") {
                 overrides.sparse.push((name.to_vec(), value.to_vec()));
@@ -122,6 +128,15 @@ mod tests {
         assert_eq!(found.size, Some(8_589_934_592));
         assert_eq!(found.mtime, Some(Time { seconds: 1_700_000_000, nanos: 123_456_789 }));
         assert_eq!(found.xattrs, [(b"user.x".to_vec(), b"1\n2".to_vec())]);
+    }
+
+    #[test]
+    fn attributes_are_counted_by_their_names() {
+        let records = |names: usize| -> Vec<u8> {
+            (0..5000).flat_map(|n| record_of(&format!("SCHILY.xattr.user.{}", n % names), "")).collect()
+        };
+        assert_eq!(parse(&records(MAX_XATTRS)).unwrap().xattrs.len(), MAX_XATTRS);
+        assert!(parse(&records(MAX_XATTRS + 1)).is_err());
     }
 
     #[test]
