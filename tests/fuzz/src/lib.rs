@@ -6,20 +6,37 @@
 //! stay below a limit. The parsers are compiled from their own files, without the crates around them: that is what
 //! keeps an instrumented build short. `tests/fuzz/run` fuzzes them, `tests/smoke.rs` runs them over their seeds.
 
+#[allow(dead_code)]
+#[path = "../../../image-service/src/config.rs"]
+mod config;
 #[allow(dead_code, missing_docs)]
 #[path = "../../../shim/src/connection.rs"]
 mod connection;
 #[allow(dead_code)]
 #[path = "../../../image-service/src/digest.rs"]
 mod digest;
+mod error;
+#[allow(dead_code)]
+#[path = "../../../image-service/src/hosts.rs"]
+mod hosts;
+#[allow(dead_code)]
+#[path = "../../../image-service/src/image.rs"]
+mod image;
 pub mod random;
 #[allow(dead_code)]
 #[path = "../../../image-service/src/reference.rs"]
 mod reference;
+#[allow(dead_code)]
+mod registry;
+#[allow(dead_code)]
+mod shims;
 #[allow(dead_code, unused_imports)]
 mod streaming;
 mod targets;
 mod trace;
+#[allow(dead_code)]
+#[path = "../../../image-service/src/unpack/mod.rs"]
+mod unpack;
 
 use gorae_proto::shim as wire;
 use peak_alloc::PeakAlloc;

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The targets, one file each.
 
+mod daemon;
 mod headers;
+mod hosts;
+mod imageconfig;
+mod layer;
+mod manifest;
 mod record;
 mod reference;
 mod resize;
@@ -20,6 +25,11 @@ pub const TARGETS: &[Target] = &[
     Target { name: "tunnel", check: tunnel::check, seeds: tunnel::seeds, memory: 2 << 20 },
     Target { name: "resize", check: resize::check, seeds: resize::seeds, memory: 8 << 20 },
     Target { name: "shim", check: shim::check, seeds: shim::seeds, memory: 40 << 20 },
+    Target { name: "daemon", check: daemon::check, seeds: daemon::seeds, memory: 40 << 20 },
     Target { name: "record", check: record::check, seeds: record::seeds, memory: 8 << 20 },
     Target { name: "reference", check: reference::check, seeds: reference::seeds, memory: 1 << 20 },
+    Target { name: "manifest", check: manifest::check, seeds: manifest::seeds, memory: 8 << 20 },
+    Target { name: "imageconfig", check: imageconfig::check, seeds: imageconfig::seeds, memory: 16 << 20 },
+    Target { name: "hosts", check: hosts::check, seeds: hosts::seeds, memory: 16 << 20 },
+    Target { name: "layer", check: layer::check, seeds: layer::seeds, memory: 16 << 20 },
 ];

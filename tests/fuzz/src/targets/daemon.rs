@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The daemon's end of the connection to a shim: what callers and the store learn of the bytes that come.
+
+use crate::error::{Error, Kind};
+use crate::random::pieces;
+use crate::shims::connection::{Answer, Shim, ShimEvent};
+use crate::wire::{
+    Attached, ContainerState, ExecExited, ExecStarted, Failure, Frame, GetState, Push, Reply, frame::Body, push, reply,
+    request::Verb,
+};
+use gorae_proto::frame;
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+use tokio::sync::mpsc;
+
+/// Calls that wait while the bytes come; they have the numbers from 1 on.
+const CALLS: u64 = 3;
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// How a call ends, and how the exec does that it started.
+type End = (Result<reply::Body, Error>, Option<Option<ExecExited>>);
+
+pub fn check(wire: &[u8]) {
+    let frames = frames(wire);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (ends, states) = runtime.block_on(over_a_socket(wire));
+    assert_eq!(ends, expected(&frames), "calls end otherwise than the frames say");
+    let pushed = frames.into_iter().filter_map(|frame| match frame.body {
+        Some(Body::Push(Push { body: Some(push::Body::State(state)) })) => Some(state),
+        _ => None,
+    });
+    assert!(pushed.eq(states), "other states than the frames have");
+}
+
+/// All frames up to the first that is none.
+fn frames(wire: &[u8]) -> Vec<Frame> {
+    let mut buffer = wire.to_vec();
+    std::iter::from_fn(|| frame::decode(&mut buffer).ok().flatten()).collect()
+}
+
+/// What the daemon makes of the bytes of a shim that then ends.
+async fn over_a_socket(wire: &[u8]) -> (Vec<End>, Vec<ContainerState>) {
+    let (mut ours, theirs) = UnixStream::pair().expect("sockets");
+    let (sender, mut events) = mpsc::unbounded_channel();
+    let shim = Shim::attach(theirs, sender);
+    let calls = (0..CALLS).map(|_| {
+        let shim = shim.clone();
+        tokio::spawn(async move { shim.call_within(Verb::GetState(GetState {}), &[], DEADLINE).await })
+    });
+    let calls: Vec<_> = calls.collect();
+    // All are asked before anything is answered.
+    tokio::task::yield_now().await;
+    for piece in pieces(wire) {
+        // The other end may have left at a fault.
+        if ours.write_all(piece).await.is_err() {
+            break;
+        }
+    }
+    // What it has asked is unread, and a reset would look like a broken connection.
+    ours.shutdown().await.ok();
+    let mut states = Vec::new();
+    while let ShimEvent::State(state) = events.recv().await.expect("the end is told") {
+        states.push(*state);
+    }
+    let mut ends = Vec::new();
+    for call in calls {
+        ends.push(end(call.await.expect("a call never panics")).await);
+    }
+    let late = shim.call_within(Verb::GetState(GetState {}), &[], DEADLINE).await;
+    assert_eq!(late.map(drop).map_err(|error| error.kind), Err(Kind::Unavailable), "a call of a shim that is gone");
+    (ends, states)
+}
+
+async fn end(answer: Result<Answer, Error>) -> End {
+    match answer {
+        Ok(Answer { body, fds, exit }) => {
+            assert!(fds.is_empty(), "descriptors from nowhere");
+            let exit = match exit {
+                Some(exit) => Some(exit.claim().await.ok()),
+                None => None,
+            };
+            (Ok(body), exit)
+        }
+        Err(error) => (Err(error), None),
+    }
+}
+
+/// The same of the frames alone: the first reply to a call counts, and the first end of its exec behind it, unless
+/// another reply has taken the exec's number before.
+fn expected(frames: &[Frame]) -> Vec<End> {
+    let gone = || Error::new(Kind::Unavailable, "the container's shim has ended");
+    let mut ends: Vec<End> = (0..CALLS).map(|_| (Err(gone()), None)).collect();
+    let (mut answered, mut execs) = (HashMap::new(), HashMap::new());
+    for frame in frames {
+        match &frame.body {
+            Some(Body::Reply(Reply { id, body })) => {
+                let call = (1..=CALLS).contains(id) && answered.insert(*id, ()).is_none();
+                let call = call.then(|| *id as usize - 1);
+                if let Some(reply::Body::ExecStarted(started)) = body {
+                    execs.insert(started.exec, call);
+                }
+                let Some(call) = call else { continue };
+                ends[call] = match body.clone() {
+                    Some(reply::Body::Failure(failure)) => (Err(failure.into()), None),
+                    Some(body @ reply::Body::ExecStarted(_)) => (Ok(body), Some(None)),
+                    Some(body) => (Ok(body), None),
+                    None => (Err(Error::internal("the shim's reply is empty")), None),
+                };
+            }
+            Some(Body::Push(Push { body: Some(push::Body::ExecExited(exited)) })) => {
+                if let Some(Some(call)) = execs.remove(&exited.exec) {
+                    ends[call].1 = Some(Some(exited.clone()));
+                }
+            }
+            _ => {}
+        }
+    }
+    ends
+}
+
+pub fn seeds() -> Vec<Vec<u8>> {
+    let reply = |id, body| Frame { body: Some(Body::Reply(Reply { id, body: Some(body) })) };
+    let push = |body| Frame { body: Some(Body::Push(Push { body: Some(body) })) };
+    let started = |id, exec| reply(id, reply::Body::ExecStarted(ExecStarted { exec, ..ExecStarted::default() }));
+    let exited = |exec| push(push::Body::ExecExited(ExecExited { exec, ..ExecExited::default() }));
+    let state = || push(push::Body::State(ContainerState::default()));
+    let failure = Failure { message: "no".to_owned(), ..Failure::default() };
+    let empty = Frame { body: Some(Body::Reply(Reply { id: 2, body: None })) };
+    let attached = |id| reply(id, reply::Body::Attached(Attached::default()));
+    let wire =
+        |frames: &[Frame]| frames.iter().flat_map(|frame| frame::encode(frame).expect("small")).collect::<Vec<u8>>();
+    let one = wire(&[state()]);
+    vec![
+        wire(&[started(1, 7), state(), attached(2), exited(7), reply(3, reply::Body::Failure(failure)), state()]),
+        wire(&[started(1, 7), started(2, 7), exited(7), started(9, 8), exited(8), started(3, 8), empty]),
+        wire(&[exited(1), attached(1), attached(1), started(2, 1), started(4, 1), exited(1), Frame::default()]),
+        [&one[..], &one[..one.len() - 1]].concat(),
+        [&one[..], &[1, 0, 0, 0, 0xff], &one[..]].concat(),
+        [&one[..], &[0xff; 4], &one[..]].concat(),
+    ]
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Layers, unpacked into a directory with another one beside it. The first byte says what the rest is: a blob as it
+//! comes, or a tar stream whose header checksums are set right (or a fuzzer would never get behind them), plain or
+//! compressed.
+//!
+//! As root everything happens that happens on a node. Other users get as far as the first member of somebody else.
+
+mod seeds;
+mod walk;
+
+use crate::config::Limits;
+use crate::digest::Digest;
+use crate::random::pieces;
+use crate::unpack::{self, BlobFacts, Error, Expected, Usage, pipe};
+use bytes::Bytes;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
+use walk::Found;
+
+pub use seeds::seeds;
+
+const LIMITS: Limits = Limits { bytes: 1 << 20, entries: 48, depth: 12 };
+/// Where a member gets that leaves its layer by a link to the root.
+const ESCAPED: &str = "/gorae-fuzz-escaped";
+const BLOCK: usize = 512;
+
+pub fn check(input: &[u8]) {
+    let Some((choice, rest)) = input.split_first() else { return };
+    let (blob, plain) = match choice % 4 {
+        0 => (rest.to_vec(), rest.to_vec()),
+        compression => {
+            let tar = with_checksums(rest.to_vec());
+            (compressed(compression, &tar), tar)
+        }
+    };
+    let (result, found) = unpacked([&blob[..]], &blob, &plain);
+    match &result {
+        // What it says is what there is.
+        Ok(usage) => {
+            assert_eq!(usage.inodes, found.inodes, "{usage:?}, {found:?}");
+            assert!(usage.bytes >= found.taken, "{usage:?}, {found:?}");
+        }
+        Err(Error::Directory { what, source }) => panic!("cannot {what} the directory: {source}"),
+        Err(error) => assert!(error.to_string().len() < 2000 && !error.is_other_blob(), "{error}"),
+    }
+    let (again, found_again) = unpacked(pieces(&blob), &blob, &plain);
+    // What was being written when something failed is as far as the last read brought it.
+    let told = |result: Result<Usage, Error>, found| result.map(|usage| (usage, found)).map_err(|e| e.to_string());
+    assert_eq!(told(result, found), told(again, found_again), "it depends on the cuts");
+}
+
+/// Unpacks a blob that comes in parts into a new directory, and looks at what is there.
+fn unpacked<'b>(parts: impl IntoIterator<Item = &'b [u8]>, blob: &[u8], plain: &[u8]) -> (Result<Usage, Error>, Found) {
+    let place = tempfile::tempdir().expect("a directory");
+    for name in ["layer", "outside"] {
+        fs::create_dir(place.path().join(name)).expect("a directory");
+    }
+    let parts: Vec<Bytes> = parts.into_iter().map(Bytes::copy_from_slice).collect();
+    let (sink, source) = pipe::pipe(parts.len() + 1);
+    for part in parts {
+        sink.send_blocking(part).expect("there is room");
+    }
+    sink.end_blocking().expect("there is room");
+    let facts = BlobFacts { digest: Digest::of(blob), size: blob.len() as u64 };
+    let expected = Expected { blob: facts, diff_id: Digest::of(plain) };
+    let directory = File::open(place.path().join("layer")).expect("the directory").into();
+    let result = unpack::layer(source, directory, &expected, &LIMITS, &AtomicU64::new(0));
+    nothing_is_outside(place.path());
+    let found = walk::below(&place.path().join("layer"));
+    assert!(found.bytes <= LIMITS.bytes, "{found:?}");
+    // A member may make every directory on its way; a link on it leads to no deeper place.
+    assert!(found.inodes <= 1 + LIMITS.entries * (LIMITS.depth as u64 + 1), "{found:?}");
+    assert!(found.depth <= LIMITS.depth + 2, "{found:?}");
+    (result, found)
+}
+
+fn nothing_is_outside(place: &Path) {
+    assert_eq!(fs::read_dir(place).expect("the place").count(), 2, "something was made beside the layer");
+    assert_eq!(fs::read_dir(place.join("outside")).expect("it is there").count(), 0, "something was made outside");
+    assert!(!Path::new(ESCAPED).exists(), "something was made in the root directory");
+}
+
+/// Sets the checksum of everything that is where a header is, by the sizes that headers have.
+fn with_checksums(mut tar: Vec<u8>) -> Vec<u8> {
+    let mut at = 0;
+    while let Some(block) = tar.get_mut(at..at + BLOCK) {
+        at += BLOCK;
+        if block.iter().all(|&byte| byte == 0) {
+            continue;
+        }
+        let mut header = tar::Header::new_old();
+        header.as_mut_bytes().copy_from_slice(block);
+        header.set_cksum();
+        block.copy_from_slice(header.as_bytes());
+        let size = header.entry_size().ok().and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
+        let data = if header.entry_type().is_dir() { 0 } else { size };
+        let Some(next) = data.checked_next_multiple_of(BLOCK).and_then(|data| at.checked_add(data)) else { break };
+        at = next;
+    }
+    tar
+}
+
+fn compressed(how: u8, tar: &[u8]) -> Vec<u8> {
+    match how {
+        1 => tar.to_vec(),
+        2 => {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(tar).and_then(|()| encoder.finish()).expect("memory takes everything")
+        }
+        _ => zstd::encode_all(tar, 1).expect("memory takes everything"),
+    }
+}
