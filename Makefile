@@ -61,7 +61,7 @@ vm: setup
 	@tests/setup --vm
 	@tests/vm/image
 
-test-vm: setup-images build vm ## Runs what cgroup v2 and systemd could change, on a virtual machine that has them
+test-vm: setup-images tools build vm ## Runs what cgroup v2 and systemd could change, on a virtual machine that has them
 	@tests/summary tests/vm/test $(SUITES)
 
 conformance: setup-images tools build ## Runs critest
