@@ -68,7 +68,8 @@ fn start(config: Config) -> Result<(), String> {
     let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
-        .max_blocking_threads(64)
+        // Only on demand. A disk that stalls keeps one for each request that writes there, and none may be missing for lists.
+        .max_blocking_threads(512)
         .enable_all()
         .build()
         .map_err(|e| format!("start the threads: {e}"))?;
