@@ -40,4 +40,5 @@ pub mod shims;
 pub mod stats;
 pub mod status;
 pub mod streaming;
+pub mod trash;
 pub mod usage;

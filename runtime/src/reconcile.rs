@@ -8,7 +8,7 @@
 use crate::disk::may_wait;
 use crate::node::Node;
 use crate::pod::Places;
-use crate::{ids, pod, recover};
+use crate::{ids, pod, recover, trash};
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,8 +26,7 @@ pub async fn run(node: Arc<Node>) {
         stale = pass(&node, stale).await;
         // Large trees take minutes to delete; nothing else waits for that.
         if emptying.is_finished() {
-            let node = node.clone();
-            emptying = tokio::spawn(async move { recover::empty_trash(&node).await });
+            emptying = tokio::spawn(trash::empty(node.places.trash()));
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::network::LivePod;
 use crate::node::Node;
 use crate::pod::{self, Places, Pod, Up};
+use crate::trash::{self, remove_quietly};
 use crate::{cgroups, clock, ids, records, shims};
 use gorae_proto::shim::{CgroupPlace, CleanContainer, CleanPod, container_state::Phase};
 use std::collections::{HashMap, HashSet};
@@ -148,12 +149,6 @@ fn not_now(why: Error) -> Error {
     why.during("not started, for what cannot be read now is in use; start again, or move it away to give it up")
 }
 
-fn remove_quietly(path: &Path) {
-    if let Err(error) = pod::stop::remove_tree(path) {
-        tracing::warn!(%error, "left-over stays");
-    }
-}
-
 impl Found {
     /// The pods whose addresses and ports are still theirs.
     pub fn live_pods(&self) -> Vec<LivePod> {
@@ -260,7 +255,7 @@ pub async fn settle(node: Arc<Node>, found: Found) {
         }
     }
     end_strays(&node, &found.strays).await;
-    empty_trash(&node).await;
+    trash::empty(node.places.trash()).await;
     node.images.collect();
     tracing::info!(pods = node.pods.len(), containers = node.containers.len(), "everything is settled");
 }
@@ -311,17 +306,6 @@ async fn end_stray_containers(node: &Arc<Node>, lost: &[String]) {
             Err(error) => tracing::error!(container = ids::short(id), %error, "cannot end it; it is tried again"),
         }
     }
-}
-
-/// Deletes what removals have left in the trash.
-pub async fn empty_trash(node: &Arc<Node>) {
-    let trash = node.places.trash();
-    pod::remove::in_turn(move || {
-        for entry in std::fs::read_dir(trash).into_iter().flatten().flatten() {
-            remove_quietly(&entry.path());
-        }
-    })
-    .await;
 }
 
 #[cfg(test)]

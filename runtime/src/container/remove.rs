@@ -5,9 +5,7 @@ use super::{Container, State};
 use crate::disk::may_wait;
 use crate::error::Result;
 use crate::node::Node;
-use crate::pod::remove::discard;
-use crate::pod::stop::remove_tree;
-use crate::{cgroups, ids};
+use crate::{cgroups, ids, trash};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,8 +34,9 @@ pub async fn remove(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> 
     if matches!(container.state(), State::Exited(_)) && left {
         node.clean_container(container).await?;
     }
-    discard(node, &node.places.container_root(&record.id), &format!("container-{}", record.id)).await?;
-    remove_tree(&node.places.container_run(&record.id))?;
+    let name = format!("container-{}", record.id);
+    trash::discard(&node.places.trash(), &node.places.container_root(&record.id), &name).await?;
+    trash::remove_tree(&node.places.container_run(&record.id))?;
     // Told once it has worked: a removal that fails is tried again.
     let turn = node.events.turn();
     turn.container_deleted(node, container);

@@ -2,19 +2,10 @@
 //! RemovePodSandbox: stop, remove the containers, then the record. Resumable at any point.
 
 use super::Pod;
-use crate::disk::may_wait;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::node::Node;
-use crate::{container, ids};
-use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
+use crate::{container, ids, trash};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::Semaphore;
-
-/// How long a removal waits for the data to be deleted; a large directory is deleted after the answer.
-const EMPTYING: Duration = Duration::from_secs(2);
 
 /// Removes a pod with its containers.
 ///
@@ -44,127 +35,6 @@ pub async fn remove(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
 /// # Errors
 /// The kernel's, with the path.
 pub async fn delete_directories(node: &Arc<Node>, id: &str) -> Result<()> {
-    super::stop::remove_tree(&node.places.pod_run(id))?;
-    discard(node, &node.places.pod_root(id), &format!("pod-{id}")).await
-}
-
-/// Moves a directory into the trash and empties the trash of it.
-///
-/// # Errors
-/// The kernel's for the move. What cannot be deleted stays in the trash for the next look.
-pub async fn discard(node: &Arc<Node>, dir: &Path, name: &str) -> Result<()> {
-    let trash = node.places.trash().join(name);
-    let left = match may_wait(|| move_away(dir, &trash)) {
-        Ok(()) => trash,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
-        // There is no room for one more name in the trash, and there is some only when something is deleted.
-        Err(e) if matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
-            may_wait(|| forget(dir))?;
-            dir.to_owned()
-        }
-        Err(e) => return Err(Error::io("move to trash", dir, &e)),
-    };
-    let deletion = tokio::spawn(in_turn(move || {
-        if let Err(error) = super::stop::remove_tree(&left) {
-            tracing::warn!(%error, "not everything of it is deleted; it is tried again");
-        }
-    }));
-    let _ = tokio::time::timeout(EMPTYING, deletion).await;
-    Ok(())
-}
-
-/// The rename, also over what a removal that was cut off left of the same id.
-fn move_away(dir: &Path, trash: &Path) -> std::io::Result<()> {
-    match std::fs::rename(dir, trash) {
-        Err(e) if matches!(e.raw_os_error(), Some(libc::ENOTEMPTY | libc::EEXIST)) => {
-            std::fs::remove_dir_all(trash)?;
-            std::fs::rename(dir, trash)
-        }
-        // Somebody has removed the trash itself; without this look that would pass for a directory that is gone.
-        Err(e) if e.kind() == ErrorKind::NotFound && dir.symlink_metadata().is_ok() => {
-            let parent = trash.parent().ok_or(e)?;
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
-            std::fs::rename(dir, trash)
-        }
-        other => other,
-    }
-}
-
-/// Makes a directory that of nothing: without a record the next start deletes what is left of it.
-fn forget(dir: &Path) -> Result<()> {
-    for name in ["record", "record.new"] {
-        match std::fs::remove_file(dir.join(name)) {
-            Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::io("remove", &dir.join(name), &e)),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Deletes, two at a time at most. Large writable layers take minutes, and a drained node has many: whoever else needs
-/// a thread to block in must not wait for them.
-pub(crate) async fn in_turn(delete: impl FnOnce() + Send + 'static) {
-    static TURNS: Semaphore = Semaphore::const_new(2);
-    // It is never closed.
-    let _turn = TURNS.acquire().await;
-    // A panic in there has been told by its hook.
-    let _ = tokio::task::spawn_blocking(delete).await;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use futures_util::future::join_all;
-    use std::os::unix::fs::PermissionsExt as _;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    #[tokio::test]
-    async fn many_deletions_take_two_threads_at_a_time() {
-        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let deletion = |_| {
-            let (now, most) = (now.clone(), most.clone());
-            in_turn(move || {
-                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                std::thread::sleep(Duration::from_millis(2));
-                now.fetch_sub(1, Ordering::SeqCst);
-            })
-        };
-        join_all((0..20).map(deletion)).await;
-        assert_eq!((now.load(Ordering::SeqCst), most.load(Ordering::SeqCst)), (0, 2));
-    }
-
-    #[test]
-    fn what_is_moved_away_replaces_what_an_earlier_removal_left() {
-        let home = tempfile::tempdir().expect("directory");
-        let (dir, trash) = (home.path().join("pod"), home.path().join("trash"));
-        for (place, file) in [(&dir, "new"), (&trash, "old")] {
-            std::fs::create_dir(place).and_then(|()| std::fs::write(place.join(file), "")).expect("made");
-        }
-        move_away(&dir, &trash).expect("moved");
-        assert!(trash.join("new").exists() && !trash.join("old").exists() && !dir.exists());
-        assert_eq!(move_away(&dir, &trash).expect_err("gone").kind(), ErrorKind::NotFound);
-    }
-
-    #[test]
-    fn a_trash_that_somebody_removed_is_made_again() {
-        let home = tempfile::tempdir().expect("directory");
-        let (dir, trash) = (home.path().join("pod"), home.path().join("trash/pod-1"));
-        std::fs::create_dir(&dir).expect("made");
-        move_away(&dir, &trash).expect("moved");
-        assert!(trash.exists() && !dir.exists());
-        let mode = std::fs::metadata(home.path().join("trash")).expect("there").permissions().mode();
-        assert_eq!(mode & 0o777, 0o700);
-    }
-
-    #[test]
-    fn what_cannot_be_moved_away_is_nothings_before_it_is_deleted() {
-        let home = tempfile::tempdir().expect("directory");
-        for file in ["record", "record.new", "hosts"] {
-            std::fs::write(home.path().join(file), "").expect("made");
-        }
-        forget(home.path()).expect("forgotten");
-        forget(home.path()).expect("forgotten already");
-        let left: Vec<_> = std::fs::read_dir(home.path()).expect("list").flatten().map(|e| e.file_name()).collect();
-        assert_eq!(left, ["hosts"]);
-    }
+    trash::remove_tree(&node.places.pod_run(id))?;
+    trash::discard(&node.places.trash(), &node.places.pod_root(id), &format!("pod-{id}")).await
 }

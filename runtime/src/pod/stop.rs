@@ -7,7 +7,7 @@ use crate::container;
 use crate::disk::may_wait;
 use crate::error::{Error, Result};
 use crate::node::Node;
-use crate::{ids, shims};
+use crate::{ids, shims, trash};
 use futures_util::future::join_all;
 use gorae_proto::shim::{CgroupPlace, CleanPod};
 use std::sync::Arc;
@@ -68,7 +68,7 @@ pub async fn tear_down(node: &Arc<Node>, record: &Record) -> Result<()> {
     }
     if is_left(node, record) {
         shims::clean_pod(&node.spawner, clean(node, record)).await?;
-        remove_tree(&node.places.pod_run(&record.id))?;
+        trash::remove_tree(&node.places.pod_run(&record.id))?;
     }
     node.network.release(&record.id);
     Ok(())
@@ -91,16 +91,5 @@ fn clean(node: &Node, record: &Record) -> CleanPod {
         }),
         host_interface: record.host_interface.clone(),
         remove_empty_cgroups: record.made_cgroups.clone(),
-    }
-}
-
-/// Removes a directory of ours with everything in it; gone already is fine.
-///
-/// # Errors
-/// The kernel's, with the path.
-pub fn remove_tree(path: &std::path::Path) -> Result<()> {
-    match may_wait(|| std::fs::remove_dir_all(path)) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path, &e)),
-        _ => Ok(()),
     }
 }
