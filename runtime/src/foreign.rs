@@ -29,15 +29,7 @@ where
     T: Send + 'static,
     F: FnOnce() -> Result<T> + Send + 'static,
 {
-    within(DEADLINE, what, work).await
-}
-
-async fn within<T, F>(deadline: Duration, what: &str, work: F) -> Result<T>
-where
-    T: Send + 'static,
-    F: FnOnce() -> Result<T> + Send + 'static,
-{
-    in_time(deadline, what, look_on(what, work)).await
+    wait_for(what, look_on(what, work)).await
 }
 
 /// Waits for a look that others may have begun, as long as one may take.
@@ -84,10 +76,11 @@ mod tests {
     #[tokio::test]
     async fn a_look_that_hangs_is_abandoned_with_its_name() {
         let (release, held) = std::sync::mpsc::channel::<()>();
-        let hung = within(Duration::from_millis(20), "mount sources", move || {
+        let hung = look_on("mount sources", move || {
             let _ = held.recv();
             Ok(())
         });
+        let hung = in_time(Duration::from_millis(20), "mount sources", hung);
         let error = hung.await.expect_err("hangs");
         assert_eq!(error.kind(), Kind::DeadlineExceeded);
         assert!(error.to_string().contains("mount sources"), "{error}");

@@ -2,7 +2,8 @@
 //! Records on disk: one checksummed JSON file per object, replaced whole by a rename.
 //!
 //! A record needs to outlive this process, not a power cut of the last second, so nothing is synced: the page cache
-//! keeps it. The disk may stall all the same, and then whoever works on a record waits alone ([`may_wait`]). A torn or flipped record is an error about that one object.
+//! keeps it. The disk may stall all the same, and then whoever works on a record waits alone ([`may_wait`]). A torn or
+//! flipped record is an error about that one object.
 
 use crate::disk::may_wait;
 use crate::error::{Error, Kind, Result};

@@ -29,11 +29,7 @@ pub async fn discard(trash: &Path, dir: &Path, name: &str) -> Result<()> {
         }
         Err(e) => return Err(Error::io("move to trash", dir, &e)),
     };
-    let deletion = tokio::spawn(in_turn(move || {
-        if let Err(error) = remove_tree(&left) {
-            tracing::warn!(%error, "not everything of it is deleted; it is tried again");
-        }
-    }));
+    let deletion = tokio::spawn(in_turn(move || remove_quietly(&left)));
     let _ = tokio::time::timeout(EMPTYING, deletion).await;
     Ok(())
 }
@@ -100,7 +96,7 @@ pub fn remove_tree(path: &Path) -> Result<()> {
 /// [`remove_tree`] where nobody waits for the result: what stays is told in the log.
 pub fn remove_quietly(path: &Path) {
     if let Err(error) = remove_tree(path) {
-        tracing::warn!(%error, "left-over stays");
+        tracing::warn!(%error, "not everything of it is deleted; it is tried again");
     }
 }
 
