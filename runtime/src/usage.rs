@@ -14,12 +14,14 @@ use crate::pod::Pod;
 use crate::stats::{self, ContainerSubject, Interface, PodSubject};
 use gorae_proto::cri;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::thread;
 
 /// Most threads that read one list, and the fewest objects that are worth a thread of their own.
 const MOST_READERS: usize = 4;
 const FEWEST_OBJECTS: usize = 8;
+/// Asked once: to tell them the standard library reads files of the cgroup.
+static PROCESSORS: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from));
 
 /// Reads one container.
 ///
@@ -87,8 +89,7 @@ async fn blocking<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) 
 /// Reads the parts of a list at the same time; the answer is in the list's order. A thread that cannot be had costs
 /// time and nothing else.
 fn side_by_side<T: Sync, R: Send>(list: &[T], read: impl Fn(&[T]) -> Vec<R> + Sync) -> Vec<R> {
-    let processors = thread::available_parallelism().map_or(1, usize::from);
-    let readers = processors.min(MOST_READERS).min(list.len() / FEWEST_OBJECTS).max(1);
+    let readers = (*PROCESSORS).min(MOST_READERS).min(list.len() / FEWEST_OBJECTS).max(1);
     let mut parts = list.chunks(list.len().div_ceil(readers).max(1));
     let Some(first) = parts.next() else { return Vec::new() };
     let read = &read;
@@ -228,7 +229,8 @@ mod tests {
             });
             assert_eq!(read, list);
             let readers = readers.into_inner().expect("whole").len();
-            assert!(readers <= MOST_READERS.min((length / FEWEST_OBJECTS).max(1)), "{readers} for {length}");
+            let expected = (*PROCESSORS).min(MOST_READERS).min(length / FEWEST_OBJECTS).max(length.min(1));
+            assert_eq!(readers, expected, "for {length}");
         }
     }
 }
