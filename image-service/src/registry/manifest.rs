@@ -206,14 +206,14 @@ fn rank(offered: Option<&Platform>, wanted: &Platform) -> Option<u32> {
 pub fn shown(text: &str) -> String {
     const BEGINNING: usize = 80;
     const END: usize = 60;
-    let clean: Vec<char> = text.chars().filter(|c| !c.is_control()).collect();
-    let (beginning, rest) = clean.split_at(clean.len().min(BEGINNING));
-    let mut text: String = beginning.iter().collect();
-    if rest.len() > END {
-        text.push('…');
+    let clean = || text.chars().filter(|c| !c.is_control());
+    let length = clean().count();
+    let mut shown: String = clean().take(BEGINNING).collect();
+    if length > BEGINNING + END {
+        shown.push('…');
     }
-    text.extend(&rest[rest.len().saturating_sub(END)..]);
-    text
+    shown.extend(clean().skip(BEGINNING.max(length.saturating_sub(END))));
+    shown
 }
 
 #[cfg(test)]
