@@ -4,7 +4,9 @@
 //! ```text
 //! prerouting ─┐ to an address of the node      ports4_at: address . protocol . port -> pod address . port
 //! output ─────┴──────────► hostports ─ dnat by ports4:             protocol . port -> pod address . port
-//! guard        pods never speak from or to 127.0.0.0/8 over the bridge (route_localnet would let them)
+//! guard        nothing comes in from or for 127.0.0.0/8 but over the loopback: such an address is local on every
+//!              interface, so a neighbour that routes it here would pass the translation of a port on 127.0.0.1, which
+//!              comes before the kernel's own check; and pods would pass that too, for the bridge has route_localnet
 //! postrouting  masquerade what leaves the bridge, and what came to a pod through a host port from the node's
 //!              loopback or from a pod (else the answer would take a short way that knows no translation)
 //! ```
@@ -81,8 +83,8 @@ impl Table<'_> {
  map ports6 {{ type inet_proto . inet_service : ipv6_addr . inet_service; }}
  map ports6_at {{ type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }}
  chain guard {{ type filter hook prerouting priority -300; policy accept;
-  iifname "{bridge}" ip daddr 127.0.0.0/8 drop
-  iifname "{bridge}" ip saddr 127.0.0.0/8 drop
+  iifname != "lo" ip daddr 127.0.0.0/8 drop
+  iifname != "lo" ip saddr 127.0.0.0/8 drop
  }}
  chain prerouting {{ type nat hook prerouting priority -100; policy accept;
   fib daddr type local jump hostports
@@ -165,6 +167,16 @@ mod tests {
         assert!(text.trim_end().ends_with("ports4_at { 127.0.0.1 . udp . 53 : 10.64.0.2 . 5353 }"));
         for line in text.lines().filter(|line| line.contains("table inet ")) {
             assert!(line.contains("table inet gorae-1a2b3c"), "{line}");
+        }
+    }
+
+    #[test]
+    fn loopback_addresses_are_taken_from_the_loopback_alone_and_before_any_translation() {
+        let text = table().replace(&[]);
+        let guard = text.split_once("chain guard").and_then(|(_, rest)| rest.split_once('}')).expect("the chain").0;
+        assert!(guard.contains("hook prerouting priority -300"), "{guard}");
+        for address in ["daddr", "saddr"] {
+            assert!(guard.contains(&format!("iifname != \"lo\" ip {address} 127.0.0.0/8 drop")), "{guard}");
         }
     }
 

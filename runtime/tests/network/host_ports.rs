@@ -3,7 +3,7 @@
 
 use super::stage::{NODE, OUTSIDE, as_node, call, inside, mapping, open, pod, serve, sh, take_away, tcp};
 use gorae_proto::cri::Protocol;
-use gorae_runtime::network::NetworkErrorKind;
+use gorae_runtime::network::{Network, NetworkConfig, NetworkErrorKind};
 use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
@@ -52,6 +52,35 @@ fn a_host_port_on_one_address_answers_only_there() {
         assert_eq!(call("outside", format!("{NODE}:12001")), None);
         assert!(call("", "127.0.0.1:12001").is_some());
     });
+}
+
+#[test]
+fn a_neighbour_that_routes_loopback_addresses_here_finds_no_host_port_behind_them() {
+    as_node(
+        "host_ports::a_neighbour_that_routes_loopback_addresses_here_finds_no_host_port_behind_them",
+        async |root| {
+            let config = NetworkConfig { subnet6: Some("fd00:64::/64".parse().expect("net")), ..Default::default() };
+            let network = Network::open(config, root, &[]).await.expect("network");
+            pod(&network, "a", &[tcp("127.0.0.1", 12030, 80), tcp("", 12031, 80), tcp("::1", 12032, 80)]).await;
+            serve("a", "[::]:80");
+            assert!(call("outside", format!("{NODE}:12031")).is_some(), "the way is open");
+            sh(&format!(
+                "ip netns exec outside sh -ec 'echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet
+             ip addr del 127.0.0.1/8 dev lo; ip route add 127.0.0.0/8 via {NODE} src {OUTSIDE}
+             ip -6 addr del ::1/128 dev lo; ip -6 route add ::1/128 via fd00:2::2 src fd00:2::1'"
+            ));
+            // A node whose own check is off, as kube-proxy leaves it, and one as it comes.
+            for route_localnet in ["1", "0"] {
+                sh(&format!("echo {route_localnet} > /proc/sys/net/ipv4/conf/all/route_localnet"));
+                for place in ["127.0.0.1:12030", "127.0.0.1:12031", "127.1.2.3:12031", "[::1]:12032", "[::1]:12031"] {
+                    assert_eq!(call("outside", place), None, "{place} with route_localnet {route_localnet}");
+                }
+            }
+            for place in ["127.0.0.1:12030", "127.0.0.1:12031", "127.1.2.3:12031"] {
+                assert!(call("", place).is_some(), "{place} on the node itself");
+            }
+        },
+    );
 }
 
 #[test]
