@@ -3,6 +3,9 @@
 //! port learns so from the kernel, and so do we.
 //!
 //! The socket is bound and nothing else: it never listens, and no packet reaches it while the translation is there.
+//!
+//! A port of SCTP is held by no socket: to make one loads the kernel's SCTP, which Kubernetes forbids (it is a surface to
+//! attack, and in the way of SCTP stacks in user space). Among pods the table of [`super::pods`] keeps it.
 
 use super::NetworkError;
 use super::ports::{Binding, Protocol};
@@ -18,7 +21,7 @@ const MAX_PROCESSES: usize = 20_000;
 /// The holder of a port before anybody looked for it.
 pub const SOME_PROCESS: &str = "a process of the node";
 
-/// A held host port; dropping it lets go. `None` inside: this kernel has no such protocol, so nobody can take the port.
+/// A held host port; dropping it lets go. `None` inside: the port is SCTP's, or of a family that this kernel lacks.
 #[derive(Debug)]
 pub struct Reservation(#[expect(dead_code, reason = "held, never used")] Option<OwnedFd>);
 
@@ -43,7 +46,7 @@ fn open(binding: &Binding) -> Result<Option<OwnedFd>, Errno> {
     let (kind, protocol) = match binding.protocol {
         Protocol::Tcp => (SocketType::STREAM, ipproto::TCP),
         Protocol::Udp => (SocketType::DGRAM, ipproto::UDP),
-        Protocol::Sctp => (SocketType::STREAM, ipproto::SCTP),
+        Protocol::Sctp => return Ok(None),
     };
     let family = if binding.at.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = match socket_with(family, kind, SocketFlags::CLOEXEC, Some(protocol)) {
@@ -137,6 +140,36 @@ mod tests {
         assert!(Reservation::take(&binding(Protocol::Tcp, "0.0.0.0", port)).is_err());
         drop(held);
         TcpListener::bind(("127.0.0.1", port)).expect("free again");
+    }
+
+    /// For as long as this thread lives, the kernel answers EACCES to it where it asks for an SCTP socket.
+    fn forbid_sctp_sockets() {
+        use seccompiler::{
+            BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+            TargetArch, apply_filter,
+        };
+        let protocol = u64::from(ipproto::SCTP.as_raw().get());
+        let sctp = SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, protocol).expect("argument 2");
+        let rules = [(libc::SYS_socket, vec![SeccompRule::new(vec![sctp]).expect("a condition")])].into();
+        let (other, refused) = (SeccompAction::Allow, SeccompAction::Errno(libc::EACCES as u32));
+        let arch: TargetArch = std::env::consts::ARCH.try_into().expect("known");
+        let filter = SeccompFilter::new(rules, other, refused, arch).expect("valid");
+        apply_filter(&BpfProgram::try_from(filter).expect("compiles")).expect("loaded");
+    }
+
+    #[test]
+    fn an_sctp_port_is_held_without_a_socket_that_would_load_the_kernels_sctp() {
+        // A thread of its own: a filter stays.
+        let tried = std::thread::spawn(|| {
+            forbid_sctp_sockets();
+            let asked = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, Some(ipproto::SCTP));
+            assert_eq!(asked.err(), Some(Errno::ACCESS), "the filter works");
+            Reservation::take(&binding(Protocol::Tcp, "127.77.2.1", 18_081)).expect("other protocols pass it");
+            ["0.0.0.0", "127.77.2.1", "::"].map(|at| Reservation::take(&binding(Protocol::Sctp, at, 18_081)).map(drop))
+        });
+        for taken in tried.join().expect("no panic") {
+            taken.expect("no SCTP socket is asked for");
+        }
     }
 
     #[test]

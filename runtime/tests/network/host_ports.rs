@@ -84,6 +84,26 @@ fn a_neighbour_that_routes_loopback_addresses_here_finds_no_host_port_behind_the
 }
 
 #[test]
+fn an_sctp_port_is_mapped_and_is_one_pods_alone() {
+    as_node("host_ports::an_sctp_port_is_mapped_and_is_one_pods_alone", async |root| {
+        let sctp = |ip| mapping(Protocol::Sctp, ip, 12033, 9999);
+        let network = open(root, &[]).await;
+        let plan = pod(&network, "first", &[sctp("")]).await;
+        let table = sh(&format!("nft list table inet {}", plan.network.bridge));
+        assert!(table.contains(&format!("sctp . 12033 : {} . 9999", plan.ips[0])), "{table}");
+        let error = network.prepare("second", &[sctp("127.0.0.1")]).await.expect_err("taken");
+        assert_eq!(error.to_string(), "host port 127.0.0.1:12033/sctp is taken by pod first");
+        assert_eq!(error.kind(), NetworkErrorKind::AlreadyExists);
+        pod(&network, "third", &[tcp("", 12033, 80)]).await;
+        take_away(&network, "first").await;
+        network.prepare("second", &[sctp("127.0.0.1")]).await.expect("free");
+        // There on a kernel with modules alone; elsewhere SCTP is a part of it or not, and nothing loads it.
+        let modules = std::fs::read_to_string("/proc/modules").unwrap_or_default();
+        assert!(!modules.lines().any(|module| module.starts_with("sctp ")), "{modules}");
+    });
+}
+
+#[test]
 fn a_taken_port_is_refused_with_the_name_of_who_has_it() {
     as_node("host_ports::a_taken_port_is_refused_with_the_name_of_who_has_it", async |root| {
         let network = open(root, &[]).await;
