@@ -10,10 +10,9 @@ mod signals;
 pub use bpf::{attach_device_program, load_device_program};
 pub use process::{
     Forked, clone3, close_all_but, close_range, end_with_this_process, execve, exit_now, join_session_keyring,
-    keep_open, pidfd_send_signal, place_and_close_rest, prepare_signals, release_heap, release_stack, reopen,
-    reset_signals, wait_for_death,
+    keep_open, pidfd_send_signal, place_and_close_rest, release_heap, release_stack, reopen, wait_for_death,
 };
-pub use signals::ignore_signals;
+pub use signals::{ignore_signals, prepare_signals, reset_signals};
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};

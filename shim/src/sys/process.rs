@@ -152,28 +152,6 @@ pub fn join_session_keyring(name: Option<&CStr>) -> io::Result<()> {
     check(unsafe { libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, name) }).map(drop)
 }
 
-/// Puts every signal back to its default action and unblocks all: what a fresh program expects.
-pub fn reset_signals() {
-    for signal in 1..=64 {
-        // SAFETY: SIG_DFL installs no handler. The C library refuses its own two and the kernel refuses SIGKILL and
-        // SIGSTOP; those answers change nothing.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
-    // SAFETY: the set is initialised by sigemptyset before sigprocmask reads it.
-    unsafe {
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
-    }
-}
-
-/// Forgets what the parent did to signals, and ignores SIGPIPE: a write to a closed socket or pipe is an error.
-pub fn prepare_signals() {
-    reset_signals();
-    // SAFETY: SIG_IGN installs no handler.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
-}
-
 /// Has the command's process end by SIGKILL when this one ends. This one has one thread: the kernel counts by threads.
 pub fn end_with_this_process(command: &mut Command) {
     let parent = std::process::id();
