@@ -112,6 +112,9 @@ fn program_of(container: &Container, asked: &wire::Exec) -> Result<Program> {
     if !asked.env.is_empty() {
         program.env = program::strings("environment", &asked.env)?;
     }
+    if asked.tty {
+        program.set_default_term();
+    }
     if !asked.cwd.is_empty() {
         program.cwd = program::c_string("working directory", asked.cwd.as_bytes())?;
     }

@@ -24,6 +24,9 @@ use std::os::unix::ffi::OsStrExt;
 /// Where commands are looked for when the environment has no PATH.
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// What a terminal is to a program that nobody told.
+const DEFAULT_TERM: &[u8] = b"xterm";
+
 /// Everything that an exec has in common with the container's first process. Kept by the shim for that.
 #[derive(Debug, Clone)]
 pub struct Program {
@@ -52,9 +55,11 @@ pub struct Program {
 }
 
 impl Program {
-    /// Checks and completes what was asked for: HOME and HOSTNAME are added when they are not set.
+    /// Checks and completes what was asked for: HOME and HOSTNAME are added when they are not set, HOME also when it is
+    /// empty.
     pub fn new(process: &Process, user: User, grant: Grant, hostname: &str) -> Result<Self> {
         let mut env = strings("environment", &process.env)?;
+        env.retain(|variable| variable.as_bytes() != b"HOME=");
         add_default(&mut env, b"HOME=", &user.home);
         if !hostname.is_empty() {
             add_default(&mut env, b"HOSTNAME=", hostname.as_bytes());
@@ -73,6 +78,11 @@ impl Program {
             label: Label::of(process),
             hooks: None,
         })
+    }
+
+    /// Tells the program what its terminal can do, unless its environment says so.
+    pub fn set_default_term(&mut self) {
+        add_default(&mut self.env, b"TERM=", DEFAULT_TERM);
     }
 
     /// Puts the streams in place, closes everything else, and becomes the program. `streams` are stdin, stdout and

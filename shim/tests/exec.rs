@@ -217,6 +217,50 @@ fn an_exec_with_a_terminal_has_one_of_its_own_and_its_size() {
     container.kill();
 }
 
+/// Runs a command with a terminal to its end: what it showed there.
+fn on_a_terminal(container: &mut Running, env: &[&str], script: &str) -> String {
+    use std::io::Read;
+    let exec = Exec { args: words(&["sh", "-c", script]), env: words(env), tty: true, ..Exec::default() };
+    let (answer, mut fds) = container.line().ask(Verb::Exec(exec));
+    assert!(matches!(answer, reply::Body::ExecStarted(_)), "{answer:?}");
+    let (mut text, mut chunk) = (String::new(), [0; 256]);
+    let mut master = fs::File::from(fds.pop().expect("the master"));
+    while let Ok(n @ 1..) = master.read(&mut chunk) {
+        text.push_str(std::str::from_utf8(&chunk[..n]).unwrap());
+    }
+    container.wait_exec();
+    text
+}
+
+#[test]
+fn a_terminal_is_an_xterm_where_neither_container_nor_request_say_what_it_is() {
+    const SHOW: &str = "echo ${TERM-none}";
+    let mut container = sleeper();
+    assert_eq!(on_a_terminal(&mut container, &[], SHOW), "xterm\r\n");
+    assert_eq!(on_a_terminal(&mut container, &["PATH=/bin", "TERM=vt100"], SHOW), "vt100\r\n");
+    assert_eq!(on_a_terminal(&mut container, &["PATH=/bin", "TERM="], SHOW), "\r\n");
+    assert_eq!(on_a_terminal(&mut container, &["PATH=/bin", "XTERM=1"], SHOW), "xterm\r\n");
+    assert_eq!(container.exec(&["sh", "-c", SHOW]).1, "none\n", "no terminal, nothing to tell");
+    container.kill();
+    let mut bench = Bench::new(&["/bin/sleep", "1000"]);
+    bench.process().env.push(b"TERM=linux".to_vec());
+    let mut container = bench.run();
+    assert_eq!(on_a_terminal(&mut container, &[], SHOW), "linux\r\n");
+    container.kill();
+}
+
+#[test]
+fn an_empty_home_is_none_and_comes_from_the_user_database() {
+    for (given, home) in [("HOME=", "/home/bob\n"), ("HOME=/srv", "/srv\n"), ("HOME_=", "/home/bob\n")] {
+        let mut bench = Bench::new(&["/bin/sleep", "1000"]);
+        bench.process().user.as_mut().unwrap().user = "bob".into();
+        bench.process().env.push(given.as_bytes().to_vec());
+        let mut container = bench.run();
+        assert_eq!(container.exec(&["sh", "-c", "echo $HOME"]).1, home, "{given}");
+        container.kill();
+    }
+}
+
 #[test]
 fn a_thousand_execs_leave_no_descriptor_no_zombie_no_cgroup_and_no_memory() {
     let mut container = sleeper();
