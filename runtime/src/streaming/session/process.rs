@@ -27,7 +27,7 @@ use super::link::Link;
 use super::outlet::Outlet;
 use super::sizes::Sizes;
 use super::status::Outcome;
-use crate::streaming::{AttachRequest, Backend, Control, ExecRequest, Process};
+use crate::streaming::{AttachRequest, Backend, Control, ExecRequest, Process, TerminalSize};
 
 /// What the RPC asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +72,10 @@ pub(crate) struct Stdio<'l> {
     pub(crate) stderr: Option<Outlet<'l>>,
 }
 
+/// How long a command with a terminal waits for the client to say the terminal's size, which it does a way there and
+/// back after the session is open. A client without a terminal of its own never does.
+const FIRST_SIZE: Duration = Duration::from_millis(100);
+
 /// How long a process may read nothing of the input of a client that left.
 const DELIVER_REST: Duration = Duration::from_secs(5);
 
@@ -90,7 +94,7 @@ struct Ends {
 
 /// Runs a session up to its result. `None`: the client has left, and nobody is there to tell.
 pub(crate) async fn run(link: &Link, task: Task, stdio: &Stdio<'_>, backend: &impl Backend) -> Option<Outcome> {
-    let process = match start(&task, stdio, backend).await {
+    let process = match start(link, &task, stdio, backend).await {
         Ok(process) => process,
         Err(status) => return Some(task.failed(status.message())),
     };
@@ -159,14 +163,26 @@ async fn deliver_rest(link: &Link, from: Option<&Inlet>, pump: Pin<&mut Fuse<imp
     }
 }
 
-/// Starts the process, with the terminal size if the client has already sent one.
-async fn start(task: &Task, stdio: &Stdio<'_>, backend: &impl Backend) -> Result<Process, Status> {
+/// Starts the process. A command with a terminal is given its size from the start, if the client says it soon.
+async fn start(link: &Link, task: &Task, stdio: &Stdio<'_>, backend: &impl Backend) -> Result<Process, Status> {
     match task {
         Task::Attach(attach) => backend.attach(attach.clone()).await,
         Task::Exec(exec) => {
-            let size = stdio.resize.filter(|_| exec.tty).and_then(Sizes::take);
+            let size = first_size(link, stdio.resize.filter(|_| exec.tty)).await;
             backend.exec(ExecRequest { size, ..exec.clone() }).await
         }
+    }
+}
+
+/// `None` at once without a terminal, and when the client has left.
+async fn first_size(link: &Link, sizes: Option<&Sizes>) -> Option<TerminalSize> {
+    let sizes = sizes?;
+    tokio::select! {
+        biased;
+        size = sizes.next() => Some(size),
+        () = link.gone.cancelled() => None,
+        () = link.shutdown.cancelled() => None,
+        () = sleep(FIRST_SIZE) => None,
     }
 }
 

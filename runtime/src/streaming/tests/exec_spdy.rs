@@ -205,6 +205,31 @@ async fn a_terminal_has_the_size_of_the_client_from_the_start_and_follows_it() {
     assert!(text.contains("22 77") && text.contains("go\r\n") && text.contains("yes"), "{text}");
 }
 
+#[tokio::test]
+async fn a_command_begins_with_the_size_that_comes_right_after_the_streams() {
+    let (server, backend) = server().await;
+    for later in [0, 20] {
+        let url = server.exec_url(&shell("stty size", "iot")).unwrap();
+        let mut client = Client::exec(&url, "iot").await;
+        let resize = client.id("resize");
+        tokio::time::sleep(Duration::from_millis(later)).await;
+        client.send(resize, b"{\"Width\":0,\"Height\":0}\n{\"Width\":101,\"Height\":33}\n", false).await;
+        assert_eq!(client.status().await, SUCCESS);
+        assert_eq!(client.text("stdout"), "33 101\r\n", "{later} ms later");
+    }
+    left_nothing(&server, &backend).await;
+}
+
+#[tokio::test]
+async fn a_client_that_says_no_size_is_not_waited_for_long() {
+    let (server, backend) = server().await;
+    let url = server.exec_url(&shell("stty size", "iot")).unwrap();
+    let mut client = Client::exec(&url, "iot").await;
+    assert_eq!(client.status().await, SUCCESS);
+    assert_eq!(client.text("stdout"), "0 0\r\n");
+    left_nothing(&server, &backend).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_of_sizes_ends_with_the_last_one() {
     let (server, backend) = server().await;
