@@ -95,6 +95,8 @@ const METADATA: &[&str] = &[
     "statfs64",
     "fstatfs",
     "fstatfs64",
+    "statmount",
+    "listmount",
     "umask",
     "rename",
     "renameat",
@@ -433,6 +435,7 @@ const ITSELF: &[&str] = &[
     "landlock_add_rule",
     "landlock_restrict_self",
     "lsm_get_self_attr",
+    "lsm_set_self_attr",
     "lsm_list_modules",
 ];
 
@@ -456,8 +459,6 @@ const WITH_CAPABILITY: &[(u64, &[&str])] = &[
             "fsconfig",
             "fsmount",
             "fspick",
-            "statmount",
-            "listmount",
             "sethostname",
             "setdomainname",
             "fanotify_init",
@@ -467,7 +468,6 @@ const WITH_CAPABILITY: &[(u64, &[&str])] = &[
             "syslog",
             "bpf",
             "perf_event_open",
-            "lsm_set_self_attr",
         ],
     ),
     (

@@ -329,6 +329,16 @@ fn the_default_profile_blocks_what_reaches_past_the_container() {
     assert_eq!(default_decides(DEFAULT & !mask("SYS_CHROOT"), "chroot", [0; 6]), Action::EPERM);
 }
 
+/// The kernel shows a caller its own mount namespace and lets it change its own attributes, and no more than /proc does.
+#[test]
+fn the_default_profile_allows_what_proc_shows_and_takes_in_other_calls() {
+    for name in ["statmount", "listmount", "lsm_get_self_attr", "lsm_set_self_attr", "lsm_list_modules"] {
+        for caps in [0, DEFAULT, ALL] {
+            assert_eq!(default_decides(caps, name, [0; 6]), Action::Allow, "{name}");
+        }
+    }
+}
+
 #[test]
 fn a_capability_brings_the_calls_that_it_is_for() {
     for (cap, name) in [
