@@ -133,8 +133,10 @@ fn whole<M: Message>(list: M, streamed: &str) -> Result<M> {
     Err(Error::new(Kind::ResourceExhausted, why))
 }
 
+/// The words are gRPC's own for a verb that a server has not got: clients look for them, among them Kubernetes' suite,
+/// which then skips what needs the verb.
 fn not_done<T>(what: &str) -> Reply<T> {
-    Err(Status::unimplemented(format!("{what} is not part of this version")))
+    Err(Status::unimplemented(format!("method {what} not implemented")))
 }
 
 #[tonic::async_trait]
