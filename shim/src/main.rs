@@ -19,6 +19,8 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     sys::prepare_signals();
+    // Whatever the daemon was started with: the modes of what is made here are meant.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     // The kernel takes the name from the path of the start, which is a descriptor's.
     let _ = rustix::thread::set_name(c"gorae-shim");
     let mut connection = Connection::new(socket);

@@ -73,7 +73,6 @@ pub fn run(mut connection: Connection, request: u64, mut start: Start) -> Result
 fn detach() {
     let _ = rustix::process::setsid();
     let _ = rustix::process::chdir("/");
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     if let Ok(null) = crate::devices::open_null() {
         for number in 0..=2 {
             let _ = sys::keep_open(std::os::fd::AsFd::as_fd(&null), number);

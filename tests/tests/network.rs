@@ -161,6 +161,24 @@ fn names_are_resolved_as_the_pod_was_told() {
 }
 
 #[test]
+fn the_files_of_a_pod_are_for_every_user_to_read_whatever_the_daemons_umask() {
+    on_a_node(async |node| {
+        let own = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+        // It is started by this process.
+        node.kill_and_restart().await;
+        rustix::process::umask(own);
+        let pod = node.pod("files").run().await;
+        let container = pod.container("c").script("umask; sleep 1000").start().await;
+        let files = "/etc/hosts /etc/hostname /etc/resolv.conf";
+        assert_eq!(container.sh(&format!("stat -c %a {files}; umask")).await.stdout, "644\n644\n644\n0022\n");
+        assert_eq!(
+            container.sh(&format!("su nobody -s /bin/sh -c 'cat {files}' >/dev/null && echo read")).await.stdout,
+            "read\n"
+        );
+    });
+}
+
+#[test]
 fn a_host_port_that_another_pod_has_is_refused_until_it_is_free() {
     on_a_node(async |node| {
         let first = node.pod("first").port(12_347, 80).run().await;
