@@ -39,6 +39,19 @@ fn a_shell_has_echo_size_interrupt_and_exit_code() {
 }
 
 #[test]
+fn a_command_on_a_terminal_knows_its_size_and_kind_from_its_first_instant() {
+    on_a_node(async |node| {
+        let container = node.pod("size").run().await.container("sh").script("sleep 10000").start().await;
+        for transport in TRANSPORTS {
+            let show = ["-i", "-t", container.id(), "sh", "-c", "stty size; echo $TERM"];
+            let mut terminal = Terminal::open(&Client::of(node, transport).command("exec", &show), 101, 37);
+            assert_eq!(terminal.ended().await, 0, "{transport}");
+            terminal.shows("37 101\r\nxterm\r\n").await;
+        }
+    });
+}
+
+#[test]
 fn a_client_that_goes_away_hangs_the_shell_up() {
     on_a_node(async |node| {
         let container = node.pod("detach").run().await.container("sh").script("sleep 10000").start().await;
