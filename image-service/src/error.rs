@@ -128,7 +128,7 @@ fn registry_kind(error: &registry::Error) -> Kind {
         E::Unauthenticated { .. } => Kind::Unauthenticated,
         E::Forbidden { .. } => Kind::PermissionDenied,
         E::NotFound { .. } | E::NoPlatform { .. } => Kind::NotFound,
-        E::Digest { .. } | E::TooLarge { .. } | E::Invalid { .. } => Kind::DataLoss,
+        E::Digest { .. } | E::TooLarge { .. } | E::Invalid { .. } | E::TooDeep { .. } => Kind::DataLoss,
         E::Unsupported { .. } => Kind::Unimplemented,
         E::Tls(_) => Kind::FailedPrecondition,
         E::Credentials(_) => Kind::InvalidArgument,

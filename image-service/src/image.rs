@@ -70,48 +70,9 @@ pub struct Held {
     pub config: Arc<ImageConfiguration>,
 }
 
-/// Reads an image config the way Go programs do: absent and null fields are empty.
-///
-/// - Errors: of the JSON reader, for what is no config.
-pub fn read_config(raw: &str) -> Result<ImageConfiguration, serde_json::Error> {
-    let mut value: serde_json::Value = serde_json::from_str(raw)?;
-    without_nulls(&mut value);
-    if let Some(config) = value.as_object_mut() {
-        for field in ["architecture", "os"] {
-            config.entry(field).or_insert_with(|| serde_json::Value::String(String::new()));
-        }
-    }
-    serde_json::from_value(value)
-}
-
-/// The JSON reader has bounded the depth.
-fn without_nulls(value: &mut serde_json::Value) {
-    match value {
-        serde_json::Value::Object(fields) => {
-            fields.retain(|_, field| !field.is_null());
-            fields.values_mut().for_each(without_nulls);
-        }
-        serde_json::Value::Array(items) => items.iter_mut().for_each(without_nulls),
-        _ => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn configs_with_null_and_missing_fields_are_read() {
-        let raw = r#"{"config":{"Env":null,"Cmd":["sh"],"ExposedPorts":null,"Labels":null,"Volumes":{"/data":{}}},
-            "created":null,"history":[{"created_by":"x"}],"rootfs":{"type":"layers","diff_ids":[]}}"#;
-        let config = read_config(raw).unwrap();
-        let inside = config.config().as_ref().unwrap();
-        assert_eq!(inside.cmd().as_deref(), Some(&["sh".to_owned()][..]));
-        assert_eq!(inside.volumes().as_deref(), Some(&["/data".to_owned()][..]));
-        for bad in ["", "[]", "{}", "null", r#"{"rootfs":{"diff_ids":"x"}}"#, &"[".repeat(100_000)] {
-            assert!(read_config(bad).is_err(), "{bad:.40}");
-        }
-    }
 
     #[test]
     fn only_plain_32_bit_numbers_are_user_ids() {

@@ -20,7 +20,8 @@ use tokio::sync::Semaphore;
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::gc::Pins;
-use crate::image::{self, Image};
+use crate::image::Image;
+use crate::image_config::read_config;
 use crate::images::Inner;
 use crate::reference::Reference;
 use crate::registry::manifest::{Descriptor, shown};
@@ -114,7 +115,7 @@ impl Pull {
             why,
         };
         let raw_config = String::from_utf8(body.to_vec()).map_err(|_| invalid("it is not UTF-8".to_owned()))?;
-        let config = image::read_config(&raw_config).map_err(|e| invalid(shown(&e.to_string())))?;
+        let config = read_config(&raw_config).map_err(|e| invalid(shown(&e.to_string())))?;
         let layers = config.rootfs().diff_ids().iter().map(|id| Digest::parse(id)).collect::<Result<Vec<_>, _>>();
         let layers = layers.map_err(|e| invalid(format!("a diff id: {e}")))?;
         if layers.len() != manifest.layers.len() {

@@ -41,6 +41,9 @@ pub enum Error {
     /// The index has no image for this node.
     #[error("{what} has no image for {platform} (it has {available})")]
     NoPlatform { what: String, platform: String, available: String },
+    /// Indexes lead to indexes without an end.
+    #[error("{what} cannot be used: indexes are nested deeper than {limit}")]
+    TooDeep { what: String, limit: usize },
     /// Something about the image is not supported here.
     #[error("{what} is not supported: {why}")]
     Unsupported { what: String, why: String },

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Indexes, manifests and configs: OCI and Docker schema 2, read from untrusted bytes into checked values. Pure.
 
-use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::error::Error;
 use crate::config::Platform;
 use crate::digest::Digest;
+use crate::go_json::{List, go_object};
+use crate::platform;
 
 /// Largest manifest or index, the limit that registries have.
 pub const MAX_MANIFEST: u64 = 4 << 20;
@@ -20,6 +22,9 @@ const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+const SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+json";
+const SCHEMA_1_SIGNED: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
+const IS_SCHEMA_1: &str = "it is a Docker schema 1 manifest; push the image again with a newer client";
 
 /// The `Accept` header for manifests.
 pub const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
@@ -58,50 +63,42 @@ pub struct IndexEntry {
     pub platform: Option<Platform>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawDescriptor {
-    #[serde(default)]
-    media_type: String,
-    digest: String,
-    size: u64,
-    platform: Option<RawPlatform>,
-}
+go_object!(RawDescriptor {
+    media_type: String = "mediaType",
+    digest: String = "digest",
+    size: i64 = "size",
+    platform: RawPlatform = "platform",
+});
 
-#[derive(Deserialize)]
-struct RawPlatform {
-    #[serde(default)]
-    os: String,
-    #[serde(default)]
-    architecture: String,
-    #[serde(default)]
-    variant: String,
-}
+go_object!(RawPlatform { os: String = "os", architecture: String = "architecture", variant: String = "variant" });
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawDocument {
-    schema_version: Option<u64>,
-    #[serde(default)]
-    media_type: String,
-    config: Option<RawDescriptor>,
-    layers: Option<Vec<RawDescriptor>>,
-    manifests: Option<Vec<RawDescriptor>>,
-}
+go_object!(RawDocument {
+    schema_version: i64 = "schemaVersion",
+    media_type: String = "mediaType",
+    config: Option<RawDescriptor> = "config",
+    layers: Option<List<RawDescriptor>> = "layers",
+    manifests: Option<List<RawDescriptor>> = "manifests",
+    schema_1_layers: List<IgnoredAny> = "fsLayers",
+});
 
 /// Reads a manifest or index; `content_type` is the registry's, used when the document does not say what it is.
 ///
 /// - Errors: [`Error::Invalid`], [`Error::Unsupported`].
 pub fn read(what: &str, content_type: &str, body: &[u8]) -> Result<Document, Error> {
     let invalid = |why: String| Error::Invalid { what: what.to_owned(), why };
-    let unsupported = |why: &str| Error::Unsupported { what: what.to_owned(), why: why.to_owned() };
+    let content_type = content_type.split(';').next().unwrap_or("").trim();
+    let of_schema_1 = || Error::Unsupported { what: what.to_owned(), why: IS_SCHEMA_1.to_owned() };
+    // Signed ones have a form of their own, so the registry's word comes first.
+    if matches!(content_type, SCHEMA_1 | SCHEMA_1_SIGNED) {
+        return Err(of_schema_1());
+    }
     let raw: RawDocument =
         serde_json::from_slice(body).map_err(|e| invalid(format!("not a manifest: {}", shown(&e.to_string()))))?;
-    if raw.schema_version == Some(1) {
-        return Err(unsupported("a Docker schema 1 manifest; push the image again with a newer client"));
-    }
-    let content_type = content_type.split(';').next().unwrap_or("").trim();
     let media_type = if raw.media_type.is_empty() { content_type } else { raw.media_type.as_str() };
+    let named = matches!(media_type, SCHEMA_1 | SCHEMA_1_SIGNED);
+    if named || raw.schema_version == 1 || !raw.schema_1_layers.0.is_empty() {
+        return Err(of_schema_1());
+    }
     // A document with both would be an index to one reader and an image to another.
     match (media_type, raw.manifests, raw.config, raw.layers) {
         (_, Some(_), Some(_), _) | (_, Some(_), _, Some(_)) => {
@@ -110,14 +107,15 @@ pub fn read(what: &str, content_type: &str, body: &[u8]) -> Result<Document, Err
         (OCI_MANIFEST | DOCKER_MANIFEST, Some(_), ..) => {
             Err(invalid("its media type says manifest, its content index".to_owned()))
         }
+        (OCI_INDEX | DOCKER_LIST, None, None, None) => Ok(Document::Index(Vec::new())),
         (OCI_INDEX | DOCKER_LIST, None, ..) => {
             Err(invalid("its media type says index, its content does not".to_owned()))
         }
         (_, Some(entries), ..) => {
-            entries.into_iter().map(|e| index_entry(what, e)).collect::<Result<_, _>>().map(Document::Index)
+            entries.0.into_iter().map(|e| index_entry(what, e)).collect::<Result<_, _>>().map(Document::Index)
         }
-        (_, None, Some(config), Some(layers)) => manifest(what, config, layers).map(Document::Manifest),
-        (_, None, ..) => Err(invalid("it has neither manifests nor config and layers".to_owned())),
+        (_, None, Some(config), layers) => manifest(what, config, layers.unwrap_or_default().0).map(Document::Manifest),
+        (_, None, None, _) => Err(invalid("it has neither manifests nor a config".to_owned())),
     }
 }
 
@@ -146,59 +144,44 @@ fn manifest(what: &str, config: RawDescriptor, layers: Vec<RawDescriptor>) -> Re
     Ok(Manifest { config, layers })
 }
 
-fn index_entry(what: &str, raw: RawDescriptor) -> Result<IndexEntry, Error> {
-    let platform = raw.platform.as_ref().map(|p| Platform {
-        os: p.os.clone(),
-        architecture: p.architecture.clone(),
-        variant: p.variant.clone(),
-    });
+fn index_entry(what: &str, mut raw: RawDescriptor) -> Result<IndexEntry, Error> {
+    let RawPlatform { os, architecture, variant } = std::mem::take(&mut raw.platform);
+    let says_something = !(os.is_empty() && architecture.is_empty() && variant.is_empty());
+    let platform = says_something.then_some(Platform { os, architecture, variant });
     Ok(IndexEntry { descriptor: descriptor(what, raw)?, platform })
 }
 
 fn descriptor(what: &str, raw: RawDescriptor) -> Result<Descriptor, Error> {
-    let digest = Digest::parse(&raw.digest);
-    let digest = digest.map_err(|e| Error::Invalid { what: what.to_owned(), why: e.to_string() })?;
-    Ok(Descriptor { media_type: raw.media_type, digest, size: raw.size })
+    let invalid = |why: String| Error::Invalid { what: what.to_owned(), why };
+    let digest = Digest::parse(&raw.digest).map_err(|e| invalid(e.to_string()))?;
+    let size = u64::try_from(raw.size).map_err(|_| invalid(format!("{digest} is said to have {} bytes", raw.size)))?;
+    Ok(Descriptor { media_type: raw.media_type, digest, size })
 }
 
-/// Chooses the entry for a platform: the exact variant first, then none, then (on arm64 and arm) an older one.
+/// The entries that suit a platform, best first: what [`platform::rank`] says, then those that say nothing.
 ///
-/// - Errors: [`Error::NoPlatform`] with what there is.
-pub fn choose<'e>(what: &str, entries: &'e [IndexEntry], wanted: &Platform) -> Result<&'e IndexEntry, Error> {
-    let usable = |entry: &&IndexEntry| {
-        matches!(entry.descriptor.media_type.as_str(), OCI_MANIFEST | DOCKER_MANIFEST | OCI_INDEX | DOCKER_LIST | "")
+/// - Shapes: never empty; equally good ones in the order of the index.
+/// - Errors: [`Error::NoPlatform`] with what there is; [`Error::Unsupported`] when that is of schema 1.
+pub fn choose<'e>(what: &str, entries: &'e [IndexEntry], wanted: &Platform) -> Result<Vec<&'e IndexEntry>, Error> {
+    let rank = |entry: &IndexEntry| entry.platform.as_ref().map_or(Some(u32::MAX), |p| platform::rank(p, wanted));
+    let of = |types: &'static [&str]| {
+        let typed = entries.iter().filter(move |entry| types.contains(&entry.descriptor.media_type.as_str()));
+        typed.filter_map(|entry| Some((rank(entry)?, entry))).collect::<Vec<_>>()
     };
-    let ranked =
-        entries.iter().filter(usable).filter_map(|entry| Some((rank(entry.platform.as_ref(), wanted)?, entry)));
-    // The first of the best: `min_by_key` keeps the earlier one.
-    ranked.min_by_key(|(rank, _)| *rank).map(|(_, entry)| entry).ok_or_else(|| {
-        let mut available: Vec<String> =
-            entries.iter().filter_map(|e| e.platform.as_ref()).map(|p| shown(&p.to_string())).collect();
-        available.dedup();
-        available.truncate(12);
-        let available = if available.is_empty() { "nothing".to_owned() } else { available.join(", ") };
-        Error::NoPlatform { what: what.to_owned(), platform: wanted.to_string(), available }
-    })
-}
-
-/// Lower is better; `None` cannot run here.
-fn rank(offered: Option<&Platform>, wanted: &Platform) -> Option<u32> {
-    let Some(offered) = offered else { return Some(100) };
-    if offered.os != wanted.os || offered.architecture != wanted.architecture {
-        return None;
+    let mut suitable = of(&[OCI_MANIFEST, DOCKER_MANIFEST, OCI_INDEX, DOCKER_LIST, ""]);
+    if !suitable.is_empty() {
+        suitable.sort_by_key(|(rank, _)| *rank);
+        return Ok(suitable.into_iter().map(|(_, entry)| entry).collect());
     }
-    let number = |variant: &str| variant.strip_prefix('v').and_then(|v| v.split('.').next()?.parse::<u32>().ok());
-    match (number(&offered.variant), number(&wanted.variant)) {
-        _ if offered.variant == wanted.variant => Some(0),
-        _ if offered.variant.is_empty() => Some(1),
-        // A newer processor runs what was made for an older one.
-        (Some(has), Some(can)) if has < can => Some(1 + can - has),
-        // amd64 without a wanted variant: v1 is what every machine runs.
-        (Some(1), None) => Some(2),
-        // arm64 without a wanted variant: v8 is the only first one.
-        (Some(8), None) if offered.architecture == "arm64" => Some(2),
-        _ => None,
+    if !of(&[SCHEMA_1, SCHEMA_1_SIGNED]).is_empty() {
+        return Err(Error::Unsupported { what: what.to_owned(), why: IS_SCHEMA_1.to_owned() });
     }
+    let mut available: Vec<String> =
+        entries.iter().filter_map(|e| e.platform.as_ref()).map(|p| shown(&p.to_string())).collect();
+    available.dedup();
+    available.truncate(12);
+    let available = if available.is_empty() { "nothing".to_owned() } else { available.join(", ") };
+    Err(Error::NoPlatform { what: what.to_owned(), platform: wanted.to_string(), available })
 }
 
 /// What a stranger wrote, for an error text: bounded, since errors become events. The JSON reader quotes whole strings
@@ -290,13 +273,19 @@ mod tests {
             entry("linux", "amd64", ""),
             entry("linux", "amd64", "v3"),
         ];
-        let chosen =
-            |platform: &Platform| choose("x", &entries, platform).map(|e| e.platform.clone().unwrap().to_string());
+        let chosen = |platform: &Platform| {
+            choose("x", &entries, platform).map(|best| best[0].platform.clone().unwrap().to_string())
+        };
         assert_eq!(chosen(&wanted("amd64", "")).unwrap(), "linux/amd64");
         assert_eq!(chosen(&wanted("arm64", "v8")).unwrap(), "linux/arm64/v8");
         assert_eq!(chosen(&wanted("arm64", "")).unwrap(), "linux/arm64/v8");
         assert_eq!(chosen(&wanted("arm", "v7")).unwrap(), "linux/arm/v7");
         assert_eq!(chosen(&wanted("arm", "v8")).unwrap(), "linux/arm/v7");
+        let spelled = [entry("linux", "x86_64", "v1"), entry("Linux", "aarch64", "v8"), entry("linux", "armhf", "")];
+        for (node, place) in [("amd64", 0), ("arm64", 1), ("arm", 2)] {
+            let best = choose("x", &spelled, &wanted(node, "")).unwrap();
+            assert_eq!(best[0].descriptor, spelled[place].descriptor, "{node}");
+        }
         let none = chosen(&wanted("s390x", "")).unwrap_err().to_string();
         assert!(none.contains("linux/s390x") && none.contains("linux/arm/v6"), "{none}");
     }
@@ -305,6 +294,59 @@ mod tests {
     fn attestations_in_an_index_are_never_chosen() {
         let entries = [entry("unknown", "unknown", ""), entry("linux", "amd64", "")];
         let chosen = choose("x", &entries, &wanted("amd64", "")).unwrap();
-        assert_eq!(chosen.platform.as_ref().unwrap().os, "linux");
+        assert_eq!(chosen.len(), 1);
+        assert_eq!(chosen[0].platform.as_ref().unwrap().os, "linux");
+    }
+
+    #[test]
+    fn null_and_absent_are_empty_in_manifests_and_indexes() {
+        let (c, m) = (d("c"), d("m"));
+        let config = format!("{{\"mediaType\":\"{OCI_CONFIG}\",\"digest\":\"{c}\",\"size\":2}}");
+        for rest in
+            ["", ",\"layers\":null", ",\"layers\":[],\"manifests\":null,\"mediaType\":null,\"annotations\":null"]
+        {
+            let text = format!("{{\"schemaVersion\":2,\"config\":{config}{rest}}}");
+            let read = read("x", OCI_MANIFEST, text.as_bytes());
+            assert!(matches!(&read, Ok(Document::Manifest(m)) if m.layers.is_empty()), "{rest}: {read:?}");
+        }
+        for platform in ["null", "{}", "{\"os\":null,\"architecture\":null,\"variant\":null}"] {
+            let entry = format!("{{\"mediaType\":null,\"digest\":\"{m}\",\"size\":3,\"platform\":{platform}}}");
+            let text = format!("{{\"schemaVersion\":2,\"config\":null,\"layers\":null,\"manifests\":[{entry}]}}");
+            let Ok(Document::Index(entries)) = read("x", OCI_INDEX, text.as_bytes()) else { panic!("{text}") };
+            assert_eq!(entries[0].platform, None, "{platform}");
+            assert_eq!(choose("x", &entries, &wanted("amd64", "")).unwrap().len(), 1);
+        }
+        let none = read("x", OCI_INDEX, b"{\"schemaVersion\":2,\"manifests\":null}");
+        assert!(matches!(none, Ok(Document::Index(entries)) if entries.is_empty()));
+    }
+
+    #[test]
+    fn a_key_in_another_case_does_not_hide_that_a_document_is_both() {
+        let config = format!("{{\"mediaType\":\"{OCI_CONFIG}\",\"Digest\":\"{}\",\"SIZE\":2}}", d("c"));
+        let manifest = format!("{{\"Config\":{config},\"LAYERS\":[]}}");
+        assert!(matches!(read("x", "", manifest.as_bytes()), Ok(Document::Manifest(m)) if m.config.size == 2));
+        let both = format!("{{\"config\":{config},\"layers\":[],\"Manifests\":[{config}]}}");
+        assert!(read("x", "", both.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn schema_1_is_refused_by_its_name_however_it_comes() {
+        let signed = "{\"name\":\"a\",\"fsLayers\":[{\"blobSum\":\"x\"}],\"signatures\":[{}]}";
+        for (content_type, body) in [
+            (SCHEMA_1, "{}"),
+            (SCHEMA_1_SIGNED, "not even JSON"),
+            ("application/vnd.docker.distribution.manifest.v1+prettyjws; charset=utf-8", "{}"),
+            ("application/json", "{\"schemaVersion\":1}"),
+            ("application/json", signed),
+            ("", &format!("{{\"schemaVersion\":2,\"mediaType\":\"{SCHEMA_1}\"}}")),
+        ] {
+            let error = read("x", content_type, body.as_bytes()).unwrap_err();
+            assert!(matches!(error, Error::Unsupported { .. }), "{content_type} {body}: {error}");
+            assert!(error.to_string().contains("Docker schema 1"), "{error}");
+        }
+        let mut old = entry("linux", "amd64", "");
+        old.descriptor.media_type = SCHEMA_1_SIGNED.into();
+        let error = choose("x", &[old], &wanted("amd64", "")).unwrap_err();
+        assert!(error.to_string().contains("Docker schema 1"), "{error}");
     }
 }

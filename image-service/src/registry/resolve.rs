@@ -9,8 +9,10 @@ use super::manifest::{self, Document, MAX_CONFIG, MAX_MANIFEST, Manifest};
 use super::{Ask, Endpoint, Error, Failure, Failures, Pace, Registry};
 use crate::digest::{Digest, Hasher};
 
-/// Most indexes on the way to a manifest.
+/// Most documents on the way to a manifest, itself included.
 const MAX_NESTING: usize = 3;
+/// Most documents that are read to find it: an index of indexes may have to be searched.
+const MAX_DOCUMENTS: usize = 16;
 
 /// What a reference stands for right now.
 #[derive(Debug)]
@@ -19,6 +21,13 @@ pub struct Resolved {
     pub digest: Digest,
     /// The manifest for this platform.
     pub manifest: Manifest,
+}
+
+/// What a document turned out to be for this node.
+enum Looked {
+    Manifest(Manifest),
+    /// The entries of an index that suit this node, best first.
+    Entries(Vec<Digest>),
 }
 
 /// A document with its digest.
@@ -41,24 +50,52 @@ impl Registry {
         Ok(self.reference.digest().cloned().or_else(|| said(&headers)))
     }
 
-    /// Fetches the manifest for this platform, through indexes if need be.
+    /// Fetches the manifest for this platform, through indexes if need be: the entry that suits best first, and when
+    /// that is an index without an image for this node, the next one.
     ///
     /// - Errors: [`Error`], every variant but `Stalled` and `GivenUp`.
     pub async fn resolve(&self) -> Result<Resolved, Error> {
         let mut fetched = self.document(&self.reference.wanted(), self.reference.digest()).await?;
-        let top = fetched.digest.clone();
-        for _ in 0..MAX_NESTING {
-            let what = format!("manifest {} of {}", fetched.digest, self.reference.repository());
-            match manifest::read(&what, &fetched.content_type, &fetched.body)? {
-                Document::Manifest(manifest) => return Ok(Resolved { digest: top, manifest }),
-                Document::Index(entries) => {
-                    let chosen = &manifest::choose(&what, &entries, &self.config.platform)?.descriptor;
-                    fetched = self.document(&chosen.digest.to_string(), Some(&chosen.digest)).await?;
+        let (top, mut depth, mut documents) = (fetched.digest.clone(), 1, 1);
+        let mut left: Vec<(Digest, usize)> = Vec::new();
+        let mut in_vain = None;
+        loop {
+            match self.look_into(&fetched, depth) {
+                Ok(Looked::Manifest(manifest)) => return Ok(Resolved { digest: top, manifest }),
+                Ok(Looked::Entries(best_first)) => {
+                    left.extend(best_first.into_iter().rev().map(|digest| (digest, depth + 1)));
                 }
+                // The first says most: it is about the index that suited best.
+                Err(error @ (Error::NoPlatform { .. } | Error::TooDeep { .. })) => drop(in_vain.get_or_insert(error)),
+                Err(error) => return Err(error),
             }
+            let what = || format!("index {top} of {}", self.reference.repository());
+            let Some((next, at)) = left.pop() else {
+                let nothing = || Error::Invalid { what: what(), why: "it names no manifest".to_owned() };
+                return Err(in_vain.unwrap_or_else(nothing));
+            };
+            documents += 1;
+            if documents > MAX_DOCUMENTS {
+                let why = format!("no image for this node is in its first {MAX_DOCUMENTS} indexes");
+                return Err(Error::Invalid { what: what(), why });
+            }
+            fetched = self.document(&next.to_string(), Some(&next)).await?;
+            depth = at;
         }
-        let what = format!("index {top} of {}", self.reference.repository());
-        Err(Error::Invalid { what, why: format!("indexes are nested deeper than {MAX_NESTING}") })
+    }
+
+    /// What a document is, `depth` documents from the reference.
+    fn look_into(&self, fetched: &Fetched, depth: usize) -> Result<Looked, Error> {
+        let what = format!("manifest {} of {}", fetched.digest, self.reference.repository());
+        let entries = match manifest::read(&what, &fetched.content_type, &fetched.body)? {
+            Document::Manifest(manifest) => return Ok(Looked::Manifest(manifest)),
+            Document::Index(entries) => entries,
+        };
+        let best_first = manifest::choose(&what, &entries, &self.config.platform)?;
+        if depth == MAX_NESTING {
+            return Err(Error::TooDeep { what, limit: MAX_NESTING });
+        }
+        Ok(Looked::Entries(best_first.into_iter().map(|entry| entry.descriptor.digest.clone()).collect()))
     }
 
     /// Fetches an image config.

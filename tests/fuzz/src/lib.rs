@@ -17,11 +17,18 @@ mod connection;
 mod digest;
 mod error;
 #[allow(dead_code)]
+#[path = "../../../image-service/src/go_json.rs"]
+mod go_json;
+#[allow(dead_code)]
 #[path = "../../../image-service/src/hosts.rs"]
 mod hosts;
 #[allow(dead_code)]
 #[path = "../../../image-service/src/image.rs"]
 mod image;
+#[path = "../../../image-service/src/image_config.rs"]
+mod image_config;
+#[path = "../../../image-service/src/platform.rs"]
+mod platform;
 pub mod random;
 #[allow(dead_code)]
 #[path = "../../../image-service/src/reference.rs"]

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Image configs, as registries give them and as records keep them.
 
-use crate::image::{Image, User, read_config};
+use crate::image::{Image, User};
+use crate::image_config::read_config;
 use oci_spec::image::ImageConfiguration;
 use std::sync::Arc;
 
@@ -46,6 +47,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
         format!(r#"{{"config":{{"User":"4294967295","Env":null,"Cmd":null,"Labels":null}},"history":null,{rootfs}}}"#),
         format!(r#"{{"config":{{"User":"www-data:x:y"}},"os":null,"architecture":"","os":"windows",{rootfs}}}"#),
         r#"{"config":null,"rootfs":{"type":"","diff_ids":[]}}"#.to_owned(),
+        r#"{"Config":{"VOLUMES":{"/v":null},"ExposedPorts":{"1/udp":null},"Labels":{"k":null}},"history":[null],"RootFS":{}}"#
+            .to_owned(),
         "{}".to_owned(),
     ]
     .map(String::into_bytes)

@@ -2,13 +2,15 @@
 //! Indexes and manifests. The first byte says which type the registry gives.
 
 use crate::config::Platform;
+use crate::platform;
 use crate::registry::manifest::{self, Document, IndexEntry, MAX_CONFIG, MAX_LAYERS, Manifest};
 
-const TYPES: [&str; 4] = [
+const TYPES: [&str; 5] = [
     "",
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.oci.image.manifest.v1+json; charset=utf-8",
     "text/html",
+    "application/vnd.docker.distribution.manifest.v1+prettyjws",
 ];
 /// An error becomes an event, and the header of an answer.
 const LONGEST_ERROR: usize = 2000;
@@ -35,10 +37,12 @@ fn several(entries: &[IndexEntry]) {
         let wanted =
             Platform { os: "linux".to_owned(), architecture: architecture.to_owned(), variant: variant.to_owned() };
         match manifest::choose("it", entries, &wanted) {
-            Ok(chosen) => assert!(
-                chosen.platform.as_ref().is_none_or(|p| p.os == "linux" && p.architecture == architecture),
-                "{chosen:?} for {wanted}"
-            ),
+            Ok(best_first) => {
+                let ranks = best_first.iter().map(|e| e.platform.as_ref().map(|p| platform::rank(p, &wanted)));
+                let ranks: Vec<_> =
+                    ranks.map(|said| said.map_or(u32::MAX, |rank| rank.expect("it was chosen"))).collect();
+                assert!(!ranks.is_empty() && ranks.is_sorted(), "{best_first:?} for {wanted}");
+            }
             Err(error) => may_be_shown(&error.to_string()),
         }
     }
@@ -75,6 +79,10 @@ pub fn seeds() -> Vec<Vec<u8>> {
         (3, index(&blob("docker.distribution.manifest.v2+json", 8))),
         (0, image(&config, "").replacen('}', r#"},"manifests":[]"#, 1)),
         (0, r#"{"schemaVersion":1,"name":"a"}"#.to_owned()),
+        (4, r#"{"name":"a","fsLayers":[{}],"signatures":[]}"#.to_owned()),
+        (2, image(&config, "null").replace("\"mediaType\"", "\"MEDIATYPE\"")),
+        (1, index(&entry(r#""os":null,"architecture":"aarch64","variant":"v8""#, 4).replace(":4", ":-4"))),
+        (1, index(&entry(r#""OS":"Linux","architecture":"x86_64","variant":null"#, 4))),
         (0, image(&config, &gzip).replace("sha256:01", "sha512:01")),
         (0, format!(r#"{{"schemaVersion":"{}"}}"#, "two ".repeat(1000))),
     ]

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+//! JSON as Go's `encoding/json` reads it into a struct: what registries hold was written and is read by Go programs.
+//!
+//! Null and absent are empty, also as the item of a list and as the value of a map. A key counts in any case. Of a key
+//! that is there twice the last one counts. Unknown keys are passed over, numbers have no fraction, and nothing may
+//! follow the document. Pure; the input is a stranger's, so only what a field keeps takes memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+
+/// Defines a struct that is read in this way: `go_object!(Name { field: Type = "key", … })`.
+macro_rules! go_object {
+    ($(#[$about:meta])* $name:ident { $($field:ident: $kind:ty = $key:literal),+ $(,)? }) => {
+        $(#[$about])*
+        #[derive(Debug, Default)]
+        struct $name {
+            $($field: $kind,)+
+        }
+
+        impl $crate::go_json::Object for $name {
+            fn set<'de, A: serde::de::MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
+                $(if $crate::go_json::is(key, $key) {
+                    self.$field = map.next_value::<Option<$kind>>()?.unwrap_or_default();
+                    return Ok(true);
+                })+
+                Ok(false)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $crate::go_json::object(deserializer)
+            }
+        }
+    };
+}
+pub(crate) use go_object;
+
+/// A struct of [`go_object`].
+pub trait Object: Default {
+    /// Takes the value that comes next in `map` when it has a field of this key.
+    fn set<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error>;
+}
+
+/// Whether `key` stands for the field `name`: two letters outside of ASCII have an ASCII letter as their other case.
+pub fn is(key: &str, name: &str) -> bool {
+    let fold = |c: char| match c {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        other => other.to_ascii_lowercase(),
+    };
+    key == name || key.chars().map(fold).eq(name.chars().map(fold))
+}
+
+/// Reads a struct.
+///
+/// - Errors: of the JSON reader; for anything but an object or null, and for a field of another type.
+pub fn object<'de, O: Object, D: Deserializer<'de>>(deserializer: D) -> Result<O, D::Error> {
+    deserializer.deserialize_any(Fields(PhantomData))
+}
+
+struct Fields<O>(PhantomData<O>);
+
+impl<'de, O: Object> Visitor<'de> for Fields<O> {
+    type Value = O;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<O, E> {
+        Ok(O::default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<O, A::Error> {
+        let mut read = O::default();
+        while let Some(key) = map.next_key::<String>()? {
+            if !read.set(&key, &mut map)? {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(read)
+    }
+}
+
+/// A list; an item that is null is an empty one.
+#[derive(Debug, Default)]
+pub struct List<T>(pub Vec<T>);
+
+impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let items = Vec::<Option<T>>::deserialize(deserializer)?;
+        Ok(Self(items.into_iter().map(Option::unwrap_or_default).collect()))
+    }
+}
+
+/// The keys of a map whose values say nothing, sorted: Go's `map[string]struct{}`.
+#[derive(Debug, Default)]
+pub struct Keys(pub BTreeSet<String>);
+
+impl<'de> Deserialize<'de> for Keys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let map = BTreeMap::<String, IgnoredAny>::deserialize(deserializer)?;
+        Ok(Self(map.into_keys().collect()))
+    }
+}
+
+/// Texts by key; one that is null is empty.
+#[derive(Debug, Default)]
+pub struct Texts(pub BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let map = BTreeMap::<String, Option<String>>::deserialize(deserializer)?;
+        Ok(Self(map.into_iter().map(|(key, text)| (key, text.unwrap_or_default())).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    go_object!(Leaf { text: String = "textKey", number: i64 = "number" });
+    go_object!(Tree { leaf: Option<Leaf> = "leaf", leaves: List<Leaf> = "leaves", keys: Keys = "keys", texts: Texts = "texts" });
+
+    fn tree(text: &str) -> Result<Tree, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    #[test]
+    fn null_and_absent_are_empty_wherever_they_stand() {
+        for empty in ["{}", "null", r#"{"leaf":null,"leaves":null,"keys":null,"texts":null}"#] {
+            let read = tree(empty).unwrap();
+            assert!(read.leaf.is_none() && read.leaves.0.is_empty(), "{empty}");
+            assert!(read.keys.0.is_empty() && read.texts.0.is_empty(), "{empty}");
+        }
+        let read =
+            tree(r#"{"leaf":{"textKey":null},"leaves":[null,{}],"keys":{"a":null},"texts":{"b":null}}"#).unwrap();
+        assert_eq!(read.leaf.unwrap().text, "");
+        assert_eq!((read.leaves.0.len(), read.leaves.0[0].number), (2, 0));
+        assert!(read.keys.0.contains("a") && read.texts.0["b"].is_empty());
+    }
+
+    #[test]
+    fn a_key_counts_in_any_case_and_the_last_one_of_several() {
+        let read: Leaf = serde_json::from_str(r#"{"textKey":"a","TEXTKEY":"b","teXt\u212aey":"c"}"#).unwrap();
+        assert_eq!(read.text, "c");
+        let read = tree(r#"{"texts":{"A":"1","a":"2"},"KEYS":{"x":{}},"keys":{"y":[1]}}"#).unwrap();
+        assert_eq!(read.texts.0.len(), 2, "the keys of a map are its own");
+        assert_eq!(read.keys.0.into_iter().collect::<Vec<_>>(), ["y"]);
+    }
+
+    #[test]
+    fn what_go_refuses_is_refused() {
+        for bad in [
+            "",
+            "[]",
+            "{} {}",
+            "{}x",
+            r#"{"leaf":"x"}"#,
+            r#"{"leaves":{}}"#,
+            r#"{"leaf":{"number":1.0}}"#,
+            r#"{"leaf":{"number":1e3}}"#,
+            r#"{"leaf":{"number":9223372036854775808}}"#,
+            r#"{"leaf":{"number":"1"}}"#,
+            r#"{"keys":["a"]}"#,
+            r#"{"texts":{"a":1}}"#,
+            &"[".repeat(100_000),
+        ] {
+            assert!(tree(bad).is_err(), "{bad:.40}");
+        }
+        assert_eq!(tree(r#"{"leaf":{"number":-9223372036854775808}}"#).unwrap().leaf.unwrap().number, i64::MIN);
+        assert!(tree(r#"{"other":{"number":1e999,"deep":[[[{}]]]}}"#).is_ok(), "what nobody asks for is passed over");
+    }
+}
