@@ -125,6 +125,55 @@ async fn a_damaged_record_costs_its_own_object_and_a_pull_repairs_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_lost_a_layer_while_nobody_looked_is_gone_whole_and_never_comes_back_nameless() {
+    let (registry, node) = (Registry::open().await, Node::new());
+    let shared = layer(Packing::Gzip, &[("shared", b"1")]);
+    let one = image(Flavour::Oci, vec![shared.clone(), layer(Packing::Gzip, &[("one", b"1")])]);
+    let two = image(Flavour::Oci, vec![shared.clone(), layer(Packing::Gzip, &[("two", b"1")])]);
+    let (first, second) = (registry.push("one", "1", &one).await, registry.push("two", "1", &two).await);
+    node.images.pull(&first, None).await.unwrap();
+    let Node { dir, images } = node;
+    let config = images.config().clone();
+    drop(images);
+    let lost = dir.path().join("images/layers").join(format!("sha256-{}", shared.diff_id.hex()));
+    std::fs::remove_dir_all(lost).unwrap();
+    let node = Node { images: Images::open(config).unwrap(), dir };
+    assert!(node.images.list().is_empty() && node.images.find(&first).unwrap().is_none());
+    for directory in ["images", "names"] {
+        assert!(entries(&node.root().join(directory)).is_empty(), "{directory}");
+    }
+    assert_eq!(node.images.collect().layers, 1, "the layer that nothing needs any more");
+    // Another image brings the layer: that must not bring the lost one back.
+    node.images.pull(&second, None).await.unwrap();
+    let node = node.reopen();
+    let names = |node: &Node| node.images.list().iter().map(|image| image.repo_tags.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&node), [[second.clone()]]);
+    node.images.pull(&first, None).await.unwrap();
+    let node = node.reopen();
+    assert!(names(&node).contains(&vec![first]) && names(&node).contains(&vec![second]));
+    node.settle();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_whose_record_cannot_be_read_for_now_keeps_its_names() {
+    let (registry, node) = (Registry::open().await, Node::new());
+    let made = image(Flavour::Oci, vec![layer(Packing::Gzip, &[("f", b"1")])]);
+    let name = registry.push("app", "1", &made).await;
+    node.images.pull(&name, None).await.unwrap();
+    let record = node.root().join("images").join(format!("sha256-{}", made.id.hex()));
+    let aside = node.dir.path().join("aside");
+    std::fs::rename(&record, &aside).unwrap();
+    // A directory in its place: it is there, and reading it fails.
+    std::fs::create_dir(&record).unwrap();
+    let node = node.reopen();
+    assert!(node.images.list().is_empty());
+    std::fs::remove_dir(&record).unwrap();
+    std::fs::rename(&aside, &record).unwrap();
+    let node = node.reopen();
+    assert_eq!(node.images.list()[0].repo_tags, [name]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_record_of_a_newer_version_keeps_the_store_closed_and_loses_nothing() {
     let (registry, node) = (Registry::open().await, Node::new());
     let made = image(Flavour::Oci, vec![layer(Packing::Gzip, &[("f", b"1")])]);

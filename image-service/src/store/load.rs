@@ -20,7 +20,8 @@ use crate::image::Image;
 impl Store {
     /// Opens the store in `root`, making it when absent.
     ///
-    /// - Shapes: a record that cannot be used is left where it is, said in the log, and its object is not in the index.
+    /// - Shapes: an object whose record cannot be used is said in the log and not in the index. An image that lost its
+    ///   record or a layer goes with all its names: it would come back without them when another image brings the layer.
     /// - Errors: [`Error::InUse`]; [`Error::File`] when a directory cannot be made or read; [`Error::Newer`].
     pub fn open(root: PathBuf) -> Result<Self, Error> {
         make_directories(&root)?;
@@ -37,9 +38,9 @@ impl Store {
         };
         store.clear_temp()?;
         store.load_layers()?;
-        let index = store.load_images()?;
-        let index = store.load_names(index)?;
-        store.index.store(Arc::new(index));
+        let names = store.read_names()?;
+        let index = store.load_images(&names)?;
+        store.index.store(Arc::new(store.give_names(index, names)));
         Ok(store)
     }
 
@@ -76,41 +77,55 @@ impl Store {
         Ok(())
     }
 
-    fn load_images(&self) -> Result<Index, Error> {
+    fn load_images(&self, names: &[(PathBuf, NameRecord)]) -> Result<Index, Error> {
         let kept = self.kept();
         let mut index = Index::default();
         for name in self.names_in("images")? {
             let path = self.root.join("images").join(&name);
             match read_image(&path, &name, &kept) {
                 Ok((id, image)) => index = index.with(&id, image, &[]),
-                Err(error) => lose("image", &path, error)?,
+                // It may be read again when the disk is well; until then its names wait for it.
+                Err(error @ Unreadable::File(_)) => lose("image", &path, error)?,
+                Err(error) => lose_image(&path, &name, names, error)?,
             }
         }
         Ok(index)
     }
 
-    fn load_names(&self, mut index: Index) -> Result<Index, Error> {
+    /// Every name that can be read, with its file.
+    fn read_names(&self) -> Result<Vec<(PathBuf, NameRecord)>, Error> {
+        let mut names = Vec::new();
         for name in self.names_in("names")? {
             let path = self.root.join("names").join(&name);
             let found = record::read::<NameRecord>(&path).and_then(|record| {
                 let own = Digest::of(record.name.as_bytes()).hex() == name.to_string_lossy();
                 if own { Ok(record) } else { Err(Unreadable::Misplaced("its file is another name's")) }
             });
-            let record = match found {
-                Ok(record) => record,
-                Err(error) => {
-                    lose("image name", &path, error)?;
-                    continue;
-                }
-            };
-            let image = Digest::parse(&record.image).ok().and_then(|id| Some((index.image(&id)?.as_ref().clone(), id)));
+            match found {
+                Ok(record) => names.push((path, record)),
+                Err(error) => lose("image name", &path, error)?,
+            }
+        }
+        Ok(names)
+    }
+
+    /// Gives the images their names, and removes those whose image is gone: what a crash between removing an image and
+    /// its names leaves, and what a lost image leaves.
+    fn give_names(&self, mut index: Index, names: Vec<(PathBuf, NameRecord)>) -> Index {
+        for (path, record) in names {
+            let id = Digest::parse(&record.image).ok();
+            let image = id.and_then(|id| Some((index.image(&id)?.as_ref().clone(), id)));
             match image {
                 Some((image, id)) => index = index.with(&id, image, &[record.name]),
-                // What a crash between removing an image and its names leaves.
+                None if self.has_image_record(&record) => {}
                 None => drop(fs::remove_file(&path)),
             }
         }
-        Ok(index)
+        index
+    }
+
+    fn has_image_record(&self, name: &NameRecord) -> bool {
+        Digest::parse(&name.image).is_ok_and(|id| fs::symlink_metadata(self.image_path(&id)).is_ok())
     }
 
     fn names_in(&self, directory: &str) -> Result<Vec<OsString>, Error> {
@@ -137,6 +152,28 @@ fn lose(what: &str, path: &Path, error: Unreadable) -> Result<(), Error> {
             Ok(())
         }
     }
+}
+
+/// Gives up an image that a pull has to bring again, by its names. Its record goes, as [`Store::remove`] begins; its layers
+/// go with the next collection.
+fn lose_image(
+    path: &Path,
+    file: &std::ffi::OsStr,
+    names: &[(PathBuf, NameRecord)],
+    error: Unreadable,
+) -> Result<(), Error> {
+    // What was never an image of this store is not ours to remove.
+    let Some(id) = file.to_str().and_then(Digest::from_file_name).map(|id| id.to_string()) else {
+        return lose("image", path, error);
+    };
+    let own = names.iter().filter(|(_, record)| record.image == id).map(|(_, record)| record.name.as_str());
+    let mut own: Vec<&str> = own.collect();
+    own.sort_unstable();
+    lose(&format!("image {id} ({}) has to be pulled again: it", own.join(", ")), path, error)?;
+    if let Err(error) = fs::remove_file(path) {
+        tracing::warn!(path = %path.display(), %error, "cannot remove the record of a lost image");
+    }
+    Ok(())
 }
 
 fn read_layer(path: &Path, name: &std::ffi::OsStr) -> Result<(Digest, LayerRecord), Unreadable> {
