@@ -2,45 +2,95 @@
 //! What a container and its pod were made of: the daemon keeps the requests and shows them in its verbose answers.
 
 use crate::client::Client;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use gorae_proto::cri;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::collections::HashMap;
 
 /// The configuration that a container was created with.
 pub async fn container(client: &Client, id: &str) -> Result<cri::ContainerConfig> {
-    config(&client.container_status(id, true).await?.info)
+    let read = |info| container_config(config(info)?);
+    read(&client.container_status(id, true).await?.info)
         .with_context(|| format!("read the configuration of container {id:.12}"))
 }
 
 /// The configuration that a pod was made with.
 pub async fn pod(client: &Client, id: &str) -> Result<cri::PodSandboxConfig> {
-    config(&client.pod_status(id, true).await?.info).with_context(|| format!("read the configuration of pod {id:.12}"))
+    let read = |info| message(config(info)?);
+    read(&client.pod_status(id, true).await?.info).with_context(|| format!("read the configuration of pod {id:.12}"))
 }
 
 /// `info["info"]` is one JSON object; its `config` is the request's.
-fn config<T: DeserializeOwned>(info: &HashMap<String, String>) -> Result<T> {
+fn config(info: &HashMap<String, String>) -> Result<Value> {
     let text = info.get("info").context("the daemon does not tell it")?;
-    let mut value: serde_json::Value = serde_json::from_str(text).context("the daemon's answer is no JSON")?;
-    let config = value.get_mut("config").context("the daemon does not tell it")?.take();
-    serde_json::from_value(config).context("the daemon tells it in another form")
+    let mut value: Value = serde_json::from_str(text).context("the daemon's answer is no JSON")?;
+    Ok(value.get_mut("config").context("the daemon does not tell it")?.take())
+}
+
+/// Reads a container's request. The values of its variables stand there as text.
+fn container_config(mut config: Value) -> Result<cri::ContainerConfig> {
+    let envs = config.get_mut("envs").map(Value::take).unwrap_or_default();
+    if let Some(place) = config.get_mut("envs") {
+        *place = Value::Array(Vec::new());
+    }
+    let envs = envs.as_array().map(Vec::as_slice).unwrap_or_default().iter().map(variable);
+    let envs = envs.collect::<Option<_>>().context("the daemon tells its variables in another form")?;
+    Ok(cri::ContainerConfig { envs, ..message(config)? })
+}
+
+/// One variable: its value is text, or bytes as numbers.
+fn variable(told: &Value) -> Option<cri::KeyValue> {
+    let value = match told.get("value")? {
+        Value::String(text) => text.clone().into_bytes(),
+        numbers => Vec::<u8>::deserialize(numbers).ok()?,
+    };
+    Some(cri::KeyValue { key: told.get("key")?.as_str()?.to_owned(), value })
+}
+
+/// Reads a message. What is wrong with it is not said: the reader's own words quote values, and some are secret.
+fn message<T: DeserializeOwned>(config: Value) -> Result<T> {
+    serde_json::from_value(config).map_err(|_| anyhow!("the daemon tells it in another form"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn told(config: Value) -> HashMap<String, String> {
+        [("info".to_owned(), serde_json::json!({ "pid": 5, "config": config }).to_string())].into()
+    }
+
     #[test]
-    fn a_configuration_comes_back_as_it_was_asked_for() {
+    fn a_configuration_comes_back_as_it_was_asked_for_with_values_as_text_or_as_bytes() {
+        let envs = [("A", "1"), ("EMPTY", ""), ("MARK", "=ü\n")];
         let asked = cri::ContainerConfig {
-            envs: vec![cri::KeyValue { key: "A".into(), value: vec![0xff, 0] }],
+            envs: envs.map(|(key, value)| cri::KeyValue { key: key.into(), value: value.into() }).into(),
             tty: true,
             linux: Some(Default::default()),
             ..Default::default()
         };
-        let text = serde_json::json!({ "pid": 5, "config": asked }).to_string();
-        let told = config::<cri::ContainerConfig>(&[("info".to_owned(), text)].into()).expect("told");
-        assert_eq!(told, asked);
-        assert!(config::<cri::ContainerConfig>(&HashMap::new()).is_err());
+        let read = |info: &HashMap<String, String>| container_config(config(info)?);
+        let as_bytes = serde_json::json!(asked);
+        assert_eq!(read(&told(as_bytes.clone())).expect("told"), asked);
+        let mut as_text = as_bytes;
+        as_text["envs"] = envs.map(|(key, value)| serde_json::json!({ "key": key, "value": value })).to_vec().into();
+        assert_eq!(read(&told(as_text)).expect("told"), asked);
+        assert!(read(&HashMap::new()).is_err());
+    }
+
+    #[test]
+    fn what_is_told_in_another_form_is_refused_without_a_word_of_it() {
+        for odd in [
+            serde_json::json!({ "envs": [{ "key": "PASSWORD", "value": { "s3cret": 1 } }] }),
+            serde_json::json!({ "envs": [{ "key": "PASSWORD", "value": ["s3cret"] }] }),
+            serde_json::json!({ "envs": [], "tty": "s3cret" }),
+            serde_json::json!({ "annotations": { "a": ["s3cret"] } }),
+            serde_json::json!("s3cret"),
+        ] {
+            let error = config(&told(odd)).and_then(container_config).expect_err("another form");
+            assert!(!format!("{error:#}{error:?}").contains("s3cret"), "{error:?}");
+        }
     }
 }

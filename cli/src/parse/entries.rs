@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `KEY=VALUE` in its three places: `-e`, `--env-file` and `--label`.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use gorae_proto::cri::KeyValue;
 
 /// Reads one `-e`: `KEY=VALUE`, or `KEY` alone to hand on this shell's value.
 ///
+/// - Errors: never show the value, which may be a secret.
 /// - Shapes: `own` answers what the variable is here; `None` from it means that nothing is set, and then nothing is
 ///   handed on either, as Docker does.
 pub fn variable(text: &str, own: impl Fn(&str) -> Option<String>) -> Result<Option<KeyValue>> {
@@ -13,8 +14,8 @@ pub fn variable(text: &str, own: impl Fn(&str) -> Option<String>) -> Result<Opti
         Some((key, value)) => (key, Some(value.to_owned())),
         None => (text, own(text)),
     };
-    ensure!(!key.is_empty(), "bad variable {text:?}: the name is missing");
-    ensure!(!text.contains('\0'), "bad variable {text:?}: it has a NUL byte");
+    ensure!(!key.is_empty(), "bad variable: there is no name before the \"=\"; the form is KEY=VALUE");
+    ensure!(!text.contains('\0'), "bad variable {:?}: it has a NUL byte", key.split('\0').next().unwrap_or_default());
     Ok(value.map(|value| KeyValue { key: key.to_owned(), value: value.into_bytes() }))
 }
 
@@ -30,9 +31,10 @@ pub fn file(text: &str, own: impl Fn(&str) -> Option<String>) -> Result<Vec<KeyV
         }
         let name = line.split_once('=').map_or(line, |(key, _)| key);
         if name.contains(char::is_whitespace) {
-            bail!("line {}: the variable name {name:?} has white space", number + 1);
+            // Not quoted: it may be the second line of somebody's key.
+            bail!("line {}: the name of a variable has no white space; the form is KEY=VALUE", number + 1);
         }
-        variables.extend(variable(line, &own)?);
+        variables.extend(variable(line, &own).with_context(|| format!("line {}", number + 1))?);
     }
     Ok(variables)
 }
@@ -80,6 +82,18 @@ mod tests {
         let text = "# comment\n\n  A=1 \nB=\"quoted\"\r\nHOME\nMISSING\nC=#not a comment\n";
         assert_eq!(shown(&file(text, own).expect("valid")), ["A=1 ", "B=\"quoted\"", "HOME=/root", "C=#not a comment"]);
         assert!(file("ok=1\nexport A=1\n", own).expect_err("white space").to_string().starts_with("line 2"));
+    }
+
+    #[test]
+    fn no_error_shows_a_value() {
+        for text in ["=s3cret", "KEY=a\0s3cret", "KEY\0s3cret=a"] {
+            let error = format!("{:#}", variable(text, own).expect_err("refused"));
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+        for text in ["A=1\n=s3cret\n", "A=1\ns3cret part\n", "A=1\nexport s3cret=1\n"] {
+            let error = format!("{:#}", file(text, own).expect_err("refused"));
+            assert!(error.starts_with("line 2") && !error.contains("s3cret"), "{error}");
+        }
     }
 
     #[test]

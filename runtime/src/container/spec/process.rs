@@ -109,7 +109,9 @@ fn environment(config: &cri::ContainerConfig, image: &[String], hostname: &str) 
     }
     for entry in &config.envs {
         if entry.key.is_empty() || entry.key.contains(['=', '\0']) || entry.value.contains(&0) {
-            return Err(Error::invalid(format!("envs: {:?} has an empty key, or = in the key, or a NUL", entry.key)));
+            // What stands after a "=" is a value, and may be a secret.
+            let name = entry.key.split(['=', '\0']).next().unwrap_or_default();
+            return Err(Error::invalid(format!("envs: {name:?} has an empty key, or = in the key, or a NUL")));
         }
         let mut bytes = entry.key.clone().into_bytes();
         bytes.push(b'=');
