@@ -26,7 +26,8 @@ pub struct Args {
     /// Show only the last lines
     #[arg(short = 'n', long, value_name = "LINES")]
     tail: Option<Tail>,
-    /// Show only what was written since: a time (RFC 3339), seconds since 1970, or a span such as 10m
+    /// Show only what was written since: a date or time (2026-11-21, 2026-11-21T06:00, RFC 3339), seconds since 1970, or
+    /// a span such as 10m or 1.5h
     #[arg(long, value_name = "WHEN")]
     since: Option<String>,
     /// Put the time before each line
@@ -53,8 +54,9 @@ impl std::str::FromStr for Tail {
 
 /// Prints the log file that the daemon names.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
+    let since = |text| moment::since(text, now(), &jiff::tz::TimeZone::system());
+    let since = args.since.as_deref().map(since).transpose()?.unwrap_or(0);
     let client = context.connect().await?;
-    let since = args.since.as_deref().map(|text| moment::since(text, now())).transpose()?.unwrap_or(0);
     let container = lookup::container(&client, &args.container).await?;
     let status = client.container_status(&container.id, false).await?.status.context("the daemon gave no status")?;
     ensure!(!status.log_path.is_empty(), "container {} was made without a log", args.container);

@@ -2,6 +2,8 @@
 //! Moments and spans: RFC 3339 times as in logs, `--since 10m`, "3 minutes ago".
 
 use anyhow::{Context, Result, bail, ensure};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 const NANOS: i64 = 1_000_000_000;
 
@@ -103,44 +105,93 @@ pub fn show(nanos: i64) -> String {
     format!("{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z", days + 1)
 }
 
-/// Reads `--since`: an RFC 3339 time, seconds since 1970, or a span before `now` such as `90s`, `10m`, `1h30m`, `2d`.
+/// Reads `--since` as Docker does: a date or a time, with a zone or in `zone`; seconds since 1970; or a span before `now`
+/// such as `90s`, `1.5h`, `1h30m`, `2d`.
 ///
 /// - Units: nanoseconds since 1970, both ways.
-pub fn since(text: &str, now: i64) -> Result<i64> {
-    if let Some(moment) = timestamp(text) {
+pub fn since(text: &str, now: i64, zone: &TimeZone) -> Result<i64> {
+    if let Some(moment) = date(text, zone).or_else(|| unix_seconds(text)) {
         return Ok(moment);
     }
-    if let Some(seconds) = digits(text).filter(|_| !text.is_empty()) {
-        return seconds.checked_mul(NANOS).with_context(|| format!("bad time {text:?}: too large"));
-    }
     let span = span(text).with_context(|| {
-        format!("bad time {text:?}: the form is 2026-11-21T06:00:00Z, seconds since 1970, or 10m, 1h30m, 2d")
+        format!(
+            "bad time {text:?}: the form is 2026-11-21, 2026-11-21T06:00, 2026-11-21T06:00:00.5+01:00, seconds since \
+             1970, or 10m, 1.5h, 1h30m, 2d"
+        )
     })?;
     Ok(now.saturating_sub(span))
 }
 
-/// Reads `1h30m`: numbers, each with its unit (`d`, `h`, `m`, `s`).
+/// Reads a date, with an hour, a minute, a second and a fraction as far as they are there; then a zone, or none.
+fn date(text: &str, zone: &TimeZone) -> Option<i64> {
+    let (moment, offset) = match text.rfind(['Z', '+', '-']) {
+        // The third hyphen is a zone's, the first two are the date's.
+        Some(at) if !text[at..].starts_with('-') || text.matches('-').count() == 3 => text.split_at(at),
+        _ => (text, ""),
+    };
+    let (whole, fraction) = moment.split_at(moment.find('.').unwrap_or(moment.len()));
+    let missing = match (whole.len(), fraction.is_empty()) {
+        (10, true) => "T00:00:00",
+        (13, true) => ":00:00",
+        (16, true) => ":00",
+        (19, _) => "",
+        _ => return None,
+    };
+    let full = format!("{whole}{missing}{fraction}");
+    if !offset.is_empty() {
+        return timestamp(&(full + offset));
+    }
+    let of_utc = Timestamp::from_nanosecond(timestamp(&(full + "Z"))?.into()).ok()?;
+    let here = of_utc.to_zoned(TimeZone::UTC).datetime().to_zoned(zone.clone()).ok()?;
+    i64::try_from(here.timestamp().as_nanosecond()).ok()
+}
+
+/// Reads seconds since 1970, with a fraction or without.
+fn unix_seconds(text: &str) -> Option<i64> {
+    let (seconds, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
+    let (nanos, rest) = fraction(rest)?;
+    let seconds = digits(seconds).filter(|_| rest.is_empty() && !seconds.is_empty())?;
+    seconds.checked_mul(NANOS)?.checked_add(nanos)
+}
+
+/// Reads `1h30m`: numbers, whole or not, each with its unit (`d`, `h`, `m`, `s`, `ms`, `us`, `ns`).
 ///
 /// - Units: nanoseconds.
 pub fn span(text: &str) -> Result<i64> {
     ensure!(!text.is_empty(), "no number");
     let (mut rest, mut total) = (text, 0_i64);
     while !rest.is_empty() {
-        let len = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let number: i64 = rest[..len].parse().context("a number is missing or too large")?;
-        let (unit, after) = rest[len..].split_at_checked(1).context("a unit is missing")?;
-        let seconds = match unit {
-            "d" => 86_400,
-            "h" => 3600,
-            "m" => 60,
-            "s" => 1,
+        let (number, after) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len()));
+        let (unit, after) = after.split_at(after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len()));
+        let nanos = match unit {
+            "d" => 86_400 * NANOS,
+            "h" => 3600 * NANOS,
+            "m" => 60 * NANOS,
+            "s" => NANOS,
+            "ms" => NANOS / 1000,
+            "us" | "µs" => 1000,
+            "ns" => 1,
+            "" => bail!("a unit is missing"),
             _ => bail!("unknown unit {unit:?}"),
         };
-        let part = number.checked_mul(seconds * NANOS).context("too large")?;
-        total = total.checked_add(part).context("too large")?;
+        total = times(number, nanos).and_then(|part| total.checked_add(part)).context("no number, or too large")?;
         rest = after;
     }
     Ok(total)
+}
+
+/// A decimal number of `unit`s, a part of a nanosecond left out.
+fn times(number: &str, unit: i64) -> Option<i64> {
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    if whole.is_empty() && part.is_empty() {
+        return None;
+    }
+    let part = part.get(..18).unwrap_or(part);
+    let scale = 10_i64.pow(u32::try_from(part.len()).ok()?);
+    let (whole, part) =
+        (digits(if whole.is_empty() { "0" } else { whole })?, digits(if part.is_empty() { "0" } else { part })?);
+    let part = i128::from(part) * i128::from(unit) / i128::from(scale);
+    whole.checked_mul(unit)?.checked_add(i64::try_from(part).ok()?)
 }
 
 /// Says how long `nanos` is in one unit: "5 seconds", "About a minute" is "1 minute".
@@ -213,11 +264,65 @@ mod tests {
     #[test]
     fn since_takes_times_and_spans() {
         let now = 1_795_241_752 * NANOS;
-        assert_eq!(since("2026-11-21T06:15:52Z", 0).expect("time"), now);
-        assert_eq!(since("1795241752", 0).expect("seconds"), now);
-        assert_eq!(since("1h30m", now).expect("span"), now - 5400 * NANOS);
-        for text in ["", "10", "m", "10x", "1h30", "-5m", "99999999999d"] {
+        let utc = |text: &str, now| since(text, now, &TimeZone::UTC);
+        assert_eq!(utc("2026-11-21T06:15:52Z", 0).expect("time"), now);
+        assert_eq!(utc("1795241752", 0).expect("seconds"), now);
+        assert_eq!(utc("1795241752.25", 0).expect("seconds"), now + NANOS / 4);
+        for (text, seconds) in [("1h30m", 5400), ("1.5h", 5400), (".5m", 30), ("1d", 86_400), ("1m0.5s500ms", 61)] {
+            assert_eq!(utc(text, now).expect(text), now - seconds * NANOS, "{text}");
+        }
+        assert_eq!(span("1us5ns").expect("span"), 1005);
+        for text in
+            ["", "10", "m", "10x", "1h30", "-5m", "99999999999d", "1.2.3h", ".h", "1.h.", "h1", "1 h", "٣m", "1,5h"]
+        {
             assert!(span(text).is_err(), "{text:?} was taken");
+        }
+    }
+
+    #[test]
+    fn since_takes_dates_with_a_zone_or_in_that_of_this_place() {
+        let day = 1_795_219_200 * NANOS;
+        let (here, hour) = (TimeZone::fixed(jiff::tz::offset(2)), 3600 * NANOS);
+        let rows = [
+            ("2026-11-21", day - 2 * hour),
+            ("2026-11-21T06", day + 4 * hour),
+            ("2026-11-21T06:15", day + 4 * hour + hour / 4),
+            ("2026-11-21T06:00:00", day + 4 * hour),
+            ("2026-11-21T06:00:00.5", day + 4 * hour + NANOS / 2),
+            ("2026-11-21Z", day),
+            ("2026-11-21T06Z", day + 6 * hour),
+            ("2026-11-21T06:00Z", day + 6 * hour),
+            ("2026-11-21+01:00", day - hour),
+            ("2026-11-21-01:00", day + hour),
+            ("2026-11-21T06:00-10:00", day + 16 * hour),
+            ("2026-11-21T06:00:00.000000001Z", day + 6 * hour + 1),
+        ];
+        for (text, moment) in rows {
+            assert_eq!(since(text, 0, &here).expect(text), moment, "{text}");
+        }
+        for text in [
+            "2026-11",
+            "2026-11-2",
+            "2026-11-21T",
+            "2026-11-21T6",
+            "2026-11-21 06:00",
+            "2026-11-21T06:00.5",
+            "2026-02-30",
+            "2026-11-21T06:00+0100",
+            "2026-11-21T06:00+1",
+            "21-11-2026",
+            "2026-11-21T06:00:00.Z",
+            "1795241752.",
+            ".5",
+            "1.0000000001",
+            "99999999999999999999",
+            "9223372036854775807",
+            "tomorrow",
+            "2026-11-21T06:00ZZ",
+            "--",
+            "é-é-é-é",
+        ] {
+            assert!(since(text, 0, &here).is_err(), "{text:?} was taken");
         }
     }
 

@@ -16,7 +16,9 @@ fn the_log_is_shown_whole_or_in_part_with_or_without_times() {
         assert_eq!(gorae.run(&["logs", "--tail", "3", "c"]).await.out, "4\n5\n");
         assert_eq!(gorae.run(&["logs", "-n", "0", "c"]).await.out, "");
         assert_eq!(gorae.run(&["logs", "--tail", "all", "c"]).await.out, all.out);
-        assert_eq!(gorae.run(&["logs", "--since", "1h", "c"]).await.out, all.out);
+        for since in ["1h", "0.5h", "2020-01-01", "2020-01-01T06:00", "1577836800.5"] {
+            assert_eq!(gorae.run(&["logs", "--since", since, "c"]).await.out, all.out, "{since}");
+        }
         assert_eq!(gorae.run(&["logs", "--since", "2199-01-01T00:00:00Z", "c"]).await.out, "");
         let timed = gorae.run(&["logs", "-t", "--tail", "2", "c"]).await.out;
         assert!(timed.starts_with("20") && timed.contains('T') && timed.trim_end().ends_with(" 5"), "{timed}");
