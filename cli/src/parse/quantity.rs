@@ -9,13 +9,14 @@ const LEAST_MEMORY_BYTES: i64 = 6 << 20;
 /// The CFS period that `--cpus` is counted in.
 pub const CPU_PERIOD_US: i64 = 100_000;
 
-/// Reads a size: digits and an optional unit (`b`, `k`, `m`, `g`, `t`, in either case, with an optional `b` or `ib`).
+/// Reads a size: a number, whole or not, and an optional unit (`b`, `k`, `m`, `g`, `t`, in either case, with an optional
+/// `b` or `ib`).
 ///
-/// - Units: bytes; units are powers of 1024, as Docker's are.
+/// - Units: bytes, a part of one left out; units are powers of 1024, as Docker's are.
 pub fn memory(text: &str) -> Result<i64> {
     let read = || {
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let number: i64 = text[..digits].parse().context("no number")?;
+        let digits = text.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
+        let number = &text[..digits];
         let shift = match text[digits..].to_ascii_lowercase().as_str() {
             "" | "b" => 0,
             "k" | "kb" | "kib" => 10,
@@ -24,11 +25,22 @@ pub fn memory(text: &str) -> Result<i64> {
             "t" | "tb" | "tib" => 40,
             unit => bail!("unknown unit {unit:?}"),
         };
-        let bytes = number.checked_mul(1 << shift).context("too large")?;
+        let bytes = scaled(number, shift)?;
         ensure!(bytes >= LEAST_MEMORY_BYTES, "less than 6m is not enough to start anything");
         Ok(bytes)
     };
     read().with_context(|| format!("bad size {text:?}: the form is a number and b, k, m, g or t"))
+}
+
+/// A plain decimal number times a power of two. Whole numbers are exact up to the largest.
+fn scaled(number: &str, shift: u32) -> Result<i64> {
+    if let Ok(whole) = number.parse::<i64>() {
+        return whole.checked_mul(1 << shift).context("too large");
+    }
+    let decimal: f64 = number.parse().context("no number")?;
+    let bytes = decimal * (1_i64 << shift) as f64;
+    ensure!(bytes < i64::MAX as f64, "too large");
+    Ok(bytes as i64)
 }
 
 /// Reads a number of processors and gives the CFS quota for [`CPU_PERIOD_US`].
@@ -56,7 +68,26 @@ mod tests {
         for (text, bytes) in rows.into_iter().chain([("2g", 2 << 30), ("2GB", 2 << 30), ("1t", 1 << 40)]) {
             assert_eq!(memory(text).expect(text), bytes, "{text}");
         }
-        for text in ["", "m", "-1", "1.5g", "64 m", "64x", "5m", "9223372036854775807k", "٣m"] {
+        let decimal = [("0.5g", 512 << 20), ("1.5GiB", 1536 << 20), (".25g", 256 << 20), ("64.m", 64 << 20)];
+        for (text, bytes) in decimal.into_iter().chain([("8388608.9", 8 << 20)]) {
+            assert_eq!(memory(text).expect(text), bytes, "{text}");
+        }
+        for text in [
+            "",
+            "m",
+            "-1",
+            ".",
+            ".g",
+            "1.2.3g",
+            "1e9",
+            "0.001m",
+            "64 m",
+            "64x",
+            "5m",
+            "9223372036854775807k",
+            "9999999999.5t",
+            "٣m",
+        ] {
             assert!(memory(text).is_err(), "{text:?} was taken");
         }
     }
