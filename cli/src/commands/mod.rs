@@ -25,6 +25,7 @@ use crate::environment::Environment;
 use crate::output::Output;
 use anyhow::Result;
 use clap::Subcommand;
+use futures_util::StreamExt;
 
 /// What every command is given.
 #[derive(Debug)]
@@ -112,17 +113,25 @@ impl Command {
     }
 }
 
-/// Does one thing to each of several objects: the later ones are tried although an earlier one failed.
+/// How many containers are stopped at the same time: enough that none waits for the grace of another, few enough to leave
+/// the daemon room.
+const AT_ONCE: usize = 16;
+
+/// Does one thing to each of several objects, to so many of them at once: the later ones are tried although an earlier one
+/// failed.
 ///
-/// - Errors: all of them, after the names that worked were printed.
+/// - Shapes: the names come out in the order in which they were typed.
+/// - Errors: all of them, before the names that worked are printed.
 async fn each<'a, F: Future<Output = Result<()>>>(
     names: &'a [String],
     output: &Output,
+    at_once: usize,
     act: impl Fn(&'a str) -> F,
 ) -> Result<u8> {
     let (mut done, mut failed) = (Vec::new(), 0_usize);
-    for name in names {
-        match act(name).await {
+    let mut results = futures_util::stream::iter(names).map(async |name| (name, act(name).await)).buffered(at_once);
+    while let Some((name, result)) = results.next().await {
+        match result {
             Ok(()) => done.push(name.clone()),
             Err(error) => {
                 failed += 1;

@@ -13,6 +13,9 @@ pub struct Args {
     /// Kill containers that run
     #[arg(short, long)]
     force: bool,
+    /// What Docker calls anonymous volumes goes with its container anyway
+    #[arg(short, long, hide = true)]
+    volumes: bool,
     /// Containers by name or id
     #[arg(required = true)]
     containers: Vec<String>,
@@ -21,7 +24,7 @@ pub struct Args {
 /// Removes them with their pods.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
-    super::each(&args.containers, &context.output, |name| remove(&client, name, args.force)).await
+    super::each(&args.containers, &context.output, super::AT_ONCE, |name| remove(&client, name, args.force)).await
 }
 
 async fn remove(client: &Client, name: &str, force: bool) -> Result<()> {

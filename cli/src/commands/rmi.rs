@@ -22,7 +22,7 @@ pub struct Args {
 /// Removes them.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
-    super::each(&args.images, &context.output, |name| remove(&client, name, args.force)).await
+    super::each(&args.images, &context.output, 1, |name| remove(&client, name, args.force)).await
 }
 
 async fn remove(client: &Client, name: &str, force: bool) -> Result<()> {

@@ -24,7 +24,7 @@ pub struct Args {
 /// Starts them.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
-    super::each(&args.containers, &context.output, |name| start(&client, name)).await
+    super::each(&args.containers, &context.output, 1, |name| start(&client, name)).await
 }
 
 async fn start(client: &Client, name: &str) -> Result<()> {

@@ -15,7 +15,7 @@ pub const GRACE_S: i64 = 10;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Seconds to wait before the container is killed
-    #[arg(short = 't', long, default_value_t = GRACE_S, value_parser = clap::value_parser!(i64).range(0..=86_400))]
+    #[arg(short = 't', long, alias = "timeout", default_value_t = GRACE_S, value_parser = clap::value_parser!(i64).range(0..=86_400))]
     time: i64,
     /// Containers by name or id
     #[arg(required = true)]
@@ -25,7 +25,7 @@ pub struct Args {
 /// Stops them.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
-    super::each(&args.containers, &context.output, |name| stop(&client, name, args.time)).await
+    super::each(&args.containers, &context.output, super::AT_ONCE, |name| stop(&client, name, args.time)).await
 }
 
 async fn stop(client: &Client, name: &str, grace_s: i64) -> Result<()> {
