@@ -130,7 +130,7 @@ fn registry_kind(error: &registry::Error) -> Kind {
         E::NotFound { .. } | E::NoPlatform { .. } => Kind::NotFound,
         E::Digest { .. } | E::TooLarge { .. } | E::Invalid { .. } | E::TooDeep { .. } => Kind::DataLoss,
         E::Unsupported { .. } => Kind::Unimplemented,
-        E::Tls(_) => Kind::FailedPrecondition,
+        E::Tls(_) | E::Proxy => Kind::FailedPrecondition,
         E::Credentials(_) => Kind::InvalidArgument,
         E::Status { .. } | E::GivenUp => Kind::Internal,
     }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Which hosts stand for a registry: `DIR/HOST/hosts.toml` in containerd's layout, or the registry itself.
 //!
-//! The files are read at each pull, so a change needs no restart. The schema is strict: an unknown key stops the pull
-//! and names file and line, because a typo that silently sends pulls to the internet is worse. The name that was asked
-//! for is the one that images keep; a mirror is only a place to get the bytes.
+//! The files are read at each pull, so a change needs no restart. A value that makes no sense stops the pull and names file
+//! and line, because a typo that silently sends pulls to the internet is worse; a key that is not known is told in the
+//! log. The name that was asked for is the one that images keep; a mirror is only a place to get the bytes.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::config::Config;
+use crate::{go_duration, hosts_keys};
 
 /// A place to get a registry's content from.
 #[derive(Debug, Clone)]
@@ -28,8 +30,22 @@ pub struct Host {
     pub is_origin: bool,
     /// How to speak TLS.
     pub tls: Tls,
+    /// How long a connection may take to be there; `None` for the usual time.
+    pub dial_timeout: Option<Duration>,
+    /// The way to it, in place of what the environment says.
+    pub proxy: Option<Proxy>,
     /// Headers for every request to it.
     pub headers: HeaderMap,
+}
+
+/// A proxy's address. It may have a password in it, so it is not shown.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Proxy(pub Url);
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Proxy")
+    }
 }
 
 /// TLS settings of a host.
@@ -71,9 +87,14 @@ pub fn hosts(config: &Config, registry: &str) -> Result<Vec<Host>, Error> {
             let directory = root.join(name);
             let path = directory.join("hosts.toml");
             match std::fs::read_to_string(&path) {
+                Ok(text) if text.trim().is_empty() => {
+                    return Ok(vec![with_certificates(config, registry, &directory)?]);
+                }
                 Ok(text) => return parse(&path, &text, config, registry),
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound && !directory.is_dir() => {}
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(vec![default_host(config, registry)?]),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                    return Ok(vec![with_certificates(config, registry, &directory)?]);
+                }
                 Err(source) => return Err(Error::Read { path, source }),
             }
         }
@@ -95,7 +116,27 @@ fn default_host(config: &Config, registry: &str) -> Result<Host, Error> {
     let scheme = if plain { "http" } else { "https" };
     let base = Url::parse(&format!("{scheme}://{address}/v2")).map_err(|_| Error::Name(registry.to_owned()))?;
     let (tls, headers) = (Tls::default(), HeaderMap::new());
-    Ok(Host { base, resolve: true, pull: true, is_origin: true, tls, headers })
+    Ok(Host { base, resolve: true, pull: true, is_origin: true, tls, dial_timeout: None, proxy: None, headers })
+}
+
+/// A directory without a hosts.toml has certificates in Docker's layout, or none: `*.crt` are authorities, `*.cert` with
+/// `*.key` is the client's.
+fn with_certificates(config: &Config, registry: &str, directory: &Path) -> Result<Host, Error> {
+    let unreadable = |source| Error::Read { path: directory.to_owned(), source };
+    let entries = std::fs::read_dir(directory).map_err(unreadable)?.collect::<Result<Vec<_>, _>>();
+    let mut files: Vec<PathBuf> = entries.map_err(unreadable)?.into_iter().map(|entry| entry.path()).collect();
+    files.sort();
+    let with = |ending: &str| {
+        files.iter().filter(move |file| file.extension().is_some_and(|own| own == ending)).cloned().collect::<Vec<_>>()
+    };
+    let mut host = default_host(config, registry)?;
+    host.tls.ca = with("crt");
+    let client = with("cert").into_iter().next();
+    host.tls.client = client.map(|file| {
+        let key = file.with_extension("key");
+        (file, files.contains(&key).then_some(key))
+    });
+    Ok(host)
 }
 
 /// Whether traffic to `host[:port]` stays on this machine.
@@ -109,37 +150,31 @@ pub fn is_loopback(address: &str) -> bool {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct HostsFile {
     server: Option<Spanned<String>>,
     #[serde(default)]
     host: BTreeMap<String, Spanned<HostTable>>,
     // The same keys at the top speak about the server.
-    capabilities: Option<Vec<Capability>>,
+    capabilities: Option<Vec<String>>,
     ca: Option<OneOrMany>,
-    client: Option<ClientCertificate>,
+    client: Option<ClientCertificates>,
     skip_verify: Option<bool>,
     override_path: Option<bool>,
     header: Option<BTreeMap<String, OneOrMany>>,
+    dial_timeout: Option<Spanned<String>>,
+    proxy: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
 struct HostTable {
-    capabilities: Option<Vec<Capability>>,
+    capabilities: Option<Vec<String>>,
     ca: Option<OneOrMany>,
-    client: Option<ClientCertificate>,
+    client: Option<ClientCertificates>,
     skip_verify: Option<bool>,
     override_path: Option<bool>,
     header: Option<BTreeMap<String, OneOrMany>>,
-}
-
-#[derive(Deserialize, PartialEq, Clone, Copy)]
-#[serde(rename_all = "lowercase")]
-enum Capability {
-    Pull,
-    Resolve,
-    Push,
+    dial_timeout: Option<Spanned<String>>,
+    proxy: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -160,10 +195,9 @@ impl OneOrMany {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum ClientCertificate {
+enum ClientCertificates {
     File(String),
-    Files(Vec<String>),
-    Pairs(Vec<(String, String)>),
+    List(Vec<OneOrMany>),
 }
 
 fn parse(path: &Path, text: &str, config: &Config, registry: &str) -> Result<Vec<Host>, Error> {
@@ -171,6 +205,7 @@ fn parse(path: &Path, text: &str, config: &Config, registry: &str) -> Result<Vec
     let invalid = |offset: usize, why: String| Error::Invalid { path: path.to_owned(), line: line_of(offset), why };
     let file: HostsFile =
         toml::from_str(text).map_err(|e| invalid(e.span().map_or(0, |span| span.start), without_value(e.message())))?;
+    hosts_keys::tell_unknown(path, text);
     let directory = path.parent().unwrap_or(Path::new("/"));
     let mut tables: Vec<(String, Spanned<HostTable>)> = file.host.into_iter().collect();
     // The order in the file is the order of trying.
@@ -178,7 +213,8 @@ fn parse(path: &Path, text: &str, config: &Config, registry: &str) -> Result<Vec
     let mut hosts = Vec::new();
     for (url, table) in tables {
         let start = table.span().start;
-        hosts.push(host(&url, table.into_inner(), directory, false).map_err(|why| invalid(start, why))?);
+        let found = host(&url, table.into_inner(), directory, false);
+        hosts.push(found.map_err(|Fault { at, why }| invalid(at.unwrap_or(start), why))?);
     }
     let top = HostTable {
         capabilities: file.capabilities,
@@ -187,13 +223,28 @@ fn parse(path: &Path, text: &str, config: &Config, registry: &str) -> Result<Vec
         skip_verify: file.skip_verify,
         override_path: file.override_path,
         header: file.header,
+        dial_timeout: file.dial_timeout,
+        proxy: file.proxy,
     };
-    let (start, server) = match file.server {
+    let (start, server) = match file.server.filter(|server| !server.get_ref().is_empty()) {
         Some(server) => (server.span().start, server.into_inner()),
         None => (0, default_host(config, registry)?.base.as_str().trim_end_matches("/v2").to_owned()),
     };
-    hosts.push(host(&server, top, directory, true).map_err(|why| invalid(start, why))?);
+    let found = host(&server, top, directory, true);
+    hosts.push(found.map_err(|Fault { at, why }| invalid(at.unwrap_or(start), why))?);
     Ok(hosts)
+}
+
+/// What is wrong with a host, and where in the file if that is not its beginning.
+struct Fault {
+    at: Option<usize>,
+    why: String,
+}
+
+impl From<String> for Fault {
+    fn from(why: String) -> Self {
+        Self { at: None, why }
+    }
 }
 
 /// The first line of what the reader says, without the value that serde quotes: it may be a header in the wrong place.
@@ -206,12 +257,31 @@ fn without_value(message: &str) -> String {
     format!("{kind}, expected {expected}")
 }
 
-fn host(url: &str, table: HostTable, directory: &Path, is_origin: bool) -> Result<Host, String> {
-    let able = |wanted| table.capabilities.as_ref().is_none_or(|list| list.contains(&wanted));
-    let (resolve, pull) = (able(Capability::Resolve), able(Capability::Pull));
+fn host(url: &str, table: HostTable, directory: &Path, is_origin: bool) -> Result<Host, Fault> {
+    // An empty list is none, as containerd takes it.
+    let listed = table.capabilities.filter(|list| !list.is_empty());
+    let able =
+        |wanted: &str| listed.as_ref().is_none_or(|list| list.iter().any(|own| own.eq_ignore_ascii_case(wanted)));
+    let (resolve, pull) = (able("resolve"), able("pull"));
     let base = base_url(url, table.override_path.unwrap_or(false))?;
+    let headers = headers(table.header.unwrap_or_default())?;
+    let absolute = |file: String| directory.join(file);
+    let ca = table.ca.map(OneOrMany::into_vec).unwrap_or_default().into_iter().map(absolute).collect();
+    let client = table.client.map(|client| client_certificate(client, directory)).transpose()?.flatten();
+    let tls = Tls { ca, client, skip_verify: table.skip_verify.unwrap_or(false) };
+    let (dial_timeout, proxy) = (at(table.dial_timeout, dial_timeout)?.flatten(), at(table.proxy, proxy)?);
+    Ok(Host { base, resolve, pull, is_origin, tls, dial_timeout, proxy, headers })
+}
+
+/// Reads a value whose place in the file is known.
+fn at<T>(value: Option<Spanned<String>>, read: impl FnOnce(&str) -> Result<T, String>) -> Result<Option<T>, Fault> {
+    let Some(value) = value.filter(|value| !value.get_ref().is_empty()) else { return Ok(None) };
+    read(value.get_ref()).map(Some).map_err(|why| Fault { at: Some(value.span().start), why })
+}
+
+fn headers(given: BTreeMap<String, OneOrMany>) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
-    for (name, values) in table.header.unwrap_or_default() {
+    for (name, values) in given {
         let key: HeaderName = name.parse().map_err(|_| format!("{name:?} is no header name"))?;
         for value in values.into_vec() {
             let mut value =
@@ -220,20 +290,45 @@ fn host(url: &str, table: HostTable, directory: &Path, is_origin: bool) -> Resul
             headers.append(key.clone(), value);
         }
     }
-    let absolute = |file: String| directory.join(file);
-    let ca = table.ca.map(OneOrMany::into_vec).unwrap_or_default().into_iter().map(absolute).collect();
-    let client = match table.client {
-        None => None,
-        Some(ClientCertificate::File(file)) => Some((absolute(file), None)),
-        Some(ClientCertificate::Files(mut files)) if files.len() == 1 => Some((absolute(files.remove(0)), None)),
-        Some(ClientCertificate::Pairs(mut pairs)) if pairs.len() == 1 => {
-            let (certificate, key) = pairs.remove(0);
-            Some((absolute(certificate), Some(absolute(key))))
-        }
-        Some(_) => return Err("one client certificate is possible".to_owned()),
+    Ok(headers)
+}
+
+/// The first of several: one is shown in a handshake.
+fn client_certificate(
+    given: ClientCertificates,
+    directory: &Path,
+) -> Result<Option<(PathBuf, Option<PathBuf>)>, String> {
+    let mut files = match given {
+        ClientCertificates::File(file) => vec![vec![file]],
+        ClientCertificates::List(list) => list.into_iter().map(OneOrMany::into_vec).collect(),
     };
-    let tls = Tls { ca, client, skip_verify: table.skip_verify.unwrap_or(false) };
-    Ok(Host { base, resolve, pull, is_origin, tls, headers })
+    if files.iter().any(|files| files.is_empty() || files.len() > 2 || files[0].is_empty()) {
+        return Err("client is a file, a list of files, or a list of pairs of certificate and key".to_owned());
+    }
+    if files.len() > 1 {
+        tracing::warn!(path = %directory.display(), "hosts.toml names several client certificates: the first one is used");
+    }
+    files.truncate(1);
+    Ok(files.pop().map(|files| {
+        let mut files = files.into_iter().filter(|file| !file.is_empty()).map(|file| directory.join(file));
+        (files.next().unwrap_or_default(), files.next())
+    }))
+}
+
+/// Zero is no limit of its own, as in Go.
+fn dial_timeout(text: &str) -> Result<Option<Duration>, String> {
+    let time = go_duration::parse(text).ok_or("dial_timeout is a duration such as \"200ms\" or \"1m30s\"")?;
+    Ok(Some(time).filter(|time| !time.is_zero()))
+}
+
+fn proxy(text: &str) -> Result<Proxy, String> {
+    let url = Url::parse(text).ok().filter(|url| {
+        let bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
+        let known = matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h");
+        bare && known && url.host_str().is_some_and(|host| !host.is_empty())
+    });
+    let why = "proxy is an http, https, socks5 or socks5h URL with a host and without path, query and fragment";
+    url.map(Proxy).ok_or_else(|| why.to_owned())
 }
 
 /// `http://host/path` → the URL that paths are added to: with `/v2` at its end unless `exact`.
@@ -294,9 +389,16 @@ mod tests {
     #[test]
     fn errors_name_the_line_and_never_a_value() {
         for (text, line) in [
-            ("server = \"https://a\"\nmirror = 1\n", 2),
-            ("[host.\"http://a\"]\n\nskip_verfy = true\n", 3),
-            ("[host.\"http://a\"]\ncapabilities = [\"fly\"]\n", 2),
+            ("server = \"https://a\"\nskip_verify = 1\n", 2),
+            ("[host.\"http://a\"]\ncapabilities = [1]\n", 2),
+            ("[host.\"http://a\"]\nclient = [[]]\n", 1),
+            ("[host.\"http://a\"]\nclient = [[\"a\", \"b\", \"s3cret\"]]\n", 1),
+            ("[host.\"http://a\"]\n\ndial_timeout = \"s3cret\"\n", 3),
+            ("[host.\"http://a\"]\ndial_timeout = 5\n", 2),
+            ("dial_timeout = \"-1s\"\n", 1),
+            ("server = \"a\"\nproxy = \"http://u:s3cret@p:1/path\"\n", 2),
+            ("proxy = \"ftp://u:s3cret@p\"\n", 1),
+            ("proxy = \"s3cret\"\n", 1),
             ("[host.\"ftp://a\"]\n", 1),
             ("[host.\"http://user:pw@a\"]\n", 1),
             ("x", 1),
@@ -311,6 +413,80 @@ mod tests {
             let Error::Invalid { line: found, .. } = &error else { panic!("{error:?}") };
             assert_eq!(*found, line, "{text:?}: {error}");
             assert!(!error.to_string().contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_key_that_containerd_documents_is_taken() {
+        let keys = "capabilities = [\"Pull\", \"referrers\"]\nca = [\"a.pem\", \"/b.pem\"]\noverride_path = true\nskip_verify = true\n\
+                    client = [[\"c.cert\", \"c.key\"], [\"d.pem\", \"\"]]\ndial_timeout = \"200ms\"\nproxy = \"http://u:p@proxy:8080\"\n";
+        let found = hosts_of(&format!(
+            "{keys}server = \"https://up.io\"\n[header]\nx = \"1\"\n[host.\"http://m/x\"]\n{keys}\
+                                       [host.\"http://m/x\".header]\nx = [\"1\", \"2\"]\n"
+        ))
+        .unwrap();
+        assert_eq!(found.len(), 2);
+        for host in &found {
+            assert_eq!((host.pull, host.resolve, host.tls.skip_verify), (true, false, true));
+            assert_eq!(host.tls.ca, [PathBuf::from("/etc/x/reg.io/a.pem"), PathBuf::from("/b.pem")]);
+            let (certificate, key) = host.tls.client.clone().unwrap();
+            assert_eq!((certificate.ends_with("c.cert"), key.unwrap().ends_with("c.key")), (true, true));
+            assert_eq!(host.dial_timeout, Some(Duration::from_millis(200)));
+            assert_eq!(host.proxy.as_ref().unwrap().0.host_str(), Some("proxy"));
+            assert!(!format!("{host:?}").contains("u:p"), "{host:?}");
+        }
+        assert_eq!(found[0].base.as_str(), "http://m/x");
+    }
+
+    #[test]
+    fn a_key_that_is_not_known_stops_nothing() {
+        let found = hosts_of(
+            "mirror = 1\nserver = \"\"\ncapabilities = []\n[host.\"http://a\"]\nskip_verfy = true\ncapabilities = [\"fly\", \"pull\"]\n\
+             dial_timeout = \"0s\"\n[host.\"http://a\".more]\nx = 1\n",
+        )
+        .unwrap();
+        assert_eq!(
+            found.iter().map(|host| (host.pull, host.resolve)).collect::<Vec<_>>(),
+            [(true, false), (true, true)]
+        );
+        assert_eq!((found[0].dial_timeout, found[1].base.as_str()), (None, "https://reg.io/v2"));
+    }
+
+    #[test]
+    fn one_client_certificate_may_be_written_in_every_form() {
+        for (form, key) in [
+            ("\"c.pem\"", None),
+            ("[\"c.pem\"]", None),
+            ("[\"c.pem\", \"d.pem\"]", None),
+            ("[[\"c.pem\", \"\"]]", None),
+            ("[[\"c.pem\", \"k.pem\"]]", Some("k.pem")),
+            ("[[\"c.pem\", \"k.pem\"], \"d.pem\"]", Some("k.pem")),
+        ] {
+            let found = hosts_of(&format!("client = {form}\n")).unwrap();
+            let (certificate, found) = found[0].tls.client.clone().unwrap();
+            assert_eq!(certificate, Path::new("/etc/x/reg.io/c.pem"), "{form}");
+            assert_eq!(found, key.map(|key| Path::new("/etc/x/reg.io").join(key)), "{form}");
+        }
+        assert_eq!(hosts_of("client = []\n").unwrap()[0].tls.client, None);
+    }
+
+    #[test]
+    fn a_directory_without_a_file_has_certificates_in_dockers_layout() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = Config::new("/x");
+        config.hosts_dirs = vec![dir.path().to_owned()];
+        let own = dir.path().join("r.io");
+        std::fs::create_dir(&own).unwrap();
+        for file in ["b.crt", "a.crt", "c.cert", "c.key", "d.key", "e.pem"] {
+            std::fs::write(own.join(file), "x").unwrap();
+        }
+        for empty in [false, true] {
+            if empty {
+                std::fs::write(own.join("hosts.toml"), "\n").unwrap();
+            }
+            let found = hosts(&config, "r.io").unwrap();
+            assert_eq!(found[0].tls.ca, [own.join("a.crt"), own.join("b.crt")]);
+            assert_eq!(found[0].tls.client, Some((own.join("c.cert"), Some(own.join("c.key")))));
         }
     }
 

@@ -153,7 +153,7 @@ async fn a_mirror_serves_and_the_asked_name_is_kept() {
     assert_eq!(pulled.repo_tags, ["registry.example.test/e2e/app:1.2"]);
 
     // Read at each pull: a broken file stops the next one, by name and line.
-    node.hosts("registry.example.test", "server = \"http://127.0.0.1:1\"\nmirrors = []\n");
+    node.hosts("registry.example.test", "server = \"http://127.0.0.1:1\"\nskip_verify = 1\n");
     let error = node.images.pull("registry.example.test/e2e/app:1.2", None).await.unwrap_err();
     assert_eq!(error.kind(), Kind::FailedPrecondition);
     assert!(error.message().contains("hosts.toml line 2"), "{}", error.message());

@@ -6,26 +6,35 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::{Certificate, Client, ClientBuilder, Identity, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, Proxy, redirect};
 
 use super::error::{Error, chain};
-use crate::hosts::Tls;
+use crate::hosts::Host;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Idle connections are for the next layer, not for the next day.
 const POOL_IDLE: Duration = Duration::from_secs(20);
 
-/// The clients made so far, by TLS settings with the files' contents, and by whether the host is this machine.
+/// The clients made so far, by what is set for their hosts, with the files' contents.
 #[derive(Debug, Default, Clone)]
 pub struct Clients(Arc<Mutex<HashMap<Key, Client>>>);
 
-type Key = (bool, bool, Vec<u8>);
+/// What makes a client another one than the next.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Key {
+    is_loopback: bool,
+    skip_verify: bool,
+    dial_timeout: Option<Duration>,
+    proxy: Option<crate::hosts::Proxy>,
+    files: Vec<u8>,
+}
 
 impl Clients {
-    /// A client for these settings.
+    /// A client for what is set for a host.
     ///
-    /// - Errors: [`Error::Tls`] when a certificate cannot be read or used.
-    pub fn get(&self, tls: &Tls, loopback: bool) -> Result<Client, Error> {
+    /// - Errors: [`Error::Tls`] when a certificate cannot be read or used, [`Error::Proxy`].
+    pub fn get(&self, host: &Host, is_loopback: bool) -> Result<Client, Error> {
+        let tls = &host.tls;
         let read = |path: &Path| std::fs::read(path).map_err(|e| Error::Tls(format!("{}: {e}", path.display())));
         let authorities = tls.ca.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
         let mut named = tls.ca.iter().zip(&authorities);
@@ -41,12 +50,14 @@ impl Clients {
                 identity.extend(read(key)?);
             }
         }
-        let key = (loopback, tls.skip_verify, [authorities.concat(), identity.clone()].join(&0));
+        let files = [authorities.concat(), identity.clone()].join(&0);
+        let (dial_timeout, proxy) = (host.dial_timeout, host.proxy.clone());
+        let key = Key { is_loopback, skip_verify: tls.skip_verify, dial_timeout, proxy, files };
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = known.get(&key) {
             return Ok(client.clone());
         }
-        let client = build(&authorities, &identity, tls.skip_verify, loopback)?;
+        let client = build(&authorities, &identity, &key)?;
         known.insert(key, client.clone());
         Ok(client)
     }
@@ -58,7 +69,7 @@ impl Clients {
     }
 }
 
-fn build(authorities: &[Vec<u8>], identity: &[u8], skip_verify: bool, loopback: bool) -> Result<Client, Error> {
+fn build(authorities: &[Vec<u8>], identity: &[u8], key: &Key) -> Result<Client, Error> {
     let failed = |e: reqwest::Error| Error::Tls(chain(&e));
     let mut certificates = Vec::new();
     for pem in authorities {
@@ -68,8 +79,9 @@ fn build(authorities: &[Vec<u8>], identity: &[u8], skip_verify: bool, loopback: 
     if !identity.is_empty() {
         identities.push(Identity::from_pem(identity).map_err(failed)?);
     }
+    let proxy = key.proxy.as_ref().map(proxy).transpose()?;
     let prepare = |own_roots: bool| {
-        let builder = plain(skip_verify, loopback);
+        let builder = plain(key, proxy.clone());
         let builder = match (own_roots, certificates.is_empty()) {
             (true, _) => builder.tls_certs_only(certificates.clone()),
             (false, true) => builder,
@@ -82,16 +94,25 @@ fn build(authorities: &[Vec<u8>], identity: &[u8], skip_verify: bool, loopback: 
     prepare(false).build().or_else(|_| prepare(true).build()).map_err(failed)
 }
 
-fn plain(skip_verify: bool, loopback: bool) -> ClientBuilder {
+/// The error says nothing of the address, which may have a password in it.
+fn proxy(proxy: &crate::hosts::Proxy) -> Result<Proxy, Error> {
+    Proxy::all(proxy.0.clone()).map_err(|_| Error::Proxy)
+}
+
+fn plain(key: &Key, proxy: Option<Proxy>) -> ClientBuilder {
     let builder = Client::builder()
         .user_agent(concat!("gorae/", env!("CARGO_PKG_VERSION")))
         // Redirects are followed by hand: what may go along depends on where they lead.
         .redirect(redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
+        .connect_timeout(key.dial_timeout.unwrap_or(CONNECT_TIMEOUT))
         .pool_idle_timeout(POOL_IDLE)
         .tcp_nodelay(true)
         .http2_adaptive_window(true)
-        .tls_danger_accept_invalid_certs(skip_verify);
-    // A proxy could not reach what is on this machine.
-    if loopback { builder.no_proxy() } else { builder }
+        .tls_danger_accept_invalid_certs(key.skip_verify);
+    match proxy {
+        Some(proxy) => builder.no_proxy().proxy(proxy),
+        // A proxy of the environment could not reach what is on this machine.
+        None if key.is_loopback => builder.no_proxy(),
+        None => builder,
+    }
 }

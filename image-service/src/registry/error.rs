@@ -50,6 +50,9 @@ pub enum Error {
     /// A client certificate or authority cannot be used.
     #[error("cannot set up TLS: {0}")]
     Tls(String),
+    /// The proxy of a host cannot be used.
+    #[error("the proxy that hosts.toml names cannot be used")]
+    Proxy,
     /// `AuthConfig.auth` makes no sense.
     #[error(transparent)]
     Credentials(#[from] super::credentials::Malformed),

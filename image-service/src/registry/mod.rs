@@ -59,7 +59,7 @@ impl Registry {
         let mut endpoints = Vec::new();
         for host in hosts {
             let address = host.base.host_str().unwrap_or("").to_owned();
-            let client = clients.get(&host.tls, hosts::is_loopback(&address))?;
+            let client = clients.get(&host, hosts::is_loopback(&address))?;
             // A mirror is somebody else: it never gets what was given for the registry.
             let credentials = if host.is_origin { credentials.clone() } else { None };
             endpoints.push(Endpoint {

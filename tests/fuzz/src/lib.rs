@@ -16,12 +16,16 @@ mod connection;
 #[path = "../../../image-service/src/digest.rs"]
 mod digest;
 mod error;
+#[path = "../../../image-service/src/go_duration.rs"]
+mod go_duration;
 #[allow(dead_code)]
 #[path = "../../../image-service/src/go_json.rs"]
 mod go_json;
 #[allow(dead_code)]
 #[path = "../../../image-service/src/hosts.rs"]
 mod hosts;
+#[path = "../../../image-service/src/hosts_keys.rs"]
+mod hosts_keys;
 #[allow(dead_code)]
 #[path = "../../../image-service/src/image.rs"]
 mod image;
