@@ -56,7 +56,10 @@ impl Bars {
     }
 
     fn draw(&mut self, update: &PullProgressUpdate) {
-        self.stage.set_message(stage_words(update.stage()));
+        self.stage.set_message(match update.waiting.as_str() {
+            "" => stage_words(update.stage()).to_owned(),
+            waiting => output::escape::plain(waiting).into_owned(),
+        });
         for layer in update.layers.iter().take(MAX_BARS).skip(self.layers.len()) {
             self.layers.push(self.all.insert_before(&self.stage, layer_bar(layer)));
         }
@@ -108,20 +111,24 @@ fn stage_words(stage: PullStage) -> &'static str {
     }
 }
 
-/// The same as text: each layer is told once, when it is done.
+/// The same as text: each layer is told once, when it is done, and each long wait once, when it begins.
 #[derive(Default)]
 struct Lines {
     told: HashSet<String>,
+    waits: bool,
 }
 
 impl Lines {
     fn news(&mut self, update: &PullProgressUpdate) -> Vec<String> {
         let done = update.layers.iter().filter(|layer| layer.done);
         let fresh = done.filter(|layer| self.told.insert(layer.digest.clone()));
+        let waited = std::mem::replace(&mut self.waits, !update.waiting.is_empty());
+        let waiting = (self.waits && !waited).then(|| output::escape::plain(&update.waiting).into_owned());
         fresh
             .map(|layer| {
                 format!("{} done ({})", output::escape::plain(&short(&layer.digest)), output::table::size(layer.total))
             })
+            .chain(waiting)
             .collect()
     }
 }
@@ -137,12 +144,30 @@ mod tests {
     #[test]
     fn without_a_terminal_each_layer_is_told_once() {
         let mut lines = Lines::default();
-        let update =
-            |layers: &[LayerProgress]| PullProgressUpdate { stage: PullStage::Layers.into(), layers: layers.to_vec() };
+        let update = |layers: &[LayerProgress]| PullProgressUpdate {
+            stage: PullStage::Layers.into(),
+            layers: layers.to_vec(),
+            waiting: String::new(),
+        };
         assert!(lines.news(&update(&[layer("sha256:aa", 5, false)])).is_empty());
         let both = update(&[layer("sha256:aa", 2000, true), layer("sha256:b\x1b[2J", 0, true)]);
         assert_eq!(lines.news(&both), ["aa done (2.00 kB)", "b\\x1b[2J done (2.00 kB)"]);
         assert!(lines.news(&both).is_empty());
+    }
+
+    #[test]
+    fn without_a_terminal_each_long_wait_is_told_once() {
+        let mut lines = Lines::default();
+        let update = |waiting: &str| PullProgressUpdate {
+            stage: PullStage::Resolving.into(),
+            layers: Vec::new(),
+            waiting: waiting.to_owned(),
+        };
+        assert!(lines.news(&update("")).is_empty());
+        assert_eq!(lines.news(&update("waiting for a\x1b[2J for 15 s: x")), ["waiting for a\\x1b[2J for 15 s: x"]);
+        assert!(lines.news(&update("waiting for a for 16 s: x")).is_empty());
+        assert!(lines.news(&update("")).is_empty());
+        assert_eq!(lines.news(&update("waiting for b for 15 s: y")), ["waiting for b for 15 s: y"]);
     }
 
     #[test]

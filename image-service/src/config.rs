@@ -26,6 +26,10 @@ pub struct Config {
     pub stall_floor_bytes: u64,
     /// Requests that fail for a passing reason are tried this often in all.
     pub attempts: u32,
+    /// For so long after a host could not be reached it is asked last, and once.
+    pub unreached_pause: Duration,
+    /// A wait for a registry that is longer than this is said in the log and to who follows the pull.
+    pub slow_after: Duration,
     /// The pause before the second attempt; it doubles from there.
     pub first_pause: Duration,
     /// Runtime handler names that `ImageSpec.runtime_handler` may carry besides the empty one.
@@ -48,6 +52,10 @@ impl Config {
             // 273 bytes a second: the worst line is faster, and a host that is slower gives nothing in any useful time.
             stall_floor_bytes: 16 << 10,
             attempts: 5,
+            // Long enough for the objects of a pull and the pulls of a starting node, short enough for a mirror that
+            // was only restarted.
+            unreached_pause: Duration::from_secs(60),
+            slow_after: Duration::from_secs(15),
             first_pause: Duration::from_millis(500),
             runtime_handlers: Vec::new(),
             limits: Limits::default(),

@@ -111,12 +111,27 @@ impl Error {
     /// The error with its causes in one line, as clients get it.
     pub fn message(&self) -> String {
         let text = registry::chain(self);
-        // Kubelet compares the beginning of the text.
-        match self.kind() {
-            Kind::RegistryUnavailable => {
-                format!("RegistryUnavailable: {}", text.replacen("RegistryUnavailable: ", "", 1))
+        match (self.kind(), self.of_registry()) {
+            // Kubelet compares the beginning of the text. What people look for comes right behind it: the rest may be
+            // cut where it is shown.
+            (Kind::RegistryUnavailable, source) => {
+                let unknown = match source {
+                    Some(registry::Error::Unavailable { unknown: Some(host), .. }) => format!("no such host {host}: "),
+                    _ => String::new(),
+                };
+                format!("RegistryUnavailable: {unknown}{}", text.replacen("RegistryUnavailable: ", "", 1))
             }
+            (Kind::NotFound, Some(_)) => format!("not found: {text}"),
             _ => text,
+        }
+    }
+
+    /// What a registry failed with.
+    fn of_registry(&self) -> Option<&registry::Error> {
+        match self {
+            Self::Registry { source, .. } => Some(source),
+            Self::Shared(error) => error.of_registry(),
+            _ => None,
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::pull::flight::Flights;
 use crate::pull::progress::{Board, Counters, Watch};
 use crate::pull::{self, layer};
 use crate::reference::Reference;
-use crate::registry::{self, Clients, Credentials, credentials};
+use crate::registry::{self, Common, Credentials, credentials};
 use crate::store::{Store, Usage};
 use futures_util::FutureExt as _;
 
@@ -29,7 +29,7 @@ pub struct Images(Arc<Inner>);
 pub struct Inner {
     pub config: Config,
     pub store: Arc<Store>,
-    pub clients: Clients,
+    pub registries: Common,
     pub board: Arc<Board>,
     /// Layers of all pulls that run at the same time.
     pub slots: Semaphore,
@@ -47,8 +47,8 @@ impl Images {
         let store = Arc::new(Store::open(config.root.clone())?);
         let slots = Semaphore::new(config.max_parallel_layers_total.max(1));
         let (layers, pulls) = (Flights::new(), Flights::new());
-        let (clients, board) = (Clients::default(), Arc::new(Board::default()));
-        Ok(Self(Arc::new(Inner { config, store, clients, board, slots, layers, pulls })))
+        let (registries, board) = (Common::default(), Arc::new(Board::default()));
+        Ok(Self(Arc::new(Inner { config, store, registries, board, slots, layers, pulls })))
     }
 
     /// The settings.

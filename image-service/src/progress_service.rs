@@ -48,5 +48,6 @@ fn message(progress: &PullProgress) -> node::PullProgressUpdate {
         unpacked: layer.unpacked,
         done: layer.done,
     });
-    node::PullProgressUpdate { stage: stage.into(), layers: layers.collect() }
+    let waiting = progress.waiting.clone().unwrap_or_default();
+    node::PullProgressUpdate { stage: stage.into(), layers: layers.collect(), waiting }
 }

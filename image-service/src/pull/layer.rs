@@ -13,7 +13,7 @@ use super::progress::Counters;
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::registry::manifest::Descriptor;
-use crate::registry::{self, Servers};
+use crate::registry::{self, Download, Ended, Servers};
 use crate::store::{self, Staged};
 use crate::unpack::{self, BlobFacts, Expected, Usage, pipe};
 
@@ -92,7 +92,7 @@ fn after_a_mirror(mirror: &Error, mut own: Error) -> Error {
     own
 }
 
-/// Downloads and unpacks at the same time.
+/// Downloads and unpacks at the same time, from the first byte again whenever the download has to begin anew.
 async fn transfer(
     pull: &Pull,
     blob: &Descriptor,
@@ -100,19 +100,25 @@ async fn transfer(
     counters: &Arc<Counters>,
     from: Servers,
 ) -> Result<Arc<Staged>, Error> {
-    let (sink, source) = pipe::pipe(CHUNKS);
-    let download = AbortOnDrop(tokio::spawn({
-        let (registry, blob, counters) = (Arc::clone(&pull.registry), blob.clone(), Arc::clone(counters));
-        async move { registry.blob(&blob, from, sink, &counters.downloaded).await }
-    }));
-    let unpacked = stage(pull, blob, diff_id, source, Arc::clone(counters)).await;
-    match (unpacked, download.result().await) {
-        (Ok(staged), _) => Ok(staged),
-        // The unpacker's cut stream is the echo of the download's failure.
-        (Err(Failure::Unpack(unpack::Error::Cut)), Err(source)) => {
-            Err(Error::Registry { image: pull.reference.to_string(), source: Box::new(source) })
+    let mut download = pull.registry.download(blob, from);
+    loop {
+        let (sink, source) = pipe::pipe(CHUNKS);
+        let counted = Arc::clone(counters);
+        let task = AbortOnDrop(tokio::spawn(async move {
+            let ended = download.run(sink, &counted.downloaded).await;
+            (download, ended)
+        }));
+        counters.unpacked.store(0, Ordering::Relaxed);
+        let unpacked = stage(pull, blob, diff_id, source, Arc::clone(counters)).await;
+        let failed = |source| Error::Registry { image: pull.reference.to_string(), source: Box::new(source) };
+        match (unpacked, task.result().await) {
+            (Ok(staged), _) => return Ok(staged),
+            // The unpacker's cut stream is the echo of what the download did.
+            (Err(Failure::Unpack(unpack::Error::Cut)), Ok((going_on, Ok(Ended::Anew)))) => download = going_on,
+            (Err(Failure::Unpack(unpack::Error::Cut)), Ok((_, Err(source)))) => return Err(failed(source)),
+            (Err(Failure::Unpack(unpack::Error::Cut)), Err(source)) => return Err(failed(source)),
+            (Err(failure), _) => return Err(explain(pull, blob, counters, failure)),
         }
-        (Err(failure), _) => Err(explain(pull, blob, counters, failure)),
     }
 }
 
@@ -166,11 +172,11 @@ fn explain(pull: &Pull, blob: &Descriptor, counters: &Counters, failure: Failure
 }
 
 /// A task that ends with whoever waits for it.
-struct AbortOnDrop(JoinHandle<Result<(), registry::Error>>);
+struct AbortOnDrop(JoinHandle<(Download, Result<Ended, registry::Error>)>);
 
 impl AbortOnDrop {
-    async fn result(mut self) -> Result<(), registry::Error> {
-        (&mut self.0).await.unwrap_or(Err(registry::Error::GivenUp))
+    async fn result(mut self) -> Result<(Download, Result<Ended, registry::Error>), registry::Error> {
+        (&mut self.0).await.map_err(|_| registry::Error::GivenUp)
     }
 }
 

@@ -57,7 +57,7 @@ pub async fn run(
     credentials: Option<Credentials>,
 ) -> Result<Arc<Image>, Error> {
     let posted = inner.board.post(&reference.to_string());
-    let registry = Arc::new(open_registry(&inner, &reference, credentials).await?);
+    let registry = Arc::new(open_registry(&inner, &reference, credentials, &posted).await?);
     let slots = Arc::new(Semaphore::new(inner.config.max_parallel_layers.max(1)));
     let pull = Arc::new(Pull { inner, reference, registry, slots, posted });
     if let Some(image) = pull.unchanged().await? {
@@ -76,14 +76,15 @@ async fn open_registry(
     inner: &Arc<Inner>,
     reference: &Reference,
     credentials: Option<Credentials>,
+    posted: &Posted,
 ) -> Result<Registry, Error> {
-    let (inner, reference) = (Arc::clone(inner), reference.clone());
+    let (inner, reference, waits) = (Arc::clone(inner), reference.clone(), Arc::clone(&posted.pull.waits));
     // Reads configuration and certificates.
     let opened = tokio::task::spawn_blocking(move || {
         let registry = reference.host().to_owned();
         let hosts = hosts::hosts(&inner.config, &registry)
             .map_err(|source| Error::Hosts { registry, source: Box::new(source) })?;
-        Registry::new(&inner.config, &inner.clients, hosts, &reference, credentials)
+        Registry::new(&inner.config, &inner.registries, hosts, &reference, credentials, waits)
             .map_err(|source| Error::Registry { image: reference.to_string(), source: Box::new(source) })
     });
     opened.await.map_err(|_| Error::Interrupted)?

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::digest::Digest;
+use crate::registry::Waits;
 
 const TICK: Duration = Duration::from_millis(100);
 
@@ -50,6 +51,8 @@ pub struct PullProgress {
     pub stage: Stage,
     /// Bottom layer first; empty while resolving.
     pub layers: Vec<LayerProgress>,
+    /// Which host it waits for, and since when, when that is longer than a moment.
+    pub waiting: Option<String>,
 }
 
 /// Counters of one layer, shared by the pulls that wait for it.
@@ -68,6 +71,7 @@ pub type Shown = (Digest, u64, OnceLock<Arc<Counters>>);
 pub struct Pull {
     stage: AtomicU8,
     pub layers: OnceLock<Vec<Shown>>,
+    pub waits: Arc<Waits>,
 }
 
 impl Pull {
@@ -95,7 +99,7 @@ impl Pull {
                 done: counters.is_some_and(|c| c.done.load(Ordering::Relaxed)),
             }
         });
-        PullProgress { stage, layers: layers.collect() }
+        PullProgress { stage, layers: layers.collect(), waiting: self.waits.longest() }
     }
 }
 
@@ -120,7 +124,11 @@ pub struct Posted {
 impl Board {
     /// Puts a pull on the board.
     pub fn post(self: &Arc<Self>, reference: &str) -> Posted {
-        let pull = Arc::new(Pull { stage: AtomicU8::new(Stage::Resolving as u8), layers: OnceLock::new() });
+        let pull = Arc::new(Pull {
+            stage: AtomicU8::new(Stage::Resolving as u8),
+            layers: OnceLock::new(),
+            waits: Arc::default(),
+        });
         self.0.send_modify(|pulls| drop(pulls.insert(reference.to_owned(), Arc::clone(&pull))));
         Posted { board: Arc::clone(self), reference: reference.to_owned(), pull }
     }

@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Downloads a layer blob, resuming where a connection broke; the taker compares the digest.
+//!
+//! A host that gives no usable answer for the rest of a blob is asked for the whole again, from its first byte and into
+//! an empty pipe, so that the digest is one of one answer.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::StatusCode;
-use http::header::CONTENT_RANGE;
-use reqwest::Response;
-
 use super::manifest::Descriptor;
-use super::{Ask, Endpoint, Error, Failure, Failures, Pace, Registry};
+use super::rest::{self, Validator};
+use super::turns::{Failures, Turns};
+use super::wait::Wait;
+use super::{Ask, Endpoint, Error, Failure, Pace, Registry};
 use crate::unpack::pipe::Sink;
 
 /// An attempt that brought this much does not count as failed: long downloads over bad lines get through.
 const PROGRESS: u64 = 1 << 20;
 /// Pieces handed on are at most this large, so that the pipe's bound is one in bytes.
 const PIECE: usize = 256 << 10;
+/// So often may a request for the rest fail before the whole is asked for: the first time it may be bad luck.
+const BAD_LUCK: u32 = 1;
 
 /// Which hosts may serve a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,97 +30,219 @@ pub enum Servers {
     OriginOnly,
 }
 
-/// A download under way.
-struct Download<'a> {
-    blob: &'a Descriptor,
-    sink: Sink,
-    received: &'a AtomicU64,
-    offset: u64,
+/// How a run of a download ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The whole blob and its end were sent.
+    Whole,
+    /// The blob has to begin anew, in another pipe.
+    Anew,
+}
+
+/// A blob on its way, over as many hosts, connections and beginnings as it takes.
+#[derive(Debug)]
+pub struct Download {
+    registry: Arc<Registry>,
+    blob: Descriptor,
     what: String,
+    turns: Turns,
+    turn: Option<Turn>,
+    failures: Failures,
+    attempts: u32,
+    /// The furthest byte of all beginnings.
+    furthest: u64,
+}
+
+/// A host's turn.
+#[derive(Debug)]
+struct Turn {
+    place: usize,
+    allowed: u32,
+    attempt: u32,
+    /// The host has been asked for the whole again once already, for nothing.
+    begun_anew: bool,
+    /// The host does not understand requests for a part.
+    no_parts: bool,
+    rest_failed: u32,
+    validator: Validator,
+}
+
+/// One beginning of a blob.
+struct Stream<'a> {
+    sink: Sink,
+    offset: u64,
+    received: &'a AtomicU64,
 }
 
 impl Registry {
-    /// Sends the whole blob to `sink`, and its end; `received` follows.
+    /// Prepares the download of a blob; sends nothing.
+    pub fn download(self: &Arc<Self>, blob: &Descriptor, from: Servers) -> Download {
+        let able = |endpoint: &Endpoint| endpoint.host.pull && (from == Servers::All || endpoint.host.is_origin);
+        Download {
+            turns: Turns::new(self, able),
+            registry: Arc::clone(self),
+            what: format!("layer {} of {}", blob.digest, self.reference.repository()),
+            blob: blob.clone(),
+            turn: None,
+            failures: Failures::default(),
+            attempts: 0,
+            furthest: 0,
+        }
+    }
+}
+
+impl Download {
+    /// Sends the blob from its first byte to `sink`, and its end; `received` follows.
     ///
-    /// - Errors: [`Error`]; the sink is then dropped without its end.
+    /// - Errors: [`Error`]; the sink is then dropped without its end, as it is when the blob has to begin anew.
     /// - Cancel: dropping the future ends the download.
-    pub async fn blob(&self, blob: &Descriptor, from: Servers, sink: Sink, received: &AtomicU64) -> Result<(), Error> {
-        let what = format!("layer {} of {}", blob.digest, self.reference.repository());
-        let mut download = Download { blob, sink, received, offset: 0, what };
-        let mut failures = Failures::default();
-        let mut attempts = 0;
-        let able = |endpoint: &&Endpoint| endpoint.host.pull && (from == Servers::All || endpoint.host.is_origin);
-        for endpoint in self.endpoints.iter().filter(able) {
-            let mut attempt = 0;
-            while attempt < self.attempts(endpoint) {
-                let before = download.offset;
-                match self.stream(endpoint, &mut download).await {
-                    Ok(()) => return download.sink.end().await.map_err(|_| Error::GivenUp),
-                    Err(Failure::Final(Error::GivenUp)) => return Err(Error::GivenUp),
-                    Err(Failure::Final(error)) => {
-                        failures.add_final(endpoint, error);
-                        break;
-                    }
-                    Err(Failure::Passing { why, after }) => {
-                        attempts += 1;
-                        attempt = if download.offset - before >= PROGRESS { 0 } else { attempt + 1 };
-                        tracing::debug!(what = download.what, offset = download.offset, why, "download interrupted");
-                        failures.add_passing(endpoint, &why);
-                        if attempt < self.attempts(endpoint) {
-                            tokio::time::sleep(self.pause(attempt, after)).await;
-                        }
-                    }
+    pub async fn run(&mut self, sink: Sink, received: &AtomicU64) -> Result<Ended, Error> {
+        received.store(0, Ordering::Relaxed);
+        let registry = Arc::clone(&self.registry);
+        let wait = registry.waits.begin(&registry.config, &self.what);
+        let stream = Stream { sink, offset: 0, received };
+        wait.watch(self.run_watched(&registry, stream, &wait)).await
+    }
+
+    async fn run_watched(&mut self, registry: &Registry, mut stream: Stream<'_>, wait: &Wait) -> Result<Ended, Error> {
+        loop {
+            let mut turn = match self.turn.take() {
+                Some(turn) => turn,
+                None => match self.turns.next(registry, &self.failures) {
+                    Some((place, allowed)) => Turn::new(place, allowed),
+                    None => return Err(self.give_up()),
+                },
+            };
+            let endpoint = &registry.endpoints[turn.place];
+            wait.ask(&endpoint.name());
+            let failure = match self.ask(endpoint, &mut turn, &mut stream, wait).await {
+                Ok(()) => return stream.sink.end().await.map(|()| Ended::Whole).map_err(|_| Error::GivenUp),
+                Err(Failure::Final(Error::GivenUp)) => return Err(Error::GivenUp),
+                Err(failure) => failure,
+            };
+            if let Some(pause) = self.settle(endpoint, &mut turn, stream.offset, failure) {
+                // The host may have more to say: from the first byte where it cannot go on.
+                let anew = stream.offset > 0 && turn.no_parts || pause.anew;
+                self.turn = Some(turn);
+                tokio::time::sleep(pause.time).await;
+                if anew {
+                    return Ok(Ended::Anew);
                 }
             }
         }
-        if download.offset > 0 && failures.origin.is_none() {
-            let (what, received, total) = (download.what, download.offset, blob.size);
-            return Err(Error::Stalled { what, received, total, attempts, last: failures.passing.join("; ") });
-        }
-        Err(failures.into_error(&download.what))
     }
 
     /// One request; moves the offset by what it brings.
-    async fn stream(&self, endpoint: &Endpoint, download: &mut Download<'_>) -> Result<(), Failure> {
-        let size = download.blob.size;
-        let range = (download.offset > 0).then(|| (download.offset, size.saturating_sub(1)));
-        let what = download.what.clone();
-        let answer = endpoint.send(&Ask::blob(&download.blob.digest, range, &what)).await?;
-        let mut skip = bytes_to_skip(&answer, download.offset)?;
-        let (mut answer, mut pace) = (answer, Pace::new(&self.config));
-        while let Some(mut chunk) = pace.next(&mut answer, download.offset, Some(size)).await? {
+    async fn ask(
+        &self,
+        endpoint: &Endpoint,
+        turn: &mut Turn,
+        stream: &mut Stream<'_>,
+        wait: &Wait,
+    ) -> Result<(), Failure> {
+        let size = self.blob.size;
+        let range = (stream.offset > 0).then(|| (stream.offset, size.saturating_sub(1)));
+        let asked = endpoint.send(&Ask::blob(&self.blob.digest, range, &self.what)).await;
+        let mut answer = match range {
+            Some(_) => asked.map_err(|failure| turn.rest_refused(failure))?,
+            None => asked?,
+        };
+        let mut skip = rest::bytes_to_skip(&answer, stream.offset, size, &mut turn.validator)?;
+        let mut pace = Pace::new(&self.registry.config);
+        while let Some(mut chunk) = pace.next(&mut answer, stream.offset, Some(size)).await? {
+            wait.came(chunk.len());
             let skipped = skip.min(chunk.len() as u64);
             skip -= skipped;
             let _ = chunk.split_to(skipped as usize);
-            if download.offset + chunk.len() as u64 > size {
-                return Err(Failure::Final(Error::TooLarge { what, limit: size }));
+            if stream.offset + chunk.len() as u64 > size {
+                return Err(Failure::Final(Error::TooLarge { what: self.what.clone(), limit: size }));
             }
             while !chunk.is_empty() {
                 let piece = chunk.split_to(chunk.len().min(PIECE));
                 let n = piece.len() as u64;
-                download.sink.send(piece).await.map_err(|_| Failure::Final(Error::GivenUp))?;
-                download.offset += n;
-                download.received.store(download.offset, Ordering::Relaxed);
+                wait.aside(stream.sink.send(piece)).await.map_err(|_| Failure::Final(Error::GivenUp))?;
+                stream.offset += n;
+                stream.received.store(stream.offset, Ordering::Relaxed);
             }
         }
-        if download.offset < size {
-            let why = format!("the answer ended at {} of {size} bytes", download.offset);
+        if stream.offset < size {
+            let why = format!("the answer ended at {} of {size} bytes", stream.offset);
             return Err(Failure::Passing { why, after: None });
         }
         Ok(())
     }
+
+    /// Notes a failure; the pause before the same host is asked again, `None` when its turn is over.
+    fn settle(&mut self, endpoint: &Endpoint, turn: &mut Turn, offset: u64, failure: Failure) -> Option<Pause> {
+        let gained = offset.saturating_sub(self.furthest);
+        self.furthest = self.furthest.max(offset);
+        tracing::debug!(what = self.what, offset, ?failure, "download interrupted");
+        let (why, after, anew) = match failure {
+            Failure::Final(error) => {
+                self.failures.add_final(endpoint, error);
+                return None;
+            }
+            Failure::Rest { why, no_parts } => {
+                turn.no_parts |= no_parts;
+                if !std::mem::replace(&mut turn.begun_anew, true) {
+                    self.failures.add_passing(endpoint, &why);
+                    return Some(Pause { time: std::time::Duration::ZERO, anew: true });
+                }
+                (why, None, true)
+            }
+            Failure::Unreached { why, unknown } => {
+                self.failures.add_unknown(endpoint, unknown);
+                if turn.attempt + 1 >= turn.allowed {
+                    endpoint.lost(&why, self.registry.config.unreached_pause);
+                }
+                (why, None, false)
+            }
+            Failure::Passing { why, after } => (why, after, false),
+        };
+        self.attempts += 1;
+        turn.attempt = if gained >= PROGRESS { 0 } else { turn.attempt + 1 };
+        self.failures.add_passing(endpoint, &why);
+        (turn.attempt < turn.allowed).then(|| Pause { time: self.registry.pause(turn.attempt, after), anew })
+    }
+
+    fn give_up(&mut self) -> Error {
+        let (failures, what) = (std::mem::take(&mut self.failures), self.what.clone());
+        if self.furthest > 0 && failures.origin.is_none() {
+            let (received, total, attempts) = (self.furthest, self.blob.size, self.attempts);
+            return Error::Stalled { what, received, total, attempts, last: failures.passing.join("; ") };
+        }
+        failures.into_error(&what)
+    }
 }
 
-/// A whole answer to a request for the rest is fine: what is there already is skipped.
-fn bytes_to_skip(answer: &Response, offset: u64) -> Result<u64, Failure> {
-    if answer.status() != StatusCode::PARTIAL_CONTENT {
-        return Ok(offset);
+/// Before a host is asked again.
+struct Pause {
+    time: std::time::Duration,
+    /// For the whole blob.
+    anew: bool,
+}
+
+impl Turn {
+    fn new(place: usize, allowed: u32) -> Self {
+        let validator = Validator::default();
+        Self { place, allowed, attempt: 0, begun_anew: false, no_parts: false, rest_failed: 0, validator }
     }
-    let range = answer.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok()).unwrap_or("");
-    let start =
-        range.strip_prefix("bytes ").and_then(|r| r.split('-').next()).and_then(|s| s.trim().parse::<u64>().ok());
-    match start {
-        Some(start) if start <= offset => Ok(offset - start),
-        _ => Err(Failure::Passing { why: "the answer is another range than asked for".to_owned(), after: None }),
+
+    /// What a request for the rest failed with says little about the whole: the host may only not understand it.
+    fn rest_refused(&mut self, failure: Failure) -> Failure {
+        let why = match &failure {
+            Failure::Unreached { .. } | Failure::Rest { .. } | Failure::Final(Error::Untrusted { .. }) => {
+                return failure;
+            }
+            Failure::Final(error) => error.to_string(),
+            Failure::Passing { why, .. } => {
+                self.rest_failed += 1;
+                if self.rest_failed <= BAD_LUCK && self.attempt + 1 < self.allowed {
+                    return failure;
+                }
+                why.clone()
+            }
+        };
+        Failure::Rest { why, no_parts: true }
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use super::challenge::{self, Challenge};
 use super::credentials::Credentials;
 use super::error::{Error, Failure};
-use super::{Clients, manifest, tls, token};
+use super::{Clients, Reach, manifest, tls, token};
 use crate::digest::Digest;
 use crate::hosts::Host;
 
@@ -39,6 +39,8 @@ pub struct Endpoint {
     pub registry: String,
     /// How long to wait for an answer to begin.
     pub patience: Duration,
+    /// The hosts that could not be reached lately.
+    pub reach: Reach,
     /// The proof that this host accepted last. Belongs to this pull alone.
     pub proof: Mutex<Option<HeaderValue>>,
 }
@@ -77,6 +79,28 @@ impl Endpoint {
     /// Host and port, for error texts.
     pub fn name(&self) -> String {
         name_of(&self.host.base)
+    }
+
+    /// Whether this host could not be reached lately.
+    pub fn is_lost(&self) -> bool {
+        self.reach.is_lost(&self.origin())
+    }
+
+    /// Remembers that it could not be reached, for all pulls.
+    pub fn lost(&self, why: &str, pause: Duration) {
+        if self.reach.lost(&self.origin(), pause) {
+            tracing::warn!(
+                host = self.name(),
+                registry = self.registry,
+                why,
+                seconds = pause.as_secs(),
+                "a registry host cannot be reached and is asked last for a while"
+            );
+        }
+    }
+
+    fn origin(&self) -> String {
+        self.host.base.origin().ascii_serialization()
     }
 
     /// Sends a request, answering one challenge.
@@ -146,8 +170,14 @@ impl Endpoint {
         }
         let sent = self.client.request(ask.method.clone(), url.clone()).headers(headers).send();
         match tokio::time::timeout(self.patience, sent).await {
-            Ok(answer) => answer.map_err(|error| self.unanswered(ask.what, &url, error)),
-            Err(_) => Err(Failure::Passing { why: format!("no answer within {:?}", self.patience), after: None }),
+            Ok(Ok(answer)) => {
+                if home {
+                    self.reach.found(&self.origin());
+                }
+                Ok(answer)
+            }
+            Ok(Err(error)) => Err(self.unanswered(ask.what, &url, error)),
+            Err(_) => Err(Failure::Unreached { why: format!("no answer within {:?}", self.patience), unknown: None }),
         }
     }
 

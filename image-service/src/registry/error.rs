@@ -8,9 +8,10 @@ use crate::digest::Digest;
 /// A final failure of a registry operation, after retries and mirrors.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No host gave an answer that counts. The text begins with the word that kubelet looks for.
+    /// No host gave an answer that counts. The text begins with the word that kubelet looks for. `unknown` is the
+    /// registry's name when nobody knows it.
     #[error("RegistryUnavailable: {what}: {tried}")]
-    Unavailable { what: String, tried: String },
+    Unavailable { what: String, tried: String, unknown: Option<String> },
     /// A host did not prove in the TLS handshake who it is; nothing else was sent to it.
     #[error("{host} is not trusted with the request for {what}: {why}")]
     Untrusted { host: String, what: String, why: String },
@@ -66,6 +67,12 @@ pub enum Error {
 pub enum Failure {
     /// Another attempt, or another host, may succeed; `after` is the registry's own wish.
     Passing { why: String, after: Option<Duration> },
+    /// The host does not answer at all. For a while it is of no use to ask it for anything else; `unknown` is its name
+    /// when nobody knows it.
+    Unreached { why: String, unknown: Option<String> },
+    /// The answer to a request for the rest of a blob is not the rest; the whole may still be had. `no_parts`: the host
+    /// does not understand such requests.
+    Rest { why: String, no_parts: bool },
     /// This host will not give it, however often it is asked.
     Final(Error),
 }
@@ -73,7 +80,16 @@ pub enum Failure {
 impl Failure {
     /// A transport failure. URLs are left out: redirects carry tokens in them.
     pub fn transport(error: reqwest::Error) -> Self {
-        Self::Passing { why: chain(&error.without_url()), after: None }
+        let (connecting, name) = (error.is_connect(), error.url().and_then(|url| url.host_str()).map(str::to_owned));
+        let looking_up = error.is_dns();
+        let why = chain(&error.without_url());
+        // The resolver's own words: there is no such type to look for.
+        let nobody = looking_up && (why.contains("no records found") || why.contains("Non-Existent Domain"));
+        match nobody {
+            true => Self::Unreached { why: "no such host".to_owned(), unknown: name },
+            false if connecting => Self::Unreached { why, unknown: None },
+            false => Self::Passing { why, after: None },
+        }
     }
 }
 

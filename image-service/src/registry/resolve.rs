@@ -6,7 +6,9 @@ use http::Method;
 use http::header::CONTENT_TYPE;
 
 use super::manifest::{self, Document, MAX_CONFIG, MAX_MANIFEST, Manifest};
-use super::{Ask, Endpoint, Error, Failure, Failures, Pace, Registry};
+use super::turns::{Failures, Turns};
+use super::wait::Wait;
+use super::{Ask, Endpoint, Error, Failure, Pace, Registry};
 use crate::digest::{Digest, Hasher};
 
 /// Most documents on the way to a manifest, itself included.
@@ -119,22 +121,50 @@ impl Registry {
 
     /// Reads a small answer from the first host that gives it.
     async fn small(&self, ask: &Ask<'_>, by_tag: bool, limit: u64) -> Result<(http::HeaderMap, Bytes), Error> {
+        let wait = self.waits.begin(&self.config, ask.what);
+        wait.watch(self.small_watched(ask, by_tag, limit, &wait)).await
+    }
+
+    async fn small_watched(
+        &self,
+        ask: &Ask<'_>,
+        by_tag: bool,
+        limit: u64,
+        wait: &Wait,
+    ) -> Result<(http::HeaderMap, Bytes), Error> {
         let mut failures = Failures::default();
-        let able = |endpoint: &&Endpoint| if by_tag { endpoint.host.resolve } else { endpoint.host.pull };
-        for endpoint in self.endpoints.iter().filter(able) {
-            for attempt in 0..self.attempts(endpoint) {
-                match self.small_from(endpoint, ask, limit).await {
+        let mut turns = Turns::new(self, |endpoint| if by_tag { endpoint.host.resolve } else { endpoint.host.pull });
+        while let Some((place, allowed)) = turns.next(self, &failures) {
+            let endpoint = &self.endpoints[place];
+            wait.ask(&endpoint.name());
+            for attempt in 0..allowed {
+                let is_last = attempt + 1 == allowed;
+                let after = match self.small_from(endpoint, ask, limit, wait).await {
                     Ok(answer) => return Ok(answer),
                     Err(Failure::Final(error)) => {
                         failures.add_final(endpoint, error);
                         break;
                     }
+                    Err(Failure::Unreached { why, unknown }) => {
+                        failures.add_passing(endpoint, &why);
+                        failures.add_unknown(endpoint, unknown);
+                        if is_last {
+                            endpoint.lost(&why, self.config.unreached_pause);
+                        }
+                        None
+                    }
                     Err(Failure::Passing { why, after }) => {
                         failures.add_passing(endpoint, &why);
-                        if attempt + 1 < self.attempts(endpoint) {
-                            tokio::time::sleep(self.pause(attempt, after)).await;
-                        }
+                        after
                     }
+                    // Of a part, which is never asked for here.
+                    Err(Failure::Rest { why, .. }) => {
+                        failures.add_passing(endpoint, &why);
+                        None
+                    }
+                };
+                if !is_last {
+                    tokio::time::sleep(self.pause(attempt, after)).await;
                 }
             }
         }
@@ -146,6 +176,7 @@ impl Registry {
         endpoint: &Endpoint,
         ask: &Ask<'_>,
         limit: u64,
+        wait: &Wait,
     ) -> Result<(http::HeaderMap, Bytes), Failure> {
         let mut answer = endpoint.send(ask).await?;
         let headers = answer.headers().clone();
@@ -154,6 +185,7 @@ impl Registry {
         }
         let (mut body, mut pace, size) = (Vec::new(), Pace::new(&self.config), answer.content_length());
         while let Some(chunk) = pace.next(&mut answer, body.len() as u64, size).await? {
+            wait.came(chunk.len());
             if (body.len() + chunk.len()) as u64 > limit {
                 return Err(Failure::Final(Error::TooLarge { what: ask.what.to_owned(), limit }));
             }

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Hosts that could not be reached lately. Waiting for one costs up to a minute, and a pull asks for many objects.
+//!
+//! Such a host is asked last, once, for all pulls, until its time is over or it has answered.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Most hosts that are remembered: the names come from clients.
+const MAX_HOSTS: usize = 256;
+
+/// Who is asked last until when, by origin. All clones are one memory.
+#[derive(Debug, Default, Clone)]
+pub struct Reach(Arc<Mutex<HashMap<String, Instant>>>);
+
+impl Reach {
+    /// Remembers for `pause` that a host could not be reached; whether that is news.
+    pub fn lost(&self, host: &str, pause: Duration) -> bool {
+        let (mut known, now) = (self.known(), Instant::now());
+        known.retain(|_, until| *until > now);
+        if known.len() >= MAX_HOSTS && !known.contains_key(host) {
+            let first = known.iter().min_by_key(|(_, until)| **until).map(|(host, _)| host.clone());
+            first.and_then(|first| known.remove(&first));
+        }
+        known.insert(host.to_owned(), now + pause).is_none()
+    }
+
+    /// Forgets it: the host has answered.
+    pub fn found(&self, host: &str) {
+        let mut known = self.known();
+        if !known.is_empty() {
+            known.remove(host);
+        }
+    }
+
+    /// Whether a host could not be reached lately.
+    pub fn is_lost(&self, host: &str) -> bool {
+        self.known().get(host).is_some_and(|until| *until > Instant::now())
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        // Nothing that runs under the lock can panic half-way through a change.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(1000);
+
+    #[test]
+    fn a_host_is_lost_until_its_time_is_over_or_it_answers() {
+        let reach = Reach::default();
+        assert!(!reach.is_lost("a") && reach.lost("a", LONG) && !reach.lost("a", LONG));
+        assert!(reach.clone().is_lost("a") && !reach.is_lost("b"));
+        reach.found("a");
+        assert!(!reach.is_lost("a") && reach.lost("a", Duration::ZERO));
+        assert!(!reach.is_lost("a"));
+    }
+
+    #[test]
+    fn no_more_than_some_hosts_are_remembered() {
+        let reach = Reach::default();
+        for n in 0..2 * MAX_HOSTS {
+            reach.lost(&n.to_string(), LONG + Duration::from_secs(n as u64));
+        }
+        assert_eq!(reach.known().len(), MAX_HOSTS);
+        assert!(reach.is_lost(&(2 * MAX_HOSTS - 1).to_string()) && !reach.is_lost("0"));
+    }
+}

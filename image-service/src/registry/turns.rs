@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//! In which order the hosts are asked for one object, and what they said.
+
+use std::collections::VecDeque;
+
+use super::{Endpoint, Error, Registry};
+
+/// The hosts that have not been asked yet.
+#[derive(Debug)]
+pub struct Turns {
+    waiting: VecDeque<usize>,
+    /// Those that could not be reached lately.
+    set_aside: VecDeque<usize>,
+}
+
+impl Turns {
+    /// All hosts that are `able`, in their order.
+    pub fn new(registry: &Registry, able: impl Fn(&Endpoint) -> bool) -> Self {
+        let able = registry.endpoints.iter().enumerate().filter(|(_, endpoint)| able(endpoint));
+        Self { waiting: able.map(|(place, _)| place).collect(), set_aside: VecDeque::new() }
+    }
+
+    /// The next host, and how often it may be asked. One that could not be reached lately is asked once, when no other
+    /// gave the object; the registry's own clear answer ends it.
+    pub fn next(&mut self, registry: &Registry, failures: &Failures) -> Option<(usize, u32)> {
+        while let Some(place) = self.waiting.pop_front() {
+            let endpoint = &registry.endpoints[place];
+            if !endpoint.is_lost() {
+                return Some((place, registry.attempts(endpoint)));
+            }
+            self.set_aside.push_back(place);
+        }
+        if failures.origin.is_some() {
+            return None;
+        }
+        self.set_aside.pop_front().map(|place| (place, 1))
+    }
+}
+
+/// The failures of all hosts, and what to say in the end.
+#[derive(Debug, Default)]
+pub struct Failures {
+    pub passing: Vec<String>,
+    mirror: Option<Error>,
+    pub origin: Option<Error>,
+    /// The registry's own name, when nobody knows it.
+    unknown: Option<String>,
+}
+
+impl Failures {
+    /// A failure that another attempt may not have.
+    pub fn add_passing(&mut self, endpoint: &Endpoint, why: &str) {
+        let host = format!("{}: ", endpoint.name());
+        self.passing.retain(|known| !known.starts_with(&host));
+        self.passing.push(format!("{host}{why}"));
+    }
+
+    /// The same when the host's name is not known.
+    pub fn add_unknown(&mut self, endpoint: &Endpoint, name: Option<String>) {
+        if endpoint.host.is_origin {
+            self.unknown = name;
+        }
+    }
+
+    /// What a host will say however often it is asked.
+    pub fn add_final(&mut self, endpoint: &Endpoint, error: Error) {
+        let place = if endpoint.host.is_origin { &mut self.origin } else { &mut self.mirror };
+        *place = Some(error);
+    }
+
+    /// The registry's own clear answer counts most. Without one the image may well be there: it is unavailable.
+    pub fn into_error(mut self, what: &str) -> Error {
+        if let Some(error) = self.origin {
+            return error;
+        }
+        if let Some(error) = self.mirror {
+            if self.passing.is_empty() {
+                return error;
+            }
+            self.passing.insert(0, error.to_string());
+        }
+        let tried = if self.passing.is_empty() { "no host may be asked".to_owned() } else { self.passing.join("; ") };
+        Error::Unavailable { what: what.to_owned(), tried, unknown: self.unknown }
+    }
+}
