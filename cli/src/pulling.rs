@@ -15,14 +15,26 @@ pub async fn pull(client: &Client, context: &Context, image: &str) -> Result<Str
         auth: credentials::find(&context.environment, image)?,
         ..Default::default()
     };
-    context.output.remark(&format!("pulling {image}"));
+    let shown = shown(image);
+    context.output.remark(&format!("pulling {shown}"));
     let mut images = client.images();
     let answer = images.pull_image(request);
     let answer = match context.output.quiet {
         true => answer.await,
         false => beside(answer, progress::show(client, image)).await,
     };
-    Ok(answer.map_err(refused(|| format!("pull {image}")))?.into_inner().image_ref)
+    Ok(answer.map_err(refused(|| format!("pull {shown}")))?.into_inner().image_ref)
+}
+
+/// An image as it may stand in a message: without a password before its registry, which makes it no name.
+fn shown(image: &str) -> &str {
+    match image.rsplit_once('@') {
+        Some((before, digest)) if digest.starts_with("sha256:") || digest.starts_with("sha512:") => {
+            &image[before.rfind('@').map_or(0, |at| at + 1)..]
+        }
+        Some((_, name)) => name,
+        None => image,
+    }
 }
 
 /// Runs `picture` for as long as `work` takes.
@@ -33,4 +45,21 @@ async fn beside<T>(work: impl Future<Output = T>, picture: impl Future<Output = 
         () = picture => {}
     }
     work.await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_before_a_registry_is_not_shown() {
+        for (image, words) in [
+            ("busybox:1", "busybox:1"),
+            ("app@sha256:12", "app@sha256:12"),
+            ("u:p@reg.io/app", "reg.io/app"),
+            ("u:p@q@reg.io/app@sha256:12", "reg.io/app@sha256:12"),
+        ] {
+            assert_eq!(shown(image), words);
+        }
+    }
 }

@@ -15,7 +15,7 @@ use crate::image::{Held, Image};
 use crate::pull::flight::Flights;
 use crate::pull::progress::{Board, Counters, Watch};
 use crate::pull::{self, layer};
-use crate::reference::Reference;
+use crate::reference::{Reference, without_userinfo};
 use crate::registry::{self, Common, Credentials, credentials};
 use crate::store::{Store, Usage};
 use futures_util::FutureExt as _;
@@ -104,7 +104,7 @@ impl Images {
     ///
     /// - Errors: [`Error::Absent`], [`Error::Ambiguous`].
     pub fn hold(&self, image_id: &str, owner: &str) -> Result<Held, Error> {
-        let absent = || Error::Absent(image_id.chars().take(100).collect());
+        let absent = || Error::Absent(without_userinfo(image_id).chars().take(100).collect());
         let image = self.find(image_id)?.ok_or_else(absent)?;
         self.0.store.hold(&image.id, owner).ok_or_else(absent)
     }
@@ -140,6 +140,6 @@ impl Images {
 }
 
 fn parse(reference: &str) -> Result<Reference, Error> {
-    let given = || reference.chars().take(300).collect();
+    let given = || without_userinfo(reference).chars().take(300).collect();
     Reference::parse(reference).map_err(|source| Error::Reference { given: given(), source })
 }

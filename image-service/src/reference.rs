@@ -32,6 +32,11 @@ pub enum Invalid {
     /// Nothing was given.
     #[error("the name is empty")]
     Empty,
+    /// What stands before an `@` that begins no digest: it may be a password, so it is not quoted.
+    #[error(
+        "an '@' begins a digest (sha256:… or sha512:…); user and password are given as credentials beside the name"
+    )]
+    UserInfo,
     /// `host/path` is longer than 255 letters.
     #[error("the name is longer than {MAX_NAME} letters")]
     TooLong,
@@ -59,6 +64,9 @@ impl Reference {
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if text.is_empty() {
             return Err(Invalid::Empty);
+        }
+        if without_userinfo(text) != text {
+            return Err(Invalid::UserInfo);
         }
         let (rest, digest) = match text.split_once('@') {
             Some((rest, digest)) => (rest, Some(Digest::parse(digest).map_err(Invalid::Digest)?)),
@@ -131,6 +139,20 @@ impl fmt::Display for Reference {
             None => write!(f, "{}/{}:{}", self.host, self.path, self.wanted()),
         }
     }
+}
+
+/// The part of a name that may be shown: without what stands before an `@` that begins no digest. Such a thing is no
+/// name, and what people put there are their passwords.
+pub fn without_userinfo(text: &str) -> &str {
+    let is_digest = |after: &str| after.starts_with("sha256:") || after.starts_with("sha512:");
+    let mut from = 0;
+    for (at, _) in text.match_indices('@') {
+        // Of several, only the last can begin the digest.
+        if !is_digest(&text[at + 1..]) || text[at + 1..].contains('@') {
+            from = at + 1;
+        }
+    }
+    &text[from..]
 }
 
 /// Splits `name:tag`; a colon before the last slash belongs to a port.
@@ -313,6 +335,27 @@ mod tests {
         assert!(Reference::parse(&format!("reg.io/a:{}", "t".repeat(128))).is_ok());
         assert!(Reference::parse(&format!("reg.io/a:{}", "t".repeat(129))).is_err());
         assert_eq!(Reference::parse(&id), Err(Invalid::LooksLikeId));
+    }
+
+    #[test]
+    fn what_stands_where_urls_have_a_password_is_refused_and_never_quoted() {
+        for (text, shown) in [
+            ("user:s3cret@reg.io/app:1", "reg.io/app:1"),
+            ("https://user:s3cret@reg.io/app", "reg.io/app"),
+            ("s3cret@reg.io/app", "reg.io/app"),
+            ("u:s3cret@with@reg.io:5000/app", "reg.io:5000/app"),
+            ("u:s3cret@sha256:x@reg.io/app", "reg.io/app"),
+            (&format!("u:s3cret@reg.io/app@{D}"), &format!("reg.io/app@{D}")),
+            ("u:s3cret@", ""),
+            ("u:s3cret/x@y", "y"),
+        ] {
+            let error = Reference::parse(text).unwrap_err();
+            assert!(!error.to_string().contains("s3cret"), "{text}: {error}");
+            assert_eq!(without_userinfo(text), shown, "{text}");
+        }
+        for name in ["busybox", &format!("reg.io:5000/app:1@{D}"), "a@sha256:12"] {
+            assert_eq!(without_userinfo(name), name);
+        }
     }
 
     #[test]

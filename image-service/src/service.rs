@@ -13,6 +13,7 @@ use tonic::{Code, Request, Response, Status};
 use crate::error::{Error, Kind};
 use crate::image::{Image, User};
 use crate::images::Images;
+use crate::reference::without_userinfo;
 
 /// Images in one message of a stream: far below every client's message limit.
 const IMAGES_PER_MESSAGE: usize = 200;
@@ -70,7 +71,8 @@ impl ImageService for Service {
         let pulling = self.0.pull(&image.image, auth.as_ref());
         let pulled = match deadline {
             Some(left) => tokio::time::timeout(left, pulling).await.map_err(|_| {
-                Status::deadline_exceeded(format!("pulling {:?} took longer than the client waits", image.image))
+                let shown = without_userinfo(&image.image);
+                Status::deadline_exceeded(format!("pulling {shown:?} took longer than the client waits"))
             })?,
             None => pulling.await,
         };
