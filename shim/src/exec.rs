@@ -2,11 +2,12 @@
 //! One process more in the container, and its end.
 //!
 //! ```text
-//! Exec ─> birth ─> Fault: running ─> reply ExecStarted ─> pidfd readable ─> reaped ─> tree gone ─> push ExecExited
-//!                       '─> failed ─> reply Failure                          '─ (kill_tree_at_exit) SIGKILL of the rest
+//! Exec ─> birth ─> Fault: running ─> reply ExecStarted ─> pidfd readable ─> reaped ─> push ExecExited
+//!                       '─> failed ─> reply Failure                          '─ (timeout, EndExec) the whole tree is gone
 //! ```
-//! Its processes are in a sub-cgroup of the container's, so that a timeout or a lingering grandchild ends with one
-//! write. Nothing of it is left afterwards: no descriptor, no zombie, no directory.
+//! Its processes are in a sub-cgroup of the container's, so that a timeout ends the whole tree with one write. Nothing
+//! of it is left afterwards, no descriptor, no zombie and no directory, but for what a command that ended by itself has
+//! left behind: that keeps the directory until it ends.
 
 mod birth;
 mod refusal;
@@ -208,7 +209,7 @@ impl Exec {
 
     /// The process has been reaped.
     pub fn ended(&mut self, container: &Container, exit_code: i32, now: Instant) {
-        (self.exit_code, self.reaped_at, self.deadline) = (Some(exit_code), Some(now), None);
+        (self.exit_code, self.reaped_at, self.deadline, self.pidfd) = (Some(exit_code), Some(now), None, None);
         // The shim's end of the terminal goes: the master's reader gets its end of file.
         self.slave = None;
         if !container.cgroup.remove_exec(self.id) {
@@ -225,7 +226,6 @@ impl Exec {
             self.retry_at = None;
             return;
         }
-        // A background process may stay.
         self.look_again(now);
     }
 
@@ -237,9 +237,14 @@ impl Exec {
         !self.told && self.unanswered.is_none() && (!waits_for_tree || now >= reaped_at + TREE_PATIENCE)
     }
 
-    /// Whether nothing of it is left.
+    /// Whether nothing of it is left, but for a cgroup that something is in.
     pub fn is_over(&self) -> bool {
-        self.exit_code.is_some() && self.middle.is_none() && self.told && self.retry_at.is_none()
+        self.exit_code.is_some() && self.middle.is_none() && self.told
+    }
+
+    /// Whether its cgroup is still to be removed.
+    pub fn has_cgroup(&self) -> bool {
+        self.retry_at.is_some()
     }
 
     /// When something is due.

@@ -6,6 +6,7 @@
 
 mod end;
 mod execs;
+mod left;
 mod requests;
 
 use crate::clients::Clients;
@@ -37,6 +38,7 @@ pub struct Shim {
     killed: bool,
     execs: Vec<Exec>,
     next_exec: u64,
+    left: left::Left,
     /// Set once the container has ended: when the shim goes, whoever still waits.
     leave_at: Option<Instant>,
 }
@@ -99,6 +101,7 @@ impl Shim {
             killed: false,
             execs: Vec::new(),
             next_exec: 1,
+            left: left::Left::default(),
             leave_at: None,
         };
         shim.watch_stdio()?;
@@ -157,7 +160,8 @@ impl Shim {
         let running = self.leave_at.is_none();
         let stop = self.stop.as_ref().filter(|_| running).map(|stop| stop.deadline);
         let execs = self.execs.iter().filter_map(Exec::next_time).min();
-        [stop, execs, self.container.stdio.deadline(), self.leave_at].into_iter().flatten().min()
+        let left = self.left.next_time().filter(|_| running);
+        [stop, execs, left, self.container.stdio.deadline(), self.leave_at].into_iter().flatten().min()
     }
 
     fn on_time(&mut self, now: Instant) {

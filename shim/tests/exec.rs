@@ -5,7 +5,7 @@ mod driver;
 
 use driver::{Bench, Running, words};
 use gorae_proto::shim::failure::Kind;
-use gorae_proto::shim::{EndExec, Exec, ResizeTty, reply, request::Verb};
+use gorae_proto::shim::{EndExec, Exec, ResizeTty, push, reply, request::Verb};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -162,6 +162,28 @@ fn what_a_command_leaves_behind_stays_when_not_asked_and_goes_with_the_container
     let (_, ps, _) = container.exec(&["ps"]);
     assert!(ps.contains("sleep 300"), "{ps}");
     assert_eq!(exec_cgroups(&container), 1);
+    let begin = Instant::now();
+    container.kill();
+    assert!(begin.elapsed() < Duration::from_secs(5), "the shim does not wait for it: {:?}", begin.elapsed());
+}
+
+#[test]
+fn what_a_command_leaves_behind_outlives_its_daemon_and_takes_its_cgroup_along() {
+    let mut container = sleeper();
+    let mut other = driver::Line::connect(&container.bench.path("run"));
+    let verb = Verb::Exec(Exec { args: words(&["sh", "-c", "sleep 301 >/dev/null 2>&1 &"]), ..Exec::default() });
+    assert!(matches!(other.ask(verb).0, reply::Body::ExecStarted(_)));
+    while !matches!(other.next_push(), Some(push::Body::ExecExited(_))) {}
+    drop(other);
+    let ps = |container: &mut Running| container.exec(&["ps"]).1;
+    for _ in 0..3 {
+        let ps = ps(&mut container);
+        assert!(ps.contains("sleep 301"), "{ps}");
+    }
+    assert_eq!(exec_cgroups(&container), 1);
+    let pid = ps(&mut container).lines().find(|line| line.contains("sleep 301")).expect("it runs").to_owned();
+    container.exec(&["kill", pid.split_whitespace().next().expect("a number")]);
+    driver::eventually("its cgroup is gone", || exec_cgroups(&container) == 0);
     container.kill();
 }
 

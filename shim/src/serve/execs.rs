@@ -127,9 +127,11 @@ impl Shim {
         Ok(())
     }
 
-    /// Ends the execs of connections that are gone: nobody reads their output or waits for their exit.
+    /// Ends the execs of connections that are gone: nobody reads their output or waits for their exit. What one that has
+    /// ended has left behind is not meant.
     fn end_orphans(&mut self) {
-        for exec in self.execs.iter_mut().filter(|e| !e.orphaned && !self.clients.contains(e.client)) {
+        let running = |e: &&mut Exec| !e.orphaned && e.exit_code.is_none();
+        for exec in self.execs.iter_mut().filter(running).filter(|e| !self.clients.contains(e.client)) {
             exec.orphaned = true;
             exec.kill_tree = true;
             exec.kill(&self.container);
@@ -137,6 +139,7 @@ impl Shim {
     }
 
     pub(super) fn execs_on_time(&mut self, now: Instant) {
+        self.left.on_time(&self.container.cgroup, now);
         if self.execs.is_empty() {
             return;
         }
@@ -172,7 +175,17 @@ impl Shim {
             let exited = ExecExited { exec: id, exit_code: exec.exit_code.unwrap_or_default(), timed_out };
             self.clients.push(&self.epoll, Some(exec.client), &push::Body::ExecExited(exited));
         }
-        self.execs.retain(|e| !Exec::is_over(e));
+        let before = self.execs.len();
+        let left = &mut self.left;
+        self.execs.retain(|exec| {
+            if exec.is_over() && exec.has_cgroup() {
+                left.take(exec.id, now);
+            }
+            !exec.is_over()
+        });
+        if self.execs.len() < before {
+            left.look(&self.container.cgroup, now);
+        }
     }
 }
 
