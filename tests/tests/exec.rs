@@ -3,8 +3,9 @@
 
 use gorae_proto::cri::ExecSyncRequest;
 use gorae_tests::leaks::Snapshot;
-use gorae_tests::testing::settled;
+use gorae_tests::testing::{settled, soon};
 use gorae_tests::{Container, Node, TINY, memory, on_a_node, on_a_node_for, place, rounds};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tonic::Code;
 
@@ -78,28 +79,88 @@ fn a_command_that_takes_too_long_ends_with_its_children() {
     });
 }
 
+/// The directories of a container's execs, in all hierarchies.
+fn exec_groups(container: &Container) -> Vec<PathBuf> {
+    fn walk(directory: &Path, id: &str, found: &mut Vec<PathBuf>) {
+        for path in std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                if name.starts_with("exec-") && path.to_string_lossy().contains(id) {
+                    found.push(path.clone());
+                }
+                walk(&path, id, found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    gorae_tests::leaks::hierarchies().iter().for_each(|place| walk(place, container.id(), &mut found));
+    found
+}
+
 #[test]
-fn a_child_left_in_the_background_does_not_hold_the_answer() {
+fn a_helper_that_a_command_leaves_behind_lives_on_and_does_not_hold_the_answer() {
     on_a_node(async |node| {
         let container = shell(node).await;
         let begun = Instant::now();
-        let out = container.sh("sleep 300 & echo hi").await;
+        // With a limit of time that is over before the helper is.
+        let out = container.try_exec(["sh", "-c", "sleep 301 & echo hi"], 5).await.unwrap();
         assert_eq!((out.stdout.as_str(), out.code), ("hi\n", 0));
-        assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
-        assert_eq!(running("sleep 300"), 0, "what it left behind ends with it");
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+        assert_eq!(running("sleep 301"), 1, "it is what the command was for");
+        node.kill_and_restart().await;
+        assert_eq!(container.exec(["true"]).await.code, 0, "the shim has seen that its first daemon is gone");
+        tokio::time::sleep_until((begun + Duration::from_secs(6)).into()).await;
+        assert_eq!(running("sleep 301"), 1, "nobody waits for it, and nothing ends it");
+        assert_eq!(exec_groups(&container).len(), 1);
+        assert_eq!(container.sh("kill $(pidof sleep | tr ' ' '\\n' | sort -n | tail -1)").await.code, 0);
+        soon("the helper's cgroup is gone", async || exec_groups(&container).is_empty().then_some(())).await;
     });
 }
 
 #[test]
-fn large_output_arrives_whole_up_to_the_limit() {
+fn what_a_helper_says_later_does_not_end_it() {
     on_a_node(async |node| {
         let container = shell(node).await;
-        let out =
-            container.sh("head -c 3000000 /dev/zero | tr '\\0' x; head -c 1000000 /dev/zero | tr '\\0' y >&2").await;
-        assert_eq!((out.stdout.len(), out.stderr.len(), out.code), (3_000_000, 1_000_000, 0));
+        let helper = "(while echo word && echo more >&2; do echo x >> /said; usleep 10000; done) & echo hi";
+        assert_eq!(container.sh(helper).await.code, 0);
+        let said = async || container.sh("wc -l < /said").await.stdout.trim().parse::<u32>().unwrap();
+        let first = said().await;
+        soon("it goes on", async || (said().await > first + 20).then_some(())).await;
+    });
+}
+
+#[test]
+fn a_container_with_many_helpers_ends_at_once_and_nothing_of_them_is_left() {
+    on_a_node(async |node| {
+        let pod = node.pod("helpers").shared_processes().run().await;
+        let options = gorae_tests::pod::namespaces(&mut pod.config().clone()).clone();
+        let container = pod.container("c").script("sleep 10000").security(|s| s.namespace_options = Some(options));
+        let container = container.start().await;
+        for _ in 0..40 {
+            assert_eq!(container.sh("sleep 302 &").await.code, 0);
+        }
+        assert_eq!(running("sleep 302"), 40);
+        let begun = Instant::now();
+        container.stop(0).await;
+        container.remove().await;
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        assert_eq!((running("sleep 302"), exec_groups(&container).len()), (0, 0));
+    });
+}
+
+#[test]
+fn large_output_arrives_whole_up_to_the_limit_of_both_streams_together() {
+    on_a_node(async |node| {
+        let container = shell(node).await;
+        let both = "head -c 15000000 /dev/zero | tr '\\0' x; head -c 1000000 /dev/zero | tr '\\0' y >&2";
+        let out = container.sh(both).await;
+        assert_eq!((out.stdout.len(), out.stderr.len(), out.code), (15_000_000, 1_000_000, 0));
         let much = container.sh("head -c 40000000 /dev/zero | tr '\\0' z; echo done >&2; exit 4").await;
-        assert_eq!((much.stderr.as_str(), much.code), ("done\n", 4));
-        assert!(much.stdout.len() <= 16 << 20 && much.stdout.len() >= 7 << 20, "{}", much.stdout.len());
+        let (said, cut) = much.stderr.split_once('\n').expect("lines");
+        assert_eq!((said, much.code), ("done", 4));
+        assert!(much.stdout.len() <= LONGEST_ANSWER && much.stdout.len() >= 16_000_000, "{}", much.stdout.len());
+        let left_out = 40_000_000 - much.stdout.len();
+        assert!(cut.contains("cut") && cut.contains(&left_out.to_string()), "{cut}");
     });
 }
 
@@ -119,8 +180,10 @@ fn as_much_as_there_can_be_of_both_streams_fits_into_what_kubelet_takes() {
         let mut kubelet = node.cri().runtime().max_decoding_message_size(LONGEST_ANSWER);
         let done = kubelet.exec_sync(request).await.unwrap().into_inner();
         assert_eq!(done.exit_code, 7, "what is left out does not disturb the command");
-        for (output, letter) in [(&done.stdout, b'o'), (&done.stderr, b'e')] {
-            assert!(output.len() >= 7 << 20 && output.iter().all(|&byte| byte == letter), "{}", output.len());
+        assert!(done.stdout.len() + done.stderr.len() >= 16_000_000);
+        let said = done.stderr.iter().position(|&byte| byte == b'\n').expect("a line says what was cut");
+        for (output, letter) in [(&done.stdout[..], b'o'), (&done.stderr[..said], b'e')] {
+            assert!(output.len() >= 1_000_000 && output.iter().all(|&byte| byte == letter), "{}", output.len());
         }
     });
 }

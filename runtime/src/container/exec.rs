@@ -2,26 +2,28 @@
 //! ExecSync: run a command in a container, collect its output, bounded in bytes and time.
 //!
 //! The command's output goes through pipes straight to this process; the shim only starts it and reports its end.
-//! When the command has ended, what it left behind is killed, so that a background child that holds the pipes
-//! cannot hold the call.
+//! A timeout ends the command with all that it has started. A command that ends by itself may leave a helper behind, as
+//! postStart hooks do: that lives on, and holds the call no longer than a moment when it holds the pipes.
+
+mod output;
+mod streams;
 
 use super::Container;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
 use crate::shims::{Answer, Shim, VERB_DEADLINE};
 use gorae_proto::shim::{EndExec, Exec, reply, request::Verb};
-use rustix::pipe::{PipeFlags, pipe_with};
-use std::os::fd::{AsFd, OwnedFd};
+use output::Kept;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
-use tokio::net::unix::pipe::Receiver;
+pub use streams::MOST_OF_A_CONTAINER;
+use streams::Streams;
+use tokio::sync::Semaphore;
 
-/// Most bytes that are kept of each stream. The CRI allows 16 MiB each, but the clients take 16 MiB for the whole
-/// answer; what comes after the cap is read and dropped, so that the command is not disturbed.
-const MAX_OUTPUT: usize = 7 << 20;
-/// How long the output may take to end once the command and everything it started is gone.
-const DRAIN_DEADLINE: Duration = Duration::from_millis(500);
+/// How long the pipes may take to end once the command has. What it has said itself is in them by then: this is for
+/// the last words of those it has left behind.
+const DRAIN_DEADLINE: Duration = Duration::from_millis(100);
 /// How much longer than the command may run the shim may take to start it.
 const START_SLACK: Duration = Duration::from_secs(2);
 /// Slack over the shim's own timer before this side ends the command.
@@ -30,9 +32,9 @@ const TIMEOUT_SLACK: Duration = Duration::from_millis(150);
 /// What a command did.
 #[derive(Debug)]
 pub struct Output {
-    /// Standard output, capped.
+    /// The beginning of standard output.
     pub stdout: Vec<u8>,
-    /// Standard error, capped.
+    /// The beginning of standard error; its last line says what was left out of both.
     pub stderr: Vec<u8>,
     /// 0..255; 128 + n after signal n.
     pub exit_code: i32,
@@ -56,7 +58,7 @@ impl Drop for EndOnDrop {
 /// Runs a command.
 ///
 /// - Units: `timeout` zero means none.
-/// - Cancel: the command and its children are killed.
+/// - Cancel: the command and its children are killed, unless the command has ended.
 ///
 /// # Errors
 /// `FailedPrecondition` when the container is not running; `NotFound` when the command is not there;
@@ -75,34 +77,29 @@ pub async fn sync(container: &Arc<Container>, command: Vec<String>, timeout: Dur
 
 async fn run(container: &Arc<Container>, command: Vec<String>, timeout: Duration) -> Result<Output> {
     let shim = container.running_shim()?;
-    let (stdout, stdout_writer) = pipe()?;
-    let (stderr, stderr_writer) = pipe()?;
+    let (mut streams, writers) = Streams::make()?;
     let order = Exec {
         args: command.into_iter().map(String::into_bytes).collect(),
         stdout: true,
         stderr: true,
         timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
-        kill_tree_at_exit: true,
         ..Exec::default()
     };
-    let writers = [stdout_writer.as_fd(), stderr_writer.as_fd()];
+    let sent = writers.each_ref().map(AsFd::as_fd);
     let Answer { body, exit, .. } =
-        shim.call_within(Verb::Exec(order), &writers, start_deadline(timeout)).await.map_err(not_started)?;
-    drop((stdout_writer, stderr_writer));
+        shim.call_within(Verb::Exec(order), &sent, start_deadline(timeout)).await.map_err(not_started)?;
+    drop(writers);
     let (reply::Body::ExecStarted(started), Some(exit)) = (body, exit) else {
         return Err(Error::internal("the shim answered something else than ExecStarted"));
     };
     let exit = exit.claim();
     let mut guard = EndOnDrop { shim, exec: Some(started.exec) };
-    let (mut out, mut err) = (Collector::new(stdout), Collector::new(stderr));
     let exited = async {
         tokio::pin!(exit);
-        let mut open = (true, true);
         loop {
             tokio::select! {
                 ended = &mut exit => break ended,
-                more = out.read_some(), if open.0 => open.0 = more,
-                more = err.read_some(), if open.1 => open.1 = more,
+                () = streams.read_some(), if !streams.ended() => {}
             }
         }
     };
@@ -116,9 +113,22 @@ async fn run(container: &Arc<Container>, command: Vec<String>, timeout: Duration
     if exited.timed_out {
         return Err(timed_out(timeout));
     }
-    let rest = async { tokio::join!(out.read_all(), err.read_all()) };
-    let _ = tokio::time::timeout(DRAIN_DEADLINE, rest).await;
-    Ok(Output { stdout: out.kept, stderr: err.kept, exit_code: exited.exit_code })
+    // Also when the caller goes away now: what was left behind must not lose its readers for that.
+    let kept = tokio::spawn(rest(streams, container.helpers.clone())).await;
+    let kept = kept.map_err(|e| Error::internal(format!("read the rest of the output: {e}")))?;
+    if kept.cut() > 0 {
+        let id = container.record().id.clone();
+        tracing::info!(container = ids::short(&id), bytes = kept.cut(), "a command said more than an answer can hold");
+    }
+    let (stdout, stderr) = kept.finish();
+    Ok(Output { stdout, stderr, exit_code: exited.exit_code })
+}
+
+/// What is in the pipes of a command that has ended, and what comes within a moment.
+async fn rest(mut streams: Streams, helpers: Arc<Semaphore>) -> Kept {
+    streams.take_what_is_there();
+    let _ = tokio::time::timeout(DRAIN_DEADLINE, streams.read_all()).await;
+    streams.finish(&helpers)
 }
 
 /// How long the shim may take to start a command: who gives it a second does not wait for twenty.
@@ -147,42 +157,6 @@ pub fn lost() -> Error {
 
 fn timed_out(timeout: Duration) -> Error {
     Error::deadline(format!("command timed out after {timeout:?} and was killed"))
-}
-
-fn pipe() -> Result<(Receiver, OwnedFd)> {
-    let failed = |e: std::io::Error| Error::internal(format!("make a pipe: {e}"));
-    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).map_err(|e| failed(e.into()))?;
-    rustix::io::ioctl_fionbio(&reader, true).map_err(|e| failed(e.into()))?;
-    Ok((Receiver::from_owned_fd(reader).map_err(failed)?, writer))
-}
-
-/// Reads a pipe and keeps the first [`MAX_OUTPUT`] bytes.
-struct Collector {
-    pipe: Receiver,
-    kept: Vec<u8>,
-}
-
-impl Collector {
-    fn new(pipe: Receiver) -> Self {
-        Self { pipe, kept: Vec::new() }
-    }
-
-    /// One read; false at the end.
-    async fn read_some(&mut self) -> bool {
-        let mut chunk = [0u8; 8192];
-        match self.pipe.read(&mut chunk).await {
-            Ok(0) | Err(_) => false,
-            Ok(n) => {
-                let room = MAX_OUTPUT - self.kept.len();
-                self.kept.extend_from_slice(&chunk[..n.min(room)]);
-                true
-            }
-        }
-    }
-
-    async fn read_all(&mut self) {
-        while self.read_some().await {}
-    }
 }
 
 #[cfg(test)]

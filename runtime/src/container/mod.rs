@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 /// Version of the container record.
 pub const RECORD_VERSION: u32 = 1;
@@ -237,6 +237,8 @@ pub struct Container {
     pub stuck: Mutex<String>,
     /// Held by the one verb that works on this container.
     pub verb: tokio::sync::Mutex<()>,
+    /// One for each command that has ended and left a process behind that writes on.
+    pub(crate) helpers: Arc<Semaphore>,
     /// Held by the one that looks for the shim.
     pub(crate) connecting: tokio::sync::Mutex<()>,
     /// Held by the one that settles the container without its shim.
@@ -257,6 +259,7 @@ impl Container {
             starting: Mutex::default(),
             stuck: Mutex::default(),
             verb: tokio::sync::Mutex::new(()),
+            helpers: Arc::new(Semaphore::new(exec::MOST_OF_A_CONTAINER)),
             connecting: tokio::sync::Mutex::new(()),
             cleaning: tokio::sync::Mutex::new(()),
             retrying: AtomicBool::new(false),

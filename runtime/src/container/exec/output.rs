@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What is kept of a command's output: 16 MB of both streams together, and a word when that was not all.
+
+use std::fmt::Write;
+
+/// Most bytes of an answer. The CRI says 16 MB and its clients take no answer above 16 MiB: this leaves room for what
+/// is around the output.
+const MAX_OUTPUT: usize = (16 << 20) - (4 << 10);
+/// What each stream can have in any case, so that a flood on one does not hide what the other says.
+const OWN_SHARE: usize = 1 << 20;
+/// Longest word on what was left out.
+const NOTE: usize = 128;
+
+/// One of a command's two streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// The beginning of both streams.
+#[derive(Debug, Default)]
+pub struct Kept {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    /// Bytes that were left out.
+    cut: u64,
+}
+
+impl Kept {
+    /// Takes in what a stream says next. What there is no room for is left out; the command is not disturbed.
+    pub fn take(&mut self, stream: Stream, bytes: &[u8]) {
+        let room = MAX_OUTPUT - NOTE - self.stdout.len() - self.stderr.len();
+        let (own, other) = match stream {
+            Stream::Stdout => (&mut self.stdout, &mut self.stderr),
+            Stream::Stderr => (&mut self.stderr, &mut self.stdout),
+        };
+        let mut taken = bytes.len().min(room);
+        // The other one has the room: it gives back what is this one's share.
+        let share = OWN_SHARE.saturating_sub(own.len() + taken).min(bytes.len() - taken);
+        let given = share.min(other.len().saturating_sub(OWN_SHARE));
+        other.truncate(other.len() - given);
+        taken += given;
+        own.extend_from_slice(&bytes[..taken]);
+        self.cut += (bytes.len() - taken + given) as u64;
+    }
+
+    /// Bytes that were left out.
+    pub fn cut(&self) -> u64 {
+        self.cut
+    }
+
+    /// Standard output and standard error; when something was left out, the last line of standard error says so.
+    pub fn finish(mut self) -> (Vec<u8>, Vec<u8>) {
+        if self.cut > 0 {
+            let mut note =
+                if self.stderr.last().is_none_or(|&last| last == b'\n') { String::new() } else { "\n".into() };
+            // Writing to a string does not fail.
+            let _ = writeln!(note, "gorae: the output is cut: {} bytes more than the 16 MB of an answer", self.cut);
+            self.stderr.extend_from_slice(note.as_bytes());
+        }
+        (self.stdout, self.stderr)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flooded(streams: &[(Stream, usize)]) -> Kept {
+        let mut kept = Kept::default();
+        for &(stream, bytes) in streams {
+            let letter = if stream == Stream::Stdout { b'o' } else { b'e' };
+            for chunk in vec![letter; bytes].chunks(8192) {
+                kept.take(stream, chunk);
+            }
+        }
+        kept
+    }
+
+    #[test]
+    fn what_fits_is_whole_and_nothing_is_said() {
+        for streams in
+            [[(Stream::Stdout, 16_000_000), (Stream::Stderr, 5)], [(Stream::Stderr, 16_000_000), (Stream::Stdout, 0)]]
+        {
+            let kept = flooded(&streams);
+            assert_eq!(kept.cut(), 0);
+            let (stdout, stderr) = kept.finish();
+            assert_eq!(stdout.len() + stderr.len(), streams[0].1 + streams[1].1);
+        }
+    }
+
+    #[test]
+    fn a_flood_on_one_stream_leaves_the_other_its_share_and_says_what_it_cost() {
+        for second in [5, OWN_SHARE, OWN_SHARE + 7, 40_000_000] {
+            let kept = flooded(&[(Stream::Stdout, 40_000_000), (Stream::Stderr, second)]);
+            let cut = kept.cut();
+            assert_eq!(cut as usize, 40_000_000 + second - (MAX_OUTPUT - NOTE));
+            let (stdout, stderr) = kept.finish();
+            assert!(stdout.len() + stderr.len() <= MAX_OUTPUT);
+            assert!(stdout.iter().all(|&byte| byte == b'o'));
+            let text = String::from_utf8(stderr).expect("letters");
+            let (said, note) = text.split_once("\n").expect("a line of its own");
+            assert!(said.len() == second.min(OWN_SHARE) && said.bytes().all(|byte| byte == b'e'), "{}", said.len());
+            assert!(note.contains(&cut.to_string()) && note.ends_with('\n') && note.len() < NOTE, "{note}");
+        }
+    }
+
+    #[test]
+    fn the_share_is_the_same_whichever_stream_comes_first() {
+        let (stdout, stderr) = flooded(&[(Stream::Stderr, 40_000_000), (Stream::Stdout, 3)]).finish();
+        assert_eq!(stdout, b"ooo");
+        assert!(stderr.len() > 15 << 20);
+    }
+}
