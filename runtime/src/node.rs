@@ -139,8 +139,8 @@ impl Node {
         })
     }
 
-    /// Takes in what a container's shim says about it.
-    pub fn shim_said(&self, container: &Arc<Container>, state: &wire::ContainerState) {
+    /// Takes in what a container's shim says about it; an end is kept for the time after the machine's restart first.
+    pub async fn shim_said(&self, container: &Arc<Container>, state: &wire::ContainerState) {
         if let Some(stopping) = &state.stopping {
             container.stuck.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&stopping.stuck);
         }
@@ -148,9 +148,13 @@ impl Node {
             let container = ids::short(&state.container_id);
             tracing::warn!(container, error = %state.hook_error, "a poststop hook failed");
         }
+        let next = State::from_shim(state);
+        if let (State::Exited(exit), false) = (&next, matches!(container.state(), State::Exited(_))) {
+            let id = container.record().id.clone();
+            container::end::keep(self.places.container_root(&id), &id, exit).await;
+        }
         // The reply to a start and the push of the end come on two ways: one word after the other.
         let turn = self.events.turn();
-        let next = State::from_shim(state);
         let was_running = matches!(container.state(), State::Running { .. });
         if !container.move_to(next.clone()) {
             return;
@@ -196,7 +200,7 @@ impl Node {
         let record = container.record();
         match self.state_on_disk(&record.id) {
             Ok(Some(state)) if state.phase() == Phase::Exited => {
-                self.shim_said(container, &state);
+                self.shim_said(container, &state).await;
                 return;
             }
             // Never told to start, or refused before anything was made.
@@ -270,7 +274,7 @@ impl Node {
             state.reason = "Unknown".into();
             state.finished_at_ns = clock::now_ns();
         }
-        self.shim_said(container, &state);
+        self.shim_said(container, &state).await;
         Ok(())
     }
 }

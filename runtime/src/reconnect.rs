@@ -112,7 +112,9 @@ impl Node {
             // A shim that is still starting its container answers when that is done.
             let verb = wire::request::Verb::GetState(wire::GetState {});
             match shim.call_within(verb, &[], shims::SETUP_DEADLINE).await {
-                Ok(shims::Answer { body: wire::reply::Body::State(state), .. }) => node.shim_said(&container, &state),
+                Ok(shims::Answer { body: wire::reply::Body::State(state), .. }) => {
+                    node.shim_said(&container, &state).await;
+                }
                 Err(error) if error.kind() == Kind::DeadlineExceeded => node.end_hung_start(&container, &error).await,
                 // The connection has ended, and who follows it decides.
                 Err(_) => {}
@@ -135,7 +137,7 @@ impl Node {
         let short = ids::short(&id);
         match self.state_on_disk(&id) {
             // The start is done: it hangs in something else.
-            Ok(Some(state)) if state.phase() != Phase::Starting => return self.shim_said(container, &state),
+            Ok(Some(state)) if state.phase() != Phase::Starting => return self.shim_said(container, &state).await,
             Ok(_) => {}
             // It may be running: no reason to end it.
             Err(error) => {
@@ -166,7 +168,7 @@ impl Node {
     pub fn connection_ended(self: Arc<Self>, container: Arc<Container>) -> BoxFuture<'static, ()> {
         Box::pin(async move {
             match self.state_on_disk(&container.record().id) {
-                Ok(Some(state)) if state.phase() == Phase::Exited => self.shim_said(&container, &state),
+                Ok(Some(state)) if state.phase() == Phase::Exited => self.shim_said(&container, &state).await,
                 _ => {
                     tokio::time::sleep(COMING_PAUSE).await;
                     self.reconnect(&container).await;

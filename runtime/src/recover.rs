@@ -6,7 +6,7 @@
 //! directory is moved aside for a person to look at. One that cannot be read now says nothing about its object, whose
 //! processes, address and layers are in use: without it the daemon does not start, and whoever starts it tries again.
 
-use crate::container::{self, Container, Exit, State};
+use crate::container::{self, Container, State, end};
 use crate::error::{Error, Kind, Result};
 use crate::network::LivePod;
 use crate::node::Node;
@@ -18,10 +18,6 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-
-/// Name and kind of the record of an end that no shim could tell.
-const END: &str = "end";
-const END_VERSION: u32 = 1;
 
 /// What the disk says.
 #[derive(Debug, Default)]
@@ -185,37 +181,32 @@ impl Found {
 }
 
 fn first_state(node: &Node, record: &container::Record) -> State {
-    match node.state_on_disk(&record.id) {
+    let (dir, id) = (node.places.container_root(&record.id), &record.id);
+    match node.state_on_disk(id) {
         Ok(Some(state)) if state.phase() != Phase::Exited && state.boot_id != node.boot_id => {
-            lost(&node.places, &record.id, state.started_at_ns, "the machine was restarted")
+            end::kept_or_lost(&dir, id, state.started_at_ns, "the machine was restarted")
         }
-        Ok(Some(state)) => State::from_shim(&state),
-        // The first start makes the writable layer. Without a pod nothing of it can be on its way.
-        Ok(None) if !node.places.pod_run(&record.pod_id).exists() && was_started(node, record) => {
-            lost(&node.places, &record.id, 0, "the machine was restarted, or its state directory was removed")
+        Ok(Some(state)) => {
+            let state = State::from_shim(&state);
+            if let State::Exited(exit) = &state {
+                // It ended while no daemon was there to keep it.
+                end::keep_if_new(&dir, id, exit);
+            }
+            state
         }
-        Ok(None) => State::Created,
+        Ok(None) => match end::kept(&dir) {
+            // The first start makes the writable layer. Without a pod nothing of it can be on its way.
+            Ok(None) if node.places.pod_run(&record.pod_id).exists() || !was_started(node, record) => State::Created,
+            _ => {
+                let why = "the machine was restarted, or its state directory was removed";
+                end::kept_or_lost(&dir, id, 0, why)
+            }
+        },
         Err(error) => {
-            tracing::error!(container = ids::short(&record.id), %error, "state is unreadable");
+            tracing::error!(container = ids::short(id), %error, "state is unreadable");
             State::Starting
         }
     }
-}
-
-/// The end of a container that no shim could tell. It is written once, where it survives the next restart too: an exit
-/// is final, its time as well.
-fn lost(places: &Places, id: &str, started_at: i64, why: &str) -> State {
-    let dir = places.container_root(id);
-    match records::read(&dir.join(END), END, END_VERSION) {
-        Ok(Some(end)) => return State::Exited(end),
-        Ok(None) => {}
-        Err(error) => tracing::error!(container = ids::short(id), %error, "its end is told anew"),
-    }
-    let end = Exit::lost(started_at, why);
-    if let Err(error) = records::write(&dir, END, END, END_VERSION, &end) {
-        tracing::warn!(container = ids::short(id), %error, "its end is not written; it is told anew by the next start");
-    }
-    State::Exited(end)
 }
 
 fn was_started(node: &Node, record: &container::Record) -> bool {
@@ -408,22 +399,6 @@ mod tests {
             assert!(error.contains(&file.display().to_string()) && error.contains("start again"), "{error}");
             assert!(file.is_symlink() && !places.damaged().exists(), "{unread}");
         }
-    }
-
-    #[test]
-    fn the_end_of_a_container_that_nobody_saw_is_told_once_and_stays() {
-        let dir = tempfile::tempdir().expect("tempdir");
-        let places = places(dir.path());
-        let ids = ["a", "b"].map(|c| c.repeat(64));
-        for id in &ids {
-            records::make_dir(&places.container_root(id)).expect("directory");
-        }
-        let first = lost(&places, &ids[0], 7, "the machine was restarted");
-        let State::Exited(end) = &first else { panic!("{first:?}") };
-        assert_eq!((end.code, end.started_at, end.message.as_str()), (255, 7, "the machine was restarted"));
-        std::thread::sleep(std::time::Duration::from_millis(2));
-        assert_eq!(lost(&places, &ids[0], 0, "another start"), first);
-        assert_ne!(lost(&places, &ids[1], 7, "the machine was restarted"), first, "another container's is another");
     }
 
     #[test]

@@ -408,6 +408,80 @@ fn a_pod_whose_init_dies_after_a_restart_of_the_daemon_or_while_it_is_away_is_no
     });
 }
 
+/// What a restart of the machine does to a node: everything that runs is gone, and so is the state directory.
+fn restart_the_machine(node: &Node, running: &[i64]) {
+    node.daemon().kill();
+    for &init in running {
+        kill(shim_of(init));
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(init.try_into().expect("a pid")), Signal::SIGKILL);
+    }
+    let state = node.daemon().state();
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("readable");
+    let places = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
+    for place in places.filter(|place| place.starts_with(&state)).collect::<Vec<_>>().into_iter().rev() {
+        nix::mount::umount2(&place, nix::mount::MntFlags::MNT_DETACH).expect("unmounted");
+    }
+    for name in ["pods", "containers"] {
+        std::fs::remove_dir_all(state.join(name)).expect("removed");
+    }
+}
+
+#[test]
+fn what_ended_before_the_machine_was_restarted_keeps_its_end_and_what_ran_is_unknown() {
+    on_a_node(async |node| {
+        let pod = node.pod("job").run().await;
+        let create =
+            async |name: &str, args: &[&str]| pod.container(name).image(TINY).args(args.iter().copied()).create().await;
+        let (done, failed) = (create("done", &["exit", "0"]).await, create("failed", &["exit", "7"]).await);
+        let killed = create("killed", &["sleep"]).await;
+        for container in [&done, &failed, &killed] {
+            container.start().await;
+        }
+        killed.stop(0).await;
+        let never = pod.container("never").image(TINY).command(["/no/such/program"]).create().await;
+        never.try_start().await.expect_err("there is no such program");
+        let away = pod.container("away").script("sleep 0.3; exit 33").start().await;
+        node.daemon().kill();
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        node.restart().await;
+        let created = create("created", &["sleep"]).await;
+        let running = pod.container("running").image(TINY).args(["sleep"]).start().await;
+        let init = running.info().await["pid"].as_i64().expect("info has the process id");
+        let mut before = Vec::new();
+        for container in [&done, &failed, &killed, &never, &away] {
+            before.push(container.ended().await);
+        }
+        let codes: Vec<_> = before.iter().map(|s| (s.exit_code, s.reason.as_str())).collect();
+        let named = [(0, "Completed"), (7, "Error"), (137, "Error"), (128, "StartError"), (33, "Error")];
+        assert_eq!(codes, named);
+        restart_the_machine(node, &[init]);
+        for _ in 0..2 {
+            node.restart().await;
+            for (container, before) in [&done, &failed, &killed, &never, &away].into_iter().zip(&before) {
+                assert_eq!(&container.status().await, before);
+            }
+            let lost = running.status().await;
+            assert_eq!((lost.state(), lost.exit_code), (ContainerState::ContainerExited, 255), "{lost:?}");
+            assert_eq!(lost.reason, "Unknown");
+            assert!(lost.message.contains("restarted"), "{lost:?}");
+            assert_eq!(created.status().await.state(), ContainerState::ContainerCreated);
+            assert_eq!(pod.status().await.state(), PodSandboxState::SandboxNotready);
+            node.daemon().kill();
+        }
+        // What a power cut leaves of a file that nobody synced.
+        for (container, left) in [(&done, 0), (&failed, 60)] {
+            let end = node.daemon().root().join("containers").join(container.id()).join("end");
+            File::options().write(true).open(end).and_then(|file| file.set_len(left)).expect("cut off");
+        }
+        node.restart().await;
+        for container in [&done, &failed] {
+            let status = container.status().await;
+            assert_eq!((status.exit_code, status.reason.as_str()), (255, "Unknown"), "{status:?}");
+        }
+        assert_eq!(killed.status().await, before[2]);
+    });
+}
+
 #[test]
 fn a_second_daemon_does_not_take_the_socket_of_the_first() {
     on_a_node(async |node| {

@@ -11,10 +11,11 @@
 //! ```
 //!
 //! `ROOT/containers/ID/record` is what was asked, written by the daemon; `STATE/containers/ID/state` is what is true,
-//! written by the container's shim and only read here. `ROOT/containers/ID/end` is an end that no shim could tell,
-//! since the machine was restarted. A Created container has no process and no kernel object.
+//! written by the container's shim and only read here. `ROOT/containers/ID/end` is a copy of its end, for the time after a
+//! restart of the machine ([`end`]). A Created container has no process and no kernel object.
 
 pub mod create;
+pub mod end;
 pub mod exec;
 pub mod outside;
 pub mod remove;

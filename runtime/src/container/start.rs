@@ -83,7 +83,7 @@ async fn settle(
     match answer {
         Ok(reply::Body::Started(started)) => {
             if let Some(state) = &started.state {
-                node.shim_said(container, state);
+                node.shim_said(container, state).await;
             }
             tracing::info!(container = ids::short(&container.record().id), "container is running");
             Ok(())
@@ -93,7 +93,9 @@ async fn settle(
             // The shim writes EXITED, StartError before it answers; read that, whatever was or was not pushed.
             let id = container.record().id.clone();
             match node.state_on_disk(&id) {
-                Ok(Some(state)) if State::from_shim(&state) != State::Starting => node.shim_said(container, &state),
+                Ok(Some(state)) if State::from_shim(&state) != State::Starting => {
+                    node.shim_said(container, &state).await;
+                }
                 // It hangs in a mount or a file of somebody else. It is abandoned, and the container has ended.
                 _ if error.kind() == Kind::DeadlineExceeded => {
                     killer.kill();
@@ -129,7 +131,7 @@ pub async fn follow(
     use crate::shims::ShimEvent;
     while let Some(event) = queue.recv().await {
         match event {
-            ShimEvent::State(state) => node.shim_said(&container, &state),
+            ShimEvent::State(state) => node.shim_said(&container, &state).await,
             ShimEvent::Gone => break,
         }
     }

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The end of a container, kept where it outlives the machine.
+//!
+//! The shim's record of it lies on a tmpfs. What has ended must keep its code through a restart of the machine all the
+//! same, for kubelet runs again what it does not know to have succeeded. So the daemon keeps a copy beside the
+//! container's record before it tells the end, or at its next start when it was away. The copy is not synced: one that
+//! a power cut has torn or swallowed is an end that nobody knows, never another one.
+
+use super::{Exit, State};
+use crate::error::Result;
+use crate::{ids, records};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Name and kind of the record.
+const END: &str = "end";
+const VERSION: u32 = 1;
+/// How long an end is held back for its copy: a disk that stalls keeps nothing from being told.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Keeps the end of the container whose directory is `dir`; when the disk takes its time, in the background.
+pub async fn keep(dir: PathBuf, id: &str, exit: &Exit) {
+    let (exit, short) = (exit.clone(), ids::short(id).to_owned());
+    let writing = tokio::task::spawn_blocking(move || keep_now(&dir, &short, &exit));
+    let _ = tokio::time::timeout(PATIENCE, writing).await;
+}
+
+/// As [`keep`], for a start of the daemon: only when there is none yet.
+pub fn keep_if_new(dir: &Path, id: &str, exit: &Exit) {
+    if !dir.join(END).exists() {
+        keep_now(dir, ids::short(id), exit);
+    }
+}
+
+fn keep_now(dir: &Path, short: &str, exit: &Exit) {
+    match records::write(dir, END, END, VERSION, exit) {
+        Ok(()) => {}
+        // The container was removed meanwhile.
+        Err(_) if !dir.exists() => {}
+        Err(error) => {
+            tracing::warn!(container = short, %error, "its end is not kept; a restart of the machine makes it unknown");
+        }
+    }
+}
+
+/// The end that was kept, if there is one.
+///
+/// # Errors
+/// When it is damaged or cannot be read: the container has ended, and nobody knows how.
+pub fn kept(dir: &Path) -> Result<Option<Exit>> {
+    records::read(&dir.join(END), END, VERSION)
+}
+
+/// The end of a container that ended with the machine, unless its own was kept. It is written once: an exit is final,
+/// its time as well.
+pub fn kept_or_lost(dir: &Path, id: &str, started_at: i64, why: &str) -> State {
+    match kept(dir) {
+        Ok(Some(end)) => return State::Exited(end),
+        Ok(None) => {}
+        Err(error) => tracing::error!(container = ids::short(id), %error, "its end is told anew"),
+    }
+    let end = Exit::lost(started_at, why);
+    keep_now(dir, ids::short(id), &end);
+    State::Exited(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dirs<const N: usize>(home: &Path) -> [PathBuf; N] {
+        std::array::from_fn(|n| {
+            let dir = home.join(n.to_string());
+            std::fs::create_dir(&dir).expect("directory");
+            dir
+        })
+    }
+
+    fn exit(code: i32) -> Exit {
+        Exit { code, reason: "Error".into(), message: "said".into(), started_at: 3, finished_at: 4, identity: None }
+    }
+
+    #[test]
+    fn the_end_of_a_container_that_nobody_saw_is_told_once_and_stays() {
+        let home = tempfile::tempdir().expect("directory");
+        let dirs: [PathBuf; 2] = dirs(home.path());
+        let first = kept_or_lost(&dirs[0], "a", 7, "the machine was restarted");
+        let State::Exited(end) = &first else { panic!("{first:?}") };
+        assert_eq!((end.code, end.started_at, end.message.as_str()), (255, 7, "the machine was restarted"));
+        std::thread::sleep(Duration::from_millis(2));
+        assert_eq!(kept_or_lost(&dirs[0], "a", 0, "another start"), first);
+        assert_ne!(
+            kept_or_lost(&dirs[1], "b", 7, "the machine was restarted"),
+            first,
+            "another container's is another"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_end_that_was_kept_is_told_whole_and_is_not_replaced() {
+        let home = tempfile::tempdir().expect("directory");
+        let [dir] = dirs(home.path());
+        keep(dir.clone(), "a", &exit(7)).await;
+        keep_if_new(&dir, "a", &exit(9));
+        assert_eq!(kept_or_lost(&dir, "a", 0, "the machine was restarted"), State::Exited(exit(7)));
+    }
+
+    #[test]
+    fn a_torn_end_is_unknown_and_never_another_code() {
+        let home = tempfile::tempdir().expect("directory");
+        let [dir] = dirs(home.path());
+        keep_if_new(&dir, "a", &exit(7));
+        let whole = std::fs::read(dir.join(END)).expect("written");
+        for length in 0..whole.len() {
+            for tail in [&[][..], &[0][..]] {
+                std::fs::write(dir.join(END), [&whole[..length], tail].concat()).expect("torn");
+                let State::Exited(end) = kept_or_lost(&dir, "a", 3, "the machine was restarted") else {
+                    panic!("{length}")
+                };
+                assert_eq!((end.code, end.reason.as_str()), (255, "Unknown"), "{length} of {}", whole.len());
+            }
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_container_that_is_gone_makes_no_directory() {
+        let home = tempfile::tempdir().expect("directory");
+        keep_if_new(&home.path().join("gone"), "a", &exit(7));
+        assert!(!home.path().join("gone").exists());
+    }
+}
