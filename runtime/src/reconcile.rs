@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From time to time: what the start settles, settled without a start. No state of the node should need a restart to
-//! be repaired, whoever caused it: a clean-up that failed, a hand that removed a directory, a flushed firewall.
+//! be repaired, whoever caused it: a clean-up that failed, a hand that removed a directory, an unmounted namespace, a
+//! flushed firewall.
 //!
-//! A pass lists two directories of a tmpfs and asks the kernel for one table and the interfaces; it starts a program only
-//! when something is wrong.
+//! A pass lists two directories of a tmpfs, looks at the pins of each pod and asks the kernel for one table and the
+//! interfaces; it starts a program only when something is wrong.
 
 use crate::disk::may_wait;
 use crate::node::Node;
@@ -33,6 +34,7 @@ pub async fn run(node: Arc<Node>) {
 
 async fn pass(node: &Arc<Node>, stale: HashSet<String>) -> HashSet<String> {
     finish_stops(node).await;
+    pod::pins::check_all(node).await;
     recover::end_strays(node, &may_wait(|| without_record(node))).await;
     match node.network.reconcile(&stale).await {
         Ok(stale) => stale,

@@ -163,7 +163,7 @@ impl Found {
         self.pods.iter().map(|(record, _)| record.created_at).for_each(clock::was_given_out);
         self.containers.iter().map(|record| record.created_at).for_each(clock::was_given_out);
         for (record, up) in &self.pods {
-            let up = up.clone().filter(pod::watch::is_alive);
+            let up = up.clone().filter(pod::watch::is_alive).map(|up| with_pins(node, record, up));
             let pod = Pod::new(record.clone(), up.map_or(pod::State::NotReady, pod::State::Ready));
             node.pods.insert(record.id.clone(), pod.clone());
             pod::watch::follow(node, &pod);
@@ -178,6 +178,14 @@ impl Found {
             node.containers.insert(record.id.clone(), Container::new(record.clone(), state));
         }
     }
+}
+
+/// A pod of an earlier build has not noted which namespaces are its own: they are those that are pinned now.
+fn with_pins(node: &Node, record: &pod::Record, mut up: Up) -> Up {
+    if up.pins.is_empty() {
+        up.pins = pod::pins::look(record, &node.places.pod_run(&record.id));
+    }
+    up
 }
 
 fn first_state(node: &Node, record: &container::Record) -> State {
@@ -233,6 +241,7 @@ pub async fn settle(node: Arc<Node>, found: Found) {
         }
     });
     futures_util::future::join_all(shims).await;
+    pod::pins::check_all(&node).await;
     for record in &found.half_made {
         if let Err(error) = pod::run::undo(&node, record).await {
             tracing::error!(pod = ids::short(&record.id), %error, "cannot undo a half-made pod; listed as not ready");

@@ -56,6 +56,7 @@ fn serve(role: &str, mut connection: Connection, request: Request) -> ExitCode {
             pod::see_off_interface(&clean);
             return code;
         }
+        ("pin-pod", Some(Verb::PinPod(pin))) => pod::pin(&pin).map(|()| (reply::Body::Done(Done {}), Vec::new())),
         ("dial-pod", Some(Verb::DialPod(dial))) => {
             pod::dial(&dial).map(|socket| (reply::Body::Dialed(Dialed {}), vec![socket]))
         }

@@ -17,10 +17,12 @@ mod init;
 mod lock;
 mod namespaces;
 mod owner;
+pub mod pin;
 pub mod setup;
 mod shm;
 mod sysctl;
 
 pub use clean::{clean, see_off_interface};
 pub use dial::dial;
+pub use pin::pin;
 pub use setup::setup;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What others break and what clean-ups leave behind is put right without a restart.
 
+use gorae_proto::cri::{ContainerEventType, GetEventsRequest, NamespaceMode, PodSandboxState};
 use gorae_tests::testing::on_a_node_with;
-use gorae_tests::{Node, TINY, leaks, memory, web};
+use gorae_tests::{Container, Node, Pod, TINY, leaks, memory, web};
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -61,6 +62,83 @@ fn pods_are_reached_again_after_their_bridge_was_removed() {
         sh(&format!("ip link delete {name}"));
         until("the bridge is there again", || sh("ip -o link show type bridge").contains(&name)).await;
         assert_eq!(web::get_soon("127.0.0.1:12411", "/").await.0, 200);
+    });
+}
+
+/// Takes a pod's pins away as an agent does that tidies up: some are unmounted, some deleted as well.
+fn take_pins_away(node: &Node, pod: &Pod, unmounted: &[&str], deleted: &[&str]) {
+    let pins = node.daemon().state().join("pods").join(pod.id()).join("ns");
+    for kind in unmounted.iter().chain(deleted) {
+        sh(&format!("umount --lazy {}", pins.join(kind).display()));
+    }
+    for kind in deleted {
+        std::fs::remove_file(pins.join(kind)).unwrap();
+    }
+}
+
+/// A container that joins all that its pod has, and the namespaces that its first process is in.
+async fn inside(pod: &Pod, name: &str) -> (Container, String) {
+    let options = gorae_tests::pod::namespaces(&mut pod.config().clone()).clone();
+    let shared = if options.pid() == NamespaceMode::Pod { "pid" } else { "" };
+    let container = pod.container(name).script("sleep 1000").security(|s| s.namespace_options = Some(options));
+    let container = container.start().await;
+    let links =
+        container.sh(&format!("for kind in net uts ipc user {shared}; do readlink /proc/self/ns/$kind; done")).await;
+    assert_eq!(links.code, 0, "{}", links.stderr);
+    (container, links.stdout)
+}
+
+#[test]
+fn pins_that_somebody_took_away_are_made_again_from_a_process_of_the_pod() {
+    on_a_node_with(OFTEN, async |node| {
+        let pod = node.pod("pinned").port(12_430, 80).shared_processes().run().await;
+        let (first, of_first) = inside(&pod, "first").await;
+        take_pins_away(node, &pod, &["net", "pid"], &["uts", "ipc"]);
+        until("they are pinned again", || node.daemon().log().contains("net, uts, ipc, pid")).await;
+        assert_eq!(pod.status().await.state(), PodSandboxState::SandboxReady);
+        assert_eq!(inside(&pod, "second").await.1, of_first, "the very same namespaces");
+        // While the daemon is away: at its start.
+        node.daemon().kill();
+        take_pins_away(node, &pod, &["uts"], &["net"]);
+        node.restart().await;
+        until("they are pinned again", || node.daemon().log().contains("gone=\"net, uts\"")).await;
+        assert_eq!(inside(&pod, "third").await.1, of_first);
+        assert_eq!(first.exec(["true"]).await.code, 0);
+    });
+}
+
+#[test]
+fn a_pin_of_another_namespace_is_none() {
+    on_a_node_with(OFTEN, async |node| {
+        let pod = node.pod("pinned").run().await;
+        let (_first, of_first) = inside(&pod, "first").await;
+        let pin = node.daemon().state().join("pods").join(pod.id()).join("ns/net");
+        sh(&format!("unshare --net mount --bind /proc/self/ns/net {}", pin.display()));
+        until("its own is pinned again", || node.daemon().log().contains("gone=\"net\"")).await;
+        assert_eq!(inside(&pod, "second").await.1, of_first);
+    });
+}
+
+#[test]
+fn a_pod_whose_pins_are_gone_and_that_nothing_lives_in_is_not_ready_and_makes_room_for_the_next() {
+    on_a_node_with(OFTEN, async |node| {
+        let pod = node.pod("lost").port(12_431, 80).run().await;
+        let ended = pod.container("ended").image(TINY).args(["exit", "3"]).start().await;
+        ended.ended().await;
+        let mut events = node.cri().runtime().get_container_events(GetEventsRequest {}).await.unwrap().into_inner();
+        take_pins_away(node, &pod, &["net"], &[]);
+        let event = tokio::time::timeout(PATIENCE, events.message()).await.expect("an event").unwrap().expect("one");
+        let told = (event.container_id.as_str(), event.container_event_type());
+        assert_eq!(told, (pod.id(), ContainerEventType::ContainerStoppedEvent));
+        assert_eq!(event.pod_sandbox_status.expect("told").state(), PodSandboxState::SandboxNotready);
+        drop(events);
+        assert_eq!(pod.status().await.state(), PodSandboxState::SandboxNotready);
+        // kubelet's next steps.
+        pod.stop().await;
+        assert_eq!(ended.status().await.exit_code, 3);
+        let next = node.pod("lost").with(|c| c.metadata.as_mut().expect("set").attempt = 1).port(12_431, 80);
+        let next = next.run().await;
+        inside(&next, "c").await;
     });
 }
 

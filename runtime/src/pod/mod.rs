@@ -4,8 +4,8 @@
 //! ```text
 //!            RunPodSandbox
 //!   (intent) ─────────────▶ Ready ──StopPodSandbox──▶ NotReady ──RemovePodSandbox──▶ gone
-//!                             └──its init dies──────▶    ▲ │
-//!                                                        └─┘ stop again: settles what is still owed
+//!                             ├──its init dies──────▶    ▲ │
+//!                             └──its pins are lost──▶    └─┘ stop again: settles what is still owed
 //! ```
 //!
 //! On disk: `ROOT/pods/ID/record` is what was asked (`record.new` before the pod is made: the intent), and
@@ -13,6 +13,7 @@
 //! first step of a stop, so that a daemon that dies in between goes on with the stop.
 
 pub mod etc_files;
+pub mod pins;
 pub mod remove;
 pub mod request;
 pub mod run;
@@ -72,6 +73,9 @@ pub struct Up {
     pub init_start_ticks: u64,
     /// Boot in which the pod was made.
     pub boot_id: String,
+    /// The namespaces that were pinned; empty in a pod of an earlier build.
+    #[serde(default)]
+    pub pins: pins::Pins,
 }
 
 /// Whether the pod can hold containers.

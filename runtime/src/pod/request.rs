@@ -20,6 +20,11 @@ pub fn namespaces(config: &cri::PodSandboxConfig) -> cri::NamespaceOption {
         .unwrap_or_default()
 }
 
+/// True when the pod has a host name of its own: with its own network, and where the node's network comes with a name.
+pub fn own_uts(config: &cri::PodSandboxConfig) -> bool {
+    namespaces(config).network() != NamespaceMode::Node || !config.hostname.is_empty()
+}
+
 /// True when some security context of the pod says privileged.
 pub fn privileged(config: &cri::PodSandboxConfig) -> bool {
     config.linux.as_ref().and_then(|l| l.security_context.as_ref()).is_some_and(|s| s.privileged)

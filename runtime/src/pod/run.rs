@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! RunPodSandbox: record the intent, make the pod, commit the record; or undo everything.
 
-use super::{Pod, RECORD_KIND, RECORD_VERSION, Record, State, Up, etc_files, request};
+use super::{Pod, RECORD_KIND, RECORD_VERSION, Record, State, Up, etc_files, pins, request};
 use crate::cgroups;
 use crate::disk::may_wait;
 use crate::error::{Error, Kind, Result};
@@ -125,8 +125,14 @@ async fn set_up(node: &Arc<Node>, record: &Record, network: Option<PodNetwork>) 
     if !record.config.port_mappings.is_empty() && !record.ips.is_empty() {
         node.network.publish(&record.id).await?;
     }
-    let up = Up { init_pid: ready.init_pid, init_start_ticks: ready.init_start_ticks, boot_id: node.boot_id.clone() };
+    let mut up = Up {
+        init_pid: ready.init_pid,
+        init_start_ticks: ready.init_start_ticks,
+        boot_id: node.boot_id.clone(),
+        ..Up::default()
+    };
     may_wait(|| {
+        up.pins = pins::look(record, &run_dir);
         records::write(&run_dir, "ready", "ready", 1, &up)?;
         records::commit(&dir, "record")
     })?;

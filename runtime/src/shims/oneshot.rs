@@ -4,8 +4,8 @@
 use super::{SETUP_DEADLINE, Spawner, VERB_DEADLINE, socket};
 use crate::error::{Error, Kind, Result};
 use gorae_proto::shim::{
-    CleanContainer, CleanPod, ContainerState, DialPod, Frame, MountBinary, PodReady, Request, SetupPod, frame::Body,
-    reply, request::Verb,
+    CleanContainer, CleanPod, ContainerState, DialPod, Frame, MountBinary, PinPod, PodReady, Request, SetupPod,
+    frame::Body, reply, request::Verb,
 };
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -29,6 +29,15 @@ pub async fn setup_pod(spawner: &Spawner, setup: SetupPod) -> Result<PodReady> {
 pub async fn clean_pod(spawner: &Spawner, clean: CleanPod) -> Result<()> {
     let id = clean.pod_id.clone();
     once(spawner, "clean-pod", &id, Verb::CleanPod(clean), VERB_DEADLINE).await.map(|_| ())
+}
+
+/// Makes pins of a pod again.
+///
+/// # Errors
+/// The shim's failure: no process that it was told of lives in one of the namespaces. No pin is changed then.
+pub async fn pin_pod(spawner: &Spawner, pin: PinPod) -> Result<()> {
+    let id = pin.pod_id.clone();
+    once(spawner, "pin-pod", &id, Verb::PinPod(pin), VERB_DEADLINE).await.map(|_| ())
 }
 
 /// Settles a container whose shim is gone.

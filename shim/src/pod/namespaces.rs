@@ -49,11 +49,16 @@ pub fn make_pin_dir(run_dir: &Path) -> Result<()> {
 
 /// Pins the namespace `kind` of process `pid` ("self" for this one).
 pub fn pin(run_dir: &Path, pid: &str, kind: &str) -> Result<()> {
+    pin_file(run_dir, kind, Path::new(&format!("/proc/{pid}/ns/{kind}")))
+}
+
+/// Pins the namespace behind a file.
+pub fn pin_file(run_dir: &Path, kind: &str, namespace: &Path) -> Result<()> {
     let path = pin_path(run_dir, kind);
     let fail = |errno: Errno| failure::kernel("pin namespace", path.display().to_string(), errno);
     let flags = OFlags::CREATE | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     rustix::fs::open(&path, flags, Mode::from_raw_mode(0o444)).map_err(fail)?;
-    mount_bind(format!("/proc/{pid}/ns/{kind}"), &path).map_err(fail)
+    mount_bind(namespace, &path).map_err(fail)
 }
 
 /// Opens a pin.

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The pins of a pod's namespaces, which others on the node can unmount or delete. Without them the pod lists as ready and
+//! nothing can be started in it. So they are looked at, at the daemon's start and from time to time: what is gone is
+//! pinned again from a process of the pod that lives in the namespace, and where none does the pod is stopped, so that
+//! kubelet makes a new one.
+
+use super::{Pod, Record, State, Up, request};
+use crate::container::State as ContainerState;
+use crate::disk::may_wait;
+use crate::node::Node;
+use crate::{ids, shims};
+use gorae_proto::cri::NamespaceMode;
+use gorae_proto::shim::{Member, Pin, PinPod};
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The file system of namespaces: "nsfs".
+const NSFS_MAGIC: i64 = 0x6e73_6673;
+
+/// Which namespaces are pinned: kind and inode number, which no other namespace has while this one lives.
+pub type Pins = BTreeMap<String, u64>;
+
+/// The kinds that a pod has of its own.
+fn kinds(record: &Record) -> impl Iterator<Item = &'static str> {
+    let options = request::namespaces(&record.config);
+    let user = request::user_mapping(&record.config).is_ok_and(|mapping| mapping.is_some());
+    let own_network = options.network() != NamespaceMode::Node;
+    let all = [
+        ("net", own_network),
+        ("uts", request::own_uts(&record.config)),
+        ("ipc", options.ipc() != NamespaceMode::Node),
+        ("user", user),
+        ("pid", options.pid() == NamespaceMode::Pod),
+    ];
+    all.into_iter().filter(|(_, own)| *own).map(|(kind, _)| kind)
+}
+
+/// What is pinned now; kinds whose pin is no namespace are left out.
+pub fn look(record: &Record, run_dir: &Path) -> Pins {
+    let of = |kind: &str| {
+        let path = run_dir.join("ns").join(kind);
+        let file_system = rustix::fs::statfs(&path).ok()?;
+        let inode = std::fs::symlink_metadata(&path).ok()?.ino();
+        (i64::from(file_system.f_type) == NSFS_MAGIC).then(|| (kind.to_owned(), inode))
+    };
+    kinds(record).filter_map(of).collect()
+}
+
+/// Looks at the pins of all ready pods.
+pub async fn check_all(node: &Arc<Node>) {
+    let broken = |pod: &Arc<Pod>| !missing(node, pod).is_empty();
+    let pods: Vec<_> = may_wait(|| node.pods.all().into_iter().filter(broken).collect());
+    for pod in pods {
+        // Whoever works on the pod may be stopping it.
+        let Ok(_turn) = pod.verb.try_lock() else { continue };
+        mend_or_stop(node, &pod).await;
+    }
+}
+
+/// The pins that a ready pod should have and has not.
+fn missing(node: &Node, pod: &Pod) -> Vec<Pin> {
+    let State::Ready(up) = pod.state() else { return Vec::new() };
+    let there = look(&pod.record, &node.places.pod_run(pod.id()));
+    missing_of(&pod.record, &up, &there)
+}
+
+fn missing_of(record: &Record, up: &Up, there: &Pins) -> Vec<Pin> {
+    let own_network = request::namespaces(&record.config).network() != NamespaceMode::Node;
+    // Earlier builds made no host name beside the node's network.
+    let made = |kind: &&str| *kind != "uts" || own_network || up.pins.contains_key(*kind);
+    let wanted = kinds(record).filter(made);
+    // 0: a pod of an earlier build lost it before anybody noted which namespace it was. No process has that one.
+    let wanted = wanted.map(|kind| Pin { kind: kind.into(), inode: up.pins.get(kind).copied().unwrap_or(0) });
+    wanted.filter(|pin| there.get(&pin.kind) != Some(&pin.inode)).collect()
+}
+
+/// For a caller that holds the pod's verb lock.
+async fn mend_or_stop(node: &Arc<Node>, pod: &Arc<Pod>) {
+    let pins = may_wait(|| missing(node, pod));
+    if pins.is_empty() {
+        return;
+    }
+    let (short, gone) = (ids::short(pod.id()), pins.iter().map(|pin| pin.kind.as_str()).collect::<Vec<_>>().join(", "));
+    let request = PinPod {
+        pod_id: pod.id().to_owned(),
+        run_dir: node.places.pod_run(pod.id()).to_string_lossy().into_owned(),
+        members: members(node, pod),
+        pins,
+    };
+    match shims::pin_pod(&node.spawner, request).await {
+        Ok(()) => tracing::warn!(pod = short, gone, "somebody took pins of the pod's namespaces away; pinned again"),
+        Err(error) => {
+            tracing::error!(pod = short, gone, %error, "somebody took pins of the pod's namespaces away; stopping the pod");
+            if let Err(error) = super::stop::stop_held(node, pod).await {
+                tracing::error!(pod = short, %error, "cannot finish stopping the pod; a stop is tried again");
+            }
+        }
+    }
+}
+
+/// The processes that were started in the pod's namespaces: its init, and the first of each running container.
+fn members(node: &Node, pod: &Pod) -> Vec<Member> {
+    let init = match pod.state() {
+        State::Ready(up) if up.init_pid != 0 => Some(Member { pid: up.init_pid, start_ticks: up.init_start_ticks }),
+        _ => None,
+    };
+    let containers = node.containers_of(pod.id()).into_iter().filter_map(|container| match container.state() {
+        ContainerState::Running { pid, start_ticks, .. } => Some(Member { pid, start_ticks }),
+        _ => None,
+    });
+    init.into_iter().chain(containers).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gorae_proto::cri;
+
+    fn record(network: NamespaceMode, pid: NamespaceMode, hostname: &str) -> Record {
+        let options = cri::NamespaceOption { network: network.into(), pid: pid.into(), ..Default::default() };
+        let context = cri::LinuxSandboxSecurityContext { namespace_options: Some(options), ..Default::default() };
+        let linux = cri::LinuxPodSandboxConfig { security_context: Some(context), ..Default::default() };
+        let config = cri::PodSandboxConfig { hostname: hostname.into(), linux: Some(linux), ..Default::default() };
+        Record {
+            id: "a".repeat(64),
+            config,
+            runtime_handler: String::new(),
+            created_at: 1,
+            ips: Vec::new(),
+            host_interface: String::new(),
+            cgroup: String::new(),
+            own_cgroup: true,
+            made_cgroups: Vec::new(),
+        }
+    }
+
+    fn pins(list: &[(&str, u64)]) -> Pins {
+        list.iter().map(|&(kind, inode)| (kind.to_owned(), inode)).collect()
+    }
+
+    fn gone(record: &Record, noted: &[(&str, u64)], there: &[(&str, u64)]) -> Vec<(String, u64)> {
+        let up = Up { pins: pins(noted), ..Up::default() };
+        missing_of(record, &up, &pins(there)).into_iter().map(|pin| (pin.kind, pin.inode)).collect()
+    }
+
+    #[test]
+    fn a_pin_is_missing_when_it_is_gone_and_when_it_is_another_namespace() {
+        use NamespaceMode::{Container, Pod};
+        let all = [("net", 1), ("uts", 2), ("ipc", 3), ("pid", 4)];
+        let shared = record(Pod, Pod, "");
+        assert_eq!(gone(&shared, &all, &all), []);
+        assert_eq!(gone(&shared, &all, &all[1..]), [("net".to_owned(), 1)]);
+        assert_eq!(gone(&shared, &all, &[("net", 9), ("uts", 2), ("ipc", 3), ("pid", 4)]), [("net".to_owned(), 1)]);
+        assert_eq!(gone(&record(Pod, Container, ""), &all[..3], &all[..3]), [], "no container shares its processes");
+    }
+
+    #[test]
+    fn a_pod_of_an_earlier_build_misses_what_it_must_have_had_and_no_more() {
+        use NamespaceMode::{Container, Node, Pod};
+        assert_eq!(
+            gone(&record(Pod, Container, ""), &[("uts", 2), ("ipc", 3)], &[("uts", 2), ("ipc", 3)]),
+            [("net".to_owned(), 0)]
+        );
+        assert_eq!(gone(&record(Node, Container, "name"), &[("ipc", 3)], &[("ipc", 3)]), [], "it never had the name");
+        assert_eq!(
+            gone(&record(Node, Container, "name"), &[("ipc", 3), ("uts", 2)], &[("ipc", 3)]),
+            [("uts".to_owned(), 2)]
+        );
+    }
+
+    #[test]
+    fn a_file_is_no_pin() {
+        let dir = tempfile::tempdir().expect("directory");
+        std::fs::create_dir(dir.path().join("ns")).expect("directory");
+        for kind in ["net", "uts"] {
+            std::fs::write(dir.path().join("ns").join(kind), "").expect("file");
+        }
+        std::os::unix::fs::symlink("/proc/self/ns/ipc", dir.path().join("ns/ipc")).expect("link");
+        let there = look(&record(NamespaceMode::Pod, NamespaceMode::Container, ""), dir.path());
+        let own = std::fs::metadata("/proc/self/ns/ipc").expect("there").ino();
+        assert!(
+            !there.contains_key("net") && !there.contains_key("uts") && there.get("ipc") != Some(&own),
+            "{there:?}"
+        );
+    }
+}
