@@ -104,7 +104,7 @@ impl Wish {
                 namespace: owned::NAMESPACE.to_owned(),
                 attempt: 0,
             }),
-            hostname: if host { String::new() } else { own_name() },
+            hostname: if host { self.hostname.clone().unwrap_or_default() } else { own_name() },
             log_directory: format!("{}/{}_{}", self.logs.trim_end_matches('/'), self.name, self.uid),
             port_mappings: self.ports.clone(),
             labels: self.all_labels(),

@@ -82,10 +82,9 @@ impl Node {
         }
     }
 
-    /// The name that the pod's processes see: its own, or the node's with host network.
+    /// The name that the pod's processes see: the one it asks for, or the node's.
     pub fn hostname_of(&self, record: &pod::Record) -> String {
-        let options = pod::request::namespaces(&record.config);
-        if options.network() == NamespaceMode::Node || record.config.hostname.is_empty() {
+        if record.config.hostname.is_empty() {
             let name = nix::unistd::gethostname().unwrap_or_default();
             return name.to_string_lossy().into_owned();
         }

@@ -250,6 +250,23 @@ fn a_pod_in_the_hosts_network_has_no_address_of_its_own() {
 }
 
 #[test]
+fn a_pod_in_the_hosts_network_has_the_nodes_name_or_the_one_that_it_asks_for() {
+    on_a_node(async |node| {
+        let here = nix::unistd::gethostname().unwrap().to_string_lossy().into_owned();
+        for (asked, name) in [("", here.as_str()), ("own-name", "own-name")] {
+            let pod = node.pod(&format!("host{asked}")).host_network().with(|c| c.hostname = asked.into()).run().await;
+            let options = namespaces(&mut pod.config().clone()).clone();
+            let container = pod.container("c").script("sleep 1000");
+            let container = container.security(|s| s.namespace_options = Some(options)).start().await;
+            node.kill_and_restart().await;
+            let told = container.sh("hostname; cat /etc/hostname; echo $HOSTNAME").await.stdout;
+            assert_eq!(told, format!("{name}\n{name}\n{name}\n"));
+        }
+        assert_eq!(nix::unistd::gethostname().unwrap().to_string_lossy(), here, "the node keeps its own");
+    });
+}
+
+#[test]
 fn sysctls_of_the_pods_namespaces_are_set() {
     on_a_node(async |node| {
         let builder = node.pod("sysctls").with(|c| {

@@ -161,6 +161,12 @@ impl Pod {
         self.namespaces().network() != cri::NamespaceMode::Node
     }
 
+    /// True when the pod has a host name of its own, in a namespace for it. On the node's network it has one when it was
+    /// made with one: earlier builds left such a name out.
+    pub fn own_uts(&self) -> bool {
+        self.own_network() || matches!(self.state(), State::Ready(up) if up.pins.contains_key("uts"))
+    }
+
     /// True when one pid namespace is shared by all containers.
     pub fn shared_pid(&self) -> bool {
         self.namespaces().pid() == cri::NamespaceMode::Pod

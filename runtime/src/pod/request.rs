@@ -55,13 +55,9 @@ pub fn check(config: &cri::PodSandboxConfig) -> Result<()> {
 }
 
 fn check_hostname(config: &cri::PodSandboxConfig) -> Result<()> {
-    let own_network = namespaces(config).network() != NamespaceMode::Node;
     let name = &config.hostname;
     if name.len() > MAX_HOSTNAME || name.contains(['\0', '\n', '/']) {
         return Err(Error::invalid(format!("pod hostname {name:?} is over {MAX_HOSTNAME} bytes or not a name")));
-    }
-    if !own_network && !name.is_empty() {
-        tracing::debug!(hostname = %name, "host-network pod keeps the node's host name");
     }
     Ok(())
 }

@@ -155,13 +155,14 @@ async fn make_log_directory(node: &Node, path: String) -> Result<()> {
 fn setup(node: &Node, record: &Record, network: Option<PodNetwork>) -> Result<SetupPod> {
     let options = request::namespaces(&record.config);
     let own_net = options.network() != cri::NamespaceMode::Node;
+    let own_uts = request::own_uts(&record.config);
     Ok(SetupPod {
         pod_id: record.id.clone(),
         run_dir: node.places.pod_run(&record.id).to_string_lossy().into_owned(),
-        hostname: if own_net { node.hostname_of(record) } else { String::new() },
+        hostname: if own_uts { node.hostname_of(record) } else { String::new() },
         own_net,
         own_ipc: options.ipc() != cri::NamespaceMode::Node,
-        own_uts: own_net,
+        own_uts,
         own_pid: options.pid() == cri::NamespaceMode::Pod,
         user: request::user_mapping(&record.config)?,
         sysctls: request::sysctls(&record.config)?,

@@ -27,6 +27,8 @@ pub fn build(pod: &Pod, security: &cri::LinuxContainerSecurityContext, node: &Co
     }
     if pod.own_network() {
         list.push(pin(Kind::Net, "net"));
+    }
+    if pod.own_uts() {
         list.push(pin(Kind::Uts, "uts"));
     }
     if pods.ipc() != NamespaceMode::Node {
