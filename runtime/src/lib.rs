@@ -33,6 +33,7 @@ pub mod reconcile;
 pub mod reconnect;
 pub mod records;
 pub mod recover;
+pub mod repeat;
 pub mod seccomp;
 pub mod server;
 pub mod sessions;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Containers: their life, their exit codes, and what they see of the machine.
 
-use gorae_proto::cri::{Capability, ContainerFilter, ContainerState, ContainerStateValue, KeyValue, Mount, Signal};
+use gorae_proto::cri::{
+    Capability, ContainerFilter, ContainerState, ContainerStateValue, KeyValue, LinuxContainerResources, Mount, Signal,
+    UpdateContainerResourcesRequest,
+};
 use gorae_tests::{Container, Node, Pod, TINY, on_a_node};
 use std::time::{Duration, Instant};
 
@@ -505,6 +508,39 @@ fn asking_for_the_same_container_again_gives_the_same_container() {
         let next =
             pod.container("c").image(TINY).with(|c| c.metadata.as_mut().expect("set").attempt = 1).create().await;
         assert_ne!(first.id(), next.id());
+    });
+}
+
+#[test]
+fn asking_for_the_same_container_with_another_configuration_is_no_repeat() {
+    on_a_node(async |node| {
+        let pod = node.pod("same").run().await;
+        let builder = || pod.container("c").image(TINY).env("A", "1").env("B", "secret").memory_limit(64 << 20);
+        let first = builder().create().await;
+        let other_order = builder().with(|c| c.envs.reverse()).create().await;
+        assert_eq!(other_order.id(), first.id(), "kubelet writes variables in any order");
+        let limits = UpdateContainerResourcesRequest {
+            container_id: first.id().to_owned(),
+            linux: Some(LinuxContainerResources { memory_limit_in_bytes: 96 << 20, ..Default::default() }),
+            ..Default::default()
+        };
+        node.cri().runtime().update_container_resources(limits).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(builder().create().await.id(), first.id(), "its limits are as they were asked for");
+            for (builder, field) in [
+                (builder().env("B", "other"), "envs differs"),
+                (builder().memory_limit(96 << 20), "linux.resources.memory_limit_in_bytes differs"),
+                (builder().args(["exit", "3"]), "args differs"),
+                (builder().label("a/b", "secret"), "labels[\"a/b\"] differs"),
+                (builder().with(|c| c.working_dir = "/tmp".into()), "working_dir differs"),
+            ] {
+                let status = builder.try_create().await.map(|c| c.id().to_owned()).unwrap_err();
+                assert_eq!(status.code(), tonic::Code::AlreadyExists, "{status:?}");
+                assert!(status.message().contains(field) && !status.message().contains("secret"), "{status:?}");
+            }
+            node.kill_and_restart().await;
+        }
+        assert_eq!(node.cri().list_containers(None).await.unwrap().len(), 1);
     });
 }
 

@@ -6,9 +6,11 @@ use gorae_proto::cri::{
     PodSandboxStatusRequest,
 };
 use gorae_tests::leaks::Snapshot;
+use gorae_tests::pod::PodBuilder;
 use gorae_tests::pod::namespaces;
 use gorae_tests::{Cri, Node, TINY, on_a_node};
 use std::path::{Path, PathBuf};
+use tonic::Code;
 
 async fn listed(cri: &Cri, filter: PodSandboxFilter) -> Vec<String> {
     let request = ListPodSandboxRequest { filter: Some(filter) };
@@ -65,6 +67,39 @@ fn asking_for_the_same_pod_again_gives_the_same_pod() {
         let second = node.pod("once").run().await;
         assert_eq!(first.id(), second.id());
         assert_eq!(node.cri().list_pods().await.unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn asking_for_the_same_pod_with_another_configuration_is_no_repeat() {
+    on_a_node(async |node| {
+        let annotated = |seen: &str| {
+            let seen = ("kubernetes.io/config.seen".to_owned(), seen.to_owned());
+            node.pod("once").with(|c| c.annotations.extend([seen, ("note".to_owned(), "secret".to_owned())]))
+        };
+        let first = annotated("2026-01-01").run().await;
+        assert_eq!(annotated("2026-01-02").run().await.id(), first.id(), "kubelet was restarted");
+        let refused = async |builder: PodBuilder| {
+            let status = builder.try_run().await.map(|pod| pod.id().to_owned()).unwrap_err();
+            assert_eq!(status.code(), Code::AlreadyExists, "{status:?}");
+            assert!(!status.message().contains("secret"), "{status:?}");
+            status.message().to_owned()
+        };
+        for (builder, field) in [
+            (annotated("").with(|c| c.hostname = "secret".into()), "hostname differs"),
+            (annotated("").with(|c| drop(c.annotations.insert("note".into(), "other".into()))), "annotations"),
+            (annotated("").port(12_440, 80), "port_mappings differs"),
+            (annotated("").handler("gorae"), "runtime_handler differs"),
+        ] {
+            let said = refused(builder).await;
+            assert!(said.contains(field), "{said}");
+        }
+        // Also while the first one is in flight.
+        let (a, b) =
+            tokio::join!(node.pod("race").try_run(), node.pod("race").with(|c| c.hostname = "other".into()).try_run());
+        let codes = [a, b].map(|run| run.map(|pod| pod.id().to_owned()).map_err(|status| status.code()));
+        assert_eq!(codes.iter().filter(|run| **run == Err(Code::AlreadyExists)).count(), 1, "{codes:?}");
+        assert_eq!(node.cri().list_pods().await.unwrap().len(), 2);
     });
 }
 

@@ -10,10 +10,11 @@ use crate::disk::may_wait;
 use crate::error::{Error, IMAGE_VOLUME_FAILED, Kind, Result};
 use crate::node::Node;
 use crate::pod::Pod;
-use crate::{cdi, cgroups, clock, foreign, ids, records};
+use crate::{cdi, cgroups, clock, foreign, ids, records, repeat};
 use gorae_proto::cri;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a creation looks at that is not ours.
 const LOOKED_AT: &str = "mount sources, devices, CDI files and profiles";
@@ -22,14 +23,27 @@ const LOOKED_AT: &str = "mount sources, devices, CDI files and profiles";
 ///
 /// # Errors
 /// `NotFound` for the pod or the image, `FailedPrecondition` when the pod is not ready, `InvalidArgument`
-/// for the request; nothing is left behind. `DeadlineExceeded` when a path does not answer; the creation goes on.
+/// for the request, `AlreadyExists` when it is no repeat of the one that a container of that name and attempt was made
+/// by; nothing is left behind. `DeadlineExceeded` when a path does not answer; the creation goes on.
 pub async fn create(node: Arc<Node>, pod_id: &str, config: cri::ContainerConfig) -> Result<String> {
     let pod = node.pods.find(pod_id)?;
     let Some(metadata) = &config.metadata else { return Err(Error::invalid("container config has no metadata")) };
     check_name(&metadata.name)?;
     let (key, name) = (key(pod.id(), metadata), metadata.name.clone());
-    let operations = node.creates.clone();
-    let creation = operations.run(key.clone(), async move { once(&node, &pod, &key, config).await });
+    let (operations, asked) = (node.creates.clone(), config.clone());
+    let (of, made_here) = (node.clone(), Arc::new(AtomicBool::new(false)));
+    let here = made_here.clone();
+    let creation = operations.run(key.clone(), async move {
+        here.store(true, Ordering::Relaxed);
+        once(&of, &pod, &key, config).await
+    });
+    let creation = async {
+        let id = creation.await?;
+        if let (false, Some(container)) = (made_here.load(Ordering::Relaxed), node.containers.get(&id)) {
+            same(&container.record(), &asked)?;
+        }
+        Ok(id)
+    };
     tokio::time::timeout(foreign::DEADLINE, creation).await.unwrap_or_else(|_| {
         let (limit, what) = (foreign::DEADLINE, LOOKED_AT);
         let why = format!(
@@ -38,6 +52,21 @@ pub async fn create(node: Arc<Node>, pod_id: &str, config: cri::ContainerConfig)
         );
         Err(Error::new(Kind::DeadlineExceeded, why))
     })
+}
+
+/// Checks that a request is the one that a container was made by.
+fn same(record: &Record, asked: &cri::ContainerConfig) -> Result<()> {
+    let title = format!("container {}", ids::short(&record.id));
+    let Some(first) = &record.first_resources else {
+        return repeat::check_container(&title, &record.config, asked);
+    };
+    // Its limits were changed since.
+    let mut made = record.config.clone();
+    made.linux.get_or_insert_default().resources.clone_from(&first.linux);
+    if asked.linux.is_none() && made.linux == Some(cri::LinuxContainerConfig::default()) {
+        made.linux = None;
+    }
+    repeat::check_container(&title, &made, asked)
 }
 
 fn key(pod_id: &str, metadata: &cri::ContainerMetadata) -> String {
@@ -52,14 +81,14 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 async fn once(node: &Arc<Node>, pod: &Arc<Pod>, key_asked: &str, config: cri::ContainerConfig) -> Result<String> {
-    let same = node.containers_of(pod.id()).into_iter().find(|c| {
+    let made = node.containers_of(pod.id()).into_iter().find(|c| {
         let record = c.record();
         record.config.metadata.as_ref().is_some_and(|m| key(&record.pod_id, m) == key_asked)
     });
-    if let Some(same) = same {
-        let id = same.record().id.clone();
-        return match same.state() {
-            State::Created => Ok(id),
+    if let Some(made) = made {
+        let id = made.record().id.clone();
+        return match made.state() {
+            State::Created => same(&made.record(), &config).map(|()| id),
             other => Err(Error::new(
                 Kind::AlreadyExists,
                 format!("container {} has the same name and attempt and is {}", ids::short(&id), other.word()),
@@ -101,6 +130,7 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &str, config: cri::Container
         cgroup: cgroups::container_path(&pod.record.pod_cgroup(), id),
         image_mounts: image_mounts(node, id, &config)?,
         cdi: cdi::Edits::default(),
+        first_resources: None,
         config,
     };
     super::take_over::check(node, &record)?;

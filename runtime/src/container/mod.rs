@@ -68,6 +68,9 @@ pub struct Record {
     pub cgroup: String,
     /// Image volumes of the request, by index of the mount.
     pub image_mounts: Vec<ImageMount>,
+    /// The request's `linux.resources`, once they were changed.
+    #[serde(default)]
+    pub first_resources: Option<cri::ContainerResources>,
     /// What its CDI devices do to it; the variables among it are in `process` already.
     #[serde(default)]
     pub cdi: crate::cdi::Edits,
@@ -395,6 +398,7 @@ mod tests {
             log_path: String::new(),
             cgroup: "/x".into(),
             image_mounts: Vec::new(),
+            first_resources: None,
             cdi: Default::default(),
         };
         Container::new(record, state)

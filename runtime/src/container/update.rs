@@ -11,7 +11,7 @@ use crate::disk::may_wait;
 use crate::error::{Error, Kind, Result};
 use crate::node::Node;
 use crate::{ids, records};
-use gorae_proto::cri::LinuxContainerResources;
+use gorae_proto::cri::{self, LinuxContainerResources};
 use gorae_proto::shim::{UpdateResources, request::Verb};
 use std::path::Path;
 use std::sync::Arc;
@@ -40,6 +40,10 @@ async fn change_to(node: &Node, container: &Container, change: &LinuxContainerRe
     let record = container.record();
     let old = record.config.linux.as_ref().and_then(|l| l.resources.clone()).unwrap_or_default();
     let mut changed = (*record).clone();
+    changed.first_resources.get_or_insert_with(|| {
+        let linux = record.config.linux.as_ref().and_then(|l| l.resources.clone());
+        cri::ContainerResources { linux, windows: None }
+    });
     changed.config.linux.get_or_insert_default().resources = Some(merge(&old, change));
     // What cannot be at all is refused before anything is written.
     let wanted = message(node, &record, &changed)?;

@@ -6,34 +6,52 @@ use crate::cgroups;
 use crate::disk::may_wait;
 use crate::error::{Error, Kind, Result};
 use crate::node::Node;
-use crate::{clock, foreign, ids, records, shims};
+use crate::{clock, foreign, ids, records, repeat, shims};
 use gorae_proto::cri;
 use gorae_proto::shim::{CgroupPlace, PodNetwork, SetupPod};
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Runs a pod and returns its id; a repeat of a request gets the same pod.
 ///
 /// # Errors
-/// `InvalidArgument` for the request; `AlreadyExists` when a stopped pod has the same identity; those of
+/// `InvalidArgument` for the request; `AlreadyExists` when a stopped pod has the same identity, or one of another
+/// configuration; those of
 /// network and shim. Nothing is left behind.
 pub async fn run(node: Arc<Node>, config: cri::PodSandboxConfig, runtime_handler: String) -> Result<String> {
     request::check(&config)?;
     node.check_handler(&runtime_handler)?;
     let key = Pod::key(&config);
-    let operations = node.runs.clone();
-    operations.run(key.clone(), async move { once(&node, &key, config, runtime_handler).await }).await
+    let (operations, asked) = (node.runs.clone(), (config.clone(), runtime_handler.clone()));
+    let (of, made_here) = (node.clone(), Arc::new(AtomicBool::new(false)));
+    let here = made_here.clone();
+    let run = operations.run(key.clone(), async move {
+        here.store(true, Ordering::Relaxed);
+        once(&of, &key, config, runtime_handler).await
+    });
+    let id = run.await?;
+    if let (false, Some(pod)) = (made_here.load(Ordering::Relaxed), node.pods.get(&id)) {
+        same(&pod, &asked.0, &asked.1)?;
+    }
+    Ok(id)
+}
+
+/// Checks that a request is the one that a pod was made by.
+fn same(pod: &Pod, config: &cri::PodSandboxConfig, runtime_handler: &str) -> Result<()> {
+    let (record, title) = (&pod.record, Pod::title(config));
+    repeat::check_pod(&format!("pod {title}"), (&record.config, &record.runtime_handler), (config, runtime_handler))
 }
 
 async fn once(node: &Arc<Node>, key: &str, config: cri::PodSandboxConfig, runtime_handler: String) -> Result<String> {
-    if let Some(same) = node.pods.all().into_iter().find(|p| Pod::key(&p.record.config) == key) {
-        if same.is_ready() {
-            return Ok(same.id().to_owned());
+    if let Some(made) = node.pods.all().into_iter().find(|p| Pod::key(&p.record.config) == key) {
+        if made.is_ready() {
+            return same(&made, &config, &runtime_handler).map(|()| made.id().to_owned());
         }
         let title = Pod::title(&config);
         return Err(Error::new(
             Kind::AlreadyExists,
-            format!("pod {title}: a stopped pod {} has the same uid and attempt; remove it first", same.id()),
+            format!("pod {title}: a stopped pod {} has the same uid and attempt; remove it first", made.id()),
         ));
     }
     let title = Pod::title(&config);

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Whether a request for what is there already is a repeat. One with another configuration is none: who asks must not
+//! be handed something else than he has asked for.
+//!
+//! Equal is what means the same: kubelet writes variables, mounts and devices from maps, in an order that changes with
+//! each try, and notes in an annotation when it has first seen a pod, which is another time after its own restart.
+
+use crate::error::{Error, Kind, Result};
+use gorae_proto::cri;
+use serde::Serialize;
+use serde_json::Value;
+
+/// When this kubelet has first seen the pod.
+const SEEN: &str = "kubernetes.io/config.seen";
+/// Longest name of a field that is told.
+const LONGEST_NAME: usize = 200;
+
+/// Checks that two requests for one container mean the same.
+///
+/// # Errors
+/// `AlreadyExists` with the first field that differs; what is in the field is not told.
+pub fn check_container(title: &str, made: &cri::ContainerConfig, asked: &cri::ContainerConfig) -> Result<()> {
+    if made == asked {
+        return Ok(());
+    }
+    let (made, asked) = (in_order(made), in_order(asked));
+    // Values of variables are bytes and may be many: they are compared as they are.
+    let variables = (made.envs != asked.envs).then(|| "envs".to_owned());
+    let bare = |config| json(&cri::ContainerConfig { envs: Vec::new(), ..config });
+    refuse(title, variables.or_else(|| difference(&bare(made), &bare(asked))))
+}
+
+/// The same for a pod, with its runtime handler.
+///
+/// # Errors
+/// As [`check_container`].
+pub fn check_pod(
+    title: &str,
+    made: (&cri::PodSandboxConfig, &str),
+    asked: (&cri::PodSandboxConfig, &str),
+) -> Result<()> {
+    if made == asked {
+        return Ok(());
+    }
+    let handler = (made.1 != asked.1).then(|| "runtime_handler".to_owned());
+    let unseen = |config: &cri::PodSandboxConfig| {
+        let mut config = config.clone();
+        config.annotations.remove(SEEN);
+        json(&config)
+    };
+    refuse(title, handler.or_else(|| difference(&unseen(made.0), &unseen(asked.0))))
+}
+
+/// The lists whose order says nothing in one order; entries for the same name keep theirs, for there it does.
+fn in_order(config: &cri::ContainerConfig) -> cri::ContainerConfig {
+    let mut config = config.clone();
+    config.envs.sort_by(|a, b| a.key.cmp(&b.key));
+    config.mounts.sort_by(|a, b| a.container_path.cmp(&b.container_path));
+    config.devices.sort_by(|a, b| a.container_path.cmp(&b.container_path));
+    config.cdi_devices.sort_by(|a, b| a.name.cmp(&b.name));
+    config
+}
+
+fn json(config: &impl Serialize) -> Value {
+    // A message of strings, numbers and lists has no part that could fail.
+    serde_json::to_value(config).unwrap_or_default()
+}
+
+/// The name of the first field that differs.
+fn difference(made: &Value, asked: &Value) -> Option<String> {
+    let below = |name: String, a: &Value, b: &Value| {
+        difference(a, b).map(|rest| match rest.starts_with('[') || rest.is_empty() {
+            true => name + &rest,
+            false => format!("{name}.{rest}"),
+        })
+    };
+    match (made, asked) {
+        (Value::Object(a), Value::Object(b)) => {
+            let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            keys.into_iter().find_map(|key| {
+                let (a, b) = (a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null));
+                below(name(key), a, b)
+            })
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            a.iter().zip(b).enumerate().find_map(|(at, (a, b))| below(format!("[{at}]"), a, b))
+        }
+        _ => (made != asked).then(String::new),
+    }
+}
+
+/// A field's name as it is; a key of a map, which the client has chosen, in quotes.
+fn name(key: &str) -> String {
+    let plain = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if plain { key.to_owned() } else { format!("[{key:?}]") }
+}
+
+fn refuse(title: &str, field: Option<String>) -> Result<()> {
+    let Some(mut field) = field else { return Ok(()) };
+    if let Some((end, _)) = field.char_indices().nth(LONGEST_NAME) {
+        field.replace_range(end.., "…");
+    }
+    let why =
+        format!("{title} is there with another configuration: {field} differs; remove it, or ask with another attempt");
+    Err(Error::new(Kind::AlreadyExists, why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variable(key: &str, value: &str) -> cri::KeyValue {
+        cri::KeyValue { key: key.into(), value: value.into() }
+    }
+
+    fn mount(path: &str, host: &str) -> cri::Mount {
+        cri::Mount { container_path: path.into(), host_path: host.into(), ..Default::default() }
+    }
+
+    fn container() -> cri::ContainerConfig {
+        cri::ContainerConfig {
+            envs: vec![variable("A", "1"), variable("B", "2"), variable("A", "3")],
+            mounts: vec![mount("/a", "/x"), mount("/b", "/y")],
+            labels: [("app/name".to_owned(), "web".to_owned())].into(),
+            ..Default::default()
+        }
+    }
+
+    fn refused(change: impl FnOnce(&mut cri::ContainerConfig)) -> String {
+        let mut asked = container();
+        change(&mut asked);
+        let error = check_container("container c", &container(), &asked).expect_err("another one");
+        assert_eq!(error.kind(), Kind::AlreadyExists);
+        error.to_string()
+    }
+
+    #[test]
+    fn the_first_field_that_differs_is_named_and_its_content_is_not() {
+        let long = "é".repeat(5000);
+        for (said, why) in [
+            (refused(|c| c.envs[0].value = b"secret".to_vec()), "envs differs"),
+            (refused(|c| c.envs.swap(0, 2)), "envs differs"),
+            (refused(|c| c.mounts[1].host_path = "/secret".into()), "mounts[1].host_path differs"),
+            (refused(|c| c.mounts.clear()), "mounts differs"),
+            (refused(|c| drop(c.labels.insert("app/name".into(), "secret".into()))), "labels[\"app/name\"] differs"),
+            (refused(|c| drop(c.labels.insert("a\nb".into(), "secret".into()))), "labels[\"a\\nb\"] differs"),
+            (refused(|c| c.linux = Some(cri::LinuxContainerConfig::default())), "linux differs"),
+            (refused(|c| drop(c.annotations.insert(long, String::new()))), "…"),
+        ] {
+            assert!(said.contains(why) && !said.contains("secret") && said.len() < 700, "{said}");
+        }
+    }
+
+    #[test]
+    fn what_kubelet_writes_in_any_order_is_the_same_in_any_order() {
+        let mut asked = container();
+        asked.envs = vec![variable("B", "2"), variable("A", "1"), variable("A", "3")];
+        asked.mounts.reverse();
+        check_container("container c", &container(), &asked).expect("the same");
+    }
+
+    #[test]
+    fn a_pod_is_the_same_though_kubelet_has_seen_it_anew_and_another_with_another_handler() {
+        let seen = |at: &str| cri::PodSandboxConfig {
+            annotations: [(SEEN.to_owned(), at.to_owned())].into(),
+            ..Default::default()
+        };
+        check_pod("pod p", (&seen("1"), ""), (&seen("2"), "")).expect("the same");
+        let error = check_pod("pod p", (&seen("1"), ""), (&seen("1"), "runc")).expect_err("another").to_string();
+        assert!(error.contains("runtime_handler differs"), "{error}");
+        let named = cri::PodSandboxConfig { hostname: "secret".into(), ..seen("1") };
+        let error = check_pod("pod p", (&seen("1"), ""), (&named, "")).expect_err("another").to_string();
+        assert!(error.contains(": hostname differs") && !error.contains("secret"), "{error}");
+    }
+}
