@@ -17,7 +17,7 @@ use gorae_proto::cri::{self, runtime_service_server::RuntimeService};
 use prost::Message;
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status};
@@ -511,12 +511,9 @@ impl RuntimeService for Runtime {
         &self,
         request: Request<cri::UpdatePodSandboxResourcesRequest>,
     ) -> Reply<cri::UpdatePodSandboxResourcesResponse> {
-        let request = request.into_inner();
+        let (node, request) = (self.node.clone(), request.into_inner());
         let change = pod::Resources { overhead: request.overhead, resources: request.resources };
-        let stored = self.node.pods.find(&request.pod_sandbox_id).map(|pod| {
-            *pod.resources.lock().unwrap_or_else(PoisonError::into_inner) = Some(change);
-            cri::UpdatePodSandboxResourcesResponse {}
-        });
-        reply(stored)
+        let verb = async move { pod::resources::update(&node, &request.pod_sandbox_id, change).await };
+        reply(to_the_end(verb).await.map(|()| cri::UpdatePodSandboxResourcesResponse {}))
     }
 }

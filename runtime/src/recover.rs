@@ -165,6 +165,7 @@ impl Found {
         for (record, up) in &self.pods {
             let up = up.clone().filter(pod::watch::is_alive).map(|up| with_pins(node, record, up));
             let pod = Pod::new(record.clone(), up.map_or(pod::State::NotReady, pod::State::Ready));
+            pod::resources::restore(&node.places.pod_root(&record.id), &pod);
             node.pods.insert(record.id.clone(), pod.clone());
             pod::watch::follow(node, &pod);
         }

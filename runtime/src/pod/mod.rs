@@ -16,6 +16,7 @@ pub mod etc_files;
 pub mod pins;
 pub mod remove;
 pub mod request;
+pub mod resources;
 pub mod run;
 pub mod stop;
 pub mod view;
@@ -100,7 +101,7 @@ pub struct Pod {
 }
 
 /// What UpdatePodSandboxResources said last.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Resources {
     /// Overhead.
     pub overhead: Option<cri::LinuxContainerResources>,
