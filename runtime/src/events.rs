@@ -82,7 +82,7 @@ impl Turn<'_> {
         self.of_container(node, container, ContainerEventType::ContainerStoppedEvent);
     }
 
-    /// A container is about to disappear.
+    /// A container has disappeared: the pod is told without it.
     pub fn container_deleted(&self, node: &Node, container: &Container) {
         self.of_container(node, container, ContainerEventType::ContainerDeletedEvent);
     }

@@ -55,6 +55,7 @@ fn every_client_gets_each_change_in_order_with_the_state_after_it() {
                     (true, ContainerCreatedEvent) => assert_eq!(state, Some(ContainerState::ContainerCreated)),
                     (true, ContainerStartedEvent) => assert_eq!(state, Some(ContainerState::ContainerRunning)),
                     (true, ContainerStoppedEvent) => assert_eq!(state, Some(ContainerState::ContainerExited)),
+                    (true, ContainerDeletedEvent) => assert_eq!(state, None, "what is gone is not listed"),
                     _ => {}
                 }
             }

@@ -39,8 +39,8 @@ pub async fn remove(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> 
     trash::remove_tree(&node.places.container_run(&record.id))?;
     // Told once it has worked: a removal that fails is tried again.
     let turn = node.events.turn();
-    turn.container_deleted(node, container);
     node.containers.remove(&record.id);
+    turn.container_deleted(node, container);
     drop(turn);
     may_wait(|| node.images.release(&record.id));
     node.stats.forget(&node.places.container_root(&record.id).join("upper"));
