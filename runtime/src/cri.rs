@@ -228,7 +228,8 @@ impl RuntimeService for Runtime {
     ) -> Reply<cri::CreateContainerResponse> {
         let request = request.into_inner();
         let Some(config) = request.config else { return reply(Err(Error::invalid("config is not set"))) };
-        let id = container::create::create(self.node.clone(), &request.pod_sandbox_id, config).await;
+        let sandbox_config = request.sandbox_config.as_ref();
+        let id = container::create::create(self.node.clone(), &request.pod_sandbox_id, config, sandbox_config).await;
         reply(id.map(|container_id| cri::CreateContainerResponse { container_id }))
     }
 

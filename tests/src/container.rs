@@ -142,6 +142,13 @@ impl ContainerBuilder {
         self
     }
 
+    /// Has the request say something else of the pod than the pod was made by.
+    #[must_use]
+    pub fn in_pod_as(mut self, config: PodSandboxConfig) -> Self {
+        self.pod = config;
+        self
+    }
+
     /// Creates it; panics when the runtime refuses.
     pub async fn create(self) -> Container {
         let id = self.pod_id.clone();

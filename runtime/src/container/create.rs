@@ -9,7 +9,7 @@ use super::{Container, ImageMount, RECORD_KIND, RECORD_VERSION, Record, State, s
 use crate::disk::may_wait;
 use crate::error::{Error, IMAGE_VOLUME_FAILED, Kind, Result};
 use crate::node::Node;
-use crate::pod::Pod;
+use crate::pod::{self, Pod};
 use crate::{cdi, cgroups, clock, foreign, ids, records, repeat};
 use gorae_proto::cri;
 use std::path::Path;
@@ -25,10 +25,16 @@ const LOOKED_AT: &str = "mount sources, devices, CDI files and profiles";
 /// `NotFound` for the pod or the image, `FailedPrecondition` when the pod is not ready, `InvalidArgument`
 /// for the request, `AlreadyExists` when it is no repeat of the one that a container of that name and attempt was made
 /// by; nothing is left behind. `DeadlineExceeded` when a path does not answer; the creation goes on.
-pub async fn create(node: Arc<Node>, pod_id: &str, config: cri::ContainerConfig) -> Result<String> {
+pub async fn create(
+    node: Arc<Node>,
+    pod_id: &str,
+    config: cri::ContainerConfig,
+    sandbox_config: Option<&cri::PodSandboxConfig>,
+) -> Result<String> {
     let pod = node.pods.find(pod_id)?;
     let Some(metadata) = &config.metadata else { return Err(Error::invalid("container config has no metadata")) };
     check_name(&metadata.name)?;
+    check_privileged(&config, sandbox_config.unwrap_or(&pod.record.config))?;
     let (key, name) = (key(pod.id(), metadata), metadata.name.clone());
     let (operations, asked) = (node.creates.clone(), config.clone());
     let (of, made_here) = (node.clone(), Arc::new(AtomicBool::new(false)));
@@ -76,6 +82,17 @@ fn key(pod_id: &str, metadata: &cri::ContainerMetadata) -> String {
 fn check_name(name: &str) -> Result<()> {
     if name.is_empty() || name.len() > 4096 || name.contains(['\0', '\n', '/']) {
         return Err(Error::invalid(format!("container metadata.name {name:?} is empty or no name")));
+    }
+    Ok(())
+}
+
+/// A pod that was made without a privileged container gets one later: `kubectl debug` adds them. So the pod counts as the
+/// client sees it now, not as it was made.
+fn check_privileged(config: &cri::ContainerConfig, pod: &cri::PodSandboxConfig) -> Result<()> {
+    if spec::security_context(config).privileged && !pod::request::privileged(pod) {
+        let why = "a privileged container needs a privileged pod: linux.security_context.privileged of the request's \
+                   sandbox_config is false";
+        return Err(Error::precondition(why));
     }
     Ok(())
 }

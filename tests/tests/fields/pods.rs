@@ -122,6 +122,23 @@ fn a_privileged_pod_is_what_a_privileged_container_needs() {
 }
 
 #[test]
+fn a_pod_may_have_become_privileged_since_it_was_made() {
+    on_a_node(async |node| {
+        // What `kubectl debug --profile=sysadmin` makes of a pod that runs.
+        let pod = node.pod("debugged").run().await;
+        let plain = pod.container("plain").image(TINY).args(["sleep"]).start().await;
+        let mut now = pod.config().clone();
+        now.linux.as_mut().expect("set").security_context.as_mut().expect("set").privileged = true;
+        let debugger = pod.container("debugger").script("sleep 1000").security(|s| s.privileged = true);
+        let debugger = debugger.in_pod_as(now).start().await;
+        assert_eq!(debugger.sh("grep CapEff /proc/1/status | grep -c '[89a-f]$'; test -w /sys/kernel").await.code, 0);
+        node.kill_and_restart().await;
+        assert_eq!(debugger.exec(["true"]).await.code, 0);
+        assert_eq!(plain.exec(["/tiny", "echo", "hi"]).await.stdout, "hi\n");
+    });
+}
+
+#[test]
 fn a_pods_own_context_is_not_its_containers() {
     on_a_node(async |node| {
         let builder = node.pod("context").with(|c| {

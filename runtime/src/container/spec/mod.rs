@@ -45,9 +45,6 @@ pub fn security_context(config: &cri::ContainerConfig) -> cri::LinuxContainerSec
 pub fn build(record: &Record, pod: &Pod, node: &Context<'_>) -> Result<shim::Start> {
     let config = &record.config;
     let security = security_context(config);
-    if security.privileged && !crate::pod::request::privileged(&pod.record.config) {
-        return Err(Error::precondition("a privileged container needs a privileged pod"));
-    }
     security::selinux(security.selinux_options.as_ref())?;
     let user_mapping = pod.user_mapping();
     let process = process::build(record, node.open_files, &security)?;
