@@ -3,8 +3,10 @@
 //!
 //! No file is needed. An unknown key, a relative path or a value out of range stops the start with its place.
 
+use crate::cri::HANDLER;
 use crate::streaming::CertificateFiles;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -33,6 +35,8 @@ pub struct RawConfig {
     pub streaming: RawStreaming,
     /// Settings of CDI device names.
     pub cdi: RawCdi,
+    /// Names of runtime handlers beside the built-in one, for the RuntimeClasses of a cluster.
+    pub runtimes: BTreeMap<String, RawRuntime>,
 }
 
 /// `[images]`.
@@ -83,6 +87,22 @@ pub struct RawCdi {
     pub directories: Option<Vec<PathBuf>>,
 }
 
+/// `[runtimes.NAME]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawRuntime {
+    /// What runs the handler's pods.
+    pub kind: RuntimeKind,
+}
+
+/// What can run pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuntimeKind {
+    /// Gorae's own shim.
+    Native,
+}
+
 /// What the command line says over the file.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
@@ -123,6 +143,8 @@ pub struct Config {
     pub streaming_tls: Option<CertificateFiles>,
     /// Directories of CDI spec files, absolute; a later one wins.
     pub cdi_directories: Vec<PathBuf>,
+    /// Names of runtime handlers that mean the native runtime, the built-in one first.
+    pub handlers: Vec<String>,
 }
 
 /// Default of `root`.
@@ -133,6 +155,8 @@ pub const DEFAULT_STATE: &str = "/run/gorae";
 const DEFAULT_HOSTS_DIR: &str = "/etc/gorae/hosts.d";
 /// Default of `reconcile_seconds`.
 const DEFAULT_RECONCILE_SECONDS: u32 = 60;
+/// Most runtime handlers; each is told with each status.
+const MAX_HANDLERS: usize = 64;
 /// Longest path of a unix socket that the kernel takes, without the final NUL.
 const MAX_SOCKET_PATH: usize = 107;
 
@@ -211,6 +235,7 @@ fn check(raw: RawConfig, over: Overrides) -> Result<Config, String> {
         Some(list) => list.into_iter().map(|dir| absolute("cdi.directories", dir)).collect::<Result<_, _>>()?,
         None => crate::cdi::DEFAULT_DIRECTORIES.map(PathBuf::from).to_vec(),
     };
+    let handlers = handlers(&raw.runtimes)?;
     let (images, network) = (raw.images, raw.network);
     Ok(Config {
         root,
@@ -225,7 +250,24 @@ fn check(raw: RawConfig, over: Overrides) -> Result<Config, String> {
         streaming,
         streaming_tls,
         cdi_directories,
+        handlers,
     })
+}
+
+/// The names that a RuntimeClass can have as its handler: DNS labels, and what containerd takes beside.
+fn handlers(runtimes: &BTreeMap<String, RawRuntime>) -> Result<Vec<String>, String> {
+    if runtimes.len() > MAX_HANDLERS {
+        return Err(format!("runtimes: more than {MAX_HANDLERS}"));
+    }
+    let fits = |name: &str| {
+        (1..=63).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    };
+    if let Some(bad) = runtimes.keys().find(|name| !fits(name)) {
+        return Err(format!("runtimes: {bad:?} is no name of 1 to 63 letters, digits, -, _ or ."));
+    }
+    let more = runtimes.iter().filter(|(name, runtime)| runtime.kind == RuntimeKind::Native && *name != HANDLER);
+    Ok([HANDLER.to_owned()].into_iter().chain(more.map(|(name, _)| name.clone())).collect())
 }
 
 fn absolute(key: &str, path: PathBuf) -> Result<PathBuf, String> {
@@ -266,6 +308,18 @@ mod tests {
     }
 
     #[test]
+    fn handlers_are_the_built_in_one_and_those_that_are_named() {
+        let text = "[runtimes.runc]\nkind = \"native\"\n[runtimes.gorae]\nkind = \"native\"\n[runtimes.crun]\nkind = \"native\"";
+        let config = check(parse(text).expect("parses"), Overrides::default()).expect("fine");
+        assert_eq!(config.handlers, ["gorae", "crun", "runc"]);
+        for bad in
+            ["[runtimes.kata]\nkind = \"vm\"", "[runtimes.runc]", "[runtimes.runc]\nkind = \"native\"\npath = \"/x\""]
+        {
+            assert!(parse(bad).expect_err("refused").contains("line"), "{bad}");
+        }
+    }
+
+    #[test]
     fn values_out_of_range_are_refused() {
         for text in [
             "root = \"relative\"",
@@ -281,6 +335,8 @@ mod tests {
             "[streaming]\ntls_key = \"/a.key\"",
             "[streaming]\ntls_certificate = \"a.crt\"\ntls_key = \"/a.key\"",
             "[cdi]\ndirectories = [\"cdi\"]",
+            "[runtimes.\"a b\"]\nkind = \"native\"",
+            "[runtimes.\"\"]\nkind = \"native\"",
         ] {
             assert!(check(parse(text).expect("parses"), Overrides::default()).is_err(), "{text}");
         }

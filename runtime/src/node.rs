@@ -71,15 +71,21 @@ impl Node {
         all
     }
 
-    /// Checks a runtime handler of a request; there is one, and the empty name means it.
+    /// Checks a runtime handler of a request; the empty name means the built-in one.
     ///
     /// # Errors
-    /// `InvalidArgument` for another name.
+    /// `InvalidArgument` for a name that is not configured, with those that are.
     pub fn check_handler(&self, handler: &str) -> Result<()> {
-        match handler {
-            "" | crate::cri::HANDLER => Ok(()),
-            other => Err(Error::invalid(format!("runtime handler {other:?} is not configured on this node"))),
+        let handlers = &self.config.handlers;
+        if handler.is_empty() || handlers.iter().any(|name| name == handler) {
+            return Ok(());
         }
+        let asked: String = handler.chars().take(64).collect();
+        let names = handlers.join(", ");
+        Err(Error::invalid(format!(
+            "runtime handler {asked:?} is not configured on this node, which has {names}; name it in goraed's \
+             configuration ([runtimes.NAME], kind = \"native\") if that is to run its pods"
+        )))
     }
 
     /// The name that the pod's processes see: the one it asks for, or the node's.

@@ -94,7 +94,7 @@ async fn open(config: Config, places: Places) -> Result<(Arc<Node>, recover::Fou
 
 fn image_config(config: &Config) -> images::Config {
     let mut image_config = images::Config::new(config.root.join("images"));
-    image_config.runtime_handlers = vec![crate::cri::HANDLER.to_owned()];
+    image_config.runtime_handlers.clone_from(&config.handlers);
     image_config.hosts_dirs.clone_from(&config.hosts_dirs);
     image_config.plain_http_hosts.clone_from(&config.images.plain_http);
     if let Some(n) = config.images.parallel_layers {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Status: what kubelet polls to know whether the node can run pods, and what it can do.
 
-use crate::cri::HANDLER;
 use crate::node::Node;
 use gorae_proto::cri;
 
@@ -24,10 +23,11 @@ pub fn view(node: &Node, verbose: bool) -> cri::StatusResponse {
             message: why.message,
         },
     };
+    let handlers = [""].into_iter().chain(node.config.handlers.iter().map(String::as_str));
     cri::StatusResponse {
         status: Some(cri::RuntimeStatus { conditions: vec![ready, network] }),
         info: if verbose { info(node) } else { Default::default() },
-        runtime_handlers: ["", HANDLER].into_iter().map(|name| handler(name, &kernel)).collect(),
+        runtime_handlers: handlers.map(|name| handler(name, &kernel)).collect(),
         features: Some(cri::RuntimeFeatures {
             supplemental_groups_policy: true,
             user_namespaces_host_network: kernel.user_namespaces,

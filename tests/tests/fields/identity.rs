@@ -2,6 +2,7 @@
 //! Fields that say which object a request is about, and fields that come back as they were sent.
 
 use gorae_proto::cri::*;
+use gorae_tests::testing::on_a_node_with;
 use gorae_tests::{TINY, on_a_node};
 
 #[test]
@@ -36,6 +37,29 @@ fn a_runtime_handler_is_told_as_it_was_asked_for() {
             let listed = node.cri().list_pods().await.unwrap().into_iter().find(|p| p.id == pod.id());
             assert_eq!(listed.expect("listed").runtime_handler, handler);
         }
+    });
+}
+
+#[test]
+fn further_handlers_are_those_that_are_configured_and_each_runs_pods() {
+    let config = "[runtimes.runc]\nkind = \"native\"\n[runtimes.crun]\nkind = \"native\"\n";
+    on_a_node_with(config, async |node| {
+        let status = node.cri().runtime().status(StatusRequest::default()).await.unwrap().into_inner();
+        let (names, features): (Vec<_>, Vec<_>) =
+            status.runtime_handlers.into_iter().map(|handler| (handler.name, handler.features)).unzip();
+        assert_eq!(names, ["", "gorae", "crun", "runc"]);
+        assert!(features.iter().all(|of| of.is_some() && *of == features[0]), "{features:?}");
+        let pod = node.pod("runc").handler("runc").run().await;
+        let container = pod.container("c").image(TINY).args(["sleep"]).start().await;
+        node.kill_and_restart().await;
+        assert_eq!(pod.status().await.runtime_handler, "runc");
+        assert_eq!(container.exec(["/tiny", "echo", "hi"]).await.stdout, "hi\n");
+        let refused = node.pod("kata").handler("kata").try_run().await.map(|p| p.id().to_owned()).unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+        assert!(
+            refused.message().contains("\"kata\"") && refused.message().contains("gorae, crun, runc"),
+            "{refused:?}"
+        );
     });
 }
 
