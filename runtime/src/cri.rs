@@ -82,13 +82,7 @@ where
 }
 
 fn reply<T>(result: Result<T>) -> Reply<T> {
-    match result {
-        Ok(value) => Ok(Response::new(value)),
-        Err(error) => {
-            tracing::debug!(%error, "request failed");
-            Err(error.into())
-        }
-    }
+    result.map(Response::new).map_err(Status::from)
 }
 
 /// Unknown ids are fine for verbs whose end is that the object is gone.

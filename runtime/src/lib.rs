@@ -34,6 +34,7 @@ pub mod reconnect;
 pub mod records;
 pub mod recover;
 pub mod repeat;
+pub mod rpc;
 pub mod seccomp;
 pub mod server;
 pub mod sessions;

@@ -13,7 +13,7 @@ use crate::pod::Places;
 use crate::sessions::Sessions;
 use crate::shims::Spawner;
 use crate::stats::Stats;
-use crate::{cgroups, limits, reconcile, recover, streaming};
+use crate::{cgroups, limits, reconcile, recover, rpc, streaming};
 use gorae_image_service::{self as images, Images};
 use gorae_proto::cri::{image_service_server::ImageServiceServer, runtime_service_server::RuntimeServiceServer};
 use gorae_proto::node::node_server::NodeServer;
@@ -25,7 +25,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::sync::watch;
-use tokio_stream::wrappers::UnixListenerStream;
 
 /// How long requests in flight may take once the end was asked for.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -199,12 +198,15 @@ async fn serve(
         .max_encoding_message_size(MAX_MESSAGE);
     let progress = NodeServer::new(images::ProgressService(node.images.clone()));
     let mut asked = stop.clone();
+    let clients = rpc::clients::Clients::new(rpc::clients::Bounds::default());
     let server = tonic::transport::Server::builder()
         .initial_connection_window_size(1 << 20)
+        .max_concurrent_streams(rpc::STREAMS)
+        .layer(rpc::request::Requests::default())
         .add_service(runtime)
         .add_service(image)
         .add_service(progress)
-        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), async move {
+        .serve_with_incoming_shutdown(rpc::connections(listener, clients), async move {
             let _ = asked.wait_for(|&s| s).await;
         });
     tokio::pin!(server);

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A look at what a client writes before the HTTP/2 engine reads it: `:authority` gets a value that the engine takes.
+//!
+//! Clients whose name for the server is a socket's path (gRPC's C core and what is built on it: Python, C++, Ruby) send
+//! the path, plain or percent-encoded, as `:authority`. Go's servers and gRPC's own never look at it; our engine, h2,
+//! resets the stream before anybody can be asked.
+//!
+//! Bytes are changed and never added or taken away, so the engine sees the client's frames where they were. Whole header
+//! blocks are needed for that: one that is cut waits here for its rest. What does not look like HTTP/2 as a client
+//! writes it is passed on as it is, with all that follows, for the engine to refuse.
+
+use super::fields::{self, Names};
+
+/// What a client says first.
+const PREFACE: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
+/// Bytes before a frame's payload.
+const HEAD: usize = 9;
+/// Longest payload; the engine tells clients no other.
+const LONGEST_FRAME: usize = 16 << 10;
+/// Longest header block with the heads of its frames. The engine takes 16 KiB of headers: coded, they are no longer.
+const LONGEST_BLOCK: usize = 64 << 10;
+
+const HEADERS: u8 = 1;
+const PUSH_PROMISE: u8 = 5;
+const CONTINUATION: u8 = 9;
+const END_HEADERS: u8 = 0x4;
+const PADDED: u8 = 0x8;
+const PRIORITY: u8 = 0x20;
+
+/// What a connection has been seen of.
+#[derive(Debug)]
+pub struct Filter {
+    names: Names,
+    /// Bytes until the next frame's head.
+    left: usize,
+    /// Frames whose head was seen.
+    frames: u64,
+    /// The beginning of a frame or header block that waits for the rest, then all of it.
+    kept: Vec<u8>,
+    /// Bytes that `kept` needs; 0 when it can be given away.
+    needed: usize,
+    /// Bytes of `kept` that were given away.
+    given: usize,
+    /// Nothing is looked at any more.
+    blind: bool,
+}
+
+/// What stands at the beginning of a frame.
+enum Look {
+    /// So many bytes are needed to see more.
+    Needs(usize),
+    /// A frame of so many bytes without headers.
+    Other(usize),
+    /// A header block, whole, of so many bytes.
+    Block(usize),
+    /// Nothing that a client of ours writes.
+    Odd,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self { names: Names::default(), left: PREFACE, frames: 0, kept: Vec::new(), needed: 0, given: 0, blind: false }
+    }
+}
+
+impl Filter {
+    /// Looks at the next bytes of a client and changes them; returns how many of them may be read now. The rest is kept,
+    /// and what follows it goes to [`Self::complete`].
+    ///
+    /// - Shapes: called while nothing is [kept](Self::needs) or [ready](Self::ready).
+    pub fn pass(&mut self, bytes: &mut [u8]) -> usize {
+        let mut at = 0;
+        loop {
+            let skipped = self.left.min(bytes.len() - at);
+            at += skipped;
+            self.left -= skipped;
+            if self.blind || at == bytes.len() {
+                return bytes.len();
+            }
+            match look(&bytes[at..]) {
+                Look::Needs(needed) => {
+                    self.kept.extend_from_slice(&bytes[at..]);
+                    self.needed = needed;
+                    return at;
+                }
+                Look::Other(length) => self.begin(length),
+                Look::Block(length) => {
+                    self.begin(length);
+                    self.mend(&mut bytes[at..at + length]);
+                }
+                Look::Odd => self.blind = true,
+            }
+        }
+    }
+
+    /// How many bytes are wanted before those that are kept can be read; 0 when none are kept.
+    pub fn needs(&self) -> usize {
+        self.needed.saturating_sub(self.kept.len())
+    }
+
+    /// Takes bytes that are wanted, at most [as many](Self::needs).
+    pub fn complete(&mut self, bytes: &[u8]) {
+        self.kept.extend_from_slice(bytes);
+        if self.kept.len() < self.needed {
+            return;
+        }
+        self.needed = 0;
+        match look(&self.kept) {
+            Look::Needs(needed) => self.needed = needed,
+            Look::Other(length) => {
+                self.begin(length);
+                self.left -= self.kept.len();
+            }
+            Look::Block(length) => {
+                self.begin(length);
+                self.left = 0;
+                let mut block = std::mem::take(&mut self.kept);
+                self.mend(&mut block);
+                self.kept = block;
+            }
+            Look::Odd => self.blind = true,
+        }
+    }
+
+    /// Gives up waiting: what is kept can be read as it is.
+    pub fn give_up(&mut self) {
+        self.needed = 0;
+        self.blind = true;
+    }
+
+    /// Bytes that were kept and can be read now.
+    pub fn ready(&self) -> &[u8] {
+        if self.needed > 0 { &[] } else { &self.kept[self.given..] }
+    }
+
+    /// So many of the bytes that are [ready](Self::ready) were read.
+    pub fn read(&mut self, count: usize) {
+        self.given += count;
+        if self.given == self.kept.len() {
+            self.kept = Vec::new();
+            self.given = 0;
+        }
+    }
+
+    /// Which frame the client has begun and not finished: its number, or 0 before the first is there.
+    pub fn unfinished(&self) -> Option<u64> {
+        let begun = self.left > 0 || self.needed > 0 || self.frames == 0;
+        (begun && !self.blind).then_some(self.frames + u64::from(self.needed > 0))
+    }
+
+    /// Whether the client has written what no client of ours does.
+    pub fn is_blind(&self) -> bool {
+        self.blind
+    }
+
+    fn begin(&mut self, length: usize) {
+        self.frames += 1;
+        self.left = length;
+    }
+
+    /// A block is whole, so that the bytes of it are skipped by [`Self::pass`].
+    fn mend(&mut self, block: &mut [u8]) {
+        if mend(block, &mut self.names).is_none() {
+            self.blind = true;
+        }
+    }
+}
+
+/// A frame's payload length, kind, flags and stream; `bytes` has its head.
+fn head(bytes: &[u8]) -> (usize, u8, u8, [u8; 4]) {
+    let length = usize::from(bytes[0]) << 16 | usize::from(bytes[1]) << 8 | usize::from(bytes[2]);
+    (length, bytes[3], bytes[4], [bytes[5] & 0x7f, bytes[6], bytes[7], bytes[8]])
+}
+
+fn look(bytes: &[u8]) -> Look {
+    let (mut at, mut of) = (0, None);
+    loop {
+        if bytes.len() < at + HEAD {
+            return Look::Needs(at + HEAD);
+        }
+        let (length, kind, flags, stream) = head(&bytes[at..]);
+        let end = at + HEAD + length;
+        match (of, kind) {
+            (None, HEADERS) => of = Some(stream),
+            (Some(first), CONTINUATION) if first == stream => {}
+            (Some(_), _) | (None, CONTINUATION | PUSH_PROMISE) => return Look::Odd,
+            (None, _) => return Look::Other(end),
+        }
+        if length > LONGEST_FRAME || end > LONGEST_BLOCK {
+            return Look::Odd;
+        }
+        if bytes.len() < end {
+            return Look::Needs(end);
+        }
+        if flags & END_HEADERS != 0 {
+            return Look::Block(end);
+        }
+        at = end;
+    }
+}
+
+/// Changes a header block in its frames; `None` when it cannot be read.
+fn mend(frames: &mut [u8], names: &mut Names) -> Option<()> {
+    let fragments = fragments(frames)?;
+    if let [only] = &fragments[..] {
+        return fields::mend(&mut frames[only.clone()], names).ok();
+    }
+    let mut block = Vec::with_capacity(frames.len());
+    fragments.iter().for_each(|fragment| block.extend_from_slice(&frames[fragment.clone()]));
+    fields::mend(&mut block, names).ok()?;
+    let mut rest = &block[..];
+    for fragment in fragments {
+        let part = rest.split_off(..fragment.len())?;
+        frames[fragment].copy_from_slice(part);
+    }
+    Some(())
+}
+
+/// Where the block's parts are: the payloads without padding and priority.
+fn fragments(frames: &[u8]) -> Option<Vec<std::ops::Range<usize>>> {
+    let (mut found, mut at) = (Vec::with_capacity(1), 0);
+    while at < frames.len() {
+        let (length, kind, flags, _) = head(&frames[at..]);
+        let (mut start, mut end) = (at + HEAD, at + HEAD + length);
+        at = end;
+        if kind == HEADERS && flags & PADDED != 0 {
+            end = end.checked_sub(usize::from(*frames.get(start)?))?;
+            start += 1;
+        }
+        if kind == HEADERS && flags & PRIORITY != 0 {
+            start += 5;
+        }
+        found.push((start <= end).then_some(start..end)?);
+    }
+    Some(found)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
+        // Settings and pings are the connection's, the rest is the first stream's.
+        let stream = u8::from(!matches!(kind, 4 | 6));
+        [&length[1..], &[kind, flags, 0, 0, 0, stream], payload].concat()
+    }
+
+    /// A block as gRPC's C core writes it: `:path`, `:authority` with its name spelled out, and later an index.
+    fn block(authority: &str) -> Vec<u8> {
+        let authority = [&[0x40, 10][..], b":authority", &[authority.len() as u8], authority.as_bytes()].concat();
+        [&[0x83, 0x86, 0x44, 2][..], b"/x", &authority, &[0xbe]].concat()
+    }
+
+    fn greeting() -> Vec<u8> {
+        [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(4, 0, &[0; 12])].concat()
+    }
+
+    /// All kinds of frames around header blocks of every shape.
+    fn connection(authority: &str) -> Vec<u8> {
+        let block = block(authority);
+        let (first, rest) = block.split_at(9);
+        let (second, third) = rest.split_at(20);
+        let padded = [&[3][..], &[0, 0, 0, 0, 16], &block, &[0; 3]].concat();
+        [
+            greeting(),
+            frame(HEADERS, END_HEADERS, &block),
+            frame(0, 1, &[0; 5]),
+            frame(HEADERS, END_HEADERS | PADDED | PRIORITY, &padded),
+            frame(6, 0, &[7; 8]),
+            frame(HEADERS, 0, first),
+            frame(CONTINUATION, 0, second),
+            frame(CONTINUATION, END_HEADERS, third),
+            frame(8, 0, &[0, 0, 1, 0]),
+        ]
+        .concat()
+    }
+
+    /// What comes out for bytes that come in these parts, as a connection reads them.
+    pub fn through<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> Vec<u8> {
+        let (mut filter, mut out) = (Filter::default(), Vec::new());
+        for part in parts {
+            let mut part = part.to_vec();
+            while !part.is_empty() {
+                if filter.needs() > 0 {
+                    let rest = part.split_off(filter.needs().min(part.len()));
+                    filter.complete(&std::mem::replace(&mut part, rest));
+                } else {
+                    let read = filter.pass(&mut part);
+                    out.extend(part.drain(..read));
+                    part.clear();
+                }
+                let ready = filter.ready().to_vec();
+                out.extend(&ready);
+                filter.read(ready.len());
+            }
+        }
+        filter.give_up();
+        out.extend(filter.ready());
+        out
+    }
+
+    #[test]
+    fn every_path_is_changed_and_nothing_else_is() {
+        for authority in ["/run/gorae/gorae.sock", "%2Frun%2Fgorae%2Fgorae.sock"] {
+            let host = format!("{:-<1$}", "localhost", authority.len());
+            assert_eq!(through([&connection(authority)[..]]), connection(&host));
+        }
+        assert_eq!(through([&connection("localhost")[..]]), connection("localhost"));
+    }
+
+    #[test]
+    fn it_does_not_matter_where_the_bytes_are_cut() {
+        let (wire, wanted) = (connection("/run/x.sock"), connection("localhost--"));
+        assert_eq!(through(wire.chunks(1)), wanted);
+        for cut in 0..wire.len() {
+            let (head, tail) = wire.split_at(cut);
+            assert_eq!(through([head, tail]), wanted, "cut at {cut}");
+            assert_eq!(through([head]).len(), cut, "ended at {cut}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_http_2_passes_as_it_is_and_is_not_kept() {
+        let block = block("/run/x.sock");
+        let long =
+            [frame(HEADERS, 0, &[0; LONGEST_FRAME]), frame(CONTINUATION, 0, &[0; LONGEST_FRAME]).repeat(4)].concat();
+        for odd in [
+            b"GET / HTTP/1.1\r\nHost: x\r\n\r\n, and more after that".to_vec(),
+            [greeting(), frame(PUSH_PROMISE, END_HEADERS, &block)].concat(),
+            [greeting(), frame(CONTINUATION, END_HEADERS, &block)].concat(),
+            [greeting(), frame(HEADERS, 0, &block), frame(0, 0, b"data")].concat(),
+            [greeting(), frame(HEADERS, END_HEADERS | PADDED, &[200, 0])].concat(),
+            [greeting(), frame(HEADERS, END_HEADERS, &[0x41, 0x7f])].concat(),
+            [greeting(), long].concat(),
+        ] {
+            let odd = [odd, frame(HEADERS, END_HEADERS, &block)].concat();
+            assert_eq!(through([&odd[..]]), odd);
+            assert_eq!(through(odd.chunks(7)), odd);
+        }
+    }
+
+    #[test]
+    fn a_frame_that_was_begun_is_known_by_its_number_until_it_ends() {
+        let mut filter = Filter::default();
+        assert_eq!(filter.unfinished(), Some(0));
+        filter.pass(&mut greeting()[..24].to_vec());
+        assert_eq!(filter.unfinished(), Some(0), "nothing was said yet");
+        filter.pass(&mut frame(4, 0, &[]));
+        assert_eq!(filter.unfinished(), None);
+        filter.pass(&mut frame(0, 0, &[0; 20])[..12].to_vec());
+        assert_eq!(filter.unfinished(), Some(2));
+        filter.pass(&mut [0; 17]);
+        assert_eq!(filter.unfinished(), None);
+        filter.pass(&mut frame(HEADERS, 0, &block("/x"))[..20].to_vec());
+        assert_eq!(filter.unfinished(), Some(3));
+    }
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a request is about: the ids and names in the beginning of its message, for the log.
+//!
+//! A message is looked through for the fields of this table and nothing else, so that no credential and no variable of a
+//! container can come into a line. All of them stand in its first bytes.
+
+/// Bytes of a message that are looked at.
+pub const LOOKED_AT: usize = 2048;
+/// Longest id or name that is shown.
+const LONGEST: usize = 300;
+/// Bytes before a message: whether it is compressed, and its length.
+const PREFIX: usize = 5;
+
+/// A word for the log, and the numbers of the fields that lead to it.
+type Field = (&'static str, &'static [u64]);
+
+const POD: &[Field] = &[("pod", &[1])];
+const CONTAINER: &[Field] = &[("container", &[1])];
+const IMAGE: &[Field] = &[("image", &[1, 1])];
+
+/// The fields of a method's request that say what it is about.
+fn fields(method: &str) -> &'static [Field] {
+    match method {
+        "RunPodSandbox" => &[("namespace", &[1, 1, 3]), ("pod", &[1, 1, 1])],
+        "RestorePod" => &[("namespace", &[2, 1, 3]), ("pod", &[2, 1, 1])],
+        "StopPodSandbox"
+        | "RemovePodSandbox"
+        | "PodSandboxStatus"
+        | "PodSandboxStats"
+        | "PortForward"
+        | "UpdatePodSandboxResources"
+        | "CheckpointPod" => POD,
+        "CreateContainer" => &[("pod", &[1]), ("container", &[2, 1, 1]), ("image", &[2, 2, 1])],
+        "StartContainer"
+        | "StopContainer"
+        | "RemoveContainer"
+        | "ContainerStatus"
+        | "UpdateContainerResources"
+        | "ReopenContainerLog"
+        | "ExecSync"
+        | "Exec"
+        | "Attach"
+        | "ContainerStats"
+        | "CheckpointContainer" => CONTAINER,
+        "PullImage" => &[("image", &[1, 1]), ("pod", &[3, 1, 1])],
+        "ImageStatus" | "RemoveImage" => IMAGE,
+        "ListImages" | "StreamImages" => &[("image", &[1, 1, 1])],
+        "ListPodSandbox" | "StreamPodSandboxes" | "ListPodSandboxStats" | "StreamPodSandboxStats" => {
+            &[("pod", &[1, 1])]
+        }
+        "ListContainers" | "StreamContainers" => &[("container", &[1, 1]), ("pod", &[1, 3])],
+        "ListContainerStats" | "StreamContainerStats" => &[("container", &[1, 1]), ("pod", &[1, 2])],
+        _ => &[],
+    }
+}
+
+/// What the request of a method is about, as words and values, from the beginning of its body.
+pub fn of(method: &str, body: &[u8]) -> Vec<(&'static str, String)> {
+    let message = match body {
+        [0, ..] => body.get(PREFIX..).unwrap_or_default(),
+        _ => &[],
+    };
+    let found = fields(method).iter().filter_map(|(word, path)| Some((*word, text(message, path)?)));
+    found.collect()
+}
+
+fn text(mut message: &[u8], path: &[u64]) -> Option<String> {
+    for number in path {
+        message = field(message, *number)?;
+    }
+    let shown = &message[..message.len().min(LONGEST)];
+    (!shown.is_empty()).then(|| String::from_utf8_lossy(shown).into_owned())
+}
+
+/// The bytes of the first field of a number, as far as they are there.
+fn field(mut message: &[u8], wanted: u64) -> Option<&[u8]> {
+    while !message.is_empty() {
+        let key = varint(&mut message)?;
+        let length = match key & 7 {
+            0 => {
+                varint(&mut message)?;
+                continue;
+            }
+            1 => 8,
+            2 => usize::try_from(varint(&mut message)?).ok()?,
+            5 => 4,
+            _ => return None,
+        };
+        let bytes = message.split_off(..length.min(message.len()))?;
+        if key == wanted << 3 | 2 {
+            return Some(bytes);
+        }
+    }
+    None
+}
+
+fn varint(message: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let byte = *message.split_off_first()?;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gorae_proto::cri;
+    use prost::Message;
+
+    fn body(message: &impl Message) -> Vec<u8> {
+        let length = u32::try_from(message.encoded_len()).expect("short").to_be_bytes();
+        [&[0][..], &length, &message.encode_to_vec()].concat()
+    }
+
+    fn said(method: &str, message: &impl Message) -> String {
+        let words = of(method, &body(message)).into_iter().map(|(word, value)| format!("{word}={value}"));
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    fn pod() -> cri::PodSandboxConfig {
+        let metadata = cri::PodSandboxMetadata { name: "web".into(), namespace: "shop".into(), ..Default::default() };
+        cri::PodSandboxConfig { metadata: Some(metadata), hostname: "h".into(), ..Default::default() }
+    }
+
+    #[test]
+    fn the_ids_and_names_of_each_kind_of_request_are_found() {
+        let id = || "a1".to_owned();
+        assert_eq!(
+            said("RunPodSandbox", &cri::RunPodSandboxRequest { config: Some(pod()), ..Default::default() }),
+            "namespace=shop pod=web"
+        );
+        assert_eq!(
+            said("PodSandboxStatus", &cri::PodSandboxStatusRequest { pod_sandbox_id: id(), verbose: true }),
+            "pod=a1"
+        );
+        let exec = cri::ExecSyncRequest { container_id: id(), cmd: vec!["secret".into()], timeout: 3 };
+        assert_eq!(said("ExecSync", &exec), "container=a1");
+        let image = Some(cri::ImageSpec { image: "busybox".into(), ..Default::default() });
+        let config = cri::ContainerConfig {
+            metadata: Some(cri::ContainerMetadata { name: "c".into(), attempt: 1 }),
+            image: image.clone(),
+            envs: vec![cri::KeyValue { key: "TOKEN".into(), value: "secret".into() }],
+            ..Default::default()
+        };
+        let create = cri::CreateContainerRequest { pod_sandbox_id: id(), config: Some(config), ..Default::default() };
+        assert_eq!(said("CreateContainer", &create), "pod=a1 container=c image=busybox");
+        let auth = Some(cri::AuthConfig { username: "u".into(), password: "secret".into(), ..Default::default() });
+        let pull = cri::PullImageRequest { image: image.clone(), auth, sandbox_config: Some(pod()) };
+        assert_eq!(said("PullImage", &pull), "image=busybox pod=web");
+        assert_eq!(said("RemoveImage", &cri::RemoveImageRequest { image }), "image=busybox");
+        let filter = cri::ContainerFilter { id: "c1".into(), pod_sandbox_id: id(), ..Default::default() };
+        assert_eq!(said("ListContainers", &cri::ListContainersRequest { filter: Some(filter) }), "container=c1 pod=a1");
+        assert_eq!(said("Version", &cri::VersionRequest { version: "v1".into() }), "");
+    }
+
+    #[test]
+    fn a_message_that_is_cut_or_wrong_says_what_is_there() {
+        let long = cri::RemovePodSandboxRequest { pod_sandbox_id: "x".repeat(5000) };
+        let body = body(&long);
+        assert_eq!(of("RemovePodSandbox", &body[..LOOKED_AT]), [("pod", "x".repeat(LONGEST))]);
+        for end in 0..body.len().min(12) {
+            of("RemovePodSandbox", &body[..end]);
+        }
+        for wrong in [&[1, 0, 0, 0, 3, 10, 1, b'a'][..], &[0, 0, 0, 0, 9, 0xff, 0xff], &[0, 0, 0, 0, 2, 0x0b, 0x0c]] {
+            assert_eq!(of("RemovePodSandbox", wrong), []);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Connections with the real HTTP/2 engine behind them, and clients that write raw frames.
+
+use super::authority::tests::frame;
+use super::clients::{Bounds, Clients};
+use super::connection::{Connection, FRAME_LIMIT, IDLE_LIMIT};
+use super::request::{MESSAGE_LIMIT, Requests};
+use futures_util::stream;
+use gorae_proto::node::{self, node_server::NodeServer};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::time::Instant;
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status};
+
+const HEADERS: u8 = 1;
+const RESET: u8 = 3;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+/// Answers `end` with an update and its end, everything else with an update and silence.
+struct Progress;
+
+#[tonic::async_trait]
+impl node::node_server::Node for Progress {
+    type PullProgressStream = Pin<Box<dyn Stream<Item = Result<node::PullProgressUpdate, Status>> + Send>>;
+
+    async fn pull_progress(
+        &self,
+        request: Request<node::PullProgressRequest>,
+    ) -> Result<Response<Self::PullProgressStream>, Status> {
+        let ends = request.into_inner().reference == "end";
+        let updates = stream::unfold(0, move |sent| async move {
+            if sent == 1 && !ends {
+                std::future::pending::<()>().await;
+            }
+            (sent == 0).then(|| (Ok(node::PullProgressUpdate::default()), 1))
+        });
+        Ok(Response::new(Box::pin(updates)))
+    }
+}
+
+fn clients() -> Arc<Clients> {
+    Clients::new(Bounds::default())
+}
+
+/// A client's end of a connection that is served.
+fn connect(clients: &Arc<Clients>) -> DuplexStream {
+    let (ours, theirs) = duplex(64 << 10);
+    let incoming = stream::iter([Ok::<_, io::Error>(Connection::new(theirs, clients.admit()))]);
+    let server = tonic::transport::Server::builder()
+        .layer(Requests::default())
+        .add_service(NodeServer::new(Progress))
+        .serve_with_incoming(incoming);
+    tokio::spawn(server);
+    ours
+}
+
+fn greeting() -> Vec<u8> {
+    [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(4, 0, &[])].concat()
+}
+
+fn literal(name: &str, value: &str) -> Vec<u8> {
+    let text = |text: &str| [&[u8::try_from(text.len()).expect("short")][..], text.as_bytes()].concat();
+    [&[0x40][..], &text(name), &text(value)].concat()
+}
+
+/// The headers of a call, as gRPC's C core writes them: names and values spelled out and kept.
+fn block(authority: &str) -> Vec<u8> {
+    let path = literal(":path", "/gorae.v1.Node/PullProgress");
+    let more = [literal("te", "trailers"), literal("content-type", "application/grpc")].concat();
+    [&[0x83, 0x86][..], &path, &literal(":authority", authority), &more].concat()
+}
+
+fn message(reference: &str) -> Vec<u8> {
+    let length = u8::try_from(reference.len()).expect("short");
+    [&[0, 0, 0, 0, length + 2, 10, length][..], reference.as_bytes()].concat()
+}
+
+fn call(authority: &str, reference: &str) -> Vec<u8> {
+    [frame(HEADERS, END_HEADERS, &block(authority)), frame(0, END_STREAM, &message(reference))].concat()
+}
+
+/// The kinds of the frames that come on the first stream, until the server has nothing more to say.
+async fn answer(client: &mut DuplexStream) -> Vec<u8> {
+    let mut kinds = Vec::new();
+    loop {
+        let mut head = [0; 9];
+        client.read_exact(&mut head).await.expect("the connection stays");
+        let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+        client.read_exact(&mut payload).await.expect("whole");
+        if head[8] == 1 {
+            kinds.push(head[3]);
+            if head[3] == RESET || head[3] < 2 && head[4] & END_STREAM != 0 {
+                return kinds;
+            }
+        }
+    }
+}
+
+/// How long it takes until the server ends the connection, when the client writes nothing more.
+async fn end(client: &mut DuplexStream) -> Duration {
+    let begun = Instant::now();
+    let mut rest = Vec::new();
+    let _ = tokio::time::timeout(IDLE_LIMIT * 3, client.read_to_end(&mut rest)).await;
+    begun.elapsed()
+}
+
+#[tokio::test]
+async fn a_call_to_a_socket_path_is_answered_wherever_its_bytes_are_cut() {
+    let wire = [greeting(), call("/run/gorae/gorae.sock", "end")].concat();
+    for cut in 0..wire.len() {
+        let mut client = connect(&clients());
+        client.write_all(&wire[..cut]).await.expect("open");
+        tokio::task::yield_now().await;
+        client.write_all(&wire[cut..]).await.expect("open");
+        assert_eq!(answer(&mut client).await, [HEADERS, 0, HEADERS], "cut at {cut}");
+    }
+}
+
+#[tokio::test]
+async fn the_engine_itself_resets_such_a_call() {
+    let (mut client, theirs) = duplex(64 << 10);
+    let incoming = stream::iter([Ok::<_, io::Error>(theirs)]);
+    let server = tonic::transport::Server::builder().add_service(NodeServer::new(Progress));
+    tokio::spawn(server.serve_with_incoming(incoming));
+    client.write_all(&[greeting(), call("%2Frun%2Fx.sock", "end")].concat()).await.expect("open");
+    assert_eq!(answer(&mut client).await, [RESET], "when this fails, the filter has done its work");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_stops_in_the_middle_of_something_goes_after_a_while() {
+    let begun = |bytes: &[u8]| [&greeting()[..], bytes].concat();
+    for wire in [
+        Vec::new(),
+        greeting()[..10].to_vec(),
+        greeting()[..24].to_vec(),
+        begun(&frame(6, 0, &[0; 8])[..4]),
+        begun(&frame(HEADERS, 0, &block("x"))),
+        begun(&frame(HEADERS, END_HEADERS, &block("/x"))[..30]),
+        begun(&[&frame(HEADERS, END_HEADERS, &block("x"))[..], &frame(0, 0, &[0; 9])[..14]].concat()),
+    ] {
+        let mut client = connect(&clients());
+        client.write_all(&wire).await.expect("open");
+        let took = end(&mut client).await;
+        assert!(took >= FRAME_LIMIT && took < FRAME_LIMIT * 2, "{wire:?}: {took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_comes_byte_by_byte_has_no_more_time_than_another() {
+    let mut client = connect(&clients());
+    client.write_all(&greeting()).await.expect("open");
+    let begun = Instant::now();
+    for byte in frame(HEADERS, END_HEADERS, &block("/x")).repeat(2) {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if client.write_all(&[byte]).await.is_err() {
+            break;
+        }
+    }
+    assert!(begun.elapsed() < FRAME_LIMIT * 2, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_stops_half_way_fails_its_call_alone() {
+    let mut client = connect(&clients());
+    let half = [frame(HEADERS, END_HEADERS, &block("/x")), frame(0, 0, &message("end")[..7])].concat();
+    client.write_all(&[greeting(), half].concat()).await.expect("open");
+    let begun = Instant::now();
+    let kinds = answer(&mut client).await;
+    assert_eq!(kinds.first(), Some(&HEADERS), "{kinds:?}");
+    assert!(begun.elapsed() >= MESSAGE_LIMIT && begun.elapsed() < MESSAGE_LIMIT * 2, "{:?}", begun.elapsed());
+    assert!(end(&mut client).await > FRAME_LIMIT * 2, "the connection stays for other calls");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_without_a_request_goes_and_one_with_an_open_stream_stays() {
+    let clients = clients();
+    let mut idle = connect(&clients);
+    idle.write_all(&greeting()).await.expect("open");
+    let took = end(&mut idle).await;
+    assert!(took >= IDLE_LIMIT && took < IDLE_LIMIT * 2, "{took:?}");
+    let mut watching = connect(&clients);
+    watching.write_all(&[greeting(), call("/x", "for ever")].concat()).await.expect("open");
+    assert!(end(&mut watching).await >= IDLE_LIMIT * 3, "its stream is quiet and open");
+    // Its end begins the time anew.
+    watching.write_all(&frame(RESET, 0, &[0, 0, 0, 8])).await.expect("open");
+    let took = end(&mut watching).await;
+    assert!(took >= IDLE_LIMIT && took < IDLE_LIMIT * 2, "{took:?}");
+}
+
+#[tokio::test]
+async fn one_connection_too_many_costs_the_quietest_its_own() {
+    let clients = Clients::new(Bounds { connections: 2, ..Bounds::default() });
+    let (mut quiet, mut busy) = (connect(&clients), connect(&clients));
+    quiet.write_all(&greeting()).await.expect("open");
+    busy.write_all(&[greeting(), call("/x", "for ever")].concat()).await.expect("open");
+    let mut kinds = [0; 9];
+    busy.read_exact(&mut kinds).await.expect("served");
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let mut last = connect(&clients);
+    assert!(end(&mut quiet).await < FRAME_LIMIT);
+    last.write_all(&[greeting(), call("/x", "end")].concat()).await.expect("open");
+    assert_eq!(answer(&mut last).await, [HEADERS, 0, HEADERS]);
+    busy.write_all(&frame(6, 0, &[0; 8])).await.expect("it is still there");
+}
