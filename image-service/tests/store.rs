@@ -174,7 +174,7 @@ async fn an_image_whose_record_cannot_be_read_for_now_keeps_its_names() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_of_a_newer_version_keeps_the_store_closed_and_loses_nothing() {
+async fn a_record_of_another_program_keeps_the_store_closed_and_loses_nothing() {
     let (registry, node) = (Registry::open().await, Node::new());
     let made = image(Flavour::Oci, vec![layer(Packing::Gzip, &[("f", b"1")])]);
     let name = registry.push("app", "1", &made).await;
@@ -185,9 +185,12 @@ async fn a_record_of_a_newer_version_keeps_the_store_closed_and_loses_nothing() 
     let config = images.config().clone();
     drop(images);
     let newer = String::from_utf8(ours.clone()).unwrap().replacen("gorae layer 1 ", "gorae layer 99 ", 1);
-    std::fs::write(&record, newer).unwrap();
-    let error = Images::open(config.clone()).unwrap_err().message();
-    assert!(error.contains(&layer) && error.contains("99") && error.contains("run that one again"), "{error}");
+    let other = gorae_proto::checked::encode("layer", 1, b"{\"another\": \"shape\"}");
+    for (others, version) in [(newer.into_bytes(), "version 99;"), (other, "version 1;")] {
+        std::fs::write(&record, others).unwrap();
+        let error = Images::open(config.clone()).unwrap_err().message();
+        assert!(error.contains(&layer) && error.contains(version) && error.contains("run that one again"), "{error}");
+    }
     std::fs::write(&record, ours).unwrap();
     let images = Images::open(config).unwrap();
     assert!(images.find(&name).unwrap().is_some(), "its name and its layer are still there");

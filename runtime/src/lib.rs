@@ -21,6 +21,8 @@ pub mod disk;
 pub mod error;
 pub mod events;
 pub mod foreign;
+#[cfg(test)]
+mod golden;
 pub mod ids;
 pub mod index;
 pub mod limits;

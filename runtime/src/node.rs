@@ -2,7 +2,7 @@
 //! The node: what every verb works with, and the one place where a shim's word becomes a container's state.
 
 use crate::config::Config;
-use crate::container::{self, Container, STATE_KIND, STATE_VERSION, State, spec};
+use crate::container::{self, Container, State, spec};
 use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::index::Index;
@@ -16,7 +16,6 @@ use crate::{clock, ids, records};
 use gorae_image_service::Images;
 use gorae_proto::cri::{self, NamespaceMode};
 use gorae_proto::shim::{self as wire, CgroupLayout, CgroupPlace, CleanContainer, container_state::Phase};
-use prost::Message;
 use std::cmp::Reverse;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -186,18 +185,9 @@ impl Node {
     /// The shim's state record; `None` when there is none.
     ///
     /// # Errors
-    /// `Internal` when it is damaged.
+    /// As [`records::read`].
     pub fn state_on_disk(&self, container_id: &str) -> Result<Option<wire::ContainerState>> {
-        let path = self.places.container_run(container_id).join("state");
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(Error::io("read", &path, &e)),
-        };
-        let damaged = |why: String| Error::internal(format!("state record {}: {why}", path.display()));
-        let body =
-            gorae_proto::checked::decode(STATE_KIND, STATE_VERSION, &bytes).map_err(|e| damaged(e.to_string()))?;
-        wire::ContainerState::decode(body).map(Some).map_err(|e| damaged(e.to_string()))
+        container::read_state(&self.places.container_run(container_id))
     }
 
     /// The connection to a container's shim ended: the container has, too, or its shim was killed.

@@ -7,7 +7,7 @@
 
 use crate::disk::may_wait;
 use crate::error::{Error, Kind, Result};
-use gorae_proto::checked::{self, CheckedError};
+use gorae_proto::checked::{self, Unusable};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fs;
 use std::io::Write;
@@ -58,21 +58,33 @@ pub fn replace(dir: &Path, other: &str, name: &str) -> Result<()> {
 /// Reads a record; `None` when there is none.
 ///
 /// # Errors
-/// `Internal` when it is damaged, torn or of another kind; `FailedPrecondition` when a newer program wrote it;
+/// `Internal` when it is damaged, torn or of another kind; `FailedPrecondition` when it is whole and another program's;
 /// `Unavailable` when it could not be read, which says nothing about it.
-pub fn read<T: DeserializeOwned>(path: &Path, kind: &str, version: u32) -> Result<Option<T>> {
-    let damaged = |why: String| Error::internal(format!("record {}: {why}", path.display()));
+pub fn read<T: DeserializeOwned>(path: &Path, kind: &'static str, version: u32) -> Result<Option<T>> {
+    read_with(path, kind, version, |body| serde_json::from_slice(body))
+}
+
+/// [`read`] for a body that is not JSON.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with<T, E: std::fmt::Display>(
+    path: &Path,
+    kind: &'static str,
+    version: u32,
+    parse: impl FnOnce(&[u8]) -> std::result::Result<T, E>,
+) -> Result<Option<T>> {
+    let damaged = |why: &dyn std::fmt::Display| Error::internal(format!("{kind} record {}: {why}", path.display()));
     let bytes = match may_wait(|| read_bounded(path)) {
         Ok(Some(bytes)) => bytes,
-        Ok(None) => return Err(damaged("larger than any that was written, or no file".into())),
+        Ok(None) => return Err(damaged(&"larger than any that was written, or no file")),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Error::new(Kind::Unavailable, format!("read record {}: {e}", path.display()))),
+        Err(e) => return Err(Error::new(Kind::Unavailable, format!("read {kind} record {}: {e}", path.display()))),
     };
-    let body = checked::decode(kind, version, &bytes).map_err(|e| match e {
-        CheckedError::Version { .. } => Error::precondition(format!("record {}: {e}", path.display())),
-        other => damaged(other.to_string()),
-    })?;
-    serde_json::from_slice(body).map(Some).map_err(|e| damaged(e.to_string()))
+    checked::read(path, kind, version, &bytes, parse).map(Some).map_err(|unusable| match unusable {
+        Unusable::Damaged(why) => damaged(&why),
+        Unusable::Foreign(foreign) => Error::precondition(foreign.to_string()),
+    })
 }
 
 /// Makes a directory of ours with its parents, which others can go through and not list; being there already is

@@ -43,7 +43,7 @@ pub struct Strays {
 ///
 /// # Errors
 /// When a directory or a record cannot be read: what it says is in use all the same, and would be given to others or
-/// ended. When a newer program has written here: a start would end its pods.
+/// ended. When another program has written here, in words that this one does not know: a start would end its pods.
 pub fn read(places: &Places, boot_id: &str) -> Result<Found> {
     let mut found = Found::default();
     for id in ids_in(&places.root.join("pods"))? {
@@ -52,7 +52,10 @@ pub fn read(places: &Places, boot_id: &str) -> Result<Found> {
     for id in ids_in(&places.root.join("containers"))? {
         let dir = places.container_root(&id);
         match records::read(&dir.join("record"), container::RECORD_KIND, container::RECORD_VERSION) {
-            Ok(Some(record)) => found.containers.push(record),
+            Ok(Some(record)) => {
+                no_foreign_record(places, &id)?;
+                found.containers.push(record);
+            }
             Ok(None) => remove_quietly(&dir),
             Err(error) => set_aside(places, &dir, &format!("container-{id}"), error)?,
         }
@@ -84,10 +87,24 @@ fn read_pod(places: &Places, id: &str, boot_id: &str, found: &mut Found) -> Resu
     }
 }
 
+/// Looks at what is read of a container later on, where it is too late to stop.
+fn no_foreign_record(places: &Places, id: &str) -> Result<()> {
+    let dir = places.container_root(id);
+    let end = records::read::<Exit>(&dir.join(END), END, END_VERSION).map(drop);
+    let (kind, version) = (container::RECORD_KIND, container::RECORD_VERSION);
+    let old = records::read::<container::Record>(&dir.join(container::update::OLD), kind, version).map(drop);
+    let state = container::read_state(&places.container_run(id)).map(drop);
+    match [end, old, state].into_iter().filter_map(Result::err).find(|e| e.kind() == Kind::FailedPrecondition) {
+        Some(error) => Err(anothers(error)),
+        None => Ok(()),
+    }
+}
+
 /// What says that a pod is up. A damaged one says no: the pod is stopped.
 fn read_up(run_dir: &Path) -> Result<Option<Up>> {
     match records::read::<Up>(&run_dir.join("ready"), "ready", 1) {
         Err(error) if error.kind() == Kind::Unavailable => Err(not_now(error)),
+        Err(error) if error.kind() == Kind::FailedPrecondition => Err(anothers(error)),
         read => Ok(read.ok().flatten()),
     }
 }
@@ -96,7 +113,7 @@ fn read_half_made(dir: &Path, id: &str, found: &mut Found) -> Result<()> {
     match records::read::<pod::Record>(&dir.join("record.new"), pod::RECORD_KIND, pod::RECORD_VERSION) {
         Ok(Some(record)) => found.half_made.push(record),
         Err(error) if error.kind() == Kind::Unavailable => return Err(not_now(error)),
-        Err(error) if error.kind() == Kind::FailedPrecondition => return Err(older(error)),
+        Err(error) if error.kind() == Kind::FailedPrecondition => return Err(anothers(error)),
         // Cut off while the intent was being written: nothing else was done yet.
         Ok(None) | Err(_) => {
             tracing::info!(pod = ids::short(id), "a pod was cut off before anything of it was made");
@@ -123,7 +140,7 @@ fn ids_of(entries: io::Result<impl Iterator<Item = io::Result<std::fs::DirEntry>
 /// What to do with an object whose record says nothing.
 fn set_aside(places: &Places, dir: &Path, name: &str, why: Error) -> Result<()> {
     match why.kind() {
-        Kind::FailedPrecondition => return Err(older(why)),
+        Kind::FailedPrecondition => return Err(anothers(why)),
         Kind::Unavailable => return Err(not_now(why)),
         _ => {}
     }
@@ -137,8 +154,8 @@ fn set_aside(places: &Places, dir: &Path, name: &str, why: Error) -> Result<()> 
     Ok(())
 }
 
-fn older(why: Error) -> Error {
-    why.during("this program is older than what it finds")
+fn anothers(why: Error) -> Error {
+    why.during("not started, and nothing was touched")
 }
 
 fn not_now(why: Error) -> Error {
@@ -364,8 +381,41 @@ mod tests {
         let id = "a".repeat(64);
         write_pod(&places, &id, pod::RECORD_VERSION + 1);
         let error = read(&places, "boot").expect_err("newer");
-        assert!(error.to_string().contains("older"), "{error}");
+        assert!(error.to_string().contains("newer"), "{error}");
         assert!(places.pod_root(&id).join("record").exists() && !places.damaged().exists());
+    }
+
+    #[test]
+    fn whole_records_that_say_nothing_to_this_program_keep_it_from_starting_and_stay() {
+        let id = "a".repeat(64);
+        for (file, kind) in [
+            ("root/pods/ID/record", pod::RECORD_KIND),
+            ("root/pods/ID/record.new", pod::RECORD_KIND),
+            ("state/pods/ID/ready", "ready"),
+            ("root/containers/ID/record", container::RECORD_KIND),
+            ("root/containers/ID/record.old", container::RECORD_KIND),
+            ("root/containers/ID/end", END),
+            ("state/containers/ID/state", container::STATE_KIND),
+        ] {
+            let dir = tempfile::tempdir().expect("tempdir");
+            let places = places(dir.path());
+            if file.ends_with("ready") {
+                write_pod(&places, &id, pod::RECORD_VERSION);
+            }
+            if file.starts_with("state/containers") || file.ends_with("old") || file.ends_with("end") {
+                let golden = include_bytes!("golden/container-1");
+                records::make_dir(&places.container_root(&id)).expect("directory");
+                std::fs::write(places.container_root(&id).join("record"), golden).expect("write");
+            }
+            let path = dir.path().join(file.replace("ID", &id));
+            records::make_dir(path.parent().expect("below a directory")).expect("directory");
+            std::fs::write(&path, gorae_proto::checked::encode(kind, 1, b"{\"another\": \"shape\"}")).expect("write");
+            let error = read(&places, "boot").expect_err(file).to_string();
+            for part in ["nothing was touched", &path.display().to_string(), "version 1;", "run that one again"] {
+                assert!(error.contains(part), "{file}: {error}");
+            }
+            assert!(path.exists() && !places.damaged().exists(), "{file}");
+        }
     }
 
     #[test]

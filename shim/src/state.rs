@@ -102,7 +102,7 @@ impl State {
 /// The record of a container, if there is a good one.
 pub fn read(run_dir: &Path) -> Option<ContainerState> {
     let bytes = fs::read(run_dir.join(KIND)).ok()?;
-    ContainerState::decode(checked::decode(KIND, VERSION, &bytes).ok()?).ok()
+    ContainerState::decode(checked::decode(KIND, VERSION, &bytes).ok()?.body).ok()
 }
 
 /// Replaces the record.

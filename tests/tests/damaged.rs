@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Records that are damaged on disk while the daemon is away: each costs its own object and nothing else.
+//! Records that are damaged on disk while the daemon is away: each costs its own object and nothing else. And records
+//! that are whole and another program's: they cost nothing, for the daemon does not start.
 
 use gorae_proto::cri::{ContainerState, PodSandboxState};
+use gorae_tests::testing::soon;
 use gorae_tests::{BUSYBOX, Node, TINY, on_a_node};
 use std::path::Path;
 use tonic::Code;
@@ -61,5 +63,48 @@ fn an_image_with_a_damaged_record_is_lost_until_it_is_pulled_again() {
         let pod = node.pod("again").run().await;
         let container = pod.container("c").image(BUSYBOX).script("echo whole").start().await;
         assert_eq!(container.ended().await.exit_code, 0);
+    });
+}
+
+/// Takes a field out of a record, as a version before that field would have written it.
+fn without(record: &Path, kind: &str, field: &str) -> Vec<u8> {
+    let bytes = std::fs::read(record).unwrap_or_else(|e| panic!("{}: {e}", record.display()));
+    let body = gorae_proto::checked::decode(kind, 1, &bytes).expect("a whole record").body;
+    let mut value: serde_json::Value = serde_json::from_slice(body).unwrap();
+    value.as_object_mut().unwrap().remove(field).expect("it has the field");
+    std::fs::write(record, gorae_proto::checked::encode(kind, 1, &serde_json::to_vec(&value).unwrap())).unwrap();
+    bytes
+}
+
+#[test]
+fn records_of_another_program_keep_the_daemon_from_starting_and_every_pod_alive() {
+    on_a_node(async |node| {
+        let pod = node.pod("kept").run().await;
+        let container = pod.container("c").image(TINY).start().await;
+        let pid = container.info().await["pid"].as_u64().expect("info has the process id");
+        let (root, state) = (node.daemon().root(), node.daemon().state());
+        for (record, kind, field) in [
+            (root.join("pods").join(pod.id()).join("record"), "pod", "made_cgroups"),
+            (state.join("pods").join(pod.id()).join("ready"), "ready", "boot_id"),
+            (root.join("containers").join(container.id()).join("record"), "container", "log_path"),
+            (root.join("network"), "network", "table"),
+        ] {
+            node.daemon().kill();
+            let (ours, since) = (without(&record, kind, field), node.daemon().log().len());
+            node.daemon().start().unwrap();
+            let said = soon("goraed says why it does not start", async || {
+                let said = node.daemon().log()[since..].to_owned();
+                said.contains("goraed: ").then_some(said)
+            })
+            .await;
+            for part in [record.to_str().unwrap(), field, "version 1;", "run that one again"] {
+                assert!(said.contains(part), "{part} is not in {said}");
+            }
+            assert!(Path::new(&format!("/proc/{pid}")).exists(), "the container was ended for {kind}");
+            std::fs::write(&record, ours).unwrap();
+            node.kill_and_restart().await;
+            assert_eq!(container.exec(["/tiny", "echo", "hi"]).await.stdout, "hi\n");
+        }
+        assert_eq!(container.info().await["pid"], pid);
     });
 }

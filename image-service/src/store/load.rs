@@ -8,7 +8,6 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
-use gorae_proto::checked::CheckedError;
 use rustix::fs::FlockOperation;
 
 use super::index::Index;
@@ -22,7 +21,7 @@ impl Store {
     ///
     /// - Shapes: an object whose record cannot be used is said in the log and not in the index. An image that lost its
     ///   record or a layer goes with all its names: it would come back without them when another image brings the layer.
-    /// - Errors: [`Error::InUse`]; [`Error::File`] when a directory cannot be made or read; [`Error::Newer`].
+    /// - Errors: [`Error::InUse`]; [`Error::File`] when a directory cannot be made or read; [`Error::Foreign`].
     pub fn open(root: PathBuf) -> Result<Self, Error> {
         make_directories(&root)?;
         let lock = lock(&root)?;
@@ -137,7 +136,7 @@ impl Store {
 
 /// Gives an object up whose record cannot be used, with a word in the log.
 ///
-/// - Errors: when that says nothing against the record (no descriptor, no memory left) or a newer Gorae has written it.
+/// - Errors: when that says nothing against the record (no descriptor, no memory left) or another program has written it.
 ///   Going on would take the object for unneeded and delete its data.
 fn lose(what: &str, path: &Path, error: Unreadable) -> Result<(), Error> {
     match error {
@@ -146,7 +145,7 @@ fn lose(what: &str, path: &Path, error: Unreadable) -> Result<(), Error> {
         {
             Err(file_error("read", path, source))
         }
-        Unreadable::Damaged(CheckedError::Version { found }) => Err(Error::Newer { path: path.to_owned(), found }),
+        Unreadable::Foreign(foreign) => Err(Error::Foreign(foreign)),
         error => {
             tracing::warn!(path = %path.display(), %error, "{what} is lost");
             Ok(())
@@ -195,7 +194,7 @@ fn read_image(path: &Path, name: &std::ffi::OsStr, kept: &Kept) -> Result<(Diges
     if Digest::of(record.config.as_bytes()) != id {
         return Err(Unreadable::Misplaced("its config is another image's"));
     }
-    let config = crate::image_config::read_config(&record.config)?;
+    let config = crate::image_config::read_config(&record.config).map_err(Unreadable::Config)?;
     let layers = record.layers.iter().map(|layer| Digest::parse(layer)).collect::<Result<Vec<_>, _>>();
     let layers = layers.map_err(|_| Unreadable::Misplaced("a layer's diff id is no digest"))?;
     if !layers.iter().all(|layer| kept.layers.contains_key(layer)) {

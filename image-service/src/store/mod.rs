@@ -56,12 +56,9 @@ pub enum Error {
     /// Another process uses the directory.
     #[error("image store {0} is in use by another process")]
     InUse(PathBuf),
-    /// A record of a version that this program does not know.
-    #[error(
-        "{path} has a record of version {found}, which a newer gorae wrote: run that one again, or remove the path to \
-         lose what it describes"
-    )]
-    Newer { path: PathBuf, found: u32 },
+    /// A record is another program's.
+    #[error(transparent)]
+    Foreign(gorae_proto::checked::Foreign),
     /// A layer that is needed is not there (any more).
     #[error("layer {0} is not on this node")]
     LayerMissing(String),

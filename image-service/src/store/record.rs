@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use gorae_proto::checked::{self, CheckedError};
+use gorae_proto::checked::{self, CheckedError, Foreign, Unusable};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::unpack::Usage;
@@ -62,9 +62,12 @@ pub enum Unreadable {
     /// The header or checksum is wrong.
     #[error(transparent)]
     Damaged(#[from] CheckedError),
-    /// The body is not what this kind holds.
-    #[error("the body is not a record: {0}")]
-    Body(#[from] serde_json::Error),
+    /// Another program wrote it.
+    #[error(transparent)]
+    Foreign(#[from] Foreign),
+    /// The image's config, which is the registry's, is none that is served.
+    #[error("its config: {0}")]
+    Config(serde_json::Error),
     /// The record contradicts its name or itself.
     #[error("the record does not belong here: {0}")]
     Misplaced(&'static str),
@@ -83,5 +86,33 @@ pub fn read<R: Record>(path: &Path) -> Result<R, Unreadable> {
         return Err(Unreadable::Misplaced("it is too large"));
     }
     let bytes = fs::read(path)?;
-    Ok(serde_json::from_slice(checked::decode(R::KIND, VERSION, &bytes)?)?)
+    let read = checked::read(path, R::KIND, VERSION, &bytes, |body| serde_json::from_slice(body));
+    read.map_err(|unusable| match unusable {
+        Unusable::Damaged(why) => why.into(),
+        Unusable::Foreign(foreign) => foreign.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Records of every version that was ever written, in `golden/KIND-VERSION`: an upgrade that cannot read one costs a
+    /// node its images. None of these files is ever changed.
+    fn golden<R: Record>(version: u32) -> R {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/store/golden/{}-{version}", R::KIND));
+        read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    #[test]
+    fn the_records_of_every_version_are_read_with_every_field() {
+        let (image, layer) = (format!("sha256:{}", "a".repeat(64)), format!("sha256:{}", "b".repeat(64)));
+        let read: ImageRecord = golden(1);
+        assert!(read.config.starts_with("{\"architecture\":\"amd64\"") && read.config.ends_with("]}}"), "{read:?}");
+        assert_eq!(read.layers, [layer.clone()]);
+        let read: NameRecord = golden(1);
+        assert_eq!((read.name.as_str(), read.image), ("registry.example/tiny:1", image));
+        let read: LayerRecord = golden(1);
+        assert_eq!((read.diff_id, read.usage), (layer, Usage { bytes: 8192, inodes: 3 }));
+    }
 }

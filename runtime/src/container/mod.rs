@@ -29,11 +29,13 @@ pub mod update;
 pub mod view;
 
 use crate::error::{Error, Kind, Result};
+use crate::records;
 use crate::shims::Shim;
 use gorae_proto::cri;
 use gorae_proto::shim::{self, container_state::Phase};
+use prost::Message;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -46,6 +48,14 @@ pub const RECORD_KIND: &str = "container";
 pub const STATE_VERSION: u32 = 1;
 /// Kind of the shim's state record.
 pub const STATE_KIND: &str = "state";
+
+/// The shim's state record below a container's run directory; `None` when there is none.
+///
+/// # Errors
+/// As [`records::read`].
+pub fn read_state(run_dir: &Path) -> Result<Option<shim::ContainerState>> {
+    records::read_with(&run_dir.join("state"), STATE_KIND, STATE_VERSION, |body| shim::ContainerState::decode(body))
+}
 
 /// What was asked, and what it was resolved to. Only UpdateContainerResources changes it, and only the resources.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The record that is valid again when a change is refused.
-const OLD: &str = "record.old";
+pub(crate) const OLD: &str = "record.old";
 
 /// Puts new limits in force: at once for a running container, at its start for a created one.
 ///

@@ -112,6 +112,9 @@ pub enum NetworkError {
         /// The reason, the kernel's or the checksum's.
         why: String,
     },
+    /// The record of this node's network is another program's.
+    #[error(transparent)]
+    ForeignRecord(gorae_proto::checked::Foreign),
     /// A bridge's name that is none, or an MTU that no interface has.
     #[error("network.{key}: {value:?} {why}")]
     Config {
@@ -190,6 +193,7 @@ impl NetworkError {
             | Self::SubnetTooSmall { .. }
             | Self::NotABridge { .. }
             | Self::ForeignBridge { .. }
+            | Self::ForeignRecord(_)
             | Self::Nft(NftError::Missing) => Kind::FailedPrecondition,
             Self::Reserve { .. }
             | Self::Netlink { .. }

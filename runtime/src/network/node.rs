@@ -79,14 +79,18 @@ pub(super) type TableGuard<'a> = AsyncMutexGuard<'a, TableState>;
 
 impl Shared {
     /// Checks the configuration and reads the record. A record that cannot be read is set aside: what it said is on
-    /// the bridge too, as long as pods live.
+    /// the bridge too, as long as pods live. One of another program stays, and nothing starts.
     pub(super) fn open(config: NetworkConfig, root: &Path) -> Result<Self, NetworkError> {
         config.check()?;
-        let record = record::load(root).unwrap_or_else(|error| {
-            tracing::error!(%error, "it is set aside");
-            record::set_aside(root);
-            None
-        });
+        let record = match record::load(root) {
+            Ok(record) => record,
+            Err(foreign @ NetworkError::ForeignRecord(_)) => return Err(foreign),
+            Err(error) => {
+                tracing::error!(%error, "it is set aside");
+                record::set_aside(root);
+                None
+            }
+        };
         let names = UdpSocket::bind("127.0.0.1:0").or_else(|_| UdpSocket::bind("[::1]:0"));
         let names = names.map_err(|source| NetworkError::Netlink { what: "open", object: "socket".into(), source })?;
         let table_failure = (!nft::is_installed()).then(|| Failure::new(&nft::NftError::Missing.into()));

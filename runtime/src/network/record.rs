@@ -5,7 +5,7 @@
 //! the subnet they were given in.
 
 use super::NetworkError;
-use gorae_proto::checked;
+use gorae_proto::checked::{self, Unusable};
 use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, rename};
@@ -57,7 +57,7 @@ pub struct Wanted {
 
 /// Reads the record; `None` when there is none yet.
 ///
-/// - Errors: [`NetworkError::Record`] when it is damaged, newer, or cannot be read.
+/// - Errors: [`NetworkError::Record`] when it is damaged or cannot be read; [`NetworkError::ForeignRecord`].
 pub fn load(root: &Path) -> Result<Option<Record>, NetworkError> {
     let path = path(root);
     let fail = |why: String| NetworkError::Record { path: path.clone(), why };
@@ -66,8 +66,11 @@ pub fn load(root: &Path) -> Result<Option<Record>, NetworkError> {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(fail(e.to_string())),
     };
-    let body = checked::decode(KIND, VERSION, &bytes).map_err(|e| fail(e.to_string()))?;
-    serde_json::from_slice(body).map(Some).map_err(|e| fail(e.to_string()))
+    let read = checked::read(&path, KIND, VERSION, &bytes, |body| serde_json::from_slice(body));
+    read.map(Some).map_err(|unusable| match unusable {
+        Unusable::Damaged(why) => fail(why.to_string()),
+        Unusable::Foreign(foreign) => NetworkError::ForeignRecord(foreign),
+    })
 }
 
 /// Puts a record that cannot be read out of the way, for a person to look at.
@@ -129,6 +132,16 @@ mod tests {
         let body = r#"{"bridge":"b","table":"t","subnet":"10.64.0.0/20","subnet6":null,"origin":"chosen"}"#;
         assert_eq!(serde_json::from_str::<Record>(body).expect("readable").wanted, None);
         assert!(!serde_json::to_string(&record()).expect("text").contains("wanted"));
+    }
+
+    #[test]
+    fn a_record_of_another_program_is_an_error_of_its_own() {
+        let root = tempfile::tempdir().expect("directory");
+        for (version, body) in [(VERSION + 1, "{}"), (VERSION, "{\"bridge\": 1}")] {
+            std::fs::write(root.path().join("network"), checked::encode(KIND, version, body.as_bytes()))
+                .expect("writable");
+            assert!(matches!(load(root.path()), Err(NetworkError::ForeignRecord(_))), "{body}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! Records on disk. The first byte says whether the rest is a whole record, or a body whose record is then damaged.
 
 use crate::random::Random;
-use gorae_proto::checked;
+use gorae_proto::checked::{self, Checked};
 use prost::Message;
 
 const KIND: &str = "container";
@@ -18,8 +18,9 @@ pub fn check(input: &[u8]) {
 }
 
 fn as_it_is(record: &[u8]) {
-    let Ok(body) = checked::decode(KIND, VERSION, record) else { return };
-    assert_eq!(checked::decode(KIND, VERSION, &checked::encode(KIND, VERSION, body)), Ok(body));
+    let Ok(whole) = checked::decode(KIND, VERSION, record) else { return };
+    let Checked { version, body } = whole;
+    assert_eq!(checked::decode(KIND, VERSION, &checked::encode(KIND, version, body)), Ok(whole));
     // What a record holds was written by us, but its checksum is no proof of that.
     let _ = crate::wire::ContainerState::decode(body);
 }
@@ -27,13 +28,13 @@ fn as_it_is(record: &[u8]) {
 /// A record comes back as it was, and after damage either as it was or not at all.
 fn damaged(body: &[u8], seed: u64) {
     let mut record = checked::encode(KIND, VERSION, body);
-    assert_eq!(checked::decode(KIND, VERSION, &record), Ok(body));
+    assert_eq!(checked::decode(KIND, VERSION, &record), Ok(Checked { version: VERSION, body }));
     assert!(checked::decode("pod", VERSION, &record).is_err() && checked::decode(KIND, VERSION - 1, &record).is_err());
     let whole = record.clone();
     let at = Random::new(seed ^ u64::from(crc32fast::hash(body))).below(record.len() * 8);
     record[at / 8] ^= 1 << (at % 8);
     if let Ok(found) = checked::decode(KIND, VERSION, &record) {
-        assert_eq!(found, body, "bit {at} flipped unnoticed");
+        assert_eq!(found.body, body, "bit {at} flipped unnoticed");
     }
     let torn = &whole[..at / 8];
     assert!(checked::decode(KIND, VERSION, torn).is_err(), "a torn record of {} bytes was read", torn.len());
