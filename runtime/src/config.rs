@@ -37,6 +37,8 @@ pub struct RawConfig {
     pub cdi: RawCdi,
     /// Names of runtime handlers beside the built-in one, for the RuntimeClasses of a cluster.
     pub runtimes: BTreeMap<String, RawRuntime>,
+    /// Settings of mounts.
+    pub mounts: RawMounts,
 }
 
 /// `[images]`.
@@ -103,6 +105,25 @@ pub enum RuntimeKind {
     Native,
 }
 
+/// `[mounts]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawMounts {
+    /// What becomes of a mount whose host path does not exist; default `create`.
+    pub missing_host_path: Option<MissingHostPath>,
+}
+
+/// What becomes of a mount whose host path does not exist.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MissingHostPath {
+    /// A directory is made there, as containerd and CRI-O do: manifests count on it.
+    #[default]
+    Create,
+    /// The container is refused, as the CRI's text says.
+    Refuse,
+}
+
 /// What the command line says over the file.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
@@ -145,6 +166,8 @@ pub struct Config {
     pub cdi_directories: Vec<PathBuf>,
     /// Names of runtime handlers that mean the native runtime, the built-in one first.
     pub handlers: Vec<String>,
+    /// What becomes of a mount whose host path does not exist.
+    pub missing_host_path: MissingHostPath,
 }
 
 /// Default of `root`.
@@ -236,6 +259,7 @@ fn check(raw: RawConfig, over: Overrides) -> Result<Config, String> {
         None => crate::cdi::DEFAULT_DIRECTORIES.map(PathBuf::from).to_vec(),
     };
     let handlers = handlers(&raw.runtimes)?;
+    let missing_host_path = raw.mounts.missing_host_path.unwrap_or_default();
     let (images, network) = (raw.images, raw.network);
     Ok(Config {
         root,
@@ -251,6 +275,7 @@ fn check(raw: RawConfig, over: Overrides) -> Result<Config, String> {
         streaming_tls,
         cdi_directories,
         handlers,
+        missing_host_path,
     })
 }
 
@@ -317,6 +342,15 @@ mod tests {
         {
             assert!(parse(bad).expect_err("refused").contains("line"), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_missing_host_path_is_made_unless_the_file_says_otherwise() {
+        let said = |text| check(parse(text).expect("parses"), Overrides::default()).expect("fine").missing_host_path;
+        assert_eq!(said(""), MissingHostPath::Create);
+        assert_eq!(said("[mounts]\nmissing_host_path = \"refuse\""), MissingHostPath::Refuse);
+        let error = parse("[mounts]\nmissing_host_path = \"ignore\"").expect_err("a third way");
+        assert!(error.contains("line 2") && error.contains("create") && error.contains("refuse"), "{error}");
     }
 
     #[test]

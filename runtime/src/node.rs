@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The node: what every verb works with, and the one place where a shim's word becomes a container's state.
 
-use crate::config::Config;
+use crate::config::{Config, MissingHostPath};
 use crate::container::{self, Container, State, spec};
 use crate::error::{Error, Result};
 use crate::events::Events;
@@ -106,7 +106,13 @@ impl Node {
             Some(options) => self.target(pod, &options.target_id)?,
             None => None,
         };
-        Ok(spec::Context { layout: &self.layout, places: &self.places, target, open_files: self.open_files })
+        Ok(spec::Context {
+            layout: &self.layout,
+            places: &self.places,
+            target,
+            open_files: self.open_files,
+            make_missing_sources: self.config.missing_host_path == MissingHostPath::Create,
+        })
     }
 
     fn target(&self, pod: &Pod, target: &str) -> Result<Option<(u32, u64)>> {

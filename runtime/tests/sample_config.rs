@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `deploy/config.toml` holds every key that goraed knows, and nothing else.
 
-use gorae_runtime::config::{self, RawCdi, RawConfig, RawImages, RawNetwork, RawStreaming};
+use gorae_runtime::config::{self, RawCdi, RawConfig, RawImages, RawMounts, RawNetwork, RawStreaming};
 
 const SAMPLE: &str = include_str!("../../deploy/config.toml");
 
@@ -28,17 +28,18 @@ fn the_sample_shows_every_key_with_a_value_that_is_taken() {
     std::fs::remove_file(&file).expect("removes");
     checked.expect("every value is in range");
     // Spelled out, so that a new key cannot be forgotten here.
-    let RawConfig { root, state, listen, log_level, shim, reconcile_seconds, images, network, streaming, cdi } =
+    let RawConfig { root, state, listen, log_level, shim, reconcile_seconds, images, network, streaming, cdi, mounts } =
         config::parse(&switched_on()).expect("valid");
     let RawImages { hosts_dirs, plain_http, parallel_layers } = images;
     let RawNetwork { bridge, subnet, subnet6, mtu } = network;
     let RawStreaming { address, port, tls_certificate, tls_key } = streaming;
     let RawCdi { directories } = cdi;
+    let RawMounts { missing_host_path } = mounts;
     assert!(root.is_some() && state.is_some() && listen.is_some() && log_level.is_some() && shim.is_some());
     assert!(reconcile_seconds.is_some());
     assert!(hosts_dirs.is_some() && !plain_http.is_empty() && parallel_layers.is_some());
     assert!(bridge.is_some() && subnet.is_some() && subnet6.is_some() && mtu.is_some());
-    assert!(directories.is_some());
+    assert!(directories.is_some() && missing_host_path.is_some());
     assert!(tls_certificate.is_some() && tls_key.is_some());
     assert!(address.is_some() && port == 0 && switched_on().contains("\nport = 0\n"));
 }

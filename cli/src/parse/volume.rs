@@ -8,7 +8,8 @@ use std::path::Path;
 /// Reads one `-v` value.
 ///
 /// - Shapes: `directory` is where the command was typed; `./x` and `../x` are taken from there. A bare word would
-///   be a named volume, which Gorae does not have, so it is refused.
+///   be a named volume, which Gorae does not have, so it is refused. A host path that does not exist is the daemon's to
+///   make, a directory, unless its configuration says otherwise.
 pub fn volume(text: &str, directory: &Path) -> Result<Mount> {
     read(text, directory)
         .with_context(|| format!("bad volume {text:?}: the form is HOST_PATH:CONTAINER_PATH[:ro|rw,z,rshared|rslave]"))

@@ -5,14 +5,13 @@
 //! joins it, so a dead volume costs one thread and not one for each repeat, and when it is back the repeat succeeds.
 
 use super::spec::process::ImageDefaults;
-use super::{Container, ImageMount, RECORD_KIND, RECORD_VERSION, Record, State, spec};
+use super::{Container, ImageMount, RECORD_KIND, RECORD_VERSION, Record, State, sources, spec};
 use crate::disk::may_wait;
 use crate::error::{Error, IMAGE_VOLUME_FAILED, Kind, Result};
 use crate::node::Node;
 use crate::pod::{self, Pod};
 use crate::{cdi, cgroups, clock, foreign, ids, records, repeat};
 use gorae_proto::cri;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -156,7 +155,7 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &str, config: cri::Container
         record.cdi = cdi::resolve(&of.config.cdi_directories, &cdi_devices)?;
         spec::process::change_environment(&mut record.process.env, &record.cdi.env);
         spec::build(&record, &target, &of.spec_context(&target, &record)?)?;
-        check_sources(&record.config).map(|()| record)
+        sources::check(&record.config, of.config.missing_host_path).map(|()| record)
     });
     let record = checked.await?;
     // A pod that is being stopped holds this lock; it must not get a new container behind its back.
@@ -199,17 +198,6 @@ fn image_mounts(node: &Node, id: &str, config: &cri::ContainerConfig) -> Result<
         list.push(ImageMount { index, id: held.image_id, layers: held.layers });
     }
     Ok(list)
-}
-
-/// The CRI: a host path that does not exist is an error.
-fn check_sources(config: &cri::ContainerConfig) -> Result<()> {
-    for mount in config.mounts.iter().filter(|m| m.image.is_none()) {
-        if let Err(e) = std::fs::symlink_metadata(&mount.host_path) {
-            return Err(Error::io("mount source", Path::new(&mount.host_path), &e)
-                .during(format!("mount at {:?}", mount.container_path)));
-        }
-    }
-    Ok(())
 }
 
 fn log_path(directory: &str, path: &str) -> Result<String> {

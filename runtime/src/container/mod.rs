@@ -21,6 +21,7 @@ pub mod outside;
 pub mod remove;
 pub mod reopen_log;
 pub mod signal;
+pub mod sources;
 pub mod spec;
 pub mod start;
 pub mod stop;

@@ -3,7 +3,7 @@
 
 use crate::code;
 use gorae_proto::cri::*;
-use gorae_tests::{BUSYBOX, TINY, on_a_node};
+use gorae_tests::{BUSYBOX, TINY, on_a_node, testing};
 use tonic::Code;
 
 #[test]
@@ -59,15 +59,29 @@ fn an_image_that_is_not_there_is_not_found() {
 
 #[test]
 fn a_mount_whose_source_is_missing_is_told_with_its_path() {
-    on_a_node(async |node| {
+    testing::on_a_node_with("[mounts]\nmissing_host_path = \"refuse\"\n", async |node| {
         let pod = node.pod("mount").run().await;
         let builder = pod.container("c").image(TINY).mount("/no/such/source".as_ref(), "/data");
-        let error = match builder.try_create().await {
-            Ok(container) => container.try_start().await.unwrap_err(),
-            Err(error) => error,
-        };
-        assert!(error.message().contains("/no/such/source"), "{error:?}");
+        let error = builder.try_create().await.map(|c| c.id().to_owned()).unwrap_err();
+        assert_eq!(error.code(), Code::NotFound, "{error:?}");
+        assert!(error.message().contains("/no/such/source") && error.message().contains("/data"), "{error:?}");
         assert!(!std::path::Path::new("/no/such").exists(), "the host is left as it was");
+    });
+}
+
+#[test]
+fn a_mount_whose_source_can_not_be_made_is_told_with_its_path() {
+    on_a_node(async |node| {
+        let host = node.directory("sources");
+        std::fs::write(host.join("file"), "in the way").unwrap();
+        std::os::unix::fs::symlink("nowhere", host.join("link")).unwrap();
+        let pod = node.pod("mount").run().await;
+        for (name, path) in [("file", "file/below"), ("link", "link"), ("below", "link/below")] {
+            let builder = pod.container(name).image(TINY).mount(&host.join(path), "/data");
+            let error = builder.try_create().await.map(|c| c.id().to_owned()).expect_err(path);
+            assert!(error.message().contains(path) && error.message().contains("/data"), "{error:?}");
+        }
+        assert!(!host.join("nowhere").exists(), "a link to nothing is left as it is");
     });
 }
 

@@ -4,6 +4,7 @@
 use gorae_proto::cri::*;
 use gorae_tests::cri::spec;
 use gorae_tests::{BUSYBOX, Pod, TINY, on_a_node};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 fn bind(host: &Path, container: &str) -> Mount {
@@ -35,6 +36,22 @@ fn options_of_a_mount_are_in_force_and_others_are_refused() {
         assert_eq!(container.status().await.mounts, [mount]);
         let said = refused(&pod, with(&["suid"])).await;
         assert!(said.contains("suid") && said.contains("/data"), "{said}");
+    });
+}
+
+#[test]
+fn a_host_path_that_is_missing_is_made_as_a_directory() {
+    on_a_node(async |node| {
+        let host = node.directory("minimal").join("lib/modules");
+        let pod = node.pod("missing").run().await;
+        let container = pod.container("c").script("sleep 1000").mount(&host, "/lib/modules").create().await;
+        let mode = || std::fs::metadata(&host).map(|meta| meta.permissions().mode() & 0o7777);
+        assert_eq!(mode().unwrap(), 0o755, "at create");
+        std::fs::remove_dir(&host).unwrap();
+        container.start().await;
+        assert_eq!(mode().unwrap(), 0o755, "at start");
+        assert_eq!(container.sh("touch /lib/modules/seen").await.code, 0);
+        assert!(host.join("seen").exists());
     });
 }
 

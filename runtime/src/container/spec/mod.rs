@@ -30,6 +30,8 @@ pub struct Context<'a> {
     pub target: Option<(u32, u64)>,
     /// The limit of open files that containers get.
     pub open_files: OpenFiles,
+    /// Whether a host path that is missing is made for a mount of the request.
+    pub make_missing_sources: bool,
 }
 
 /// The security context of a request; unset means the message's zero values.

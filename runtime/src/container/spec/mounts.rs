@@ -25,7 +25,7 @@ pub fn build(
     node: &Context<'_>,
     security: &cri::LinuxContainerSecurityContext,
 ) -> Result<Vec<Mount>> {
-    let mut asked = requested(record)?;
+    let mut asked = requested(record, node)?;
     let devices = of_devices(&record.cdi.mounts)?;
     asked.retain(|m| !devices.iter().any(|d| d.destination == m.destination));
     asked.extend(devices);
@@ -114,7 +114,7 @@ fn host_bind(source: &str, destination: &str) -> Mount {
     }
 }
 
-fn requested(record: &Record) -> Result<Vec<Mount>> {
+fn requested(record: &Record, node: &Context<'_>) -> Result<Vec<Mount>> {
     let asked = &record.config.mounts;
     if asked.len() > MAX_MOUNTS {
         return Err(Error::invalid(format!("mounts: more than {MAX_MOUNTS}")));
@@ -122,7 +122,10 @@ fn requested(record: &Record) -> Result<Vec<Mount>> {
     let mut list = Vec::with_capacity(asked.len());
     for (index, mount) in asked.iter().enumerate() {
         let at = format!("mount at {:?}", mount.container_path);
-        list.push(one(record, index, mount).map_err(|e| e.during(at))?);
+        let mount = one(record, index, mount).map_err(|e| e.during(at))?;
+        // It was there, or was made, at create: what has vanished since is made again.
+        let create_source = node.make_missing_sources && mount.filesystem == "bind";
+        list.push(Mount { create_source, ..mount });
     }
     Ok(list)
 }
