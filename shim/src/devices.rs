@@ -35,21 +35,24 @@ pub fn populate(dev: &OwnedFd, start: &Start) -> Result<()> {
 }
 
 fn fill(dev: &OwnedFd, start: &Start) -> Result<()> {
-    let owner = host_root(start);
-    for (name, major, minor) in ALWAYS {
-        make_node(dev, name, FileType::CharacterDevice, 0o666, (major, minor), owner)?;
-    }
-    for (name, target) in LINKS {
-        symlinkat(target, dev, name).map_err(|e| failure::kernel("make link", format!("/dev/{name}"), e))?;
-    }
+    // First: what was asked for takes the place of what every container has.
     for device in &start.devices {
         if let Some(name) = below_dev(&device.path) {
-            if ALWAYS.iter().any(|(always, ..)| *always == name) {
-                continue;
-            }
             make_parents(dev, name)?;
             let owner = (map(start, device.uid, true), map(start, device.gid, false));
             make_node(dev, name, kind(device)?, device.mode, (device.major, device.minor), owner)?;
+        }
+    }
+    for (name, major, minor) in ALWAYS {
+        match make_node(dev, name, FileType::CharacterDevice, 0o666, (major, minor), host_root(start)) {
+            Err(e) if e.kind() == Kind::AlreadyExists => {}
+            other => other?,
+        }
+    }
+    for (name, target) in LINKS {
+        match symlinkat(target, dev, name) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(e) => return Err(failure::kernel("make link", format!("/dev/{name}"), e)),
         }
     }
     Ok(())

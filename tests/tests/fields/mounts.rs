@@ -225,3 +225,27 @@ fn a_device_of_the_host_has_the_asked_place_and_permissions() {
         }
     });
 }
+
+#[test]
+fn a_device_that_is_asked_for_takes_the_place_of_a_usual_one() {
+    on_a_node(async |node| {
+        let pod = node.pod("usual").run().await;
+        let asked = |host: &str, inside: &str| Device {
+            host_path: host.into(),
+            container_path: inside.into(),
+            permissions: "rw".into(),
+        };
+        let usual = ["null", "zero", "full", "random", "urandom", "tty", "ptmx", "console", "stdin"];
+        let devices = usual.map(|name| asked("/dev/fuse", &format!("/dev/{name}")));
+        let container = pod.container("c").script("sleep 1000").with(|c| c.devices.extend(devices)).start().await;
+        for name in usual {
+            let found = container.exec(["stat", "-c", "%F %t:%T", &format!("/dev/{name}")]).await.stdout;
+            assert_eq!(found, "character special file a:e5\n", "{name}");
+        }
+        for inside in ["/dev/pts/9", "/dev/shm/x", "/dev/mqueue", "/dev/pts"] {
+            let made = pod.container("hidden").image(TINY).with(|c| c.devices.push(asked("/dev/null", inside)));
+            let error = made.try_create().await.map(|c| c.id().to_owned()).expect_err(inside);
+            assert!(error.message().contains(inside) && error.message().contains("of its own"), "{error:?}");
+        }
+    });
+}

@@ -91,6 +91,7 @@ fn add(asked: &cri::Device, nodes: &mut Vec<Device>) -> Result<()> {
     }
     let inside = if asked.container_path.is_empty() { &asked.host_path } else { &asked.container_path };
     let inside = super::clean_path("devices: container_path", inside)?;
+    refuse_below_mounts(&inside)?;
     let meta = std::fs::metadata(path).map_err(|e| Error::io("device", path, &e))?;
     if meta.is_dir() {
         return walk(path, &inside, 0, nodes);
@@ -126,6 +127,7 @@ fn node(inside: &str, meta: &std::fs::Metadata) -> Option<Device> {
 /// A node of a CDI spec; what the spec does not say is the host's, and the owner is the process.
 fn cdi_node(asked: &DeviceNode) -> Result<Device> {
     let inside = super::clean_path("path", &asked.path)?;
+    refuse_below_mounts(&inside)?;
     let whole = !asked.kind.is_empty() && (asked.major != 0 || asked.kind == "p");
     let mut device = Device { path: inside.clone(), kind: asked.kind.clone(), mode: 0o666, ..Device::default() };
     (device.major, device.minor) = (asked.major, asked.minor);
@@ -152,10 +154,21 @@ fn cdi_node(asked: &DeviceNode) -> Result<Device> {
 }
 
 /// Directories below /dev that are mounts of their own inside a container.
-const OWN_MOUNTS: [&str; 4] = ["/dev/pts", "/dev/shm", "/dev/mqueue", "/dev/.udev"];
+const OWN_MOUNTS: [&str; 3] = ["/dev/pts", "/dev/shm", "/dev/mqueue"];
+
+/// What is mounted there would hide the node: it would be dropped without a word.
+fn refuse_below_mounts(inside: &str) -> Result<()> {
+    let hides = |own: &&&str| inside.strip_prefix(**own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    match OWN_MOUNTS.iter().find(hides) {
+        Some(own) => {
+            Err(Error::invalid(format!("devices: {inside} cannot be made: {own} is a mount of its own in a container")))
+        }
+        None => Ok(()),
+    }
+}
 
 fn walk(host: &Path, inside: &str, depth: usize, nodes: &mut Vec<Device>) -> Result<()> {
-    if depth > 8 || OWN_MOUNTS.iter().any(|own| host == Path::new(own)) {
+    if depth > 8 || OWN_MOUNTS.iter().chain(&["/dev/.udev"]).any(|left_out| host == Path::new(left_out)) {
         return Ok(());
     }
     let entries = std::fs::read_dir(host).map_err(|e| Error::io("list devices in", host, &e))?;
@@ -209,6 +222,17 @@ mod tests {
             [("/etc/passwd", "rw"), ("/nonexistent", "rw"), ("dev/null", "rw"), ("/dev/null", "rx")]
         {
             assert!(build(&config(host, permissions), &Edits::default(), false).is_err(), "{host} {permissions}");
+        }
+    }
+
+    #[test]
+    fn what_a_mount_of_the_container_would_hide_is_refused() {
+        for (inside, fits) in
+            [("/dev/pts/0", false), ("/dev/shm", false), ("/dev/mqueue/x", false), ("/dev/ptsx", true)]
+        {
+            let mut config = config("/dev/null", "rw");
+            config.devices[0].container_path = inside.into();
+            assert_eq!(build(&config, &Edits::default(), false).is_ok(), fits, "{inside}");
         }
     }
 
