@@ -38,6 +38,8 @@ pub struct Prepared {
     pub point: rootfs::Point,
     /// What it is.
     pub source: Source,
+    /// What it is, for people.
+    pub from: String,
     /// Attributes of the new mount.
     pub attributes: MountAttrFlags,
 }
@@ -137,7 +139,9 @@ fn prepare_one(
             ));
         }
     };
-    Ok(Prepared { destination: mount.destination.clone().into_bytes(), point, source, attributes: attributes(mount) })
+    let destination = mount.destination.clone().into_bytes();
+    let from = if mount.source.is_empty() { "what is mounted" } else { &mount.source };
+    Ok(Prepared { destination, point, source, from: from.into(), attributes: attributes(mount) })
 }
 
 /// A tmpfs of a pod with a user namespace belongs to that namespace's root.

@@ -3,7 +3,7 @@
 
 use super::{Plan, Prepared, Source, bind, filesystem};
 use crate::failure::{self, Kind, Result};
-use crate::rootfs::Root;
+use crate::rootfs::{Point, Root, is_dir};
 use rustix::fs::CWD;
 use rustix::mount::{MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, move_mount, open_tree, unmount};
 use std::os::fd::{AsFd, OwnedFd};
@@ -41,6 +41,7 @@ fn attach_one(root: &Root, mount: Prepared) -> Result<()> {
     let object = String::from_utf8_lossy(&mount.destination).into_owned();
     let point = root.make(&mount.destination, mount.point)?;
     refuse_over_proc(&point, &mount.destination, &object)?;
+    refuse_other_kind(&point, mount.point, &mount.from, &object)?;
     match mount.source {
         Source::Tree(tree) => attach(tree, point, &object),
         Source::New(name, options) => attach(new(&name, &options, mount.attributes)?, point, &object),
@@ -75,6 +76,16 @@ fn refuse_over_proc(point: &OwnedFd, destination: &[u8], object: &str) -> Result
         return Ok(());
     }
     Err(failure::refused(Kind::InvalidArgument, "mount", object, "nothing may be mounted inside /proc"))
+}
+
+/// A directory goes on a directory and anything else on anything else. The kernel says "not a directory", and not which.
+fn refuse_other_kind(point: &OwnedFd, needed: Point, from: &str, object: &str) -> Result<()> {
+    let why = match (needed, is_dir(point)) {
+        (Point::Directory, true) | (Point::File, false) => return Ok(()),
+        (Point::Directory, false) => format!("{from} is a directory, and the container has a file there"),
+        (Point::File, true) => format!("{from} is no directory, and the container has a directory there"),
+    };
+    Err(failure::refused(Kind::InvalidArgument, "mount", object, &why))
 }
 
 /// The part of an image volume that is shown. The overlay stands on `scratch` meanwhile: in this mount namespace

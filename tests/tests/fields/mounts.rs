@@ -56,6 +56,26 @@ fn a_host_path_that_is_missing_is_made_as_a_directory() {
 }
 
 #[test]
+fn a_directory_and_a_file_do_not_go_on_one_another_and_the_error_says_which_is_which() {
+    on_a_node(async |node| {
+        let host = node.directory("kinds");
+        std::fs::write(host.join("file"), "x").unwrap();
+        let pod = node.pod("kinds").run().await;
+        let words = async |name: &str, mount: Mount| {
+            let container = pod.container(name).script("true").with(|c| c.mounts.push(mount)).create().await;
+            container.try_start().await.expect_err("it cannot be mounted").message().to_owned()
+        };
+        let said = words("on-file", bind(&host, "/etc/passwd")).await;
+        let source = host.display();
+        assert!(said.contains(&format!("mount /etc/passwd: {source} is a directory")), "{said}");
+        assert!(said.contains("has a file there"), "{said}");
+        let said = words("on-directory", bind(&host.join("file"), "/etc")).await;
+        assert!(said.contains(&format!("mount /etc: {source}/file is no directory")), "{said}");
+        assert!(said.contains("has a directory there"), "{said}");
+    });
+}
+
+#[test]
 fn recursive_read_only_reaches_what_is_mounted_below() {
     on_a_node(async |node| {
         let host = node.directory("tree");
