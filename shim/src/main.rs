@@ -63,6 +63,9 @@ fn serve(role: &str, mut connection: Connection, request: Request) -> ExitCode {
         ("mount-binary", Some(Verb::MountBinary(_))) => {
             gorae_shim::binary::detached().map(|mount| (reply::Body::Done(Done {}), vec![mount]))
         }
+        ("look-in-images", Some(Verb::LookInImages(look))) => {
+            gorae_shim::mounts::look_in_images(&look.volumes).map(|()| (reply::Body::Done(Done {}), Vec::new()))
+        }
         ("clean-container", Some(Verb::CleanContainer(clean))) => {
             gorae_shim::clean::clean(&clean).map(|state| (reply::Body::State(state), Vec::new()))
         }

@@ -12,21 +12,22 @@ mod bind;
 mod cover;
 mod filesystem;
 pub mod idmap;
+mod image;
 
 pub use attach::attach_all;
 pub use bind::{clone_tree, set_attributes};
 pub use cover::{mask, read_only};
+pub use image::look as look_in_images;
 
 use crate::cgroup::Cgroup;
 use crate::devices;
-use crate::failure::{self, Failure, Kind, Result};
+use crate::failure::{self, Kind, Result};
 use crate::namespaces::Namespaces;
-use crate::overlay;
 use crate::rootfs;
 use crate::wire::{IdMap, Mount, Start, namespace};
 use rustix::fs::{Mode, mkdirat, symlinkat};
 use rustix::mount::MountAttrFlags;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 /// A mount on its way from the shim to the child.
@@ -102,7 +103,9 @@ fn prepare_one(
     let mut point = rootfs::Point::Directory;
     let source = match mount.filesystem.as_str() {
         _ if !mount.image_layers.is_empty() => {
-            image_volume(mount, &start.run_dir, user_namespace).map_err(of_image_volume)?
+            let volume = image::prepare(mount, &start.run_dir, user_namespace)?;
+            point = volume.point;
+            volume.source
         }
         "bind" | "" => {
             let map = |uids: &[IdMap], gids: &[IdMap]| idmap::namespace(start, user_namespace, uids, gids);
@@ -159,23 +162,6 @@ fn devpts_options(mount: &Mount, start: &Start) -> String {
         None => option.to_owned(),
     };
     mount.data.split(',').map(translate).collect::<Vec<_>>().join(",")
-}
-
-/// Names the step as the daemon knows it: kubelet is told of volumes from images in its own way.
-fn of_image_volume(failure: Failure) -> Failure {
-    Failure { step: "mount image volume".into(), ..failure }
-}
-
-/// Layers of an image at a path of the container, always read-only.
-fn image_volume(mount: &Mount, run_dir: &str, user_namespace: Option<BorrowedFd<'_>>) -> Result<Source> {
-    let tree = overlay::read_only(&mount.image_layers, user_namespace)?;
-    let attributes = attributes(mount) | MountAttrFlags::MOUNT_ATTR_RDONLY;
-    bind::set_attributes(&tree, attributes, false, &mount.destination)?;
-    let sub_path = mount.source_layer_path.trim_matches('/');
-    if sub_path.is_empty() {
-        return Ok(Source::Tree(tree));
-    }
-    Ok(Source::SubPath { overlay: tree, sub_path: sub_path.as_bytes().to_vec(), scratch: PathBuf::from(run_dir) })
 }
 
 /// `/sys/fs/cgroup` where it cannot be a cgroup2 of the container's own namespace.

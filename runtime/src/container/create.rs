@@ -10,7 +10,7 @@ use crate::disk::may_wait;
 use crate::error::{Error, IMAGE_VOLUME_FAILED, Kind, Result};
 use crate::node::Node;
 use crate::pod::{self, Pod};
-use crate::{cdi, cgroups, clock, foreign, ids, records, repeat};
+use crate::{cdi, cgroups, clock, foreign, ids, records, repeat, shims};
 use gorae_proto::cri;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -154,10 +154,15 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &str, config: cri::Container
     let checked = foreign::look_on(LOOKED_AT, move || {
         record.cdi = cdi::resolve(&of.config.cdi_directories, &cdi_devices)?;
         spec::process::change_environment(&mut record.process.env, &record.cdi.env);
-        spec::build(&record, &target, &of.spec_context(&target, &record)?)?;
-        sources::check(&record.config, of.config.missing_host_path).map(|()| record)
+        let order = spec::build(&record, &target, &of.spec_context(&target, &record)?)?;
+        sources::check(&record.config, of.config.missing_host_path).map(|()| (record, order))
     });
-    let record = checked.await?;
+    let (record, order) = checked.await?;
+    // Only a mount shows what the layers are together, and the daemon makes none itself.
+    let parts: Vec<_> = order.mounts.into_iter().filter(|m| !m.source_layer_path.is_empty()).collect();
+    if !parts.is_empty() {
+        shims::look_in_images(&node.spawner, id, parts).await?;
+    }
     // A pod that is being stopped holds this lock; it must not get a new container behind its back.
     let _turn = pod.verb.lock().await;
     check_ready(pod)?;

@@ -4,8 +4,8 @@
 use super::{SETUP_DEADLINE, Spawner, VERB_DEADLINE, socket};
 use crate::error::{Error, Kind, Result};
 use gorae_proto::shim::{
-    CleanContainer, CleanPod, ContainerState, DialPod, Frame, MountBinary, PinPod, PodReady, Request, SetupPod,
-    frame::Body, reply, request::Verb,
+    CleanContainer, CleanPod, ContainerState, DialPod, Frame, LookInImages, Mount, MountBinary, PinPod, PodReady, Request,
+    SetupPod, frame::Body, reply, request::Verb,
 };
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -60,6 +60,15 @@ pub async fn dial_pod(spawner: &Spawner, pod_id: &str, dial: DialPod) -> Result<
     let deadline = Duration::from_millis(u64::from(dial.timeout_ms)) + VERB_DEADLINE;
     let (_, mut fds) = once(spawner, "dial-pod", pod_id, Verb::DialPod(dial), deadline).await?;
     fds.pop().ok_or_else(|| Error::internal("the shim sent no socket"))
+}
+
+/// Sees whether these image volumes can be mounted.
+///
+/// # Errors
+/// The shim's failure for the first that cannot.
+pub async fn look_in_images(spawner: &Spawner, container_id: &str, volumes: Vec<Mount>) -> Result<()> {
+    let verb = Verb::LookInImages(LookInImages { volumes });
+    once(spawner, "look-in-images", container_id, verb, VERB_DEADLINE).await.map(|_| ())
 }
 
 /// Has a shim that is started by its path mount its own binary for all later ones.

@@ -46,7 +46,7 @@ fn attach_one(root: &Root, mount: Prepared) -> Result<()> {
         Source::Tree(tree) => attach(tree, point, &object),
         Source::New(name, options) => attach(new(&name, &options, mount.attributes)?, point, &object),
         Source::SubPath { overlay, sub_path, scratch } => {
-            let tree = sub_tree(overlay, &sub_path, &scratch, &object).map_err(super::of_image_volume)?;
+            let tree = sub_tree(overlay, &sub_path, &scratch, &object).map_err(super::image::of_image_volume)?;
             attach(tree, point, &object)
         }
         Source::CgroupV1 { base, hierarchies } => {

@@ -184,13 +184,48 @@ fn an_image_is_mounted_read_only_and_a_part_of_it_alone() {
         let mut both = image("", true);
         both.host_path = "/etc".into();
         assert!(refused(&pod, both).await.contains("both set"));
-        let missing = pod.container("missing").image(TINY).with(|c| c.mounts.push(image("no/such", true)));
-        let error = match missing.try_create().await {
-            Err(error) => error,
-            Ok(container) => container.try_start().await.unwrap_err(),
+    });
+}
+
+#[test]
+fn a_sub_path_that_the_image_does_not_have_is_told_before_the_container_exists() {
+    on_a_node(async |node| {
+        let pod = node.pod("image").run().await;
+        let part = |sub: &str| Mount {
+            container_path: "/image".into(),
+            image: Some(spec(BUSYBOX)),
+            image_sub_path: sub.into(),
+            readonly: true,
+            ..Default::default()
         };
-        assert!(error.message().starts_with("ImageVolumeMountFailed: "), "{error:?}");
-        assert!(error.message().contains("no/such"), "{error:?}");
+        node.cri().pull(BUSYBOX).await.unwrap();
+        for sub in ["no/such", "etc/passwd/below", "../etc", "etc/../../etc", "etc/no"] {
+            let said = refused(&pod, part(sub)).await;
+            assert!(said.starts_with("ImageVolumeMountFailed: ") && said.contains(sub), "{sub}: {said}");
+            assert!(said.contains("/image"), "{sub}: {said}");
+        }
+        assert!(node.cri().list_containers(None).await.unwrap().is_empty(), "nothing is left of any");
+    });
+}
+
+#[test]
+fn a_file_of_an_image_is_mounted_alone() {
+    on_a_node(async |node| {
+        let pod = node.pod("image").run().await;
+        node.cri().pull(BUSYBOX).await.unwrap();
+        let part = |place: &str, sub: &str| Mount {
+            container_path: place.into(),
+            image: Some(spec(BUSYBOX)),
+            image_sub_path: sub.into(),
+            readonly: true,
+            ..Default::default()
+        };
+        let mounts = [part("/users", "etc/passwd"), part("/etc/group", "/etc/passwd"), part("/programs", "bin/")];
+        let container = pod.container("c").script("sleep 1000").with(|c| c.mounts.extend(mounts)).start().await;
+        let told = container.sh("cmp /users /etc/passwd && cmp /etc/group /etc/passwd && echo same").await;
+        assert_eq!(told.stdout, "same\n", "{told:?}");
+        assert!(container.sh("echo x >>/users").await.stderr.contains("Read-only"));
+        assert_eq!(container.exec(["/programs/sh", "-c", "echo runs"]).await.stdout, "runs\n");
     });
 }
 
