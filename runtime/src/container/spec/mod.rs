@@ -105,7 +105,10 @@ fn paths(field: &str, list: &[String]) -> Result<Vec<String>> {
 /// # Errors
 /// `InvalidArgument` when it is relative, has a NUL, or is over 4096 bytes.
 pub fn clean_path(field: &str, path: &str) -> Result<String> {
-    if !path.starts_with('/') || path.contains('\0') || path.len() > 4096 {
+    if path.len() > 4096 {
+        return Err(Error::invalid(format!("{field}: a path of {} bytes is longer than 4096", path.len())));
+    }
+    if !path.starts_with('/') || path.contains('\0') {
         return Err(Error::invalid(format!("{field}: {path:?} is not an absolute path")));
     }
     let mut parts: Vec<&str> = Vec::new();
@@ -133,5 +136,7 @@ mod tests {
         for bad in ["", "a", "./a", "/a\0"] {
             assert!(clean_path("x", bad).is_err(), "{bad:?}");
         }
+        let error = clean_path("x", &format!("/{}", "a".repeat(1 << 20))).expect_err("too long").to_string();
+        assert!(error.len() < 100, "{error:.200}");
     }
 }
