@@ -46,5 +46,6 @@ pub mod stop;
 pub mod sys;
 pub mod terminal;
 pub mod user;
+pub mod volumes;
 
 pub use gorae_proto::shim as wire;

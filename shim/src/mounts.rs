@@ -24,6 +24,7 @@ use crate::devices;
 use crate::failure::{self, Kind, Result};
 use crate::namespaces::Namespaces;
 use crate::rootfs;
+use crate::volumes;
 use crate::wire::{IdMap, Mount, Start, namespace};
 use rustix::fs::{Mode, mkdirat, symlinkat};
 use rustix::mount::MountAttrFlags;
@@ -50,6 +51,8 @@ pub struct Prepared {
 pub enum Source {
     /// A detached tree, attributes already set.
     Tree(OwnedFd),
+    /// The same for a volume that the image declares: any mount that is at its place already is meant to be there.
+    Volume(OwnedFd),
     /// A file system that shows the child's namespaces: name and options.
     New(String, String),
     /// Layers of an image of which only `sub_path` is shown. `scratch` is any host directory to stand on while the
@@ -85,7 +88,8 @@ pub struct Plan {
 /// Makes everything that can be made in the host's mount namespace.
 pub fn prepare(start: &Start, cgroup: &Cgroup, namespaces: &Namespaces) -> Result<Plan> {
     let mut plan = Plan::default();
-    for mount in &start.mounts {
+    let with_volumes = volumes::fill(start)?;
+    for mount in start.mounts.iter().filter(|m| with_volumes || m.filesystem != volumes::KIND) {
         let prepared = prepare_one(mount, start, cgroup, namespaces, &mut plan)?;
         plan.mounts.push(prepared);
     }
@@ -107,11 +111,11 @@ fn prepare_one(
             point = volume.point;
             volume.source
         }
-        "bind" | "" => {
+        kind @ ("bind" | "" | volumes::KIND) => {
             let map = |uids: &[IdMap], gids: &[IdMap]| idmap::namespace(start, user_namespace, uids, gids);
             let bind = bind::prepare(mount, map)?;
             point = bind.point;
-            Source::Tree(bind.tree)
+            if kind == volumes::KIND { Source::Volume(bind.tree) } else { Source::Tree(bind.tree) }
         }
         "tmpfs" if mount.destination.trim_end_matches('/') == "/dev" => {
             plan.own_dev = true;

@@ -23,6 +23,7 @@ use crate::state::State;
 use crate::sys::{self, Forked};
 use crate::terminal;
 use crate::user;
+use crate::volumes;
 use crate::wire::{self, Hooks, Start, namespace};
 use rustix::fs::OFlags;
 use rustix::process::WaitId;
@@ -71,6 +72,7 @@ pub fn start(start: &mut Start, state: &mut State) -> Result<Container> {
         // Files that an earlier container left are all there is of them.
         if fresh {
             overlay::remove(&root_dir);
+            volumes::remove(&root_dir);
         }
         state.start_failed(failure)?;
         if let Some(hooks) = &start.hooks {

@@ -3,7 +3,8 @@
 //!
 //! People expect `start` of a stopped container to find its files again, and the CRI has no way from EXITED to
 //! RUNNING. So the command line makes a new attempt and names the old container in an annotation; the layer moves
-//! when the new one starts, by one rename, so that a crash leaves it with one or the other.
+//! when the new one starts, by one rename, so that a crash leaves it with one or the other. The volumes that the image
+//! declares move just before it.
 //!
 //! Who may make a container in one pod must not get at the files of another's by that annotation: both pods have the
 //! same namespace and name, and the same maps of ids, which the files' owners are written in.
@@ -15,6 +16,7 @@ use crate::ids;
 use crate::node::Node;
 use crate::pod::Pod;
 use std::io::ErrorKind;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The annotation of the new container; its value is the old one's id.
@@ -44,6 +46,8 @@ pub async fn take_over(node: &Node, record: &Record) -> Result<()> {
     let _turn = old.verb.lock().await;
     let id = old.record().id.clone();
     let from = node.places.container_root(&id).join("upper");
+    // First: the layer at its new place says that all has moved.
+    move_volumes(&from.with_file_name("volumes"), &to.with_file_name("volumes"))?;
     match may_wait(|| std::fs::rename(&from, &to)) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("take over", &from, &e)),
@@ -53,6 +57,14 @@ pub async fn take_over(node: &Node, record: &Record) -> Result<()> {
             "the files of container {} are not there any more: it was removed, or another container has taken them over",
             ids::short(&id)
         ))),
+    }
+}
+
+/// The image's volumes go with the layer, if it has any.
+fn move_volumes(from: &Path, to: &Path) -> Result<()> {
+    match may_wait(|| std::fs::rename(from, to)) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("take over", from, &e)),
+        _ => Ok(()),
     }
 }
 

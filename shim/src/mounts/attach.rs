@@ -4,7 +4,7 @@
 use super::{Plan, Prepared, Source, bind, filesystem};
 use crate::failure::{self, Kind, Result};
 use crate::rootfs::{Point, Root, is_dir};
-use rustix::fs::CWD;
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 use rustix::mount::{MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, move_mount, open_tree, unmount};
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -43,7 +43,8 @@ fn attach_one(root: &Root, mount: Prepared) -> Result<()> {
     refuse_over_proc(&point, &mount.destination, &object)?;
     refuse_other_kind(&point, mount.point, &mount.from, &object)?;
     match mount.source {
-        Source::Tree(tree) => attach(tree, point, &object),
+        Source::Volume(_) if is_mounted_on(&point, &object)? => Ok(()),
+        Source::Tree(tree) | Source::Volume(tree) => attach(tree, point, &object),
         Source::New(name, options) => attach(new(&name, &options, mount.attributes)?, point, &object),
         Source::SubPath { overlay, sub_path, scratch } => {
             let tree = sub_tree(overlay, &sub_path, &scratch, &object).map_err(super::image::of_image_volume)?;
@@ -76,6 +77,13 @@ fn refuse_over_proc(point: &OwnedFd, destination: &[u8], object: &str) -> Result
         return Ok(());
     }
     Err(failure::refused(Kind::InvalidArgument, "mount", object, "nothing may be mounted inside /proc"))
+}
+
+/// Whether a mount begins at `point`. Names are compared by the daemon; what a link in the image makes of them shows here.
+fn is_mounted_on(point: &OwnedFd, object: &str) -> Result<bool> {
+    let stat = statx(point, "", AtFlags::EMPTY_PATH, StatxFlags::empty());
+    let stat = stat.map_err(|e| failure::kernel("statx", object, e))?;
+    Ok(stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 /// A directory goes on a directory and anything else on anything else. The kernel says "not a directory", and not which.

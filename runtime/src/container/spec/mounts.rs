@@ -3,6 +3,9 @@
 //!
 //! A mount of the request replaces a usual one at the same place; one at `/dev` or `/sys` replaces everything below
 //! as well. The request's are sorted by depth, so that `/a` comes before `/a/b`, and keep their order otherwise.
+//! The image's [volumes](volumes) stand among them where nothing else does.
+
+mod volumes;
 
 use super::{Context, clean_path};
 use crate::cdi;
@@ -29,10 +32,11 @@ pub fn build(
     let devices = of_devices(&record.cdi.mounts)?;
     asked.retain(|m| !devices.iter().any(|d| d.destination == m.destination));
     asked.extend(devices);
-    asked.sort_by_key(|m: &Mount| m.destination.matches('/').count());
+    asked.sort_by_key(depth);
     let mut usual = usual(pod, node, security.privileged);
     usual.extend(pod_files(pod, node, security.readonly_rootfs));
     usual.retain(|m| !asked.iter().any(|a| replaces(&a.destination, &m.destination)));
+    volumes::add(&mut usual, &mut asked, volumes::build(record, pod, node)?);
     usual.extend(asked);
     Ok(usual)
 }
@@ -47,6 +51,10 @@ pub fn root_propagation(asked: &[cri::Mount]) -> &'static str {
     } else {
         "private"
     }
+}
+
+fn depth(mount: &Mount) -> usize {
+    mount.destination.matches('/').count()
 }
 
 fn replaces(asked: &str, usual: &str) -> bool {

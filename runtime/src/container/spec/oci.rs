@@ -102,7 +102,7 @@ fn mount(mount: &shim::Mount) -> Option<oci::Mount> {
     oci::MountBuilder::default()
         .destination(&mount.destination)
         .source(&mount.source)
-        .typ(&mount.filesystem)
+        .typ(if mount.filesystem == "volume" { "bind" } else { &mount.filesystem })
         .options(options)
         .build()
         .ok()

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::limits::OpenFiles;
 use gorae_proto::cri::{self, SupplementalGroupsPolicy};
 use gorae_proto::shim;
+use std::collections::BTreeSet;
 
 /// PATH of a container whose image and request set none.
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -62,7 +63,10 @@ fn volumes(declared: &[String]) -> Result<Vec<String>> {
     if declared.len() > MAX_VOLUMES {
         return Err(Error::invalid(format!("the image declares more than {MAX_VOLUMES} volumes")));
     }
-    declared.iter().map(|v| super::clean_path("image volume", &format!("/{}", v.trim_start_matches('/')))).collect()
+    let clean = |v: &String| super::clean_path("image volume", &format!("/{}", v.trim_start_matches('/')));
+    // Sorted, and none twice: a volume keeps its number, however the image's file lists them.
+    let volumes: BTreeSet<String> = declared.iter().map(clean).collect::<Result<_>>()?;
+    Ok(volumes.into_iter().collect())
 }
 
 fn command(config: &cri::ContainerConfig, image: &ImageDefaults) -> Result<Vec<String>> {
