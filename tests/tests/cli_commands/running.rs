@@ -142,6 +142,18 @@ fn a_published_port_and_a_mounted_directory_serve_a_page() {
 }
 
 #[test]
+fn a_host_path_of_v_that_is_missing_is_made() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        let host = node.directory("own").join("new/data");
+        let volume = format!("{}:/data", host.display());
+        gorae.ok(&["run", "-q", "--rm", "-v", &volume, BUSYBOX, "touch", "/data/made"]).await;
+        assert!(host.join("made").exists());
+        gorae.leaves_nothing().await;
+    });
+}
+
+#[test]
 fn an_interrupt_stops_the_container_and_a_second_one_kills_it() {
     on_a_node(async |node| {
         let gorae = Gorae::of(node);
