@@ -18,7 +18,5 @@ const SELF: &str = "/proc/self/exe";
 ///
 /// Not nosuid: SELinux would then keep it in the daemon's domain.
 pub fn detached() -> Result<OwnedFd> {
-    let tree = mounts::clone_tree(Path::new(SELF), false)?;
-    mounts::set_attributes(&tree, MountAttrFlags::MOUNT_ATTR_RDONLY, false, SELF)?;
-    Ok(tree)
+    mounts::clone_with(Path::new(SELF), false, MountAttrFlags::MOUNT_ATTR_RDONLY)
 }

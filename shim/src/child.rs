@@ -133,8 +133,7 @@ fn mount_console(root: &Root, terminal: &OwnedFd) -> Result<()> {
     let point = root.make(b"/dev/console", Point::File)?;
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
     let tree = open_tree(terminal, "", flags).map_err(|e| failure::kernel("bind", "/dev/console", e))?;
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    move_mount(&tree, "", &point, "", flags).map_err(|e| failure::kernel("mount", "/dev/console", e))
+    mounts::attach(root, tree, &point, "/dev/console")
 }
 
 /// The working directory, and the volumes that the image declares: people expect them to be there.

@@ -13,9 +13,10 @@ mod cover;
 mod filesystem;
 pub mod idmap;
 mod image;
+mod shared;
 
-pub use attach::attach_all;
-pub use bind::{clone_tree, set_attributes};
+pub use attach::{attach, attach_all};
+pub use bind::{clone_tree, clone_with, set_attributes};
 pub use cover::{mask, read_only};
 pub use image::look as look_in_images;
 
@@ -25,7 +26,7 @@ use crate::failure::{self, Kind, Result};
 use crate::namespaces::Namespaces;
 use crate::rootfs;
 use crate::volumes;
-use crate::wire::{IdMap, Mount, Start, namespace};
+use crate::wire::{IdMap, Mount, Start, mount::Propagation, namespace};
 use rustix::fs::{Mode, mkdirat, symlinkat};
 use rustix::mount::MountAttrFlags;
 use std::os::fd::OwnedFd;
@@ -83,6 +84,8 @@ pub struct Plan {
     pub devpts: Option<OwnedFd>,
     /// Whether `/dev` is ours: then it has all devices already.
     pub own_dev: bool,
+    /// Whether one of them shares its mounts with the host.
+    pub shares: bool,
 }
 
 /// Makes everything that can be made in the host's mount namespace.
@@ -115,6 +118,7 @@ fn prepare_one(
             let map = |uids: &[IdMap], gids: &[IdMap]| idmap::namespace(start, user_namespace, uids, gids);
             let bind = bind::prepare(mount, map)?;
             point = bind.point;
+            plan.shares |= mount.propagation() == Propagation::Shared;
             if kind == volumes::KIND { Source::Volume(bind.tree) } else { Source::Tree(bind.tree) }
         }
         "tmpfs" if mount.destination.trim_end_matches('/') == "/dev" => {
@@ -172,17 +176,13 @@ fn devpts_options(mount: &Mount, start: &Start) -> String {
 fn cgroup_mount(mount: &Mount, cgroup: &Cgroup) -> Result<Source> {
     let attributes = attributes(mount);
     if let (true, Some(mount_point)) = (cgroup.is_v2(), cgroup.unified_mount()) {
-        let tree = clone_tree(&mount_point, true)?;
-        bind::set_attributes(&tree, attributes, true, &mount.destination)?;
-        return Ok(Source::Tree(tree));
+        return bind::clone_with(&mount_point, false, attributes).map(Source::Tree);
     }
     let base = filesystem::detached("tmpfs", "mode=0755,size=64k", attributes - MountAttrFlags::MOUNT_ATTR_RDONLY)?;
     let mut hierarchies = Vec::new();
     for (name, dir) in cgroup.v1_mounts() {
         mkdirat(&base, &name, Mode::from_raw_mode(0o755)).map_err(|e| failure::kernel("make mount point", &name, e))?;
-        let tree = clone_tree(&dir, false)?;
-        bind::set_attributes(&tree, attributes, false, &mount.destination)?;
-        hierarchies.push((name, tree));
+        hierarchies.push((name, bind::clone_with(&dir, false, attributes)?));
     }
     for (link, target) in cgroup.v1_links() {
         symlinkat(&target, &base, &link).map_err(|e| failure::kernel("make link", &link, e))?;

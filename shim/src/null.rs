@@ -19,14 +19,13 @@ const PATH: &str = "/dev/null";
 ///
 /// - Errors: `Internal` when something else has its name: one from a container could be anything (CVE-2025-31133).
 pub fn detached() -> Result<OwnedFd> {
-    let tree = mounts::clone_tree(Path::new(PATH), false)?;
+    let attributes =
+        MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    let tree = mounts::clone_with(Path::new(PATH), false, attributes)?;
     // The very thing that was cloned is looked at: the name has no second chance.
     if !is_char_device(&tree, 1, 3) {
         return Err(failure::refused(Kind::Internal, "open", PATH, "not the null device"));
     }
-    let attributes =
-        MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    mounts::set_attributes(&tree, attributes, false, PATH)?;
     Ok(tree)
 }
 

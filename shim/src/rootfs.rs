@@ -10,6 +10,7 @@ use crate::failure::{self, Kind, Result};
 use crate::sys;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2, readlinkat};
 use rustix::io::Errno;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -34,12 +35,23 @@ pub enum Point {
 #[derive(Debug)]
 pub struct Root {
     fd: OwnedFd,
+    shares: Cell<bool>,
 }
 
 impl Root {
     /// Wraps a descriptor of the tree's top directory (of a detached mount, too).
     pub fn new(fd: OwnedFd) -> Self {
-        Self { fd }
+        Self { fd, shares: Cell::new(false) }
+    }
+
+    /// From now on some of what is mounted in it shares its mounts with the host.
+    pub fn set_shares(&self) {
+        self.shares.set(true);
+    }
+
+    /// Whether it may be that what is mounted in it is mounted on the host as well.
+    pub fn shares(&self) -> bool {
+        self.shares.get()
     }
 
     /// Gives the descriptor back.

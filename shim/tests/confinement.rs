@@ -244,6 +244,40 @@ fn propagation_goes_where_it_was_asked_to_go() {
     }
 }
 
+#[test]
+fn what_is_mounted_inside_of_a_shared_volume_is_the_containers_alone_and_the_volume_goes_on_sharing() {
+    let mut bench = Bench::new(&["/bin/sleep", "100"]);
+    let data = bench.path("da ta");
+    let host = HostMount::shared(&data);
+    for name in ["host", "volume", "masked", "kept"] {
+        fs::create_dir(data.join(name)).unwrap();
+    }
+    fs::write(data.join("file"), "seen\n").unwrap();
+    let volume = bench.path("volume");
+    fs::create_dir(&volume).unwrap();
+    bench.bind(&data, "/da ta").propagation = Propagation::Shared.into();
+    bench.bind(&volume, "/da ta/volume");
+    bench.start.rootfs.as_mut().unwrap().propagation = "shared".into();
+    bench.start.masked_paths.extend(["/da ta/masked".into(), "/da ta/file".into()]);
+    bench.start.readonly_paths.push("/da ta/kept".into());
+    let mut container = bench.run();
+    let table = fs::read_to_string(format!("/proc/{}/mountinfo", container.state.pid)).unwrap();
+    let shared: Vec<_> = table.lines().filter(|l| l.contains(" shared:")).collect();
+    let places: Vec<_> = shared.iter().map(|line| line.split(' ').nth(4).unwrap()).collect();
+    assert_eq!(places, ["/", "/da\\040ta"], "the root has a group of its own:\n{table}");
+    let inside = table.lines().filter(|line| line.contains(" /da\\040ta/")).count();
+    assert_eq!(inside, 4, "{table}");
+    let late = HostMount::tmpfs(&data.join("host"));
+    let (_, sees, _) = container.exec(&["grep", "-c", "host ", "/proc/self/mountinfo"]);
+    assert_eq!(sees, "1\n", "what the host mounts later");
+    drop(late);
+    let below = data.display().to_string().replace(' ', "\\040") + "/";
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(&below), "{mounts}");
+    container.kill();
+    drop(host);
+}
+
 /// debugfs has one automount point: its `tracing` is another file system, once somebody goes there.
 #[test]
 fn an_automount_point_is_mounted_before_it_is_bound() {

@@ -4,8 +4,8 @@
 use super::{SETUP_DEADLINE, Spawner, VERB_DEADLINE, socket};
 use crate::error::{Error, Kind, Result};
 use gorae_proto::shim::{
-    CleanContainer, CleanPod, ContainerState, DialPod, Frame, LookInImages, Mount, MountBinary, PinPod, PodReady, Request,
-    SetupPod, frame::Body, reply, request::Verb,
+    CleanContainer, CleanPod, ContainerState, DialPod, Frame, LookInImages, Mount, MountBinary, PinPod, PodReady,
+    Request, SetupPod, frame::Body, reply, request::Verb,
 };
 use std::os::fd::OwnedFd;
 use std::time::Duration;

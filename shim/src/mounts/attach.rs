@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The child's half: every prepared mount onto its place inside the root.
 
-use super::{Plan, Prepared, Source, bind, filesystem};
+use super::{Plan, Prepared, Source, bind, filesystem, shared};
 use crate::failure::{self, Kind, Result};
 use crate::rootfs::{Point, Root, is_dir};
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
@@ -26,14 +26,22 @@ const REPLACEABLE: [&[u8]; 11] = [
     b"/proc/sys/crypto/fips_enabled",
 ];
 
-/// Attaches `tree` on top of what `point` refers to.
-pub fn attach(tree: impl AsFd, point: impl AsFd, object: &str) -> Result<()> {
+/// Attaches `tree` on top of what `point` inside the root refers to, and nowhere else.
+pub fn attach(root: &Root, tree: impl AsFd, point: &OwnedFd, object: &str) -> Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    move_mount(tree, "", point, "", flags).map_err(|e| failure::kernel("mount", object, e))
+    let put = || move_mount(tree, "", point, "", flags).map_err(|e| failure::kernel("mount", object, e));
+    let volume = if root.shares() { shared::top(root, point)? } else { None };
+    match volume {
+        Some(top) => shared::apart(&top, object, put),
+        None => put(),
+    }
 }
 
 /// Attaches all mounts of the plan inside `root`, in order.
 pub fn attach_all(root: &Root, plan: Plan) -> Result<()> {
+    if plan.shares {
+        root.set_shares();
+    }
     plan.mounts.into_iter().try_for_each(|mount| attach_one(root, mount))
 }
 
@@ -44,14 +52,14 @@ fn attach_one(root: &Root, mount: Prepared) -> Result<()> {
     refuse_other_kind(&point, mount.point, &mount.from, &object)?;
     match mount.source {
         Source::Volume(_) if is_mounted_on(&point, &object)? => Ok(()),
-        Source::Tree(tree) | Source::Volume(tree) => attach(tree, point, &object),
-        Source::New(name, options) => attach(new(&name, &options, mount.attributes)?, point, &object),
+        Source::Tree(tree) | Source::Volume(tree) => attach(root, tree, &point, &object),
+        Source::New(name, options) => attach(root, new(&name, &options, mount.attributes)?, &point, &object),
         Source::SubPath { overlay, sub_path, scratch } => {
             let tree = sub_tree(overlay, &sub_path, &scratch, &object).map_err(super::image::of_image_volume)?;
-            attach(tree, point, &object)
+            attach(root, tree, &point, &object)
         }
         Source::CgroupV1 { base, hierarchies } => {
-            attach(&base, point, &object)?;
+            attach(root, &base, &point, &object)?;
             hierarchies.into_iter().try_for_each(|(name, tree)| attach_below(&base, &name, &tree))
         }
     }
@@ -62,9 +70,7 @@ fn attach_one(root: &Root, mount: Prepared) -> Result<()> {
 fn new(name: &str, options: &str, attributes: MountAttrFlags) -> Result<OwnedFd> {
     match filesystem::detached(name, options, attributes) {
         Err(e) if name == "sysfs" && e.errno == libc::EPERM => {
-            let tree = bind::clone_tree(std::path::Path::new("/sys"), true)?;
-            bind::set_attributes(&tree, attributes | MountAttrFlags::MOUNT_ATTR_RDONLY, true, "/sys")?;
-            Ok(tree)
+            bind::clone_with(std::path::Path::new("/sys"), true, attributes | MountAttrFlags::MOUNT_ATTR_RDONLY)
         }
         other => other,
     }

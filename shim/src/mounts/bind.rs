@@ -21,10 +21,32 @@ pub struct Bind {
     pub point: Point,
 }
 
-/// Clones the mount that `path` is on, starting at `path`; links are followed, on the host.
+/// Clones the mount that `path` is on, starting at `path`; links are followed, on the host. The clone is private.
 pub fn clone_tree(path: &Path, recursive: bool) -> Result<OwnedFd> {
-    open_tree(rustix::fs::CWD, path, clone_flags(recursive))
-        .map_err(|e| failure::kernel("bind", path.display().to_string(), e))
+    clone_with(path, recursive, MountAttrFlags::empty())
+}
+
+/// As [`clone_tree`], with `attributes`.
+///
+/// A clone is born into the peer group of the mount that it comes from. Whoever mounts something in it afterwards, also
+/// in a mount namespace of his own, would mount it in the host's table as well: so it leaves the group right here.
+pub fn clone_with(path: &Path, recursive: bool, attributes: MountAttrFlags) -> Result<OwnedFd> {
+    let object = path.display().to_string();
+    let tree = open_tree(rustix::fs::CWD, path, clone_flags(recursive))
+        .map_err(|e| failure::kernel("bind", object.as_str(), e))?;
+    change(&tree, recursive, attributes, libc::MS_PRIVATE, &object).map(|()| tree)
+}
+
+/// Switches `attributes` on and sets the propagation, which is an `MS_*`.
+pub fn change(
+    tree: &OwnedFd,
+    recursive: bool,
+    attributes: MountAttrFlags,
+    propagation: u64,
+    object: &str,
+) -> Result<()> {
+    let attr = MountAttr { set: u64::from(attributes.bits()), propagation, ..MountAttr::default() };
+    sys::mount_setattr(tree.as_fd(), recursive, attr).map_err(|e| failure::kernel("set mount attributes", object, e))
 }
 
 fn clone_flags(recursive: bool) -> OpenTreeFlags {
@@ -46,7 +68,12 @@ pub fn prepare(mount: &Mount, user_namespace: impl Fn(&[IdMap], &[IdMap]) -> Res
         let user_namespace = user_namespace(&mount.uid_mappings, &mount.gid_mappings)?;
         idmap::set(&tree, user_namespace.as_fd(), mount.recursive_bind, &mount.source)?;
     }
-    set_propagation(&tree, mount)?;
+    match mount.propagation() {
+        Propagation::Private => set_propagation(&tree, libc::MS_PRIVATE, &mount.source)?,
+        Propagation::Slave => set_propagation(&tree, libc::MS_SLAVE, &mount.source)?,
+        // The clone is in the source's peer group already.
+        Propagation::Shared => {}
+    }
     set_attributes(&tree, super::attributes(mount), mount.recursive_readonly, &mount.source)?;
     Ok(Bind { tree, point })
 }
@@ -90,15 +117,9 @@ fn check_propagation(mount: &Mount, source: &OwnedFd) -> Result<()> {
     Err(failure::refused(Kind::FailedPrecondition, "propagate mount", &mount.source, why))
 }
 
-fn set_propagation(tree: &OwnedFd, mount: &Mount) -> Result<()> {
-    let propagation = match mount.propagation() {
-        Propagation::Private => libc::MS_PRIVATE,
-        Propagation::Slave => libc::MS_SLAVE,
-        // The clone is in the source's peer group already.
-        Propagation::Shared => return Ok(()),
-    };
+fn set_propagation(tree: &OwnedFd, propagation: u64, object: &str) -> Result<()> {
     let attr = MountAttr { propagation, ..MountAttr::default() };
-    sys::mount_setattr(tree.as_fd(), true, attr).map_err(|e| failure::kernel("set propagation", &mount.source, e))
+    sys::mount_setattr(tree.as_fd(), true, attr).map_err(|e| failure::kernel("set propagation", object, e))
 }
 
 /// Switches `attributes` on, on the top mount only or all the way down.

@@ -20,8 +20,8 @@ pub fn mask(root: &Root, paths: &[String]) -> Result<()> {
         let (cover, make): (&mut Option<OwnedFd>, fn() -> Result<OwnedFd>) =
             if is_dir(&point) { (&mut of_directories, empty_directory) } else { (&mut of_files, null::detached) };
         match cover {
-            Some(first) => attach(clone_of(first, false, path)?, point, path)?,
-            None => attach(cover.insert(make()?), point, path)?,
+            Some(first) => attach(root, clone_of(first, false, path)?, &point, path)?,
+            None => attach(root, cover.insert(make()?), &point, path)?,
         }
     }
     Ok(())
@@ -40,8 +40,9 @@ pub fn read_only(root: &Root, paths: &[String]) -> Result<()> {
     for path in paths {
         let Some(point) = find(root, path)? else { continue };
         let tree = clone_of(&point, true, path)?;
-        bind::set_attributes(&tree, MountAttrFlags::MOUNT_ATTR_RDONLY, true, path)?;
-        attach(tree, point, path)?;
+        // Of a volume that shares its mounts with the host: what is mounted there is to be seen here, and no more.
+        bind::change(&tree, true, MountAttrFlags::MOUNT_ATTR_RDONLY, libc::MS_SLAVE, path)?;
+        attach(root, tree, &point, path)?;
     }
     Ok(())
 }
