@@ -46,6 +46,12 @@ impl Cri {
         format!("unix://{}", self.socket.display())
     }
 
+    /// The connection itself, for calls that no generated client makes.
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
     /// The runtime service.
     #[must_use]
     pub fn runtime(&self) -> RuntimeServiceClient<Channel> {
