@@ -33,6 +33,9 @@ struct Arguments {
 fn main() -> ExitCode {
     // What is made for containers has to be readable by their users, whatever the service manager says.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    if let Err(error) = close_strays() {
+        return fail(&error);
+    }
     let arguments = Arguments::parse();
     let overrides = Overrides {
         root: arguments.root,
@@ -49,6 +52,23 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
+}
+
+/// Closes what this process was started with besides its three streams: whatever starts it, and carelessly, would have
+/// a hand in every shim. Nothing of this process has opened anything yet.
+fn close_strays() -> Result<(), String> {
+    let failed = |e: &dyn std::fmt::Display| format!("close inherited descriptors, as /proc/self/fd lists them: {e}");
+    let list = std::fs::read_dir("/proc/self/fd").map_err(|e| failed(&e))?;
+    let mut numbers = Vec::new();
+    for entry in list {
+        let name = entry.map_err(|e| failed(&e))?.file_name();
+        numbers.extend(name.to_str().and_then(|name| name.parse::<i32>().ok()));
+    }
+    for number in numbers.into_iter().filter(|number| *number > 2) {
+        // Whatever it answers, the descriptor is gone: the list's own was before.
+        let _ = nix::unistd::close(number);
+    }
+    Ok(())
 }
 
 fn fail(error: &str) -> ExitCode {

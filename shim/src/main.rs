@@ -14,6 +14,11 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let role = std::env::args().nth(1).unwrap_or_default();
+    // Whatever a daemon, or its parent, has left open is none of a container's.
+    if let Err(e) = sys::close_range(3, false) {
+        eprintln!("gorae-shim: close inherited descriptors: {e}");
+        return ExitCode::FAILURE;
+    }
     let Some(socket) = take_socket() else {
         eprintln!("gorae-shim is started by goraed, with a socket as descriptor 0");
         return ExitCode::from(2);

@@ -61,6 +61,27 @@ fn a_container_that_gets_at_a_shims_binary_cannot_change_it() {
 }
 
 #[test]
+fn what_the_daemon_was_started_with_by_mistake_reaches_no_shim() {
+    use rustix::fs::{Mode, OFlags};
+    let mistake = tempfile::tempdir().expect("a fresh directory");
+    // Not closed on exec: what a careless parent hands on.
+    let _open = rustix::fs::open(mistake.path(), OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).expect("ours");
+    on_a_node(async |node| {
+        let container = node.pod("strays").run().await.container("c").script("sleep 1000").start().await;
+        let exe = binary_of(&container).await;
+        let shim = exe.parent().expect("a directory of a process");
+        let number = shim.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+        let daemon = PathBuf::from(format!("/proc/{}", place::parent_of(number.expect("a process id"))));
+        for process in [shim, &daemon] {
+            let list =
+                std::fs::read_dir(process.join("fd")).expect("it runs").map(|entry| entry.expect("a list").path());
+            let open: Vec<PathBuf> = list.filter_map(|path| std::fs::read_link(path).ok()).collect();
+            assert!(open.len() > 3 && !open.iter().any(|path| path == mistake.path()), "{process:?}: {open:?}");
+        }
+    });
+}
+
+#[test]
 fn a_new_shim_in_place_of_the_old_one_counts_from_the_daemons_next_start() {
     let dir = tempfile::tempdir().expect("a fresh directory");
     let path = dir.path().join("shim");
