@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         eprintln!("gorae-shim: close inherited descriptors: {e}");
         return ExitCode::FAILURE;
     }
+    sys::find_title();
     let Some(socket) = take_socket() else {
         eprintln!("gorae-shim is started by goraed, with a socket as descriptor 0");
         return ExitCode::from(2);

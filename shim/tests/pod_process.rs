@@ -40,6 +40,10 @@ fn a_shared_pid_namespace_has_an_init_that_holds_nothing() {
         let id = if own_user { 700_000 } else { 65_534 };
         assert_eq!(status(pid, "Uid"), format!("{id} {id} {id} {id}"));
         assert_eq!((status(pid, "NoNewPrivs"), status(pid, "Groups")), ("1".into(), "".into()));
+        let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
+        assert_eq!(line.trim_end_matches('\0'), "gorae-pod-init");
+        assert!(fs::read(format!("/proc/{pid}/environ")).unwrap().iter().all(|byte| *byte == 0));
+        assert!(!remembers(pid, &pod.request.run_dir), "paths of the node");
         let cgroup = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
         let path = pod.request.cgroup.as_ref().unwrap().path.clone();
         for controller in ["memory", "pids", "cpu"] {
@@ -55,6 +59,22 @@ fn a_shared_pid_namespace_has_an_init_that_holds_nothing() {
             Err(_) => true,
         });
     }
+}
+
+/// Whether a text is in memory that the process could have written.
+fn remembers(pid: u32, text: &str) -> bool {
+    use std::os::unix::fs::FileExt;
+    let memory = fs::File::open(format!("/proc/{pid}/mem")).unwrap();
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    assert!(maps.contains("[stack]"), "{maps}");
+    maps.lines().filter(|line| line.contains(" rw")).any(|line| {
+        let (range, _) = line.split_once(' ').expect("a range");
+        let (start, end) = range.split_once('-').expect("its ends");
+        let [start, end] = [start, end].map(|end| u64::from_str_radix(end, 16).expect("hexadecimal"));
+        let mut bytes = vec![0; (end - start) as usize];
+        memory.read_exact_at(&mut bytes, start).unwrap();
+        bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    })
 }
 
 #[test]

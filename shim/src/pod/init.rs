@@ -17,11 +17,15 @@ use rustix::mount::{
     fsmount, fsopen, mount_change, move_mount, unmount,
 };
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_thread_res_gid, set_thread_res_uid};
+use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// Whom the init runs as where the id exists.
 const NOBODY: u32 = 65_534;
+
+/// What `ps` shows, on the node and in the pod.
+const NAME: &CStr = c"gorae-pod-init";
 
 /// What the init needs before it lets go of everything.
 #[derive(Debug)]
@@ -65,8 +69,9 @@ fn settle(plan: &Plan<'_>) -> Result<()> {
     let none = CapabilitySets { effective: nothing, permitted: nothing, inheritable: nothing };
     set_capabilities(None, none).map_err(fail)?;
     rustix::thread::set_no_new_privs(true).map_err(fail)?;
-    // Names and the rest are for people and may fail.
-    let _ = rustix::thread::set_name(c"gorae-pod-init");
+    // Names and the rest are for people and may fail. They are seen in the pod, so they tell nothing of the node.
+    let _ = rustix::thread::set_name(NAME);
+    sys::set_title(&[NAME.to_owned()]);
     let _ = rustix::process::setsid();
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     sys::ignore_signals();
@@ -86,7 +91,7 @@ fn open_dir(path: &Path) -> std::result::Result<OwnedFd, Errno> {
 }
 
 /// Swaps the root of this process's own mount namespace for an empty read-only directory.
-fn empty_root(mount_point: BorrowedFd<'_>) -> std::result::Result<(), Errno> {
+pub(crate) fn empty_root(mount_point: BorrowedFd<'_>) -> std::result::Result<(), Errno> {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
     let fs = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_create(&fs)?;
@@ -101,7 +106,8 @@ fn empty_root(mount_point: BorrowedFd<'_>) -> std::result::Result<(), Errno> {
 }
 
 fn rest() -> ! {
-    sys::release_heap();
+    // What is left of the pod's set-up are paths of the node.
+    sys::forget_heap();
     // Closing the fault channel's end tells that everything went well.
     let _ = sys::close_range(0, false);
     loop {

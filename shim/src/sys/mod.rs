@@ -6,6 +6,7 @@
 mod bpf;
 mod process;
 mod signals;
+mod title;
 
 pub use bpf::{attach_device_program, load_device_program};
 pub use process::{
@@ -13,6 +14,7 @@ pub use process::{
     keep_open, pidfd_send_signal, place_and_close_rest, release_heap, release_stack, reopen, wait_for_death,
 };
 pub use signals::{ignore_signals, prepare_signals, reset_signals};
+pub use title::{find_title, forget_heap, set_title};
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
