@@ -26,6 +26,13 @@ pub struct Grant {
     ambient: u64,
 }
 
+impl Grant {
+    /// Whether its holder may do what CAP_SYS_ADMIN allows.
+    pub fn may_administer(&self) -> bool {
+        self.sets[0] & CapabilitySet::SYS_ADMIN.bits() != 0
+    }
+}
+
 /// Cuts the asked sets to the `held` ones, and each to what the kernel's rules allow: effective within permitted,
 /// ambient within permitted and inheritable.
 pub fn grant(asked: &wire::Capabilities, held: u64) -> Grant {

@@ -3,6 +3,9 @@
 //!
 //! Runs in a copy of the shim's memory, with the shim's descriptors. Anything that fails is reported on the fault
 //! channel and ends the process; it never returns.
+//!
+//! With a PID namespace of its own it is the container's first process. In one that others live in, it would be in
+//! their sight with all of that, so it stays outside, and its last step is the birth of that process ([`newborn`]).
 
 use crate::cgroup::Cgroup;
 use crate::devices;
@@ -12,10 +15,11 @@ use crate::gate::Waiter;
 use crate::hooks;
 use crate::mounts::{self, Plan};
 use crate::namespaces::Namespaces;
+use crate::newborn;
 use crate::program::Program;
 use crate::rootfs::{Point, Root};
 use crate::sys::{self, MountAttr};
-use crate::wire::Start;
+use crate::wire::{Start, namespace};
 use rustix::fs::CWD;
 use rustix::mount::{
     MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount_change, move_mount,
@@ -51,7 +55,9 @@ impl Child<'_> {
     /// Goes all the way; comes back never.
     pub fn run(self, reporter: Reporter) -> ! {
         let (program, streams, terminal) = (self.program, self.streams, self.terminal);
+        let joins_others = self.namespaces.pin(namespace::Kind::Pid).is_some();
         match self.enter() {
+            Ok(()) if joins_others => newborn::bear(program, streams, terminal, reporter, None),
             Ok(()) => program.run(streams, terminal, reporter),
             Err(failure) => reporter.fail(failure),
         }
@@ -89,12 +95,12 @@ impl Child<'_> {
         mounts::mask(&root, &self.start.masked_paths)?;
         pivot(&root)?;
         finish_root(&root, &rootfs)?;
-        if self.cgroup.is_v2() {
-            return Ok(());
+        if !self.cgroup.is_v2() {
+            // As late as possible: the set-up runs with the shim's weight and memory, not with a small container's.
+            self.cgroup.join_v1()?;
+            self.namespaces.unshare_cgroup()?;
         }
-        // As late as possible: the set-up runs with the shim's weight and memory, not with a small container's.
-        self.cgroup.join_v1()?;
-        self.namespaces.unshare_cgroup()
+        self.namespaces.enter_pids()
     }
 }
 

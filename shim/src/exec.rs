@@ -12,6 +12,8 @@
 mod birth;
 mod refusal;
 
+pub use refusal::explained;
+
 use crate::failure::{self, Kind, Result};
 use crate::fault::Watcher;
 use crate::null;

@@ -13,6 +13,7 @@ mod cover;
 mod filesystem;
 pub mod idmap;
 mod image;
+mod proc;
 mod shared;
 
 pub use attach::{attach, attach_all};
@@ -140,6 +141,10 @@ fn prepare_one(
         }
         "cgroup" if cgroup.is_v2() && start.private_cgroup_namespace => Source::New("cgroup2".into(), String::new()),
         "cgroup" => cgroup_mount(mount, cgroup)?,
+        // The child is not in a PID namespace that others live in.
+        "proc" if namespaces.pin(namespace::Kind::Pid).is_some() => {
+            Source::Tree(proc::detached(namespaces, cgroup, &mount.data, attributes(mount))?)
+        }
         name @ ("proc" | "sysfs" | "mqueue") => Source::New(name.into(), mount.data.clone()),
         other => {
             return Err(failure::refused(

@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags, openat};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use rustix::thread::ThreadNameSpaceType;
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space, move_into_thread_name_spaces};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A container's namespaces. A kind that is in neither list is the host's.
@@ -51,11 +51,11 @@ impl Namespaces {
         self.pins.iter().find(|(k, _)| *k == kind).map(|(_, pin)| pin.as_fd())
     }
 
-    /// Makes the child in the container's new namespaces, born in `cgroup`.
+    /// Makes the child in the container's new namespaces, born in `cgroup`. It is not in a pinned PID namespace: see
+    /// [`Namespaces::enter_pids`].
     ///
     /// A PID and a mount namespace belong to the user namespace of whoever makes them. So with a pinned one the clone
-    /// is made by a middle process that has joined it; the child still is the shim's own (`CLONE_PARENT`). Later
-    /// children of the caller start in the caller's own PID namespace again.
+    /// is made by a middle process that has joined it; the child still is the shim's own (`CLONE_PARENT`).
     pub fn fork(&self, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked> {
         let Some(user) = self.pin(Kind::User) else { return self.fork_here(cgroup) };
         let (watcher, reporter) = fault::channel()?;
@@ -81,21 +81,14 @@ impl Namespaces {
     }
 
     fn fork_here(&self, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked> {
-        let clone = || sys::clone3(self.clone_flags(), cgroup).map_err(|e| failure::kernel("clone3", "container", e));
-        let Some(pin) = self.pin(Kind::Pid) else { return clone() };
-        let own = rustix::fs::open("/proc/self/ns/pid", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|e| failure::kernel("open namespace", "/proc/self/ns/pid", e))?;
-        fork_into(pin)?;
-        let forked = clone();
-        if matches!(forked, Ok(Forked::Child)) {
-            return forked;
-        }
-        let back = fork_into(&own);
-        if let (Err(_), Ok(Forked::Parent { pidfd, .. })) = (&back, &forked) {
-            let _ = sys::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
-            let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
-        }
-        back.and(forked)
+        sys::clone3(self.clone_flags(), cgroup).map_err(|e| failure::kernel("clone3", "container", e))
+    }
+
+    /// Has children of this process start in the pinned PID namespace; nothing to do without one.
+    pub fn enter_pids(&self) -> Result<()> {
+        let Some(pin) = self.pin(Kind::Pid) else { return Ok(()) };
+        move_into_link_name_space(pin, Some(LinkNameSpaceType::ProcessID))
+            .map_err(|e| failure::kernel("join namespace", "pid", e))
     }
 
     /// The middle process: never comes back as itself; the child comes back as `Forked::Child`.
@@ -107,7 +100,6 @@ impl Namespaces {
         write: &OwnedFd,
     ) -> Result<Forked> {
         let forked = self.join_user(user).and_then(|()| {
-            self.pin(Kind::Pid).map_or(Ok(()), fork_into)?;
             let flags = self.clone_flags() | libc::CLONE_PARENT as u64;
             sys::clone3(flags, cgroup).map_err(|e| failure::kernel("clone3", "container", e))
         });
@@ -199,15 +191,8 @@ fn open_pin(namespace: &Namespace) -> Result<OwnedFd> {
     openat(&process, format!("ns/{kind}"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(fail)
 }
 
-/// Makes children of this process start in the PID namespace behind `fd`: a pin, or a process's pidfd.
-fn fork_into(fd: impl AsFd) -> Result<()> {
-    move_into_thread_name_spaces(fd.as_fd(), ThreadNameSpaceType::PROCESS_ID)
-        .or_else(|_| move_into_link_name_space(fd.as_fd(), Some(LinkNameSpaceType::ProcessID)))
-        .map_err(|e| failure::kernel("join namespace", "pid", e))
-}
-
 /// A child that a middle process made for us: nobody else reaps it, so its pid cannot have been used again.
-fn adopt(pid: i32) -> Result<Forked> {
+pub fn adopt(pid: i32) -> Result<Forked> {
     let fail = |e: rustix::io::Errno| failure::kernel("pidfd_open", pid.to_string(), e);
     let raw = Pid::from_raw(pid).ok_or_else(|| fail(rustix::io::Errno::SRCH))?;
     let pidfd = pidfd_open(raw, PidfdFlags::empty()).map_err(fail)?;

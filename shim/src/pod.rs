@@ -13,7 +13,7 @@
 
 pub mod clean;
 pub mod dial;
-mod init;
+pub(crate) mod init;
 mod lock;
 mod namespaces;
 mod owner;

@@ -54,6 +54,13 @@ pub struct Program {
     pub hooks: Option<Hooks>,
 }
 
+/// How far a process is that has become the program's user.
+#[derive(Debug)]
+pub struct Ready {
+    in_place: bool,
+    filtered: bool,
+}
+
 impl Program {
     /// Checks and completes what was asked for: HOME and HOSTNAME are added when they are not set, HOME also when it is
     /// empty.
@@ -88,33 +95,53 @@ impl Program {
     /// Puts the streams in place, closes everything else, and becomes the program. `streams` are stdin, stdout and
     /// stderr; with `terminal` the first is made the controlling terminal.
     pub fn run(&self, streams: [&OwnedFd; 3], terminal: bool, reporter: Reporter) -> ! {
-        let reporter = match place_descriptors(streams, terminal, reporter) {
-            Ok(reporter) => reporter,
-            Err((reporter, failure)) => reporter.fail(failure),
+        let (reporter, _) = match place_descriptors(streams, &reporter, None) {
+            Ok(placed) => {
+                // Its descriptor has been closed with the rest: dropping it would close the number a second time.
+                std::mem::forget(reporter);
+                placed
+            }
+            Err(failure) => reporter.fail(failure),
         };
-        let Err(failure) = self.become_it();
+        let Err(failure) = self.become_it(terminal);
         reporter.fail(failure)
     }
 
-    fn become_it(&self) -> Result<std::convert::Infallible> {
+    fn become_it(&self, terminal: bool) -> Result<std::convert::Infallible> {
+        if terminal {
+            take_terminal()?;
+        }
+        // Without no_new_privs only a holder of CAP_SYS_ADMIN may load a filter: before it is dropped.
+        let ready = self.give_up_rights(!self.no_new_privs)?;
+        self.execute(&ready, self.no_new_privs)
+    }
+
+    /// Everything that needs the shim's rights, and then lets go of them: this process is the program's user.
+    pub fn give_up_rights(&self, load_filter: bool) -> Result<Ready> {
         sys::reset_signals();
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
         set_rlimits(&self.rlimits)?;
         // Before the filter, which may forbid it.
         keyring::leave_the_shims()?;
         let entered = enter(&self.cwd);
-        if !self.no_new_privs {
-            // Without no_new_privs only a holder of CAP_SYS_ADMIN may load a filter: before it is dropped.
+        if load_filter {
             self.load_seccomp()?;
         }
         capabilities::become_user(&self.user, &self.grant)?;
-        if entered.is_err() {
+        Ok(Ready { in_place: entered.is_ok(), filtered: load_filter })
+    }
+
+    /// The rest, with the rights of the program alone.
+    pub fn execute(&self, ready: &Ready, no_new_privs: bool) -> Result<std::convert::Infallible> {
+        if !ready.in_place {
             // A directory that only the user may enter (a root-squashed export).
             enter(&self.cwd)?;
         }
         let path = self.find()?;
-        if self.no_new_privs {
+        if no_new_privs {
             rustix::thread::set_no_new_privs(true).map_err(|e| failure::kernel("set no_new_privs", "self", e))?;
+        }
+        if !ready.filtered {
             self.load_seccomp()?;
         }
         if let Some(hooks) = &self.hooks {
@@ -184,31 +211,29 @@ fn add_default(env: &mut Vec<CString>, key: &[u8], value: &[u8]) {
     }
 }
 
-/// Moves streams and reporter to 0..=3 and closes the rest.
-fn place_descriptors(
+/// Moves the streams to 0..=2, the reporter and what else is given to the numbers after them, and closes the rest. What
+/// was given is then closed, too: only the copies in the answer are to be used.
+pub fn place_descriptors(
     streams: [&OwnedFd; 3],
-    terminal: bool,
-    reporter: Reporter,
-) -> std::result::Result<Reporter, (Reporter, Failure)> {
-    let step = || -> Result<OwnedFd> {
-        // Above the places that are about to be filled.
-        let high = rustix::io::fcntl_dupfd_cloexec(&reporter, 10).map_err(|e| failure::kernel("dup", "fault", e))?;
-        for (number, stream) in streams.into_iter().enumerate() {
-            sys::keep_open(stream.as_fd(), number as i32).map_err(|e| failure::kernel("dup", "stream", e))?;
-        }
-        if terminal {
-            rustix::process::ioctl_tiocsctty(streams[0]).map_err(|e| failure::kernel("set terminal", "stdin", e))?;
-        }
-        sys::place_and_close_rest(high, 3).map_err(|e| failure::kernel("close descriptors", "self", e))
-    };
-    match step() {
-        Ok(fd) => {
-            // Its descriptor has been closed with the rest: dropping it would close the number a second time.
-            std::mem::forget(reporter);
-            Ok(Reporter::from(fd))
-        }
-        Err(failure) => Err((reporter, failure)),
+    reporter: &Reporter,
+    tell: Option<&OwnedFd>,
+) -> Result<(Reporter, Option<OwnedFd>)> {
+    // Above the places that are about to be filled.
+    let high = |fd| rustix::io::fcntl_dupfd_cloexec(fd, 10).map_err(|e| failure::kernel("dup", "pipe", e));
+    let rest = [Some(reporter.as_fd()), tell.map(AsFd::as_fd)].into_iter().flatten().map(high);
+    let rest = rest.collect::<Result<Vec<OwnedFd>>>()?;
+    for (number, stream) in streams.into_iter().enumerate() {
+        sys::keep_open(stream.as_fd(), number as i32).map_err(|e| failure::kernel("dup", "stream", e))?;
     }
+    let placed = sys::place_and_close_rest(rest, 3).map_err(|e| failure::kernel("close descriptors", "self", e))?;
+    let mut placed = placed.into_iter();
+    let reporter = placed.next().ok_or_else(|| failure::kernel("place", "fault", Errno::BADF))?;
+    Ok((Reporter::from(reporter), placed.next()))
+}
+
+/// Makes stdin the controlling terminal of this process, which leads its session.
+pub fn take_terminal() -> Result<()> {
+    rustix::process::ioctl_tiocsctty(rustix::stdio::stdin()).map_err(|e| failure::kernel("set terminal", "stdin", e))
 }
 
 /// Enters the working directory and proves that it is inside the root.

@@ -15,6 +15,7 @@ use crate::io::{self, Ends, Stdio};
 use crate::log::Log;
 use crate::mounts::{self, Plan};
 use crate::namespaces::Namespaces;
+use crate::newborn;
 use crate::null;
 use crate::overlay;
 use crate::program::Program;
@@ -129,6 +130,11 @@ fn in_cgroup(start: &mut Start, state: &mut State, cgroup: Cgroup) -> Result<Con
     if let (Some(hooks), Some(keeper)) = (early, keeper) {
         at_the_gate(hooks, &keeper, pid).inspect_err(|_| kill(&pidfd))?;
     }
+    // Until here it was the process that sets up.
+    let (pid, pidfd) = match prepared.namespaces.pin(namespace::Kind::Pid) {
+        Some(_) => newborn::meet(&pidfd, &watcher)?,
+        None => (pid, pidfd),
+    };
     if let Outcome::Failed(failure) = watcher.wait() {
         reap(&pidfd);
         return Err(failure);

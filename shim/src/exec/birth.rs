@@ -1,29 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How an exec's process is born: in the container's root, with nothing of the host in reach.
+//! How an exec's process is born: in the container's root, with nothing of the host in reach ([`newborn`]).
 //!
 //! ```text
 //! shim ──clone3──> middle process     in the host's PID namespace: no process of the container can look at it
-//!                    oom_score_adj, label, namespaces, descriptors closed
-//!                    ──clone3(CLONE_PARENT)──> the exec's process, a child of the shim
+//!                    oom_score_adj, label, namespaces, cgroup
+//!                    ──newborn::bear──> the exec's process, a child of the shim
 //!                    '── its pid, 4 bytes ──> shim; exit
 //! ```
-//! A process with CAP_SYS_PTRACE sees the root and the descriptors of every process in its PID namespace, from the
-//! first instant on. So what is born there has the container's root already, and of the shim's descriptors only the
-//! command's streams, the fault channel and the files to join the container's own cgroup with.
-//!
 //! The middle process is in the exec's cgroup. That can be frozen or short of CPU time, so the shim never waits: it
 //! takes the pid when the fault channel or the end of the middle process calls it.
 
-use super::refusal::FirstProcess;
 use crate::failure::{self, Result};
 use crate::fault::{self, Reporter, Watcher};
+use crate::newborn;
 use crate::program::Program;
 use crate::setup::Container;
 use crate::sys::{self, Forked};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::thread::move_into_thread_name_spaces;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 /// Where the middle process tells the pid of the exec's process.
 #[derive(Debug)]
@@ -45,7 +41,7 @@ pub struct Begun {
     pub watcher: Watcher,
 }
 
-/// What the processes on the way to the program need.
+/// What the middle process needs.
 struct Way<'a> {
     container: &'a Container,
     program: &'a Program,
@@ -67,7 +63,7 @@ pub fn begin(
         .map_err(|e| failure::kernel("make pipe", "middle process", e))?;
     match sys::clone3(0, cgroup.map(AsFd::as_fd)).map_err(|e| failure::kernel("clone3", "middle process", e))? {
         Forked::Parent { pid, pidfd } => Ok(Begun { pid, pidfd, birth: Birth { told, child: None }, watcher }),
-        Forked::Child => Way { container, program, streams, tty }.go(reporter, &tell),
+        Forked::Child => Way { container, program, streams, tty }.go(reporter, tell),
     }
 }
 
@@ -88,42 +84,22 @@ impl Birth {
 
 impl Way<'_> {
     /// Both processes: comes back never.
-    fn go(&self, reporter: Reporter, tell: &OwnedFd) -> ! {
-        match self.bear(&reporter, tell) {
-            Ok(Forked::Parent { pid, .. }) => {
-                let told = rustix::io::write(tell, &pid.to_ne_bytes());
-                sys::exit_now(i32::from(told.is_err()))
-            }
-            Ok(Forked::Child) => match self.last_steps() {
-                Ok(()) => self.program.run(self.streams.each_ref(), self.tty, reporter),
-                Err(failure) => reporter.fail(failure),
-            },
+    fn go(&self, reporter: Reporter, tell: OwnedFd) -> ! {
+        match self.enter() {
+            Ok(()) => newborn::bear(self.program, self.streams.each_ref(), self.tty, reporter, Some(tell)),
             Err(failure) => reporter.fail(failure),
         }
     }
 
-    /// The middle process, up to the clone.
-    fn bear(&self, reporter: &Reporter, tell: &OwnedFd) -> Result<Forked> {
+    fn enter(&self) -> Result<()> {
         if let Some(score) = self.container.oom_score_adj {
             // Through the host's /proc, and as far as it is allowed.
             let _ = std::fs::write("/proc/self/oom_score_adj", score.to_string());
         }
         self.program.label.set()?;
-        let first = FirstProcess::of(self.container.pid);
         let namespaces = self.container.namespaces.of_container();
-        if let Err(e) = move_into_thread_name_spaces(self.container.pidfd.as_fd(), namespaces) {
-            return Err(first.refusal("join namespaces", format!("of pid {}", self.container.pid), e.into()));
-        }
-        let channels = [reporter.as_fd(), tell.as_fd()].into_iter().chain(first.fd());
-        let streams = self.streams.iter().map(AsFd::as_fd);
-        let kept: Vec<BorrowedFd<'_>> = streams.chain(channels).chain(self.container.cgroup.joins()).collect();
-        sys::close_all_but(&kept).map_err(|e| failure::kernel("close descriptors", "self", e))?;
-        sys::clone3(libc::CLONE_PARENT as u64, None).map_err(|e| first.refusal("clone3", "exec".into(), e))
-    }
-
-    /// The exec's process, before it is the program.
-    fn last_steps(&self) -> Result<()> {
-        rustix::process::setsid().map_err(|e| failure::kernel("setsid", "self", e))?;
+        move_into_thread_name_spaces(self.container.pidfd.as_fd(), namespaces)
+            .map_err(|e| failure::kernel("join namespaces", format!("of pid {}", self.container.pid), e))?;
         self.container.cgroup.join_v1()
     }
 }

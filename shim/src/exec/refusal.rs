@@ -1,38 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Why an exec's process could not be born: mostly because its container is ending.
 
-use crate::failure::{self, Failure, Kind};
-use std::fs::File;
+use crate::failure::{Failure, Kind};
+use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 
 /// `PF_EXITING`, of the flags in /proc/PID/stat.
 const EXITING: u32 = 4;
 
-/// A container's first process, as the host's /proc shows it: also to who has gone where that is out of reach.
-#[derive(Debug)]
-pub struct FirstProcess(io::Result<File>);
-
-impl FirstProcess {
-    /// To be called while /proc is the host's.
-    pub fn of(pid: i32) -> Self {
-        Self(File::open(format!("/proc/{pid}/stat")))
+/// What is told of a failure on the way to the program. For a container that is ending the kernel answers ESRCH, or,
+/// when its PID namespace takes no process any more, ENOMEM: its first process is then exiting, however long that takes.
+///
+/// - Shapes: `first` is that process, which this one has not reaped.
+pub fn explained(failure: Failure, first: i32) -> Failure {
+    let may_be_the_container = matches!(failure.errno, libc::ESRCH | libc::ENOMEM);
+    if !may_be_the_container || !is_exiting(fs::read_to_string(format!("/proc/{first}/stat"))) {
+        return failure;
     }
-
-    /// What is to be kept open for [`FirstProcess::refusal`].
-    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.0.as_ref().ok().map(AsFd::as_fd)
-    }
-
-    /// Why there is no process. For a container that is ending the kernel answers ESRCH, or, when its PID namespace takes
-    /// no process any more, ENOMEM: its first process is then exiting, however long that takes.
-    pub fn refusal(self, step: &'static str, object: String, error: io::Error) -> Failure {
-        let about_the_container = matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOMEM));
-        if about_the_container && is_exiting(self.0.and_then(io::read_to_string)) {
-            return failure::refused(Kind::FailedPrecondition, step, object, "the container is not running");
-        }
-        failure::kernel(step, object, error)
-    }
+    let message = format!("{} {}: the container is not running", failure.step, failure.object);
+    Failure { kind: Kind::FailedPrecondition.into(), errno: 0, message, ..failure }
 }
 
 /// Whether the process of a /proc/PID/stat is on its way out, or gone.
@@ -46,7 +32,6 @@ fn is_exiting(stat: io::Result<String>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     #[test]
     fn only_a_process_on_its_way_out_is_exiting() {

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The child's half: every prepared mount onto its place inside the root.
 
-use super::{Plan, Prepared, Source, bind, filesystem, shared};
+use super::{Plan, Prepared, Source, bind, filesystem, proc, shared};
 use crate::failure::{self, Kind, Result};
 use crate::rootfs::{Point, Root, is_dir};
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 use rustix::mount::{MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, move_mount, open_tree, unmount};
 use std::os::fd::{AsFd, OwnedFd};
-
-/// What `statfs` says of procfs.
-const PROC_MAGIC: i64 = 0x9fa0;
 
 /// The files of procfs that may be replaced: what fills them in for a container (LXCFS) mounts over these.
 const REPLACEABLE: [&[u8]; 11] = [
@@ -79,7 +76,7 @@ fn new(name: &str, options: &str, attributes: MountAttrFlags) -> Result<OwnedFd>
 /// Nothing covers what is inside procfs, except the few files that exist to be covered.
 fn refuse_over_proc(point: &OwnedFd, destination: &[u8], object: &str) -> Result<()> {
     let stat = rustix::fs::fstatfs(point).map_err(|e| failure::kernel("statfs", object, e))?;
-    if stat.f_type as i64 != PROC_MAGIC || REPLACEABLE.contains(&destination) {
+    if stat.f_type as i64 != proc::MAGIC || REPLACEABLE.contains(&destination) {
         return Ok(());
     }
     Err(failure::refused(Kind::InvalidArgument, "mount", object, "nothing may be mounted inside /proc"))

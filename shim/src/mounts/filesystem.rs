@@ -11,13 +11,18 @@ use std::os::fd::OwnedFd;
 /// Makes a file system with comma-separated `options` in the caller's namespaces, attached nowhere yet.
 pub fn detached(name: &str, options: &str, attributes: MountAttrFlags) -> Result<OwnedFd> {
     let context = fsopen(name, FsOpenFlags::FSOPEN_CLOEXEC).map_err(|e| failure::kernel("fsopen", name, e))?;
+    mounted(&context, name, options, attributes)
+}
+
+/// The same from a context that is open already.
+pub fn mounted(context: &OwnedFd, name: &str, options: &str, attributes: MountAttrFlags) -> Result<OwnedFd> {
     for option in options.split(',').filter(|o| !o.is_empty()) {
         let set = match option.split_once('=') {
-            Some((key, value)) => fsconfig_set_string(&context, key, value),
-            None => fsconfig_set_flag(&context, option),
+            Some((key, value)) => fsconfig_set_string(context, key, value),
+            None => fsconfig_set_flag(context, option),
         };
-        set.map_err(|e| explain(&context, "set option", &format!("{option} of {name}"), e))?;
+        set.map_err(|e| explain(context, "set option", &format!("{option} of {name}"), e))?;
     }
-    fsconfig_create(&context).map_err(|e| explain(&context, "mount", name, e))?;
-    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(|e| failure::kernel("mount", name, e))
+    fsconfig_create(context).map_err(|e| explain(context, "mount", name, e))?;
+    fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(|e| failure::kernel("mount", name, e))
 }

@@ -49,7 +49,8 @@ impl Shim {
             Outcome::Failed(failure) => {
                 // There was no program, so there is no exit to tell.
                 exec.told = true;
-                Body::Failure(failure)
+                let over = self.leave_at.is_some();
+                Body::Failure(if over { not_running() } else { exec::explained(failure, self.container.pid) })
             }
         };
         let master = exec.master.take().filter(|_| matches!(body, Body::ExecStarted(_)));

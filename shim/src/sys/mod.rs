@@ -10,7 +10,7 @@ mod title;
 
 pub use bpf::{attach_device_program, load_device_program};
 pub use process::{
-    Forked, clone3, close_all_but, close_range, end_with_this_process, execve, exit_now, join_session_keyring,
+    Forked, SIBLING, clone_sibling, clone3, close_range, end_with_this_process, execve, exit_now, join_session_keyring,
     keep_open, pidfd_send_signal, place_and_close_rest, release_heap, release_stack, reopen, wait_for_death,
 };
 pub use signals::{ignore_signals, prepare_signals, reset_signals};

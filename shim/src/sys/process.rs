@@ -59,6 +59,24 @@ pub fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Forked> 
     Ok(Forked::Parent { pid: pid as i32, pidfd })
 }
 
+/// The system call of [`clone_sibling`], its number and arguments, for who wants to know whether a filter allows it.
+pub const SIBLING: (libc::c_long, [u64; 6]) =
+    (libc::SYS_clone, [libc::CLONE_PARENT as u64 | libc::SIGCHLD as u64, 0, 0, 0, 0, 0]);
+
+/// Makes a process beside this one, like fork but a child of this one's parent: its pid here, `None` there.
+///
+/// By the old call: seccomp filters allow it where they forbid clone3, into whose arguments they cannot look.
+///
+/// - Invariant: that of [`clone3`].
+/// - Source: clone(2).
+pub fn clone_sibling() -> io::Result<Option<i32>> {
+    let (number, [flags, ..]) = SIBLING;
+    // SAFETY: no CLONE_VM and no stack: the child runs on its own copy of this stack. The order of the other arguments
+    // differs between machines, but all of them are null, and no flag has them used. One thread: see `clone3`.
+    let pid = check(unsafe { libc::syscall(number, flags, 0usize, 0usize, 0usize, 0usize) })?;
+    Ok((pid != 0).then_some(pid as i32))
+}
+
 /// Replaces this process by `path`; comes back only with the reason why not.
 pub fn execve(path: &CStr, args: &[CString], env: &[CString]) -> io::Error {
     let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {
@@ -86,21 +104,6 @@ pub fn close_range(first: u32, on_exec_only: bool) -> io::Result<()> {
     check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) }).map(drop)
 }
 
-/// Closes every descriptor from 3 up that is not among `kept`; the caller's contract is that of [`close_range`].
-pub fn close_all_but(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let mut kept: Vec<u32> = kept.iter().map(|fd| fd.as_raw_fd() as u32).filter(|number| *number >= 3).collect();
-    kept.sort_unstable();
-    let mut first = 3;
-    for number in kept {
-        if first < number {
-            // SAFETY: plain integers; which descriptors may be closed is the caller's contract stated above.
-            check(unsafe { libc::syscall(libc::SYS_close_range, first, number - 1, 0) })?;
-        }
-        first = number + 1;
-    }
-    close_range(first, false)
-}
-
 /// Opens what a handle (`O_PATH`) refers to, by no name that could have changed hands. Needs /proc.
 pub fn reopen(handle: BorrowedFd<'_>, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     rustix::fs::open(format!("/proc/self/fd/{}", handle.as_raw_fd()), flags | OFlags::CLOEXEC, Mode::empty())
@@ -117,18 +120,21 @@ pub fn keep_open(fd: BorrowedFd<'_>, number: i32) -> io::Result<()> {
     check(libc::c_long::from(unsafe { libc::dup2(fd.as_raw_fd(), number) })).map(drop)
 }
 
-/// Moves `fd` to `number` (close-on-exec) and closes everything above it. For a child before exec, whose other
-/// `OwnedFd`s are never used or dropped again.
-pub fn place_and_close_rest(fd: OwnedFd, number: i32) -> io::Result<OwnedFd> {
-    let raw = fd.into_raw_fd();
-    if raw != number {
-        // SAFETY: plain integers; `raw` was given up above. What was at `number` belongs to an owner that, by this
-        // function's contract, is not used again.
-        check(libc::c_long::from(unsafe { libc::dup3(raw, number, libc::O_CLOEXEC) }))?;
+/// Moves descriptors to `number` and the numbers after it (close-on-exec) and closes everything above them. For a
+/// child on its way to exec, whose other `OwnedFd`s are never used or dropped again.
+///
+/// - Shapes: each of them is above the places that are to be filled.
+pub fn place_and_close_rest(fds: Vec<OwnedFd>, number: i32) -> io::Result<Vec<OwnedFd>> {
+    let mut placed = Vec::with_capacity(fds.len());
+    for (fd, number) in fds.into_iter().zip(number..) {
+        // SAFETY: plain integers; `fd` was given up. What was at `number` belongs to an owner that, by this function's
+        // contract, is not used again.
+        check(libc::c_long::from(unsafe { libc::dup3(fd.into_raw_fd(), number, libc::O_CLOEXEC) }))?;
+        // SAFETY: `number` was opened by dup3 just now and has no other user.
+        placed.push(unsafe { OwnedFd::from_raw_fd(number) });
     }
-    close_range(number as u32 + 1, false)?;
-    // SAFETY: `number` was opened by dup3 just now (or is `raw` itself) and has no other user.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+    close_range(number as u32 + placed.len() as u32, false)?;
+    Ok(placed)
 }
 
 /// Sends a signal by number (real-time ones too) to the process behind `pidfd`.

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+//! How a program's process comes into a PID namespace in which others live: with nothing of the host's, and with no
+//! right that the program has not.
+//!
+//! ```text
+//! middle process, outside: nobody in there can look at it       the newborn, inside: in sight from its first instant
+//!   namespaces, root, cgroup (the caller's part)
+//!   name, descriptors, limits, keyring, working directory,
+//!   filter, user, capabilities
+//!   ──clone(CLONE_PARENT)──────────────────────────────────────>  session, terminal, execve
+//!   its pid to who wants to be told; exit
+//! ```
+//! A process with CAP_SYS_PTRACE may do as it likes with every process in its PID namespace: see its root and its
+//! descriptors, read and write its memory, act in its name. So a newborn has the container's root, the program's
+//! streams and two pipes to the shim, the program's ids, groups and capabilities. What is left of the shim's is its
+//! memory, until execve: of things that concern this container alone. A user namespace keeps its processes even from
+//! that: memory that was made outside and is not dumpable is closed to capabilities inside.
+//!
+//! The middle process loads the filter, too, when that allows what is still to come: without no_new_privs it takes
+//! CAP_SYS_ADMIN, which the newborn mostly has not. A filter that does not (under one without clone the program cannot
+//! start another either) is loaded by the newborn as the last step, under no_new_privs.
+
+use crate::exits;
+use crate::failure::{self, Failure, Kind, Result};
+use crate::fault::{Outcome, Reporter, Watcher};
+use crate::filter;
+use crate::namespaces::adopt;
+use crate::program::{self, Program, Ready};
+use crate::sys::{self, Forked};
+use rustix::io::Errno;
+use rustix::process::{DumpableBehavior, WaitId, WaitIdOptions, set_dumpable_behavior, waitid};
+use std::convert::Infallible;
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// The middle process from where it has the container's namespaces, root and cgroup, and its children start in the
+/// container's PID namespace. Comes back never, as neither process.
+pub fn bear(program: &Program, streams: [&OwnedFd; 3], terminal: bool, reporter: Reporter, tell: Option<OwnedFd>) -> ! {
+    set_title(&program.args);
+    let (reporter, tell) = match program::place_descriptors(streams, &reporter, tell.as_ref()) {
+        Ok(placed) => {
+            // Closed with the rest: dropping them would close their numbers a second time.
+            std::mem::forget((reporter, tell));
+            placed
+        }
+        Err(failure) => reporter.fail(failure),
+    };
+    let birth = Birth { program, terminal };
+    match birth.ready_and_clone() {
+        Ok((_, Some(pid))) => {
+            let told = tell.map_or(Ok(4), |tell| rustix::io::write(tell, &pid.to_ne_bytes()));
+            sys::exit_now(i32::from(told.is_err()))
+        }
+        Ok((ready, None)) => {
+            let Err(failure) = birth.last_steps(&ready);
+            reporter.fail(failure)
+        }
+        Err(failure) => reporter.fail(failure),
+    }
+}
+
+/// Shows this process as the program that it is about to become.
+fn set_title(args: &[CString]) {
+    sys::set_title(args);
+    let name = args[0].as_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    // The kernel takes as much of it as there is room for.
+    let _ = CString::new(name).map(|name| rustix::thread::set_name(&name));
+}
+
+const ALWAYS: [libc::c_long; 3] = [libc::SYS_write, libc::SYS_exit_group, libc::SYS_setsid];
+
+const OTHERWISE_BEFORE: [libc::c_long; 9] = [
+    libc::SYS_setgroups,
+    libc::SYS_setresgid,
+    libc::SYS_setresuid,
+    libc::SYS_capget,
+    libc::SYS_capset,
+    libc::SYS_chdir,
+    libc::SYS_getcwd,
+    libc::SYS_newfstatat,
+    libc::SYS_faccessat,
+];
+
+/// The first always, the others as those of [`OTHERWISE_BEFORE`].
+const PRCTL: [libc::c_int; 5] = [
+    libc::PR_SET_DUMPABLE,
+    libc::PR_SET_KEEPCAPS,
+    libc::PR_CAPBSET_DROP,
+    libc::PR_CAP_AMBIENT,
+    libc::PR_SET_NO_NEW_PRIVS,
+];
+
+struct Birth<'a> {
+    program: &'a Program,
+    terminal: bool,
+}
+
+impl Birth<'_> {
+    fn ready_and_clone(&self) -> Result<(Ready, Option<i32>)> {
+        let ready = self.program.give_up_rights(self.loads_filter_early())?;
+        // Changing ids may have made it readable to whoever has these ids, or to everybody (fs.suid_dumpable).
+        set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|e| failure::kernel("close memory", "self", e))?;
+        let pid = sys::clone_sibling().map_err(|e| failure::kernel("clone", "process in the container", e))?;
+        Ok((ready, pid))
+    }
+
+    fn loads_filter_early(&self) -> bool {
+        let filter = &self.program.seccomp_filter;
+        !filter.is_empty() && self.calls_to_come().all(|call| filter::allows(filter, call))
+    }
+
+    /// What both processes still ask the kernel for once the filter is loaded. Under no_new_privs the filter need not
+    /// allow what it takes to become the program's user and to find the program, otherwise it has to in any case.
+    fn calls_to_come(&self) -> impl Iterator<Item = filter::Call> {
+        let terminal = self.terminal.then_some((libc::SYS_ioctl, [0, libc::TIOCSCTTY, 0, 0, 0, 0]));
+        let otherwise_before = if self.program.no_new_privs { &OTHERWISE_BEFORE[..] } else { &[] };
+        let options = if self.program.no_new_privs { &PRCTL[..] } else { &PRCTL[..1] };
+        let plain = ALWAYS.iter().chain(otherwise_before).map(|number| (*number, [0; 6]));
+        let options = options.iter().map(|option| (libc::SYS_prctl, [*option as u64, 0, 0, 0, 0, 0]));
+        plain.chain(options).chain([sys::SIBLING]).chain(terminal)
+    }
+
+    /// The newborn, to its end.
+    fn last_steps(&self, ready: &Ready) -> Result<Infallible> {
+        rustix::process::setsid().map_err(|e| failure::kernel("setsid", "self", e))?;
+        if self.terminal {
+            program::take_terminal()?;
+        }
+        let filter_is_due = !self.program.seccomp_filter.is_empty() && !self.loads_filter_early();
+        let powerless = filter_is_due && !self.program.grant.may_administer();
+        self.program.execute(ready, self.program.no_new_privs || powerless)
+    }
+}
+
+/// The shim's part of a start: waits for the end of the middle process and finds the one that it has made.
+pub fn meet(middle: &OwnedFd, watcher: &Watcher) -> Result<(i32, OwnedFd)> {
+    let code = loop {
+        match waitid(WaitId::PidFd(middle.as_fd()), WaitIdOptions::EXITED) {
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(failure::kernel("wait for", "the process that sets up", e)),
+            Ok(status) => break status.and_then(|status| status.exit_status()),
+        }
+    };
+    if code != Some(0) {
+        return Err(match watcher.wait() {
+            Outcome::Failed(failure) => failure,
+            _ => lost("it was killed"),
+        });
+    }
+    // Nobody else has children here, and none is reaped yet: no word of a process that can be traced is needed.
+    match exits::children()[..] {
+        [pid] => match adopt(pid)? {
+            Forked::Parent { pid, pidfd } => Ok((pid, pidfd)),
+            Forked::Child => Err(lost("it has left nothing")),
+        },
+        _ => Err(lost("it has not left one process")),
+    }
+}
+
+fn lost(why: &str) -> Failure {
+    failure::refused(Kind::Internal, "start", "the process that sets up", why)
+}
