@@ -18,6 +18,8 @@ pub const TINY: Program = Program { name: "tiny", source: include_str!("programs
 pub const PAUSE: Program = Program { name: "pause", source: include_str!("programs/pause.c") };
 /// Prints its effective user; its image sets the set-user-ID bit.
 pub const NNP: Program = Program { name: "nnp", source: include_str!("programs/nnp.c") };
+/// Looks at all processes in its sight for what is of the node: see the head of `programs/spy.c`. In no image.
+pub const SPY: Program = Program { name: "spy", source: include_str!("programs/spy.c") };
 
 impl Program {
     /// Compiles the program in a directory of its own and returns its bytes.
