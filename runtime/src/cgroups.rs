@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Where cgroups stand: the machine's layout, read once at start, and the paths of pods and containers.
 //!
-//! Owns the answer to "which hierarchy is mounted where" and the check of a client's `cgroup_parent`. It never
-//! makes, enters or removes a cgroup: the shim does that, told by [`CgroupLayout`] and a path.
+//! Owns the answer to "which hierarchy is mounted where", the open hierarchies ([`Hierarchies`]) and the check of a
+//! client's `cgroup_parent`. It never makes, enters or removes a cgroup: the shim does that, told by [`CgroupLayout`] and
+//! a path.
 //!
 //! ```text
 //! no parent asked:    /gorae/pod-POD/gorae-CONTAINER      the pod's cgroup is ours
@@ -13,9 +14,15 @@
 //! Invariant: a path from here is absolute, normal (no empty, `.` or `..` component) and never `/`: whoever kills
 //! or removes "the pod's cgroup" cannot reach the machine's root by it.
 
+mod hierarchies;
+
+pub use hierarchies::{Hierarchies, open};
+
 use gorae_proto::shim::{CgroupLayout, V1Hierarchy};
+use rustix::fs::OFlags;
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 /// Parent of the pods for which no parent was asked. Shared by all daemons of a machine, never removed.
 pub const DEFAULT_PARENT: &str = "/gorae";
@@ -28,6 +35,8 @@ const LONGEST_COMPONENT: usize = 255;
 const DEEPEST: usize = 12;
 /// Controllers whose absence from v1 makes the unified hierarchy the one that limits containers.
 const LIMITING: [&str; 3] = ["cpu", "memory", "pids"];
+/// What the option with the name of a hierarchy begins with.
+const NAME: &str = "name=";
 
 /// Why the layout is unknown or a parent was refused.
 #[derive(Debug, thiserror::Error)]
@@ -75,8 +84,8 @@ pub fn probe() -> Result<CgroupLayout, Error> {
 
 /// Makes the layout of the texts of /proc/self/mountinfo and /proc/cgroups.
 ///
-/// - Shapes: one entry per writable v1 hierarchy that holds a controller, in mount order; named ones (systemd's)
-///   hold none and are left out. Of a hierarchy mounted twice, the mount of its root wins, then the first.
+/// - Shapes: one entry per writable v1 hierarchy, in mount order; one that holds no controller (systemd's) goes by its
+///   name. Of a hierarchy mounted twice, the mount of its root wins, then the first.
 ///   `unified_has_controllers` is true when cgroup2 is mounted and v1 holds none of cpu, memory and pids; a stray
 ///   net_cls hierarchy does not make a machine hybrid, and `v1` is then empty.
 fn layout(mountinfo: &str, controllers: &str) -> Result<CgroupLayout, Error> {
@@ -100,7 +109,7 @@ fn layout(mountinfo: &str, controllers: &str) -> Result<CgroupLayout, Error> {
     }
     let limits_on_v1 = v1.iter().any(|(_, held)| held.iter().any(|name| LIMITING.contains(&name.as_str())));
     let unified_has_controllers = unified.is_some() && !limits_on_v1;
-    if unified.is_none() && v1.is_empty() {
+    if unified.is_none() && v1.iter().all(|(_, held)| is_named(held)) {
         return Err(Error::NoCgroups);
     }
     if unified_has_controllers {
@@ -114,6 +123,11 @@ fn layout(mountinfo: &str, controllers: &str) -> Result<CgroupLayout, Error> {
             .map(|(mount, controllers)| V1Hierarchy { mount_point: mount.mount_point, controllers })
             .collect(),
     })
+}
+
+/// Whether a hierarchy holds a name and no controller.
+fn is_named(held: &[String]) -> bool {
+    held.iter().all(|name| name.starts_with(NAME))
 }
 
 /// The names in /proc/cgroups whose `enabled` column is 1.
@@ -156,9 +170,12 @@ impl CgroupMount {
         })
     }
 
-    /// The controllers among the superblock options, which also hold the likes of `rw`, `xattr` and `name=`.
+    /// The controllers among the superblock options, which also hold the likes of `rw` and `xattr`; without any, the
+    /// name.
     fn controllers(&self, known: &[&str]) -> Vec<String> {
-        self.super_options.split(',').filter(|option| known.contains(option)).map(str::to_owned).collect()
+        let options = || self.super_options.split(',');
+        let held: Vec<String> = options().filter(|option| known.contains(option)).map(str::to_owned).collect();
+        if held.is_empty() { options().filter(|o| o.starts_with(NAME)).map(str::to_owned).collect() } else { held }
     }
 }
 
@@ -183,8 +200,8 @@ impl PodCgroup {
     ///
     /// Recorded before the set-up as a debt and given to `CleanPod.remove_empty_cgroups`, so that a parent which
     /// nobody else made does not outlive the pod. [`DEFAULT_PARENT`] is never among them: pods come and go in it.
-    pub fn missing(&self, layout: &CgroupLayout) -> Vec<String> {
-        let absent = |path: &&str| !mount_points(layout).any(|mount| Path::new(&format!("{mount}{path}")).exists());
+    pub fn missing(&self, hierarchies: &Hierarchies) -> Vec<String> {
+        let absent = |path: &&str| !hierarchies.have(path);
         ancestors(&self.path).filter(|path| *path != DEFAULT_PARENT).take_while(absent).map(str::to_owned).collect()
     }
 }
@@ -233,21 +250,21 @@ fn container_name(container_id: &str) -> String {
 ///
 /// A walk over the whole tree of each hierarchy, for the rare case that nothing else tells; a name is 64 random digits, so
 /// none is found by mistake.
-pub fn find_containers(layout: &CgroupLayout, ids: &[String]) -> Vec<(String, String)> {
+pub fn find_containers(hierarchies: &Hierarchies, ids: &[String]) -> Vec<(String, String)> {
     let names: HashMap<String, &String> = ids.iter().map(|id| (container_name(id), id)).collect();
     let mut found = HashSet::new();
-    for mount in mount_points(layout) {
-        let mut waiting = vec![(PathBuf::from(mount), 0)];
+    for root in hierarchies.all() {
+        let mut waiting = vec![(PathBuf::new(), 0)];
         while let Some((dir, depth)) = waiting.pop() {
-            for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
-                if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    continue;
-                }
-                let path = entry.path();
-                let Ok(below) = path.strip_prefix(mount) else { continue };
-                match entry.file_name().to_str().and_then(|name| names.get(name)) {
-                    Some(id) => drop(found.insert(((*id).clone(), format!("/{}", below.display())))),
-                    None if depth < DEEPEST => waiting.push((path, depth + 1)),
+            let here = if depth == 0 { PathBuf::from(".") } else { dir.clone() };
+            let Ok(here) = open(root, here, OFlags::RDONLY | OFlags::DIRECTORY) else { continue };
+            let Ok(entries) = rustix::fs::Dir::new(here) else { continue };
+            for entry in entries.flatten().filter(|e| e.file_type() == rustix::fs::FileType::Directory) {
+                let name = std::ffi::OsStr::from_bytes(entry.file_name().to_bytes());
+                match name.to_str().and_then(|name| names.get(name)) {
+                    Some(id) => drop(found.insert(((*id).clone(), format!("/{}", dir.join(name).display())))),
+                    None if name == "." || name == ".." => {}
+                    None if depth < DEEPEST => waiting.push((dir.join(name), depth + 1)),
                     None => {}
                 }
             }
@@ -256,28 +273,14 @@ pub fn find_containers(layout: &CgroupLayout, ids: &[String]) -> Vec<(String, St
     found.into_iter().collect()
 }
 
-/// Every hierarchy's mount point.
-fn mount_points(layout: &CgroupLayout) -> impl Iterator<Item = &str> {
-    let v1 = layout.v1.iter().map(|hierarchy| hierarchy.mount_point.as_str());
-    v1.chain(Some(layout.unified.as_str()).filter(|mount_point| !mount_point.is_empty()))
-}
-
 /// The cgroup that is a pod's own, to be killed and removed with it: the pod's, or one for its init below a client's.
 pub fn own_path(pod: &PodCgroup, pod_id: &str) -> String {
     if pod.own { pod.path.clone() } else { format!("{}/gorae-init-{pod_id}", pod.path) }
 }
 
-/// Whether any hierarchy has the cgroup.
-pub fn exists(layout: &CgroupLayout, path: &str) -> bool {
-    mount_points(layout).any(|mount| Path::new(&format!("{mount}{path}")).exists())
-}
-
 /// Removes [`DEFAULT_PARENT`] from every hierarchy where it is empty, at a clean end with no pods left.
-pub fn remove_default_parent(layout: &CgroupLayout) {
-    for mount_point in mount_points(layout) {
-        // Not empty, or not there: both are fine.
-        let _ = std::fs::remove_dir(format!("{mount_point}{DEFAULT_PARENT}"));
-    }
+pub fn remove_default_parent(hierarchies: &Hierarchies) {
+    hierarchies.remove_where_empty(DEFAULT_PARENT);
 }
 
 fn check_component(component: &str) -> Result<(), &'static str> {
@@ -329,14 +332,14 @@ mod tests {
         assert!(!layout.unified_has_controllers);
         let held: Vec<_> = layout.v1.iter().map(|h| (h.mount_point.as_str(), h.controllers.join("+"))).collect();
         assert_eq!(held[0], ("/sys/fs/cgroup/cpu,cpuacct", "cpu+cpuacct".to_owned()));
-        assert_eq!(held.len(), 3, "systemd's named hierarchy holds no controller: {held:?}");
+        assert_eq!(held[3], ("/sys/fs/cgroup/systemd", "name=systemd".to_owned()));
     }
 
     #[test]
     fn a_pure_v1_machine_has_no_unified_mount_point() {
         let text: String = HYBRID.lines().filter(|line| !line.contains("cgroup2")).map(|l| format!("{l}\n")).collect();
         let layout = layout(&text, CONTROLLERS).unwrap();
-        assert_eq!((layout.unified.as_str(), layout.unified_has_controllers, layout.v1.len()), ("", false, 3));
+        assert_eq!((layout.unified.as_str(), layout.unified_has_controllers, layout.v1.len()), ("", false, 4));
     }
 
     #[test]
@@ -360,6 +363,8 @@ mod tests {
     #[test]
     fn a_machine_without_cgroups_is_an_error() {
         assert!(matches!(layout("27 1 254:0 / / rw - ext4 /dev/vda rw\nbroken\n", ""), Err(Error::NoCgroups)));
+        let only_a_name = "40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n";
+        assert!(matches!(layout(only_a_name, CONTROLLERS), Err(Error::NoCgroups)));
     }
 
     #[test]
@@ -368,7 +373,7 @@ mod tests {
         assert_eq!(layout.unified_has_controllers, cgroups_rs::fs::hierarchies::is_cgroup2_unified_mode());
         let v1 = layout.v1.iter().map(|h| &h.mount_point);
         for mount_point in v1.chain(Some(&layout.unified).filter(|m| !m.is_empty())) {
-            assert!(Path::new(mount_point).join("cgroup.procs").exists(), "{mount_point}");
+            assert!(std::path::Path::new(mount_point).join("cgroup.procs").exists(), "{mount_point}");
         }
     }
 
@@ -414,8 +419,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(root.path().join("kubepods")).unwrap();
         let layout = CgroupLayout { unified: root.path().display().to_string(), ..Default::default() };
+        let all = Hierarchies::of_test(&layout);
         let pod = pod_path("/kubepods/burstable/pod1", "abc").unwrap();
-        assert_eq!(pod.missing(&layout), ["/kubepods/burstable/pod1", "/kubepods/burstable"]);
-        assert_eq!(pod_path("", "abc").unwrap().missing(&layout), ["/gorae/pod-abc"]);
+        assert_eq!(pod.missing(&all), ["/kubepods/burstable/pod1", "/kubepods/burstable"]);
+        assert_eq!(pod_path("", "abc").unwrap().missing(&all), ["/gorae/pod-abc"]);
     }
 }

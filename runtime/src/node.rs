@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The node: what every verb works with, and the one place where a shim's word becomes a container's state.
 
+use crate::cgroups::Hierarchies;
 use crate::config::{Config, MissingHostPath};
 use crate::container::{self, Container, State, spec};
 use crate::error::{Error, Result};
@@ -36,6 +37,8 @@ pub struct Node {
     pub places: Places,
     /// Where cgroups are mounted.
     pub layout: CgroupLayout,
+    /// What is mounted there, held open.
+    pub hierarchies: Arc<Hierarchies>,
     /// Which boot this is; tells dead processes from live ones.
     pub boot_id: String,
     /// The limit of open files that containers get.

@@ -304,8 +304,8 @@ async fn end_stray_containers(node: &Arc<Node>, lost: &[String]) {
     if lost.is_empty() {
         return;
     }
-    let (layout, wanted) = (node.layout.clone(), lost.to_vec());
-    let places = tokio::task::spawn_blocking(move || cgroups::find_containers(&layout, &wanted)).await;
+    let (hierarchies, wanted) = (node.hierarchies.clone(), lost.to_vec());
+    let places = tokio::task::spawn_blocking(move || cgroups::find_containers(&hierarchies, &wanted)).await;
     let places: HashMap<String, String> = places.unwrap_or_default().into_iter().collect();
     for id in lost {
         tracing::warn!(container = ids::short(id), "a container without a record is there; ending it");

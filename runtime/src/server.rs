@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One daemon from start to end: open what is kept, serve the socket, settle what is owed, shut down in time.
 
+use crate::cgroups::Hierarchies;
 use crate::config::Config;
 use crate::cri::{MAX_MESSAGE, Runtime};
 use crate::error::{Error, Kind, Result};
@@ -11,12 +12,13 @@ use crate::node::Node;
 use crate::operations::Operations;
 use crate::pod::Places;
 use crate::sessions::Sessions;
-use crate::shims::Spawner;
+use crate::shims::{Spawner, mount_cgroups};
 use crate::stats::Stats;
 use crate::{cgroups, limits, reconcile, recover, rpc, streaming};
 use gorae_image_service::{self as images, Images};
 use gorae_proto::cri::{image_service_server::ImageServiceServer, runtime_service_server::RuntimeServiceServer};
 use gorae_proto::node::node_server::NodeServer;
+use gorae_proto::shim::CgroupLayout;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -63,6 +65,7 @@ async fn open(config: Config, places: Places) -> Result<(Arc<Node>, recover::Fou
     let layout = cgroups::probe().map_err(|e| Error::internal(e.to_string()))?;
     let found = recover::read(&places, &boot_id)?;
     let spawner = Spawner::open(config.shim.clone()).await?;
+    let hierarchies = Arc::new(open_hierarchies(&spawner, &layout).await?);
     let network_config = NetworkConfig {
         bridge: config.network.bridge.clone(),
         subnet: config.network.subnet,
@@ -73,7 +76,8 @@ async fn open(config: Config, places: Places) -> Result<(Arc<Node>, recover::Fou
     let images = Images::open(image_config(&config))?;
     let node = Arc::new(Node {
         open_files: limits::raise_open_files(),
-        stats: Stats::new(layout.clone(), &places.root),
+        stats: Stats::new(hierarchies.clone(), &places.root),
+        hierarchies,
         spawner,
         places,
         layout,
@@ -89,6 +93,12 @@ async fn open(config: Config, places: Places) -> Result<(Arc<Node>, recover::Fou
         config,
     });
     Ok((node, found))
+}
+
+async fn open_hierarchies(spawner: &Spawner, layout: &CgroupLayout) -> Result<Hierarchies> {
+    let mounts = mount_cgroups(spawner, Hierarchies::mount_points(layout)).await?;
+    Hierarchies::new(layout, mounts)
+        .ok_or_else(|| Error::internal("the shim sent not one mount for each cgroup hierarchy"))
 }
 
 fn image_config(config: &Config) -> images::Config {
@@ -238,7 +248,7 @@ async fn shut_down(node: &Arc<Node>) {
         Ok(Err(error)) => tracing::warn!(%error, "the bridge stays"),
         Err(_) => tracing::warn!("the bridge stays: its removal took too long"),
     }
-    cgroups::remove_default_parent(&node.layout);
+    cgroups::remove_default_parent(&node.hierarchies);
 }
 
 #[cfg(test)]

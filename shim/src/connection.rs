@@ -17,8 +17,8 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Most descriptors with one frame: an exec's three streams, with room to grow.
-const MAX_DESCRIPTORS: usize = 8;
+/// Most descriptors with one frame: the mounts of all cgroup hierarchies.
+pub const MAX_DESCRIPTORS: usize = 32;
 
 /// Most bytes that wait for a daemon that does not read; past it the connection is given up.
 const MAX_OUTBOX: usize = 1 << 20;

@@ -14,12 +14,11 @@
 //!
 //! Where there is no cgroup2 mount the v1 devices controller gets the same rules, in order.
 
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, Dir};
 use crate::failure::{self, Kind, Result};
 use crate::sys::{attach_device_program, load_device_program};
 use crate::wire::DeviceRule;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
 
 /// Bounds the program (and the time that a start can spend on it).
 const MAX_RULES: usize = 512;
@@ -48,8 +47,8 @@ pub fn apply(cgroup: &Cgroup, rules: &[DeviceRule]) -> Result<()> {
     let checked = check(rules)?;
     match cgroup.unified() {
         Some(dir) => attach(dir, &checked),
-        None => match cgroup.v1_mounts().into_iter().find(|(name, _)| name == "devices") {
-            Some((_, dir)) => checked.iter().try_for_each(|rule| write_v1(&dir, rule)),
+        None => match cgroup.controller("devices") {
+            Some(dir) => checked.iter().try_for_each(|rule| write_v1(dir, rule)),
             None => Err(failure::refused(Kind::Unimplemented, "set device policy", "cgroup", "no devices controller")),
         },
     }
@@ -96,10 +95,10 @@ fn check(rules: &[DeviceRule]) -> Result<Vec<Rule>> {
 }
 
 /// One rule into the v1 files, where a later rule overrides an earlier one just the same.
-fn write_v1(dir: &Path, rule: &Rule) -> Result<()> {
+fn write_v1(dir: &Dir, rule: &Rule) -> Result<()> {
     let any = |number: Option<u32>| number.map_or_else(|| "*".to_owned(), |n| n.to_string());
     let access: String = ACCESS.iter().filter(|(_, bit)| rule.access & bit != 0).map(|(letter, _)| letter).collect();
-    let file = dir.join(if rule.allow { "devices.allow" } else { "devices.deny" });
+    let file = if rule.allow { "devices.allow" } else { "devices.deny" };
     let everything = rule.kind.is_none() && rule.major.is_none() && rule.minor.is_none() && rule.access == ALL_ACCESS;
     let kinds: &[&str] = match rule.kind {
         // To the v1 files "a" means everything whatever follows it.
@@ -110,8 +109,8 @@ fn write_v1(dir: &Path, rule: &Rule) -> Result<()> {
     };
     for kind in kinds {
         let line = format!("{kind} {}:{} {access}", any(rule.major), any(rule.minor));
-        std::fs::write(&file, &line)
-            .map_err(|error| failure::kernel("set device policy", format!("{} = {line}", file.display()), error))?;
+        dir.write(file, &line)
+            .map_err(|error| failure::kernel("set device policy", format!("{} = {line}", dir.show(file)), error))?;
     }
     Ok(())
 }

@@ -72,6 +72,9 @@ fn serve(role: &str, mut connection: Connection, request: Request) -> ExitCode {
         ("look-in-images", Some(Verb::LookInImages(look))) => {
             gorae_shim::mounts::look_in_images(&look.volumes).map(|()| (reply::Body::Done(Done {}), Vec::new()))
         }
+        ("mount-cgroups", Some(Verb::MountCgroups(mount))) => {
+            gorae_shim::cgroup::detached(&mount.mount_points).map(|mounts| (reply::Body::Done(Done {}), mounts))
+        }
         ("clean-container", Some(Verb::CleanContainer(clean))) => {
             gorae_shim::clean::clean(&clean).map(|state| (reply::Body::State(state), Vec::new()))
         }

@@ -17,7 +17,7 @@ mod proc;
 mod shared;
 
 pub use attach::{attach, attach_all};
-pub use bind::{clone_tree, clone_with, set_attributes};
+pub use bind::{clone_handle, clone_tree, clone_with, set_attributes};
 pub use cover::{mask, read_only};
 pub use image::look as look_in_images;
 
@@ -181,16 +181,17 @@ fn devpts_options(mount: &Mount, start: &Start) -> String {
 fn cgroup_mount(mount: &Mount, cgroup: &Cgroup) -> Result<Source> {
     let attributes = attributes(mount);
     if let (true, Some(mount_point)) = (cgroup.is_v2(), cgroup.unified_mount()) {
-        return bind::clone_with(&mount_point, false, attributes).map(Source::Tree);
+        return bind::clone_with(mount_point, false, attributes).map(Source::Tree);
     }
     let base = filesystem::detached("tmpfs", "mode=0755,size=64k", attributes - MountAttrFlags::MOUNT_ATTR_RDONLY)?;
     let mut hierarchies = Vec::new();
     for (name, dir) in cgroup.v1_mounts() {
+        let name = name.to_string_lossy().into_owned();
         mkdirat(&base, &name, Mode::from_raw_mode(0o755)).map_err(|e| failure::kernel("make mount point", &name, e))?;
-        hierarchies.push((name, bind::clone_with(&dir, false, attributes)?));
+        hierarchies.push((name, bind::clone_handle(dir, attributes, &mount.destination)?));
     }
     for (link, target) in cgroup.v1_links() {
-        symlinkat(&target, &base, &link).map_err(|e| failure::kernel("make link", &link, e))?;
+        symlinkat(target, &base, link).map_err(|e| failure::kernel("make link", link, e))?;
     }
     bind::set_attributes(&base, attributes, false, &mount.destination)?;
     Ok(Source::CgroupV1 { base, hierarchies })

@@ -54,7 +54,29 @@ fn limits_are_in_the_cgroup_files_and_every_process_is_under_them() {
 }
 
 #[test]
-fn a_cpuset_is_made_with_its_parents_only_when_asked_for() {
+fn a_container_is_in_every_hierarchy_and_sees_its_own_group_in_each() {
+    let hierarchies = layout().v1;
+    let script = "ls /sys/fs/cgroup; cat /proc/self/cgroup; for d in /sys/fs/cgroup/*; do grep -c . $d/tasks; done; \
+        for f in cpuset/cpuset.cpus cpuset/cpuset.mems; do grep -q . /sys/fs/cgroup/$f || echo $f is empty; done";
+    let mut container = Bench::sh(script).run();
+    container.wait();
+    let said = container.bench.output("stdout");
+    for hierarchy in &hierarchies {
+        let name = hierarchy.mount_point.rsplit('/').next().unwrap();
+        assert!(said.lines().any(|line| line == name), "{name} is not shown:\n{said}");
+        let controllers = hierarchy.controllers.join(",");
+        let line = said.lines().find(|line| line.split(':').nth(1) == Some(&controllers));
+        assert!(line.is_some_and(|line| line.ends_with(":/")), "{line:?}: it is in a group of its own:\n{said}");
+    }
+    assert!(!said.contains("is empty"), "{said}");
+    if !hierarchies.is_empty() {
+        let alone = said.lines().filter(|line| ["1", "2"].contains(line)).count();
+        assert_eq!(alone, hierarchies.len(), "nobody but the shell and grep:\n{said}");
+    }
+}
+
+#[test]
+fn a_cpuset_holds_what_was_asked_for() {
     let mut bench = Bench::sh("grep Cpus_allowed_list /proc/self/status");
     bench.resources().cpuset_cpus = "0".into();
     let mut container = bench.run();

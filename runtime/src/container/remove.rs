@@ -5,7 +5,7 @@ use super::{Container, State};
 use crate::disk::may_wait;
 use crate::error::Result;
 use crate::node::Node;
-use crate::{cgroups, ids, trash};
+use crate::{ids, trash};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,8 +29,7 @@ pub async fn remove(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> 
     super::stop::kill(node, container).await?;
     // A shim that was killed after it had told the end has left the cgroup behind.
     let hooks = if record.cdi.has_hook("poststop") { HOOKS_DEADLINE } else { Duration::ZERO };
-    let left =
-        !shim_exits(container, SHIM_EXIT_DEADLINE + hooks).await || cgroups::exists(&node.layout, &record.cgroup);
+    let left = !shim_exits(container, SHIM_EXIT_DEADLINE + hooks).await || node.hierarchies.have(&record.cgroup);
     if matches!(container.state(), State::Exited(_)) && left {
         node.clean_container(container).await?;
     }

@@ -101,7 +101,7 @@ async fn reserve(
         created_at: clock::unique_ns(),
         ips: Vec::new(),
         host_interface: String::new(),
-        made_cgroups: cgroup.missing(&node.layout),
+        made_cgroups: cgroup.missing(&node.hierarchies),
         own_cgroup: cgroup.own,
         cgroup: cgroup.path,
         config,

@@ -77,7 +77,7 @@ pub async fn tear_down(node: &Arc<Node>, record: &Record) -> Result<()> {
 /// Whether anything of a pod may be on the node: its directory, or its cgroup where somebody removed the directory by hand.
 pub fn is_left(node: &Node, record: &Record) -> bool {
     let cgroup = cgroups::own_path(&record.pod_cgroup(), &record.id);
-    node.places.pod_run(&record.id).exists() || cgroups::exists(&node.layout, &cgroup)
+    node.places.pod_run(&record.id).exists() || node.hierarchies.have(&cgroup)
 }
 
 fn clean(node: &Node, record: &Record) -> CleanPod {

@@ -10,7 +10,7 @@ mod socket;
 mod spawn;
 
 pub use connection::{Answer, ExecExit, Shim, ShimEvent};
-pub use oneshot::{clean_container, clean_pod, dial_pod, look_in_images, pin_pod, setup_pod};
+pub use oneshot::{clean_container, clean_pod, dial_pod, look_in_images, mount_cgroups, pin_pod, setup_pod};
 pub use spawn::{Killer, Spawner};
 
 use std::time::Duration;

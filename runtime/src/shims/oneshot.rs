@@ -4,8 +4,8 @@
 use super::{SETUP_DEADLINE, Spawner, VERB_DEADLINE, socket};
 use crate::error::{Error, Kind, Result};
 use gorae_proto::shim::{
-    CleanContainer, CleanPod, ContainerState, DialPod, Frame, LookInImages, Mount, MountBinary, PinPod, PodReady,
-    Request, SetupPod, frame::Body, reply, request::Verb,
+    CleanContainer, CleanPod, ContainerState, DialPod, Frame, LookInImages, Mount, MountBinary, MountCgroups, PinPod,
+    PodReady, Request, SetupPod, frame::Body, reply, request::Verb,
 };
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -79,6 +79,15 @@ pub async fn mount_binary(spawner: &Spawner) -> Result<OwnedFd> {
     let verb = Verb::MountBinary(MountBinary {});
     let (_, mut fds) = once(spawner, "mount-binary", "self", verb, VERB_DEADLINE).await?;
     fds.pop().ok_or_else(|| Error::internal("the shim sent no mount of its binary"))
+}
+
+/// Mounts the cgroup hierarchies once more, attached nowhere; the mounts are in the order of their mount points.
+///
+/// # Errors
+/// The shim's failure, with the mount point.
+pub async fn mount_cgroups(spawner: &Spawner, mount_points: Vec<String>) -> Result<Vec<OwnedFd>> {
+    let verb = Verb::MountCgroups(MountCgroups { mount_points });
+    once(spawner, "mount-cgroups", "self", verb, VERB_DEADLINE).await.map(|(_, mounts)| mounts)
 }
 
 async fn once(

@@ -16,8 +16,8 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
-/// Most descriptors in one frame: stdin, stdout, stderr, and room for one more.
-const MAX_FDS: usize = 4;
+/// Most descriptors in one frame: the mounts of all cgroup hierarchies.
+const MAX_FDS: usize = 32;
 /// Bytes of a frame's length.
 const HEADER: usize = 4;
 /// How long a live shim may take to accept a connection: it does nothing that blocks.

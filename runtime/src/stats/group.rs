@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Opened cgroups: their files are read by handle, so that a path is walked once and a group that was removed and
-//! made again is not mixed up.
+//! made again is not mixed up. What leads to them, and to their files, is [`crate::cgroups::open`].
 //!
 //! A file that is missing, or that the kernel refuses to read, is `None`: kernels and controllers differ, and a
 //! container may vanish between two reads.
 
-use gorae_proto::shim::CgroupLayout;
+use crate::cgroups::{Hierarchies, open};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use std::cell::OnceCell;
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// What a single read asks for. Files of one record (memory.stat is the largest, some 2 kB) come whole.
 const RECORD: usize = 16 << 10;
@@ -20,22 +23,21 @@ const LARGEST_LIST: usize = 1 << 20;
 pub(super) struct Directory(OwnedFd);
 
 impl Directory {
-    fn open(path: &str) -> Option<Self> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        rustix::fs::open(path, flags, Mode::empty()).ok().map(Self)
+    fn open(above: &OwnedFd, path: impl AsRef<Path>) -> Option<Self> {
+        open(above, path, OFlags::PATH | OFlags::DIRECTORY).ok().map(Self)
     }
 
     /// Reads a file that the kernel makes in one piece.
     pub(super) fn read(&self, file: &str) -> Option<String> {
         let mut text = Vec::with_capacity(RECORD);
-        let file = open_file(&self.0, file)?;
+        let file = open(&self.0, file, OFlags::RDONLY).ok()?;
         rustix::io::read(&file, rustix::buffer::spare_capacity(&mut text)).ok()?;
         String::from_utf8(text).ok()
     }
 
     /// Reads a file that the kernel makes record by record; what is past 1 MiB is left out.
     pub(super) fn read_list(&self, file: &str) -> Option<String> {
-        let file = open_file(&self.0, file)?;
+        let file = open(&self.0, file, OFlags::RDONLY).ok()?;
         read_to_end(&file)
     }
 
@@ -54,18 +56,14 @@ impl Directory {
         if !self.has_children() {
             return Vec::new();
         }
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let Ok(listing) = rustix::fs::openat(&self.0, ".", flags, Mode::empty()) else { return Vec::new() };
+        let Ok(listing) = open(&self.0, ".", OFlags::RDONLY | OFlags::DIRECTORY) else { return Vec::new() };
         let Ok(entries) = rustix::fs::Dir::new(listing) else { return Vec::new() };
         entries
             .filter_map(Result::ok)
             .filter(|entry| {
                 entry.file_type() == rustix::fs::FileType::Directory && !entry.file_name().to_bytes().starts_with(b".")
             })
-            .filter_map(|entry| {
-                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-                rustix::fs::openat(&self.0, entry.file_name(), flags, Mode::empty()).ok().map(Self)
-            })
+            .filter_map(|entry| Self::open(&self.0, OsStr::from_bytes(entry.file_name().to_bytes())))
             .take(most)
             .collect()
     }
@@ -85,10 +83,6 @@ impl Directory {
             self.children(64).iter().for_each(|child| child.collect_processes(pids, depth - 1));
         }
     }
-}
-
-fn open_file(dir: &OwnedFd, file: &str) -> Option<OwnedFd> {
-    rustix::fs::openat(dir, file, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty()).ok()
 }
 
 /// Opens and reads a kernel file by path, up to 1 MiB.
@@ -124,32 +118,32 @@ pub(super) fn flat_keyed(text: &str) -> impl Iterator<Item = (&str, u64)> {
 /// A cgroup in all hierarchies; a directory is opened when it is first asked for.
 #[derive(Debug)]
 pub(super) struct Group<'a> {
-    layout: &'a CgroupLayout,
+    hierarchies: &'a Hierarchies,
     path: &'a str,
     unified: OnceCell<Option<Directory>>,
     v1: Vec<OnceCell<Option<Directory>>>,
 }
 
 impl<'a> Group<'a> {
-    pub(super) fn new(layout: &'a CgroupLayout, path: &'a str) -> Self {
-        Self { layout, path, unified: OnceCell::new(), v1: layout.v1.iter().map(|_| OnceCell::new()).collect() }
+    pub(super) fn new(hierarchies: &'a Hierarchies, path: &'a str) -> Self {
+        let v1 = hierarchies.v1().map(|_| OnceCell::new()).collect();
+        Self { hierarchies, path: path.trim_start_matches('/'), unified: OnceCell::new(), v1 }
     }
 
     pub(super) fn is_v2(&self) -> bool {
-        self.layout.unified_has_controllers
+        self.hierarchies.is_v2()
     }
 
     /// Where the group is in the unified hierarchy.
     pub(super) fn unified(&self) -> Option<&Directory> {
-        let mount = &self.layout.unified;
-        let open = || if mount.is_empty() { None } else { Directory::open(&format!("{mount}{}", self.path)) };
+        let open = || Directory::open(self.hierarchies.unified()?, self.path);
         self.unified.get_or_init(open).as_ref()
     }
 
     /// Where the group is in the v1 hierarchy of a controller.
     pub(super) fn v1(&self, controller: &str) -> Option<&Directory> {
-        let at = self.layout.v1.iter().position(|hierarchy| hierarchy.controllers.iter().any(|c| c == controller))?;
-        let open = || Directory::open(&format!("{}{}", self.layout.v1[at].mount_point, self.path));
+        let at = self.hierarchies.position(controller)?;
+        let open = || Directory::open(self.hierarchies.v1().nth(at)?, self.path);
         self.v1[at].get_or_init(open).as_ref()
     }
 }

@@ -76,7 +76,7 @@ fn container(
     subject: &ContainerSubject<'_>,
     fullness: Option<Fullness>,
 ) -> Option<ContainerMetrics> {
-    let group = Group::new(&stats.layout, subject.cgroup);
+    let group = Group::new(&stats.hierarchies, subject.cgroup);
     let sample = sample::read(&group, Depth::Metrics)?;
     let base = [subject.cgroup, subject.id, subject.image, pod.namespace, pod.name, subject.name].map(str::to_owned);
     let mut page = Page { base, metrics: Vec::with_capacity(64) };

@@ -33,18 +33,19 @@ mod walk;
 pub use families::descriptors;
 pub use network::{Direction, Interface, of_pods as interfaces_of_pods, usage as network_usage};
 
+use crate::cgroups::Hierarchies;
 use crate::clock;
 use filesystem::Filesystem;
 use gorae_proto::cri;
-use gorae_proto::shim::CgroupLayout;
 use group::Group;
 use sample::{Depth, Sample};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The reader of usage numbers. One for the daemon.
 #[derive(Debug)]
 pub struct Stats {
-    layout: CgroupLayout,
+    hierarchies: Arc<Hierarchies>,
     filesystem: Filesystem,
     layers: layer::Layers,
     rates: rate::Rates,
@@ -88,9 +89,9 @@ pub struct ContainerSubject<'a> {
 
 impl Stats {
     /// A reader for a machine; `root` is the directory that holds the writable layers.
-    pub fn new(layout: CgroupLayout, root: &Path) -> Self {
+    pub fn new(hierarchies: Arc<Hierarchies>, root: &Path) -> Self {
         let filesystem = Filesystem::of(root);
-        Self { layout, filesystem, layers: layer::Layers::default(), rates: rate::Rates::default() }
+        Self { hierarchies, filesystem, layers: layer::Layers::default(), rates: rate::Rates::default() }
     }
 
     /// Reads a running container; `None` when its cgroup is gone.
@@ -104,7 +105,7 @@ impl Stats {
         upper: &Path,
     ) -> Option<cri::ContainerStats> {
         let now = clock::now_ns();
-        let sample = sample::read(&Group::new(&self.layout, cgroup), Depth::Stats)?;
+        let sample = sample::read(&Group::new(&self.hierarchies, cgroup), Depth::Stats)?;
         Some(cri::ContainerStats {
             attributes: Some(attributes),
             cpu: self.cpu(cgroup, now, &sample),
@@ -130,7 +131,7 @@ impl Stats {
         containers: Vec<cri::ContainerStats>,
     ) -> Option<cri::PodSandboxStats> {
         let now = clock::now_ns();
-        let sample = sample::read(&Group::new(&self.layout, cgroup), Depth::Stats)?;
+        let sample = sample::read(&Group::new(&self.hierarchies, cgroup), Depth::Stats)?;
         let process = sample.tasks.map(|tasks| cri::ProcessUsage { timestamp: now, process_count: value(tasks) });
         let linux = cri::LinuxPodSandboxStats {
             cpu: self.cpu(cgroup, now, &sample),

@@ -4,6 +4,7 @@
 use super::*;
 use cgroups_rs::fs::hierarchies;
 use cgroups_rs::fs::{Cgroup, cpuacct::CpuAcctController, memory::MemController, pid::PidController};
+use gorae_proto::shim::CgroupLayout;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::{Child, Command};
@@ -53,7 +54,7 @@ fn made_up(files: &[(&str, &str)]) -> (tempfile::TempDir, Stats) {
     std::fs::write(group.join("cgroup.procs"), format!("{}\n", std::process::id())).unwrap();
     let unified = root.path().display().to_string();
     let layout = CgroupLayout { unified, unified_has_controllers: true, v1: Vec::new() };
-    let stats = Stats::new(layout, root.path());
+    let stats = Stats::new(Arc::new(Hierarchies::of_test(&layout)), root.path());
     (root, stats)
 }
 
@@ -229,7 +230,7 @@ impl Drop for Groups {
 fn a_real_group_reads_as_cgroups_rs_reads_it() {
     let groups = Groups::new(1, "agree");
     let path = groups.paths[1].clone();
-    let stats = Stats::new(groups.layout.clone(), Path::new("/tmp"));
+    let stats = Stats::new(Arc::new(Hierarchies::of_test(&groups.layout)), Path::new("/tmp"));
     let theirs = Cgroup::load(hierarchies::auto(), path.trim_start_matches('/'));
     let both = || {
         let read = stats.container(cri::ContainerAttributes::default(), &path, Path::new("/nonexistent")).unwrap();
@@ -265,7 +266,7 @@ fn a_real_group_reads_as_cgroups_rs_reads_it() {
 fn fifty_containers_are_read_within_the_promised_times() {
     let groups = Groups::new(50, "fifty");
     let layer = tempfile::tempdir().unwrap();
-    let stats = Stats::new(groups.layout.clone(), layer.path());
+    let stats = Stats::new(Arc::new(Hierarchies::of_test(&groups.layout)), layer.path());
     // Processor time of this thread: what else the machine does is not in it.
     let spent = || {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);

@@ -2,21 +2,14 @@
 //! How often the kernel's OOM killer struck in a cgroup.
 
 use super::Cgroup;
-use std::fs;
-use std::path::Path;
 
 /// The number of processes of this cgroup (and below) that the OOM killer ended; 0 when it cannot be told.
 ///
 /// - Source: `oom_kill` in v2 `memory.events` (hierarchical), in v1 `memory.oom_control` (since 4.13).
 pub fn oom_kills(cgroup: &Cgroup) -> u64 {
-    let Some(dir) = cgroup.place.controller_dir("memory") else { return 0 };
+    let Some(dir) = cgroup.controller("memory") else { return 0 };
     let file = if cgroup.is_v2() { "memory.events" } else { "memory.oom_control" };
-    read_counter(&dir.join(file), "oom_kill")
-}
-
-fn read_counter(file: &Path, name: &str) -> u64 {
-    let text = fs::read_to_string(file).unwrap_or_default();
-    counter(&text, name)
+    counter(&dir.read(file).unwrap_or_default(), "oom_kill")
 }
 
 /// The value after `name` in a file of `name value` lines.

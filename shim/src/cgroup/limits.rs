@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! CRI limits as cgroup file writes: computed by pure functions, applied by a few lines.
 
-use super::file;
-use super::place::Place;
+use super::dir::Dir;
+use super::dirs::Dirs;
 use crate::failure::{self, Kind, Result};
 use crate::wire::Resources;
 use std::io;
-use std::path::PathBuf;
 
 /// One file to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,31 +148,36 @@ fn weight_from_shares(shares: u64) -> u64 {
 }
 
 /// Writes the limits into a new cgroup.
-pub fn apply(place: &Place, resources: &Resources) -> Result<()> {
-    for mut one in writes(place.is_v2(), resources)? {
+pub fn apply(dirs: &Dirs, resources: &Resources) -> Result<()> {
+    for mut one in writes(dirs.is_v2, resources)? {
         one.value = one.value.replacen(KEEP_QUOTA, "max ", 1);
-        if let Some(path) = file_of(place, &one) {
-            put(&path, &one)?;
+        if let Some(dir) = dir_of(dirs, &one)? {
+            put(dir, &one)?;
         }
     }
     Ok(())
 }
 
-/// Where a write goes; `None` when it is optional and its hierarchy is not there (then reading it fails too).
-pub fn file_of(place: &Place, one: &Write) -> Option<PathBuf> {
-    let dir = place.controller_dir(one.controller);
-    if dir.is_none() && one.optional {
-        return None;
+/// Where a write goes; `None` when it is optional and this machine has no such controller.
+///
+/// - Errors: `FailedPrecondition` when there is none for any other: a limit that is left out is found out too late.
+pub fn dir_of<'a>(dirs: &'a Dirs, one: &Write) -> Result<Option<&'a Dir>> {
+    match dirs.controller(one.controller) {
+        None if !one.optional => {
+            let why = format!("this machine has no {} controller", one.controller);
+            let object = format!("{} = {}", one.file, one.value);
+            Err(failure::refused(Kind::FailedPrecondition, "set limit", object, &why))
+        }
+        dir => Ok(dir),
     }
-    Some(dir.unwrap_or_else(|| PathBuf::from(format!("/no {} hierarchy", one.controller))).join(&one.file))
 }
 
 /// Writes one value.
-pub fn put(path: &std::path::Path, one: &Write) -> Result<()> {
-    match file::write(path, &one.value) {
+pub fn put(dir: &Dir, one: &Write) -> Result<()> {
+    match dir.write(&one.file, &one.value) {
         Ok(()) => Ok(()),
         Err(e) if one.optional && e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(failure::kernel("set limit", format!("{} = {}", path.display(), one.value), e)),
+        Err(e) => Err(failure::kernel("set limit", format!("{} = {}", dir.show(&one.file), one.value), e)),
     }
 }
 
@@ -213,6 +217,20 @@ mod tests {
         let hugepages = vec![HugepageLimit { page_size: "2MB".into(), limit_bytes: 0 }];
         let all = writes(true, &Resources { hugepages, ..Default::default() }).expect("valid");
         assert!(all.iter().all(|w| w.optional) && all[0].file == "hugetlb.2MB.max");
+    }
+
+    #[test]
+    fn a_limit_without_its_controller_is_refused_unless_it_limits_nothing() {
+        let dirs = Dirs { unified: None, v1: Vec::new(), is_v2: false };
+        let failure = apply(&dirs, &Resources { cpu_shares: 5, ..Default::default() }).unwrap_err();
+        assert_eq!(failure.kind(), Kind::FailedPrecondition);
+        assert_eq!(failure.message, "set limit cpu.shares = 5: this machine has no cpu controller");
+        let pages = |limit_bytes| Resources {
+            hugepages: vec![HugepageLimit { page_size: "2MB".into(), limit_bytes }],
+            ..Default::default()
+        };
+        assert_eq!(apply(&dirs, &pages(0)), Ok(()), "kubelet sends it on every machine");
+        assert!(apply(&dirs, &pages(4096)).is_err());
     }
 
     #[test]

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Where a cgroup's directories are, and making them.
 
-use super::file;
+use super::dir::Dir;
+use super::dirs::{Dirs, V1};
 use crate::failure::{self, Kind, Result};
-use crate::wire::{CgroupPlace, Resources};
-use std::fs;
+use crate::wire::{CgroupPlace, V1Hierarchy};
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Component, Path, PathBuf};
-
-/// The v1 controllers that every container gets a directory in.
-const ALWAYS: [&str; 4] = ["memory", "cpu", "cpuacct", "pids"];
 
 /// The v2 controllers that are handed down to containers where the kernel has them.
 const DELEGATED: [&str; 7] = ["cpu", "cpuset", "io", "memory", "hugetlb", "pids", "rdma"];
@@ -18,21 +16,10 @@ const DELEGATED: [&str; 7] = ["cpu", "cpuset", "io", "memory", "hugetlb", "pids"
 #[derive(Debug, Clone)]
 pub struct Place {
     path: PathBuf,
-    layout: Layout,
-}
-
-#[derive(Debug, Clone)]
-enum Layout {
-    /// Everything is in the one cgroup2 mount.
-    V2 { mount: PathBuf },
-    /// Controllers are in v1 hierarchies; a cgroup2 mount without controllers may stand beside them.
-    V1 { unified: Option<PathBuf>, hierarchies: Vec<Hierarchy> },
-}
-
-#[derive(Debug, Clone)]
-struct Hierarchy {
-    mount: PathBuf,
-    controllers: Vec<String>,
+    /// Where cgroup2 is mounted: all there is on v2, beside the hierarchies on v1.
+    unified: Option<PathBuf>,
+    hierarchies: Vec<V1Hierarchy>,
+    is_v2: bool,
 }
 
 impl Place {
@@ -48,18 +35,8 @@ impl Place {
         }
         let Some(layout) = &wire.layout else { return refuse("no layout") };
         let unified = (!layout.unified.is_empty()).then(|| PathBuf::from(&layout.unified));
-        let layout = match unified {
-            Some(mount) if layout.unified_has_controllers => Layout::V2 { mount },
-            unified => Layout::V1 {
-                unified,
-                hierarchies: layout
-                    .v1
-                    .iter()
-                    .map(|h| Hierarchy { mount: PathBuf::from(&h.mount_point), controllers: h.controllers.clone() })
-                    .collect(),
-            },
-        };
-        Ok(Self { path, layout })
+        let is_v2 = unified.is_some() && layout.unified_has_controllers;
+        Ok(Self { path, unified, hierarchies: if is_v2 { Vec::new() } else { layout.v1.clone() }, is_v2 })
     }
 
     /// The path below each mount point, for messages.
@@ -67,174 +44,118 @@ impl Place {
         format!("/{}", self.path.display())
     }
 
-    /// Whether the cgroup2 mount has the controllers.
-    pub fn is_v2(&self) -> bool {
-        matches!(self.layout, Layout::V2 { .. })
-    }
-
-    /// The directory in the cgroup2 mount, if there is one.
-    pub fn unified_dir(&self) -> Option<PathBuf> {
-        match &self.layout {
-            Layout::V2 { mount } => Some(mount.join(&self.path)),
-            Layout::V1 { unified, .. } => unified.as_ref().map(|mount| mount.join(&self.path)),
-        }
-    }
-
     /// Where cgroup2 is mounted.
-    pub fn unified_mount(&self) -> Option<PathBuf> {
-        match &self.layout {
-            Layout::V2 { mount } => Some(mount.clone()),
-            Layout::V1 { unified, .. } => unified.clone(),
+    pub fn unified_mount(&self) -> Option<&Path> {
+        self.unified.as_deref()
+    }
+
+    /// The path of the cgroup above, and the name of this one in it.
+    pub fn split(&self) -> (&Path, &OsStr) {
+        (self.path.parent().unwrap_or(Path::new("")), self.path.file_name().unwrap_or_default())
+    }
+
+    /// Every hierarchy's mount, open.
+    ///
+    /// - Errors: `EXDEV` with the mount point when no cgroup file system is there (any more).
+    pub fn roots(&self) -> Result<Vec<Dir>> {
+        let v1 = self.hierarchies.iter().map(|hierarchy| Path::new(&hierarchy.mount_point));
+        self.unified.iter().map(PathBuf::as_path).chain(v1).map(root).collect()
+    }
+
+    /// Makes the directories in every hierarchy with their parents, controllers handed down, and opens them.
+    pub fn make(&self) -> Result<Dirs> {
+        let unified = match &self.unified {
+            Some(mount) if self.is_v2 => Some(self.make_v2(&root(mount)?)?),
+            Some(mount) => Some(self.make_below(&root(mount)?, |_, _| Ok(()))?),
+            None => None,
+        };
+        let v1 = self.hierarchies.iter().map(|hierarchy| self.make_v1(hierarchy)).collect::<Result<_>>()?;
+        Ok(Dirs { unified, v1, is_v2: self.is_v2 })
+    }
+
+    fn make_v1(&self, hierarchy: &V1Hierarchy) -> Result<V1> {
+        let mount = Path::new(&hierarchy.mount_point);
+        let controllers = hierarchy.controllers.clone();
+        let is_cpuset = controllers.iter().any(|c| c == "cpuset");
+        let dir = self.make_below(&root(mount)?, if is_cpuset { inherit_cpuset } else { |_, _| Ok(()) })?;
+        Ok(V1 { dir, mount: mount.file_name().unwrap_or_default().to_owned(), controllers })
+    }
+
+    fn make_v2(&self, root: &Dir) -> Result<Dir> {
+        let (above, name) = self.split();
+        match root.walk(above) {
+            Ok(parent) if missing_controllers(&parent).is_empty() => return made(&parent, name),
+            _ => hand_down(root)?,
         }
-    }
-
-    /// Names of controllers that share a hierarchy under another name, with that name.
-    pub fn v1_links(&self) -> Vec<(String, String)> {
-        let Layout::V1 { hierarchies, .. } = &self.layout else { return Vec::new() };
-        let mut links = Vec::new();
-        for hierarchy in hierarchies.iter().filter(|h| h.controllers.len() > 1 && h.mount.join(&self.path).is_dir()) {
-            let Some(dir) = hierarchy.mount.file_name().map(|n| n.to_string_lossy().into_owned()) else { continue };
-            let others = hierarchy.controllers.iter().filter(|c| **c != dir && !c.contains('='));
-            links.extend(others.map(|c| (c.clone(), dir.clone())));
-        }
-        links
-    }
-
-    /// The directories in v1 hierarchies, whether they exist or not.
-    pub fn v1_dirs(&self) -> Vec<PathBuf> {
-        match &self.layout {
-            Layout::V2 { .. } => Vec::new(),
-            Layout::V1 { hierarchies, .. } => hierarchies.iter().map(|h| h.mount.join(&self.path)).collect(),
-        }
-    }
-
-    /// Every directory of this cgroup, whether it exists or not.
-    pub fn all_dirs(&self) -> Vec<PathBuf> {
-        self.unified_dir().into_iter().chain(self.v1_dirs()).collect()
-    }
-
-    /// The directory that holds `controller`'s files; on v2 it is always the same one.
-    pub fn controller_dir(&self, controller: &str) -> Option<PathBuf> {
-        match &self.layout {
-            Layout::V2 { mount } => Some(mount.join(&self.path)),
-            Layout::V1 { hierarchies, .. } => hierarchies
-                .iter()
-                .find(|h| h.controllers.iter().any(|c| c == controller))
-                .map(|h| h.mount.join(&self.path)),
-        }
-    }
-
-    /// Mount directory name (as under /sys/fs/cgroup) and this cgroup's directory, of each hierarchy that it is in.
-    pub fn v1_mounts(&self) -> Vec<(String, PathBuf)> {
-        let Layout::V1 { hierarchies, .. } = &self.layout else { return Vec::new() };
-        let name = |h: &Hierarchy| h.mount.file_name().map(|n| n.to_string_lossy().into_owned());
-        hierarchies
-            .iter()
-            .filter_map(|h| Some((name(h)?, h.mount.join(&self.path))))
-            .filter(|(_, dir)| dir.is_dir())
-            .collect()
-    }
-
-    /// The v1 directories that `resources` need and that are not there yet.
-    pub fn missing(&self, resources: &Resources) -> Vec<PathBuf> {
-        let Layout::V1 { hierarchies, .. } = &self.layout else { return Vec::new() };
-        let wanted = hierarchies.iter().filter(|h| h.is_wanted(resources)).map(|h| h.mount.join(&self.path));
-        wanted.filter(|dir| !dir.is_dir()).collect()
-    }
-
-    /// The directory that a process with this `/proc/PID/cgroup` is in, of the hierarchy that `dir` belongs to.
-    pub fn v1_home(&self, dir: &Path, cgroups: &str) -> Option<PathBuf> {
-        let Layout::V1 { hierarchies, .. } = &self.layout else { return None };
-        let hierarchy = hierarchies.iter().find(|h| dir.starts_with(&h.mount))?;
-        cgroups.lines().find_map(|line| {
-            let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
-            let same = controllers.split(',').any(|c| hierarchy.controllers.iter().any(|own| own == c));
-            same.then(|| hierarchy.mount.join(path.trim_start_matches('/')))
-        })
-    }
-
-    /// Makes the directories with their parents, controllers handed down.
-    pub fn make(&self, resources: &Resources) -> Result<()> {
-        match &self.layout {
-            Layout::V2 { mount } => self.make_v2(mount),
-            Layout::V1 { unified, hierarchies } => {
-                let policy = |h: &Hierarchy| unified.is_none() && h.controllers.iter().any(|c| c == "devices");
-                for hierarchy in hierarchies.iter().filter(|h| h.is_wanted(resources) || policy(h)) {
-                    let cpuset = hierarchy.controllers.iter().any(|c| c == "cpuset");
-                    self.make_below(&hierarchy.mount, if cpuset { inherit_cpuset } else { |_| Ok(()) })?;
-                }
-                unified.as_ref().map_or(Ok(()), |mount| self.make_below(mount, |_| Ok(())))
-            }
-        }
-    }
-
-    fn make_v2(&self, mount: &Path) -> Result<()> {
-        let leaf = mount.join(&self.path);
-        let parent = leaf.parent().unwrap_or(mount);
-        if parent.is_dir() && missing_controllers(parent).is_empty() {
-            return make_dir(&leaf).map(drop);
-        }
-        hand_down(mount)?;
-        let mut dir = mount.to_path_buf();
-        for part in self.path.parent().into_iter().flat_map(Path::components) {
-            dir.push(part);
-            make_dir(&dir)?;
+        let mut dir = again(root)?;
+        for part in above {
+            dir = made(&dir, part)?;
             hand_down(&dir)?;
         }
-        make_dir(&leaf).map(drop)
+        made(&dir, name)
     }
 
-    fn make_below(&self, mount: &Path, after: fn(&Path) -> io::Result<()>) -> Result<()> {
-        let leaf = mount.join(&self.path);
-        match fs::create_dir(&leaf) {
-            Ok(()) => return after(&leaf).map_err(|e| failure::kernel("make cgroup", leaf.display().to_string(), e)),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-            Err(_) => {}
+    /// `after` gets each directory with the one above it.
+    fn make_below(&self, root: &Dir, after: fn(&Dir, &Dir) -> io::Result<()>) -> Result<Dir> {
+        let finish = |above: &Dir, dir: Dir| match after(above, &dir) {
+            Ok(()) => Ok(dir),
+            Err(e) => Err(failure::kernel("make cgroup", dir.path().display().to_string(), e)),
+        };
+        let (above, name) = self.split();
+        if let Ok(parent) = root.walk(above)
+            && let Ok(dir) = made(&parent, name).and_then(|dir| finish(&parent, dir))
+        {
+            return Ok(dir);
         }
-        let mut dir = mount.to_path_buf();
-        for part in self.path.components() {
-            dir.push(part);
-            if make_dir(&dir)? {
-                after(&dir).map_err(|e| failure::kernel("make cgroup", dir.display().to_string(), e))?;
-            }
+        let mut dir = again(root)?;
+        for part in &self.path {
+            let below = made(&dir, part)?;
+            dir = finish(&dir, below)?;
         }
-        Ok(())
+        Ok(dir)
     }
 }
 
-impl Hierarchy {
-    /// Named hierarchies (`name=systemd`) and controllers that nobody asked for are left alone: each directory
-    /// costs time and memory.
-    fn is_wanted(&self, resources: &Resources) -> bool {
-        let cpuset = !resources.cpuset_cpus.is_empty() || !resources.cpuset_mems.is_empty();
-        let hugetlb = !resources.hugepages.is_empty();
-        self.controllers
-            .iter()
-            .any(|c| ALWAYS.contains(&c.as_str()) || (c == "cpuset" && cpuset) || (c == "hugetlb" && hugetlb))
-    }
+/// Opens a hierarchy.
+pub(super) fn root(mount: &Path) -> Result<Dir> {
+    let name = || mount.display().to_string();
+    Dir::root(mount).map_err(|e| match e.raw_os_error() {
+        Some(libc::EXDEV | libc::ENOENT) => {
+            let why = "no cgroup hierarchy is mounted there any more; mount it, or restart goraed to go on without it";
+            failure::refused(Kind::FailedPrecondition, "open cgroup", name(), why)
+        }
+        _ => failure::kernel("open cgroup", name(), e),
+    })
 }
 
-/// Makes one directory; `false` when it was there.
-fn make_dir(dir: &Path) -> Result<bool> {
-    match fs::create_dir(dir) {
-        Ok(()) => Ok(true),
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(e) => Err(failure::kernel("make cgroup", dir.display().to_string(), e)),
-    }
+fn again(dir: &Dir) -> Result<Dir> {
+    dir.walk(".").map_err(|e| failure::kernel("open cgroup", dir.path().display().to_string(), e))
 }
 
-/// A fresh v1 cpuset has no CPUs and takes no process: it starts with its parent's.
-fn inherit_cpuset(dir: &Path) -> io::Result<()> {
+/// Makes one group where it is not there, and opens it.
+fn made(parent: &Dir, name: &OsStr) -> Result<Dir> {
+    let made = parent.make(name).and_then(|_| parent.walk(name));
+    made.map_err(|e| failure::kernel("make cgroup", parent.path().join(name).display().to_string(), e))
+}
+
+/// A fresh v1 cpuset has no CPUs and takes no process: it starts with its parent's. One that somebody else has left
+/// empty does so, too.
+fn inherit_cpuset(parent: &Dir, dir: &Dir) -> io::Result<()> {
     for file in ["cpuset.cpus", "cpuset.mems"] {
-        let parent = dir.parent().unwrap_or(dir).join(file);
-        fs::write(dir.join(file), fs::read(parent)?)?;
+        if !dir.read(file)?.trim_end().is_empty() {
+            continue;
+        }
+        match parent.read(file)?.trim_end() {
+            "" => return Err(io::Error::from_raw_os_error(libc::ENOSPC)),
+            has => dir.write(file, has)?,
+        }
     }
     Ok(())
 }
 
 /// The controllers that `dir` has, that its children should have, and that they do not have yet.
-fn missing_controllers(dir: &Path) -> Vec<&'static str> {
-    let words = |file| fs::read_to_string(dir.join(file)).unwrap_or_default();
+fn missing_controllers(dir: &Dir) -> Vec<&'static str> {
+    let words = |file| dir.read(file).unwrap_or_default();
     let (have, given) = (words("cgroup.controllers"), words("cgroup.subtree_control"));
     let in_list = |list: &str, name: &str| list.split_whitespace().any(|word| word == name);
     DELEGATED.into_iter().filter(|name| in_list(&have, name) && !in_list(&given, name)).collect()
@@ -244,22 +165,22 @@ fn missing_controllers(dir: &Path) -> Vec<&'static str> {
 ///
 /// All at once first; one by one when the kernel refuses, for one controller that cannot be enabled (cpu with
 /// realtime processes, say) must not take the others along. What is then missing shows when its limit is written.
-fn hand_down(dir: &Path) -> Result<()> {
+fn hand_down(dir: &Dir) -> Result<()> {
+    const FILE: &str = "cgroup.subtree_control";
     let missing = missing_controllers(dir);
     if missing.is_empty() {
         return Ok(());
     }
-    let path = dir.join("cgroup.subtree_control");
     let all: Vec<String> = missing.iter().map(|name| format!("+{name}")).collect();
-    let Err(first) = file::write(&path, &all.join(" ")) else { return Ok(()) };
-    let enabled = all.iter().filter(|one| file::write(&path, one).is_ok()).count();
-    if enabled == 0 { Err(failure::kernel("enable controllers", path.display().to_string(), first)) } else { Ok(()) }
+    let Err(first) = dir.write(FILE, &all.join(" ")) else { return Ok(()) };
+    let enabled = all.iter().filter(|one| dir.write(FILE, one).is_ok()).count();
+    if enabled == 0 { Err(failure::kernel("enable controllers", dir.show(FILE), first)) } else { Ok(()) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{CgroupLayout, V1Hierarchy};
+    use crate::wire::CgroupLayout;
 
     fn wire(path: &str) -> CgroupPlace {
         let v1 = vec![V1Hierarchy { mount_point: "/c/cpu".into(), controllers: vec!["cpu".into(), "cpuacct".into()] }];
@@ -272,15 +193,33 @@ mod tests {
         for bad in ["", "/", "/a/../b", "..", "a/..", "/./.."] {
             assert!(Place::checked(&wire(bad)).is_err(), "{bad}");
         }
+        assert_eq!(Place::checked(&wire("/pod/ctr")).unwrap().split(), (Path::new("pod"), OsStr::new("ctr")));
     }
 
     #[test]
-    fn controllers_are_found_by_name_in_their_hierarchy() {
-        let place = Place::checked(&wire("/pod/ctr")).expect("plain");
-        assert_eq!(place.controller_dir("cpuacct"), Some("/c/cpu/pod/ctr".into()));
-        assert_eq!(place.controller_dir("memory"), None);
-        assert_eq!(place.unified_dir(), Some("/c/unified/pod/ctr".into()));
-        let home = place.v1_home(Path::new("/c/cpu/pod/ctr"), "3:pids:/x\n4:cpu,cpuacct:/shim\n0::/\n");
-        assert_eq!(home, Some("/c/cpu/shim".into()));
+    fn a_hierarchy_that_is_not_mounted_fails_the_cgroup_and_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let mount_point = dir.path().display().to_string();
+        let v1 = vec![V1Hierarchy { mount_point: mount_point.clone(), controllers: vec!["pids".into()] }];
+        let layout = CgroupLayout { v1, ..CgroupLayout::default() };
+        let place = Place::checked(&CgroupPlace { layout: Some(layout), path: "/pod/ctr".into() }).unwrap();
+        let failure = place.make().unwrap_err();
+        assert_eq!((failure.kind(), failure.object.as_str()), (Kind::FailedPrecondition, mount_point.as_str()));
+        assert!(!dir.path().join("pod").exists());
+    }
+
+    #[test]
+    fn a_cpuset_that_says_nothing_gets_its_parents() {
+        let dir = tempfile::tempdir().unwrap();
+        let (above, below) = (dir.path().to_owned(), dir.path().join("below"));
+        std::fs::create_dir(&below).unwrap();
+        for (file, here, there) in [("cpuset.cpus", "0-3\n", "\n"), ("cpuset.mems", "0\n", "0-1\n")] {
+            std::fs::write(above.join(file), here).unwrap();
+            std::fs::write(below.join(file), there).unwrap();
+        }
+        let (above, below) = (Dir::of_test(&above), Dir::of_test(&below));
+        inherit_cpuset(&above, &below).unwrap();
+        assert!(below.read("cpuset.cpus").unwrap().starts_with("0-3"));
+        assert_eq!(below.read("cpuset.mems").unwrap(), "0-1\n", "it has its own");
     }
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Ending a cgroup: kill what is in it, remove its directories. All of it idempotent.
+//! Ending a cgroup: kill what is in it, remove its directories. All of it idempotent, and not to be held up by what
+//! somebody has mounted over it.
 
-use super::file;
+use super::dir::Dir;
+use super::dirs::Dirs;
 use super::place::Place;
 use crate::failure::{self, Result};
 use crate::sys;
 use crate::wire::CgroupPlace;
 use std::collections::BTreeSet;
-use std::fs;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -20,20 +22,28 @@ const REMOVE_PATIENCE: Duration = Duration::from_secs(1);
 /// - Source: `cgroup.kill` (5.14); without it, the processes are listed and killed until none is left to list, at
 ///   most some rounds.
 pub fn kill(place: &CgroupPlace) -> Result<()> {
-    kill_in(&Place::checked(place)?)
+    let place = Place::checked(place)?;
+    let found = found(&place)?;
+    // Every process of ours is in the cgroup2 directory, also where the controllers are v1's.
+    let unified = found.first().filter(|_| place.unified_mount().is_some()).and_then(Option::as_ref);
+    kill_all(unified, || listed_in(found.iter().flatten())).map_err(|e| failure::kernel("kill cgroup", place.path(), e))
 }
 
-pub(super) fn kill_in(place: &Place) -> Result<()> {
-    if let Some(dir) = place.unified_dir() {
-        // Every process of ours is in the cgroup2 directory, also where the controllers are v1's.
-        match file::write(&dir.join("cgroup.kill"), "1") {
+pub(super) fn kill_in(dirs: &Dirs) -> io::Result<()> {
+    kill_all(dirs.unified.as_ref(), || listed(dirs))
+}
+
+fn kill_all(unified: Option<&Dir>, list: impl Fn() -> BTreeSet<i32>) -> io::Result<()> {
+    if let Some(dir) = unified {
+        match dir.uncovered("cgroup.kill", || dir.write("cgroup.kill", "1")) {
             Ok(()) => return Ok(()),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(failure::kernel("kill cgroup", place.path(), e)),
+            // The group is gone, or the kernel has no such file.
+            Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENODEV)) => {}
+            Err(e) => return Err(e),
         }
     }
     for _ in 0..8 {
-        let pids = listed(place);
+        let pids = list();
         if pids.is_empty() {
             break;
         }
@@ -44,33 +54,56 @@ pub(super) fn kill_in(place: &Place) -> Result<()> {
     Ok(())
 }
 
+/// The cgroup's directory in each hierarchy; `None` where it is gone.
+fn found(place: &Place) -> Result<Vec<Option<Dir>>> {
+    place.roots()?.iter().map(|root| find(root, &place.path())).collect()
+}
+
+/// Walks down, through whatever is mounted over one of the groups.
+fn find(root: &Dir, path: &str) -> Result<Option<Dir>> {
+    let fail = |dir: &Dir, e| failure::kernel("open cgroup", dir.path().display().to_string(), e);
+    let mut dir = match root.walk(path.trim_start_matches('/')) {
+        Err(e) if e.raw_os_error() == Some(libc::EXDEV) => root.walk(".").map_err(|e| fail(root, e))?,
+        other => return gone(other).map_err(|e| fail(root, e)),
+    };
+    for part in Path::new(path.trim_start_matches('/')) {
+        match gone(dir.uncovered(part, || dir.walk(part))) {
+            Ok(Some(below)) => dir = below,
+            Ok(None) => return Ok(None),
+            Err(e) => return Err(fail(&dir, e)),
+        }
+    }
+    Ok(Some(dir))
+}
+
+/// What is not there (any more) is `None`.
+fn gone<T>(answer: io::Result<T>) -> io::Result<Option<T>> {
+    match answer {
+        Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENODEV)) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
 /// The processes in the cgroup and below, in all its hierarchies.
 pub fn processes(place: &CgroupPlace) -> Result<Vec<i32>> {
-    Ok(listed(&Place::checked(place)?).into_iter().collect())
+    let found = found(&Place::checked(place)?)?;
+    Ok(listed_in(found.iter().flatten()).into_iter().collect())
 }
 
-pub(super) fn listed(place: &Place) -> BTreeSet<i32> {
+pub(super) fn listed(dirs: &Dirs) -> BTreeSet<i32> {
+    listed_in(dirs.all())
+}
+
+fn listed_in<'a>(dirs: impl Iterator<Item = &'a Dir>) -> BTreeSet<i32> {
     let mut pids = BTreeSet::new();
-    for dir in place.all_dirs() {
-        collect(&dir, &mut pids);
+    for dir in dirs {
+        dir.each(|group| {
+            let text = group.read("cgroup.procs").unwrap_or_default();
+            // 0 is a process that is not in our pid namespace's view: not ours to signal by number.
+            pids.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|&pid| pid > 0));
+        });
     }
     pids
-}
-
-/// The processes in one directory and below.
-pub(super) fn processes_in(dir: &Path) -> BTreeSet<i32> {
-    let mut pids = BTreeSet::new();
-    collect(dir, &mut pids);
-    pids
-}
-
-fn collect(dir: &Path, pids: &mut BTreeSet<i32>) {
-    let text = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
-    // 0 is a process that is not in our pid namespace's view: not ours to signal by number.
-    pids.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|&pid| pid > 0));
-    for child in children(dir) {
-        collect(&child, pids);
-    }
 }
 
 /// Kills by pidfd and only if it is alive, so that a number that was reused in between is the only risk left.
@@ -85,50 +118,89 @@ fn kill_pid(pid: i32) {
 ///
 /// - Errors: `EBUSY` with the directory's name when processes are still in it then.
 pub fn remove(place: &CgroupPlace) -> Result<()> {
-    remove_at(&Place::checked(place)?)
+    remove_found(&Place::checked(place)?)
 }
 
-pub(super) fn remove_at(place: &Place) -> Result<()> {
+pub(super) fn remove_found(place: &Place) -> Result<()> {
+    let (above, name) = place.split();
+    let above = above.display().to_string();
     let deadline = Instant::now() + REMOVE_PATIENCE;
-    for dir in place.all_dirs() {
-        remove_dir(&dir, deadline).map_err(|e| failure::kernel("remove cgroup", dir.display().to_string(), e))?;
+    for root in place.roots()? {
+        if let Some(parent) = find(&root, &above)? {
+            remove_group(&parent, name, deadline)?;
+        }
+    }
+    Ok(())
+}
+
+/// As [`remove`], without a look for the directories; `EXDEV` when something stands over one above.
+pub(super) fn remove_at(dirs: &Dirs) -> Result<()> {
+    let deadline = Instant::now() + REMOVE_PATIENCE;
+    for dir in dirs.all() {
+        let fail = |e| failure::kernel("remove cgroup", dir.path().display().to_string(), e);
+        // A group that is gone has no parent any more.
+        let Some(parent) = gone(dir.parent()).map_err(fail)? else { continue };
+        remove_group(&parent, dir.name(), deadline)?;
     }
     Ok(())
 }
 
 /// Removes a (parent) cgroup's directories where they are empty: no processes, nothing below. Never waits.
 pub fn remove_if_empty(place: &CgroupPlace) -> Result<()> {
-    for dir in Place::checked(place)?.all_dirs() {
-        match fs::remove_dir(&dir) {
+    let place = Place::checked(place)?;
+    let (above, name) = place.split();
+    for root in place.roots()? {
+        let parent = gone(root.walk(above));
+        match parent.and_then(|parent| parent.map_or(Ok(()), |parent| parent.remove(name))) {
             Ok(()) => {}
             Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::EBUSY | libc::ENOTEMPTY)) => {}
-            Err(e) => return Err(failure::kernel("remove cgroup", dir.display().to_string(), e)),
+            Err(e) => {
+                let path = root.path().join(above).join(name);
+                return Err(failure::kernel("remove cgroup", path.display().to_string(), e));
+            }
         }
     }
     Ok(())
 }
 
-fn remove_dir(dir: &Path, deadline: Instant) -> io::Result<()> {
-    let mut pause = Duration::from_micros(100);
-    loop {
-        let Err(e) = fs::remove_dir(dir) else { return Ok(()) };
-        match e.raw_os_error() {
-            Some(libc::ENOENT) => return Ok(()),
-            Some(libc::EBUSY | libc::ENOTEMPTY) if Instant::now() < deadline => {}
-            _ => return Err(e),
-        }
-        let below = children(dir);
-        for child in &below {
-            remove_dir(child, deadline)?;
-        }
-        if below.is_empty() {
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(20));
-        }
-    }
+fn remove_group(parent: &Dir, name: &OsStr, deadline: Instant) -> Result<()> {
+    remove_tree(parent, name, deadline)
+        .map_err(|e| failure::kernel("remove cgroup", parent.path().join(name).display().to_string(), e))
 }
 
-fn children(dir: &Path) -> Vec<std::path::PathBuf> {
-    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
-    entries.flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()).collect()
+/// Removes the group with those below it, the deepest first; `way` is how far down it is.
+fn remove_tree(parent: &Dir, name: &OsStr, deadline: Instant) -> io::Result<()> {
+    let mut above = parent.walk(".")?;
+    let mut way: Vec<OsString> = vec![name.to_owned()];
+    let mut pause = Duration::from_micros(100);
+    while let Some(name) = way.last() {
+        let busy = match above.remove(name) {
+            Ok(()) => None,
+            Err(e) => match e.raw_os_error() {
+                Some(libc::ENOENT) => None,
+                Some(libc::EBUSY | libc::ENOTEMPTY) if Instant::now() < deadline => Some(e),
+                _ => return Err(e),
+            },
+        };
+        if busy.is_none() {
+            way.pop();
+            if !way.is_empty() {
+                above = above.parent()?;
+            }
+            continue;
+        }
+        // What is mounted over it keeps it, too.
+        let Some(dir) = gone(above.uncovered(name, || above.walk(name)))? else { continue };
+        match dir.names().pop() {
+            Some(below) => {
+                above = dir;
+                way.push(below);
+            }
+            None => {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(20));
+            }
+        }
+    }
+    Ok(())
 }

@@ -1,66 +1,74 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Changing the limits of a running container: all of them, or none.
 
-use super::file;
+use super::dir::Dir;
+use super::dirs::Dirs;
 use super::limits::{self, Write};
-use super::place::Place;
 use super::undo;
 use crate::failure::{self, Failure, Kind, Result};
 use crate::wire::Resources;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::io;
 
-struct Change {
-    path: PathBuf,
+struct Change<'a> {
+    dir: &'a Dir,
     write: Write,
     /// What the file says while the old limits are in force.
     old: String,
 }
 
 /// Puts `resources` in force; when one value is refused, the old values of all of them are put back.
-pub fn update(place: &Place, resources: &Resources) -> Result<()> {
-    let mut changes = read_old(place, limits::writes(place.is_v2(), resources)?)?;
+pub fn update(dirs: &Dirs, resources: &Resources) -> Result<()> {
+    let mut changes = read_old(dirs, limits::writes(dirs.is_v2, resources)?)?;
     order(&mut changes);
-    changes.iter().filter(|change| change.write.file == "memory.max").try_for_each(refuse_below_use)?;
+    changes.iter().try_for_each(refuse_below_use)?;
     for (done, change) in changes.iter().enumerate() {
-        if let Err(failure) = limits::put(&change.path, &change.write) {
-            return Err(put_back(&changes[..=done], failure));
+        if let Err(failure) = limits::put(change.dir, &change.write) {
+            return Err(put_back(&changes[..=done], told(change, failure)));
         }
     }
     Ok(())
 }
 
+impl Change<'_> {
+    fn said(&self) -> io::Result<String> {
+        said(self.dir, &self.write.file)
+    }
+
+    fn show(&self) -> String {
+        self.dir.show(&self.write.file)
+    }
+}
+
 /// Undoes `changes`, the latest first; what stays changed is told along with `failure`. The change that was refused is
 /// among them: a kernel may take a part of it.
-fn put_back(changes: &[Change], mut failure: Failure) -> Failure {
-    let stays = |change: &Change| said(&change.path, &change.write.file).is_ok_and(|now| now == change.old);
+fn put_back(changes: &[Change<'_>], mut failure: Failure) -> Failure {
+    let stays = |change: &Change<'_>| change.said().is_ok_and(|now| now == change.old);
     // What never changed is not written: a v2 cpuset that says nothing would say something for ever after.
     for change in changes.iter().rev().filter(|change| !stays(change)) {
         // Whether it worked is looked at below.
-        let _ = file::write(&change.path, &undo::value(&change.write.file, &change.write.value, &change.old));
+        let Write { file, value, .. } = &change.write;
+        let _ = change.dir.write(file, &undo::value(file, value, &change.old));
     }
     for change in changes {
-        match said(&change.path, &change.write.file) {
-            Ok(now) if now == change.old => {}
-            Ok(now) => {
-                let (path, old) = (change.path.display(), &change.old);
-                failure.message += &format!("; {path} says {now:?} now and could not be put back to {old:?}");
-            }
-            Err(e) => failure.message += &format!("; {} cannot be read any more: {e}", change.path.display()),
+        let (path, old) = (change.show(), &change.old);
+        match change.said() {
+            Ok(now) if now == *old => {}
+            Ok(now) => failure.message += &format!("; {path} says {now:?} now and could not be put back to {old:?}"),
+            Err(e) => failure.message += &format!("; {path} cannot be read any more: {e}"),
         }
     }
     failure
 }
 
 /// Reads what each file says now. An optional file that is missing drops its change.
-fn read_old(place: &Place, writes: Vec<Write>) -> Result<Vec<Change>> {
+fn read_old(dirs: &Dirs, writes: Vec<Write>) -> Result<Vec<Change<'_>>> {
     let mut changes = Vec::with_capacity(writes.len());
     for write in writes {
-        let Some(path) = limits::file_of(place, &write) else { continue };
-        match said(&path, &write.file) {
-            Ok(old) => changes.push(Change { path, write, old }),
-            Err(e) if write.optional && e.kind() == std::io::ErrorKind::NotFound => {}
-            Err(e) => return Err(failure::kernel("read limit", path.display().to_string(), e)),
+        let Some(dir) = limits::dir_of(dirs, &write)? else { continue };
+        match said(dir, &write.file) {
+            Ok(old) => changes.push(Change { dir, write, old }),
+            Err(e) if write.optional && e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(failure::kernel("read limit", dir.show(&write.file), e)),
         }
     }
     keep_quota(&mut changes);
@@ -69,10 +77,10 @@ fn read_old(place: &Place, writes: Vec<Write>) -> Result<Vec<Change>> {
 
 /// What a limit's file says. A v2 cpuset that says nothing has its parent's, and the kernel lets none that holds
 /// processes say nothing again.
-fn said(path: &Path, file: &str) -> std::io::Result<String> {
-    let mut text = fs::read_to_string(path)?;
+fn said(dir: &Dir, file: &str) -> io::Result<String> {
+    let mut text = dir.read(file)?;
     if text.trim_end().is_empty() && is_cpuset(file) {
-        text = fs::read_to_string(format!("{}.effective", path.display()))?;
+        text = dir.read(&format!("{file}.effective"))?;
     }
     Ok(text.trim_end().to_owned())
 }
@@ -81,30 +89,46 @@ fn is_cpuset(file: &str) -> bool {
     matches!(file, "cpuset.cpus" | "cpuset.mems")
 }
 
-/// v2 takes a limit below what is used, and then kills; v1 answers EBUSY by itself.
-fn refuse_below_use(change: &Change) -> Result<()> {
-    let read = |file: &str| {
-        let path = change.path.with_file_name(file);
-        fs::read_to_string(&path).map_err(|e| failure::kernel("read", path.display().to_string(), e))
-    };
-    let limit = number(&change.write.value);
-    let used = in_use(number(read("memory.current")?.trim_end()), &read("memory.stat")?);
-    if limit >= used {
-        return Ok(());
+/// What tells how much of a limited memory is in use, and what of `memory.stat` the kernel can take back.
+fn usage_of(limit: &str) -> Option<(&'static str, [&'static str; 2])> {
+    const V1: [&str; 2] = ["total_inactive_file", "total_active_file"];
+    match limit {
+        "memory.max" => Some(("memory.current", ["inactive_file", "active_file"])),
+        "memory.limit_in_bytes" => Some(("memory.usage_in_bytes", V1)),
+        "memory.memsw.limit_in_bytes" => Some(("memory.memsw.usage_in_bytes", V1)),
+        _ => None,
     }
-    let why = format!("{limit} is less than the {used} bytes that are in use and cannot be reclaimed");
-    let object = change.path.display().to_string();
-    Err(failure::refused(Kind::FailedPrecondition, "set limit", object, &why))
 }
 
-/// Bytes of `memory.current` that are no file cache: what the kernel can only free by killing.
-fn in_use(current: u64, stat: &str) -> u64 {
-    let cached: u64 = ["inactive_file", "active_file"].iter().map(|name| super::events::counter(stat, name)).sum();
+/// v2 takes a limit below what is used, and then kills; v1 tries in vain for a while to make room.
+fn refuse_below_use(change: &Change<'_>) -> Result<()> {
+    let Some((usage, reclaimable)) = usage_of(&change.write.file) else { return Ok(()) };
+    let read = |file: &str| change.dir.read(file).map_err(|e| failure::kernel("read", change.dir.show(file), e));
+    let used = in_use(number(read(usage)?.trim_end()), &read("memory.stat")?, reclaimable);
+    if number(&change.write.value) >= used { Ok(()) } else { Err(below_use(change, used)) }
+}
+
+fn below_use(change: &Change<'_>, used: u64) -> Failure {
+    let limit = &change.write.value;
+    let why = format!("{limit} is less than the {used} bytes that are in use and cannot be reclaimed");
+    failure::refused(Kind::FailedPrecondition, "set limit", change.show(), &why)
+}
+
+/// What v1 answers when it could not make room.
+fn told(change: &Change<'_>, failure: Failure) -> Failure {
+    let usage = usage_of(&change.write.file).filter(|_| failure.errno == libc::EBUSY);
+    let used = usage.and_then(|(usage, _)| change.dir.read(usage).ok());
+    used.map_or(failure, |used| below_use(change, number(used.trim_end())))
+}
+
+/// Bytes in use that are no file cache: what the kernel can only free by killing.
+fn in_use(current: u64, stat: &str, reclaimable: [&str; 2]) -> u64 {
+    let cached: u64 = reclaimable.iter().map(|name| super::events::counter(stat, name)).sum();
     current.saturating_sub(cached)
 }
 
 /// v2 has quota and period in one file: a period without a quota must keep the quota in force.
-fn keep_quota(changes: &mut [Change]) {
+fn keep_quota(changes: &mut [Change<'_>]) {
     for change in changes.iter_mut().filter(|c| c.write.file == "cpu.max") {
         let old_quota = change.old.split(' ').next().unwrap_or("max").to_owned();
         if let Some(period) = change.write.value.strip_prefix(limits::KEEP_QUOTA) {
@@ -117,9 +141,9 @@ fn keep_quota(changes: &mut [Change]) {
 ///
 /// v1 demands memory <= memory plus swap at every moment: when growing, the sum goes first. The same goes for the
 /// CPU period and quota, which the kernel checks as a ratio against the parent: the smaller ratio comes first.
-fn order(changes: &mut [Change]) {
+fn order(changes: &mut [Change<'_>]) {
     changes.sort_by_key(|change| is_cpuset(&change.write.file));
-    let find = |changes: &[Change], file: &str| changes.iter().position(|c| c.write.file == file);
+    let find = |changes: &[Change<'_>], file: &str| changes.iter().position(|c| c.write.file == file);
     let memory = find(changes, "memory.limit_in_bytes");
     let sum = find(changes, "memory.memsw.limit_in_bytes");
     if let (Some(memory), Some(sum)) = (memory, sum)
@@ -145,28 +169,31 @@ fn number(value: &str) -> u64 {
 mod tests {
     use super::*;
 
-    fn change(file: &str, old: &str, new: &str) -> Change {
+    fn change<'a>(dir: &'a Dir, file: &str, old: &str, new: &str) -> Change<'a> {
         let write = Write { controller: "memory", file: file.into(), value: new.into(), optional: false };
-        Change { path: PathBuf::new(), write, old: old.into() }
+        Change { dir, write, old: old.into() }
+    }
+
+    fn somewhere() -> Dir {
+        Dir::of_test(std::path::Path::new("/"))
     }
 
     #[test]
     fn what_is_not_put_back_is_told() {
         let dir = tempfile::tempdir().unwrap();
-        let made = |name: &str, now: &str| {
-            std::fs::write(dir.path().join(name), now).unwrap();
-            Change { path: dir.path().join(name), ..change(name, "1", "2") }
-        };
-        let changes = [made("pids.max", "2"), made("memory.high", "2")];
-        std::fs::remove_file(&changes[1].path).unwrap();
+        let group = Dir::of_test(dir.path());
+        std::fs::write(dir.path().join("pids.max"), "2").unwrap();
+        let changes = [change(&group, "pids.max", "1", "2"), change(&group, "memory.high", "1", "2")];
         let failure = put_back(&changes, failure::refused(Kind::Internal, "set limit", "x", "no"));
-        assert_eq!(std::fs::read_to_string(&changes[0].path).unwrap(), "1");
+        assert_eq!(group.read("pids.max").unwrap(), "1");
         assert!(failure.message.contains("memory.high cannot be read"), "{}", failure.message);
         assert!(!failure.message.contains("pids.max"), "{}", failure.message);
     }
 
     #[test]
     fn cpus_and_memory_nodes_come_last() {
+        let dir = somewhere();
+        let change = |file, old, new| change(&dir, file, old, new);
         let mut changes = [change("cpuset.cpus", "", "0"), change("memory.max", "1", "2"), change("io.max", "", "x")];
         order(&mut changes);
         assert_eq!(changes.map(|c| c.write.file), ["memory.max", "io.max", "cpuset.cpus"]);
@@ -174,6 +201,8 @@ mod tests {
 
     #[test]
     fn a_growing_memory_limit_raises_the_sum_first_and_a_shrinking_one_lowers_it_last() {
+        let dir = somewhere();
+        let change = |file, old, new| change(&dir, file, old, new);
         for (old, new, first) in
             [("100", "200", "memory.memsw.limit_in_bytes"), ("200", "100", "memory.limit_in_bytes")]
         {
@@ -186,13 +215,42 @@ mod tests {
 
     #[test]
     fn file_cache_is_not_in_use() {
-        assert_eq!(in_use(1000, "anon 500\nfile 400\ninactive_file 250\nactive_file 100\nshmem 50\n"), 650);
-        assert_eq!(in_use(10, "inactive_file 20\n"), 0);
+        let (_, v2) = usage_of("memory.max").unwrap();
+        assert_eq!(in_use(1000, "anon 500\nfile 400\ninactive_file 250\nactive_file 100\nshmem 50\n", v2), 650);
+        assert_eq!(in_use(10, "inactive_file 20\n", v2), 0);
+        let (_, v1) = usage_of("memory.memsw.limit_in_bytes").unwrap();
+        assert_eq!(in_use(1000, "inactive_file 1\ntotal_inactive_file 300\ntotal_active_file 200\n", v1), 500);
+    }
+
+    #[test]
+    fn a_limit_below_what_is_in_use_is_refused_in_the_same_words_on_both_versions() {
+        let dir = tempfile::tempdir().unwrap();
+        let group = Dir::of_test(dir.path());
+        let stat = "inactive_file 5\ntotal_inactive_file 5\nactive_file 0\ntotal_active_file 0\n";
+        std::fs::write(dir.path().join("memory.stat"), stat).unwrap();
+        for (limit, usage) in [
+            ("memory.max", "memory.current"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+            ("memory.memsw.limit_in_bytes", "memory.memsw.usage_in_bytes"),
+        ] {
+            std::fs::write(dir.path().join(usage), "105\n").unwrap();
+            assert_eq!(refuse_below_use(&change(&group, limit, "200", "100")), Ok(()));
+            let failure = refuse_below_use(&change(&group, limit, "200", "99")).unwrap_err();
+            assert_eq!(failure.kind(), Kind::FailedPrecondition);
+            let words = "99 is less than the 100 bytes that are in use and cannot be reclaimed";
+            assert!(failure.message.ends_with(words), "{}", failure.message);
+            let busy = failure::kernel("set limit", limit, io::Error::from_raw_os_error(libc::EBUSY));
+            let failure = told(&change(&group, limit, "200", "99"), busy);
+            assert!(failure.message.contains("99 is less than the 105 bytes"), "{}", failure.message);
+        }
+        let busy = failure::kernel("set limit", "pids.max", io::Error::from_raw_os_error(libc::EBUSY));
+        assert_eq!(told(&change(&group, "pids.max", "1", "2"), busy.clone()), busy);
     }
 
     #[test]
     fn a_period_alone_keeps_the_quota_in_force() {
-        let mut changes = [change("cpu.max", "50000 100000", "keep 200000")];
+        let dir = somewhere();
+        let mut changes = [change(&dir, "cpu.max", "50000 100000", "keep 200000")];
         keep_quota(&mut changes);
         assert_eq!(changes[0].write.value, "50000 200000");
     }

@@ -150,7 +150,8 @@ fn v1_rules_are_written_in_its_words() {
         (rule(true, "a", 5, -1, "r"), "devices.allow", "c 5:* r"),
     ];
     for (rule, file, line) in cases {
-        write_v1(dir.path(), &check(&[rule]).unwrap()[0]).unwrap();
+        std::fs::write(dir.path().join(file), "").unwrap();
+        write_v1(&Dir::of_test(dir.path()), &check(&[rule]).unwrap()[0]).unwrap();
         assert_eq!(std::fs::read_to_string(dir.path().join(file)).unwrap(), line);
     }
 }

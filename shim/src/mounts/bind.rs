@@ -37,6 +37,13 @@ pub fn clone_with(path: &Path, recursive: bool, attributes: MountAttrFlags) -> R
     change(&tree, recursive, attributes, libc::MS_PRIVATE, &object).map(|()| tree)
 }
 
+/// As [`clone_with`], of what a handle refers to, alone.
+pub fn clone_handle(handle: impl AsFd, attributes: MountAttrFlags, object: &str) -> Result<OwnedFd> {
+    let flags = clone_flags(false) | OpenTreeFlags::AT_EMPTY_PATH;
+    let tree = open_tree(handle, "", flags).map_err(|e| failure::kernel("bind", object, e))?;
+    change(&tree, false, attributes, libc::MS_PRIVATE, object).map(|()| tree)
+}
+
 /// Switches `attributes` on and sets the propagation, which is an `MS_*`.
 pub fn change(
     tree: &OwnedFd,

@@ -488,8 +488,11 @@ pub fn layout() -> CgroupLayout {
             "cgroup2" => layout.unified = fields[1].into(),
             "cgroup" => {
                 let known = ["cpu", "cpuacct", "cpuset", "memory", "pids", "hugetlb", "devices", "freezer", "blkio"];
-                let controllers: Vec<String> =
-                    fields[3].split(',').filter(|o| known.contains(o)).map(str::to_owned).collect();
+                let controllers: Vec<String> = fields[3]
+                    .split(',')
+                    .filter(|o| known.contains(o) || o.starts_with("name="))
+                    .map(str::to_owned)
+                    .collect();
                 if !controllers.is_empty() {
                     layout.v1.push(V1Hierarchy { mount_point: fields[1].into(), controllers });
                 }
