@@ -90,7 +90,7 @@ fn read_pod(places: &Places, id: &str, boot_id: &str, found: &mut Found) -> Resu
 /// Looks at what is read of a container later on, where it is too late to stop.
 fn no_foreign_record(places: &Places, id: &str) -> Result<()> {
     let dir = places.container_root(id);
-    let end = records::read::<Exit>(&dir.join(END), END, END_VERSION).map(drop);
+    let end = end::kept(&dir).map(drop);
     let (kind, version) = (container::RECORD_KIND, container::RECORD_VERSION);
     let old = records::read::<container::Record>(&dir.join(container::update::OLD), kind, version).map(drop);
     let state = container::read_state(&places.container_run(id)).map(drop);
@@ -394,7 +394,7 @@ mod tests {
             ("state/pods/ID/ready", "ready"),
             ("root/containers/ID/record", container::RECORD_KIND),
             ("root/containers/ID/record.old", container::RECORD_KIND),
-            ("root/containers/ID/end", END),
+            ("root/containers/ID/end", "end"),
             ("state/containers/ID/state", container::STATE_KIND),
         ] {
             let dir = tempfile::tempdir().expect("tempdir");

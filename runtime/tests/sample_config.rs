@@ -28,8 +28,20 @@ fn the_sample_shows_every_key_with_a_value_that_is_taken() {
     std::fs::remove_file(&file).expect("removes");
     checked.expect("every value is in range");
     // Spelled out, so that a new key cannot be forgotten here.
-    let RawConfig { root, state, listen, log_level, shim, reconcile_seconds, images, network, streaming, cdi, mounts } =
-        config::parse(&switched_on()).expect("valid");
+    let RawConfig {
+        root,
+        state,
+        listen,
+        log_level,
+        shim,
+        reconcile_seconds,
+        images,
+        network,
+        streaming,
+        cdi,
+        mounts,
+        runtimes,
+    } = config::parse(&switched_on()).expect("valid");
     let RawImages { hosts_dirs, plain_http, parallel_layers } = images;
     let RawNetwork { bridge, subnet, subnet6, mtu } = network;
     let RawStreaming { address, port, tls_certificate, tls_key } = streaming;
@@ -40,6 +52,7 @@ fn the_sample_shows_every_key_with_a_value_that_is_taken() {
     assert!(hosts_dirs.is_some() && !plain_http.is_empty() && parallel_layers.is_some());
     assert!(bridge.is_some() && subnet.is_some() && subnet6.is_some() && mtu.is_some());
     assert!(directories.is_some() && missing_host_path.is_some());
+    assert!(runtimes.contains_key("runc"));
     assert!(tls_certificate.is_some() && tls_key.is_some());
     assert!(address.is_some() && port == 0 && switched_on().contains("\nport = 0\n"));
 }

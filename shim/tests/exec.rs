@@ -247,7 +247,7 @@ fn on_a_terminal(container: &mut Running, env: &[&str], script: &str) -> String 
     let (mut text, mut chunk) = (String::new(), [0; 256]);
     let mut master = fs::File::from(fds.pop().expect("the master"));
     while let Ok(n @ 1..) = master.read(&mut chunk) {
-        text.push_str(std::str::from_utf8(&chunk[..n]).unwrap());
+        text.push_str(std::str::from_utf8(&chunk[..n]).expect("UTF-8"));
     }
     container.wait_exec();
     text

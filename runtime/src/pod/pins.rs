@@ -43,7 +43,7 @@ pub fn look(record: &Record, run_dir: &Path) -> Pins {
         let path = run_dir.join("ns").join(kind);
         let file_system = rustix::fs::statfs(&path).ok()?;
         let inode = std::fs::symlink_metadata(&path).ok()?.ino();
-        (i64::from(file_system.f_type) == NSFS_MAGIC).then(|| (kind.to_owned(), inode))
+        (file_system.f_type == NSFS_MAGIC).then(|| (kind.to_owned(), inode))
     };
     kinds(record).filter_map(of).collect()
 }
