@@ -27,7 +27,7 @@ pub async fn pull(client: &Client, context: &Context, image: &str) -> Result<Str
 }
 
 /// An image as it may stand in a message: without a password before its registry, which makes it no name.
-fn shown(image: &str) -> &str {
+pub fn shown(image: &str) -> &str {
     match image.rsplit_once('@') {
         Some((before, digest)) if digest.starts_with("sha256:") || digest.starts_with("sha512:") => {
             &image[before.rfind('@').map_or(0, |at| at + 1)..]

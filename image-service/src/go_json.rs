@@ -6,9 +6,13 @@
 //! follow the document. Pure; the input is a stranger's, so only what a field keeps takes memory.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Formatter};
 use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// Most items of a list or map: far above any that a builder wrote, and a few bytes of input make a large item.
+const MAX_ITEMS: usize = 50_000;
 
 /// Defines a struct that is read in this way: `go_object!(Name { field: Type = "key", … })`.
 macro_rules! go_object {
@@ -66,7 +70,7 @@ struct Fields<O>(PhantomData<O>);
 impl<'de, O: Object> Visitor<'de> for Fields<O> {
     type Value = O;
 
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
@@ -91,8 +95,28 @@ pub struct List<T>(pub Vec<T>);
 
 impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for List<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let items = Vec::<Option<T>>::deserialize(deserializer)?;
-        Ok(Self(items.into_iter().map(Option::unwrap_or_default).collect()))
+        deserializer.deserialize_seq(Items(PhantomData)).map(Self)
+    }
+}
+
+struct Items<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Items<T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of at most {MAX_ITEMS} items")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = list.next_element::<Option<T>>()? {
+            if items.len() == MAX_ITEMS {
+                return Err(A::Error::invalid_length(MAX_ITEMS + 1, &self));
+            }
+            items.push(item.unwrap_or_default());
+        }
+        Ok(items)
     }
 }
 
@@ -102,7 +126,7 @@ pub struct Keys(pub BTreeSet<String>);
 
 impl<'de> Deserialize<'de> for Keys {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let map = BTreeMap::<String, IgnoredAny>::deserialize(deserializer)?;
+        let map = deserializer.deserialize_map(Entries(PhantomData::<IgnoredAny>))?;
         Ok(Self(map.into_keys().collect()))
     }
 }
@@ -113,8 +137,28 @@ pub struct Texts(pub BTreeMap<String, String>);
 
 impl<'de> Deserialize<'de> for Texts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let map = BTreeMap::<String, Option<String>>::deserialize(deserializer)?;
-        Ok(Self(map.into_iter().map(|(key, text)| (key, text.unwrap_or_default())).collect()))
+        deserializer.deserialize_map(Entries(PhantomData)).map(Self)
+    }
+}
+
+struct Entries<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Entries<T> {
+    type Value = BTreeMap<String, T>;
+
+    fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "an object of at most {MAX_ITEMS} keys")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut entries = BTreeMap::new();
+        while let Some((key, value)) = map.next_entry::<String, Option<T>>()? {
+            if entries.len() == MAX_ITEMS {
+                return Err(A::Error::invalid_length(MAX_ITEMS + 1, &self));
+            }
+            entries.insert(key, value.unwrap_or_default());
+        }
+        Ok(entries)
     }
 }
 
@@ -150,6 +194,18 @@ mod tests {
         let read = tree(r#"{"texts":{"A":"1","a":"2"},"KEYS":{"x":{}},"keys":{"y":[1]}}"#).unwrap();
         assert_eq!(read.texts.0.len(), 2, "the keys of a map are its own");
         assert_eq!(read.keys.0.into_iter().collect::<Vec<_>>(), ["y"]);
+    }
+
+    #[test]
+    fn no_list_and_no_map_is_without_an_end() {
+        let nulls = |n: usize| format!("{{\"leaves\":[{}]}}", vec!["null"; n].join(","));
+        assert_eq!(tree(&nulls(MAX_ITEMS)).unwrap().leaves.0.len(), MAX_ITEMS);
+        assert!(tree(&nulls(MAX_ITEMS + 1)).is_err());
+        let keys: Vec<String> = (0..=MAX_ITEMS).map(|n| format!("\"{n}\":null")).collect();
+        for field in ["keys", "texts"] {
+            let error = tree(&format!("{{\"{field}\":{{{}}}}}", keys.join(","))).unwrap_err();
+            assert!(error.to_string().contains("at most 50000 keys"), "{error}");
+        }
     }
 
     #[test]

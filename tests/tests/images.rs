@@ -236,10 +236,24 @@ fn credentials_are_in_no_error_no_log_and_no_file() {
             let request = PullImageRequest { image, auth: Some(auth), ..Default::default() };
             refused.push(node.cri().images().pull_image(request).await.unwrap_err());
         }
+        // Where a URL has them, people put them into names.
+        for before in [secret("user"), format!("u:{}", secret("password")), format!("https://u:{}", secret("password"))]
+        {
+            for name in [format!("{before}@{}/image:1", registry.address), format!("{before}@images.gorae.test/UPPER")]
+            {
+                let error = node.cri().pull(&name).await.unwrap_err();
+                assert_eq!(error.code(), tonic::Code::InvalidArgument, "{error:?}");
+                refused.push(error);
+            }
+        }
         let mut pull = PullImageRequest { image: Some(gorae_tests::cri::spec(TINY)), ..Default::default() };
         pull.auth = Some(AuthConfig { username: secret("user"), password: secret("password"), ..nothing() });
         node.cri().images().pull_image(pull).await.unwrap();
-        let container = node.pod("after").run().await.container("c").image(TINY).args(["sleep"]).start().await;
+        let pod = node.pod("after").run().await;
+        let nobody = format!("u:{}@images.gorae.test/never/pulled:1", secret("password"));
+        refused
+            .push(pod.container("none").image(&nobody).create_as_it_is().await.err().expect("there is no such image"));
+        let container = pod.container("c").image(TINY).args(["sleep"]).start().await;
         assert!(!container.info().await.to_string().contains(MARKER));
 
         let asked = registry.asked.lock().unwrap().clone();

@@ -6,6 +6,7 @@ use super::ps::state_name;
 use crate::client::Client;
 use crate::lookup;
 use crate::output::json;
+use crate::pulling;
 use anyhow::{Result, bail};
 use gorae_proto::cri;
 use serde_json::{Value, json};
@@ -57,7 +58,7 @@ async fn look(client: &Client, name: &str, kind: Option<Kind>) -> Result<Value> 
     }
     match client.image(name, true).await? {
         Some(answer) => image(&answer),
-        None => bail!("no such container, pod or image: {name:?}"),
+        None => bail!("no such container, pod or image: {:?}", pulling::shown(name)),
     }
 }
 

@@ -5,6 +5,7 @@ use super::Context;
 use crate::client::Client;
 use crate::failure::refused;
 use crate::owned;
+use crate::pulling::shown;
 use anyhow::{Context as _, Result, ensure};
 use gorae_proto::cri;
 
@@ -27,7 +28,7 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
 
 async fn remove(client: &Client, name: &str, force: bool) -> Result<()> {
     let image = client.image(name, false).await?.and_then(|answer| answer.image);
-    let image = image.with_context(|| format!("no such image: {name:?}"))?;
+    let image = image.with_context(|| format!("no such image: {:?}", shown(name)))?;
     if !force {
         let users = client.containers().await?;
         let users: Vec<_> = users.iter().filter(|c| c.image_id == image.id).map(owned::display_name).collect();

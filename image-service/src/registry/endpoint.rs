@@ -94,7 +94,7 @@ impl Endpoint {
                 registry = self.registry,
                 why,
                 seconds = pause.as_secs(),
-                "a registry host cannot be reached and is asked last for a while"
+                "a registry host cannot be reached: for a while it is asked last and once"
             );
         }
     }
@@ -191,6 +191,13 @@ impl Endpoint {
         let mut failure = Failure::transport(error);
         if let (Failure::Passing { why, .. }, Some(hint)) = (&mut failure, hint) {
             why.push_str(&format!("; if it speaks TLS, {hint}"));
+        }
+        // The name that was looked up may be the proxy's.
+        if self.host.proxy.is_some()
+            && let Failure::Unreached { why, unknown } = &mut failure
+            && unknown.take().is_some()
+        {
+            "there is no such host as it, or as its proxy in hosts.toml".clone_into(why);
         }
         failure
     }

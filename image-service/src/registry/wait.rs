@@ -50,9 +50,12 @@ struct State {
 }
 
 impl Wait {
-    /// Who is asked from now on.
+    /// Who is asked from now on: the wait for another host begins anew.
     pub fn ask(&self, host: &str) {
-        host.clone_into(&mut self.state().host);
+        let mut state = self.state();
+        if state.host != host {
+            *state = State { host: host.to_owned(), since: Some(Instant::now()), came: 0, is_said: false };
+        }
     }
 
     /// So many bytes came: with enough of them the wait begins anew.

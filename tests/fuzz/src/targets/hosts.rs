@@ -53,13 +53,18 @@ fn no_error_shows(input: &[u8]) {
     let mut config = Config::new("/nowhere");
     config.hosts_dirs = vec![place.path().to_owned()];
     fs::create_dir(place.path().join(REGISTRY)).expect("a directory");
-    for around in
-        [["[header]\nauthorization = \"", "\"\n"], ["header = \"", "\"\n"], ["header = { x = [\"", "\", 1] }\n"]]
-    {
+    for around in [
+        ["[header]\nauthorization = \"", "\"\n"],
+        ["header = \"", "\"\n"],
+        ["header = { x = [\"", "\", 1] }\n"],
+        ["proxy = \"", "\"\n"],
+        ["[host.\"http://a\"]\nproxy = \"http://u:", "@p:1\"\n"],
+    ] {
         let file = format!("{}{SECRET}{text}{}", around[0], around[1]);
         fs::write(place.path().join(REGISTRY).join("hosts.toml"), file).expect("a file");
-        if let Err(error) = hosts::hosts(&config, REGISTRY) {
-            assert!(!error.to_string().contains(SECRET), "{error}");
+        match hosts::hosts(&config, REGISTRY) {
+            Ok(hosts) => assert!(!format!("{hosts:?}").contains(SECRET), "{hosts:?}"),
+            Err(error) => assert!(!error.to_string().contains(SECRET), "{error}"),
         }
     }
 }
@@ -72,6 +77,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
          [host.\"https://m.example/v2/cache\".header]\nx-key = [\"1\", \"2\"]\nauthorization = \"Basic eA==\"\n",
         "server = \"localhost:1\"\nclient = \"c.pem\"\n[host.\"[::1]:9\"]\nclient = [\"c.pem\"]\n",
         "[host.\"http://user:pw@h\"]\n",
+        "novelty = 1\ndial_timeout = \"1m1.5s\"\nproxy = \"socks5h://u:p@q:1\"\n[host.\"http://m\"]\ncapabilities = [\"Pull\", \"fly\"]\n\
+         client = [[\"a\", \"b\"], \"c\"]\ndial_timeout = \"0s\"\nproxy = \"\"\n[host.\"http://m\".more]\nx = 1\n",
         "server = 1\nskip_verify = \"yes\"\n",
         "[host.a]\ncapabilities = [\"fly\"]\n",
         "key words",
