@@ -152,7 +152,7 @@ impl Node {
         })
     }
 
-    /// Takes in what a container's shim says about it; an end is kept for the time after the machine's restart first.
+    /// Takes in what a container's shim says about it, and keeps an end for the time after a restart of the machine.
     pub async fn shim_said(&self, container: &Arc<Container>, state: &wire::ContainerState) {
         if let Some(stopping) = &state.stopping {
             container.stuck.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&stopping.stuck);
@@ -162,15 +162,23 @@ impl Node {
             tracing::warn!(container, error = %state.hook_error, "a poststop hook failed");
         }
         let next = State::from_shim(state);
-        if let (State::Exited(exit), false) = (&next, matches!(container.state(), State::Exited(_))) {
-            let id = container.record().id.clone();
-            container::end::keep(self.places.container_root(&id), &id, exit).await;
+        if !self.tell(container, next.clone()) {
+            return;
         }
+        // Told first: nobody waits for the disk.
+        if let State::Exited(exit) = next {
+            let id = container.record().id.clone();
+            container::end::keep(self.places.container_root(&id), &id, &exit).await;
+        }
+    }
+
+    /// Makes a container's move and tells it; false when it is none.
+    fn tell(&self, container: &Arc<Container>, next: State) -> bool {
         // The reply to a start and the push of the end come on two ways: one word after the other.
         let turn = self.events.turn();
         let was_running = matches!(container.state(), State::Running { .. });
         if !container.move_to(next.clone()) {
-            return;
+            return false;
         }
         match next {
             State::Running { .. } => turn.container_started(self, container),
@@ -189,6 +197,7 @@ impl Node {
             }
             State::Created | State::Starting => {}
         }
+        true
     }
 
     /// The shim's state record; `None` when there is none.

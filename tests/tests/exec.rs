@@ -130,6 +130,23 @@ fn what_a_helper_says_later_does_not_end_it() {
 }
 
 #[test]
+fn helpers_that_never_stop_talking_hold_neither_the_answer_nor_the_daemon() {
+    on_a_node(async |node| {
+        let container = shell(node).await;
+        let begun = Instant::now();
+        let out = container.sh("for i in 1 2 3; do yes & yes >&2 & done; exit 3").await;
+        assert_eq!(out.code, 3);
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        let daemon = node.daemon().pid().expect("goraed runs");
+        let (before, seconds) = (memory::processor_time(daemon), 2);
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        let each = (memory::processor_time(daemon) - before) / u32::try_from(seconds).expect("few");
+        assert!(each < Duration::from_millis(100), "{each:?} of each second");
+        assert_eq!(running("yes"), 6);
+    });
+}
+
+#[test]
 fn a_container_with_many_helpers_ends_at_once_and_nothing_of_them_is_left() {
     on_a_node(async |node| {
         let pod = node.pod("helpers").shared_processes().run().await;

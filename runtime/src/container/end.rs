@@ -3,8 +3,8 @@
 //!
 //! The shim's record of it lies on a tmpfs. What has ended must keep its code through a restart of the machine all the
 //! same, for kubelet runs again what it does not know to have succeeded. So the daemon keeps a copy beside the
-//! container's record before it tells the end, or at its next start when it was away. The copy is not synced: one that
-//! a power cut has torn or swallowed is an end that nobody knows, never another one.
+//! container's record as soon as it has told the end, or at its next start when it was away. The copy is not synced: one
+//! that a power cut has torn or swallowed is an end that nobody knows, never another one.
 
 use super::{Exit, State};
 use crate::error::Result;
@@ -15,7 +15,7 @@ use std::time::Duration;
 /// Name and kind of the record.
 const END: &str = "end";
 const VERSION: u32 = 1;
-/// How long an end is held back for its copy: a disk that stalls keeps nothing from being told.
+/// How long whoever told an end waits for its copy: a disk that stalls holds up nothing else.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Keeps the end of the container whose directory is `dir`; when the disk takes its time, in the background.

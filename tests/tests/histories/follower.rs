@@ -125,11 +125,15 @@ impl Follower {
         let pod = event.pod_sandbox_status.as_ref().ok_or("no status of the pod")?;
         let mut seen: Vec<(&String, u8)> = vec![(&pod.id, pod_rank(pod.state()))];
         seen.extend(event.containers_statuses.iter().map(|c| (&c.id, container_rank(c.state()))));
-        let subject =
-            seen.iter().find(|(id, _)| **id == event.container_id).ok_or("its subject is not in the picture")?;
-        // One that is removed is shown as it was last.
-        if subject.1 < rank_of(event) && rank_of(event) != 4 {
-            return Err(format!("the picture shows it as {}", subject.1));
+        let subject = seen.iter().find(|(id, _)| **id == event.container_id).map(|(_, rank)| *rank);
+        match (subject, rank_of(event)) {
+            (None, 4) if event.container_id != pod.id => {}
+            (Some(_), 4) if event.container_id != pod.id => return Err("it is in the picture, and removed".into()),
+            // A pod that is removed is shown as it was last: kubelet takes no event without one.
+            (Some(_), 4) => {}
+            (Some(shown), told) if shown >= told => {}
+            (Some(shown), _) => return Err(format!("the picture shows it as {shown}")),
+            (None, _) => return Err("its subject is not in the picture".into()),
         }
         for (id, rank) in seen {
             let last = self.pictured.entry(id.clone()).or_insert(rank);

@@ -53,6 +53,8 @@ impl Streams {
         if self.ended() {
             return;
         }
+        // A pipe that is always full would never let this thread do anything else.
+        tokio::task::coop::consume_budget().await;
         let stream = tokio::select! {
             () = readable(self.stdout.as_ref()) => Stream::Stdout,
             () = readable(self.stderr.as_ref()) => Stream::Stderr,
