@@ -2,7 +2,7 @@
 //! The connection to the daemon's socket.
 
 use crate::failure::refused;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use gorae_proto::cri;
 use gorae_proto::cri::image_service_client::ImageServiceClient;
 use gorae_proto::cri::runtime_service_client::RuntimeServiceClient;
@@ -106,21 +106,21 @@ fn socket_path(host: &str) -> Result<PathBuf> {
     Ok(path.into())
 }
 
+/// What to do comes first, then why.
 fn nobody(path: &Path, error: &std::io::Error) -> anyhow::Error {
     let path = path.display();
     let next = match error.kind() {
-        ErrorKind::NotFound => {
-            "the socket does not exist: start the daemon (systemctl start gorae, or goraed), or name another socket with --host"
-        }
-        ErrorKind::ConnectionRefused => {
-            "the socket is there but nobody listens: the daemon ended without cleaning up; start it again (systemctl start gorae, or goraed)"
-        }
-        ErrorKind::PermissionDenied => "only root may use it: try again with sudo",
-        _ => "is this the socket of a container runtime?",
+        ErrorKind::NotFound => format!(
+            "start the daemon (systemctl start gorae, or goraed), or name its socket with --host: there is none at {path}"
+        ),
+        ErrorKind::ConnectionRefused => format!(
+            "start the daemon again (systemctl start gorae, or goraed): nobody listens at {path}, it ended without \
+             cleaning up"
+        ),
+        ErrorKind::PermissionDenied => format!("run it as root (sudo gorae …): nobody else may use {path}"),
+        _ => format!("name the socket of a container runtime with --host: {path} is none"),
     };
-    Err::<(), _>(std::io::Error::from(error.kind()))
-        .with_context(|| format!("no daemon at {path}: {next}"))
-        .expect_err("made of an error")
+    anyhow::Error::new(std::io::Error::from(error.kind())).context(next)
 }
 
 #[cfg(test)]
@@ -142,9 +142,11 @@ mod tests {
         let dir = tempfile::tempdir().expect("dir");
         let path = dir.path().join("no.sock");
         let error = Client::connect(path.to_str().expect("UTF-8")).await.expect_err("nobody").to_string();
-        assert!(error.contains("no.sock") && error.contains("systemctl start gorae"), "{error}");
+        assert!(error.starts_with("start the daemon (systemctl start gorae, ") && error.contains("no.sock"), "{error}");
         drop(std::os::unix::net::UnixListener::bind(&path).expect("binds"));
         let error = Client::connect(path.to_str().expect("UTF-8")).await.expect_err("nobody").to_string();
-        assert!(error.contains("nobody listens"), "{error}");
+        assert!(error.starts_with("start the daemon again ") && error.contains("nobody listens"), "{error}");
+        let refused = nobody(&path, &std::io::Error::from(ErrorKind::PermissionDenied)).to_string();
+        assert!(refused.starts_with("run it as root (sudo gorae …)") && refused.contains("no.sock"), "{refused}");
     }
 }

@@ -23,6 +23,7 @@ mod remote;
 mod removal;
 mod running;
 mod session;
+mod taken;
 mod usage;
 mod wish;
 mod words;

@@ -5,8 +5,9 @@ use crate::client::Client;
 use crate::commands::Context;
 use crate::failure::refused;
 use crate::{credentials, progress};
-use anyhow::Result;
+use anyhow::{Error, Result};
 use gorae_proto::cri;
+use tonic::{Code, Status};
 
 /// Fetches one image and returns the id that it has here.
 pub async fn pull(client: &Client, context: &Context, image: &str) -> Result<String> {
@@ -23,7 +24,7 @@ pub async fn pull(client: &Client, context: &Context, image: &str) -> Result<Str
         true => answer.await,
         false => beside(answer, progress::show(client, image)).await,
     };
-    Ok(answer.map_err(refused(|| format!("pull {shown}")))?.into_inner().image_ref)
+    Ok(answer.map_err(|status| not_pulled(shown, status))?.into_inner().image_ref)
 }
 
 /// An image as it may stand in a message: without a password before its registry, which makes it no name.
@@ -34,6 +35,27 @@ pub fn shown(image: &str) -> &str {
         }
         Some((_, name)) => name,
         None => image,
+    }
+}
+
+/// What to do comes first, then what happened.
+fn not_pulled(image: &str, status: Status) -> Error {
+    let next = match status.code() {
+        Code::InvalidArgument => Some("write the image as NAME[:TAG] or NAME@DIGEST"),
+        Code::NotFound => Some("check the image's name and tag"),
+        Code::Unauthenticated | Code::PermissionDenied => {
+            Some("check the image's name, and the registry's credentials in Docker's config.json")
+        }
+        Code::Unknown if status.message().contains("RegistryUnavailable") => {
+            Some("check the registry's name, and this machine's way to it")
+        }
+        Code::ResourceExhausted => Some("make room on the daemon's disk"),
+        _ => None,
+    };
+    let error = refused(|| format!("pull {image}"))(status);
+    match next {
+        Some(next) => error.context(next),
+        None => error,
     }
 }
 
@@ -60,6 +82,24 @@ mod tests {
             ("u:p@q@reg.io/app@sha256:12", "reg.io/app@sha256:12"),
         ] {
             assert_eq!(shown(image), words);
+        }
+    }
+
+    #[test]
+    fn the_first_words_about_a_failed_pull_say_what_to_do() {
+        let rows = [
+            (Status::invalid_argument("bad"), "write the image as NAME[:TAG] or NAME@DIGEST: pull x: bad"),
+            (Status::not_found("gone"), "check the image's name and tag: pull x: gone"),
+            (
+                Status::unknown("RegistryUnavailable: r"),
+                "check the registry's name, and this machine's way to it: pull x: ",
+            ),
+            (Status::data_loss("digest"), "pull x: digest"),
+        ];
+        for (status, words) in rows {
+            let error = not_pulled("x", status);
+            assert!(format!("{error:#}").starts_with(words), "{error:#}");
+            assert!(crate::failure::code(&error).is_some());
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::commands::run::Pull;
 use crate::commands::{Context, collect};
 use crate::failure::{refused, start_code, with_code};
 use crate::wish::Wish;
-use crate::{foreground, output, owned, place, pulling, removal, words};
+use crate::{foreground, output, owned, place, pulling, removal, taken, words};
 use anyhow::{Context as _, Result, bail, ensure};
 use gorae_proto::cri;
 use gorae_proto::cri::ContainerState;
@@ -125,9 +125,7 @@ async fn create(client: &Client, wish: &Wish) -> Result<cri::Container> {
 }
 
 async fn create_in_new_pod(client: &Client, wish: &Wish, config: cri::PodSandboxConfig) -> Result<cri::Container> {
-    let request = cri::RunPodSandboxRequest { config: Some(config.clone()), ..Default::default() };
-    let answer = client.runtime().run_pod_sandbox(request).await;
-    let pod = answer.map_err(refused(|| format!("make the pod of {}", wish.name)))?.into_inner().pod_sandbox_id;
+    let pod = run_pod(client, &wish.name, config.clone()).await?;
     let created = match create_container(client, &pod, wish.container(), config).await {
         Ok(id) => the_only_one(client, &id, &wish.name).await,
         Err(error) => Err(error),
@@ -138,6 +136,16 @@ async fn create_in_new_pod(client: &Client, wish: &Wish, config: cri::PodSandbox
             Ok(()) => Err(error),
             Err(undo) => Err(error.context(format!("removing its pod failed too ({undo:#})"))),
         },
+    }
+}
+
+/// Makes a pod for the container of this name and returns its id.
+pub async fn run_pod(client: &Client, name: &str, config: cri::PodSandboxConfig) -> Result<String> {
+    let request = cri::RunPodSandboxRequest { config: Some(config), ..Default::default() };
+    let answer = client.runtime().run_pod_sandbox(request).await;
+    match answer.map_err(refused(|| format!("make the pod of {name}"))) {
+        Ok(answer) => Ok(answer.into_inner().pod_sandbox_id),
+        Err(error) => Err(taken::name_the_holder(client, error).await),
     }
 }
 

@@ -25,7 +25,8 @@ fn the_error_names_the_socket_and_the_next_step() {
     ] {
         let output = gorae(words, environment);
         let error = error_of(&output);
-        assert!(error.starts_with("gorae: no daemon at /nowhere/a.sock: ") && error.contains("--host"), "{error}");
+        assert!(error.starts_with("gorae: start the daemon (systemctl start gorae, or goraed), "), "{error}");
+        assert!(error.contains("none at /nowhere/a.sock") && error.contains("--host"), "{error}");
         assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
     }
 }

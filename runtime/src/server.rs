@@ -36,6 +36,9 @@ const DRAIN: Duration = Duration::from_secs(3);
 /// # Errors
 /// What keeps the daemon from starting, with what to do about it.
 pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Err(Error::precondition("run it as root: only root can make containers"));
+    }
     let places = Places { root: config.root.clone(), state: config.state.clone() };
     places.prepare()?;
     let _locks = own_directories(&places)?;

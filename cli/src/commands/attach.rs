@@ -22,7 +22,11 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     let container = lookup::container(&client, &args.container).await?;
-    ensure!(container.state() == ContainerState::ContainerRunning, "container {} is not running", args.container);
+    ensure!(
+        container.state() == ContainerState::ContainerRunning,
+        "container {0} is not running: start it with `gorae start {0}`, or see `gorae logs {0}`",
+        args.container
+    );
     let made = asked::container(&client, &container.id).await?;
     let stdin = made.stdin && !args.no_stdin;
     if made.tty {

@@ -16,6 +16,12 @@ use gorae_proto::cri::{ContainerState, PodSandboxState};
 /// What was typed.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Not supported: `gorae attach` does it
+    #[arg(short, long, hide = true)]
+    attach: bool,
+    /// Not supported: `gorae attach` does it
+    #[arg(short, long, hide = true)]
+    interactive: bool,
     /// Containers by name or id
     #[arg(required = true)]
     containers: Vec<String>,
@@ -23,6 +29,10 @@ pub struct Args {
 
 /// Starts them.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
+    ensure!(
+        !args.attach && !args.interactive,
+        "-a and -i are not supported: write `gorae start NAME`, then `gorae attach NAME`"
+    );
     let client = context.connect().await?;
     super::each(&args.containers, &context.output, 1, |name| start(&client, name)).await
 }
@@ -59,9 +69,7 @@ async fn again(client: &Client, name: &str, old: &cri::Container) -> Result<()> 
         true => old.pod_sandbox_id.clone(),
         false => {
             next_pod(&mut pod_config);
-            let request = cri::RunPodSandboxRequest { config: Some(pod_config.clone()), ..Default::default() };
-            let answer = client.runtime().run_pod_sandbox(request).await;
-            answer.map_err(refused(|| format!("make the pod of {name}")))?.into_inner().pod_sandbox_id
+            running::run_pod(client, name, pod_config.clone()).await?
         }
     };
     let fresh_pod = pod != old.pod_sandbox_id;

@@ -29,6 +29,9 @@ const STDOUT: u8 = 1;
 const STDERR: u8 = 2;
 const STATUS: u8 = 3;
 const RESIZE: u8 = 4;
+/// What comes before the reason in the results of a session: words that kubectl knows, and nobody else needs.
+const BEFORE_REASON: [&str; 3] =
+    ["Internal error occurred: ", "error executing command in container: ", "error attaching to container: "];
 /// `[255, channel]` ends a channel.
 const END: u8 = 255;
 
@@ -143,8 +146,13 @@ fn exit_code(status: &[u8]) -> Result<i32> {
     let code = status.details.causes.iter().find(|cause| cause.reason == "ExitCode").map(|cause| &cause.message);
     match code.and_then(|code| code.parse::<u8>().ok()) {
         Some(code) if status.reason == "NonZeroExitCode" => Ok(code.into()),
-        _ => bail!("{}", status.message),
+        _ => bail!("{}", reason(&status.message)),
     }
+}
+
+/// A result's own words.
+fn reason(message: &str) -> &str {
+    BEFORE_REASON.iter().fold(message, |rest, words| rest.strip_prefix(words).unwrap_or(rest))
 }
 
 // === to the server ===
@@ -212,6 +220,8 @@ mod tests {
         assert_eq!(exit_code(br#"{"metadata":{},"status":"Success"}"#).ok(), Some(0));
         let internal = exit_code(br#"{"status":"Failure","message":"it broke","reason":"InternalError","code":500}"#);
         assert_eq!(internal.map_err(|error| error.to_string()), Err("it broke".to_owned()));
+        let missing = br#"{"status":"Failure","message":"Internal error occurred: error executing command in container: exec \"x\": not found"}"#;
+        assert_eq!(exit_code(missing).map_err(|error| error.to_string()), Err("exec \"x\": not found".to_owned()));
         assert!(exit_code(b"").is_err());
         assert!(exit_code(b"nonsense").is_err());
     }

@@ -3,6 +3,8 @@
 
 use crate::gorae::Gorae;
 use gorae_tests::{BUSYBOX, Container, ContainerBuilder, Pod, on_a_node, testing::soon, web};
+use std::os::unix::fs::PermissionsExt;
+use tokio::io::AsyncReadExt;
 
 #[test]
 fn a_stopped_container_starts_again_with_its_files_name_port_and_log() {
@@ -204,5 +206,72 @@ fn info_and_version_tell_of_the_daemon() {
         for part in ["RuntimeReady        yes", "NetworkReady        yes", &root, "Cgroup driver"] {
             assert!(words.contains(part), "{part} is missing in {words}");
         }
+    });
+}
+
+#[test]
+fn a_container_with_variables_is_attached_and_started_again_and_they_are_not_shown() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        let script = "echo \"$PASSWORD $MARK\" >>/values; while :; do echo tick; sleep 0.1; done";
+        let words = ["run", "-d", "--name", "c", "-e", "PASSWORD=s3cret=\"x\"", "-e", "MARK=\u{fc}\u{1f980}"];
+        gorae.ok(&[&words[..], &[BUSYBOX, "sh", "-c", script]].concat()).await;
+        let mut attached = gorae.spawn(&["attach", "c"]);
+        let mut first = [0; 5];
+        attached.stdout.as_mut().unwrap().read_exact(&mut first).await.unwrap();
+        gorae.ok(&["stop", "-t", "0", "c"]).await;
+        let attached = crate::gorae::end_of(attached).await;
+        assert_eq!((&first, attached.code, attached.err.as_str()), (b"tick\n", 137, ""));
+        let started = gorae.run(&["start", "c"]).await;
+        assert_eq!((started.code, started.out.as_str(), started.err.as_str()), (0, "c\n", ""));
+        let values = soon("it ran twice", async || {
+            let values = gorae.run(&["exec", "c", "cat", "/values"]).await.out;
+            (values.lines().count() == 2).then_some(values)
+        });
+        assert_eq!(values.await, "s3cret=\"x\" \u{fc}\u{1f980}\n".repeat(2));
+        gorae.ok(&["rm", "-f", "c"]).await;
+        gorae.leaves_nothing().await;
+    });
+}
+
+#[test]
+fn who_is_not_root_is_told_first_to_be() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        // Where everybody can reach it.
+        let copy = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o755)).tempdir().unwrap();
+        let program = copy.path().join("gorae");
+        std::fs::copy(gorae_tests::place::binary("gorae"), &program).unwrap();
+        let mut command = tokio::process::Command::new(&program);
+        command.args(["ps", "--host", &format!("unix://{}", node.daemon().socket().display())]).uid(65_534).gid(65_534);
+        let output = command.output().await.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.starts_with("gorae: run it as root (sudo gorae …)"), "{said}");
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+        gorae.ok(&["ps"]).await;
+    });
+}
+
+#[test]
+fn containers_are_stopped_at_the_same_time_and_named_in_the_order_typed() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        let names = ["c", "a", "d", "b"];
+        for name in names {
+            let deaf = "trap '' TERM; touch /up; while :; do sleep 0.1; done";
+            gorae.ok(&["run", "-d", "--name", name, BUSYBOX, "sh", "-c", deaf]).await;
+        }
+        for name in names {
+            let up = async || (gorae.run(&["exec", name, "ls", "/up"]).await.code == 0).then_some(());
+            soon("it does not hear", up).await;
+        }
+        let begun = std::time::Instant::now();
+        let words = [&["stop", "-t", "5", "nobody"][..], &names].concat();
+        let ran = gorae.run(&words).await;
+        assert!(begun.elapsed() < std::time::Duration::from_secs(15), "one after the other takes 20 s");
+        assert_eq!((ran.code, ran.out.as_str()), (1, "c\na\nd\nb\n"));
+        assert!(ran.err.contains("\"nobody\""), "{}", ran.err);
+        gorae.ok(&[&["rm"][..], &names].concat()).await;
+        gorae.leaves_nothing().await;
     });
 }

@@ -134,7 +134,7 @@ fn a_published_port_and_a_mounted_directory_serve_a_page() {
         assert_eq!((&row["ports"], &row["state"]), (&"127.0.0.1:18080->80/tcp".into(), &"running".into()));
         let taken = gorae.run(&["run", "-d", "--name", "second", "-p", "127.0.0.1:18080:80", BUSYBOX, "true"]).await;
         assert_eq!(taken.code, 125);
-        assert!(taken.err.contains("18080"), "{}", taken.err);
+        assert!(taken.err.contains("host port 127.0.0.1:18080/tcp is taken by container web"), "{}", taken.err);
         gorae.ok(&["rm", "-f", "web"]).await;
         assert!(web::get("127.0.0.1:18080", "/").await.is_err());
         gorae.leaves_nothing().await;

@@ -18,6 +18,7 @@ fn exec_gives_both_streams_and_the_commands_code() {
             let ran = gorae.run(&["exec", "c", command]).await;
             assert_eq!(ran.code, code, "{command}: {}", ran.err);
             assert!(ran.err.contains(command), "{}", ran.err);
+            assert!(!ran.err.contains("error occurred") && !ran.err.contains("error executing"), "{}", ran.err);
         }
         let ran = gorae.run(&["exec", "nobody", "true"]).await;
         assert_eq!(ran.code, 125);
@@ -135,6 +136,9 @@ fn exec_with_a_terminal_is_a_second_shell() {
         assert_eq!(terminal.ended().await, 3);
         terminal.shows("30 70").await;
         assert!(terminal.is_cooked());
+        let mut terminal = gorae.on_terminal(&["exec", "-it", "c", "sh", "-c", "stty size; echo $TERM"], 70, 30);
+        assert_eq!(terminal.ended().await, 0);
+        terminal.shows("30 70\r\nxterm\r\n").await;
         assert_eq!(gorae.json(&["ps"]).await[0]["state"], "running");
         gorae.ok(&["rm", "-f", "c"]).await;
         gorae.leaves_nothing().await;

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A host port that another pod has: the daemon names the pod by its id, people know it by its container.
+
+use crate::client::Client;
+use crate::failure::Refused;
+use crate::owned;
+
+/// The daemon's words before the pod's id.
+const BY_POD: &str = "is taken by pod ";
+
+/// Puts the container's name in the place of its pod's id, when the error is of that sort and the name can be had.
+pub async fn name_the_holder(client: &Client, mut error: anyhow::Error) -> anyhow::Error {
+    let Some(refused) = error.downcast_mut::<Refused>() else { return error };
+    let Some(pod) = holder(&refused.message).map(str::to_owned) else { return error };
+    let containers = client.containers().await.unwrap_or_default();
+    let names: Vec<_> = containers.iter().filter(|c| c.pod_sandbox_id == pod).map(owned::display_name).collect();
+    if !names.is_empty() {
+        let named = format!("is taken by container {}", names.join(", "));
+        refused.message = refused.message.replacen(&format!("{BY_POD}{pod}"), &named, 1);
+    }
+    error
+}
+
+/// The id of the pod that has the port.
+fn holder(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once(BY_POD)?;
+    let id = rest.split(|c: char| !c.is_ascii_hexdigit()).next()?;
+    (id.len() == 64).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pod_is_found_in_the_daemons_sentence_alone() {
+        let id = "0123456789abcdef".repeat(4);
+        assert_eq!(holder(&format!("run pod a: host port 0.0.0.0:80/tcp is taken by pod {id}")), Some(&*id));
+        assert_eq!(holder(&format!("host port 0.0.0.0:80/tcp is taken by pod {id}: stop it")), Some(&*id));
+        for other in ["host port 0.0.0.0:80/tcp is taken by process 5 (nginx)", "is taken by pod 12ab", ""] {
+            assert_eq!(holder(other), None, "{other}");
+        }
+    }
+}
