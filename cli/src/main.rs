@@ -25,6 +25,7 @@ mod running;
 mod session;
 mod taken;
 mod usage;
+mod verbs;
 mod wish;
 mod words;
 
@@ -35,8 +36,11 @@ use std::process::ExitCode;
 
 /// Run containers.
 #[derive(Debug, Parser)]
-#[command(name = "gorae", version, max_term_width = 100)]
+#[command(name = "gorae", version, disable_version_flag = true, max_term_width = 100)]
 struct Arguments {
+    /// Print the version
+    #[arg(short = 'v', short_alias = 'V', long, action = clap::ArgAction::Version)]
+    version: Option<bool>,
     /// The daemon's socket [default: $GORAE_HOST, or unix:///run/gorae/gorae.sock]
     #[arg(short = 'H', long, global = true, value_name = "unix:///PATH")]
     host: Option<String>,
@@ -53,7 +57,7 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return misused(&error),
+        Err(error) => return misused(error),
     };
     let environment = Environment::read();
     let host = arguments.host.or_else(|| environment.variable("GORAE_HOST").filter(|host| !host.is_empty()));
@@ -83,15 +87,20 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 }
 
 /// Wrong usage ends with 125 for `run` and `exec`, whose other codes are the container's, and with 2 elsewhere.
-fn misused(error: &clap::Error) -> ExitCode {
-    drop(error.print());
+fn misused(mut error: clap::Error) -> ExitCode {
+    match verbs::missing(&error) {
+        Some(sentence) => output::remark(&format!("gorae: {sentence}")),
+        None => {
+            verbs::hide_own(&mut error);
+            drop(error.print());
+        }
+    }
     if !error.use_stderr() {
         return ExitCode::SUCCESS;
     }
-    let runs = std::env::args()
-        .skip(1)
-        .find(|word| !word.starts_with('-'))
-        .is_some_and(|word| word == "run" || word == "exec");
+    // Not always text: a name of a file need not be.
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    let runs = verbs::typed(words).is_some_and(|verb| verb == "run" || verb == "exec");
     ExitCode::from(if runs { failure::OWN_FAILURE } else { 2 })
 }
 

@@ -42,6 +42,7 @@ fn run_and_exec_end_with_125_for_failures_of_their_own() {
         &["exec", "a", "ls"],
         &["exec", "a"],
         &["exec", "-e", "A=1", "a", "ls"],
+        &["-H", "unix:///nowhere/a.sock", "run", "--no-such-option", "busybox"],
     ] {
         let output = gorae(words, &[NOWHERE]);
         assert_eq!(output.status.code(), Some(125), "{words:?}: {}", error_of(&output));
@@ -63,16 +64,57 @@ fn wrong_usage_elsewhere_ends_with_2_and_help_with_0() {
     for words in wrong {
         assert_eq!(gorae(words, &[]).status.code(), Some(2), "{words:?}");
     }
-    for words in [&["--help"][..], &["run", "--help"], &["--version"]] {
+    for words in [&["--help"][..], &["-h"], &["run", "--help"], &["exec", "-h"], &["--version"], &["-v"], &["-V"]] {
         let output = gorae(words, &[]);
         assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{words:?}");
     }
 }
 
 #[test]
+fn a_verb_of_docker_that_is_not_there_says_what_to_do_instead() {
+    for (verb, instead) in [("kill", "gorae stop -t 0"), ("build", "gorae pull"), ("restart", "gorae start")] {
+        let output = gorae(&[verb, "a", "--bogus"], &[NOWHERE]);
+        let error = error_of(&output);
+        assert!(error.starts_with(&format!("gorae: `gorae {verb}` is not there yet: ")), "{error}");
+        assert!(error.contains(instead) && error.lines().count() == 1, "{error}");
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+    }
+    assert!(!error_of(&gorae(&["colect"], &[])).contains("collect"));
+}
+
+#[test]
+fn an_option_of_docker_that_is_not_there_says_what_to_do_instead() {
+    for (words, instead) in [
+        (&["start", "-ai", "a"][..], "gorae attach NAME"),
+        (&["exec", "-d", "a", "ls"], "sh -c"),
+        (&["exec", "-w", "/", "a", "ls"], "cd DIRECTORY"),
+        (&["run", "--restart=always", "busybox"], "systemd"),
+    ] {
+        let error = error_of(&gorae(words, &[NOWHERE]));
+        assert!(error.contains("not supported") && error.contains(instead), "{words:?}: {error}");
+    }
+}
+
+#[test]
+fn no_secret_of_the_command_line_is_shown_back() {
+    for words in [
+        &["run", "-e", "=s3cret", "busybox"][..],
+        &["run", "-e", "PASSWORD=s3cret", "--no-such-option", "busybox"],
+        &["run", "-e", "PASSWORD=s3cret", "busybox"],
+        &["exec", "-e", "PASSWORD=s3cret", "a", "ls"],
+        &["exec", "-e", "PASSWORD=s3cret"],
+        &["start", "--env=PASSWORD=s3cret", "a"],
+    ] {
+        let output = gorae(words, &[NOWHERE]);
+        let (error, code) = (error_of(&output), output.status.code());
+        assert!(!error.contains("s3cret") && code != Some(0), "{words:?}: {error}");
+    }
+}
+
+#[test]
 fn input_is_checked_before_the_daemon_is_asked() {
     let error = error_of(&gorae(&["run", "--name", "a\x1b[2Jb", "busybox"], &[NOWHERE]));
-    assert!(error.contains("bad name") && !error.contains("no daemon") && !error.contains('\x1b'), "{error}");
+    assert!(error.contains("bad name") && !error.contains("the daemon") && !error.contains('\x1b'), "{error}");
     assert!(error_of(&gorae(&["ps", "--host", "tcp://127.0.0.1:1"], &[])).contains("unix:///PATH"));
 }
 

@@ -6,6 +6,7 @@ use crate::failure::{OWN_FAILURE, with_code};
 use crate::lookup;
 use crate::session::{self, Streams};
 use anyhow::{Context as _, Result, ensure};
+use gorae_proto::cri::ContainerState;
 use std::io::IsTerminal;
 
 /// What was typed.
@@ -26,6 +27,9 @@ pub struct Args {
     /// Not supported: the CRI runs every command as the container's user
     #[arg(short, long, hide = true)]
     user: Option<String>,
+    /// Not supported: a command of the CRI's exec ends with its session
+    #[arg(short, long, hide = true)]
+    detach: bool,
     /// A container by name or id, then the command and its arguments
     #[arg(required = true, num_args = 2.., trailing_var_arg = true, value_names = ["CONTAINER", "COMMAND"])]
     container_and_command: Vec<String>,
@@ -39,6 +43,10 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
         ensure!(!command.is_empty(), "the command is missing");
         let client = context.connect().await?;
         let container = lookup::container(&client, name).await?;
+        ensure!(
+            container.state() == ContainerState::ContainerRunning,
+            "container {name} is not running: start it with `gorae start {name}`"
+        );
         let streams = Streams { stdin: args.interactive, tty: args.tty };
         session::exec(&client, &container.id, command.to_vec(), streams).await
     };
@@ -56,6 +64,10 @@ fn check(args: &Args) -> Result<()> {
     ensure!(
         args.workdir.is_none(),
         "-w is not supported by the CRI's exec: write `exec CONTAINER sh -c 'cd DIRECTORY && exec COMMAND …'`"
+    );
+    ensure!(
+        !args.detach,
+        "-d is not supported by the CRI's exec: write `exec CONTAINER sh -c 'COMMAND … >/dev/null 2>&1 &'`"
     );
     ensure!(args.user.is_none(), "-u is not supported by the CRI's exec: the command runs as the container's user");
     ensure!(
@@ -78,9 +90,12 @@ mod tests {
 
     #[test]
     fn what_the_cri_cannot_do_is_refused_with_the_way_out() {
-        for (words, way_out) in
-            [("-e A=1 c ls", "env KEY=VALUE"), ("-w / c ls", "cd DIRECTORY"), ("-u 0 c ls", "container's user")]
-        {
+        for (words, way_out) in [
+            ("-e A=1 c ls", "env KEY=VALUE"),
+            ("-w / c ls", "cd DIRECTORY"),
+            ("-u 0 c ls", "container's user"),
+            ("-d c ls", "sh -c 'COMMAND"),
+        ] {
             let args = Typed::try_parse_from(std::iter::once("exec").chain(words.split(' '))).expect(words).args;
             assert!(check(&args).expect_err(words).to_string().contains(way_out), "{words}");
         }

@@ -22,9 +22,13 @@ pub enum Pull {
     Never,
 }
 
-/// What was typed.
+/// What was typed. `-h` is the host name's here, as with Docker.
 #[derive(Debug, clap::Args)]
+#[command(disable_help_flag = true)]
 pub struct Args {
+    /// Print help
+    #[arg(long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
     /// Run in the background and print the container's id
     #[arg(short, long)]
     detach: bool,
@@ -65,7 +69,7 @@ pub struct Args {
     #[arg(long, value_name = "COMMAND")]
     entrypoint: Option<String>,
     /// Host name in the container; its name when missing
-    #[arg(long)]
+    #[arg(short = 'h', long)]
     hostname: Option<String>,
     /// default, or host for the machine's own
     #[arg(long, default_value = "default")]
@@ -220,6 +224,15 @@ mod tests {
         assert_eq!(wish.image, "busybox");
         assert_eq!(wish.args, ["sh", "-c", "-i", "--name", "--rm", "-p"]);
         assert_eq!((wish.name.as_str(), wish.ports.len(), wish.stdin), ("a", 1, true));
+    }
+
+    #[test]
+    fn h_is_the_host_name() {
+        assert_eq!(typed("-h box -i busybox").expect("valid").hostname.as_deref(), Some("box"));
+        assert_eq!(typed("-hbox busybox ls -h").expect("valid").hostname.as_deref(), Some("box"));
+        assert!(typed("-h").is_err());
+        let help = Typed::try_parse_from(["run", "--help"]).expect_err("help");
+        assert_eq!(help.kind(), clap::error::ErrorKind::DisplayHelp);
     }
 
     #[test]

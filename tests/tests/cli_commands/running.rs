@@ -94,21 +94,8 @@ fn the_container_is_made_as_asked() {
         let script = "echo $A $B; pwd; id -u; id -g; hostname; touch /new 2>/dev/null || echo read-only; \
             sed -n 's/CapEff:.//p' /proc/self/status; cat /sys/fs/cgroup/memory/memory.limit_in_bytes \
             /sys/fs/cgroup/memory.max 2>/dev/null; true";
-        let words = [
-            "run",
-            "-q",
-            "--rm",
-            "-e",
-            "A=option",
-            "--env-file",
-            &file,
-            "-w",
-            "/tmp",
-            "-u",
-            "12:34",
-            "--hostname",
-            "h.x",
-        ];
+        let words =
+            ["run", "-q", "--rm", "-e", "A=option", "--env-file", &file, "-w", "/tmp", "-u", "12:34", "-h", "h.x"];
         let limits = ["--read-only", "--cap-drop", "all", "-m", "64m", "--cpus", "0.5", BUSYBOX, "sh", "-c", script];
         let out = gorae.ok(&[&words[..], &limits[..]].concat()).await;
         let expected = ["option file", "/tmp", "12", "34", "h.x", "read-only", "0000000000000000", "67108864"];
