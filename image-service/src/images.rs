@@ -17,7 +17,7 @@ use crate::pull::progress::{Board, Counters, Watch};
 use crate::pull::{self, layer};
 use crate::reference::{Reference, without_userinfo};
 use crate::registry::{self, Common, Credentials, credentials};
-use crate::store::{Store, Usage};
+use crate::store::{NameRemoval, Store, Usage};
 use futures_util::FutureExt as _;
 
 /// The images of a node. Cheap to clone; all clones are one store.
@@ -97,6 +97,16 @@ impl Images {
         match self.find(any)? {
             Some(image) => Ok(self.0.store.remove(&image.id)?),
             None => Ok(()),
+        }
+    }
+
+    /// Takes one name off an image that has others. Blocks on disk I/O, shortly.
+    ///
+    /// - Errors: [`Error::Store`]. What is no name is the name of nothing.
+    pub fn remove_name(&self, name: &str) -> Result<NameRemoval, Error> {
+        match parse(name) {
+            Ok(reference) => Ok(self.0.store.remove_name(&reference.to_string())?),
+            Err(_) => Ok(NameRemoval::NoSuchName),
         }
     }
 

@@ -37,4 +37,4 @@ pub use images::Images;
 pub use progress_service::ProgressService;
 pub use pull::progress::{LayerProgress, PullProgress, Stage, Watch};
 pub use service::Service;
-pub use store::Usage;
+pub use store::{NameRemoval, Usage};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The `Node` service for Gorae's own clients: pull progress as a stream.
+//! The `Node` service for Gorae's own clients: pull progress as a stream, and one name less of an image.
 
 use std::pin::Pin;
 
@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status};
 use crate::images::Images;
 use crate::pull::progress::{PullProgress, Stage};
 use crate::service::status;
+use crate::store::NameRemoval;
 
 /// [`Images`]' progress as a gRPC service.
 #[derive(Debug, Clone)]
@@ -30,6 +31,20 @@ impl Node for ProgressService {
             Some((Ok(message(&progress)), watch))
         });
         Ok(Response::new(Box::pin(updates)))
+    }
+
+    async fn remove_image_name(
+        &self,
+        request: Request<node::RemoveImageNameRequest>,
+    ) -> Result<Response<node::RemoveImageNameResponse>, Status> {
+        let (images, name) = (self.0.clone(), request.into_inner().name);
+        let removed = tokio::task::spawn_blocking(move || images.remove_name(&name)).await;
+        let outcome = match removed.map_err(|_| Status::internal("the removal was interrupted"))?.map_err(status)? {
+            NameRemoval::NoSuchName => node::NameRemoval::NoSuchName,
+            NameRemoval::Removed => node::NameRemoval::Removed,
+            NameRemoval::LastName => node::NameRemoval::LastName,
+        };
+        Ok(Response::new(node::RemoveImageNameResponse { outcome: outcome.into() }))
     }
 }
 

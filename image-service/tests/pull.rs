@@ -9,7 +9,7 @@ use std::time::Duration;
 use fixture::debian::{PASSWORD, Registry, USER};
 use fixture::image::{Flavour, Packing, image, image_with, index, layer, noise};
 use fixture::{Node, entries};
-use gorae_image_service::{Kind, Platform, Stage};
+use gorae_image_service::{Kind, NameRemoval, Platform, Stage};
 use gorae_proto::cri::AuthConfig;
 use serde_json::json;
 
@@ -93,6 +93,36 @@ async fn a_digest_reference_gives_no_tag_and_later_names_join_the_same_image() {
     node.images.remove(&two).unwrap();
     assert!(node.images.list().is_empty());
     assert!(entries(&node.root().join("names")).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_name_of_several_is_taken_off_with_its_repositorys_digest_and_the_last_one_is_not() {
+    let (registry, node) = (Registry::open().await, Node::new());
+    let made = image(Flavour::Oci, vec![layer(Packing::Gzip, &[("f", b"1")])]);
+    let mut names = Vec::new();
+    for (repository, tag) in [("a/one", "1"), ("a/one", "2"), ("b/two", "2")] {
+        names.push(registry.push(repository, tag, &made).await);
+        node.images.pull(names.last().unwrap(), None).await.unwrap();
+    }
+    let [one, again, two] = &names[..] else { unreachable!("three were pushed") };
+    let remove = |name: &str| node.images.remove_name(name).unwrap();
+    let left = |name: &str| {
+        let image = node.images.find(name).unwrap().unwrap();
+        (image.repo_tags.clone(), image.repo_digests.len())
+    };
+    assert_eq!(remove(one), NameRemoval::Removed);
+    assert_eq!(left(again), (vec![again.clone(), two.clone()], 2));
+    assert_eq!(remove(again), NameRemoval::Removed);
+    assert_eq!(left(two), (vec![two.clone()], 1));
+    for other in [one, again, &made.id.to_string(), "NOT A NAME", ""] {
+        assert_eq!(remove(other), NameRemoval::NoSuchName, "{other}");
+    }
+    assert_eq!(remove(two), NameRemoval::LastName);
+    assert_eq!(left(two), (vec![two.clone()], 1));
+    let node = node.reopen();
+    assert_eq!(node.images.find(two).unwrap().unwrap().repo_tags, std::slice::from_ref(two));
+    assert!(node.images.find(one).unwrap().is_none());
+    assert_eq!(entries(&node.root().join("names")).len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,9 @@ use crate::owned;
 use crate::pulling::shown;
 use anyhow::{Context as _, Result, ensure};
 use gorae_proto::cri;
+use gorae_proto::node::node_client::NodeClient;
+use gorae_proto::node::{NameRemoval, RemoveImageNameRequest};
+use tonic::Code;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -26,9 +29,19 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
     super::each(&args.images, &context.output, 1, |name| remove(&client, name, args.force)).await
 }
 
+/// A name of an image that has others is taken off; else the image goes.
 async fn remove(client: &Client, name: &str, force: bool) -> Result<()> {
     let image = client.image(name, false).await?.and_then(|answer| answer.image);
     let image = image.with_context(|| format!("no such image: {:?}", shown(name)))?;
+    match remove_name(client, name).await? {
+        NameRemoval::Removed => return Ok(()),
+        NameRemoval::LastName => {}
+        NameRemoval::NoSuchName => ensure!(
+            force || image.repo_tags.len() < 2,
+            "image {name} has several names ({}): remove it by its names, or all at once with -f",
+            image.repo_tags.join(", ")
+        ),
+    }
     if !force {
         let users = client.containers().await?;
         let users: Vec<_> = users.iter().filter(|c| c.image_id == image.id).map(owned::display_name).collect();
@@ -38,4 +51,14 @@ async fn remove(client: &Client, name: &str, force: bool) -> Result<()> {
         cri::RemoveImageRequest { image: Some(cri::ImageSpec { image: name.to_owned(), ..Default::default() }) };
     client.images().remove_image(request).await.map_err(refused(|| format!("remove image {name}")))?;
     Ok(())
+}
+
+/// Asks Gorae's own service; to another runtime each name is the last.
+async fn remove_name(client: &Client, name: &str) -> Result<NameRemoval> {
+    let request = RemoveImageNameRequest { name: name.to_owned() };
+    match NodeClient::new(client.channel()).remove_image_name(request).await {
+        Ok(answer) => Ok(answer.into_inner().outcome()),
+        Err(status) if status.code() == Code::Unimplemented => Ok(NameRemoval::LastName),
+        Err(status) => Err(refused(|| format!("remove image {name}"))(status)),
+    }
 }

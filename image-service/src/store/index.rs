@@ -89,6 +89,19 @@ impl Index {
         next
     }
 
+    /// Without some names of an image, which stays.
+    pub fn without_names(&self, id: &Digest, names: &[String]) -> Self {
+        let mut next = self.clone();
+        for name in names {
+            next.names.remove(name);
+        }
+        next.rename(id, |image| {
+            image.repo_tags.retain(|known| !names.contains(known));
+            image.repo_digests.retain(|known| !names.contains(known));
+        });
+        next
+    }
+
     fn rename(&mut self, id: &Digest, change: impl FnOnce(&mut Image)) {
         if let Some(image) = self.images.get_mut(id) {
             let mut changed = Image::clone(image);

@@ -106,6 +106,35 @@ struct Used {
     inodes: AtomicU64,
 }
 
+/// What became of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameRemoval {
+    /// No image has it.
+    NoSuchName,
+    /// Its image has it no more.
+    Removed,
+    /// Its image has no other, and keeps it.
+    LastName,
+}
+
+/// A tag, and when it is the last of its repository the digest names there: they came with it.
+fn names_that_go_with(image: &Image, name: &str) -> Vec<String> {
+    let mut going = vec![name.to_owned()];
+    let Some(repository) = repository(name).filter(|_| !name.contains('@')) else { return going };
+    let here = |other: &&String| other.as_str() != name && self::repository(other) == Some(repository);
+    if !image.repo_tags.iter().any(|tag| here(&tag)) {
+        going.extend(image.repo_digests.iter().filter(here).cloned());
+    }
+    going
+}
+
+/// What stands before the tag or digest of a normalised name.
+fn repository(name: &str) -> Option<&str> {
+    let name = name.split('@').next()?;
+    let tag = name.rfind(':').filter(|at| !name[*at..].contains('/'));
+    Some(&name[..tag.unwrap_or(name.len())])
+}
+
 /// Disk use of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usage {
@@ -176,6 +205,32 @@ impl Store {
         let candidates = image.layers.iter().cloned().collect();
         self.sweep(&mut kept, candidates);
         Ok(())
+    }
+
+    /// Takes a normalised name off its image, unless the image has no other.
+    ///
+    /// - Errors: [`Error::File`] when the name's record cannot be removed; names before it are then off.
+    pub fn remove_name(&self, name: &str) -> Result<NameRemoval, Error> {
+        let _kept = self.kept();
+        let index = self.index.load_full();
+        let Some(image) = index.named(name) else { return Ok(NameRemoval::NoSuchName) };
+        let going = names_that_go_with(image, name);
+        if going.len() == image.repo_tags.len() + image.repo_digests.len() {
+            return Ok(NameRemoval::LastName);
+        }
+        let Ok(id) = Digest::parse(&image.id) else { return Ok(NameRemoval::NoSuchName) };
+        for (at, name) in going.iter().enumerate() {
+            let record = self.name_path(name);
+            match std::fs::remove_file(&record) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    self.index.store(Arc::new(index.without_names(&id, &going[..at])));
+                    return Err(self.failed("remove", &record, e));
+                }
+                _ => {}
+            }
+        }
+        self.index.store(Arc::new(index.without_names(&id, &going)));
+        Ok(NameRemoval::Removed)
     }
 
     /// The directory of a layer's files.

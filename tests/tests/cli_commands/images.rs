@@ -26,6 +26,33 @@ fn an_image_is_pulled_listed_and_removed() {
 }
 
 #[test]
+fn a_name_of_an_image_with_others_is_taken_off_and_the_image_stays() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        let other = TINY.replace("images.gorae.test", "gcr.io");
+        assert_eq!(gorae.ok(&["pull", "-q", TINY]).await, gorae.ok(&["pull", "-q", &other]).await);
+        gorae.ok(&["run", "-d", "--name", "user", TINY, "sleep"]).await;
+        let id = gorae.ok(&["images", "-q", "--no-trunc"]).await;
+        let id = id.lines().next().unwrap();
+        let refused = gorae.run(&["rmi", id]).await;
+        assert!(refused.code == 1 && refused.err.contains(TINY) && refused.err.contains(&other), "{}", refused.err);
+        assert_eq!(gorae.ok(&["rmi", TINY]).await, TINY);
+        let left = gorae.json(&["inspect", "--type", "image", &other]).await;
+        assert_eq!(left[0]["status"]["repoTags"], serde_json::json!([other]));
+        assert!(left[0]["status"]["repoDigests"].to_string().matches('@').count() == 1, "{left}");
+        assert!(gorae.run(&["rmi", TINY]).await.err.contains("no such image"));
+        assert!(gorae.run(&["rmi", &other]).await.err.contains("used by user"), "its last name is in use");
+        gorae.ok(&["rm", "-f", "user"]).await;
+        node.kill_and_restart().await;
+        assert!(gorae.run(&["rmi", TINY]).await.err.contains("no such image"), "a restart does not bring it back");
+        gorae.ok(&["pull", "-q", TINY]).await;
+        assert_eq!(gorae.ok(&["rmi", "-f", id]).await, id);
+        assert_eq!(gorae.ok(&["images", "-q"]).await, "");
+        gorae.leaves_nothing().await;
+    });
+}
+
+#[test]
 fn an_image_in_use_is_removed_only_by_force() {
     on_a_node(async |node| {
         let gorae = Gorae::of(node);
@@ -50,6 +77,9 @@ fn a_pull_that_fails_says_of_what_and_where() {
             let ran = gorae.run(&["pull", name]).await;
             assert_eq!((ran.code, ran.out.as_str()), (1, ""));
             assert!(ran.err.contains(&format!("pull {name}")), "{}", ran.err);
+            let last = ran.err.lines().last().unwrap();
+            let first_words = ["gorae: check the ", "gorae: write the image as NAME"];
+            assert!(first_words.iter().any(|words| last.starts_with(words)), "{last}");
         }
         let never = gorae.run(&["run", "--rm", "--pull", "never", TINY, "true"]).await;
         assert_eq!(never.code, 125);
