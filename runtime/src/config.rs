@@ -9,7 +9,10 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
+use toml::de::{DeTable, DeValue};
 
 /// The file as written; every key is optional.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -146,12 +149,8 @@ pub struct Config {
     pub state: PathBuf,
     /// Absolute path of the socket.
     pub socket: PathBuf,
-    /// A tracing directive.
-    pub log_level: String,
     /// Absolute path of the shim binary.
     pub shim: PathBuf,
-    /// How often the node is reconciled.
-    pub reconcile_every: Duration,
     /// As written.
     pub images: RawImages,
     /// Directories in containerd's `hosts.toml` layout, absolute; the first match wins.
@@ -162,12 +161,68 @@ pub struct Config {
     pub streaming: (IpAddr, u16),
     /// What it speaks TLS with, if at all.
     pub streaming_tls: Option<CertificateFiles>,
-    /// Directories of CDI spec files, absolute; a later one wins.
-    pub cdi_directories: Vec<PathBuf>,
     /// Names of runtime handlers that mean the native runtime, the built-in one first.
     pub handlers: Vec<String>,
     /// What becomes of a mount whose host path does not exist.
     pub missing_host_path: MissingHostPath,
+    /// What may change while the daemon runs; clones share it.
+    pub live: Arc<watch::Sender<Live>>,
+}
+
+/// What a running daemon takes when its configuration is read again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Live {
+    /// A tracing directive.
+    pub log_level: String,
+    /// How often the node is reconciled.
+    pub reconcile_every: Duration,
+    /// Directories of CDI spec files, absolute; a later one wins.
+    pub cdi_directories: Vec<PathBuf>,
+}
+
+/// A key that has another value than before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It counts from now on.
+    Taken(&'static str),
+    /// It counts from the next start on.
+    NeedsRestart(&'static str),
+}
+
+impl Config {
+    /// The keys in which a configuration that was read later differs.
+    pub fn changes(&self, new: &Config) -> Vec<Change> {
+        let (ours, theirs) = (self.live.borrow(), new.live.borrow());
+        let taken = [
+            ("log_level", ours.log_level != theirs.log_level),
+            ("reconcile_seconds", ours.reconcile_every != theirs.reconcile_every),
+            ("cdi.directories", ours.cdi_directories != theirs.cdi_directories),
+        ];
+        let tls = |config: &Config| config.streaming_tls.clone().map(|tls| (tls.certificate, tls.key)).unzip();
+        let (old_tls, new_tls) = (tls(self), tls(new));
+        let restart = [
+            ("root", self.root != new.root),
+            ("state", self.state != new.state),
+            ("listen", self.socket != new.socket),
+            ("shim", self.shim != new.shim),
+            ("images.hosts_dirs", self.hosts_dirs != new.hosts_dirs),
+            ("images.plain_http", self.images.plain_http != new.images.plain_http),
+            ("images.parallel_layers", self.images.parallel_layers != new.images.parallel_layers),
+            ("network.bridge", self.network.bridge != new.network.bridge),
+            ("network.subnet", self.network.subnet != new.network.subnet),
+            ("network.subnet6", self.network.subnet6 != new.network.subnet6),
+            ("network.mtu", self.network.mtu != new.network.mtu),
+            ("streaming.address", self.streaming.0 != new.streaming.0),
+            ("streaming.port", self.streaming.1 != new.streaming.1),
+            ("streaming.tls_certificate", old_tls.0 != new_tls.0),
+            ("streaming.tls_key", old_tls.1 != new_tls.1),
+            ("runtimes", self.handlers != new.handlers),
+            ("mounts.missing_host_path", self.missing_host_path != new.missing_host_path),
+        ];
+        let taken = taken.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| Change::Taken(key));
+        let restart = restart.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| Change::NeedsRestart(key));
+        taken.chain(restart).collect()
+    }
 }
 
 /// Default of `root`.
@@ -188,14 +243,34 @@ const MAX_SOCKET_PATH: usize = 107;
 /// # Errors
 /// A sentence with the file, the line and what is allowed.
 pub fn load(file: Option<&Path>, over: Overrides) -> Result<Config, String> {
-    let raw = match file {
-        None => RawConfig::default(),
-        Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|e| format!("read {}: {e}", path.display()))?;
-            parse(&text).map_err(|e| format!("{}: {e}", path.display()))?
-        }
-    };
-    check(raw, over)
+    let Some(path) = file else { return check(RawConfig::default(), over) };
+    let text = std::fs::read_to_string(path).map_err(|e| format!("read {}: {e}", path.display()))?;
+    let checked = parse(&text).and_then(|raw| check(raw, over).map_err(|e| with_line(&text, e)));
+    checked.map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// Puts the line in front of a sentence that begins with a key, where the file has the key.
+fn with_line(text: &str, sentence: String) -> String {
+    let key = sentence.split_once(':').map_or("", |(key, _)| key);
+    match line_of(text, key) {
+        Some(line) => format!("line {line}: {sentence}"),
+        None => sentence,
+    }
+}
+
+/// The line in which a key of the file stands.
+fn line_of(text: &str, key: &str) -> Option<usize> {
+    let table = DeTable::parse(text).ok()?;
+    let (mut table, mut start) = (table.get_ref().clone(), 0);
+    for part in key.split('.') {
+        let (name, value) = table.iter().find(|(name, _)| name.get_ref() == part)?;
+        start = name.span().start;
+        table = match value.get_ref() {
+            DeValue::Table(below) => below.clone(),
+            _ => DeTable::new(),
+        };
+    }
+    Some(text[..start].matches('\n').count() + 1)
 }
 
 /// Parses the text of a configuration file.
@@ -260,22 +335,21 @@ fn check(raw: RawConfig, over: Overrides) -> Result<Config, String> {
     };
     let handlers = handlers(&raw.runtimes)?;
     let missing_host_path = raw.mounts.missing_host_path.unwrap_or_default();
+    let live = Arc::new(watch::Sender::new(Live { log_level, reconcile_every, cdi_directories }));
     let (images, network) = (raw.images, raw.network);
     Ok(Config {
         root,
         state,
         socket,
-        log_level,
         shim,
-        reconcile_every,
         images,
         hosts_dirs,
         network,
         streaming,
         streaming_tls,
-        cdi_directories,
         handlers,
         missing_host_path,
+        live,
     })
 }
 
@@ -345,12 +419,82 @@ mod tests {
     }
 
     #[test]
+    fn a_value_out_of_range_is_refused_with_its_line_wherever_it_stands() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let file = dir.path().join("c.toml");
+        for (text, line) in [
+            ("# first\nreconcile_seconds = 0\n", "line 2: reconcile_seconds: allowed"),
+            ("[images]\n\nparallel_layers = 0", "line 3: images.parallel_layers: allowed"),
+            ("images.parallel_layers = 0", "line 1: images.parallel_layers: allowed"),
+            ("\nimages = { plain_http = [], parallel_layers = 0 }", "line 2: images.parallel_layers: allowed"),
+            ("\n[streaming]\ntls_key = \"/k\"", "line 2: streaming: tls_certificate"),
+            ("root = \"/a\"\nstate = \"/a\"", "root and state are both"),
+        ] {
+            std::fs::write(&file, text).expect("write");
+            let error = load(Some(&file), Overrides::default()).expect_err(text);
+            assert!(error.contains(&format!("c.toml: {line}")), "{error}");
+        }
+    }
+
+    #[test]
     fn a_missing_host_path_is_made_unless_the_file_says_otherwise() {
         let said = |text| check(parse(text).expect("parses"), Overrides::default()).expect("fine").missing_host_path;
         assert_eq!(said(""), MissingHostPath::Create);
         assert_eq!(said("[mounts]\nmissing_host_path = \"refuse\""), MissingHostPath::Refuse);
         let error = parse("[mounts]\nmissing_host_path = \"ignore\"").expect_err("a third way");
         assert!(error.contains("line 2") && error.contains("create") && error.contains("refuse"), "{error}");
+    }
+
+    #[test]
+    fn each_key_that_changes_is_named_with_what_it_needs() {
+        let of = |text: &str| check(parse(text).expect("parses"), Overrides::default()).expect("fine");
+        let before = of("");
+        for (text, change) in [
+            ("log_level = \"debug\"", Change::Taken("log_level")),
+            ("reconcile_seconds = 5", Change::Taken("reconcile_seconds")),
+            ("[cdi]\ndirectories = [\"/c\"]", Change::Taken("cdi.directories")),
+            ("state = \"/s\"\nlisten = \"unix:///run/gorae/gorae.sock\"", Change::NeedsRestart("state")),
+            ("root = \"/r\"", Change::NeedsRestart("root")),
+            ("listen = \"unix:///l\"", Change::NeedsRestart("listen")),
+            ("shim = \"/shim\"", Change::NeedsRestart("shim")),
+            ("[images]\nhosts_dirs = [\"/h\"]", Change::NeedsRestart("images.hosts_dirs")),
+            ("[images]\nplain_http = [\"h\"]", Change::NeedsRestart("images.plain_http")),
+            ("[images]\nparallel_layers = 3", Change::NeedsRestart("images.parallel_layers")),
+            ("[network]\nbridge = \"b\"", Change::NeedsRestart("network.bridge")),
+            ("[network]\nsubnet = \"10.1.0.0/20\"", Change::NeedsRestart("network.subnet")),
+            ("[network]\nsubnet6 = \"fd00::/64\"", Change::NeedsRestart("network.subnet6")),
+            ("[network]\nmtu = 1400", Change::NeedsRestart("network.mtu")),
+            ("[streaming]\naddress = \"127.0.0.2\"", Change::NeedsRestart("streaming.address")),
+            ("[streaming]\nport = 9", Change::NeedsRestart("streaming.port")),
+            ("[runtimes.runc]\nkind = \"native\"", Change::NeedsRestart("runtimes")),
+            ("[mounts]\nmissing_host_path = \"refuse\"", Change::NeedsRestart("mounts.missing_host_path")),
+        ] {
+            assert_eq!(before.changes(&of(text)), [change], "{text}");
+            assert_eq!(of(text).changes(&of(text)), [], "{text}");
+        }
+        let tls = of("[streaming]\ntls_certificate = \"/c\"\ntls_key = \"/k\"");
+        let both = ["streaming.tls_certificate", "streaming.tls_key"].map(Change::NeedsRestart);
+        assert_eq!(before.changes(&tls), both);
+    }
+
+    #[test]
+    fn every_key_of_the_file_is_looked_at_when_it_is_read_again() {
+        let sample = include_str!("../../deploy/config.toml");
+        let source = include_str!("config.rs");
+        let mut section = String::new();
+        let mut keys = 0;
+        for line in sample.lines().filter_map(|line| line.strip_prefix('#')).filter(|line| !line.starts_with(' ')) {
+            if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+                section = format!("{name}.");
+            } else if let Some((key, _)) = line.split_once(" = ") {
+                keys += 1;
+                // Tables with names of their own are compared whole.
+                let name =
+                    if section.starts_with("runtimes.") { "runtimes".to_owned() } else { format!("{section}{key}") };
+                assert!(source.contains(&format!("(\"{name}\", ")), "{section}{key} is not compared");
+            }
+        }
+        assert_eq!(keys, 20, "keys of the sample");
     }
 
     #[test]

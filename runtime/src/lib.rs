@@ -35,6 +35,7 @@ pub mod reconcile;
 pub mod reconnect;
 pub mod records;
 pub mod recover;
+pub mod reload;
 pub mod repeat;
 pub mod rpc;
 pub mod seccomp;

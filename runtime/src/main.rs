@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! goraed: reads the command line, starts the daemon, ends it on SIGTERM or SIGINT.
+//! goraed: reads the command line, starts the daemon, ends it on SIGTERM or SIGINT, has it read its configuration
+//! again on SIGHUP.
 
 use clap::Parser;
-use gorae_runtime::config::{self, Config, Overrides};
+use gorae_runtime::config::{Config, Overrides};
+use gorae_runtime::reload::{self, Source};
 use gorae_runtime::server;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
 
 /// The Gorae node runtime: serves the Kubernetes CRI on a unix socket.
 #[derive(Debug, Parser)]
@@ -43,12 +46,13 @@ fn main() -> ExitCode {
         listen: arguments.listen,
         log_level: arguments.log_level,
     };
-    let config = match config::load(arguments.config.as_deref(), overrides) {
+    let source = Source { file: arguments.config, overrides };
+    let config = match source.load() {
         Ok(config) => config,
         Err(error) => return fail(&error),
     };
-    log_to_stderr(&config.log_level);
-    match start(config) {
+    let set_log_level = log_to_stderr(&config.live.borrow().log_level);
+    match start(config, source, set_log_level) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
@@ -76,17 +80,27 @@ fn fail(error: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn log_to_stderr(level: &str) {
-    let filter = format!("{level},h2=warn,hyper=warn,tonic=warn,rustls=warn,reqwest=warn,hickory_proto=warn");
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+/// Begins to log; returns what changes the level.
+fn log_to_stderr(level: &str) -> impl Fn(&str) + Send + use<> {
+    let filter = |level: &str| {
+        EnvFilter::new(format!("{level},h2=warn,hyper=warn,tonic=warn,rustls=warn,reqwest=warn,hickory_proto=warn"))
+    };
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter(level))
         .with_writer(std::io::stderr)
         .with_target(false)
         .with_ansi(false)
-        .init();
+        .with_filter_reloading();
+    let handle = log.reload_handle();
+    log.init();
+    move |level| {
+        if let Err(error) = handle.reload(filter(level)) {
+            tracing::error!(%error, level, "the log's level stays as it is");
+        }
+    }
 }
 
-fn start(config: Config) -> Result<(), String> {
+fn start(config: Config, source: Source, set_log_level: impl Fn(&str) + Send + 'static) -> Result<(), String> {
     let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
@@ -99,6 +113,8 @@ fn start(config: Config) -> Result<(), String> {
         let (ask, stop) = watch::channel(false);
         let mut terminate = signal(SignalKind::terminate()).map_err(|e| format!("watch SIGTERM: {e}"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| format!("watch SIGINT: {e}"))?;
+        let hangup = signal(SignalKind::hangup()).map_err(|e| format!("watch SIGHUP: {e}"))?;
+        tokio::spawn(reload::at_each(hangup, source, config.clone(), set_log_level));
         tokio::spawn(async move {
             tokio::select! {
                 _ = terminate.recv() => {}

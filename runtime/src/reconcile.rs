@@ -13,17 +13,19 @@ use crate::{ids, pod, recover, trash};
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 /// Runs until it is aborted.
 pub async fn run(node: Arc<Node>) {
-    let every = node.config.reconcile_every;
-    let mut ticks = interval_at(Instant::now() + every, every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut live = node.config.live.subscribe();
     let mut stale = HashSet::new();
     let mut emptying = tokio::spawn(async {});
     loop {
-        ticks.tick().await;
+        let every = live.borrow_and_update().reconcile_every;
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            // The time begins anew with another length.
+            Ok(()) = live.changed() => continue,
+        }
         stale = pass(&node, stale).await;
         // Large trees take minutes to delete; nothing else waits for that.
         if emptying.is_finished() {
