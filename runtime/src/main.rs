@@ -12,6 +12,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
+/// The C library's allocator keeps what a large pull or a burst of requests took. This one has a thread that gives pages back
+/// to the kernel when they were not used for ten seconds.
+#[global_allocator]
+static MEMORY: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The Gorae node runtime: serves the Kubernetes CRI on a unix socket.
 #[derive(Debug, Parser)]
 #[command(name = "goraed", version)]
