@@ -19,6 +19,8 @@ const HEAD: usize = 9;
 const LONGEST_FRAME: usize = 16 << 10;
 /// Longest header block with the heads of its frames. The engine takes 16 KiB of headers: coded, they are no longer.
 const LONGEST_BLOCK: usize = 64 << 10;
+/// Most frames of a header block. The engine takes seven.
+const MOST_FRAMES: usize = 8;
 
 const HEADERS: u8 = 1;
 const PUSH_PROMISE: u8 = 5;
@@ -174,7 +176,7 @@ fn head(bytes: &[u8]) -> (usize, u8, u8, [u8; 4]) {
 
 fn look(bytes: &[u8]) -> Look {
     let (mut at, mut of) = (0, None);
-    loop {
+    for _ in 0..MOST_FRAMES {
         if bytes.len() < at + HEAD {
             return Look::Needs(at + HEAD);
         }
@@ -197,6 +199,7 @@ fn look(bytes: &[u8]) -> Look {
         }
         at = end;
     }
+    Look::Odd
 }
 
 /// Changes a header block in its frames; `None` when it cannot be read.
@@ -333,6 +336,7 @@ pub(super) mod tests {
             [greeting(), frame(HEADERS, END_HEADERS | PADDED, &[200, 0])].concat(),
             [greeting(), frame(HEADERS, END_HEADERS, &[0x41, 0x7f])].concat(),
             [greeting(), long].concat(),
+            [greeting(), frame(HEADERS, 0, &[]), frame(CONTINUATION, 0, &[]).repeat(MOST_FRAMES)].concat(),
         ] {
             let odd = [odd, frame(HEADERS, END_HEADERS, &block)].concat();
             assert_eq!(through([&odd[..]]), odd);

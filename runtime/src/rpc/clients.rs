@@ -27,7 +27,7 @@ impl Default for Bounds {
     /// kubelet has four connections, as many requests as it has workers, and messages of a few kilobytes; the largest
     /// message has 16 MiB.
     fn default() -> Self {
-        Self { connections: 256, requests: 4096, bytes: 128 << 20 }
+        Self { connections: 256, requests: 2048, bytes: 128 << 20 }
     }
 }
 

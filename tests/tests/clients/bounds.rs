@@ -89,7 +89,7 @@ fn ten_thousand_open_streams_take_little_and_give_it_back() {
         let mut connections = Vec::new();
         for _ in 0..8 {
             let mut stream = raw(node).await;
-            let block = headers("/runtime.v1.RuntimeService/PullImage");
+            let block = headers("/runtime.v1.ImageService/PullImage");
             let wire: Vec<u8> = (0..1250).flat_map(|n| frame(1, 4, 2 * n + 1, &block)).collect();
             write(&mut stream, &wire).await;
             connections.push(stream);
