@@ -1,23 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The members of a tar stream, one after the other: ustar, GNU and PAX, with every length bounded.
 //!
-//! Headers are decoded by the `tar` crate; the loop over them is ours because that crate reads long names and extended
-//! headers into memory whatever their size. Where formats are ambiguous this follows Go's `archive/tar`, which the
-//! builders and the other runtimes use: a second opinion about the same bytes is what attacks are made of.
+//! A header block is decoded in [`header`], the loop over them is here. Both follow Go's `archive/tar`, which the builders
+//! and the other runtimes use: a second opinion about the same bytes is what attacks are made of. What Go takes and no
+//! builder writes is refused: owners that are none, an archive that ends behind an extended header.
 
 use std::io::Read;
 
-use tar::{EntryType, Header};
-
+use super::header::{BLOCK, Header, text};
 use super::{Error, pax, sparse, stream_error};
 
-const BLOCK: u64 = 512;
+/// The largest time that the other runtimes set: what a 64-bit number of nanoseconds holds, in the year 2262.
+const LATEST: Time = Time { seconds: i64::MAX / 1_000_000_000, nanos: i64::MAX % 1_000_000_000 };
 
 /// A point in time as the kernel takes it: `nanos` is 0 to 999,999,999 also before 1970.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Time {
     pub seconds: i64,
     pub nanos: i64,
+}
+
+impl Time {
+    /// The start of 1970 for what is before or later than other runtimes (and some file systems) take.
+    pub fn bounded(self) -> Self {
+        if (Self::default()..=LATEST).contains(&self) { self } else { Self::default() }
+    }
 }
 
 /// What a member is.
@@ -57,6 +64,7 @@ pub struct Member {
     pub mode: u32,
     pub uid: u32,
     pub gid: u32,
+    pub atime: Time,
     pub mtime: Time,
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
@@ -69,6 +77,10 @@ pub struct Archive<R> {
     data: u64,
     /// Zero bytes behind the data, up to the next block.
     padding: u64,
+    /// Whether the first of the two zero blocks at the end has come.
+    ending: bool,
+    /// The header that was read last, for what is decoded later.
+    last: [u8; BLOCK],
 }
 
 /// What came in headers before the member that they describe.
@@ -79,10 +91,18 @@ struct Announced {
     link: Option<Vec<u8>>,
 }
 
+/// What a header and those before it say of a member, besides its size.
+struct What {
+    kind: u8,
+    device: (i64, i64),
+    path: Vec<u8>,
+    link: Vec<u8>,
+}
+
 impl<R: Read> Archive<R> {
     /// Starts at the beginning of a stream.
     pub fn new(reader: R) -> Self {
-        Self { reader, data: 0, padding: 0 }
+        Self { reader, data: 0, padding: 0, ending: false, last: [0; BLOCK] }
     }
 
     /// The stream behind the last member.
@@ -97,22 +117,24 @@ impl<R: Read> Archive<R> {
         let mut announced = Announced::default();
         let mut announcements = 0;
         loop {
-            self.skip(self.data + self.padding)?;
-            (self.data, self.padding) = (0, 0);
+            self.skip()?;
             let Some(header) = self.header()? else {
                 return if announcements == 0 { Ok(None) } else { Err(malformed("extended header without a member")) };
             };
-            let size = field(&header.as_old().size, header.entry_size(), "size")?;
             announcements += 1;
             if announcements > 8 {
                 return Err(malformed("too many extended headers for one member"));
             }
-            match header.entry_type() {
-                EntryType::XGlobalHeader => self.expect_data(size)?,
-                EntryType::XHeader => announced.pax = pax::parse(&self.small(size)?)?,
-                EntryType::GNULongName => announced.path = Some(without_nul(self.small(size)?)),
-                EntryType::GNULongLink => announced.link = Some(without_nul(self.small(size)?)),
-                _ => return self.member(&header, size, announced).map(Some),
+            match header.kind {
+                b'g' => {
+                    // Go hands it out as a member of its own: what came before it described nothing else.
+                    pax::parse(&self.small(&header)?)?;
+                    (announced, announcements) = (Announced::default(), 0);
+                }
+                b'x' => announced.pax = pax::parse(&self.small(&header)?)?,
+                b'L' => announced.path = Some(text(&self.small(&header)?).to_vec()),
+                b'K' => announced.link = Some(text(&self.small(&header)?).to_vec()),
+                _ => return self.member(header, announced).map(Some),
             }
         }
     }
@@ -134,76 +156,65 @@ impl<R: Read> Archive<R> {
         }
     }
 
-    fn member(&mut self, header: &Header, size: u64, announced: Announced) -> Result<Member, Error> {
+    fn member(&mut self, header: Header, announced: Announced) -> Result<Member, Error> {
         let pax = announced.pax;
-        let path = pax.path.or(announced.path).unwrap_or_else(|| header.path_bytes().into_owned());
-        let link = pax.link.or(announced.link).or_else(|| header.link_name_bytes().map(|l| l.into_owned()));
-        let old = header.as_old();
-        let id = |over: Option<u64>, own: Result<u64, Error>| {
+        let given = |name: Option<Vec<u8>>| name.filter(|name| !name.is_empty());
+        let path = given(announced.path).or(pax.path).unwrap_or(header.path);
+        let link = given(announced.link).or(pax.link).unwrap_or(header.link);
+        let id = |over: Option<u64>, own: i64| {
             // 2^32-1 means "no change" to chown, so it cannot be an owner.
-            let id = u32::try_from(over.map_or(own, Ok)?).ok().filter(|&id| id != u32::MAX);
-            id.ok_or_else(|| malformed("owner above 32 bits"))
+            let id = over.map_or_else(|| u32::try_from(own).ok(), |over| u32::try_from(over).ok());
+            id.filter(|&id| id != u32::MAX).ok_or_else(|| malformed("owner above 32 bits"))
         };
-        let uid = id(pax.uid, field(&old.uid, header.uid(), "uid"))?;
-        let gid = id(pax.gid, field(&old.gid, header.gid(), "gid"))?;
-        let mode = field(&old.mode, header.mode().map(u64::from), "mode")? as u32 & 0o7777;
-        let mtime = pax.mtime.unwrap_or_else(|| Time {
-            seconds: header.mtime().ok().and_then(|s| i64::try_from(s).ok()).unwrap_or(0),
-            nanos: 0,
-        });
-        let size = pax.size.unwrap_or(size);
-        let (path, content) = self.content(header, size, path, link, &pax.sparse)?;
-        Ok(Member { path, content, mode, uid, gid, mtime, xattrs: pax.xattrs })
+        let (uid, gid) = (id(pax.uid, header.uid)?, id(pax.gid, header.gid)?);
+        let own = |seconds| Time { seconds, nanos: 0 };
+        let mtime = pax.mtime.unwrap_or(own(header.mtime));
+        let atime = pax.atime.or(header.atime.map(own)).unwrap_or_default().max(mtime).bounded();
+        let what = What { kind: header.kind, device: header.device, path, link };
+        let size = match pax.size {
+            Some(size) => i64::try_from(size).map_err(|_| malformed("size above 63 bits"))?,
+            None => header.size,
+        };
+        let (path, content) = self.content(what, size, &pax.sparse)?;
+        let mode = (header.mode & 0o7777) as u32;
+        Ok(Member { path, content, mode, uid, gid, atime, mtime: mtime.bounded(), xattrs: pax.xattrs })
     }
 
     /// Tells what the member is and how much data follows it.
-    fn content(
-        &mut self,
-        header: &Header,
-        size: u64,
-        path: Vec<u8>,
-        link: Option<Vec<u8>>,
-        pax_sparse: &[(Vec<u8>, Vec<u8>)],
-    ) -> Result<(Vec<u8>, Content), Error> {
-        let target = || link.filter(|l| !l.is_empty()).ok_or_else(|| malformed("link without a target"));
-        let device = || {
-            let number =
-                |n: std::io::Result<Option<u32>>| n.ok().flatten().ok_or_else(|| malformed("bad device number"));
-            Ok((number(header.device_major())?, number(header.device_minor())?))
-        };
-        // Links, directories and devices have no data, whatever their size field says.
-        let content = match header.entry_type() {
-            EntryType::Directory => Content::Directory,
-            EntryType::Symlink => Content::Symlink { target: target()? },
-            EntryType::Link => Content::Hardlink { target: target()? },
-            EntryType::Char => device().map(|(major, minor)| Content::CharDevice { major, minor })?,
-            EntryType::Block => device().map(|(major, minor)| Content::BlockDevice { major, minor })?,
-            EntryType::Fifo => Content::Fifo,
-            EntryType::GNUSparse => {
+    fn content(&mut self, what: What, size: i64, sparse: &pax::Sparse) -> Result<(Vec<u8>, Content), Error> {
+        let What { kind, device, path, link } = what;
+        let content = match kind {
+            b'S' => {
                 self.expect_data(size)?;
-                let (length, data) = sparse::gnu(header, size, || self.raw_block())?;
+                let (last, physical) = (self.last, self.data);
+                let (length, data) = sparse::gnu(&last, physical, || self.raw_block())?;
                 return Ok((path, Content::File { length, data }));
             }
-            EntryType::Regular | EntryType::Continuous => {
+            // Archives older than POSIX mark directories by a slash; a type of '0' is a file, whatever its name ends with.
+            b'\0' if path.ends_with(b"/") => Content::Directory,
+            b'\0' | b'0' | b'7' => {
                 self.expect_data(size)?;
-                return self.regular(size, path, pax_sparse);
+                return self.regular(path, sparse);
             }
-            other => return Err(malformed(&format!("member type {:#04x} is unknown", other.as_byte()))),
+            // Links, directories and devices have no data, whatever their size field says.
+            b'1' if !link.is_empty() => Content::Hardlink { target: link },
+            b'2' if !link.is_empty() => Content::Symlink { target: link },
+            b'1' | b'2' => return Err(malformed("link without a target")),
+            b'3' => node(device).map(|(major, minor)| Content::CharDevice { major, minor })?,
+            b'4' => node(device).map(|(major, minor)| Content::BlockDevice { major, minor })?,
+            b'5' => Content::Directory,
+            b'6' => Content::Fifo,
+            other => return Err(malformed(&format!("member type {other:#04x} is unknown"))),
         };
+        if sparse.is_sparse() {
+            return Err(malformed("a sparse map for what is no file"));
+        }
         Ok((path, content))
     }
 
-    fn regular(
-        &mut self,
-        size: u64,
-        path: Vec<u8>,
-        sparse: &[(Vec<u8>, Vec<u8>)],
-    ) -> Result<(Vec<u8>, Content), Error> {
-        if path.ends_with(b"/") {
-            // Archives older than POSIX mark directories in this way only.
-            return Ok((path, Content::Directory));
-        }
-        if sparse.is_empty() {
+    fn regular(&mut self, path: Vec<u8>, sparse: &pax::Sparse) -> Result<(Vec<u8>, Content), Error> {
+        let size = self.data;
+        if !sparse.is_sparse() {
             return Ok((path, Content::File { length: size, data: sparse::Map::whole(size) }));
         }
         let found = sparse::pax(sparse, size, |buffer| {
@@ -219,19 +230,19 @@ impl<R: Read> Archive<R> {
         Ok((found.name.unwrap_or(path), Content::File { length: found.length, data: found.data }))
     }
 
-    fn expect_data(&mut self, size: u64) -> Result<(), Error> {
-        let padded = size.checked_next_multiple_of(BLOCK).ok_or_else(|| malformed("size field above 64 bits"))?;
-        (self.data, self.padding) = (size, padded - size);
+    fn expect_data(&mut self, size: i64) -> Result<(), Error> {
+        let size = u64::try_from(size).map_err(|_| malformed("negative size"))?;
+        (self.data, self.padding) = (size, size.next_multiple_of(BLOCK as u64) - size);
         Ok(())
     }
 
     /// The whole data of an extended header.
-    fn small(&mut self, size: u64) -> Result<Vec<u8>, Error> {
-        if size > pax::MAX {
+    fn small(&mut self, header: &Header) -> Result<Vec<u8>, Error> {
+        self.expect_data(header.size)?;
+        if self.data > pax::MAX {
             return Err(malformed("extended header above 1 MiB"));
         }
-        self.expect_data(size)?;
-        let mut data = vec![0; size as usize];
+        let mut data = vec![0; self.data as usize];
         let mut filled = 0;
         while filled < data.len() {
             filled += self.read_data(&mut data[filled..])?;
@@ -239,27 +250,33 @@ impl<R: Read> Archive<R> {
         Ok(data)
     }
 
-    /// The next header; `None` at the two zero blocks, or where the stream just ends.
+    /// The next header; `None` behind two zero blocks, or where the stream ends before or behind the first of them.
     fn header(&mut self) -> Result<Option<Header>, Error> {
-        let mut header = Header::new_old();
-        if !self.block(header.as_mut_bytes())? || header.as_bytes().iter().all(|&b| b == 0) {
-            return Ok(None);
+        for _ in 0..2 {
+            let mut block = [0; BLOCK];
+            let more = self.block(&mut block)?;
+            let is_zero = block == [0; BLOCK];
+            match (more, self.ending, is_zero) {
+                (false, ..) => return Ok(None),
+                (_, true, true) => return Ok(None),
+                (_, true, false) => return Err(malformed("a member behind the zero block that ends the archive")),
+                (_, false, true) => self.ending = true,
+                (_, false, false) => {
+                    self.last = block;
+                    return Header::decode(&block).map(Some);
+                }
+            }
         }
-        let bytes = header.as_bytes();
-        let sum = bytes[..148].iter().chain(&bytes[156..]).map(|&b| u32::from(b)).sum::<u32>() + 8 * u32::from(b' ');
-        if header.cksum().map_err(|_| malformed("bad header checksum field"))? != sum {
-            return Err(malformed("header checksum does not match"));
-        }
-        Ok(Some(header))
+        Ok(None)
     }
 
     /// A block that belongs to the header (the rest of an old sparse map).
-    fn raw_block(&mut self) -> Result<[u8; BLOCK as usize], Error> {
-        let mut block = [0; BLOCK as usize];
+    fn raw_block(&mut self) -> Result<[u8; BLOCK], Error> {
+        let mut block = [0; BLOCK];
         if self.block(&mut block)? { Ok(block) } else { Err(malformed("the stream ends within a header")) }
     }
 
-    fn block(&mut self, block: &mut [u8; BLOCK as usize]) -> Result<bool, Error> {
+    fn block(&mut self, block: &mut [u8; BLOCK]) -> Result<bool, Error> {
         let mut filled = 0;
         while filled < block.len() {
             match self.reader.read(&mut block[filled..]).map_err(stream_error)? {
@@ -271,33 +288,29 @@ impl<R: Read> Archive<R> {
         Ok(true)
     }
 
-    fn skip(&mut self, mut n: u64) -> Result<(), Error> {
+    /// Leaves the rest of the current member behind. Padding may be missing where the stream ends, data may not.
+    fn skip(&mut self) -> Result<(), Error> {
         let mut scratch = [0; 16 << 10];
-        while n > 0 {
-            let most = scratch.len().min(usize::try_from(n).unwrap_or(usize::MAX));
+        let mut left = self.data + self.padding;
+        while left > 0 {
+            let most = scratch.len().min(usize::try_from(left).unwrap_or(usize::MAX));
             match self.reader.read(&mut scratch[..most]).map_err(stream_error)? {
-                0 => return Err(malformed("the stream ends within a member")),
-                got => n -= got as u64,
+                0 if left > self.padding => return Err(malformed("the stream ends within a member")),
+                0 => break,
+                got => left -= got as u64,
             }
         }
+        (self.data, self.padding) = (0, 0);
         Ok(())
     }
 }
 
-/// A numeric field; an empty one is 0, as Go reads it.
-fn field(raw: &[u8], parsed: std::io::Result<u64>, name: &str) -> Result<u64, Error> {
-    match parsed {
-        Ok(number) => Ok(number),
-        Err(_) if raw.iter().all(|b| matches!(b, 0 | b' ')) => Ok(0),
-        Err(_) => Err(malformed(&format!("bad {name} field"))),
+/// A device's number as the kernel takes it.
+fn node((major, minor): (i64, i64)) -> Result<(u32, u32), Error> {
+    match (u32::try_from(major), u32::try_from(minor)) {
+        (Ok(major), Ok(minor)) => Ok((major, minor)),
+        _ => Err(malformed("bad device number")),
     }
-}
-
-fn without_nul(mut name: Vec<u8>) -> Vec<u8> {
-    if let Some(end) = name.iter().position(|&b| b == 0) {
-        name.truncate(end);
-    }
-    name
 }
 
 fn malformed(why: &str) -> Error {

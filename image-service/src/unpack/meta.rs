@@ -21,7 +21,7 @@ pub fn apply(file: impl AsFd, member: &Member) -> Result<()> {
     for (name, value) in member.xattrs.iter().filter(|(name, _)| is_wanted(name)) {
         tolerate(name, rustix::fs::fsetxattr(file, name.as_slice(), value, XattrFlags::empty()))?;
     }
-    rustix::fs::futimens(file, &times(member.mtime))
+    rustix::fs::futimens(file, &times(member.atime, member.mtime))
 }
 
 /// Applies all of it to a name in a directory, for what cannot be opened (links, devices, FIFOs).
@@ -41,7 +41,7 @@ pub fn apply_at(directory: BorrowedFd<'_>, name: &[u8], member: &Member, is_syml
             tolerate(key, rustix::fs::lsetxattr(path.as_slice(), key.as_slice(), value, XattrFlags::empty()))?;
         }
     }
-    rustix::fs::utimensat(directory, name, &times(member.mtime), AtFlags::SYMLINK_NOFOLLOW)
+    rustix::fs::utimensat(directory, name, &times(member.atime, member.mtime), AtFlags::SYMLINK_NOFOLLOW)
 }
 
 /// Makes a directory hide what lower layers have under its name.
@@ -51,7 +51,7 @@ pub fn set_opaque(directory: impl AsFd) -> Result<()> {
 
 /// Sets modification and access time of an open directory.
 pub fn set_times(directory: impl AsFd, mtime: Time) -> Result<()> {
-    rustix::fs::futimens(directory, &times(mtime))
+    rustix::fs::futimens(directory, &times(mtime, mtime))
 }
 
 /// Which attributes an image may bring. Those of overlayfs itself would let a layer redirect names into other layers;
@@ -77,7 +77,7 @@ fn owner(member: &Member) -> (Uid, Gid) {
     (Uid::from_raw(member.uid), Gid::from_raw(member.gid))
 }
 
-fn times(mtime: Time) -> Timestamps {
-    let time = Timespec { tv_sec: mtime.seconds, tv_nsec: mtime.nanos };
-    Timestamps { last_access: time, last_modification: time }
+fn times(access: Time, modification: Time) -> Timestamps {
+    let time = |time: Time| Timespec { tv_sec: time.seconds, tv_nsec: time.nanos };
+    Timestamps { last_access: time(access), last_modification: time(modification) }
 }

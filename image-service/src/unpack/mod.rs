@@ -10,6 +10,7 @@
 //! [`layer`] has returned `Ok`: only then have both digests been compared. Never touches the network or the store.
 
 pub mod archive;
+mod header;
 pub mod inflate;
 mod meta;
 mod pax;

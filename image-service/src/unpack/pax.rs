@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! PAX extended headers: `LENGTH KEY=VALUE\n` records that overrule fields of the next member. Pure, strict, bounded.
 
+use std::collections::BTreeMap;
+
 use super::Error;
 use super::archive::Time;
 
@@ -10,6 +12,9 @@ pub const MAX: u64 = 1 << 20;
 /// Most extended attributes of one member: all their names together are at most 64 KiB for the kernel.
 const MAX_XATTRS: usize = 1000;
 
+/// What stands before the name of an extended attribute.
+const XATTR: &[u8] = b"SCHILY.xattr.";
+
 /// The records that matter for unpacking; `None` where the member's own header counts.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
@@ -18,55 +23,108 @@ pub struct Overrides {
     pub size: Option<u64>,
     pub uid: Option<u64>,
     pub gid: Option<u64>,
+    pub atime: Option<Time>,
     pub mtime: Option<Time>,
-    /// Names without the `SCHILY.xattr.` in front.
+    /// Names without the `SCHILY.xattr.` in front, sorted.
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
-    /// GNU sparse records, `GNU.sparse.` taken off the key, in order.
-    pub sparse: Vec<(Vec<u8>, Vec<u8>)>,
+    pub sparse: Sparse,
 }
 
-/// Parses the records of one extended header.
+/// The records of GNU's sparse files, `GNU.sparse.` taken off the key; empty where there is none.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Sparse {
+    pub major: Vec<u8>,
+    pub minor: Vec<u8>,
+    pub name: Vec<u8>,
+    pub size: Vec<u8>,
+    pub realsize: Vec<u8>,
+    pub numblocks: Vec<u8>,
+    /// Offset and length in turns, between commas. Form 0.0 has a record for each number; they are joined.
+    pub map: Vec<u8>,
+}
+
+impl Sparse {
+    /// Whether the records describe a sparse file in a form that is known.
+    pub fn is_sparse(&self) -> bool {
+        match (self.major.as_slice(), self.minor.as_slice()) {
+            (b"0", b"0" | b"1") | (b"1", b"0") => true,
+            (b"", b"") => !self.map.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// Whether the map stands before the data and not in the records.
+    pub fn is_map_in_data(&self) -> bool {
+        self.major == b"1"
+    }
+}
+
+/// Parses the records of one extended header; of two with the same key the later one counts.
 ///
-/// - Errors: [`Error::Malformed`] on any record that does not end where its length says.
+/// - Errors: [`Error::Malformed`] on any record that does not end where its length says, and on what Go refuses.
 pub fn parse(mut data: &[u8]) -> Result<Overrides, Error> {
-    let mut overrides = Overrides::default();
+    let (mut records, mut numbers) = (BTreeMap::new(), Vec::new());
     while !data.is_empty() {
         let (key, value, rest) = record(data).ok_or_else(|| Error::Malformed("bad pax record".to_owned()))?;
-        set(&mut overrides, key, value)?;
+        match key {
+            b"GNU.sparse.offset" | b"GNU.sparse.numbytes" => {
+                let is_turn = (numbers.len() % 2 == 0) == (key == b"GNU.sparse.offset");
+                if !is_turn || value.contains(&b',') {
+                    return Err(Error::Malformed("bad pax sparse map".to_owned()));
+                }
+                numbers.push(value);
+            }
+            _ => drop(records.insert(key, value)),
+        }
         data = rest;
+    }
+    let mut overrides = Overrides::default();
+    // An empty value means "as if the record were not there"; an attribute may have one.
+    for (key, value) in records.into_iter().filter(|(key, value)| !value.is_empty() || key.starts_with(XATTR)) {
+        set(&mut overrides, key, value)?;
+    }
+    if !numbers.is_empty() {
+        overrides.sparse.map = numbers.join(&b',');
     }
     Ok(overrides)
 }
 
 fn record(data: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let space = data.iter().take(12).position(|&b| b == b' ')?;
+    let space = data.iter().position(|&b| b == b' ')?;
     let length: usize = number(&data[..space])?.try_into().ok()?;
     let record = data.get(space + 1..length)?.strip_suffix(b"\n")?;
     let equals = record.iter().position(|&b| b == b'=')?;
-    Some((&record[..equals], &record[equals + 1..], &data[length..]))
+    let (key, value) = (&record[..equals], &record[equals + 1..]);
+    let is_name = matches!(key, b"path" | b"linkpath" | b"uname" | b"gname");
+    let valid = !key.is_empty() && !key.contains(&0) && !(is_name && value.contains(&0));
+    valid.then_some((key, value, &data[length..]))
 }
 
 fn set(overrides: &mut Overrides, key: &[u8], value: &[u8]) -> Result<(), Error> {
     let bad = || Error::Malformed(format!("bad pax value for {}", String::from_utf8_lossy(key)));
-    // An empty value means "as if the record were not there".
-    let present = !value.is_empty();
+    let sparse = &mut overrides.sparse;
     match key {
-        b"path" => overrides.path = present.then(|| value.to_vec()),
-        b"linkpath" => overrides.link = present.then(|| value.to_vec()),
-        b"size" => overrides.size = if present { Some(number(value).ok_or_else(bad)?) } else { None },
-        b"uid" => overrides.uid = if present { Some(number(value).ok_or_else(bad)?) } else { None },
-        b"gid" => overrides.gid = if present { Some(number(value).ok_or_else(bad)?) } else { None },
-        b"mtime" => overrides.mtime = if present { Some(time(value).ok_or_else(bad)?) } else { None },
+        b"path" => overrides.path = Some(value.to_vec()),
+        b"linkpath" => overrides.link = Some(value.to_vec()),
+        b"size" => overrides.size = Some(number(value).ok_or_else(bad)?),
+        b"uid" => overrides.uid = Some(number(value).ok_or_else(bad)?),
+        b"gid" => overrides.gid = Some(number(value).ok_or_else(bad)?),
+        b"atime" => overrides.atime = Some(time(value).ok_or_else(bad)?),
+        b"mtime" => overrides.mtime = Some(time(value).ok_or_else(bad)?),
+        b"ctime" => drop(time(value).ok_or_else(bad)?),
+        b"GNU.sparse.major" => sparse.major = value.to_vec(),
+        b"GNU.sparse.minor" => sparse.minor = value.to_vec(),
+        b"GNU.sparse.name" => sparse.name = value.to_vec(),
+        b"GNU.sparse.size" => sparse.size = value.to_vec(),
+        b"GNU.sparse.realsize" => sparse.realsize = value.to_vec(),
+        b"GNU.sparse.numblocks" => sparse.numblocks = value.to_vec(),
+        b"GNU.sparse.map" => sparse.map = value.to_vec(),
         _ => {
-            if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
-                overrides.xattrs.retain(|(known, _)| known != name);
-                if overrides.xattrs.len() >= MAX_XATTRS {
-                    return Err(Error::Malformed(format!("more than {MAX_XATTRS} extended attributes")));
-                }
-                overrides.xattrs.push((name.to_vec(), value.to_vec()));
-            } else if let Some(name) = key.strip_prefix(b"GNU.sparse.") {
-                overrides.sparse.push((name.to_vec(), value.to_vec()));
+            let Some(name) = key.strip_prefix(XATTR) else { return Ok(()) };
+            if overrides.xattrs.len() >= MAX_XATTRS {
+                return Err(Error::Malformed(format!("more than {MAX_XATTRS} extended attributes")));
             }
+            overrides.xattrs.push((name.to_vec(), value.to_vec()));
         }
     }
     Ok(())
@@ -161,10 +219,45 @@ mod tests {
             b"0 ",
             b"3 \n",
             b"18446744073709551616 a=b\n",
+            b"+6 a=b\n",
+            b"5 =b\n",
+            b"8 a\0b=c\n",
+            b"10 path=\0\n",
+            b"12 uname=a\0\n",
         ] {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
-        assert!(parse(b"6 a=b\n").is_ok());
+        for good in [&b"6 a=b\n"[..], b"0000000000000000000027 a=b\n", b"7 a=\0=\n", b"6 a==\n"] {
+            assert!(parse(good).is_ok(), "{good:?}");
+        }
         assert!(parse(&record_of("size", "-1")).is_err());
+    }
+
+    #[test]
+    fn of_two_records_the_later_counts_and_an_empty_one_takes_the_first_away() {
+        let data = [record_of("size", "x"), record_of("size", "5"), record_of("path", "a"), record_of("path", "")];
+        let found = parse(&data.concat()).unwrap();
+        assert_eq!((found.size, found.path), (Some(5), None));
+        let found = parse(&record_of("SCHILY.xattr.user.empty", "")).unwrap();
+        assert_eq!(found.xattrs, [(b"user.empty".to_vec(), Vec::new())]);
+        for key in ["atime", "mtime", "ctime", "uid"] {
+            assert!(parse(&record_of(key, "12x")).is_err(), "{key}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_a_sparse_map_come_in_turns() {
+        let records = |keys: &[(&str, &str)]| {
+            let data: Vec<Vec<u8>> = keys.iter().map(|(k, v)| record_of(&format!("GNU.sparse.{k}"), v)).collect();
+            parse(&data.concat())
+        };
+        let found = records(&[("offset", "2"), ("numbytes", "3"), ("offset", "9"), ("numbytes", "1")]).unwrap();
+        assert_eq!(found.sparse.map, b"2,3,9,1");
+        assert!(found.sparse.is_sparse());
+        for bad in [&[("numbytes", "3")][..], &[("offset", "2"), ("offset", "3")], &[("offset", "1,2")]] {
+            assert!(records(bad).is_err(), "{bad:?}");
+        }
+        assert!(!records(&[("major", "2"), ("minor", "0"), ("map", "1,2")]).unwrap().sparse.is_sparse());
+        assert!(!records(&[("name", "x"), ("realsize", "5")]).unwrap().sparse.is_sparse());
     }
 }

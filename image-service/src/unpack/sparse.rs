@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Where the bytes of a sparse member go: GNU's old header map and the PAX forms 0.0, 0.1 and 1.0. Bounded.
 
-use tar::{GnuExtSparseHeader, GnuSparseHeader, Header};
-
+use super::header::{BLOCK, Format, Header, numeric};
 use super::{Error, pax};
 
 /// Most pieces of one file; a map this long is above 1 MiB.
 const MAX_PIECES: usize = 1 << 16;
+
+/// Bytes of a piece in an old GNU map: two numbers of twelve.
+const PIECE: usize = 24;
 
 /// Most blocks of an old GNU map; one holds 21 pieces, or none.
 const MAX_BLOCKS: usize = MAX_PIECES / 21 + 1;
@@ -52,31 +54,36 @@ pub struct Described {
 ///
 /// - Errors: [`Error::Malformed`], or what `next_block` returns.
 pub fn gnu(
-    header: &Header,
+    block: &[u8; BLOCK],
     data: u64,
-    mut next_block: impl FnMut() -> Result<[u8; 512], Error>,
+    mut next_block: impl FnMut() -> Result<[u8; BLOCK], Error>,
 ) -> Result<(u64, Map), Error> {
-    let gnu = header.as_gnu().ok_or_else(|| malformed("no GNU header"))?;
-    let length = gnu.real_size().map_err(|_| malformed("bad real size"))?;
+    // Schilling's format has the same type byte and another layout.
+    if Header::decode(block)?.format != Format::Gnu {
+        return Err(malformed("no GNU header"));
+    }
+    let unsigned = |field: &[u8]| numeric(field).and_then(|n| u64::try_from(n).ok());
+    let length = unsigned(&block[483..495]).ok_or_else(|| malformed("bad real size"))?;
     let mut pieces = Vec::new();
-    let mut add = |list: &[GnuSparseHeader]| -> Result<(), Error> {
-        for piece in list.iter().filter(|p| !p.is_empty()) {
-            let bad = |_| malformed("bad piece");
-            pieces.push((piece.offset().map_err(bad)?, piece.length().map_err(bad)?));
+    let mut add = |list: &[u8]| -> Result<(), Error> {
+        // The first piece without an offset is the last of its block.
+        for piece in list.chunks_exact(PIECE).take_while(|piece| piece[0] != 0) {
+            let (offset, length) = piece.split_at(PIECE / 2);
+            let read = unsigned(offset).zip(unsigned(length));
+            pieces.push(read.ok_or_else(|| malformed("bad piece"))?);
         }
         if pieces.len() > MAX_PIECES { Err(malformed("too many pieces")) } else { Ok(()) }
     };
-    add(&gnu.sparse)?;
-    let (mut more, mut blocks) = (gnu.is_extended(), 0);
+    add(&block[386..482])?;
+    let (mut more, mut blocks) = (block[482] != 0, 0);
     while more {
         blocks += 1;
         if blocks > MAX_BLOCKS {
             return Err(malformed("too many blocks"));
         }
-        let mut ext = GnuExtSparseHeader::new();
-        ext.as_mut_bytes().copy_from_slice(&next_block()?);
-        add(&ext.sparse)?;
-        more = ext.is_extended();
+        let block = next_block()?;
+        add(&block[..504])?;
+        more = block[504] != 0;
     }
     Ok((length, Map::checked(pieces, length, data)?))
 }
@@ -85,26 +92,24 @@ pub fn gnu(
 ///
 /// - Errors: [`Error::Malformed`], or what `read` returns.
 pub fn pax(
-    records: &[(Vec<u8>, Vec<u8>)],
+    records: &pax::Sparse,
     data: u64,
     mut read: impl FnMut(&mut [u8]) -> Result<(), Error>,
 ) -> Result<Described, Error> {
-    let last = |key: &[u8]| records.iter().rev().find(|(k, _)| k == key).map(|(_, value)| value.as_slice());
-    let length = last(b"realsize").or_else(|| last(b"size")).and_then(pax::number);
-    let length = length.ok_or_else(|| malformed("no real size"))?;
-    let name = last(b"name").map(<[u8]>::to_vec);
-    let numbers = match (last(b"major"), last(b"map")) {
-        (Some(b"1"), _) => {
-            let (numbers, used) = map_in_data(data, &mut read)?;
-            let data = Map::checked(pairs(&numbers)?, length, data - used)?;
-            return Ok(Described { name, length, data });
-        }
-        (_, Some(list)) => list.split(|&b| b == b',').map(pax::number).collect::<Option<Vec<_>>>(),
-        (_, None) => {
-            records.iter().filter(|(k, _)| k == b"offset" || k == b"numbytes").map(|(_, v)| pax::number(v)).collect()
-        }
-    };
+    let said = [&records.size, &records.realsize].into_iter().find(|size| !size.is_empty());
+    let length = said.map_or(Some(data), |size| pax::number(size)).ok_or_else(|| malformed("bad real size"))?;
+    let name = Some(records.name.clone()).filter(|name| !name.is_empty());
+    if records.is_map_in_data() {
+        let (numbers, used) = map_in_data(data, &mut read)?;
+        let data = Map::checked(pairs(&numbers)?, length, data - used)?;
+        return Ok(Described { name, length, data });
+    }
+    let list = Some(&records.map).filter(|map| !map.is_empty()).map(|map| map.split(|&b| b == b','));
+    let numbers: Option<Vec<u64>> = list.into_iter().flatten().map(pax::number).collect();
     let numbers = numbers.ok_or_else(|| malformed("bad number"))?;
+    if pax::number(&records.numblocks) != Some(numbers.len() as u64 / 2) {
+        return Err(malformed("another number of pieces than it says"));
+    }
     Ok(Described { name, length, data: Map::checked(pairs(&numbers)?, length, data)? })
 }
 

@@ -466,7 +466,7 @@ fn sparse_members_of_all_forms_come_out_whole() {
             ("GNU.sparse.realsize", b"20000"),
         ])
         .member("GNUSparseFile.0/new", EntryType::Regular, &[&b"1\n5000\n4\n"[..], &[0; 503], b"wxyz"].concat(), |_| {})
-        .pax(&[("GNU.sparse.size", b"10"), ("GNU.sparse.map", b"2,2,8,1")])
+        .pax(&[("GNU.sparse.size", b"10"), ("GNU.sparse.numblocks", b"2"), ("GNU.sparse.map", b"2,2,8,1")])
         .file("mapped", "123")
         .end();
     place.unpack(&tar).unwrap();
@@ -482,7 +482,9 @@ fn sparse_members_of_all_forms_come_out_whole() {
 fn what_is_replaced_takes_away_what_it_was_counted_for() {
     let place = Place::new();
     let sparse = |tar: Tar| {
-        tar.pax(&[("GNU.sparse.size", b"1000000"), ("GNU.sparse.map", b"5000,2,900000,2")]).file("sparse", "abcd")
+        let records = [("size", &b"1000000"[..]), ("numblocks", b"2"), ("map", b"5000,2,900000,2")];
+        let records = records.map(|(key, value)| (format!("GNU.sparse.{key}"), value));
+        tar.pax(&records.each_ref().map(|(key, value)| (key.as_str(), *value))).file("sparse", "abcd")
     };
     let tar = sparse(Tar::default().file("dense", &"x".repeat(20_000)).link("link", EntryType::Symlink, "dense"));
     let before = Usage { bytes: 4096 + 20_480 + 2 * 4096, inodes: 4 };
@@ -511,12 +513,8 @@ fn hostile_sparse_maps_are_refused() {
     assert!(old(10, 0, 2).is_err(), "less than the data");
     for map in [&b"999999999\n"[..], b"1\n0\n", b"x\n", b"1\n99999999999999999999999\n1\n"] {
         let data = [map, &vec![0; 512 - map.len()]].concat();
-        let tar = Tar::default().pax(&[("GNU.sparse.major", b"1"), ("GNU.sparse.realsize", b"10")]).member(
-            "s",
-            EntryType::Regular,
-            &data,
-            |_| {},
-        );
+        let records = [("GNU.sparse.major", &b"1"[..]), ("GNU.sparse.minor", b"0"), ("GNU.sparse.realsize", b"10")];
+        let tar = Tar::default().pax(&records).member("s", EntryType::Regular, &data, |_| {});
         assert!(Place::new().unpack(&tar.end()).is_err());
     }
 }
@@ -539,7 +537,7 @@ fn bounds_on_size_count_depth_and_names_hold() {
     let long = Tar::default().pax(&[("path", name.as_bytes())]).file("x", "").end();
     assert!(matches!(Place::new().unpack(&long), Err(Error::Member { .. })));
     let nul = Tar::default().pax(&[("path", b"a\0b")]).file("x", "").end();
-    assert!(matches!(Place::new().unpack(&nul), Err(Error::Member { .. })));
+    assert!(matches!(Place::new().unpack(&nul), Err(Error::Malformed(_))));
 }
 
 #[test]
@@ -754,4 +752,67 @@ fn umask_and_setgid_parents_change_nothing() {
     place.unpack(&tar).unwrap();
     let file = fs::metadata(place.path("d/f")).unwrap();
     assert_eq!((file.gid(), file.permissions().mode() & 0o7777), (0, 0o666));
+}
+
+/// The names in an unpacked archive, or its error.
+fn read_as_go(tar: Tar) -> Result<Vec<String>, String> {
+    let place = Place::new();
+    place.unpack(&tar.end()).map(|_| names_below(&place.path(""))).map_err(|e| e.to_string())
+}
+
+#[test]
+fn names_and_types_are_those_that_go_reads() {
+    let gnu = |tar: Tar, name: &str| tar.member("././@LongLink", EntryType::GNULongName, name.as_bytes(), |_| {});
+    // GNU's long name wins over the path of an extended header, unless it is empty.
+    let both = gnu(Tar::default().pax(&[("path", b"pax")]), "gnu\0").file("own", "");
+    assert_eq!(read_as_go(both).unwrap(), ["gnu"]);
+    let empty = gnu(Tar::default().pax(&[("path", b"pax")]), "\0").file("own", "");
+    assert_eq!(read_as_go(empty).unwrap(), ["pax"]);
+    // A slash at the end makes a directory of the oldest type only.
+    let place = Place::new();
+    let old = |tar: Tar, name: &str| tar.member(name, EntryType::Regular, b"", |h| h.as_old_mut().linkflag = [0]);
+    place.unpack(&old(Tar::default().file("file/", "x"), "dir/").end()).unwrap();
+    assert_eq!(fs::read_to_string(place.path("file")).unwrap(), "x");
+    assert!(place.path("dir").is_dir());
+    // An extended header of the whole archive takes away what was said before it.
+    let global = Tar::default().pax(&[("path", b"pax")]).member("g", EntryType::XGlobalHeader, b"6 a=b\n", |_| {});
+    assert_eq!(read_as_go(global.file("own", "")).unwrap(), ["own"]);
+}
+
+#[test]
+fn numbers_records_and_ends_that_go_refuses_are_refused() {
+    let field = |change: fn(&mut Header)| Tar::default().member("x", EntryType::Regular, b"", change);
+    for (why, tar) in [
+        ("a sign", field(|h| h.as_old_mut().mode.copy_from_slice(b"+000644\0"))),
+        ("above 64 bits", field(|h| h.as_old_mut().mtime.copy_from_slice(b"\x80\0\0\x01\0\0\0\0\0\0\0\0"))),
+        ("no key", Tar::default().member("pax", EntryType::XHeader, b"5 =b\n", |_| {}).file("x", "")),
+        ("a time", field(|h| h.as_old_mut().mtime.copy_from_slice(b"yesterday  \0"))),
+        ("a directory's map", Tar::default().pax(&[("GNU.sparse.map", b"0,1")]).dir("d")),
+        ("no number of pieces", Tar::default().pax(&[("GNU.sparse.map", b"0,1")]).file("s", "x")),
+    ] {
+        assert!(read_as_go(tar).is_err(), "{why}");
+    }
+    let mut tar = Tar::default().file("a", "").0;
+    tar.extend([0; 512]);
+    assert!(Place::new().unpack(&tar).is_ok(), "one zero block is an end");
+    tar.extend(Tar::default().file("b", "").end());
+    let error = Place::new().unpack(&tar).unwrap_err().to_string();
+    assert!(error.contains("behind the zero block"), "{error}");
+    let padding = Tar::default().file("a", "x").0;
+    assert!(Place::new().unpack(&padding[..513]).is_ok(), "the stream may end within padding");
+}
+
+#[test]
+fn times_that_other_runtimes_do_not_set_are_the_start_of_1970() {
+    let place = Place::new();
+    let dated = |tar: Tar, mtime: &[u8], name: &str| tar.pax(&[("mtime", mtime)]).file(name, "");
+    let tar = dated(Tar::default(), b"-1.5", "before");
+    let tar = dated(tar, b"9223372036.9", "after");
+    let tar = dated(tar, b"9223372036.8", "last").pax(&[("atime", b"1700000000")]).file("read", "");
+    place.unpack(&tar.pax(&[("mtime", b"-62135596800")]).dir("d").end()).unwrap();
+    let times = |name: &str| fs::metadata(place.path(name)).map(|m| (m.mtime(), m.mtime_nsec(), m.atime())).unwrap();
+    assert_eq!((times("before"), times("after"), times("d")), ((0, 0, 0), (0, 0, 0), (0, 0, 0)));
+    assert_eq!(times("read"), (1_600_000_000, 0, 1_700_000_000));
+    // How late a time can be is the file system's own business.
+    assert!(times("last").0 > 1 << 31);
 }
