@@ -11,6 +11,7 @@
 //! stands for each path: 4 kB hold some 200 layers.
 
 mod helper;
+mod top;
 
 use crate::failure::{self, Failure, Kind, Result};
 use crate::mounts::{self, idmap};
@@ -24,6 +25,7 @@ use rustix::mount::{
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use top::Top;
 
 /// What an overlay is made of.
 #[derive(Debug)]
@@ -61,8 +63,14 @@ fn writable_parts<'a>(
     owner: (u32, u32),
 ) -> Result<Parts<'a>> {
     let (upper, work) = (root_dir.join("upper"), root_dir.join("work"));
-    for dir in [&upper, &work] {
-        make_dir(dir, owner)?;
+    make_dir(&work, owner)?;
+    if make_new(&upper)?
+        && let Some(layer) = rootfs.layers.first()
+    {
+        // Upper is what the container sees of its "/" itself.
+        Top::of(layer, user_namespace, owner).and_then(|top| top.apply(&upper)).inspect_err(|_| {
+            let _ = fs::remove_dir(&upper);
+        })?;
     }
     let upper_and_work = Some((upper, work));
     Ok(Parts { layers: &rootfs.layers, upper_and_work, label: &rootfs.mount_label, user_namespace })
@@ -90,17 +98,22 @@ pub fn remove(root_dir: &Path) {
 }
 
 fn make_dir(dir: &Path, (uid, gid): (u32, u32)) -> Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    let fail = |e| failure::kernel("make directory", dir.display().to_string(), e);
-    // Upper's mode is the mode of the container's "/".
-    match fs::DirBuilder::new().mode(0o755).create(dir) {
-        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(fail(e)),
-        _ => {}
-    }
+    make_new(dir)?;
     if (uid, gid) == (0, 0) {
         return Ok(());
     }
-    std::os::unix::fs::chown(dir, Some(uid), Some(gid)).map_err(fail)
+    std::os::unix::fs::chown(dir, Some(uid), Some(gid))
+        .map_err(|e| failure::kernel("make directory", dir.display().to_string(), e))
+}
+
+/// Makes a directory; whether it is new.
+fn make_new(dir: &Path) -> Result<bool> {
+    use std::os::unix::fs::DirBuilderExt;
+    match fs::DirBuilder::new().mode(0o755).create(dir) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(e) => Err(failure::kernel("make directory", dir.display().to_string(), e)),
+    }
 }
 
 fn build(parts: &Parts<'_>) -> Result<OwnedFd> {
