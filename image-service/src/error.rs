@@ -78,8 +78,11 @@ pub enum Error {
         source: Box<unpack::Error>,
     },
     /// The disk is full, or the image is larger than what is free.
-    #[error("cannot pull {image}: no space left on the device of {path}: {progress}, {free} bytes are free")]
-    NoSpace { image: String, path: PathBuf, progress: String, free: u64 },
+    #[error(
+        "cannot pull {image}: no space left on the device of {path}: {progress}, {left}; remove images that are not \
+         needed, or change images.reserve"
+    )]
+    NoSpace { image: String, path: PathBuf, progress: String, left: String },
     /// The store failed.
     #[error("image store failed")]
     Store(#[from] store::Error),
@@ -154,9 +157,31 @@ fn registry_kind(error: &registry::Error) -> Kind {
 fn layer_kind(error: &unpack::Error) -> Kind {
     use unpack::Error as E;
     match error {
-        E::Limit { .. } => Kind::ResourceExhausted,
-        E::BlobDigest { .. } | E::BlobSize { .. } | E::DiffId { .. } => Kind::DataLoss,
-        E::Inflate(_) | E::Malformed(_) | E::Member { .. } => Kind::DataLoss,
-        E::Place { .. } | E::Directory { .. } | E::Cut => Kind::Internal,
+        E::Limit { .. } | E::Reserve { .. } => Kind::ResourceExhausted,
+        error if error.is_of_the_image() => Kind::DataLoss,
+        E::Attribute { .. } => Kind::FailedPrecondition,
+        _ => Kind::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_image_does_wrong_is_not_the_nodes_failure() {
+        let place = |errno| {
+            layer_kind(&unpack::Error::Place { path: "x".into(), source: std::io::Error::from_raw_os_error(errno) })
+        };
+        for errno in [libc::ELOOP, libc::ENOTDIR, libc::ENAMETOOLONG, libc::EISDIR, libc::EINVAL] {
+            assert_eq!(place(errno), Kind::DataLoss, "{errno}");
+        }
+        for errno in [libc::EIO, libc::EROFS, libc::ENOMEM, libc::EPERM] {
+            assert_eq!(place(errno), Kind::Internal, "{errno}");
+        }
+        let attribute = |length| layer_kind(&unpack::Error::Attribute { path: "x".into(), name: "n".into(), length });
+        assert_eq!((attribute(5000), attribute(70_000)), (Kind::FailedPrecondition, Kind::DataLoss));
+        let reserve = unpack::Error::Reserve { what: "bytes", free: 1, reserve: 2 };
+        assert_eq!(layer_kind(&reserve), Kind::ResourceExhausted);
     }
 }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::digest::Digest;
-use crate::image::Held;
-use crate::store::{Error, Kept, Store, discard_in_background};
+use crate::image::{Held, Top};
+use crate::store::{Error, Kept, Store, discard_in_background, top_first};
 
 /// What a collection removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,10 +33,12 @@ impl Store {
         let mut kept = self.kept();
         let index = self.index();
         let image = index.image(&Digest::parse(id).ok()?)?;
-        kept.holds.entry(owner.to_owned()).or_default().extend(image.layers.iter().cloned());
-        let mut seen = HashSet::new();
-        // Overlayfs refuses a directory given twice. The topmost stands for all: it hides what the others would show.
-        let top_first = image.layers.iter().rev().filter(|layer| seen.insert(*layer));
+        kept.holds.entry(owner.to_owned()).or_default().extend(image.needs().cloned());
+        let tree = match &image.top {
+            Top::Tree(tree) => Some(tree),
+            Top::Unknown | Top::Nothing => None,
+        };
+        let top_first = tree.into_iter().chain(top_first(&image.layers));
         let mut layers: Vec<PathBuf> = top_first.map(|layer| self.layer_fs(layer)).collect();
         if layers.is_empty() {
             layers.push(self.empty_layer());
@@ -81,23 +83,24 @@ impl Store {
         for layer in layers {
             *kept.pins.entry(layer.clone()).or_default() += 1;
         }
-        let present = layers.iter().filter(|layer| kept.layers.contains_key(layer)).cloned().collect();
+        let is_usable = |layer: &&Digest| kept.layers.get(layer).is_some_and(|kept| kept.implied.is_some());
+        let present = layers.iter().filter(is_usable).cloned().collect();
         Pins { store: Arc::clone(self), layers: layers.to_vec(), present }
     }
 
     /// Removes those of `candidates` that nothing needs. The caller's lock keeps new needs out meanwhile.
     pub(crate) fn sweep(&self, kept: &mut Kept, candidates: HashSet<Digest>) -> Collected {
         let index = self.index();
-        let named: HashSet<&Digest> = index.images().flat_map(|image| &image.layers).collect();
+        let named: HashSet<&Digest> = index.images().flat_map(|image| image.needs()).collect();
         let mut collected = Collected::default();
         for layer in candidates {
             let held = kept.holds.values().any(|layers| layers.contains(&layer));
             if held || named.contains(&layer) || kept.pins.contains_key(&layer) {
                 continue;
             }
-            if let Some(usage) = kept.layers.remove(&layer) {
-                self.uncount(usage);
-                collected.bytes += usage.bytes;
+            if let Some(removed) = kept.layers.remove(&layer) {
+                self.uncount(removed.usage);
+                collected.bytes += removed.usage.bytes;
             }
             collected.layers += 1;
             self.discard_layer(&layer);
@@ -122,7 +125,7 @@ impl Store {
 }
 
 impl Pins {
-    /// Whether the store had this layer when it was pinned, and so has it still.
+    /// Whether the store had this layer, with all that is to be known of it, when it was pinned, and so has it still.
     pub fn has(&self, layer: &Digest) -> bool {
         self.present.contains(layer)
     }

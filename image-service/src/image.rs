@@ -25,9 +25,33 @@ pub struct Image {
     pub config: Arc<ImageConfiguration>,
     /// Diff ids, bottom layer first.
     pub layers: Vec<Digest>,
+    /// What is laid on top of them.
+    pub top: Top,
+}
+
+/// A tree of nothing but directories that is laid on top of an image's layers: those that an upper layer only implies,
+/// as a lower one describes them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Top {
+    /// Nobody has looked: the image was pulled by a Gorae that did not know of them.
+    #[default]
+    Unknown,
+    /// The image needs none.
+    Nothing,
+    /// It does; named like a layer.
+    Tree(Digest),
 }
 
 impl Image {
+    /// All that has to stay on disk for it.
+    pub(crate) fn needs(&self) -> impl Iterator<Item = &Digest> {
+        let tree = match &self.top {
+            Top::Tree(tree) => Some(tree),
+            Top::Unknown | Top::Nothing => None,
+        };
+        self.layers.iter().chain(tree)
+    }
+
     /// The config's user: who containers run as unless told otherwise.
     pub fn user(&self) -> User {
         User::parse(self.config.config().as_ref().and_then(|c| c.user().as_deref()).unwrap_or(""))
@@ -64,7 +88,7 @@ impl User {
 pub struct Held {
     /// The image's id.
     pub image_id: String,
-    /// Layer directories for overlayfs, top layer first, each once. Never empty: an image without layers has an empty one.
+    /// Directories for overlayfs, topmost first, each once: the image's layers, below the tree that it may need. Never empty: an image without layers has an empty one.
     pub layers: Vec<PathBuf>,
     /// The image config, untrusted.
     pub config: Arc<ImageConfiguration>,

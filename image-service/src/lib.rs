@@ -29,7 +29,7 @@ mod service;
 mod store;
 mod unpack;
 
-pub use config::{Config, Limits, Platform};
+pub use config::{Config, Limits, Platform, Reserve};
 pub use error::{Error, Kind};
 pub use gc::Collected;
 pub use image::{Held, Image, User};

@@ -10,7 +10,7 @@ use std::process::Command;
 use fixture::debian::Registry;
 use fixture::image::{Flavour, Packing, image, layer, noise};
 use fixture::{Node, entries, eventually};
-use gorae_image_service::{Config, Images, Kind};
+use gorae_image_service::{Config, Images, Kind, Reserve};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn held_layers_stay_until_their_last_owner_releases_them() {
@@ -272,4 +272,43 @@ async fn a_full_disk_fails_the_pull_with_numbers_and_is_empty_again() {
     let error = images.pull(&registry.push("many", "1", &many).await, None).await.unwrap_err();
     assert_eq!(error.kind(), Kind::ResourceExhausted, "{}", error.message());
     eventually("temp is empty", || entries(&few.0.path().join("images/temp")).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_leaves_the_reserve_free() {
+    let registry = Registry::open().await;
+    let zeros = vec![0; 40 << 20];
+    let large = image(Flavour::Oci, vec![layer(Packing::Gzip, &[("zeros", &zeros)])]);
+    let names: Vec<String> = (0..1500).map(|n| format!("f{n}")).collect();
+    let files: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b""[..])).collect();
+    let many = image(Flavour::Oci, vec![layer(Packing::Gzip, &files)]);
+    let (large, many) = (registry.push("large", "1", &large).await, registry.push("many", "1", &many).await);
+
+    // 64 MiB and 2000 files: both images fit, neither leaves half of it.
+    let disk = SmallDisk::new("size=64m,nr_inodes=2000");
+    let open = |reserve| {
+        let mut config = Config::new(disk.0.path().join("images"));
+        config.limits.reserve = reserve;
+        Images::open(config).unwrap()
+    };
+    let images = open(Reserve::Percent(50));
+    for name in [&large, &many] {
+        let error = images.pull(name, None).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::ResourceExhausted, "{}", error.message());
+        let message = error.message();
+        assert!(message.contains("are kept in reserve") && message.contains("images.reserve"), "{message}");
+        eventually("temp is empty", || entries(&disk.0.path().join("images/temp")).is_empty());
+    }
+    // What is left is less than the reserve: refused before anything is written.
+    std::fs::write(disk.0.path().join("filler"), vec![1; 40 << 20]).unwrap();
+    let error = images.pull(&many, None).await.unwrap_err();
+    assert!(error.message().contains("its layers have"), "{}", error.message());
+    std::fs::remove_file(disk.0.path().join("filler")).unwrap();
+    drop(images);
+    let images = open(Reserve::Bytes(0));
+    for name in [&large, &many] {
+        images.pull(name, None).await.unwrap();
+        images.remove(name).unwrap();
+        eventually("layers are gone", || entries(&disk.0.path().join("images/temp")).is_empty());
+    }
 }

@@ -5,6 +5,7 @@
 
 use crate::cri::HANDLER;
 use crate::streaming::CertificateFiles;
+use gorae_image_service::Reserve;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -54,6 +55,8 @@ pub struct RawImages {
     pub plain_http: Vec<String>,
     /// Layers fetched and unpacked at the same time; default: twice the CPUs, at most 8.
     pub parallel_layers: Option<usize>,
+    /// What a pull leaves free of the file system, a share or a size; default: 5 %, at most 1 GiB.
+    pub reserve: Option<Reserve>,
 }
 
 /// `[network]`.
@@ -207,6 +210,7 @@ impl Config {
             ("shim", self.shim != new.shim),
             ("images.hosts_dirs", self.hosts_dirs != new.hosts_dirs),
             ("images.plain_http", self.images.plain_http != new.images.plain_http),
+            ("images.reserve", self.images.reserve != new.images.reserve),
             ("images.parallel_layers", self.images.parallel_layers != new.images.parallel_layers),
             ("network.bridge", self.network.bridge != new.network.bridge),
             ("network.subnet", self.network.subnet != new.network.subnet),
@@ -419,6 +423,23 @@ mod tests {
     }
 
     #[test]
+    fn the_reserve_of_pulls_is_a_share_or_a_size() {
+        for (value, reserve) in [
+            ("\"10%\"", Reserve::Percent(10)),
+            ("\"2GiB\"", Reserve::Bytes(2 << 30)),
+            ("0", Reserve::Bytes(0)),
+            ("1048576", Reserve::Bytes(1 << 20)),
+        ] {
+            let raw = parse(&format!("[images]\nreserve = {value}\n")).expect(value);
+            assert_eq!(raw.images.reserve, Some(reserve), "{value}");
+        }
+        for value in ["\"much\"", "\"101%\"", "-1", "1.5", "true"] {
+            let error = parse(&format!("[images]\nreserve = {value}\n")).expect_err(value);
+            assert!(error.contains("line 2"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_value_out_of_range_is_refused_with_its_line_wherever_it_stands() {
         let dir = tempfile::tempdir().expect("tempdir");
         let file = dir.path().join("c.toml");
@@ -459,6 +480,7 @@ mod tests {
             ("shim = \"/shim\"", Change::NeedsRestart("shim")),
             ("[images]\nhosts_dirs = [\"/h\"]", Change::NeedsRestart("images.hosts_dirs")),
             ("[images]\nplain_http = [\"h\"]", Change::NeedsRestart("images.plain_http")),
+            ("[images]\nreserve = \"10%\"", Change::NeedsRestart("images.reserve")),
             ("[images]\nparallel_layers = 3", Change::NeedsRestart("images.parallel_layers")),
             ("[network]\nbridge = \"b\"", Change::NeedsRestart("network.bridge")),
             ("[network]\nsubnet = \"10.1.0.0/20\"", Change::NeedsRestart("network.subnet")),
@@ -494,7 +516,7 @@ mod tests {
                 assert!(source.contains(&format!("(\"{name}\", ")), "{section}{key} is not compared");
             }
         }
-        assert_eq!(keys, 20, "keys of the sample");
+        assert_eq!(keys, 21, "keys of the sample");
     }
 
     #[test]

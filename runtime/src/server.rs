@@ -109,6 +109,7 @@ fn image_config(config: &Config) -> images::Config {
     image_config.runtime_handlers.clone_from(&config.handlers);
     image_config.hosts_dirs.clone_from(&config.hosts_dirs);
     image_config.plain_http_hosts.clone_from(&config.images.plain_http);
+    image_config.limits.reserve = config.images.reserve.unwrap_or_default();
     if let Some(n) = config.images.parallel_layers {
         image_config.max_parallel_layers = n;
         image_config.max_parallel_layers_total = image_config.max_parallel_layers_total.max(n);

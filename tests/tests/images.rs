@@ -448,3 +448,112 @@ fn a_disk_that_fills_up_during_a_pull_is_told_and_freed() {
         node.cri().pull("images.gorae.test/small:1").await.expect("what the failed pull took is free again");
     });
 }
+
+/// The root of a running container, as the node sees it.
+async fn root_of(container: &gorae_tests::Container) -> PathBuf {
+    let pid = container.info().await["pid"].as_i64().expect("a running container has a pid");
+    PathBuf::from(format!("/proc/{pid}/root"))
+}
+
+/// Mode and owner, in the node's ids.
+fn facts(path: &Path) -> (u32, u32, u32) {
+    use std::os::unix::fs::MetadataExt as _;
+    let found = std::fs::metadata(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    (found.mode() & 0o7777, found.uid(), found.gid())
+}
+
+fn users() -> Option<gorae_proto::cri::UserNamespace> {
+    use gorae_proto::cri::{IdMapping, NamespaceMode, UserNamespace};
+    let map = vec![IdMapping { host_id: 200_000, container_id: 0, length: 65_536 }];
+    Some(UserNamespace { mode: NamespaceMode::Pod.into(), uids: map.clone(), gids: map })
+}
+
+/// An image whose upper layer lists none of its directories, and whose `/` is a user's.
+async fn owned_image(node: &Node) -> String {
+    let lower = Writer::default()
+        .root(0o1775, 1000)
+        .file("/tiny", 0o755, &TINY_PROGRAM.compile().unwrap())
+        .dir("/tmp", 0o1777, 0)
+        .dir("/home/bob", 0o750, 1000)
+        .dir("/root", 0o700, 0)
+        .finish(Packing::Gzip);
+    let upper = Writer::default()
+        .raw(EntryType::Regular, "tmp/x", "", b"a")
+        .raw(EntryType::Regular, "home/bob/app/run", "", b"b")
+        .raw(EntryType::Symlink, "root/link", "x", b"")
+        .finish(Packing::Gzip);
+    let mut image = image_of("owned", lower);
+    image.layers.push(upper);
+    node.registry().client().push(&image).unwrap();
+    node.cri().pull("images.gorae.test/owned:1").await.unwrap();
+    "images.gorae.test/owned:1".to_owned()
+}
+
+#[test]
+fn a_layer_with_nothing_but_files_leaves_the_directories_as_they_are() {
+    testing::on_a_node_with_an_empty_registry(async |node| {
+        let image = owned_image(node).await;
+        let pod = node.pod("implied").run().await;
+        let container = pod.container("c").image(&image).args(["sleep"]).start().await;
+        let root = root_of(&container).await;
+        assert_eq!(facts(&root.join("tmp")), (0o1777, 0, 0));
+        assert_eq!(facts(&root.join("home")), (0o755, 0, 0));
+        assert_eq!(facts(&root.join("home/bob")), (0o750, 1000, 1000));
+        assert_eq!(facts(&root.join("home/bob/app")), (0o755, 0, 0));
+        assert_eq!(facts(&root.join("root")), (0o700, 0, 0));
+        assert_eq!(container.exec(["/tiny", "cat", "/tmp/x"]).await.stdout, "a");
+    });
+}
+
+#[test]
+fn the_root_of_a_container_has_the_images_mode_and_owner() {
+    testing::on_a_node_with_an_empty_registry(async |node| {
+        let image = owned_image(node).await;
+        let pod = node.pod("root").run().await;
+        let container = pod.container("c").image(&image).args(["sleep"]).start().await;
+        assert_eq!(facts(&root_of(&container).await), (0o1775, 1000, 1000));
+    });
+}
+
+#[test]
+fn the_images_root_and_directories_are_the_same_in_a_user_namespace() {
+    testing::on_a_node_with_an_empty_registry(async |node| {
+        let image = owned_image(node).await;
+        // The node's directory is a test's own, and closed to the users of the namespace.
+        let home = node.daemon().root().parent().expect("it is below the test's directory").to_owned();
+        std::fs::set_permissions(home, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let options = gorae_proto::cri::NamespaceOption { userns_options: users(), ..Default::default() };
+        let same = options.clone();
+        let pod = node.pod("mapped").with(|c| {
+            let linux = c.linux.get_or_insert_default();
+            linux.security_context.get_or_insert_default().namespace_options = Some(options);
+        });
+        let pod = pod.run().await;
+        let container = pod.container("c").image(&image).args(["sleep"]);
+        let container = container.security(|s| s.namespace_options = Some(same)).start().await;
+        let root = root_of(&container).await;
+        assert_eq!(facts(&root), (0o1775, 201_000, 201_000));
+        assert_eq!(facts(&root.join("home/bob")), (0o750, 201_000, 201_000));
+        assert_eq!(facts(&root.join("tmp")), (0o1777, 200_000, 200_000));
+    });
+}
+
+#[test]
+fn a_directory_mounted_on_a_file_is_refused_with_the_reason() {
+    testing::on_a_node_with_an_empty_registry(async |node| {
+        let layer = Writer::default().file("/tiny", 0o755, &TINY_PROGRAM.compile().unwrap()).finish(Packing::Gzip);
+        node.registry().client().push(&image_of("plain", layer)).unwrap();
+        node.cri().pull("images.gorae.test/plain:1").await.unwrap();
+        let pod = node.pod("mounted").run().await;
+        let host = node.directory("volume");
+        let container = pod.container("c").image("images.gorae.test/plain:1").args(["sleep"]).with(|c| {
+            c.mounts.push(gorae_proto::cri::Mount {
+                container_path: "/tiny".into(),
+                host_path: host.display().to_string(),
+                ..Default::default()
+            });
+        });
+        let error = container.create().await.try_start().await.unwrap_err();
+        assert!(error.message().contains("the container has a file of this name"), "{error:?}");
+    });
+}

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::registry::manifest::Descriptor;
 use crate::registry::{self, Download, Ended, Servers};
 use crate::store::{self, Staged};
-use crate::unpack::{self, BlobFacts, Expected, Usage, pipe};
+use crate::unpack::{self, BlobFacts, Expected, Layer, pipe};
 
 /// Chunks between download and inflater, a quarter MiB each at most.
 const CHUNKS: usize = 8;
@@ -135,7 +135,9 @@ async fn stage(
     let expected =
         Expected { blob: BlobFacts { digest: blob.digest.clone(), size: blob.size }, diff_id: diff_id.clone() };
     let staged = tokio::task::spawn_blocking(move || {
-        store.stage(&expected.diff_id, |directory| -> Result<Usage, Failure> {
+        let room = store.space()?;
+        let limits = limits.within(room.bytes, room.inodes);
+        store.stage(&expected.diff_id, |directory| -> Result<Layer, Failure> {
             Ok(unpack::layer(source, directory, &expected, &limits, &counters.unpacked)?)
         })
     });
@@ -153,7 +155,8 @@ enum Failure {
 
 fn explain(pull: &Pull, blob: &Descriptor, counters: &Counters, failure: Failure) -> Error {
     let no_space = match &failure {
-        Failure::Unpack(error) => error.is_no_space(),
+        // Or not even an empty file system of this size has room for it.
+        Failure::Unpack(error) => error.is_no_space() || error.is_below(&pull.inner.config.limits),
         Failure::Store(error) => error.is_no_space(),
     };
     if no_space {

@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::gc::Pins;
-use crate::image::Image;
+use crate::image::{Image, Top};
 use crate::image_config::read_config;
 use crate::images::Inner;
 use crate::reference::Reference;
@@ -104,6 +104,8 @@ impl Pull {
             Err(error) => return Err(self.failed(error)),
         };
         let known = self.inner.store.named(&name);
+        // One that was pulled before anybody looked for its directories is looked at as if it were new.
+        let known = known.filter(|image| image.top != Top::Unknown);
         Ok(known.filter(|image| image.repo_digests.contains(&self.reference.with_digest(&digest))))
     }
 
@@ -157,18 +159,19 @@ impl Pull {
 
     /// Refuses what cannot fit before anything is downloaded: a layer is hardly ever smaller than its blob.
     fn admit(&self, bytes: u64) -> Result<(), Error> {
-        let free = self.inner.store.free_bytes()?;
-        if bytes <= free {
+        let room = self.inner.store.space()?;
+        let reserve = self.inner.config.limits.reserve.bytes(room.bytes);
+        if bytes == 0 || bytes <= room.free_bytes.saturating_sub(reserve) {
             return Ok(());
         }
         Err(self.no_space(format!("its layers have {bytes} bytes compressed")))
     }
 
     async fn commit(&self, new: NewImage, staged: Vec<Arc<store::Staged>>, pins: Pins) -> Result<Arc<Image>, Error> {
-        let store = Arc::clone(&self.inner.store);
+        let (store, reserve) = (Arc::clone(&self.inner.store), self.inner.config.limits.reserve);
         // Not undone by dropping the pull: the thread finishes what it has begun.
         let committed = tokio::task::spawn_blocking(move || {
-            let committed = store.commit(new, &staged);
+            let committed = store.commit(new, &staged, reserve);
             drop((staged, pins));
             committed
         });
@@ -183,8 +186,19 @@ impl Pull {
     }
 
     fn no_space(&self, progress: String) -> Error {
-        let free = self.inner.store.free_bytes().unwrap_or(0);
-        let path = self.inner.config.root.clone();
-        Error::NoSpace { image: self.reference.to_string(), path, progress, free }
+        let (path, reserve) = (self.inner.config.root.clone(), self.inner.config.limits.reserve);
+        let left = match self.inner.store.space() {
+            Err(error) => format!("and how much is free cannot be told ({error})"),
+            Ok(room) => {
+                let bytes = reserve.bytes(room.bytes);
+                let mut left = format!("{} bytes are free and {bytes} of them are kept in reserve", room.free_bytes);
+                if room.inodes > 0 {
+                    let inodes = reserve.inodes(room.inodes);
+                    left.push_str(&format!(", of {} free inodes {inodes}", room.free_inodes));
+                }
+                left
+            }
+        };
+        Error::NoSpace { image: self.reference.to_string(), path, progress, left }
     }
 }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use oci_spec::image::ImageConfiguration;
 
 use super::record::{self, ImageRecord, NameRecord};
-use super::{Error, Kept, Staged, Store};
+use super::{Error, Kept, Staged, Store, top};
+use crate::config::Reserve;
 use crate::digest::Digest;
-use crate::image::Image;
+use crate::image::{Image, Top};
 
 /// A pulled image whose layers are staged or in the store.
 #[derive(Debug)]
@@ -31,15 +32,27 @@ impl Store {
     /// Commits an image. After `Ok` it survives a power cut, and every reader sees it.
     ///
     /// - Shapes: the layers that are not staged must be pinned by the caller.
-    /// - Errors: [`Error::File`], [`Error::LayerMissing`]; readers then see the state before.
-    pub fn commit(&self, new: NewImage, staged: &[Arc<Staged>]) -> Result<Arc<Image>, Error> {
+    /// - Errors: [`Error::File`], [`Error::LayerMissing`], [`Error::Top`]; readers then see the state before.
+    pub fn commit(
+        self: &Arc<Self>,
+        new: NewImage,
+        staged: &[Arc<Staged>],
+        reserve: Reserve,
+    ) -> Result<Arc<Image>, Error> {
         if staged.is_empty()
             && let Some(known) = self.known(&new)
         {
             return Ok(known);
         }
+        let _pin = self.pin(&[top::name(&new.layers)]);
+        let (top, tree) = self.make_top(&new.layers, staged, reserve).inspect_err(|error| {
+            if let Error::Implied { layer, .. } = error {
+                self.forget_implied(layer);
+            }
+        })?;
+        let all: Vec<Arc<Staged>> = staged.iter().cloned().chain(tree).collect();
         let temp = self.temp_path("commit");
-        let committed = self.prepare(&new, &temp).and_then(|()| self.publish(new, staged, &temp));
+        let committed = self.prepare(&new, &top, &temp).and_then(|()| self.publish(new, top, &all, &temp));
         super::staged::discard(&temp);
         committed
     }
@@ -47,17 +60,22 @@ impl Store {
     /// The image when it is there with all these names.
     fn known(&self, new: &NewImage) -> Option<Arc<Image>> {
         let index = self.index();
-        let image = index.image(&new.id)?;
+        let image = index.image(&new.id).filter(|image| image.top != Top::Unknown)?;
         let named = |name: &String| index.named(name).is_some_and(|found| found.id == image.id);
         new.names.iter().all(named).then(|| Arc::clone(image))
     }
 
     /// Writes the records below `temp` and syncs everything written so far, layers included.
-    fn prepare(&self, new: &NewImage, temp: &PathBuf) -> Result<(), Error> {
+    fn prepare(&self, new: &NewImage, top: &Top, temp: &PathBuf) -> Result<(), Error> {
         fs::create_dir(temp).map_err(|e| self.failed("make", temp, e))?;
         let image_path = temp.join("image");
         let layers = new.layers.iter().map(Digest::to_string).collect();
-        let image = ImageRecord { config: new.raw_config.clone(), layers };
+        let top = match top {
+            Top::Unknown => record::Top::Unknown,
+            Top::Nothing => record::Top::Nothing,
+            Top::Tree(_) => record::Top::Tree,
+        };
+        let image = ImageRecord { config: new.raw_config.clone(), layers, top };
         record::write(&image_path, &image).map_err(|e| self.failed("write", &image_path, e))?;
         for (n, name) in new.names.iter().enumerate() {
             let path = temp.join(n.to_string());
@@ -68,7 +86,13 @@ impl Store {
     }
 
     /// The renames, layers first; holds the lock.
-    fn publish(&self, new: NewImage, staged: &[Arc<Staged>], temp: &std::path::Path) -> Result<Arc<Image>, Error> {
+    fn publish(
+        &self,
+        new: NewImage,
+        top: Top,
+        staged: &[Arc<Staged>],
+        temp: &std::path::Path,
+    ) -> Result<Arc<Image>, Error> {
         let mut kept = self.kept();
         for layer in staged {
             self.publish_layer(&mut kept, layer)?;
@@ -78,30 +102,35 @@ impl Store {
             return Err(Error::LayerMissing(missing.to_string()));
         }
         let index = self.index();
-        if index.image(&new.id).is_none() {
+        if index.image(&new.id).is_none_or(|known| known.top == Top::Unknown) {
             self.rename(temp.join("image"), self.image_path(&new.id))?;
         }
         for (n, name) in new.names.iter().enumerate() {
             self.rename(temp.join(n.to_string()), self.name_path(name))?;
         }
-        let image = assemble(&new.id, new.raw_config.len(), new.config, new.layers, &kept);
+        let image = assemble(&new.id, new.raw_config.len(), new.config, (new.layers, top), &kept);
         let next = index.with(&new.id, image, &new.names);
         let image = next.image(&new.id).cloned().expect("just added");
         self.index.store(Arc::new(next));
         Ok(image)
     }
 
-    fn publish_layer(&self, kept: &mut Kept, layer: &Staged) -> Result<(), Error> {
+    pub(super) fn publish_layer(&self, kept: &mut Kept, layer: &Staged) -> Result<(), Error> {
+        let (id, new) = (layer.diff_id(), layer.layer());
+        let known = kept.layers.get(id);
+        if known.is_some_and(|known| known.implied.is_none() && new.implied.is_some()) {
+            return self.replace_record(kept, layer);
+        }
         // Another image with this layer may have been first.
-        if layer.is_taken() || kept.layers.contains_key(layer.diff_id()) {
+        if layer.is_taken() || known.is_some() {
             return Ok(());
         }
-        let path = self.layer_path(layer.diff_id());
+        let path = self.layer_path(id);
         // A directory of this name that is not in the index has a damaged record: it makes way.
         if path.exists() {
-            let held = kept.holds.values().any(|layers| layers.contains(layer.diff_id()));
+            let held = kept.holds.values().any(|layers| layers.contains(id));
             if held {
-                return self.adopt_damaged(kept, layer);
+                return self.replace_record(kept, layer);
             }
             let trash = self.temp_path("trash");
             self.rename(path.clone(), trash.clone())?;
@@ -109,17 +138,23 @@ impl Store {
         }
         self.rename(layer.path().to_owned(), path)?;
         layer.take();
-        kept.layers.insert(layer.diff_id().clone(), layer.usage());
-        self.count(layer.usage());
+        kept.layers.insert(id.clone(), new);
+        self.count(new.usage);
         Ok(())
     }
 
-    /// A layer whose record is damaged while containers have it mounted: its files must stay where they are, so only the
-    /// record is replaced. Its files were synced before that record first existed.
-    fn adopt_damaged(&self, kept: &mut Kept, layer: &Staged) -> Result<(), Error> {
-        self.rename(layer.path().join("record"), self.layer_path(layer.diff_id()).join("record"))?;
-        kept.layers.insert(layer.diff_id().clone(), layer.usage());
-        self.count(layer.usage());
+    /// A layer whose record is damaged, or says less than is needed, while containers may have it mounted: its files must
+    /// stay where they are, so only the record is replaced. Its files were synced before that record first existed.
+    fn replace_record(&self, kept: &mut Kept, layer: &Staged) -> Result<(), Error> {
+        let (path, new) = (self.layer_path(layer.diff_id()), layer.layer());
+        if new.implied.is_some_and(|implied| implied.directories > 0) {
+            self.rename(layer.path().join("implied"), path.join("implied"))?;
+        }
+        self.rename(layer.path().join("record"), path.join("record"))?;
+        if let Some(before) = kept.layers.insert(layer.diff_id().clone(), new) {
+            self.uncount(before.usage);
+        }
+        self.count(new.usage);
         Ok(())
     }
 
@@ -133,12 +168,13 @@ pub(super) fn assemble(
     id: &Digest,
     config_bytes: usize,
     config: Arc<ImageConfiguration>,
-    layers: Vec<Digest>,
+    (layers, top): (Vec<Digest>, Top),
     kept: &Kept,
 ) -> Image {
-    let mut seen = std::collections::HashSet::new();
-    let once = layers.iter().filter(|layer| seen.insert(*layer));
-    let unpacked: u64 = once.filter_map(|layer| kept.layers.get(layer)).map(|usage| usage.bytes).sum();
-    let size = unpacked + config_bytes as u64;
-    Image { id: id.to_string(), repo_tags: Vec::new(), repo_digests: Vec::new(), size, config, layers }
+    let (repo_tags, repo_digests) = (Vec::new(), Vec::new());
+    let mut image = Image { id: id.to_string(), repo_tags, repo_digests, size: 0, config, layers, top };
+    let needed: std::collections::HashSet<&Digest> = image.needs().collect();
+    let unpacked: u64 = needed.iter().filter_map(|layer| kept.layers.get(*layer)).map(|layer| layer.usage.bytes).sum();
+    image.size = unpacked + config_bytes as u64;
+    image
 }

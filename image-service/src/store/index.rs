@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::digest::Digest;
-use crate::image::Image;
+use crate::image::{Image, Top};
 use crate::reference::Reference;
 
 /// An id prefix fits more than one image.
@@ -63,7 +63,15 @@ impl Index {
     /// With an image added (or known already) and names pointing to it; names leave the images they meant before.
     pub fn with(&self, id: &Digest, image: Image, names: &[String]) -> Self {
         let mut next = self.clone();
-        next.images.entry(id.clone()).or_insert_with(|| Arc::new(image));
+        match next.images.get(id) {
+            // The same image, looked at in full meanwhile.
+            Some(known) if known.top == Top::Unknown && image.top != Top::Unknown => {
+                let (repo_tags, repo_digests) = (known.repo_tags.clone(), known.repo_digests.clone());
+                next.images.insert(id.clone(), Arc::new(Image { repo_tags, repo_digests, ..image }));
+            }
+            Some(_) => {}
+            None => drop(next.images.insert(id.clone(), Arc::new(image))),
+        }
         for name in names {
             if let Some(before) = next.names.insert(name.clone(), id.clone()).filter(|before| before != id) {
                 next.rename(&before, |image| {
@@ -117,7 +125,8 @@ mod tests {
 
     fn image(id: &Digest) -> Image {
         let (repo_tags, repo_digests, layers) = (Vec::new(), Vec::new(), Vec::new());
-        Image { id: id.to_string(), repo_tags, repo_digests, size: 1, config: Arc::default(), layers }
+        let top = Top::Nothing;
+        Image { id: id.to_string(), repo_tags, repo_digests, size: 1, config: Arc::default(), layers, top }
     }
 
     #[test]

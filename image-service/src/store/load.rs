@@ -12,9 +12,9 @@ use rustix::fs::FlockOperation;
 
 use super::index::Index;
 use super::record::{self, ImageRecord, LayerRecord, NameRecord, Unreadable};
-use super::{Error, Kept, Store, Used, commit, staged};
+use super::{Error, Kept, KeptLayer, Store, Used, commit, staged};
 use crate::digest::Digest;
-use crate::image::Image;
+use crate::image::{Image, Top};
 
 impl Store {
     /// Opens the store in `root`, making it when absent.
@@ -68,7 +68,7 @@ impl Store {
             match read_layer(&path, &name) {
                 Ok((diff_id, record)) => {
                     self.count(record.usage);
-                    kept.layers.insert(diff_id, record.usage);
+                    kept.layers.insert(diff_id, KeptLayer { usage: record.usage, implied: record.implied });
                 }
                 Err(error) => lose("layer", &path, error)?,
             }
@@ -77,14 +77,18 @@ impl Store {
     }
 
     fn load_images(&self, names: &[(PathBuf, NameRecord)]) -> Result<Index, Error> {
-        let kept = self.kept();
+        let mut kept = self.kept();
         let mut index = Index::default();
         for name in self.names_in("images")? {
             let path = self.root.join("images").join(&name);
-            match read_image(&path, &name, &kept) {
+            let read = read_image(&path, &name, &kept).and_then(|found| {
+                self.restore_top(&mut kept, &found.1.layers, &found.1.top).map_err(Unreadable::Top)?;
+                Ok(found)
+            });
+            match read {
                 Ok((id, image)) => index = index.with(&id, image, &[]),
                 // It may be read again when the disk is well; until then its names wait for it.
-                Err(error @ Unreadable::File(_)) => lose("image", &path, error)?,
+                Err(error @ (Unreadable::File(_) | Unreadable::Top(_))) => lose("image", &path, error)?,
                 Err(error) => lose_image(&path, &name, names, error)?,
             }
         }
@@ -200,7 +204,12 @@ fn read_image(path: &Path, name: &std::ffi::OsStr, kept: &Kept) -> Result<(Diges
     if !layers.iter().all(|layer| kept.layers.contains_key(layer)) {
         return Err(Unreadable::Misplaced("a layer of it is missing or damaged"));
     }
-    let image = commit::assemble(&id, record.config.len(), Arc::new(config), layers, kept);
+    let top = match record.top {
+        record::Top::Unknown => Top::Unknown,
+        record::Top::Nothing => Top::Nothing,
+        record::Top::Tree => Top::Tree(super::top::name(&layers)),
+    };
+    let image = commit::assemble(&id, record.config.len(), Arc::new(config), (layers, top), kept);
     Ok((id, image))
 }
 

@@ -5,8 +5,10 @@
 //! ROOT/lock                       one process at a time
 //! ROOT/layers/sha256-HEX/fs       a layer's files, an overlay lower directory; named by diff id
 //! ROOT/layers/sha256-HEX/record   its size; written before the directory gets its name
+//! ROOT/layers/sha256-HEX/implied  its directories that no member describes, when there are any
 //! ROOT/images/sha256-HEX          record: config as it came, diff ids; named by config digest
 //! ROOT/names/HEX                  record: one name and the image it means; named by the name's hash
+//!                                 A tree of directories on top of an image is a layer, too; see `top`
 //! ROOT/empty                      stands in for the layers of an image that has none
 //! ROOT/temp/…                     whatever is not finished; emptied at start
 //! ```
@@ -19,8 +21,11 @@
 mod commit;
 mod index;
 mod load;
+mod merged;
+mod plan;
 mod record;
 mod staged;
+mod top;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -41,6 +46,7 @@ pub use staged::Staged;
 use crate::unpack::Usage as LayerUsage;
 use index::Index;
 pub(crate) use staged::{discard, discard_in_background};
+pub(crate) use top::top_first;
 
 /// Why the store could not do something.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +68,15 @@ pub enum Error {
     /// A layer that is needed is not there (any more).
     #[error("layer {0} is not on this node")]
     LayerMissing(String),
+    /// What a layer's record tells beside itself is damaged.
+    #[error("the names of directories that layer {layer} implies cannot be read: {why}; pull the image again")]
+    Implied { layer: String, why: String },
+    /// The layers of one image imply more than is looked at.
+    #[error("the image's layers leave out more than {limit} bytes of names of directories")]
+    TooManyImplied { limit: u64 },
+    /// The tree of directories on top of an image cannot be made.
+    #[error("cannot make the directories on top of the image's layers")]
+    Top(#[source] Box<crate::unpack::Error>),
     /// A path given as a layer is none of this store.
     #[error("{0} is not a layer directory of this store")]
     NotALayer(PathBuf),
@@ -70,8 +85,13 @@ pub enum Error {
 impl Error {
     /// Whether the file system ran out of blocks, inodes or quota.
     pub fn is_no_space(&self) -> bool {
-        let Self::File { source, .. } = self else { return false };
-        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        match self {
+            Self::File { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
+            Self::Top(source) => source.is_no_space(),
+            _ => false,
+        }
     }
 }
 
@@ -93,11 +113,19 @@ pub struct Store {
 /// Layers on disk and the reasons to keep them, besides images.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
-    pub layers: HashMap<Digest, LayerUsage>,
+    pub layers: HashMap<Digest, KeptLayer>,
     /// By owner: containers that have the layers mounted.
     pub holds: HashMap<String, HashSet<Digest>>,
     /// By layer: pulls that count on finding it.
     pub pins: HashMap<Digest, usize>,
+}
+
+/// A layer on disk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeptLayer {
+    pub usage: LayerUsage,
+    /// `None` for a tree, and for a layer that has to be unpacked again before another image can be made with it.
+    pub implied: Option<record::Implied>,
 }
 
 #[derive(Debug, Default)]
@@ -133,6 +161,15 @@ fn repository(name: &str) -> Option<&str> {
     let name = name.split('@').next()?;
     let tag = name.rfind(':').filter(|at| !name[*at..].contains('/'));
     Some(&name[..tag.unwrap_or(name.len())])
+}
+
+/// A file system's size. One that makes files as it goes has none in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    pub bytes: u64,
+    pub free_bytes: u64,
+    pub inodes: u64,
+    pub free_inodes: u64,
 }
 
 /// Disk use of a store.
@@ -174,13 +211,19 @@ impl Store {
         }
     }
 
-    /// Bytes that are free on the store's file system.
+    /// How large the store's file system is and what of it is free.
     ///
     /// - Errors: [`Error::File`] when the kernel does not say.
-    pub fn free_bytes(&self) -> Result<u64, Error> {
+    pub fn space(&self) -> Result<Room, Error> {
         let found = rustix::fs::fstatvfs(&self.handle)
             .map_err(|e| self.failed("ask for free space in", &self.root, e.into()))?;
-        Ok(found.f_bavail.saturating_mul(found.f_frsize))
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        Ok(Room {
+            bytes: bytes(found.f_blocks),
+            free_bytes: bytes(found.f_bavail),
+            inodes: found.f_files,
+            free_inodes: found.f_favail,
+        })
     }
 
     /// Removes an image with all its names; layers go when nothing else needs them.
@@ -202,7 +245,7 @@ impl Store {
             let _ = std::fs::remove_file(self.name_path(name));
         }
         self.index.store(Arc::new(index.without(&digest)));
-        let candidates = image.layers.iter().cloned().collect();
+        let candidates = image.needs().cloned().collect();
         self.sweep(&mut kept, candidates);
         Ok(())
     }

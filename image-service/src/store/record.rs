@@ -2,7 +2,7 @@
 //! The three kinds of record: JSON bodies under the checked header of `gorae_proto::checked`.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use gorae_proto::checked::{self, CheckedError, Foreign, Unusable};
@@ -13,6 +13,8 @@ use crate::unpack::Usage;
 const VERSION: u32 = 1;
 /// A config is at most 8 MiB; JSON escaping at most doubles what real ones hold.
 const MAX_RECORD: u64 = 64 << 20;
+/// More than the first line of a checked file has.
+const HEADER: u64 = 256;
 
 /// A kind of record.
 pub trait Record: Serialize + DeserializeOwned {
@@ -27,6 +29,22 @@ pub struct ImageRecord {
     pub config: String,
     /// Diff ids, bottom first.
     pub layers: Vec<String>,
+    /// What is laid on top of them.
+    #[serde(default)]
+    pub top: Top,
+}
+
+/// Whether an image needs directories on top of its layers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Top {
+    /// Nobody has looked: a Gorae has written the record that did not know of them.
+    #[default]
+    Unknown,
+    /// It needs none.
+    Nothing,
+    /// It does. Which tree that is follows from its layers.
+    Tree,
 }
 
 /// A name and the image that it means.
@@ -41,6 +59,18 @@ pub struct NameRecord {
 pub struct LayerRecord {
     pub diff_id: String,
     pub usage: Usage,
+    /// What lower layers have to say; absent in trees, and when a Gorae has written it that did not know of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub implied: Option<Implied>,
+}
+
+/// What a layer leaves to those below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Implied {
+    /// Whether no member describes the root directory.
+    pub root: bool,
+    /// Directories that no member describes; their names are beside the record.
+    pub directories: u64,
 }
 
 impl Record for ImageRecord {
@@ -68,6 +98,9 @@ pub enum Unreadable {
     /// The image's config, which is the registry's, is none that is served.
     #[error("its config: {0}")]
     Config(serde_json::Error),
+    /// The directories on top of an image are gone and cannot be made again.
+    #[error("its tree of directories cannot be made again: {0}")]
+    Top(super::Error),
     /// The record contradicts its name or itself.
     #[error("the record does not belong here: {0}")]
     Misplaced(&'static str),
@@ -77,6 +110,28 @@ pub enum Unreadable {
 pub fn write<R: Record>(path: &Path, record: &R) -> io::Result<()> {
     let body = serde_json::to_vec(record)?;
     fs::write(path, checked::encode(R::KIND, VERSION, &body))
+}
+
+/// The kind of the file of names.
+const NAMES: &str = "implied-directories";
+
+/// Writes the names of implied directories, each ended by a zero byte, to a new file.
+pub fn write_names(path: &Path, names: &[Vec<u8>]) -> io::Result<()> {
+    let mut body = names.join(&0);
+    body.push(0);
+    fs::write(path, checked::encode(NAMES, VERSION, &body))
+}
+
+/// Reads those names, which may have `most` bytes in all; `None` when they have more.
+pub fn read_names(mut file: fs::File, most: u64) -> Result<Option<Vec<Vec<u8>>>, Unreadable> {
+    if file.metadata()?.len() > most.saturating_add(HEADER) {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let body = checked::decode(NAMES, VERSION, &bytes)?.body;
+    let body = body.strip_suffix(&[0]).ok_or(Unreadable::Misplaced("its last name has no end"))?;
+    Ok(Some(body.split(|&b| b == 0).map(<[u8]>::to_vec).collect()))
 }
 
 /// Reads and checks a record.

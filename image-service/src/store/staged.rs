@@ -9,17 +9,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{Mode, OFlags};
 
-use super::record::{self, LayerRecord};
-use super::{Error, Store};
+use super::record::{self, Implied, LayerRecord};
+use super::{Error, KeptLayer, Store};
 use crate::digest::Digest;
-use crate::unpack::Usage;
+use crate::unpack::Layer;
 
 /// A layer directory below `temp`. Dropping it removes it, in the background, unless a commit took it.
 #[derive(Debug)]
 pub struct Staged {
     path: PathBuf,
     diff_id: Digest,
-    usage: Usage,
+    layer: KeptLayer,
     taken: AtomicBool,
 }
 
@@ -30,10 +30,27 @@ impl Store {
     pub fn stage<E: From<Error>>(
         &self,
         diff_id: &Digest,
-        unpack: impl FnOnce(OwnedFd) -> Result<Usage, E>,
+        unpack: impl FnOnce(OwnedFd) -> Result<Layer, E>,
+    ) -> Result<Arc<Staged>, E> {
+        self.stage_with(diff_id, |path, directory| {
+            let layer = unpack(directory)?;
+            let implied = Implied { root: !layer.describes_root, directories: layer.implied.len() as u64 };
+            if !layer.implied.is_empty() {
+                let names = path.join("implied");
+                record::write_names(&names, &layer.implied).map_err(|e| self.failed("write", &names, e))?;
+            }
+            Ok(KeptLayer { usage: layer.usage, implied: Some(implied) })
+        })
+    }
+
+    /// As [`Store::stage`], for anything that becomes a layer; `fill` also gets the directory that the record will be in.
+    pub(super) fn stage_with<E: From<Error>>(
+        &self,
+        diff_id: &Digest,
+        fill: impl FnOnce(&Path, OwnedFd) -> Result<KeptLayer, E>,
     ) -> Result<Arc<Staged>, E> {
         let path = self.temp_path("layer");
-        let made = self.stage_at(&path, diff_id, unpack);
+        let made = self.stage_at(&path, diff_id, fill);
         if made.is_err() {
             discard(&path);
         }
@@ -44,18 +61,18 @@ impl Store {
         &self,
         path: &Path,
         diff_id: &Digest,
-        unpack: impl FnOnce(OwnedFd) -> Result<Usage, E>,
+        fill: impl FnOnce(&Path, OwnedFd) -> Result<KeptLayer, E>,
     ) -> Result<Arc<Staged>, E> {
         let fs_path = path.join("fs");
         fs::create_dir(path).and_then(|()| fs::create_dir(&fs_path)).map_err(|e| self.failed("make", &fs_path, e))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let directory =
             rustix::fs::open(&fs_path, flags, Mode::empty()).map_err(|e| self.failed("open", &fs_path, e.into()))?;
-        let usage = unpack(directory)?;
+        let layer = fill(path, directory)?;
         let record_path = path.join("record");
-        let record = LayerRecord { diff_id: diff_id.to_string(), usage };
+        let record = LayerRecord { diff_id: diff_id.to_string(), usage: layer.usage, implied: layer.implied };
         record::write(&record_path, &record).map_err(|e| self.failed("write", &record_path, e))?;
-        Ok(Arc::new(Staged { path: path.to_owned(), diff_id: diff_id.clone(), usage, taken: AtomicBool::new(false) }))
+        Ok(Arc::new(Staged { path: path.to_owned(), diff_id: diff_id.clone(), layer, taken: AtomicBool::new(false) }))
     }
 }
 
@@ -69,8 +86,9 @@ impl Staged {
         &self.path
     }
 
-    pub(super) fn usage(&self) -> Usage {
-        self.usage
+    /// What the store is to know of it.
+    pub(super) fn layer(&self) -> KeptLayer {
+        self.layer
     }
 
     pub(super) fn is_taken(&self) -> bool {

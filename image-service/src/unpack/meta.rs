@@ -6,9 +6,51 @@
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 
 use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
-use rustix::io::{Errno, Result};
+use rustix::io::Errno;
 
 use super::archive::{Member, Time};
+
+/// Most bytes of an attribute's value, whatever the file system.
+pub const MAX_VALUE: usize = 64 << 10;
+/// Free bytes at which a file system that has no room for an attribute has none for one of this size.
+const ROOM: u64 = 1 << 20;
+
+/// What the kernel did not do.
+#[derive(Debug)]
+pub enum Refusal {
+    /// A call failed.
+    Kernel(Errno),
+    /// An attribute is larger than the file system takes.
+    TooLarge { name: Vec<u8>, length: usize },
+}
+
+impl From<Errno> for Refusal {
+    fn from(errno: Errno) -> Self {
+        Self::Kernel(errno)
+    }
+}
+
+type Result<T> = std::result::Result<T, Refusal>;
+
+/// Access and modification time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    pub access: Time,
+    pub modification: Time,
+}
+
+impl Times {
+    /// Those of a member.
+    pub fn of(member: &Member) -> Self {
+        Self { access: member.atime, modification: member.mtime }
+    }
+
+    /// Those of a file.
+    pub fn at(file: &rustix::fs::Stat) -> Self {
+        let time = |seconds, nanos| Time { seconds, nanos: nanos as i64 };
+        Self { access: time(file.st_atime, file.st_atime_nsec), modification: time(file.st_mtime, file.st_mtime_nsec) }
+    }
+}
 
 /// What tells overlayfs that a directory hides the one below it.
 pub const OPAQUE: &str = "trusted.overlay.opaque";
@@ -19,9 +61,72 @@ pub fn apply(file: impl AsFd, member: &Member) -> Result<()> {
     rustix::fs::fchown(file, Some(owner(member).0), Some(owner(member).1))?;
     rustix::fs::fchmod(file, Mode::from_raw_mode(member.mode))?;
     for (name, value) in member.xattrs.iter().filter(|(name, _)| is_wanted(name)) {
-        tolerate(name, rustix::fs::fsetxattr(file, name.as_slice(), value, XattrFlags::empty()))?;
+        let set = rustix::fs::fsetxattr(file, name.as_slice(), value, XattrFlags::empty());
+        tolerate(file, name, value, set)?;
     }
-    rustix::fs::futimens(file, &times(member.atime, member.mtime))
+    Ok(rustix::fs::futimens(file, &times(Times::of(member)))?)
+}
+
+/// Gives a directory the owner, mode and attributes of another one, and tells the times that are left to set.
+pub fn copy(from: impl AsFd, to: impl AsFd) -> Result<Times> {
+    let (from, to) = (from.as_fd(), to.as_fd());
+    let found = rustix::fs::fstat(from)?;
+    rustix::fs::fchown(to, Some(Uid::from_raw(found.st_uid)), Some(Gid::from_raw(found.st_gid)))?;
+    rustix::fs::fchmod(to, Mode::from_raw_mode(found.st_mode & 0o7777))?;
+    for name in attributes(from)? {
+        let mut value = vec![0; MAX_VALUE];
+        let length = rustix::fs::fgetxattr(from, name.as_slice(), &mut value[..])?;
+        rustix::fs::fsetxattr(to, name.as_slice(), &value[..length], XattrFlags::empty())?;
+    }
+    Ok(Times::at(&found))
+}
+
+/// Whether two directories have the same owner, mode and attributes.
+pub fn is_same(one: impl AsFd, other: impl AsFd) -> Result<bool> {
+    let look = |file: BorrowedFd<'_>| -> Result<_> {
+        let found = rustix::fs::fstat(file)?;
+        Ok(((found.st_uid, found.st_gid, found.st_mode), attributes(file)?))
+    };
+    let (one, other) = (one.as_fd(), other.as_fd());
+    let ((mode, names), other_look) = (look(one)?, look(other)?);
+    if (mode, &names) != (other_look.0, &other_look.1) {
+        return Ok(false);
+    }
+    for name in names {
+        let (mut a, mut b) = (vec![0; MAX_VALUE], vec![0; MAX_VALUE]);
+        let a_length = rustix::fs::fgetxattr(one, name.as_slice(), &mut a[..])?;
+        let b_length = rustix::fs::fgetxattr(other, name.as_slice(), &mut b[..])?;
+        if a[..a_length] != b[..b_length] {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The names of a directory's attributes that an image may bring, sorted.
+fn attributes(file: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>> {
+    let mut list = vec![0; 256];
+    let length = loop {
+        match rustix::fs::flistxattr(file, &mut list[..]) {
+            Err(Errno::RANGE) if list.len() < MAX_VALUE => list = vec![0; MAX_VALUE],
+            Err(Errno::OPNOTSUPP) => break 0,
+            other => break other?,
+        }
+    };
+    let mut names: Vec<Vec<u8>> =
+        list[..length].split(|&b| b == 0).filter(|name| is_wanted(name)).map(<[u8]>::to_vec).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Whether a directory hides what lower layers have under its name.
+pub fn is_opaque(directory: impl AsFd) -> Result<bool> {
+    let mut value = [0; 8];
+    match rustix::fs::fgetxattr(directory, OPAQUE, &mut value[..]) {
+        Ok(length) => Ok(value[..length] == *b"y"),
+        Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::RANGE) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 /// Applies all of it to a name in a directory, for what cannot be opened (links, devices, FIFOs).
@@ -38,20 +143,21 @@ pub fn apply_at(directory: BorrowedFd<'_>, name: &[u8], member: &Member, is_syml
         let mut path = format!("/proc/self/fd/{}/", directory.as_raw_fd()).into_bytes();
         path.extend_from_slice(name);
         for (key, value) in member.xattrs.iter().filter(|(key, _)| is_wanted(key)) {
-            tolerate(key, rustix::fs::lsetxattr(path.as_slice(), key.as_slice(), value, XattrFlags::empty()))?;
+            let set = rustix::fs::lsetxattr(path.as_slice(), key.as_slice(), value, XattrFlags::empty());
+            tolerate(directory, key, value, set)?;
         }
     }
-    rustix::fs::utimensat(directory, name, &times(member.atime, member.mtime), AtFlags::SYMLINK_NOFOLLOW)
+    Ok(rustix::fs::utimensat(directory, name, &times(Times::of(member)), AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
 /// Makes a directory hide what lower layers have under its name.
-pub fn set_opaque(directory: impl AsFd) -> Result<()> {
+pub fn set_opaque(directory: impl AsFd) -> rustix::io::Result<()> {
     rustix::fs::fsetxattr(directory, OPAQUE, b"y", XattrFlags::empty())
 }
 
 /// Sets modification and access time of an open directory.
-pub fn set_times(directory: impl AsFd, mtime: Time) -> Result<()> {
-    rustix::fs::futimens(directory, &times(mtime, mtime))
+pub fn set_times(directory: impl AsFd, set: Times) -> rustix::io::Result<()> {
+    rustix::fs::futimens(directory, &times(set))
 }
 
 /// Which attributes an image may bring. Those of overlayfs itself would let a layer redirect names into other layers;
@@ -64,12 +170,18 @@ fn is_wanted(name: &[u8]) -> bool {
 }
 
 /// A file system without `user.` attributes or ACLs loses no behaviour that a container could count on; capabilities are
-/// another matter.
-fn tolerate(name: &[u8], result: Result<()>) -> Result<()> {
+/// another matter. One that says "no space" for an attribute while it has plenty means the attribute's size.
+fn tolerate(on: impl AsFd, name: &[u8], value: &[u8], result: rustix::io::Result<()>) -> Result<()> {
     match result {
         Err(Errno::OPNOTSUPP | Errno::PERM) if name != b"security.capability" => Ok(()),
-        other => other,
+        Err(Errno::TOOBIG) => Err(Refusal::TooLarge { name: name.to_vec(), length: value.len() }),
+        Err(Errno::NOSPC) if has_room(on) => Err(Refusal::TooLarge { name: name.to_vec(), length: value.len() }),
+        other => Ok(other?),
     }
+}
+
+fn has_room(on: impl AsFd) -> bool {
+    rustix::fs::fstatvfs(on).is_ok_and(|found| found.f_bavail.saturating_mul(found.f_frsize) >= ROOM)
 }
 
 fn owner(member: &Member) -> (Uid, Gid) {
@@ -77,7 +189,7 @@ fn owner(member: &Member) -> (Uid, Gid) {
     (Uid::from_raw(member.uid), Gid::from_raw(member.gid))
 }
 
-fn times(access: Time, modification: Time) -> Timestamps {
+fn times(set: Times) -> Timestamps {
     let time = |time: Time| Timespec { tv_sec: time.seconds, tv_nsec: time.nanos };
-    Timestamps { last_access: time(access), last_modification: time(modification) }
+    Timestamps { last_access: time(set.access), last_modification: time(set.modification) }
 }

@@ -12,14 +12,15 @@
 pub mod archive;
 mod header;
 pub mod inflate;
-mod meta;
+pub(crate) mod meta;
 mod pax;
 pub mod pipe;
 mod place;
+pub(crate) mod space;
 mod sparse;
 #[cfg(test)]
 mod tests;
-mod tree;
+pub(crate) mod tree;
 
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
@@ -58,6 +59,15 @@ pub enum Error {
     /// A [`Limits`] bound was reached.
     #[error("the layer is above the limit of {limit} {what}")]
     Limit { what: &'static str, limit: u64 },
+    /// Less would be left free than is kept in reserve.
+    #[error("{free} {what} are free, and {reserve} are kept in reserve")]
+    Reserve { what: &'static str, free: u64, reserve: u64 },
+    /// An extended attribute is too large for the file system.
+    #[error(
+        "member {path:?}: its extended attribute {name:?} has {length} bytes, more than the image store's file system \
+         takes (XFS takes 64 KiB, ext4 less than 4 KiB unless it was made with ea_inode)"
+    )]
+    Attribute { path: String, name: String, length: usize },
     /// The kernel refused to place a member.
     #[error("cannot place member {path:?}")]
     Place {
@@ -80,11 +90,61 @@ impl Error {
         matches!(self, Self::BlobDigest { .. } | Self::BlobSize { .. })
     }
 
-    /// Whether the file system ran out of blocks, inodes or quota.
+    /// Whether it is the image that cannot be unpacked anywhere, and not this node that cannot unpack it now.
+    pub fn is_of_the_image(&self) -> bool {
+        match self {
+            Self::BlobDigest { .. } | Self::BlobSize { .. } | Self::DiffId { .. } => true,
+            Self::Inflate(_) | Self::Malformed(_) | Self::Member { .. } => true,
+            Self::Attribute { length, .. } => *length > meta::MAX_VALUE,
+            Self::Place { source, .. } => source.raw_os_error().is_some_and(|errno| OF_THE_IMAGE.contains(&errno)),
+            Self::Cut | Self::Limit { .. } | Self::Reserve { .. } | Self::Directory { .. } => false,
+        }
+    }
+
+    /// Whether the bound that was reached is below these: the file system's own size.
+    pub fn is_below(&self, usual: &Limits) -> bool {
+        match self {
+            Self::Limit { what: Limits::MEMBERS, limit } => *limit < usual.entries,
+            Self::Limit { what: Limits::FILES | Limits::STREAM, limit } => *limit < usual.bytes,
+            _ => false,
+        }
+    }
+
+    /// Whether the file system ran out of blocks, inodes or quota, or would have.
     pub fn is_no_space(&self) -> bool {
+        if matches!(self, Self::Reserve { .. }) {
+            return true;
+        }
         let (Self::Place { source, .. } | Self::Directory { source, .. }) = self else { return false };
         matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
+}
+
+/// What the kernel answers to names, links, owners and sizes that no file system takes.
+const OF_THE_IMAGE: [i32; 12] = [
+    libc::ENOENT,
+    libc::ENOTDIR,
+    libc::EISDIR,
+    libc::EEXIST,
+    libc::ENOTEMPTY,
+    libc::ELOOP,
+    libc::ENAMETOOLONG,
+    libc::EMLINK,
+    libc::EINVAL,
+    libc::ERANGE,
+    libc::EFBIG,
+    libc::EILSEQ,
+];
+
+/// An unpacked layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// What it takes.
+    pub usage: Usage,
+    /// Whether a member describes the root directory.
+    pub describes_root: bool,
+    /// The directories that other members only imply, sorted, without the root: what they are is said by lower layers.
+    pub implied: Vec<Vec<u8>>,
 }
 
 /// What a caller knows about a layer beforehand.
@@ -107,7 +167,7 @@ pub fn layer(
     expected: &Expected,
     limits: &Limits,
     unpacked: &AtomicU64,
-) -> Result<Usage, Error> {
+) -> Result<Layer, Error> {
     let (sink, plain) = pipe::pipe(8);
     std::thread::scope(|scope| {
         let inflater = std::thread::Builder::new()
@@ -120,7 +180,7 @@ pub fn layer(
             // A cut on one side is the echo of the other side's failure.
             (Err(Error::Cut), Err(cause)) | (Ok(_), Err(cause)) => Err(cause),
             (Err(cause), _) => Err(cause),
-            (Ok(usage), Ok(())) => Ok(usage),
+            (Ok(layer), Ok(())) => Ok(layer),
         }
     })
 }
@@ -132,7 +192,7 @@ fn place_all(
     diff_id: &Digest,
     limits: &Limits,
     unpacked: &AtomicU64,
-) -> Result<Usage, Error> {
+) -> Result<Layer, Error> {
     let stream = Hashed {
         source: plain,
         hasher: Hasher::new(diff_id.algorithm()),
@@ -145,14 +205,14 @@ fn place_all(
     while let Some(member) = archive.next_member()? {
         tree.place(&member, &mut archive)?;
     }
-    let usage = tree.finish()?;
+    let layer = tree.finish()?;
     let mut stream = archive.into_inner();
     stream.drain()?;
     let found = stream.hasher.finish();
     if found != *diff_id {
         return Err(Error::DiffId { expected: diff_id.clone(), found });
     }
-    Ok(usage)
+    Ok(layer)
 }
 
 /// The uncompressed stream with its hash, its progress counter and its bound.
@@ -198,7 +258,7 @@ struct LimitReached(u64);
 /// Read errors of [`Hashed`] are only ever its bound or a cut pipe.
 fn stream_error(error: io::Error) -> Error {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<LimitReached>()) {
-        Some(LimitReached(limit)) => Error::Limit { what: "unpacked bytes", limit: *limit },
+        Some(LimitReached(limit)) => Error::Limit { what: Limits::STREAM, limit: *limit },
         None => Error::Cut,
     }
 }

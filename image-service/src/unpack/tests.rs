@@ -85,7 +85,7 @@ impl Place {
         self.dir.path().join("layer").join(name)
     }
 
-    fn unpack_with(&self, blob: &[u8], plain: &[u8], limits: Limits) -> Result<Usage, Error> {
+    fn unpack_with(&self, blob: &[u8], plain: &[u8], limits: Limits) -> Result<Layer, Error> {
         let expected = Expected {
             blob: BlobFacts { digest: Digest::of(blob), size: blob.len() as u64 },
             diff_id: Digest::of(plain),
@@ -93,12 +93,12 @@ impl Place {
         self.unpack_expecting(blob, &expected, limits)
     }
 
-    fn unpack_expecting(&self, blob: &[u8], expected: &Expected, limits: Limits) -> Result<Usage, Error> {
+    fn unpack_expecting(&self, blob: &[u8], expected: &Expected, limits: Limits) -> Result<Layer, Error> {
         self.unpack_in(1000, blob, expected, limits)
     }
 
     /// Unpacks a blob that comes in chunks of so many bytes.
-    fn unpack_in(&self, chunk: usize, blob: &[u8], expected: &Expected, limits: Limits) -> Result<Usage, Error> {
+    fn unpack_in(&self, chunk: usize, blob: &[u8], expected: &Expected, limits: Limits) -> Result<Layer, Error> {
         let (sink, source) = pipe::pipe(1024);
         let feeder = {
             let chunks: Vec<Bytes> = blob.chunks(chunk).map(Bytes::copy_from_slice).collect();
@@ -120,7 +120,7 @@ impl Place {
         result
     }
 
-    fn unpack(&self, tar: &[u8]) -> Result<Usage, Error> {
+    fn unpack(&self, tar: &[u8]) -> Result<Layer, Error> {
         self.unpack_with(tar, tar, Limits::default())
     }
 }
@@ -171,7 +171,7 @@ fn every_kind_of_member_gets_content_owner_mode_and_times() {
         .member("dev/fifo", EntryType::Fifo, b"", |_| {})
         .file("implied/deep/file", "x")
         .end();
-    let usage = place.unpack(&tar).unwrap();
+    let usage = place.unpack(&tar).unwrap().usage;
     assert_eq!(usage.inodes, 10);
     let status = |name: &str| fs::symlink_metadata(place.path(name)).unwrap();
     assert_eq!(status("").mode() & 0o7777, 0o711);
@@ -401,7 +401,7 @@ fn later_members_replace_earlier_ones() {
         .link("l", EntryType::Symlink, "m")
         .dir("l")
         .end();
-    let usage = place.unpack(&tar).unwrap();
+    let usage = place.unpack(&tar).unwrap().usage;
     assert_eq!(fs::read_to_string(place.path("x")).unwrap(), "22");
     assert_eq!(fs::read_to_string(place.path("d")).unwrap(), "file now");
     assert_eq!(names_below(&place.path("f")), ["in"]);
@@ -488,12 +488,12 @@ fn what_is_replaced_takes_away_what_it_was_counted_for() {
     };
     let tar = sparse(Tar::default().file("dense", &"x".repeat(20_000)).link("link", EntryType::Symlink, "dense"));
     let before = Usage { bytes: 4096 + 20_480 + 2 * 4096, inodes: 4 };
-    assert_eq!(Place::new().unpack(&tar.end()).unwrap(), before);
+    assert_eq!(Place::new().unpack(&tar.end()).unwrap().usage, before);
     // The same members again, and then others in their places.
     let tar = sparse(Tar::default().file("dense", &"x".repeat(20_000)).link("link", EntryType::Symlink, "dense"));
     let tar = sparse(tar.link("link", EntryType::Symlink, "sparse"));
     let tar = tar.file("sparse", "x").file("link", "").dir("dense");
-    assert_eq!(place.unpack(&tar.end()).unwrap(), Usage { bytes: 3 * 4096, inodes: 4 });
+    assert_eq!(place.unpack(&tar.end()).unwrap().usage, Usage { bytes: 3 * 4096, inodes: 4 });
 }
 
 #[test]
@@ -521,7 +521,7 @@ fn hostile_sparse_maps_are_refused() {
 
 #[test]
 fn bounds_on_size_count_depth_and_names_hold() {
-    let limits = Limits { bytes: 4096, entries: 3, depth: 4 };
+    let limits = Limits { bytes: 4096, entries: 3, depth: 4, ..Limits::default() };
     let unpack = |tar: Tar| {
         let tar = tar.end();
         Place::new().unpack_with(&gzip(&tar), &tar, limits)
@@ -815,4 +815,71 @@ fn times_that_other_runtimes_do_not_set_are_the_start_of_1970() {
     assert_eq!(times("read"), (1_600_000_000, 0, 1_700_000_000));
     // How late a time can be is the file system's own business.
     assert!(times("last").0 > 1 << 31);
+}
+
+#[test]
+fn directories_that_no_member_describes_are_told() {
+    let place = Place::new();
+    let tar = Tar::default()
+        .dir("described")
+        .file("described/f", "")
+        .file("late/f", "")
+        .dir("late")
+        .file("file/f", "")
+        .link("link/l", EntryType::Symlink, "x")
+        .link("hard/h", EntryType::Link, "file/f")
+        .file("gone/.wh.x", "")
+        .file("opaque/deep/.wh..wh..opq", "")
+        .link("to", EntryType::Symlink, "described")
+        .file("to/through/f", "")
+        .dir("to/dir")
+        .file("to/dir/f", "")
+        .file("re/placed/f", "")
+        .file("re/placed", "file now")
+        .file(".wh.anew", "")
+        .file("anew/f", "")
+        .file("later/f", "")
+        .file(".wh.later", "");
+    let told = place.unpack(&tar.end()).unwrap();
+    let implied: Vec<_> = told.implied.iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
+    let wanted = ["described/through", "file", "gone", "hard", "link", "opaque", "opaque/deep", "re", "re/placed"];
+    assert_eq!(implied, wanted, "re/placed was one: whoever reads the list looks what it is");
+    assert!(!told.describes_root);
+    assert!(Place::new().unpack(&Tar::default().dir("./").end()).unwrap().describes_root);
+}
+
+#[test]
+fn a_hard_link_to_a_lower_layers_file_says_what_is_wrong() {
+    for target in ["bin/sh", "only-below"] {
+        let error = Place::new().unpack(&Tar::default().link("h", EntryType::Link, target).end()).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(target) && text.contains("not in this layer"), "{text}");
+        assert!(error.is_of_the_image());
+    }
+    let error = Place::new().unpack(&Tar::default().dir("d").link("h", EntryType::Link, "d").end()).unwrap_err();
+    assert!(error.to_string().contains("to a directory"), "{error}");
+}
+
+#[test]
+fn an_attribute_that_is_too_large_is_no_full_disk() {
+    for length in [60_000, 70_000] {
+        let value = vec![b'x'; length];
+        let tar = Tar::default().pax(&[("SCHILY.xattr.user.big", &value)]).file("f", "");
+        match Place::new().unpack(&tar.end()) {
+            Ok(_) => assert!(length < 1 << 16, "Linux takes 64 KiB, on file systems that do"),
+            Err(error) => {
+                assert!(matches!(error, Error::Attribute { .. }) && !error.is_no_space(), "{error}");
+                assert_eq!(error.is_of_the_image(), length > 1 << 16, "{error}");
+                assert!(error.to_string().contains("user.big"), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_layer_stops_where_the_reserve_begins() {
+    let tar = Tar::default().file("f", "x").end();
+    let all = Limits { reserve: crate::config::Reserve::Bytes(u64::MAX), ..Limits::default() };
+    let error = Place::new().unpack_with(&tar, &tar, all).unwrap_err();
+    assert!(matches!(error, Error::Reserve { what: "bytes", .. }) && error.is_no_space(), "{error}");
 }

@@ -64,6 +64,15 @@ impl Writer {
         self
     }
 
+    /// Describes the root directory itself.
+    pub fn root(&mut self, mode: u32, owner: u64) -> &mut Self {
+        let mut header = header(EntryType::Directory, mode, owner);
+        header.as_gnu_mut().expect("the header was made in GNU form").name[..2].copy_from_slice(b"./");
+        header.set_cksum();
+        self.tar.append(&header, [].as_slice()).expect("writing to memory succeeds");
+        self
+    }
+
     /// Adds a regular file owned by root.
     pub fn file(&mut self, path: &str, mode: u32, data: &[u8]) -> &mut Self {
         let path = self.parents(path);

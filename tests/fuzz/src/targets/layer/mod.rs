@@ -8,10 +8,10 @@
 mod seeds;
 mod walk;
 
-use crate::config::Limits;
+use crate::config::{Limits, Reserve};
 use crate::digest::Digest;
 use crate::random::pieces;
-use crate::unpack::{self, BlobFacts, Error, Expected, Usage, pipe};
+use crate::unpack::{self, BlobFacts, Error, Expected, Layer, pipe};
 use bytes::Bytes;
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -21,7 +21,7 @@ use walk::Found;
 
 pub use seeds::seeds;
 
-const LIMITS: Limits = Limits { bytes: 1 << 20, entries: 48, depth: 12 };
+const LIMITS: Limits = Limits { bytes: 1 << 20, entries: 48, depth: 12, reserve: Reserve::Bytes(0) };
 /// Where a member gets that leaves its layer by a link to the root.
 const ESCAPED: &str = "/gorae-fuzz-escaped";
 const BLOCK: usize = 512;
@@ -38,7 +38,7 @@ pub fn check(input: &[u8]) {
     let (result, found) = unpacked([&blob[..]], &blob, &plain);
     match &result {
         // What it says is what there is.
-        Ok(usage) => {
+        Ok(Layer { usage, .. }) => {
             assert_eq!(usage.inodes, found.inodes, "{usage:?}, {found:?}");
             assert!(usage.bytes >= found.taken, "{usage:?}, {found:?}");
         }
@@ -47,12 +47,12 @@ pub fn check(input: &[u8]) {
     }
     let (again, found_again) = unpacked(pieces(&blob), &blob, &plain);
     // What was being written when something failed is as far as the last read brought it.
-    let told = |result: Result<Usage, Error>, found| result.map(|usage| (usage, found)).map_err(|e| e.to_string());
+    let told = |result: Result<Layer, Error>, found| result.map(|layer| (layer, found)).map_err(|e| e.to_string());
     assert_eq!(told(result, found), told(again, found_again), "it depends on the cuts");
 }
 
 /// Unpacks a blob that comes in parts into a new directory, and looks at what is there.
-fn unpacked<'b>(parts: impl IntoIterator<Item = &'b [u8]>, blob: &[u8], plain: &[u8]) -> (Result<Usage, Error>, Found) {
+fn unpacked<'b>(parts: impl IntoIterator<Item = &'b [u8]>, blob: &[u8], plain: &[u8]) -> (Result<Layer, Error>, Found) {
     let place = tempfile::tempdir().expect("a directory");
     for name in ["layer", "outside"] {
         fs::create_dir(place.path().join(name)).expect("a directory");

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Directories as overlayfs merges them, looked at without a mount: which layers have a part in one, and where that
+//! ends.
+//!
+//! Everything is opened by handle, one component at a time and no link followed; a link that is met is followed here,
+//! with `..` stopping at the root. Descriptors are few: those of one directory at a time, one for each layer.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use rustix::io::Errno;
+
+use crate::unpack::meta::{self, Refusal};
+use crate::unpack::tree::{is_link, is_whiteout, open_beneath, status};
+
+/// Most links followed on the way to one directory, the kernel's own number.
+const MAX_LINKS: usize = 40;
+/// Most components that links may make of one path.
+const MAX_PENDING: usize = 4096;
+
+/// A directory of one layer.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// The layer's number, the topmost is 0.
+    pub layer: usize,
+    pub handle: Rc<OwnedFd>,
+}
+
+/// A directory of several layers.
+#[derive(Debug, Clone)]
+pub struct Merged {
+    /// Topmost first.
+    pub parts: Vec<Part>,
+    /// Whether the lowest of them hides what those below have in it.
+    pub is_opaque: bool,
+    /// Whether that is said of a directory on the way here: then there is nothing of this name below.
+    pub is_new: bool,
+}
+
+/// What a name is.
+#[derive(Debug)]
+enum Entry {
+    Absent,
+    Directory(Merged),
+    Link(Vec<u8>),
+    Other,
+}
+
+type Result<T> = std::result::Result<T, Refusal>;
+
+impl Merged {
+    /// The root of layers, topmost first. An opaque mark on a layer's root hides nothing: overlayfs does not look there.
+    pub fn root(layers: impl IntoIterator<Item = OwnedFd>) -> Self {
+        let part = |(layer, handle)| Part { layer, handle: Rc::new(handle) };
+        Self { parts: layers.into_iter().enumerate().map(part).collect(), is_opaque: false, is_new: false }
+    }
+
+    /// The same of the layers below one alone.
+    pub fn below(&self, layer: usize) -> Self {
+        Self {
+            parts: self.parts.iter().filter(|part| part.layer > layer).cloned().collect(),
+            is_opaque: false,
+            is_new: false,
+        }
+    }
+
+    /// The lowest layer that has a part in it.
+    pub fn lowest(&self) -> Option<usize> {
+        self.parts.last().map(|part| part.layer)
+    }
+
+    /// The directory at `path`, no link followed; `None` when there is none.
+    pub fn directory(&self, path: &[u8]) -> Result<Option<Self>> {
+        let mut at = self.clone();
+        for component in path.split(|&b| b == b'/').filter(|component| !component.is_empty()) {
+            match at.entry(component)? {
+                Entry::Directory(found) => at = found,
+                Entry::Absent | Entry::Link(_) | Entry::Other => return Ok(None),
+            }
+        }
+        Ok(Some(at))
+    }
+
+    /// The directory at `path`, links followed as inside of a container, and where it is; `None` when there is none.
+    pub fn resolve(&self, path: &[u8]) -> Result<Option<(Self, Vec<u8>)>> {
+        let (mut at, mut walked) = (self.clone(), Vec::<Vec<u8>>::new());
+        let mut pending: VecDeque<Vec<u8>> = path.split(|&b| b == b'/').map(<[u8]>::to_vec).collect();
+        let mut links = 0;
+        while let Some(component) = pending.pop_front() {
+            match component.as_slice() {
+                b"" | b"." => continue,
+                b".." => {
+                    walked.pop();
+                    let Some(up) = self.directory(&walked.join(&b'/'))? else { return Ok(None) };
+                    at = up;
+                    continue;
+                }
+                _ => {}
+            }
+            match at.entry(&component)? {
+                Entry::Directory(found) => {
+                    at = found;
+                    walked.push(component);
+                }
+                Entry::Link(target) => {
+                    links += 1;
+                    if links > MAX_LINKS || pending.len() > MAX_PENDING {
+                        return Ok(None);
+                    }
+                    if target.starts_with(b"/") {
+                        (at, walked) = (self.clone(), Vec::new());
+                    }
+                    target.split(|&b| b == b'/').rev().for_each(|part| pending.push_front(part.to_vec()));
+                }
+                Entry::Absent | Entry::Other => return Ok(None),
+            }
+        }
+        Ok(Some((at, walked.join(&b'/'))))
+    }
+
+    fn entry(&self, name: &[u8]) -> Result<Entry> {
+        let (mut parts, mut is_opaque) = (Vec::new(), false);
+        for part in &self.parts {
+            match open_beneath(&part.handle, name) {
+                Ok(handle) => {
+                    is_opaque = meta::is_opaque(&handle)?;
+                    parts.push(Part { layer: part.layer, handle: Rc::new(handle) });
+                }
+                Err(Errno::NOENT) => continue,
+                // What is no directory hides those below it, and does not merge with those above.
+                Err(Errno::LOOP | Errno::NOTDIR) if !parts.is_empty() => break,
+                Err(Errno::LOOP | Errno::NOTDIR) => return self.other(part, name),
+                Err(errno) => return Err(errno.into()),
+            }
+            if is_opaque {
+                break;
+            }
+        }
+        let Some(lowest) = parts.last().map(|part| part.layer) else { return Ok(Entry::Absent) };
+        let is_new = (self.is_opaque || self.is_new) && Some(lowest) == self.lowest();
+        Ok(Entry::Directory(Self { parts, is_opaque, is_new }))
+    }
+
+    fn other(&self, part: &Part, name: &[u8]) -> Result<Entry> {
+        Ok(match status(&part.handle, name)? {
+            None => Entry::Absent,
+            Some(found) if is_whiteout(&found) => Entry::Absent,
+            Some(found) if is_link(&found) => {
+                Entry::Link(rustix::fs::readlinkat(&*part.handle, name, Vec::new())?.into_bytes())
+            }
+            Some(_) => Entry::Other,
+        })
+    }
+}
