@@ -12,6 +12,7 @@ use serde_json::json;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 use tar::EntryType;
 use tonic::Code;
 
@@ -176,12 +177,16 @@ fn the_owners_in_a_volume_are_the_images_in_a_user_namespace_too() {
 fn a_mount_of_the_request_takes_the_place_of_a_volume_whatever_it_is_called() {
     on_a_node(async |node| {
         let pod = node.pod("volumes").run().await;
-        let layer = Writer::default().symlink("/alias", "data").dir("/data/deep", 0o755, 0).finish(Packing::Gzip);
-        let volumes = ["/data", "/alias/deep", "/deep/er"];
+        let mut layer = Writer::default();
+        layer.symlink("/alias", "data").dir("/data/deep", 0o755, 0).symlink("/z/y/same", "/data");
+        let layer = layer.finish(Packing::Gzip);
+        let volumes = ["/data", "/alias/deep", "/deep/er", "/z/y/same"];
         let builder = with_volumes(node, &pod, "covered", layer, &volumes).await;
         let (host, deep) = (node.directory("host"), node.directory("deep"));
         std::fs::write(host.join("seen"), "").unwrap();
-        let container = builder.mount(&host, "/data").mount(&deep, "/deep").start().await;
+        let builder = builder.mount(&host, "/data").mount(&deep, "/deep");
+        let container = builder.start().await;
+        assert_eq!(container.sh("test -e /z/y/same/seen && echo yes").await.stdout, "yes\n");
         assert_eq!(container.sh("test -e /data/seen && touch /data/back /deep/er/inside").await.code, 0);
         assert!(host.join("back").exists());
         assert!(deep.join("er").is_dir() && !deep.join("er/inside").exists(), "a volume in a mount is a mount");
@@ -316,5 +321,33 @@ fn a_volume_for_which_there_is_no_room_is_told_and_leaves_nothing() {
         let empty = empty.mount(&node.directory("own"), "/data").start().await;
         empty.ended().await;
         assert_eq!(empty.stdout(), ["fits"], "a mount of the request needs no copy");
+    });
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_volume_that_is_being_filled() {
+    on_a_node(async |node| {
+        let pod = node.pod("large").run().await;
+        let mut layer = Writer::default();
+        for n in 0..40_000 {
+            layer.file(&format!("/data/{}/{n}", n % 100), 0o644, b"");
+        }
+        let layer = layer.finish(Packing::Plain);
+        let container = with_volumes(node, &pod, "large", layer, &["/data"]).await.create().await;
+        let (filling, starting) = (home(node, &container).join("0.new"), container.clone());
+        let start = tokio::spawn(async move { starting.try_start().await });
+        testing::soon("it is being filled", async || filling.exists().then_some(())).await;
+        let begun = Instant::now();
+        container.stop(60).await;
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+        let error = start.await.unwrap().expect_err("it was given up");
+        assert!(error.message().contains("to be stopped before its start was done"), "{error:?}");
+        assert_eq!(container.status().await.reason, "StartError");
+        let half = std::fs::read_dir(filling.parent().expect("it is below a directory")).unwrap().flatten();
+        assert_eq!(
+            half.map(|e| e.file_name()).collect::<Vec<_>>(),
+            ["0.new"],
+            "a half one is never taken for a whole one"
+        );
     });
 }

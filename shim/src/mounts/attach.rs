@@ -45,10 +45,12 @@ pub fn attach_all(root: &Root, plan: Plan) -> Result<()> {
 fn attach_one(root: &Root, mount: Prepared) -> Result<()> {
     let object = String::from_utf8_lossy(&mount.destination).into_owned();
     let point = root.make(&mount.destination, mount.point)?;
+    if matches!(mount.source, Source::Volume(_)) && is_mounted_on(&point, &object)? {
+        return Ok(());
+    }
     refuse_over_proc(&point, &mount.destination, &object)?;
     refuse_other_kind(&point, mount.point, &mount.from, &object)?;
     match mount.source {
-        Source::Volume(_) if is_mounted_on(&point, &object)? => Ok(()),
         Source::Tree(tree) | Source::Volume(tree) => attach(root, tree, &point, &object),
         Source::New(name, options) => attach(root, new(&name, &options, mount.attributes)?, &point, &object),
         Source::SubPath { overlay, sub_path, scratch } => {
