@@ -102,6 +102,7 @@ impl Place {
             Err(e) => Err(failure::kernel("make cgroup", dir.path().display().to_string(), e)),
         };
         let (above, name) = self.split();
+        // What is above is there as a rule. If not, or if it is wanting, the whole way is gone.
         if let Ok(parent) = root.walk(above)
             && let Ok(dir) = made(&parent, name).and_then(|dir| finish(&parent, dir))
         {
@@ -139,8 +140,9 @@ fn made(parent: &Dir, name: &OsStr) -> Result<Dir> {
 }
 
 /// A fresh v1 cpuset has no CPUs and takes no process: it starts with its parent's. One that somebody else has left
-/// empty does so, too.
+/// empty does so, too. What is made below one that was filled here is born with its parent's, which costs a fifth.
 fn inherit_cpuset(parent: &Dir, dir: &Dir) -> io::Result<()> {
+    let mut was_empty = false;
     for file in ["cpuset.cpus", "cpuset.mems"] {
         if !dir.read(file)?.trim_end().is_empty() {
             continue;
@@ -149,8 +151,9 @@ fn inherit_cpuset(parent: &Dir, dir: &Dir) -> io::Result<()> {
             "" => return Err(io::Error::from_raw_os_error(libc::ENOSPC)),
             has => dir.write(file, has)?,
         }
+        was_empty = true;
     }
-    Ok(())
+    if was_empty { dir.write("cgroup.clone_children", "1") } else { Ok(()) }
 }
 
 /// The controllers that `dir` has, that its children should have, and that they do not have yet.
@@ -213,7 +216,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (above, below) = (dir.path().to_owned(), dir.path().join("below"));
         std::fs::create_dir(&below).unwrap();
-        for (file, here, there) in [("cpuset.cpus", "0-3\n", "\n"), ("cpuset.mems", "0\n", "0-1\n")] {
+        for (file, here, there) in
+            [("cpuset.cpus", "0-3\n", "\n"), ("cpuset.mems", "0\n", "0-1\n"), ("cgroup.clone_children", "0\n", "0\n")]
+        {
             std::fs::write(above.join(file), here).unwrap();
             std::fs::write(below.join(file), there).unwrap();
         }
@@ -221,5 +226,6 @@ mod tests {
         inherit_cpuset(&above, &below).unwrap();
         assert!(below.read("cpuset.cpus").unwrap().starts_with("0-3"));
         assert_eq!(below.read("cpuset.mems").unwrap(), "0-1\n", "it has its own");
+        assert_eq!(below.read("cgroup.clone_children").unwrap(), "1\n");
     }
 }
