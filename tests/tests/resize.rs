@@ -73,7 +73,9 @@ fn memory_below_what_is_in_use_is_refused_and_nothing_changes() {
         container.has_printed(|line| line.starts_with("ate")).await;
         let too_little = LinuxContainerResources { cpu_period: 100_000, cpu_quota: 33_000, ..memory(32) };
         let error = resize(node, &container, too_little).await.unwrap_err();
-        assert!(error.message().contains("memory"), "{error:?}");
+        assert_eq!(error.code(), Code::FailedPrecondition, "{error:?}");
+        let words = "bytes that are in use and cannot be reclaimed";
+        assert!(error.message().contains("memory") && error.message().contains(words), "{error:?}");
         assert_eq!(memory_limit(&container).await, (128 * MIB).to_string());
         let quota = said(&container, "cpu", "cpu.cfs_quota_us", "cpu.max").await;
         assert!(!quota.starts_with("33000"), "all or none: {quota}");

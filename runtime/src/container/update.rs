@@ -215,6 +215,7 @@ mod tests {
             memory_swap_limit_in_bytes: swap,
             ..Default::default()
         };
+        let v2 = CgroupLayout { unified_has_controllers: true, ..Default::default() };
         for (old, change, both) in [
             (limits(64, 64), limits(96, 0), 96),
             (limits(64, 64), limits(32, 0), 32),
@@ -223,7 +224,7 @@ mod tests {
             (limits(64, 64), limits(0, 128), 128),
             (limits(64, 64), limits(-1, 0), -1),
         ] {
-            let checked = spec::resources::build(Some(&merge(&old, &change)), &CgroupLayout::default()).expect("valid");
+            let checked = spec::resources::build(Some(&merge(&old, &change)), &v2).expect("valid");
             assert_eq!(checked.memory_swap_limit_bytes, both, "{old:?} and {change:?}");
         }
     }

@@ -84,6 +84,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn v1_counters_are_those_of_the_groups_own_hierarchy() {
+        use crate::cgroups::Hierarchies;
+        use gorae_proto::shim::{CgroupLayout, V1Hierarchy};
+        let root = tempfile::tempdir().expect("a directory");
+        let group = root.path().join("pod/container");
+        std::fs::create_dir_all(&group).expect("made");
+        for (file, text) in [
+            ("io_service_bytes_recursive", "8:16 Read 4096\n8:16 Write 8192\n8:16 Total 12288\nTotal 12288\n"),
+            ("io_serviced_recursive", "8:16 Read 1\n8:16 Write 2\n8:16 Total 3\nTotal 3\n"),
+        ] {
+            std::fs::write(group.join(format!("blkio.throttle.{file}")), text).expect("written");
+        }
+        let mount_point = root.path().display().to_string();
+        let v1 = vec![V1Hierarchy { mount_point, controllers: vec!["blkio".into()] }];
+        let all = Hierarchies::of_test(&CgroupLayout { v1, ..CgroupLayout::default() });
+        let counted = Device { major: 8, minor: 16, read_bytes: 4096, written_bytes: 8192, reads: 1, writes: 2 };
+        assert_eq!(devices(&Group::new(&all, "/pod/container")), [counted]);
+        assert!(devices(&Group::new(&all, "/pod")).is_empty(), "nothing is made up");
+    }
+
+    #[test]
     fn v2_counters_are_read_by_key() {
         let devices = v2("8:16 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6\n8:0 \nbroken\n");
         let read = Device { major: 8, minor: 16, read_bytes: 1, written_bytes: 2, reads: 3, writes: 4 };

@@ -87,7 +87,7 @@ fn container(
     disk::devices(&group).iter().for_each(|device| block_io(&mut page, device));
     layer(&mut page, stats, subject, fullness);
     process(&mut page, &group, &sample, subject);
-    spec(&mut page, subject.resources);
+    spec(&mut page, subject.resources, &sample);
     Some(ContainerMetrics { container_id: subject.id.to_owned(), metrics: page.metrics })
 }
 
@@ -218,8 +218,9 @@ fn process(page: &mut Page, group: &Group<'_>, sample: &Sample, subject: &Contai
     page.put(&family::LAST_SEEN, &[], seconds(clock::now_ns()));
 }
 
-/// Limits as they were asked: shares and limits on v2 would have to be guessed back from weights.
-fn spec(page: &mut Page, resources: Option<&LinuxContainerResources>) {
+/// Limits as they were asked: shares and limits on v2 would have to be guessed back from weights. That of memory and
+/// swap is the kernel's, for a limit of memory alone brings one of swap with it.
+fn spec(page: &mut Page, resources: Option<&LinuxContainerResources>, Sample { memory, swap, .. }: &Sample) {
     let none = LinuxContainerResources::default();
     let resources = resources.unwrap_or(&none);
     let positive = |number: i64| u64::try_from(number).ok().filter(|number| *number > 0);
@@ -230,7 +231,8 @@ fn spec(page: &mut Page, resources: Option<&LinuxContainerResources>) {
     page.put(&family::SPEC_MEMORY_LIMIT, &[], or(resources.memory_limit_in_bytes, 0));
     let spared = resources.unified.get("memory.low").and_then(|low| low.parse::<u64>().ok());
     page.put(&family::SPEC_MEMORY_RESERVATION, &[], spared.unwrap_or(0));
-    page.put(&family::SPEC_MEMORY_SWAP_LIMIT, &[], or(resources.memory_swap_limit_in_bytes, 0));
+    let both = memory.limit.zip(swap.limit).map_or(0, |(memory, swap)| memory.saturating_add(swap));
+    page.put(&family::SPEC_MEMORY_SWAP_LIMIT, &[], both);
 }
 
 #[cfg(test)]

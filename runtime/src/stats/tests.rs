@@ -157,6 +157,7 @@ fn every_metric_has_a_value_and_labels_as_its_descriptor_says() {
     assert_eq!(value("container_fs_writes_total"), 14);
     assert_eq!(value("container_threads_max"), 0);
     assert_eq!(value("container_spec_cpu_quota"), 50_000);
+    assert_eq!(value("container_spec_memory_swap_limit_bytes"), 51_000, "memory and swap, as the kernel has them");
     assert_eq!(value("container_start_time_seconds"), 5);
     assert_eq!(value("container_pressure_io_stalled_seconds_total"), 2);
     let usage = all.iter().find(|metric| metric.name == "container_cpu_usage_seconds_total").unwrap();

@@ -2,7 +2,7 @@
 //! Resources of containers: each limit is in force, changed in place, or refused.
 
 use gorae_proto::cri::*;
-use gorae_tests::{Container, Pod, TINY, on_a_node};
+use gorae_tests::{Container, Node, Pod, TINY, on_a_node};
 use std::path::Path;
 
 /// What a file of the container's cgroup says, by its v1 hierarchy and name and by its v2 name.
@@ -164,5 +164,29 @@ fn an_update_changes_what_it_names_and_nothing_else() {
         assert_eq!(limit(&container, "memory", "memory.limit_in_bytes", "memory.max").await, (64 << 20).to_string());
         let told = container.status().await.resources.and_then(|r| r.linux).expect("told");
         assert_eq!((told.cpu_shares, told.memory_limit_in_bytes), (1024, 64 << 20));
+    });
+}
+
+/// The values of a metric of the container, one for each of its label sets.
+async fn metric(node: &Node, container: &Container, name: &str) -> Vec<u64> {
+    let all = node.cri().runtime().list_pod_sandbox_metrics(ListPodSandboxMetricsRequest {}).await.expect("listed");
+    let all = all.into_inner().pod_metrics.into_iter().flat_map(|pod| pod.container_metrics);
+    let metrics = all.filter(|c| c.container_id == container.id()).flat_map(|c| c.metrics);
+    metrics.filter(|m| m.name == name).filter_map(|m| m.value).map(|value| value.value).collect()
+}
+
+#[test]
+fn the_limit_of_memory_and_swap_that_is_told_is_the_kernels() {
+    on_a_node(async |node| {
+        let pod = node.pod("both").run().await;
+        for (name, memory, both, told) in
+            [("alone", 64 << 20, 0, 64 << 20), ("both", 64 << 20, 96 << 20, 96 << 20), ("none", 0, 0, 0)]
+        {
+            let limits = |r: &mut LinuxContainerResources| {
+                (r.memory_limit_in_bytes, r.memory_swap_limit_in_bytes) = (memory, both);
+            };
+            let container = with(&pod, name, limits).await;
+            assert_eq!(metric(node, &container, "container_spec_memory_swap_limit_bytes").await, [told], "{name}");
+        }
     });
 }

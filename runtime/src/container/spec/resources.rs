@@ -57,14 +57,27 @@ fn check_node(asked: &LinuxContainerResources, layout: &CgroupLayout) -> Result<
     if let Some(file) = asked.unified.keys().min() {
         return Err(Error::precondition(format!("unified: {file:?} is of cgroup v2, and this node limits by v1")));
     }
-    let pages = layout.v1.iter().any(|h| h.controllers.iter().any(|c| c == "hugetlb"));
-    match asked.hugepage_limits.iter().find(|h| h.limit > 0 && !pages) {
-        Some(h) => Err(Error::precondition(format!(
-            "hugepage_limits: {} of {} pages, but this node has no hugetlb controller",
-            h.limit, h.page_size
+    let has = |controller: &str| layout.v1.iter().any(|h| h.controllers.iter().any(|c| c == controller));
+    match limits_of(asked).into_iter().find(|(_, asked, controller)| *asked && !has(controller)) {
+        Some((field, _, controller)) => Err(Error::precondition(format!(
+            "{field}: this node limits by cgroup v1 and has no {controller} controller"
         ))),
         None => Ok(()),
     }
+}
+
+/// Each limit with whether it is asked for, and the v1 controller that keeps it.
+fn limits_of(asked: &LinuxContainerResources) -> [(&'static str, bool, &'static str); 8] {
+    [
+        ("cpu_period", asked.cpu_period != 0, "cpu"),
+        ("cpu_quota", asked.cpu_quota != 0, "cpu"),
+        ("cpu_shares", asked.cpu_shares > 0, "cpu"),
+        ("cpuset_cpus", !asked.cpuset_cpus.is_empty(), "cpuset"),
+        ("cpuset_mems", !asked.cpuset_mems.is_empty(), "cpuset"),
+        ("memory_limit_in_bytes", asked.memory_limit_in_bytes != 0, "memory"),
+        ("memory_swap_limit_in_bytes", asked.memory_swap_limit_in_bytes != 0, "memory"),
+        ("hugepage_limits", asked.hugepage_limits.iter().any(|pages| pages.limit > 0), "hugetlb"),
+    ]
 }
 
 fn check_cpu(asked: &LinuxContainerResources) -> Result<()> {
@@ -150,6 +163,9 @@ mod tests {
         };
         assert!(build(Some(&pages(0)), &v1).is_ok() && build(Some(&pages(4 << 20)), &v2()).is_ok());
         assert!(build(Some(&pages(4 << 20)), &v1).expect_err("no controller").to_string().contains("hugetlb"));
+        let memory = LinuxContainerResources { memory_limit_in_bytes: 4096, ..Default::default() };
+        let said = build(Some(&memory), &v1).expect_err("no controller").to_string();
+        assert!(said.contains("memory_limit_in_bytes") && said.contains("no memory controller"), "{said}");
     }
 
     #[test]
