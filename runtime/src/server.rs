@@ -99,7 +99,9 @@ async fn open(config: Config, places: Places) -> Result<(Arc<Node>, recover::Fou
 }
 
 async fn open_hierarchies(spawner: &Spawner, layout: &CgroupLayout) -> Result<Hierarchies> {
-    let mounts = mount_cgroups(spawner, Hierarchies::mount_points(layout)).await?;
+    let mounts = mount_cgroups(spawner, Hierarchies::mount_points(layout)).await;
+    let hint = "mount the cgroup hierarchies once more; gorae-shim must be of this goraed's build";
+    let mounts = mounts.map_err(|e| e.during(hint))?;
     Hierarchies::new(layout, mounts)
         .ok_or_else(|| Error::internal("the shim sent not one mount for each cgroup hierarchy"))
 }
