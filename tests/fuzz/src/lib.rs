@@ -40,6 +40,8 @@ mod reference;
 #[allow(dead_code)]
 mod registry;
 #[allow(dead_code)]
+mod rpc;
+#[allow(dead_code)]
 mod shims;
 #[allow(dead_code, unused_imports)]
 mod streaming;

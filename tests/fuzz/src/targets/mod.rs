@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The targets, one file each.
 
+mod authority;
 mod daemon;
 mod headers;
 mod hosts;
@@ -31,5 +32,6 @@ pub const TARGETS: &[Target] = &[
     Target { name: "manifest", check: manifest::check, seeds: manifest::seeds, memory: 8 << 20 },
     Target { name: "imageconfig", check: imageconfig::check, seeds: imageconfig::seeds, memory: 16 << 20 },
     Target { name: "hosts", check: hosts::check, seeds: hosts::seeds, memory: 16 << 20 },
+    Target { name: "authority", check: authority::check, seeds: authority::seeds, memory: 1 << 20 },
     Target { name: "layer", check: layer::check, seeds: layer::seeds, memory: 16 << 20 },
 ];
