@@ -164,7 +164,7 @@ mod tests {
         let (image, layer) = (format!("sha256:{}", "a".repeat(64)), format!("sha256:{}", "b".repeat(64)));
         let read: ImageRecord = golden(1);
         assert!(read.config.starts_with("{\"architecture\":\"amd64\"") && read.config.ends_with("]}}"), "{read:?}");
-        assert_eq!(read.layers, [layer.clone()]);
+        assert_eq!(read.layers, std::slice::from_ref(&layer));
         let read: NameRecord = golden(1);
         assert_eq!((read.name.as_str(), read.image), ("registry.example/tiny:1", image));
         let read: LayerRecord = golden(1);
