@@ -56,6 +56,8 @@ pub fn spawn(plan: &Plan<'_>, reporter: &Reporter) -> Result<i32> {
 fn settle(plan: &Plan<'_>) -> Result<()> {
     plan.cgroup.map_or(Ok(()), Cgroup::join_v1)?;
     let fail = |errno| failure::kernel("set up", "the pod's init", errno);
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWCGROUP)
+        .map_err(|e| failure::kernel("unshare", "the init's cgroup namespace", e))?;
     // Looked up here, in the new mount namespace, and by the node's root: the way there may be closed to others.
     let mount_point = open_dir(plan.mount_point).map_err(fail)?;
     if plan.own_user {
