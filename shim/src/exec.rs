@@ -164,8 +164,15 @@ fn open_child(pid: i32) -> rustix::io::Result<OwnedFd> {
 impl Exec {
     /// Takes the process over once the middle process has told which it is. True when that happens now: from then
     /// on its end is to be waited for.
-    pub fn meet(&mut self, container: &Container, now: Instant) -> bool {
+    ///
+    /// - Shapes: `known` are the shim's other children.
+    pub fn meet(&mut self, container: &Container, known: &[i32], now: Instant) -> bool {
         let told = self.birth.as_mut().filter(|_| self.pidfd.is_none()).and_then(Birth::child);
+        if told.is_some_and(|pid| known.contains(&pid)) {
+            // No message of the middle process's: something in the container has written it.
+            self.birth = None;
+            return false;
+        }
         told.is_some_and(|pid| self.adopt(pid, container, now))
     }
 

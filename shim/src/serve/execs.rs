@@ -79,8 +79,9 @@ impl Shim {
 
     /// Waits for the end of an exec's process from the moment when it is known.
     fn meet_exec(&mut self, id: u64) {
+        let known = self.known();
         let Some(exec) = self.execs.iter_mut().find(|e| e.id == id) else { return };
-        if exec.meet(&self.container, Instant::now()) {
+        if exec.meet(&self.container, &known, Instant::now()) {
             watch(&self.epoll, exec, &self.container);
         }
     }
@@ -117,9 +118,13 @@ impl Shim {
 
     /// A child of this process that nothing else accounts for.
     fn stray(&self) -> Option<i32> {
-        let execs = self.execs.iter().filter(|e| e.exit_code.is_none());
-        let known: Vec<i32> = execs.map(|e| e.pid).chain([self.container.pid]).collect();
+        let known = self.known();
         exits::children().into_iter().find(|pid| !known.contains(pid))
+    }
+
+    fn known(&self) -> Vec<i32> {
+        let execs = self.execs.iter().filter(|e| e.exit_code.is_none());
+        execs.map(|e| e.pid).chain([self.container.pid]).collect()
     }
 
     pub(super) fn end_exec(&mut self, id: u64) -> Result<()> {
