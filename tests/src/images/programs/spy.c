@@ -53,6 +53,8 @@ static void look_at_descriptors(int pid) {
     ssize_t n = readlinkat(dirfd(list), entry->d_name, target, sizeof target - 1);
     if (n <= 0) continue;
     target[n] = 0;
+    // What ps and cat open for a moment is there, but of the container.
+    if (!strncmp(target, "/proc", 5) || !strncmp(target, "/etc/", 5)) continue;
     int is_stream = !strncmp(target, "pipe:", 5) || !strcmp(target, "/dev/null") || !strncmp(target, "/dev/pts/", 9);
     if (!is_stream && strcmp(target, "/null") && strcmp(target, "/")) tell("descriptor", pid, target);
     struct stat status;
