@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::manifest::Descriptor;
 use super::rest::{self, Validator};
@@ -116,7 +117,9 @@ impl Download {
             let endpoint = &registry.endpoints[turn.place];
             wait.ask(&endpoint.name());
             let failure = match self.ask(endpoint, &mut turn, &mut stream, wait).await {
-                Ok(()) => return stream.sink.end().await.map(|()| Ended::Whole).map_err(|_| Error::GivenUp),
+                Ok(()) => {
+                    return wait.aside(stream.sink.end()).await.map(|()| Ended::Whole).map_err(|_| Error::GivenUp);
+                }
                 Err(Failure::Final(Error::GivenUp)) => return Err(Error::GivenUp),
                 Err(failure) => failure,
             };
@@ -177,32 +180,20 @@ impl Download {
         let gained = offset.saturating_sub(self.furthest);
         self.furthest = self.furthest.max(offset);
         tracing::debug!(what = self.what, offset, ?failure, "download interrupted");
-        let (why, after, anew) = match failure {
-            Failure::Final(error) => {
-                self.failures.add_final(endpoint, error);
-                return None;
+        let anew = matches!(failure, Failure::Rest { .. });
+        if let Failure::Rest { why, no_parts } = &failure {
+            turn.no_parts |= no_parts;
+            if !std::mem::replace(&mut turn.begun_anew, true) {
+                self.failures.add_passing(endpoint, why);
+                return Some(Pause { time: Duration::ZERO, anew });
             }
-            Failure::Rest { why, no_parts } => {
-                turn.no_parts |= no_parts;
-                if !std::mem::replace(&mut turn.begun_anew, true) {
-                    self.failures.add_passing(endpoint, &why);
-                    return Some(Pause { time: std::time::Duration::ZERO, anew: true });
-                }
-                (why, None, true)
-            }
-            Failure::Unreached { why, unknown } => {
-                self.failures.add_unknown(endpoint, unknown);
-                if turn.attempt + 1 >= turn.allowed {
-                    endpoint.lost(&why, self.registry.config.unreached_pause);
-                }
-                (why, None, false)
-            }
-            Failure::Passing { why, after } => (why, after, false),
-        };
-        self.attempts += 1;
+        }
         turn.attempt = if gained >= PROGRESS { 0 } else { turn.attempt + 1 };
-        self.failures.add_passing(endpoint, &why);
-        (turn.attempt < turn.allowed).then(|| Pause { time: self.registry.pause(turn.attempt, after), anew })
+        let goes_on = turn.attempt < turn.allowed;
+        let over = (!goes_on).then_some(self.registry.config.unreached_pause);
+        let after = self.failures.note(endpoint, failure, over)?;
+        self.attempts += 1;
+        goes_on.then(|| Pause { time: self.registry.pause(turn.attempt, after), anew })
     }
 
     fn give_up(&mut self) -> Error {
@@ -217,7 +208,7 @@ impl Download {
 
 /// Before a host is asked again.
 struct Pause {
-    time: std::time::Duration,
+    time: Duration,
     /// For the whole blob.
     anew: bool,
 }

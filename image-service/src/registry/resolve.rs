@@ -139,32 +139,14 @@ impl Registry {
             wait.ask(&endpoint.name());
             for attempt in 0..allowed {
                 let is_last = attempt + 1 == allowed;
-                let after = match self.small_from(endpoint, ask, limit, wait).await {
+                let failure = match self.small_from(endpoint, ask, limit, wait).await {
                     Ok(answer) => return Ok(answer),
-                    Err(Failure::Final(error)) => {
-                        failures.add_final(endpoint, error);
-                        break;
-                    }
-                    Err(Failure::Unreached { why, unknown }) => {
-                        failures.add_passing(endpoint, &why);
-                        failures.add_unknown(endpoint, unknown);
-                        if is_last {
-                            endpoint.lost(&why, self.config.unreached_pause);
-                        }
-                        None
-                    }
-                    Err(Failure::Passing { why, after }) => {
-                        failures.add_passing(endpoint, &why);
-                        after
-                    }
-                    // Of a part, which is never asked for here.
-                    Err(Failure::Rest { why, .. }) => {
-                        failures.add_passing(endpoint, &why);
-                        None
-                    }
+                    Err(failure) => failure,
                 };
-                if !is_last {
-                    tokio::time::sleep(self.pause(attempt, after)).await;
+                let over = is_last.then_some(self.config.unreached_pause);
+                match failures.note(endpoint, failure, over) {
+                    Some(after) if !is_last => tokio::time::sleep(self.pause(attempt, after)).await,
+                    _ => break,
                 }
             }
         }

@@ -2,8 +2,9 @@
 //! In which order the hosts are asked for one object, and what they said.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
-use super::{Endpoint, Error, Registry};
+use super::{Endpoint, Error, Failure, Registry};
 
 /// The hosts that have not been asked yet.
 #[derive(Debug)]
@@ -48,6 +49,30 @@ pub struct Failures {
 }
 
 impl Failures {
+    /// Notes a failure. The host's wish for a pause, `None` when asking it again is of no use; `over` is for how long it is
+    /// asked last if it cannot be reached, given when it is not asked again in this turn.
+    pub fn note(&mut self, endpoint: &Endpoint, failure: Failure, over: Option<Duration>) -> Option<Option<Duration>> {
+        let (why, after) = match failure {
+            Failure::Final(error) => {
+                self.add_final(endpoint, error);
+                return None;
+            }
+            Failure::Unreached { why, unknown } => {
+                if endpoint.host.is_origin {
+                    self.unknown = unknown;
+                }
+                if let Some(pause) = over {
+                    endpoint.lost(&why, pause);
+                }
+                (why, None)
+            }
+            Failure::Passing { why, after } => (why, after),
+            Failure::Rest { why, .. } => (why, None),
+        };
+        self.add_passing(endpoint, &why);
+        Some(after)
+    }
+
     /// A failure that another attempt may not have.
     pub fn add_passing(&mut self, endpoint: &Endpoint, why: &str) {
         let host = format!("{}: ", endpoint.name());
@@ -55,15 +80,8 @@ impl Failures {
         self.passing.push(format!("{host}{why}"));
     }
 
-    /// The same when the host's name is not known.
-    pub fn add_unknown(&mut self, endpoint: &Endpoint, name: Option<String>) {
-        if endpoint.host.is_origin {
-            self.unknown = name;
-        }
-    }
-
     /// What a host will say however often it is asked.
-    pub fn add_final(&mut self, endpoint: &Endpoint, error: Error) {
+    fn add_final(&mut self, endpoint: &Endpoint, error: Error) {
         let place = if endpoint.host.is_origin { &mut self.origin } else { &mut self.mirror };
         *place = Some(error);
     }

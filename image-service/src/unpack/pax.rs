@@ -96,8 +96,10 @@ fn record(data: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let equals = record.iter().position(|&b| b == b'=')?;
     let (key, value) = (&record[..equals], &record[equals + 1..]);
     let is_name = matches!(key, b"path" | b"linkpath" | b"uname" | b"gname");
-    let valid = !key.is_empty() && !key.contains(&0) && !(is_name && value.contains(&0));
-    valid.then_some((key, value, &data[length..]))
+    if key.is_empty() || key.contains(&0) || (is_name && value.contains(&0)) {
+        return None;
+    }
+    Some((key, value, &data[length..]))
 }
 
 fn set(overrides: &mut Overrides, key: &[u8], value: &[u8]) -> Result<(), Error> {

@@ -188,7 +188,7 @@ impl Tree {
         let mut place = || -> Result<(), Errno> {
             match tree::status(at, name)? {
                 Some(found) if tree::is_directory(&found) => {
-                    self.is_anew(&directory.path_of(name));
+                    self.note_anew(&directory.path_of(name));
                     meta::set_opaque(tree::open_beneath(at, name)?)
                 }
                 Some(_) => Ok(()),

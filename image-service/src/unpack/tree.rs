@@ -21,7 +21,8 @@ use crate::config::Limits;
 const MAX_LINKS: usize = 40;
 /// Parent directories kept open: archives are ordered by directory, so few are enough.
 const MAX_OPEN: usize = 32;
-/// Most bytes of directory names remembered, for their times or because no member describes them; a large distribution has some six million.
+/// Most bytes of directory names remembered, for their times or because no member describes them; a large
+/// distribution has some six million.
 const MAX_REMEMBERED: usize = 64 << 20;
 const BLOCK: u64 = 4096;
 
@@ -198,7 +199,7 @@ impl Tree {
     }
 
     /// Notes that a directory of lower layers is deleted and this one of the same name another.
-    pub(super) fn is_anew(&mut self, path: &[u8]) {
+    pub(super) fn note_anew(&mut self, path: &[u8]) {
         if let Some(origin @ Origin::Implied) = self.directories.get_mut(path) {
             *origin = Origin::Anew;
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Image configs, as registries give them and as records keep them.
 
-use crate::image::{Image, User};
+use crate::image::{Image, Top, User};
 use crate::image_config::read_config;
 use oci_spec::image::ImageConfiguration;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ pub fn check(input: &[u8]) {
         size: 1,
         config,
         layers: Vec::new(),
+        top: Top::Nothing,
     };
     let user = said.split(':').next().unwrap_or_default();
     match image.user() {
