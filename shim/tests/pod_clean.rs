@@ -95,6 +95,23 @@ fn everything_in_the_pods_cgroups_is_killed_and_removed() {
 }
 
 #[test]
+fn groups_that_are_nested_deeper_than_any_path_are_removed() {
+    let node = Node::new();
+    let pod = node.pod();
+    pod.setup();
+    let top = pod.cgroup_dirs().into_iter().find(|dir| dir.join("pids.current").exists()).expect("pids is there");
+    let mut at = fs::File::open(top).unwrap();
+    for _ in 0..1500 {
+        rustix::fs::mkdirat(&at, "nest", rustix::fs::Mode::RWXU).unwrap();
+        let below = rustix::fs::openat(&at, "nest", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty()).unwrap();
+        at = below.into();
+    }
+    drop(at);
+    pod.clean();
+    pod.assert_clean();
+}
+
+#[test]
 fn an_interface_whose_namespace_is_still_in_use_is_deleted_by_hand() {
     let node = Node::new();
     let pod = node.pod();

@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 const MAGIC: [i64; 2] = [0x27_e0eb, 0x6367_7270];
 /// Most mounts that are taken away from one place.
 const COVERS: usize = 64;
+/// Bytes of a path from which on it does not grow: messages go no deeper, however deep a container nests.
+const LONGEST: usize = 4096;
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// A cgroup's directory in one hierarchy.
@@ -48,7 +50,8 @@ impl Dir {
             return self.walk(".");
         }
         let fd = self.open(path, DIRECTORY)?;
-        Ok(Self { fd, path: if path == Path::new(".") { self.path.clone() } else { self.path.join(path) } })
+        let stays = path == Path::new(".") || self.path.as_os_str().len() > LONGEST;
+        Ok(Self { fd, path: if stays { self.path.clone() } else { self.path.join(path) } })
     }
 
     /// The directory that this one is in.

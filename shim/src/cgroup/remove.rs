@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 /// How long [`remove`] tries while the kernel says that the cgroup is busy: killed processes need a moment to end.
 const REMOVE_PATIENCE: Duration = Duration::from_secs(1);
 
+/// Steps of a removal before it is given up: somebody makes groups faster than they are removed.
+const MOST_STEPS: usize = 1 << 21;
+
 /// Sends SIGKILL to every process in the cgroup and below. A cgroup that is gone is fine.
 ///
 /// - Source: `cgroup.kill` (5.14); without it, the processes are listed and killed until none is left to list, at
@@ -168,27 +171,29 @@ fn remove_group(parent: &Dir, name: &OsStr, deadline: Instant) -> Result<()> {
         .map_err(|e| failure::kernel("remove cgroup", parent.path().join(name).display().to_string(), e))
 }
 
-/// Removes the group with those below it, the deepest first; `way` is how far down it is.
+/// Removes the group with those below it, the deepest first; `way` is how far down it is. Only processes are waited for:
+/// however many groups a container has made, the next attempt would find as many.
 fn remove_tree(parent: &Dir, name: &OsStr, deadline: Instant) -> io::Result<()> {
     let mut above = parent.walk(".")?;
     let mut way: Vec<OsString> = vec![name.to_owned()];
     let mut pause = Duration::from_micros(100);
-    while let Some(name) = way.last() {
+    for _ in 0..MOST_STEPS {
+        let Some(name) = way.last() else { return Ok(()) };
         let busy = match above.remove(name) {
             Ok(()) => None,
             Err(e) => match e.raw_os_error() {
                 Some(libc::ENOENT) => None,
-                Some(libc::EBUSY | libc::ENOTEMPTY) if Instant::now() < deadline => Some(e),
+                Some(libc::EBUSY | libc::ENOTEMPTY) => Some(e),
                 _ => return Err(e),
             },
         };
-        if busy.is_none() {
+        let Some(busy) = busy else {
             way.pop();
             if !way.is_empty() {
                 above = above.parent()?;
             }
             continue;
-        }
+        };
         // What is mounted over it keeps it, too.
         let Some(dir) = gone(above.uncovered(name, || above.walk(name)))? else { continue };
         match dir.names().pop() {
@@ -196,11 +201,12 @@ fn remove_tree(parent: &Dir, name: &OsStr, deadline: Instant) -> io::Result<()> 
                 above = dir;
                 way.push(below);
             }
-            None => {
+            None if Instant::now() < deadline => {
                 std::thread::sleep(pause);
                 pause = (pause * 2).min(Duration::from_millis(20));
             }
+            None => return Err(busy),
         }
     }
-    Ok(())
+    Err(io::Error::from_raw_os_error(libc::EBUSY))
 }
