@@ -42,13 +42,13 @@ fn the_sample_shows_every_key_with_a_value_that_is_taken() {
         mounts,
         runtimes,
     } = config::parse(&switched_on()).expect("valid");
-    let RawImages { hosts_dirs, plain_http, parallel_layers } = images;
+    let RawImages { hosts_dirs, plain_http, parallel_layers, reserve } = images;
     let RawNetwork { bridge, subnet, subnet6, mtu } = network;
     let RawStreaming { address, port, tls_certificate, tls_key } = streaming;
     let RawCdi { directories } = cdi;
     let RawMounts { missing_host_path } = mounts;
     assert!(root.is_some() && state.is_some() && listen.is_some() && log_level.is_some() && shim.is_some());
-    assert!(reconcile_seconds.is_some());
+    assert!(reconcile_seconds.is_some() && reserve.is_some());
     assert!(hosts_dirs.is_some() && !plain_http.is_empty() && parallel_layers.is_some());
     assert!(bridge.is_some() && subnet.is_some() && subnet6.is_some() && mtu.is_some());
     assert!(directories.is_some() && missing_host_path.is_some());
