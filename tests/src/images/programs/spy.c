@@ -30,7 +30,7 @@ static void tell(const char *kind, int pid, const char *what) {
   for (int i = 0; i < kinds; i++)
     if (!strcmp(told[i], kind)) return;
   if (kinds < 16) snprintf(told[kinds++], sizeof told[0], "%s", kind);
-  printf("%s of %d: %s\n", kind, pid, what);
+  printf("%s of %d: %.*s\n", kind, pid, (int)strcspn(what, "\n"), what);
 }
 
 // Appends to the node's file by way of a directory in /proc/PID.
@@ -53,8 +53,8 @@ static void look_at_descriptors(int pid) {
     ssize_t n = readlinkat(dirfd(list), entry->d_name, target, sizeof target - 1);
     if (n <= 0) continue;
     target[n] = 0;
-    // What ps and cat open for a moment is there, but of the container.
-    if (!strncmp(target, "/proc", 5) || !strncmp(target, "/etc/", 5)) continue;
+    // What programs of the container open for a moment is its own.
+    if (!strncmp(target, "/proc", 5) || !strncmp(target, "/etc/", 5) || !strncmp(target, "/lib/", 5)) continue;
     int is_stream = !strncmp(target, "pipe:", 5) || !strcmp(target, "/dev/null") || !strncmp(target, "/dev/pts/", 9);
     if (!is_stream && strcmp(target, "/null") && strcmp(target, "/")) tell("descriptor", pid, target);
     struct stat status;
