@@ -41,6 +41,13 @@ impl node::node_server::Node for Progress {
         });
         Ok(Response::new(Box::pin(updates)))
     }
+
+    async fn remove_image_name(
+        &self,
+        _: Request<node::RemoveImageNameRequest>,
+    ) -> Result<Response<node::RemoveImageNameResponse>, Status> {
+        Err(Status::unimplemented("there are no images here"))
+    }
 }
 
 fn clients() -> Arc<Clients> {
