@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
@@ -55,7 +56,11 @@ impl Store {
         fs::create_dir(&trash).map_err(|e| file_error("make", &trash, e))?;
         for path in left {
             let target = trash.join(path.file_name().unwrap_or_default());
-            fs::rename(&path, &target).map_err(|e| file_error("move", &path, e))?;
+            match fs::rename(&path, &target) {
+                // A thread of a store that was here before is still deleting it.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                moved => moved.map_err(|e| file_error("move", &path, e))?,
+            }
         }
         staged::discard_in_background(trash);
         Ok(())

@@ -227,6 +227,7 @@ async fn a_client_that_says_no_size_is_not_waited_for_long() {
     let mut client = Client::exec(&url, "iot").await;
     assert_eq!(client.status().await, SUCCESS);
     assert_eq!(client.text("stdout"), "0 0\r\n");
+    drop(client);
     left_nothing(&server, &backend).await;
 }
 
