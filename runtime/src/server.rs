@@ -24,7 +24,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 
@@ -127,18 +127,25 @@ fn own_directories(places: &Places) -> Result<[File; 2]> {
     Ok([root, state])
 }
 
+/// How long a killed daemon may hold its locks: the kernel lets go when it has ended all of its threads.
+const DYING: Duration = Duration::from_secs(2);
+
 /// Locks a file for as long as it is open. Whoever may open it may hold it: nobody else is to keep a daemon from starting.
 fn lock(path: &Path, object: &Path, hint: &str) -> Result<File> {
     let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(path);
     let file = file.map_err(|e| Error::io("create", path, &e))?;
     file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(|e| Error::io("restrict", path, &e))?;
-    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            let why = format!("another goraed uses {}; stop it or {hint}", object.display());
-            Err(Error::new(Kind::AlreadyExists, why))
+    let patience = Instant::now() + DYING;
+    loop {
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < patience => std::thread::sleep(DYING / 100),
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let why = format!("another goraed uses {}; stop it or {hint}", object.display());
+                return Err(Error::new(Kind::AlreadyExists, why));
+            }
+            Err(errno) => return Err(Error::io("lock", path, &errno.into())),
         }
-        Err(errno) => Err(Error::io("lock", path, &errno.into())),
     }
 }
 
@@ -151,7 +158,12 @@ fn own_socket(socket: &Path) -> Result<File> {
     let mut beside = socket.as_os_str().to_owned();
     beside.push(".lock");
     let file = lock(Path::new(&beside), socket, "give --listen")?;
-    if is_served(socket).map_err(|e| Error::io("look who listens on", socket, &e.into()))? {
+    let patience = Instant::now() + DYING;
+    while is_served(socket).map_err(|e| Error::io("look who listens on", socket, &e.into()))? {
+        if Instant::now() < patience {
+            std::thread::sleep(DYING / 100);
+            continue;
+        }
         let why = format!("another program listens on {}; stop it or give --listen", socket.display());
         return Err(Error::new(Kind::AlreadyExists, why));
     }

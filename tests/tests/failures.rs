@@ -5,7 +5,7 @@ use gorae_proto::cri::{
     AuthConfig, ContainerStatusRequest, ExecSyncRequest, KeyValue, PodSandboxStatusRequest, PullImageRequest,
 };
 use gorae_tests::cri::spec;
-use gorae_tests::testing::soon;
+use gorae_tests::testing::{self, soon};
 use gorae_tests::{Node, TINY, on_a_node};
 use std::path::Path;
 use tonic::Code;
@@ -29,7 +29,7 @@ fn says(line: &str, parts: &[&str]) {
 
 #[test]
 fn each_failed_request_is_one_line_with_what_was_asked_and_what_became_of_it() {
-    on_a_node(async |node| {
+    testing::on_a_node_with("[mounts]\nmissing_host_path = \"refuse\"\n", async |node| {
         let pod = node.pod("here").run().await;
         let container = pod.container("c").image(TINY).start().await;
         let since = node.daemon().log().len();

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use rustix::fs::FlockOperation;
@@ -231,6 +232,9 @@ fn make_directories(root: &Path) -> Result<(), Error> {
     make(&root.join("empty"), 0o755)
 }
 
+/// How long a process that is ending may hold the lock: the kernel lets go of a killed one's files one by one.
+const DYING: Duration = Duration::from_secs(1);
+
 fn lock(root: &Path) -> Result<File, Error> {
     let path = root.join("lock");
     let file = File::options()
@@ -239,10 +243,14 @@ fn lock(root: &Path) -> Result<File, Error> {
         .write(true)
         .open(&path)
         .map_err(|e| file_error("open", &path, e))?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::InUse(root.to_owned())),
-        Err(errno) => Err(file_error("lock", &path, errno.into())),
+    let patience = Instant::now() + DYING;
+    loop {
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < patience => std::thread::sleep(DYING / 50),
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(Error::InUse(root.to_owned())),
+            Err(errno) => return Err(file_error("lock", &path, errno.into())),
+        }
     }
 }
 

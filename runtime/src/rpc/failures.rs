@@ -4,6 +4,7 @@
 //! Whoever fails on purpose fills no disk with it: a method has so many lines at once and then one each second. What was
 //! left out is counted, and told within a minute.
 
+use gorae_image_service::reference::without_userinfo;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -95,7 +96,7 @@ fn write(failure: &Failure<'_>) {
         namespace = of("namespace"),
         pod = of("pod"),
         container = of("container"),
-        image = of("image"),
+        image = of("image").map(without_userinfo),
         ?code,
         took_ms,
         error,

@@ -132,7 +132,7 @@ fn answers_without_an_end_are_refused_and_take_no_memory() {
             ("many", "20000 layers"),
             ("deep", "cannot be used"),
             ("deep-object", "cannot be used"),
-            ("names", "cannot be used"),
+            ("names", "has no image for"),
             ("config", "larger than"),
             ("error", "forbids"),
             ("token", "too long"),
