@@ -90,6 +90,10 @@ impl Store {
 
     /// Removes those of `candidates` that nothing needs. The caller's lock keeps new needs out meanwhile.
     pub(crate) fn sweep(&self, kept: &mut Kept, candidates: HashSet<Digest>) -> Collected {
+        if kept.has_unread_images {
+            tracing::warn!("no layer is removed, for an image that cannot be read now may need it");
+            return Collected::default();
+        }
         let index = self.index();
         let named: HashSet<&Digest> = index.images().flat_map(|image| image.needs()).collect();
         let mut collected = Collected::default();

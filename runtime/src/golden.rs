@@ -85,6 +85,7 @@ fn the_records_of_every_version_are_read_with_every_field() {
     is_read::<pod::Up>("ready", 1, 1);
     is_read::<container::Record>("container", 1, container::RECORD_VERSION);
     is_read::<container::Exit>("end", 1, 1);
+    is_read::<pod::Resources>("resources", 1, 1);
     is_read::<NetworkRecord>("network", 1, 1);
 }
 
@@ -100,5 +101,5 @@ fn each_file_is_read_by_a_test() {
     let files = std::fs::read_dir(golden("")).expect("directory").map(|entry| entry.expect("entry").file_name());
     let mut files: Vec<_> = files.map(|name| name.into_string().expect("text")).collect();
     files.sort();
-    assert_eq!(files, ["container-1", "end-1", "network-1", "pod-1", "ready-1", "state-1"]);
+    assert_eq!(files, ["container-1", "end-1", "network-1", "pod-1", "ready-1", "resources-1", "state-1"]);
 }

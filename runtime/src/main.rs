@@ -41,10 +41,10 @@ struct Arguments {
 fn main() -> ExitCode {
     // What is made for containers has to be readable by their users, whatever the service manager says.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    let arguments = Arguments::parse();
     if let Err(error) = close_strays() {
         return fail(&error);
     }
-    let arguments = Arguments::parse();
     let overrides = Overrides {
         root: arguments.root,
         state: arguments.state,

@@ -78,6 +78,11 @@ fn read_pod(places: &Places, id: &str, boot_id: &str, found: &mut Found) -> Resu
     }
     match records::read::<pod::Record>(&dir.join("record"), pod::RECORD_KIND, pod::RECORD_VERSION) {
         Ok(Some(record)) => {
+            match pod::resources::kept(&dir).map(drop) {
+                Err(error) if error.kind() == Kind::FailedPrecondition => return Err(anothers(error)),
+                // Damaged or not to be read now: it is said where it is taken.
+                _ => {}
+            }
             let up = read_up(&run_dir)?.filter(|up| up.boot_id == boot_id);
             found.pods.push((record, up));
             Ok(())
@@ -90,7 +95,11 @@ fn read_pod(places: &Places, id: &str, boot_id: &str, found: &mut Found) -> Resu
 /// Looks at what is read of a container later on, where it is too late to stop.
 fn no_foreign_record(places: &Places, id: &str) -> Result<()> {
     let dir = places.container_root(id);
-    let end = end::kept(&dir).map(drop);
+    let end = match end::kept(&dir) {
+        // Going on would make an end that is known an unknown one.
+        Err(error) if error.kind() == Kind::Unavailable => return Err(not_now(error)),
+        end => end.map(drop),
+    };
     let (kind, version) = (container::RECORD_KIND, container::RECORD_VERSION);
     let old = records::read::<container::Record>(&dir.join(container::update::OLD), kind, version).map(drop);
     let state = container::read_state(&places.container_run(id)).map(drop);
@@ -391,6 +400,7 @@ mod tests {
         for (file, kind) in [
             ("root/pods/ID/record", pod::RECORD_KIND),
             ("root/pods/ID/record.new", pod::RECORD_KIND),
+            ("root/pods/ID/resources", "resources"),
             ("state/pods/ID/ready", "ready"),
             ("root/containers/ID/record", container::RECORD_KIND),
             ("root/containers/ID/record.old", container::RECORD_KIND),
@@ -399,7 +409,7 @@ mod tests {
         ] {
             let dir = tempfile::tempdir().expect("tempdir");
             let places = places(dir.path());
-            if file.ends_with("ready") {
+            if file.ends_with("ready") || file.ends_with("resources") {
                 write_pod(&places, &id, pod::RECORD_VERSION);
             }
             if file.starts_with("state/containers") || file.ends_with("old") || file.ends_with("end") {

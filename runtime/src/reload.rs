@@ -42,11 +42,16 @@ pub async fn at_each(
 
 fn take(config: &Config, new: &Config, set_log_level: &impl Fn(&str)) {
     let changes = config.changes(new);
-    let before = config.live.send_replace(new.live.borrow().clone());
-    let level = config.live.borrow().log_level.clone();
-    if level != before.log_level {
-        set_log_level(&level);
+    let wanted = new.live.borrow().clone();
+    if config.live.borrow().log_level != wanted.log_level {
+        set_log_level(&wanted.log_level);
     }
+    config.live.send_if_modified(|live| {
+        *live != wanted && {
+            *live = wanted.clone();
+            true
+        }
+    });
     for change in &changes {
         match change {
             Change::Taken(key) => tracing::info!(key, "SIGHUP: the new value counts from now on"),

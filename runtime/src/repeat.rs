@@ -3,7 +3,8 @@
 //! be handed something else than he has asked for.
 //!
 //! Equal is what means the same: kubelet writes variables, mounts and devices from maps, in an order that changes with
-//! each try, and notes in an annotation when it has first seen a pod, which is another time after its own restart.
+//! each try, gives the file for a container's last words another name with each try, and notes in an annotation when it has
+//! first seen a pod, which is another time after its own restart.
 
 use crate::error::{Error, Kind, Result};
 use gorae_proto::cri;
@@ -12,6 +13,8 @@ use serde_json::Value;
 
 /// When this kubelet has first seen the pod.
 const SEEN: &str = "kubernetes.io/config.seen";
+/// Where in the container its last words are. kubelet finds their file on the host by the mounts of the status.
+const TERMINATION_MESSAGE: &str = "io.kubernetes.container.terminationMessagePath";
 /// Longest name of a field that is told.
 const LONGEST_NAME: usize = 200;
 
@@ -58,6 +61,10 @@ fn in_order(config: &cri::ContainerConfig) -> cri::ContainerConfig {
     config.mounts.sort_by(|a, b| a.container_path.cmp(&b.container_path));
     config.devices.sort_by(|a, b| a.container_path.cmp(&b.container_path));
     config.cdi_devices.sort_by(|a, b| a.name.cmp(&b.name));
+    let message = config.annotations.get(TERMINATION_MESSAGE);
+    for mount in config.mounts.iter_mut().filter(|mount| message == Some(&mount.container_path)) {
+        mount.host_path.clear();
+    }
     config
 }
 
@@ -157,6 +164,20 @@ mod tests {
         asked.envs = vec![variable("B", "2"), variable("A", "1"), variable("A", "3")];
         asked.mounts.reverse();
         check_container("container c", &container(), &asked).expect("the same");
+    }
+
+    #[test]
+    fn a_new_file_for_the_last_words_makes_no_other_container_of_it() {
+        let words = |file: &str| {
+            let mut config = container();
+            config.annotations.insert(TERMINATION_MESSAGE.into(), "/dev/termination-log".into());
+            config.mounts.push(mount("/dev/termination-log", file));
+            config
+        };
+        check_container("container c", &words("/pods/c/1a2b3c4d"), &words("/pods/c/5e6f7a8b")).expect("the same");
+        let mut another = words("/pods/c/1a2b3c4d");
+        another.mounts[0].host_path = "/z".into();
+        check_container("container c", &words("/pods/c/1a2b3c4d"), &another).expect_err("another volume");
     }
 
     #[test]

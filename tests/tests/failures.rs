@@ -47,13 +47,15 @@ fn each_failed_request_is_one_line_with_what_was_asked_and_what_became_of_it() {
         let image = "127.0.0.1:1/absent:1";
         let asked = PullImageRequest { image: Some(spec(image)), auth: Some(auth), sandbox_config: None };
         node.cri().images().pull_image(asked).await.unwrap_err();
+        let named = PullImageRequest { image: Some(spec("u:secret-4@127.0.0.1:1/x")), ..Default::default() };
+        node.cri().images().pull_image(named).await.unwrap_err();
         let env = KeyValue { key: "TOKEN".into(), value: "secret-3".into() };
         let refused = pod.container("refused").image(TINY).with(|c| c.envs.push(env));
         let refused = refused.mount(Path::new("/no/such/volume"), "/v").try_create().await.unwrap_err();
         assert_eq!(refused.code(), Code::NotFound);
 
-        let lines = lines(node, since, 5).await;
-        assert_eq!(lines.len(), 5, "{lines:#?}");
+        let lines = lines(node, since, 6).await;
+        assert_eq!(lines.len(), 6, "{lines:#?}");
         says(&lines[0], &["method=\"PodSandboxStatus\"", "pod=\"no such\\npod\"", "code=NotFound"]);
         says(&lines[1], &["method=\"ContainerStatus\"", &format!("container={:?}", "f".repeat(64)), "code=NotFound"]);
         let code = format!("code={:?}", failed.code());
@@ -62,14 +64,15 @@ fn each_failed_request_is_one_line_with_what_was_asked_and_what_became_of_it() {
             &["method=\"ExecSync\"", &format!("container={:?}", container.id()), &code, "/no/such/program"],
         );
         says(&lines[3], &["method=\"PullImage\"", &format!("image={image:?}"), "error="]);
+        says(&lines[4], &["method=\"PullImage\"", "image=\"127.0.0.1:1/x\"", "code=InvalidArgument"]);
         let of = format!("pod={:?}", pod.id());
         says(
-            &lines[4],
+            &lines[5],
             &["method=\"CreateContainer\"", &of, "container=\"refused\"", "code=NotFound", "/no/such/volume"],
         );
         assert!(!node.daemon().log().contains("secret-"), "a secret is in the log");
         container.exec(["/tiny", "echo", "fine"]).await;
-        assert_eq!(self::lines(node, since, 5).await.len(), 5, "a request that went well has no line");
+        assert_eq!(self::lines(node, since, 6).await.len(), 6, "a request that went well has no line");
     });
 }
 

@@ -53,12 +53,12 @@ async fn remove(client: &Client, name: &str, force: bool) -> Result<()> {
     Ok(())
 }
 
-/// Asks Gorae's own service; to another runtime each name is the last.
+/// Asks Gorae's own service; another runtime takes no name off, and removes an image with all of them.
 async fn remove_name(client: &Client, name: &str) -> Result<NameRemoval> {
     let request = RemoveImageNameRequest { name: name.to_owned() };
     match NodeClient::new(client.channel()).remove_image_name(request).await {
         Ok(answer) => Ok(answer.into_inner().outcome()),
-        Err(status) if status.code() == Code::Unimplemented => Ok(NameRemoval::LastName),
+        Err(status) if status.code() == Code::Unimplemented => Ok(NameRemoval::NoSuchName),
         Err(status) => Err(refused(|| format!("remove image {name}"))(status)),
     }
 }

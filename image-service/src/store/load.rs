@@ -76,6 +76,12 @@ impl Store {
                     self.count(record.usage);
                     kept.layers.insert(diff_id, KeptLayer { usage: record.usage, implied: record.implied });
                 }
+                // Without it images that are fine would be taken for lost.
+                Err(Unreadable::File(source))
+                    if !matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+                {
+                    return Err(file_error("read", &path, source));
+                }
                 Err(error) => lose("layer", &path, error)?,
             }
         }
@@ -93,8 +99,11 @@ impl Store {
             });
             match read {
                 Ok((id, image)) => index = index.with(&id, image, &[]),
-                // It may be read again when the disk is well; until then its names wait for it.
-                Err(error @ (Unreadable::File(_) | Unreadable::Top(_))) => lose("image", &path, error)?,
+                // It may be read again when the disk is well; until then its names and layers wait for it.
+                Err(error @ Unreadable::File(_)) => {
+                    lose("image", &path, error)?;
+                    kept.has_unread_images = true;
+                }
                 Err(error) => lose_image(&path, &name, names, error)?,
             }
         }

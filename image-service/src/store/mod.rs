@@ -118,6 +118,8 @@ pub(crate) struct Kept {
     pub holds: HashMap<String, HashSet<Digest>>,
     /// By layer: pulls that count on finding it.
     pub pins: HashMap<Digest, usize>,
+    /// Whether there is an image whose record cannot be read for now: nobody knows which layers it needs.
+    pub has_unread_images: bool,
 }
 
 /// A layer on disk.

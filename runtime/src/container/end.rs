@@ -7,7 +7,7 @@
 //! that a power cut has torn or swallowed is an end that nobody knows, never another one.
 
 use super::{Exit, State};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::{ids, records};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -54,13 +54,19 @@ pub fn kept(dir: &Path) -> Result<Option<Exit>> {
 /// The end of a container that ended with the machine, unless its own was kept. It is written once: an exit is final,
 /// its time as well.
 pub fn kept_or_lost(dir: &Path, id: &str, started_at: i64, why: &str) -> State {
+    let end = Exit::lost(started_at, why);
     match kept(dir) {
         Ok(Some(end)) => return State::Exited(end),
-        Ok(None) => {}
-        Err(error) => tracing::error!(container = ids::short(id), %error, "its end is told anew"),
+        Ok(None) => keep_now(dir, ids::short(id), &end),
+        // The disk may give it back another time.
+        Err(error) if error.kind() == Kind::Unavailable => {
+            tracing::error!(container = ids::short(id), %error, "its end cannot be read now");
+        }
+        Err(error) => {
+            tracing::error!(container = ids::short(id), %error, "its end is told anew");
+            keep_now(dir, ids::short(id), &end);
+        }
     }
-    let end = Exit::lost(started_at, why);
-    keep_now(dir, ids::short(id), &end);
     State::Exited(end)
 }
 

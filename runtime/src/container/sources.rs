@@ -43,7 +43,7 @@ fn one(source: &Path, missing: MissingHostPath) -> Result<()> {
     }
     let made = DirBuilder::new().recursive(true).mode(0o755).create(source);
     made.map_err(|e| Error::io("make directory", source, &e).during(format!("mount source {path} does not exist")))?;
-    tracing::info!(%path, "a host path that a mount names did not exist; it is a directory now");
+    tracing::info!(?path, "a host path that a mount names did not exist; it is a directory now");
     Ok(())
 }
 

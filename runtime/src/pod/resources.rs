@@ -28,9 +28,17 @@ pub async fn update(node: &Node, pod_id: &str, change: Resources) -> Result<()> 
     Ok(())
 }
 
+/// The latest word, if there is one.
+///
+/// # Errors
+/// When it is damaged, cannot be read, or another program has written it.
+pub fn kept(dir: &Path) -> Result<Option<Resources>> {
+    records::read(&dir.join(RESOURCES), RESOURCES, VERSION)
+}
+
 /// Takes the latest word from the disk, at the daemon's start. A damaged one is none.
 pub fn restore(dir: &Path, pod: &Pod) {
-    match may_wait(|| records::read(&dir.join(RESOURCES), RESOURCES, VERSION)) {
+    match may_wait(|| kept(dir)) {
         Ok(found) => *pod.resources.lock().unwrap_or_else(PoisonError::into_inner) = found,
         Err(error) => {
             tracing::error!(pod = ids::short(pod.id()), %error, "its changed resources are not known any more")

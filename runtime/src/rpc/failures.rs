@@ -4,7 +4,6 @@
 //! Whoever fails on purpose fills no disk with it: a method has so many lines at once and then one each second. What was
 //! left out is counted, and told within a minute.
 
-use gorae_image_service::reference::without_userinfo;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -96,7 +95,7 @@ fn write(failure: &Failure<'_>) {
         namespace = of("namespace"),
         pod = of("pod"),
         container = of("container"),
-        image = of("image").map(without_userinfo),
+        image = of("image"),
         ?code,
         took_ms,
         error,

@@ -4,6 +4,8 @@
 //! A message is looked through for the fields of this table and nothing else, so that no credential and no variable of a
 //! container can come into a line. All of them stand in its first bytes.
 
+use gorae_image_service::reference::without_userinfo;
+
 /// Bytes of a message that are looked at.
 pub const LOOKED_AT: usize = 2048;
 /// Longest id or name that is shown.
@@ -60,20 +62,27 @@ pub fn of(method: &str, body: &[u8]) -> Vec<(&'static str, String)> {
         [0, ..] => body.get(PREFIX..).unwrap_or_default(),
         _ => &[],
     };
-    let found = fields(method).iter().filter_map(|(word, path)| Some((*word, text(message, path)?)));
+    let found = fields(method).iter().filter_map(|(word, path)| Some((*word, text(message, word, path)?)));
     found.collect()
 }
 
-fn text(mut message: &[u8], path: &[u64]) -> Option<String> {
+fn text(mut message: &[u8], word: &str, path: &[u64]) -> Option<String> {
+    let mut is_whole = true;
     for number in path {
-        message = field(message, *number)?;
+        (message, is_whole) = field(message, *number)?;
     }
-    let shown = &message[..message.len().min(LONGEST)];
-    (!shown.is_empty()).then(|| String::from_utf8_lossy(shown).into_owned())
+    let text = String::from_utf8_lossy(message);
+    // What stands before an `@` may be a password, and of a name that is cut off nobody knows whether one follows.
+    let shown = match word {
+        "image" if is_whole => without_userinfo(&text),
+        "image" => return None,
+        _ => &text,
+    };
+    (!shown.is_empty()).then(|| shown[..shown.floor_char_boundary(LONGEST)].to_owned())
 }
 
-/// The bytes of the first field of a number, as far as they are there.
-fn field(mut message: &[u8], wanted: u64) -> Option<&[u8]> {
+/// The bytes of the first field of a number, as far as they are there, and whether that is all of them.
+fn field(mut message: &[u8], wanted: u64) -> Option<(&[u8], bool)> {
     while !message.is_empty() {
         let key = varint(&mut message)?;
         let length = match key & 7 {
@@ -88,7 +97,7 @@ fn field(mut message: &[u8], wanted: u64) -> Option<&[u8]> {
         };
         let bytes = message.split_off(..length.min(message.len()))?;
         if key == wanted << 3 | 2 {
-            return Some(bytes);
+            return Some((bytes, bytes.len() == length));
         }
     }
     None

@@ -83,11 +83,6 @@ impl Cgroup {
         Ok(())
     }
 
-    /// What [`Cgroup::join_v1`] writes to.
-    pub fn joins(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.tasks.iter().map(AsFd::as_fd)
-    }
-
     /// Changes limits, all or none.
     pub fn update(&self, resources: &Resources) -> Result<()> {
         update::update(&self.dirs, resources)

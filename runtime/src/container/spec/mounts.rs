@@ -213,7 +213,8 @@ fn one(record: &Record, index: usize, mount: &cri::Mount) -> Result<Mount> {
     // Beside a host path image_sub_path means nothing: kubelet 1.36 sends the volume's subPath in it, which host_path
     // has already.
     if !mount.host_path.starts_with('/') || mount.host_path.contains('\0') {
-        return Err(Error::invalid(format!("host_path: {:?} is not an absolute path", mount.host_path)));
+        let shown = &mount.host_path[..mount.host_path.floor_char_boundary(200)];
+        return Err(Error::invalid(format!("host_path: {shown:?} is not an absolute path")));
     }
     Ok(base)
 }

@@ -115,6 +115,7 @@ fn environment(config: &cri::ContainerConfig, image: &[String], hostname: &str) 
         if entry.key.is_empty() || entry.key.contains(['=', '\0']) || entry.value.contains(&0) {
             // What stands after a "=" is a value, and may be a secret.
             let name = entry.key.split(['=', '\0']).next().unwrap_or_default();
+            let name = &name[..name.floor_char_boundary(100)];
             return Err(Error::invalid(format!("envs: {name:?} has an empty key, or = in the key, or a NUL")));
         }
         let mut bytes = entry.key.clone().into_bytes();
