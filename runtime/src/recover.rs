@@ -53,6 +53,7 @@ pub fn read(places: &Places, boot_id: &str) -> Result<Found> {
         let dir = places.container_root(&id);
         match records::read(&dir.join("record"), container::RECORD_KIND, container::RECORD_VERSION) {
             Ok(Some(record)) => {
+                is_of(&dir, &id, &record.id)?;
                 no_foreign_record(places, &id)?;
                 found.containers.push(record);
             }
@@ -71,6 +72,16 @@ pub fn read(places: &Places, boot_id: &str) -> Result<Found> {
     Ok(Found { strays: Strays { pods, containers }, ..found })
 }
 
+/// A whole record in the directory of another object: going on would end what runs there.
+fn is_of(dir: &Path, id: &str, said: &str) -> Result<()> {
+    if said == id {
+        return Ok(());
+    }
+    let said = &said[..said.floor_char_boundary(64)];
+    let why = format!("{} is a whole record of {said:?}; move it away to give it up", dir.join("record").display());
+    Err(anothers(Error::precondition(why)))
+}
+
 fn read_pod(places: &Places, id: &str, boot_id: &str, found: &mut Found) -> Result<()> {
     let (dir, run_dir) = (places.pod_root(id), places.pod_run(id));
     if run_dir.try_exists().map_err(|e| not_now(Error::io("look for", &run_dir, &e)))? {
@@ -78,6 +89,7 @@ fn read_pod(places: &Places, id: &str, boot_id: &str, found: &mut Found) -> Resu
     }
     match records::read::<pod::Record>(&dir.join("record"), pod::RECORD_KIND, pod::RECORD_VERSION) {
         Ok(Some(record)) => {
+            is_of(&dir, id, &record.id)?;
             match pod::resources::kept(&dir).map(drop) {
                 Err(error) if error.kind() == Kind::FailedPrecondition => return Err(anothers(error)),
                 // Damaged or not to be read now: it is said where it is taken.

@@ -120,6 +120,29 @@ fn a_pin_of_another_namespace_is_none() {
 }
 
 #[test]
+fn a_pod_that_lost_its_shared_memory_starts_nothing_more_and_is_stopped_and_removed() {
+    on_a_node_with(OFTEN, async |node| {
+        let pod = node.pod("shared").run().await;
+        let (first, _) = inside(&pod, "first").await;
+        let waiting = pod.container("waiting").image(TINY).args(["sleep"]).create().await;
+        let shm = node.daemon().state().join("pods").join(pod.id()).join("shm");
+        sh(&format!("umount --lazy {}", shm.display()));
+        // What a container left that an earlier build had given the bare directory.
+        std::fs::create_dir(shm.join("left")).unwrap();
+        std::fs::write(shm.join("left/file"), "x").unwrap();
+        let refused = waiting.try_start().await.unwrap_err();
+        let words = ["shared memory", "not ready"];
+        assert!(words.iter().any(|word| refused.message().contains(word)), "{refused:?}");
+        until("the pod is stopped", || node.daemon().log().contains("shared memory; stopping the pod")).await;
+        first.ended().await;
+        pod.stop().await;
+        assert_eq!(pod.status().await.state(), PodSandboxState::SandboxNotready);
+        assert!(!shm.exists(), "nothing is left of it");
+        pod.remove().await;
+    });
+}
+
+#[test]
 fn a_pod_whose_pins_are_gone_and_that_nothing_lives_in_is_not_ready_and_makes_room_for_the_next() {
     on_a_node_with(OFTEN, async |node| {
         let pod = node.pod("lost").port(12_431, 80).run().await;

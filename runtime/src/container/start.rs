@@ -5,10 +5,11 @@
 //! after [`SETUP_DEADLINE`], or as soon as the container is to be stopped.
 
 use super::{Container, State, spec};
+use crate::disk::may_wait;
 use crate::error::{Error, Kind, Result};
 use crate::node::Node;
 use crate::shims::{Killer, SETUP_DEADLINE, Shim, VERB_DEADLINE};
-use crate::{foreign, ids, records};
+use crate::{foreign, ids, pod, records};
 use gorae_proto::shim::{End, reply, request::Verb};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
@@ -41,6 +42,11 @@ pub async fn start(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> {
     }
     let pod = node.pods.get(&record.pod_id).filter(|p| p.is_ready());
     let Some(pod) = pod else { return Err(Error::precondition(format!("the pod of container {short} is not ready"))) };
+    if may_wait(|| pod::pins::lost_shared_memory(node, &pod)) {
+        let why =
+            format!("the pod of container {short} has lost its shared memory: somebody unmounted it; make a new pod");
+        return Err(Error::precondition(why));
+    }
     let (of, asked, target) = (node.clone(), record.clone(), pod.clone());
     let order =
         foreign::look("devices and profiles", move || spec::build(&asked, &target, &of.spec_context(&target, &asked)?));

@@ -48,9 +48,18 @@ pub fn look(record: &Record, run_dir: &Path) -> Pins {
     kinds(record).filter_map(of).collect()
 }
 
-/// Looks at the pins of all ready pods.
+/// Whether a ready pod's /dev/shm is no mount any more: a container would be given a directory of the node's.
+pub fn lost_shared_memory(node: &Node, pod: &Pod) -> bool {
+    let own = request::namespaces(&pod.record.config).ipc() != NamespaceMode::Node;
+    let run_dir = node.places.pod_run(pod.id());
+    let device = |path: &Path| std::fs::symlink_metadata(path).ok().map(|found| found.dev());
+    let there = device(&run_dir.join("shm"));
+    own && pod.is_ready() && (there.is_none() || there == device(&run_dir))
+}
+
+/// Looks at the pins of all ready pods, and at their shared memory.
 pub async fn check_all(node: &Arc<Node>) {
-    let broken = |pod: &Arc<Pod>| !missing(node, pod).is_empty();
+    let broken = |pod: &Arc<Pod>| lost_shared_memory(node, pod) || !missing(node, pod).is_empty();
     let pods: Vec<_> = may_wait(|| node.pods.all().into_iter().filter(broken).collect());
     for pod in pods {
         // Whoever works on the pod may be stopping it.
@@ -78,6 +87,11 @@ fn missing_of(record: &Record, up: &Up, there: &Pins) -> Vec<Pin> {
 
 /// For a caller that holds the pod's verb lock.
 async fn mend_or_stop(node: &Arc<Node>, pod: &Arc<Pod>) {
+    if may_wait(|| lost_shared_memory(node, pod)) {
+        // What its containers see of it cannot be given to another one.
+        tracing::error!(pod = ids::short(pod.id()), "somebody unmounted the pod's shared memory; stopping the pod");
+        return stop(node, pod).await;
+    }
     let pins = may_wait(|| missing(node, pod));
     if pins.is_empty() {
         return;
@@ -93,10 +107,14 @@ async fn mend_or_stop(node: &Arc<Node>, pod: &Arc<Pod>) {
         Ok(()) => tracing::warn!(pod = short, gone, "somebody took pins of the pod's namespaces away; pinned again"),
         Err(error) => {
             tracing::error!(pod = short, gone, %error, "somebody took pins of the pod's namespaces away; stopping the pod");
-            if let Err(error) = super::stop::stop_held(node, pod).await {
-                tracing::error!(pod = short, %error, "cannot finish stopping the pod; a stop is tried again");
-            }
+            stop(node, pod).await;
         }
+    }
+}
+
+async fn stop(node: &Arc<Node>, pod: &Arc<Pod>) {
+    if let Err(error) = super::stop::stop_held(node, pod).await {
+        tracing::error!(pod = ids::short(pod.id()), %error, "cannot finish stopping the pod; a stop is tried again");
     }
 }
 

@@ -84,16 +84,19 @@ impl Spawner {
         };
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(|e| failed("socket pair for", e))?;
         ours.set_nonblocking(true).map_err(|e| failed("socket for", e))?;
-        let child = Command::new(&self.binary.program)
+        let mut command = Command::new(&self.binary.program);
+        command
             .arg0(&self.binary.name)
             .args([role, id])
             .env_clear()
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
-            .stderr(Stdio::inherit())
-            .process_group(0)
-            .spawn()
-            .map_err(|e| failed("start", e))?;
+            .stderr(Stdio::inherit());
+        // A container's shim makes a session of its own, which the leader of a group cannot.
+        if role != "container" {
+            command.process_group(0);
+        }
+        let child = command.spawn().map_err(|e| failed("start", e))?;
         let (kill, killed) = oneshot::channel();
         tokio::spawn(reap(child, killed));
         Ok((UnixStream::from_std(ours).map_err(|e| failed("socket for", e))?, Killer(kill)))

@@ -92,6 +92,9 @@ impl Way<'_> {
     }
 
     fn enter(&self) -> Result<()> {
+        // Until it leads a session the newborn would be in the process group and the session of whoever has forked it, and
+        // `kill(0)` of a traced one would reach the shim.
+        rustix::process::setsid().map_err(|e| failure::kernel("setsid", "middle process", e))?;
         if let Some(score) = self.container.oom_score_adj {
             // Through the host's /proc, and as far as it is allowed.
             let _ = std::fs::write("/proc/self/oom_score_adj", score.to_string());

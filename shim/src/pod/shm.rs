@@ -46,5 +46,14 @@ fn options(setup: &SetupPod) -> String {
 pub fn remove(run_dir: &Path) -> Result<()> {
     let path = path(run_dir);
     detach(&path)?;
-    gone("remove directory", &path, rustix::fs::rmdir(&path))
+    match rustix::fs::rmdir(&path) {
+        // Somebody has unmounted it before, and a container that was given the bare directory has written there.
+        Err(Errno::NOTEMPTY) => {
+            let removed = std::fs::remove_dir_all(&path);
+            removed.map_err(|e| {
+                failure::refused(failure::Kind::Internal, "remove", path.display().to_string(), &e.to_string())
+            })
+        }
+        other => gone("remove directory", &path, other),
+    }
 }

@@ -36,16 +36,17 @@ impl Shim {
         let Some(exec) = self.execs.iter_mut().find(|e| e.id == id) else { return };
         let Some((request, watcher)) = exec.unanswered.take() else { return };
         let body = match watcher.look() {
-            Outcome::Pending => {
+            Outcome::Pending if exec.exit_code.is_none() => {
                 exec.unanswered = Some((request, watcher));
                 return;
             }
             // The end of the container has taken the middle process along.
-            Outcome::Running if exec.is_unborn() && self.leave_at.is_some() => {
+            Outcome::Running | Outcome::Pending if exec.is_unborn() && self.leave_at.is_some() => {
                 exec.told = true;
                 Body::Failure(not_running())
             }
-            Outcome::Running => Body::ExecStarted(ExecStarted { exec: id, pid: exec.pid as u32 }),
+            // Of one that has ended, somebody who traced it may hold the other end of the channel.
+            Outcome::Running | Outcome::Pending => Body::ExecStarted(ExecStarted { exec: id, pid: exec.pid as u32 }),
             Outcome::Failed(failure) => {
                 // There was no program, so there is no exit to tell.
                 exec.told = true;
