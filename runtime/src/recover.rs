@@ -51,7 +51,8 @@ pub fn read(places: &Places, boot_id: &str) -> Result<Found> {
     }
     for id in ids_in(&places.root.join("containers"))? {
         let dir = places.container_root(&id);
-        match records::read(&dir.join("record"), container::RECORD_KIND, container::RECORD_VERSION) {
+        match records::read::<container::Record>(&dir.join("record"), container::RECORD_KIND, container::RECORD_VERSION)
+        {
             Ok(Some(record)) => {
                 is_of(&dir, &id, &record.id)?;
                 no_foreign_record(places, &id)?;
@@ -438,6 +439,18 @@ mod tests {
             }
             assert!(path.exists() && !places.damaged().exists(), "{file}");
         }
+    }
+
+    #[test]
+    fn a_whole_record_of_another_object_keeps_the_daemon_from_starting_and_stays() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let places = places(dir.path());
+        let ids = ["a", "b"].map(|c| c.repeat(64));
+        write_pod(&places, &ids[0], pod::RECORD_VERSION);
+        std::fs::rename(places.pod_root(&ids[0]), places.pod_root(&ids[1])).expect("renamed");
+        let error = read(&places, "boot").expect_err("another's").to_string();
+        assert!(error.contains("nothing was touched") && error.contains(&ids[0]), "{error}");
+        assert!(places.pod_root(&ids[1]).join("record").exists() && !places.damaged().exists());
     }
 
     #[test]

@@ -8,6 +8,8 @@ mod driver;
 use driver::{Bench, Pod, Running, words};
 use gorae_proto::shim::namespace::Kind;
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const CAP_SYS_PTRACE: u32 = 19;
 
@@ -78,6 +80,48 @@ fn no_process_of_a_pod_sees_the_host_through_a_container_that_starts() {
     let watcher = watcher(&pod);
     starts(&pod, 20);
     has_seen_nothing(watcher);
+}
+
+/// The process group and the session of a process, and how many PID namespaces it is in; `None` when it has ended.
+fn standing(pid: i32) -> Option<(i32, i32, usize)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(2).map(|field| field.parse::<i32>().unwrap());
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let depth = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?.split_whitespace().count();
+    Some((fields.next()?, fields.next()?, depth))
+}
+
+/// `kill(0)` and the like go by the process group, and no PID namespace stands in their way.
+#[test]
+fn no_process_of_a_container_is_in_the_group_or_the_session_of_its_shim() {
+    let mut container = Bench::sh("sleep 1000").run();
+    let shim = container.bench.state_on_disk().shim_pid as i32;
+    let own = standing(shim).unwrap();
+    assert_eq!((own.0, own.1), (shim, shim), "it leads both");
+    let over = Arc::new(AtomicBool::new(false));
+    let seen = std::thread::spawn({
+        let over = over.clone();
+        move || {
+            let (mut seen, children) = (0, format!("/proc/{shim}/task/{shim}/children"));
+            while !over.load(Ordering::Relaxed) {
+                let pids = fs::read_to_string(&children).unwrap();
+                for pid in pids.split_whitespace().map(|pid| pid.parse().unwrap()) {
+                    let Some((group, session, depth)) = standing(pid) else { continue };
+                    if depth > own.2 {
+                        assert!(group != shim && session != shim, "{pid}: group {group}, session {session}");
+                        seen += 1;
+                    }
+                }
+            }
+            seen
+        }
+    });
+    for _ in 0..300 {
+        assert_eq!(container.exec(&["true"]).0.exit_code, 0);
+    }
+    over.store(true, Ordering::Relaxed);
+    assert!(seen.join().unwrap() > 300, "the watch was too slow");
+    container.kill();
 }
 
 /// Before Linux 6.17 procfs cannot be told of a PID namespace: somebody inside has to open it.
