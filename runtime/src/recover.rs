@@ -413,7 +413,6 @@ mod tests {
         for (file, kind) in [
             ("root/pods/ID/record", pod::RECORD_KIND),
             ("root/pods/ID/record.new", pod::RECORD_KIND),
-            ("root/pods/ID/resources", "resources"),
             ("state/pods/ID/ready", "ready"),
             ("root/containers/ID/record", container::RECORD_KIND),
             ("root/containers/ID/record.old", container::RECORD_KIND),
@@ -422,7 +421,7 @@ mod tests {
         ] {
             let dir = tempfile::tempdir().expect("tempdir");
             let places = places(dir.path());
-            if file.ends_with("ready") || file.ends_with("resources") {
+            if file.ends_with("ready") {
                 write_pod(&places, &id, pod::RECORD_VERSION);
             }
             if file.starts_with("state/containers") || file.ends_with("old") || file.ends_with("end") {

@@ -43,7 +43,7 @@ fn watcher(pod: &Pod) -> Running {
     let host = bench.path("layer").display().to_string();
     let script = format!(
         "while [ ! -e /stop ]; do for p in /proc/[0-9]*; do [ -e $p/root{host} ] && echo $p sees the host; \
-         for d in $p/fd/*; do [ -d $d ] && [ ! -e $d/uptime ] && echo $p has a directory; done; \
+         for d in $p/fd/*; do [ -d $d ] && [ ! -e $d/uptime ] && [ -d $d ] && echo $p has a directory; done; \
          read -r name <$p/comm && [ \"$name\" = gorae-shim ] && echo $p has a name; done; done 2>/dev/null; echo watched"
     );
     bench.process().args = words(&["/bin/sh", "-c", &script]);
@@ -56,7 +56,9 @@ fn watcher(pod: &Pod) -> Running {
 }
 
 fn has_seen_nothing(mut watcher: Running) {
-    watcher.exec(&["touch", "/stop"]);
+    // Its end may come before that of this command.
+    let touch = driver::exec_of(&["touch", "/stop"]);
+    let _output = watcher.begin_exec(touch).unwrap_or_else(|failure| panic!("exec failed: {}", failure.message));
     watcher.wait();
     assert_eq!(watcher.bench.output("stdout"), "watched\n");
 }

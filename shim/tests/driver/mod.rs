@@ -369,7 +369,7 @@ impl Running {
 
     /// Runs a command in the container to its end: exit, stdout, stderr.
     pub fn exec(&mut self, args: &[&str]) -> (ExecExited, String, String) {
-        self.exec_with(Exec { args: words(args), kill_tree_at_exit: true, ..Exec::default() })
+        self.exec_with(exec_of(args))
     }
 
     pub fn exec_with(&mut self, exec: Exec) -> (ExecExited, String, String) {
@@ -421,6 +421,11 @@ impl Drop for Running {
 }
 
 /// Reads a pipe to its end.
+/// A command for [`Running::exec_with`] and [`Running::begin_exec`].
+pub fn exec_of(args: &[&str]) -> Exec {
+    Exec { args: words(args), kill_tree_at_exit: true, ..Exec::default() }
+}
+
 pub fn drain(fd: OwnedFd) -> String {
     let mut text = String::new();
     std::io::Read::read_to_string(&mut fs::File::from(fd), &mut text).expect("read pipe");
