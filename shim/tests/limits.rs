@@ -68,8 +68,8 @@ fn a_container_is_in_every_hierarchy_and_sees_its_own_group_in_each() {
         let line = said.lines().find(|line| line.split(':').nth(1) == Some(&controllers));
         assert!(line.is_some_and(|line| line.ends_with(":/")), "{line:?}: it is in a group of its own:\n{said}");
     }
-    assert!(!said.contains("is empty"), "{said}");
     if !hierarchies.is_empty() {
+        assert!(!said.contains("is empty"), "{said}");
         let alone = said.lines().filter(|line| ["1", "2"].contains(line)).count();
         assert_eq!(alone, hierarchies.len(), "nobody but the shell and grep:\n{said}");
     }
