@@ -11,7 +11,7 @@ use crate::limits::OpenFiles;
 use crate::network::Network;
 use crate::operations::Operations;
 use crate::pod::{self, Places, Pod};
-use crate::shims::{self, Spawner};
+use crate::shims::{self, DevicePrograms, Spawner};
 use crate::stats::Stats;
 use crate::{clock, ids, records};
 use gorae_image_service::Images;
@@ -45,6 +45,8 @@ pub struct Node {
     pub open_files: OpenFiles,
     /// Starts shims.
     pub spawner: Spawner,
+    /// What they have loaded.
+    pub device_programs: DevicePrograms,
     /// Images.
     pub images: Images,
     /// The built-in network.

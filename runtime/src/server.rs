@@ -12,7 +12,7 @@ use crate::node::Node;
 use crate::operations::Operations;
 use crate::pod::Places;
 use crate::sessions::Sessions;
-use crate::shims::{Spawner, mount_cgroups};
+use crate::shims::{DevicePrograms, Spawner, mount_cgroups};
 use crate::stats::Stats;
 use crate::{cgroups, limits, reconcile, recover, rpc, streaming};
 use gorae_image_service::{self as images, Images};
@@ -82,6 +82,7 @@ async fn open(config: Config, places: Places) -> Result<(Arc<Node>, recover::Fou
         stats: Stats::new(hierarchies.clone(), &places.root),
         hierarchies,
         spawner,
+        device_programs: DevicePrograms::default(),
         places,
         layout,
         boot_id,

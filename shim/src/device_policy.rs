@@ -18,7 +18,7 @@ use crate::cgroup::{Cgroup, Dir};
 use crate::failure::{self, Kind, Result};
 use crate::sys::{attach_device_program, load_device_program};
 use crate::wire::DeviceRule;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Bounds the program (and the time that a start can spend on it).
 const MAX_RULES: usize = 512;
@@ -39,25 +39,30 @@ struct Rule {
 
 /// Puts the rules in force on the cgroup, before any process is in it.
 ///
+/// - Shapes: `loaded` is the program of these very rules from an earlier container: to load it is what a policy costs,
+///   and one program may be attached to any number of cgroups. Returned is a program that was loaded here.
 /// - Errors: `InvalidArgument` for a rule that is none; else what bpf(2) or the v1 files answered.
-pub fn apply(cgroup: &Cgroup, rules: &[DeviceRule]) -> Result<()> {
+pub fn apply(cgroup: &Cgroup, rules: &[DeviceRule], loaded: Option<OwnedFd>) -> Result<Option<OwnedFd>> {
     if rules.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    let checked = check(rules)?;
     match cgroup.unified() {
-        Some(dir) => attach(dir, &checked),
+        Some(dir) => attach(dir, rules, loaded),
         None => match cgroup.controller("devices") {
-            Some(dir) => checked.iter().try_for_each(|rule| write_v1(dir, rule)),
+            Some(dir) => check(rules)?.iter().try_for_each(|rule| write_v1(dir, rule)).map(|()| None),
             None => Err(failure::refused(Kind::Unimplemented, "set device policy", "cgroup", "no devices controller")),
         },
     }
 }
 
-fn attach(cgroup: BorrowedFd<'_>, rules: &[Rule]) -> Result<()> {
+fn attach(cgroup: BorrowedFd<'_>, rules: &[DeviceRule], loaded: Option<OwnedFd>) -> Result<Option<OwnedFd>> {
     let fail = |error| failure::kernel("set device policy", "of the cgroup", error);
-    let program = load_device_program(&compile(rules)).map_err(fail)?;
-    attach_device_program(cgroup, program.as_fd()).map_err(fail)
+    if let Some(program) = loaded {
+        return attach_device_program(cgroup, program.as_fd()).map(|()| None).map_err(fail);
+    }
+    let program = load_device_program(&compile(&check(rules)?)).map_err(fail)?;
+    attach_device_program(cgroup, program.as_fd()).map_err(fail)?;
+    Ok(Some(program))
 }
 
 fn check(rules: &[DeviceRule]) -> Result<Vec<Rule>> {

@@ -4,11 +4,11 @@
 //! The role repeats on the command line what the request says, so that `ps` tells a person what the process is for;
 //! a request of another role is refused.
 
-use gorae_shim::connection::Connection;
+use gorae_shim::connection::{Connection, Incoming};
 use gorae_shim::failure::{self, Kind};
 use gorae_shim::pod;
 use gorae_shim::sys;
-use gorae_shim::wire::{Dialed, Done, Request, reply, request::Verb};
+use gorae_shim::wire::{Dialed, Done, reply, request::Verb};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     let mut connection = Connection::new(socket);
     // A daemon that goes away before it asked for anything leaves nothing to do and nothing to undo.
     let Ok(incoming) = connection.receive() else { return ExitCode::SUCCESS };
-    serve(&role, connection, incoming.request)
+    serve(&role, connection, incoming)
 }
 
 /// Takes the daemon's socket away from descriptor 0, where the null device stands from now on.
@@ -44,11 +44,12 @@ fn take_socket() -> Option<OwnedFd> {
     Some(socket)
 }
 
-fn serve(role: &str, mut connection: Connection, request: Request) -> ExitCode {
+fn serve(role: &str, mut connection: Connection, incoming: Incoming) -> ExitCode {
+    let Incoming { request, descriptors } = incoming;
     let id = request.id;
     let answer = match (role, request.verb) {
         ("container", Some(Verb::Start(start))) => {
-            return match gorae_shim::serve::run(connection, id, start) {
+            return match gorae_shim::serve::run(connection, id, start, descriptors) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(_) => ExitCode::FAILURE,
             };

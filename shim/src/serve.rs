@@ -20,6 +20,7 @@ use crate::state::State;
 use crate::stop::Stop;
 use crate::sys;
 use crate::wire::{ContainerState, Start, Started, push, reply};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Instant;
 
@@ -45,24 +46,27 @@ pub struct Shim {
 
 /// Starts the container and serves it to its end.
 ///
+/// - Shapes: `descriptors` came with the request.
 /// - Errors: the failure of the start, already told to the daemon and recorded.
-pub fn run(mut connection: Connection, request: u64, mut start: Start) -> Result<()> {
+pub fn run(mut connection: Connection, request: u64, mut start: Start, descriptors: Vec<OwnedFd>) -> Result<()> {
     detach();
     let run_dir = start.run_dir.clone();
     let mut state = State::starting(&start.container_id, &run_dir);
     let alone = keyring::leave_the_nodes();
     let started = alone.and_then(|()| Clients::listen(Path::new(&run_dir))).and_then(|clients| {
-        let container = setup::start(&mut start, &mut state)?;
+        let device_program = descriptors.into_iter().next().filter(|_| start.device_program);
+        let container = setup::start(&mut start, device_program, &mut state)?;
         Ok((clients, container))
     });
     drop(start);
-    let (clients, container) = started.inspect_err(|failure| {
+    let (clients, mut container) = started.inspect_err(|failure| {
         crate::clients::unlink(Path::new(&run_dir));
         let _ = connection.reply(request, reply::Body::Failure(failure.clone()), Vec::new());
     })?;
     // A daemon that died meanwhile reads the record.
-    let started = Started { state: Some(state.record().clone()) };
-    let _ = connection.queue_reply(request, reply::Body::Started(started), Vec::new());
+    let device_program = container.device_program.take();
+    let started = Started { state: Some(state.record().clone()), device_program: device_program.is_some() };
+    let _ = connection.queue_reply(request, reply::Body::Started(started), device_program.into_iter().collect());
     let mut shim = Shim::new(clients, container, state)?;
     shim.clients.admit(&shim.epoll, connection)?;
     sys::release_heap();

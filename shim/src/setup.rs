@@ -56,17 +56,21 @@ pub struct Container {
     pub oom_score_adj: Option<i32>,
     /// For after its end; only when there are any.
     pub hooks: Option<Hooks>,
+    /// The device program that was loaded for it; for the daemon, which gives it to the next with the same rules.
+    pub device_program: Option<OwnedFd>,
 }
 
 /// Starts the container. On failure nothing of it is left but the record.
-pub fn start(start: &mut Start, state: &mut State) -> Result<Container> {
+///
+/// - Shapes: `device_program` is a loaded one for the device rules of `start`.
+pub fn start(start: &mut Start, device_program: Option<OwnedFd>, state: &mut State) -> Result<Container> {
     state.change(|_| {})?;
     let place = start.cgroup.as_ref().ok_or_else(|| missing("cgroup"))?;
     let root_dir = PathBuf::from(&start.root_dir);
     let fresh = !overlay::has_files(&root_dir);
     let cgroup = cgroup::create(place, start.resources.as_ref());
     let place = place.clone();
-    let started = cgroup.and_then(|cgroup| in_cgroup(start, state, cgroup));
+    let started = cgroup.and_then(|cgroup| in_cgroup(start, device_program, state, cgroup));
     if let Err(failure) = &started {
         let _ = cgroup::kill(&place);
         let _ = cgroup::remove(&place);
@@ -99,12 +103,18 @@ struct Prepared {
     log: Log,
 }
 
-fn in_cgroup(start: &mut Start, state: &mut State, cgroup: Cgroup) -> Result<Container> {
+fn in_cgroup(
+    start: &mut Start,
+    device_program: Option<OwnedFd>,
+    state: &mut State,
+    cgroup: Cgroup,
+) -> Result<Container> {
     let mut prepared = prepare(start, &cgroup)?;
     let start = &*start;
     let devpts = prepared.plan.devpts.as_ref().map(duplicate).transpose()?;
     let terminal = start.process.as_ref().is_some_and(|p| p.tty);
-    device_policy::apply(&cgroup, &devices::with_always_allowed(&start.device_rules))?;
+    let rules = devices::with_always_allowed(&start.device_rules);
+    let device_program = device_policy::apply(&cgroup, &rules, device_program)?;
     let (watcher, reporter) = fault::channel()?;
     let early = start.hooks.as_ref().filter(|hooks| hooks::before_pivot(hooks));
     let (keeper, waiter) = early.map(|_| gate::pair()).transpose()?.unzip();
@@ -151,7 +161,20 @@ fn in_cgroup(start: &mut Start, state: &mut State, cgroup: Cgroup) -> Result<Con
     let oom_score_adj = start.process.as_ref().and_then(|p| p.oom_score_adj).map(|adj| adj.value);
     let host_uid = devices::map(start, program.user.uid, true);
     let hooks = start.hooks.clone().filter(|hooks| hooks::has(hooks, "poststop"));
-    Ok(Container { pidfd, pid, cgroup, stdio, devpts, null, namespaces, program, host_uid, oom_score_adj, hooks })
+    Ok(Container {
+        pidfd,
+        pid,
+        cgroup,
+        stdio,
+        devpts,
+        null,
+        namespaces,
+        program,
+        host_uid,
+        oom_score_adj,
+        hooks,
+        device_program,
+    })
 }
 
 /// What happens while the child waits: everything is mounted, nothing pivoted.

@@ -25,7 +25,7 @@ impl Limited {
         let place = CgroupPlace { layout: Some(layout()), path: format!("/gorae-shim-test/{}", unique("devices")) };
         let dir = std::path::PathBuf::from(format!("{}{}", layout().unified, place.path));
         let cgroup = cgroup::create(&place, None).expect("make cgroup");
-        device_policy::apply(&cgroup, rules).expect("set device policy");
+        device_policy::apply(&cgroup, rules, None).expect("set device policy");
         Self { place, dir }
     }
 
@@ -85,7 +85,7 @@ fn a_policy_costs_well_under_a_millisecond() {
     let mut times: Vec<_> = (0..60)
         .map(|_| {
             let begin = Instant::now();
-            device_policy::apply(&made, &rules).expect("set device policy");
+            device_policy::apply(&made, &rules, None).expect("set device policy");
             begin.elapsed()
         })
         .collect();
@@ -95,20 +95,53 @@ fn a_policy_costs_well_under_a_millisecond() {
     assert!(times[0].as_micros() < 1_000, "{times:?}");
 }
 
+/// A container that says what it may do to /dev/kmsg.
+fn with_kmsg(access: &str) -> driver::Bench {
+    let mut bench = driver::Bench::sh("(: </dev/kmsg) && echo read; (: >/dev/kmsg) && echo write; true");
+    let (path, kind) = ("/dev/kmsg".into(), "c".into());
+    // CAP_SYSLOG, without which nobody reads it.
+    let bits = driver::DEFAULT_CAPABILITIES | 1 << 34;
+    let capabilities = Capabilities { bounding: bits, effective: bits, permitted: bits, ..Default::default() };
+    bench.process().capabilities = Some(capabilities);
+    bench.start.devices.push(Device { path, kind, major: 1, minor: 11, mode: 0o666, ..Device::default() });
+    bench.start.device_rules = vec![rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, 11, access)];
+    bench
+}
+
+fn said(mut container: driver::Running) -> String {
+    assert_eq!(container.wait().exit_code, 0);
+    let output = container.bench.output("stdout");
+    output.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 #[test]
 fn a_container_is_held_to_its_rules() {
     for (access, opened) in [("", ""), ("r", "read"), ("rw", "read write")] {
-        let mut bench = driver::Bench::sh("(: </dev/kmsg) && echo read; (: >/dev/kmsg) && echo write; true");
-        let (path, kind) = ("/dev/kmsg".into(), "c".into());
-        // CAP_SYSLOG, without which nobody reads it.
-        let bits = driver::DEFAULT_CAPABILITIES | 1 << 34;
-        let capabilities = Capabilities { bounding: bits, effective: bits, permitted: bits, ..Default::default() };
-        bench.process().capabilities = Some(capabilities);
-        bench.start.devices.push(Device { path, kind, major: 1, minor: 11, mode: 0o666, ..Device::default() });
-        bench.start.device_rules = vec![rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, 11, access)];
-        let mut container = bench.run();
-        assert_eq!(container.wait().exit_code, 0);
-        let output = container.bench.output("stdout");
-        assert_eq!(output.split_whitespace().collect::<Vec<_>>().join(" "), opened);
+        assert_eq!(said(with_kmsg(access).run()), opened);
     }
+}
+
+#[test]
+fn a_container_with_the_program_of_an_earlier_one_is_held_to_the_same_rules() {
+    let (first, program) = with_kmsg("r").run_sharing(None);
+    let program = program.expect("the program that was loaded");
+    assert_eq!(said(first), "read");
+    // The first is gone, and its cgroup with it.
+    for _ in 0..2 {
+        let (container, loaded) = with_kmsg("r").run_sharing(Some(&program));
+        assert!(loaded.is_none(), "it was loaded again");
+        assert_eq!(said(container), "read");
+    }
+}
+
+#[test]
+fn no_process_of_a_container_has_the_program_open() {
+    let mut bench = with_kmsg("r");
+    bench.process().args =
+        ["/bin/sh", "-c", "ls -l /proc/self/fd /proc/1/fd"].map(|arg| arg.as_bytes().to_vec()).to_vec();
+    let (mut container, program) = bench.run_sharing(None);
+    assert!(program.is_some());
+    container.wait();
+    let output = container.bench.output("stdout");
+    assert!(output.contains("/proc/1/fd") && !output.contains("bpf"), "{output}");
 }

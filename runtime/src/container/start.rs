@@ -10,7 +10,8 @@ use crate::error::{Error, Kind, Result};
 use crate::node::Node;
 use crate::shims::{Killer, SETUP_DEADLINE, Shim, VERB_DEADLINE};
 use crate::{foreign, ids, pod, records};
-use gorae_proto::shim::{End, reply, request::Verb};
+use gorae_proto::shim::{End, Start, reply, request::Verb};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use tokio::sync::mpsc;
@@ -70,10 +71,26 @@ pub async fn start(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> {
     container.set_shim(shim.clone());
     tokio::spawn(follow(node.clone(), container.clone(), shim.clone(), queue));
     let answer = tokio::select! {
-        answer = shim.call_within(Verb::Start(order), &[], SETUP_DEADLINE) => answer.map(|a| a.body),
+        answer = ask(node, &shim, order) => answer,
         Ok(()) = &mut given_up => Err(stopped_meanwhile(short)),
     };
     settle(node, container, killer, answer).await.map_err(|e| e.during(format!("start container {short}")))
+}
+
+/// Sends the order with the loaded program of its device rules, or keeps the one that the shim has loaded.
+async fn ask(node: &Node, shim: &Shim, mut order: Start) -> Result<reply::Body> {
+    let loaded = node.device_programs.of(&order.device_rules);
+    order.device_program = loaded.is_some();
+    let rules = loaded.is_none().then(|| order.device_rules.clone());
+    let descriptors: Vec<_> = loaded.iter().map(|program| program.as_fd()).collect();
+    let mut answer = shim.call_within(Verb::Start(order), &descriptors, SETUP_DEADLINE).await?;
+    if let (reply::Body::Started(started), Some(rules)) = (&answer.body, rules)
+        && started.device_program
+        && let Some(program) = answer.fds.pop()
+    {
+        node.device_programs.keep(rules, program);
+    }
+    Ok(answer.body)
 }
 
 fn stopped_meanwhile(short: &str) -> Error {

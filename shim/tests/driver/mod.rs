@@ -197,13 +197,28 @@ impl Bench {
         self.try_run().unwrap_or_else(|(failure, _)| panic!("start failed: {}", failure.message))
     }
 
+    /// Starts it with a device program of an earlier start, or without; returns the one that its shim has loaded.
+    pub fn run_sharing(mut self, program: Option<&OwnedFd>) -> (Running, Option<OwnedFd>) {
+        self.start.device_program = program.is_some();
+        let descriptors: Vec<_> = program.iter().map(|program| program.as_fd()).collect();
+        let started = self.try_run_with(&descriptors);
+        started.unwrap_or_else(|(failure, _)| panic!("start failed: {}", failure.message))
+    }
+
     #[allow(clippy::result_large_err)] // The bench comes back for a look at what is left.
     pub fn try_run(self) -> Result<Running, (Failure, Bench)> {
+        self.try_run_with(&[]).map(|(running, _)| running)
+    }
+
+    #[allow(clippy::result_large_err)]
+    fn try_run_with(self, descriptors: &[BorrowedFd<'_>]) -> Result<(Running, Option<OwnedFd>), (Failure, Bench)> {
         let mut shim = Shim::spawn("container", &self.id);
-        match shim.line.ask(request::Verb::Start(self.start.clone())).0 {
+        let (body, mut sent) = shim.line.ask_with(request::Verb::Start(self.start.clone()), descriptors);
+        match body {
             reply::Body::Started(started) => {
+                assert_eq!(sent.len(), usize::from(started.device_program), "descriptors with the reply");
                 let state = started.state.expect("state in Started");
-                Ok(Running { bench: self, shim: Some(shim), state, reaped: false })
+                Ok((Running { bench: self, shim: Some(shim), state, reaped: false }, sent.pop()))
             }
             reply::Body::Failure(failure) => {
                 let _ = shim.process.wait();

@@ -282,6 +282,40 @@ fn a_device_of_the_host_has_the_asked_place_and_permissions() {
 }
 
 #[test]
+fn containers_with_equal_device_policies_share_one_program_and_are_held_to_it() {
+    on_a_node(async |node| {
+        let programs = || {
+            let open = std::fs::read_dir(format!("/proc/{}/fd", node.daemon().pid().unwrap())).unwrap();
+            let open = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+            open.filter(|file| file.to_string_lossy().contains("bpf-prog")).count()
+        };
+        let pod = node.pod("policies").run().await;
+        // One of the first and one of a later container, and the same with a daemon that knows nothing of them.
+        for round in ["a", "b"] {
+            for (number, device, known) in [(1, false, 1), (2, false, 1), (3, true, 2), (4, true, 2), (5, false, 2)] {
+                let asked = Device {
+                    container_path: "/dev/log-of-kernel".into(),
+                    host_path: "/dev/kmsg".into(),
+                    permissions: "wm".into(),
+                };
+                let container = pod
+                    .container(&format!("{round}{number}"))
+                    .script("sleep 1000")
+                    .with(|c| c.devices.extend(device.then_some(asked)))
+                    .start()
+                    .await;
+                assert_eq!(programs(), known, "programs that the daemon keeps after {round}{number}");
+                let made = container.sh("mknod /tmp/kmsg c 1 11 && exec 3> /tmp/kmsg").await;
+                assert_eq!(made.code == 0, device, "{round}{number}: {made:?}");
+                assert_ne!(container.sh("exec 3< /tmp/kmsg").await.code, 0, "{round}{number} reads the kernel's log");
+            }
+            node.kill_and_restart().await;
+            assert_eq!(programs(), 0);
+        }
+    });
+}
+
+#[test]
 fn a_device_that_is_asked_for_takes_the_place_of_a_usual_one() {
     on_a_node(async |node| {
         let pod = node.pod("usual").run().await;

@@ -83,6 +83,7 @@ pub fn build(record: &Record, pod: &Pod, node: &Context<'_>) -> Result<shim::Sta
         hostname: String::new(),
         max_log_line_bytes: 0,
         privileged: security.privileged,
+        device_program: false,
         process: Some(process),
         hooks: None,
     };

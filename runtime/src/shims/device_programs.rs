@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The device programs that shims have loaded, for the containers after them.
+//!
+//! Nearly all containers of a node have one of two or three device policies. To verify and compile such a program takes
+//! the kernel about as long as to make an overlay; to attach a loaded one takes it nothing. A program is read-only, and
+//! it lives as long as anybody holds it or it is attached: a restart of the daemon costs each policy one more load.
+
+use gorae_proto::shim::DeviceRule;
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Most programs that are kept, each a descriptor and some kilobytes of the kernel's: a container with devices of its own
+/// has a policy of its own.
+const MOST: usize = 32;
+
+/// Loaded programs by the rules that they were made of.
+#[derive(Debug, Default)]
+pub struct DevicePrograms {
+    /// The one that was used last is the last.
+    kept: Mutex<VecDeque<(Vec<DeviceRule>, Arc<OwnedFd>)>>,
+}
+
+impl DevicePrograms {
+    /// The program of these very rules.
+    pub fn of(&self, rules: &[DeviceRule]) -> Option<Arc<OwnedFd>> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = kept.iter().position(|(known, _)| known == rules)?;
+        let used = kept.remove(found)?;
+        let program = used.1.clone();
+        kept.push_back(used);
+        Some(program)
+    }
+
+    /// Keeps what a shim has loaded; the one that was not used for the longest time goes.
+    pub fn keep(&self, rules: Vec<DeviceRule>, program: OwnedFd) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        // Two starts with new rules at once have both loaded one.
+        if kept.iter().any(|(known, _)| *known == rules) {
+            return;
+        }
+        if kept.len() >= MOST {
+            kept.pop_front();
+        }
+        kept.push_back((rules, Arc::new(program)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::os::fd::AsRawFd;
+
+    fn rules(minor: i64) -> Vec<DeviceRule> {
+        vec![DeviceRule { allow: true, kind: "c".into(), major: 1, minor, access: "rwm".into() }]
+    }
+
+    fn program() -> OwnedFd {
+        File::open("/dev/null").expect("the null device").into()
+    }
+
+    #[test]
+    fn equal_rules_share_the_program_that_was_loaded_first() {
+        let programs = DevicePrograms::default();
+        assert!(programs.of(&rules(3)).is_none());
+        let first = program();
+        let number = first.as_raw_fd();
+        programs.keep(rules(3), first);
+        programs.keep(rules(3), program());
+        assert_eq!(programs.of(&rules(3)).map(|program| program.as_raw_fd()), Some(number));
+        let other = DeviceRule { access: "r".into(), ..rules(3).remove(0) };
+        assert!(programs.of(&[other]).is_none() && programs.of(&[]).is_none());
+    }
+
+    #[test]
+    fn what_is_used_stays_and_what_is_not_goes() {
+        let programs = DevicePrograms::default();
+        for minor in 0..1000 {
+            programs.keep(rules(minor), program());
+            assert!(programs.of(&rules(0)).is_some(), "after {minor}");
+        }
+        assert_eq!(programs.kept.lock().expect("a lock").len(), MOST);
+        assert!(programs.of(&rules(1)).is_none() && programs.of(&rules(999)).is_some());
+    }
+}
