@@ -95,6 +95,24 @@ fn everything_in_the_pods_cgroups_is_killed_and_removed() {
 }
 
 #[test]
+fn a_cgroup_that_was_half_removed_is_removed() {
+    let node = Node::new();
+    let pod = node.pod();
+    pod.setup();
+    // What is in the cgroup2 mount goes last.
+    let unified = pod.request.cgroup.clone().unwrap().layout.unwrap().unified;
+    let dirs = pod.cgroup_dirs();
+    let (last, others): (Vec<_>, Vec<_>) = dirs.into_iter().partition(|dir| dir.starts_with(&unified));
+    assert_eq!(last.len(), 1, "{last:?} in {unified}");
+    for dir in others.iter().skip(1) {
+        fs::remove_dir(dir.join("init")).ok();
+        fs::remove_dir(dir).ok();
+    }
+    pod.clean();
+    pod.assert_clean();
+}
+
+#[test]
 fn groups_that_are_nested_deeper_than_any_path_are_removed() {
     let node = Node::new();
     let pod = node.pod();

@@ -64,6 +64,11 @@ pub fn create(place: &CgroupPlace, resources: Option<&Resources>) -> Result<Cgro
     Ok(cgroup)
 }
 
+/// Sees to it that the cgroup at `place` is there in every hierarchy. Whoever makes one in it hands controllers down.
+pub fn ensure(place: &CgroupPlace) -> Result<()> {
+    Place::checked(place)?.ensure()
+}
+
 impl Cgroup {
     /// The directory to clone a process into.
     pub fn unified(&self) -> Option<BorrowedFd<'_>> {

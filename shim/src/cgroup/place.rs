@@ -54,12 +54,18 @@ impl Place {
         (self.path.parent().unwrap_or(Path::new("")), self.path.file_name().unwrap_or_default())
     }
 
-    /// Every hierarchy's mount, open.
+    /// Every hierarchy's mount, open; cgroup2's is the first.
     ///
     /// - Errors: `EXDEV` with the mount point when no cgroup file system is there (any more).
     pub fn roots(&self) -> Result<Vec<Dir>> {
         let v1 = self.hierarchies.iter().map(|hierarchy| Path::new(&hierarchy.mount_point));
         self.unified.iter().map(PathBuf::as_path).chain(v1).map(root).collect()
+    }
+
+    /// Makes the directories that are missing, as [`Self::make`] does.
+    pub fn ensure(&self) -> Result<()> {
+        let is_there = |root: &Dir| root.walk(&self.path).is_ok();
+        if self.roots()?.iter().all(is_there) { Ok(()) } else { self.make().map(drop) }
     }
 
     /// Makes the directories in every hierarchy with their parents, controllers handed down, and opens them.

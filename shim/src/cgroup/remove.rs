@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Ending a cgroup: kill what is in it, remove its directories. All of it idempotent, and not to be held up by what
 //! somebody has mounted over it.
+//!
+//! The directory in the cgroup2 mount is the first that is made and the last that is removed: where it is not, there is
+//! nothing in the other hierarchies either.
 
 use super::dir::Dir;
 use super::dirs::Dirs;
-use super::place::Place;
+use super::place::{Place, root};
 use crate::failure::{self, Result};
 use crate::sys;
 use crate::wire::CgroupPlace;
@@ -20,16 +23,24 @@ const REMOVE_PATIENCE: Duration = Duration::from_secs(1);
 /// Steps of a removal before it is given up: somebody makes groups faster than they are removed.
 const MOST_STEPS: usize = 1 << 21;
 
-/// Sends SIGKILL to every process in the cgroup and below. A cgroup that is gone is fine.
+/// Sends SIGKILL to every process in the cgroup and below. A cgroup that is gone is fine; `false` when nothing of it is
+/// there, so that nothing is left to be removed.
 ///
 /// - Source: `cgroup.kill` (5.14); without it, the processes are listed and killed until none is left to list, at
 ///   most some rounds.
-pub fn kill(place: &CgroupPlace) -> Result<()> {
+pub fn kill(place: &CgroupPlace) -> Result<bool> {
     let place = Place::checked(place)?;
-    let found = found(&place)?;
+    let failed = |e| failure::kernel("kill cgroup", place.path(), e);
+    let list = || found(&place).map(|found| listed_in(found.iter().flatten())).unwrap_or_default();
     // Every process of ours is in the cgroup2 directory, also where the controllers are v1's.
-    let unified = found.first().filter(|_| place.unified_mount().is_some()).and_then(Option::as_ref);
-    kill_all(unified, || listed_in(found.iter().flatten())).map_err(|e| failure::kernel("kill cgroup", place.path(), e))
+    let Some(mount) = place.unified_mount() else {
+        let is_there = found(&place)?.iter().any(Option::is_some);
+        return kill_all(None, list).map(|()| is_there).map_err(failed);
+    };
+    match find(&root(mount)?, &place.path())? {
+        Some(unified) => kill_all(Some(&unified), list).map(|()| true).map_err(failed),
+        None => Ok(false),
+    }
 }
 
 pub(super) fn kill_in(dirs: &Dirs) -> io::Result<()> {
@@ -128,9 +139,9 @@ pub(super) fn remove_found(place: &Place) -> Result<()> {
     let (above, name) = place.split();
     let above = above.display().to_string();
     let deadline = Instant::now() + REMOVE_PATIENCE;
-    for root in place.roots()? {
+    for root in place.roots()?.into_iter().rev() {
         if let Some(parent) = find(&root, &above)? {
-            remove_group(&parent, name, deadline)?;
+            remove_group(parent, name, deadline)?;
         }
     }
     Ok(())
@@ -139,11 +150,11 @@ pub(super) fn remove_found(place: &Place) -> Result<()> {
 /// As [`remove`], without a look for the directories; `EXDEV` when something stands over one above.
 pub(super) fn remove_at(dirs: &Dirs) -> Result<()> {
     let deadline = Instant::now() + REMOVE_PATIENCE;
-    for dir in dirs.all() {
+    for dir in dirs.v1.iter().map(|v1| &v1.dir).chain(&dirs.unified) {
         let fail = |e| failure::kernel("remove cgroup", dir.path().display().to_string(), e);
         // A group that is gone has no parent any more.
         let Some(parent) = gone(dir.parent()).map_err(fail)? else { continue };
-        remove_group(&parent, dir.name(), deadline)?;
+        remove_group(parent, dir.name(), deadline)?;
     }
     Ok(())
 }
@@ -166,15 +177,14 @@ pub fn remove_if_empty(place: &CgroupPlace) -> Result<()> {
     Ok(())
 }
 
-fn remove_group(parent: &Dir, name: &OsStr, deadline: Instant) -> Result<()> {
-    remove_tree(parent, name, deadline)
-        .map_err(|e| failure::kernel("remove cgroup", parent.path().join(name).display().to_string(), e))
+fn remove_group(parent: Dir, name: &OsStr, deadline: Instant) -> Result<()> {
+    let path = parent.path().join(name);
+    remove_tree(parent, name, deadline).map_err(|e| failure::kernel("remove cgroup", path.display().to_string(), e))
 }
 
-/// Removes the group with those below it, the deepest first; `way` is how far down it is. Only processes are waited for:
+/// Removes the group with those below it, the deepest first: `above` and `way` are where it has come to. Only processes are waited for:
 /// however many groups a container has made, the next attempt would find as many.
-fn remove_tree(parent: &Dir, name: &OsStr, deadline: Instant) -> io::Result<()> {
-    let mut above = parent.walk(".")?;
+fn remove_tree(mut above: Dir, name: &OsStr, deadline: Instant) -> io::Result<()> {
     let mut way: Vec<OsString> = vec![name.to_owned()];
     let mut pause = Duration::from_micros(100);
     for _ in 0..MOST_STEPS {

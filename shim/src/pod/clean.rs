@@ -44,11 +44,11 @@ pub(super) fn undo(request: &CleanPod, _lock: Option<&RunDir>) -> Result<()> {
     let run_dir = Path::new(&request.run_dir);
     // Without a path it only says the layout: the cgroup is the client's.
     let own = request.cgroup.as_ref().filter(|place| !place.path.is_empty());
-    let killed = own.map_or(Ok(()), cgroup::kill);
+    let killed = own.map_or(Ok(false), cgroup::kill);
     let silenced = silence(run_dir);
     let unpinned = namespaces::unpin_all(run_dir);
     let unmounted = shm::remove(run_dir);
-    let removed = own.map_or(Ok(()), remove_cgroup);
+    let removed = own.filter(|_| !matches!(killed, Ok(false))).map_or(Ok(()), remove_cgroup);
     killed.and(silenced).and(unpinned).and(unmounted).and(removed)
 }
 

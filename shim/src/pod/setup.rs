@@ -44,7 +44,7 @@ impl Pod<'_> {
         if self.request.own_ipc {
             shm::make(self.run_dir, self.request)?;
         }
-        self.request.cgroup.as_ref().map(|place| cgroup::create(place, None)).transpose()?;
+        self.request.cgroup.as_ref().map_or(Ok(()), cgroup::ensure)?;
         let cgroup = self.make_init_cgroup()?;
         // Belongs to the node's namespace, wherever this process goes later.
         let mut node = if self.network.is_some() { Some(Route::open()?) } else { None };
