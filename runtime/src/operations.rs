@@ -25,37 +25,34 @@ impl std::fmt::Debug for Operations {
 }
 
 impl Operations {
-    /// Runs `work` under `key`, or joins what already runs under it.
+    /// Runs `work` under `key`, or joins what already runs under it: at once, whoever awaits the result.
     ///
     /// - Cancel: the work goes on.
     ///
     /// # Errors
     /// Those of the work; `Internal` when it panicked.
-    pub async fn run<F>(&self, key: String, work: F) -> Result<String>
+    pub fn run<F>(&self, key: String, work: F) -> impl Future<Output = Result<String>> + Send + use<F>
     where
         F: Future<Output = Result<String>> + Send + 'static,
     {
-        let outcome = {
-            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-            match running.get(&key) {
-                Some(outcome) => outcome.clone(),
-                None => {
-                    let (all, name) = (self.running.clone(), key.clone());
-                    let task = tokio::spawn(async move {
-                        let result = std::panic::AssertUnwindSafe(work).catch_unwind().await;
-                        all.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
-                        result.unwrap_or_else(|_| Err(Error::internal("the operation panicked; see the daemon's log")))
-                    });
-                    let outcome = task
-                        .map(|joined| joined.unwrap_or_else(|e| Err(Error::internal(format!("operation: {e}")))))
-                        .boxed()
-                        .shared();
-                    running.insert(key, outcome.clone());
-                    outcome
-                }
-            }
-        };
-        outcome.await
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(outcome) = running.get(&key) {
+            return outcome.clone();
+        }
+        let (all, name) = (self.running.clone(), key.clone());
+        // Wrapped before the block: the state of a block has room for what it captures and for what it becomes.
+        let work = std::panic::AssertUnwindSafe(work).catch_unwind();
+        let task = tokio::spawn(async move {
+            let result = work.await;
+            all.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+            result.unwrap_or_else(|_| Err(Error::internal("the operation panicked; see the daemon's log")))
+        });
+        let outcome = task
+            .map(|joined| joined.unwrap_or_else(|e| Err(Error::internal(format!("operation: {e}")))))
+            .boxed()
+            .shared();
+        running.insert(key, outcome.clone());
+        outcome
     }
 
     /// How many run.

@@ -17,8 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 ///
 /// # Errors
 /// `InvalidArgument` for the request; `AlreadyExists` when a stopped pod has the same identity, or one of another
-/// configuration; those of
-/// network and shim. Nothing is left behind.
+/// configuration; those of network and shim. Nothing is left behind.
 pub async fn run(node: Arc<Node>, config: cri::PodSandboxConfig, runtime_handler: String) -> Result<String> {
     request::check(&config)?;
     node.check_handler(&runtime_handler)?;
