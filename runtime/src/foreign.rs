@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Looks at paths that are not ours: mount sources, devices, profiles, log directories.
 //!
-//! Such a path may be on a file system whose server is gone, and then the look never ends. It runs on a [thread that can
-//! be abandoned](threads); the request gets an error in time. What takes a path for a container is not here but in its
+//! Such a path may be on a file system whose server is gone, and then the look never ends. It runs on a thread that can
+//! be abandoned (`threads`); the request gets an error in time. What takes a path for a container is not here but in its
 //! shim.
 
 mod threads;

@@ -34,7 +34,7 @@ pub fn write(dir: &Path, name: &str, kind: &str, version: u32, value: &impl Seri
 /// Writes a record that is not valid until [`commit`] renames it: the intent before a side effect.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_intent(dir: &Path, name: &str, kind: &str, version: u32, value: &impl Serialize) -> Result<()> {
     may_wait(|| write_new(&dir.join(format!("{name}.new")), kind, version, value))
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The container's CRI log: records of both output streams in one file.
 //!
-//! Owns the file, the cutting of output into records ([`records`]) and what happens when a write fails. Writing
+//! Owns the file, the cutting of output into records (`records`) and what happens when a write fails. Writing
 //! never fails towards the caller and never waits for room: while the file refuses writes, records are kept up
 //! to a bound, then counted and dropped, and a marker record tells the count once writes work again.
 //!
@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Invariants: the file holds whole records only; a batch is one `write`; stamps never go back; memory is bounded
-//! by [`BATCH`], one read and the backlog, and an idle log holds none of them.
+//! by `BATCH`, one read and the backlog, and an idle log holds none of them.
 
 mod file;
 mod outage;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Who a container's process is: names looked up in the image's own /etc/passwd and /etc/group.
 //!
-//! Both files are hostile: they are read by handle, as bytes, at most [`MAX_FILE`] of them. A user or group that looks
+//! Both files are hostile: they are read by handle, as bytes, at most `MAX_FILE` of them. A user or group that looks
 //! like a number is one, or is refused, and is never looked up by name, so that nothing in the image can give `1000`,
 //! `-1` or `4294967296` the meaning of root.
 

@@ -23,6 +23,8 @@ pub enum Pull {
 }
 
 /// What was typed. `-h` is the host name's here, as with Docker.
+// The help is for a terminal: what stands in brackets there is no link.
+#[allow(rustdoc::broken_intra_doc_links)]
 #[derive(Debug, clap::Args)]
 #[command(disable_help_flag = true)]
 pub struct Args {

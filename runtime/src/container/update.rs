@@ -101,7 +101,7 @@ async fn settle(node: &Node, container: &Container) -> Result<()> {
     Ok(())
 }
 
-/// [`settle`] for a container that was just taken back, in the background: its verb may be busy for long.
+/// `settle` for a container that was just taken back, in the background: its verb may be busy for long.
 pub fn settle_soon(node: &Arc<Node>, container: &Arc<Container>) {
     if !node.places.container_root(&container.record().id).join(OLD).exists() {
         return;

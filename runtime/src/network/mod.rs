@@ -3,7 +3,7 @@
 //!
 //! Owns every fact that pods share: which address and which host port is whose ([`pods`], in memory, rebuilt at start
 //! from the pod records), what the network is called and which subnet it has ([`record`], durable), the bridge and the
-//! table ([`upkeep`]). The inside of a pod's network namespace is the shim's; it gets a [`PodNetworkPlan`].
+//! table (`upkeep`). The inside of a pod's network namespace is the shim's; it gets a [`PodNetworkPlan`].
 //!
 //! ```text
 //! prepare ─► (caller writes the addresses into the pod record) ─► shim sets the pod up ─► publish

@@ -70,7 +70,7 @@ pub enum Error {
     /// A part of it makes no sense.
     #[error("seccomp profile, {place}: {why}")]
     Invalid {
-        /// Which part: "defaultAction", "syscalls[3].args[0]".
+        /// Which part: `defaultAction`, `syscalls[3].args[0]`.
         place: String,
         /// What is wrong with it.
         why: String,

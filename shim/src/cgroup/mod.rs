@@ -16,7 +16,7 @@
 //! Writing another process's id into a v1 `cgroup.procs` waits for an RCU grace period (2 ms each). So nothing here
 //! does: on v2 processes are born in the cgroup (`clone3`), on v1 a single-threaded child writes `0` to `tasks`.
 //!
-//! Its directories are opened when it is made; from then on nothing of it is looked up by a path ([`dir`]).
+//! Its directories are opened when it is made; from then on nothing of it is looked up by a path (`dir`).
 
 mod detached;
 mod dir;

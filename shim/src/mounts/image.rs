@@ -28,7 +28,7 @@ pub fn prepare(mount: &Mount, run_dir: &str, user_namespace: Option<BorrowedFd<'
 
 /// Whether the path of each volume is in its image: the container is not made when it is not.
 ///
-/// - Errors: as [`prepare`], for the first that is missing.
+/// - Errors: as `prepare`, for the first that is missing.
 pub fn look(volumes: &[Mount]) -> Result<()> {
     volumes.iter().try_for_each(|volume| {
         let found = overlay::read_only(&volume.image_layers, None).and_then(|tree| find(&Root::new(tree), volume));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Making a pod: the script of one process that replies and ends.
 //!
-//! The order lets [`super::clean`] find everything however early the process is killed: directories and pins come
+//! The order lets [`clean`](super::clean()) find everything however early the process is killed: directories and pins come
 //! before what they hold, and the veth is born into a namespace that is pinned already.
 
 use super::clean::undo;

@@ -3,7 +3,7 @@
 //!
 //! A mount of the request replaces a usual one at the same place; one at `/dev` or `/sys` replaces everything below
 //! as well. The request's are sorted by depth, so that `/a` comes before `/a/b`, and keep their order otherwise.
-//! The image's [volumes](volumes) stand among them where nothing else does.
+//! The image's volumes stand among them where nothing else does.
 
 mod volumes;
 

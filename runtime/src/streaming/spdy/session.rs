@@ -20,7 +20,7 @@ use super::{Fault, ResetReason};
 /// What the peer did.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'i> {
-    /// A new stream, to be answered at once with [`Session::accept`] or [`Session::refuse`].
+    /// A new stream, to be answered at once with [`Session::accept`] or [`Session::reset`].
     Opened {
         /// Its id.
         id: u32,
