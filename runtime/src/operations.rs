@@ -25,7 +25,7 @@ impl std::fmt::Debug for Operations {
 }
 
 impl Operations {
-    /// Runs `work` under `key`, or joins what already runs under it: at once, whoever awaits the result.
+    /// Runs `work` under `key`, or joins what already runs under it. It runs from here on, also when nobody awaits the result.
     ///
     /// - Cancel: the work goes on.
     ///

@@ -8,6 +8,7 @@ mod pods;
 
 use driver::Shim;
 use gorae_proto::shim::{CgroupPlace, CleanPod, request::Verb};
+use gorae_shim::cgroup;
 use pods::{Node, interface_exists, one_shot};
 use std::fs;
 use std::process::{Command, Stdio};
@@ -94,22 +95,46 @@ fn everything_in_the_pods_cgroups_is_killed_and_removed() {
     pod.assert_clean();
 }
 
+/// Where `place` is in each hierarchy, the cgroup2 mount first.
+fn directories(place: &CgroupPlace) -> Vec<std::path::PathBuf> {
+    let layout = place.layout.as_ref().unwrap();
+    let v1 = layout.v1.iter().map(|hierarchy| &hierarchy.mount_point);
+    [&layout.unified].into_iter().chain(v1).map(|mount| format!("{mount}{}", place.path).into()).collect()
+}
+
+fn a_cgroup() -> CgroupPlace {
+    let path = format!("/gorae-shim-test/{}", driver::unique("half"));
+    CgroupPlace { layout: Some(driver::layout()), path }
+}
+
 #[test]
-fn a_cgroup_that_was_half_removed_is_removed() {
-    let node = Node::new();
-    let pod = node.pod();
-    pod.setup();
-    // What is in the cgroup2 mount goes last.
-    let unified = pod.request.cgroup.clone().unwrap().layout.unwrap().unified;
-    let dirs = pod.cgroup_dirs();
-    let (last, others): (Vec<_>, Vec<_>) = dirs.into_iter().partition(|dir| dir.starts_with(&unified));
-    assert_eq!(last.len(), 1, "{last:?} in {unified}");
-    for dir in others.iter().skip(1) {
-        fs::remove_dir(dir.join("init")).ok();
-        fs::remove_dir(dir).ok();
-    }
-    pod.clean();
-    pod.assert_clean();
+fn what_is_left_of_a_cgroup_by_a_removal_that_failed_is_found_again() {
+    // The last hierarchy with a process: on v1 none of ours is in it alone.
+    let place = a_cgroup();
+    cgroup::create(&place, None).unwrap();
+    let dirs = directories(&place);
+    let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+    fs::write(dirs.last().unwrap().join("cgroup.procs"), child.id().to_string()).unwrap();
+    let failure = cgroup::remove(&place).unwrap_err();
+    assert_eq!(failure.errno, libc::EBUSY, "{}", failure.message);
+    assert!(dirs[0].exists(), "the directory by which the others are found is gone");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(cgroup::kill(&place).unwrap(), "it is there");
+    cgroup::remove(&place).unwrap();
+    assert_eq!(dirs.iter().filter(|dir| dir.exists()).count(), 0);
+    assert!(!cgroup::kill(&place).unwrap(), "it is gone");
+}
+
+#[test]
+fn a_cgroup_that_only_the_cgroup2_mount_still_has_is_removed() {
+    let place = a_cgroup();
+    cgroup::create(&place, None).unwrap();
+    let dirs = directories(&place);
+    dirs.iter().skip(1).for_each(|dir| fs::remove_dir(dir).unwrap());
+    assert!(cgroup::kill(&place).unwrap(), "it is there");
+    cgroup::remove(&place).unwrap();
+    assert!(!dirs[0].exists() && !cgroup::kill(&place).unwrap());
 }
 
 #[test]
@@ -182,12 +207,12 @@ fn parents_are_removed_only_when_empty() {
     pod.request.cgroup = Some(CgroupPlace { path: format!("{parent}/pod"), ..place.clone() });
     pod.setup();
     let other = CgroupPlace { path: format!("{parent}/other"), ..place };
-    gorae_shim::cgroup::create(&other, None).unwrap();
+    cgroup::create(&other, None).unwrap();
     let clean = CleanPod { remove_empty_cgroups: vec![parent.clone()], ..pod.clean_request() };
     one_shot("clean-pod", Verb::CleanPod(clean.clone()));
     let unified = clean.cgroup.as_ref().unwrap().layout.as_ref().unwrap().unified.clone();
     assert!(fs::exists(format!("{unified}{parent}")).unwrap());
-    gorae_shim::cgroup::remove(&other).unwrap();
+    cgroup::remove(&other).unwrap();
     one_shot("clean-pod", Verb::CleanPod(clean));
     assert!(!fs::exists(format!("{unified}{parent}")).unwrap());
     pod.assert_clean();

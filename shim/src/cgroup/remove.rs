@@ -30,32 +30,32 @@ const MOST_STEPS: usize = 1 << 21;
 ///   most some rounds.
 pub fn kill(place: &CgroupPlace) -> Result<bool> {
     let place = Place::checked(place)?;
-    let failed = |e| failure::kernel("kill cgroup", place.path(), e);
-    let list = || found(&place).map(|found| listed_in(found.iter().flatten())).unwrap_or_default();
-    // Every process of ours is in the cgroup2 directory, also where the controllers are v1's.
-    let Some(mount) = place.unified_mount() else {
-        let is_there = found(&place)?.iter().any(Option::is_some);
-        return kill_all(None, list).map(|()| is_there).map_err(failed);
-    };
-    match find(&root(mount)?, &place.path())? {
-        Some(unified) => kill_all(Some(&unified), list).map(|()| true).map_err(failed),
-        None => Ok(false),
+    if let Some(mount) = place.unified_mount() {
+        // Every process of ours is in the cgroup2 directory, also where the controllers are v1's.
+        let Some(unified) = find(&root(mount)?, &place.path())? else { return Ok(false) };
+        if kill_at_once(&unified).map_err(|e| failure::kernel("kill cgroup", place.path(), e))? {
+            return Ok(true);
+        }
     }
+    let found = found(&place)?;
+    kill_each(|| listed_in(found.iter().flatten()));
+    Ok(found.iter().any(Option::is_some))
 }
 
 pub(super) fn kill_in(dirs: &Dirs) -> io::Result<()> {
-    kill_all(dirs.unified.as_ref(), || listed(dirs))
+    let killed = dirs.unified.as_ref().map_or(Ok(false), kill_at_once)?;
+    if !killed {
+        kill_each(|| listed(dirs));
+    }
+    Ok(())
 }
 
-fn kill_all(unified: Option<&Dir>, list: impl Fn() -> BTreeSet<i32>) -> io::Result<()> {
-    if let Some(dir) = unified {
-        match dir.uncovered("cgroup.kill", || dir.write("cgroup.kill", "1")) {
-            Ok(()) => return Ok(()),
-            // The group is gone, or the kernel has no such file.
-            Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENODEV)) => {}
-            Err(e) => return Err(e),
-        }
-    }
+/// Kills by `cgroup.kill`; `false` when the group is gone, or the kernel has no such file.
+fn kill_at_once(unified: &Dir) -> io::Result<bool> {
+    gone(unified.uncovered("cgroup.kill", || unified.write("cgroup.kill", "1"))).map(|written| written.is_some())
+}
+
+fn kill_each(list: impl Fn() -> BTreeSet<i32>) {
     for _ in 0..8 {
         let pids = list();
         if pids.is_empty() {
@@ -65,7 +65,6 @@ fn kill_all(unified: Option<&Dir>, list: impl Fn() -> BTreeSet<i32>) -> io::Resu
             kill_pid(pid);
         }
     }
-    Ok(())
 }
 
 /// The cgroup's directory in each hierarchy; `None` where it is gone.

@@ -435,12 +435,12 @@ impl Drop for Running {
     }
 }
 
-/// Reads a pipe to its end.
 /// A command for [`Running::exec_with`] and [`Running::begin_exec`].
 pub fn exec_of(args: &[&str]) -> Exec {
     Exec { args: words(args), kill_tree_at_exit: true, ..Exec::default() }
 }
 
+/// Reads a pipe to its end.
 pub fn drain(fd: OwnedFd) -> String {
     let mut text = String::new();
     std::io::Read::read_to_string(&mut fs::File::from(fd), &mut text).expect("read pipe");
