@@ -77,9 +77,9 @@ fn everything_in_the_pods_cgroups_is_killed_and_removed() {
     for (number, dir) in pod.cgroup_dirs().into_iter().enumerate() {
         let below = dir.join(format!("left-{number}"));
         fs::create_dir(&below).unwrap();
-        for file in ["cpuset.cpus", "cpuset.mems"].map(|file| dir.join(file)).into_iter().filter(|file| file.exists()) {
-            // One of v1 takes no process before it has some.
-            fs::write(below.join(file.file_name().unwrap()), fs::read(file).unwrap()).unwrap();
+        // One of v1 takes no process before it has some.
+        for file in ["cpuset.cpus", "cpuset.mems"].into_iter().filter(|file| below.join(file).exists()) {
+            fs::write(below.join(file), fs::read(dir.join(file)).unwrap()).unwrap();
         }
         let child = Command::new("sleep").arg("1000").spawn().unwrap();
         fs::write(below.join("cgroup.procs"), child.id().to_string()).unwrap();
