@@ -4,7 +4,7 @@
 //! No file is needed. An unknown key, a relative path or a value out of range stops the start with its place.
 
 use crate::cri::HANDLER;
-use crate::streaming::CertificateFiles;
+use gorae_streaming::CertificateFiles;
 use gorae_image_service::Reserve;
 use serde::Deserialize;
 use std::collections::BTreeMap;

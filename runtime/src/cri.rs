@@ -11,7 +11,7 @@ use crate::foreign;
 use crate::ids;
 use crate::node::Node;
 use crate::pod;
-use crate::streaming::Server;
+use gorae_streaming::Server;
 use crate::usage;
 use gorae_proto::cri::{self, runtime_service_server::RuntimeService};
 use prost::Message;

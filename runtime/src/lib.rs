@@ -44,6 +44,5 @@ pub mod sessions;
 pub mod shims;
 pub mod stats;
 pub mod status;
-pub mod streaming;
 pub mod trash;
 pub mod usage;

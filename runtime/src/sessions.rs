@@ -8,7 +8,7 @@ use crate::container::{self, Container, State};
 use crate::error::{Error, Result};
 use crate::node::Node;
 use crate::shims::{self, Answer, Shim, VERB_DEADLINE};
-use crate::streaming::{AttachRequest, Backend, Control, ExecRequest, Process, TerminalSize};
+use gorae_streaming::{AttachRequest, Backend, Control, ExecRequest, Process, TerminalSize};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gorae_proto::shim::{Attach, DialPod, Exec, ResizeTty, Signal, reply, request::Verb};

@@ -28,10 +28,10 @@ use super::outlet::{Outlet, SharedSession};
 use super::process::{self, Stdio, Task};
 use super::sizes::Sizes;
 use super::status::Outcome;
-use crate::streaming::Backend;
-use crate::streaming::socket::Socket;
-use crate::streaming::spdy::{Event, Fault, Headers, ResetReason, Session, frames};
-use crate::streaming::websocket::Version;
+use crate::Backend;
+use crate::socket::Socket;
+use crate::spdy::{Event, Fault, Headers, ResetReason, Session, frames};
+use crate::websocket::Version;
 
 const MAX_STREAMS: usize = 8;
 /// How long the client has to open all streams.

@@ -5,7 +5,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{http, parts, soon};
-use crate::streaming::websocket::frames::{self, BINARY, Decoder, Event};
+use crate::websocket::frames::{self, BINARY, Decoder, Event};
 
 pub(super) const MASK: [u8; 4] = [0xa1, 0x02, 0xf3, 0x44];
 

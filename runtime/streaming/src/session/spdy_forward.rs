@@ -22,11 +22,11 @@ use super::link::{Intake, Link};
 use super::outbox::{Broken, Frame};
 use super::outlet::{Outlet, SharedSession};
 use super::websocket_stdio::{Farewell, UNASKED_PONG, answer_to};
-use crate::streaming::Backend;
-use crate::streaming::socket::Socket;
-use crate::streaming::spdy::{Event, Fault, Headers, ResetReason, Session, frames};
-use crate::streaming::websocket::frames as messages;
-use crate::streaming::websocket::{self};
+use crate::Backend;
+use crate::socket::Socket;
+use crate::spdy::{Event, Fault, Headers, ResetReason, Session, frames};
+use crate::websocket::frames as messages;
+use crate::websocket::{self};
 
 const MAX_STREAMS: usize = 2000;
 /// How long a pair has to become complete.

@@ -19,8 +19,8 @@ use tokio_rustls::client::TlsStream;
 use super::backend::Local;
 use super::spdy_client::Client;
 use super::{eventually, exec, left_nothing, parts, server_with, shell, soon, websocket_client};
-use crate::streaming::spdy::frames;
-use crate::streaming::{CertificateFiles, Config, Server};
+use crate::spdy::frames;
+use crate::{CertificateFiles, Config, Server};
 
 const SUCCESS: &str = r#"{"status":"Success"}"#;
 

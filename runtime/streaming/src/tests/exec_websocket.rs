@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::websocket_client::{Client, MASK};
 use super::{eventually, exec, is_running, left_nothing, server, shell, soon, unique};
-use crate::streaming::websocket::frames::{self, BINARY, PING, TEXT};
+use crate::websocket::frames::{self, BINARY, PING, TEXT};
 
 const SUCCESS: &str = r#"{"status":"Success"}"#;
 

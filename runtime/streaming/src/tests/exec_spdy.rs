@@ -7,8 +7,8 @@ use tokio::io::AsyncWriteExt;
 
 use super::spdy_client::Client;
 use super::{eventually, exec, is_running, left_nothing, server, server_with, shell, soon, unique};
-use crate::streaming::Config;
-use crate::streaming::spdy::{ResetReason, frames};
+use crate::Config;
+use crate::spdy::{ResetReason, frames};
 
 const SUCCESS: &str = r#"{"status":"Success"}"#;
 

@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use crate::streaming::websocket::Version;
+use crate::websocket::Version;
 
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 
 use super::spdy_client::Client;
 use super::{exec, parts, server, shell, soon};
-use crate::streaming::spdy::Session;
+use crate::spdy::Session;
 
 /// Sends a request and reads the head of the answer; bytes after it stay in the socket.
 pub(super) async fn request(method: &str, url: &str, headers: &str, after: &[u8]) -> (String, TcpStream) {
@@ -182,7 +182,7 @@ async fn silent_connections_keep_nobody_out() {
     assert_eq!(client.status().await, r#"{"status":"Success"}"#);
     assert_eq!(soon(silent[0].read(&mut [0])).await.unwrap(), 0, "the oldest made room");
     drop(client);
-    let most = crate::streaming::waiting::MOST;
+    let most = crate::waiting::MOST;
     super::eventually("only so many are kept", || server.connections() <= most).await;
 }
 
@@ -257,7 +257,7 @@ async fn websocket_requests_are_checked_before_the_upgrade() {
 
 #[tokio::test]
 async fn a_wildcard_address_is_refused_at_the_start() {
-    let config = crate::streaming::Config { bind: "0.0.0.0:0".parse().unwrap(), ..Default::default() };
+    let config = crate::Config { bind: "0.0.0.0:0".parse().unwrap(), ..Default::default() };
     let backend = std::sync::Arc::new(super::backend::Local::default());
-    assert!(crate::streaming::Server::start(config, backend).await.is_err());
+    assert!(crate::Server::start(config, backend).await.is_err());
 }

@@ -10,8 +10,8 @@ use gorae_proto::cri::PortForwardRequest;
 
 use super::spdy_client::Client;
 use super::{eventually, server, soon};
-use crate::streaming::Server;
-use crate::streaming::spdy::{ResetReason, frames};
+use crate::Server;
+use crate::spdy::{ResetReason, frames};
 
 pub(super) fn url(server: &Server, port: Vec<i32>) -> String {
     server.port_forward_url(&PortForwardRequest { pod_sandbox_id: "sandbox".into(), port }).unwrap()

@@ -14,11 +14,11 @@ use super::link::{Intake, Link};
 use super::outbox::Frame;
 use super::outlet::Outlet;
 use super::websocket_stdio::{Farewell, UNASKED_PONG, answer_to};
-use crate::streaming::Backend;
-use crate::streaming::socket::Socket;
-use crate::streaming::websocket::channels::{Channels, Input};
-use crate::streaming::websocket::frames::{self, Decoder, Event};
-use crate::streaming::websocket::{Codec, Protocol};
+use crate::Backend;
+use crate::socket::Socket;
+use crate::websocket::channels::{Channels, Input};
+use crate::websocket::frames::{self, Decoder, Event};
+use crate::websocket::{Codec, Protocol};
 
 /// Most ports of a connection: both channels of each fit the channel byte, or are ASCII before base64.
 pub(crate) const fn most_ports(codec: Codec) -> usize {

@@ -6,7 +6,7 @@ use gorae_proto::cri::AttachRequest;
 use super::spdy_client::Client;
 use super::websocket_client;
 use super::{server, soon};
-use crate::streaming::Server;
+use crate::Server;
 
 const SUCCESS: &str = r#"{"status":"Success"}"#;
 

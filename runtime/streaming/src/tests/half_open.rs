@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::forward_spdy::{application, url};
 use super::spdy_client::Client;
 use super::{eventually, exec, server_with, shell, vanish, websocket_client};
-use crate::streaming::{Config, Server};
+use crate::{Config, Server};
 
 /// Short, but with seconds between the kernel's questions.
 const SILENCE: Duration = Duration::from_secs(4);

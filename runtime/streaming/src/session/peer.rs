@@ -162,7 +162,7 @@ mod tests {
             let (mut server, client) = pair(address).await;
             let ends = Ends::of(&server).unwrap();
             assert_eq!(tries(ends).unwrap(), None, "{address}");
-            crate::streaming::tests::vanish(&client);
+            crate::tests::vanish(&client);
             server.write_all(b"hello").await.unwrap();
             let begun = std::time::Instant::now();
             while tries(ends).unwrap().is_none_or(|n| n < 2) {

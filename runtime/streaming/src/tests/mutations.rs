@@ -4,10 +4,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::streaming::spdy::headers::Deflater;
-use crate::streaming::spdy::{Inflater, ResetReason, Session, frames};
-use crate::streaming::websocket::channels::Channels;
-use crate::streaming::websocket::{Codec, frames as messages};
+use crate::spdy::headers::Deflater;
+use crate::spdy::{Inflater, ResetReason, Session, frames};
+use crate::websocket::channels::Channels;
+use crate::websocket::{Codec, frames as messages};
 
 /// Marsaglia's xorshift: repeatable from a seed that a failure prints.
 struct Random(u64);
@@ -69,9 +69,9 @@ fn spdy_result(wire: &[u8], step: usize) -> (String, Vec<u8>) {
         loop {
             match session.next(&mut input) {
                 Ok(None) => break,
-                Ok(Some(crate::streaming::spdy::Event::Data { bytes, .. })) => data.extend_from_slice(bytes),
-                Ok(Some(crate::streaming::spdy::Event::Opened { id, .. })) => drop(session.accept(id)),
-                Ok(Some(crate::streaming::spdy::Event::Finished { .. })) => {}
+                Ok(Some(crate::spdy::Event::Data { bytes, .. })) => data.extend_from_slice(bytes),
+                Ok(Some(crate::spdy::Event::Opened { id, .. })) => drop(session.accept(id)),
+                Ok(Some(crate::spdy::Event::Finished { .. })) => {}
                 Ok(Some(event)) => seen += &format!("{event:?}"),
                 Err(fault) => return (seen + &fault.to_string(), data),
             }
@@ -92,7 +92,7 @@ fn websocket_result(wire: &[u8], step: usize, codec: Codec) -> (String, Vec<u8>)
                 Err(fault) => return (seen + &fault.to_string(), data),
                 Ok(Some(event)) => {
                     let fault = channels.piece(&event, |input| match input {
-                        crate::streaming::websocket::channels::Input::Bytes { bytes, .. } => {
+                        crate::websocket::channels::Input::Bytes { bytes, .. } => {
                             data.extend_from_slice(bytes)
                         }
                         other => seen += &format!("{other:?}"),

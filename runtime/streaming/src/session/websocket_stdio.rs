@@ -17,11 +17,11 @@ use super::outlet::Outlet;
 use super::process::{self, Stdio, Task};
 use super::sizes::Sizes;
 use super::status::Outcome;
-use crate::streaming::Backend;
-use crate::streaming::socket::Socket;
-use crate::streaming::websocket::channels::{Channels, Input};
-use crate::streaming::websocket::frames::{self, Decoder, Event};
-use crate::streaming::websocket::{Fault, Protocol, Version};
+use crate::Backend;
+use crate::socket::Socket;
+use crate::websocket::channels::{Channels, Input};
+use crate::websocket::frames::{self, Decoder, Event};
+use crate::websocket::{Fault, Protocol, Version};
 
 const STDIN: u8 = 0;
 const STDOUT: u8 = 1;

@@ -13,8 +13,8 @@ use std::sync::{Mutex, MutexGuard};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
-use crate::streaming::socket::WriteHalf;
-use crate::streaming::websocket;
+use crate::socket::WriteHalf;
+use crate::websocket;
 
 /// Most data bytes that wait for the socket of one connection.
 const ROOM: usize = 256 * 1024;

@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::http;
-use crate::streaming::spdy::{Event, Session, frames};
+use crate::spdy::{Event, Session, frames};
 
 #[derive(Debug, Default, Clone)]
 pub(super) struct Seen {

@@ -9,7 +9,7 @@ use super::forward_spdy::{application, counts_and_answers_late, echoes, url};
 use super::server;
 use super::spdy_client;
 use super::websocket_client::{Client, MASK};
-use crate::streaming::websocket::frames;
+use crate::websocket::frames;
 
 #[tokio::test]
 async fn each_port_has_a_pair_of_channels_that_begin_with_its_number() {

@@ -27,7 +27,7 @@ use super::link::Link;
 use super::outlet::Outlet;
 use super::sizes::Sizes;
 use super::status::Outcome;
-use crate::streaming::{AttachRequest, Backend, Control, ExecRequest, Process, TerminalSize};
+use crate::{AttachRequest, Backend, Control, ExecRequest, Process, TerminalSize};
 
 /// What the RPC asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]

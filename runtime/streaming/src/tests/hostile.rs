@@ -7,9 +7,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::spdy_client::Client;
 use super::{eventually, exec, left_nothing, server, shell, soon};
-use crate::streaming::spdy::ResetReason;
-use crate::streaming::spdy::frames;
-use crate::streaming::spdy::headers::Deflater;
+use crate::spdy::ResetReason;
+use crate::spdy::frames;
+use crate::spdy::headers::Deflater;
 
 const GOAWAY: [u8; 4] = [0x80, 3, 0, 7];
 

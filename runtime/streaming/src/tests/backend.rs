@@ -17,7 +17,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use tokio::process::Command;
 use tonic::Status;
 
-use crate::streaming::{AttachRequest, Backend, Control, ExecRequest, Process, TerminalSize};
+use crate::{AttachRequest, Backend, Control, ExecRequest, Process, TerminalSize};
 
 #[derive(Debug)]
 pub(super) struct Local {

@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use super::inlet::Gauge;
 use super::outbox::Outbox;
 use super::peer::{self, Ends};
-use crate::streaming::server::Config;
-use crate::streaming::socket::{self, ReadHalf, Socket, WriteHalf};
+use crate::server::Config;
+use crate::socket::{self, ReadHalf, Socket, WriteHalf};
 
 const READ: usize = 64 * 1024;
 /// How long a finished session waits for its client to close, in all and while nothing is heard of it.

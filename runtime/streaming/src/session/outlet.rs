@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::link::Link;
 use super::outbox::{CHUNK, Frame, Room};
-use crate::streaming::spdy::{ResetReason, Session, frames};
-use crate::streaming::websocket::{Codec, frames as messages};
+use crate::spdy::{ResetReason, Session, frames};
+use crate::websocket::{Codec, frames as messages};
 
 /// A SPDY session that the reader and the outlets of one connection share. Locks last a few instructions.
 pub(crate) type SharedSession = Mutex<Session>;

@@ -16,7 +16,7 @@ use tonic::Status;
 use super::inlet::Inlet;
 use super::link::Link;
 use super::outlet::Outlet;
-use crate::streaming::Backend;
+use crate::Backend;
 
 /// How long one direction may stay silent after the other has ended.
 const HALF_CLOSED_SILENCE: Duration = Duration::from_secs(60);
