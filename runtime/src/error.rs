@@ -142,9 +142,9 @@ impl From<Failure> for Error {
     }
 }
 
-impl From<crate::network::NetworkError> for Error {
-    fn from(error: crate::network::NetworkError) -> Self {
-        use crate::network::NetworkErrorKind;
+impl From<gorae_network::NetworkError> for Error {
+    fn from(error: gorae_network::NetworkError) -> Self {
+        use gorae_network::NetworkErrorKind;
         let kind = match error.kind() {
             NetworkErrorKind::InvalidArgument => Kind::InvalidArgument,
             NetworkErrorKind::AlreadyExists => Kind::AlreadyExists,

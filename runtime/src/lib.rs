@@ -26,7 +26,6 @@ mod golden;
 pub mod ids;
 pub mod index;
 pub mod limits;
-pub mod network;
 pub mod node;
 pub mod operations;
 pub mod pod;

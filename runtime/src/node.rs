@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::events::Events;
 use crate::index::Index;
 use crate::limits::OpenFiles;
-use crate::network::Network;
+use gorae_network::Network;
 use crate::operations::Operations;
 use crate::pod::{self, Places, Pod};
 use crate::shims::{self, DevicePrograms, Spawner};

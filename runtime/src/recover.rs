@@ -8,7 +8,7 @@
 
 use crate::container::{self, Container, State, end};
 use crate::error::{Error, Kind, Result};
-use crate::network::LivePod;
+use gorae_network::LivePod;
 use crate::node::Node;
 use crate::pod::{self, Places, Pod, Up};
 use crate::trash::{self, remove_quietly};

@@ -7,7 +7,7 @@ use crate::cri::{MAX_MESSAGE, Runtime};
 use crate::error::{Error, Kind, Result};
 use crate::events::Events;
 use crate::index::Index;
-use crate::network::{Network, NetworkConfig};
+use gorae_network::{Network, NetworkConfig};
 use crate::node::Node;
 use crate::operations::Operations;
 use crate::pod::Places;

@@ -2,7 +2,7 @@
 //! Restarts, many pods, several daemons, and what is left behind.
 
 use super::stage::{NODE, OUTSIDE, as_node, call, live, open, pod, serve, sh, take_away, tcp};
-use gorae_runtime::network::{CidrOutcome, Network, NetworkConfig, NetworkErrorKind};
+use gorae_network::{CidrOutcome, Network, NetworkConfig, NetworkErrorKind};
 use std::collections::HashSet;
 use std::net::{IpAddr, TcpListener};
 use std::os::linux::net::SocketAddrExt;

@@ -3,7 +3,7 @@
 
 use super::stage::{NODE, OUTSIDE, as_node, call, inside, mapping, open, pod, serve, sh, take_away, tcp};
 use gorae_proto::cri::Protocol;
-use gorae_runtime::network::{Network, NetworkConfig, NetworkErrorKind};
+use gorae_network::{Network, NetworkConfig, NetworkErrorKind};
 use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 //! Pods with an IPv4 and an IPv6 address.
 
 use super::stage::{as_node, call, pod, serve, tcp};
-use gorae_runtime::network::{Network, NetworkConfig};
+use gorae_network::{Network, NetworkConfig};
 use std::net::IpAddr;
 
 #[test]

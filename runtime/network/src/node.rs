@@ -8,7 +8,7 @@ use super::pods::{Lease, Pods};
 use super::ports::{Binding, HostPort};
 use super::record::{self, Record};
 use super::{LivePod, NetworkConfig, NetworkError, bridge, conntrack, names, nft, reservation};
-use crate::network::addresses::Addresses;
+use crate::addresses::Addresses;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

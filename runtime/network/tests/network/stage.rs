@@ -6,7 +6,7 @@
 //! ```
 
 use gorae_proto::cri::{PortMapping, Protocol};
-use gorae_runtime::network::{LivePod, Network, NetworkConfig, PodNetworkPlan};
+use gorae_network::{LivePod, Network, NetworkConfig, PodNetworkPlan};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
