@@ -10,7 +10,6 @@
 //! The daemon may die at any instant: no container's life, log or exit code depends on it, and [`recover`] finds
 //! everything again from records and shims.
 
-pub mod capabilities;
 pub mod cdi;
 pub mod cgroups;
 pub mod clock;
@@ -37,7 +36,6 @@ pub mod recover;
 pub mod reload;
 pub mod repeat;
 pub mod rpc;
-pub mod seccomp;
 pub mod server;
 pub mod sessions;
 pub mod shims;

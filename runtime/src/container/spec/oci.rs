@@ -55,7 +55,7 @@ pub(super) fn spec(record: &Record, order: &shim::Start) -> Option<oci::Spec> {
 
 fn capabilities(caps: &shim::Capabilities) -> oci::LinuxCapabilities {
     let set = |mask: u64| {
-        crate::capabilities::names(mask)
+        gorae_seccomp::capabilities::names(mask)
             .filter_map(|name| name.strip_prefix("CAP_").unwrap_or(&name).parse::<oci::Capability>().ok())
             .collect::<oci::Capabilities>()
     };

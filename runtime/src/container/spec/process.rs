@@ -2,7 +2,7 @@
 //! The process: command, environment, user, and what it may do.
 
 use super::security;
-use crate::capabilities;
+use gorae_seccomp::capabilities;
 use crate::container::{Process, Record, signal};
 use crate::error::{Error, Result};
 use crate::limits::OpenFiles;

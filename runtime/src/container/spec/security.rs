@@ -2,7 +2,7 @@
 //! Seccomp, AppArmor and SELinux of a request.
 
 use crate::error::{Error, Result};
-use crate::seccomp;
+use gorae_seccomp as seccomp;
 use gorae_proto::cri::{self, security_profile::ProfileType};
 use gorae_proto::shim::Capabilities;
 use std::io::Read;

@@ -17,6 +17,7 @@
 //! (which they need) is not held to the address families that `socket` is.
 
 mod arch;
+pub mod capabilities;
 mod default;
 mod graph;
 mod json;
