@@ -11,7 +11,7 @@ use std::process::Command;
 use fixture::Node;
 use fixture::debian::Registry;
 use fixture::image::{Flavour, Layer, Packing, image, pack};
-use gorae_proto::checked;
+use gorae_kernel::checked;
 use tar::{EntryType, Header};
 
 /// The default access list with an entry for user 1000, as the kernel's attribute has it.

@@ -185,7 +185,7 @@ async fn a_record_of_another_program_keeps_the_store_closed_and_loses_nothing() 
     let config = images.config().clone();
     drop(images);
     let newer = String::from_utf8(ours.clone()).unwrap().replacen("gorae layer 1 ", "gorae layer 99 ", 1);
-    let other = gorae_proto::checked::encode("layer", 1, b"{\"another\": \"shape\"}");
+    let other = gorae_kernel::checked::encode("layer", 1, b"{\"another\": \"shape\"}");
     for (others, version) in [(newer.into_bytes(), "version 99;"), (other, "version 1;")] {
         std::fs::write(&record, others).unwrap();
         let error = Images::open(config.clone()).unwrap_err().message();

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Wire types of Gorae and nothing else: the CRI v1 messages and services, the protocol between the daemon and
-//! its shims, and the two byte layouts that carry shim messages ([`frame`] on a socket, [`checked`] on disk).
+//! its shims, and the byte layout that carries shim messages on a socket ([`frame`]).
 
-pub mod checked;
 pub mod frame;
 
 /// CRI v1, generated from `proto/api.proto`. Field meanings are the CRI's own.

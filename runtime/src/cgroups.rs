@@ -18,6 +18,7 @@ mod hierarchies;
 
 pub use hierarchies::{Hierarchies, open};
 
+use gorae_kernel::mountinfo;
 use gorae_proto::shim::{CgroupLayout, V1Hierarchy};
 use rustix::fs::OFlags;
 use std::collections::{HashMap, HashSet};
@@ -162,8 +163,9 @@ impl CgroupMount {
             _ => return None,
         };
         let writable = !options.split(',').any(|option| option == "ro");
+        let mount_point = String::from_utf8(mountinfo::unescape(mount_point.as_bytes())).ok()?;
         writable.then(|| Self {
-            mount_point: unescape(mount_point),
+            mount_point,
             is_v2,
             is_root: root == "/",
             super_options: filesystem.nth(1).unwrap_or_default().to_owned(),
@@ -177,13 +179,6 @@ impl CgroupMount {
         let held: Vec<String> = options().filter(|option| known.contains(option)).map(str::to_owned).collect();
         if held.is_empty() { options().filter(|o| o.starts_with(NAME)).map(str::to_owned).collect() } else { held }
     }
-}
-
-/// Undoes mountinfo's octal escapes of space, tab, newline and backslash.
-fn unescape(text: &str) -> String {
-    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
-        .iter()
-        .fold(text.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain))
 }
 
 /// The cgroup that holds all containers of a pod.

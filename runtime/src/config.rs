@@ -4,8 +4,8 @@
 //! No file is needed. An unknown key, a relative path or a value out of range stops the start with its place.
 
 use crate::cri::HANDLER;
-use gorae_streaming::CertificateFiles;
 use gorae_image_service::Reserve;
+use gorae_streaming::CertificateFiles;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;

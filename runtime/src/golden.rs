@@ -2,9 +2,9 @@
 //! Records of every version that was ever written, in `golden/KIND-VERSION`: this build has to read each, or an upgrade
 //! costs a node its pods. None of these files is ever changed. What a later record has more is not in them.
 
-use gorae_network::record::Record as NetworkRecord;
 use crate::{container, pod, records};
-use gorae_proto::checked;
+use gorae_kernel::checked;
+use gorae_network::record::Record as NetworkRecord;
 use gorae_proto::shim::{ContainerState, Stopping, container_state::Phase};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;

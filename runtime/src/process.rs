@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A handle on a process that is not our child, and that somebody told us of by number and start time.
 
+use gorae_kernel::process::Stat;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -55,48 +55,21 @@ fn register(pidfd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
 /// - Source: proc_pid_stat(5): field 52 is the wait status, and 0 for who must not see it.
 pub fn exit_code(pid: u32, start_ticks: u64) -> Option<i32> {
     let stat = Stat::read(pid).ok()??;
-    if !stat.has_ended() || stat.start_ticks()? != start_ticks {
+    if !stat.has_ended() || stat.start()? != start_ticks {
         return None;
     }
     // The same permission as for field 52, and an error without it.
     std::fs::read_link(format!("/proc/{pid}/ns/user")).ok()?;
-    let status: i32 = stat.field(52)?.parse().ok()?;
+    let status = stat.wait_status()?;
     match status & 0x7f {
         0 => Some(status >> 8 & 0xff),
         signal => Some(128 + signal),
     }
 }
 
-/// Field 22 of /proc/PID/stat, unless the process has ended and only waits to be reaped.
+/// When the process was started, unless it has ended and only waits to be reaped.
 fn started_at(pid: u32) -> std::io::Result<Option<u64>> {
-    Ok(Stat::read(pid)?.filter(|stat| !stat.has_ended()).and_then(|stat| stat.start_ticks()))
-}
-
-/// The line of /proc/PID/stat.
-struct Stat(String);
-
-impl Stat {
-    /// `None` when there is no such process.
-    fn read(pid: u32) -> std::io::Result<Option<Self>> {
-        match std::fs::read(format!("/proc/{pid}/stat")) {
-            Ok(stat) => Ok(Some(Self(String::from_utf8_lossy(&stat).into_owned()))),
-            Err(e) if e.kind() == ErrorKind::NotFound || e.raw_os_error() == Some(libc::ESRCH) => Ok(None),
-            Err(e) => Err(e),
-        }
-    }
-
-    /// A field by its number in the manual, from 3 on: the command name before may hold anything but a last ')'.
-    fn field(&self, number: usize) -> Option<&str> {
-        self.0.trim_end().rsplit_once(") ")?.1.split(' ').nth(number - 3)
-    }
-
-    fn has_ended(&self) -> bool {
-        matches!(self.field(3), Some("Z" | "X"))
-    }
-
-    fn start_ticks(&self) -> Option<u64> {
-        self.field(22)?.parse().ok()
-    }
+    Ok(Stat::read(pid)?.filter(|stat| !stat.has_ended()).and_then(|stat| stat.start()))
 }
 
 #[cfg(test)]

@@ -7,11 +7,11 @@
 
 use crate::disk::may_wait;
 use crate::error::{Error, Kind, Result};
-use gorae_proto::checked::{self, Unusable};
+use gorae_kernel::checked::{self, Unusable};
+use gorae_kernel::record_file::{self, Durability};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
 /// The largest record that is read; a CRI request is at most 16 MiB, and JSON of byte values at most 5 times that.
@@ -22,13 +22,9 @@ const MAX_RECORD: u64 = 96 << 20;
 /// # Errors
 /// `ResourceExhausted` on a full disk; the old record is then still there.
 pub fn write(dir: &Path, name: &str, kind: &str, version: u32, value: &impl Serialize) -> Result<()> {
-    let temp = dir.join(format!("{name}.tmp"));
-    may_wait(|| {
-        write_new(&temp, kind, version, value).inspect_err(|_| {
-            let _ = fs::remove_file(&temp);
-        })?;
-        rename(&temp, &dir.join(name))
-    })
+    let record = encode(kind, version, value)?;
+    may_wait(|| record_file::replace(dir, name, &record, Durability::Process))
+        .map_err(|e| Error::io("write record", &dir.join(name), &e))
 }
 
 /// Writes a record that is not valid until [`commit`] renames it: the intent before a side effect.
@@ -36,7 +32,9 @@ pub fn write(dir: &Path, name: &str, kind: &str, version: u32, value: &impl Seri
 /// # Errors
 /// As [`write()`].
 pub fn write_intent(dir: &Path, name: &str, kind: &str, version: u32, value: &impl Serialize) -> Result<()> {
-    may_wait(|| write_new(&dir.join(format!("{name}.new")), kind, version, value))
+    let record = encode(kind, version, value)?;
+    let path = dir.join(format!("{name}.new"));
+    may_wait(|| record_file::create(&path, &record)).map_err(|e| Error::io("write record", &path, &e))
 }
 
 /// Makes the intent the record.
@@ -75,7 +73,7 @@ pub fn read_with<T, E: std::fmt::Display>(
     parse: impl FnOnce(&[u8]) -> std::result::Result<T, E>,
 ) -> Result<Option<T>> {
     let damaged = |why: &dyn std::fmt::Display| Error::internal(format!("{kind} record {}: {why}", path.display()));
-    let bytes = match may_wait(|| read_bounded(path)) {
+    let bytes = match may_wait(|| record_file::read_bounded(path, MAX_RECORD)) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => return Err(damaged(&"larger than any that was written, or no file")),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -116,25 +114,9 @@ pub fn make_private_dir(path: &Path) -> Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(|e| Error::io("restrict", path, &e))
 }
 
-/// The bytes of a file; `None` when it cannot be a record, whenever it is read.
-fn read_bounded(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
-    let meta = fs::metadata(path)?;
-    if !meta.is_file() || meta.len() > MAX_RECORD {
-        return Ok(None);
-    }
-    fs::read(path).map(Some)
-}
-
-fn write_new(path: &Path, kind: &str, version: u32, value: &impl Serialize) -> Result<()> {
+fn encode(kind: &str, version: u32, value: &impl Serialize) -> Result<Vec<u8>> {
     let body = serde_json::to_vec(value).map_err(|e| Error::internal(format!("encode {kind} record: {e}")))?;
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|e| Error::io("create", path, &e))?;
-    file.write_all(&checked::encode(kind, version, &body)).map_err(|e| Error::io("write", path, &e))
+    Ok(checked::encode(kind, version, &body))
 }
 
 fn rename(from: &Path, to: &Path) -> Result<()> {

@@ -8,11 +8,11 @@
 
 use crate::container::{self, Container, State, end};
 use crate::error::{Error, Kind, Result};
-use gorae_network::LivePod;
 use crate::node::Node;
 use crate::pod::{self, Places, Pod, Up};
 use crate::trash::{self, remove_quietly};
 use crate::{cgroups, clock, ids, records, shims};
+use gorae_network::LivePod;
 use gorae_proto::shim::{CgroupPlace, CleanContainer, CleanPod, container_state::Phase};
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -432,7 +432,7 @@ mod tests {
             }
             let path = dir.path().join(file.replace("ID", &id));
             records::make_dir(path.parent().expect("below a directory")).expect("directory");
-            std::fs::write(&path, gorae_proto::checked::encode(kind, 1, b"{\"another\": \"shape\"}")).expect("write");
+            std::fs::write(&path, gorae_kernel::checked::encode(kind, 1, b"{\"another\": \"shape\"}")).expect("write");
             let error = read(&places, "boot").expect_err(file).to_string();
             for part in ["nothing was touched", &path.display().to_string(), "version 1;", "run that one again"] {
                 assert!(error.contains(part), "{file}: {error}");

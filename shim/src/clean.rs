@@ -29,7 +29,7 @@ pub fn clean(request: &CleanContainer) -> Result<ContainerState> {
     end_shim(state::read(run_dir).map_or(0, |known| known.shim_pid), &request.container_id);
     cgroup::kill(place)?;
     cgroup::remove(place)?;
-    for name in ["shim.sock", "state.new"] {
+    for name in ["shim.sock", "state.tmp"] {
         let _ = fs::remove_file(run_dir.join(name));
     }
     let told = state::read(run_dir).is_some_and(|s| s.phase() == Phase::Exited);

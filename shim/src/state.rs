@@ -12,9 +12,10 @@ use crate::failure::{self, Failure, Result};
 use crate::hooks;
 use crate::user::User;
 use crate::wire::{ContainerState, Hooks, container_state::Phase};
-use gorae_proto::checked;
+use gorae_kernel::checked;
+use gorae_kernel::process::Stat;
+use gorae_kernel::record_file::{self, Durability};
 use prost::Message;
-use rustix::fs::{Mode, OFlags, openat};
 use std::fs;
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -108,16 +109,8 @@ pub fn read(run_dir: &Path) -> Option<ContainerState> {
 /// Replaces the record.
 pub fn write(run_dir: &Path, record: &ContainerState) -> Result<()> {
     let bytes = checked::encode(KIND, VERSION, &record.encode_to_vec());
-    let (new, path) = (run_dir.join("state.new"), run_dir.join(KIND));
-    let written = write_private(&new, &bytes).and_then(|()| fs::rename(&new, &path));
-    written.map_err(|e| failure::kernel("write", path.display().to_string(), e))
-}
-
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(bytes)
+    record_file::replace(run_dir, KIND, &bytes, Durability::Process)
+        .map_err(|e| failure::kernel("write", run_dir.join(KIND).display().to_string(), e))
 }
 
 /// Wall-clock nanoseconds since 1970.
@@ -125,26 +118,18 @@ pub fn now_ns() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64)
 }
 
-/// Field 22 of /proc/PID/stat; 0 when the process is gone.
+/// When a process was started, in clock ticks since boot; 0 when it is gone.
 pub fn start_ticks(pid: i32) -> u64 {
-    ticks_of(&fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default())
+    ticks_of(u32::try_from(pid).map_or(Ok(None), Stat::read))
 }
 
 /// The same for a handle of /proc/PID.
 pub fn start_ticks_in(process: BorrowedFd<'_>) -> u64 {
-    let mut stat = String::new();
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    if let Ok(file) = openat(process, "stat", flags, Mode::empty()) {
-        // Half of it has no such field: that process is gone, too.
-        let _ = io::Read::read_to_string(&mut fs::File::from(file), &mut stat);
-    }
-    ticks_of(&stat)
+    ticks_of(Stat::read_in(process))
 }
 
-fn ticks_of(stat: &str) -> u64 {
-    // The command name before the last ')' may hold anything.
-    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    after_name.split_whitespace().nth(19).and_then(|ticks| ticks.parse().ok()).unwrap_or(0)
+fn ticks_of(stat: io::Result<Option<Stat>>) -> u64 {
+    stat.ok().flatten().and_then(|stat| stat.start()).unwrap_or(0)
 }
 
 #[cfg(test)]

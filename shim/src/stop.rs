@@ -11,6 +11,7 @@
 use crate::failure::{self, Result};
 use crate::setup::Container;
 use crate::sys;
+use gorae_kernel::process::Stat;
 use std::fs;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -96,8 +97,8 @@ fn is_zombie(pid: i32) -> bool {
     matches!(run_state(pid), 'Z' | '?')
 }
 
-/// The state letter in /proc/PID/stat.
+/// The state letter in /proc/PID/stat; '?' when the process is gone.
 fn run_state(pid: i32) -> char {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).unwrap_or('?')
+    let stat = u32::try_from(pid).ok().and_then(|pid| Stat::read(pid).ok().flatten());
+    stat.and_then(|stat| stat.state()).unwrap_or('?')
 }

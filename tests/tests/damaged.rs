@@ -69,10 +69,10 @@ fn an_image_with_a_damaged_record_is_lost_until_it_is_pulled_again() {
 /// Takes a field out of a record, as a version before that field would have written it.
 fn without(record: &Path, kind: &str, field: &str) -> Vec<u8> {
     let bytes = std::fs::read(record).unwrap_or_else(|e| panic!("{}: {e}", record.display()));
-    let body = gorae_proto::checked::decode(kind, 1, &bytes).expect("a whole record").body;
+    let body = gorae_kernel::checked::decode(kind, 1, &bytes).expect("a whole record").body;
     let mut value: serde_json::Value = serde_json::from_slice(body).unwrap();
     value.as_object_mut().unwrap().remove(field).expect("it has the field");
-    std::fs::write(record, gorae_proto::checked::encode(kind, 1, &serde_json::to_vec(&value).unwrap())).unwrap();
+    std::fs::write(record, gorae_kernel::checked::encode(kind, 1, &serde_json::to_vec(&value).unwrap())).unwrap();
     bytes
 }
 

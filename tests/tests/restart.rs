@@ -309,11 +309,11 @@ fn a_container_that_was_never_started_is_still_created_when_its_pod_was_stopped(
 /// Makes an object an hour younger on disk, as if the clock had been set back since.
 fn make_younger(record: &Path, kind: &str) -> i64 {
     let bytes = std::fs::read(record).unwrap();
-    let body = gorae_proto::checked::decode(kind, 1, &bytes).expect("a whole record").body;
+    let body = gorae_kernel::checked::decode(kind, 1, &bytes).expect("a whole record").body;
     let mut value: serde_json::Value = serde_json::from_slice(body).unwrap();
     let future = value["created_at"].as_i64().expect("it has its time") + 3_600_000_000_000;
     value["created_at"] = future.into();
-    std::fs::write(record, gorae_proto::checked::encode(kind, 1, &serde_json::to_vec(&value).unwrap())).unwrap();
+    std::fs::write(record, gorae_kernel::checked::encode(kind, 1, &serde_json::to_vec(&value).unwrap())).unwrap();
     future
 }
 

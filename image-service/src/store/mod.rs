@@ -64,7 +64,7 @@ pub enum Error {
     InUse(PathBuf),
     /// A record is another program's.
     #[error(transparent)]
-    Foreign(gorae_proto::checked::Foreign),
+    Foreign(gorae_kernel::checked::Foreign),
     /// A layer that is needed is not there (any more).
     #[error("layer {0} is not on this node")]
     LayerMissing(String),

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The three kinds of record: JSON bodies under the checked header of `gorae_proto::checked`.
+//! The three kinds of record: JSON bodies under the checked header of `gorae_kernel::checked`.
 
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use gorae_proto::checked::{self, CheckedError, Foreign, Unusable};
+use gorae_kernel::checked::{self, CheckedError, Foreign, Unusable};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::unpack::Usage;

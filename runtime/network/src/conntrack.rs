@@ -6,8 +6,9 @@
 //! newer; older ones refuse it). Blocking, and best effort: the flows end by themselves when the client pauses.
 
 use super::NetworkError;
-use super::nfnetlink::{ACK, NESTED, REQUEST, attribute, exchange};
+use super::nfnetlink::exchange;
 use super::ports::{Binding, Protocol};
+use gorae_kernel::netlink::{ACK, NESTED, REQUEST, attribute_of};
 use std::io;
 
 // linux/netfilter/nfnetlink_conntrack.h
@@ -46,12 +47,13 @@ fn delete(binding: &Binding) -> io::Result<()> {
 }
 
 fn filter(binding: &Binding) -> Vec<u8> {
-    let proto = [attribute(CTA_PROTO_NUM, &[UDP]), attribute(CTA_PROTO_DST_PORT, &binding.port.to_be_bytes())].concat();
-    let tuple = attribute(CTA_TUPLE_ORIG | NESTED, &attribute(CTA_TUPLE_PROTO | NESTED, &proto));
+    let proto =
+        [attribute_of(CTA_PROTO_NUM, &[UDP]), attribute_of(CTA_PROTO_DST_PORT, &binding.port.to_be_bytes())].concat();
+    let tuple = attribute_of(CTA_TUPLE_ORIG | NESTED, &attribute_of(CTA_TUPLE_PROTO | NESTED, &proto));
     let flags = [
-        attribute(CTA_FILTER_ORIG_FLAGS, &FILTER_FLAGS.to_ne_bytes()),
-        attribute(CTA_FILTER_REPLY_FLAGS, &0u32.to_ne_bytes()),
+        attribute_of(CTA_FILTER_ORIG_FLAGS, &FILTER_FLAGS.to_ne_bytes()),
+        attribute_of(CTA_FILTER_REPLY_FLAGS, &0u32.to_ne_bytes()),
     ]
     .concat();
-    [tuple, attribute(CTA_FILTER | NESTED, &flags)].concat()
+    [tuple, attribute_of(CTA_FILTER | NESTED, &flags)].concat()
 }

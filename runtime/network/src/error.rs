@@ -114,7 +114,7 @@ pub enum NetworkError {
     },
     /// The record of this node's network is another program's.
     #[error(transparent)]
-    ForeignRecord(gorae_proto::checked::Foreign),
+    ForeignRecord(gorae_kernel::checked::Foreign),
     /// A bridge's name that is none, or an MTU that no interface has.
     #[error("network.{key}: {value:?} {why}")]
     Config {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Runs `nft -f -`: one script, one transaction, one deadline.
 
-use super::nfnetlink::{REQUEST, attribute, exchange};
+use super::nfnetlink::exchange;
+use gorae_kernel::netlink::{REQUEST, attribute_of};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -60,7 +61,7 @@ pub async fn apply(script: &str) -> Result<(), NftError> {
 
 /// Whether the kernel has the table, whoever may have taken it away. Blocking, and no program is run.
 pub fn has_table(name: &str) -> std::io::Result<bool> {
-    let name = attribute(NFTA_TABLE_NAME, &[name.as_bytes(), b"\0"].concat());
+    let name = attribute_of(NFTA_TABLE_NAME, &[name.as_bytes(), b"\0"].concat());
     match exchange(NFT_MSG_GETTABLE, REQUEST, NFPROTO_INET, &name) {
         Ok(()) => Ok(true),
         Err(e) if e.raw_os_error() == Some(nix::libc::ENOENT) => Ok(false),

@@ -5,12 +5,12 @@
 //! the subnet they were given in.
 
 use super::NetworkError;
-use gorae_proto::checked::{self, Unusable};
+use gorae_kernel::checked::{self, Unusable};
+use gorae_kernel::record_file::{self, Durability};
 use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions, rename};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::rename;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 const KIND: &str = "network";
@@ -82,22 +82,16 @@ pub fn set_aside(root: &Path) {
 ///
 /// - Errors: [`NetworkError::Record`]; the old record is then still there.
 pub fn save(root: &Path, record: &Record) -> Result<(), NetworkError> {
-    let path = path(root);
-    write(root, &path, record).map_err(|e| NetworkError::Record { path, why: e.to_string() })
+    write(root, record).map_err(|e| NetworkError::Record { path: path(root), why: e.to_string() })
 }
 
-fn write(root: &Path, path: &Path, record: &Record) -> std::io::Result<()> {
+fn write(root: &Path, record: &Record) -> std::io::Result<()> {
     let body = serde_json::to_vec(record)?;
-    let temp = root.join("network.tmp");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temp)?;
-    file.write_all(&checked::encode(KIND, VERSION, &body))?;
-    file.sync_all()?;
-    rename(&temp, path)?;
-    File::open(root)?.sync_all()
+    record_file::replace(root, KIND, &checked::encode(KIND, VERSION, &body), Durability::PowerCut)
 }
 
 fn path(root: &Path) -> PathBuf {
-    root.join("network")
+    root.join(KIND)
 }
 
 #[cfg(test)]

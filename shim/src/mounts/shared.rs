@@ -11,6 +11,7 @@
 use crate::failure::{self, Kind, Result};
 use crate::rootfs::Root;
 use crate::sys::{self, MountAttr};
+use gorae_kernel::mountinfo::unescape;
 use rustix::fs::{AtFlags, StatxFlags};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use std::os::fd::{AsFd, OwnedFd};
@@ -63,18 +64,6 @@ fn find(table: &[u8], id: u64) -> Option<Line> {
     let place = unescape(words.nth(4)?);
     let is_shared = words.skip(1).take_while(|word| *word != b"-").any(|word| word.starts_with(b"shared:"));
     Some(Line { place, is_shared })
-}
-
-/// Undoes the octal escapes of blanks and backslashes.
-fn unescape(text: &[u8]) -> Vec<u8> {
-    let (mut plain, mut at) = (Vec::with_capacity(text.len()), 0);
-    while let Some(byte) = text.get(at) {
-        let octal = text.get(at + 1..at + 4).filter(|_| *byte == b'\\').and_then(|d| std::str::from_utf8(d).ok());
-        let code = octal.and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        plain.push(code.unwrap_or(*byte));
-        at += if code.is_some() { 4 } else { 1 };
-    }
-    plain
 }
 
 fn mount_id(fd: impl AsFd) -> Result<u64> {

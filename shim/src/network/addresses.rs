@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Addresses and default routes of the pod's interface.
 
-use super::netlink::{CREATE, Request, Route, word};
+use super::netlink::{CREATE, Request, Route};
 use super::{LOOPBACK, loopback, set_up};
 use crate::failure::{self, Kind, Result};
 use crate::wire::PodNetwork;
+use gorae_kernel::netlink::word;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::route::{

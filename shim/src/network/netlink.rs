@@ -5,14 +5,13 @@
 //! go out in one send; each is acknowledged on its own, and the first one that failed is the error.
 
 use crate::failure::{self, Failure, Result};
+use gorae_kernel::netlink::{self, ACK, REQUEST};
 use netlink_packet_core::Emitable;
 use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// Length of `struct nlmsghdr`.
-const HEADER: usize = 16;
 /// The kernel fills dump answers up to this size.
 const ANSWER: usize = 32 << 10;
 
@@ -43,14 +42,7 @@ impl Request {
     }
 
     fn emit(&self, sequence: u32, out: &mut Vec<u8>) {
-        let flags = self.flags | (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
-        out.extend(((HEADER + self.body.len()) as u32).to_ne_bytes());
-        out.extend(self.kind.to_ne_bytes());
-        out.extend(flags.to_ne_bytes());
-        out.extend(sequence.to_ne_bytes());
-        out.extend([0; 4]);
-        out.extend(&self.body);
-        out.resize(out.len().next_multiple_of(4), 0);
+        netlink::push_message(out, self.kind, self.flags | REQUEST | ACK, sequence, &self.body);
     }
 
     fn failed(&self, errno: i32, why: &str) -> Failure {
@@ -114,7 +106,7 @@ impl Route {
                 Err(Errno::INTR) => continue,
                 other => other.map_err(broken)?,
             };
-            for answer in Answers(&self.answer[..len]) {
+            for answer in netlink::answers(&self.answer[..len]) {
                 let Some(request) = answer.sequence.checked_sub(first).and_then(|i| requests.get(i as usize)) else {
                     continue;
                 };
@@ -133,89 +125,9 @@ impl Route {
     }
 }
 
-/// Walks the messages of one datagram.
-struct Answers<'a>(&'a [u8]);
-
-struct Answer<'a> {
-    kind: u16,
-    flags: u16,
-    sequence: u32,
-    body: &'a [u8],
-}
-
-impl<'a> Iterator for Answers<'a> {
-    type Item = Answer<'a>;
-
-    fn next(&mut self) -> Option<Answer<'a>> {
-        let len = word(self.0, 0)? as usize;
-        let body = self.0.get(HEADER..len)?;
-        let answer = Answer { kind: half(self.0, 4)?, flags: half(self.0, 6)?, sequence: word(self.0, 8)?, body };
-        self.0 = self.0.get(len.next_multiple_of(4)..).unwrap_or_default();
-        Some(answer)
-    }
-}
-
-impl Answer<'_> {
-    /// The errno with which the request ended, 0 for success; `None` for an answer in between.
-    fn end(&self) -> Option<i32> {
-        match i32::from(self.kind) {
-            libc::NLMSG_ERROR | libc::NLMSG_DONE => Some(word(self.body, 0).map_or(libc::EBADMSG, |e| -(e as i32))),
-            _ => None,
-        }
-    }
-
-    /// What the kernel said beside the errno.
-    fn words(&self) -> &str {
-        const EXTENDED: u16 = libc::NLM_F_ACK_TLVS as u16;
-        const CAPPED: u16 = libc::NLM_F_CAPPED as u16;
-        /// NLMSGERR_ATTR_MSG
-        const MESSAGE: u16 = 1;
-        if self.flags & EXTENDED == 0 {
-            return "";
-        }
-        let echoed = if self.flags & CAPPED != 0 { HEADER } else { word(self.body, 4).unwrap_or(0) as usize };
-        let attributes = self.body.get((4 + echoed).next_multiple_of(4)..).unwrap_or_default();
-        let text = attribute(attributes, MESSAGE).unwrap_or_default();
-        std::str::from_utf8(text).unwrap_or_default().trim_end_matches('\0')
-    }
-}
-
-/// The value of the first attribute of this kind.
-pub fn attribute(mut attributes: &[u8], kind: u16) -> Option<&[u8]> {
-    loop {
-        let len = usize::from(half(attributes, 0)?);
-        let value = attributes.get(4..len)?;
-        if half(attributes, 2)? == kind {
-            return Some(value);
-        }
-        attributes = attributes.get(len.next_multiple_of(4)..)?;
-    }
-}
-
-/// The native-endian `u32` at `at`.
-pub fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..)?.first_chunk().map(|b| u32::from_ne_bytes(*b))
-}
-
-fn half(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..)?.first_chunk().map(|b| u16::from_ne_bytes(*b))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn attributes_are_found_and_broken_ones_end_the_search() {
-        let mut bytes = vec![5, 0, 7, 0, b'x', 0, 0, 0];
-        bytes.extend([8, 0, 9, 0, 1, 2, 3, 4]);
-        assert_eq!(attribute(&bytes, 7), Some(&b"x"[..]));
-        assert_eq!(attribute(&bytes, 9), Some(&[1, 2, 3, 4][..]));
-        assert_eq!(attribute(&bytes, 1), None);
-        for broken in [&[0, 0, 9, 0][..], &[3, 0, 9, 0], &[200, 0, 9, 0, 1], &[1]] {
-            assert_eq!(attribute(broken, 9), None);
-        }
-    }
 
     #[test]
     fn a_refused_request_says_what_was_asked_and_what_the_kernel_answered() {

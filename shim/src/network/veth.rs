@@ -2,9 +2,10 @@
 //! The veth pair: born with one end in the bridge and the other in the pod's namespace, and taken away again.
 
 use super::addresses::Network;
-use super::netlink::{CREATE, Request, Route, attribute, word};
+use super::netlink::{CREATE, Request, Route};
 use super::up_header;
 use crate::failure::{self, Kind, Result};
+use gorae_kernel::netlink::{attribute, word};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::link::{
     InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute, LinkExtentMask, LinkInfo,

@@ -14,6 +14,7 @@ use crate::failure::{self, Failure, Kind, Result};
 use crate::fault::{self, Outcome, Watcher};
 use crate::network::{self, Network, Route};
 use crate::wire::{CgroupPlace, CleanPod, PodReady, SetupPod, UserMapping};
+use gorae_kernel::process::Stat;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -162,14 +163,12 @@ impl Pod<'_> {
     }
 }
 
-/// When the process was started: field 22 of its stat file, which tells a reused pid.
+/// When the process was started, which tells a reused pid.
 fn start_ticks(pid: i32) -> Result<u64> {
-    let path = format!("/proc/{pid}/stat");
-    let text = std::fs::read_to_string(&path).map_err(|e| failure::kernel("read", &path, e))?;
-    // The second field is a name in parentheses, which may hold anything.
-    let after_name = text.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let field = after_name.split_whitespace().nth(19).and_then(|field| field.parse().ok());
-    field.ok_or_else(|| failure::refused(Kind::Internal, "read", path, "no start time in it"))
+    let fail = |e| failure::kernel("read", format!("/proc/{pid}/stat"), e);
+    let stat = u32::try_from(pid).map_or(Ok(None), Stat::read).map_err(fail)?;
+    let start = stat.and_then(|stat| stat.start());
+    start.ok_or_else(|| failure::refused(Kind::Internal, "read", format!("/proc/{pid}/stat"), "no start time in it"))
 }
 
 #[cfg(test)]

@@ -273,7 +273,7 @@ impl Bench {
             assert!(!mounts.contains(&self.path(name).display().to_string()), "mounts left:\n{mounts}");
         }
         assert!(!self.path("run/shim.sock").exists(), "socket left");
-        assert!(!self.path("run/state.new").exists(), "temporary record left");
+        assert!(!self.path("run/state.tmp").exists(), "temporary record left");
         assert_eq!(processes_with(&self.id), Vec::<String>::new(), "processes left");
     }
 }

@@ -2,8 +2,8 @@
 //! Host ports: from everywhere they should be reachable, refused when taken, gone when withdrawn.
 
 use super::stage::{NODE, OUTSIDE, as_node, call, inside, mapping, open, pod, serve, sh, take_away, tcp};
-use gorae_proto::cri::Protocol;
 use gorae_network::{Network, NetworkConfig, NetworkErrorKind};
+use gorae_proto::cri::Protocol;
 use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 

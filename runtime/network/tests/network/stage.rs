@@ -5,8 +5,8 @@
 //! outside (namespace) 192.0.2.1, fd00:2::1 ── 192.0.2.2, fd00:2::2 node (the test) bridge ── pods (namespaces)
 //! ```
 
-use gorae_proto::cri::{PortMapping, Protocol};
 use gorae_network::{LivePod, Network, NetworkConfig, PodNetworkPlan};
+use gorae_proto::cri::{PortMapping, Protocol};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};

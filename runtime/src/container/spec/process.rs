@@ -2,12 +2,12 @@
 //! The process: command, environment, user, and what it may do.
 
 use super::security;
-use gorae_seccomp::capabilities;
 use crate::container::{Process, Record, signal};
 use crate::error::{Error, Result};
 use crate::limits::OpenFiles;
 use gorae_proto::cri::{self, SupplementalGroupsPolicy};
 use gorae_proto::shim;
+use gorae_seccomp::capabilities;
 use std::collections::BTreeSet;
 
 /// PATH of a container whose image and request set none.

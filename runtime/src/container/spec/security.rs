@@ -2,9 +2,9 @@
 //! Seccomp, AppArmor and SELinux of a request.
 
 use crate::error::{Error, Result};
-use gorae_seccomp as seccomp;
 use gorae_proto::cri::{self, security_profile::ProfileType};
 use gorae_proto::shim::Capabilities;
+use gorae_seccomp as seccomp;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;

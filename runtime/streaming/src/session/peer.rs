@@ -11,6 +11,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use gorae_kernel::netlink::{HEADER, REQUEST, answers, push_message, word};
 use netlink_sys::Socket as Netlink;
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use rustix::net::sockopt::{
@@ -27,12 +28,8 @@ const PROBES: u32 = 3;
 const TCP: u8 = 6;
 /// `SOCK_DIAG_BY_FAMILY`.
 const BY_FAMILY: u16 = 20;
-/// `NLM_F_REQUEST`.
-const REQUEST: u16 = 1;
-/// Length of `struct nlmsghdr`.
-const HEADER: usize = 16;
 /// Where `idiag_wqueue` is: after four bytes, both addresses with their ports, and two numbers.
-const WRITE_QUEUE: usize = HEADER + 4 + 48 + 8;
+const WRITE_QUEUE: usize = 4 + 48 + 8;
 /// `idiag_timer` of a connection that sends again what was not acknowledged, and of one that probes a full peer.
 const RETRANSMITS: u8 = 1;
 const PROBES_WINDOW: u8 = 4;
@@ -117,9 +114,9 @@ fn question(ends: Ends) -> Vec<u8> {
     body.extend(address(ends.peer.ip()));
     body.extend(0u32.to_ne_bytes()); // over any interface
     body.extend([u8::MAX; 8]); // whatever its cookie
-    let length = (HEADER + body.len()) as u32;
-    let header = [&length.to_ne_bytes()[..], &BY_FAMILY.to_ne_bytes(), &REQUEST.to_ne_bytes(), &[0; 8]];
-    [&header.concat()[..], &body].concat()
+    let mut message = Vec::with_capacity(HEADER + body.len());
+    push_message(&mut message, BY_FAMILY, REQUEST, 0, &body);
+    message
 }
 
 fn address(ip: IpAddr) -> [u8; 16] {
@@ -132,17 +129,16 @@ fn address(ip: IpAddr) -> [u8; 16] {
 }
 
 /// Reads `idiag_timer`, `idiag_retrans` and `idiag_wqueue` of `struct inet_diag_msg`.
-fn read_answer(answer: &[u8]) -> io::Result<Option<u8>> {
+fn read_answer(datagram: &[u8]) -> io::Result<Option<u8>> {
     let short = || io::Error::new(io::ErrorKind::InvalidData, "the kernel's answer is too short");
-    let word = |at: usize| answer.get(at..at + 4)?.try_into().ok();
-    let [_, _, timer, retransmits]: [u8; 4] = word(HEADER).ok_or_else(short)?;
-    if answer[4..6] != BY_FAMILY.to_ne_bytes() {
-        let errno = i32::from_ne_bytes([answer[16], answer[17], timer, retransmits]);
-        return Err(io::Error::from_raw_os_error(-errno));
+    let answer = answers(datagram).next().ok_or_else(short)?;
+    if let Some(errno) = answer.end() {
+        return Err(io::Error::from_raw_os_error(errno));
     }
-    let unacknowledged: [u8; 4] = word(WRITE_QUEUE).ok_or_else(short)?;
+    let [_, _, timer, retransmits] = *answer.body.first_chunk().ok_or_else(short)?;
+    let unacknowledged = word(answer.body, WRITE_QUEUE).ok_or_else(short)?;
     let asks = [RETRANSMITS, PROBES_WINDOW].contains(&timer);
-    Ok((unacknowledged != [0; 4]).then_some(if asks { retransmits } else { 0 }))
+    Ok((unacknowledged != 0).then_some(if asks { retransmits } else { 0 }))
 }
 
 #[cfg(test)]
@@ -178,10 +174,9 @@ mod tests {
         let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
         assert_eq!(tries(Ends { local: nobody, peer: nobody }).unwrap_err().kind(), io::ErrorKind::NotFound);
         for length in 0..WRITE_QUEUE + 4 {
-            let mut answer = vec![0; length];
-            if length > 5 {
-                answer[4..6].copy_from_slice(&BY_FAMILY.to_ne_bytes());
-            }
+            let mut answer = Vec::new();
+            push_message(&mut answer, BY_FAMILY, 0, 0, &vec![0; length]);
+            answer.truncate(HEADER + length);
             assert!(read_answer(&answer).is_err(), "{length}");
         }
     }

@@ -92,9 +92,7 @@ fn websocket_result(wire: &[u8], step: usize, codec: Codec) -> (String, Vec<u8>)
                 Err(fault) => return (seen + &fault.to_string(), data),
                 Ok(Some(event)) => {
                     let fault = channels.piece(&event, |input| match input {
-                        crate::websocket::channels::Input::Bytes { bytes, .. } => {
-                            data.extend_from_slice(bytes)
-                        }
+                        crate::websocket::channels::Input::Bytes { bytes, .. } => data.extend_from_slice(bytes),
                         other => seen += &format!("{other:?}"),
                     });
                     if let Err(fault) = fault {

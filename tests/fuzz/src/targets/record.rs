@@ -2,7 +2,7 @@
 //! Records on disk. The first byte says whether the rest is a whole record, or a body whose record is then damaged.
 
 use crate::random::Random;
-use gorae_proto::checked::{self, Checked};
+use gorae_kernel::checked::{self, Checked};
 use prost::Message;
 
 const KIND: &str = "container";

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Which process it is: its number alone is not enough, because the kernel gives numbers out again.
+
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::AsFd;
+
+/// A process that cannot be mistaken for a later one with the same number, while the machine runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ProcessId {
+    /// Its number in the pid namespace of the process that says so; never 0.
+    pub pid: u32,
+    /// When it was started: field 22 of /proc/PID/stat, in clock ticks since boot.
+    pub start: u64,
+}
+
+impl ProcessId {
+    /// Finds out which process has a number now; `None` when no process has it.
+    ///
+    /// # Errors
+    /// The kernel's, when it cannot say: a descriptor is missing, for instance.
+    pub fn of(pid: u32) -> io::Result<Option<Self>> {
+        Ok(Stat::read(pid)?.and_then(|stat| stat.start()).map(|start| Self { pid, start }))
+    }
+
+    /// The two numbers as they stand on the wire and in records, where 0 is "none".
+    pub fn from_wire(pid: u32, start: u64) -> Option<Self> {
+        (pid != 0).then_some(Self { pid, start })
+    }
+}
+
+/// The line of /proc/PID/stat.
+///
+/// - Source: proc_pid_stat(5).
+#[derive(Debug, Clone)]
+pub struct Stat(String);
+
+impl Stat {
+    /// Reads the line of a process; `None` when there is no such process.
+    ///
+    /// # Errors
+    /// The kernel's, when it cannot say.
+    pub fn read(pid: u32) -> io::Result<Option<Self>> {
+        Self::from(std::fs::read(format!("/proc/{pid}/stat")))
+    }
+
+    /// The same, from an open directory /proc/PID, which never means another process.
+    ///
+    /// # Errors
+    /// As [`Stat::read`].
+    pub fn read_in(process: impl AsFd) -> io::Result<Option<Self>> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let line = openat(process, "stat", flags, Mode::empty()).map_err(io::Error::from).and_then(|file| {
+            let mut line = Vec::with_capacity(512);
+            File::from(file).read_to_end(&mut line).map(|_| line)
+        });
+        Self::from(line)
+    }
+
+    fn from(line: io::Result<Vec<u8>>) -> io::Result<Option<Self>> {
+        match line {
+            Ok(line) => Ok(Some(Self(String::from_utf8_lossy(&line).into_owned()))),
+            Err(e) if e.kind() == ErrorKind::NotFound || e.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => {
+                Ok(None)
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// A field by its number in the manual, from 3 on. The command name before may hold anything but a last ')'.
+    pub fn field(&self, number: usize) -> Option<&str> {
+        self.0.trim_end().rsplit_once(") ")?.1.split(' ').nth(number.checked_sub(3)?)
+    }
+
+    /// The state letter.
+    pub fn state(&self) -> Option<char> {
+        self.field(3)?.chars().next()
+    }
+
+    /// Whether the process has ended; it may still wait for its parent to reap it.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state(), Some('Z' | 'X'))
+    }
+
+    /// `PF_*`, the kernel's flags of the process.
+    pub fn flags(&self) -> Option<u32> {
+        self.field(9)?.parse().ok()
+    }
+
+    /// When the process was started, in clock ticks since boot.
+    pub fn start(&self) -> Option<u64> {
+        self.field(22)?.parse().ok()
+    }
+
+    /// The wait status of a process that has ended; 0 for a reader who may not see it.
+    pub fn wait_status(&self) -> Option<i32> {
+        self.field(52)?.parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_name_with_spaces_and_brackets_hides_no_field() {
+        let tail: Vec<String> = (4..=52).map(|number| number.to_string()).collect();
+        let stat = Stat(format!("7 (a) b ) c) S {}\n", tail.join(" ")));
+        assert_eq!((stat.state(), stat.flags(), stat.start()), (Some('S'), Some(9), Some(22)));
+        assert_eq!((stat.wait_status(), stat.field(53), stat.field(2)), (Some(52), None, None));
+    }
+
+    #[test]
+    fn a_process_is_itself_by_number_and_by_handle_and_one_that_is_gone_is_nobody() {
+        let own = ProcessId::of(std::process::id()).expect("readable").expect("it runs");
+        let handle = File::open("/proc/self").expect("open");
+        assert_eq!(Stat::read_in(&handle).expect("readable").and_then(|stat| stat.start()), Some(own.start));
+        let mut child = std::process::Command::new("true").spawn().expect("true");
+        let gone = child.id();
+        child.wait().expect("reap");
+        assert_eq!(ProcessId::of(gone).expect("readable"), None);
+        assert_eq!(ProcessId::from_wire(0, 5), None);
+    }
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The file that a record is kept in: read bounded, replaced whole, its owner's alone.
+//!
+//! What stands in it is [`crate::checked`]'s. Whether it must outlive a power cut is its caller's decision, and said
+//! with [`Durability`].
+
+use std::fs::{File, OpenOptions, metadata, read, remove_file, rename};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// What a record that was written has to outlive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// This process: the page cache keeps it, and nothing waits for the disk.
+    Process,
+    /// A power cut: file and directory are synced.
+    PowerCut,
+}
+
+/// Writes a new file with mode 0600, or overwrites the one that is there.
+///
+/// # Errors
+/// The kernel's; part of the file may then be there.
+pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    open_new(path)?.write_all(bytes)
+}
+
+/// Replaces `dir/name`, so that a reader sees the old record or the new one and never a part. `dir/name.tmp` is in use
+/// meanwhile.
+///
+/// # Errors
+/// The kernel's; the old record is then still there, and nothing else.
+pub fn replace(dir: &Path, name: &str, bytes: &[u8], durability: Durability) -> io::Result<()> {
+    let temp = dir.join(format!("{name}.tmp"));
+    let replaced = write_and_rename(dir, &temp, name, bytes, durability);
+    if replaced.is_err() {
+        // What failed is what is told; a file that cannot be removed is overwritten the next time.
+        let _ = remove_file(&temp);
+    }
+    replaced
+}
+
+fn write_and_rename(dir: &Path, temp: &Path, name: &str, bytes: &[u8], durability: Durability) -> io::Result<()> {
+    let mut file = open_new(temp)?;
+    file.write_all(bytes)?;
+    if durability == Durability::PowerCut {
+        file.sync_all()?;
+    }
+    rename(temp, dir.join(name))?;
+    match durability {
+        Durability::Process => Ok(()),
+        Durability::PowerCut => File::open(dir)?.sync_all(),
+    }
+}
+
+/// The bytes of a file; `None` when it cannot be a record, whenever it is read: it is larger than `most` bytes or not a
+/// regular file.
+///
+/// # Errors
+/// The kernel's, `NotFound` among them.
+pub fn read_bounded(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+    let meta = metadata(path)?;
+    if !meta.is_file() || meta.len() > most {
+        return Ok(None);
+    }
+    read(path).map(Some)
+}
+
+fn open_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_record_is_replaced_whole_and_is_its_owners_alone() {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("state");
+        for (bytes, durability) in [(&b"one"[..], Durability::Process), (b"two", Durability::PowerCut)] {
+            replace(dir.path(), "state", bytes, durability).expect("writable");
+            assert_eq!(read_bounded(&path, 3).expect("readable").as_deref(), Some(bytes));
+        }
+        assert_eq!(path.metadata().expect("there").permissions().mode() & 0o777, 0o600);
+        assert_eq!(dir.path().read_dir().expect("list").count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_replaced_stays_and_nothing_else() {
+        let dir = tempfile::tempdir().expect("directory");
+        std::fs::create_dir(dir.path().join("state")).expect("in the way");
+        replace(dir.path(), "state", b"one", Durability::Process).expect_err("a directory is there");
+        assert_eq!(dir.path().read_dir().expect("list").count(), 1);
+    }
+
+    #[test]
+    fn what_is_too_large_or_not_a_file_is_not_read() {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("state");
+        create(&path, b"four").expect("writable");
+        assert_eq!(read_bounded(&path, 3).expect("readable"), None);
+        assert_eq!(read_bounded(dir.path(), 3).expect("readable"), None);
+        assert_eq!(read_bounded(&dir.path().join("absent"), 3).expect_err("absent").kind(), io::ErrorKind::NotFound);
+    }
+}
