@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Wall clock in the CRI's unit.
 
+pub use gorae_kernel::clock::now_ns;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Nanoseconds since 1970; 1 at least, because the CRI's clients take 0 for "not set".
-pub fn now_ns() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX).max(1)
-}
 
 /// The latest time that was given out, by this daemon or the ones before it.
 static LAST: AtomicI64 = AtomicI64::new(0);

@@ -335,7 +335,7 @@ fn check(raw: RawConfig, over: Overrides) -> Result<Config, String> {
     };
     let cdi_directories = match raw.cdi.directories {
         Some(list) => list.into_iter().map(|dir| absolute("cdi.directories", dir)).collect::<Result<_, _>>()?,
-        None => crate::cdi::DEFAULT_DIRECTORIES.map(PathBuf::from).to_vec(),
+        None => gorae_cdi::DEFAULT_DIRECTORIES.map(PathBuf::from).to_vec(),
     };
     let handlers = handlers(&raw.runtimes)?;
     let missing_host_path = raw.mounts.missing_host_path.unwrap_or_default();

@@ -474,7 +474,7 @@ impl RuntimeService for Runtime {
         &self,
         _: Request<cri::ListMetricDescriptorsRequest>,
     ) -> Reply<cri::ListMetricDescriptorsResponse> {
-        Ok(Response::new(cri::ListMetricDescriptorsResponse { descriptors: crate::stats::descriptors() }))
+        Ok(Response::new(cri::ListMetricDescriptorsResponse { descriptors: gorae_stats::descriptors() }))
     }
 
     async fn list_pod_sandbox_metrics(

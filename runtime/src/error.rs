@@ -157,6 +157,18 @@ impl From<gorae_network::NetworkError> for Error {
     }
 }
 
+impl From<gorae_cdi::Error> for Error {
+    fn from(error: gorae_cdi::Error) -> Self {
+        let kind = match error.kind() {
+            gorae_cdi::Kind::Invalid => Kind::InvalidArgument,
+            gorae_cdi::Kind::Unknown => Kind::NotFound,
+            gorae_cdi::Kind::Conflict => Kind::FailedPrecondition,
+            gorae_cdi::Kind::Unsupported => Kind::Unimplemented,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
 impl From<gorae_image_service::Error> for Error {
     fn from(error: gorae_image_service::Error) -> Self {
         use gorae_image_service::Kind as Image;

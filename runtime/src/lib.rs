@@ -10,8 +10,6 @@
 //! The daemon may die at any instant: no container's life, log or exit code depends on it, and [`recover`] finds
 //! everything again from records and shims.
 
-pub mod cdi;
-pub mod cgroups;
 pub mod clock;
 pub mod config;
 pub mod container;
@@ -39,7 +37,6 @@ pub mod rpc;
 pub mod server;
 pub mod sessions;
 pub mod shims;
-pub mod stats;
 pub mod status;
 pub mod trash;
 pub mod usage;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The node: what every verb works with, and the one place where a shim's word becomes a container's state.
 
-use crate::cgroups::Hierarchies;
 use crate::config::{Config, MissingHostPath};
 use crate::container::{self, Container, State, spec};
 use crate::error::{Error, Result};
@@ -11,12 +10,13 @@ use crate::limits::OpenFiles;
 use crate::operations::Operations;
 use crate::pod::{self, Places, Pod};
 use crate::shims::{self, DevicePrograms, Spawner};
-use crate::stats::Stats;
 use crate::{clock, ids, records};
+use gorae_cgroups::Hierarchies;
 use gorae_image_service::Images;
 use gorae_network::Network;
 use gorae_proto::cri::{self, NamespaceMode};
 use gorae_proto::shim::{self as wire, CgroupLayout, CgroupPlace, CleanContainer, container_state::Phase};
+use gorae_stats::Stats;
 use std::cmp::Reverse;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;

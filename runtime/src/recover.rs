@@ -11,7 +11,8 @@ use crate::error::{Error, Kind, Result};
 use crate::node::Node;
 use crate::pod::{self, Places, Pod, Up};
 use crate::trash::{self, remove_quietly};
-use crate::{cgroups, clock, ids, records, shims};
+use crate::{clock, ids, records, shims};
+use gorae_cgroups as cgroups;
 use gorae_network::LivePod;
 use gorae_proto::shim::{CgroupPlace, CleanContainer, CleanPod, container_state::Phase};
 use std::collections::{HashMap, HashSet};
@@ -308,7 +309,7 @@ pub async fn end_strays(node: &Arc<Node>, strays: &Strays) {
         let clean = CleanPod {
             pod_id: id.clone(),
             run_dir: run_dir.to_string_lossy().into_owned(),
-            cgroup: crate::cgroups::pod_path("", id)
+            cgroup: gorae_cgroups::pod_path("", id)
                 .ok()
                 .map(|c| CgroupPlace { layout: Some(node.layout.clone()), path: c.path }),
             ..CleanPod::default()

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One daemon from start to end: open what is kept, serve the socket, settle what is owed, shut down in time.
 
-use crate::cgroups::Hierarchies;
 use crate::config::Config;
 use crate::cri::{MAX_MESSAGE, Runtime};
 use crate::error::{Error, Kind, Result};
@@ -12,13 +11,15 @@ use crate::operations::Operations;
 use crate::pod::Places;
 use crate::sessions::Sessions;
 use crate::shims::{DevicePrograms, Spawner, mount_cgroups};
-use crate::stats::Stats;
-use crate::{cgroups, limits, reconcile, recover, rpc};
+use crate::{limits, reconcile, recover, rpc};
+use gorae_cgroups as cgroups;
+use gorae_cgroups::Hierarchies;
 use gorae_image_service::{self as images, Images};
 use gorae_network::{Network, NetworkConfig};
 use gorae_proto::cri::{image_service_server::ImageServiceServer, runtime_service_server::RuntimeServiceServer};
 use gorae_proto::node::node_server::NodeServer;
 use gorae_proto::shim::CgroupLayout;
+use gorae_stats::Stats;
 use gorae_streaming as streaming;
 use std::fs::File;
 use std::net::SocketAddr;

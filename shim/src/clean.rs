@@ -56,7 +56,7 @@ fn settle(run_dir: &Path, request: &CleanContainer) -> Result<ContainerState> {
         exit_code,
         reason,
         message,
-        finished_at_ns: state::now_ns(),
+        finished_at_ns: gorae_kernel::clock::now_ns(),
         shim_pid: 0,
         stopping: None,
         ..known.unwrap_or_default()

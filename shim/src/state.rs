@@ -13,6 +13,7 @@ use crate::hooks;
 use crate::user::User;
 use crate::wire::{ContainerState, Hooks, container_state::Phase};
 use gorae_kernel::checked;
+use gorae_kernel::clock::now_ns;
 use gorae_kernel::process::Stat;
 use gorae_kernel::record_file::{self, Durability};
 use prost::Message;
@@ -20,7 +21,6 @@ use std::fs;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 const KIND: &str = "state";
 const VERSION: u32 = 1;
@@ -111,11 +111,6 @@ pub fn write(run_dir: &Path, record: &ContainerState) -> Result<()> {
     let bytes = checked::encode(KIND, VERSION, &record.encode_to_vec());
     record_file::replace(run_dir, KIND, &bytes, Durability::Process)
         .map_err(|e| failure::kernel("write", run_dir.join(KIND).display().to_string(), e))
-}
-
-/// Wall-clock nanoseconds since 1970.
-pub fn now_ns() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64)
 }
 
 /// When a process was started, in clock ticks since boot; 0 when it is gone.

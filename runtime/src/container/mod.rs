@@ -84,7 +84,7 @@ pub struct Record {
     pub first_resources: Option<cri::ContainerResources>,
     /// What its CDI devices do to it; the variables among it are in `process` already.
     #[serde(default)]
-    pub cdi: crate::cdi::Edits,
+    pub cdi: gorae_cdi::Edits,
 }
 
 /// The image of a container.

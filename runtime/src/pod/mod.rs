@@ -60,8 +60,8 @@ pub struct Record {
 
 impl Record {
     /// The cgroup in the form that the placement of containers takes.
-    pub fn pod_cgroup(&self) -> crate::cgroups::PodCgroup {
-        crate::cgroups::PodCgroup { path: self.cgroup.clone(), own: self.own_cgroup }
+    pub fn pod_cgroup(&self) -> gorae_cgroups::PodCgroup {
+        gorae_cgroups::PodCgroup { path: self.cgroup.clone(), own: self.own_cgroup }
     }
 }
 

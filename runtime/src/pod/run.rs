@@ -2,11 +2,11 @@
 //! RunPodSandbox: record the intent, make the pod, commit the record; or undo everything.
 
 use super::{Pod, RECORD_KIND, RECORD_VERSION, Record, State, Up, etc_files, pins, request};
-use crate::cgroups;
 use crate::disk::may_wait;
 use crate::error::{Error, Kind, Result};
 use crate::node::Node;
 use crate::{clock, foreign, ids, records, repeat, shims};
+use gorae_cgroups as cgroups;
 use gorae_proto::cri;
 use gorae_proto::shim::{CgroupPlace, PodNetwork, SetupPod};
 use std::os::unix::fs::DirBuilderExt;

@@ -2,13 +2,13 @@
 //! StopPodSandbox: containers first, then the network and the namespaces. Repeatable at any point.
 
 use super::{Pod, Record};
-use crate::cgroups;
 use crate::container;
 use crate::disk::may_wait;
 use crate::error::{Error, Result};
 use crate::node::Node;
 use crate::{ids, shims, trash};
 use futures_util::future::join_all;
+use gorae_cgroups as cgroups;
 use gorae_proto::shim::{CgroupPlace, CleanPod};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};

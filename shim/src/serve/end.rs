@@ -33,7 +33,7 @@ impl Shim {
             record.phase = Phase::Exited.into();
             record.exit_code = exit_code;
             record.oom_killed = oom_killed;
-            record.finished_at_ns = crate::state::now_ns();
+            record.finished_at_ns = gorae_kernel::clock::now_ns();
             record.log_gap_bytes = log_gap_bytes;
             record.stopping = None;
         });

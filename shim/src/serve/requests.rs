@@ -118,7 +118,8 @@ impl Shim {
         }
         let killed = self.stop.as_ref().is_some_and(|stop| stop.killed);
         let stopping = self.state.record().stopping.clone();
-        let stopping = stopping.unwrap_or(wire::Stopping { since_ns: crate::state::now_ns(), ..Default::default() });
+        let stopping =
+            stopping.unwrap_or(wire::Stopping { since_ns: gorae_kernel::clock::now_ns(), ..Default::default() });
         self.change_state(|record| record.stopping = Some(wire::Stopping { killed, ..stopping }));
         Ok(())
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Device nodes of a container and the rules of what it may open.
 
-use crate::cdi::{DeviceNode, Edits};
 use crate::error::{Error, Result};
+use gorae_cdi::{DeviceNode, Edits};
 use gorae_proto::cri;
 use gorae_proto::shim::{Device, DeviceRule};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};

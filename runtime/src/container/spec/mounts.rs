@@ -8,10 +8,10 @@
 mod volumes;
 
 use super::{Context, clean_path};
-use crate::cdi;
 use crate::container::Record;
 use crate::error::{Error, IMAGE_VOLUME_FAILED, Result};
 use crate::pod::{Pod, etc_files};
+use gorae_cdi as cdi;
 use gorae_proto::cri::{self, MountPropagation, NamespaceMode};
 use gorae_proto::shim::{IdMap, Mount, mount::Propagation};
 

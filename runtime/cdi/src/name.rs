@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Qualified device names, and where a request has them.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use gorae_proto::cri;
 use std::str::FromStr;
 
@@ -40,7 +40,7 @@ impl FromStr for DeviceName {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let bad = |why: &str| Error::invalid(format!("CDI device name {text:?}: {why}"));
+        let bad = |why: &str| Error::new(Kind::Invalid, format!("CDI device name {text:?}: {why}"));
         let (kind, device) = text.split_once('=').ok_or_else(|| bad("is not VENDOR/CLASS=DEVICE"))?;
         let (vendor, class) = check_kind(kind).map_err(|why| bad(&why))?;
         check_device(device).map_err(|why| bad(&why))?;
@@ -89,7 +89,7 @@ pub fn of_request(config: &cri::ContainerConfig) -> Result<Vec<DeviceName>> {
             names.push(name);
         }
         if names.len() > MAX_DEVICES {
-            return Err(Error::invalid(format!("more than {MAX_DEVICES} CDI devices")));
+            return Err(Error::new(Kind::Invalid, format!("more than {MAX_DEVICES} CDI devices")));
         }
     }
     Ok(names)

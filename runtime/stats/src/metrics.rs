@@ -8,7 +8,7 @@ use super::group::{Directory, Group, flat_keyed};
 use super::network::Interface;
 use super::sample::{self, Depth, Sample};
 use super::{ContainerSubject, PodSubject, Stats, processes, value};
-use crate::clock;
+use gorae_kernel::clock;
 use gorae_proto::cri::{ContainerMetrics, LinuxContainerResources, Metric, PodSandboxMetrics, PsiStats};
 use std::sync::OnceLock;
 

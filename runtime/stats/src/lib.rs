@@ -33,9 +33,9 @@ mod walk;
 pub use families::descriptors;
 pub use network::{Direction, Interface, of_pods as interfaces_of_pods, usage as network_usage};
 
-use crate::cgroups::Hierarchies;
-use crate::clock;
 use filesystem::Filesystem;
+use gorae_cgroups::Hierarchies;
+use gorae_kernel::clock;
 use gorae_proto::cri;
 use group::Group;
 use sample::{Depth, Sample};

@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn v1_counters_are_those_of_the_groups_own_hierarchy() {
-        use crate::cgroups::Hierarchies;
+        use gorae_cgroups::Hierarchies;
         use gorae_proto::shim::{CgroupLayout, V1Hierarchy};
         let root = tempfile::tempdir().expect("a directory");
         let group = root.path().join("pod/container");
@@ -98,7 +98,7 @@ mod tests {
         }
         let mount_point = root.path().display().to_string();
         let v1 = vec![V1Hierarchy { mount_point, controllers: vec!["blkio".into()] }];
-        let all = Hierarchies::of_test(&CgroupLayout { v1, ..CgroupLayout::default() });
+        let all = Hierarchies::of_mount_table(&CgroupLayout { v1, ..CgroupLayout::default() }).expect("they are there");
         let counted = Device { major: 8, minor: 16, read_bytes: 4096, written_bytes: 8192, reads: 1, writes: 2 };
         assert_eq!(devices(&Group::new(&all, "/pod/container")), [counted]);
         assert!(devices(&Group::new(&all, "/pod")).is_empty(), "nothing is made up");

@@ -9,15 +9,16 @@
 //! Source: the Container Device Interface specification, 1.1.0.
 
 mod edits;
+mod error;
 mod files;
 mod name;
 mod spec;
 
 pub use edits::Edits;
+pub use error::{Error, Kind, Result};
 pub use name::{DeviceName, of_request};
 pub use spec::{ContainerEdits, Device, DeviceNode, Hook, Mount, Spec};
 
-use crate::error::{Error, Kind, Result};
 use std::path::{Path, PathBuf};
 
 /// Where spec files are looked for; a later directory wins over an earlier one.
@@ -27,7 +28,7 @@ pub const DEFAULT_DIRECTORIES: [&str; 2] = ["/etc/cdi", "/var/run/cdi"];
 /// as a whole come once, before those of its first device. Reads files: for a thread that may be abandoned.
 ///
 /// # Errors
-/// `NotFound` for a device that no file has; `FailedPrecondition` when two files of one directory have it; what the
+/// [`Kind::Unknown`] for a device that no file has; [`Kind::Conflict`] when two files of one directory have it; what the
 /// edits cannot be on this node.
 pub fn resolve(directories: &[PathBuf], names: &[DeviceName]) -> Result<Edits> {
     let mut edits = Edits::default();
@@ -43,7 +44,9 @@ pub fn resolve(directories: &[PathBuf], names: &[DeviceName]) -> Result<Edits> {
             edits.add(&spec.container_edits);
         }
         let device = spec.devices.iter().find(|d| d.name == name.device);
-        edits.add(&device.ok_or_else(|| Error::internal(format!("CDI device {name} was lost")))?.container_edits);
+        edits.add(
+            &device.ok_or_else(|| Error::new(Kind::Conflict, format!("CDI device {name} was lost")))?.container_edits,
+        );
     }
     edits.check_node()?;
     Ok(edits)
@@ -57,11 +60,14 @@ fn find<'a>(found: &'a files::Found, directories: &[PathBuf], name: &DeviceName)
     let mut winners = all().filter(|file| file.priority == last);
     match (winners.next(), winners.next()) {
         (Some(one), None) => Ok((&one.path, &one.spec)),
-        (Some(one), Some(other)) => Err(Error::precondition(format!(
-            "CDI device {name} is in two files of the same directory, {} and {}; remove it from one",
-            one.path.display(),
-            other.path.display()
-        ))),
+        (Some(one), Some(other)) => Err(Error::new(
+            Kind::Conflict,
+            format!(
+                "CDI device {name} is in two files of the same directory, {} and {}; remove it from one",
+                one.path.display(),
+                other.path.display()
+            ),
+        )),
         (None, _) => Err(unknown(found, directories, name)),
     }
 }
@@ -75,7 +81,7 @@ fn unknown(found: &files::Found, directories: &[PathBuf], name: &DeviceName) -> 
         let refused = list(&mut found.refused.iter().map(PathBuf::as_path));
         why.push_str(&format!("; not used because they are broken (see goraed's log): {refused}"));
     }
-    Error::new(Kind::NotFound, why)
+    Error::new(Kind::Unknown, why)
 }
 
 #[cfg(test)]
@@ -127,7 +133,7 @@ mod tests {
         let dirs = [dir.path().to_owned()];
         assert!(resolve(&dirs, &names(&["vendor.com/net=one"])).is_ok());
         let error = resolve(&dirs, &names(&["vendor.com/net=none"])).expect_err("missing");
-        assert_eq!(error.kind(), Kind::NotFound);
+        assert_eq!(error.kind(), Kind::Unknown);
         assert!(error.to_string().contains("vendor.com/net=none") && error.to_string().contains("broken.yaml"));
     }
 }

@@ -414,7 +414,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(root.path().join("kubepods")).unwrap();
         let layout = CgroupLayout { unified: root.path().display().to_string(), ..Default::default() };
-        let all = Hierarchies::of_test(&layout);
+        let all = Hierarchies::of_mount_table(&layout).expect("they are there");
         let pod = pod_path("/kubepods/burstable/pod1", "abc").unwrap();
         assert_eq!(pod.missing(&all), ["/kubepods/burstable/pod1", "/kubepods/burstable"]);
         assert_eq!(pod_path("", "abc").unwrap().missing(&all), ["/gorae/pod-abc"]);

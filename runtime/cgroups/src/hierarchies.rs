@@ -3,7 +3,7 @@
 //!
 //! What is looked up by a path goes through a mount table, in which others may have mounted something over a cgroup: a
 //! link to a file of the host, a FIFO that never answers. So the daemon has mounts of its own that stand in no table
-//! ([`crate::shims::mount_cgroups`]), and walks from these down: never up, through no link and into no mount.
+//! (`gorae_shims::mount_cgroups`), and walks from these down: never up, through no link and into no mount.
 
 use gorae_proto::shim::CgroupLayout;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
@@ -74,13 +74,15 @@ impl Hierarchies {
         }
     }
 
-    /// The directories where they are mounted, whatever they are.
-    #[cfg(test)]
-    pub fn of_test(layout: &CgroupLayout) -> Self {
-        let open = |path: &String| {
-            rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).expect("there")
-        };
-        Self::new(layout, Self::mount_points(layout).iter().map(open).collect()).expect("as many")
+    /// Opens the mount points by their paths, whatever is there: for tests and tools, which trust the mount table.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn of_mount_table(layout: &CgroupLayout) -> rustix::io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let open = |path: &String| rustix::fs::open(path, flags, Mode::empty());
+        let mounts = Self::mount_points(layout).iter().map(open).collect::<Result<_, _>>()?;
+        Self::new(layout, mounts).ok_or(rustix::io::Errno::INVAL)
     }
 }
 
@@ -110,7 +112,7 @@ mod tests {
         let v1 = [("cpu", "cpu"), ("systemd", "name=systemd")];
         let v1 = v1.map(|(dir, name)| V1Hierarchy { mount_point: at(dir), controllers: vec![name.into()] });
         let layout = CgroupLayout { unified: at("unified"), unified_has_controllers: false, v1: v1.into() };
-        let all = Hierarchies::of_test(&layout);
+        let all = Hierarchies::of_mount_table(&layout).expect("they are there");
         assert!(open(all.unified().expect("it is there"), "u", OFlags::PATH).is_ok());
         let cpu = all.v1().nth(all.position("cpu").expect("it is there")).expect("it is there");
         assert!(open(cpu, "c", OFlags::PATH).is_ok() && all.position("memory").is_none());

@@ -7,7 +7,7 @@
 
 use super::group::read_path;
 use super::value;
-use crate::clock;
+use gorae_kernel::clock;
 use gorae_proto::cri::{NetworkInterfaceUsage, NetworkUsage};
 use rustix::fs::{Mode, OFlags};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};

@@ -42,14 +42,14 @@ impl Edits {
     pub(super) fn check_node(&self) -> Result<()> {
         let refused = |kind, why: &str| Err(Error::new(kind, format!("CDI edits: {why}")));
         if self.moves_interfaces {
-            return refused(Kind::Unimplemented, "netDevices: this version moves no interfaces of the host");
+            return refused(Kind::Unsupported, "netDevices: this version moves no interfaces of the host");
         }
         if self.wants_rdt && !Path::new("/sys/fs/resctrl/schemata").exists() {
             let why = "intelRdt: this node has no resctrl file system at /sys/fs/resctrl";
-            return refused(Kind::FailedPrecondition, why);
+            return refused(Kind::Conflict, why);
         }
         if self.wants_rdt {
-            return refused(Kind::Unimplemented, "intelRdt: this version puts no container into a resctrl group");
+            return refused(Kind::Unsupported, "intelRdt: this version puts no container into a resctrl group");
         }
         Ok(())
     }

@@ -54,7 +54,7 @@ fn made_up(files: &[(&str, &str)]) -> (tempfile::TempDir, Stats) {
     std::fs::write(group.join("cgroup.procs"), format!("{}\n", std::process::id())).unwrap();
     let unified = root.path().display().to_string();
     let layout = CgroupLayout { unified, unified_has_controllers: true, v1: Vec::new() };
-    let stats = Stats::new(Arc::new(Hierarchies::of_test(&layout)), root.path());
+    let stats = Stats::new(Arc::new(Hierarchies::of_mount_table(&layout).expect("they are there")), root.path());
     (root, stats)
 }
 
@@ -175,7 +175,7 @@ struct Groups {
 
 impl Groups {
     fn new(count: usize, parent: &str) -> Self {
-        let layout = crate::cgroups::probe().unwrap();
+        let layout = gorae_cgroups::probe().unwrap();
         let parent = format!("/gorae-test-{parent}-{}", std::process::id());
         let mut groups = Self { layout, paths: vec![parent.clone()], sleepers: Vec::new() };
         groups.paths.extend((0..count).map(|at| format!("{parent}/{at}")));
@@ -231,7 +231,8 @@ impl Drop for Groups {
 fn a_real_group_reads_as_cgroups_rs_reads_it() {
     let groups = Groups::new(1, "agree");
     let path = groups.paths[1].clone();
-    let stats = Stats::new(Arc::new(Hierarchies::of_test(&groups.layout)), Path::new("/tmp"));
+    let stats =
+        Stats::new(Arc::new(Hierarchies::of_mount_table(&groups.layout).expect("they are there")), Path::new("/tmp"));
     let theirs = Cgroup::load(hierarchies::auto(), path.trim_start_matches('/'));
     let both = || {
         let read = stats.container(cri::ContainerAttributes::default(), &path, Path::new("/nonexistent")).unwrap();
@@ -267,7 +268,8 @@ fn a_real_group_reads_as_cgroups_rs_reads_it() {
 fn fifty_containers_are_read_within_the_promised_times() {
     let groups = Groups::new(50, "fifty");
     let layer = tempfile::tempdir().unwrap();
-    let stats = Stats::new(Arc::new(Hierarchies::of_test(&groups.layout)), layer.path());
+    let stats =
+        Stats::new(Arc::new(Hierarchies::of_mount_table(&groups.layout).expect("they are there")), layer.path());
     // Processor time of this thread: what else the machine does is not in it.
     let spent = || {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);

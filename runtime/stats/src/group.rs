@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Opened cgroups: their files are read by handle, so that a path is walked once and a group that was removed and
-//! made again is not mixed up. What leads to them, and to their files, is [`crate::cgroups::open`].
+//! made again is not mixed up. What leads to them, and to their files, is [`gorae_cgroups::open`].
 //!
 //! A file that is missing, or that the kernel refuses to read, is `None`: kernels and controllers differ, and a
 //! container may vanish between two reads.
 
-use crate::cgroups::{Hierarchies, open};
+use gorae_cgroups::{Hierarchies, open};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use std::cell::OnceCell;
 use std::ffi::OsStr;

@@ -48,7 +48,7 @@ impl Count {
         let start = Instant::now();
         let taken = count(layer, most);
         let end = Instant::now();
-        Self { taken, at_ns: crate::clock::now_ns(), stale: end + FRESH.max((end - start) * 10) }
+        Self { taken, at_ns: gorae_kernel::clock::now_ns(), stale: end + FRESH.max((end - start) * 10) }
     }
 }
 
