@@ -142,6 +142,20 @@ impl From<Failure> for Error {
     }
 }
 
+impl From<gorae_shims::Error> for Error {
+    fn from(error: gorae_shims::Error) -> Self {
+        let kind = match error {
+            gorae_shims::Error::Refused(failure) => return failure.into(),
+            gorae_shims::Error::Gone(_) | gorae_shims::Error::NoRoom(_) => Kind::Unavailable,
+            gorae_shims::Error::NotThere(_) => Kind::NotFound,
+            gorae_shims::Error::TimedOut(_) => Kind::DeadlineExceeded,
+            gorae_shims::Error::TooLarge(_) => Kind::InvalidArgument,
+            gorae_shims::Error::Broken(_) => Kind::Internal,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
 impl From<gorae_network::NetworkError> for Error {
     fn from(error: gorae_network::NetworkError) -> Self {
         use gorae_network::NetworkErrorKind;

@@ -36,7 +36,6 @@ pub mod repeat;
 pub mod rpc;
 pub mod server;
 pub mod sessions;
-pub mod shims;
 pub mod status;
 pub mod trash;
 pub mod usage;

@@ -2,12 +2,12 @@
 //! Finds the shims of containers again: after a start of the daemon, and when a connection has broken.
 
 use crate::container::{self, Container, State};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::ids;
 use crate::node::Node;
-use crate::shims::{self, Shim};
 use futures_util::future::BoxFuture;
 use gorae_proto::shim::{self as wire, container_state::Phase};
+use gorae_shims::{self as shims, Shim};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -55,16 +55,17 @@ impl Node {
                     self.adopt(container, shim, queue).await;
                     return Ok(());
                 }
-                Err(e) if e.kind() == Kind::NotFound && !self.is_coming(container, &run_dir) => {
+                Err(shims::Error::NotThere(_)) if !self.is_coming(container, &run_dir) => {
                     self.shim_gone(container).await;
                     return Ok(());
                 }
-                Err(e) => unreached = Some(e).filter(|e| e.kind() != Kind::NotFound),
+                Err(shims::Error::NotThere(_)) => unreached = None,
+                Err(e) => unreached = Some(e),
             }
             tokio::time::sleep(COMING_PAUSE).await;
         }
         match unreached {
-            Some(error) => Err(error),
+            Some(error) => Err(error.into()),
             // It was to come, and did not.
             None => {
                 self.shim_gone(container).await;
@@ -115,7 +116,7 @@ impl Node {
                 Ok(shims::Answer { body: wire::reply::Body::State(state), .. }) => {
                     node.shim_said(&container, &state).await;
                 }
-                Err(error) if error.kind() == Kind::DeadlineExceeded => node.end_hung_start(&container, &error).await,
+                Err(error @ shims::Error::TimedOut(_)) => node.end_hung_start(&container, &error).await,
                 // The connection has ended, and who follows it decides.
                 Err(_) => {}
                 Ok(_) => {
@@ -132,7 +133,7 @@ impl Node {
     }
 
     /// Gives up a start that a daemon before this one has asked for, as that one would have after the same time.
-    async fn end_hung_start(self: &Arc<Self>, container: &Arc<Container>, why: &Error) {
+    async fn end_hung_start(self: &Arc<Self>, container: &Arc<Container>, why: &shims::Error) {
         let id = container.record().id.clone();
         let short = ids::short(&id);
         match self.state_on_disk(&id) {

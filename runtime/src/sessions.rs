@@ -7,10 +7,10 @@ use crate::container::exec::{ended_meanwhile, lost, not_started};
 use crate::container::{self, Container, State};
 use crate::error::{Error, Result};
 use crate::node::Node;
-use crate::shims::{self, Answer, Shim, VERB_DEADLINE};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gorae_proto::shim::{Attach, DialPod, Exec, ResizeTty, Signal, reply, request::Verb};
+use gorae_shims::{self as shims, Answer, Shim, VERB_DEADLINE};
 use gorae_streaming::{AttachRequest, Backend, Control, ExecRequest, Process, TerminalSize};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -120,7 +120,7 @@ impl Sessions {
             String::new()
         };
         let dial = DialPod { netns, port: port.into(), timeout_ms: DIAL_TIMEOUT_MS };
-        shims::dial_pod(&self.node.spawner, pod.id(), dial).await
+        Ok(shims::dial_pod(&self.node.spawner, pod.id(), dial).await?)
     }
 }
 

@@ -10,10 +10,11 @@ use crate::disk::may_wait;
 use crate::error::{Error, IMAGE_VOLUME_FAILED, Kind, Result};
 use crate::node::Node;
 use crate::pod::{self, Pod};
-use crate::{clock, foreign, ids, records, repeat, shims};
+use crate::{clock, foreign, ids, records, repeat};
 use gorae_cdi as cdi;
 use gorae_cgroups as cgroups;
 use gorae_proto::cri;
+use gorae_shims as shims;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -11,8 +11,8 @@ mod streams;
 use super::Container;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
-use crate::shims::{Answer, Shim, VERB_DEADLINE};
 use gorae_proto::shim::{EndExec, Exec, reply, request::Verb};
+use gorae_shims::{self as shims, Answer, Shim, VERB_DEADLINE};
 use output::Kept;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -137,17 +137,20 @@ fn start_deadline(timeout: Duration) -> Duration {
 }
 
 /// What it means that the shim did not start a command.
-pub fn not_started(error: Error) -> Error {
-    match error.kind() {
-        // kubelet takes that code for a command that ran too long, and counts a failed probe.
-        Kind::DeadlineExceeded => Error::new(Kind::Unavailable, format!("the command was not started: {error}")),
+pub fn not_started(error: shims::Error) -> Error {
+    match error {
+        // kubelet takes DeadlineExceeded for a command that ran too long, and counts a failed probe.
+        shims::Error::TimedOut(_) => Error::new(Kind::Unavailable, format!("the command was not started: {error}")),
         _ => ended_meanwhile(error),
     }
 }
 
 /// A shim goes with its container and not before: without one there is nothing left to run a command in.
-pub fn ended_meanwhile(error: Error) -> Error {
-    if error.kind() == Kind::Unavailable { Error::precondition("the container is not running any more") } else { error }
+pub fn ended_meanwhile(error: shims::Error) -> Error {
+    match error {
+        shims::Error::Gone(_) => Error::precondition("the container is not running any more"),
+        _ => error.into(),
+    }
 }
 
 /// A command whose shim ended before it could tell the command's end, as one does that is killed.

@@ -31,9 +31,9 @@ pub mod view;
 
 use crate::error::{Error, Kind, Result};
 use crate::records;
-use crate::shims::Shim;
 use gorae_proto::cri;
 use gorae_proto::shim::{self, container_state::Phase};
+use gorae_shims::Shim;
 use prost::Message;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};

@@ -8,9 +8,9 @@ use super::{Container, State, spec};
 use crate::disk::may_wait;
 use crate::error::{Error, Kind, Result};
 use crate::node::Node;
-use crate::shims::{Killer, SETUP_DEADLINE, Shim, VERB_DEADLINE};
 use crate::{foreign, ids, pod, records};
 use gorae_proto::shim::{End, Start, reply, request::Verb};
+use gorae_shims::{Killer, SETUP_DEADLINE, Shim, VERB_DEADLINE};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
@@ -61,7 +61,7 @@ pub async fn start(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> {
     // A stop of the pod looks at its containers after it has made the pod not ready: one of the two sees the other.
     fence(Ordering::SeqCst);
     let spawned = if pod.is_ready() {
-        node.spawner.spawn("container", &record.id)
+        node.spawner.spawn("container", &record.id).map_err(Error::from)
     } else {
         Err(Error::precondition(format!("the pod of container {short} is not ready")))
     };
@@ -149,9 +149,9 @@ pub async fn follow(
     node: Arc<Node>,
     container: Arc<Container>,
     shim: Shim,
-    mut queue: mpsc::UnboundedReceiver<crate::shims::ShimEvent>,
+    mut queue: mpsc::UnboundedReceiver<gorae_shims::ShimEvent>,
 ) {
-    use crate::shims::ShimEvent;
+    use gorae_shims::ShimEvent;
     while let Some(event) = queue.recv().await {
         match event {
             ShimEvent::State(state) => node.shim_said(&container, &state).await,

@@ -96,7 +96,7 @@ async fn ask(node: &Arc<Node>, container: &Arc<Container>, grace: Duration) -> R
         let told = match container.running_shim() {
             Ok(shim) => {
                 let verb = Verb::Stop(Stop { signal, grace_ms });
-                shim.call_within(verb, &[], outside::ANSWER).await.map(|_| ())
+                shim.call_within(verb, &[], outside::ANSWER).await.map(|_| ()).map_err(Error::from)
             }
             Err(error) => Err(error),
         };

@@ -57,7 +57,7 @@ async fn change_to(node: &Node, container: &Container, change: &LinuxContainerRe
     if let Some(shim) = &shim
         && let Err(error) = shim.call(Verb::UpdateResources(wanted)).await
     {
-        return Err(if is_open(&error) { error } else { take_back(&dir, error) });
+        return Err(if error.says_nothing() { error.into() } else { take_back(&dir, error.into()) });
     }
     container.set_record(Arc::new(changed));
     finish(&dir);
@@ -84,10 +84,13 @@ async fn settle(node: &Node, container: &Container) -> Result<()> {
     };
     if matches!(container.state(), State::Running { .. }) {
         let shim = container.running_shim()?;
-        let again = async { shim.call(Verb::UpdateResources(message(node, &old, &new)?)).await };
-        match again.await {
-            Err(error) if is_open(&error) => return Err(error),
-            Err(error) => {
+        let again = match message(node, &old, &new) {
+            Ok(message) => shim.call(Verb::UpdateResources(message)).await.map_err(|e| (e.says_nothing(), e.into())),
+            Err(error) => Err((false, error)),
+        };
+        match again {
+            Err((true, error)) => return Err(error),
+            Err((false, error)) => {
                 tracing::warn!(container = ids::short(&old.id), %error, "a change of limits was cut off; the old ones stay");
                 records::replace(&dir, OLD, "record")?;
                 container.set_record(Arc::new(old));
@@ -114,11 +117,6 @@ pub fn settle_soon(node: &Arc<Node>, container: &Arc<Container>) {
             tracing::error!(container = ids::short(&id), %error, "a change of limits was cut off and stays open");
         }
     });
-}
-
-/// Whether nobody knows what the shim has done.
-fn is_open(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Unavailable | Kind::DeadlineExceeded)
 }
 
 /// What the shim is told: all limits, and the score when it changes, for programs may have changed their own.

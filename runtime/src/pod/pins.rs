@@ -7,10 +7,11 @@
 use super::{Pod, Record, State, Up, request};
 use crate::container::State as ContainerState;
 use crate::disk::may_wait;
+use crate::ids;
 use crate::node::Node;
-use crate::{ids, shims};
 use gorae_proto::cri::NamespaceMode;
 use gorae_proto::shim::{Member, Pin, PinPod};
+use gorae_shims as shims;
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

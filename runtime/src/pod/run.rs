@@ -5,10 +5,11 @@ use super::{Pod, RECORD_KIND, RECORD_VERSION, Record, State, Up, etc_files, pins
 use crate::disk::may_wait;
 use crate::error::{Error, Kind, Result};
 use crate::node::Node;
-use crate::{clock, foreign, ids, records, repeat, shims};
+use crate::{clock, foreign, ids, records, repeat};
 use gorae_cgroups as cgroups;
 use gorae_proto::cri;
 use gorae_proto::shim::{CgroupPlace, PodNetwork, SetupPod};
+use gorae_shims as shims;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -6,10 +6,11 @@ use crate::container;
 use crate::disk::may_wait;
 use crate::error::{Error, Result};
 use crate::node::Node;
-use crate::{ids, shims, trash};
+use crate::{ids, trash};
 use futures_util::future::join_all;
 use gorae_cgroups as cgroups;
 use gorae_proto::shim::{CgroupPlace, CleanPod};
+use gorae_shims as shims;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 

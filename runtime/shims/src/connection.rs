@@ -7,7 +7,7 @@
 
 use super::VERB_DEADLINE;
 use super::socket;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use gorae_proto::shim::{
     ContainerState, EndExec, ExecExited, Frame, Push, Reply, Request, frame::Body, push, reply, request::Verb,
 };
@@ -101,7 +101,7 @@ impl Shim {
     /// Connects to the shim that listens in `run_dir`.
     ///
     /// # Errors
-    /// `NotFound` when nobody listens; `Unavailable` when the shim does not take the connection.
+    /// [`Error::NotThere`] when nothing listens; [`Error::Gone`] when the shim does not take the connection.
     pub async fn connect(run_dir: &Path, events: mpsc::UnboundedSender<ShimEvent>) -> Result<Self> {
         Ok(Self::attach(socket::connect(run_dir).await?, events))
     }
@@ -111,7 +111,7 @@ impl Shim {
     /// - Cancel: the request may still be carried out.
     ///
     /// # Errors
-    /// The shim's failure; `DeadlineExceeded` after `deadline`; `Unavailable` when the shim is gone.
+    /// [`Error::Refused`]; [`Error::TimedOut`] after `deadline`; [`Error::Gone`] when the shim is.
     pub async fn call_within(&self, verb: Verb, fds: &[BorrowedFd<'_>], deadline: Duration) -> Result<Answer> {
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
@@ -128,7 +128,7 @@ impl Shim {
             Ok(result) => result,
             Err(_) => {
                 self.shared.lock().replies.remove(&id);
-                Err(Error::deadline(format!("the container's shim did not answer within {deadline:?}")))
+                Err(Error::TimedOut(format!("the container's shim did not answer within {deadline:?}")))
             }
         }
     }
@@ -174,9 +174,9 @@ impl Shared {
         let Some(sender) = waiting.replies.remove(&reply.id) else { return };
         drop(waiting);
         let answer = match reply.body {
-            Some(reply::Body::Failure(failure)) => Err(Error::from(failure)),
+            Some(reply::Body::Failure(failure)) => Err(Error::Refused(failure)),
             Some(body) => Ok(Answer { body, fds, exit }),
-            None => Err(Error::internal("the shim's reply is empty")),
+            None => Err(Error::Broken("the shim's reply is empty".to_owned())),
         };
         // The caller may have given up; then nobody wants the answer, and an exec in it ends with it.
         let _ = sender.send(answer);
@@ -184,7 +184,7 @@ impl Shared {
 }
 
 fn gone() -> Error {
-    Error::new(Kind::Unavailable, "the container's shim has ended")
+    Error::Gone("the container's shim has ended".to_owned())
 }
 
 async fn read_until_end(shared: Arc<Shared>, events: mpsc::UnboundedSender<ShimEvent>) {

@@ -2,7 +2,7 @@
 //! Shims that do one thing, reply and exit: pod set-up, clean-up, and dialling into a pod.
 
 use super::{SETUP_DEADLINE, Spawner, VERB_DEADLINE, socket};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use gorae_proto::shim::{
     CleanContainer, CleanPod, ContainerState, DialPod, Frame, LookInImages, Mount, MountBinary, MountCgroups, PinPod,
     PodReady, Request, SetupPod, frame::Body, reply, request::Verb,
@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Makes a pod's namespaces, cgroup and interfaces.
 ///
 /// # Errors
-/// The shim's failure (it has undone its work), or `DeadlineExceeded` (then [`clean_pod`] must follow).
+/// The shim's failure (it has undone its work), or [`Error::TimedOut`] (then [`clean_pod`] must follow).
 pub async fn setup_pod(spawner: &Spawner, setup: SetupPod) -> Result<PodReady> {
     let id = setup.pod_id.clone();
     match once(spawner, "setup-pod", &id, Verb::SetupPod(setup), SETUP_DEADLINE).await? {
@@ -55,11 +55,11 @@ pub async fn clean_container(spawner: &Spawner, clean: CleanContainer) -> Result
 /// Connects to a port on the loopback of a pod's network namespace.
 ///
 /// # Errors
-/// `Unavailable` and the like from the shim, with the port.
+/// The shim's failure, with the port.
 pub async fn dial_pod(spawner: &Spawner, pod_id: &str, dial: DialPod) -> Result<OwnedFd> {
     let deadline = Duration::from_millis(u64::from(dial.timeout_ms)) + VERB_DEADLINE;
     let (_, mut fds) = once(spawner, "dial-pod", pod_id, Verb::DialPod(dial), deadline).await?;
-    fds.pop().ok_or_else(|| Error::internal("the shim sent no socket"))
+    fds.pop().ok_or_else(|| Error::Broken("the shim sent no socket".to_owned()))
 }
 
 /// Sees whether these image volumes can be mounted.
@@ -78,7 +78,7 @@ pub async fn look_in_images(spawner: &Spawner, container_id: &str, volumes: Vec<
 pub async fn mount_binary(spawner: &Spawner) -> Result<OwnedFd> {
     let verb = Verb::MountBinary(MountBinary {});
     let (_, mut fds) = once(spawner, "mount-binary", "self", verb, VERB_DEADLINE).await?;
-    fds.pop().ok_or_else(|| Error::internal("the shim sent no mount of its binary"))
+    fds.pop().ok_or_else(|| Error::Broken("the shim sent no mount of its binary".to_owned()))
 }
 
 /// Mounts the cgroup hierarchies once more, attached nowhere; the mounts are in the order of their mount points.
@@ -103,12 +103,12 @@ async fn once(
         socket::send(&stream, &frame, &[]).await?;
         match socket::Reader::default().next(&stream).await? {
             Some((Frame { body: Some(Body::Reply(reply)) }, fds)) => match reply.body {
-                Some(reply::Body::Failure(failure)) => Err(Error::from(failure)),
+                Some(reply::Body::Failure(failure)) => Err(Error::Refused(failure)),
                 Some(body) => Ok((body, fds)),
-                None => Err(Error::internal(format!("gorae-shim {role}: empty reply"))),
+                None => Err(Error::Broken(format!("gorae-shim {role}: empty reply"))),
             },
-            Some(_) => Err(Error::internal(format!("gorae-shim {role}: answered with something that is no reply"))),
-            None => Err(Error::new(Kind::Internal, format!("gorae-shim {role} {id}: ended without an answer"))),
+            Some(_) => Err(Error::Broken(format!("gorae-shim {role}: answered with something that is no reply"))),
+            None => Err(Error::Broken(format!("gorae-shim {role} {id}: ended without an answer"))),
         }
     };
     match tokio::time::timeout(deadline, work).await {
@@ -116,12 +116,12 @@ async fn once(
         Err(_) => {
             // Abandoned: it holds the pod's lock, and the clean-up that follows needs that.
             killer.kill();
-            Err(Error::deadline(format!("gorae-shim {role} {id}: no answer within {deadline:?}")))
+            Err(Error::TimedOut(format!("gorae-shim {role} {id}: no answer within {deadline:?}")))
         }
     }
 }
 
 fn unexpected(body: &reply::Body) -> Error {
     let name = format!("{body:?}");
-    Error::internal(format!("unexpected reply of the shim: {}", name.split('(').next().unwrap_or_default()))
+    Error::Broken(format!("unexpected reply of the shim: {}", name.split('(').next().unwrap_or_default()))
 }

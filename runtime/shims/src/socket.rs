@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Frames with descriptors over a tokio unix stream.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use gorae_proto::frame::{self, FrameError, MAX_FRAME};
 use gorae_proto::shim::Frame;
 use prost::Message;
@@ -29,14 +29,14 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 /// state directories are not.
 ///
 /// # Errors
-/// `NotFound` when there is no socket or nobody listens, `Unavailable` on the deadline.
+/// [`Error::NotThere`] when there is no socket or nothing listens; [`Error::Gone`] on the deadline.
 pub(super) async fn connect(run_dir: &Path) -> Result<UnixStream> {
     let failed = |e: std::io::Error| {
-        let kind = match e.kind() {
-            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => Kind::NotFound,
-            _ => Kind::Unavailable,
-        };
-        Error::new(kind, format!("connect to {}/shim.sock: {e}", run_dir.display()))
+        let text = format!("connect to {}/shim.sock: {e}", run_dir.display());
+        match e.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => Error::NotThere(text),
+            _ => Error::Gone(text),
+        }
     };
     let dir = std::fs::File::open(run_dir).map_err(failed)?;
     let path = format!("/proc/self/fd/{}/shim.sock", dir.as_raw_fd());
@@ -51,9 +51,9 @@ pub(super) async fn connect(run_dir: &Path) -> Result<UnixStream> {
 /// - Cancel: in the middle of a frame it ends the connection, which would be out of step.
 ///
 /// # Errors
-/// `Unavailable` when the other end is gone.
+/// [`Error::Gone`] when the other end is.
 pub(super) async fn send(stream: &UnixStream, frame: &Frame, fds: &[BorrowedFd<'_>]) -> Result<()> {
-    let bytes = frame::encode(frame).map_err(|e| Error::invalid(e.to_string()))?;
+    let bytes = frame::encode(frame).map_err(|e| Error::TooLarge(e.to_string()))?;
     let mut progress = Progress { stream, sent: 0, len: bytes.len() };
     while progress.sent < progress.len {
         stream.writable().await.map_err(broken)?;
@@ -92,11 +92,11 @@ fn send_once(stream: &UnixStream, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> std::
 }
 
 fn broken(e: std::io::Error) -> Error {
-    Error::new(Kind::Unavailable, format!("connection to the shim: {e}"))
+    Error::Gone(format!("connection to the shim: {e}"))
 }
 
 fn out_of_step(e: &FrameError) -> Error {
-    Error::internal(e.to_string())
+    Error::Broken(e.to_string())
 }
 
 /// Reads one frame at a time: its four length bytes, then exactly its body.
@@ -115,7 +115,7 @@ impl Reader {
     /// The next frame with its descriptors; `None` at the end of the stream.
     ///
     /// # Errors
-    /// `Internal` when the bytes are no frame.
+    /// [`Error::Broken`] when the bytes are not a frame.
     pub(super) async fn next(&mut self, stream: &UnixStream) -> Result<Option<(Frame, Vec<OwnedFd>)>> {
         loop {
             match stream.try_io(Interest::READABLE, || self.read_once(stream)) {

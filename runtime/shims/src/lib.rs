@@ -6,12 +6,14 @@
 
 mod connection;
 mod device_programs;
+mod error;
 mod oneshot;
 mod socket;
 mod spawn;
 
 pub use connection::{Answer, ExecExit, Shim, ShimEvent};
 pub use device_programs::DevicePrograms;
+pub use error::{Error, Result};
 pub use oneshot::{clean_container, clean_pod, dial_pod, look_in_images, mount_cgroups, pin_pod, setup_pod};
 pub use spawn::{Killer, Spawner};
 

@@ -9,7 +9,7 @@
 //! at this daemon's start, so that an upgrade gives a daemon no shim of another build.
 
 use super::oneshot::mount_binary;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -73,14 +73,14 @@ impl Spawner {
     /// background.
     ///
     /// # Errors
-    /// `Unavailable` when the kernel has no process or descriptor for it, `Internal` otherwise.
+    /// [`Error::NoRoom`] when the kernel has no process or descriptor for it, [`Error::Broken`] otherwise.
     pub fn spawn(&self, role: &str, id: &str) -> Result<(UnixStream, Killer)> {
         let failed = |what: &str, e: std::io::Error| {
-            let kind = match e.raw_os_error() {
-                Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE) => Kind::Unavailable,
-                _ => Kind::Internal,
-            };
-            Error::new(kind, format!("{what} {} {role} {id}: {e}", self.binary.name.display()))
+            let text = format!("{what} {} {role} {id}: {e}", self.binary.name.display());
+            match e.raw_os_error() {
+                Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE) => Error::NoRoom(text),
+                _ => Error::Broken(text),
+            }
         };
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(|e| failed("socket pair for", e))?;
         ours.set_nonblocking(true).map_err(|e| failed("socket for", e))?;
