@@ -5,6 +5,7 @@
 
 use crate::cri::HANDLER;
 use gorae_image_service::Reserve;
+use gorae_node::settings::{Live, MissingHostPath, Settings};
 use gorae_streaming::CertificateFiles;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -119,17 +120,6 @@ pub struct RawMounts {
     pub missing_host_path: Option<MissingHostPath>,
 }
 
-/// What becomes of a mount whose host path does not exist.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MissingHostPath {
-    /// A directory is made there, as containerd and CRI-O do: manifests count on it.
-    #[default]
-    Create,
-    /// The container is refused, as the CRI's text says.
-    Refuse,
-}
-
 /// What the command line says over the file.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
@@ -172,17 +162,6 @@ pub struct Config {
     pub live: Arc<watch::Sender<Live>>,
 }
 
-/// What a running daemon takes when its configuration is read again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Live {
-    /// A tracing directive.
-    pub log_level: String,
-    /// How often the node is reconciled.
-    pub reconcile_every: Duration,
-    /// Directories of CDI spec files, absolute; a later one wins.
-    pub cdi_directories: Vec<PathBuf>,
-}
-
 /// A key that has another value than before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
@@ -193,6 +172,11 @@ pub enum Change {
 }
 
 impl Config {
+    /// What the node needs of it.
+    pub fn settings(&self) -> Settings {
+        Settings { handlers: self.handlers.clone(), missing_host_path: self.missing_host_path, live: self.live.clone() }
+    }
+
     /// The keys in which a configuration that was read later differs.
     pub fn changes(&self, new: &Config) -> Vec<Change> {
         let (ours, theirs) = (self.live.borrow(), new.live.borrow());

@@ -4,18 +4,19 @@
 //! Verbs that change something run in a task of their own: the server drops a handler when its client goes away,
 //! and a verb must end in done or in undone.
 
-use crate::clock;
-use crate::container;
-use crate::error::{Error, Kind, Result};
-use crate::foreign;
-use crate::ids;
-use crate::node::Node;
-use crate::pod;
-use crate::usage;
+use gorae_node::clock;
+use gorae_node::container;
+use gorae_node::error::{Error, Kind, Result};
+use gorae_node::foreign;
+use gorae_node::ids;
+use gorae_node::node::Node;
+use gorae_node::pod;
+use gorae_node::usage;
 use gorae_proto::cri::{self, runtime_service_server::RuntimeService};
 use gorae_streaming::Server;
 use prost::Message;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,12 +43,13 @@ type Reply<T> = std::result::Result<Response<T>, Status>;
 pub struct Runtime {
     node: Arc<Node>,
     streaming: Arc<Server>,
+    socket: PathBuf,
 }
 
 impl Runtime {
-    /// The service of a node, with the server that its streaming URLs name.
-    pub fn new(node: Arc<Node>, streaming: Arc<Server>) -> Self {
-        Self { node, streaming }
+    /// The service of a node, with the server that its streaming URLs name; `socket` is what it is served on.
+    pub fn new(node: Arc<Node>, streaming: Arc<Server>, socket: PathBuf) -> Self {
+        Self { node, streaming, socket }
     }
 
     /// Checks that a stream to the container can work.
@@ -442,7 +444,7 @@ impl RuntimeService for Runtime {
     }
 
     async fn status(&self, request: Request<cri::StatusRequest>) -> Reply<cri::StatusResponse> {
-        Ok(Response::new(crate::status::view(&self.node, request.into_inner().verbose)))
+        Ok(Response::new(crate::status::view(&self.node, &self.socket, request.into_inner().verbose)))
     }
 
     async fn checkpoint_container(

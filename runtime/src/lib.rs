@@ -1,41 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! goraed, the daemon: it keeps what was asked, tells shims what to do, and shows what is true.
+//! goraed, the daemon's outside: configuration, the CRI's services on their socket, and one daemon from start to end.
 //!
 //! ```text
-//! kubelet ─gRPC─ cri.rs ─ pod|container/<verb>.rs ─ shims/ ═ one message ═ gorae-shim ─ kernel
-//!                            │ index.rs, records.rs              │ state record
-//!                            └ image-service (in process)        └ push: state → node.rs → events.rs
+//! kubelet ─gRPC─ rpc/ ─ cri.rs ─┬─ gorae_node: pod|container/<verb>.rs ─ gorae_shims ═ gorae-shim ─ kernel
+//!                              ├─ gorae_streaming ─ sessions.rs (its backend)
+//!                              └─ gorae_image_service
 //! ```
-//!
-//! The daemon may die at any instant: no container's life, log or exit code depends on it, and [`recover`] finds
-//! everything again from records and shims.
 
-pub mod clock;
 pub mod config;
-pub mod container;
 pub mod cri;
-pub mod disk;
-pub mod error;
-pub mod events;
-pub mod foreign;
-#[cfg(test)]
-mod golden;
-pub mod ids;
-pub mod index;
-pub mod limits;
-pub mod node;
-pub mod operations;
-pub mod pod;
-pub mod process;
-pub mod reconcile;
-pub mod reconnect;
-pub mod records;
-pub mod recover;
 pub mod reload;
-pub mod repeat;
 pub mod rpc;
 pub mod server;
 pub mod sessions;
 pub mod status;
-pub mod trash;
-pub mod usage;

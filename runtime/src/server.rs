@@ -3,18 +3,19 @@
 
 use crate::config::Config;
 use crate::cri::{MAX_MESSAGE, Runtime};
-use crate::error::{Error, Kind, Result};
-use crate::events::Events;
-use crate::index::Index;
-use crate::node::Node;
-use crate::operations::Operations;
-use crate::pod::Places;
+use crate::rpc;
 use crate::sessions::Sessions;
-use crate::{limits, reconcile, recover, rpc};
 use gorae_cgroups as cgroups;
 use gorae_cgroups::Hierarchies;
 use gorae_image_service::{self as images, Images};
 use gorae_network::{Network, NetworkConfig};
+use gorae_node::error::{Error, Kind, Result};
+use gorae_node::events::Events;
+use gorae_node::index::Index;
+use gorae_node::node::Node;
+use gorae_node::operations::Operations;
+use gorae_node::pod::Places;
+use gorae_node::{limits, reconcile, recover};
 use gorae_proto::cri::{image_service_server::ImageServiceServer, runtime_service_server::RuntimeServiceServer};
 use gorae_proto::node::node_server::NodeServer;
 use gorae_proto::shim::CgroupLayout;
@@ -46,24 +47,24 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<()> {
     let _locks = own_directories(&places)?;
     let _socket_lock = own_socket(&config.socket)?;
     check_shim(&config.shim)?;
-    let (node, found) = open(config, places).await?;
+    let (node, found) = open(&config, places).await?;
     found.fill(&node);
-    let streaming = Arc::new(start_streaming(&node).await?);
-    let listener = listen(&node.config.socket)?;
-    tracing::info!(socket = %node.config.socket.display(), pods = node.pods.len(), "serving");
+    let streaming = Arc::new(start_streaming(&config, &node).await?);
+    let listener = listen(&config.socket)?;
+    tracing::info!(socket = %config.socket.display(), pods = node.pods.len(), "serving");
     let of = node.clone();
     let settling = tokio::spawn(async move {
         recover::settle(of.clone(), found).await;
         reconcile::run(of).await;
     });
-    serve(&node, &streaming, listener, stop).await?;
+    serve(&config, &node, &streaming, listener, stop).await?;
     streaming.shutdown().await;
     settling.abort();
-    shut_down(&node).await;
+    shut_down(&config, &node).await;
     Ok(())
 }
 
-async fn open(config: Config, places: Places) -> Result<(Arc<Node>, recover::Found)> {
+async fn open(config: &Config, places: Places) -> Result<(Arc<Node>, recover::Found)> {
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .map_err(|e| Error::io("read", Path::new("/proc/sys/kernel/random/boot_id"), &e))?;
     let boot_id = boot_id.trim().to_owned();
@@ -78,7 +79,7 @@ async fn open(config: Config, places: Places) -> Result<(Arc<Node>, recover::Fou
         mtu: config.network.mtu,
     };
     let network = Network::open(network_config, &places.root, &found.live_pods()).await?;
-    let images = Images::open(image_config(&config))?;
+    let images = Images::open(image_config(config))?;
     let node = Arc::new(Node {
         open_files: limits::raise_open_files(),
         stats: Stats::new(hierarchies.clone(), &places.root),
@@ -96,7 +97,7 @@ async fn open(config: Config, places: Places) -> Result<(Arc<Node>, recover::Fou
         creates: Operations::default(),
         log_directories: Operations::default(),
         events: Events::default(),
-        config,
+        settings: config.settings(),
     });
     Ok((node, found))
 }
@@ -156,7 +157,7 @@ fn lock(path: &Path, object: &Path, hint: &str) -> Result<File> {
 /// nobody else, by a look.
 fn own_socket(socket: &Path) -> Result<File> {
     if let Some(dir) = socket.parent() {
-        crate::records::make_dir(dir)?;
+        gorae_node::records::make_dir(dir)?;
     }
     let mut beside = socket.as_os_str().to_owned();
     beside.push(".lock");
@@ -208,20 +209,21 @@ fn listen(socket: &Path) -> Result<UnixListener> {
     Ok(listener)
 }
 
-async fn start_streaming(node: &Arc<Node>) -> Result<streaming::Server> {
-    let (bind, tls) = (SocketAddr::from(node.config.streaming), node.config.streaming_tls.clone());
-    let config = streaming::Config { bind, tls, ..streaming::Config::default() };
-    let server = streaming::Server::start(config, Arc::new(Sessions::new(node.clone()))).await;
+async fn start_streaming(config: &Config, node: &Arc<Node>) -> Result<streaming::Server> {
+    let (bind, tls) = (SocketAddr::from(config.streaming), config.streaming_tls.clone());
+    let own = streaming::Config { bind, tls, ..streaming::Config::default() };
+    let server = streaming::Server::start(own, Arc::new(Sessions::new(node.clone()))).await;
     server.map_err(|e| Error::internal(format!("start the streaming server: {e}")))
 }
 
 async fn serve(
+    config: &Config,
     node: &Arc<Node>,
     streaming: &Arc<streaming::Server>,
     listener: UnixListener,
     mut stop: watch::Receiver<bool>,
 ) -> Result<()> {
-    let runtime = RuntimeServiceServer::new(Runtime::new(node.clone(), streaming.clone()))
+    let runtime = RuntimeServiceServer::new(Runtime::new(node.clone(), streaming.clone(), config.socket.clone()))
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE);
     let image = ImageServiceServer::new(images::Service(node.images.clone()))
@@ -256,11 +258,11 @@ async fn serve(
             }
         },
     };
-    finished.map_err(|e| Error::internal(format!("serve {}: {e}", node.config.socket.display())))
+    finished.map_err(|e| Error::internal(format!("serve {}: {e}", config.socket.display())))
 }
 
-async fn shut_down(node: &Arc<Node>) {
-    let _ = std::fs::remove_file(&node.config.socket);
+async fn shut_down(config: &Config, node: &Arc<Node>) {
+    let _ = std::fs::remove_file(&config.socket);
     if !node.pods.is_empty() {
         return;
     }

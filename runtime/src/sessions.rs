@@ -3,12 +3,12 @@
 //!
 //! Bytes go between the client's connection and the process; neither the shim nor this file sees them.
 
-use crate::container::exec::{ended_meanwhile, lost, not_started};
-use crate::container::{self, Container, State};
-use crate::error::{Error, Result};
-use crate::node::Node;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use gorae_node::container::exec::{ended_meanwhile, lost, not_started};
+use gorae_node::container::{self, Container, State};
+use gorae_node::error::{Error, Result};
+use gorae_node::node::Node;
 use gorae_proto::shim::{Attach, DialPod, Exec, ResizeTty, Signal, reply, request::Verb};
 use gorae_shims::{self as shims, Answer, Shim, VERB_DEADLINE};
 use gorae_streaming::{AttachRequest, Backend, Control, ExecRequest, Process, TerminalSize};

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Status: what kubelet polls to know whether the node can run pods, and what it can do.
 
-use crate::node::Node;
+use gorae_node::node::Node;
 use gorae_proto::cri;
+use std::path::Path;
 
 /// Builds the answer from memory; touches no container and no file.
-pub fn view(node: &Node, verbose: bool) -> cri::StatusResponse {
+pub fn view(node: &Node, socket: &Path, verbose: bool) -> cri::StatusResponse {
     let network = node.network.status();
     let kernel = Kernel::here();
     let ready = cri::RuntimeCondition { r#type: "RuntimeReady".into(), status: true, ..Default::default() };
@@ -23,10 +24,10 @@ pub fn view(node: &Node, verbose: bool) -> cri::StatusResponse {
             message: why.message,
         },
     };
-    let handlers = [""].into_iter().chain(node.config.handlers.iter().map(String::as_str));
+    let handlers = [""].into_iter().chain(node.settings.handlers.iter().map(String::as_str));
     cri::StatusResponse {
         status: Some(cri::RuntimeStatus { conditions: vec![ready, network] }),
-        info: if verbose { info(node) } else { Default::default() },
+        info: if verbose { info(node, socket) } else { Default::default() },
         runtime_handlers: handlers.map(|name| handler(name, &kernel)).collect(),
         features: Some(cri::RuntimeFeatures {
             supplemental_groups_policy: true,
@@ -65,12 +66,12 @@ impl Kernel {
     }
 }
 
-fn info(node: &Node) -> std::collections::HashMap<String, String> {
+fn info(node: &Node, socket: &Path) -> std::collections::HashMap<String, String> {
     let config = serde_json::json!({
         "rootDir": node.places.root,
         "stateDir": node.places.state,
         "logDir": node.places.root.join("logs"),
-        "socket": node.config.socket,
+        "socket": socket,
         "cgroupVersion": if node.layout.v1.is_empty() { "v2" } else { "v1" },
         "pods": node.pods.len(),
         "containers": node.containers.len(),

@@ -155,11 +155,11 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &str, config: cri::Container
     super::take_over::check(node, &record)?;
     let (of, target, cdi_devices) = (node.clone(), pod.clone(), cdi::of_request(&record.config)?);
     let checked = foreign::look_on(LOOKED_AT, move || {
-        let directories = of.config.live.borrow().cdi_directories.clone();
+        let directories = of.settings.live.borrow().cdi_directories.clone();
         record.cdi = cdi::resolve(&directories, &cdi_devices)?;
         spec::process::change_environment(&mut record.process.env, &record.cdi.env);
         let order = spec::build(&record, &target, &of.spec_context(&target, &record)?)?;
-        sources::check(&record.config, of.config.missing_host_path).map(|()| (record, order))
+        sources::check(&record.config, of.settings.missing_host_path).map(|()| (record, order))
     });
     let (record, order) = checked.await?;
     // Only a mount shows what the layers are together, and the daemon makes none itself.

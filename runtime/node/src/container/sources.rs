@@ -4,8 +4,8 @@
 //! The CRI's text wants an error for one that does not exist. containerd and CRI-O make a directory instead, and
 //! manifests count on it: kube-proxy mounts /lib/modules, which a minimal host has not. So that is the default.
 
-use crate::config::MissingHostPath;
 use crate::error::{Error, Result};
+use crate::settings::MissingHostPath;
 use gorae_proto::cri;
 use std::fs::DirBuilder;
 use std::io::ErrorKind;

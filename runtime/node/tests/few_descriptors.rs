@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A daemon that has no descriptor left. Alone in its process: the limit is everybody's.
 
-use gorae_runtime::process::Process;
+use gorae_node::process::Process;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::fs::File;
 use std::process::Command;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The node: what every verb works with, and the one place where a shim's word becomes a container's state.
 
-use crate::config::{Config, MissingHostPath};
 use crate::container::{self, Container, State, spec};
 use crate::error::{Error, Result};
 use crate::events::Events;
@@ -9,6 +8,7 @@ use crate::index::Index;
 use crate::limits::OpenFiles;
 use crate::operations::Operations;
 use crate::pod::{self, Places, Pod};
+use crate::settings::{MissingHostPath, Settings};
 use crate::{clock, ids, records};
 use gorae_cgroups::Hierarchies;
 use gorae_image_service::Images;
@@ -32,7 +32,7 @@ const CLEAN_LONGEST_PAUSE: Duration = Duration::from_secs(4);
 #[derive(Debug)]
 pub struct Node {
     /// The checked configuration.
-    pub config: Config,
+    pub settings: Settings,
     /// Directories.
     pub places: Places,
     /// Where cgroups are mounted.
@@ -80,7 +80,7 @@ impl Node {
     /// # Errors
     /// `InvalidArgument` for a name that is not configured, with those that are.
     pub fn check_handler(&self, handler: &str) -> Result<()> {
-        let handlers = &self.config.handlers;
+        let handlers = &self.settings.handlers;
         if handler.is_empty() || handlers.iter().any(|name| name == handler) {
             return Ok(());
         }
@@ -116,7 +116,7 @@ impl Node {
             places: &self.places,
             target,
             open_files: self.open_files,
-            make_missing_sources: self.config.missing_host_path == MissingHostPath::Create,
+            make_missing_sources: self.settings.missing_host_path == MissingHostPath::Create,
         })
     }
 

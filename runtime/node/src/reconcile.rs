@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 /// Runs until it is aborted.
 pub async fn run(node: Arc<Node>) {
-    let mut live = node.config.live.subscribe();
+    let mut live = node.settings.live.subscribe();
     let mut stale = HashSet::new();
     let mut emptying = tokio::spawn(async {});
     loop {

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The heart of goraed, the daemon: it keeps what was asked, tells shims what to do, and shows what is true.
+//!
+//! ```text
+//! goraed: cri.rs ─ pod|container/<verb>.rs ─ gorae_shims ═ one message ═ gorae-shim ─ kernel
+//!                            │ index.rs, records.rs              │ state record
+//!                            └ image-service (in process)        └ push: state → node.rs → events.rs
+//! ```
+//!
+//! The daemon may die at any instant: no container's life, log or exit code depends on it, and [`recover`] finds
+//! everything again from records and shims.
+
+pub mod clock;
+pub mod container;
+pub mod disk;
+pub mod error;
+pub mod events;
+pub mod foreign;
+#[cfg(test)]
+mod golden;
+pub mod ids;
+pub mod index;
+pub mod limits;
+pub mod node;
+pub mod operations;
+pub mod pod;
+pub mod process;
+pub mod reconcile;
+pub mod reconnect;
+pub mod records;
+pub mod recover;
+pub mod repeat;
+pub mod settings;
+pub mod trash;
+pub mod usage;

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the configuration says about the node, checked.
+
+use serde::Deserialize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// What becomes of a mount whose host path does not exist.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MissingHostPath {
+    /// A directory is made there, as containerd and CRI-O do: manifests count on it.
+    #[default]
+    Create,
+    /// The container is refused, as the CRI's text says.
+    Refuse,
+}
+
+/// What a running daemon takes when its configuration is read again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Live {
+    /// A tracing directive.
+    pub log_level: String,
+    /// How often the node is reconciled.
+    pub reconcile_every: Duration,
+    /// Directories of CDI spec files, absolute; a later one wins.
+    pub cdi_directories: Vec<PathBuf>,
+}
+
+/// The settings of one node.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Names of runtime handlers that mean the native runtime, the built-in one first.
+    pub handlers: Vec<String>,
+    /// What becomes of a mount whose host path does not exist.
+    pub missing_host_path: MissingHostPath,
+    /// What may change while the daemon runs; clones share it.
+    pub live: Arc<watch::Sender<Live>>,
+}
