@@ -3,8 +3,8 @@
 //!
 //! No file is needed. An unknown key, a relative path or a value out of range stops the start with its place.
 
-use crate::cri::HANDLER;
 use gorae_image_service::Reserve;
+use gorae_node::handlers::Handlers;
 use gorae_node::settings::{Live, MissingHostPath, Settings};
 use gorae_streaming::CertificateFiles;
 use serde::Deserialize;
@@ -154,8 +154,8 @@ pub struct Config {
     pub streaming: (IpAddr, u16),
     /// What it speaks TLS with, if at all.
     pub streaming_tls: Option<CertificateFiles>,
-    /// Names of runtime handlers that mean the native runtime, the built-in one first.
-    pub handlers: Vec<String>,
+    /// What can run pods.
+    pub handlers: Handlers,
     /// What becomes of a mount whose host path does not exist.
     pub missing_host_path: MissingHostPath,
     /// What may change while the daemon runs; clones share it.
@@ -342,7 +342,7 @@ fn check(raw: RawConfig, over: Overrides) -> Result<Config, String> {
 }
 
 /// The names that a RuntimeClass can have as its handler: DNS labels, and what containerd takes beside.
-fn handlers(runtimes: &BTreeMap<String, RawRuntime>) -> Result<Vec<String>, String> {
+fn handlers(runtimes: &BTreeMap<String, RawRuntime>) -> Result<Handlers, String> {
     if runtimes.len() > MAX_HANDLERS {
         return Err(format!("runtimes: more than {MAX_HANDLERS}"));
     }
@@ -353,8 +353,8 @@ fn handlers(runtimes: &BTreeMap<String, RawRuntime>) -> Result<Vec<String>, Stri
     if let Some(bad) = runtimes.keys().find(|name| !fits(name)) {
         return Err(format!("runtimes: {bad:?} is no name of 1 to 63 letters, digits, -, _ or ."));
     }
-    let more = runtimes.iter().filter(|(name, runtime)| runtime.kind == RuntimeKind::Native && *name != HANDLER);
-    Ok([HANDLER.to_owned()].into_iter().chain(more.map(|(name, _)| name.clone())).collect())
+    let native = runtimes.iter().filter(|(_, runtime)| runtime.kind == RuntimeKind::Native);
+    Ok(Handlers::with(native.map(|(name, _)| name.clone())))
 }
 
 fn absolute(key: &str, path: PathBuf) -> Result<PathBuf, String> {
@@ -398,7 +398,7 @@ mod tests {
     fn handlers_are_the_built_in_one_and_those_that_are_named() {
         let text = "[runtimes.runc]\nkind = \"native\"\n[runtimes.gorae]\nkind = \"native\"\n[runtimes.crun]\nkind = \"native\"";
         let config = check(parse(text).expect("parses"), Overrides::default()).expect("fine");
-        assert_eq!(config.handlers, ["gorae", "crun", "runc"]);
+        assert_eq!(config.handlers.names(), ["gorae", "crun", "runc"]);
         for bad in
             ["[runtimes.kata]\nkind = \"vm\"", "[runtimes.runc]", "[runtimes.runc]\nkind = \"native\"\npath = \"/x\""]
         {

@@ -23,8 +23,6 @@ use std::time::Duration;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status};
 
-/// The one runtime handler; the empty name means it too.
-pub const HANDLER: &str = "gorae";
 /// The prefix of container ids in pod statuses; it may never change.
 const RUNTIME_NAME: &str = "gorae";
 /// The largest request and the largest answer: kubelet's own limits.
@@ -54,18 +52,18 @@ impl Runtime {
 
     /// Checks that a stream to the container can work.
     fn running(&self, id: &str) -> Result<()> {
-        self.node.containers.find(id)?.running_shim().map(|_| ())
+        self.node.objects.containers.find(id)?.running_shim().map(|_| ())
     }
 
     fn pods(&self, filter: Option<cri::PodSandboxFilter>) -> Vec<cri::PodSandbox> {
         let filter = filter.unwrap_or_default();
-        let all = self.node.pods.all();
+        let all = self.node.objects.pods.all();
         all.iter().filter(|p| pod::view::matches(p, &filter)).map(|p| pod::view::entry(p)).collect()
     }
 
     fn containers(&self, filter: Option<cri::ContainerFilter>) -> Vec<cri::Container> {
         let filter = filter.unwrap_or_default();
-        let all = self.node.containers.all();
+        let all = self.node.objects.containers.all();
         all.iter().filter(|c| container::view::matches(c, &filter)).map(|c| container::view::entry(c)).collect()
     }
 }
@@ -159,7 +157,7 @@ impl RuntimeService for Runtime {
     ) -> Reply<cri::StopPodSandboxResponse> {
         let (node, id) = (self.node.clone(), request.into_inner().pod_sandbox_id);
         let verb = async move {
-            match absent_is_fine(node.pods.find(&id))? {
+            match absent_is_fine(node.objects.pods.find(&id))? {
                 Some(pod) => pod::stop::stop(&node, &pod).await,
                 None => Ok(()),
             }
@@ -173,7 +171,7 @@ impl RuntimeService for Runtime {
     ) -> Reply<cri::RemovePodSandboxResponse> {
         let (node, id) = (self.node.clone(), request.into_inner().pod_sandbox_id);
         let verb = async move {
-            match absent_is_fine(node.pods.find(&id))? {
+            match absent_is_fine(node.objects.pods.find(&id))? {
                 Some(pod) => pod::remove::remove(&node, &pod).await,
                 None => Ok(()),
             }
@@ -189,15 +187,19 @@ impl RuntimeService for Runtime {
         let view = |pod: Arc<pod::Pod>| {
             // Before the look: kubelet would not take an event that is newer than the look and older than this.
             let timestamp = clock::unique_ns();
-            let containers = self.node.containers_of(pod.id());
+            let containers = self.node.objects.of_pod(pod.id());
             cri::PodSandboxStatusResponse {
                 status: Some(pod::view::status(&pod)),
-                info: if request.verbose { pod::view::verbose(&self.node, &pod) } else { HashMap::new() },
+                info: if request.verbose {
+                    pod::view::verbose(&self.node.machine.places, &pod)
+                } else {
+                    HashMap::new()
+                },
                 containers_statuses: containers.iter().map(|c| container::view::status(c)).collect(),
                 timestamp,
             }
         };
-        reply(self.node.pods.find(&request.pod_sandbox_id).map(view))
+        reply(self.node.objects.pods.find(&request.pod_sandbox_id).map(view))
     }
 
     async fn list_pod_sandbox(
@@ -235,7 +237,7 @@ impl RuntimeService for Runtime {
     ) -> Reply<cri::StartContainerResponse> {
         let (node, id) = (self.node.clone(), request.into_inner().container_id);
         let verb = async move {
-            let container = node.containers.find(&id)?;
+            let container = node.objects.containers.find(&id)?;
             container::start::start(&node, &container).await
         };
         reply(to_the_end(verb).await.map(|()| cri::StartContainerResponse {}))
@@ -244,8 +246,8 @@ impl RuntimeService for Runtime {
     async fn stop_container(&self, request: Request<cri::StopContainerRequest>) -> Reply<cri::StopContainerResponse> {
         let (node, request) = (self.node.clone(), request.into_inner());
         let verb = async move {
-            match absent_is_fine(node.containers.find(&request.container_id))? {
-                Some(container) => container::stop::stop(&node, &container, seconds(request.timeout)).await,
+            match absent_is_fine(node.objects.containers.find(&request.container_id))? {
+                Some(container) => container::stop::stop(&node.keeper, &container, seconds(request.timeout)).await,
                 None => Ok(()),
             }
         };
@@ -258,7 +260,7 @@ impl RuntimeService for Runtime {
     ) -> Reply<cri::RemoveContainerResponse> {
         let (node, id) = (self.node.clone(), request.into_inner().container_id);
         let verb = async move {
-            match absent_is_fine(node.containers.find(&id))? {
+            match absent_is_fine(node.objects.containers.find(&id))? {
                 Some(container) => container::remove::remove(&node, &container).await,
                 None => Ok(()),
             }
@@ -289,7 +291,7 @@ impl RuntimeService for Runtime {
         request: Request<cri::ContainerStatusRequest>,
     ) -> Reply<cri::ContainerStatusResponse> {
         let request = request.into_inner();
-        let container = match self.node.containers.find(&request.container_id) {
+        let container = match self.node.objects.containers.find(&request.container_id) {
             Ok(container) => container,
             Err(error) => return reply(Err(error)),
         };
@@ -299,7 +301,9 @@ impl RuntimeService for Runtime {
         }
         // The spec shows the devices and profiles of the host.
         let node = self.node.clone();
-        let info = foreign::look("devices and profiles", move || Ok(container::view::verbose(&node, &container))).await;
+        let info =
+            foreign::look("devices and profiles", move || Ok(container::view::verbose(&node.facts(), &container)))
+                .await;
         reply(info.map(|info| cri::ContainerStatusResponse { status, info }))
     }
 
@@ -309,7 +313,7 @@ impl RuntimeService for Runtime {
     ) -> Reply<cri::UpdateContainerResourcesResponse> {
         let (node, request) = (self.node.clone(), request.into_inner());
         let verb = async move {
-            let container = node.containers.find(&request.container_id)?;
+            let container = node.objects.containers.find(&request.container_id)?;
             match &request.linux {
                 Some(change) => container::update::update(&node, &container, change).await,
                 None => Ok(()),
@@ -322,14 +326,14 @@ impl RuntimeService for Runtime {
         &self,
         request: Request<cri::ReopenContainerLogRequest>,
     ) -> Reply<cri::ReopenContainerLogResponse> {
-        let container = self.node.containers.find(&request.into_inner().container_id);
+        let container = self.node.objects.containers.find(&request.into_inner().container_id);
         let verb = async move { container::reopen_log::reopen(&container?).await };
         reply(to_the_end(verb).await.map(|()| cri::ReopenContainerLogResponse {}))
     }
 
     async fn exec_sync(&self, request: Request<cri::ExecSyncRequest>) -> Reply<cri::ExecSyncResponse> {
         let request = request.into_inner();
-        let container = match self.node.containers.find(&request.container_id) {
+        let container = match self.node.objects.containers.find(&request.container_id) {
             Ok(container) => container,
             Err(error) => return reply(Err(error)),
         };
@@ -352,7 +356,7 @@ impl RuntimeService for Runtime {
     async fn attach(&self, request: Request<cri::AttachRequest>) -> Reply<cri::AttachResponse> {
         let request = request.into_inner();
         self.running(&request.container_id)?;
-        let tty = self.node.containers.find(&request.container_id)?.record().config.tty;
+        let tty = self.node.objects.containers.find(&request.container_id)?.record().config.tty;
         if tty != request.tty {
             return reply(Err(Error::invalid(format!("tty is {}, but the container's is {tty}", request.tty))));
         }
@@ -362,7 +366,7 @@ impl RuntimeService for Runtime {
 
     async fn port_forward(&self, request: Request<cri::PortForwardRequest>) -> Reply<cri::PortForwardResponse> {
         let request = request.into_inner();
-        let pod = self.node.pods.find(&request.pod_sandbox_id)?;
+        let pod = self.node.objects.pods.find(&request.pod_sandbox_id)?;
         if !pod.is_ready() {
             return reply(Err(Error::precondition(format!("pod {} is not ready", ids::short(pod.id())))));
         }
@@ -374,7 +378,7 @@ impl RuntimeService for Runtime {
         &self,
         request: Request<cri::ContainerStatsRequest>,
     ) -> Reply<cri::ContainerStatsResponse> {
-        let container = self.node.containers.find(&request.into_inner().container_id)?;
+        let container = self.node.objects.containers.find(&request.into_inner().container_id)?;
         let stats = usage::container(self.node.clone(), container).await;
         reply(stats.map(|stats| cri::ContainerStatsResponse { stats: Some(stats) }))
     }
@@ -403,7 +407,7 @@ impl RuntimeService for Runtime {
         &self,
         request: Request<cri::PodSandboxStatsRequest>,
     ) -> Reply<cri::PodSandboxStatsResponse> {
-        let pod = self.node.pods.find(&request.into_inner().pod_sandbox_id)?;
+        let pod = self.node.objects.pods.find(&request.into_inner().pod_sandbox_id)?;
         let stats = usage::pod(self.node.clone(), pod).await;
         reply(stats.map(|stats| cri::PodSandboxStatsResponse { stats: Some(stats) }))
     }

@@ -10,17 +10,14 @@ use gorae_cgroups::Hierarchies;
 use gorae_image_service::{self as images, Images};
 use gorae_network::{Network, NetworkConfig};
 use gorae_node::error::{Error, Kind, Result};
-use gorae_node::events::Events;
-use gorae_node::index::Index;
+use gorae_node::machine::Machine;
 use gorae_node::node::Node;
-use gorae_node::operations::Operations;
-use gorae_node::pod::Places;
+use gorae_node::places::Places;
 use gorae_node::{limits, reconcile, recover};
 use gorae_proto::cri::{image_service_server::ImageServiceServer, runtime_service_server::RuntimeServiceServer};
 use gorae_proto::node::node_server::NodeServer;
 use gorae_proto::shim::CgroupLayout;
 use gorae_shims::{DevicePrograms, Spawner, mount_cgroups};
-use gorae_stats::Stats;
 use gorae_streaming as streaming;
 use std::fs::File;
 use std::net::SocketAddr;
@@ -51,7 +48,7 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<()> {
     found.fill(&node);
     let streaming = Arc::new(start_streaming(&config, &node).await?);
     let listener = listen(&config.socket)?;
-    tracing::info!(socket = %config.socket.display(), pods = node.pods.len(), "serving");
+    tracing::info!(socket = %config.socket.display(), pods = node.objects.pods.len(), "serving");
     let of = node.clone();
     let settling = tokio::spawn(async move {
         recover::settle(of.clone(), found).await;
@@ -80,25 +77,16 @@ async fn open(config: &Config, places: Places) -> Result<(Arc<Node>, recover::Fo
     };
     let network = Network::open(network_config, &places.root, &found.live_pods()).await?;
     let images = Images::open(image_config(config))?;
-    let node = Arc::new(Node {
-        open_files: limits::raise_open_files(),
-        stats: Stats::new(hierarchies.clone(), &places.root),
-        hierarchies,
-        spawner,
-        device_programs: DevicePrograms::default(),
+    let machine = Machine {
         places,
         layout,
+        hierarchies,
         boot_id,
-        images,
-        network,
-        pods: Index::new("pod"),
-        containers: Index::new("container"),
-        runs: Operations::default(),
-        creates: Operations::default(),
-        log_directories: Operations::default(),
-        events: Events::default(),
-        settings: config.settings(),
-    });
+        open_files: limits::raise_open_files(),
+        spawner,
+        device_programs: DevicePrograms::default(),
+    };
+    let node = Node::new(config.settings(), machine, images, network);
     Ok((node, found))
 }
 
@@ -112,7 +100,7 @@ async fn open_hierarchies(spawner: &Spawner, layout: &CgroupLayout) -> Result<Hi
 
 fn image_config(config: &Config) -> images::Config {
     let mut image_config = images::Config::new(config.root.join("images"));
-    image_config.runtime_handlers.clone_from(&config.handlers);
+    image_config.runtime_handlers = config.handlers.names().to_vec();
     image_config.hosts_dirs.clone_from(&config.hosts_dirs);
     image_config.plain_http_hosts.clone_from(&config.images.plain_http);
     image_config.limits.reserve = config.images.reserve.unwrap_or_default();
@@ -263,7 +251,7 @@ async fn serve(
 
 async fn shut_down(config: &Config, node: &Arc<Node>) {
     let _ = std::fs::remove_file(&config.socket);
-    if !node.pods.is_empty() {
+    if !node.objects.pods.is_empty() {
         return;
     }
     match tokio::time::timeout(Duration::from_secs(1), node.network.remove_if_unused()).await {
@@ -271,7 +259,7 @@ async fn shut_down(config: &Config, node: &Arc<Node>) {
         Ok(Err(error)) => tracing::warn!(%error, "the bridge stays"),
         Err(_) => tracing::warn!("the bridge stays: its removal took too long"),
     }
-    cgroups::remove_default_parent(&node.hierarchies);
+    cgroups::remove_default_parent(&node.machine.hierarchies);
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ impl Sessions {
     }
 
     async fn start_exec(&self, request: ExecRequest) -> Result<Process> {
-        let container = self.node.containers.find(&request.container_id)?;
+        let container = self.node.objects.containers.find(&request.container_id)?;
         let shim = container.running_shim()?;
         let mut pipes = Pipes::for_exec(&request)?;
         let size = request.size.unwrap_or(TerminalSize { width: 0, height: 0 });
@@ -70,7 +70,7 @@ impl Sessions {
     }
 
     async fn start_attach(&self, request: AttachRequest) -> Result<Process> {
-        let container = self.node.containers.find(&request.container_id)?;
+        let container = self.node.objects.containers.find(&request.container_id)?;
         let record = container.record();
         if request.tty != record.config.tty {
             return Err(Error::precondition(format!(
@@ -110,17 +110,17 @@ impl Sessions {
     }
 
     async fn connect(&self, pod_id: &str, port: u16) -> Result<OwnedFd> {
-        let pod = self.node.pods.find(pod_id)?;
+        let pod = self.node.objects.pods.find(pod_id)?;
         if !pod.is_ready() {
             return Err(Error::precondition("the pod is not ready: it was stopped"));
         }
         let netns = if pod.own_network() {
-            self.node.places.pod_run(pod.id()).join("ns/net").to_string_lossy().into_owned()
+            self.node.machine.places.pod_run(pod.id()).join("ns/net").to_string_lossy().into_owned()
         } else {
             String::new()
         };
         let dial = DialPod { netns, port: port.into(), timeout_ms: DIAL_TIMEOUT_MS };
-        Ok(shims::dial_pod(&self.node.spawner, pod.id(), dial).await?)
+        Ok(shims::dial_pod(&self.node.machine.spawner, pod.id(), dial).await?)
     }
 }
 

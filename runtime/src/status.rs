@@ -24,7 +24,7 @@ pub fn view(node: &Node, socket: &Path, verbose: bool) -> cri::StatusResponse {
             message: why.message,
         },
     };
-    let handlers = [""].into_iter().chain(node.settings.handlers.iter().map(String::as_str));
+    let handlers = [""].into_iter().chain(node.settings.handlers.names().iter().map(String::as_str));
     cri::StatusResponse {
         status: Some(cri::RuntimeStatus { conditions: vec![ready, network] }),
         info: if verbose { info(node, socket) } else { Default::default() },
@@ -68,13 +68,13 @@ impl Kernel {
 
 fn info(node: &Node, socket: &Path) -> std::collections::HashMap<String, String> {
     let config = serde_json::json!({
-        "rootDir": node.places.root,
-        "stateDir": node.places.state,
-        "logDir": node.places.root.join("logs"),
+        "rootDir": node.machine.places.root,
+        "stateDir": node.machine.places.state,
+        "logDir": node.machine.places.root.join("logs"),
         "socket": socket,
-        "cgroupVersion": if node.layout.v1.is_empty() { "v2" } else { "v1" },
-        "pods": node.pods.len(),
-        "containers": node.containers.len(),
+        "cgroupVersion": if node.machine.layout.v1.is_empty() { "v2" } else { "v1" },
+        "pods": node.objects.pods.len(),
+        "containers": node.objects.containers.len(),
         "operationsInFlight": node.runs.count() + node.creates.count(),
     });
     [("config".to_owned(), config.to_string())].into()

@@ -9,10 +9,10 @@
 
 use crate::clock;
 use crate::container::{self, Container};
-use crate::node::Node;
+use crate::objects::Objects;
 use crate::pod::{self, Pod};
 use gorae_proto::cri::{ContainerEventResponse, ContainerEventType, PodSandboxStatus};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
 
 /// Events that a slow client may be behind: some seconds of a busy node.
@@ -23,15 +23,15 @@ const BACKLOG: usize = 1024;
 pub struct Events {
     sender: broadcast::Sender<ContainerEventResponse>,
     order: Mutex<()>,
-}
-
-impl Default for Events {
-    fn default() -> Self {
-        Self { sender: broadcast::Sender::new(BACKLOG), order: Mutex::default() }
-    }
+    objects: Arc<Objects>,
 }
 
 impl Events {
+    /// The events of these objects.
+    pub fn new(objects: Arc<Objects>) -> Self {
+        Self { sender: broadcast::Sender::new(BACKLOG), order: Mutex::default(), objects }
+    }
+
     /// Follows the events from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<ContainerEventResponse> {
         self.sender.subscribe()
@@ -39,7 +39,8 @@ impl Events {
 
     /// The right to change something and tell it. Held for no longer than that: never across a wait.
     pub fn turn(&self) -> Turn<'_> {
-        Turn { sender: &self.sender, _order: self.order.lock().unwrap_or_else(PoisonError::into_inner) }
+        let order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        Turn { sender: &self.sender, objects: &self.objects, _order: order }
     }
 }
 
@@ -47,59 +48,60 @@ impl Events {
 #[derive(Debug)]
 pub struct Turn<'a> {
     sender: &'a broadcast::Sender<ContainerEventResponse>,
+    objects: &'a Objects,
     _order: MutexGuard<'a, ()>,
 }
 
 impl Turn<'_> {
     /// A pod became ready: made, then started.
-    pub fn pod_started(&self, node: &Node, pod: &Pod) {
-        self.send(node, pod.id(), pod.id(), ContainerEventType::ContainerCreatedEvent);
-        self.send(node, pod.id(), pod.id(), ContainerEventType::ContainerStartedEvent);
+    pub fn pod_started(&self, pod: &Pod) {
+        self.send(pod.id(), pod.id(), ContainerEventType::ContainerCreatedEvent);
+        self.send(pod.id(), pod.id(), ContainerEventType::ContainerStartedEvent);
     }
 
     /// A pod was stopped.
-    pub fn pod_stopped(&self, node: &Node, pod: &Pod) {
-        self.send(node, pod.id(), pod.id(), ContainerEventType::ContainerStoppedEvent);
+    pub fn pod_stopped(&self, pod: &Pod) {
+        self.send(pod.id(), pod.id(), ContainerEventType::ContainerStoppedEvent);
     }
 
     /// A pod is about to disappear.
-    pub fn pod_deleted(&self, node: &Node, pod: &Pod) {
-        self.send(node, pod.id(), pod.id(), ContainerEventType::ContainerDeletedEvent);
+    pub fn pod_deleted(&self, pod: &Pod) {
+        self.send(pod.id(), pod.id(), ContainerEventType::ContainerDeletedEvent);
     }
 
     /// A container was created.
-    pub fn container_created(&self, node: &Node, container: &Container) {
-        self.of_container(node, container, ContainerEventType::ContainerCreatedEvent);
+    pub fn container_created(&self, container: &Container) {
+        self.of_container(container, ContainerEventType::ContainerCreatedEvent);
     }
 
     /// A container runs.
-    pub fn container_started(&self, node: &Node, container: &Container) {
-        self.of_container(node, container, ContainerEventType::ContainerStartedEvent);
+    pub fn container_started(&self, container: &Container) {
+        self.of_container(container, ContainerEventType::ContainerStartedEvent);
     }
 
     /// A container has ended.
-    pub fn container_stopped(&self, node: &Node, container: &Container) {
-        self.of_container(node, container, ContainerEventType::ContainerStoppedEvent);
+    pub fn container_stopped(&self, container: &Container) {
+        self.of_container(container, ContainerEventType::ContainerStoppedEvent);
     }
 
     /// A container has disappeared: the pod is told without it.
-    pub fn container_deleted(&self, node: &Node, container: &Container) {
-        self.of_container(node, container, ContainerEventType::ContainerDeletedEvent);
+    pub fn container_deleted(&self, container: &Container) {
+        self.of_container(container, ContainerEventType::ContainerDeletedEvent);
     }
 
-    fn of_container(&self, node: &Node, container: &Container, kind: ContainerEventType) {
+    fn of_container(&self, container: &Container, kind: ContainerEventType) {
         let record = container.record();
-        self.send(node, &record.pod_id, &record.id, kind);
+        self.send(&record.pod_id, &record.id, kind);
     }
 
-    fn send(&self, node: &Node, pod_id: &str, subject: &str, kind: ContainerEventType) {
+    fn send(&self, pod_id: &str, subject: &str, kind: ContainerEventType) {
         if self.sender.receiver_count() == 0 {
             return;
         }
         // Before the look, as in PodSandboxStatus: what is newer never has the smaller time.
         let created_at = clock::unique_ns();
-        let pod_status: Option<PodSandboxStatus> = node.pods.get(pod_id).map(|p| pod::view::status(&p));
-        let containers = node.containers_of(pod_id);
+        let pod_status: Option<PodSandboxStatus> = self.objects.pods.get(pod_id).map(|p| pod::view::status(&p));
+        let containers = self.objects.of_pod(pod_id);
         let event = ContainerEventResponse {
             container_id: subject.to_owned(),
             container_event_type: kind.into(),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A handle on a process that is not our child, and that somebody told us of by number and start time.
 
-use gorae_kernel::process::Stat;
+use gorae_kernel::process::{ProcessId, Stat};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::os::fd::OwnedFd;
 use tokio::io::Interest;
@@ -14,19 +14,17 @@ pub struct Process(AsyncFd<OwnedFd>);
 impl Process {
     /// Opens the process; `None` when it has ended.
     ///
-    /// - Units: `start_ticks` is field 22 of /proc/PID/stat.
-    ///
     /// # Errors
     /// The kernel's, when it has no descriptor left: that says nothing about the process. Call inside a tokio runtime.
-    pub fn open(pid: u32, start_ticks: u64) -> std::io::Result<Option<Self>> {
-        let Some(raw) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
+    pub fn open(id: ProcessId) -> std::io::Result<Option<Self>> {
+        let Some(raw) = i32::try_from(id.pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
         let pidfd = match pidfd_open(raw, PidfdFlags::empty()) {
             Ok(pidfd) => pidfd,
             Err(rustix::io::Errno::SRCH) => return Ok(None),
             Err(errno) => return Err(errno.into()),
         };
         // After the handle was taken: the number cannot change hands in between.
-        if started_at(pid)? != Some(start_ticks) {
+        if started_at(id.pid)? != Some(id.start) {
             return Ok(None);
         }
         register(pidfd).map(|fd| Some(Self(fd)))
@@ -53,13 +51,13 @@ fn register(pidfd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
 /// runs, when it is gone, and when the kernel does not tell us.
 ///
 /// - Source: proc_pid_stat(5): field 52 is the wait status, and 0 for who must not see it.
-pub fn exit_code(pid: u32, start_ticks: u64) -> Option<i32> {
-    let stat = Stat::read(pid).ok()??;
-    if !stat.has_ended() || stat.start()? != start_ticks {
+pub fn exit_code(id: ProcessId) -> Option<i32> {
+    let stat = Stat::read(id.pid).ok()??;
+    if !stat.has_ended() || stat.start()? != id.start {
         return None;
     }
     // The same permission as for field 52, and an error without it.
-    std::fs::read_link(format!("/proc/{pid}/ns/user")).ok()?;
+    std::fs::read_link(format!("/proc/{}/ns/user", id.pid)).ok()?;
     let status = stat.wait_status()?;
     match status & 0x7f {
         0 => Some(status >> 8 & 0xff),
@@ -80,13 +78,14 @@ mod tests {
     #[tokio::test]
     async fn the_end_of_a_process_is_seen_and_another_one_is_not_taken_for_it() {
         let mut child = std::process::Command::new("sleep").arg("100").spawn().expect("sleep");
-        let ticks = started_at(child.id()).expect("read").expect("it runs");
-        assert!(Process::open(child.id(), ticks + 1).expect("open").is_none(), "the number is another's");
-        let process = Process::open(child.id(), ticks).expect("open").expect("it runs");
+        let id = ProcessId::of(child.id()).expect("read").expect("it runs");
+        let another = ProcessId { start: id.start + 1, ..id };
+        assert!(Process::open(another).expect("open").is_none(), "the number is another's");
+        let process = Process::open(id).expect("open").expect("it runs");
         assert!(tokio::time::timeout(Duration::from_millis(20), process.ended()).await.is_err());
         assert!(process.signal(15) && !process.signal(0));
         tokio::time::timeout(Duration::from_secs(5), process.ended()).await.expect("it has ended");
-        assert!(Process::open(child.id(), ticks).expect("open").is_none(), "not reaped yet, and ended all the same");
+        assert!(Process::open(id).expect("open").is_none(), "not reaped yet, and ended all the same");
         child.wait().expect("reap");
     }
 
@@ -99,15 +98,16 @@ mod tests {
                 .stdin(std::process::Stdio::piped())
                 .spawn()
                 .expect("sh");
-            let ticks = started_at(child.id()).expect("read").expect("it runs");
-            let process = Process::open(child.id(), ticks).expect("open").expect("it runs");
-            assert_eq!(exit_code(child.id(), ticks), None, "it runs");
+            let id = ProcessId::of(child.id()).expect("read").expect("it runs");
+            let another = ProcessId { start: id.start + 1, ..id };
+            let process = Process::open(id).expect("open").expect("it runs");
+            assert_eq!(exit_code(id), None, "it runs");
             drop(child.stdin.take());
             tokio::time::timeout(Duration::from_secs(20), process.ended()).await.expect("it has ended");
-            assert_eq!(exit_code(child.id(), ticks), Some(code), "{script}");
-            assert_eq!(exit_code(child.id(), ticks + 1), None, "another one");
+            assert_eq!(exit_code(id), Some(code), "{script}");
+            assert_eq!(exit_code(another), None, "another one");
             child.wait().expect("reap");
-            assert_eq!(exit_code(child.id(), ticks), None, "reaped");
+            assert_eq!(exit_code(id), None, "reaped");
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use crate::disk::may_wait;
 use crate::node::Node;
-use crate::pod::Places;
+use crate::places::Places;
 use crate::{ids, pod, recover, trash};
 use std::collections::HashSet;
 use std::path::Path;
@@ -29,7 +29,7 @@ pub async fn run(node: Arc<Node>) {
         stale = pass(&node, stale).await;
         // Large trees take minutes to delete; nothing else waits for that.
         if emptying.is_finished() {
-            emptying = tokio::spawn(trash::empty(node.places.trash()));
+            emptying = tokio::spawn(trash::empty(node.machine.places.trash()));
         }
     }
 }
@@ -49,7 +49,7 @@ async fn pass(node: &Arc<Node>, stale: HashSet<String>) -> HashSet<String> {
 
 /// Goes on with stops that failed half-way, unless somebody works on the pod.
 async fn finish_stops(node: &Arc<Node>) {
-    for pod in node.pods.all() {
+    for pod in node.objects.pods.all() {
         if pod.is_ready() || !pod::stop::is_left(node, &pod.record) {
             continue;
         }
@@ -63,10 +63,10 @@ async fn finish_stops(node: &Arc<Node>) {
 /// Run directories of nothing that is known. Everything has its record before it has one, and leaves the index after it.
 /// What cannot be looked at now is nobody's stray.
 fn without_record(node: &Node) -> recover::Strays {
-    let places = &node.places;
+    let places = &node.machine.places;
     let mut strays = recover::Strays { pods: listed(places, "pods"), containers: listed(places, "containers") };
-    strays.pods.retain(|id| is_gone(&places.pod_root(id)) && node.pods.get(id).is_none());
-    strays.containers.retain(|id| is_gone(&places.container_root(id)) && node.containers.get(id).is_none());
+    strays.pods.retain(|id| is_gone(&places.pod_root(id)) && node.objects.pods.get(id).is_none());
+    strays.containers.retain(|id| is_gone(&places.container_root(id)) && node.objects.containers.get(id).is_none());
     strays
 }
 

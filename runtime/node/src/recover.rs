@@ -9,7 +9,8 @@
 use crate::container::{self, Container, State, end};
 use crate::error::{Error, Kind, Result};
 use crate::node::Node;
-use crate::pod::{self, Places, Pod, Up};
+use crate::places::Places;
+use crate::pod::{self, Pod, Up};
 use crate::trash::{self, remove_quietly};
 use crate::{clock, ids, records};
 use gorae_cgroups as cgroups;
@@ -206,8 +207,8 @@ impl Found {
         for (record, up) in &self.pods {
             let up = up.clone().filter(pod::watch::is_alive).map(|up| with_pins(node, record, up));
             let pod = Pod::new(record.clone(), up.map_or(pod::State::NotReady, pod::State::Ready));
-            pod::resources::restore(&node.places.pod_root(&record.id), &pod);
-            node.pods.insert(record.id.clone(), pod.clone());
+            pod::resources::restore(&node.machine.places.pod_root(&record.id), &pod);
+            node.objects.pods.insert(pod.clone());
             pod::watch::follow(node, &pod);
         }
         for record in &self.containers {
@@ -217,7 +218,7 @@ impl Found {
             if let Err(error) = node.images.hold_layers(&held, &record.id) {
                 tracing::error!(container = ids::short(&record.id), %error, "a layer of the container is gone");
             }
-            node.containers.insert(record.id.clone(), Container::new(record.clone(), state));
+            node.objects.containers.insert(Container::new(record.clone(), state));
         }
     }
 }
@@ -225,15 +226,15 @@ impl Found {
 /// A pod of an earlier build has not noted which namespaces are its own: they are those that are pinned now.
 fn with_pins(node: &Node, record: &pod::Record, mut up: Up) -> Up {
     if up.pins.is_empty() {
-        up.pins = pod::pins::look(record, &node.places.pod_run(&record.id));
+        up.pins = pod::pins::look(record, &node.machine.places.pod_run(&record.id));
     }
     up
 }
 
 fn first_state(node: &Node, record: &container::Record) -> State {
-    let (dir, id) = (node.places.container_root(&record.id), &record.id);
-    match node.state_on_disk(id) {
-        Ok(Some(state)) if state.phase() != Phase::Exited && state.boot_id != node.boot_id => {
+    let (dir, id) = (node.machine.places.container_root(&record.id), &record.id);
+    match node.keeper.state_on_disk(id) {
+        Ok(Some(state)) if state.phase() != Phase::Exited && state.boot_id != node.machine.boot_id => {
             end::kept_or_lost(&dir, id, state.started_at_ns, "the machine was restarted")
         }
         Ok(Some(state)) => {
@@ -246,7 +247,9 @@ fn first_state(node: &Node, record: &container::Record) -> State {
         }
         Ok(None) => match end::kept(&dir) {
             // The first start makes the writable layer. Without a pod nothing of it can be on its way.
-            Ok(None) if node.places.pod_run(&record.pod_id).exists() || !was_started(node, record) => State::Created,
+            Ok(None) if node.machine.places.pod_run(&record.pod_id).exists() || !was_started(node, record) => {
+                State::Created
+            }
             _ => {
                 let why = "the machine was restarted, or its state directory was removed";
                 end::kept_or_lost(&dir, id, 0, why)
@@ -260,22 +263,18 @@ fn first_state(node: &Node, record: &container::Record) -> State {
 }
 
 fn was_started(node: &Node, record: &container::Record) -> bool {
-    node.places.container_root(&record.id).join("upper").exists()
+    node.machine.places.container_root(&record.id).join("upper").exists()
 }
 
 /// Takes running containers back and settles everything else; returns when all of it is settled.
 pub async fn settle(node: Arc<Node>, found: Found) {
-    let shims = node.containers.all().into_iter().map(|container| {
+    let shims = node.objects.containers.all().into_iter().map(|container| {
         let node = node.clone();
         async move {
             match container.state() {
-                State::Starting | State::Running { .. } => node.reconnect(&container).await,
-                State::Created if node.places.container_run(&container.record().id).exists() => {
-                    // A start looks for the shim itself.
-                    let _turn = container.verb.lock().await;
-                    if container.state() == State::Created {
-                        node.reconnect(&container).await;
-                    }
+                State::Starting | State::Running { .. } => node.keeper.reconnect(&container).await,
+                State::Created if node.machine.places.container_run(&container.record().id).exists() => {
+                    node.keeper.reconnect(&container).await;
                 }
                 _ => {}
             }
@@ -287,36 +286,34 @@ pub async fn settle(node: Arc<Node>, found: Found) {
     for record in &found.half_made {
         if let Err(error) = pod::run::undo(&node, record).await {
             tracing::error!(pod = ids::short(&record.id), %error, "cannot undo a half-made pod; listed as not ready");
-            let _ = records::commit(&node.places.pod_root(&record.id), "record");
-            node.pods.insert(record.id.clone(), Pod::new(record.clone(), pod::State::NotReady));
+            let _ = records::commit(&node.machine.places.pod_root(&record.id), "record");
+            node.objects.pods.insert(Pod::new(record.clone(), pod::State::NotReady));
         }
     }
-    for pod in node.pods.all().into_iter().filter(|p| !p.is_ready()) {
+    for pod in node.objects.pods.all().into_iter().filter(|p| !p.is_ready()) {
         if let Err(error) = pod::stop::stop(&node, &pod).await {
             tracing::error!(pod = ids::short(pod.id()), %error, "cannot finish stopping the pod; a stop is tried again");
         }
     }
     end_strays(&node, &found.strays).await;
-    trash::empty(node.places.trash()).await;
+    trash::empty(node.machine.places.trash()).await;
     node.images.collect();
-    tracing::info!(pods = node.pods.len(), containers = node.containers.len(), "everything is settled");
+    tracing::info!(pods = node.objects.pods.len(), containers = node.objects.containers.len(), "everything is settled");
 }
 
 /// Ends what runs without a record.
 pub async fn end_strays(node: &Arc<Node>, strays: &Strays) {
     end_stray_containers(node, &strays.containers).await;
     for id in &strays.pods {
-        let run_dir = node.places.pod_run(id);
+        let run_dir = node.machine.places.pod_run(id);
         let clean = CleanPod {
             pod_id: id.clone(),
             run_dir: run_dir.to_string_lossy().into_owned(),
-            cgroup: gorae_cgroups::pod_path("", id)
-                .ok()
-                .map(|c| CgroupPlace { layout: Some(node.layout.clone()), path: c.path }),
+            cgroup: gorae_cgroups::pod_path("", id).ok().map(|c| node.machine.cgroup(c.path)),
             ..CleanPod::default()
         };
         tracing::warn!(pod = ids::short(id), "a pod without a record is there; removing it");
-        match shims::clean_pod(&node.spawner, clean).await {
+        match shims::clean_pod(&node.machine.spawner, clean).await {
             Ok(()) => remove_quietly(&run_dir),
             Err(error) => tracing::error!(pod = ids::short(id), %error, "cannot remove it"),
         }
@@ -328,22 +325,22 @@ async fn end_stray_containers(node: &Arc<Node>, lost: &[String]) {
     if lost.is_empty() {
         return;
     }
-    let (hierarchies, wanted) = (node.hierarchies.clone(), lost.to_vec());
+    let (hierarchies, wanted) = (node.machine.hierarchies.clone(), lost.to_vec());
     let places = tokio::task::spawn_blocking(move || cgroups::find_containers(&hierarchies, &wanted)).await;
     let places: HashMap<String, String> = places.unwrap_or_default().into_iter().collect();
     for id in lost {
         tracing::warn!(container = ids::short(id), "a container without a record is there; ending it");
-        let run_dir = node.places.container_run(id);
+        let run_dir = node.machine.places.container_run(id);
         // Where no hierarchy has it, its shim is all that can be left.
         let path = places.get(id).cloned().unwrap_or_else(|| format!("{}/{id}", cgroups::DEFAULT_PARENT));
         let clean = CleanContainer {
             container_id: id.clone(),
             run_dir: run_dir.to_string_lossy().into_owned(),
-            cgroup: Some(CgroupPlace { layout: Some(node.layout.clone()), path }),
+            cgroup: Some(CgroupPlace { layout: Some(node.machine.layout.clone()), path }),
             // Without the record nobody knows its hooks.
             ..CleanContainer::default()
         };
-        match shims::clean_container(&node.spawner, clean).await {
+        match shims::clean_container(&node.machine.spawner, clean).await {
             Ok(_) => remove_quietly(&run_dir),
             Err(error) => tracing::error!(container = ids::short(id), %error, "cannot end it; it is tried again"),
         }

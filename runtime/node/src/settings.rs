@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the configuration says about the node, checked.
 
+use crate::handlers::Handlers;
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,8 +33,8 @@ pub struct Live {
 /// The settings of one node.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Names of runtime handlers that mean the native runtime, the built-in one first.
-    pub handlers: Vec<String>,
+    /// What can run pods.
+    pub handlers: Handlers,
     /// What becomes of a mount whose host path does not exist.
     pub missing_host_path: MissingHostPath,
     /// What may change while the daemon runs; clones share it.

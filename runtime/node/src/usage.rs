@@ -44,7 +44,7 @@ pub async fn containers(node: Arc<Node>, filter: cri::ContainerStatsFilter) -> R
         label_selector: filter.label_selector,
         state: None,
     };
-    let mut all = node.containers.all();
+    let mut all = node.objects.containers.all();
     all.retain(|c| container::view::matches(c, &filter));
     blocking(move || side_by_side(&all, |part| containers_now(&node, part))).await
 }
@@ -67,7 +67,7 @@ pub async fn pod(node: Arc<Node>, pod: Arc<Pod>) -> Result<cri::PodSandboxStats>
 /// `Internal` when the reading task was cut off.
 pub async fn pods(node: Arc<Node>, filter: cri::PodSandboxStatsFilter) -> Result<Vec<cri::PodSandboxStats>> {
     let filter = cri::PodSandboxFilter { id: filter.id, label_selector: filter.label_selector, state: None };
-    let mut all = node.pods.all();
+    let mut all = node.objects.pods.all();
     all.retain(|p| crate::pod::view::matches(p, &filter));
     blocking(move || side_by_side(&all, |part| pods_now(&node, part))).await
 }
@@ -77,7 +77,7 @@ pub async fn pods(node: Arc<Node>, filter: cri::PodSandboxStatsFilter) -> Result
 /// # Errors
 /// `Internal` when the reading task was cut off.
 pub async fn metrics(node: Arc<Node>) -> Result<Vec<cri::PodSandboxMetrics>> {
-    let ready: Vec<Arc<Pod>> = node.pods.all().into_iter().filter(|p| p.is_ready()).collect();
+    let ready: Vec<Arc<Pod>> = node.objects.pods.all().into_iter().filter(|p| p.is_ready()).collect();
     blocking(move || side_by_side(&ready, |part| metrics_now(&node, part))).await
 }
 
@@ -111,7 +111,7 @@ fn side_by_side<T: Sync, R: Send>(list: &[T], read: impl Fn(&[T]) -> Vec<R> + Sy
 }
 
 fn upper(node: &Node, id: &str) -> PathBuf {
-    node.places.container_root(id).join("upper")
+    node.machine.places.container_root(id).join("upper")
 }
 
 fn containers_now(node: &Node, containers: &[Arc<Container>]) -> Vec<cri::ContainerStats> {
@@ -133,14 +133,14 @@ fn containers_now(node: &Node, containers: &[Arc<Container>]) -> Vec<cri::Contai
 }
 
 fn interfaces(node: &Node, pods: &[Arc<Pod>]) -> Vec<Option<Vec<Interface>>> {
-    let pin = |pod: &Arc<Pod>| pod.own_network().then(|| node.places.pod_run(pod.id()).join("ns/net"));
+    let pin = |pod: &Arc<Pod>| pod.own_network().then(|| node.machine.places.pod_run(pod.id()).join("ns/net"));
     stats::interfaces_of_pods(pods.iter().map(pin).collect())
 }
 
 fn pods_now(node: &Node, pods: &[Arc<Pod>]) -> Vec<cri::PodSandboxStats> {
     let ready: Vec<Arc<Pod>> = pods.iter().filter(|p| p.is_ready()).cloned().collect();
     let networks = interfaces(node, &ready);
-    let all = node.containers.all();
+    let all = node.objects.containers.all();
     let one = |(pod, network): (&Arc<Pod>, Option<Vec<Interface>>)| {
         let record = &pod.record;
         let attributes = cri::PodSandboxAttributes {
@@ -158,7 +158,7 @@ fn pods_now(node: &Node, pods: &[Arc<Pod>]) -> Vec<cri::PodSandboxStats> {
 
 fn metrics_now(node: &Node, ready: &[Arc<Pod>]) -> Vec<cri::PodSandboxMetrics> {
     let networks = interfaces(node, ready);
-    let all = node.containers.all();
+    let all = node.objects.containers.all();
     let one = |(pod, network): (&Arc<Pod>, &Option<Vec<Interface>>)| {
         let metadata = pod.record.config.metadata.clone().unwrap_or_default();
         let subject = PodSubject {
@@ -187,8 +187,8 @@ fn running(node: &Node, all: &[Arc<Container>], pod_id: &str) -> Vec<Running> {
     let one = |container: &Arc<Container>| {
         let record = container.record();
         match container.state() {
-            State::Running { pid, started_at, .. } if record.pod_id == pod_id => {
-                Some(Running { upper: upper(node, &record.id), record, pid, started_at })
+            State::Running { process, started_at, .. } if record.pod_id == pod_id => {
+                Some(Running { upper: upper(node, &record.id), record, pid: process.pid, started_at })
             }
             _ => None,
         }

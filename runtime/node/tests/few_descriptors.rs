@@ -1,35 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A daemon that has no descriptor left. Alone in its process: the limit is everybody's.
 
+use gorae_kernel::process::ProcessId;
 use gorae_node::process::Process;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::fs::File;
 use std::process::Command;
-
-/// Field 22 of /proc/PID/stat.
-fn start_ticks(pid: u32) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
-    let (_, rest) = stat.rsplit_once(") ").expect("a name");
-    rest.split(' ').nth(19).and_then(|ticks| ticks.parse().ok()).expect("a number")
-}
 
 #[test]
 fn a_process_is_not_taken_for_ended_when_no_descriptor_is_left_to_look() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
     runtime.block_on(async {
         let mut child = Command::new("sleep").arg("1000").spawn().expect("sleep runs");
-        let (pid, ticks) = (child.id(), start_ticks(child.id()));
+        let id = ProcessId::of(child.id()).expect("readable").expect("it runs");
         let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("limit");
         setrlimit(Resource::RLIMIT_NOFILE, 256, hard).expect("a lower limit");
         let mut hoard = Vec::new();
         while let Ok(file) = File::open("/dev/null") {
             hoard.push(file);
         }
-        assert!(Process::open(pid, ticks).is_err(), "no handle");
+        assert!(Process::open(id).is_err(), "no handle");
         hoard.pop();
-        assert!(Process::open(pid, ticks).is_err(), "a handle, but no look whose it is");
+        assert!(Process::open(id).is_err(), "a handle, but no look whose it is");
         hoard.pop();
-        let process = Process::open(pid, ticks).expect("enough for both").expect("it runs");
+        let process = Process::open(id).expect("enough for both").expect("it runs");
         child.kill().expect("it ran");
         process.ended().await;
         child.wait().expect("it has ended");

@@ -5,7 +5,7 @@
 //! joins it, so a dead volume costs one thread and not one for each repeat, and when it is back the repeat succeeds.
 
 use super::spec::process::ImageDefaults;
-use super::{Container, ImageMount, RECORD_KIND, RECORD_VERSION, Record, State, sources, spec};
+use super::{Container, Image, ImageMount, RECORD_KIND, RECORD_VERSION, Record, State, sources, spec};
 use crate::disk::may_wait;
 use crate::error::{Error, IMAGE_VOLUME_FAILED, Kind, Result};
 use crate::node::Node;
@@ -15,6 +15,7 @@ use gorae_cdi as cdi;
 use gorae_cgroups as cgroups;
 use gorae_proto::cri;
 use gorae_shims as shims;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -33,21 +34,21 @@ pub async fn create(
     config: cri::ContainerConfig,
     sandbox_config: Option<&cri::PodSandboxConfig>,
 ) -> Result<String> {
-    let pod = node.pods.find(pod_id)?;
+    let pod = node.objects.pods.find(pod_id)?;
     let Some(metadata) = &config.metadata else { return Err(Error::invalid("container config has no metadata")) };
     check_name(&metadata.name)?;
     check_privileged(&config, sandbox_config.unwrap_or(&pod.record.config))?;
-    let (key, name) = (key(pod.id(), metadata), metadata.name.clone());
+    let (key, name) = (Container::key(pod.id(), metadata), metadata.name.clone());
     let (operations, asked) = (node.creates.clone(), config.clone());
     let (of, made_here) = (node.clone(), Arc::new(AtomicBool::new(false)));
     let here = made_here.clone();
-    let creation = operations.run(key.clone(), async move {
+    let creation = operations.run(key, async move {
         here.store(true, Ordering::Relaxed);
-        once(&of, &pod, &key, config).await
+        once(&of, &pod, config).await
     });
     let creation = async {
         let id = creation.await?;
-        if let (false, Some(container)) = (made_here.load(Ordering::Relaxed), node.containers.get(&id)) {
+        if let (false, Some(container)) = (made_here.load(Ordering::Relaxed), node.objects.containers.get(&id)) {
             same(&container.record(), &asked)?;
         }
         Ok(id)
@@ -77,10 +78,6 @@ fn same(record: &Record, asked: &cri::ContainerConfig) -> Result<()> {
     repeat::check_container(&title, &made, asked)
 }
 
-fn key(pod_id: &str, metadata: &cri::ContainerMetadata) -> String {
-    format!("{pod_id}\0{}\0{}", metadata.name, metadata.attempt)
-}
-
 fn check_name(name: &str) -> Result<()> {
     if name.is_empty() || name.len() > 4096 || name.contains(['\0', '\n', '/']) {
         return Err(Error::invalid(format!("container metadata.name {name:?} is empty or no name")));
@@ -99,12 +96,9 @@ fn check_privileged(config: &cri::ContainerConfig, pod: &cri::PodSandboxConfig) 
     Ok(())
 }
 
-async fn once(node: &Arc<Node>, pod: &Arc<Pod>, key_asked: &str, config: cri::ContainerConfig) -> Result<String> {
-    let made = node.containers_of(pod.id()).into_iter().find(|c| {
-        let record = c.record();
-        record.config.metadata.as_ref().is_some_and(|m| key(&record.pod_id, m) == key_asked)
-    });
-    if let Some(made) = made {
+async fn once(node: &Arc<Node>, pod: &Arc<Pod>, config: cri::ContainerConfig) -> Result<String> {
+    let metadata = config.metadata.clone().unwrap_or_default();
+    if let Some(made) = node.objects.container_of(pod.id(), &metadata) {
         let id = made.record().id.clone();
         return match made.state() {
             State::Created => same(&made.record(), &config).map(|()| id),
@@ -116,7 +110,7 @@ async fn once(node: &Arc<Node>, pod: &Arc<Pod>, key_asked: &str, config: cri::Co
     }
     check_ready(pod)?;
     let id = ids::generate()?;
-    let name = config.metadata.as_ref().map(|m| m.name.clone()).unwrap_or_default();
+    let name = metadata.name;
     let made = make(node, pod, &id, config).await;
     if made.is_err() {
         may_wait(|| node.images.release(&id));
@@ -143,8 +137,8 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &str, config: cri::Container
         id: id.to_owned(),
         pod_id: pod.id().to_owned(),
         created_at: clock::unique_ns(),
-        image: node.describe_image(&held.image_id, &config, held.layers)?,
-        process: spec::process::resolve(&config, &defaults, &node.hostname_of(&pod.record))?,
+        image: describe_image(node, &held.image_id, &config, held.layers)?,
+        process: spec::process::resolve(&config, &defaults, &spec::facts::hostname_of(&pod.record))?,
         log_path: log_path(&pod.record.config.log_directory, &config.log_path)?,
         cgroup: cgroups::container_path(&pod.record.pod_cgroup(), id),
         image_mounts: image_mounts(node, id, &config)?,
@@ -153,24 +147,25 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &str, config: cri::Container
         config,
     };
     super::take_over::check(node, &record)?;
-    let (of, target, cdi_devices) = (node.clone(), pod.clone(), cdi::of_request(&record.config)?);
+    let (of, facts, target) = (node.clone(), node.facts(), pod.clone());
+    let cdi_devices = cdi::of_request(&record.config)?;
     let checked = foreign::look_on(LOOKED_AT, move || {
         let directories = of.settings.live.borrow().cdi_directories.clone();
         record.cdi = cdi::resolve(&directories, &cdi_devices)?;
         spec::process::change_environment(&mut record.process.env, &record.cdi.env);
-        let order = spec::build(&record, &target, &of.spec_context(&target, &record)?)?;
+        let order = spec::build(&record, &target, &facts.of(&target, &record)?)?;
         sources::check(&record.config, of.settings.missing_host_path).map(|()| (record, order))
     });
     let (record, order) = checked.await?;
     // Only a mount shows what the layers are together, and the daemon makes none itself.
     let parts: Vec<_> = order.mounts.into_iter().filter(|m| !m.source_layer_path.is_empty()).collect();
     if !parts.is_empty() {
-        shims::look_in_images(&node.spawner, id, parts).await?;
+        shims::look_in_images(&node.machine.spawner, id, parts).await?;
     }
     // A pod that is being stopped holds this lock; it must not get a new container behind its back.
     let _turn = pod.verb.lock().await;
     check_ready(pod)?;
-    let dir = node.places.container_root(id);
+    let dir = node.machine.places.container_root(id);
     may_wait(|| {
         records::make_dir(&dir)?;
         records::write(&dir, "record", RECORD_KIND, RECORD_VERSION, &record).inspect_err(|_| {
@@ -179,9 +174,27 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &str, config: cri::Container
     })?;
     let container = Container::new(record, State::Created);
     let turn = node.events.turn();
-    node.containers.insert(id.to_owned(), container.clone());
-    turn.container_created(node, &container);
+    node.objects.containers.insert(container.clone());
+    turn.container_created(&container);
     Ok(())
+}
+
+/// What a container's record keeps of its image.
+///
+/// # Errors
+/// `NotFound` when the image went away in this instant.
+fn describe_image(node: &Node, id: &str, config: &cri::ContainerConfig, layers: Vec<PathBuf>) -> Result<Image> {
+    let asked = config.image.as_ref().map(|i| i.image.clone()).unwrap_or_default();
+    let image = node
+        .images
+        .find(id)?
+        .ok_or_else(|| Error::not_found(format!("image {asked:?} does not exist on this node; pull it first")))?;
+    Ok(Image {
+        id: image.id.clone(),
+        reference: image.repo_digests.first().cloned().unwrap_or_else(|| image.id.clone()),
+        name: image.repo_tags.first().cloned().unwrap_or(asked),
+        layers,
+    })
 }
 
 fn image_defaults(config: &oci_spec::image::ImageConfiguration) -> ImageDefaults {

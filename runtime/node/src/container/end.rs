@@ -73,6 +73,7 @@ pub fn kept_or_lost(dir: &Path, id: &str, started_at: i64, why: &str) -> State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::container::Reason;
 
     fn dirs<const N: usize>(home: &Path) -> [PathBuf; N] {
         std::array::from_fn(|n| {
@@ -83,7 +84,7 @@ mod tests {
     }
 
     fn exit(code: i32) -> Exit {
-        Exit { code, reason: "Error".into(), message: "said".into(), started_at: 3, finished_at: 4, identity: None }
+        Exit { code, reason: Reason::Error, message: "said".into(), started_at: 3, finished_at: 4, identity: None }
     }
 
     #[test]
@@ -123,7 +124,7 @@ mod tests {
                 let State::Exited(end) = kept_or_lost(&dir, "a", 3, "the machine was restarted") else {
                     panic!("{length}")
                 };
-                assert_eq!((end.code, end.reason.as_str()), (255, "Unknown"), "{length} of {}", whole.len());
+                assert_eq!((end.code, end.reason), (255, Reason::Unknown), "{length} of {}", whole.len());
             }
         }
     }

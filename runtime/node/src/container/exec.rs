@@ -17,7 +17,6 @@ use output::Kept;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
-pub use streams::MOST_OF_A_CONTAINER;
 use streams::Streams;
 use tokio::sync::Semaphore;
 
@@ -165,6 +164,7 @@ fn timed_out(timeout: Duration) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::container::Line;
     use crate::container::tests::{running, test_container};
 
     #[test]
@@ -180,7 +180,9 @@ mod tests {
         let container = test_container(running());
         // A shim that hangs: it takes the request and says nothing.
         let (ours, _theirs) = tokio::net::UnixStream::pair().expect("pair");
-        container.set_shim(Shim::attach(ours, tokio::sync::mpsc::unbounded_channel().0));
+        assert!(container.change_line(Line::look));
+        let shim = Shim::attach(ours, tokio::sync::mpsc::unbounded_channel().0);
+        assert!(container.change_line(|line| line.attach(shim)));
         let error = sync(&container, vec!["true".into()], Duration::from_millis(1)).await.expect_err("it hangs");
         assert_eq!(error.kind(), Kind::Unavailable, "{error}");
         assert!(error.to_string().contains("the command was not started"), "{error}");

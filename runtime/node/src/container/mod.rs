@@ -17,251 +17,46 @@
 pub mod create;
 pub mod end;
 pub mod exec;
-pub mod outside;
+pub mod force_stop;
+mod line;
+mod record;
 pub mod remove;
 pub mod reopen_log;
 pub mod signal;
 pub mod sources;
 pub mod spec;
 pub mod start;
+mod state;
 pub mod stop;
 pub mod take_over;
 pub mod update;
 pub mod view;
 
+pub use line::{Line, Up};
+pub use record::{
+    Image, ImageMount, Process, RECORD_KIND, RECORD_VERSION, Record, STATE_KIND, STATE_VERSION, read_state,
+};
+pub use state::{Exit, Identity, Reason, State};
+
 use crate::error::{Error, Kind, Result};
-use crate::records;
 use gorae_proto::cri;
-use gorae_proto::shim::{self, container_state::Phase};
 use gorae_shims::Shim;
-use prost::Message;
-use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Semaphore, oneshot, watch};
 
-/// Version of the container record.
-pub const RECORD_VERSION: u32 = 1;
-/// Kind of the container record.
-pub const RECORD_KIND: &str = "container";
-/// Version and kind of the shim's state record.
-pub const STATE_VERSION: u32 = 1;
-/// Kind of the shim's state record.
-pub const STATE_KIND: &str = "state";
-
-/// The shim's state record below a container's run directory; `None` when there is none.
-///
-/// # Errors
-/// As [`records::read`].
-pub fn read_state(run_dir: &Path) -> Result<Option<shim::ContainerState>> {
-    records::read_with(&run_dir.join("state"), STATE_KIND, STATE_VERSION, |body| shim::ContainerState::decode(body))
-}
-
-/// What was asked, and what it was resolved to. Only UpdateContainerResources changes it, and only the resources.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Record {
-    /// 64 hex digits.
-    pub id: String,
-    /// The pod's id.
-    pub pod_id: String,
-    /// The request; `linux.resources` is what is in force.
-    pub config: cri::ContainerConfig,
-    /// Wall clock, nanoseconds.
-    pub created_at: i64,
-    /// The image, as it was at create: it may be gone later.
-    pub image: Image,
-    /// Command, environment and so on, the image's defaults filled in.
-    pub process: Process,
-    /// Absolute path of the log; empty for none.
-    pub log_path: String,
-    /// The container's cgroup, below each mount point.
-    pub cgroup: String,
-    /// Image volumes of the request, by index of the mount.
-    pub image_mounts: Vec<ImageMount>,
-    /// The request's `linux.resources`, once they were changed.
-    #[serde(default)]
-    pub first_resources: Option<cri::ContainerResources>,
-    /// What its CDI devices do to it; the variables among it are in `process` already.
-    #[serde(default)]
-    pub cdi: gorae_cdi::Edits,
-}
-
-/// The image of a container.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Image {
-    /// `sha256:…` of the image config.
-    pub id: String,
-    /// `repository@digest`, or the id when none is known.
-    pub reference: String,
-    /// First tag, or what the request said.
-    pub name: String,
-    /// Layer directories, top first.
-    pub layers: Vec<PathBuf>,
-}
-
-/// An image mounted as a volume.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ImageMount {
-    /// Index in the request's mounts.
-    pub index: usize,
-    /// The image's id.
-    pub id: String,
-    /// Layer directories, top first.
-    pub layers: Vec<PathBuf>,
-}
-
-/// What runs, resolved from request and image.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Process {
-    /// At least one.
-    pub args: Vec<String>,
-    /// `KEY=VALUE`; values are bytes.
-    pub env: Vec<Vec<u8>>,
-    /// Absolute.
-    pub cwd: String,
-    /// User part, name or number; empty means root.
-    pub user: String,
-    /// Group part, name or number; empty means the user's.
-    pub group: String,
-    /// Signal number that asks it to end.
-    pub stop_signal: i32,
-    /// Paths that the image declares as volumes.
-    pub volumes: Vec<String>,
-}
-
-/// Who the process runs as, as the shim found in the image.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    /// User id.
-    pub uid: u32,
-    /// Group id.
-    pub gid: u32,
-    /// Supplementary groups with the primary one.
-    pub gids: Vec<u32>,
-}
-
-/// Where a container is in its life.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
-    /// Only a record.
-    Created,
-    /// Its shim is making it.
-    Starting,
-    /// Its process runs.
-    Running {
-        /// In the daemon's pid namespace.
-        pid: u32,
-        /// Field 22 of its stat, tells a reused pid.
-        start_ticks: u64,
-        /// Wall clock, nanoseconds.
-        started_at: i64,
-        /// Who it runs as.
-        identity: Identity,
-    },
-    /// Its process has ended, or could not be started.
-    Exited(Exit),
-}
-
-/// The end of a container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Exit {
-    /// 0..255; 128 + n after signal n.
-    pub code: i32,
-    /// `Completed`, `Error`, `OOMKilled`, `StartError`, `Unknown`.
-    pub reason: String,
-    /// Text for people; empty when the code says it all.
-    pub message: String,
-    /// 0 when it never ran.
-    pub started_at: i64,
-    /// Wall clock, nanoseconds.
-    pub finished_at: i64,
-    /// Who it ran as; `None` when it never ran.
-    pub identity: Option<Identity>,
-}
-
-impl State {
-    /// The shim's record in the daemon's terms.
-    pub fn from_shim(state: &shim::ContainerState) -> Self {
-        let identity = Identity { uid: state.uid, gid: state.gid, gids: state.gids.clone() };
-        match state.phase() {
-            Phase::Starting => Self::Starting,
-            Phase::Running => Self::Running {
-                pid: state.pid,
-                start_ticks: state.pid_start_ticks,
-                started_at: state.started_at_ns,
-                identity,
-            },
-            Phase::Exited => Self::Exited(Exit {
-                code: state.exit_code,
-                reason: exit_reason(state),
-                message: state.message.clone(),
-                started_at: state.started_at_ns,
-                finished_at: state.finished_at_ns.max(1),
-                identity: (state.started_at_ns > 0).then_some(identity),
-            }),
-        }
-    }
-
-    /// The word for people.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Starting => "starting",
-            Self::Running { .. } => "running",
-            Self::Exited(_) => "exited",
-        }
-    }
-}
-
-impl Exit {
-    /// The end that nobody saw, noticed now.
-    pub fn lost(started_at: i64, why: &str) -> Self {
-        Self {
-            code: 255,
-            reason: "Unknown".into(),
-            message: why.into(),
-            started_at,
-            finished_at: crate::clock::now_ns(),
-            identity: None,
-        }
-    }
-}
-
-fn exit_reason(state: &shim::ContainerState) -> String {
-    if !state.reason.is_empty() {
-        return state.reason.clone();
-    }
-    let reason = match (state.oom_killed, state.exit_code) {
-        (true, _) => "OOMKilled",
-        (false, 0) => "Completed",
-        (false, _) => "Error",
-    };
-    reason.to_owned()
-}
+/// Commands of one container that have ended and left processes behind whose output is still read. More lose theirs.
+pub const MOST_HELPERS: usize = 16;
 
 /// One container.
 #[derive(Debug)]
 pub struct Container {
     record: Mutex<Arc<Record>>,
     state: watch::Sender<State>,
-    shim: Mutex<Option<Shim>>,
-    /// Set while a start is under way here: what gives it up.
-    starting: Mutex<Option<oneshot::Sender<()>>>,
-    /// What the shim last said about a stop that does not finish.
-    pub stuck: Mutex<String>,
+    line: watch::Sender<Line>,
     /// Held by the one verb that works on this container.
     pub verb: tokio::sync::Mutex<()>,
     /// One for each command that has ended and left a process behind that writes on.
     pub(crate) helpers: Arc<Semaphore>,
-    /// Held by the one that looks for the shim.
-    pub(crate) connecting: tokio::sync::Mutex<()>,
-    /// Held by the one that settles the container without its shim.
-    pub(crate) cleaning: tokio::sync::Mutex<()>,
-    /// Somebody tries again and again to settle it.
-    pub(crate) retrying: AtomicBool,
-    /// Somebody tries again and again to reach its shim.
-    pub(crate) searching: AtomicBool,
 }
 
 impl Container {
@@ -270,16 +65,15 @@ impl Container {
         Arc::new(Self {
             record: Mutex::new(Arc::new(record)),
             state: watch::Sender::new(state),
-            shim: Mutex::new(None),
-            starting: Mutex::default(),
-            stuck: Mutex::default(),
+            line: watch::Sender::default(),
             verb: tokio::sync::Mutex::new(()),
-            helpers: Arc::new(Semaphore::new(exec::MOST_OF_A_CONTAINER)),
-            connecting: tokio::sync::Mutex::new(()),
-            cleaning: tokio::sync::Mutex::new(()),
-            retrying: AtomicBool::new(false),
-            searching: AtomicBool::new(false),
+            helpers: Arc::new(Semaphore::new(MOST_HELPERS)),
         })
+    }
+
+    /// The identity by which kubelet repeats a request: one of the pod's containers, in one of its attempts.
+    pub fn key(pod_id: &str, metadata: &cri::ContainerMetadata) -> String {
+        format!("{pod_id}\0{}\0{}\0", metadata.name, metadata.attempt)
     }
 
     /// What was asked.
@@ -302,16 +96,26 @@ impl Container {
         self.state.subscribe()
     }
 
-    /// Makes a move; false when it is none: an exit is final, and nothing comes twice.
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        matches!(*self.state.borrow(), State::Exited(_))
+    }
+
+    /// Whether its process runs.
+    pub fn is_running(&self) -> bool {
+        matches!(*self.state.borrow(), State::Running { .. })
+    }
+
+    /// Returns when its end is known, or when it is removed.
+    pub async fn ended(&self) {
+        // An error is the container's removal.
+        let _ = self.watch().wait_for(|state| matches!(state, State::Exited(_))).await;
+    }
+
+    /// Makes a move; false when it is not one.
     pub(crate) fn move_to(&self, next: State) -> bool {
         self.state.send_if_modified(|now| {
-            let allowed = !matches!(
-                (&*now, &next),
-                (State::Exited(_), _)
-                    | (_, State::Created)
-                    | (State::Running { .. }, State::Running { .. } | State::Starting)
-                    | (State::Starting, State::Starting)
-            );
+            let allowed = now.may_become(&next);
             if allowed {
                 *now = next;
             }
@@ -330,67 +134,81 @@ impl Container {
         });
     }
 
-    /// Says that a start is under way; what is returned resolves to `Ok` when it is to be given up.
-    pub(crate) fn begin_start(&self) -> oneshot::Receiver<()> {
-        let (give_up, given_up) = oneshot::channel();
-        *self.starting.lock().unwrap_or_else(PoisonError::into_inner) = Some(give_up);
-        given_up
+    /// Changes the line; whoever waits for it looks again.
+    pub(crate) fn change_line<T>(&self, change: impl FnOnce(&mut Line) -> T) -> T {
+        let mut changed = None;
+        self.line.send_modify(|line| changed = Some(change(line)));
+        changed.expect("send_modify has called it")
     }
 
-    /// Has the start that is under way here given up; false when there is none.
-    pub(crate) fn give_up_start(&self) -> bool {
-        let start = self.starting.lock().unwrap_or_else(PoisonError::into_inner).take();
-        start.is_some_and(|start| start.send(()).is_ok())
+    /// Looks at the line.
+    pub(crate) fn look_at_line<T>(&self, look: impl FnOnce(&Line) -> T) -> T {
+        look(&self.line.borrow())
     }
 
-    /// Whether a start is under way here.
-    pub(crate) fn is_starting_here(&self) -> bool {
-        self.starting.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|start| !start.is_closed())
-    }
-
-    /// Remembers the connection to the shim.
-    pub(crate) fn set_shim(&self, shim: Shim) {
-        *self.shim.lock().unwrap_or_else(PoisonError::into_inner) = Some(shim);
-    }
-
-    /// Forgets a connection that has ended; false when there is another one by now.
-    pub(crate) fn forget_shim(&self, ended: &Shim) -> bool {
-        let mut shim = self.shim.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = shim.as_ref().is_none_or(|shim| shim.is(ended));
-        if same {
-            *shim = None;
-        }
-        same
+    /// Returns when the line is as wanted.
+    pub(crate) async fn line_is(&self, wanted: impl FnMut(&Line) -> bool) {
+        // An error is the container's removal.
+        let _ = self.line.subscribe().wait_for(wanted).await;
     }
 
     /// The connection to the shim, when there is one.
     pub fn shim_if_any(&self) -> Option<Shim> {
-        self.shim.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.look_at_line(|line| line.shim().cloned())
     }
 
     /// The connection to the shim of a running container.
     ///
     /// # Errors
-    /// `FailedPrecondition` when it is not running, `Unavailable` while the shim is being reconnected.
+    /// `FailedPrecondition` when it is not running, `Unavailable` while its shim cannot be asked.
     pub fn running_shim(&self) -> Result<Shim> {
-        match self.state() {
-            State::Running { .. } => self
-                .shim_if_any()
-                .ok_or_else(|| Error::new(Kind::Unavailable, "the container's shim is being reconnected; try again")),
-            other => Err(Error::precondition(format!("the container is {}, not running", other.word()))),
+        if !self.is_running() {
+            return Err(Error::precondition(format!("the container is {}, not running", self.state().word())));
+        }
+        self.look_at_line(|line| line.shim().cloned().ok_or_else(|| Error::new(Kind::Unavailable, line.why_not())))
+    }
+}
+
+/// A start that is under way here: what gives it up, and the end of it on every way out.
+#[derive(Debug)]
+pub(crate) struct Start<'a> {
+    container: &'a Container,
+    given_up: oneshot::Receiver<()>,
+}
+
+impl<'a> Start<'a> {
+    /// Begins a start; `None` when something else is under way with the container's shim.
+    pub(crate) fn begin(container: &'a Container) -> Option<Self> {
+        let (give_up, given_up) = oneshot::channel();
+        let begun = container.change_line(|line| line.begin_start(give_up));
+        begun.then_some(Self { container, given_up })
+    }
+
+    /// Resolves when the start is to be given up.
+    pub(crate) async fn given_up(&mut self) {
+        if (&mut self.given_up).await.is_err() {
+            std::future::pending::<()>().await;
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Drop for Start<'_> {
+    fn drop(&mut self) {
+        self.container.change_line(Line::end_start);
+    }
+}
 
-    pub(super) fn running() -> State {
-        State::Running { pid: 7, start_ticks: 1, started_at: 1, identity: Identity::default() }
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use gorae_kernel::process::ProcessId;
+
+    pub(crate) fn running() -> State {
+        let process = ProcessId { pid: 7, start: 1 };
+        State::Running { process, started_at: 1, identity: Identity::default() }
     }
 
-    pub(super) fn test_container(state: State) -> Arc<Container> {
+    pub(crate) fn test_container(state: State) -> Arc<Container> {
         let record = Record {
             id: "a".repeat(64),
             pod_id: "b".repeat(64),
@@ -413,44 +231,5 @@ mod tests {
             cdi: Default::default(),
         };
         Container::new(record, state)
-    }
-
-    #[test]
-    fn every_pair_of_states_is_a_move_or_is_not() {
-        let all = [State::Created, State::Starting, running(), State::Exited(Exit::lost(1, "x"))];
-        // Rows: from; columns: to.
-        let table = [
-            [false, true, true, true],
-            [false, false, true, true],
-            [false, false, false, true],
-            [false, false, false, false],
-        ];
-        for (from, row) in all.iter().zip(table) {
-            for (to, allowed) in all.iter().zip(row) {
-                let container = test_container(from.clone());
-                assert_eq!(container.move_to(to.clone()), allowed, "{} to {}", from.word(), to.word());
-            }
-        }
-    }
-
-    #[test]
-    fn the_reason_follows_from_code_and_oom() {
-        let exit = |code, oom_killed, reason: &str| {
-            let state = shim::ContainerState {
-                phase: Phase::Exited.into(),
-                exit_code: code,
-                oom_killed,
-                reason: reason.into(),
-                ..Default::default()
-            };
-            match State::from_shim(&state) {
-                State::Exited(exit) => exit.reason,
-                other => panic!("{other:?}"),
-            }
-        };
-        assert_eq!(exit(0, false, ""), "Completed");
-        assert_eq!(exit(3, false, ""), "Error");
-        assert_eq!(exit(137, true, ""), "OOMKilled");
-        assert_eq!(exit(128, false, "StartError"), "StartError");
     }
 }

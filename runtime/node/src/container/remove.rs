@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! RemoveContainer: kill when running, see that nothing of it is left, then remove the record. Resumable.
 
-use super::{Container, State};
+use super::Container;
 use crate::disk::may_wait;
 use crate::error::Result;
 use crate::node::Node;
@@ -19,40 +19,36 @@ const HOOKS_DEADLINE: Duration = Duration::from_secs(30);
 /// # Errors
 /// Those of the stop; the kernel's for directories. Calling again is right.
 pub async fn remove(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> {
-    super::stop::kill(node, container).await?;
+    super::stop::kill(&node.keeper, container).await?;
     let _turn = container.verb.lock().await;
     let record = container.record();
-    if node.containers.get(&record.id).is_none() {
+    if node.objects.containers.get(&record.id).is_none() {
         return Ok(());
     }
     // Between the stop and this lock a start may have run.
-    super::stop::kill(node, container).await?;
+    super::stop::kill(&node.keeper, container).await?;
     // A shim that was killed after it had told the end has left the cgroup behind.
     let hooks = if record.cdi.has_hook("poststop") { HOOKS_DEADLINE } else { Duration::ZERO };
-    let left = !shim_exits(container, SHIM_EXIT_DEADLINE + hooks).await || node.hierarchies.have(&record.cgroup);
-    if matches!(container.state(), State::Exited(_)) && left {
-        node.clean_container(container).await?;
+    let left =
+        !shim_exits(container, SHIM_EXIT_DEADLINE + hooks).await || node.machine.hierarchies.have(&record.cgroup);
+    if container.has_ended() && left {
+        node.keeper.settle(container, None).await?;
     }
     let name = format!("container-{}", record.id);
-    trash::discard(&node.places.trash(), &node.places.container_root(&record.id), &name).await?;
-    trash::remove_tree(&node.places.container_run(&record.id))?;
+    trash::discard(&node.machine.places.trash(), &node.machine.places.container_root(&record.id), &name).await?;
+    trash::remove_tree(&node.machine.places.container_run(&record.id))?;
     // Told once it has worked: a removal that fails is tried again.
     let turn = node.events.turn();
-    node.containers.remove(&record.id);
-    turn.container_deleted(node, container);
+    node.objects.containers.remove(&record.id);
+    turn.container_deleted(container);
     drop(turn);
     may_wait(|| node.images.release(&record.id));
-    node.stats.forget(&node.places.container_root(&record.id).join("upper"));
+    node.stats.forget(&node.machine.places.container_root(&record.id).join("upper"));
     tracing::info!(container = ids::short(&record.id), "container is removed");
     Ok(())
 }
 
 /// Waits until the shim's connection ends; it removes the container's cgroup before that.
 async fn shim_exits(container: &Arc<Container>, deadline: Duration) -> bool {
-    let gone = async {
-        while container.shim_if_any().is_some() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    tokio::time::timeout(deadline, gone).await.is_ok()
+    tokio::time::timeout(deadline, container.line_is(|line| line.shim().is_none())).await.is_ok()
 }

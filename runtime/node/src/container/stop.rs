@@ -2,12 +2,13 @@
 //! StopContainer: one message with the grace period; the shim signals, waits and kills, also without this daemon.
 //! A start that is under way is given up, and a container whose shim hangs is ended from outside.
 
-use super::{Container, State, outside};
-use crate::error::{Error, Kind, Result};
+use super::{Container, Line, State, force_stop};
+use crate::error::{Error, Result};
 use crate::ids;
-use crate::node::Node;
-use gorae_proto::shim::{Stop, request::Verb};
-use std::sync::{Arc, PoisonError};
+use crate::keeper::{Keeper, start_error};
+use gorae_proto::shim::{Stop, failure, request::Verb};
+use gorae_shims as shims;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long after SIGKILL the end may take before the caller is told that the process is stuck. The shim goes on.
@@ -25,13 +26,13 @@ const GIVE_UP_DEADLINE: Duration = Duration::from_secs(20);
 ///
 /// # Errors
 /// `DeadlineExceeded` with process and kernel function when the process does not die.
-pub async fn stop(node: &Arc<Node>, container: &Arc<Container>, grace: Duration) -> Result<()> {
+pub async fn stop(keeper: &Arc<Keeper>, container: &Arc<Container>, grace: Duration) -> Result<()> {
     // No verb lock: a second stop may only shorten the first one's wait, and the shim sees to that.
     let id = container.record().id.clone();
     let stopped = async {
-        end_start(node, container).await?;
+        end_start(keeper, container).await?;
         match container.state() {
-            State::Running { .. } => end_running(node, container, grace).await,
+            State::Running { .. } => end_running(keeper, container, grace).await,
             _ => Ok(()),
         }
     };
@@ -39,83 +40,86 @@ pub async fn stop(node: &Arc<Node>, container: &Arc<Container>, grace: Duration)
 }
 
 /// Waits a moment for a start that is under way, then has it given up.
-async fn end_start(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> {
-    if !container.is_starting_here() {
-        return end_earlier_start(node, container).await;
+async fn end_start(keeper: &Arc<Keeper>, container: &Arc<Container>) -> Result<()> {
+    if !container.look_at_line(Line::is_starting) {
+        return end_earlier_start(keeper, container).await;
     }
     // A start holds this lock until the container is settled.
     if tokio::time::timeout(START_PATIENCE, container.verb.lock()).await.is_ok() {
         return Ok(());
     }
-    container.give_up_start();
+    container.change_line(Line::give_up_start);
     let late = || Error::deadline("its start does not end, although its shim was killed");
     tokio::time::timeout(GIVE_UP_DEADLINE, container.verb.lock()).await.map(drop).map_err(|_| late())
 }
 
 /// The same for a start that a daemon before this one has asked for.
-async fn end_earlier_start(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> {
+async fn end_earlier_start(keeper: &Arc<Keeper>, container: &Arc<Container>) -> Result<()> {
     let mut watch = container.watch();
     let over = watch.wait_for(|state| !matches!(state, State::Starting));
     if tokio::time::timeout(START_PATIENCE, over).await.is_ok() {
         return Ok(());
     }
-    let end = super::start::start_error("it was to be stopped before its start was done");
-    node.end_container(container, Some(end)).await
+    keeper.settle(container, Some(start_error("it was to be stopped before its start was done"))).await
 }
 
-async fn end_running(node: &Arc<Node>, container: &Arc<Container>, grace: Duration) -> Result<()> {
-    let mut watch = container.watch();
-    match ask(node, container, grace).await {
-        Ok(()) => {}
-        // It does not answer, or cannot be reached.
-        Err(e) if matches!(e.kind(), Kind::DeadlineExceeded | Kind::Unavailable) => {
-            return outside::stop(node, container, grace).await;
-        }
-        Err(e) => return Err(e),
+async fn end_running(keeper: &Arc<Keeper>, container: &Arc<Container>, grace: Duration) -> Result<()> {
+    match ask(keeper, container, grace).await? {
+        Asked::Ended => return Ok(()),
+        Asked::Silent => return force_stop::stop(keeper, container, grace).await,
+        Asked::Stopping => {}
     }
-    let ended = watch.wait_for(|s| matches!(s, State::Exited(_)));
-    if tokio::time::timeout(grace + KILL_DEADLINE, ended).await.is_ok() {
+    if tokio::time::timeout(grace + KILL_DEADLINE, container.ended()).await.is_ok() {
         return Ok(());
     }
-    if !outside::answers(container).await {
-        return outside::stop(node, container, Duration::ZERO).await;
+    if !force_stop::answers(container).await {
+        return force_stop::stop(keeper, container, Duration::ZERO).await;
     }
-    let stuck = container.stuck.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let why = if stuck.is_empty() { "the process does not end after SIGKILL".to_owned() } else { stuck };
+    let why = container.look_at_line(|line| line.stuck().map(str::to_owned));
+    let why = why.unwrap_or_else(|| "the process does not end after SIGKILL".to_owned());
     Err(Error::deadline(format!("unkillable: {why}")))
 }
 
-/// Tells the shim. When that cannot be done because it is gone, its end settles the container.
-///
-/// - Errors: `DeadlineExceeded` when it does not answer, `Unavailable` when it cannot be reached.
-async fn ask(node: &Arc<Node>, container: &Arc<Container>, grace: Duration) -> Result<()> {
+/// What a shim that was to be told of a stop did.
+enum Asked {
+    /// It has begun.
+    Stopping,
+    /// The container has ended already.
+    Ended,
+    /// It does not answer, or cannot be reached.
+    Silent,
+}
+
+/// Tells the shim. A daemon that was just started has not found it yet, and a connection can end between look and call:
+/// then it is looked for, and told again.
+async fn ask(keeper: &Arc<Keeper>, container: &Arc<Container>, grace: Duration) -> Result<Asked> {
     let signal = container.record().process.stop_signal;
     let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-    let mut reconnects = 0;
-    loop {
-        let told = match container.running_shim() {
-            Ok(shim) => {
-                let verb = Verb::Stop(Stop { signal, grace_ms });
-                shim.call_within(verb, &[], outside::ANSWER).await.map(|_| ()).map_err(Error::from)
-            }
-            Err(error) => Err(error),
-        };
-        match told {
-            Ok(()) => return Ok(()),
-            Err(e) if e.kind() == Kind::FailedPrecondition => return Ok(()),
-            // A daemon that was just started has not found it yet, or the connection ended between look and call.
-            Err(e) if e.kind() == Kind::Unavailable && reconnects < RECONNECTS => node.reconnect(container).await,
-            Err(e) => return Err(e),
+    for _ in 0..=RECONNECTS {
+        if container.has_ended() {
+            return Ok(Asked::Ended);
         }
-        reconnects += 1;
-        tokio::time::sleep(RECONNECT_PAUSE).await;
+        let Some(shim) = keeper.shim(container).await else {
+            // Its shim has died, and it is being ended for that.
+            let settled = container.line_is(|line| !matches!(line, Line::Settling));
+            let _ = tokio::time::timeout(force_stop::ANSWER, settled).await;
+            return Ok(if container.has_ended() { Asked::Ended } else { Asked::Silent });
+        };
+        match shim.call_within(Verb::Stop(Stop { signal, grace_ms }), &[], force_stop::ANSWER).await {
+            Ok(_) => return Ok(Asked::Stopping),
+            Err(shims::Error::Gone(_)) => tokio::time::sleep(RECONNECT_PAUSE).await,
+            Err(shims::Error::TimedOut(_)) => return Ok(Asked::Silent),
+            Err(error) if error.refused() == Some(failure::Kind::FailedPrecondition) => return Ok(Asked::Ended),
+            Err(error) => return Err(error.into()),
+        }
     }
+    Ok(Asked::Silent)
 }
 
 /// Stops a container without grace.
 ///
 /// # Errors
 /// As [`stop`].
-pub async fn kill(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> {
-    stop(node, container, Duration::ZERO).await
+pub async fn kill(keeper: &Arc<Keeper>, container: &Arc<Container>) -> Result<()> {
+    stop(keeper, container, Duration::ZERO).await
 }

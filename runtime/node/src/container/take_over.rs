@@ -38,21 +38,21 @@ pub fn check(node: &Node, record: &Record) -> Result<()> {
 /// meanwhile, or another one goes on with it. The kernel's for the rename.
 pub async fn take_over(node: &Node, record: &Record) -> Result<()> {
     let Some(old) = record.config.annotations.get(ANNOTATION) else { return Ok(()) };
-    let to = node.places.container_root(&record.id).join("upper");
+    let to = node.machine.places.container_root(&record.id).join("upper");
     if may_wait(|| to.exists()) {
         return Ok(());
     }
     let old = ended(node, record, old)?;
     let _turn = old.verb.lock().await;
     let id = old.record().id.clone();
-    let from = node.places.container_root(&id).join("upper");
+    let from = node.machine.places.container_root(&id).join("upper");
     // First: the layer at its new place says that all has moved.
     move_volumes(&from.with_file_name("volumes"), &to.with_file_name("volumes"))?;
     match may_wait(|| std::fs::rename(&from, &to)) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("take over", &from, &e)),
         // One that never ran has no files, and a failed start leaves no layer.
-        Err(_) if node.containers.get(&id).is_some() && !has_run(&old.state()) => Ok(()),
+        Err(_) if node.objects.containers.get(&id).is_some() && !has_run(&old.state()) => Ok(()),
         Err(_) => Err(Error::precondition(format!(
             "the files of container {} are not there any more: it was removed, or another container has taken them over",
             ids::short(&id)
@@ -73,7 +73,7 @@ fn has_run(state: &State) -> bool {
 }
 
 fn ended(node: &Node, record: &Record, old: &str) -> Result<Arc<Container>> {
-    let old = node.containers.find(old).map_err(|e| e.during(format!("annotation {ANNOTATION}")))?;
+    let old = node.objects.containers.find(old).map_err(|e| e.during(format!("annotation {ANNOTATION}")))?;
     let old_record = old.record();
     if old_record.id == record.id || !matches!(old.state(), State::Exited(_)) {
         return Err(Error::precondition(format!("container {} has not ended", ids::short(&old_record.id))));
@@ -81,7 +81,7 @@ fn ended(node: &Node, record: &Record, old: &str) -> Result<Arc<Container>> {
     if old_record.image.id != record.image.id {
         return Err(Error::precondition("the container to continue was made from another image"));
     }
-    let (old_pod, pod) = (node.pods.find(&old_record.pod_id)?, node.pods.find(&record.pod_id)?);
+    let (old_pod, pod) = (node.objects.pods.find(&old_record.pod_id)?, node.objects.pods.find(&record.pod_id)?);
     check_pods(&old_pod, &pod)?;
     Ok(old)
 }

@@ -52,7 +52,7 @@ async fn change_to(node: &Node, container: &Container, change: &LinuxContainerRe
         State::Created => None,
         other => return Err(Error::precondition(format!("it is {}", other.word()))),
     };
-    let dir = node.places.container_root(&record.id);
+    let dir = node.machine.places.container_root(&record.id);
     begin(&dir, &record, &changed)?;
     if let Some(shim) = &shim
         && let Err(error) = shim.call(Verb::UpdateResources(wanted)).await
@@ -69,7 +69,7 @@ async fn change_to(node: &Node, container: &Container, change: &LinuxContainerRe
 /// # Errors
 /// `Unavailable` and `DeadlineExceeded` while the shim does not answer; the kernel's for the records.
 async fn settle(node: &Node, container: &Container) -> Result<()> {
-    let dir = node.places.container_root(&container.record().id);
+    let dir = node.machine.places.container_root(&container.record().id);
     let read = |name: &str| records::read::<Record>(&dir.join(name), RECORD_KIND, RECORD_VERSION);
     let (old, new) = match (read(OLD), read("record")) {
         (Ok(None), _) => return Ok(()),
@@ -106,7 +106,7 @@ async fn settle(node: &Node, container: &Container) -> Result<()> {
 
 /// `settle` for a container that was just taken back, in the background: its verb may be busy for long.
 pub fn settle_soon(node: &Arc<Node>, container: &Arc<Container>) {
-    if !node.places.container_root(&container.record().id).join(OLD).exists() {
+    if !node.machine.places.container_root(&container.record().id).join(OLD).exists() {
         return;
     }
     let (node, container) = (node.clone(), container.clone());
@@ -125,7 +125,7 @@ fn message(node: &Node, old: &Record, new: &Record) -> Result<UpdateResources> {
     let (old, new) = (of(old), of(new));
     let score = spec::process::oom_score_adj(&new)?;
     Ok(UpdateResources {
-        resources: Some(spec::resources::build(Some(&new), &node.layout)?),
+        resources: Some(spec::resources::build(Some(&new), &node.machine.layout)?),
         oom_score_adj: (new.oom_score_adj != old.oom_score_adj).then_some(score),
     })
 }

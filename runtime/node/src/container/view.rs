@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A container as the CRI's list and status show it: from memory only.
 
+use super::spec::facts::Facts;
 use super::{Container, Identity, Record, State, signal};
-use crate::node::Node;
 use gorae_proto::cri;
 
 /// The entry of ListContainers.
@@ -51,7 +51,7 @@ pub fn status(container: &Container) -> cri::ContainerStatus {
             status.started_at = exit.started_at;
             status.finished_at = exit.finished_at;
             status.exit_code = exit.code;
-            status.reason = exit.reason;
+            status.reason = exit.reason.word().to_owned();
             status.message = exit.message;
             status.user = exit.identity.as_ref().map(user);
         }
@@ -60,16 +60,17 @@ pub fn status(container: &Container) -> cri::ContainerStatus {
 }
 
 /// The JSON under `info` of a verbose status.
-pub fn verbose(node: &Node, container: &Container) -> std::collections::HashMap<String, String> {
+pub fn verbose(facts: &Facts, container: &Container) -> std::collections::HashMap<String, String> {
     let (record, state) = (container.record(), container.state());
     let pid = match &state {
-        State::Running { pid, .. } => *pid,
+        State::Running { process, .. } => process.pid,
         _ => 0,
     };
-    let spec = node
+    let spec = facts
+        .objects
         .pods
         .get(&record.pod_id)
-        .map(|pod| super::spec::oci::view(&record, &pod, node))
+        .map(|pod| super::spec::oci::view(&record, &pod, facts))
         .unwrap_or(serde_json::Value::Null);
     let info = serde_json::json!({
         "sandboxID": record.pod_id,
@@ -77,7 +78,7 @@ pub fn verbose(node: &Node, container: &Container) -> std::collections::HashMap<
         "state": state.word(),
         "snapshotter": "overlayfs",
         "layers": record.image.layers,
-        "upper": node.places.container_root(&record.id).join("upper"),
+        "upper": facts.machine.places.container_root(&record.id).join("upper"),
         "cgroup": record.cgroup,
         "config": config(&record.config),
         "runtimeSpec": spec,

@@ -4,7 +4,7 @@
 //! pinned again from a process of the pod that lives in the namespace, and where none does the pod is stopped, so that
 //! kubelet makes a new one.
 
-use super::{Pod, Record, State, Up, request};
+use super::{Pins, Pod, Record, State, Up, request, shared_memory};
 use crate::container::State as ContainerState;
 use crate::disk::may_wait;
 use crate::ids;
@@ -12,16 +12,12 @@ use crate::node::Node;
 use gorae_proto::cri::NamespaceMode;
 use gorae_proto::shim::{Member, Pin, PinPod};
 use gorae_shims as shims;
-use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
 /// The file system of namespaces: "nsfs".
 const NSFS_MAGIC: i64 = 0x6e73_6673;
-
-/// Which namespaces are pinned: kind and inode number, which no other namespace has while this one lives.
-pub type Pins = BTreeMap<String, u64>;
 
 /// The kinds that a pod has of its own.
 fn kinds(record: &Record) -> impl Iterator<Item = &'static str> {
@@ -49,19 +45,10 @@ pub fn look(record: &Record, run_dir: &Path) -> Pins {
     kinds(record).filter_map(of).collect()
 }
 
-/// Whether a ready pod's /dev/shm is no mount any more: a container would be given a directory of the node's.
-pub fn lost_shared_memory(node: &Node, pod: &Pod) -> bool {
-    let own = request::namespaces(&pod.record.config).ipc() != NamespaceMode::Node;
-    let run_dir = node.places.pod_run(pod.id());
-    let device = |path: &Path| std::fs::symlink_metadata(path).ok().map(|found| found.dev());
-    let there = device(&run_dir.join("shm"));
-    own && pod.is_ready() && (there.is_none() || there == device(&run_dir))
-}
-
 /// Looks at the pins of all ready pods, and at their shared memory.
 pub async fn check_all(node: &Arc<Node>) {
-    let broken = |pod: &Arc<Pod>| lost_shared_memory(node, pod) || !missing(node, pod).is_empty();
-    let pods: Vec<_> = may_wait(|| node.pods.all().into_iter().filter(broken).collect());
+    let broken = |pod: &Arc<Pod>| shared_memory::is_lost(&node.machine.places, pod) || !missing(node, pod).is_empty();
+    let pods: Vec<_> = may_wait(|| node.objects.pods.all().into_iter().filter(broken).collect());
     for pod in pods {
         // Whoever works on the pod may be stopping it.
         let Ok(_turn) = pod.verb.try_lock() else { continue };
@@ -72,7 +59,7 @@ pub async fn check_all(node: &Arc<Node>) {
 /// The pins that a ready pod should have and has not.
 fn missing(node: &Node, pod: &Pod) -> Vec<Pin> {
     let State::Ready(up) = pod.state() else { return Vec::new() };
-    let there = look(&pod.record, &node.places.pod_run(pod.id()));
+    let there = look(&pod.record, &node.machine.places.pod_run(pod.id()));
     missing_of(&pod.record, &up, &there)
 }
 
@@ -88,7 +75,7 @@ fn missing_of(record: &Record, up: &Up, there: &Pins) -> Vec<Pin> {
 
 /// For a caller that holds the pod's verb lock.
 async fn mend_or_stop(node: &Arc<Node>, pod: &Arc<Pod>) {
-    if may_wait(|| lost_shared_memory(node, pod)) {
+    if may_wait(|| shared_memory::is_lost(&node.machine.places, pod)) {
         // What its containers see of it cannot be given to another one.
         tracing::error!(pod = ids::short(pod.id()), "somebody unmounted the pod's shared memory; stopping the pod");
         return stop(node, pod).await;
@@ -100,11 +87,11 @@ async fn mend_or_stop(node: &Arc<Node>, pod: &Arc<Pod>) {
     let (short, gone) = (ids::short(pod.id()), pins.iter().map(|pin| pin.kind.as_str()).collect::<Vec<_>>().join(", "));
     let request = PinPod {
         pod_id: pod.id().to_owned(),
-        run_dir: node.places.pod_run(pod.id()).to_string_lossy().into_owned(),
+        run_dir: node.machine.places.pod_run(pod.id()).to_string_lossy().into_owned(),
         members: members(node, pod),
         pins,
     };
-    match shims::pin_pod(&node.spawner, request).await {
+    match shims::pin_pod(&node.machine.spawner, request).await {
         Ok(()) => tracing::warn!(pod = short, gone, "somebody took pins of the pod's namespaces away; pinned again"),
         Err(error) => {
             tracing::error!(pod = short, gone, %error, "somebody took pins of the pod's namespaces away; stopping the pod");
@@ -125,8 +112,8 @@ fn members(node: &Node, pod: &Pod) -> Vec<Member> {
         State::Ready(up) if up.init_pid != 0 => Some(Member { pid: up.init_pid, start_ticks: up.init_start_ticks }),
         _ => None,
     };
-    let containers = node.containers_of(pod.id()).into_iter().filter_map(|container| match container.state() {
-        ContainerState::Running { pid, start_ticks, .. } => Some(Member { pid, start_ticks }),
+    let containers = node.objects.of_pod(pod.id()).into_iter().filter_map(|container| match container.state() {
+        ContainerState::Running { process, .. } => Some(Member { pid: process.pid, start_ticks: process.start }),
         _ => None,
     });
     init.into_iter().chain(containers).collect()

@@ -13,18 +13,18 @@ use std::sync::Arc;
 /// Those of stop and of the containers' removal; calling again is right.
 pub async fn remove(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
     let _turn = pod.verb.lock().await;
-    if node.pods.get(pod.id()).is_none() {
+    if node.objects.pods.get(pod.id()).is_none() {
         return Ok(());
     }
     super::stop::stop_held(node, pod).await?;
-    for container in node.containers_of(pod.id()) {
+    for container in node.objects.of_pod(pod.id()) {
         container::remove::remove(node, &container).await?;
     }
     delete_directories(node, pod.id()).await?;
     // Told once it has worked: a removal that fails is tried again.
     let turn = node.events.turn();
-    turn.pod_deleted(node, pod);
-    node.pods.remove(pod.id());
+    turn.pod_deleted(pod);
+    node.objects.pods.remove(pod.id());
     drop(turn);
     tracing::info!(pod = ids::short(pod.id()), "pod is removed");
     Ok(())
@@ -35,6 +35,6 @@ pub async fn remove(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
 /// # Errors
 /// The kernel's, with the path.
 pub async fn delete_directories(node: &Arc<Node>, id: &str) -> Result<()> {
-    trash::remove_tree(&node.places.pod_run(id))?;
-    trash::discard(&node.places.trash(), &node.places.pod_root(id), &format!("pod-{id}")).await
+    trash::remove_tree(&node.machine.places.pod_run(id))?;
+    trash::discard(&node.machine.places.trash(), &node.machine.places.pod_root(id), &format!("pod-{id}")).await
 }

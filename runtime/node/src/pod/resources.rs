@@ -19,11 +19,11 @@ const VERSION: u32 = 1;
 /// # Errors
 /// `NotFound` for the pod; the kernel's for the record, and then the word before counts.
 pub async fn update(node: &Node, pod_id: &str, change: Resources) -> Result<()> {
-    let pod = node.pods.find(pod_id)?;
+    let pod = node.objects.pods.find(pod_id)?;
     // One after the other, and none for a pod that is being removed.
     let _turn = pod.verb.lock().await;
-    let pod = node.pods.find(pod.id())?;
-    records::write(&node.places.pod_root(pod.id()), RESOURCES, RESOURCES, VERSION, &change)?;
+    let pod = node.objects.pods.find(pod.id())?;
+    records::write(&node.machine.places.pod_root(pod.id()), RESOURCES, RESOURCES, VERSION, &change)?;
     *pod.resources.lock().unwrap_or_else(PoisonError::into_inner) = Some(change);
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::node::Node;
 use crate::{clock, foreign, ids, records, repeat};
 use gorae_cgroups as cgroups;
 use gorae_proto::cri;
-use gorae_proto::shim::{CgroupPlace, PodNetwork, SetupPod};
+use gorae_proto::shim::{PodNetwork, SetupPod};
 use gorae_shims as shims;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
@@ -21,17 +21,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// configuration; those of network and shim. Nothing is left behind.
 pub async fn run(node: Arc<Node>, config: cri::PodSandboxConfig, runtime_handler: String) -> Result<String> {
     request::check(&config)?;
-    node.check_handler(&runtime_handler)?;
+    node.settings.handlers.check(&runtime_handler)?;
     let key = Pod::key(&config);
     let (operations, asked) = (node.runs.clone(), (config.clone(), runtime_handler.clone()));
     let (of, made_here) = (node.clone(), Arc::new(AtomicBool::new(false)));
     let here = made_here.clone();
-    let run = operations.run(key.clone(), async move {
+    let run = operations.run(key, async move {
         here.store(true, Ordering::Relaxed);
-        once(&of, &key, config, runtime_handler).await
+        once(&of, config, runtime_handler).await
     });
     let id = run.await?;
-    if let (false, Some(pod)) = (made_here.load(Ordering::Relaxed), node.pods.get(&id)) {
+    if let (false, Some(pod)) = (made_here.load(Ordering::Relaxed), node.objects.pods.get(&id)) {
         same(&pod, &asked.0, &asked.1)?;
     }
     Ok(id)
@@ -43,8 +43,8 @@ fn same(pod: &Pod, config: &cri::PodSandboxConfig, runtime_handler: &str) -> Res
     repeat::check_pod(&format!("pod {title}"), (&record.config, &record.runtime_handler), (config, runtime_handler))
 }
 
-async fn once(node: &Arc<Node>, key: &str, config: cri::PodSandboxConfig, runtime_handler: String) -> Result<String> {
-    if let Some(made) = node.pods.all().into_iter().find(|p| Pod::key(&p.record.config) == key) {
+async fn once(node: &Arc<Node>, config: cri::PodSandboxConfig, runtime_handler: String) -> Result<String> {
+    if let Some(made) = node.objects.pod_of(&config) {
         if made.is_ready() {
             return same(&made, &config, &runtime_handler).map(|()| made.id().to_owned());
         }
@@ -67,8 +67,8 @@ async fn make(node: &Arc<Node>, id: &str, config: cri::PodSandboxConfig, handler
             let pod = Pod::new(record, State::Ready(up));
             {
                 let turn = node.events.turn();
-                node.pods.insert(id.to_owned(), pod.clone());
-                turn.pod_started(node, &pod);
+                node.objects.pods.insert(pod.clone());
+                turn.pod_started(&pod);
             }
             super::watch::follow(node, &pod);
             tracing::info!(pod = ids::short(id), name = %Pod::title(&pod.record.config), "pod is ready");
@@ -78,8 +78,8 @@ async fn make(node: &Arc<Node>, id: &str, config: cri::PodSandboxConfig, handler
             Ok(()) => failure,
             Err(undo) => {
                 // Listed as not ready, so that the client's own stop and remove retry the clean-up.
-                let _ = records::commit(&node.places.pod_root(id), "record");
-                node.pods.insert(id.to_owned(), Pod::new(record, State::NotReady));
+                let _ = records::commit(&node.machine.places.pod_root(id), "record");
+                node.objects.pods.insert(Pod::new(record, State::NotReady));
                 failure.and_undo_failed(&undo)
             }
         }),
@@ -101,7 +101,7 @@ async fn reserve(
         created_at: clock::unique_ns(),
         ips: Vec::new(),
         host_interface: String::new(),
-        made_cgroups: cgroup.missing(&node.hierarchies),
+        made_cgroups: cgroup.missing(&node.machine.hierarchies),
         own_cgroup: cgroup.own,
         cgroup: cgroup.path,
         config,
@@ -113,7 +113,7 @@ async fn reserve(
         record.host_interface.clone_from(&plan.network.host_interface);
         network = Some(plan.network);
     }
-    let dir = node.places.pod_root(id);
+    let dir = node.machine.places.pod_root(id);
     let written = may_wait(|| {
         records::make_dir(&dir)?;
         records::write_intent(&dir, "record", RECORD_KIND, RECORD_VERSION, &record)
@@ -131,22 +131,27 @@ async fn reserve(
 }
 
 async fn set_up(node: &Arc<Node>, record: &Record, network: Option<PodNetwork>) -> Result<Up> {
-    let (dir, run_dir) = (node.places.pod_root(&record.id), node.places.pod_run(&record.id));
+    let (dir, run_dir) = (node.machine.places.pod_root(&record.id), node.machine.places.pod_run(&record.id));
     may_wait(|| {
         records::make_dir(&run_dir)?;
-        etc_files::write(&dir, &record.config, &node.hostname_of(record), record.ips.first().copied())
+        etc_files::write(
+            &dir,
+            &record.config,
+            &crate::container::spec::facts::hostname_of(record),
+            record.ips.first().copied(),
+        )
     })?;
     if !record.config.log_directory.is_empty() {
         make_log_directory(node, record.config.log_directory.clone()).await?;
     }
-    let ready = shims::setup_pod(&node.spawner, setup(node, record, network)?).await?;
+    let ready = shims::setup_pod(&node.machine.spawner, setup(node, record, network)?).await?;
     if !record.config.port_mappings.is_empty() && !record.ips.is_empty() {
         node.network.publish(&record.id).await?;
     }
     let mut up = Up {
         init_pid: ready.init_pid,
         init_start_ticks: ready.init_start_ticks,
-        boot_id: node.boot_id.clone(),
+        boot_id: node.machine.boot_id.clone(),
         ..Up::default()
     };
     may_wait(|| {
@@ -176,8 +181,8 @@ fn setup(node: &Node, record: &Record, network: Option<PodNetwork>) -> Result<Se
     let own_uts = request::own_uts(&record.config);
     Ok(SetupPod {
         pod_id: record.id.clone(),
-        run_dir: node.places.pod_run(&record.id).to_string_lossy().into_owned(),
-        hostname: if own_uts { node.hostname_of(record) } else { String::new() },
+        run_dir: node.machine.places.pod_run(&record.id).to_string_lossy().into_owned(),
+        hostname: if own_uts { crate::container::spec::facts::hostname_of(record) } else { String::new() },
         own_net,
         own_ipc: options.ipc() != cri::NamespaceMode::Node,
         own_uts,
@@ -186,7 +191,7 @@ fn setup(node: &Node, record: &Record, network: Option<PodNetwork>) -> Result<Se
         sysctls: request::sysctls(&record.config)?,
         shm_bytes: 0,
         network,
-        cgroup: Some(CgroupPlace { layout: Some(node.layout.clone()), path: record.cgroup.clone() }),
+        cgroup: Some(node.machine.cgroup(record.cgroup.clone())),
         clients_cgroup_init: if record.own_cgroup {
             String::new()
         } else {

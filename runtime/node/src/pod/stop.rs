@@ -28,7 +28,7 @@ pub async fn stop(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
 /// # Errors
 /// As there.
 pub async fn stop_held(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
-    let run_dir = node.places.pod_run(pod.id());
+    let run_dir = node.machine.places.pod_run(pod.id());
     let was_ready = pod.is_ready();
     if !was_ready && !is_left(node, &pod.record) {
         return Ok(());
@@ -40,13 +40,14 @@ pub async fn stop_held(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
         Err(e) => return Err(Error::io("remove", &run_dir.join("ready"), &e)),
     }
     pod.set_not_ready();
-    // Whoever starts a container looks at the pod after it has said so: one of the two sees the other.
+    // Pairs with the fence in a container's start: either this stop sees the container starting, or that start sees the pod
+    // not ready.
     fence(Ordering::SeqCst);
-    let containers = node.containers_of(pod.id());
-    let stopped = join_all(containers.iter().map(|c| container::stop::kill(node, c))).await;
+    let containers = node.objects.of_pod(pod.id());
+    let stopped = join_all(containers.iter().map(|c| container::stop::kill(&node.keeper, c))).await;
     let unkillable = stopped.into_iter().find_map(Result::err);
     if was_ready {
-        node.events.turn().pod_stopped(node, pod);
+        node.events.turn().pod_stopped(pod);
         tracing::info!(pod = ids::short(pod.id()), "pod is stopped");
     }
     let torn_down = tear_down(node, &pod.record).await;
@@ -68,8 +69,8 @@ pub async fn tear_down(node: &Arc<Node>, record: &Record) -> Result<()> {
         tracing::warn!(pod = ids::short(&record.id), %error, "host ports could not be closed; it is tried again");
     }
     if is_left(node, record) {
-        shims::clean_pod(&node.spawner, clean(node, record)).await?;
-        trash::remove_tree(&node.places.pod_run(&record.id))?;
+        shims::clean_pod(&node.machine.spawner, clean(node, record)).await?;
+        trash::remove_tree(&node.machine.places.pod_run(&record.id))?;
     }
     node.network.release(&record.id);
     Ok(())
@@ -78,16 +79,16 @@ pub async fn tear_down(node: &Arc<Node>, record: &Record) -> Result<()> {
 /// Whether anything of a pod may be on the node: its directory, or its cgroup where somebody removed the directory by hand.
 pub fn is_left(node: &Node, record: &Record) -> bool {
     let cgroup = cgroups::own_path(&record.pod_cgroup(), &record.id);
-    node.places.pod_run(&record.id).exists() || node.hierarchies.have(&cgroup)
+    node.machine.places.pod_run(&record.id).exists() || node.machine.hierarchies.have(&cgroup)
 }
 
 fn clean(node: &Node, record: &Record) -> CleanPod {
     CleanPod {
         pod_id: record.id.clone(),
-        run_dir: node.places.pod_run(&record.id).to_string_lossy().into_owned(),
+        run_dir: node.machine.places.pod_run(&record.id).to_string_lossy().into_owned(),
         // A cgroup that kubelet made is kubelet's to kill and to remove.
         cgroup: Some(CgroupPlace {
-            layout: Some(node.layout.clone()),
+            layout: Some(node.machine.layout.clone()),
             path: cgroups::own_path(&record.pod_cgroup(), &record.id),
         }),
         host_interface: record.host_interface.clone(),

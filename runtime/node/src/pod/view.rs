@@ -2,7 +2,7 @@
 //! A pod as the CRI's list and status show it: from memory only.
 
 use super::{Pod, State};
-use crate::node::Node;
+use crate::places::Places;
 use gorae_proto::cri;
 use std::collections::HashMap;
 
@@ -43,7 +43,7 @@ pub fn status(pod: &Pod) -> cri::PodSandboxStatus {
 }
 
 /// The JSON under `info` of a verbose status.
-pub fn verbose(node: &Node, pod: &Pod) -> HashMap<String, String> {
+pub fn verbose(places: &Places, pod: &Pod) -> HashMap<String, String> {
     let record = &pod.record;
     let init_pid = match pod.state() {
         State::Ready(up) => up.init_pid,
@@ -54,7 +54,7 @@ pub fn verbose(node: &Node, pod: &Pod) -> HashMap<String, String> {
         "pid": init_pid,
         "cgroup": record.cgroup,
         "hostInterface": record.host_interface,
-        "namespaces": node.places.pod_run(pod.id()).join("ns"),
+        "namespaces": places.pod_run(pod.id()).join("ns"),
         "config": record.config,
         "resources": resources,
     });

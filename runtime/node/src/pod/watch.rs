@@ -6,6 +6,7 @@ use super::{Pod, State, Up};
 use crate::ids;
 use crate::node::Node;
 use crate::process::Process;
+use gorae_kernel::process::ProcessId;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,28 +17,26 @@ const AGAIN: Duration = Duration::from_secs(1);
 ///
 /// - Shapes: true for a pod without an init. A process that cannot be opened for want of descriptors counts as there.
 pub fn is_alive(up: &Up) -> bool {
-    up.init_pid == 0 || !matches!(Process::open(up.init_pid, up.init_start_ticks), Ok(None))
+    up.init().is_none_or(|init| !matches!(Process::open(init), Ok(None)))
 }
 
 /// Follows the pod's init in a task of its own, until it ends.
 pub fn follow(node: &Arc<Node>, pod: &Arc<Pod>) {
     let State::Ready(up) = pod.state() else { return };
-    if up.init_pid == 0 {
-        return;
-    }
+    let Some(init) = up.init() else { return };
     let (node, pod) = (node.clone(), pod.clone());
     tokio::spawn(async move {
-        ended(&pod, &up).await;
+        ended(&pod, init).await;
         stop(&node, &pod).await;
     });
 }
 
 /// Returns when the pod's init has ended, or the pod is stopped without that.
-async fn ended(pod: &Pod, up: &Up) {
+async fn ended(pod: &Pod, init: ProcessId) {
     let mut told = false;
     while pod.is_ready() {
-        match Process::open(up.init_pid, up.init_start_ticks) {
-            Ok(Some(init)) => return init.ended().await,
+        match Process::open(init) {
+            Ok(Some(process)) => return process.ended().await,
             Ok(None) => return,
             Err(error) if !told => {
                 tracing::error!(pod = ids::short(pod.id()), %error, "cannot watch the pod's init; it is tried again");

@@ -6,6 +6,7 @@
 //! a container; those of more, and all of them when the daemon ends, lose the readers.
 
 use super::output::{Kept, Stream};
+use crate::container::MOST_HELPERS;
 use crate::error::{Error, Result};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::future::pending;
@@ -18,8 +19,6 @@ use tokio::sync::Semaphore;
 
 /// Bytes of one read.
 const CHUNK: usize = 8192;
-/// Commands of one container whose pipes are read on after their end.
-pub const MOST_OF_A_CONTAINER: usize = 16;
 /// The same for all containers.
 const MOST_OF_ALL: usize = 256;
 static ALL: Semaphore = Semaphore::const_new(MOST_OF_ALL);
@@ -132,7 +131,7 @@ async fn readable(pipe: Option<&Receiver>) {
 fn read_on(of_container: &Arc<Semaphore>, stdout: Option<Receiver>, stderr: Option<Receiver>) {
     let (Ok(own), Ok(all)) = (of_container.clone().try_acquire_owned(), ALL.try_acquire()) else {
         tracing::warn!(
-            "a command has left a process behind that holds its output, as {MOST_OF_A_CONTAINER} others of its container \
+            "a command has left a process behind that holds its output, as {MOST_HELPERS} others of its container \
              or {MOST_OF_ALL} of the node do: nobody reads it, and its next word ends it"
         );
         return;

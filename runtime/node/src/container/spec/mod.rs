@@ -4,6 +4,7 @@
 //! It runs at create, so that a request that cannot work fails there, and again at start.
 
 pub mod devices;
+pub mod facts;
 pub mod hooks;
 pub mod mounts;
 pub mod namespaces;
@@ -15,7 +16,9 @@ pub mod security;
 use super::Record;
 use crate::error::{Error, Result};
 use crate::limits::OpenFiles;
-use crate::pod::{Places, Pod};
+use crate::places::Places;
+use crate::pod::Pod;
+use gorae_kernel::process::ProcessId;
 use gorae_proto::cri;
 use gorae_proto::shim::{self, CgroupLayout, CgroupPlace};
 
@@ -26,8 +29,8 @@ pub struct Context<'a> {
     pub layout: &'a CgroupLayout,
     /// Where directories are.
     pub places: &'a Places,
-    /// The first process of the target container, for pid mode TARGET: pid, and field 22 of its stat.
-    pub target: Option<(u32, u64)>,
+    /// The first process of the target container, for pid mode TARGET.
+    pub target: Option<ProcessId>,
     /// The limit of open files that containers get.
     pub open_files: OpenFiles,
     /// Whether a host path that is missing is made for a mount of the request.

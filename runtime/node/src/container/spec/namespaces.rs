@@ -42,10 +42,10 @@ pub fn build(pod: &Pod, security: &cri::LinuxContainerSecurityContext, node: &Co
             return Err(Error::invalid("namespace_options.pid: POD, but the pod was made without a shared one"));
         }
         NamespaceMode::Target => {
-            let (pid, start_ticks) = node.target.ok_or_else(|| {
+            let target = node.target.ok_or_else(|| {
                 Error::precondition(format!("pid target {:?} is not running in this pod", asked.target_id))
             })?;
-            list.push(at(Kind::Pid, format!("/proc/{pid}/ns/pid"), start_ticks));
+            list.push(at(Kind::Pid, format!("/proc/{}/ns/pid", target.pid), target.start));
         }
     }
     if !security.privileged && !node.layout.unified.is_empty() {

@@ -2,11 +2,12 @@
 //! Ends a container whose shim hangs: its log or its state is on a file system that does not answer, and what blocks
 //! one thread there blocks the only one.
 
-use super::{Container, State};
+use super::Container;
 use crate::error::Result;
 use crate::ids;
-use crate::node::Node;
+use crate::keeper::Keeper;
 use crate::process::{self, Process};
+use gorae_kernel::process::ProcessId;
 use gorae_proto::shim::{End, GetState, request::Verb};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,34 +39,30 @@ pub async fn answers(container: &Container) -> bool {
 ///
 /// # Errors
 /// `Internal` with the cgroup when a process does not die; it is tried again in the background.
-pub async fn stop(node: &Arc<Node>, container: &Arc<Container>, grace: Duration) -> Result<()> {
+pub async fn stop(keeper: &Arc<Keeper>, container: &Arc<Container>, grace: Duration) -> Result<()> {
     let id = container.record().id.clone();
     tracing::error!(container = ids::short(&id), "the container's shim does not answer; ending it from outside");
-    let code = end_first_process(node, container, grace).await;
+    let code = end_first_process(keeper, container, grace).await;
     if code != Some(KILLED_CODE) {
         // It ended by itself: a shim that has come back knows more about it than we do.
-        let _ = tokio::time::timeout(TELLING, told(container)).await;
+        let _ = tokio::time::timeout(TELLING, container.ended()).await;
     }
-    if matches!(container.state(), State::Exited(_)) {
+    if container.has_ended() {
         return Ok(());
     }
-    let ended = node.end_container(container, Some(end(code, &hangs(node, &id)))).await;
-    if ended.is_err() {
-        node.clean_later(container);
-    }
-    ended
+    keeper.settle(container, Some(end(code, &hangs(keeper, &id)))).await
 }
 
 /// Asks the first process to end, then kills it. Its exit code, when the kernel still has it.
-async fn end_first_process(node: &Node, container: &Container, grace: Duration) -> Option<i32> {
+async fn end_first_process(keeper: &Keeper, container: &Container, grace: Duration) -> Option<i32> {
     let record = container.record();
-    let state = node.state_on_disk(&record.id).ok().flatten()?;
-    let (pid, start_ticks) = (state.pid, state.pid_start_ticks);
+    let state = keeper.state_on_disk(&record.id).ok().flatten()?;
+    let first = ProcessId::from_wire(state.pid, state.pid_start_ticks)?;
     // `None`: it has ended already.
-    if let Some(process) = Process::open(pid, start_ticks).ok()? {
+    if let Some(process) = Process::open(first).ok()? {
         if !grace.is_zero() && process.signal(record.process.stop_signal) {
             let over = async {
-                tokio::select! { () = process.ended() => {}, () = told(container) => {} }
+                tokio::select! { () = process.ended() => {}, () = container.ended() => {} }
             };
             let _ = tokio::time::timeout(grace, over).await;
         }
@@ -73,13 +70,7 @@ async fn end_first_process(node: &Node, container: &Container, grace: Duration) 
         process.signal(SIGKILL);
         let _ = tokio::time::timeout(DYING, process.ended()).await;
     }
-    process::exit_code(pid, start_ticks)
-}
-
-/// Returns when the container's end is known.
-async fn told(container: &Container) {
-    // An error is the container's removal.
-    let _ = container.watch().wait_for(|s| matches!(s, State::Exited(_))).await;
+    process::exit_code(first)
 }
 
 fn end(code: Option<i32>, hangs: &str) -> End {
@@ -99,8 +90,8 @@ fn end(code: Option<i32>, hangs: &str) -> End {
 }
 
 /// What the shim is at, for people.
-fn hangs(node: &Node, id: &str) -> String {
-    let shim = node.state_on_disk(id).ok().flatten().map_or(0, |state| state.shim_pid);
+fn hangs(keeper: &Keeper, id: &str) -> String {
+    let shim = keeper.state_on_disk(id).ok().flatten().map_or(0, |state| state.shim_pid);
     let wchan = std::fs::read_to_string(format!("/proc/{shim}/wchan")).unwrap_or_default();
     let wchan = if matches!(wchan.as_str(), "" | "0") { "unknown" } else { &wchan };
     format!("pid {shim} at {wchan}")

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The line to a container: which shim speaks for its processes now, and what is under way when none does.
+//!
+//! ```text
+//!            begin_start            attach
+//!    Down ───────────────▶ Starting ──────▶ Up ◀──┐ attach
+//!     ▲ │ ◀── end_start ──────┘            │ ▲    │
+//!     │ └───────────── look ────────────┐  │ lose │
+//!     ├◀──────────── find_nothing ──── Looking ◀──┘
+//!     │
+//!     ├◀─ settled ── Settling ◀── settle: from every state but Starting and itself
+//!                       ▲ │ fail
+//!                       │ ▼
+//!                     Owing
+//! ```
+//!
+//! It says nothing about the container's own state: that is [`super::State`]'s, and only the keeper changes it by what
+//! it hears over this line.
+
+use gorae_shims::Shim;
+use tokio::sync::oneshot;
+
+/// Gives a start up that is under way.
+pub type GiveUp = oneshot::Sender<()>;
+
+/// See the head of this file.
+#[derive(Debug, Default)]
+pub enum Line {
+    /// No shim speaks for it: none was started yet, or the last one is gone and everything is settled.
+    #[default]
+    Down,
+    /// A start is under way in this daemon, and its shim is not there yet.
+    Starting(GiveUp),
+    /// Its shim is looked for.
+    Looking,
+    /// Its shim is connected.
+    Up(Up),
+    /// Its shim is gone or hangs, and a throw-away shim ends what is left of it.
+    Settling,
+    /// That has failed, and is tried again from time to time.
+    Owing,
+}
+
+/// A connected shim.
+#[derive(Debug)]
+pub struct Up {
+    shim: Shim,
+    /// Set while the start that made the shim is under way here.
+    start: Option<GiveUp>,
+    /// What the shim last said about a stop that does not finish.
+    stuck: Option<String>,
+}
+
+impl Line {
+    /// A start begins; false when something else is under way.
+    pub fn begin_start(&mut self, give_up: GiveUp) -> bool {
+        let free = matches!(self, Self::Down);
+        if free {
+            *self = Self::Starting(give_up);
+        }
+        free
+    }
+
+    /// The start is over, whatever came of it.
+    pub fn end_start(&mut self) {
+        match self {
+            Self::Starting(_) => *self = Self::Down,
+            Self::Up(up) => up.start = None,
+            _ => {}
+        }
+    }
+
+    /// A shim was started, or found; false when it comes too late, and is to be left alone.
+    pub fn attach(&mut self, shim: Shim) -> bool {
+        let start = match std::mem::take(self) {
+            Self::Starting(give_up) => Some(give_up),
+            Self::Looking => None,
+            other => {
+                *self = other;
+                return false;
+            }
+        };
+        *self = Self::Up(Up { shim, start, stuck: None });
+        true
+    }
+
+    /// The connection to this shim has ended: the caller looks for it. False when the line is not that shim's any more.
+    pub fn lose(&mut self, ended: &Shim) -> bool {
+        let same = matches!(self, Self::Up(up) if up.shim.is(ended));
+        if same {
+            *self = Self::Looking;
+        }
+        same
+    }
+
+    /// Somebody wants to look for the shim; false when that is under way, or not needed.
+    pub fn look(&mut self) -> bool {
+        let free = matches!(self, Self::Down);
+        if free {
+            *self = Self::Looking;
+        }
+        free
+    }
+
+    /// There is no shim, and nothing is left to be settled.
+    pub fn find_nothing(&mut self) {
+        if matches!(self, Self::Looking) {
+            *self = Self::Down;
+        }
+    }
+
+    /// A throw-away shim is going to end the container; false when the caller has to wait for what is under way.
+    pub fn settle(&mut self) -> bool {
+        let free = !matches!(self, Self::Starting(_) | Self::Settling);
+        if free {
+            *self = Self::Settling;
+        }
+        free
+    }
+
+    /// The throw-away shim is done.
+    pub fn settled(&mut self, everything: bool) {
+        if matches!(self, Self::Settling) {
+            *self = if everything { Self::Down } else { Self::Owing };
+        }
+    }
+
+    /// The connected shim.
+    pub fn shim(&self) -> Option<&Shim> {
+        match self {
+            Self::Up(up) => Some(&up.shim),
+            _ => None,
+        }
+    }
+
+    /// Whether a start is under way in this daemon.
+    pub fn is_starting(&self) -> bool {
+        match self {
+            Self::Starting(give_up) => !give_up.is_closed(),
+            Self::Up(up) => up.start.as_ref().is_some_and(|give_up| !give_up.is_closed()),
+            _ => false,
+        }
+    }
+
+    /// Has the start that is under way here given up.
+    pub fn give_up_start(&mut self) {
+        match self {
+            Self::Starting(_) => {
+                if let Self::Starting(give_up) = std::mem::replace(self, Self::Starting(oneshot::channel().0)) {
+                    // An error means that the start has just ended by itself.
+                    let _ = give_up.send(());
+                }
+            }
+            Self::Up(up) => {
+                let _ = up.start.take().map(|give_up| give_up.send(()));
+            }
+            _ => {}
+        }
+    }
+
+    /// Notes what the shim said about a stop that does not finish.
+    pub fn is_stuck(&mut self, why: &str) {
+        if let Self::Up(up) = self {
+            up.stuck = Some(why.to_owned()).filter(|why| !why.is_empty());
+        }
+    }
+
+    /// What the shim last said about a stop that does not finish.
+    pub fn stuck(&self) -> Option<&str> {
+        match self {
+            Self::Up(up) => up.stuck.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Why no shim can be asked now, for people; empty when one can.
+    pub fn why_not(&self) -> &'static str {
+        match self {
+            Self::Up(_) => "",
+            Self::Down | Self::Looking => "the container's shim is being reconnected; try again",
+            Self::Starting(_) => "the container is being started; try again",
+            Self::Settling | Self::Owing => "the container's shim is gone or hangs, and the container is being ended",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shim() -> Shim {
+        let (ours, _) = tokio::net::UnixStream::pair().expect("pair");
+        Shim::attach(ours, tokio::sync::mpsc::unbounded_channel().0)
+    }
+
+    /// A line in each state, by the name that [`name`] gives it; `own` is the shim that it has, if it has one.
+    fn lines(own: &Shim) -> [(Line, Option<oneshot::Receiver<()>>); 7] {
+        let up = |start| Line::Up(Up { shim: own.clone(), start, stuck: None });
+        let ((one, first), (other, second)) = (oneshot::channel(), oneshot::channel());
+        [
+            (Line::Down, None),
+            (Line::Starting(one), Some(first)),
+            (Line::Looking, None),
+            (up(None), None),
+            (up(Some(other)), Some(second)),
+            (Line::Settling, None),
+            (Line::Owing, None),
+        ]
+    }
+
+    fn name(line: &Line) -> &'static str {
+        match line {
+            Line::Down => "down",
+            Line::Starting(_) => "starting",
+            Line::Looking => "looking",
+            Line::Up(up) if up.start.is_some() => "born",
+            Line::Up(_) => "up",
+            Line::Settling => "settling",
+            Line::Owing => "owing",
+        }
+    }
+
+    #[tokio::test]
+    async fn every_event_in_every_state_leads_to_one_state() {
+        let (own, other) = (shim(), shim());
+        type Event<'a> = (&'a str, &'a dyn Fn(&mut Line), [&'a str; 7]);
+        let events: [Event<'_>; 10] = [
+            //                                            down       starting    looking    up         born       settling    owing
+            ("none", &|_| {}, ["down", "starting", "looking", "up", "born", "settling", "owing"]),
+            (
+                "begin",
+                &|line| {
+                    line.begin_start(oneshot::channel().0);
+                },
+                ["starting", "starting", "looking", "up", "born", "settling", "owing"],
+            ),
+            ("end", &Line::end_start, ["down", "down", "looking", "up", "up", "settling", "owing"]),
+            (
+                "attach",
+                &|line| {
+                    line.attach(other.clone());
+                },
+                ["down", "born", "up", "up", "born", "settling", "owing"],
+            ),
+            (
+                "lose",
+                &|line| {
+                    line.lose(&own);
+                },
+                ["down", "starting", "looking", "looking", "looking", "settling", "owing"],
+            ),
+            (
+                "lose another",
+                &|line| {
+                    line.lose(&other);
+                },
+                ["down", "starting", "looking", "up", "born", "settling", "owing"],
+            ),
+            (
+                "look",
+                &|line| {
+                    line.look();
+                },
+                ["looking", "starting", "looking", "up", "born", "settling", "owing"],
+            ),
+            ("find nothing", &Line::find_nothing, ["down", "starting", "down", "up", "born", "settling", "owing"]),
+            (
+                "settle",
+                &|line| {
+                    line.settle();
+                },
+                ["settling", "starting", "settling", "settling", "settling", "settling", "settling"],
+            ),
+            ("settled", &|line| line.settled(true), ["down", "starting", "looking", "up", "born", "down", "owing"]),
+        ];
+        for (event, act, expected) in events {
+            for ((mut line, _receiver), expected) in lines(&own).into_iter().zip(expected) {
+                let before = name(&line);
+                act(&mut line);
+                assert_eq!(name(&line), expected, "{event} when {before}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_up_is_said() {
+        let (own, other) = (shim(), shim());
+        let said = |act: &dyn Fn(&mut Line) -> bool| lines(&own).map(|(mut line, _receiver)| act(&mut line));
+        assert_eq!(
+            said(&|line| line.begin_start(oneshot::channel().0)),
+            [true, false, false, false, false, false, false]
+        );
+        assert_eq!(said(&|line| line.attach(other.clone())), [false, true, true, false, false, false, false]);
+        assert_eq!(said(&|line| line.lose(&own)), [false, false, false, true, true, false, false]);
+        assert_eq!(said(&Line::look), [true, false, false, false, false, false, false]);
+        assert_eq!(said(&Line::settle), [true, false, true, true, true, false, true]);
+        let mut failed = Line::Settling;
+        failed.settled(false);
+        assert_eq!(name(&failed), "owing");
+    }
+
+    #[tokio::test]
+    async fn a_start_is_given_up_once_before_and_after_its_shim_is_there() {
+        let own = shim();
+        for (mut line, receiver) in lines(&own) {
+            let (Some(mut receiver), starting) = (receiver, line.is_starting()) else { continue };
+            assert!(starting);
+            line.give_up_start();
+            assert_eq!(receiver.try_recv(), Ok(()));
+            assert!(!line.is_starting());
+            line.give_up_start();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_shim_says_of_a_stop_goes_with_its_connection() {
+        let own = shim();
+        let mut line = Line::Up(Up { shim: own.clone(), start: None, stuck: None });
+        line.is_stuck("pid 5 in D");
+        assert_eq!(line.stuck(), Some("pid 5 in D"));
+        line.is_stuck("");
+        assert_eq!(line.stuck(), None);
+        line.is_stuck("pid 5 in D");
+        line.lose(&own);
+        assert_eq!((line.stuck(), line.shim().is_some()), (None, false));
+    }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The container's record on disk: what was asked, and what it was resolved to. And the shim's record of its state.
+
+use crate::error::Result;
+use crate::records;
+use gorae_proto::cri;
+use gorae_proto::shim;
+use prost::Message;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Version of the container record.
+pub const RECORD_VERSION: u32 = 1;
+/// Kind of the container record.
+pub const RECORD_KIND: &str = "container";
+/// Version and kind of the shim's state record.
+pub const STATE_VERSION: u32 = 1;
+/// Kind of the shim's state record.
+pub const STATE_KIND: &str = "state";
+
+/// The shim's state record below a container's run directory; `None` when there is none.
+///
+/// # Errors
+/// As [`records::read`].
+pub fn read_state(run_dir: &Path) -> Result<Option<shim::ContainerState>> {
+    records::read_with(&run_dir.join("state"), STATE_KIND, STATE_VERSION, |body| shim::ContainerState::decode(body))
+}
+
+/// What was asked, and what it was resolved to. Only UpdateContainerResources changes it, and only the resources.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Record {
+    /// 64 hex digits.
+    pub id: String,
+    /// The pod's id.
+    pub pod_id: String,
+    /// The request; `linux.resources` is what is in force.
+    pub config: cri::ContainerConfig,
+    /// Wall clock, nanoseconds.
+    pub created_at: i64,
+    /// The image, as it was at create: it may be gone later.
+    pub image: Image,
+    /// Command, environment and so on, the image's defaults filled in.
+    pub process: Process,
+    /// Absolute path of the log; empty for none.
+    pub log_path: String,
+    /// The container's cgroup, below each mount point.
+    pub cgroup: String,
+    /// Image volumes of the request, by index of the mount.
+    pub image_mounts: Vec<ImageMount>,
+    /// The request's `linux.resources`, once they were changed.
+    #[serde(default)]
+    pub first_resources: Option<cri::ContainerResources>,
+    /// What its CDI devices do to it; the variables among it are in `process` already.
+    #[serde(default)]
+    pub cdi: gorae_cdi::Edits,
+}
+
+/// The image of a container.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Image {
+    /// `sha256:…` of the image config.
+    pub id: String,
+    /// `repository@digest`, or the id when none is known.
+    pub reference: String,
+    /// First tag, or what the request said.
+    pub name: String,
+    /// Layer directories, top first.
+    pub layers: Vec<PathBuf>,
+}
+
+/// An image mounted as a volume.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ImageMount {
+    /// Index in the request's mounts.
+    pub index: usize,
+    /// The image's id.
+    pub id: String,
+    /// Layer directories, top first.
+    pub layers: Vec<PathBuf>,
+}
+
+/// What runs, resolved from request and image.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Process {
+    /// At least one.
+    pub args: Vec<String>,
+    /// `KEY=VALUE`; values are bytes.
+    pub env: Vec<Vec<u8>>,
+    /// Absolute.
+    pub cwd: String,
+    /// User part, name or number; empty means root.
+    pub user: String,
+    /// Group part, name or number; empty means the user's.
+    pub group: String,
+    /// Signal number that asks it to end.
+    pub stop_signal: i32,
+    /// Paths that the image declares as volumes.
+    pub volumes: Vec<String>,
+}

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The one place where a shim's word becomes a container's state, and where a container without a shim is settled.
+//!
+//! ```text
+//! start, or a look after the daemon's own start
+//!   └─▶ keep: ┌▶ take in what the shim says, until its connection ends
+//!             │    └ look for it: ── found ──┘      (a live shim whose connection broke)
+//!             │                   ── there, but out of reach: look again, later and later
+//!             └─────────────────────  gone: the state on disk is its last word, or a throw-away shim settles
+//! ```
+//!
+//! One task per live container runs [`Keeper::keep`]. Which of its steps is under way is the container's
+//! [`Line`], so that a verb can see it, wait for it and take over from it.
+
+use crate::container::{self, Container, Line, State};
+use crate::error::Result;
+use crate::events::Events;
+use crate::machine::Machine;
+use crate::objects::Objects;
+use crate::{ids, records};
+use gorae_kernel::clock;
+use gorae_proto::shim::{self as wire, CleanContainer, container_state::Phase};
+use gorae_shims::{self as shims, Shim, ShimEvent};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::time::{sleep, timeout};
+
+/// How long a caller waits for a look that is under way: others must not be held up by one shim that does not answer.
+const LOOK_PATIENCE: Duration = Duration::from_secs(3);
+/// How often and how long a shim that is on its way is waited for.
+const COMING_TRIES: u32 = 20;
+/// See [`COMING_TRIES`].
+const COMING_PAUSE: Duration = Duration::from_millis(10);
+/// The first pause before a shim that could not be reached is looked for again.
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
+/// The first pause before another try to settle a container.
+const SETTLE_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause of both: what comes back is noticed that fast.
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+/// The exit code of a container that could not be started.
+const START_ERROR_CODE: i32 = 128;
+/// The exit code of an end that nobody saw.
+const UNKNOWN_CODE: i32 = 255;
+
+/// Keeps every container's state in line with what its shim says.
+#[derive(Debug)]
+pub struct Keeper {
+    objects: Arc<Objects>,
+    machine: Arc<Machine>,
+    events: Arc<Events>,
+}
+
+/// A connected shim with what it says.
+#[derive(Debug)]
+struct Connection {
+    shim: Shim,
+    said: UnboundedReceiver<ShimEvent>,
+}
+
+/// What a look for a shim came to.
+#[derive(Debug)]
+enum Found {
+    /// It listens.
+    Shim(Connection),
+    /// There is none.
+    Nothing,
+    /// It may be there: it takes no more connections, or this daemon has no descriptor left.
+    OutOfReach(shims::Error),
+}
+
+/// The end of a container whose start was given up.
+pub fn start_error(why: &str) -> wire::End {
+    wire::End { exit_code: START_ERROR_CODE, reason: "StartError".into(), message: why.to_owned() }
+}
+
+impl Keeper {
+    /// The keeper of these objects.
+    pub fn new(objects: Arc<Objects>, machine: Arc<Machine>, events: Arc<Events>) -> Self {
+        Self { objects, machine, events }
+    }
+
+    /// The shim's state record; `None` when there is none.
+    ///
+    /// # Errors
+    /// As [`records::read`].
+    pub fn state_on_disk(&self, container_id: &str) -> Result<Option<wire::ContainerState>> {
+        container::read_state(&self.machine.places.container_run(container_id))
+    }
+
+    /// Takes a shim in that a start has just made; false when the container is being ended instead, and then the shim is
+    /// the caller's to kill.
+    pub fn attach(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        shim: Shim,
+        said: UnboundedReceiver<ShimEvent>,
+    ) -> bool {
+        let attached = container.change_line(|line| line.attach(shim.clone()));
+        if attached {
+            tokio::spawn(self.clone().keep(container.clone(), Some(Connection { shim, said })));
+        }
+        attached
+    }
+
+    /// Looks for a container's shim, unless somebody does already, and waits a moment for what comes of it. The look
+    /// goes on in the background.
+    pub async fn reconnect(self: &Arc<Self>, container: &Arc<Container>) {
+        if container.change_line(Line::look) {
+            tokio::spawn(self.clone().keep(container.clone(), None));
+        }
+        let decided = async {
+            container.line_is(|line| !matches!(line, Line::Looking)).await;
+            // A shim that is still starting its container answers when that is done.
+            let _ = container.watch().wait_for(|state| *state != State::Starting).await;
+        };
+        let _ = timeout(LOOK_PATIENCE, decided).await;
+    }
+
+    /// The shim of a running container, after a look for it where it is not connected; `None` when it cannot be had.
+    pub async fn shim(self: &Arc<Self>, container: &Arc<Container>) -> Option<Shim> {
+        let connected = container.shim_if_any();
+        if connected.is_some() || !container.look_at_line(|line| matches!(line, Line::Down | Line::Looking)) {
+            return connected;
+        }
+        self.reconnect(container).await;
+        container.shim_if_any()
+    }
+
+    /// See the head of this file. The line is `Up` with this shim, or `Looking` without one.
+    async fn keep(self: Arc<Self>, container: Arc<Container>, mut connection: Option<Connection>) {
+        let mut pause = LOOK_PAUSE;
+        loop {
+            if let Some(Connection { shim, said }) = connection.take() {
+                self.take_in(&container, said).await;
+                if !container.change_line(|line| line.lose(&shim)) {
+                    // It is being ended without its shim.
+                    return;
+                }
+                pause = LOOK_PAUSE;
+                if self.has_told_its_end(&container) {
+                    return self.gone(&container).await;
+                }
+                sleep(COMING_PAUSE).await;
+            }
+            match self.find(&container).await {
+                Found::Shim(found) if self.take_back(&container, &found.shim) => connection = Some(found),
+                // Somebody ends it meanwhile.
+                Found::Shim(_) => return,
+                Found::Nothing => return self.gone(&container).await,
+                Found::OutOfReach(_) if self.is_over(&container) => return container.change_line(Line::find_nothing),
+                Found::OutOfReach(error) => {
+                    let id = &container.record().id;
+                    tracing::warn!(container = ids::short(id), %error, "cannot reach the container's shim; trying again");
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// Takes in what a shim says until its connection ends.
+    async fn take_in(&self, container: &Arc<Container>, mut said: UnboundedReceiver<ShimEvent>) {
+        while let Some(ShimEvent::State(state)) = said.recv().await {
+            self.said(container, &state).await;
+        }
+    }
+
+    fn has_told_its_end(&self, container: &Container) -> bool {
+        container.has_ended()
+            || matches!(self.state_on_disk(&container.record().id), Ok(Some(state)) if state.phase() == Phase::Exited)
+    }
+
+    fn is_over(&self, container: &Container) -> bool {
+        container.has_ended() || self.objects.containers.get(&container.record().id).is_none()
+    }
+
+    /// Takes in what a container's shim says about it, and keeps an end for the time after a restart of the machine.
+    pub async fn said(&self, container: &Arc<Container>, state: &wire::ContainerState) {
+        if let Some(stopping) = &state.stopping {
+            container.change_line(|line| line.is_stuck(&stopping.stuck));
+        }
+        if !state.hook_error.is_empty() {
+            let container = ids::short(&state.container_id);
+            tracing::warn!(container, error = %state.hook_error, "a poststop hook failed");
+        }
+        let next = State::from_shim(state);
+        if !self.tell(container, next.clone()) {
+            return;
+        }
+        // Told first: nobody waits for the disk.
+        if let State::Exited(exit) = next {
+            let id = container.record().id.clone();
+            container::end::keep(self.machine.places.container_root(&id), &id, &exit).await;
+        }
+    }
+
+    /// Makes a container's move and tells it; false when it is not one.
+    fn tell(&self, container: &Arc<Container>, next: State) -> bool {
+        // The reply to a start and the push of the end come on two ways: one word after the other.
+        let turn = self.events.turn();
+        let was_running = container.is_running();
+        if !container.move_to(next.clone()) {
+            return false;
+        }
+        match next {
+            State::Running { .. } => turn.container_started(container),
+            State::Exited(exit) => {
+                if !was_running && exit.started_at > 0 {
+                    turn.container_started(container);
+                }
+                turn.container_stopped(container);
+                let id = &container.record().id;
+                tracing::info!(container = ids::short(id), code = exit.code, reason = %exit.reason, "container has ended");
+            }
+            State::Created | State::Starting => {}
+        }
+        true
+    }
+
+    /// One look for a container's shim, which may be on its way.
+    async fn find(&self, container: &Container) -> Found {
+        let run_dir = self.machine.places.container_run(&container.record().id);
+        let mut out_of_reach = None;
+        for _ in 0..COMING_TRIES {
+            let (events, said) = mpsc::unbounded_channel();
+            match Shim::connect(&run_dir, events).await {
+                Ok(shim) => return Found::Shim(Connection { shim, said }),
+                Err(shims::Error::NotThere(_)) if !self.is_coming(container, &run_dir) => return Found::Nothing,
+                Err(shims::Error::NotThere(_)) => out_of_reach = None,
+                Err(error) => out_of_reach = Some(error),
+            }
+            sleep(COMING_PAUSE).await;
+        }
+        // It was to come, and did not; or it is there.
+        out_of_reach.map_or(Found::Nothing, Found::OutOfReach)
+    }
+
+    /// Whether a shim that a killed daemon started is on its way: in its directory, but not yet listening. One that is
+    /// not even there loses the directory and ends: nobody would know of the container that it starts.
+    fn is_coming(&self, container: &Container, run_dir: &Path) -> bool {
+        let unknown = matches!(self.state_on_disk(&container.record().id), Ok(None)) && !container.is_running();
+        unknown && matches!(std::fs::remove_dir(run_dir), Err(e) if e.raw_os_error() == Some(libc::ENOTEMPTY))
+    }
+
+    /// Makes a shim that was found the container's, and asks it how things are; false when it comes too late.
+    fn take_back(self: &Arc<Self>, container: &Arc<Container>, shim: &Shim) -> bool {
+        // Where a shim is, somebody has asked for a start. Said first: whoever waits for the line looks at the state then.
+        container.move_to(State::Starting);
+        if !container.change_line(|line| line.attach(shim.clone())) {
+            return false;
+        }
+        let (keeper, container, shim) = (self.clone(), container.clone(), shim.clone());
+        tokio::spawn(async move {
+            let verb = wire::request::Verb::GetState(wire::GetState {});
+            match shim.call_within(verb, &[], shims::SETUP_DEADLINE).await {
+                Ok(shims::Answer { body: wire::reply::Body::State(state), .. }) => {
+                    keeper.said(&container, &state).await
+                }
+                Err(error @ shims::Error::TimedOut(_)) => keeper.end_hung_start(&container, &error).await,
+                // The connection has ended, and the task that follows it decides.
+                Err(_) => {}
+                Ok(_) => {
+                    let id = &container.record().id;
+                    tracing::error!(container = ids::short(id), "the shim answered something other than State");
+                }
+            }
+        });
+        true
+    }
+
+    /// Gives up a start that a daemon before this one has asked for, as that one would have after the same time.
+    async fn end_hung_start(self: &Arc<Self>, container: &Arc<Container>, why: &shims::Error) {
+        let id = container.record().id.clone();
+        let short = ids::short(&id);
+        match self.state_on_disk(&id) {
+            // The start is done: it hangs in something else.
+            Ok(Some(state)) if state.phase() != Phase::Starting => return self.said(container, &state).await,
+            Ok(_) => {}
+            // It may be running, which is no reason to end it.
+            Err(error) => {
+                return tracing::error!(container = short, %error, "its shim hangs, and its state is unreadable");
+            }
+        }
+        if container.state() == State::Starting {
+            tracing::error!(container = short, error = %why, "a start does not end; giving it up");
+            // A failure is logged, and tried again.
+            let _ = self.settle(container, Some(start_error(&why.to_string()))).await;
+        }
+    }
+
+    /// No shim is left: its state on disk is its last word. Where that is not an end, the shim was killed.
+    async fn gone(self: &Arc<Self>, container: &Arc<Container>) {
+        let id = container.record().id.clone();
+        match self.state_on_disk(&id) {
+            Ok(Some(state)) if state.phase() == Phase::Exited => {
+                self.said(container, &state).await;
+                return container.change_line(Line::find_nothing);
+            }
+            // Never told to start, or refused before anything was made.
+            Ok(None) if !container.is_running() => {
+                container.back_to_created();
+                return container.change_line(Line::find_nothing);
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(container = ids::short(&id), %error, "state is unreadable"),
+        }
+        if self.is_over(container) {
+            return container.change_line(Line::find_nothing);
+        }
+        tracing::error!(container = ids::short(&id), "the container's shim died; ending the container");
+        // A failure is logged, and tried again.
+        let _ = self.settle(container, None).await;
+    }
+
+    /// Has a throw-away shim end what is left of a container, also while its own shim is there and hangs, and takes the
+    /// result in. `end` is what is told when nobody saw the container's own. What fails is tried again in the background.
+    ///
+    /// - Cancel: it goes on.
+    ///
+    /// # Errors
+    /// The throw-away shim's failure: something of the container does not die.
+    pub async fn settle(self: &Arc<Self>, container: &Arc<Container>, end: Option<wire::End>) -> Result<()> {
+        while !container.change_line(Line::settle) {
+            container.line_is(|line| !matches!(line, Line::Settling | Line::Starting(_))).await;
+        }
+        let (keeper, of) = (self.clone(), container.clone());
+        let settling = tokio::spawn(async move { keeper.settle_now(&of, end).await });
+        settling.await.unwrap_or_else(|e| Err(crate::error::Error::internal(format!("settle the container: {e}"))))
+    }
+
+    /// For a caller that has made the line `Settling`.
+    async fn settle_now(self: &Arc<Self>, container: &Arc<Container>, end: Option<wire::End>) -> Result<()> {
+        let settled = self.clean(container, end).await;
+        container.change_line(|line| line.settled(settled.is_ok()));
+        if let Err(error) = &settled {
+            let id = container.record().id.clone();
+            tracing::error!(container = ids::short(&id), %error, "cannot settle the container yet; it is tried again");
+            let (keeper, of) = (self.clone(), container.clone());
+            tokio::spawn(async move { keeper.settle_later(&of).await });
+        }
+        settled
+    }
+
+    /// Tries until it works: a process that does not die now does when its file system is back.
+    async fn settle_later(&self, container: &Arc<Container>) {
+        let mut pause = SETTLE_PAUSE;
+        loop {
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            // Somebody else has taken it over, or is at it.
+            if !container.look_at_line(|line| matches!(line, Line::Owing)) || !container.change_line(Line::settle) {
+                return;
+            }
+            let settled = self.is_over(container) || self.clean(container, None).await.is_ok();
+            container.change_line(|line| line.settled(settled));
+            if settled {
+                return;
+            }
+        }
+    }
+
+    async fn clean(&self, container: &Arc<Container>, end: Option<wire::End>) -> Result<()> {
+        let record = container.record();
+        let run_dir = self.machine.places.container_run(&record.id);
+        // Gone with the state directory: the processes need not be.
+        records::make_dir(&run_dir)?;
+        let run_dir = run_dir.to_string_lossy().into_owned();
+        let clean = CleanContainer {
+            container_id: record.id.clone(),
+            cgroup: Some(self.machine.cgroup(&record.cgroup)),
+            hooks: container::spec::hooks::after_the_end(&record, &run_dir),
+            run_dir,
+            end,
+        };
+        let mut state = shims::clean_container(&self.machine.spawner, clean).await?;
+        if state.phase() != Phase::Exited {
+            state.set_phase(Phase::Exited);
+            state.exit_code = UNKNOWN_CODE;
+            state.reason = "Unknown".into();
+            state.finished_at_ns = clock::now_ns();
+        }
+        self.said(container, &state).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What never changes while the daemon runs: where things are, what the machine has, and how shims are started.
+
+use crate::limits::OpenFiles;
+use crate::places::Places;
+use gorae_cgroups::Hierarchies;
+use gorae_proto::shim::{CgroupLayout, CgroupPlace};
+use gorae_shims::{DevicePrograms, Spawner};
+use std::sync::Arc;
+
+/// The machine as this daemon found it.
+#[derive(Debug)]
+pub struct Machine {
+    /// Our directories.
+    pub places: Places,
+    /// Where cgroups are mounted.
+    pub layout: CgroupLayout,
+    /// What is mounted there, held open.
+    pub hierarchies: Arc<Hierarchies>,
+    /// Which boot this is; tells dead processes from live ones.
+    pub boot_id: String,
+    /// The limit of open files that containers get.
+    pub open_files: OpenFiles,
+    /// Starts shims.
+    pub spawner: Spawner,
+    /// The device programs that shims have loaded.
+    pub device_programs: DevicePrograms,
+}
+
+impl Machine {
+    /// A cgroup in the form that shims take; `path` is below each mount point.
+    pub fn cgroup(&self, path: impl Into<String>) -> CgroupPlace {
+        CgroupPlace { layout: Some(self.layout.clone()), path: path.into() }
+    }
+}
