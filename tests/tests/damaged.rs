@@ -86,7 +86,7 @@ fn records_of_another_program_keep_the_daemon_from_starting_and_every_pod_alive(
         for (record, kind, field) in [
             (root.join("pods").join(pod.id()).join("record"), "pod", "made_cgroups"),
             (state.join("pods").join(pod.id()).join("ready"), "ready", "boot_id"),
-            (root.join("containers").join(container.id()).join("record"), "container", "log_path"),
+            (root.join("containers").join(container.id()).join("record"), "container", "cgroup"),
             (root.join("network"), "network", "table"),
         ] {
             node.daemon().kill();

@@ -207,7 +207,7 @@ impl Keeper {
         match next {
             State::Running { .. } => turn.container_started(container),
             State::Exited(exit) => {
-                if !was_running && exit.started_at > 0 {
+                if !was_running && exit.started_at.is_some() {
                     turn.container_started(container);
                 }
                 turn.container_stopped(container);

@@ -6,7 +6,7 @@
 //! directory is moved aside for a person to look at. One that cannot be read now says nothing about its object, whose
 //! processes, address and layers are in use: without it the daemon does not start, and whoever starts it tries again.
 
-use crate::container::{self, Container, State, end};
+use crate::container::{self, Container, State, end, time};
 use crate::error::{Error, Kind, Result};
 use crate::node::Node;
 use crate::places::Places;
@@ -192,7 +192,7 @@ impl Found {
     pub fn live_pods(&self) -> Vec<LivePod> {
         let of = |record: &pod::Record| LivePod {
             pod_id: record.id.clone(),
-            ips: record.ips.clone(),
+            ips: record.network.given_out().to_vec(),
             port_mappings: record.config.port_mappings.clone(),
         };
         // One that is being stopped has its address until that is done.
@@ -205,7 +205,7 @@ impl Found {
         self.pods.iter().map(|(record, _)| record.created_at).for_each(clock::was_given_out);
         self.containers.iter().map(|record| record.created_at).for_each(clock::was_given_out);
         for (record, up) in &self.pods {
-            let up = up.clone().filter(pod::watch::is_alive).map(|up| with_pins(node, record, up));
+            let up = up.clone().filter(pod::watch::is_alive);
             let pod = Pod::new(record.clone(), up.map_or(pod::State::NotReady, pod::State::Ready));
             pod::resources::restore(&node.machine.places.pod_root(&record.id), &pod);
             node.objects.pods.insert(pod.clone());
@@ -223,19 +223,11 @@ impl Found {
     }
 }
 
-/// A pod of an earlier build has not noted which namespaces are its own: they are those that are pinned now.
-fn with_pins(node: &Node, record: &pod::Record, mut up: Up) -> Up {
-    if up.pins.is_empty() {
-        up.pins = pod::pins::look(record, &node.machine.places.pod_run(&record.id));
-    }
-    up
-}
-
 fn first_state(node: &Node, record: &container::Record) -> State {
     let (dir, id) = (node.machine.places.container_root(&record.id), &record.id);
     match node.keeper.state_on_disk(id) {
         Ok(Some(state)) if state.phase() != Phase::Exited && state.boot_id != node.machine.boot_id => {
-            end::kept_or_lost(&dir, id, state.started_at_ns, "the machine was restarted")
+            end::kept_or_lost(&dir, id, time(state.started_at_ns), "the machine was restarted")
         }
         Ok(Some(state)) => {
             let state = State::from_shim(&state);
@@ -252,7 +244,7 @@ fn first_state(node: &Node, record: &container::Record) -> State {
             }
             _ => {
                 let why = "the machine was restarted, or its state directory was removed";
-                end::kept_or_lost(&dir, id, 0, why)
+                end::kept_or_lost(&dir, id, None, why)
             }
         },
         Err(error) => {
@@ -359,17 +351,8 @@ mod tests {
     }
 
     fn write_pod(places: &Places, id: &str, version: u32) {
-        let record = pod::Record {
-            id: id.into(),
-            config: cri::PodSandboxConfig::default(),
-            runtime_handler: String::new(),
-            created_at: 1,
-            ips: vec![[10, 64, 0, 2].into()],
-            host_interface: String::new(),
-            cgroup: format!("/gorae/pod-{id}"),
-            own_cgroup: true,
-            made_cgroups: Vec::new(),
-        };
+        let network = pod::Network::Builtin { addresses: vec![[10, 64, 0, 2].into()], host_interface: String::new() };
+        let record = pod::Record { id: id.into(), network, ..pod::test_record(cri::PodSandboxConfig::default()) };
         let dir = places.pod_root(id);
         records::make_dir(&dir).expect("directory");
         records::write(&dir, "record", pod::RECORD_KIND, version, &record).expect("record");

@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 
 /// A process that cannot be mistaken for a later one with the same number, while the machine runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ProcessId {
     /// Its number in the pid namespace of the process that says so; never 0.
     pub pid: u32,

@@ -222,15 +222,15 @@ fn image_mounts(node: &Node, id: &str, config: &cri::ContainerConfig) -> Result<
     Ok(list)
 }
 
-fn log_path(directory: &str, path: &str) -> Result<String> {
+fn log_path(directory: &str, path: &str) -> Result<Option<String>> {
     if directory.is_empty() || path.is_empty() {
-        return Ok(String::new());
+        return Ok(None);
     }
     let inside = !path.starts_with('/') && path.split('/').all(|part| part != ".." && !part.contains('\0'));
     if !inside {
         return Err(Error::invalid(format!("log_path {path:?} leaves the pod's log directory")));
     }
-    Ok(format!("{}/{path}", directory.trim_end_matches('/')))
+    Ok(Some(format!("{}/{path}", directory.trim_end_matches('/'))))
 }
 
 #[cfg(test)]
@@ -239,9 +239,9 @@ mod tests {
 
     #[test]
     fn the_log_stays_in_the_pods_directory() {
-        assert_eq!(log_path("/logs/", "c/0.log").expect("inside"), "/logs/c/0.log");
-        assert_eq!(log_path("", "c/0.log").expect("no directory"), "");
-        assert_eq!(log_path("/logs", "").expect("no path"), "");
+        assert_eq!(log_path("/logs/", "c/0.log").expect("inside").as_deref(), Some("/logs/c/0.log"));
+        assert_eq!(log_path("", "c/0.log").expect("no directory"), None);
+        assert_eq!(log_path("/logs", "").expect("no path"), None);
         for bad in ["../x", "a/../../x", "/etc/passwd"] {
             assert!(log_path("/logs", bad).is_err(), "{bad}");
         }

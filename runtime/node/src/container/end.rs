@@ -53,7 +53,7 @@ pub fn kept(dir: &Path) -> Result<Option<Exit>> {
 
 /// The end of a container that ended with the machine, unless its own was kept. It is written once: an exit is final,
 /// its time as well.
-pub fn kept_or_lost(dir: &Path, id: &str, started_at: i64, why: &str) -> State {
+pub fn kept_or_lost(dir: &Path, id: &str, started_at: Option<i64>, why: &str) -> State {
     let end = Exit::lost(started_at, why);
     match kept(dir) {
         Ok(Some(end)) => return State::Exited(end),
@@ -84,20 +84,27 @@ mod tests {
     }
 
     fn exit(code: i32) -> Exit {
-        Exit { code, reason: Reason::Error, message: "said".into(), started_at: 3, finished_at: 4, identity: None }
+        Exit {
+            code,
+            reason: Reason::Error,
+            message: "said".into(),
+            started_at: Some(3),
+            finished_at: 4,
+            identity: None,
+        }
     }
 
     #[test]
     fn the_end_of_a_container_that_nobody_saw_is_told_once_and_stays() {
         let home = tempfile::tempdir().expect("directory");
         let dirs: [PathBuf; 2] = dirs(home.path());
-        let first = kept_or_lost(&dirs[0], "a", 7, "the machine was restarted");
+        let first = kept_or_lost(&dirs[0], "a", Some(7), "the machine was restarted");
         let State::Exited(end) = &first else { panic!("{first:?}") };
-        assert_eq!((end.code, end.started_at, end.message.as_str()), (255, 7, "the machine was restarted"));
+        assert_eq!((end.code, end.started_at, end.message.as_str()), (255, Some(7), "the machine was restarted"));
         std::thread::sleep(Duration::from_millis(2));
-        assert_eq!(kept_or_lost(&dirs[0], "a", 0, "another start"), first);
+        assert_eq!(kept_or_lost(&dirs[0], "a", None, "another start"), first);
         assert_ne!(
-            kept_or_lost(&dirs[1], "b", 7, "the machine was restarted"),
+            kept_or_lost(&dirs[1], "b", Some(7), "the machine was restarted"),
             first,
             "another container's is another"
         );
@@ -109,7 +116,7 @@ mod tests {
         let [dir] = dirs(home.path());
         keep(dir.clone(), "a", &exit(7)).await;
         keep_if_new(&dir, "a", &exit(9));
-        assert_eq!(kept_or_lost(&dir, "a", 0, "the machine was restarted"), State::Exited(exit(7)));
+        assert_eq!(kept_or_lost(&dir, "a", None, "the machine was restarted"), State::Exited(exit(7)));
     }
 
     #[test]
@@ -121,7 +128,7 @@ mod tests {
         for length in 0..whole.len() {
             for tail in [&[][..], &[0][..]] {
                 std::fs::write(dir.join(END), [&whole[..length], tail].concat()).expect("torn");
-                let State::Exited(end) = kept_or_lost(&dir, "a", 3, "the machine was restarted") else {
+                let State::Exited(end) = kept_or_lost(&dir, "a", Some(3), "the machine was restarted") else {
                     panic!("{length}")
                 };
                 assert_eq!((end.code, end.reason), (255, Reason::Unknown), "{length} of {}", whole.len());

@@ -36,6 +36,7 @@ pub use line::{Line, Up};
 pub use record::{
     Image, ImageMount, Process, RECORD_KIND, RECORD_VERSION, Record, STATE_KIND, STATE_VERSION, read_state,
 };
+pub use state::time;
 pub use state::{Exit, Identity, Reason, State};
 
 use crate::error::{Error, Kind, Result};
@@ -224,7 +225,7 @@ pub(crate) mod tests {
                 stop_signal: 15,
                 volumes: Vec::new(),
             },
-            log_path: String::new(),
+            log_path: None,
             cgroup: "/x".into(),
             image_mounts: Vec::new(),
             first_resources: None,

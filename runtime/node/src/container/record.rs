@@ -41,8 +41,8 @@ pub struct Record {
     pub image: Image,
     /// Command, environment and so on, the image's defaults filled in.
     pub process: Process,
-    /// Absolute path of the log; empty for none.
-    pub log_path: String,
+    /// Absolute path of the log, if it has one.
+    pub log_path: Option<String>,
     /// The container's cgroup, below each mount point.
     pub cgroup: String,
     /// Image volumes of the request, by index of the mount.

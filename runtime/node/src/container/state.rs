@@ -45,12 +45,17 @@ pub struct Exit {
     pub reason: Reason,
     /// Text for people; empty when the code says it all.
     pub message: String,
-    /// 0 when it never ran.
-    pub started_at: i64,
+    /// Wall clock, nanoseconds; `None` when it never ran.
+    pub started_at: Option<i64>,
     /// Wall clock, nanoseconds.
     pub finished_at: i64,
     /// Who it ran as; `None` when it never ran.
     pub identity: Option<Identity>,
+}
+
+/// A time on the wire, where 0 is none.
+pub fn time(ns: i64) -> Option<i64> {
+    (ns > 0).then_some(ns)
 }
 
 impl State {
@@ -68,9 +73,9 @@ impl State {
                 code: state.exit_code,
                 reason: Reason::of(state),
                 message: state.message.clone(),
-                started_at: state.started_at_ns,
+                started_at: time(state.started_at_ns),
                 finished_at: state.finished_at_ns.max(1),
-                identity: (state.started_at_ns > 0).then_some(identity),
+                identity: time(state.started_at_ns).map(|_| identity),
             }),
         }
     }
@@ -99,7 +104,7 @@ impl State {
 
 impl Exit {
     /// The end that nobody saw, noticed now.
-    pub fn lost(started_at: i64, why: &str) -> Self {
+    pub fn lost(started_at: Option<i64>, why: &str) -> Self {
         Self {
             code: 255,
             reason: Reason::Unknown,
@@ -168,7 +173,7 @@ mod tests {
 
     #[test]
     fn every_pair_of_states_is_a_move_or_is_not() {
-        let all = [State::Created, State::Starting, running(), State::Exited(Exit::lost(1, "x"))];
+        let all = [State::Created, State::Starting, running(), State::Exited(Exit::lost(Some(1), "x"))];
         // Rows: from; columns: to.
         let table = [
             [false, true, true, true],

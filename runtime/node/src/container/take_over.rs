@@ -69,7 +69,7 @@ fn move_volumes(from: &Path, to: &Path) -> Result<()> {
 }
 
 fn has_run(state: &State) -> bool {
-    matches!(state, State::Exited(exit) if exit.started_at > 0)
+    matches!(state, State::Exited(exit) if exit.started_at.is_some())
 }
 
 fn ended(node: &Node, record: &Record, old: &str) -> Result<Arc<Container>> {
@@ -119,17 +119,7 @@ mod tests {
         let security_context = Some(cri::LinuxSandboxSecurityContext { namespace_options, ..Default::default() });
         let linux = Some(cri::LinuxPodSandboxConfig { security_context, ..Default::default() });
         let config = cri::PodSandboxConfig { metadata: Some(metadata), linux, ..Default::default() };
-        let record = pod::Record {
-            id: "a".repeat(64),
-            config,
-            runtime_handler: String::new(),
-            created_at: 1,
-            ips: Vec::new(),
-            host_interface: String::new(),
-            cgroup: String::new(),
-            own_cgroup: true,
-            made_cgroups: Vec::new(),
-        };
+        let record = pod::test_record(config);
         Pod::new(record, pod::State::NotReady)
     }
 

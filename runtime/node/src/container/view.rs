@@ -35,7 +35,7 @@ pub fn status(container: &Container) -> cri::ContainerStatus {
         labels: record.config.labels.clone(),
         annotations: record.config.annotations.clone(),
         mounts: mounts(&record),
-        log_path: record.log_path.clone(),
+        log_path: record.log_path.clone().unwrap_or_default(),
         resources: Some(resources(&record)),
         image_id: record.image.id.clone(),
         stop_signal: signal::to_cri(record.process.stop_signal).into(),
@@ -48,7 +48,7 @@ pub fn status(container: &Container) -> cri::ContainerStatus {
             status.user = Some(user(&identity));
         }
         State::Exited(exit) => {
-            status.started_at = exit.started_at;
+            status.started_at = exit.started_at.unwrap_or_default();
             status.finished_at = exit.finished_at;
             status.exit_code = exit.code;
             status.reason = exit.reason.word().to_owned();

@@ -24,7 +24,9 @@ pub mod stop;
 pub mod view;
 pub mod watch;
 
-pub use record::{Pins, RECORD_KIND, RECORD_VERSION, Record, Resources, Up};
+#[cfg(test)]
+pub(crate) use record::test_record;
+pub use record::{Network, Owner, Pins, RECORD_KIND, RECORD_VERSION, Record, Resources, Up};
 
 use gorae_proto::cri;
 use std::sync::{Arc, Mutex, PoisonError};

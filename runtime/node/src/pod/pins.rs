@@ -9,6 +9,7 @@ use crate::container::State as ContainerState;
 use crate::disk::may_wait;
 use crate::ids;
 use crate::node::Node;
+use gorae_kernel::process::ProcessId;
 use gorae_proto::cri::NamespaceMode;
 use gorae_proto::shim::{Member, Pin, PinPod};
 use gorae_shims as shims;
@@ -109,14 +110,15 @@ async fn stop(node: &Arc<Node>, pod: &Arc<Pod>) {
 /// The processes that were started in the pod's namespaces: its init, and the first of each running container.
 fn members(node: &Node, pod: &Pod) -> Vec<Member> {
     let init = match pod.state() {
-        State::Ready(up) if up.init_pid != 0 => Some(Member { pid: up.init_pid, start_ticks: up.init_start_ticks }),
-        _ => None,
+        State::Ready(up) => up.init,
+        State::NotReady => None,
     };
     let containers = node.objects.of_pod(pod.id()).into_iter().filter_map(|container| match container.state() {
-        ContainerState::Running { process, .. } => Some(Member { pid: process.pid, start_ticks: process.start }),
+        ContainerState::Running { process, .. } => Some(process),
         _ => None,
     });
-    init.into_iter().chain(containers).collect()
+    let member = |process: ProcessId| Member { pid: process.pid, start_ticks: process.start };
+    init.into_iter().chain(containers).map(member).collect()
 }
 
 #[cfg(test)]
@@ -129,17 +131,7 @@ mod tests {
         let context = cri::LinuxSandboxSecurityContext { namespace_options: Some(options), ..Default::default() };
         let linux = cri::LinuxPodSandboxConfig { security_context: Some(context), ..Default::default() };
         let config = cri::PodSandboxConfig { hostname: hostname.into(), linux: Some(linux), ..Default::default() };
-        Record {
-            id: "a".repeat(64),
-            config,
-            runtime_handler: String::new(),
-            created_at: 1,
-            ips: Vec::new(),
-            host_interface: String::new(),
-            cgroup: String::new(),
-            own_cgroup: true,
-            made_cgroups: Vec::new(),
-        }
+        crate::pod::test_record(config)
     }
 
     fn pins(list: &[(&str, u64)]) -> Pins {

@@ -17,22 +17,73 @@ pub const RECORD_KIND: &str = "pod";
 pub struct Record {
     /// 64 hex digits.
     pub id: String,
+    /// Who asked for it, and so who sees it.
+    pub owner: Owner,
     /// The request.
     pub config: cri::PodSandboxConfig,
     /// As asked; empty stays empty.
     pub runtime_handler: String,
     /// Wall clock, nanoseconds.
     pub created_at: i64,
-    /// The pod's addresses, the primary first; empty for host network.
-    pub ips: Vec<IpAddr>,
-    /// Name of the veth end in the bridge; empty for host network.
-    pub host_interface: String,
+    /// What it was given of a network.
+    pub network: Network,
+    /// The SELinux level of its processes and files, where one was given out.
+    pub selinux_level: Option<String>,
     /// The pod's cgroup, below each mount point.
     pub cgroup: String,
     /// True when the cgroup is ours to remove.
     pub own_cgroup: bool,
     /// Parents that did not exist before and are removed with the pod when empty.
     pub made_cgroups: Vec<String>,
+}
+
+/// Whose a pod is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owner {
+    /// A client of the CRI made it.
+    #[default]
+    Cri,
+    /// The daemon's own engine made it, for a plain container; clients of the CRI never see it.
+    Engine,
+}
+
+/// What a pod was given of a network before it was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Network {
+    /// Nothing: it is in the node's network namespace.
+    Host,
+    /// Addresses of the built-in network.
+    Builtin {
+        /// The primary address first.
+        addresses: Vec<IpAddr>,
+        /// Name of the veth end in the bridge.
+        host_interface: String,
+    },
+    /// Nothing but the choice: the plugins of a CNI configuration answer with addresses when the pod is made.
+    Cni {
+        /// The name in the configuration.
+        name: String,
+    },
+}
+
+impl Network {
+    /// The addresses that were given out by this daemon; they are in use until the pod's stop is done.
+    pub fn given_out(&self) -> &[IpAddr] {
+        match self {
+            Self::Builtin { addresses, .. } => addresses,
+            Self::Host | Self::Cni { .. } => &[],
+        }
+    }
+
+    /// The interface in the node's namespace that this daemon named; empty for none, as on the wire.
+    pub fn host_interface(&self) -> &str {
+        match self {
+            Self::Builtin { host_interface, .. } => host_interface,
+            Self::Host | Self::Cni { .. } => "",
+        }
+    }
 }
 
 impl Record {
@@ -45,22 +96,14 @@ impl Record {
 /// Written when the pod is up: what the machine answered.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Up {
-    /// Pid of the pod's init, 0 when it has none.
-    pub init_pid: u32,
-    /// Start time of that process in ticks.
-    pub init_start_ticks: u64,
+    /// The pod's init, when it has one.
+    pub init: Option<ProcessId>,
     /// Boot in which the pod was made.
     pub boot_id: String,
-    /// The namespaces that were pinned; empty in a pod of an earlier build.
-    #[serde(default)]
+    /// The namespaces that were pinned.
     pub pins: Pins,
-}
-
-impl Up {
-    /// The pod's init, when it has one.
-    pub fn init(&self) -> Option<ProcessId> {
-        ProcessId::from_wire(self.init_pid, self.init_start_ticks)
-    }
+    /// The pod's addresses, the primary first; none in the node's network namespace.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// Which namespaces are pinned: kind and inode number, which no other namespace has while this one lives.
@@ -73,4 +116,21 @@ pub struct Resources {
     pub overhead: Option<cri::LinuxContainerResources>,
     /// Sum of the containers.
     pub resources: Option<cri::LinuxContainerResources>,
+}
+
+/// A pod's record for tests: in the node's network, with every namespace shared as the CRI's zero values say.
+#[cfg(test)]
+pub(crate) fn test_record(config: cri::PodSandboxConfig) -> Record {
+    Record {
+        id: "a".repeat(64),
+        owner: Owner::Cri,
+        config,
+        runtime_handler: String::new(),
+        created_at: 1,
+        network: Network::Host,
+        selinux_level: None,
+        cgroup: String::new(),
+        own_cgroup: true,
+        made_cgroups: Vec::new(),
+    }
 }

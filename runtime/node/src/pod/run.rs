@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! RunPodSandbox: record the intent, make the pod, commit the record; or undo everything.
 
-use super::{Pod, RECORD_KIND, RECORD_VERSION, Record, State, Up, etc_files, pins, request};
+use super::{Network, Owner, Pins, Pod, RECORD_KIND, RECORD_VERSION, Record, State, Up, etc_files, pins, request};
 use crate::disk::may_wait;
 use crate::error::{Error, Kind, Result};
 use crate::node::Node;
 use crate::{clock, foreign, ids, records, repeat};
 use gorae_cgroups as cgroups;
+use gorae_kernel::process::ProcessId;
 use gorae_proto::cri;
 use gorae_proto::shim::{PodNetwork, SetupPod};
 use gorae_shims as shims;
@@ -99,8 +100,9 @@ async fn reserve(
         id: id.to_owned(),
         runtime_handler: handler,
         created_at: clock::unique_ns(),
-        ips: Vec::new(),
-        host_interface: String::new(),
+        owner: Owner::Cri,
+        network: Network::Host,
+        selinux_level: None,
         made_cgroups: cgroup.missing(&node.machine.hierarchies),
         own_cgroup: cgroup.own,
         cgroup: cgroup.path,
@@ -109,8 +111,8 @@ async fn reserve(
     let mut network = None;
     if request::namespaces(&record.config).network() != cri::NamespaceMode::Node {
         let plan = node.network.prepare(id, &record.config.port_mappings).await?;
-        record.ips = plan.ips;
-        record.host_interface.clone_from(&plan.network.host_interface);
+        let host_interface = plan.network.host_interface.clone();
+        record.network = Network::Builtin { addresses: plan.ips, host_interface };
         network = Some(plan.network);
     }
     let dir = node.machine.places.pod_root(id);
@@ -138,21 +140,21 @@ async fn set_up(node: &Arc<Node>, record: &Record, network: Option<PodNetwork>) 
             &dir,
             &record.config,
             &crate::container::spec::facts::hostname_of(record),
-            record.ips.first().copied(),
+            record.network.given_out().first().copied(),
         )
     })?;
     if !record.config.log_directory.is_empty() {
         make_log_directory(node, record.config.log_directory.clone()).await?;
     }
     let ready = shims::setup_pod(&node.machine.spawner, setup(node, record, network)?).await?;
-    if !record.config.port_mappings.is_empty() && !record.ips.is_empty() {
+    if !record.config.port_mappings.is_empty() && !record.network.given_out().is_empty() {
         node.network.publish(&record.id).await?;
     }
     let mut up = Up {
-        init_pid: ready.init_pid,
-        init_start_ticks: ready.init_start_ticks,
+        init: ProcessId::from_wire(ready.init_pid, ready.init_start_ticks),
         boot_id: node.machine.boot_id.clone(),
-        ..Up::default()
+        pins: Pins::new(),
+        addresses: record.network.given_out().to_vec(),
     };
     may_wait(|| {
         up.pins = pins::look(record, &run_dir);

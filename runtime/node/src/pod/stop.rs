@@ -91,7 +91,7 @@ fn clean(node: &Node, record: &Record) -> CleanPod {
             layout: Some(node.machine.layout.clone()),
             path: cgroups::own_path(&record.pod_cgroup(), &record.id),
         }),
-        host_interface: record.host_interface.clone(),
+        host_interface: record.network.host_interface().to_owned(),
         remove_empty_cgroups: record.made_cgroups.clone(),
     }
 }

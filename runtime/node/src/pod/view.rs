@@ -23,7 +23,11 @@ pub fn entry(pod: &Pod) -> cri::PodSandbox {
 /// PodSandboxStatus. The address stays the same for the life of the pod; a stopped pod has none.
 pub fn status(pod: &Pod) -> cri::PodSandboxStatus {
     let record = &pod.record;
-    let mut ips = if pod.is_ready() { record.ips.iter() } else { [].iter() };
+    let addresses = match pod.state() {
+        State::Ready(up) => up.addresses,
+        State::NotReady => Vec::new(),
+    };
+    let mut ips = addresses.iter();
     cri::PodSandboxStatus {
         id: record.id.clone(),
         metadata: record.config.metadata.clone(),
@@ -46,14 +50,14 @@ pub fn status(pod: &Pod) -> cri::PodSandboxStatus {
 pub fn verbose(places: &Places, pod: &Pod) -> HashMap<String, String> {
     let record = &pod.record;
     let init_pid = match pod.state() {
-        State::Ready(up) => up.init_pid,
+        State::Ready(up) => up.init.map_or(0, |init| init.pid),
         State::NotReady => 0,
     };
     let resources = pod.resources.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     let info = serde_json::json!({
         "pid": init_pid,
         "cgroup": record.cgroup,
-        "hostInterface": record.host_interface,
+        "hostInterface": record.network.host_interface(),
         "namespaces": places.pod_run(pod.id()).join("ns"),
         "config": record.config,
         "resources": resources,

@@ -17,13 +17,13 @@ const AGAIN: Duration = Duration::from_secs(1);
 ///
 /// - Shapes: true for a pod without an init. A process that cannot be opened for want of descriptors counts as there.
 pub fn is_alive(up: &Up) -> bool {
-    up.init().is_none_or(|init| !matches!(Process::open(init), Ok(None)))
+    up.init.is_none_or(|init| !matches!(Process::open(init), Ok(None)))
 }
 
 /// Follows the pod's init in a task of its own, until it ends.
 pub fn follow(node: &Arc<Node>, pod: &Arc<Pod>) {
     let State::Ready(up) = pod.state() else { return };
-    let Some(init) = up.init() else { return };
+    let Some(init) = up.init else { return };
     let (node, pod) = (node.clone(), pod.clone());
     tokio::spawn(async move {
         ended(&pod, init).await;

@@ -77,7 +77,7 @@ pub fn build(record: &Record, pod: &Pod, node: &Context<'_>) -> Result<shim::Sta
         },
         cgroup: Some(CgroupPlace { layout: Some(node.layout.clone()), path: record.cgroup.clone() }),
         resources: Some(resources::build(config.linux.as_ref().and_then(|l| l.resources.as_ref()), node.layout)?),
-        log_path: record.log_path.clone(),
+        log_path: record.log_path.clone().unwrap_or_default(),
         stdin: config.stdin,
         stdin_once: config.stdin_once,
         stop_signal: record.process.stop_signal.to_string(),
