@@ -2,7 +2,7 @@
 //! From what people type (a name, or the start of an id) to one container or pod.
 
 use crate::client::Client;
-use crate::owned;
+use crate::labels;
 use anyhow::{Result, bail, ensure};
 use gorae_proto::cri;
 
@@ -26,8 +26,8 @@ pub async fn container(client: &Client, text: &str) -> Result<cri::Container> {
 
 fn container_candidate(container: &cri::Container) -> Candidate<'_> {
     let own = container.metadata.iter().map(|metadata| metadata.name.clone());
-    let names = own.chain([owned::display_name(container)]).collect();
-    Candidate { id: &container.id, names, ours: owned::name(&container.labels).is_some() }
+    let names = own.chain([labels::display_name(container)]).collect();
+    Candidate { id: &container.id, names, ours: labels::name(&container.labels).is_some() }
 }
 
 /// Finds the pod that is meant; a container's name or id means the pod around it.
@@ -47,7 +47,7 @@ fn pod_candidate(pod: &cri::PodSandbox) -> Candidate<'_> {
     let metadata = pod.metadata.as_ref();
     let full = metadata.map(|m| format!("{}/{}", m.namespace, m.name));
     let names = metadata.map(|m| m.name.clone()).into_iter().chain(full).collect();
-    Candidate { id: &pod.id, names, ours: owned::name(&pod.labels).is_some() }
+    Candidate { id: &pod.id, names, ours: labels::name(&pod.labels).is_some() }
 }
 
 /// A whole id first, then our names, then other names, then the start of an id.

@@ -3,31 +3,31 @@
 //!
 //! The program keeps nothing of its own: all it knows it asks the daemon, and what it makes carries labels that say so.
 
-mod asked;
 mod client;
 mod commands;
 mod credentials;
+mod docker_verbs;
 mod environment;
 mod exit;
 mod failure;
 mod foreground;
+mod labels;
+mod log_dir;
 mod logs;
 mod lookup;
+mod names;
 mod output;
-mod owned;
 mod parse;
-mod place;
+mod port_holder;
 mod progress;
 mod pulling;
-mod remote;
 mod removal;
+mod resource_usage;
+mod run_spec;
 mod running;
 mod session;
-mod taken;
-mod usage;
-mod verbs;
-mod wish;
-mod words;
+mod stored_config;
+mod streaming;
 
 use clap::Parser;
 use environment::{DEFAULT_HOST, Environment};
@@ -88,10 +88,10 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 
 /// Wrong usage ends with 125 for `run` and `exec`, whose other codes are the container's, and with 2 elsewhere.
 fn misused(mut error: clap::Error) -> ExitCode {
-    match verbs::missing(&error) {
+    match docker_verbs::missing(&error) {
         Some(sentence) => output::remark(&format!("gorae: {sentence}")),
         None => {
-            verbs::hide_own(&mut error);
+            docker_verbs::hide_own(&mut error);
             drop(error.print());
         }
     }
@@ -100,7 +100,7 @@ fn misused(mut error: clap::Error) -> ExitCode {
     }
     // Not always text: a name of a file need not be.
     let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
-    let runs = verbs::typed(words).is_some_and(|verb| verb == "run" || verb == "exec");
+    let runs = docker_verbs::typed(words).is_some_and(|verb| verb == "run" || verb == "exec");
     ExitCode::from(if runs { failure::OWN_FAILURE } else { 2 })
 }
 

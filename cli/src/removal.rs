@@ -3,7 +3,7 @@
 
 use crate::client::Client;
 use crate::failure::refused;
-use crate::owned;
+use crate::labels;
 use anyhow::Result;
 use gorae_proto::cri;
 use std::path::Path;
@@ -16,10 +16,10 @@ pub async fn remove(client: &Client, container: &cri::Container) -> Result<()> {
         Ok(answer) => answer.status.map(|status| status.log_path),
         Err(_) => None,
     };
-    let name = owned::display_name(container);
+    let name = labels::display_name(container);
     let request = cri::RemoveContainerRequest { container_id: container.id.clone() };
     client.runtime().remove_container(request).await.map_err(refused(|| format!("remove container {name}")))?;
-    if owned::name(&container.labels).is_none() {
+    if labels::name(&container.labels).is_none() {
         return Ok(());
     }
     remove_pod(client, &container.pod_sandbox_id).await?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! From a wish to a running container: image, pod, container, start, and the foreground around it.
+//! From a spec to a running container: image, pod, container, start, and the foreground around it.
 //!
 //! A step that fails undoes the ones before it, except that a container whose start failed stays to be looked at
 //! (unless `--rm`), as with Docker.
@@ -8,8 +8,8 @@ use crate::client::Client;
 use crate::commands::run::Pull;
 use crate::commands::{Context, collect};
 use crate::failure::{refused, start_code, with_code};
-use crate::wish::Wish;
-use crate::{foreground, output, owned, place, pulling, removal, taken, words};
+use crate::run_spec::RunSpec;
+use crate::{foreground, labels, log_dir, names, output, port_holder, pulling, removal};
 use anyhow::{Context as _, Result, bail, ensure};
 use gorae_proto::cri;
 use gorae_proto::cri::ContainerState;
@@ -27,21 +27,21 @@ pub struct Foreground {
 /// Fills in what only the daemon knows: the image's id and command, a free name, where logs go.
 ///
 /// - Errors: the name is taken; the image cannot be had.
-pub async fn resolve(client: &Client, context: &Context, wish: &mut Wish, pull: Pull, named: bool) -> Result<()> {
+pub async fn resolve(client: &Client, context: &Context, spec: &mut RunSpec, pull: Pull, named: bool) -> Result<()> {
     let containers = client.containers().await?;
-    let taken = |name: &str| containers.iter().find(|c| owned::name(&c.labels) == Some(name));
+    let taken = |name: &str| containers.iter().find(|c| labels::name(&c.labels) == Some(name));
     if named {
-        if let Some(other) = taken(&wish.name) {
-            bail!("the name {:?} is used by container {:.12}: remove it, or choose another name", wish.name, other.id);
+        if let Some(other) = taken(&spec.name) {
+            bail!("the name {:?} is used by container {:.12}: remove it, or choose another name", spec.name, other.id);
         }
     } else {
-        wish.name = words::name(|name| taken(name).is_some())?;
+        spec.name = names::fresh(|name| taken(name).is_some())?;
     }
-    let image = image(client, context, &wish.image, pull).await?;
-    wish.shown_command = shown_command(wish, &image.info);
-    wish.image_id = image.image.context("the daemon gave no image")?.id;
-    wish.uid = words::uid()?;
-    wish.logs = place::logs(client).await?;
+    let image = image(client, context, &spec.image, pull).await?;
+    spec.shown_command = shown_command(spec, &image.info);
+    spec.image_id = image.image.context("the daemon gave no image")?.id;
+    spec.uid = names::uid()?;
+    spec.logs = log_dir::find(client).await?;
     Ok(())
 }
 
@@ -57,16 +57,16 @@ async fn image(client: &Client, context: &Context, name: &str, pull: Pull) -> Re
 }
 
 /// What will run, as `ps` shows it.
-fn shown_command(wish: &Wish, info: &std::collections::HashMap<String, String>) -> String {
+fn shown_command(spec: &RunSpec, info: &std::collections::HashMap<String, String>) -> String {
     let info: Option<Value> = info.get("info").and_then(|text| serde_json::from_str(text).ok());
     let of_image = |key: &str| -> Vec<String> {
         let list = info.as_ref().and_then(|info| info["imageSpec"]["config"][key].as_array());
         list.into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned)).collect()
     };
-    let words: Vec<String> = match wish.entrypoint.as_ref().filter(|e| !e.is_empty()) {
-        Some(entrypoint) => std::iter::once(entrypoint.clone()).chain(wish.args.clone()).collect(),
+    let words: Vec<String> = match spec.entrypoint.as_ref().filter(|e| !e.is_empty()) {
+        Some(entrypoint) => std::iter::once(entrypoint.clone()).chain(spec.args.clone()).collect(),
         None => {
-            let args = if wish.args.is_empty() { of_image("Cmd") } else { wish.args.clone() };
+            let args = if spec.args.is_empty() { of_image("Cmd") } else { spec.args.clone() };
             of_image("Entrypoint").into_iter().chain(args).collect()
         }
     };
@@ -79,20 +79,20 @@ fn shown_command(wish: &Wish, info: &std::collections::HashMap<String, String>) 
 pub async fn run(
     client: &Client,
     context: &Context,
-    wish: &Wish,
+    spec: &RunSpec,
     foreground: Option<Foreground>,
     rm: bool,
 ) -> Result<u8> {
     let mut interrupts = foreground::Interrupts::listen()?;
-    let container = create(client, wish).await?;
+    let container = create(client, spec).await?;
     let id = container.id.clone();
-    let ended = match (start(client, wish, &id).await, foreground) {
+    let ended = match (start(client, spec, &id).await, foreground) {
         (Ok(()), Some(how)) => foreground::stay(client, &id, how, &mut interrupts).await,
         (Ok(()), None) => {
             if rm {
                 collect::spawn(context, &id)?;
             }
-            let told = json!({ "id": id, "name": wish.name, "podId": container.pod_sandbox_id });
+            let told = json!({ "id": id, "name": spec.name, "podId": container.pod_sandbox_id });
             context.output.one(&told, || format!("{id}\n"))?;
             return Ok(0);
         }
@@ -113,10 +113,10 @@ async fn remove(client: &Client, context: &Context, container: &cri::Container) 
     }
 }
 
-async fn create(client: &Client, wish: &Wish) -> Result<cri::Container> {
-    let config = wish.pod();
+async fn create(client: &Client, spec: &RunSpec) -> Result<cri::Container> {
+    let config = spec.pod();
     let logs = config.log_directory.clone();
-    let created = create_in_new_pod(client, wish, config).await;
+    let created = create_in_new_pod(client, spec, config).await;
     if created.is_err() {
         // The daemon may have made it; empty it is of no use.
         drop(std::fs::remove_dir(logs));
@@ -124,10 +124,10 @@ async fn create(client: &Client, wish: &Wish) -> Result<cri::Container> {
     created
 }
 
-async fn create_in_new_pod(client: &Client, wish: &Wish, config: cri::PodSandboxConfig) -> Result<cri::Container> {
-    let pod = run_pod(client, &wish.name, config.clone()).await?;
-    let created = match create_container(client, &pod, wish.container(), config).await {
-        Ok(id) => the_only_one(client, &id, &wish.name).await,
+async fn create_in_new_pod(client: &Client, spec: &RunSpec, config: cri::PodSandboxConfig) -> Result<cri::Container> {
+    let pod = run_pod(client, &spec.name, config.clone()).await?;
+    let created = match create_container(client, &pod, spec.container(), config).await {
+        Ok(id) => the_only_one(client, &id, &spec.name).await,
         Err(error) => Err(error),
     };
     match created {
@@ -145,7 +145,7 @@ pub async fn run_pod(client: &Client, name: &str, config: cri::PodSandboxConfig)
     let answer = client.runtime().run_pod_sandbox(request).await;
     match answer.map_err(refused(|| format!("make the pod of {name}"))) {
         Ok(answer) => Ok(answer.into_inner().pod_sandbox_id),
-        Err(error) => Err(taken::name_the_holder(client, error).await),
+        Err(error) => Err(port_holder::name_the_holder(client, error).await),
     }
 }
 
@@ -154,7 +154,7 @@ async fn the_only_one(client: &Client, id: &str, name: &str) -> Result<cri::Cont
     let containers = client.containers().await?;
     let mine = containers.iter().find(|c| c.id == id).context("the new container is gone again")?;
     let older = |c: &&cri::Container| {
-        owned::name(&c.labels) == Some(name) && (c.created_at, &c.id) < (mine.created_at, &mine.id)
+        labels::name(&c.labels) == Some(name) && (c.created_at, &c.id) < (mine.created_at, &mine.id)
     };
     match containers.iter().find(older) {
         Some(other) => bail!("the name {name:?} was taken by container {:.12} in this moment", other.id),
@@ -176,8 +176,8 @@ pub async fn create_container(
     Ok(answer.map_err(refused(|| format!("create container {name}")))?.into_inner().container_id)
 }
 
-async fn start(client: &Client, wish: &Wish, id: &str) -> Result<()> {
-    start_container(client, &wish.name, id).await.map_err(|error| with_code(start_code(&error))(error))
+async fn start(client: &Client, spec: &RunSpec, id: &str) -> Result<()> {
+    start_container(client, &spec.name, id).await.map_err(|error| with_code(start_code(&error))(error))
 }
 
 /// Starts a created container.
@@ -196,20 +196,20 @@ mod tests {
         let info =
             [("info".to_owned(), r#"{"imageSpec":{"config":{"Entrypoint":["/entry"],"Cmd":["-x","y"]}}}"#.to_owned())]
                 .into();
-        let wish = |entrypoint: Option<&str>, args: &[&str]| Wish {
+        let spec = |entrypoint: Option<&str>, args: &[&str]| RunSpec {
             entrypoint: entrypoint.map(str::to_owned),
             args: args.iter().map(|&a| a.to_owned()).collect(),
-            ..Wish::default()
+            ..RunSpec::default()
         };
         let rows = [
-            (wish(None, &[]), "/entry -x y"),
-            (wish(None, &["z"]), "/entry z"),
-            (wish(Some("sh"), &["-c", "ls"]), "sh -c ls"),
-            (wish(Some("sh"), &[]), "sh"),
+            (spec(None, &[]), "/entry -x y"),
+            (spec(None, &["z"]), "/entry z"),
+            (spec(Some("sh"), &["-c", "ls"]), "sh -c ls"),
+            (spec(Some("sh"), &[]), "sh"),
         ];
-        for (wish, shown) in rows {
-            assert_eq!(shown_command(&wish, &info), shown);
+        for (spec, shown) in rows {
+            assert_eq!(shown_command(&spec, &info), shown);
         }
-        assert_eq!(shown_command(&wish(None, &["ls"]), &Default::default()), "ls");
+        assert_eq!(shown_command(&spec(None, &["ls"]), &Default::default()), "ls");
     }
 }

@@ -4,7 +4,7 @@
 use crate::client::Client;
 use crate::failure::refused;
 use crate::parse::port::Forward;
-use crate::{failure, output, remote};
+use crate::{failure, output, streaming};
 use anyhow::{Context, Result};
 use gorae_proto::cri;
 use std::net::IpAddr;
@@ -79,8 +79,8 @@ pub fn was_open(error: &anyhow::Error) -> bool {
 }
 
 async fn converse(url: &str, streams: Streams) -> Result<u8> {
-    let options = remote::Options { tty: streams.tty, stdin: streams.stdin };
-    let code = remote::attach_stdio(url, options).await?;
+    let options = streaming::Options { tty: streams.tty, stdin: streams.stdin };
+    let code = streaming::attach_stdio(url, options).await?;
     Ok(u8::try_from(code).unwrap_or(255))
 }
 
@@ -98,7 +98,7 @@ pub async fn forward(client: &Client, pod: &str, address: IpAddr, ports: &[Forwa
         output::print(&format!("forwarding {here} to port {} of the pod\n", port.remote))?;
         let url = async move || forward_url(client, pod, port.remote).await;
         let report = |error: &anyhow::Error| output::remark(&format!("gorae: {error:#}"));
-        running.push(remote::forward(listener, port.remote, url, report));
+        running.push(streaming::forward(listener, port.remote, url, report));
     }
     futures_util::future::try_join_all(running).await?;
     Ok(())

@@ -3,7 +3,7 @@
 
 use super::Context;
 use crate::client::Client;
-use crate::{asked, exit, lookup, output, session};
+use crate::{exit, lookup, output, session, stored_config};
 use anyhow::{Context as _, Result, ensure};
 use gorae_proto::cri::ContainerState;
 
@@ -27,7 +27,7 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
         "container {0} is not running: start it with `gorae start {0}`, or see `gorae logs {0}`",
         args.container
     );
-    let made = asked::container(&client, &container.id).await?;
+    let made = stored_config::container(&client, &container.id).await?;
     let stdin = made.stdin && !args.no_stdin;
     if made.tty {
         session::attach_terminal(&client, &container.id, stdin).await?;

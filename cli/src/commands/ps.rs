@@ -5,7 +5,7 @@ use super::Context;
 use crate::client::Client;
 use crate::output::table::{short, table};
 use crate::parse::moment;
-use crate::{failure, now, owned};
+use crate::{failure, labels, now};
 use anyhow::Result;
 use futures_util::StreamExt;
 use gorae_proto::cri;
@@ -87,9 +87,9 @@ fn row(container: cri::Container, status: &cri::ContainerStatus, now: i64) -> Ro
         container.image.as_ref().map(|image| image.user_specified_image.clone()).filter(|name| !name.is_empty());
     let image = asked.or_else(|| status.image.as_ref().map(|image| image.image.clone())).unwrap_or_default();
     Row {
-        name: owned::display_name(&container),
+        name: labels::display_name(&container),
         image: if image.is_empty() { container.image_id.clone() } else { image },
-        command: annotation(owned::COMMAND),
+        command: annotation(labels::COMMAND),
         state: state_name(status.state()),
         status: status_words(status, now),
         created_at: moment::show(container.created_at),
@@ -97,7 +97,7 @@ fn row(container: cri::Container, status: &cri::ContainerStatus, now: i64) -> Ro
         finished_at: moment::show(status.finished_at),
         exit_code: exited.then_some(status.exit_code),
         reason: status.reason.clone(),
-        ports: if exited { String::new() } else { annotation(owned::PORTS) },
+        ports: if exited { String::new() } else { annotation(labels::PORTS) },
         age: format!("{} ago", moment::words(now - container.created_at)),
         id: container.id,
         pod_id: container.pod_sandbox_id,

@@ -4,7 +4,7 @@
 use super::Context;
 use crate::client::Client;
 use crate::failure::refused;
-use crate::owned;
+use crate::labels;
 use crate::pulling::shown;
 use anyhow::{Context as _, Result, ensure};
 use gorae_proto::cri;
@@ -44,7 +44,7 @@ async fn remove(client: &Client, name: &str, force: bool) -> Result<()> {
     }
     if !force {
         let users = client.containers().await?;
-        let users: Vec<_> = users.iter().filter(|c| c.image_id == image.id).map(owned::display_name).collect();
+        let users: Vec<_> = users.iter().filter(|c| c.image_id == image.id).map(labels::display_name).collect();
         ensure!(users.is_empty(), "image {name} is used by {}: remove these first, or use -f", users.join(", "));
     }
     let request =

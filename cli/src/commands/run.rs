@@ -6,8 +6,8 @@ use crate::environment::Environment;
 use crate::failure::{OWN_FAILURE, with_code};
 use crate::parse::network::Network;
 use crate::parse::{entries, name, network, port, quantity, user, volume};
+use crate::run_spec::{RunSpec, capabilities};
 use crate::running::{self, Foreground};
-use crate::wish::{Wish, capabilities};
 use anyhow::{Context as _, Result, bail, ensure};
 use gorae_proto::cri;
 
@@ -109,10 +109,10 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let work = async {
         let foreground = foreground(&args)?;
-        let mut wish = wish(&args, &context.environment)?;
+        let mut spec = spec(&args, &context.environment)?;
         let client = context.connect().await?;
-        running::resolve(&client, context, &mut wish, args.pull, args.name.is_some()).await?;
-        running::run(&client, context, &wish, foreground, args.rm).await
+        running::resolve(&client, context, &mut spec, args.pull, args.name.is_some()).await?;
+        running::run(&client, context, &spec, foreground, args.rm).await
     };
     work.await.map_err(|error| match error.downcast::<crate::failure::Failure>() {
         Ok(failure) => failure.into(),
@@ -135,7 +135,7 @@ fn foreground(args: &Args) -> Result<Option<Foreground>> {
     Ok(Some(Foreground { stdin: args.interactive, tty: args.tty }))
 }
 
-fn wish(args: &Args, environment: &Environment) -> Result<Wish> {
+fn spec(args: &Args, environment: &Environment) -> Result<RunSpec> {
     let (image, command) = args.image_and_command.split_first().context("the image is missing")?;
     ensure!(!image.is_empty(), "the image's name is empty");
     let network = network::network(&args.network)?;
@@ -144,7 +144,7 @@ fn wish(args: &Args, environment: &Environment) -> Result<Wish> {
         "-p has no meaning with --network host: the container's ports are the machine's"
     );
     let mounts = args.volume.iter().map(|text| volume::volume(text, &environment.directory));
-    Ok(Wish {
+    Ok(RunSpec {
         name: args.name.as_deref().map(name::name).transpose()?.unwrap_or_default(),
         image: image.clone(),
         entrypoint: args.entrypoint.clone(),
@@ -166,7 +166,7 @@ fn wish(args: &Args, environment: &Environment) -> Result<Wish> {
         stdin: args.interactive,
         stdin_once: args.interactive && !args.detach,
         tty: args.tty,
-        ..Wish::default()
+        ..RunSpec::default()
     })
 }
 
@@ -215,17 +215,17 @@ mod tests {
         args: Args,
     }
 
-    fn typed(words: &str) -> Result<Wish> {
+    fn typed(words: &str) -> Result<RunSpec> {
         let words = std::iter::once("run").chain(words.split(' '));
-        wish(&Typed::try_parse_from(words)?.args, &Environment::read())
+        spec(&Typed::try_parse_from(words)?.args, &Environment::read())
     }
 
     #[test]
     fn everything_after_the_image_is_the_command() {
-        let wish = typed("-i --name a -p 80:80 busybox sh -c -i --name --rm -p").expect("valid");
-        assert_eq!(wish.image, "busybox");
-        assert_eq!(wish.args, ["sh", "-c", "-i", "--name", "--rm", "-p"]);
-        assert_eq!((wish.name.as_str(), wish.ports.len(), wish.stdin), ("a", 1, true));
+        let spec = typed("-i --name a -p 80:80 busybox sh -c -i --name --rm -p").expect("valid");
+        assert_eq!(spec.image, "busybox");
+        assert_eq!(spec.args, ["sh", "-c", "-i", "--name", "--rm", "-p"]);
+        assert_eq!((spec.name.as_str(), spec.ports.len(), spec.stdin), ("a", 1, true));
     }
 
     #[test]
@@ -245,11 +245,11 @@ mod tests {
 
     #[test]
     fn combined_short_options_work_as_with_docker() {
-        let wish = typed("-it -eA=1 -e B=2 -w /srv -u 5:6 -m 64m --cpus .5 --cap-drop all --cap-add cap_chown img")
+        let spec = typed("-it -eA=1 -e B=2 -w /srv -u 5:6 -m 64m --cpus .5 --cap-drop all --cap-add cap_chown img")
             .expect("valid");
-        assert!(wish.stdin && wish.tty && wish.stdin_once);
-        assert_eq!((wish.variables.len(), wish.memory, wish.cpu_quota), (2, Some(64 << 20), Some(50_000)));
-        assert_eq!((wish.added, wish.dropped), (vec!["CHOWN".to_owned()], vec!["ALL".to_owned()]));
+        assert!(spec.stdin && spec.tty && spec.stdin_once);
+        assert_eq!((spec.variables.len(), spec.memory, spec.cpu_quota), (2, Some(64 << 20), Some(50_000)));
+        assert_eq!((spec.added, spec.dropped), (vec!["CHOWN".to_owned()], vec!["ALL".to_owned()]));
     }
 
     #[test]

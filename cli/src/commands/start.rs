@@ -8,7 +8,7 @@
 use super::Context;
 use crate::client::Client;
 use crate::failure::refused;
-use crate::{asked, lookup, output, owned, removal, running};
+use crate::{labels, lookup, output, removal, running, stored_config};
 use anyhow::{Context as _, Error, Result, bail, ensure};
 use gorae_proto::cri;
 use gorae_proto::cri::{ContainerState, PodSandboxState};
@@ -50,8 +50,8 @@ async fn start(client: &Client, name: &str) -> Result<()> {
 /// The first start of a container, or another try of one whose start was refused: see [`not_started`].
 async fn first(client: &Client, name: &str, container: &cri::Container) -> Result<()> {
     running::start_container(client, name, &container.id).await?;
-    let Some(old) = container.annotations.get(owned::CONTINUE) else { return Ok(()) };
-    let ours = |c: &cri::Container| c.id == *old && owned::name(&c.labels).is_some();
+    let Some(old) = container.annotations.get(labels::CONTINUE) else { return Ok(()) };
+    let ours = |c: &cri::Container| c.id == *old && labels::name(&c.labels).is_some();
     if let Some(old) = client.containers().await?.iter().find(|c| ours(c)) {
         remark_failure(remove_old(client, old, old.pod_sandbox_id != container.pod_sandbox_id).await);
     }
@@ -60,11 +60,11 @@ async fn first(client: &Client, name: &str, container: &cri::Container) -> Resul
 
 async fn again(client: &Client, name: &str, old: &cri::Container) -> Result<()> {
     ensure!(
-        owned::name(&old.labels).is_some(),
+        labels::name(&old.labels).is_some(),
         "container {name} was not made by gorae run: its maker has to restart it"
     );
-    let config = next_container(asked::container(client, &old.id).await?, &old.id);
-    let mut pod_config = asked::pod(client, &old.pod_sandbox_id).await?;
+    let config = next_container(stored_config::container(client, &old.id).await?, &old.id);
+    let mut pod_config = stored_config::pod(client, &old.pod_sandbox_id).await?;
     let pod = match ready(client, &old.pod_sandbox_id).await? {
         true => old.pod_sandbox_id.clone(),
         false => {
@@ -111,7 +111,7 @@ fn remark_failure(done: Result<()>) {
 fn next_container(mut config: cri::ContainerConfig, old: &str) -> cri::ContainerConfig {
     let metadata = config.metadata.get_or_insert_default();
     metadata.attempt = metadata.attempt.wrapping_add(1);
-    config.annotations.insert(owned::CONTINUE.to_owned(), old.to_owned());
+    config.annotations.insert(labels::CONTINUE.to_owned(), old.to_owned());
     config
 }
 
@@ -146,7 +146,7 @@ mod tests {
         let old = cri::ContainerConfig { metadata, args: vec!["x".into()], tty: true, ..Default::default() };
         let mut next = next_container(old.clone(), "id1");
         assert_eq!(next.metadata.as_ref().expect("kept").attempt, 5);
-        assert_eq!(next.annotations.remove(owned::CONTINUE).as_deref(), Some("id1"));
+        assert_eq!(next.annotations.remove(labels::CONTINUE).as_deref(), Some("id1"));
         next.metadata = old.metadata.clone();
         assert_eq!(next, old);
     }

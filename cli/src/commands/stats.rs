@@ -5,8 +5,8 @@ use super::Context;
 use crate::client::Client;
 use crate::output::table::{short, table};
 use crate::output::{self, Format};
-use crate::usage::{Reading, Usage, binary, usage};
-use crate::{lookup, owned};
+use crate::resource_usage::{Reading, Usage, binary, usage};
+use crate::{labels, lookup};
 use anyhow::Result;
 use gorae_proto::cri;
 use std::collections::HashMap;
@@ -84,7 +84,7 @@ fn lines(rows: &[Usage]) -> String {
 async fn read(client: &Client, wanted: &[String]) -> Result<HashMap<String, Reading>> {
     let containers = client.containers().await?;
     let names: HashMap<_, _> =
-        containers.iter().map(|c| (c.id.as_str(), (owned::display_name(c), c.pod_sandbox_id.as_str()))).collect();
+        containers.iter().map(|c| (c.id.as_str(), (labels::display_name(c), c.pod_sandbox_id.as_str()))).collect();
     let stats = client.runtime().list_container_stats(cri::ListContainerStatsRequest::default()).await;
     let stats = stats.map_err(crate::failure::refused(|| "read what containers use"))?.into_inner().stats;
     let pods = pod_stats(client).await;

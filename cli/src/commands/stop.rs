@@ -4,7 +4,7 @@
 use super::Context;
 use crate::client::Client;
 use crate::failure::refused;
-use crate::{lookup, owned};
+use crate::{labels, lookup};
 use anyhow::Result;
 use gorae_proto::cri;
 
@@ -31,7 +31,7 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
 async fn stop(client: &Client, name: &str, grace_s: i64) -> Result<()> {
     let container = lookup::container(client, name).await?;
     stop_container(client, &container.id, grace_s).await?;
-    if owned::name(&container.labels).is_some() {
+    if labels::name(&container.labels).is_some() {
         // Our pods hold one container: without it the address and the host ports are free again, as with Docker.
         let request = cri::StopPodSandboxRequest { pod_sandbox_id: container.pod_sandbox_id };
         client.runtime().stop_pod_sandbox(request).await.map_err(refused(|| format!("stop the pod of {name}")))?;

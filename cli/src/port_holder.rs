@@ -3,7 +3,7 @@
 
 use crate::client::Client;
 use crate::failure::Refused;
-use crate::owned;
+use crate::labels;
 
 /// The daemon's words before the pod's id.
 const BY_POD: &str = "is taken by pod ";
@@ -13,7 +13,7 @@ pub async fn name_the_holder(client: &Client, mut error: anyhow::Error) -> anyho
     let Some(refused) = error.downcast_mut::<Refused>() else { return error };
     let Some(pod) = holder(&refused.message).map(str::to_owned) else { return error };
     let containers = client.containers().await.unwrap_or_default();
-    let names: Vec<_> = containers.iter().filter(|c| c.pod_sandbox_id == pod).map(owned::display_name).collect();
+    let names: Vec<_> = containers.iter().filter(|c| c.pod_sandbox_id == pod).map(labels::display_name).collect();
     if !names.is_empty() {
         let named = format!("is taken by container {}", names.join(", "));
         refused.message = refused.message.replacen(&format!("{BY_POD}{pod}"), &named, 1);

@@ -13,7 +13,7 @@ const LOGS: &str = "/var/log/gorae/pods";
 const ROOT: &str = "/var/lib/gorae";
 
 /// The directory under which every pod of ours gets one for its logs.
-pub async fn logs(client: &Client) -> Result<String> {
+pub async fn find(client: &Client) -> Result<String> {
     let answer = client.runtime().status(cri::StatusRequest { verbose: true }).await;
     let info = answer.map_err(refused(|| "ask the daemon for its directories"))?.into_inner().info;
     let config = info.get("config").and_then(|text| serde_json::from_str(text).ok());

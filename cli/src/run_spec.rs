@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What `run` was asked for, and the CRI's pod and container configuration for it. Pure: nothing is looked up here.
 
-use crate::owned;
+use crate::labels;
 use crate::parse::name::hostname_of;
 use crate::parse::network::Network;
 use crate::parse::quantity::CPU_PERIOD_US;
@@ -33,7 +33,7 @@ const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", 
 
 /// One container with its pod, as asked for.
 #[derive(Debug, Clone, Default)]
-pub struct Wish {
+pub struct RunSpec {
     /// Its name.
     pub name: String,
     /// Fresh for each `run`.
@@ -86,7 +86,7 @@ pub struct Wish {
     pub logs: String,
 }
 
-impl Wish {
+impl RunSpec {
     /// The pod's configuration.
     pub fn pod(&self) -> cri::PodSandboxConfig {
         let host = self.network == Network::Host;
@@ -101,7 +101,7 @@ impl Wish {
             metadata: Some(cri::PodSandboxMetadata {
                 name: self.name.clone(),
                 uid: self.uid.clone(),
-                namespace: owned::NAMESPACE.to_owned(),
+                namespace: labels::NAMESPACE.to_owned(),
                 attempt: 0,
             }),
             hostname: if host { self.hostname.clone().unwrap_or_default() } else { own_name() },
@@ -143,12 +143,12 @@ impl Wish {
 
     fn all_labels(&self) -> HashMap<String, String> {
         let mut labels = self.labels.clone();
-        labels.extend(owned::labels(&self.name));
+        labels.extend(labels::for_container(&self.name));
         labels
     }
 
     fn annotations(&self) -> HashMap<String, String> {
-        let pairs = [(owned::COMMAND, self.shown_command.clone()), (owned::PORTS, port::show(&self.ports))];
+        let pairs = [(labels::COMMAND, self.shown_command.clone()), (labels::PORTS, port::show(&self.ports))];
         pairs.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key.to_owned(), value)).collect()
     }
 
@@ -233,17 +233,17 @@ pub fn capabilities(names: &[String]) -> anyhow::Result<Vec<String>> {
 mod tests {
     use super::*;
 
-    fn wish() -> Wish {
-        Wish { name: "web_1".into(), uid: "u".into(), logs: "/var/log/gorae/pods/".into(), ..Default::default() }
+    fn spec() -> RunSpec {
+        RunSpec { name: "web_1".into(), uid: "u".into(), logs: "/var/log/gorae/pods/".into(), ..Default::default() }
     }
 
     #[test]
     fn a_plain_run_is_confined_and_marked_as_ours() {
-        let (pod, container) = (wish().pod(), wish().container());
+        let (pod, container) = (spec().pod(), spec().container());
         assert_eq!(pod.metadata.as_ref().expect("metadata").namespace, "gorae");
         assert_eq!((pod.hostname.as_str(), pod.log_directory.as_str()), ("web-1", "/var/log/gorae/pods/web_1_u"));
-        assert_eq!(owned::name(&pod.labels), Some("web_1"));
-        assert_eq!(owned::name(&container.labels), Some("web_1"));
+        assert_eq!(labels::name(&pod.labels), Some("web_1"));
+        assert_eq!(labels::name(&container.labels), Some("web_1"));
         assert!(pod.dns_config.is_none());
         let security = container.linux.expect("linux").security_context.expect("context");
         assert_eq!(security.seccomp.expect("profile").profile_type, 0);
@@ -254,10 +254,10 @@ mod tests {
 
     #[test]
     fn host_network_and_privilege_reach_pod_and_container_alike() {
-        let wish = Wish { network: Network::Host, privileged: true, ..wish() };
-        let pod = wish.pod();
+        let spec = RunSpec { network: Network::Host, privileged: true, ..spec() };
+        let pod = spec.pod();
         let of_pod = pod.linux.expect("linux").security_context.expect("context");
-        let of_container = wish.container().linux.expect("linux").security_context.expect("context");
+        let of_container = spec.container().linux.expect("linux").security_context.expect("context");
         assert!(pod.hostname.is_empty() && of_pod.privileged && of_container.privileged);
         assert_eq!(of_pod.namespace_options, of_container.namespace_options);
         assert_eq!(of_pod.namespace_options.expect("modes").network, cri::NamespaceMode::Node as i32);
@@ -267,11 +267,11 @@ mod tests {
 
     #[test]
     fn limits_and_users_are_set_only_when_asked_for() {
-        let plain = wish().container().linux.expect("linux");
+        let plain = spec().container().linux.expect("linux");
         assert_eq!(plain.resources.expect("resources"), cri::LinuxContainerResources::default());
         assert_eq!(plain.security_context.expect("context").run_as_user, None);
         let user = Some(User::Name { name: "www".into(), gid: Some(5) });
-        let asked = Wish { memory: Some(1 << 30), cpu_quota: Some(150_000), user, ..wish() };
+        let asked = RunSpec { memory: Some(1 << 30), cpu_quota: Some(150_000), user, ..spec() };
         let linux = asked.container().linux.expect("linux");
         let resources = linux.resources.expect("resources");
         assert_eq!(
@@ -286,15 +286,15 @@ mod tests {
     fn the_last_of_a_variable_wins() {
         let variable = |key: &str, value: &str| cri::KeyValue { key: key.into(), value: value.into() };
         let variables = vec![variable("A", "1"), variable("B", "2"), variable("A", "3")];
-        let kept = Wish { variables, ..wish() }.container().envs;
+        let kept = RunSpec { variables, ..spec() }.container().envs;
         assert_eq!(kept, [variable("A", "3"), variable("B", "2")]);
     }
 
     #[test]
     fn an_empty_entrypoint_is_none() {
-        let container = Wish { entrypoint: Some("".into()), args: vec!["ls".into()], ..wish() }.container();
+        let container = RunSpec { entrypoint: Some("".into()), args: vec!["ls".into()], ..spec() }.container();
         assert!(container.command.is_empty());
-        let container = Wish { entrypoint: Some("/bin/sh".into()), ..wish() }.container();
+        let container = RunSpec { entrypoint: Some("/bin/sh".into()), ..spec() }.container();
         assert_eq!(container.command, ["/bin/sh"]);
     }
 }

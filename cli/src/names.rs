@@ -16,7 +16,7 @@ const SECOND: [&str; 32] = [
 ];
 
 /// A name that is not `taken`.
-pub fn name(taken: impl Fn(&str) -> bool) -> Result<String> {
+pub fn fresh(taken: impl Fn(&str) -> bool) -> Result<String> {
     let mut random = [0; 64];
     std::fs::File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut random))
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn a_taken_name_is_not_given_again() {
-        let numbered = name(|name| !name.contains("_3")).expect("name");
+        let numbered = fresh(|name| !name.contains("_3")).expect("name");
         assert!(numbered.ends_with("_3"), "{numbered}");
     }
 

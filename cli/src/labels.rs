@@ -20,7 +20,7 @@ pub const PORTS: &str = "dev.gorae.ports";
 pub const CONTINUE: &str = "dev.gorae.continue";
 
 /// The labels of an object that the command line makes.
-pub fn labels(name: &str) -> HashMap<String, String> {
+pub fn for_container(name: &str) -> HashMap<String, String> {
     [(OWNER, CLI), (NAME, name)].map(|(k, v)| (k.to_owned(), v.to_owned())).into()
 }
 
@@ -53,7 +53,7 @@ mod tests {
             display_name(&cri::Container { metadata, labels, ..Default::default() })
         };
         let kubelet = [("io.kubernetes.pod.namespace", "default"), ("io.kubernetes.pod.name", "site")];
-        assert_eq!(named(labels("brave_otter")), "brave_otter");
+        assert_eq!(named(for_container("brave_otter")), "brave_otter");
         assert_eq!(named(kubelet.map(|(k, v)| (k.into(), v.into())).into()), "default/site/web");
         assert_eq!(named(HashMap::new()), "web");
     }
