@@ -99,7 +99,7 @@ pub fn typed(mut words: impl Iterator<Item = String>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Arguments;
+    use crate::arguments::Arguments;
     use clap::{CommandFactory, Parser};
 
     fn refused(verb: &str) -> clap::Error {

@@ -5,11 +5,10 @@
 //! whereas an attach begins somewhere after the start. With a terminal there is only the attach.
 
 use crate::client::Client;
-use crate::commands::stop::{GRACE_S, stop_container};
+use crate::ending::{GRACE_S, stop_container};
 use crate::logs::follow::follow;
 use crate::logs::print::{Form, Printer};
 use crate::logs::source::Source;
-use crate::running::Foreground;
 use crate::{exit, failure, output, session};
 use anyhow::{Context, Result, bail};
 use gorae_proto::cri::{ContainerState, ContainerStatus};
@@ -21,6 +20,15 @@ use tonic::Code;
 /// How often a terminal is attached again after its session broke, and how long is waited for a daemon that is away.
 const REATTACHES: u32 = 60;
 const REATTACH_AFTER: Duration = Duration::from_millis(250);
+
+/// What this terminal does while the container runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Foreground {
+    /// Standard input goes to the container.
+    pub stdin: bool,
+    /// The container's terminal is this one.
+    pub tty: bool,
+}
 
 /// The signals that mean "end it". Listening begins when this is made: from then on they no longer end this program.
 #[derive(Debug)]

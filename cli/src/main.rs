@@ -3,10 +3,16 @@
 //!
 //! The program keeps nothing of its own: all it knows it asks the daemon, and what it makes carries labels that say so.
 
+mod arguments;
+mod batch;
 mod client;
+mod clock;
 mod commands;
+mod context;
+mod creation;
 mod credentials;
 mod docker_verbs;
+mod ending;
 mod environment;
 mod exit;
 mod failure;
@@ -22,37 +28,20 @@ mod port_holder;
 mod progress;
 mod pulling;
 mod removal;
+mod resolving;
 mod resource_usage;
 mod run_spec;
 mod running;
 mod session;
+mod states;
 mod stored_config;
 mod streaming;
 
+use arguments::Arguments;
 use clap::Parser;
 use environment::{DEFAULT_HOST, Environment};
-use output::{Format, Output};
+use output::Output;
 use std::process::ExitCode;
-
-/// Run containers.
-#[derive(Debug, Parser)]
-#[command(name = "gorae", version, disable_version_flag = true, max_term_width = 100)]
-struct Arguments {
-    /// Print the version
-    #[arg(short = 'v', short_alias = 'V', long, action = clap::ArgAction::Version)]
-    version: Option<bool>,
-    /// The daemon's socket [default: $GORAE_HOST, or unix:///run/gorae/gorae.sock]
-    #[arg(short = 'H', long, global = true, value_name = "unix:///PATH")]
-    host: Option<String>,
-    /// How to print results
-    #[arg(long, global = true, value_enum, default_value_t)]
-    format: Format,
-    /// Print ids only, and no remarks
-    #[arg(short, long, global = true)]
-    quiet: bool,
-    #[command(subcommand)]
-    command: commands::Command,
-}
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -61,7 +50,7 @@ fn main() -> ExitCode {
     };
     let environment = Environment::read();
     let host = arguments.host.or_else(|| environment.variable("GORAE_HOST").filter(|host| !host.is_empty()));
-    let context = commands::Context {
+    let context = context::Context {
         host: host.unwrap_or_else(|| DEFAULT_HOST.to_owned()),
         output: Output { format: arguments.format, quiet: arguments.quiet },
         environment,
@@ -102,10 +91,4 @@ fn misused(mut error: clap::Error) -> ExitCode {
     let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     let runs = docker_verbs::typed(words).is_some_and(|verb| verb == "run" || verb == "exec");
     ExitCode::from(if runs { failure::OWN_FAILURE } else { 2 })
-}
-
-/// Nanoseconds since 1970.
-fn now() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -2,12 +2,23 @@
 //! Fetching an image: for `pull`, and for `run` when the image is not here.
 
 use crate::client::Client;
-use crate::commands::Context;
+use crate::context::Context;
 use crate::failure::refused;
 use crate::{credentials, progress};
 use anyhow::{Error, Result};
 use gorae_proto::cri;
 use tonic::{Code, Status};
+
+/// When an image is fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Pull {
+    /// Every time
+    Always,
+    /// When it is not here
+    Missing,
+    /// Not at all
+    Never,
+}
 
 /// Fetches one image and returns the id that it has here.
 pub async fn pull(client: &Client, context: &Context, image: &str) -> Result<String> {

@@ -4,7 +4,8 @@
 use crate::client::Client;
 use crate::failure::refused;
 use crate::parse::port::Forward;
-use crate::{failure, output, streaming};
+use crate::streaming::{self, Streams};
+use crate::{failure, output};
 use anyhow::{Context, Result};
 use gorae_proto::cri;
 use std::net::IpAddr;
@@ -12,15 +13,6 @@ use tokio::net::TcpListener;
 
 /// What a shell says of a command whose reader went away.
 const SIGPIPE: u8 = 141;
-
-/// Which streams of this terminal take part; output always does.
-#[derive(Debug, Clone, Copy)]
-pub struct Streams {
-    /// Standard input.
-    pub stdin: bool,
-    /// One terminal instead of two streams.
-    pub tty: bool,
-}
 
 /// Runs a command in a container and returns its exit code.
 ///
@@ -79,8 +71,7 @@ pub fn was_open(error: &anyhow::Error) -> bool {
 }
 
 async fn converse(url: &str, streams: Streams) -> Result<u8> {
-    let options = streaming::Options { tty: streams.tty, stdin: streams.stdin };
-    let code = streaming::attach_stdio(url, options).await?;
+    let code = streaming::attach_stdio(url, streams).await?;
     Ok(u8::try_from(code).unwrap_or(255))
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `gorae attach`.
 
-use super::Context;
 use crate::client::Client;
+use crate::context::Context;
 use crate::{exit, lookup, output, session, stored_config};
 use anyhow::{Context as _, Result, ensure};
 use gorae_proto::cri::ContainerState;

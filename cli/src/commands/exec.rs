@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `gorae exec`.
 
-use super::Context;
+use crate::context::Context;
 use crate::failure::{OWN_FAILURE, with_code};
 use crate::lookup;
-use crate::session::{self, Streams};
+use crate::session;
+use crate::streaming::Streams;
 use anyhow::{Context as _, Result, ensure};
 use gorae_proto::cri::ContainerState;
 use std::io::IsTerminal;

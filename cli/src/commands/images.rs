@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `gorae images`.
 
-use super::Context;
+use crate::context::Context;
 use crate::failure::refused;
 use crate::output::table::{short, size, table};
 use anyhow::Result;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `gorae info`.
 
-use super::Context;
-use super::ps::state_name;
 use crate::client::Client;
+use crate::context::Context;
 use crate::failure::refused;
 use crate::output::escape::plain;
 use crate::output::json;
 use crate::output::table::size;
+use crate::states;
 use anyhow::Result;
 use gorae_proto::cri;
 use gorae_proto::cri::{CgroupDriver, ContainerState};
@@ -46,7 +46,7 @@ async fn gather(client: &Client) -> Result<Value> {
     let count = |state: ContainerState| containers.iter().filter(|c| c.state() == state).count();
     let states = [ContainerState::ContainerRunning, ContainerState::ContainerCreated, ContainerState::ContainerExited];
     let counts: serde_json::Map<_, _> =
-        states.map(|state| (state_name(state).to_owned(), count(state).into())).into_iter().collect();
+        states.map(|state| (states::of_container(state).to_owned(), count(state).into())).into_iter().collect();
     Ok(json!({
         "host": client.host,
         "clientVersion": env!("CARGO_PKG_VERSION"),

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `gorae inspect`.
 
-use super::Context;
-use super::ps::state_name;
 use crate::client::Client;
+use crate::context::Context;
 use crate::lookup;
 use crate::output::json;
-use crate::pulling;
+use crate::{pulling, states};
 use anyhow::{Result, bail};
 use gorae_proto::cri;
 use serde_json::{Value, json};
@@ -66,7 +65,7 @@ async fn container(client: &Client, id: &str) -> Result<Value> {
     let answer = client.container_status(id, true).await?;
     let status = answer.status.unwrap_or_default();
     let mut value = json::message(&status)?;
-    value["state"] = state_name(status.state()).into();
+    value["state"] = states::of_container(status.state()).into();
     Ok(json!({ "kind": "container", "status": value, "info": json::info(&answer.info) }))
 }
 
@@ -74,7 +73,7 @@ async fn pod(client: &Client, id: &str) -> Result<Value> {
     let answer = client.pod_status(id, true).await?;
     let status = answer.status.unwrap_or_default();
     let mut value = json::message(&status)?;
-    value["state"] = super::pods::state_name(status.state()).into();
+    value["state"] = states::of_pod(status.state()).into();
     Ok(json!({ "kind": "pod", "status": value, "info": json::info(&answer.info) }))
 }
 

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `gorae logs`.
 
-use super::Context;
 use crate::client::Client;
+use crate::clock::now;
+use crate::context::Context;
 use crate::logs::follow::follow;
 use crate::logs::print::{Form, Printer};
 use crate::logs::source::Source;
 use crate::logs::tail::offset_of_last;
 use crate::output::Format;
 use crate::parse::moment;
-use crate::{exit, failure, lookup, now, output};
+use crate::{exit, failure, lookup, output};
 use anyhow::{Context as _, Result, ensure};
 use gorae_proto::cri::ContainerState;
 use std::fs::File;

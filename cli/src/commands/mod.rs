@@ -2,7 +2,7 @@
 //! The commands, one file each: its arguments as typed, and what it does with the daemon.
 
 mod attach;
-pub mod collect;
+mod collect;
 mod exec;
 mod images;
 mod info;
@@ -14,36 +14,15 @@ mod ps;
 mod pull;
 mod rm;
 mod rmi;
-pub mod run;
+mod run;
 mod start;
 mod stats;
-pub mod stop;
+mod stop;
 mod version;
 
-use crate::client::Client;
-use crate::environment::Environment;
-use crate::output::Output;
+use crate::context::Context;
 use anyhow::Result;
 use clap::Subcommand;
-use futures_util::StreamExt;
-
-/// What every command is given.
-#[derive(Debug)]
-pub struct Context {
-    /// Where the daemon listens.
-    pub host: String,
-    /// How to print.
-    pub output: Output,
-    /// What the program was started with.
-    pub environment: Environment,
-}
-
-impl Context {
-    /// Connects to the daemon.
-    pub async fn connect(&self) -> Result<Client> {
-        Client::connect(&self.host).await
-    }
-}
 
 /// The command that was typed.
 #[derive(Debug, Subcommand)]
@@ -111,34 +90,4 @@ impl Command {
             Self::Collect(args) => collect::run(args, context).await,
         }
     }
-}
-
-/// How many containers are stopped at the same time: enough that none waits for the grace of another, few enough to leave
-/// the daemon room.
-const AT_ONCE: usize = 16;
-
-/// Does one thing to each of several objects, to so many of them at once: the later ones are tried although an earlier one
-/// failed.
-///
-/// - Shapes: the names come out in the order in which they were typed.
-/// - Errors: all of them, before the names that worked are printed.
-async fn each<'a, F: Future<Output = Result<()>>>(
-    names: &'a [String],
-    output: &Output,
-    at_once: usize,
-    act: impl Fn(&'a str) -> F,
-) -> Result<u8> {
-    let (mut done, mut failed) = (Vec::new(), 0_usize);
-    let mut results = futures_util::stream::iter(names).map(async |name| (name, act(name).await)).buffered(at_once);
-    while let Some((name, result)) = results.next().await {
-        match result {
-            Ok(()) => done.push(name.clone()),
-            Err(error) => {
-                failed += 1;
-                crate::output::remark(&format!("gorae: {error:#}"));
-            }
-        }
-    }
-    output.done(&done)?;
-    Ok(u8::from(failed > 0))
 }

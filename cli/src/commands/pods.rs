@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `gorae pods`.
 
-use super::Context;
+use crate::batch;
 use crate::client::Client;
+use crate::clock::now;
+use crate::context::Context;
 use crate::output::table::{short, table};
 use crate::parse::moment;
-use crate::{failure, now};
+use crate::states;
 use anyhow::Result;
-use futures_util::StreamExt;
 use gorae_proto::cri;
 use gorae_proto::cri::PodSandboxState;
 use serde::Serialize;
-use tonic::Code;
-
-/// Questions asked at the same time.
-const AT_ONCE: usize = 16;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -50,9 +47,7 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let mut pods = client.pods().await?;
     pods.retain(|pod| args.all || pod.state() == PodSandboxState::SandboxReady);
     pods.sort_by_key(|pod| std::cmp::Reverse(pod.created_at));
-    let looks = futures_util::stream::iter(pods).map(|pod| look(&client, pod)).buffered(AT_ONCE);
-    let rows: Vec<Option<Row>> = looks.collect::<Vec<_>>().await.into_iter().collect::<Result<_>>()?;
-    let rows: Vec<Row> = rows.into_iter().flatten().collect();
+    let rows = batch::look_at_all(pods, |pod| look(&client, pod)).await?;
     let id = |row: &Row| if args.no_trunc { row.id.clone() } else { short(&row.id) };
     context.output.list(&rows, id, |rows| {
         let cells = |row: &Row| {
@@ -72,34 +67,21 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
     Ok(0)
 }
 
-/// `None` when the pod was removed since the list was made.
-async fn look(client: &Client, pod: cri::PodSandbox) -> Result<Option<Row>> {
-    let status = match client.pod_status(&pod.id, false).await {
-        Ok(answer) => answer.status.unwrap_or_default(),
-        Err(error) if failure::code(&error) == Some(Code::NotFound) => return Ok(None),
-        Err(error) => return Err(error),
-    };
+async fn look(client: &Client, pod: cri::PodSandbox) -> Result<Row> {
+    let status = client.pod_status(&pod.id, false).await?.status.unwrap_or_default();
     let metadata = pod.metadata.unwrap_or_default();
-    let network = status.network.unwrap_or_default();
+    let (state, network) = (status.state(), status.network.unwrap_or_default());
     let all = std::iter::once(network.ip).chain(network.additional_ips.into_iter().map(|ip| ip.ip));
-    Ok(Some(Row {
+    Ok(Row {
         name: metadata.name,
         namespace: metadata.namespace,
         uid: metadata.uid,
         attempt: metadata.attempt,
-        state: state_name(status.state.try_into().unwrap_or(PodSandboxState::SandboxNotready)),
+        state: states::of_pod(state),
         created_at: moment::show(pod.created_at),
         addresses: all.filter(|ip| !ip.is_empty()).collect(),
         age: format!("{} ago", moment::words(now() - pod.created_at)),
         id: pod.id,
         labels: pod.labels,
-    }))
-}
-
-/// The state in one word.
-pub fn state_name(state: PodSandboxState) -> &'static str {
-    match state {
-        PodSandboxState::SandboxReady => "ready",
-        PodSandboxState::SandboxNotready => "stopped",
-    }
+    })
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `gorae port-forward`.
 
-use super::Context;
+use crate::context::Context;
 use crate::parse::port::{Forward, forward};
 use crate::{lookup, session};
 use anyhow::Result;

@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `gorae ps`.
 
-use super::Context;
+use crate::batch;
 use crate::client::Client;
+use crate::clock::now;
+use crate::context::Context;
 use crate::output::table::{short, table};
 use crate::parse::moment;
-use crate::{failure, labels, now};
+use crate::{labels, states};
 use anyhow::Result;
-use futures_util::StreamExt;
 use gorae_proto::cri;
 use gorae_proto::cri::ContainerState;
 use serde::Serialize;
-use tonic::Code;
-
-/// Questions asked at the same time: enough to hide the round trips, few enough to leave the daemon room.
-const AT_ONCE: usize = 16;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -56,9 +53,7 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let mut containers = client.containers().await?;
     containers.retain(|c| args.all || c.state() == ContainerState::ContainerRunning);
     containers.sort_by_key(|c| std::cmp::Reverse(c.created_at));
-    let looks = futures_util::stream::iter(containers).map(|container| look(&client, container)).buffered(AT_ONCE);
-    let rows: Vec<Option<Row>> = looks.collect::<Vec<_>>().await.into_iter().collect::<Result<_>>()?;
-    let rows: Vec<Row> = rows.into_iter().flatten().collect();
+    let rows = batch::look_at_all(containers, |container| look(&client, container)).await?;
     let id = |row: &Row| if args.no_trunc { row.id.clone() } else { short(&row.id) };
     context.output.list(&rows, id, |rows| {
         let cells = |row: &Row| {
@@ -71,13 +66,9 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
     Ok(0)
 }
 
-/// `None` when the container was removed since the list was made.
-async fn look(client: &Client, container: cri::Container) -> Result<Option<Row>> {
-    match client.container_status(&container.id, false).await {
-        Ok(answer) => Ok(Some(row(container, &answer.status.unwrap_or_default(), now()))),
-        Err(error) if failure::code(&error) == Some(Code::NotFound) => Ok(None),
-        Err(error) => Err(error),
-    }
+async fn look(client: &Client, container: cri::Container) -> Result<Row> {
+    let status = client.container_status(&container.id, false).await?.status.unwrap_or_default();
+    Ok(row(container, &status, now()))
 }
 
 fn row(container: cri::Container, status: &cri::ContainerStatus, now: i64) -> Row {
@@ -90,7 +81,7 @@ fn row(container: cri::Container, status: &cri::ContainerStatus, now: i64) -> Ro
         name: labels::display_name(&container),
         image: if image.is_empty() { container.image_id.clone() } else { image },
         command: annotation(labels::COMMAND),
-        state: state_name(status.state()),
+        state: states::of_container(status.state()),
         status: status_words(status, now),
         created_at: moment::show(container.created_at),
         started_at: moment::show(status.started_at),
@@ -102,16 +93,6 @@ fn row(container: cri::Container, status: &cri::ContainerStatus, now: i64) -> Ro
         id: container.id,
         pod_id: container.pod_sandbox_id,
         labels: container.labels,
-    }
-}
-
-/// The state in one word.
-pub fn state_name(state: ContainerState) -> &'static str {
-    match state {
-        ContainerState::ContainerCreated => "created",
-        ContainerState::ContainerRunning => "running",
-        ContainerState::ContainerExited => "exited",
-        ContainerState::ContainerUnknown => "unknown",
     }
 }
 

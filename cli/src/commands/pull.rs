@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `gorae pull`.
 
-use super::Context;
+use crate::context::Context;
 use crate::pulling;
 use anyhow::Result;
 

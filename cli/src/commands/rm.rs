@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `gorae rm`.
 
-use super::Context;
 use crate::client::Client;
-use crate::{lookup, removal};
+use crate::context::Context;
+use crate::{batch, lookup, removal};
 use anyhow::{Result, ensure};
 use gorae_proto::cri::ContainerState;
 
@@ -24,7 +24,8 @@ pub struct Args {
 /// Removes them with their pods.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
-    super::each(&args.containers, &context.output, super::AT_ONCE, |name| remove(&client, name, args.force)).await
+    batch::act_on_each(&args.containers, &context.output, batch::AT_ONCE, |name| remove(&client, name, args.force))
+        .await
 }
 
 async fn remove(client: &Client, name: &str, force: bool) -> Result<()> {

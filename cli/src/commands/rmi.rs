@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `gorae rmi`.
 
-use super::Context;
+use crate::batch;
 use crate::client::Client;
+use crate::context::Context;
 use crate::failure::refused;
 use crate::labels;
 use crate::pulling::shown;
@@ -26,7 +27,7 @@ pub struct Args {
 /// Removes them.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
-    super::each(&args.images, &context.output, 1, |name| remove(&client, name, args.force)).await
+    batch::act_on_each(&args.images, &context.output, 1, |name| remove(&client, name, args.force)).await
 }
 
 /// A name of an image that has others is taken off; else the image goes.

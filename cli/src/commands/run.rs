@@ -1,26 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `gorae run`: what was typed, checked before the daemon is asked for anything.
 
-use super::Context;
+use crate::context::Context;
 use crate::environment::Environment;
 use crate::failure::{OWN_FAILURE, with_code};
+use crate::foreground::Foreground;
 use crate::parse::network::Network;
 use crate::parse::{entries, name, network, port, quantity, user, volume};
+use crate::pulling::Pull;
 use crate::run_spec::{RunSpec, capabilities};
-use crate::running::{self, Foreground};
+use crate::{resolving, running};
 use anyhow::{Context as _, Result, bail, ensure};
 use gorae_proto::cri;
-
-/// When an image is fetched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Pull {
-    /// Every time
-    Always,
-    /// When it is not here
-    Missing,
-    /// Not at all
-    Never,
-}
 
 /// What was typed. `-h` is the host name's here, as with Docker.
 // The help is for a terminal: what stands in brackets there is no link.
@@ -111,7 +102,7 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
         let foreground = foreground(&args)?;
         let mut spec = spec(&args, &context.environment)?;
         let client = context.connect().await?;
-        running::resolve(&client, context, &mut spec, args.pull, args.name.is_some()).await?;
+        resolving::resolve(&client, context, &mut spec, args.pull, args.name.is_some()).await?;
         running::run(&client, context, &spec, foreground, args.rm).await
     };
     work.await.map_err(|error| match error.downcast::<crate::failure::Failure>() {

@@ -5,10 +5,10 @@
 //! files of the old one, in the old one's pod when that is still ready, else in a new attempt of the pod; then the
 //! old ones are removed.
 
-use super::Context;
 use crate::client::Client;
+use crate::context::Context;
 use crate::failure::refused;
-use crate::{labels, lookup, output, removal, running, stored_config};
+use crate::{batch, creation, labels, lookup, output, removal, stored_config};
 use anyhow::{Context as _, Error, Result, bail, ensure};
 use gorae_proto::cri;
 use gorae_proto::cri::{ContainerState, PodSandboxState};
@@ -34,7 +34,7 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
         "-a and -i are not supported: write `gorae start NAME`, then `gorae attach NAME`"
     );
     let client = context.connect().await?;
-    super::each(&args.containers, &context.output, 1, |name| start(&client, name)).await
+    batch::act_on_each(&args.containers, &context.output, 1, |name| start(&client, name)).await
 }
 
 async fn start(client: &Client, name: &str) -> Result<()> {
@@ -49,7 +49,7 @@ async fn start(client: &Client, name: &str) -> Result<()> {
 
 /// The first start of a container, or another try of one whose start was refused: see [`not_started`].
 async fn first(client: &Client, name: &str, container: &cri::Container) -> Result<()> {
-    running::start_container(client, name, &container.id).await?;
+    creation::start_container(client, name, &container.id).await?;
     let Some(old) = container.annotations.get(labels::CONTINUE) else { return Ok(()) };
     let ours = |c: &cri::Container| c.id == *old && labels::name(&c.labels).is_some();
     if let Some(old) = client.containers().await?.iter().find(|c| ours(c)) {
@@ -69,11 +69,11 @@ async fn again(client: &Client, name: &str, old: &cri::Container) -> Result<()> 
         true => old.pod_sandbox_id.clone(),
         false => {
             next_pod(&mut pod_config);
-            running::run_pod(client, name, pod_config.clone()).await?
+            creation::run_pod(client, name, pod_config.clone()).await?
         }
     };
     let fresh_pod = pod != old.pod_sandbox_id;
-    let new = match running::create_container(client, &pod, config, pod_config).await {
+    let new = match creation::create_container(client, &pod, config, pod_config).await {
         Ok(new) => new,
         Err(error) => {
             if fresh_pod && let Err(undo) = removal::remove_pod(client, &pod).await {
@@ -82,7 +82,7 @@ async fn again(client: &Client, name: &str, old: &cri::Container) -> Result<()> 
             return Err(error);
         }
     };
-    if let Err(error) = running::start_container(client, name, &new).await {
+    if let Err(error) = creation::start_container(client, name, &new).await {
         return Err(not_started(client, old, &new, fresh_pod, error).await);
     }
     remark_failure(remove_old(client, old, fresh_pod).await);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `gorae stats`.
 
-use super::Context;
 use crate::client::Client;
+use crate::context::Context;
 use crate::output::table::{short, table};
 use crate::output::{self, Format};
 use crate::resource_usage::{Reading, Usage, binary, usage};

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `gorae stop`.
 
-use super::Context;
 use crate::client::Client;
+use crate::context::Context;
+use crate::ending::{GRACE_S, stop_container};
 use crate::failure::refused;
-use crate::{labels, lookup};
+use crate::{batch, labels, lookup};
 use anyhow::Result;
 use gorae_proto::cri;
-
-/// Seconds between the stop signal and SIGKILL, as with Docker.
-pub const GRACE_S: i64 = 10;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -25,7 +23,7 @@ pub struct Args {
 /// Stops them.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
-    super::each(&args.containers, &context.output, super::AT_ONCE, |name| stop(&client, name, args.time)).await
+    batch::act_on_each(&args.containers, &context.output, batch::AT_ONCE, |name| stop(&client, name, args.time)).await
 }
 
 async fn stop(client: &Client, name: &str, grace_s: i64) -> Result<()> {
@@ -36,12 +34,5 @@ async fn stop(client: &Client, name: &str, grace_s: i64) -> Result<()> {
         let request = cri::StopPodSandboxRequest { pod_sandbox_id: container.pod_sandbox_id };
         client.runtime().stop_pod_sandbox(request).await.map_err(refused(|| format!("stop the pod of {name}")))?;
     }
-    Ok(())
-}
-
-/// Stops one container: its stop signal, then after `grace_s` seconds SIGKILL.
-pub async fn stop_container(client: &Client, id: &str, grace_s: i64) -> Result<()> {
-    let request = cri::StopContainerRequest { container_id: id.to_owned(), timeout: grace_s };
-    client.runtime().stop_container(request).await.map_err(refused(|| format!("stop container {id:.12}")))?;
     Ok(())
 }

@@ -2,8 +2,8 @@
 //! A log read as it grows. The kernel tells of every change (inotify on the directory, so that renames and new
 //! files are seen too); nothing looks at the file in between.
 
-use super::print::Printer;
-use super::source::Source;
+use crate::logs::print::Printer;
+use crate::logs::source::Source;
 use anyhow::{Context, Result};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use std::future::Future;
@@ -71,8 +71,8 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
-    use super::super::print::Form;
     use super::*;
+    use crate::logs::print::Form;
     use std::fs::File;
     use std::time::Duration;
 

@@ -4,7 +4,7 @@
 //!
 //! A container's output goes out byte for byte: colours and progress bars are its own, as with Docker.
 
-use super::record::{Record, Stream};
+use crate::logs::record::{Record, Stream};
 use crate::output::json;
 use std::io::{self, BufWriter, Write};
 

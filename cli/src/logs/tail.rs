@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Where the last n lines of a log begin, found from the end of the file backwards.
 
-use super::record::Record;
+use crate::logs::record::Record;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! JSON for `--format json`: valid, in the CRI's own names, and safe to look at.
 
-use super::escape::acts;
+use crate::output::escape::acts;
 use gorae_proto::cri;
 use serde::Serialize;
 use serde_json::{Map, Value};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Columns for people: no borders, one line a row, nothing in a cell that a terminal would act on.
 
-use super::escape;
+use crate::output::escape;
 use comfy_table::{ContentArrangement, Table, presets};
 
 /// Lays rows out under their headings.

@@ -5,6 +5,7 @@
 //! connection, a stuck connection stops no other, and the SPDY needed is small: headers go out as stored blocks,
 //! and the replies have none.
 
+use crate::streaming::connect::connect;
 use anyhow::{Context, Result, bail};
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::stream::{SplitSink, SplitStream};
@@ -56,7 +57,7 @@ where
 
 /// Carries one connection to its end.
 async fn carry(url: &str, port: u16, local: TcpStream) -> Result<()> {
-    let server = super::connect(url, "SPDY/3.1+portforward.k8s.io").await?;
+    let server = connect(url, "SPDY/3.1+portforward.k8s.io").await?;
     local.set_nodelay(true).context("set up the local connection")?;
     let (mut to_server, from_server) = server.split();
     let (from_local, to_local) = local.into_split();

@@ -2,10 +2,9 @@
 //! Our outputs, written by a thread of its own: a pager or pipe that does not read must not stop the session's other
 //! direction, and its standing still must reach the process as back-pressure.
 
-use std::io::{self, Write};
-
 use anyhow::{Context, Result};
 use bytes::Bytes;
+use std::io::{self, Write};
 use tokio::sync::{mpsc, oneshot};
 
 /// Which output.

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Our own terminal: raw while a session runs, and its size as it changes.
 
-use std::os::fd::OwnedFd;
-
 use anyhow::{Context, Result};
 use rustix::termios::{OptionalActions, Termios, Winsize, isatty, tcgetattr, tcgetwinsize, tcsetattr};
+use std::os::fd::OwnedFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// A terminal in raw mode, which ends when this is dropped.

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Making a pod, the container in it, and starting that.
+
+use crate::client::Client;
+use crate::failure::refused;
+use crate::run_spec::RunSpec;
+use crate::{labels, port_holder, removal};
+use anyhow::{Context, Result, bail};
+use gorae_proto::cri;
+
+pub async fn create(client: &Client, spec: &RunSpec) -> Result<cri::Container> {
+    let config = spec.pod();
+    let logs = config.log_directory.clone();
+    let created = create_in_new_pod(client, spec, config).await;
+    if created.is_err() {
+        // The daemon may have made it; empty it is of no use.
+        drop(std::fs::remove_dir(logs));
+    }
+    created
+}
+
+async fn create_in_new_pod(client: &Client, spec: &RunSpec, config: cri::PodSandboxConfig) -> Result<cri::Container> {
+    let pod = run_pod(client, &spec.name, config.clone()).await?;
+    let created = match create_container(client, &pod, spec.container(), config).await {
+        Ok(id) => the_only_one(client, &id, &spec.name).await,
+        Err(error) => Err(error),
+    };
+    match created {
+        Ok(container) => Ok(container),
+        Err(error) => match removal::remove_pod(client, &pod).await {
+            Ok(()) => Err(error),
+            Err(undo) => Err(error.context(format!("removing its pod failed too ({undo:#})"))),
+        },
+    }
+}
+
+/// Makes a pod for the container of this name and returns its id.
+pub async fn run_pod(client: &Client, name: &str, config: cri::PodSandboxConfig) -> Result<String> {
+    let request = cri::RunPodSandboxRequest { config: Some(config), ..Default::default() };
+    let answer = client.runtime().run_pod_sandbox(request).await;
+    match answer.map_err(refused(|| format!("make the pod of {name}"))) {
+        Ok(answer) => Ok(answer.into_inner().pod_sandbox_id),
+        Err(error) => Err(port_holder::name_the_holder(client, error).await),
+    }
+}
+
+/// The container with this id, if no older one has its name: of two runs at the same moment the first one wins.
+async fn the_only_one(client: &Client, id: &str, name: &str) -> Result<cri::Container> {
+    let containers = client.containers().await?;
+    let mine = containers.iter().find(|c| c.id == id).context("the new container is gone again")?;
+    let older = |c: &&cri::Container| {
+        labels::name(&c.labels) == Some(name) && (c.created_at, &c.id) < (mine.created_at, &mine.id)
+    };
+    match containers.iter().find(older) {
+        Some(other) => bail!("the name {name:?} was taken by container {:.12} in this moment", other.id),
+        None => Ok(mine.clone()),
+    }
+}
+
+/// Creates a container in a pod and returns its id.
+pub async fn create_container(
+    client: &Client,
+    pod: &str,
+    config: cri::ContainerConfig,
+    pod_config: cri::PodSandboxConfig,
+) -> Result<String> {
+    let name = config.metadata.as_ref().map(|metadata| metadata.name.clone()).unwrap_or_default();
+    let (config, sandbox_config) = (Some(config), Some(pod_config));
+    let request = cri::CreateContainerRequest { pod_sandbox_id: pod.to_owned(), config, sandbox_config };
+    let answer = client.runtime().create_container(request).await;
+    Ok(answer.map_err(refused(|| format!("create container {name}")))?.into_inner().container_id)
+}
+
+/// Starts a created container.
+pub async fn start_container(client: &Client, name: &str, id: &str) -> Result<()> {
+    let request = cri::StartContainerRequest { container_id: id.to_owned() };
+    client.runtime().start_container(request).await.map_err(refused(|| format!("start container {name}")))?;
+    Ok(())
+}
