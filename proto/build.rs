@@ -14,8 +14,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             .message_attribute(".", "#[serde(default)]")
             .skip_debug(["runtime.v1.AuthConfig"])
             .compile_fds(cri)?;
-        let node = protox::compile(["gorae.proto"], ["proto"])?;
-        tonic_prost_build::configure().compile_fds(node)?;
+        let own = protox::compile(["gorae.proto"], ["proto"])?;
+        tonic_prost_build::configure().compile_fds(own)?;
     }
     Ok(())
 }

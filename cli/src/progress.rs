@@ -6,8 +6,8 @@
 use crate::client::Client;
 use crate::output;
 use crate::output::table::short;
-use gorae_proto::node::node_client::NodeClient;
-use gorae_proto::node::{LayerProgress, PullProgressRequest, PullProgressUpdate, PullStage};
+use gorae_proto::gorae::images_client::ImagesClient;
+use gorae_proto::gorae::{LayerProgress, PullProgressRequest, PullProgressUpdate, PullStage};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::HashSet;
 use std::io::IsTerminal;
@@ -19,9 +19,9 @@ const MAX_BARS: usize = 32;
 /// Shows the pull of `image` until the daemon says that it ended. Never fails: a daemon that tells nothing leaves the
 /// pull without a picture.
 pub async fn show(client: &Client, image: &str) {
-    let mut node = NodeClient::new(client.channel());
+    let mut images = ImagesClient::new(client.channel());
     let request = PullProgressRequest { reference: image.to_owned() };
-    let Ok(answer) = node.pull_progress(request).await else { return };
+    let Ok(answer) = images.pull_progress(request).await else { return };
     let mut updates = answer.into_inner();
     let mut picture = match std::io::stderr().is_terminal() {
         true => Picture::Bars(Bars::new()),

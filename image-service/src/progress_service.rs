@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The `Node` service for Gorae's own clients: pull progress as a stream, and one name less of an image.
+//! `gorae.v1.Images`, for Gorae's own clients: pull progress as a stream, and taking one name off an image.
 
 use std::pin::Pin;
 
-use gorae_proto::node;
-use gorae_proto::node::node_server::Node;
+use gorae_proto::gorae;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
@@ -13,17 +12,17 @@ use crate::pull::progress::{PullProgress, Stage};
 use crate::service::status;
 use crate::store::NameRemoval;
 
-/// [`Images`]' progress as a gRPC service.
+/// [`Images`] as `gorae.v1.Images`: what the CRI cannot ask.
 #[derive(Debug, Clone)]
 pub struct ProgressService(pub Images);
 
-type Updates = Pin<Box<dyn Stream<Item = Result<node::PullProgressUpdate, Status>> + Send>>;
+type Updates = Pin<Box<dyn Stream<Item = Result<gorae::PullProgressUpdate, Status>> + Send>>;
 
 #[tonic::async_trait]
-impl Node for ProgressService {
+impl gorae::images_server::Images for ProgressService {
     type PullProgressStream = Updates;
 
-    async fn pull_progress(&self, request: Request<node::PullProgressRequest>) -> Result<Response<Updates>, Status> {
+    async fn pull_progress(&self, request: Request<gorae::PullProgressRequest>) -> Result<Response<Updates>, Status> {
         let watch = self.0.progress(&request.into_inner().reference).map_err(status)?;
         // The stream ends when the client drops it; nothing runs between its polls.
         let updates = futures_util::stream::unfold(watch, |mut watch| async move {
@@ -35,28 +34,28 @@ impl Node for ProgressService {
 
     async fn remove_image_name(
         &self,
-        request: Request<node::RemoveImageNameRequest>,
-    ) -> Result<Response<node::RemoveImageNameResponse>, Status> {
+        request: Request<gorae::RemoveImageNameRequest>,
+    ) -> Result<Response<gorae::RemoveImageNameResponse>, Status> {
         let (images, name) = (self.0.clone(), request.into_inner().name);
         let removed = tokio::task::spawn_blocking(move || images.remove_name(&name)).await;
         let outcome = match removed.map_err(|_| Status::internal("the removal was interrupted"))?.map_err(status)? {
-            NameRemoval::NoSuchName => node::NameRemoval::NoSuchName,
-            NameRemoval::Removed => node::NameRemoval::Removed,
-            NameRemoval::LastName => node::NameRemoval::LastName,
+            NameRemoval::NoSuchName => gorae::NameRemoval::NoSuchName,
+            NameRemoval::Removed => gorae::NameRemoval::Removed,
+            NameRemoval::LastName => gorae::NameRemoval::LastName,
         };
-        Ok(Response::new(node::RemoveImageNameResponse { outcome: outcome.into() }))
+        Ok(Response::new(gorae::RemoveImageNameResponse { outcome: outcome.into() }))
     }
 }
 
-fn message(progress: &PullProgress) -> node::PullProgressUpdate {
+fn message(progress: &PullProgress) -> gorae::PullProgressUpdate {
     let stage = match progress.stage {
-        Stage::Resolving => node::PullStage::Resolving,
-        Stage::Layers => node::PullStage::Layers,
-        Stage::Committing => node::PullStage::Committing,
-        Stage::Done => node::PullStage::Done,
-        Stage::Failed => node::PullStage::Failed,
+        Stage::Resolving => gorae::PullStage::Resolving,
+        Stage::Layers => gorae::PullStage::Layers,
+        Stage::Committing => gorae::PullStage::Committing,
+        Stage::Done => gorae::PullStage::Done,
+        Stage::Failed => gorae::PullStage::Failed,
     };
-    let layers = progress.layers.iter().map(|layer| node::LayerProgress {
+    let layers = progress.layers.iter().map(|layer| gorae::LayerProgress {
         digest: layer.digest.to_string(),
         total: layer.total,
         downloaded: layer.downloaded,
@@ -64,5 +63,5 @@ fn message(progress: &PullProgress) -> node::PullProgressUpdate {
         done: layer.done,
     });
     let waiting = progress.waiting.clone().unwrap_or_default();
-    node::PullProgressUpdate { stage: stage.into(), layers: layers.collect(), waiting }
+    gorae::PullProgressUpdate { stage: stage.into(), layers: layers.collect(), waiting }
 }

@@ -13,9 +13,9 @@ use fixture::{Node, entries, eventually};
 use gorae_image_service::{ProgressService, Service};
 use gorae_proto::cri::image_service_client::ImageServiceClient;
 use gorae_proto::cri::image_service_server::{ImageService as _, ImageServiceServer};
-use gorae_proto::node::node_client::NodeClient;
-use gorae_proto::node::node_server::NodeServer;
-use gorae_proto::{cri, node};
+use gorae_proto::gorae::images_client::ImagesClient;
+use gorae_proto::gorae::images_server::ImagesServer;
+use gorae_proto::{cri, gorae};
 use serde_json::json;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -28,7 +28,7 @@ async fn connect(node: &Node) -> Channel {
     let address = listener.local_addr().unwrap();
     let server = Server::builder()
         .add_service(ImageServiceServer::new(Service(node.images.clone())))
-        .add_service(NodeServer::new(ProgressService(node.images.clone())));
+        .add_service(ImagesServer::new(ProgressService(node.images.clone())));
     tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
     Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap()
 }
@@ -197,15 +197,15 @@ async fn progress_is_streamed_to_the_end_of_the_pull() {
     let channel = connect(&node).await;
     let made = image(Flavour::Oci, vec![layer(Packing::Gzip, &[("noise", &noise(1 << 20, 1))])]);
     let name = registry.push("app", "1", &made).await;
-    let request = node::PullProgressRequest { reference: name.clone() };
-    let mut updates = NodeClient::new(channel.clone()).pull_progress(request).await.unwrap().into_inner();
+    let request = gorae::PullProgressRequest { reference: name.clone() };
+    let mut updates = ImagesClient::new(channel.clone()).pull_progress(request).await.unwrap().into_inner();
     ImageServiceClient::new(channel).pull_image(pull(&name)).await.unwrap();
     let mut last = None;
     while let Some(update) = updates.next().await {
         last = Some(update.unwrap());
     }
     let last = last.unwrap();
-    assert_eq!(last.stage(), node::PullStage::Done);
+    assert_eq!(last.stage(), gorae::PullStage::Done);
     assert_eq!(last.layers[0].downloaded, last.layers[0].total);
     assert!(last.layers[0].done);
 }

@@ -25,10 +25,11 @@ pub mod cri {
     }
 }
 
-/// What Gorae's own clients can ask beside the CRI, generated from `proto/gorae.proto`.
+/// `gorae.v1`: what Gorae's own clients can ask beside the CRI, generated from `proto/gorae.proto`, where every field is
+/// described.
 #[cfg(feature = "cri")]
 #[allow(missing_docs, clippy::all, clippy::missing_errors_doc, clippy::unwrap_used)]
-pub mod node {
+pub mod gorae {
     tonic::include_proto!("gorae.v1");
 }
 

@@ -15,7 +15,7 @@ use gorae_node::node::Node;
 use gorae_node::places::Places;
 use gorae_node::{limits, reconcile, recover};
 use gorae_proto::cri::{image_service_server::ImageServiceServer, runtime_service_server::RuntimeServiceServer};
-use gorae_proto::node::node_server::NodeServer;
+use gorae_proto::gorae::images_server::ImagesServer;
 use gorae_proto::shim::CgroupLayout;
 use gorae_shims::{DevicePrograms, Spawner, mount_cgroups};
 use gorae_streaming as streaming;
@@ -217,7 +217,7 @@ async fn serve(
     let image = ImageServiceServer::new(images::Service(node.images.clone()))
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE);
-    let progress = NodeServer::new(images::ProgressService(node.images.clone()));
+    let own = ImagesServer::new(images::ProgressService(node.images.clone()));
     let mut asked = stop.clone();
     let clients = rpc::clients::Clients::new(rpc::clients::Bounds::default());
     let server = tonic::transport::Server::builder()
@@ -226,7 +226,7 @@ async fn serve(
         .layer(rpc::request::Requests::default())
         .add_service(runtime)
         .add_service(image)
-        .add_service(progress)
+        .add_service(own)
         .serve_with_incoming_shutdown(rpc::connections(listener, clients), async move {
             let _ = asked.wait_for(|&s| s).await;
         });

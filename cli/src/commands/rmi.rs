@@ -9,8 +9,8 @@ use crate::labels;
 use crate::pulling::shown;
 use anyhow::{Context as _, Result, ensure};
 use gorae_proto::cri;
-use gorae_proto::node::node_client::NodeClient;
-use gorae_proto::node::{NameRemoval, RemoveImageNameRequest};
+use gorae_proto::gorae::images_client::ImagesClient;
+use gorae_proto::gorae::{NameRemoval, RemoveImageNameRequest};
 use tonic::Code;
 
 /// What was typed.
@@ -57,7 +57,7 @@ async fn remove(client: &Client, name: &str, force: bool) -> Result<()> {
 /// Asks Gorae's own service; another runtime takes no name off, and removes an image with all of them.
 async fn remove_name(client: &Client, name: &str) -> Result<NameRemoval> {
     let request = RemoveImageNameRequest { name: name.to_owned() };
-    match NodeClient::new(client.channel()).remove_image_name(request).await {
+    match ImagesClient::new(client.channel()).remove_image_name(request).await {
         Ok(answer) => Ok(answer.into_inner().outcome()),
         Err(status) if status.code() == Code::Unimplemented => Ok(NameRemoval::NoSuchName),
         Err(status) => Err(refused(|| format!("remove image {name}"))(status)),

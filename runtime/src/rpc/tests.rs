@@ -6,7 +6,7 @@ use super::clients::{Bounds, Clients};
 use super::connection::{Connection, FRAME_LIMIT, IDLE_LIMIT};
 use super::request::{MESSAGE_LIMIT, Requests};
 use futures_util::stream;
-use gorae_proto::node::{self, node_server::NodeServer};
+use gorae_proto::gorae::{self, images_server::ImagesServer};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,27 +25,27 @@ const END_HEADERS: u8 = 4;
 struct Progress;
 
 #[tonic::async_trait]
-impl node::node_server::Node for Progress {
-    type PullProgressStream = Pin<Box<dyn Stream<Item = Result<node::PullProgressUpdate, Status>> + Send>>;
+impl gorae::images_server::Images for Progress {
+    type PullProgressStream = Pin<Box<dyn Stream<Item = Result<gorae::PullProgressUpdate, Status>> + Send>>;
 
     async fn pull_progress(
         &self,
-        request: Request<node::PullProgressRequest>,
+        request: Request<gorae::PullProgressRequest>,
     ) -> Result<Response<Self::PullProgressStream>, Status> {
         let ends = request.into_inner().reference == "end";
         let updates = stream::unfold(0, move |sent| async move {
             if sent == 1 && !ends {
                 std::future::pending::<()>().await;
             }
-            (sent == 0).then(|| (Ok(node::PullProgressUpdate::default()), 1))
+            (sent == 0).then(|| (Ok(gorae::PullProgressUpdate::default()), 1))
         });
         Ok(Response::new(Box::pin(updates)))
     }
 
     async fn remove_image_name(
         &self,
-        _: Request<node::RemoveImageNameRequest>,
-    ) -> Result<Response<node::RemoveImageNameResponse>, Status> {
+        _: Request<gorae::RemoveImageNameRequest>,
+    ) -> Result<Response<gorae::RemoveImageNameResponse>, Status> {
         Err(Status::unimplemented("there are no images here"))
     }
 }
@@ -60,7 +60,7 @@ fn connect(clients: &Arc<Clients>) -> DuplexStream {
     let incoming = stream::iter([Ok::<_, io::Error>(Connection::new(theirs, clients.admit()))]);
     let server = tonic::transport::Server::builder()
         .layer(Requests::default())
-        .add_service(NodeServer::new(Progress))
+        .add_service(ImagesServer::new(Progress))
         .serve_with_incoming(incoming);
     tokio::spawn(server);
     ours
@@ -77,7 +77,7 @@ fn literal(name: &str, value: &str) -> Vec<u8> {
 
 /// The headers of a call, as gRPC's C core writes them: names and values spelled out and kept.
 fn block(authority: &str) -> Vec<u8> {
-    let path = literal(":path", "/gorae.v1.Node/PullProgress");
+    let path = literal(":path", "/gorae.v1.Images/PullProgress");
     let more = [literal("te", "trailers"), literal("content-type", "application/grpc")].concat();
     [&[0x83, 0x86][..], &path, &literal(":authority", authority), &more].concat()
 }
@@ -132,7 +132,7 @@ async fn a_call_to_a_socket_path_is_answered_wherever_its_bytes_are_cut() {
 async fn the_engine_itself_resets_such_a_call() {
     let (mut client, theirs) = duplex(64 << 10);
     let incoming = stream::iter([Ok::<_, io::Error>(theirs)]);
-    let server = tonic::transport::Server::builder().add_service(NodeServer::new(Progress));
+    let server = tonic::transport::Server::builder().add_service(ImagesServer::new(Progress));
     tokio::spawn(server.serve_with_incoming(incoming));
     client.write_all(&[greeting(), call("%2Frun%2Fx.sock", "end")].concat()).await.expect("open");
     assert_eq!(answer(&mut client).await, [RESET], "when this fails, the filter has done its work");
