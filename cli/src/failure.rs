@@ -58,20 +58,21 @@ pub const NOT_FOUND: u8 = 127;
 /// The daemon's code says what sort of failure it is; only its sentence says whether the command was the object.
 pub fn start_code(error: &anyhow::Error) -> u8 {
     let Some(refused) = error.chain().find_map(|cause| cause.downcast_ref::<Refused>()) else { return OWN_FAILURE };
-    exec_code(&refused.message)
+    exec_code(&refused.message).unwrap_or(OWN_FAILURE)
 }
 
-/// The same for the sentence of a command that could not be executed.
-pub fn exec_code(message: &str) -> u8 {
+/// The code that a shell would give for a command that could not be executed, from the daemon's sentence; `None` when
+/// something else failed than its execution.
+pub fn exec_code(message: &str) -> Option<u8> {
     let message = message.to_ascii_lowercase();
     let of_command = ["exec", "command"].iter().any(|word| message.contains(word));
     let says = |texts: &[&str]| of_command && texts.iter().any(|text| message.contains(text));
     if says(&["no such file", "not found", "enoent"]) {
-        NOT_FOUND
+        Some(NOT_FOUND)
     } else if says(&["permission denied", "exec format", "is a directory", "eacces", "enoexec"]) {
-        NOT_EXECUTABLE
+        Some(NOT_EXECUTABLE)
     } else {
-        OWN_FAILURE
+        None
     }
 }
 

@@ -30,10 +30,10 @@ pub async fn exec(client: &Client, id: &str, command: Vec<String>, streams: Stre
     let url = answer.map_err(refused(|| format!("exec in container {id:.12}")))?.into_inner().url;
     match converse(&url, streams).await {
         Err(error) if output::nobody_reads(&error) => Ok(SIGPIPE),
-        Err(error) => {
-            let code = failure::exec_code(&format!("{error:#}"));
-            Err(failure::with_code(code)(error))
-        }
+        Err(error) => Err(match failure::exec_code(&format!("{error:#}")) {
+            Some(code) => failure::with_code(code)(error),
+            None => error,
+        }),
         done => done,
     }
 }

@@ -32,21 +32,35 @@ fn the_error_names_the_socket_and_the_next_step() {
 }
 
 #[test]
-fn run_and_exec_end_with_125_for_failures_of_their_own() {
+fn run_ends_with_125_for_failures_of_its_own_and_exec_for_wrong_usage() {
     for words in [
         &["run", "busybox"][..],
         &["run", "--no-such-option", "busybox"],
         &["run"],
         &["run", "-p", "nonsense", "busybox"],
         &["run", "--restart", "always", "busybox"],
-        &["exec", "a", "ls"],
+        &["run", "-m", "-1", "busybox"],
         &["exec", "a"],
+        &["exec", "--no-such-option", "a", "ls"],
         &["exec", "-e", "A=1", "a", "ls"],
         &["-H", "unix:///nowhere/a.sock", "run", "--no-such-option", "busybox"],
     ] {
         let output = gorae(words, &[NOWHERE]);
         assert_eq!(output.status.code(), Some(125), "{words:?}: {}", error_of(&output));
         assert!(!output.stderr.is_empty(), "{words:?}");
+    }
+    assert_eq!(gorae(&["exec", "a", "ls"], &[NOWHERE]).status.code(), Some(1), "as Docker's without a daemon");
+}
+
+#[test]
+fn a_value_that_begins_with_a_hyphen_is_refused_in_our_own_words() {
+    for (words, own) in [
+        (&["run", "-m", "-1", "busybox"][..], "bad size \"-1\""),
+        (&["run", "--cpus", "-2", "busybox"], "bad number of processors \"-2\""),
+        (&["logs", "--since", "-5m", "a"], "bad time \"-5m\""),
+    ] {
+        let error = error_of(&gorae(words, &[NOWHERE]));
+        assert!(error.starts_with("gorae: ") && error.contains(own) && error.lines().count() == 1, "{error}");
     }
 }
 

@@ -36,25 +36,24 @@ pub struct Args {
     container_and_command: Vec<String>,
 }
 
-/// Runs it, and ends with its exit code.
+/// Runs it, and ends with its exit code. As with Docker, wrong usage ends with 125, and every other failure before the
+/// command runs with 1.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
-    let work = async {
-        check(&args)?;
-        let (name, command) = args.container_and_command.split_first().context("the container is missing")?;
-        ensure!(!command.is_empty(), "the command is missing");
-        let client = context.connect().await?;
-        let container = lookup::container(&client, name).await?;
-        ensure!(
-            container.state() == ContainerState::ContainerRunning,
-            "container {name} is not running: start it with `gorae start {name}`"
-        );
-        let streams = Streams { stdin: args.interactive, tty: args.tty };
-        session::exec(&client, &container.id, command.to_vec(), streams).await
-    };
-    work.await.map_err(|error| match error.downcast::<crate::failure::Failure>() {
-        Ok(failure) => failure.into(),
-        Err(error) => with_code(OWN_FAILURE)(error),
-    })
+    check(&args).map_err(with_code(OWN_FAILURE))?;
+    let (name, command) = args.container_and_command.split_first().context("the container is missing")?;
+    ensure!(!command.is_empty(), "the command is missing");
+    let client = context.connect().await?;
+    let container = lookup::container(&client, name).await?;
+    ensure!(
+        container.state() == ContainerState::ContainerRunning,
+        "container {name} is not running: start it with `gorae start {name}`"
+    );
+    ensure!(
+        !(args.tty && args.interactive) || std::io::stdin().is_terminal(),
+        "-t needs a terminal on standard input; leave out -t when the input is a file or a pipe"
+    );
+    let streams = Streams { stdin: args.interactive, tty: args.tty };
+    session::exec(&client, &container.id, command.to_vec(), streams).await
 }
 
 fn check(args: &Args) -> Result<()> {
@@ -71,10 +70,6 @@ fn check(args: &Args) -> Result<()> {
         "-d is not supported by the CRI's exec: write `exec CONTAINER sh -c 'COMMAND … >/dev/null 2>&1 &'`"
     );
     ensure!(args.user.is_none(), "-u is not supported by the CRI's exec: the command runs as the container's user");
-    ensure!(
-        !(args.tty && args.interactive) || std::io::stdin().is_terminal(),
-        "-t needs a terminal on standard input; leave out -t when the input is a file or a pipe"
-    );
     Ok(())
 }
 

@@ -29,7 +29,7 @@ pub struct Args {
     tail: Option<Tail>,
     /// Show only what was written since: a date or time (2026-11-21, 2026-11-21T06:00, RFC 3339), seconds since 1970, or
     /// a span such as 10m or 1.5h
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     since: Option<String>,
     /// Put the time before each line
     #[arg(short, long)]

@@ -68,10 +68,10 @@ pub struct Args {
     #[arg(long, default_value = "default")]
     network: String,
     /// Memory limit, such as 512m
-    #[arg(short, long, value_name = "SIZE")]
+    #[arg(short, long, value_name = "SIZE", allow_hyphen_values = true)]
     memory: Option<String>,
     /// Number of processors, such as 1.5
-    #[arg(long)]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     cpus: Option<String>,
     /// Make the container's root read-only
     #[arg(long)]
@@ -148,8 +148,8 @@ fn spec(args: &Args, environment: &Environment) -> Result<RunSpec> {
         user: args.user.as_deref().map(user::user).transpose()?,
         hostname: args.hostname.as_deref().map(name::hostname).transpose()?,
         network,
-        memory: args.memory.as_deref().map(quantity::memory).transpose()?,
-        cpu_quota: args.cpus.as_deref().map(quantity::cpus).transpose()?,
+        memory: args.memory.as_deref().map(quantity::memory).transpose()?.flatten(),
+        cpu_quota: args.cpus.as_deref().map(quantity::cpus).transpose()?.flatten(),
         read_only: args.read_only,
         added: capabilities(&args.cap_add)?,
         dropped: capabilities(&args.cap_drop)?,
@@ -241,6 +241,8 @@ mod tests {
         assert!(spec.stdin && spec.tty && spec.stdin_once);
         assert_eq!((spec.variables.len(), spec.memory, spec.cpu_quota), (2, Some(64 << 20), Some(50_000)));
         assert_eq!((spec.added, spec.dropped), (vec!["CHOWN".to_owned()], vec!["ALL".to_owned()]));
+        let unlimited = typed("-m 0 --cpus 0 img").expect("valid");
+        assert_eq!((unlimited.memory, unlimited.cpu_quota), (None, None));
     }
 
     #[test]
@@ -252,6 +254,8 @@ mod tests {
             "-w srv img",
             "--network none img",
             "-m 1 img",
+            "-m -1 img",
+            "--cpus -1 img",
             "-u a:b img",
             "--hostname -x img",
             "-l dev.gorae.name=x img",

@@ -10,10 +10,10 @@ const LEAST_MEMORY_BYTES: i64 = 6 << 20;
 pub const CPU_PERIOD_US: i64 = 100_000;
 
 /// Reads a size: a number, whole or not, and an optional unit (`b`, `k`, `m`, `g`, `t`, in either case, with an optional
-/// `b` or `ib`).
+/// `b` or `ib`). `None` is no limit, which Docker writes as 0.
 ///
 /// - Units: bytes, a part of one left out; units are powers of 1024, as Docker's are.
-pub fn memory(text: &str) -> Result<i64> {
+pub fn memory(text: &str) -> Result<Option<i64>> {
     let read = || {
         let digits = text.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
         let number = &text[..digits];
@@ -25,11 +25,19 @@ pub fn memory(text: &str) -> Result<i64> {
             "t" | "tb" | "tib" => 40,
             unit => bail!("unknown unit {unit:?}"),
         };
+        if is_zero(number) {
+            return Ok(None);
+        }
         let bytes = scaled(number, shift)?;
         ensure!(bytes >= LEAST_MEMORY_BYTES, "less than 6m is not enough to start anything");
-        Ok(bytes)
+        Ok(Some(bytes))
     };
     read().with_context(|| format!("bad size {text:?}: the form is a number and b, k, m, g or t"))
+}
+
+/// Whether a number is exactly 0, in whatever way it is written.
+fn is_zero(number: &str) -> bool {
+    number.parse() == Ok(0.0) && !number.bytes().any(|b| b.is_ascii_digit() && b != b'0')
 }
 
 /// A plain decimal number times a power of two. Whole numbers are exact up to the largest.
@@ -43,16 +51,20 @@ fn scaled(number: &str, shift: u32) -> Result<i64> {
     Ok(bytes as i64)
 }
 
-/// Reads a number of processors and gives the CFS quota for [`CPU_PERIOD_US`].
+/// Reads a number of processors and gives the CFS quota for [`CPU_PERIOD_US`]. `None` is no limit, which Docker writes as
+/// 0.
 ///
 /// - Units: microseconds of processor time per period.
-pub fn cpus(text: &str) -> Result<i64> {
+pub fn cpus(text: &str) -> Result<Option<i64>> {
     let read = || {
         let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
         ensure!(plain, "not a plain decimal number");
+        if is_zero(text) {
+            return Ok(None);
+        }
         let cpus: f64 = text.parse().context("not a number")?;
         ensure!((0.01..=4096.0).contains(&cpus), "must be between 0.01 and 4096");
-        Ok((cpus * CPU_PERIOD_US as f64).round() as i64)
+        Ok(Some((cpus * CPU_PERIOD_US as f64).round() as i64))
     };
     read().with_context(|| format!("bad number of processors {text:?}: the form is 2 or 0.5"))
 }
@@ -66,11 +78,11 @@ mod tests {
         let rows =
             [("8388608", 8 << 20), ("8388608b", 8 << 20), ("8192k", 8 << 20), ("64m", 64 << 20), ("64MiB", 64 << 20)];
         for (text, bytes) in rows.into_iter().chain([("2g", 2 << 30), ("2GB", 2 << 30), ("1t", 1 << 40)]) {
-            assert_eq!(memory(text).expect(text), bytes, "{text}");
+            assert_eq!(memory(text).expect(text), Some(bytes), "{text}");
         }
         let decimal = [("0.5g", 512 << 20), ("1.5GiB", 1536 << 20), (".25g", 256 << 20), ("64.m", 64 << 20)];
         for (text, bytes) in decimal.into_iter().chain([("8388608.9", 8 << 20)]) {
-            assert_eq!(memory(text).expect(text), bytes, "{text}");
+            assert_eq!(memory(text).expect(text), Some(bytes), "{text}");
         }
         for text in [
             "",
@@ -81,6 +93,8 @@ mod tests {
             "1.2.3g",
             "1e9",
             "0.001m",
+            "0.1b",
+            "-0",
             "64 m",
             "64x",
             "5m",
@@ -93,11 +107,21 @@ mod tests {
     }
 
     #[test]
+    fn zero_is_no_limit() {
+        for text in ["0", "0m", "0.0g", ".0", "00b"] {
+            assert_eq!(memory(text).expect(text), None, "{text}");
+        }
+        for text in ["0", "0.0", ".0", "00"] {
+            assert_eq!(cpus(text).expect(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn processors_become_a_quota() {
         for (text, quota) in [("1", 100_000), ("1.5", 150_000), ("0.01", 1_000), (".5", 50_000), ("2.", 200_000)] {
-            assert_eq!(cpus(text).expect(text), quota, "{text}");
+            assert_eq!(cpus(text).expect(text), Some(quota), "{text}");
         }
-        for text in ["", "0", "0.001", "-1", "+1", "1e3", "NaN", "inf", "1.2.3", "5000"] {
+        for text in ["", "0.001", "-1", "-0", ".", "+1", "1e3", "NaN", "inf", "1.2.3", "5000"] {
             assert!(cpus(text).is_err(), "{text:?} was taken");
         }
     }
