@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The connection to the daemon's socket.
+//! The connection to the daemon's socket, and the questions that several commands ask.
 
 use crate::failure::refused;
 use anyhow::{Result, bail, ensure};
@@ -12,24 +12,25 @@ use std::path::{Path, PathBuf};
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
 
-/// The largest answer taken: the daemon keeps its own below 16 MiB, other runtimes go higher.
+/// The largest answer accepted: goraed keeps its answers below 16 MiB, other runtimes go higher.
 const MAX_ANSWER: usize = 80 << 20;
 
-/// A connection; a copy is the same connection. It comes back by itself after the daemon was restarted.
+/// A connection; clones share it. It is re-established when the daemon comes back after a restart.
 #[derive(Debug, Clone)]
 pub struct Client {
     channel: Channel,
-    /// As typed: for messages.
+    /// The socket as it was given, for messages.
     pub host: String,
 }
 
 impl Client {
-    /// Connects.
+    /// Connects to the daemon at `unix:///PATH`, or at an absolute path.
     ///
-    /// - Errors: a host that is no `unix://` path; nobody there, with what was tried and what to do next.
+    /// # Errors
+    /// When `host` has another form, or nothing listens there. The error begins with what to do next.
     pub async fn connect(host: &str) -> Result<Self> {
         let path = socket_path(host)?;
-        drop(UnixStream::connect(&path).await.map_err(|error| nobody(&path, &error))?);
+        drop(UnixStream::connect(&path).await.map_err(|error| unreachable(&path, &error))?);
         let connector = tower::service_fn(move |_| {
             let path = path.clone();
             async move { UnixStream::connect(path).await.map(TokioIo::new) }
@@ -38,48 +39,63 @@ impl Client {
         Ok(Self { channel: endpoint.connect_with_connector_lazy(connector), host: host.to_owned() })
     }
 
-    /// Pods and containers.
+    /// The CRI's service for pods and containers.
     pub fn runtime(&self) -> RuntimeServiceClient<Channel> {
         RuntimeServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER)
     }
 
-    /// Images.
+    /// The CRI's service for images.
     pub fn images(&self) -> ImageServiceClient<Channel> {
         ImageServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER)
     }
 
-    /// The channel itself, for services beside the CRI.
+    /// The channel itself, for services other than the CRI's.
     pub fn channel(&self) -> Channel {
         self.channel.clone()
     }
 
-    /// Every container, running or not.
+    /// Lists every container, running or not.
+    ///
+    /// # Errors
+    /// When the daemon refuses.
     pub async fn containers(&self) -> Result<Vec<cri::Container>> {
         let answer = self.runtime().list_containers(cri::ListContainersRequest::default()).await;
         Ok(answer.map_err(refused(|| "list containers"))?.into_inner().containers)
     }
 
-    /// Every pod, ready or not.
+    /// Lists every pod, ready or not.
+    ///
+    /// # Errors
+    /// When the daemon refuses.
     pub async fn pods(&self) -> Result<Vec<cri::PodSandbox>> {
         let answer = self.runtime().list_pod_sandbox(cri::ListPodSandboxRequest::default()).await;
         Ok(answer.map_err(refused(|| "list pods"))?.into_inner().items)
     }
 
-    /// What a container is and does now; `verbose` adds the daemon's own information.
+    /// The state of a container; `verbose` adds the daemon's own information.
+    ///
+    /// # Errors
+    /// When the container does not exist, or the daemon refuses.
     pub async fn container_status(&self, id: &str, verbose: bool) -> Result<cri::ContainerStatusResponse> {
         let request = cri::ContainerStatusRequest { container_id: id.to_owned(), verbose };
         let answer = self.runtime().container_status(request).await;
         Ok(answer.map_err(refused(|| format!("look at container {id:.12}")))?.into_inner())
     }
 
-    /// What a pod is and does now; `verbose` adds the daemon's own information.
+    /// The state of a pod; `verbose` adds the daemon's own information.
+    ///
+    /// # Errors
+    /// When the pod does not exist, or the daemon refuses.
     pub async fn pod_status(&self, id: &str, verbose: bool) -> Result<cri::PodSandboxStatusResponse> {
         let request = cri::PodSandboxStatusRequest { pod_sandbox_id: id.to_owned(), verbose };
         let answer = self.runtime().pod_sandbox_status(request).await;
         Ok(answer.map_err(refused(|| format!("look at pod {id:.12}")))?.into_inner())
     }
 
-    /// The image behind a name or id; `None` when it is not here.
+    /// The image with this name or id; `None` when it is not on this machine.
+    ///
+    /// # Errors
+    /// When the daemon refuses.
     pub async fn image(&self, name: &str, verbose: bool) -> Result<Option<cri::ImageStatusResponse>> {
         let image = Some(cri::ImageSpec { image: name.to_owned(), ..Default::default() });
         let answer = self.images().image_status(cri::ImageStatusRequest { image, verbose }).await;
@@ -87,7 +103,7 @@ impl Client {
         Ok(answer.image.is_some().then_some(answer))
     }
 
-    /// Whether somebody listens right now.
+    /// Whether a daemon listens on the socket right now.
     pub async fn is_there(&self) -> bool {
         match socket_path(&self.host) {
             Ok(path) => UnixStream::connect(path).await.is_ok(),
@@ -100,25 +116,26 @@ impl Client {
 fn socket_path(host: &str) -> Result<PathBuf> {
     let path = host.strip_prefix("unix://").unwrap_or(host);
     if path.contains("://") {
-        bail!("bad host {host:?}: gorae speaks over a unix socket only, so the form is unix:///PATH");
+        bail!("bad host {host:?}: gorae connects to unix sockets only; the form is unix:///PATH");
     }
     ensure!(path.starts_with('/'), "bad host {host:?}: the form is unix:///PATH");
     Ok(path.into())
 }
 
-/// What to do comes first, then why.
-fn nobody(path: &Path, error: &std::io::Error) -> anyhow::Error {
+/// The error for a socket without a daemon: what to do first, then why.
+fn unreachable(path: &Path, error: &std::io::Error) -> anyhow::Error {
     let path = path.display();
     let next = match error.kind() {
         ErrorKind::NotFound => format!(
-            "start the daemon (systemctl start gorae, or goraed), or name its socket with --host: there is none at {path}"
+            "start the daemon (systemctl start gorae, or goraed), or name its socket with --host: there is no socket at \
+             {path}"
         ),
         ErrorKind::ConnectionRefused => format!(
-            "start the daemon again (systemctl start gorae, or goraed): nobody listens at {path}, it ended without \
-             cleaning up"
+            "start the daemon again (systemctl start gorae, or goraed): nothing listens at {path}, so the last daemon \
+             did not shut down cleanly"
         ),
-        ErrorKind::PermissionDenied => format!("run it as root (sudo gorae …): nobody else may use {path}"),
-        _ => format!("name the socket of a container runtime with --host: {path} is none"),
+        ErrorKind::PermissionDenied => format!("run it as root (sudo gorae …): only root may use {path}"),
+        _ => format!("name the socket of a container runtime with --host: cannot connect to {path}"),
     };
     anyhow::Error::new(std::io::Error::from(error.kind())).context(next)
 }
@@ -141,12 +158,12 @@ mod tests {
     async fn without_a_daemon_the_error_says_what_was_tried_and_what_to_do() {
         let dir = tempfile::tempdir().expect("dir");
         let path = dir.path().join("no.sock");
-        let error = Client::connect(path.to_str().expect("UTF-8")).await.expect_err("nobody").to_string();
+        let error = Client::connect(path.to_str().expect("UTF-8")).await.expect_err("no daemon").to_string();
         assert!(error.starts_with("start the daemon (systemctl start gorae, ") && error.contains("no.sock"), "{error}");
         drop(std::os::unix::net::UnixListener::bind(&path).expect("binds"));
-        let error = Client::connect(path.to_str().expect("UTF-8")).await.expect_err("nobody").to_string();
-        assert!(error.starts_with("start the daemon again ") && error.contains("nobody listens"), "{error}");
-        let refused = nobody(&path, &std::io::Error::from(ErrorKind::PermissionDenied)).to_string();
+        let error = Client::connect(path.to_str().expect("UTF-8")).await.expect_err("no daemon").to_string();
+        assert!(error.starts_with("start the daemon again ") && error.contains("nothing listens"), "{error}");
+        let refused = unreachable(&path, &std::io::Error::from(ErrorKind::PermissionDenied)).to_string();
         assert!(refused.starts_with("run it as root (sudo gorae …)") && refused.contains("no.sock"), "{refused}");
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Making a pod, the container in it, and starting that.
+//! Creating a pod and a container in it, and starting the container.
 
 use crate::client::Client;
 use crate::failure::refused;
@@ -8,12 +8,16 @@ use crate::{labels, port_holder, removal};
 use anyhow::{Context, Result, bail};
 use gorae_proto::cri;
 
+/// Creates a pod and its container, and undoes both when either fails.
+///
+/// # Errors
+/// When the daemon refuses, or another `run` took the name at the same moment. A failed undo is part of the error.
 pub async fn create(client: &Client, spec: &RunSpec) -> Result<cri::Container> {
     let config = spec.pod();
     let logs = config.log_directory.clone();
     let created = create_in_new_pod(client, spec, config).await;
     if created.is_err() {
-        // The daemon may have made it; empty it is of no use.
+        // The daemon may have made the log directory already. Only an empty one goes.
         drop(std::fs::remove_dir(logs));
     }
     created
@@ -29,35 +33,43 @@ async fn create_in_new_pod(client: &Client, spec: &RunSpec, config: cri::PodSand
         Ok(container) => Ok(container),
         Err(error) => match removal::remove_pod(client, &pod).await {
             Ok(()) => Err(error),
-            Err(undo) => Err(error.context(format!("removing its pod failed too ({undo:#})"))),
+            Err(undo) => Err(error.context(format!("its pod could not be removed either ({undo:#})"))),
         },
     }
 }
 
-/// Makes a pod for the container of this name and returns its id.
+/// Creates a pod for the container of this name and returns the pod's id.
+///
+/// # Errors
+/// When the daemon refuses. If another pod holds a host port, the error names that pod's container.
 pub async fn run_pod(client: &Client, name: &str, config: cri::PodSandboxConfig) -> Result<String> {
     let request = cri::RunPodSandboxRequest { config: Some(config), ..Default::default() };
     let answer = client.runtime().run_pod_sandbox(request).await;
-    match answer.map_err(refused(|| format!("make the pod of {name}"))) {
+    match answer.map_err(refused(|| format!("create the pod of {name}"))) {
         Ok(answer) => Ok(answer.into_inner().pod_sandbox_id),
         Err(error) => Err(port_holder::name_the_holder(client, error).await),
     }
 }
 
-/// The container with this id, if no older one has its name: of two runs at the same moment the first one wins.
+/// Returns the container with this id unless an older one has the same name: of two runs at the same moment, the first
+/// one wins.
 async fn the_only_one(client: &Client, id: &str, name: &str) -> Result<cri::Container> {
     let containers = client.containers().await?;
-    let mine = containers.iter().find(|c| c.id == id).context("the new container is gone again")?;
+    let mine =
+        containers.iter().find(|c| c.id == id).context("the container disappeared right after it was created")?;
     let older = |c: &&cri::Container| {
         labels::name(&c.labels) == Some(name) && (c.created_at, &c.id) < (mine.created_at, &mine.id)
     };
     match containers.iter().find(older) {
-        Some(other) => bail!("the name {name:?} was taken by container {:.12} in this moment", other.id),
+        Some(other) => bail!("the name {name:?} was just taken by container {:.12}: choose another name", other.id),
         None => Ok(mine.clone()),
     }
 }
 
-/// Creates a container in a pod and returns its id.
+/// Creates a container in a pod and returns the container's id.
+///
+/// # Errors
+/// When the daemon refuses.
 pub async fn create_container(
     client: &Client,
     pod: &str,
@@ -72,6 +84,9 @@ pub async fn create_container(
 }
 
 /// Starts a created container.
+///
+/// # Errors
+/// When the daemon refuses.
 pub async fn start_container(client: &Client, name: &str, id: &str) -> Result<()> {
     let request = cri::StartContainerRequest { container_id: id.to_owned() };
     client.runtime().start_container(request).await.map_err(refused(|| format!("start container {name}")))?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Registry credentials from Docker's `config.json`, so that a `docker login` of before still counts.
+//! Registry credentials from Docker's `config.json`, so that an earlier `docker login` keeps working.
 //!
-//! Values are handed to the daemon with one pull and never printed.
+//! They are sent to the daemon with one pull, and never printed.
 
 use crate::environment::Environment;
 use anyhow::{Context, Result};
@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-/// The key that Docker keeps for its own registry.
+/// The key under which Docker keeps the credentials of its own registry.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
 #[derive(Deserialize, Default)]
@@ -28,9 +28,10 @@ struct Entry {
     registrytoken: String,
 }
 
-/// The credentials for an image's registry; `None` when there are none.
+/// The credentials for the registry of an image; `None` when the file has none, or there is no file.
 ///
-/// - Errors: the file is there and cannot be read or understood; its content is never part of the error.
+/// # Errors
+/// When the file exists and cannot be read or parsed. The error never quotes the file.
 pub fn find(environment: &Environment, image: &str) -> Result<Option<AuthConfig>> {
     let Some(path) = file(environment) else { return Ok(None) };
     let text = match std::fs::read_to_string(&path) {
@@ -39,7 +40,12 @@ pub fn find(environment: &Environment, image: &str) -> Result<Option<AuthConfig>
         Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
     };
     let file: File = serde_json::from_str(&text).map_err(|error| {
-        anyhow::anyhow!("read {}: not Docker's form, line {} column {}", path.display(), error.line(), error.column())
+        anyhow::anyhow!(
+            "read {}: line {}, column {} is not in the format of Docker's config.json",
+            path.display(),
+            error.line(),
+            error.column()
+        )
     })?;
     Ok(pick(&file, image))
 }
@@ -66,7 +72,7 @@ fn pick(file: &File, image: &str) -> Option<AuthConfig> {
     })
 }
 
-/// The registry in an image's name: the first part when it looks like a host, else Docker's.
+/// The registry in the name of an image: the first part when it looks like a host, else Docker's own.
 fn registry(image: &str) -> &str {
     match image.split_once('/') {
         Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,

@@ -1,74 +1,76 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Verbs that people know from Docker and that are not there: each is answered with what to do instead.
+//! Docker's commands that gorae does not have: the answer to each says what to do instead.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// The verb that this program starts itself with; nobody means it.
+/// The hidden verb that this program runs in the background; nobody types it on purpose.
 const OWN: &str = "collect";
 
-const ALONE: &str = "write the verb alone, such as `gorae ps`, `gorae rmi`, `gorae inspect`";
-const BUILD: &str = "build with another tool, push the image to a registry, and `gorae pull` it";
-const CLUSTER: &str = "for many machines there is Kubernetes, whose kubelet goraed serves";
-const FILES: &str =
-    "files go through tar: `gorae exec NAME tar c PATH | tar x`, and back with `gorae exec -i NAME tar x`";
-const REGISTRY: &str = "`gorae pull` fetches from a registry, and other tools write to one";
+const ALONE: &str = "use the short commands, such as `gorae ps`, `gorae rmi` and `gorae inspect`";
+const BUILD: &str = "build with another tool, push the image to a registry, then `gorae pull` it";
+const CLUSTER: &str = "to run containers on many machines use Kubernetes; goraed serves its kubelet";
+const FILES: &str = "copy with tar: `gorae exec NAME tar c PATH | tar x` out of a container, `tar c PATH | gorae exec -i NAME tar x` into one";
+const REGISTRY: &str = "`gorae pull` reads from registries; use another tool to write to one";
 
-/// What to do instead of each verb.
+/// Docker's verbs in alphabetical order, each with what to do instead.
 const MISSING: &[(&str, &str)] = &[
     ("bake", BUILD),
     ("build", BUILD),
     ("builder", BUILD),
     ("buildx", BUILD),
     ("commit", BUILD),
-    ("compose", "start each service with `gorae run -d --name NAME …`; they reach each other at published ports"),
+    ("compose", "start each service with `gorae run -d --name NAME …`, and let them talk through published ports"),
     ("config", CLUSTER),
     ("container", ALONE),
-    ("context", "name the daemon's socket with --host or $GORAE_HOST"),
+    ("context", "choose the daemon's socket with --host or $GORAE_HOST"),
     ("cp", FILES),
-    ("create", "`gorae run -d` makes a container and starts it"),
-    ("diff", "`gorae inspect NAME` tells where the container's changes are (info.info.upper)"),
-    ("events", "`gorae ps -a` shows states, `gorae logs -f NAME` follows one container"),
+    ("create", "`gorae run -d` creates a container and starts it"),
+    ("diff", "`gorae inspect NAME` shows the directory with the container's changes (info.info.upper)"),
+    ("events", "`gorae ps -a` shows the states, and `gorae logs -f NAME` follows one container"),
     ("export", FILES),
     ("history", "`gorae inspect --type image NAME` shows the image's history"),
     ("image", ALONE),
     ("import", BUILD),
     ("kill", "`gorae stop -t 0 NAME` kills without waiting"),
     ("load", REGISTRY),
-    ("login", "credentials are read from Docker's config.json (~/.docker, or $DOCKER_CONFIG): write them there"),
-    ("logout", "credentials are read from Docker's config.json (~/.docker, or $DOCKER_CONFIG): remove them there"),
+    ("login", "gorae reads credentials from Docker's config.json (in ~/.docker, or $DOCKER_CONFIG): add them there"),
+    (
+        "logout",
+        "gorae reads credentials from Docker's config.json (in ~/.docker, or $DOCKER_CONFIG): remove them there",
+    ),
     ("manifest", REGISTRY),
-    ("network", "each container has an address of its own; `gorae run --network host` uses the machine's network"),
+    ("network", "each container gets its own address; `gorae run --network host` uses the network of this machine"),
     ("node", CLUSTER),
-    ("pause", "`gorae stop NAME` and `gorae start NAME` keep its files"),
-    ("plugin", "there are none"),
-    ("port", "`gorae ps` shows the published ports, `gorae port-forward NAME PORT` reaches others"),
+    ("pause", "`gorae stop NAME`, then `gorae start NAME`: the container keeps its files"),
+    ("plugin", "gorae has no plugins"),
+    ("port", "`gorae ps` shows the published ports, and `gorae port-forward NAME PORT` reaches the others"),
     ("push", REGISTRY),
-    ("rename", "`gorae run --name` gives the name"),
-    ("restart", "`gorae stop NAME` and then `gorae start NAME`: its files stay"),
+    ("rename", "choose the name with `gorae run --name NAME`"),
+    ("restart", "`gorae stop NAME`, then `gorae start NAME`: the container keeps its files"),
     ("save", REGISTRY),
-    ("search", "look on the registry's own pages"),
+    ("search", "search on the registry's website"),
     ("secret", CLUSTER),
     ("service", CLUSTER),
     ("stack", CLUSTER),
     ("swarm", CLUSTER),
-    ("system", "`gorae info` shows the state and what the disk holds, `gorae rmi` removes images"),
-    ("tag", "an image has the names that it was pulled by"),
-    ("top", "`gorae exec NAME ps` shows the processes, `gorae stats` what they use"),
-    ("trust", "name the image by its digest: NAME@sha256:…"),
-    ("unpause", "`gorae start NAME` starts what was stopped"),
-    ("update", "stop and remove the container, and run it with other limits"),
-    ("volume", "share a directory of the machine: `gorae run -v /PATH:/PATH`"),
-    ("wait", "`gorae attach --no-stdin NAME` stays until the end and ends with its code"),
+    ("system", "`gorae info` shows the daemon's state and disk usage, and `gorae rmi` removes images"),
+    ("tag", "an image has the names it was pulled by"),
+    ("top", "`gorae exec NAME ps` shows the processes, and `gorae stats` shows what they use"),
+    ("trust", "pin the image by its digest: NAME@sha256:…"),
+    ("unpause", "`gorae start NAME` starts a stopped container"),
+    ("update", "stop and remove the container, then run it again with other limits"),
+    ("volume", "share a directory of this machine: `gorae run -v /PATH:/PATH`"),
+    ("wait", "`gorae attach --no-stdin NAME` waits for the container and ends with its exit code"),
 ];
 
-/// A sentence for a verb that is known and not there.
+/// The answer to a command line whose verb Docker has and gorae does not; `None` for any other mistake.
 pub fn missing(error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return None };
     let (verb, instead) = MISSING.iter().find(|(verb, _)| verb == typed)?;
-    Some(format!("`gorae {verb}` is not there yet: {instead}"))
+    Some(format!("there is no `gorae {verb}` yet: {instead}"))
 }
 
-/// Takes this program's own verb out of what an error proposes.
+/// Removes the hidden verb from the suggestions of an error.
 pub fn hide_own(error: &mut clap::Error) {
     if error.kind() != ErrorKind::InvalidSubcommand {
         return;
@@ -84,7 +86,7 @@ pub fn hide_own(error: &mut clap::Error) {
     }
 }
 
-/// The verb of a command line, with which other options than those before it may be wrong.
+/// Finds the verb in a command line that clap could not parse, by skipping the options before it.
 pub fn typed(mut words: impl Iterator<Item = String>) -> Option<String> {
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -107,15 +109,15 @@ mod tests {
     }
 
     #[test]
-    fn a_verb_that_is_not_there_is_answered_with_another_that_is() {
-        let there: Vec<String> = Arguments::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
+    fn a_missing_verb_is_answered_with_one_that_exists() {
+        let existing: Vec<String> = Arguments::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
         for (verb, instead) in MISSING {
-            assert!(!there.contains(&(*verb).to_owned()), "{verb} is there");
+            assert!(!existing.contains(&(*verb).to_owned()), "{verb} exists");
             let said = missing(&refused(verb)).expect(verb);
-            assert!(said.starts_with(&format!("`gorae {verb}` is not there yet: ")), "{said}");
+            assert!(said.starts_with(&format!("there is no `gorae {verb}` yet: ")), "{said}");
             for named in instead.split('`').skip(1).step_by(2).filter_map(|code| code.strip_prefix("gorae ")) {
                 let named = named.split(' ').next().unwrap_or_default();
-                assert!(there.iter().any(|c| c == named), "{verb}: gorae {named} is not there either");
+                assert!(existing.iter().any(|c| c == named), "{verb}: gorae {named} does not exist either");
             }
         }
         assert!(MISSING.is_sorted_by_key(|(verb, _)| *verb));
@@ -123,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_sent_to_the_programs_own_verb() {
+    fn the_hidden_verb_is_never_suggested() {
         for verb in ["colect", "collec", "connect", "collects"] {
             let mut error = refused(verb);
             hide_own(&mut error);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Waiting for a container's end. The daemon's event stream tells it; a daemon that is restarted meanwhile is waited
-//! for, since the container goes on without it.
+//! Waiting for a container to exit. The daemon's event stream reports it. If the daemon is restarted meanwhile, this waits
+//! for it to come back, because the container keeps running without it.
 
 use crate::client::Client;
 use crate::{failure, output};
@@ -10,14 +10,15 @@ use gorae_proto::cri::{ContainerState, ContainerStatus};
 use std::time::Duration;
 use tonic::Code;
 
-/// Between two looks for a daemon that went away.
+/// Pause between two attempts to reach a daemon that went away.
 const DAEMON_RETRY: Duration = Duration::from_millis(250);
-/// Between two looks at a container of a daemon that has no events.
+/// Pause between two looks at a container when the daemon has no events.
 const STATUS_RETRY: Duration = Duration::from_millis(250);
 
 /// Waits until the container has exited, and returns its last status.
 ///
-/// - Errors: the container was removed; the daemon refuses to tell.
+/// # Errors
+/// When the container was removed, or the daemon refuses.
 pub async fn wait(client: &Client, id: &str) -> Result<ContainerStatus> {
     let mut said = false;
     loop {
@@ -27,7 +28,9 @@ pub async fn wait(client: &Client, id: &str) -> Result<ContainerStatus> {
             Err(error) if client.is_there().await && !went_away(&error) => return Err(error),
             Err(_) => {
                 if !said {
-                    output::remark("the daemon went away; the container runs on, waiting for the daemon");
+                    output::remark(
+                        "the daemon went away; the container keeps running, waiting for the daemon to come back",
+                    );
                     said = true;
                 }
                 tokio::time::sleep(DAEMON_RETRY).await;
@@ -40,19 +43,19 @@ fn went_away(error: &anyhow::Error) -> bool {
     matches!(failure::code(error), Some(Code::Unavailable | Code::Unknown | Code::Cancelled))
 }
 
-/// Waits for one event of this container, or the end of the stream; `Some` when it has exited.
+/// Waits until the container has exited (`Some`), or until the event stream ends (`None`).
 async fn until_event(client: &Client, id: &str) -> Result<Option<ContainerStatus>> {
-    // Subscribe first and look second: an exit between the two is then seen by one of them.
+    // Subscribe first, look second: then no exit falls between the two.
     let events = client.runtime().get_container_events(cri::GetEventsRequest {}).await;
     let events = match events {
         Err(status) if status.code() == Code::Unimplemented => None,
-        other => Some(other.map_err(failure::refused(|| "watch containers"))?.into_inner()),
+        other => Some(other.map_err(failure::refused(|| "watch the events of containers"))?.into_inner()),
     };
     if let Some(status) = exited(client, id).await? {
         return Ok(Some(status));
     }
     if let Some(mut events) = events {
-        while let Some(event) = events.message().await.map_err(failure::refused(|| "watch containers"))? {
+        while let Some(event) = events.message().await.map_err(failure::refused(|| "watch the events of containers"))? {
             if event.container_id == id
                 && let Some(status) = exited(client, id).await?
             {
@@ -65,11 +68,11 @@ async fn until_event(client: &Client, id: &str) -> Result<Option<ContainerStatus
 }
 
 async fn exited(client: &Client, id: &str) -> Result<Option<ContainerStatus>> {
-    let status = client.container_status(id, false).await?.status.context("the daemon gave no status")?;
+    let status = client.container_status(id, false).await?.status.context("the daemon's answer has no status")?;
     Ok((status.state() == ContainerState::ContainerExited).then_some(status))
 }
 
-/// The code that the program ends with for a container's exit code.
+/// The exit code of this program for a container that has exited: the container's own, or 255 when that does not fit.
 pub fn code(status: &ContainerStatus) -> u8 {
     u8::try_from(status.exit_code).unwrap_or(255)
 }

@@ -1,30 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How a command fails: what was tried, what the daemon answered, and the program's exit code.
+//! How a command fails: what was tried, what the daemon answered, and which exit code the program ends with.
 
 use tonic::{Code, Status};
 
-/// The daemon refused a request.
+/// A request that the daemon refused.
 #[derive(Debug)]
 pub struct Refused {
-    /// What was tried, on which object.
+    /// What was tried, on which object: `stop container web`.
     pub tried: String,
-    /// The gRPC code.
+    /// The gRPC code of the answer.
     pub code: Code,
-    /// The daemon's sentence.
+    /// The daemon's message; never empty.
     pub message: String,
 }
 
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.code {
-            Code::Unimplemented => write!(f, "{}: this daemon cannot do it ({})", self.tried, self.message),
+            Code::Unimplemented => write!(f, "{}: this daemon does not support it ({})", self.tried, self.message),
             Code::Unavailable => write!(f, "{}: the daemon does not answer ({})", self.tried, self.message),
             _ => write!(f, "{}: {}", self.tried, without_repetition(&self.tried, &self.message)),
         }
     }
 }
 
-/// The daemon says what it was doing, too: "start container web: start container 12ab: why" says it once.
+/// Cuts what the daemon's message repeats: "start container web: start container 12ab: why" becomes "start container web:
+/// why".
 fn without_repetition<'a>(tried: &str, message: &'a str) -> &'a str {
     let verb_and_kind = tried.match_indices(' ').nth(1).map_or(tried, |(at, _)| &tried[..=at]);
     let rest = message.strip_prefix(verb_and_kind).and_then(|rest| rest.split_once(": "));
@@ -33,7 +34,7 @@ fn without_repetition<'a>(tried: &str, message: &'a str) -> &'a str {
 
 impl std::error::Error for Refused {}
 
-/// Makes an error of the daemon's answer: `.map_err(refused(|| format!("stop {id}")))`.
+/// Turns the daemon's answer into an error: `.map_err(refused(|| format!("stop {id}")))`.
 pub fn refused<T: Into<String>>(tried: impl FnOnce() -> T) -> impl FnOnce(Status) -> anyhow::Error {
     move |status| {
         let message = if status.message().is_empty() { status.code().description() } else { status.message() };
@@ -41,28 +42,28 @@ pub fn refused<T: Into<String>>(tried: impl FnOnce() -> T) -> impl FnOnce(Status
     }
 }
 
-/// The gRPC code behind an error, when the daemon gave one.
+/// The gRPC code of the daemon's answer behind an error; `None` for errors of other origin.
 pub fn code(error: &anyhow::Error) -> Option<Code> {
     error.chain().find_map(|cause| cause.downcast_ref::<Refused>()).map(|refused| refused.code)
 }
 
-/// Gorae itself failed, not the container.
+/// Exit code of `run` when Gorae failed and not the container, and of wrong usage of `run` and `exec`.
 pub const OWN_FAILURE: u8 = 125;
-/// The command is there and cannot be executed.
+/// Exit code of a shell for a command that exists but cannot be executed.
 pub const NOT_EXECUTABLE: u8 = 126;
-/// The command is not there.
+/// Exit code of a shell for a command that does not exist.
 pub const NOT_FOUND: u8 = 127;
 
-/// The code that a shell would give for a container that did not start.
+/// The exit code for a container that did not start: 126 and 127 as in a shell, else [`OWN_FAILURE`].
 ///
-/// The daemon's code says what sort of failure it is; only its sentence says whether the command was the object.
+/// The gRPC code says what kind of failure it is; only the message says whether the command was its object.
 pub fn start_code(error: &anyhow::Error) -> u8 {
     let Some(refused) = error.chain().find_map(|cause| cause.downcast_ref::<Refused>()) else { return OWN_FAILURE };
     exec_code(&refused.message).unwrap_or(OWN_FAILURE)
 }
 
-/// The code that a shell would give for a command that could not be executed, from the daemon's sentence; `None` when
-/// something else failed than its execution.
+/// The exit code that a shell gives for a command that could not be executed, read from the daemon's message. `None` when
+/// the message is about something else.
 pub fn exec_code(message: &str) -> Option<u8> {
     let message = message.to_ascii_lowercase();
     let of_command = ["exec", "command"].iter().any(|word| message.contains(word));
@@ -81,7 +82,7 @@ pub fn exec_code(message: &str) -> Option<u8> {
 pub struct Failure {
     /// The exit code.
     pub code: u8,
-    /// What happened.
+    /// What happened, with its causes.
     pub error: anyhow::Error,
 }
 
@@ -93,7 +94,7 @@ impl std::fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Gives an error its exit code.
+/// Attaches an exit code to an error: `.map_err(with_code(OWN_FAILURE))`.
 pub fn with_code(code: u8) -> impl FnOnce(anyhow::Error) -> anyhow::Error {
     move |error| Failure { code, error }.into()
 }

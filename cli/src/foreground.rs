@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A container in the foreground: its output here, our signals there, its exit code ours.
+//! A container in the foreground: its output comes here, our signals go there, and its exit code becomes ours.
 //!
-//! Without a terminal the output is read from the log file: it holds every byte from the first on, each stream apart,
-//! whereas an attach begins somewhere after the start. With a terminal there is only the attach.
+//! Without a terminal, output is read from the log file: that has every byte from the first one on and keeps the streams
+//! apart, whereas an attach begins somewhere after the start. With a terminal, attaching is the only way.
 
 use crate::client::Client;
 use crate::ending::{GRACE_S, stop_container};
@@ -17,20 +17,22 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tonic::Code;
 
-/// How often a terminal is attached again after its session broke, and how long is waited for a daemon that is away.
+/// Attempts to attach a terminal again after its session broke. With the pause between them they allow a restarting
+/// daemon 15 seconds.
 const REATTACHES: u32 = 60;
+/// Pause between two of these attempts.
 const REATTACH_AFTER: Duration = Duration::from_millis(250);
 
-/// What this terminal does while the container runs.
+/// How this terminal takes part while the container runs.
 #[derive(Debug, Clone, Copy)]
 pub struct Foreground {
-    /// Standard input goes to the container.
+    /// Whether standard input goes to the container.
     pub stdin: bool,
-    /// The container's terminal is this one.
+    /// Whether the container has a terminal, which this one then shows.
     pub tty: bool,
 }
 
-/// The signals that mean "end it". Listening begins when this is made: from then on they no longer end this program.
+/// The signals that ask for the end (SIGINT and SIGTERM). From the moment this exists, they no longer end this program.
 #[derive(Debug)]
 pub struct Interrupts {
     interrupt: Signal,
@@ -38,13 +40,16 @@ pub struct Interrupts {
 }
 
 impl Interrupts {
-    /// Starts to listen.
+    /// Starts listening.
+    ///
+    /// # Errors
+    /// When the signal handlers cannot be installed.
     pub fn listen() -> Result<Self> {
         let listen = |kind| signal(kind).context("listen for signals");
         Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
 
-    /// Waits for one.
+    /// Waits for one of them.
     async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
@@ -53,12 +58,15 @@ impl Interrupts {
     }
 }
 
-/// Stays with a started container until it has exited, and returns its code.
+/// Stays with a started container until it has exited, and returns its exit code.
+///
+/// # Errors
+/// When the daemon refuses, the log cannot be read, or the terminal cannot be attached. The container may then still run.
 pub async fn stay(client: &Client, id: &str, how: Foreground, interrupts: &mut Interrupts) -> Result<u8> {
     let ended = async {
         let status = if how.tty { terminal(client, id, how).await } else { streams(client, id, how).await }?;
         if status.reason == "OOMKilled" {
-            output::remark("gorae: the container was killed because its memory was used up");
+            output::remark("gorae: the container was killed because it ran out of memory");
         }
         Ok(exit::code(&status))
     };
@@ -72,7 +80,8 @@ pub async fn stay(client: &Client, id: &str, how: Foreground, interrupts: &mut I
     }
 }
 
-/// The first signal stops the container with its grace, the second kills it. Ends when the container was stopped.
+/// Waits for signals: the first one stops the container with its grace period, the second one kills it. Returns when the
+/// container has been stopped.
 async fn stop_on_signals(client: &Client, id: &str, interrupts: &mut Interrupts) -> Result<()> {
     interrupts.next().await;
     tokio::select! {
@@ -82,7 +91,7 @@ async fn stop_on_signals(client: &Client, id: &str, interrupts: &mut Interrupts)
 }
 
 async fn streams(client: &Client, id: &str, how: Foreground) -> Result<ContainerStatus> {
-    let status = client.container_status(id, false).await?.status.context("the daemon gave no status")?;
+    let status = client.container_status(id, false).await?.status.context("the daemon's answer has no status")?;
     let input = async {
         match how.stdin {
             true => session::feed_stdin(client, id).await,
@@ -100,8 +109,8 @@ async fn streams(client: &Client, id: &str, how: Foreground) -> Result<Container
     };
     let mut printer = Printer::new(std::io::stdout(), std::io::stderr(), 0, Form::Plain);
     match follow(Path::new(&status.log_path), 0, &mut printer, ended).await {
-        // `gorae run … | head`: what SIGPIPE would do to the process, if the pipe were its own.
-        Err(error) if output::nobody_reads(&error) => {
+        // `gorae run … | head`: do what SIGPIPE would do to the process if it wrote to the pipe itself.
+        Err(error) if output::reader_is_gone(&error) => {
             stop_container(client, id, 0).await?;
             exit::wait(client, id).await
         }
@@ -109,7 +118,7 @@ async fn streams(client: &Client, id: &str, how: Foreground) -> Result<Container
     }
 }
 
-/// Attaches, and again when the session broke: the daemon may have been restarted, and the container runs on.
+/// Attaches, and attaches again when the session breaks: the container keeps running while the daemon restarts.
 async fn terminal(client: &Client, id: &str, how: Foreground) -> Result<ContainerStatus> {
     let mut said = false;
     for attempt in 0..REATTACHES {
@@ -118,7 +127,7 @@ async fn terminal(client: &Client, id: &str, how: Foreground) -> Result<Containe
         };
         let status = client.container_status(id, false).await.ok().and_then(|answer| answer.status);
         if let Some(status) = status.filter(|status| status.state() == ContainerState::ContainerExited) {
-            // Over before anybody could attach: what it wrote is in the log.
+            // It exited before we could attach: what it wrote is in the log.
             if attempt == 0 && !session::was_open(&error) {
                 show_log(Path::new(&status.log_path))?;
             }
@@ -128,11 +137,11 @@ async fn terminal(client: &Client, id: &str, how: Foreground) -> Result<Containe
             return Err(error);
         }
         if !std::mem::replace(&mut said, true) {
-            output::remark(&format!("gorae: {error}; the container runs on, attaching again"));
+            output::remark(&format!("gorae: {error}; the container keeps running, attaching again"));
         }
         tokio::time::sleep(REATTACH_AFTER).await;
     }
-    bail!("the session broke and cannot be opened again; the container runs on, see gorae attach")
+    bail!("the session broke and cannot be opened again; the container keeps running: use `gorae attach`")
 }
 
 fn show_log(path: &Path) -> Result<()> {

@@ -1,35 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How the command line marks the pods and containers that it made, and what they are called.
+//! The labels and annotations that mark the pods and containers made by the command line, and their names for people.
 
 use gorae_proto::cri;
 use std::collections::HashMap;
 
-/// Kubernetes namespace field of every pod that the command line makes.
+/// The Kubernetes namespace in the metadata of every pod that the command line makes.
 pub const NAMESPACE: &str = "gorae";
-/// Label that says who made the object.
+/// Label on pod and container that names the maker of the object.
 pub const OWNER: &str = "dev.gorae.owner";
-/// Its value.
+/// The value of [`OWNER`] on what the command line makes.
 pub const CLI: &str = "cli";
-/// Label with the container's name, on pod and container.
+/// Label on pod and container with the container's name.
 pub const NAME: &str = "dev.gorae.name";
-/// Annotation with the command as `ps` shows it.
+/// Annotation of a container with its command, as `ps` shows it.
 pub const COMMAND: &str = "dev.gorae.command";
-/// Annotation with the published ports as `ps` shows them.
+/// Annotation of a container with its published ports, as `ps` shows them.
 pub const PORTS: &str = "dev.gorae.ports";
-/// Annotation that asks the daemon to give the new container the files of an exited one.
+/// Annotation that asks the daemon to give a new container the files of an exited one; its value is that one's id.
 pub const CONTINUE: &str = "dev.gorae.continue";
 
-/// The labels of an object that the command line makes.
+/// The labels for the pod and the container of this name.
 pub fn for_container(name: &str) -> HashMap<String, String> {
     [(OWNER, CLI), (NAME, name)].map(|(k, v)| (k.to_owned(), v.to_owned())).into()
 }
 
-/// The name that the command line gave; `None` for everybody else's objects.
+/// The name that the command line gave to an object; `None` for objects of other clients.
 pub fn name(labels: &HashMap<String, String>) -> Option<&str> {
     (labels.get(OWNER).map(String::as_str) == Some(CLI)).then(|| labels.get(NAME).map(String::as_str))?
 }
 
-/// What to call a container: our name, or `NAMESPACE/POD/CONTAINER` for a kubelet's, or its own name.
+/// The name of a container for people: the one from the command line, else `NAMESPACE/POD/CONTAINER` for a kubelet's
+/// container, else the CRI's.
 pub fn display_name(container: &cri::Container) -> String {
     let labels = &container.labels;
     if let Some(name) = name(labels) {
@@ -47,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_maker_has_its_way_of_naming() {
+    fn containers_of_each_client_have_their_own_form_of_name() {
         let named = |labels: HashMap<String, String>| {
             let metadata = Some(cri::ContainerMetadata { name: "web".into(), attempt: 0 });
             display_name(&cri::Container { metadata, labels, ..Default::default() })

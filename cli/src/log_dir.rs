@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where the logs of the command line's containers go: the daemon knows its directories and tells them.
+//! Where the logs of the command line's containers go. The daemon reports its directories in its verbose status.
 
 use crate::client::Client;
 use crate::failure::refused;
@@ -7,12 +7,15 @@ use anyhow::Result;
 use gorae_proto::cri;
 use serde_json::Value;
 
-/// Where logs go on a machine that is set up in the usual way.
+/// The log directory of a daemon with the default root directory.
 const LOGS: &str = "/var/log/gorae/pods";
-/// The root directory that goes with it.
+/// The default root directory.
 const ROOT: &str = "/var/lib/gorae";
 
-/// The directory under which every pod of ours gets one for its logs.
+/// Finds the directory under which every pod of the command line gets its own log directory; an absolute path.
+///
+/// # Errors
+/// When the daemon does not answer.
 pub async fn find(client: &Client) -> Result<String> {
     let answer = client.runtime().status(cri::StatusRequest { verbose: true }).await;
     let info = answer.map_err(refused(|| "ask the daemon for its directories"))?.into_inner().info;
@@ -20,7 +23,7 @@ pub async fn find(client: &Client) -> Result<String> {
     Ok(logs_of(config.as_ref()))
 }
 
-/// `logDir` when the daemon names one; beside the data when that is elsewhere (a daemon of a test); else the usual.
+/// `logDir` when the daemon reports one; else below a root directory that is not the default; else the default.
 fn logs_of(config: Option<&Value>) -> String {
     let key = |name: &str| config.and_then(|config| config.get(name)?.as_str()).filter(|path| path.starts_with('/'));
     match (key("logDir"), key("rootDir")) {

@@ -1,27 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
-//! From what people type (a name, or the start of an id) to one container or pod.
+//! Finds the one container or pod that people mean by a name, or by the beginning of an id.
 
 use crate::client::Client;
 use crate::labels;
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use gorae_proto::cri;
 
-/// Something that can be meant.
+/// An object that people may mean.
 struct Candidate<'a> {
     id: &'a str,
     names: Vec<String>,
-    /// The command line's own win over others of the same name.
+    /// Whether the command line made it: then it wins over other objects of the same name.
     ours: bool,
 }
 
-/// Finds the container that is meant.
+/// Finds the container that `text` means.
 ///
-/// - Errors: nothing is called so; several are, with their ids.
+/// # Errors
+/// When there is no such container, or when there are several; the error then has their ids.
 pub async fn container(client: &Client, text: &str) -> Result<cri::Container> {
+    container_if_any(client, text).await?.with_context(|| format!("no such container: {text:?}"))
+}
+
+/// Finds the container that `text` means; `None` when there is no such container.
+///
+/// # Errors
+/// When there are several; the error has their ids.
+pub async fn container_if_any(client: &Client, text: &str) -> Result<Option<cri::Container>> {
     let mut containers = client.containers().await?;
     let candidates: Vec<_> = containers.iter().map(container_candidate).collect();
-    let index = choose("container", text, &candidates)?;
-    Ok(containers.swap_remove(index))
+    let index = choose("containers", text, &candidates)?;
+    Ok(index.map(|index| containers.swap_remove(index)))
 }
 
 fn container_candidate(container: &cri::Container) -> Candidate<'_> {
@@ -30,15 +39,26 @@ fn container_candidate(container: &cri::Container) -> Candidate<'_> {
     Candidate { id: &container.id, names, ours: labels::name(&container.labels).is_some() }
 }
 
-/// Finds the pod that is meant; a container's name or id means the pod around it.
+/// Finds the id of the pod that `text` means; the name or id of a container means its pod.
+///
+/// # Errors
+/// As [`pod_if_any`], and when there is no such pod or container.
 pub async fn pod(client: &Client, text: &str) -> Result<String> {
+    pod_if_any(client, text).await?.with_context(|| format!("no such pod or container: {text:?}"))
+}
+
+/// Finds the id of the pod that `text` means; `None` when there is no such pod or container.
+///
+/// # Errors
+/// When there are several; the error has their ids.
+pub async fn pod_if_any(client: &Client, text: &str) -> Result<Option<String>> {
     let pods = client.pods().await?;
     let candidates: Vec<_> = pods.iter().map(pod_candidate).collect();
-    match choose("pod or container", text, &candidates) {
-        Ok(index) => Ok(pods[index].id.clone()),
-        Err(error) => match container(client, text).await {
-            Ok(container) => Ok(container.pod_sandbox_id),
-            Err(_) => Err(error),
+    match choose("pods", text, &candidates) {
+        Ok(Some(index)) => Ok(Some(pods[index].id.clone())),
+        undecided => match container_if_any(client, text).await? {
+            Some(container) => Ok(Some(container.pod_sandbox_id)),
+            None => undecided.map(|_| None),
         },
     }
 }
@@ -50,9 +70,11 @@ fn pod_candidate(pod: &cri::PodSandbox) -> Candidate<'_> {
     Candidate { id: &pod.id, names, ours: labels::name(&pod.labels).is_some() }
 }
 
-/// A whole id first, then our names, then other names, then the start of an id.
-fn choose(kind: &str, text: &str, candidates: &[Candidate<'_>]) -> Result<usize> {
-    ensure!(!text.is_empty(), "an empty name is no {kind}");
+/// Tries whole ids first, then the command line's own names, then other names, then the beginning of ids.
+///
+/// `kinds` is the plural for the error when several candidates remain.
+fn choose(kinds: &str, text: &str, candidates: &[Candidate<'_>]) -> Result<Option<usize>> {
+    ensure!(!text.is_empty(), "the name is empty");
     let among = |test: &dyn Fn(&Candidate<'_>) -> bool| -> Vec<usize> {
         (0..candidates.len()).filter(|&index| test(&candidates[index])).collect()
     };
@@ -66,24 +88,24 @@ fn choose(kind: &str, text: &str, candidates: &[Candidate<'_>]) -> Result<usize>
     for step in steps {
         match among(step)[..] {
             [] => {}
-            [index] => return Ok(index),
+            [index] => return Ok(Some(index)),
             ref several => {
                 let ids: Vec<_> = several
                     .iter()
                     .map(|&index| candidates[index].id.get(..12).unwrap_or(candidates[index].id))
                     .collect();
-                bail!("{text:?} could be any of {} {kind}s: {}", ids.len(), ids.join(", "));
+                bail!("{text:?} could mean any of {} {kinds}: {}; write more of the id", ids.len(), ids.join(", "));
             }
         }
     }
-    bail!("no such {kind}: {text:?}")
+    Ok(None)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn found(text: &str) -> Result<&'static str> {
+    fn found(text: &str) -> Result<Option<&'static str>> {
         let rows = [
             ("abcd1", "web", true),
             ("abcd2", "web", false),
@@ -93,7 +115,7 @@ mod tests {
         ];
         let candidates: Vec<_> =
             rows.iter().map(|&(id, name, ours)| Candidate { id, names: vec![name.into()], ours }).collect();
-        choose("container", text, &candidates).map(|index| rows[index].0)
+        Ok(choose("containers", text, &candidates)?.map(|index| rows[index].0))
     }
 
     #[test]
@@ -101,7 +123,7 @@ mod tests {
         for (text, id) in
             [("abcd1", "abcd1"), ("abcd2", "abcd2"), ("web", "abcd1"), ("ff001", "ff001"), ("ff003", "ff003")]
         {
-            assert_eq!(found(text).expect(text), id);
+            assert_eq!(found(text).expect(text), Some(id));
         }
     }
 
@@ -109,8 +131,9 @@ mod tests {
     fn a_guess_is_never_made() {
         assert!(found("abcd").expect_err("two ids").to_string().contains("abcd1, abcd2"));
         assert!(found("side").expect_err("two names").to_string().contains("2 containers"));
-        for text in ["", "none", "w", "ABCD1", "0"] {
-            assert!(found(text).is_err(), "{text:?} was taken");
+        for text in ["none", "w", "ABCD1", "0"] {
+            assert_eq!(found(text).expect(text), None);
         }
+        assert!(found("").is_err());
     }
 }

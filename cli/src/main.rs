@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `gorae`: containers for people, over the daemon's CRI socket.
+//! `gorae`: the command line for people, over the daemon's CRI socket.
 //!
-//! The program keeps nothing of its own: all it knows it asks the daemon, and what it makes carries labels that say so.
+//! The program keeps no state of its own: it asks the daemon for everything, and marks what it makes with labels.
+//!
+//! ```text
+//! arguments → commands/VERB.rs → resolving, running, foreground … → client, session → the daemon
+//!                  parse (pure)      run_spec (pure)                streaming         its streaming server
+//! ```
 
 mod arguments;
 mod batch;
@@ -55,13 +60,13 @@ fn main() -> ExitCode {
         output: Output { format: arguments.format, quiet: arguments.quiet },
         environment,
     };
-    // Two threads: one may wait for a slow reader of the output while the other hears signals.
+    // Two threads: one can wait for a slow reader of the output while the other handles signals.
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&anyhow::Error::new(error).context("start")),
+        Err(error) => return failed(&anyhow::Error::new(error).context("start the async runtime")),
     };
     let result = runtime.block_on(arguments.command.run(&context));
-    // A thread that still waits for standard input would never end by itself.
+    // A thread that still waits for standard input would keep the program from ending.
     runtime.shutdown_background();
     match result {
         Ok(code) => ExitCode::from(code),
@@ -69,13 +74,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// The one place where an error is printed.
+/// Prints the error that ends the program, and returns its exit code.
 fn failed(error: &anyhow::Error) -> ExitCode {
     output::remark(&format!("gorae: {error:#}"));
     ExitCode::from(error.downcast_ref::<failure::Failure>().map_or(1, |failure| failure.code))
 }
 
-/// Wrong usage ends with 125 for `run` and `exec`, whose other codes are the container's, and with 2 elsewhere.
+/// Prints what is wrong with the command line. The exit code is 125 for `run` and `exec`, whose other codes belong to the
+/// command in the container, and 2 for the rest.
 fn misused(mut error: clap::Error) -> ExitCode {
     match docker_verbs::missing(&error) {
         Some(sentence) => output::remark(&format!("gorae: {sentence}")),
@@ -87,7 +93,7 @@ fn misused(mut error: clap::Error) -> ExitCode {
     if !error.use_stderr() {
         return ExitCode::SUCCESS;
     }
-    // Not always text: a name of a file need not be.
+    // Lossy, because an argument need not be UTF-8: it may be a file name.
     let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     let runs = docker_verbs::typed(words).is_some_and(|verb| verb == "run" || verb == "exec");
     ExitCode::from(if runs { failure::OWN_FAILURE } else { 2 })

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Names for containers that were given none: two words, and a number when the first tries are taken.
+//! Generated names: two words for a container without a name, and a uid for its pod.
 
 use anyhow::{Context, Result};
 use std::io::Read;
@@ -15,7 +15,10 @@ const SECOND: [&str; 32] = [
     "pelican", "puffin", "reef", "sail", "seal", "tern", "tide", "whale",
 ];
 
-/// A name that is not `taken`.
+/// Generates a name for which `taken` is false: two words, and a number behind them when many names are taken.
+///
+/// # Errors
+/// When the kernel gives no random bytes.
 pub fn fresh(taken: impl Fn(&str) -> bool) -> Result<String> {
     let mut random = [0; 64];
     std::fs::File::open("/dev/urandom")
@@ -32,7 +35,10 @@ fn of(first: u8, second: u8) -> String {
     format!("{}_{}", FIRST[usize::from(first) % FIRST.len()], SECOND[usize::from(second) % SECOND.len()])
 }
 
-/// A fresh uid for a pod, from the kernel.
+/// Generates a uid for a pod: a random UUID from the kernel.
+///
+/// # Errors
+/// When the kernel's file cannot be read.
 pub fn uid() -> Result<String> {
     let path = "/proc/sys/kernel/random/uuid";
     Ok(std::fs::read_to_string(path).with_context(|| format!("read {path}"))?.trim().to_owned())
@@ -44,7 +50,7 @@ mod tests {
     use crate::parse;
 
     #[test]
-    fn every_name_that_can_come_is_valid() {
+    fn every_generated_name_is_valid() {
         for first in 0..32 {
             for second in 0..32 {
                 let name = of(first, second);
@@ -55,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_name_is_not_given_again() {
+    fn a_taken_name_is_not_generated_again() {
         let numbered = fresh(|name| !name.contains("_3")).expect("name");
         assert!(numbered.ends_with("_3"), "{numbered}");
     }

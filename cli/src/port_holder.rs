@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A host port that another pod has: the daemon names the pod by its id, people know it by its container.
+//! Who holds a host port: the daemon's error names a pod by its id, people know the pod by its container.
 
 use crate::client::Client;
 use crate::failure::Refused;
 use crate::labels;
 
-/// The daemon's words before the pod's id.
+/// What stands before the pod's id in the daemon's message (`runtime/src/network/`).
 const BY_POD: &str = "is taken by pod ";
 
-/// Puts the container's name in the place of its pod's id, when the error is of that sort and the name can be had.
+/// Replaces the pod's id in such an error by the name of its container. Any other error stays as it is, and so does one
+/// whose container cannot be found.
 pub async fn name_the_holder(client: &Client, mut error: anyhow::Error) -> anyhow::Error {
     let Some(refused) = error.downcast_mut::<Refused>() else { return error };
     let Some(pod) = holder(&refused.message).map(str::to_owned) else { return error };
@@ -21,7 +22,7 @@ pub async fn name_the_holder(client: &Client, mut error: anyhow::Error) -> anyho
     error
 }
 
-/// The id of the pod that has the port.
+/// The id of the pod that holds the port: 64 hexadecimal digits.
 fn holder(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once(BY_POD)?;
     let id = rest.split(|c: char| !c.is_ascii_hexdigit()).next()?;
@@ -33,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pod_is_found_in_the_daemons_sentence_alone() {
+    fn the_pod_is_found_only_in_the_daemons_message() {
         let id = "0123456789abcdef".repeat(4);
         assert_eq!(holder(&format!("run pod a: host port 0.0.0.0:80/tcp is taken by pod {id}")), Some(&*id));
         assert_eq!(holder(&format!("host port 0.0.0.0:80/tcp is taken by pod {id}: stop it")), Some(&*id));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a pull is doing, shown while it does it: one bar a layer on a terminal, one line a layer elsewhere.
+//! The progress of a pull: one bar per layer on a terminal, one line per layer elsewhere.
 //!
-//! Drawn on standard error, so that standard output holds nothing but the result.
+//! It goes to standard error, so that standard output has nothing but the result.
 
 use crate::client::Client;
 use crate::output;
@@ -13,11 +13,11 @@ use std::collections::HashSet;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-/// Layers drawn at most: more would not fit a screen, and the list comes from a registry.
+/// The most layers drawn: more would not fit on a screen, and the list comes from a registry.
 const MAX_BARS: usize = 32;
 
-/// Shows the pull of `image` until the daemon says that it ended. Never fails: a daemon that tells nothing leaves the
-/// pull without a picture.
+/// Shows the progress of the pull of `image` until the daemon reports its end. Never fails: without progress from the
+/// daemon, nothing is shown.
 pub async fn show(client: &Client, image: &str) {
     let mut images = ImagesClient::new(client.channel());
     let request = PullProgressRequest { reference: image.to_owned() };
@@ -40,7 +40,7 @@ enum Picture {
     Lines(Lines),
 }
 
-/// A spinner for the stage, and a bar for each layer. Cleared away when dropped.
+/// A spinner for the stage, and a bar for each layer. Dropping it clears them from the screen.
 struct Bars {
     all: MultiProgress,
     stage: ProgressBar,
@@ -95,7 +95,7 @@ fn layer_words(layer: &LayerProgress) -> &'static str {
     match layer {
         LayerProgress { done: true, .. } => "done",
         LayerProgress { downloaded: 0, .. } => "waiting",
-        LayerProgress { downloaded, total, .. } if downloaded < total => "fetching",
+        LayerProgress { downloaded, total, .. } if downloaded < total => "downloading",
         _ => "unpacking",
     }
 }
@@ -104,24 +104,24 @@ fn stage_words(stage: PullStage) -> &'static str {
     match stage {
         PullStage::Waiting => "waiting",
         PullStage::Resolving => "asking the registry",
-        PullStage::Layers => "fetching layers",
+        PullStage::Layers => "downloading layers",
         PullStage::Committing => "writing to disk",
         PullStage::Done => "done",
         PullStage::Failed => "failed",
     }
 }
 
-/// The same as text: each layer is told once, when it is done, and each long wait once, when it begins.
+/// Progress as text: each layer is reported once, when it is done, and each long wait once, when it begins.
 #[derive(Default)]
 struct Lines {
-    told: HashSet<String>,
+    reported: HashSet<String>,
     waits: bool,
 }
 
 impl Lines {
     fn news(&mut self, update: &PullProgressUpdate) -> Vec<String> {
         let done = update.layers.iter().filter(|layer| layer.done);
-        let fresh = done.filter(|layer| self.told.insert(layer.digest.clone()));
+        let fresh = done.filter(|layer| self.reported.insert(layer.digest.clone()));
         let waited = std::mem::replace(&mut self.waits, !update.waiting.is_empty());
         let waiting = (self.waits && !waited).then(|| output::escape::plain(&update.waiting).into_owned());
         fresh
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_terminal_each_layer_is_told_once() {
+    fn without_a_terminal_each_layer_is_reported_once() {
         let mut lines = Lines::default();
         let update = |layers: &[LayerProgress]| PullProgressUpdate {
             stage: PullStage::Layers.into(),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_terminal_each_long_wait_is_told_once() {
+    fn without_a_terminal_each_long_wait_is_reported_once() {
         let mut lines = Lines::default();
         let update = |waiting: &str| PullProgressUpdate {
             stage: PullStage::Resolving.into(),
@@ -171,9 +171,9 @@ mod tests {
     }
 
     #[test]
-    fn a_layer_says_what_happens_to_it() {
+    fn each_layer_shows_what_it_is_doing() {
         for (downloaded, done, words) in
-            [(0, false, "waiting"), (5, false, "fetching"), (2000, false, "unpacking"), (0, true, "done")]
+            [(0, false, "waiting"), (5, false, "downloading"), (2000, false, "unpacking"), (0, true, "done")]
         {
             assert_eq!(layer_words(&layer("a", downloaded, done)), words);
         }

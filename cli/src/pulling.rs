@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Fetching an image: for `pull`, and for `run` when the image is not here.
+//! Pulling an image: for `pull`, and for `run` when the image is not on this machine.
 
 use crate::client::Client;
 use crate::context::Context;
@@ -9,18 +9,21 @@ use anyhow::{Error, Result};
 use gorae_proto::cri;
 use tonic::{Code, Status};
 
-/// When an image is fetched.
+/// When `run` pulls the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Pull {
-    /// Every time
+    /// Before every run
     Always,
-    /// When it is not here
+    /// When it is not on this machine
     Missing,
-    /// Not at all
+    /// Never; the image has to be on this machine
     Never,
 }
 
-/// Fetches one image and returns the id that it has here.
+/// Pulls one image, shows the progress unless quiet, and returns the image's id on this machine.
+///
+/// # Errors
+/// When Docker's config.json cannot be read, or the pull fails. The error begins with what to do next when that is known.
 pub async fn pull(client: &Client, context: &Context, image: &str) -> Result<String> {
     let request = cri::PullImageRequest {
         image: Some(cri::ImageSpec { image: image.to_owned(), ..Default::default() }),
@@ -38,7 +41,8 @@ pub async fn pull(client: &Client, context: &Context, image: &str) -> Result<Str
     Ok(answer.map_err(|status| not_pulled(shown, status))?.into_inner().image_ref)
 }
 
-/// An image as it may stand in a message: without a password before its registry, which makes it no name.
+/// An image name as it may appear in messages: without user and password before the registry. Such a name is invalid, and
+/// the daemon will refuse it.
 pub fn shown(image: &str) -> &str {
     match image.rsplit_once('@') {
         Some((before, digest)) if digest.starts_with("sha256:") || digest.starts_with("sha512:") => {
@@ -49,7 +53,7 @@ pub fn shown(image: &str) -> &str {
     }
 }
 
-/// What to do comes first, then what happened.
+/// The error of a failed pull: what to do first, then what happened.
 fn not_pulled(image: &str, status: Status) -> Error {
     let next = match status.code() {
         Code::InvalidArgument => Some("write the image as NAME[:TAG] or NAME@DIGEST"),
@@ -58,7 +62,7 @@ fn not_pulled(image: &str, status: Status) -> Error {
             Some("check the image's name, and the registry's credentials in Docker's config.json")
         }
         Code::Unknown if status.message().contains("RegistryUnavailable") => {
-            Some("check the registry's name, and this machine's way to it")
+            Some("check the registry's name, and this machine's connection to it")
         }
         Code::ResourceExhausted => Some("make room on the daemon's disk"),
         _ => None,
@@ -70,7 +74,7 @@ fn not_pulled(image: &str, status: Status) -> Error {
     }
 }
 
-/// Runs `picture` for as long as `work` takes.
+/// Runs `work` to its end, and `picture` beside it for no longer than that.
 async fn beside<T>(work: impl Future<Output = T>, picture: impl Future<Output = ()>) -> T {
     tokio::pin!(work);
     tokio::select! {
@@ -103,7 +107,7 @@ mod tests {
             (Status::not_found("gone"), "check the image's name and tag: pull x: gone"),
             (
                 Status::unknown("RegistryUnavailable: r"),
-                "check the registry's name, and this machine's way to it: pull x: ",
+                "check the registry's name, and this machine's connection to it: pull x: ",
             ),
             (Status::data_loss("digest"), "pull x: digest"),
         ];

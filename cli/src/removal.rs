@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Removing what the command line made: the container, its pod, and its log.
+//! Removing a container, and with it the pod and the log that the command line made for it.
 
 use crate::client::Client;
 use crate::failure::refused;
@@ -8,9 +8,11 @@ use anyhow::Result;
 use gorae_proto::cri;
 use std::path::Path;
 
-/// Removes a container. With it goes its pod when the pod is ours, since nothing else lives in it, and the log.
+/// Removes a container; a running one is killed, and one that is already gone is fine. If the command line made it, its
+/// pod, which holds nothing else, and its log are removed too.
 ///
-/// - Shapes: running containers are killed; one that is gone already is no error.
+/// # Errors
+/// When the daemon refuses one of the removals.
 pub async fn remove(client: &Client, container: &cri::Container) -> Result<()> {
     let log = match client.container_status(&container.id, false).await {
         Ok(answer) => answer.status.map(|status| status.log_path),
@@ -30,6 +32,9 @@ pub async fn remove(client: &Client, container: &cri::Container) -> Result<()> {
 }
 
 /// Stops and removes a pod with everything in it.
+///
+/// # Errors
+/// When the daemon refuses.
 pub async fn remove_pod(client: &Client, id: &str) -> Result<()> {
     let request = cri::StopPodSandboxRequest { pod_sandbox_id: id.to_owned() };
     client.runtime().stop_pod_sandbox(request).await.map_err(refused(|| format!("stop pod {id:.12}")))?;
@@ -38,8 +43,8 @@ pub async fn remove_pod(client: &Client, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Removes the log, its rotated forms beside it, and the directory when nothing else is in it. The daemon leaves logs
-/// to its clients; what cannot be removed stays, for it harms nobody.
+/// Removes a log, its rotated files beside it, and the directory if nothing else is in it. Cleaning logs up is the client's
+/// task in the CRI. A file that cannot be removed does no harm, so it stays.
 fn remove_log(log: &Path) {
     let (Some(directory), Some(name)) = (log.parent(), log.file_name().and_then(|name| name.to_str())) else { return };
     let rotated = format!("{name}.");
@@ -58,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_log_and_its_rotated_forms_are_removed() {
+    fn only_the_log_and_its_rotated_files_are_removed() {
         let dir = tempfile::tempdir().expect("dir");
         let at = |name: &str| dir.path().join("pod").join(name);
         std::fs::create_dir(dir.path().join("pod")).expect("makes");

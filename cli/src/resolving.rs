@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What `run` has to ask the daemon before it can make anything: is the name free, which image is it, where do logs go.
+//! What `run` asks the daemon before it makes anything: whether the name is free, which image is meant, where logs go.
 
 use crate::client::Client;
 use crate::context::Context;
@@ -11,22 +11,28 @@ use gorae_proto::cri;
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// Fills in what only the daemon knows: the image's id and command, a free name, where logs go.
+/// Fills in what only the daemon knows: a free name, the image's id and command, and the log directory. Pulls the image
+/// when `pull` says so. `named` says whether the name was chosen by the user.
 ///
-/// - Errors: the name is taken; the image cannot be had.
+/// # Errors
+/// When the name is taken, or the image is not there and cannot be pulled.
 pub async fn resolve(client: &Client, context: &Context, spec: &mut RunSpec, pull: Pull, named: bool) -> Result<()> {
     let containers = client.containers().await?;
     let taken = |name: &str| containers.iter().find(|c| labels::name(&c.labels) == Some(name));
     if named {
         if let Some(other) = taken(&spec.name) {
-            bail!("the name {:?} is used by container {:.12}: remove it, or choose another name", spec.name, other.id);
+            bail!(
+                "the name {:?} is used by container {:.12}: remove that container, or choose another name",
+                spec.name,
+                other.id
+            );
         }
     } else {
         spec.name = names::fresh(|name| taken(name).is_some())?;
     }
     let image = image(client, context, &spec.image, pull).await?;
     spec.shown_command = shown_command(spec, &image.info);
-    spec.image_id = image.image.context("the daemon gave no image")?.id;
+    spec.image_id = image.image.context("the daemon's answer has no image")?.id;
     spec.uid = names::uid()?;
     spec.logs = log_dir::find(client).await?;
     Ok(())
@@ -37,13 +43,13 @@ async fn image(client: &Client, context: &Context, name: &str, pull: Pull) -> Re
         if let Some(found) = client.image(name, true).await? {
             return Ok(found);
         }
-        ensure!(pull == Pull::Missing, "image {name:?} is not here, and --pull never forbids to fetch it");
+        ensure!(pull == Pull::Missing, "image {name:?} is not on this machine, and --pull never forbids pulling it");
     }
     let id = pulling::pull(client, context, name).await?;
-    client.image(&id, true).await?.with_context(|| format!("image {name:?} was pulled and is gone again"))
+    client.image(&id, true).await?.with_context(|| format!("image {name:?} disappeared right after it was pulled"))
 }
 
-/// What will run, as `ps` shows it.
+/// The command that will run, as `ps` shows it: at most 200 characters.
 fn shown_command(spec: &RunSpec, info: &HashMap<String, String>) -> String {
     let info: Option<Value> = info.get("info").and_then(|text| serde_json::from_str(text).ok());
     let of_image = |key: &str| -> Vec<String> {

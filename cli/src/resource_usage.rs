@@ -1,45 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a container uses, computed from two looks at its counters. Pure.
+//! What a container uses, computed from two readings of its counters. Pure.
 
 use gorae_proto::cri;
 use serde::Serialize;
 
-/// One look at one container.
+/// One reading of one container's counters.
 #[derive(Debug, Clone, Default)]
 pub struct Reading {
-    /// What to call it.
+    /// The container's display name.
     pub name: String,
-    /// Its own counters.
+    /// The container's counters.
     pub stats: cri::ContainerStats,
-    /// Those of its pod, when the daemon counts them.
+    /// The counters of its pod; `None` when the daemon has none.
     pub pod: Option<cri::LinuxPodSandboxStats>,
 }
 
-/// What `stats` shows.
+/// One row of `gorae stats`.
 #[derive(Debug, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Usage {
-    /// Container id.
+    /// The container's id, in full.
     pub id: String,
-    /// What to call it.
+    /// The container's display name.
     pub name: String,
-    /// 100 is one processor.
+    /// Processor use; 100 is one processor in full use.
     pub cpu_percent: f64,
-    /// The working set.
+    /// Working set of the container.
     pub memory_bytes: u64,
-    /// `None` when there is none.
+    /// Memory limit; `None` without one.
     pub memory_limit_bytes: Option<u64>,
-    /// Share of the limit.
+    /// Working set as a share of the limit.
     pub memory_percent: Option<f64>,
-    /// Of the whole pod.
+    /// Bytes received by the whole pod.
     pub received_bytes: Option<u64>,
-    /// Of the whole pod.
+    /// Bytes sent by the whole pod.
     pub sent_bytes: Option<u64>,
-    /// Of the whole pod.
+    /// Number of processes in the whole pod.
     pub processes: Option<u64>,
 }
 
-/// Computes it; `before` is an earlier look, for the processor's share.
+/// Computes a row from the latest reading. Processor use is the average since the reading `before`.
 pub fn usage(id: &str, now: &Reading, before: Option<&Reading>) -> Usage {
     let value = |value: &Option<cri::UInt64Value>| value.as_ref().map(|v| v.value);
     let memory = now.stats.memory.unwrap_or_default();
@@ -60,7 +60,7 @@ pub fn usage(id: &str, now: &Reading, before: Option<&Reading>) -> Usage {
     }
 }
 
-/// The rate between two looks; the daemon's own rate when they are the same or there is only one.
+/// The rate between two readings; the daemon's own rate when both are the same or there is only one.
 fn cpu_percent(now: Option<&cri::CpuUsage>, before: Option<&cri::CpuUsage>) -> f64 {
     let Some(now) = now else { return 0.0 };
     let total = |cpu: &cri::CpuUsage| cpu.usage_core_nano_seconds.as_ref().map_or(0, |v| v.value);
@@ -73,7 +73,7 @@ fn cpu_percent(now: Option<&cri::CpuUsage>, before: Option<&cri::CpuUsage>) -> f
     }
 }
 
-/// Memory as people say it, in powers of 1024.
+/// Formats a size in binary units, as `docker stats` does: `1.5KiB`.
 pub fn binary(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let (mut value, mut unit) = (bytes as f64, 0);
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_processor_share_is_what_happened_between_two_looks() {
+    fn processor_use_is_the_average_between_two_readings() {
         let (before, now) = (reading(1_000, 100, 0, 0), reading(2_000, 1_600, 0, 0));
         assert_eq!(usage("a", &now, Some(&before)).cpu_percent, 150.0);
         assert_eq!(usage("a", &now, None).cpu_percent, 2.0);
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_what_is_used_and_what_is_left() {
+    fn a_limit_is_the_sum_of_used_and_available_memory() {
         let limited = usage("a", &reading(1, 0, 25 << 20, 75 << 20), None);
         assert_eq!((limited.memory_limit_bytes, limited.memory_percent), (Some(100 << 20), Some(25.0)));
         let free = usage("a", &reading(1, 0, 25 << 20, 0), None);
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_said_in_binary_units() {
+    fn memory_is_shown_in_binary_units() {
         for (bytes, said) in [(0, "0B"), (1023, "1023B"), (1536, "1.5KiB"), (5 << 30, "5.0GiB")] {
             assert_eq!(binary(bytes), said);
         }

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What `run` was asked for, and the CRI's pod and container configuration for it. Pure: nothing is looked up here.
+//! What `run` was asked for, and the CRI configurations for its pod and container. Pure: nothing is looked up here.
 
 use crate::labels;
 use crate::parse::name::hostname_of;
 use crate::parse::network::Network;
+use crate::parse::port;
 use crate::parse::quantity::CPU_PERIOD_US;
 use crate::parse::user::User;
-use crate::parse::{capability, port};
 use gorae_proto::cri;
 use std::collections::HashMap;
 
-/// File name of a container's log below the pod's log directory: one for all its starts, as with Docker.
+/// File name of a container's log in the pod's log directory: one file for all starts, as with Docker.
 const LOG_FILE: &str = "container.log";
 
-/// Parts of /proc and /sys that no container needs and that tell of, or act on, the machine.
+/// Parts of /proc and /sys that no container needs, and that reveal or change something of the machine.
 const MASKED: &[&str] = &[
     "/proc/acpi",
     "/proc/asound",
@@ -28,66 +28,67 @@ const MASKED: &[&str] = &[
     "/sys/devices/virtual/powercap",
     "/sys/firmware",
 ];
-/// Parts of /proc that may be read only.
+/// Parts of /proc that a container may only read.
 const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-/// One container with its pod, as asked for.
+/// One container with its pod, as it was asked for. `run` fills it in two steps: from the command line, then with what
+/// only the daemon knows ([`crate::resolving`]).
 #[derive(Debug, Clone, Default)]
 pub struct RunSpec {
-    /// Its name.
+    /// The container's name, and the pod's.
     pub name: String,
-    /// Fresh for each `run`.
+    /// The pod's uid, new for each `run`.
     pub uid: String,
-    /// The image as typed.
+    /// The image as it was typed.
     pub image: String,
-    /// The id that it resolved to.
+    /// The id of that image.
     pub image_id: String,
-    /// `--entrypoint`.
+    /// `--entrypoint`: replaces that of the image; an empty one is ignored.
     pub entrypoint: Option<String>,
-    /// What stands after the image.
+    /// The words after the image: they replace the image's command.
     pub args: Vec<String>,
-    /// The command as `ps` is to show it.
+    /// The command as `ps` will show it.
     pub shown_command: String,
-    /// `-p`.
+    /// `-p`: published ports.
     pub ports: Vec<cri::PortMapping>,
-    /// `-v`.
+    /// `-v`: host paths shown in the container.
     pub mounts: Vec<cri::Mount>,
-    /// `-e` and `--env-file`, the later winning.
+    /// `--env-file`, then `-e`; the last value of a variable wins.
     pub variables: Vec<cri::KeyValue>,
-    /// `--label`.
+    /// `--label`, without Gorae's own labels.
     pub labels: HashMap<String, String>,
-    /// `-w`.
+    /// `-w`: working directory; empty for the image's.
     pub directory: String,
-    /// `-u`.
+    /// `-u`: user and group; `None` for the image's.
     pub user: Option<User>,
-    /// `--hostname`.
+    /// `--hostname`; `None` to derive it from the name.
     pub hostname: Option<String>,
-    /// `--network`.
+    /// `--network`: the container's own network or the machine's.
     pub network: Network,
-    /// `--memory`, in bytes.
+    /// `--memory` in bytes; `None` for no limit.
     pub memory: Option<i64>,
-    /// `--cpus`, as a quota.
+    /// `--cpus` as microseconds per [`CPU_PERIOD_US`]; `None` for no limit.
     pub cpu_quota: Option<i64>,
-    /// `--read-only`.
+    /// `--read-only`: the root file system cannot be written.
     pub read_only: bool,
-    /// `--cap-add`.
+    /// `--cap-add`: names in the CRI's form.
     pub added: Vec<String>,
-    /// `--cap-drop`.
+    /// `--cap-drop`: names in the CRI's form.
     pub dropped: Vec<String>,
-    /// `--privileged`.
+    /// `--privileged`: no confinement.
     pub privileged: bool,
-    /// `-i`.
+    /// `-i`: standard input stays open.
     pub stdin: bool,
-    /// Whether this program is the only one that will ever write to it.
+    /// Whether standard input ends for good when this program closes it.
     pub stdin_once: bool,
-    /// `-t`.
+    /// `-t`: a terminal instead of separate streams.
     pub tty: bool,
-    /// Directory under which the pod's logs go.
+    /// The directory in which the pod gets its log directory.
     pub logs: String,
 }
 
 impl RunSpec {
-    /// The pod's configuration.
+    /// The CRI configuration of the pod.
     pub fn pod(&self) -> cri::PodSandboxConfig {
         let host = self.network == Network::Host;
         let own_name = || self.hostname.clone().unwrap_or_else(|| hostname_of(&self.name));
@@ -113,7 +114,7 @@ impl RunSpec {
         }
     }
 
-    /// The container's configuration.
+    /// The CRI configuration of the container.
     pub fn container(&self) -> cri::ContainerConfig {
         cri::ContainerConfig {
             metadata: Some(cri::ContainerMetadata { name: self.name.clone(), attempt: 0 }),
@@ -210,7 +211,7 @@ impl RunSpec {
     }
 }
 
-/// The last value of each variable, in the order in which the names first came.
+/// Keeps the last value of each variable, in the order in which the names first appeared.
 fn last_of_each(variables: &[cri::KeyValue]) -> Vec<cri::KeyValue> {
     let mut kept: Vec<cri::KeyValue> = Vec::new();
     for variable in variables {
@@ -222,13 +223,6 @@ fn last_of_each(variables: &[cri::KeyValue]) -> Vec<cri::KeyValue> {
     kept
 }
 
-/// Brings capability names into the CRI's form.
-///
-/// - Errors: the name that is none.
-pub fn capabilities(names: &[String]) -> anyhow::Result<Vec<String>> {
-    names.iter().map(|name| capability::capability(name)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_run_is_confined_and_marked_as_ours() {
+    fn a_plain_run_is_confined_and_labelled_as_ours() {
         let (pod, container) = (spec().pod(), spec().container());
         assert_eq!(pod.metadata.as_ref().expect("metadata").namespace, "gorae");
         assert_eq!((pod.hostname.as_str(), pod.log_directory.as_str()), ("web-1", "/var/log/gorae/pods/web_1_u"));
@@ -253,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn host_network_and_privilege_reach_pod_and_container_alike() {
+    fn host_network_and_privilege_reach_both_pod_and_container() {
         let spec = RunSpec { network: Network::Host, privileged: true, ..spec() };
         let pod = spec.pod();
         let of_pod = pod.linux.expect("linux").security_context.expect("context");
@@ -291,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_entrypoint_is_none() {
+    fn an_empty_entrypoint_is_ignored() {
         let container = RunSpec { entrypoint: Some("".into()), args: vec!["ls".into()], ..spec() }.container();
         assert!(container.command.is_empty());
         let container = RunSpec { entrypoint: Some("/bin/sh".into()), ..spec() }.container();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! From a spec to a running container: image, pod, container, start, and the foreground around it.
+//! The run of `gorae run`: create, start, stay in the foreground, remove.
 //!
-//! A step that fails undoes the ones before it, except that a container whose start failed stays to be looked at
-//! (unless `--rm`), as with Docker.
+//! A failed step undoes the ones before it. The exception is a container that could not be started: it is kept for
+//! inspection unless `--rm` was given, as with Docker.
 
 use crate::client::Client;
 use crate::context::Context;
@@ -15,9 +15,12 @@ use gorae_proto::cri;
 use gorae_proto::cri::ContainerState;
 use serde_json::json;
 
-/// Makes the pod and the container, starts it, and stays with it when `foreground` says so.
+/// Creates the pod and the container, starts the container, and stays with it when `foreground` is given.
 ///
-/// Returns the program's exit code: the container's in the foreground, 0 in the background.
+/// Returns the exit code for the program: the container's in the foreground, 0 in the background.
+///
+/// # Errors
+/// When a step fails. An error of the start carries the exit code that a shell would give.
 pub async fn run(
     client: &Client,
     context: &Context,
@@ -46,7 +49,8 @@ pub async fn run(
     ended
 }
 
-/// What `--rm` asked for: now, or when only the connection to the container ended, at its end.
+/// Does what `--rm` asked for. If the container still runs, because only the connection to it ended, it is removed when
+/// it exits.
 async fn remove(client: &Client, container: &cri::Container) -> Result<()> {
     let status = client.container_status(&container.id, false).await.map(|answer| answer.status.unwrap_or_default());
     match status.map(|status| status.state()) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Streaming sessions: the daemon is asked for an address, then `remote` speaks with it.
+//! Streaming sessions: asks the daemon for the URL of a session, then hands it to `streaming`.
 
 use crate::client::Client;
 use crate::failure::refused;
@@ -11,12 +11,14 @@ use gorae_proto::cri;
 use std::net::IpAddr;
 use tokio::net::TcpListener;
 
-/// What a shell says of a command whose reader went away.
+/// The exit code that a shell gives for a command whose reader went away.
 const SIGPIPE: u8 = 141;
 
 /// Runs a command in a container and returns its exit code.
 ///
-/// - Errors: carry the code of a shell when the command could not be executed.
+/// # Errors
+/// When the daemon refuses, or the session breaks. When the command cannot be executed, the error carries the exit code
+/// that a shell would give.
 pub async fn exec(client: &Client, id: &str, command: Vec<String>, streams: Streams) -> Result<u8> {
     let request = cri::ExecRequest {
         container_id: id.to_owned(),
@@ -29,7 +31,7 @@ pub async fn exec(client: &Client, id: &str, command: Vec<String>, streams: Stre
     let answer = client.runtime().exec(request).await;
     let url = answer.map_err(refused(|| format!("exec in container {id:.12}")))?.into_inner().url;
     match converse(&url, streams).await {
-        Err(error) if output::nobody_reads(&error) => Ok(SIGPIPE),
+        Err(error) if output::reader_is_gone(&error) => Ok(SIGPIPE),
         Err(error) => Err(match failure::exec_code(&format!("{error:#}")) {
             Some(code) => failure::with_code(code)(error),
             None => error,
@@ -38,21 +40,30 @@ pub async fn exec(client: &Client, id: &str, command: Vec<String>, streams: Stre
     }
 }
 
-/// Connects this terminal to a container's until the container ends or the session is closed.
+/// Connects this terminal to that of a container, until the container exits or the session is closed.
+///
+/// # Errors
+/// When the daemon refuses, or the session breaks.
 pub async fn attach_terminal(client: &Client, id: &str, stdin: bool) -> Result<()> {
     let request = cri::AttachRequest { container_id: id.to_owned(), stdin, tty: true, stdout: true, stderr: false };
     let url = attach_url(client, request).await?;
     converse(&url, Streams { stdin, tty: true }).await.map(drop)
 }
 
-/// Shows a container's output until the container ends.
+/// Prints what a container writes from now on, until it exits.
+///
+/// # Errors
+/// When the daemon refuses, or the session breaks.
 pub async fn watch_output(client: &Client, id: &str) -> Result<()> {
     let request = cri::AttachRequest { container_id: id.to_owned(), stdout: true, stderr: true, ..Default::default() };
     let url = attach_url(client, request).await?;
     converse(&url, Streams { stdin: false, tty: false }).await.map(drop)
 }
 
-/// Sends standard input to a container, up to its end.
+/// Sends standard input to a container, up to the end of the input.
+///
+/// # Errors
+/// When the daemon refuses, or the session breaks.
 pub async fn feed_stdin(client: &Client, id: &str) -> Result<()> {
     let request = cri::AttachRequest { container_id: id.to_owned(), stdin: true, ..Default::default() };
     let url = attach_url(client, request).await?;
@@ -65,7 +76,7 @@ async fn attach_url(client: &Client, request: cri::AttachRequest) -> Result<Stri
     Ok(answer.map_err(refused(|| format!("attach to container {id:.12}")))?.into_inner().url)
 }
 
-/// Whether the error is that of a session that was under way, and not of one that never began.
+/// Whether an error came from a session that had begun.
 pub fn was_open(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.is::<tokio_tungstenite::tungstenite::Error>())
 }
@@ -75,11 +86,12 @@ async fn converse(url: &str, streams: Streams) -> Result<u8> {
     Ok(u8::try_from(code).unwrap_or(255))
 }
 
-/// Listens for each port and carries every connection to the pod, until the program is interrupted.
+/// Listens on each local port and forwards every connection to the pod, until the program is interrupted.
 ///
-/// - Errors: a port here is taken; the daemon refuses.
+/// # Errors
+/// When a local port is taken, or the daemon refuses.
 pub async fn forward(client: &Client, pod: &str, address: IpAddr, ports: &[Forward]) -> Result<()> {
-    // Ask once before anything listens: a pod that is not there is an error now and not at the first connection.
+    // Ask once before anything listens: an absent pod is then an error now, and not at the first connection.
     forward_url(client, pod, ports[0].remote).await?;
     let mut running = Vec::new();
     for port in ports {
@@ -95,7 +107,7 @@ pub async fn forward(client: &Client, pod: &str, address: IpAddr, ports: &[Forwa
     Ok(())
 }
 
-/// Asks for an address that is good for one connection.
+/// Asks for a URL, which is good for one connection.
 async fn forward_url(client: &Client, pod: &str, port: u16) -> Result<String> {
     let request = cri::PortForwardRequest { pod_sandbox_id: pod.to_owned(), port: vec![port.into()] };
     let answer = client.runtime().port_forward(request).await;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a container and its pod were made of: the daemon keeps the requests and shows them in its verbose answers.
+//! The configurations that a container and its pod were made with. The daemon stores them and returns them in its verbose
+//! answers.
 
 use crate::client::Client;
 use anyhow::{Context, Result, anyhow};
@@ -10,6 +11,9 @@ use serde_json::Value;
 use std::collections::HashMap;
 
 /// The configuration that a container was created with.
+///
+/// # Errors
+/// When the daemon's answer does not include it, or has another form. The error never quotes values.
 pub async fn container(client: &Client, id: &str) -> Result<cri::ContainerConfig> {
     let read = |info| container_config(config(info)?);
     read(&client.container_status(id, true).await?.info)
@@ -17,53 +21,56 @@ pub async fn container(client: &Client, id: &str) -> Result<cri::ContainerConfig
 }
 
 /// The configuration that a pod was made with.
+///
+/// # Errors
+/// As [`container`].
 pub async fn pod(client: &Client, id: &str) -> Result<cri::PodSandboxConfig> {
     let read = |info| message(config(info)?);
     read(&client.pod_status(id, true).await?.info).with_context(|| format!("read the configuration of pod {id:.12}"))
 }
 
-/// `info["info"]` is one JSON object; its `config` is the request's.
+/// `info["info"]` is one JSON object; its `config` is the one of the request.
 fn config(info: &HashMap<String, String>) -> Result<Value> {
-    let text = info.get("info").context("the daemon does not tell it")?;
-    let mut value: Value = serde_json::from_str(text).context("the daemon's answer is no JSON")?;
-    Ok(value.get_mut("config").context("the daemon does not tell it")?.take())
+    let text = info.get("info").context("the daemon's answer does not include it")?;
+    let mut value: Value = serde_json::from_str(text).context("the daemon's answer is not valid JSON")?;
+    Ok(value.get_mut("config").context("the daemon's answer does not include it")?.take())
 }
 
-/// Reads a container's request. The values of its variables stand there as text.
+/// Reads the configuration of a container, in which the values of variables may be text instead of bytes.
 fn container_config(mut config: Value) -> Result<cri::ContainerConfig> {
     let envs = config.get_mut("envs").map(Value::take).unwrap_or_default();
     if let Some(place) = config.get_mut("envs") {
         *place = Value::Array(Vec::new());
     }
     let envs = envs.as_array().map(Vec::as_slice).unwrap_or_default().iter().map(variable);
-    let envs = envs.collect::<Option<_>>().context("the daemon tells its variables in another form")?;
+    let envs = envs.collect::<Option<_>>().context("its variables have an unexpected form")?;
     Ok(cri::ContainerConfig { envs, ..message(config)? })
 }
 
-/// One variable: its value is text, or bytes as numbers.
-fn variable(told: &Value) -> Option<cri::KeyValue> {
-    let value = match told.get("value")? {
+/// One variable: its value is a string, or a list of byte values.
+fn variable(stored: &Value) -> Option<cri::KeyValue> {
+    let value = match stored.get("value")? {
         Value::String(text) => text.clone().into_bytes(),
         numbers => Vec::<u8>::deserialize(numbers).ok()?,
     };
-    Some(cri::KeyValue { key: told.get("key")?.as_str()?.to_owned(), value })
+    Some(cri::KeyValue { key: stored.get("key")?.as_str()?.to_owned(), value })
 }
 
-/// Reads a message. What is wrong with it is not said: the reader's own words quote values, and some are secret.
+/// Reads a message. The error does not say what is wrong with it: serde's messages quote values, and some are secret.
 fn message<T: DeserializeOwned>(config: Value) -> Result<T> {
-    serde_json::from_value(config).map_err(|_| anyhow!("the daemon tells it in another form"))
+    serde_json::from_value(config).map_err(|_| anyhow!("it has an unexpected form"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn told(config: Value) -> HashMap<String, String> {
+    fn answer(config: Value) -> HashMap<String, String> {
         [("info".to_owned(), serde_json::json!({ "pid": 5, "config": config }).to_string())].into()
     }
 
     #[test]
-    fn a_configuration_comes_back_as_it_was_asked_for_with_values_as_text_or_as_bytes() {
+    fn a_configuration_is_read_back_with_values_as_text_or_as_bytes() {
         let envs = [("A", "1"), ("EMPTY", ""), ("MARK", "=ü\n")];
         let asked = cri::ContainerConfig {
             envs: envs.map(|(key, value)| cri::KeyValue { key: key.into(), value: value.into() }).into(),
@@ -73,15 +80,15 @@ mod tests {
         };
         let read = |info: &HashMap<String, String>| container_config(config(info)?);
         let as_bytes = serde_json::json!(asked);
-        assert_eq!(read(&told(as_bytes.clone())).expect("told"), asked);
+        assert_eq!(read(&answer(as_bytes.clone())).expect("reads"), asked);
         let mut as_text = as_bytes;
         as_text["envs"] = envs.map(|(key, value)| serde_json::json!({ "key": key, "value": value })).to_vec().into();
-        assert_eq!(read(&told(as_text)).expect("told"), asked);
+        assert_eq!(read(&answer(as_text)).expect("reads"), asked);
         assert!(read(&HashMap::new()).is_err());
     }
 
     #[test]
-    fn what_is_told_in_another_form_is_refused_without_a_word_of_it() {
+    fn another_form_is_refused_without_quoting_it() {
         for odd in [
             serde_json::json!({ "envs": [{ "key": "PASSWORD", "value": { "s3cret": 1 } }] }),
             serde_json::json!({ "envs": [{ "key": "PASSWORD", "value": ["s3cret"] }] }),
@@ -89,7 +96,7 @@ mod tests {
             serde_json::json!({ "annotations": { "a": ["s3cret"] } }),
             serde_json::json!("s3cret"),
         ] {
-            let error = config(&told(odd)).and_then(container_config).expect_err("another form");
+            let error = config(&answer(odd)).and_then(container_config).expect_err("another form");
             assert!(!format!("{error:#}{error:?}").contains("s3cret"), "{error:?}");
         }
     }

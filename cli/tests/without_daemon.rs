@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What gorae does where no daemon is: the program as a whole, through its arguments, outputs and exit codes.
+//! What gorae does without a daemon: the program as a whole, through its arguments, outputs and exit codes.
 
 use std::process::{Command, Output};
 
-/// Where nobody listens.
+/// A socket that nothing listens on.
 const NOWHERE: (&str, &str) = ("GORAE_HOST", "unix:///nowhere/a.sock");
 
-/// Runs gorae in an environment of these variables alone.
+/// Runs gorae with only these variables in its environment.
 fn gorae(words: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gorae"));
     command.args(words).env_clear().envs(environment.iter().copied()).output().expect("runs")
@@ -26,7 +26,7 @@ fn the_error_names_the_socket_and_the_next_step() {
         let output = gorae(words, environment);
         let error = error_of(&output);
         assert!(error.starts_with("gorae: start the daemon (systemctl start gorae, or goraed), "), "{error}");
-        assert!(error.contains("none at /nowhere/a.sock") && error.contains("--host"), "{error}");
+        assert!(error.contains("no socket at /nowhere/a.sock") && error.contains("--host"), "{error}");
         assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
     }
 }
@@ -49,7 +49,7 @@ fn run_ends_with_125_for_failures_of_its_own_and_exec_for_wrong_usage() {
         assert_eq!(output.status.code(), Some(125), "{words:?}: {}", error_of(&output));
         assert!(!output.stderr.is_empty(), "{words:?}");
     }
-    assert_eq!(gorae(&["exec", "a", "ls"], &[NOWHERE]).status.code(), Some(1), "as Docker's without a daemon");
+    assert_eq!(gorae(&["exec", "a", "ls"], &[NOWHERE]).status.code(), Some(1), "as docker exec without a daemon");
 }
 
 #[test]
@@ -85,11 +85,11 @@ fn wrong_usage_elsewhere_ends_with_2_and_help_with_0() {
 }
 
 #[test]
-fn a_verb_of_docker_that_is_not_there_says_what_to_do_instead() {
+fn a_verb_of_docker_that_is_missing_is_answered_with_what_to_do_instead() {
     for (verb, instead) in [("kill", "gorae stop -t 0"), ("build", "gorae pull"), ("restart", "gorae start")] {
         let output = gorae(&[verb, "a", "--bogus"], &[NOWHERE]);
         let error = error_of(&output);
-        assert!(error.starts_with(&format!("gorae: `gorae {verb}` is not there yet: ")), "{error}");
+        assert!(error.starts_with(&format!("gorae: there is no `gorae {verb}` yet: ")), "{error}");
         assert!(error.contains(instead) && error.lines().count() == 1, "{error}");
         assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
     }
@@ -97,7 +97,7 @@ fn a_verb_of_docker_that_is_not_there_says_what_to_do_instead() {
 }
 
 #[test]
-fn an_option_of_docker_that_is_not_there_says_what_to_do_instead() {
+fn an_option_of_docker_that_is_missing_is_answered_with_what_to_do_instead() {
     for (words, instead) in [
         (&["start", "-ai", "a"][..], "gorae attach NAME"),
         (&["exec", "-d", "a", "ls"], "sh -c"),
@@ -143,7 +143,7 @@ fn every_command_that_docker_users_look_for_is_in_the_help() {
 }
 
 #[test]
-fn the_own_version_is_told_without_a_daemon() {
+fn gorae_prints_its_own_version_without_a_daemon() {
     let output = gorae(&["version", "--format", "json"], &[NOWHERE]);
     assert_eq!(output.status.code(), Some(1));
     let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");

@@ -7,18 +7,18 @@ use crate::{exit, lookup, output, session, stored_config};
 use anyhow::{Context as _, Result, ensure};
 use gorae_proto::cri::ContainerState;
 
-/// What was typed.
+/// The arguments of `attach`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Do not hand standard input over
+    /// Do not pass standard input to the container
     #[arg(long)]
     no_stdin: bool,
-    /// A container by name or id
+    /// Name or id of a container
     container: String,
 }
 
-/// Connects this terminal, and ends with the container's exit code when the container ended; with 0 when only the
-/// session did.
+/// Attaches this terminal. Ends with the container's exit code if the container has exited, or with 0 if only the session
+/// has ended.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     let container = lookup::container(&client, &args.container).await?;
@@ -34,11 +34,12 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
     } else {
         streams(&client, &container.id, stdin).await?;
     }
-    let status = client.container_status(&container.id, false).await?.status.context("the daemon gave no status")?;
+    let status =
+        client.container_status(&container.id, false).await?.status.context("the daemon's answer has no status")?;
     Ok(if status.state() == ContainerState::ContainerExited { exit::code(&status) } else { 0 })
 }
 
-/// Output and input are sessions of their own: so the end of the input is not the end of the output.
+/// Attaches output and input in separate sessions, so that the end of the input does not end the output.
 async fn streams(client: &Client, id: &str, stdin: bool) -> Result<()> {
     let input = async {
         if stdin && let Err(error) = session::feed_stdin(client, id).await {

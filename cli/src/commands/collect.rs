@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `gorae collect`: what `run -d --rm` leaves running in the background. The CRI has no "remove at exit", so somebody
-//! has to wait; this waits on the daemon's events and survives a restart of the daemon.
+//! `gorae collect`, which `run -d --rm` starts in the background. The CRI cannot remove a container when it exits, so a
+//! process has to wait for that. This one waits for the daemon's events, and survives a restart of the daemon.
 
 use crate::context::Context;
 use crate::{exit, lookup, removal};
 use anyhow::Result;
 
-/// What was typed.
+/// The arguments of `collect`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A container by id
+    /// Id of a container
     container: String,
 }
 
-/// Waits, and removes.
+/// Waits for the container to exit, then removes it.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     let container = lookup::container(&client, &args.container).await?;
-    // A container that somebody else removed needs no removal.
+    // If another client has removed the container, there is nothing left to do.
     if exit::wait(&client, &container.id).await.is_ok() {
         removal::remove(&client, &container).await?;
     }

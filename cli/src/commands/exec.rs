@@ -10,19 +10,19 @@ use anyhow::{Context as _, Result, ensure};
 use gorae_proto::cri::ContainerState;
 use std::io::IsTerminal;
 
-/// What was typed.
+/// The arguments of `exec`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Hand standard input to the command
+    /// Pass standard input to the command
     #[arg(short, long)]
     interactive: bool,
-    /// Give the command a terminal
+    /// Give the command a terminal (use -it for a shell)
     #[arg(short, long)]
     tty: bool,
     /// Not supported: the CRI cannot set variables for one command
     #[arg(short, long, value_name = "VARIABLE", hide = true)]
     env: Vec<String>,
-    /// Not supported: the CRI runs every command in the container's directory
+    /// Not supported: the CRI runs every command in the container's working directory
     #[arg(short, long, value_name = "DIRECTORY", hide = true)]
     workdir: Option<String>,
     /// Not supported: the CRI runs every command as the container's user
@@ -31,13 +31,13 @@ pub struct Args {
     /// Not supported: a command of the CRI's exec ends with its session
     #[arg(short, long, hide = true)]
     detach: bool,
-    /// A container by name or id, then the command and its arguments
+    /// Name or id of a container, then the command and its arguments
     #[arg(required = true, num_args = 2.., trailing_var_arg = true, value_names = ["CONTAINER", "COMMAND"])]
     container_and_command: Vec<String>,
 }
 
-/// Runs it, and ends with its exit code. As with Docker, wrong usage ends with 125, and every other failure before the
-/// command runs with 1.
+/// Runs the command and ends with its exit code. As with Docker, wrong usage ends with 125, and any other failure before
+/// the command runs ends with 1.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     check(&args).map_err(with_code(OWN_FAILURE))?;
     let (name, command) = args.container_and_command.split_first().context("the container is missing")?;
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_cri_cannot_do_is_refused_with_the_way_out() {
+    fn what_the_cri_cannot_do_is_refused_with_a_way_out() {
         for (words, way_out) in [
             ("-e A=1 c ls", "env KEY=VALUE"),
             ("-w / c ls", "cd DIRECTORY"),

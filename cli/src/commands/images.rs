@@ -8,18 +8,18 @@ use anyhow::Result;
 use gorae_proto::cri;
 use serde::Serialize;
 
-/// What was typed.
+/// The arguments of `images`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Show digests instead of ids
     #[arg(long)]
     digests: bool,
-    /// Do not shorten ids
+    /// Show ids in full
     #[arg(long)]
     no_trunc: bool,
 }
 
-/// One name of one image.
+/// One tag of one image.
 #[derive(Debug, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 struct Row {
@@ -31,7 +31,7 @@ struct Row {
     pinned: bool,
 }
 
-/// Lists them by name.
+/// Lists the images by name.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     let answer = client.images().list_images(cri::ListImagesRequest::default()).await;
@@ -53,7 +53,7 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
     Ok(0)
 }
 
-/// A row for each tag; one row for an image that has none.
+/// One row for each tag of an image, and one for an image without tags.
 fn rows(image: &cri::Image) -> Vec<Row> {
     let digest_in = |repository: &str| {
         let found = image.repo_digests.iter().find_map(|d| d.strip_prefix(repository)?.strip_prefix('@'));
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_image_has_a_row_for_each_of_its_names() {
+    fn an_image_has_a_row_for_each_of_its_tags() {
         let image = cri::Image {
             id: "sha256:aa".into(),
             repo_tags: vec!["localhost:5000/a:1".into(), "docker.io/library/b:latest".into()],

@@ -14,11 +14,11 @@ use gorae_proto::cri::{CgroupDriver, ContainerState};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
-/// Nothing to type.
+/// `info` has no arguments of its own.
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
-/// Asks the daemon everything it tells about itself.
+/// Prints everything that the daemon reports about itself.
 pub async fn run(_args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     let facts = gather(&client).await?;
@@ -29,9 +29,9 @@ pub async fn run(_args: Args, context: &Context) -> Result<u8> {
 async fn gather(client: &Client) -> Result<Value> {
     let mut runtime = client.runtime();
     let version = runtime.version(cri::VersionRequest::default()).await;
-    let version = version.map_err(refused(|| "ask for the version"))?.into_inner();
+    let version = version.map_err(refused(|| "ask the daemon for its version"))?.into_inner();
     let status = runtime.status(cri::StatusRequest { verbose: true }).await;
-    let status = status.map_err(refused(|| "ask for the status"))?.into_inner();
+    let status = status.map_err(refused(|| "ask the daemon for its status"))?.into_inner();
     let driver = match runtime.runtime_config(cri::RuntimeConfigRequest {}).await {
         Ok(answer) => answer.into_inner().linux.map(|linux| driver_name(linux.cgroup_driver())),
         Err(_) => None,
@@ -71,7 +71,7 @@ fn driver_name(driver: CgroupDriver) -> &'static str {
     }
 }
 
-/// The same for people: one fact a line.
+/// The same for people: one fact per line.
 fn words(facts: &Value) -> String {
     let text = |value: &Value| match value {
         Value::String(text) => plain(text).into_owned(),
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn facts_are_said_one_a_line_and_harmless() {
+    fn facts_are_shown_one_per_line_and_harmless() {
         let facts = json!({
             "host": "unix:///x", "runtime": { "name": "gorae\u{1b}[2J", "version": "1", "apiVersion": "v1" },
             "conditions": [{ "type": "NetworkReady", "status": false, "reason": "R", "message": "m\nn" }],

@@ -10,14 +10,14 @@ use anyhow::{Result, bail};
 use gorae_proto::cri;
 use serde_json::{Value, json};
 
-/// What was typed.
+/// The arguments of `inspect`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Look only among these; otherwise containers come first, then pods, then images
+    /// Look only for this kind of object; the default is containers first, then pods, then images
     #[arg(long = "type", value_name = "KIND")]
     kind: Option<Kind>,
-    /// Containers, pods or images by name or id
-    #[arg(required = true)]
+    /// Names or ids of containers, pods or images
+    #[arg(required = true, value_name = "NAME")]
     names: Vec<String>,
 }
 
@@ -28,7 +28,7 @@ enum Kind {
     Image,
 }
 
-/// Prints a list with one object per name, in whatever format was asked for: there is no table of this.
+/// Prints a JSON list with one object for each name. There is no table for this, so `--format` changes nothing.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     let mut found = Vec::new();
@@ -45,12 +45,10 @@ async fn look(client: &Client, name: &str, kind: Option<Kind>) -> Result<Value> 
         Some(Kind::Pod) => return pod(client, &lookup::pod(client, name).await?).await,
         Some(Kind::Image) => {}
         None => {
-            match lookup::container(client, name).await {
-                Ok(found) => return container(client, &found.id).await,
-                Err(error) if error.to_string().contains("could be any") => return Err(error),
-                Err(_) => {}
+            if let Some(found) = lookup::container_if_any(client, name).await? {
+                return container(client, &found.id).await;
             }
-            if let Ok(id) = lookup::pod(client, name).await {
+            if let Some(id) = lookup::pod_if_any(client, name).await? {
                 return pod(client, &id).await;
             }
         }

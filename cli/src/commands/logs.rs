@@ -18,27 +18,27 @@ use std::io::Write;
 use std::path::Path;
 use tonic::Code;
 
-/// What was typed.
+/// The arguments of `logs`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Go on as the container writes, until it exits
+    /// Keep printing new output until the container exits
     #[arg(short, long)]
     follow: bool,
-    /// Show only the last lines
+    /// Show only this many lines from the end, or all
     #[arg(short = 'n', long, value_name = "LINES")]
     tail: Option<Tail>,
-    /// Show only what was written since: a date or time (2026-11-21, 2026-11-21T06:00, RFC 3339), seconds since 1970, or
-    /// a span such as 10m or 1.5h
+    /// Show only output since this time: a date or time (2026-11-21, 2026-11-21T06:00, RFC 3339), seconds since 1970, or
+    /// how long ago, such as 10m or 1.5h
     #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
     since: Option<String>,
-    /// Put the time before each line
+    /// Show the time before each line
     #[arg(short, long)]
     timestamps: bool,
-    /// A container by name or id
+    /// Name or id of a container
     container: String,
 }
 
-/// `--tail`: a number, or all of it.
+/// `--tail`: a number of lines, or `None` for all of them.
 #[derive(Debug, Clone, Copy)]
 struct Tail(Option<u64>);
 
@@ -53,13 +53,14 @@ impl std::str::FromStr for Tail {
     }
 }
 
-/// Prints the log file that the daemon names.
+/// Prints the log file whose path the daemon reports.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let since = |text| moment::since(text, now(), &jiff::tz::TimeZone::system());
     let since = args.since.as_deref().map(since).transpose()?.unwrap_or(0);
     let client = context.connect().await?;
     let container = lookup::container(&client, &args.container).await?;
-    let status = client.container_status(&container.id, false).await?.status.context("the daemon gave no status")?;
+    let status =
+        client.container_status(&container.id, false).await?.status.context("the daemon's answer has no status")?;
     ensure!(!status.log_path.is_empty(), "container {} was made without a log", args.container);
     ensure!(status.state() != ContainerState::ContainerCreated, "container {} was never started", args.container);
     let path = Path::new(&status.log_path);
@@ -80,15 +81,19 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
         once(path, offset, &mut printer)
     };
     if printer.malformed() > 0 {
-        output::remark(&format!("gorae: {} lines of {} are no log records", printer.malformed(), path.display()));
+        output::remark(&format!(
+            "gorae: {} lines of {} are not log records, and were left out",
+            printer.malformed(),
+            path.display()
+        ));
     }
     match result {
-        Err(error) if output::nobody_reads(&error) => Ok(0),
+        Err(error) if output::reader_is_gone(&error) => Ok(0),
         other => other.map(|()| 0),
     }
 }
 
-/// Waits for the container's end; its removal is one too.
+/// Waits until the container has exited or was removed.
 async fn ended(client: &Client, id: &str) -> Result<()> {
     match exit::wait(client, id).await {
         Err(error) if failure::code(&error) == Some(Code::NotFound) => Ok(()),

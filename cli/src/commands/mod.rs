@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The commands, one file each: its arguments as typed, and what it does with the daemon.
+//! The commands, one file each: the arguments of the command, and what it does. Nothing else in this crate uses these.
 
 mod attach;
 mod collect;
@@ -24,10 +24,10 @@ use crate::context::Context;
 use anyhow::Result;
 use clap::Subcommand;
 
-/// The command that was typed.
+/// All commands, in the order of the help.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Fetch an image from a registry
+    /// Pull images from a registry
     Pull(pull::Args),
     /// List the images on this machine
     Images(images::Args),
@@ -37,27 +37,27 @@ pub enum Command {
     Run(Box<run::Args>),
     /// List containers
     Ps(ps::Args),
-    /// Show what a container has written
+    /// Show the output of a container
     Logs(logs::Args),
     /// Run a command in a running container
     Exec(exec::Args),
-    /// Connect this terminal to a running container
+    /// Attach this terminal to a running container
     Attach(attach::Args),
     /// Stop containers
     Stop(stop::Args),
-    /// Start exited containers again
+    /// Start stopped containers again
     Start(start::Args),
     /// Remove containers
     Rm(rm::Args),
-    /// Show everything about containers, pods or images, as JSON
+    /// Show everything about containers, pods or images as JSON
     Inspect(inspect::Args),
-    /// Show what containers use
+    /// Show processor, memory and network use of containers
     Stats(stats::Args),
     /// List pods
     Pods(pods::Args),
-    /// Reach a pod's ports from this machine
+    /// Forward local ports to a pod or container
     PortForward(port_forward::Args),
-    /// Show the state of the daemon and of this machine
+    /// Show the state of the daemon
     Info(info::Args),
     /// Show the versions of gorae and of the daemon
     Version(version::Args),
@@ -67,7 +67,10 @@ pub enum Command {
 }
 
 impl Command {
-    /// Does it, and gives the program's exit code.
+    /// Runs the command and returns the exit code for the program.
+    ///
+    /// # Errors
+    /// When the command fails. The program then ends with 1, or with the code that the error carries.
     pub async fn run(self, context: &Context) -> Result<u8> {
         match self {
             Self::Pull(args) => pull::run(args, context).await,

@@ -13,18 +13,18 @@ use gorae_proto::cri;
 use gorae_proto::cri::PodSandboxState;
 use serde::Serialize;
 
-/// What was typed.
+/// The arguments of `pods`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Show pods that are not ready as well
+    /// Show all pods, not only ready ones
     #[arg(short, long)]
     all: bool,
-    /// Do not shorten ids
+    /// Show ids in full
     #[arg(long)]
     no_trunc: bool,
 }
 
-/// One pod.
+/// One pod. The skipped field is for the table only.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {
@@ -41,7 +41,7 @@ struct Row {
     age: String,
 }
 
-/// Lists them, the newest first.
+/// Lists the pods, the newest first.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     let mut pods = client.pods().await?;

@@ -7,20 +7,20 @@ use crate::{lookup, session};
 use anyhow::Result;
 use std::net::IpAddr;
 
-/// What was typed.
+/// The arguments of `port-forward`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Address to listen on
+    /// Local address to listen on
     #[arg(long, default_value = "127.0.0.1")]
     address: IpAddr,
-    /// A pod or container by name or id
+    /// Name or id of a pod or container
     pod: String,
-    /// Ports: PORT, LOCAL:REMOTE or :REMOTE
-    #[arg(required = true)]
+    /// Port to forward: PORT, LOCAL:REMOTE, or :REMOTE to listen on a free port
+    #[arg(required = true, value_name = "PORT")]
     ports: Vec<String>,
 }
 
-/// Listens until it is interrupted.
+/// Forwards the ports until the program is interrupted.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let ports: Vec<Forward> = args.ports.iter().map(|text| forward(text)).collect::<Result<_>>()?;
     let client = context.connect().await?;

@@ -13,18 +13,18 @@ use gorae_proto::cri;
 use gorae_proto::cri::ContainerState;
 use serde::Serialize;
 
-/// What was typed.
+/// The arguments of `ps`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Show containers that do not run as well
+    /// Show all containers, not only running ones
     #[arg(short, long)]
     all: bool,
-    /// Do not shorten ids and commands
+    /// Show ids and commands in full
     #[arg(long)]
     no_trunc: bool,
 }
 
-/// One container.
+/// One container. The skipped fields are for the table only.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {
@@ -47,7 +47,7 @@ struct Row {
     age: String,
 }
 
-/// Lists them, the newest first.
+/// Lists the containers, the newest first.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     let mut containers = client.containers().await?;
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_status_says_since_when_and_why() {
+    fn the_status_says_how_long_ago_and_why() {
         let status = |state: ContainerState, reason: &str| cri::ContainerStatus {
             state: state.into(),
             exit_code: 137,

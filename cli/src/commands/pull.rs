@@ -5,15 +5,15 @@ use crate::context::Context;
 use crate::pulling;
 use anyhow::Result;
 
-/// What was typed.
+/// The arguments of `pull`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Images by name, such as busybox, ghcr.io/org/app:1.2 or name@sha256:…
-    #[arg(required = true)]
+    /// Names of images, such as busybox, ghcr.io/org/app:1.2 or NAME@sha256:…
+    #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
 }
 
-/// Fetches the images one after the other; the layers of each come in parallel.
+/// Pulls the images one after the other; the layers of one image are pulled in parallel.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     let mut pulled = Vec::new();

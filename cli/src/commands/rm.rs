@@ -7,21 +7,21 @@ use crate::{batch, lookup, removal};
 use anyhow::{Result, ensure};
 use gorae_proto::cri::ContainerState;
 
-/// What was typed.
+/// The arguments of `rm`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Kill containers that run
+    /// Kill running containers first
     #[arg(short, long)]
     force: bool,
-    /// What Docker calls anonymous volumes goes with its container anyway
+    /// Accepted for Docker's sake: a container's own files are always removed with it
     #[arg(short, long, hide = true)]
     volumes: bool,
-    /// Containers by name or id
-    #[arg(required = true)]
+    /// Names or ids of containers
+    #[arg(required = true, value_name = "CONTAINER")]
     containers: Vec<String>,
 }
 
-/// Removes them with their pods.
+/// Removes the containers with their pods, several at a time.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     batch::act_on_each(&args.containers, &context.output, batch::AT_ONCE, |name| remove(&client, name, args.force))

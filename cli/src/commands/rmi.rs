@@ -13,24 +13,24 @@ use gorae_proto::gorae::images_client::ImagesClient;
 use gorae_proto::gorae::{NameRemoval, RemoveImageNameRequest};
 use tonic::Code;
 
-/// What was typed.
+/// The arguments of `rmi`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Remove the image although containers were made from it
+    /// Remove an image even if containers use it, or if it has several names and is given by id
     #[arg(short, long)]
     force: bool,
-    /// Images by name or id
-    #[arg(required = true)]
+    /// Names or ids of images
+    #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
 }
 
-/// Removes them.
+/// Removes the images, one after the other.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     batch::act_on_each(&args.images, &context.output, 1, |name| remove(&client, name, args.force)).await
 }
 
-/// A name of an image that has others is taken off; else the image goes.
+/// Takes the name off an image that has others; else removes the image.
 async fn remove(client: &Client, name: &str, force: bool) -> Result<()> {
     let image = client.image(name, false).await?.and_then(|answer| answer.image);
     let image = image.with_context(|| format!("no such image: {:?}", shown(name)))?;
@@ -39,14 +39,18 @@ async fn remove(client: &Client, name: &str, force: bool) -> Result<()> {
         NameRemoval::LastName => {}
         NameRemoval::NoSuchName => ensure!(
             force || image.repo_tags.len() < 2,
-            "image {name} has several names ({}): remove it by its names, or all at once with -f",
+            "image {name} has several names ({}): remove them one by one, or all at once with -f",
             image.repo_tags.join(", ")
         ),
     }
     if !force {
         let users = client.containers().await?;
         let users: Vec<_> = users.iter().filter(|c| c.image_id == image.id).map(labels::display_name).collect();
-        ensure!(users.is_empty(), "image {name} is used by {}: remove these first, or use -f", users.join(", "));
+        ensure!(
+            users.is_empty(),
+            "image {name} is used by {}: remove these containers first, or use -f",
+            users.join(", ")
+        );
     }
     let request =
         cri::RemoveImageRequest { image: Some(cri::ImageSpec { image: name.to_owned(), ..Default::default() }) };
@@ -54,7 +58,8 @@ async fn remove(client: &Client, name: &str, force: bool) -> Result<()> {
     Ok(())
 }
 
-/// Asks Gorae's own service; another runtime takes no name off, and removes an image with all of them.
+/// Asks Gorae's own service to take one name off. Another runtime has no such service; there the image is removed with all
+/// its names.
 async fn remove_name(client: &Client, name: &str) -> Result<NameRemoval> {
     let request = RemoveImageNameRequest { name: name.to_owned() };
     match ImagesClient::new(client.channel()).remove_image_name(request).await {

@@ -1,23 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `gorae run`: what was typed, checked before the daemon is asked for anything.
+//! `gorae run`: its arguments, which are checked before the daemon is asked for anything.
 
 use crate::context::Context;
 use crate::environment::Environment;
 use crate::failure::{OWN_FAILURE, with_code};
 use crate::foreground::Foreground;
+use crate::parse::capability::capabilities;
 use crate::parse::network::Network;
 use crate::parse::{entries, name, network, port, quantity, user, volume};
 use crate::pulling::Pull;
-use crate::run_spec::{RunSpec, capabilities};
+use crate::run_spec::RunSpec;
 use crate::{resolving, running};
 use anyhow::{Context as _, Result, bail, ensure};
 use gorae_proto::cri;
 
-/// What was typed. `-h` is the host name's here, as with Docker.
-// The help is for a terminal: what stands in brackets there is no link.
+/// The end of `gorae run --help`.
+const EXAMPLES: &str = "\
+Examples:
+  gorae run -it --rm busybox sh               A shell; the container goes when it ends
+  gorae run --rm -v ./data:/data IMAGE ls     A command that sees a local directory
+  gorae run -d -p 127.0.0.1:8080:80 httpd     A server in the background, on a local port
+  gorae run -m 512m --cpus 1.5 -e A=1 IMAGE   Limits, and a variable";
+
+/// The arguments of `run`. `-h` is the host name here, as with Docker.
+// The docs are the help on a terminal: the brackets in them are not links.
 #[allow(rustdoc::broken_intra_doc_links)]
 #[derive(Debug, clap::Args)]
-#[command(disable_help_flag = true)]
+#[command(disable_help_flag = true, after_help = EXAMPLES)]
 pub struct Args {
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
@@ -28,75 +37,75 @@ pub struct Args {
     /// Keep standard input open
     #[arg(short, long)]
     interactive: bool,
-    /// Give the container a terminal
+    /// Give the container a terminal (use -it for a shell)
     #[arg(short, long)]
     tty: bool,
     /// Remove the container when it exits
     #[arg(long)]
     rm: bool,
-    /// A name; two words are chosen when it is missing
+    /// Name of the container; two random words by default
     #[arg(long)]
     name: Option<String>,
-    /// Publish a port: [IP:]HOST:CONTAINER[/tcp|udp|sctp]
+    /// Publish a port of the container: [IP:]HOST:CONTAINER[/tcp|udp|sctp]
     #[arg(short, long, value_name = "PORT")]
     publish: Vec<String>,
-    /// Show a host path in the container: HOST:CONTAINER[:ro]
+    /// Mount a path of this machine in the container: HOST:CONTAINER[:ro]
     #[arg(short, long, value_name = "VOLUME")]
     volume: Vec<String>,
-    /// Set a variable: KEY=VALUE, or KEY to hand on this shell's
+    /// Set an environment variable: KEY=VALUE, or KEY to pass on the value of this shell
     #[arg(short, long, value_name = "VARIABLE")]
     env: Vec<String>,
-    /// Read variables from a file, one a line
+    /// Read environment variables from a file, one per line
     #[arg(long, value_name = "FILE")]
     env_file: Vec<std::path::PathBuf>,
-    /// Put a label on the container: KEY=VALUE
+    /// Set a label of the container: KEY=VALUE
     #[arg(short, long, value_name = "LABEL")]
     label: Vec<String>,
     /// Working directory in the container
     #[arg(short, long, value_name = "DIRECTORY")]
     workdir: Option<String>,
-    /// Run as: UID[:GID] or NAME[:GID]
+    /// Run as this user: UID[:GID] or NAME[:GID]
     #[arg(short, long)]
     user: Option<String>,
     /// Run this instead of the image's entrypoint
     #[arg(long, value_name = "COMMAND")]
     entrypoint: Option<String>,
-    /// Host name in the container; its name when missing
+    /// Host name in the container; derived from the name by default
     #[arg(short = 'h', long)]
     hostname: Option<String>,
-    /// default, or host for the machine's own
+    /// Network of the container: default, or host for that of this machine
     #[arg(long, default_value = "default")]
     network: String,
-    /// Memory limit, such as 512m
+    /// Memory limit, such as 512m or 1.5g; 0 for no limit
     #[arg(short, long, value_name = "SIZE", allow_hyphen_values = true)]
     memory: Option<String>,
-    /// Number of processors, such as 1.5
+    /// Limit of processor time, such as 1.5 for one and a half processors; 0 for no limit
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     cpus: Option<String>,
-    /// Make the container's root read-only
+    /// Make the root file system of the container read-only
     #[arg(long)]
     read_only: bool,
-    /// Give a capability
+    /// Add a Linux capability, such as NET_ADMIN, or ALL
     #[arg(long, value_name = "CAPABILITY")]
     cap_add: Vec<String>,
-    /// Take a capability away
+    /// Drop a Linux capability, or ALL
     #[arg(long, value_name = "CAPABILITY")]
     cap_drop: Vec<String>,
-    /// Take every confinement away
+    /// Run without any confinement: all capabilities and devices, no seccomp
     #[arg(long)]
     privileged: bool,
     /// Not supported: containers are not restarted
     #[arg(long, value_name = "POLICY", hide = true)]
     restart: Option<String>,
-    /// When to fetch the image
-    #[arg(long, value_enum, default_value_t = Pull::Missing)]
+    /// When to pull the image: always, missing (when it is not on this machine), or never
+    #[arg(long, value_enum, default_value_t = Pull::Missing, value_name = "WHEN", hide_possible_values = true)]
     pull: Pull,
-    /// The image, then the command and its arguments
+    /// Image, then the command to run in it and its arguments; by default the command of the image
     #[arg(required = true, trailing_var_arg = true, value_names = ["IMAGE", "COMMAND"])]
     image_and_command: Vec<String>,
 }
 
-/// Runs it. Every failure of Gorae's own ends with 125, so that the container's codes stay its own.
+/// Runs the command. A failure of Gorae ends with 125, so that it cannot be taken for one of the container.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let work = async {
         let foreground = foreground(&args)?;
@@ -114,7 +123,7 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
 fn foreground(args: &Args) -> Result<Option<Foreground>> {
     use std::io::IsTerminal;
     if args.restart.as_deref().is_some_and(|policy| policy != "no") {
-        bail!("--restart is not supported: a container is started once; let systemd or a kubelet restart it");
+        bail!("--restart is not supported: gorae starts a container once; let systemd or a kubelet restart it");
     }
     if args.detach {
         return Ok(None);
@@ -132,7 +141,7 @@ fn spec(args: &Args, environment: &Environment) -> Result<RunSpec> {
     let network = network::network(&args.network)?;
     ensure!(
         args.publish.is_empty() || network == Network::Own,
-        "-p has no meaning with --network host: the container's ports are the machine's"
+        "-p is not possible with --network host: the container's ports are those of the machine"
     );
     let mounts = args.volume.iter().map(|text| volume::volume(text, &environment.directory));
     Ok(RunSpec {
@@ -175,7 +184,7 @@ fn published(texts: &[String]) -> Result<Vec<cri::PortMapping>> {
     Ok(all)
 }
 
-/// Files first, `-e` after them, so that the command line wins.
+/// The variables of `--env-file`, then those of `-e`, so that the latter win.
 fn variables(args: &Args, environment: &Environment) -> Result<Vec<cri::KeyValue>> {
     let own = |name: &str| environment.variable(name);
     let mut all = Vec::new();
@@ -191,7 +200,7 @@ fn variables(args: &Args, environment: &Environment) -> Result<Vec<cri::KeyValue
 
 fn directory(text: Option<&str>) -> Result<String> {
     let text = text.unwrap_or_default();
-    ensure!(text.is_empty() || text.starts_with('/'), "bad working directory {text:?}: it has to be absolute");
+    ensure!(text.is_empty() || text.starts_with('/'), "bad working directory {text:?}: the form is an absolute path");
     Ok(text.to_owned())
 }
 
@@ -229,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_that_does_not_exist_is_no_image() {
+    fn an_option_that_does_not_exist_is_not_an_image() {
         assert!(typed("--bogus busybox").is_err());
         assert!(typed("-d").is_err());
     }
@@ -246,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused_before_the_daemon_is_asked() {
+    fn what_makes_no_sense_is_refused_before_the_daemon_is_asked() {
         for words in [
             "-p 80:80 -p 80:81 img",
             "--network host -p 80:80 img",

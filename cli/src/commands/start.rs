@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `gorae start`: an exited container runs again with its files, its name and its log.
 //!
-//! The CRI has no way from EXITED to RUNNING. So a new container (the next attempt of the same name) takes over the
-//! files of the old one, in the old one's pod when that is still ready, else in a new attempt of the pod; then the
-//! old ones are removed.
+//! The CRI cannot move a container from EXITED to RUNNING. So a new container, the next attempt of the same name, takes
+//! over the files of the old one. It goes into the old pod when that is still ready, else into a new attempt of the pod.
+//! Then the old container, and the old pod if it was replaced, are removed.
 
 use crate::client::Client;
 use crate::context::Context;
@@ -13,21 +13,21 @@ use anyhow::{Context as _, Error, Result, bail, ensure};
 use gorae_proto::cri;
 use gorae_proto::cri::{ContainerState, PodSandboxState};
 
-/// What was typed.
+/// The arguments of `start`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Not supported: `gorae attach` does it
+    /// Not supported: use `gorae attach`
     #[arg(short, long, hide = true)]
     attach: bool,
-    /// Not supported: `gorae attach` does it
+    /// Not supported: use `gorae attach`
     #[arg(short, long, hide = true)]
     interactive: bool,
-    /// Containers by name or id
-    #[arg(required = true)]
+    /// Names or ids of containers
+    #[arg(required = true, value_name = "CONTAINER")]
     containers: Vec<String>,
 }
 
-/// Starts them.
+/// Starts the containers, one after the other.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     ensure!(
         !args.attach && !args.interactive,
@@ -42,12 +42,14 @@ async fn start(client: &Client, name: &str) -> Result<()> {
     match container.state() {
         ContainerState::ContainerRunning => Ok(()),
         ContainerState::ContainerCreated => first(client, name, &container).await,
-        ContainerState::ContainerUnknown => bail!("container {name} is in an unknown state: remove it"),
+        ContainerState::ContainerUnknown => {
+            bail!("container {name} is in an unknown state: remove it with `gorae rm -f {name}`")
+        }
         ContainerState::ContainerExited => again(client, name, &container).await,
     }
 }
 
-/// The first start of a container, or another try of one whose start was refused: see [`not_started`].
+/// Starts a container that was never started, or one whose start failed before: see [`not_started`].
 async fn first(client: &Client, name: &str, container: &cri::Container) -> Result<()> {
     creation::start_container(client, name, &container.id).await?;
     let Some(old) = container.annotations.get(labels::CONTINUE) else { return Ok(()) };
@@ -61,7 +63,7 @@ async fn first(client: &Client, name: &str, container: &cri::Container) -> Resul
 async fn again(client: &Client, name: &str, old: &cri::Container) -> Result<()> {
     ensure!(
         labels::name(&old.labels).is_some(),
-        "container {name} was not made by gorae run: its maker has to restart it"
+        "container {name} was not made by `gorae run`: only the client that made it can start it again"
     );
     let config = next_container(stored_config::container(client, &old.id).await?, &old.id);
     let mut pod_config = stored_config::pod(client, &old.pod_sandbox_id).await?;
@@ -77,7 +79,7 @@ async fn again(client: &Client, name: &str, old: &cri::Container) -> Result<()> 
         Ok(new) => new,
         Err(error) => {
             if fresh_pod && let Err(undo) = removal::remove_pod(client, &pod).await {
-                return Err(error.context(format!("removing its new pod failed too ({undo:#})")));
+                return Err(error.context(format!("its new pod could not be removed either ({undo:#})")));
             }
             return Err(error);
         }
@@ -89,8 +91,8 @@ async fn again(client: &Client, name: &str, old: &cri::Container) -> Result<()> 
     Ok(())
 }
 
-/// A start that failed. The files have moved when the new container has ended by it; else one of both has them, and
-/// neither is removed.
+/// The error of a start that failed. If the new container has exited, it has the files, and the old one is removed. Else
+/// either of the two may have them, so both are kept.
 async fn not_started(client: &Client, old: &cri::Container, new: &str, fresh_pod: bool, error: Error) -> Error {
     let status = client.container_status(new, false).await.map(|answer| answer.status.unwrap_or_default());
     if status.is_ok_and(|status| status.state() == ContainerState::ContainerExited) {
@@ -98,7 +100,7 @@ async fn not_started(client: &Client, old: &cri::Container, new: &str, fresh_pod
         return error;
     }
     let (old, new) = (&old.id[..old.id.len().min(12)], &new[..new.len().min(12)]);
-    error.context(format!("container {old} is kept beside the new {new}, which `gorae start {new}` tries again"))
+    error.context(format!("container {old} is kept beside the new container {new}; try again with `gorae start {new}`"))
 }
 
 fn remark_failure(done: Result<()>) {
@@ -107,7 +109,7 @@ fn remark_failure(done: Result<()>) {
     }
 }
 
-/// The next attempt of a container, which goes on with the files of `old`.
+/// The configuration for the next attempt of a container, which takes over the files of `old`.
 fn next_container(mut config: cri::ContainerConfig, old: &str) -> cri::ContainerConfig {
     let metadata = config.metadata.get_or_insert_default();
     metadata.attempt = metadata.attempt.wrapping_add(1);
@@ -121,11 +123,11 @@ fn next_pod(config: &mut cri::PodSandboxConfig) {
 }
 
 async fn ready(client: &Client, pod: &str) -> Result<bool> {
-    let status = client.pod_status(pod, false).await?.status.context("the daemon gave no status")?;
+    let status = client.pod_status(pod, false).await?.status.context("the daemon's answer has no status")?;
     Ok(status.state() == PodSandboxState::SandboxReady)
 }
 
-/// The log stays: the new container writes on in it.
+/// Removes the old container, and its pod if that was replaced. The log stays: the new container appends to it.
 async fn remove_old(client: &Client, old: &cri::Container, with_pod: bool) -> Result<()> {
     let request = cri::RemoveContainerRequest { container_id: old.id.clone() };
     client

@@ -13,22 +13,23 @@ use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-/// Between two readings: processor use is what happened in between.
+/// Pause between two readings: processor use is the average in between.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// The same when only one table is asked for.
+/// The same pause before the first table.
 const SHORT_INTERVAL: Duration = Duration::from_millis(300);
 
-/// What was typed.
+/// The arguments of `stats`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Print once and end
+    /// Print the table once instead of refreshing it
     #[arg(long)]
     no_stream: bool,
-    /// Containers by name or id; all that run when missing
+    /// Names or ids of containers; by default all running ones
+    #[arg(value_name = "CONTAINER")]
     containers: Vec<String>,
 }
 
-/// Prints a table, again every second while the output is a terminal.
+/// Prints a table, and refreshes it every second while standard output is a terminal.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     let mut wanted = Vec::new();
@@ -46,7 +47,7 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
         let mut rows: Vec<Usage> = now.iter().map(|(id, reading)| usage(id, reading, before.get(id))).collect();
         rows.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
         if endless {
-            // Home, then clear what a longer table left: no flicker, as a whole clear would.
+            // Cursor home, then clear only what a longer table left: clearing the whole screen would flicker.
             output::print(&format!("\x1b[H{}\x1b[J", lines(&rows).replace('\n', "\x1b[K\n")))?;
         } else {
             context.output.list(&rows, |row| short(&row.id), lines)?;
@@ -80,13 +81,13 @@ fn lines(rows: &[Usage]) -> String {
     table(["CONTAINER ID", "NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %", "NET I/O", "PIDS"], rows.iter().map(cells))
 }
 
-/// One look at everything that runs, by container id.
+/// Reads the counters of every running container that is wanted, by container id.
 async fn read(client: &Client, wanted: &[String]) -> Result<HashMap<String, Reading>> {
     let containers = client.containers().await?;
     let names: HashMap<_, _> =
         containers.iter().map(|c| (c.id.as_str(), (labels::display_name(c), c.pod_sandbox_id.as_str()))).collect();
     let stats = client.runtime().list_container_stats(cri::ListContainerStatsRequest::default()).await;
-    let stats = stats.map_err(crate::failure::refused(|| "read what containers use"))?.into_inner().stats;
+    let stats = stats.map_err(crate::failure::refused(|| "read the usage of containers"))?.into_inner().stats;
     let pods = pod_stats(client).await;
     let mut readings = HashMap::new();
     for stats in stats {
@@ -99,7 +100,7 @@ async fn read(client: &Client, wanted: &[String]) -> Result<HashMap<String, Read
     Ok(readings)
 }
 
-/// Network and processes are counted per pod; a daemon that does not count them leaves these columns empty.
+/// Network traffic and processes are counted per pod. If the daemon does not count them, these columns stay empty.
 async fn pod_stats(client: &Client) -> HashMap<String, cri::LinuxPodSandboxStats> {
     let answer = client.runtime().list_pod_sandbox_stats(cri::ListPodSandboxStatsRequest::default()).await;
     let stats = answer.map(|answer| answer.into_inner().stats).unwrap_or_default();

@@ -9,18 +9,18 @@ use crate::{batch, labels, lookup};
 use anyhow::Result;
 use gorae_proto::cri;
 
-/// What was typed.
+/// The arguments of `stop`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Seconds to wait before the container is killed
-    #[arg(short = 't', long, alias = "timeout", default_value_t = GRACE_S, value_parser = clap::value_parser!(i64).range(0..=86_400))]
+    /// Seconds to wait after the stop signal before killing the container
+    #[arg(short = 't', long, alias = "timeout", value_name = "SECONDS", default_value_t = GRACE_S, value_parser = clap::value_parser!(i64).range(0..=86_400))]
     time: i64,
-    /// Containers by name or id
-    #[arg(required = true)]
+    /// Names or ids of containers
+    #[arg(required = true, value_name = "CONTAINER")]
     containers: Vec<String>,
 }
 
-/// Stops them.
+/// Stops the containers, several at a time.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     batch::act_on_each(&args.containers, &context.output, batch::AT_ONCE, |name| stop(&client, name, args.time)).await
@@ -30,7 +30,7 @@ async fn stop(client: &Client, name: &str, grace_s: i64) -> Result<()> {
     let container = lookup::container(client, name).await?;
     stop_container(client, &container.id, grace_s).await?;
     if labels::name(&container.labels).is_some() {
-        // Our pods hold one container: without it the address and the host ports are free again, as with Docker.
+        // Our pods hold one container. Stopping the pod too frees its address and host ports, as with Docker.
         let request = cri::StopPodSandboxRequest { pod_sandbox_id: container.pod_sandbox_id };
         client.runtime().stop_pod_sandbox(request).await.map_err(refused(|| format!("stop the pod of {name}")))?;
     }

@@ -8,17 +8,17 @@ use anyhow::Result;
 use gorae_proto::cri;
 use serde_json::json;
 
-/// Nothing to type.
+/// `version` has no arguments of its own.
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
-/// Prints both versions. The own one is printed even when nobody answers.
+/// Prints the versions of gorae and of the daemon; without a daemon, that of gorae and then the error.
 pub async fn run(_args: Args, context: &Context) -> Result<u8> {
     let own = env!("CARGO_PKG_VERSION");
     let daemon = async {
         let client = context.connect().await?;
         let answer = client.runtime().version(cri::VersionRequest::default()).await;
-        anyhow::Ok(answer.map_err(refused(|| "ask for the version"))?.into_inner())
+        anyhow::Ok(answer.map_err(refused(|| "ask the daemon for its version"))?.into_inner())
     };
     match daemon.await {
         Ok(daemon) => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A log read as it grows. The kernel tells of every change (inotify on the directory, so that renames and new
-//! files are seen too); nothing looks at the file in between.
+//! Reading a log as it grows. The kernel reports every change, so there is no polling. The inotify watch is on the
+//! directory, so that renames and new files are seen too.
 
 use crate::logs::print::Printer;
 use crate::logs::source::Source;
@@ -12,10 +12,12 @@ use std::path::Path;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 
-/// Prints the log from `offset` until `ended` is ready and everything written by then is printed.
+/// Prints the log from `offset` on, until `ended` is ready and everything written by then is printed. Nothing is missed:
+/// all output of a container is in the file before its exit is visible.
 ///
-/// - Shapes: all output of a container is in the file before its end is visible, so nothing is missed.
-/// - Errors: of `ended`; of reading the file; a full inotify queue is no error, since each wake reads to the end.
+/// # Errors
+/// The error of `ended`; or when the log cannot be watched, read or printed. A full inotify queue is not an error,
+/// because each wake-up reads to the end of the file.
 pub async fn follow<T, O: Write, E: Write>(
     path: &Path,
     offset: u64,
@@ -25,7 +27,7 @@ pub async fn follow<T, O: Write, E: Write>(
     let mut watch = Watch::of_directory(path)?;
     let mut source = Source::open(path, offset).with_context(|| format!("open log {}", path.display()))?;
     let mut drain = || -> Result<()> {
-        // Writing may wait for a slow reader; the signals of this program are handled elsewhere meanwhile.
+        // Writing may block on a slow reader; meanwhile another thread handles this program's signals.
         tokio::task::block_in_place(|| source.drain(&mut |line| printer.line(line)))
             .and_then(|()| printer.flush())
             .with_context(|| format!("read log {}", path.display()))
@@ -43,7 +45,7 @@ pub async fn follow<T, O: Write, E: Write>(
     }
 }
 
-/// An inotify instance on the directory of a file. tokio reads it as it reads a pipe: bytes that come when they come.
+/// An inotify instance on the directory of a file. tokio reads it like a pipe.
 #[derive(Debug)]
 struct Watch {
     queue: Receiver,
@@ -59,11 +61,11 @@ impl Watch {
         Ok(Self { queue: Receiver::from_owned_fd_unchecked(inotify).with_context(tried)? })
     }
 
-    /// Waits until something changed in the directory since the last call. What it was does not matter: the reader
-    /// looks itself.
+    /// Waits until something has changed in the directory since the last call. What changed does not matter: the reader
+    /// looks for itself.
     async fn changed(&mut self) -> Result<()> {
         let mut events = [0; 4096];
-        self.queue.read(&mut events).await.context("wait for the log")?;
+        self.queue.read(&mut events).await.context("wait for changes of the log")?;
         while self.queue.try_read(&mut events).is_ok_and(|read| read > 0) {}
         Ok(())
     }
@@ -82,7 +84,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn everything_written_before_the_end_is_printed_across_rotation() {
+    async fn everything_written_before_the_exit_is_printed_across_rotation() {
         let dir = tempfile::tempdir().expect("dir");
         let path = dir.path().join("0.log");
         add(&path, "before");

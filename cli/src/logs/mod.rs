@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A container's log file, read: records, joined lines, the last n of them, and what is still to come.
+//! Reading the log file of a container: its records, its last lines, and what is still to come.
 //!
-//! The file is written by the container's shim and may be renamed away by whoever rotates it. Nothing here writes.
+//! The container's shim writes the file, and log rotation may rename it at any time. Nothing here writes.
 
 pub mod follow;
 pub mod print;

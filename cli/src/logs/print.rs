@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Records written out again as the container wrote them: standard output to standard output, standard error to
-//! standard error, partial records joined.
+//! Printing records as the container wrote them: its standard output to ours, its standard error to ours, partial records
+//! joined.
 //!
-//! A container's output goes out byte for byte: colours and progress bars are its own, as with Docker.
+//! Output is passed on byte for byte: colours and progress bars work, as with Docker.
 
 use crate::logs::record::{Record, Stream};
 use crate::output::json;
@@ -13,32 +13,35 @@ use std::io::{self, BufWriter, Write};
 pub enum Form {
     /// As the container wrote them.
     Plain,
-    /// With the time of its first record before each line.
+    /// With a time before each line: that of its first record.
     Timed,
-    /// One JSON object a record, all on standard output; bytes that are no UTF-8 become U+FFFD.
+    /// One JSON object per record, all on standard output. Bytes that are not valid UTF-8 become U+FFFD.
     Json,
 }
 
-/// Puts records out.
+/// Prints records to two outputs. Both are buffered, so [`Printer::flush`] has to be called at the end.
 #[derive(Debug)]
 pub struct Printer<O: Write, E: Write> {
     out: BufWriter<O>,
     err: BufWriter<E>,
     since: i64,
     form: Form,
-    /// Whether the last thing written to the stream was no line end, per stream.
+    /// For each stream, whether the line last written to it is still unfinished.
     open: [bool; 2],
     malformed: u64,
 }
 
 impl<O: Write, E: Write> Printer<O, E> {
-    /// Prints to `out` and `err` what is not older than `since` (nanoseconds since 1970).
+    /// A printer to `out` and `err` for the records that are not older than `since` (nanoseconds since 1970).
     pub fn new(out: O, err: E, since: i64, form: Form) -> Self {
         let (out, err) = (BufWriter::with_capacity(64 << 10, out), BufWriter::new(err));
         Self { out, err, since, form, open: [false; 2], malformed: 0 }
     }
 
-    /// Prints one line of the file. A line that is no record is counted and left out.
+    /// Prints one line of the file. A line that is not a record is counted and left out.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
     pub fn line(&mut self, line: &[u8]) -> io::Result<()> {
         let Ok(record) = Record::parse(line) else {
             self.malformed += 1;
@@ -55,13 +58,16 @@ impl<O: Write, E: Write> Printer<O, E> {
         }
     }
 
-    /// Hands everything on.
+    /// Writes out what is buffered.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()?;
         self.err.flush()
     }
 
-    /// How many lines were no records.
+    /// The number of lines that were not records.
     pub fn malformed(&self) -> u64 {
         self.malformed
     }
@@ -114,12 +120,12 @@ mod tests {
     ];
 
     #[test]
-    fn parts_of_a_line_join_although_the_other_stream_wrote_between_them() {
+    fn parts_of_a_line_join_even_if_the_other_stream_wrote_in_between() {
         assert_eq!(printed(0, Form::Plain, LINES), ("abcd\nno end".into(), "oops\n".into(), 1));
     }
 
     #[test]
-    fn a_line_has_one_time_that_of_its_first_record() {
+    fn a_line_has_the_time_of_its_first_record() {
         let (out, err, _) = printed(0, Form::Timed, LINES);
         assert_eq!(out, "1970-01-01T00:00:01Z abcd\n1970-01-01T00:00:04Z no end");
         assert_eq!(err, "1970-01-01T00:00:02Z oops\n");
@@ -131,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn as_json_each_record_is_one_line_that_is_safe_to_look_at() {
+    fn as_json_each_record_is_one_line_that_is_harmless_to_a_terminal() {
         let (out, err, _) = printed(0, Form::Json, &["1970-01-01T00:00:01Z stderr P red \x1b[31m \u{9b}"]);
         let told: serde_json::Value = serde_json::from_str(&out).expect("JSON");
         assert_eq!((told["stream"].as_str(), told["partial"].as_bool()), (Some("stderr"), Some(true)));

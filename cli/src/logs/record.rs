@@ -8,7 +8,7 @@
 
 use crate::parse::moment;
 
-/// Where the container wrote it.
+/// The stream that a record was written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
     /// Standard output, or the terminal.
@@ -17,30 +17,31 @@ pub enum Stream {
     Stderr,
 }
 
-/// One record. Content is the container's own bytes, of any kind but a line end.
+/// One record. Its content is any bytes of the container except a line end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// The time as written.
+    /// The time as it stands in the log.
     pub time: &'a str,
-    /// The same in nanoseconds since 1970.
+    /// The same time in nanoseconds since 1970.
     pub nanos: i64,
-    /// Where it was written.
+    /// The stream it was written to.
     pub stream: Stream,
-    /// Whether a line end follows; `false` when more of the same line comes, or the output ended without one.
+    /// Whether a line end follows. If not, more of the same line may come.
     pub full: bool,
-    /// What was written.
+    /// The bytes that were written.
     pub content: &'a [u8],
 }
 
-/// Why a line is not a record; the offending field by name.
+/// Why a line is not a record: the name of the bad field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed(pub &'static str);
 
 impl<'a> Record<'a> {
-    /// Reads one line, without its line end.
+    /// Reads one line, without its line end. Only the first tag counts (`P` or `F`); more tags may follow after `:` in
+    /// future versions of the format.
     ///
-    /// - Shapes: of the tags only the first counts (`P` or `F`); later ones, after `:`, are for newer readers.
-    /// - Errors: the first field that is missing or wrong.
+    /// # Errors
+    /// The first field that is missing or wrong.
     pub fn parse(line: &'a [u8]) -> Result<Self, Malformed> {
         let mut fields = line.splitn(4, |&b| b == b' ');
         let time = fields.next().and_then(|f| std::str::from_utf8(f).ok()).ok_or(Malformed("time"))?;
@@ -75,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_record_is_named() {
+    fn the_bad_field_of_a_line_is_named() {
         let rows: [(&[u8], &str); 9] = [
             (b"", "time"),
             (b"yesterday stdout F x", "time"),

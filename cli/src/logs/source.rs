@@ -1,47 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The log file as one stream of whole lines, across rotation.
+//! A log file as one stream of whole lines, across rotation.
 //!
-//! A rotated log is renamed and a new file takes its name. The writer may still add to the old file after the new
-//! one appeared, but never after the first byte of the new one: so the old file is left only when the new one is no
-//! longer empty. A file that became shorter was cut in place and is read from its start.
+//! Rotation renames the log, and a new file takes its name. The writer may still append to the old file after the new one
+//! has appeared, but never after the first byte of the new one. So the reader moves on only when the new file is not
+//! empty. A file that has become shorter was truncated in place, and is read again from its start.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Bytes asked from the file at a time.
+/// Bytes read at a time.
 const BLOCK: usize = 64 << 10;
 
-/// The longest line that is kept: the daemon's records are far shorter, and a file that is none of ours must not
-/// fill the memory.
+/// The longest line: the daemon's records are far shorter, and a file that is not a log must not fill the memory.
 const MAX_LINE: usize = 16 << 20;
 
-/// An open log.
+/// An open log and the position in it.
 #[derive(Debug)]
 pub struct Source {
     path: PathBuf,
     file: File,
-    /// The start of a line whose end is not written yet.
+    /// The beginning of a line whose end is not written yet.
     rest: Vec<u8>,
 }
 
 impl Source {
-    /// Opens the log, to be read from `offset`.
+    /// Opens a log for reading from `offset`.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
     pub fn open(path: &Path, offset: u64) -> io::Result<Self> {
         let mut file = File::open(path)?;
         file.seek(SeekFrom::Start(offset))?;
         Ok(Self { path: path.to_owned(), file, rest: Vec::new() })
     }
 
-    /// Hands every line that is complete by now to `each`, without its line end.
+    /// Passes every line that is complete by now to `each`, without its line end.
+    ///
+    /// # Errors
+    /// When the log cannot be read, a line is longer than 16 MiB, or `each` fails.
     pub fn drain(&mut self, each: &mut impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         loop {
             self.restart_if_cut()?;
             self.read_to_end(each)?;
             match self.successor()? {
                 Some(next) => {
-                    // What the writer added between the read and the look at the new file.
+                    // The writer may have added something between that read and the look at the new file.
                     self.read_to_end(each)?;
                     self.file = next;
                     self.rest.clear();
@@ -76,7 +81,10 @@ impl Source {
             bytes = &bytes[end + 1..];
         }
         if self.rest.len() + bytes.len() > MAX_LINE {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a line is longer than {MAX_LINE} bytes")));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("a line is longer than {MAX_LINE} bytes, so this is not a log"),
+            ));
         }
         self.rest.extend_from_slice(bytes);
         Ok(())
@@ -90,11 +98,11 @@ impl Source {
         Ok(())
     }
 
-    /// The file that now has the name, when it is another one and has something in it.
+    /// The file that has the name now, if it is a different one and not empty.
     fn successor(&self) -> io::Result<Option<File>> {
         let next = match File::open(&self.path) {
             Ok(next) => next,
-            // Between the rename and the new file the name is nobody's.
+            // Between the rename and the new file, nothing has this name.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -127,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_given_once_and_only_when_it_is_whole() {
+    fn a_line_is_passed_once_and_only_when_it_is_whole() {
         let dir = tempfile::tempdir().expect("dir");
         let path = dir.path().join("log");
         add(&path, "one\ntw");
@@ -139,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn rotation_loses_nothing_even_when_the_old_file_still_grows() {
+    fn rotation_loses_nothing_even_while_the_old_file_grows() {
         let dir = tempfile::tempdir().expect("dir");
         let (path, old) = (dir.path().join("log"), dir.path().join("log.1"));
         add(&path, "one\n");
@@ -156,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cut_in_place_is_read_from_its_start() {
+    fn a_file_truncated_in_place_is_read_from_its_start() {
         let dir = tempfile::tempdir().expect("dir");
         let path = dir.path().join("log");
         add(&path, "one\ntwo\n");

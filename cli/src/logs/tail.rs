@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where the last n lines of a log begin, found from the end of the file backwards.
+//! Finds where the last n lines of a log begin, reading backwards from the end of the file.
 
 use crate::logs::record::Record;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// Bytes looked at in one step.
+/// Bytes read in one step.
 const BLOCK: u64 = 64 << 10;
 
-/// The offset from which exactly the last `count` lines of output follow.
+/// The offset after which exactly the last `count` lines of output follow; 0 when there are fewer lines.
 ///
-/// - Shapes: a line is what the container wrote up to a line end, so partial records count with the full one that
-///   ends them; records of the other stream between them do not split it. 0 when there are fewer lines.
+/// A line is what the container wrote up to a line end: partial records count together with the full record that ends
+/// them, and records of the other stream in between do not split the line.
+///
+/// # Errors
+/// When the file cannot be read.
 pub fn offset_of_last(file: &File, count: u64) -> io::Result<u64> {
     let end = file.metadata()?.len();
     let mut counted = Counted { wanted: count, seen: 0, newer: None };
@@ -23,7 +26,7 @@ pub fn offset_of_last(file: &File, count: u64) -> io::Result<u64> {
         let mut block = vec![0; (high - low) as usize];
         file.read_exact_at(&mut block, low)?;
         block.append(&mut pending);
-        // Everything after the first line end of the block is whole lines; the piece before it waits for the next block.
+        // What follows the first line end of the block are whole lines. The piece before it waits for the next block.
         let first = if low == 0 { 0 } else { block.iter().position(|&b| b == b'\n').map_or(block.len(), |at| at + 1) };
         if let Some(start) = counted.look(&block[first..], low + first as u64) {
             return Ok(start);
@@ -37,12 +40,12 @@ pub fn offset_of_last(file: &File, count: u64) -> io::Result<u64> {
 struct Counted {
     wanted: u64,
     seen: u64,
-    /// Start of the oldest record seen so far.
+    /// Offset of the oldest record seen so far.
     newer: Option<u64>,
 }
 
 impl Counted {
-    /// Goes through whole lines from the last to the first; `Some` when the place is found.
+    /// Looks at whole lines from the last to the first. `Some` is the offset that was wanted.
     fn look(&mut self, lines: &[u8], base: u64) -> Option<u64> {
         let body = lines.strip_suffix(b"\n").unwrap_or(lines);
         if lines.is_empty() {
@@ -52,7 +55,7 @@ impl Counted {
         loop {
             let start = body[..end].iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
             let ends_line = Record::parse(&body[start..end]).is_ok_and(|record| record.full);
-            // Output that ended without a line end counts as a line too.
+            // An unfinished line at the end of the output counts too.
             let last_partial = self.newer.is_none() && !ends_line;
             if ends_line || last_partial {
                 if self.seen == self.wanted {

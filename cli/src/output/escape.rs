@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Text that an image, a label or a registry controls, made harmless for a terminal.
+//! Makes text harmless to a terminal when an image, a label or a registry controls it.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Whether a terminal would act on the character, or show the text in another order than it is written.
+/// Whether a terminal would act on this character, or it is invisible, or it changes the order of the text.
 pub fn acts(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// Replaces every such character by a visible escape: `\n`, `\x1b`, `\u{202e}`.
+/// Replaces every character that [`acts`] by a visible escape: `\n`, `\x1b`, `\u{202e}`.
 pub fn plain(text: &str) -> Cow<'_, str> {
     escape(text, |_| false)
 }
 
-/// As [`plain`], but keeps line ends and tabs: for messages of several lines.
+/// Like [`plain`], but keeps line ends and tabs: for messages of several lines.
 pub fn lines(text: &str) -> Cow<'_, str> {
     escape(text, |c| c == '\n' || c == '\t')
 }
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_moves_a_cursor_or_turns_text_around_passes() {
+    fn nothing_that_moves_the_cursor_or_reorders_text_passes() {
         let rows = [
             ("plain ünïcode 漢字", "plain ünïcode 漢字"),
             ("\x1b[2Jgone", "\\x1b[2Jgone"),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! JSON for `--format json`: valid, in the CRI's own names, and safe to look at.
+//! JSON for `--format json`: with the CRI's own names, and harmless to a terminal.
 
 use crate::output::escape::acts;
 use gorae_proto::cri;
@@ -7,16 +7,19 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::fmt::Write;
 
-/// Keys whose values are maps of other people's keys, which stay as they are.
+/// Keys of maps whose own keys are not the CRI's: those stay as they are.
 const FOREIGN: &[&str] = &["labels", "annotations", "sysctls", "unified", "info"];
 
-/// Indented text that ends in a line end.
+/// Formats a value as indented JSON that ends with a line end.
+///
+/// # Errors
+/// When the value has no JSON form.
 pub fn text(value: &impl Serialize) -> anyhow::Result<String> {
     Ok(escaped(&serde_json::to_string_pretty(value)?) + "\n")
 }
 
-/// JSON lets control characters above U+007E stand in strings; here they are escaped too, so that no value can act
-/// on the terminal. The value stays the same.
+/// Escapes the control characters above U+007E, which JSON allows in strings, so that no value can act on the terminal. The
+/// value stays the same.
 pub fn escaped(json: &str) -> String {
     let mut out = String::with_capacity(json.len() + 1);
     for c in json.chars() {
@@ -32,7 +35,10 @@ pub fn escaped(json: &str) -> String {
     out
 }
 
-/// A CRI message as JSON: keys in camel case, states by name, nothing left out.
+/// A CRI message as JSON, complete: keys in camel case, enums by name.
+///
+/// # Errors
+/// When the message has no JSON form.
 pub fn message(message: &impl Serialize) -> anyhow::Result<Value> {
     Ok(named(serde_json::to_value(message)?))
 }
@@ -54,7 +60,7 @@ fn entry((key, value): (String, Value)) -> (String, Value) {
     (camel(&key), value)
 }
 
-/// The name behind an enum's number, for the keys that hold one. `state` is left to the caller, who knows of what.
+/// The name of an enum's number, for keys that hold an enum. `state` is left to the caller, which knows whose state it is.
 fn enum_name(key: &str, value: &Value) -> Option<&'static str> {
     let number = i32::try_from(value.as_i64()?).ok()?;
     match key {
@@ -82,7 +88,7 @@ fn camel(key: &str) -> String {
     out
 }
 
-/// A verbose answer's `info`: values that hold JSON become JSON, others stay text.
+/// The `info` of a verbose answer: values that are valid JSON become JSON, others stay text.
 pub fn info(info: &std::collections::HashMap<String, String>) -> Value {
     let value = |text: &String| serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
     Value::Object(info.iter().map(|(key, text)| (key.clone(), value(text))).collect())

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Everything that is printed: tables or JSON on standard output, remarks on standard error.
+//! Printing: tables or JSON go to standard output, remarks to standard error.
 //!
-//! A reader that goes away (`gorae ps | head -1`) ends the program quietly.
+//! When the reader goes away (`gorae ps | head -1`), the program ends quietly.
 
 pub mod escape;
 pub mod json;
@@ -11,27 +11,30 @@ use anyhow::Result;
 use serde::Serialize;
 use std::io::{ErrorKind, Write};
 
-/// What `--format` can be.
+/// The formats of `--format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Format {
-    /// Columns and plain words.
+    /// Columns, for people
     #[default]
     Table,
-    /// One JSON document.
+    /// One JSON document, for programs
     Json,
 }
 
-/// How this run of the program speaks.
+/// How this run of the program prints.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
-    /// Asked with `--format`.
+    /// `--format`.
     pub format: Format,
-    /// Asked with `--quiet`: only ids, or nothing.
+    /// `--quiet`: only ids, and no remarks.
     pub quiet: bool,
 }
 
 impl Output {
-    /// Prints a list: JSON of the rows, or their ids alone when quiet, or the table.
+    /// Prints a list: the rows as JSON, or only their ids when quiet, or a table.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
     pub fn list<T: Serialize>(
         &self,
         rows: &[T],
@@ -45,7 +48,10 @@ impl Output {
         }
     }
 
-    /// Prints one result: JSON, or the text.
+    /// Prints one result: the value as JSON, or the text.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
     pub fn one(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
         match self.format {
             Format::Json => self.json(value),
@@ -53,7 +59,10 @@ impl Output {
         }
     }
 
-    /// Prints what was acted on: a JSON list, or one name a line.
+    /// Prints the names of what was acted on: as a JSON list, or one per line.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
     pub fn done(&self, names: &[String]) -> Result<()> {
         match self.format {
             Format::Json => self.json(&names),
@@ -64,11 +73,14 @@ impl Output {
     }
 
     /// Prints one JSON document.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
     pub fn json(&self, value: &impl Serialize) -> Result<()> {
         print(&json::text(value)?)
     }
 
-    /// Says something about the work on standard error; nothing when quiet.
+    /// Prints a remark about the work to standard error, unless quiet.
     pub fn remark(&self, text: &str) {
         if !self.quiet {
             remark(text);
@@ -76,7 +88,10 @@ impl Output {
     }
 }
 
-/// Writes text to standard output at once.
+/// Writes text to standard output and flushes it. If its reader has gone away, the program ends with 0.
+///
+/// # Errors
+/// When standard output cannot be written.
 pub fn print(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -85,12 +100,12 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Whether an error is that nobody reads the output any more: `gorae logs x | head` is no failure.
-pub fn nobody_reads(error: &anyhow::Error) -> bool {
+/// Whether an error only says that the reader of the output has gone away: `gorae logs x | head` is not a failure.
+pub fn reader_is_gone(error: &anyhow::Error) -> bool {
     error.root_cause().downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 
-/// Writes a line to standard error; a closed standard error is nobody's problem.
+/// Writes a line to standard error. That this fails is not an error: there is nowhere left to report it.
 pub fn remark(text: &str) {
     drop(writeln!(std::io::stderr(), "{}", escape::lines(text)));
 }

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Columns for people: no borders, one line a row, nothing in a cell that a terminal would act on.
+//! Tables for people: columns without borders, one line per row, cells that are harmless to a terminal.
 
 use crate::output::escape;
 use comfy_table::{ContentArrangement, Table, presets};
 
-/// Lays rows out under their headings.
-///
-/// - Shapes: every row has as many cells as there are headings; cells are escaped here.
+/// Formats rows under their headings. Cells are escaped here.
 pub fn table<const N: usize>(headings: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
@@ -27,7 +25,7 @@ pub fn table<const N: usize>(headings: [&str; N], rows: impl IntoIterator<Item =
     out
 }
 
-/// Sizes as people say them, in powers of 1000 as disks and registries count.
+/// Formats a size with three digits, in powers of 1000 as disks and registries count: `4.25 MB`.
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];
     let (mut value, mut unit) = (bytes as f64, 0);
@@ -45,7 +43,7 @@ pub fn size(bytes: u64) -> String {
     format!("{value:.digits$} {}", UNITS[unit])
 }
 
-/// The first twelve digits of an id, without its algorithm.
+/// The short form of an id: its first twelve digits, without the algorithm.
 pub fn short(id: &str) -> String {
     let digits = id.rsplit_once(':').map_or(id, |(_, digits)| digits);
     digits.chars().take(12).collect()

@@ -3,9 +3,20 @@
 
 use anyhow::{Result, ensure};
 
-/// Brings a capability's name to the form that the CRI uses: upper case, without `CAP_`; `ALL` stays.
+/// Reads capability names, each as [`capability`] does.
 ///
-/// Whether the kernel knows it is the daemon's to say.
+/// # Errors
+/// For the first name that has another form.
+pub fn capabilities(names: &[String]) -> Result<Vec<String>> {
+    names.iter().map(|name| capability(name)).collect()
+}
+
+/// Reads a capability name and gives it the CRI's form: upper case, without `CAP_`; `ALL` is allowed.
+///
+/// Whether the kernel has such a capability is for the daemon to check.
+///
+/// # Errors
+/// When the text cannot be the name of a capability.
 pub fn capability(text: &str) -> Result<String> {
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("CAP_").unwrap_or(&upper);

@@ -1,27 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `KEY=VALUE` in its three places: `-e`, `--env-file` and `--label`.
+//! `KEY=VALUE`, as in `-e`, `--env-file` and `--label`.
 
 use anyhow::{Context, Result, bail, ensure};
 use gorae_proto::cri::KeyValue;
 
-/// Reads one `-e`: `KEY=VALUE`, or `KEY` alone to hand on this shell's value.
+/// Reads one `-e`: `KEY=VALUE`, or `KEY` alone to pass on the variable of this shell.
 ///
-/// - Errors: never show the value, which may be a secret.
-/// - Shapes: `own` answers what the variable is here; `None` from it means that nothing is set, and then nothing is
-///   handed on either, as Docker does.
+/// `own` looks up a variable of this shell. The result is `None` when `KEY` is not set there: then nothing is passed on,
+/// as with Docker.
+///
+/// # Errors
+/// When the name is empty, or there is a NUL byte. The error never shows the value, which may be a secret.
 pub fn variable(text: &str, own: impl Fn(&str) -> Option<String>) -> Result<Option<KeyValue>> {
     let (key, value) = match text.split_once('=') {
         Some((key, value)) => (key, Some(value.to_owned())),
         None => (text, own(text)),
     };
-    ensure!(!key.is_empty(), "bad variable: there is no name before the \"=\"; the form is KEY=VALUE");
-    ensure!(!text.contains('\0'), "bad variable {:?}: it has a NUL byte", key.split('\0').next().unwrap_or_default());
+    ensure!(!key.is_empty(), "bad variable: it has no name before the \"=\"; the form is KEY=VALUE");
+    ensure!(
+        !text.contains('\0'),
+        "bad variable {:?}: it contains a NUL byte",
+        key.split('\0').next().unwrap_or_default()
+    );
     Ok(value.map(|value| KeyValue { key: key.to_owned(), value: value.into_bytes() }))
 }
 
-/// Reads an `--env-file`: one variable a line, `#` starts a comment line, blank lines are skipped.
+/// Reads an `--env-file`: one variable per line. Blank lines, and lines that begin with `#`, are skipped.
 ///
-/// - Errors: names the line.
+/// # Errors
+/// For the first bad line, by its number. The error never quotes the line.
 pub fn file(text: &str, own: impl Fn(&str) -> Option<String>) -> Result<Vec<KeyValue>> {
     let mut variables = Vec::new();
     for (number, line) in text.lines().enumerate() {
@@ -31,8 +38,8 @@ pub fn file(text: &str, own: impl Fn(&str) -> Option<String>) -> Result<Vec<KeyV
         }
         let name = line.split_once('=').map_or(line, |(key, _)| key);
         if name.contains(char::is_whitespace) {
-            // Not quoted: it may be the second line of somebody's key.
-            bail!("line {}: the name of a variable has no white space; the form is KEY=VALUE", number + 1);
+            // Not quoted: this may be the second line of a private key.
+            bail!("line {}: white space in the name of a variable; the form is KEY=VALUE", number + 1);
         }
         variables.extend(variable(line, &own).with_context(|| format!("line {}", number + 1))?);
     }
@@ -40,10 +47,16 @@ pub fn file(text: &str, own: impl Fn(&str) -> Option<String>) -> Result<Vec<KeyV
 }
 
 /// Reads one `--label`: `KEY=VALUE`, or `KEY` for an empty value.
+///
+/// # Errors
+/// When the name is empty, or in the namespace that Gorae keeps for itself.
 pub fn label(text: &str) -> Result<(String, String)> {
     let (key, value) = text.split_once('=').unwrap_or((text, ""));
     ensure!(!key.is_empty(), "bad label {text:?}: the name is missing");
-    ensure!(!key.starts_with("dev.gorae."), "bad label {text:?}: names under dev.gorae. are Gorae's own");
+    ensure!(
+        !key.starts_with("dev.gorae."),
+        "bad label {text:?}: names that begin with dev.gorae. are reserved for Gorae"
+    );
     Ok((key.to_owned(), value.to_owned()))
 }
 
@@ -60,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_is_given_or_handed_on() {
+    fn a_variable_has_a_value_or_passes_on_the_shells() {
         let rows = [
             ("A=1", Some("A=1")),
             ("A=", Some("A=")),

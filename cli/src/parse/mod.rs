@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What people type, turned into what is meant. Every function here is pure: no file, no socket, no clock.
+//! Parsers for what people type. Every function here is pure: no file, no socket, no clock.
 //!
-//! An error names the whole text as typed and says the form that was expected.
+//! An error quotes the whole text and states the expected form. Only variables are never quoted: they may be secret.
 
 pub mod capability;
 pub mod entries;

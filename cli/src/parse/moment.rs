@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Moments and spans: RFC 3339 times as in logs, `--since 10m`, "3 minutes ago".
+//! Points in time and spans: RFC 3339 times as in logs, `--since 10m`, "3 minutes ago".
 
 use anyhow::{Context, Result, bail, ensure};
 use jiff::Timestamp;
@@ -7,9 +7,9 @@ use jiff::tz::TimeZone;
 
 const NANOS: i64 = 1_000_000_000;
 
-/// Reads an RFC 3339 time with up to nine fraction digits.
+/// Reads an RFC 3339 time with at most nine fraction digits, and gives it in nanoseconds since 1970-01-01 UTC.
 ///
-/// - Units: nanoseconds since 1970-01-01 UTC; `None` when the text is anything else, or out of range (1970 to 2262).
+/// `None` when the text has another form, or the year is not between 1970 and 2261.
 pub fn timestamp(text: &str) -> Option<i64> {
     let (date_time, rest) = text.split_at_checked(19)?;
     let bytes = date_time.as_bytes();
@@ -35,7 +35,7 @@ fn digits(text: &str) -> Option<i64> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-/// Nanoseconds of `.123…`, and the rest.
+/// The nanoseconds of a fraction such as `.123`, and the text after it.
 fn fraction(text: &str) -> Option<(i64, &str)> {
     let Some(rest) = text.strip_prefix('.') else { return Some((0, text)) };
     let len = rest.bytes().take_while(u8::is_ascii_digit).count();
@@ -46,7 +46,7 @@ fn fraction(text: &str) -> Option<(i64, &str)> {
     Some((nanos * 10_i64.pow(9 - len as u32), &rest[len..]))
 }
 
-/// Seconds that the zone is ahead of UTC.
+/// How many seconds a zone is ahead of UTC.
 fn offset(zone: &str) -> Option<i64> {
     if zone == "Z" {
         return Some(0);
@@ -77,14 +77,15 @@ fn days_in(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days from 1970-01-01 to this date.
+/// The number of days from 1970-01-01 to a date.
 fn days_before(year: i64, month: i64, day: i64) -> i64 {
     let leaps = |before: i64| (before - 1) / 4 - (before - 1) / 100 + (before - 1) / 400;
     let years = (year - 1970) * 365 + leaps(year) - leaps(1970);
     years + (1..month).map(|m| days_in(year, m)).sum::<i64>() + day - 1
 }
 
-/// Shows a moment as RFC 3339 in UTC with whole seconds; empty for 0, which the CRI uses for "not yet".
+/// Formats nanoseconds since 1970 as RFC 3339 in UTC, with whole seconds. The text is empty for 0, which means "not yet" in
+/// the CRI.
 pub fn show(nanos: i64) -> String {
     if nanos <= 0 {
         return String::new();
@@ -105,10 +106,11 @@ pub fn show(nanos: i64) -> String {
     format!("{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z", days + 1)
 }
 
-/// Reads `--since` as Docker does: a date or a time, with a zone or in `zone`; seconds since 1970; or a span before `now`
-/// such as `90s`, `1.5h`, `1h30m`, `2d`.
+/// Reads `--since` as Docker does: a date or a time, with its own zone or else in `zone`; seconds since 1970; or a span
+/// before `now`, such as `90s`, `1.5h`, `1h30m`, `2d`. Both `now` and the result are in nanoseconds since 1970.
 ///
-/// - Units: nanoseconds since 1970, both ways.
+/// # Errors
+/// When the text has none of these forms.
 pub fn since(text: &str, now: i64, zone: &TimeZone) -> Result<i64> {
     if let Some(moment) = date(text, zone).or_else(|| unix_seconds(text)) {
         return Ok(moment);
@@ -122,10 +124,11 @@ pub fn since(text: &str, now: i64, zone: &TimeZone) -> Result<i64> {
     Ok(now.saturating_sub(span))
 }
 
-/// Reads a date, with an hour, a minute, a second and a fraction as far as they are there; then a zone, or none.
+/// Reads a date, an optional time (hour; minute; second; fraction, each optional after the one before), and an optional
+/// zone.
 fn date(text: &str, zone: &TimeZone) -> Option<i64> {
     let (moment, offset) = match text.rfind(['Z', '+', '-']) {
-        // The third hyphen is a zone's, the first two are the date's.
+        // The first two hyphens belong to the date, a third one to the zone.
         Some(at) if !text[at..].starts_with('-') || text.matches('-').count() == 3 => text.split_at(at),
         _ => (text, ""),
     };
@@ -146,7 +149,7 @@ fn date(text: &str, zone: &TimeZone) -> Option<i64> {
     i64::try_from(here.timestamp().as_nanosecond()).ok()
 }
 
-/// Reads seconds since 1970, with a fraction or without.
+/// Reads seconds since 1970, with an optional fraction.
 fn unix_seconds(text: &str) -> Option<i64> {
     let (seconds, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
     let (nanos, rest) = fraction(rest)?;
@@ -154,14 +157,17 @@ fn unix_seconds(text: &str) -> Option<i64> {
     seconds.checked_mul(NANOS)?.checked_add(nanos)
 }
 
-/// Reads `1h30m`: numbers, whole or not, each with its unit (`d`, `h`, `m`, `s`, `ms`, `us`, `ns`).
+/// Reads a span such as `1h30m`: decimal numbers, each with its unit (`d`, `h`, `m`, `s`, `ms`, `us`, `ns`). The result is
+/// in nanoseconds.
 ///
-/// - Units: nanoseconds.
+/// # Errors
+/// When a number or a unit is missing or unknown, or the span is too long.
 pub fn span(text: &str) -> Result<i64> {
-    ensure!(!text.is_empty(), "no number");
+    ensure!(!text.is_empty(), "it is empty");
     let (mut rest, mut total) = (text, 0_i64);
     while !rest.is_empty() {
         let (number, after) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len()));
+        ensure!(!number.is_empty(), "a number is missing");
         let (unit, after) = after.split_at(after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len()));
         let nanos = match unit {
             "d" => 86_400 * NANOS,
@@ -171,16 +177,18 @@ pub fn span(text: &str) -> Result<i64> {
             "ms" => NANOS / 1000,
             "us" | "µs" => 1000,
             "ns" => 1,
-            "" => bail!("a unit is missing"),
+            "" => bail!("a number has no unit"),
             _ => bail!("unknown unit {unit:?}"),
         };
-        total = times(number, nanos).and_then(|part| total.checked_add(part)).context("no number, or too large")?;
+        total = times(number, nanos)
+            .and_then(|part| total.checked_add(part))
+            .with_context(|| format!("{number:?} is not a number, or is too large"))?;
         rest = after;
     }
     Ok(total)
 }
 
-/// A decimal number of `unit`s, a part of a nanosecond left out.
+/// A decimal number of units of `unit` nanoseconds each, rounded down to whole nanoseconds.
 fn times(number: &str, unit: i64) -> Option<i64> {
     let (whole, part) = number.split_once('.').unwrap_or((number, ""));
     if whole.is_empty() && part.is_empty() {
@@ -194,7 +202,7 @@ fn times(number: &str, unit: i64) -> Option<i64> {
     whole.checked_mul(unit)?.checked_add(i64::try_from(part).ok()?)
 }
 
-/// Says how long `nanos` is in one unit: "5 seconds", "About a minute" is "1 minute".
+/// Formats a span of nanoseconds in its largest sensible unit: "5 seconds", "2 hours".
 pub fn words(nanos: i64) -> String {
     let seconds = (nanos / NANOS).max(0);
     let (number, unit) = match seconds {
@@ -229,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_is_not_exactly_right_is_refused() {
+    fn an_inexact_time_is_refused() {
         for text in [
             "",
             "2026-11-21",
@@ -253,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_can_be_read_again() {
+    fn what_is_shown_reads_back_the_same() {
         for nanos in [1, 951_868_799, 951_868_800, 1_709_251_199, 1_795_241_752, 4_102_444_800].map(|s: i64| s * NANOS)
         {
             assert_eq!(timestamp(&show(nanos)), Some(nanos));
@@ -280,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn since_takes_dates_with_a_zone_or_in_that_of_this_place() {
+    fn since_takes_dates_with_a_zone_or_in_the_local_one() {
         let day = 1_795_219_200 * NANOS;
         let (here, hour) = (TimeZone::fixed(jiff::tz::offset(2)), 3600 * NANOS);
         let rows = [
@@ -327,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_are_said_in_one_unit() {
+    fn spans_are_shown_in_one_unit() {
         let rows = [(0, "0 seconds"), (1, "1 second"), (119, "119 seconds"), (120, "2 minutes"), (7200, "2 hours")];
         for (seconds, said) in
             rows.into_iter().chain([(172_800, "2 days"), (1_209_600, "2 weeks"), (63_072_000, "2 years")])

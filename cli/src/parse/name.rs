@@ -1,34 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Names of containers, and the host names made of them.
+//! Names of containers, and the host names derived from them.
 
 use anyhow::{Result, ensure};
 
-/// The longest name: it becomes part of file names.
+/// The longest name in bytes: names become part of file names.
 const MAX_NAME: usize = 128;
 
-/// Checks a container's name.
+/// Checks the name of a container.
+///
+/// # Errors
+/// When it has other characters than allowed, begins with a punctuation mark, or is too long.
 pub fn name(text: &str) -> Result<String> {
     let mut bytes = text.bytes();
     let first = bytes.next().is_some_and(|b| b.is_ascii_alphanumeric());
     let rest = bytes.all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
     ensure!(
         first && rest && text.len() <= MAX_NAME,
-        "bad name {text:?}: letters, digits, \"_\", \".\" and \"-\" are allowed, the first a letter or digit, at most {MAX_NAME}"
+        "bad name {text:?}: a name has up to {MAX_NAME} letters, digits, \"_\", \".\" and \"-\", and begins with a letter or \
+         digit"
     );
     Ok(text.to_owned())
 }
 
-/// Checks a host name: dot-separated labels of letters, digits and inner hyphens, 64 bytes in all (the kernel's limit).
+/// Checks a host name: labels of letters, digits and inner hyphens, separated by dots; 64 bytes at most (the kernel's limit).
+///
+/// # Errors
+/// When it has another form.
 pub fn hostname(text: &str) -> Result<String> {
     let label = |label: &str| {
         let plain = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         (1..=63).contains(&label.len()) && plain && !label.starts_with('-') && !label.ends_with('-')
     };
-    ensure!(text.len() <= 64 && text.split('.').all(label), "bad host name {text:?}");
+    ensure!(
+        text.len() <= 64 && text.split('.').all(label),
+        "bad host name {text:?}: the form is labels of letters, digits and inner \"-\", separated by \".\", 64 bytes at most"
+    );
     Ok(text.to_owned())
 }
 
-/// Makes a host name of a container's name.
+/// Derives a valid host name from the valid name of a container.
 pub fn hostname_of(name: &str) -> String {
     let plain: String = name.chars().map(|c| if c == '_' || c == '.' { '-' } else { c }).take(63).collect();
     plain.trim_matches('-').to_owned()
@@ -49,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_makes_a_host_name() {
+    fn every_name_gives_a_valid_host_name() {
         for (text, host) in [("web_1", "web-1"), ("a.b", "a-b"), ("a_", "a"), ("brave_otter", "brave-otter")] {
             assert_eq!(hostname_of(text), host);
         }

@@ -1,24 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `--network`.
+//! `--network default|host`.
 
 use anyhow::{Result, bail};
 
-/// Where a container's network comes from.
+/// Which network a container uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Network {
-    /// A network namespace of its own, connected as the daemon is configured.
+    /// A network namespace of its own, connected as the daemon's configuration says.
     #[default]
     Own,
-    /// The machine's.
+    /// The network of the machine.
     Host,
 }
 
-/// Reads `default` (or Docker's word for it, `bridge`) or `host`.
+/// Reads `default` (or `bridge`, Docker's word for it) or `host`.
+///
+/// # Errors
+/// For any other network: gorae has no more.
 pub fn network(text: &str) -> Result<Network> {
     match text {
         "default" | "bridge" => Ok(Network::Own),
         "host" => Ok(Network::Host),
-        _ => bail!("bad network {text:?}: gorae knows \"default\" and \"host\""),
+        _ => bail!("bad network {text:?}: gorae has only \"default\" and \"host\""),
     }
 }
 

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `-p [IP:]HOST:CONTAINER[/PROTOCOL]`, ranges included, and the forms of `port-forward`.
+//! The ports of `run -p [IP:]HOST:CONTAINER[/PROTOCOL]`, ranges included, and those of `port-forward`.
 
 use anyhow::{Context, Result, bail, ensure};
 use gorae_proto::cri::{PortMapping, Protocol};
 use std::net::IpAddr;
 
-/// The most ports one `-p` may name: a slip of the finger must not ask for sixty thousand rules.
+/// The most ports in one `-p`: a typo must not make sixty thousand rules.
 const MAX_RANGE: u16 = 1024;
 
-/// Reads one `-p` value; a range gives one mapping per port.
+/// Reads one `-p`. A range gives one mapping for each port.
+///
+/// # Errors
+/// When the text has another form, a port is not between 1 and 65535, or the ranges do not match.
 pub fn publish(text: &str) -> Result<Vec<PortMapping>> {
     read(text).with_context(|| format!("bad port {text:?}: the form is [IP:]HOST:CONTAINER[/tcp|udp|sctp]"))
 }
@@ -24,7 +27,7 @@ fn read(text: &str) -> Result<Vec<PortMapping>> {
         None => (String::new(), rest),
     };
     let (container, host) = (range(container)?, range(host)?);
-    ensure!(container.len() == host.len(), "the two ranges differ in length");
+    ensure!(container.len() == host.len(), "the two ranges have different lengths");
     let mapping = |(container, host): (u16, u16)| PortMapping {
         protocol: protocol.into(),
         container_port: container.into(),
@@ -43,14 +46,14 @@ fn protocol(name: &str) -> Result<Protocol> {
     })
 }
 
-/// An IP address; IPv6 stands in brackets, as in a URL.
+/// Reads an IP address. IPv6 addresses have brackets around them, as in URLs.
 fn address(text: &str) -> Result<String> {
     let bare = match text.strip_prefix('[') {
-        Some(rest) => rest.strip_suffix(']').context("a bracket is not closed")?,
+        Some(rest) => rest.strip_suffix(']').context("the closing bracket is missing")?,
         None => text,
     };
     let ip: IpAddr = bare.parse().map_err(|_| anyhow::anyhow!("{text:?} is not an IP address"))?;
-    ensure!(ip.is_ipv4() || text.starts_with('['), "an IPv6 address needs brackets");
+    ensure!(ip.is_ipv4() || text.starts_with('['), "an IPv6 address needs brackets around it");
     Ok(ip.to_string())
 }
 
@@ -72,16 +75,19 @@ fn port(text: &str) -> Result<u16> {
     }
 }
 
-/// One port to forward: where to listen here, and where to go in the pod.
+/// One port to forward from this machine into a pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Forward {
-    /// Port on this machine; 0 lets the kernel choose.
+    /// Port to listen on here; 0 lets the kernel choose one.
     pub local: u16,
-    /// Port inside the pod.
+    /// Port in the pod.
     pub remote: u16,
 }
 
-/// Reads `PORT`, `LOCAL:REMOTE` or `:REMOTE`.
+/// Reads one port of `port-forward`: `PORT`, `LOCAL:REMOTE` or `:REMOTE`.
+///
+/// # Errors
+/// When the text has another form, or a port is not between 1 and 65535.
 pub fn forward(text: &str) -> Result<Forward> {
     let read = || match text.split_once(':') {
         Some(("", remote)) => Ok(Forward { local: 0, remote: port(remote)? }),
@@ -91,7 +97,7 @@ pub fn forward(text: &str) -> Result<Forward> {
     read().with_context(|| format!("bad port {text:?}: the form is PORT, LOCAL:REMOTE or :REMOTE"))
 }
 
-/// Shows mappings as `ps` does: `0.0.0.0:8080->80/tcp, …`.
+/// Formats mappings for `ps`: `*:8080->80/tcp, 127.0.0.1:53->53/udp`.
 pub fn show(mappings: &[PortMapping]) -> String {
     let one = |m: &PortMapping| {
         let ip = if m.host_ip.is_empty() { "*" } else { &m.host_ip };
@@ -121,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_is_not_exactly_right_is_refused() {
+    fn an_inexact_port_is_refused() {
         for text in [
             "",
             "80",

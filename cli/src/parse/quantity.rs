@@ -3,20 +3,23 @@
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// The least memory a container may be limited to: below this not even its start fits.
+/// The lowest memory limit: with less, not even the start of a container fits.
 const LEAST_MEMORY_BYTES: i64 = 6 << 20;
 
-/// The CFS period that `--cpus` is counted in.
+/// The CFS period for which `--cpus` gives a quota, in microseconds.
 pub const CPU_PERIOD_US: i64 = 100_000;
 
-/// Reads a size: a number, whole or not, and an optional unit (`b`, `k`, `m`, `g`, `t`, in either case, with an optional
-/// `b` or `ib`). `None` is no limit, which Docker writes as 0.
+/// Reads a size: a decimal number and an optional unit (`b`, `k`, `m`, `g`, `t` in either case, optionally followed by
+/// `b` or `ib`). Units are powers of 1024, as in Docker. The result is in bytes, rounded down; `None` means no limit,
+/// which is written 0.
 ///
-/// - Units: bytes, a part of one left out; units are powers of 1024, as Docker's are.
+/// # Errors
+/// When the text has another form, or the size is below 6 MiB or too large.
 pub fn memory(text: &str) -> Result<Option<i64>> {
     let read = || {
         let digits = text.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
         let number = &text[..digits];
+        ensure!(digits > 0, "it does not begin with a number");
         let shift = match text[digits..].to_ascii_lowercase().as_str() {
             "" | "b" => 0,
             "k" | "kb" | "kib" => 10,
@@ -29,41 +32,42 @@ pub fn memory(text: &str) -> Result<Option<i64>> {
             return Ok(None);
         }
         let bytes = scaled(number, shift)?;
-        ensure!(bytes >= LEAST_MEMORY_BYTES, "less than 6m is not enough to start anything");
+        ensure!(bytes >= LEAST_MEMORY_BYTES, "the least is 6m: with less memory nothing can start");
         Ok(Some(bytes))
     };
     read().with_context(|| format!("bad size {text:?}: the form is a number and b, k, m, g or t"))
 }
 
-/// Whether a number is exactly 0, in whatever way it is written.
+/// Whether a decimal number is exactly 0: `0`, `0.0`, `.0`.
 fn is_zero(number: &str) -> bool {
     number.parse() == Ok(0.0) && !number.bytes().any(|b| b.is_ascii_digit() && b != b'0')
 }
 
-/// A plain decimal number times a power of two. Whole numbers are exact up to the largest.
+/// Multiplies a decimal number by a power of two. The result is exact for whole numbers of any size.
 fn scaled(number: &str, shift: u32) -> Result<i64> {
     if let Ok(whole) = number.parse::<i64>() {
-        return whole.checked_mul(1 << shift).context("too large");
+        return whole.checked_mul(1 << shift).context("it is too large");
     }
-    let decimal: f64 = number.parse().context("no number")?;
+    let decimal: f64 = number.parse().with_context(|| format!("{number:?} is not a number"))?;
     let bytes = decimal * (1_i64 << shift) as f64;
-    ensure!(bytes < i64::MAX as f64, "too large");
+    ensure!(bytes < i64::MAX as f64, "it is too large");
     Ok(bytes as i64)
 }
 
-/// Reads a number of processors and gives the CFS quota for [`CPU_PERIOD_US`]. `None` is no limit, which Docker writes as
-/// 0.
+/// Reads a number of processors and gives the CFS quota: microseconds of processor time per [`CPU_PERIOD_US`]. `None` means
+/// no limit, which is written 0.
 ///
-/// - Units: microseconds of processor time per period.
+/// # Errors
+/// When the text is not a plain decimal number between 0.01 and 4096.
 pub fn cpus(text: &str) -> Result<Option<i64>> {
     let read = || {
         let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-        ensure!(plain, "not a plain decimal number");
+        ensure!(plain, "it is not a plain decimal number");
         if is_zero(text) {
             return Ok(None);
         }
-        let cpus: f64 = text.parse().context("not a number")?;
-        ensure!((0.01..=4096.0).contains(&cpus), "must be between 0.01 and 4096");
+        let cpus: f64 = text.parse().context("it is not a number")?;
+        ensure!((0.01..=4096.0).contains(&cpus), "it must be between 0.01 and 4096");
         Ok(Some((cpus * CPU_PERIOD_US as f64).round() as i64))
     };
     read().with_context(|| format!("bad number of processors {text:?}: the form is 2 or 0.5"))
@@ -107,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_is_no_limit() {
+    fn zero_means_no_limit() {
         for text in ["0", "0m", "0.0g", ".0", "00b"] {
             assert_eq!(memory(text).expect(text), None, "{text}");
         }

@@ -3,21 +3,22 @@
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// The largest id: the kernel keeps 2^32 - 1 for "no one".
+/// The largest id: the kernel uses 2^32 - 1 for "no id".
 const MAX_ID: i64 = (1 << 32) - 2;
 
-/// Who a container's process is to be.
+/// The user of a container's process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum User {
-    /// A number, with the group's number when one was given.
+    /// A user number, and a group number if given.
     Id { uid: i64, gid: Option<i64> },
-    /// A name in the image's /etc/passwd, with the group's number when one was given.
+    /// A user name in the image's /etc/passwd, and a group number if given.
     Name { name: String, gid: Option<i64> },
 }
 
 /// Reads `UID`, `NAME`, `UID:GID` or `NAME:GID`.
 ///
-/// - Errors: a group given by name is refused, since the CRI carries group numbers only.
+/// # Errors
+/// When the text has another form. The name of a group is refused, because the CRI has only group numbers.
 pub fn user(text: &str) -> Result<User> {
     let read = || {
         let (who, group) = match text.split_once(':') {
@@ -27,7 +28,7 @@ pub fn user(text: &str) -> Result<User> {
         let gid = match group.map(number) {
             None => None,
             Some(Some(gid)) => Some(gid?),
-            Some(None) => bail!("the group has to be a number"),
+            Some(None) => bail!("the group must be a number"),
         };
         match number(who) {
             Some(uid) => Ok(User::Id { uid: uid?, gid }),
@@ -47,7 +48,7 @@ fn number(text: &str) -> Option<Result<i64>> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| match text.parse() {
         Ok(id) if id <= MAX_ID => Ok(id),
-        _ => bail!("{text} is above the largest id"),
+        _ => bail!("{text} is larger than the largest id, {MAX_ID}"),
     })
 }
 

@@ -5,18 +5,19 @@ use anyhow::{Context, Result, bail, ensure};
 use gorae_proto::cri::{Mount, MountPropagation};
 use std::path::Path;
 
-/// Reads one `-v` value.
+/// Reads one `-v`. Host paths such as `./x` and `../x` are relative to `directory`, where the command was typed.
 ///
-/// - Shapes: `directory` is where the command was typed; `./x` and `../x` are taken from there. A bare word would
-///   be a named volume, which Gorae does not have, so it is refused. A host path that does not exist is the daemon's to
-///   make, a directory, unless its configuration says otherwise.
+/// A host path need not exist: the daemon makes a directory there, unless its configuration says otherwise.
+///
+/// # Errors
+/// When the text has another form. A bare word would be a named volume; Gorae has none, so it is refused.
 pub fn volume(text: &str, directory: &Path) -> Result<Mount> {
     read(text, directory)
         .with_context(|| format!("bad volume {text:?}: the form is HOST_PATH:CONTAINER_PATH[:ro|rw,z,rshared|rslave]"))
 }
 
 fn read(text: &str, directory: &Path) -> Result<Mount> {
-    ensure!(!text.contains('\0'), "a path has a NUL byte");
+    ensure!(!text.contains('\0'), "a path contains a NUL byte");
     let mut fields = text.split(':');
     let host = fields.next().unwrap_or_default();
     let container = fields.next().context("the container path is missing")?;
@@ -24,7 +25,7 @@ fn read(text: &str, directory: &Path) -> Result<Mount> {
     ensure!(fields.next().is_none(), "too many colons");
     ensure!(container.starts_with('/'), "the container path {container:?} is not absolute");
     ensure!(!container.trim_end_matches('/').is_empty(), "the container path cannot be the root");
-    ensure!(!container.split('/').any(|part| part == ".."), "the container path has a \"..\"");
+    ensure!(!container.split('/').any(|part| part == ".."), "the container path contains \"..\"");
     let mut mount =
         Mount { host_path: host_path(host, directory)?, container_path: container.to_owned(), ..<_>::default() };
     apply(&mut mount, options)?;
@@ -37,7 +38,7 @@ fn host_path(host: &str, directory: &Path) -> Result<String> {
     }
     ensure!(!host.is_empty(), "the host path is missing");
     let relative = host == "." || host == ".." || host.starts_with("./") || host.starts_with("../");
-    ensure!(relative, "named volumes are not supported; write a path (/… or ./…)");
+    ensure!(relative, "named volumes are not supported; write a path, as /PATH or ./PATH");
     let path = directory.join(host);
     path.to_str().map(str::to_owned).context("the current directory's name is not UTF-8")
 }
@@ -48,7 +49,7 @@ fn apply(mount: &mut Mount, options: Option<&str>) -> Result<()> {
     for option in options.split(',') {
         match option {
             "ro" | "rw" => {
-                ensure!(access.replace(option).is_none(), "both or twice: ro, rw");
+                ensure!(access.replace(option).is_none(), "only one of ro and rw is possible, and only once");
                 mount.readonly = option == "ro";
             }
             "z" | "Z" => mount.selinux_relabel = true,
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_that_is_not_exactly_right_is_refused() {
+    fn an_inexact_volume_is_refused() {
         for text in [
             "",
             "/a",

@@ -8,11 +8,14 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-/// Opens a WebSocket with exactly one subprotocol.
+/// Opens a WebSocket that offers exactly one subprotocol.
+///
+/// # Errors
+/// When the URL is bad, the server cannot be reached, or it refuses; the error then has its answer.
 pub async fn connect(url: &str, protocol: &'static str) -> Result<WebSocketStream<TcpStream>> {
-    let mut request = url.replacen("http://", "ws://", 1).into_client_request().context("the streaming URL")?;
+    let mut request = url.replacen("http://", "ws://", 1).into_client_request().context("read the streaming URL")?;
     let (host, port) = (request.uri().host().map(str::to_owned), request.uri().port_u16());
-    let host = host.context("the streaming URL names no host")?;
+    let host = host.context("the streaming URL has no host")?;
     let stream = TcpStream::connect((host.trim_matches(['[', ']']), port.unwrap_or(80)));
     let stream = stream.await.with_context(|| format!("connect to the streaming server at {host}"))?;
     stream.set_nodelay(true).context("set up the connection to the streaming server")?;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A local port at a pod's port: each connection is a SPDY session of its own, inside a WebSocket.
+//! A local port connected to a port of a pod: each connection is its own SPDY session, inside of a WebSocket.
 //!
-//! One pair of streams is all such a session has: 1 for errors, 3 for data. So back-pressure is that of the
-//! connection, a stuck connection stops no other, and the SPDY needed is small: headers go out as stored blocks,
-//! and the replies have none.
+//! Such a session has one pair of streams: 1 for errors and 3 for data. So back-pressure is that of the connection, a
+//! stuck connection does not block others, and little of SPDY is needed: headers are sent as uncompressed blocks, and the
+//! headers of replies are not read.
 
 use crate::streaming::connect::connect;
 use anyhow::{Context, Result, bail};
@@ -30,8 +30,8 @@ type Server = WebSocketStream<TcpStream>;
 
 /// Forwards every connection of a listener to a port of a pod, until the future is dropped.
 ///
-/// - Shapes: `url` asks the daemon for a port-forward URL, which is good for one connection; `report` is told what
-///   became of connections that failed.
+/// `url` asks the daemon for a port-forward URL, which is good for one connection. `report` gets the errors of single
+/// connections.
 ///
 /// # Errors
 /// When the listener fails.
@@ -69,7 +69,7 @@ async fn carry(url: &str, port: u16, local: TcpStream) -> Result<()> {
     };
     tokio::select! {
         result = receive(from_server, to_local, &replied) => result,
-        // The end of what the local side says is not the end of the connection.
+        // When the local side has sent everything, the connection still goes on in the other direction.
         () = async { up.await; std::future::pending().await } => Ok(()),
     }
 }
@@ -87,7 +87,7 @@ fn open_streams(port: u16) -> Message {
     Message::Binary(frames.into())
 }
 
-/// A header block without compression; the first of a connection begins its zlib stream.
+/// Formats an uncompressed header block. The first one of a connection begins its zlib stream.
 fn stored_block(first: bool, headers: &[(&str, &str)]) -> Vec<u8> {
     let mut plain = (headers.len() as u32).to_be_bytes().to_vec();
     for text in headers.iter().flat_map(|(name, value)| [name, value]) {
@@ -110,7 +110,7 @@ fn data(flags: u8, bytes: &[u8]) -> Message {
     Message::Binary(frame.into())
 }
 
-/// Sends what the local side writes, and its end. A server that takes no more has said why to `receive`.
+/// Sends what the local side writes, up to its end. If the server accepts no more, `receive` learns why.
 async fn send(to_server: &mut SplitSink<Server, Message>, mut local: OwnedReadHalf) {
     let mut buffer = vec![0; 32 * 1024];
     loop {
@@ -131,14 +131,14 @@ async fn send(to_server: &mut SplitSink<Server, Message>, mut local: OwnedReadHa
 
 // === from the server ===
 
-/// One frame: whose it is and what it says.
+/// One frame from the server, with the id of its stream.
 #[derive(Debug, PartialEq, Eq)]
 enum Frame {
     Data { id: u32, fin: bool, bytes: Bytes },
     Control { kind: u16, id: u32 },
 }
 
-/// Takes a whole frame from the front of what came.
+/// Takes a complete frame from the front of the received bytes; `None` while it is incomplete.
 fn take_frame(pending: &mut BytesMut) -> Option<Frame> {
     let head = pending.first_chunk::<8>()?;
     let word = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
@@ -159,7 +159,7 @@ fn take_frame(pending: &mut BytesMut) -> Option<Frame> {
 /// Writes what the pod sends to the local side until both streams have ended.
 async fn receive(mut from_server: SplitStream<Server>, mut local: OwnedWriteHalf, replied: &Notify) -> Result<()> {
     let mut pending = BytesMut::new();
-    let mut told = Vec::new();
+    let mut said = Vec::new();
     while let Some(message) = from_server.next().await {
         match message.context("the connection to the streaming server broke")? {
             Message::Binary(bytes) => pending.extend_from_slice(&bytes),
@@ -168,9 +168,9 @@ async fn receive(mut from_server: SplitStream<Server>, mut local: OwnedWriteHalf
         while let Some(frame) = take_frame(&mut pending) {
             match frame {
                 Frame::Data { id: ERROR, fin, bytes } => {
-                    told.extend_from_slice(&bytes);
+                    said.extend_from_slice(&bytes);
                     if fin {
-                        return end(&told);
+                        return end(&said);
                     }
                 }
                 Frame::Data { id: DATA, fin, bytes } => {
@@ -180,17 +180,17 @@ async fn receive(mut from_server: SplitStream<Server>, mut local: OwnedWriteHalf
                     }
                 }
                 Frame::Control { kind: SYN_REPLY, id: DATA } => replied.notify_one(),
-                Frame::Control { kind: RST_STREAM, id: ERROR } => return end(&told),
+                Frame::Control { kind: RST_STREAM, id: ERROR } => return end(&said),
                 _ => {}
             }
         }
     }
-    end(&told)
+    end(&said)
 }
 
-fn end(told: &[u8]) -> Result<()> {
-    if told.is_empty() {
+fn end(said: &[u8]) -> Result<()> {
+    if said.is_empty() {
         return Ok(());
     }
-    bail!("{}", String::from_utf8_lossy(told))
+    bail!("{}", String::from_utf8_lossy(said))
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The client side of streaming sessions: this terminal at a process, or a local port at a pod's.
+//! The client side of streaming sessions: this terminal connected to a process, or a local port to a port of a pod.
 //!
-//! Sessions run over WebSocket, since its v5 subprotocol can end stdin; ports run over SPDY inside WebSocket, since
-//! that can end one direction of a connection.
+//! Terminals use the v5 subprotocol of WebSocket, which can signal the end of standard input. Ports use SPDY inside of
+//! WebSocket, which can close one direction of a connection.
 
 mod connect;
 mod forward;

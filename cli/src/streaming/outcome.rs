@@ -4,10 +4,11 @@
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-/// What comes before the reason in the results of a session: words that kubectl knows, and nobody else needs.
+/// What stands before the reason in the result of a session: texts that kubectl expects, and people do not need.
 const BEFORE_REASON: [&str; 3] =
     ["Internal error occurred: ", "error executing command in container: ", "error attaching to container: "];
 
+/// The part of a Kubernetes `Status` that matters here.
 #[derive(Deserialize)]
 struct Status {
     status: String,
@@ -33,6 +34,10 @@ struct Cause {
     message: String,
 }
 
+/// The exit code in the result of a session, which is JSON.
+///
+/// # Errors
+/// When there is no result, or it reports a failure of the session and not an exit code.
 pub fn exit_code(status: &[u8]) -> Result<i32> {
     if status.is_empty() {
         bail!("the session ended without a result");
@@ -48,7 +53,7 @@ pub fn exit_code(status: &[u8]) -> Result<i32> {
     }
 }
 
-/// A result's own words.
+/// The reason in the message of a result.
 fn reason(message: &str) -> &str {
     BEFORE_REASON.iter().fold(message, |rest, words| rest.strip_prefix(words).unwrap_or(rest))
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Our outputs, written by a thread of its own: a pager or pipe that does not read must not stop the session's other
-//! direction, and its standing still must reach the process as back-pressure.
+//! Writes our outputs from a separate thread: a pager or pipe that does not read must not block the other direction of the
+//! session, and must reach the process as back-pressure.
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use std::io::{self, Write};
 use tokio::sync::{mpsc, oneshot};
 
-/// Which output.
+/// One of our outputs.
 #[derive(Debug, Clone, Copy)]
 pub enum To {
     /// Standard output.
@@ -16,7 +16,7 @@ pub enum To {
     Stderr,
 }
 
-/// A queue of a few chunks to our outputs.
+/// A short bounded queue of chunks for our outputs, and the thread that writes them.
 #[derive(Debug)]
 pub struct Printer {
     chunks: mpsc::Sender<(To, Bytes)>,
@@ -38,21 +38,24 @@ impl Printer {
                 }
                 Ok(())
             };
-            // Nobody waits for the result of a session that failed otherwise.
+            // The receiver is gone when the session failed for another reason.
             let _ = tell.send(write_all());
         });
         Self { chunks, ended }
     }
 
-    /// Queues bytes; false when the output broke, which [`Printer::finish`] then tells.
+    /// Queues bytes, and waits while the queue is full. `false` when an output has failed: [`Printer::finish`] has the error.
     pub async fn print(&self, to: To, bytes: Bytes) -> bool {
         self.chunks.send((to, bytes)).await.is_ok()
     }
 
-    /// Waits until all is written.
+    /// Waits until everything is written.
+    ///
+    /// # Errors
+    /// When an output cannot be written.
     pub async fn finish(self) -> Result<()> {
         drop(self.chunks);
-        self.ended.await.context("the printing thread ended")?.context("write output")
+        self.ended.await.context("the thread that prints has died")?.context("write output")
     }
 }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! This terminal at a process: standard input and outputs over one WebSocket (subprotocol `v5.channel.k8s.io`).
+//! This terminal connected to a process: standard input and outputs over one WebSocket.
+//!
+//! The subprotocol is `v5.channel.k8s.io`: the first byte of each message is its channel.
 
 use crate::streaming::connect::connect;
 use crate::streaming::outcome::exit_code;
@@ -23,13 +25,13 @@ const END: u8 = 255;
 /// How this terminal takes part in a session.
 #[derive(Debug, Clone, Copy)]
 pub struct Streams {
-    /// The process has a terminal: ours becomes raw and its size is sent along.
+    /// Whether the process has a terminal: then ours becomes raw, and its sizes are sent.
     pub tty: bool,
-    /// Our standard input goes to the process.
+    /// Whether our standard input goes to the process.
     pub stdin: bool,
 }
 
-/// Connects standard input and outputs to an exec or attach URL until the session ends; its exit code.
+/// Connects standard input and outputs to an exec or attach URL until the session ends, and returns its exit code.
 ///
 /// # Errors
 /// When the server cannot be reached, the session failed, or the connection ended without a result.
@@ -54,7 +56,7 @@ async fn receive(from_server: &mut (impl Stream<Item = tungstenite::Result<Messa
         let mut bytes = match message {
             Ok(message @ (Message::Binary(_) | Message::Text(_))) => message.into_data(),
             Ok(_) => continue,
-            // After the status nothing of worth can be lost.
+            // The result is already here, so nothing important can be lost.
             Err(_) if !status.is_empty() => break,
             Err(error) => return Err(error).context("the connection to the streaming server broke"),
         };
@@ -78,7 +80,7 @@ async fn receive(from_server: &mut (impl Stream<Item = tungstenite::Result<Messa
 
 // === to the server ===
 
-/// Sends input and sizes for as long as the session runs: it ends only with an error.
+/// Sends input and terminal sizes while the session runs. It returns only with an error.
 async fn send(
     to_server: &mut (impl Sink<Message, Error = tungstenite::Error> + Unpin),
     streams: Streams,
@@ -96,14 +98,14 @@ async fn send(
                 None => vec![END, STDIN],
             },
         };
-        // The result of the session is read elsewhere, and is worth more than this error.
+        // `receive` gets the result of the session, which says more than this error.
         if to_server.send(Message::Binary(Bytes::from(message))).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 }
 
-/// The next bytes of input; `None` once, at its end; then never anything.
+/// Waits for the next bytes of input; `None` once at their end, then waits for ever.
 async fn next_input(input: &mut Option<mpsc::Receiver<Vec<u8>>>) -> Option<Vec<u8>> {
     let Some(receiver) = input else { return std::future::pending().await };
     let bytes = receiver.recv().await;
@@ -113,8 +115,8 @@ async fn next_input(input: &mut Option<mpsc::Receiver<Vec<u8>>>) -> Option<Vec<u
     bytes
 }
 
-/// Reads standard input on a thread of its own: a read of a terminal cannot be called off, and must not hold the
-/// end of the program.
+/// Reads standard input on a separate thread: reading a terminal cannot be cancelled, and must not delay the end of the
+/// program.
 fn standard_input() -> mpsc::Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel(4);
     std::thread::spawn(move || {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Our own terminal: raw while a session runs, and its size as it changes.
+//! Our own terminal: its raw mode while a session runs, and its size.
 
 use anyhow::{Context, Result};
 use rustix::termios::{OptionalActions, Termios, Winsize, isatty, tcgetattr, tcgetwinsize, tcsetattr};
 use std::os::fd::OwnedFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// A terminal in raw mode, which ends when this is dropped.
+/// A terminal in raw mode. Dropping this restores its former mode.
 #[derive(Debug)]
 pub struct Raw {
     terminal: OwnedFd,
@@ -14,29 +14,32 @@ pub struct Raw {
 }
 
 impl Raw {
-    /// Makes the terminal on standard input raw; `None` when it is no terminal.
+    /// Puts the terminal on standard input into raw mode; `None` when standard input is not a terminal.
+    ///
+    /// # Errors
+    /// When the terminal's mode cannot be read or set.
     pub fn enter() -> Result<Option<Self>> {
         let stdin = std::io::stdin();
         if !isatty(&stdin) {
             return Ok(None);
         }
-        let terminal = rustix::io::dup(&stdin).context("keep the terminal")?;
+        let terminal = rustix::io::dup(&stdin).context("duplicate the terminal's descriptor")?;
         let before = tcgetattr(&terminal).context("read the terminal's mode")?;
         let mut raw = before.clone();
         raw.make_raw();
-        tcsetattr(&terminal, OptionalActions::Now, &raw).context("make the terminal raw")?;
+        tcsetattr(&terminal, OptionalActions::Now, &raw).context("put the terminal into raw mode")?;
         Ok(Some(Self { terminal, before }))
     }
 }
 
 impl Drop for Raw {
     fn drop(&mut self) {
-        // A terminal that is gone needs no mode.
+        // If this fails, the terminal is gone.
         let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
     }
 }
 
-/// The sizes of the terminal on standard output: the one at first, then each new one.
+/// The sizes of the terminal on standard output (or input): first the current one, then each change.
 #[derive(Debug)]
 pub struct Sizes {
     changed: Signal,
@@ -44,7 +47,10 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// Begins to watch.
+    /// Starts watching.
+    ///
+    /// # Errors
+    /// When the signal handler cannot be installed.
     pub fn watch() -> Result<Self> {
         let changed = signal(SignalKind::window_change()).context("watch the terminal's size")?;
         Ok(Self { changed, first: true })
@@ -64,7 +70,7 @@ impl Sizes {
     }
 }
 
-/// The next size, or never when sizes are not watched. Cancel: nothing is lost.
+/// Waits for the next size; for ever when sizes are not watched. Cancelling this loses nothing.
 pub async fn next_size(sizes: &mut Option<Sizes>) -> Winsize {
     match sizes {
         Some(sizes) => sizes.next().await,
