@@ -1,45 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The start: read the records, take running containers back, undo what was half-made, settle what is owed.
-//!
-//! Records and state files are read before the socket opens, so that the first list is complete. Everything that
-//! could wait for somebody else (shims, clean-ups) happens behind it. One damaged record costs that object: its
-//! directory is moved aside for a person to look at. One that cannot be read now says nothing about its object, whose
-//! processes, address and layers are in use: without it the daemon does not start, and whoever starts it tries again.
+//! Reads every record before the socket opens, so that the first list is complete.
 
-use crate::container::{self, Container, State, end, time};
+use super::strays::Strays;
+use super::unreadable::{anothers, not_now, set_aside};
+use crate::container::{self, end};
 use crate::error::{Error, Kind, Result};
-use crate::node::Node;
 use crate::places::Places;
-use crate::pod::{self, Pod, Up};
-use crate::trash::{self, remove_quietly};
-use crate::{clock, ids, records};
-use gorae_cgroups as cgroups;
+use crate::pod::{self, Up};
+use crate::trash::remove_quietly;
+use crate::{ids, records};
 use gorae_network::LivePod;
-use gorae_proto::shim::{CgroupPlace, CleanContainer, CleanPod, container_state::Phase};
-use gorae_shims as shims;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
 /// What the disk says.
 #[derive(Debug, Default)]
 pub struct Found {
-    pods: Vec<(pod::Record, Option<Up>)>,
-    half_made: Vec<pod::Record>,
-    containers: Vec<container::Record>,
+    pub(super) pods: Vec<(pod::Record, Option<Up>)>,
+    pub(super) half_made: Vec<pod::Record>,
+    pub(super) containers: Vec<container::Record>,
     /// Pods with a run directory: what they were given may still be in use, ready or not.
     present: HashSet<String>,
-    strays: Strays,
-}
-
-/// Ids of which only the run directory tells: a record was damaged, or a removal was cut off.
-#[derive(Debug, Default)]
-pub struct Strays {
-    /// Of pods.
-    pub pods: Vec<String>,
-    /// Of containers.
-    pub containers: Vec<String>,
+    pub(super) strays: Strays,
 }
 
 /// Reads all records. Damaged ones are moved to `ROOT/damaged`.
@@ -162,31 +145,6 @@ fn ids_of(entries: io::Result<impl Iterator<Item = io::Result<std::fs::DirEntry>
     ids.collect()
 }
 
-/// What to do with an object whose record says nothing.
-fn set_aside(places: &Places, dir: &Path, name: &str, why: Error) -> Result<()> {
-    match why.kind() {
-        Kind::FailedPrecondition => return Err(anothers(why)),
-        Kind::Unavailable => return Err(not_now(why)),
-        _ => {}
-    }
-    tracing::error!(object = name, %why, kept_in = %places.damaged().display(), "record is unreadable; object is lost");
-    let moved = records::make_private_dir(&places.damaged())
-        .map_err(|e| e.to_string())
-        .and_then(|()| std::fs::rename(dir, places.damaged().join(name)).map_err(|e| e.to_string()));
-    if let Err(error) = moved {
-        tracing::error!(object = name, error, "cannot move it aside");
-    }
-    Ok(())
-}
-
-fn anothers(why: Error) -> Error {
-    why.during("not started, and nothing was touched")
-}
-
-fn not_now(why: Error) -> Error {
-    why.during("not started, for what cannot be read now is in use; start again, or move it away to give it up")
-}
-
 impl Found {
     /// The pods whose addresses and ports are still theirs.
     pub fn live_pods(&self) -> Vec<LivePod> {
@@ -198,144 +156,6 @@ impl Found {
         // One that is being stopped has its address until that is done.
         let there = self.pods.iter().map(|(record, _)| record).filter(|record| self.present.contains(&record.id));
         there.map(of).chain(self.half_made.iter().map(of)).filter(|p| !p.ips.is_empty()).collect()
-    }
-
-    /// Fills the indexes from records and state files; no shim is asked.
-    pub fn fill(&self, node: &Arc<Node>) {
-        self.pods.iter().map(|(record, _)| record.created_at).for_each(clock::was_given_out);
-        self.containers.iter().map(|record| record.created_at).for_each(clock::was_given_out);
-        for (record, up) in &self.pods {
-            let up = up.clone().filter(pod::watch::is_alive);
-            let pod = Pod::new(record.clone(), up.map_or(pod::State::NotReady, pod::State::Ready));
-            pod::resources::restore(&node.machine.places.pod_root(&record.id), &pod);
-            node.objects.pods.insert(pod.clone());
-            pod::watch::follow(node, &pod);
-        }
-        for record in &self.containers {
-            let state = first_state(node, record);
-            let mut held: Vec<_> = record.image.layers.clone();
-            held.extend(record.image_mounts.iter().flat_map(|m| m.layers.clone()));
-            if let Err(error) = node.images.hold_layers(&held, &record.id) {
-                tracing::error!(container = ids::short(&record.id), %error, "a layer of the container is gone");
-            }
-            node.objects.containers.insert(Container::new(record.clone(), state));
-        }
-    }
-}
-
-fn first_state(node: &Node, record: &container::Record) -> State {
-    let (dir, id) = (node.machine.places.container_root(&record.id), &record.id);
-    match node.keeper.state_on_disk(id) {
-        Ok(Some(state)) if state.phase() != Phase::Exited && state.boot_id != node.machine.boot_id => {
-            end::kept_or_lost(&dir, id, time(state.started_at_ns), "the machine was restarted")
-        }
-        Ok(Some(state)) => {
-            let state = State::from_shim(&state);
-            if let State::Exited(exit) = &state {
-                // It ended while no daemon was there to keep it.
-                end::keep_if_new(&dir, id, exit);
-            }
-            state
-        }
-        Ok(None) => match end::kept(&dir) {
-            // The first start makes the writable layer. Without a pod nothing of it can be on its way.
-            Ok(None) if node.machine.places.pod_run(&record.pod_id).exists() || !was_started(node, record) => {
-                State::Created
-            }
-            _ => {
-                let why = "the machine was restarted, or its state directory was removed";
-                end::kept_or_lost(&dir, id, None, why)
-            }
-        },
-        Err(error) => {
-            tracing::error!(container = ids::short(id), %error, "state is unreadable");
-            State::Starting
-        }
-    }
-}
-
-fn was_started(node: &Node, record: &container::Record) -> bool {
-    node.machine.places.container_root(&record.id).join("upper").exists()
-}
-
-/// Takes running containers back and settles everything else; returns when all of it is settled.
-pub async fn settle(node: Arc<Node>, found: Found) {
-    let shims = node.objects.containers.all().into_iter().map(|container| {
-        let node = node.clone();
-        async move {
-            match container.state() {
-                State::Starting | State::Running { .. } => node.keeper.reconnect(&container).await,
-                State::Created if node.machine.places.container_run(&container.record().id).exists() => {
-                    node.keeper.reconnect(&container).await;
-                }
-                _ => {}
-            }
-            container::update::settle_soon(&node, &container);
-        }
-    });
-    futures_util::future::join_all(shims).await;
-    pod::pins::check_all(&node).await;
-    for record in &found.half_made {
-        if let Err(error) = pod::run::undo(&node, record).await {
-            tracing::error!(pod = ids::short(&record.id), %error, "cannot undo a half-made pod; listed as not ready");
-            let _ = records::commit(&node.machine.places.pod_root(&record.id), "record");
-            node.objects.pods.insert(Pod::new(record.clone(), pod::State::NotReady));
-        }
-    }
-    for pod in node.objects.pods.all().into_iter().filter(|p| !p.is_ready()) {
-        if let Err(error) = pod::stop::stop(&node, &pod).await {
-            tracing::error!(pod = ids::short(pod.id()), %error, "cannot finish stopping the pod; a stop is tried again");
-        }
-    }
-    end_strays(&node, &found.strays).await;
-    trash::empty(node.machine.places.trash()).await;
-    node.images.collect();
-    tracing::info!(pods = node.objects.pods.len(), containers = node.objects.containers.len(), "everything is settled");
-}
-
-/// Ends what runs without a record.
-pub async fn end_strays(node: &Arc<Node>, strays: &Strays) {
-    end_stray_containers(node, &strays.containers).await;
-    for id in &strays.pods {
-        let run_dir = node.machine.places.pod_run(id);
-        let clean = CleanPod {
-            pod_id: id.clone(),
-            run_dir: run_dir.to_string_lossy().into_owned(),
-            cgroup: gorae_cgroups::pod_path("", id).ok().map(|c| node.machine.cgroup(c.path)),
-            ..CleanPod::default()
-        };
-        tracing::warn!(pod = ids::short(id), "a pod without a record is there; removing it");
-        match shims::clean_pod(&node.machine.spawner, clean).await {
-            Ok(()) => remove_quietly(&run_dir),
-            Err(error) => tracing::error!(pod = ids::short(id), %error, "cannot remove it"),
-        }
-    }
-}
-
-/// Ends containers of which only the run directory tells: their shims, if they are there, and what is in their cgroups.
-async fn end_stray_containers(node: &Arc<Node>, lost: &[String]) {
-    if lost.is_empty() {
-        return;
-    }
-    let (hierarchies, wanted) = (node.machine.hierarchies.clone(), lost.to_vec());
-    let places = tokio::task::spawn_blocking(move || cgroups::find_containers(&hierarchies, &wanted)).await;
-    let places: HashMap<String, String> = places.unwrap_or_default().into_iter().collect();
-    for id in lost {
-        tracing::warn!(container = ids::short(id), "a container without a record is there; ending it");
-        let run_dir = node.machine.places.container_run(id);
-        // Where no hierarchy has it, its shim is all that can be left.
-        let path = places.get(id).cloned().unwrap_or_else(|| format!("{}/{id}", cgroups::DEFAULT_PARENT));
-        let clean = CleanContainer {
-            container_id: id.clone(),
-            run_dir: run_dir.to_string_lossy().into_owned(),
-            cgroup: Some(CgroupPlace { layout: Some(node.machine.layout.clone()), path }),
-            // Without the record nobody knows its hooks.
-            ..CleanContainer::default()
-        };
-        match shims::clean_container(&node.machine.spawner, clean).await {
-            Ok(_) => remove_quietly(&run_dir),
-            Err(error) => tracing::error!(container = ids::short(id), %error, "cannot end it; it is tried again"),
-        }
     }
 }
 
@@ -408,7 +228,7 @@ mod tests {
                 write_pod(&places, &id, pod::RECORD_VERSION);
             }
             if file.starts_with("state/containers") || file.ends_with("old") || file.ends_with("end") {
-                let golden = include_bytes!("golden/container-1");
+                let golden = include_bytes!("../golden/container-1");
                 records::make_dir(&places.container_root(&id)).expect("directory");
                 std::fs::write(places.container_root(&id).join("record"), golden).expect("write");
             }

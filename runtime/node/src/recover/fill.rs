@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Makes objects of the records: nothing is asked, and nothing is changed but copies of ends.
+
+use super::read::Found;
+use crate::container::{self, Container, State, end, time};
+use crate::node::Node;
+use crate::pod::{self, Pod};
+use crate::{clock, ids};
+use gorae_proto::shim::container_state::Phase;
+use std::sync::Arc;
+
+impl Found {
+    /// Fills the indexes from records and state files; no shim is asked.
+    pub fn fill(&self, node: &Arc<Node>) {
+        self.pods.iter().map(|(record, _)| record.created_at).for_each(clock::was_given_out);
+        self.containers.iter().map(|record| record.created_at).for_each(clock::was_given_out);
+        for (record, up) in &self.pods {
+            let up = up.clone().filter(pod::watch::is_alive);
+            let pod = Pod::new(record.clone(), up.map_or(pod::State::NotReady, pod::State::Ready));
+            pod::resources::restore(&node.machine.places.pod_root(&record.id), &pod);
+            node.objects.pods.insert(pod.clone());
+            pod::watch::follow(node, &pod);
+        }
+        for record in &self.containers {
+            let state = first_state(node, record);
+            let mut held: Vec<_> = record.image.layers.clone();
+            held.extend(record.image_mounts.iter().flat_map(|m| m.layers.clone()));
+            if let Err(error) = node.images.hold_layers(&held, &record.id) {
+                tracing::error!(container = ids::short(&record.id), %error, "a layer of the container is gone");
+            }
+            node.objects.containers.insert(Container::new(record.clone(), state));
+        }
+    }
+}
+
+fn first_state(node: &Node, record: &container::Record) -> State {
+    let (dir, id) = (node.machine.places.container_root(&record.id), &record.id);
+    match node.keeper.state_on_disk(id) {
+        Ok(Some(state)) if state.phase() != Phase::Exited && state.boot_id != node.machine.boot_id => {
+            end::kept_or_lost(&dir, id, time(state.started_at_ns), "the machine was restarted")
+        }
+        Ok(Some(state)) => {
+            let state = State::from_shim(&state);
+            if let State::Exited(exit) = &state {
+                // It ended while no daemon was there to keep it.
+                end::keep_if_new(&dir, id, exit);
+            }
+            state
+        }
+        Ok(None) => match end::kept(&dir) {
+            // The first start makes the writable layer. Without a pod nothing of it can be on its way.
+            Ok(None) if node.machine.places.pod_run(&record.pod_id).exists() || !was_started(node, record) => {
+                State::Created
+            }
+            _ => {
+                let why = "the machine was restarted, or its state directory was removed";
+                end::kept_or_lost(&dir, id, None, why)
+            }
+        },
+        Err(error) => {
+            tracing::error!(container = ids::short(id), %error, "state is unreadable");
+            State::Starting
+        }
+    }
+}
+
+fn was_started(node: &Node, record: &container::Record) -> bool {
+    node.machine.places.container_root(&record.id).join("upper").exists()
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What runs without a record: it is ended, because nobody can name it.
+
+use crate::ids;
+use crate::node::Node;
+use crate::trash::remove_quietly;
+use gorae_cgroups as cgroups;
+use gorae_proto::shim::{CleanContainer, CleanPod};
+use gorae_shims as shims;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Ids of which only the run directory tells: a record was damaged, or a removal was cut off.
+#[derive(Debug, Default)]
+pub struct Strays {
+    /// Of pods.
+    pub pods: Vec<String>,
+    /// Of containers.
+    pub containers: Vec<String>,
+}
+
+/// Ends what runs without a record.
+pub async fn end_strays(node: &Arc<Node>, strays: &Strays) {
+    end_stray_containers(node, &strays.containers).await;
+    for id in &strays.pods {
+        let run_dir = node.machine.places.pod_run(id);
+        let clean = CleanPod {
+            pod_id: id.clone(),
+            run_dir: run_dir.to_string_lossy().into_owned(),
+            cgroup: gorae_cgroups::pod_path("", id).ok().map(|c| node.machine.cgroup(c.path)),
+            ..CleanPod::default()
+        };
+        tracing::warn!(pod = ids::short(id), "a pod without a record is there; removing it");
+        match shims::clean_pod(&node.machine.spawner, clean).await {
+            Ok(()) => remove_quietly(&run_dir),
+            Err(error) => tracing::error!(pod = ids::short(id), %error, "cannot remove it"),
+        }
+    }
+}
+
+/// Ends containers of which only the run directory tells: their shims, if they are there, and what is in their cgroups.
+async fn end_stray_containers(node: &Arc<Node>, lost: &[String]) {
+    if lost.is_empty() {
+        return;
+    }
+    let (hierarchies, wanted) = (node.machine.hierarchies.clone(), lost.to_vec());
+    let places = tokio::task::spawn_blocking(move || cgroups::find_containers(&hierarchies, &wanted)).await;
+    let places: HashMap<String, String> = places.unwrap_or_default().into_iter().collect();
+    for id in lost {
+        tracing::warn!(container = ids::short(id), "a container without a record is there; ending it");
+        let run_dir = node.machine.places.container_run(id);
+        // Where no hierarchy has it, its shim is all that can be left.
+        let path = places.get(id).cloned().unwrap_or_else(|| format!("{}/{id}", cgroups::DEFAULT_PARENT));
+        let clean = CleanContainer {
+            container_id: id.clone(),
+            run_dir: run_dir.to_string_lossy().into_owned(),
+            cgroup: Some(node.machine.cgroup(path)),
+            // Without the record nobody knows its hooks.
+            ..CleanContainer::default()
+        };
+        match shims::clean_container(&node.machine.spawner, clean).await {
+            Ok(_) => remove_quietly(&run_dir),
+            Err(error) => tracing::error!(container = ids::short(id), %error, "cannot end it; it is tried again"),
+        }
+    }
+}
