@@ -2,7 +2,7 @@
 //! Reads every record before the socket opens, so that the first list is complete.
 
 use super::strays::Strays;
-use super::unreadable::{anothers, not_now, set_aside};
+use super::unreadable::{Damaged, anothers, not_now};
 use crate::container::{self, end};
 use crate::error::{Error, Kind, Result};
 use crate::places::Places;
@@ -12,7 +12,7 @@ use crate::{ids, records};
 use gorae_network::LivePod;
 use std::collections::HashSet;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the disk says.
 #[derive(Debug, Default)]
@@ -23,6 +23,10 @@ pub struct Found {
     /// Pods with a run directory: what they were given may still be in use, ready or not.
     present: HashSet<String>,
     pub(super) strays: Strays,
+    /// Objects whose records are damaged.
+    damaged: Vec<Damaged>,
+    /// Directories of objects of which nothing was made yet.
+    unbegun: Vec<PathBuf>,
 }
 
 /// Reads all records. Damaged ones are moved to `ROOT/damaged`.
@@ -44,10 +48,13 @@ pub fn read(places: &Places, boot_id: &str) -> Result<Found> {
                 no_foreign_record(places, &id)?;
                 found.containers.push(record);
             }
-            Ok(None) => remove_quietly(&dir),
-            Err(error) => set_aside(places, &dir, &format!("container-{id}"), error)?,
+            Ok(None) => found.unbegun.push(dir),
+            Err(error) => found.damaged.push(Damaged::judge(&dir, format!("container-{id}"), error)?),
         }
     }
+    // Everything could be read: from here on the start goes on.
+    found.damaged.iter().for_each(|object| object.set_aside(places));
+    found.unbegun.iter().for_each(|dir| remove_quietly(dir));
     // Looked for now, before new pods and containers come.
     let known: HashSet<&String> =
         found.pods.iter().map(|(r, _)| &r.id).chain(found.half_made.iter().map(|r| &r.id)).collect();
@@ -87,7 +94,10 @@ fn read_pod(places: &Places, id: &str, boot_id: &str, found: &mut Found) -> Resu
             Ok(())
         }
         Ok(None) => read_half_made(&dir, id, found),
-        Err(error) => set_aside(places, &dir, &format!("pod-{id}"), error),
+        Err(error) => {
+            found.damaged.push(Damaged::judge(&dir, format!("pod-{id}"), error)?);
+            Ok(())
+        }
     }
 }
 
@@ -125,7 +135,7 @@ fn read_half_made(dir: &Path, id: &str, found: &mut Found) -> Result<()> {
         // Cut off while the intent was being written: nothing else was done yet.
         Ok(None) | Err(_) => {
             tracing::info!(pod = ids::short(id), "a pod was cut off before anything of it was made");
-            remove_quietly(dir);
+            found.unbegun.push(dir.to_owned());
         }
     }
     Ok(())
@@ -204,9 +214,15 @@ mod tests {
         let places = places(dir.path());
         let id = "a".repeat(64);
         write_pod(&places, &id, pod::RECORD_VERSION + 1);
+        let (damaged, unbegun) = ("0".repeat(64), "1".repeat(64));
+        for id in [&damaged, &unbegun] {
+            records::make_dir(&places.pod_root(id)).expect("directory");
+        }
+        std::fs::write(places.pod_root(&damaged).join("record"), "rubbish").expect("write");
         let error = read(&places, "boot").expect_err("newer");
         assert!(error.to_string().contains("newer"), "{error}");
         assert!(places.pod_root(&id).join("record").exists() && !places.damaged().exists());
+        assert!(places.pod_root(&damaged).join("record").exists() && places.pod_root(&unbegun).exists());
     }
 
     #[test]

@@ -4,29 +4,51 @@
 use crate::error::{Error, Kind, Result};
 use crate::places::Places;
 use crate::records;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// What to do with an object whose record says nothing.
-pub(super) fn set_aside(places: &Places, dir: &Path, name: &str, why: Error) -> Result<()> {
-    match why.kind() {
-        Kind::FailedPrecondition => return Err(anothers(why)),
-        Kind::Unavailable => return Err(not_now(why)),
-        _ => {}
+/// An object that is lost: its record is damaged.
+#[derive(Debug)]
+pub(super) struct Damaged {
+    dir: PathBuf,
+    name: String,
+    why: Error,
+}
+
+impl Damaged {
+    /// Judges why a record says nothing.
+    ///
+    /// # Errors
+    /// What keeps the daemon from starting: the record cannot be read now, or is another program's.
+    pub(super) fn judge(dir: &Path, name: String, why: Error) -> Result<Self> {
+        match why.kind() {
+            Kind::FailedPrecondition => Err(anothers(why)),
+            Kind::Unavailable => Err(not_now(why)),
+            _ => Ok(Self { dir: dir.to_owned(), name, why }),
+        }
     }
-    tracing::error!(object = name, %why, kept_in = %places.damaged().display(), "record is unreadable; object is lost");
-    let moved = records::make_private_dir(&places.damaged())
-        .map_err(|e| e.to_string())
-        .and_then(|()| std::fs::rename(dir, places.damaged().join(name)).map_err(|e| e.to_string()));
-    if let Err(error) = moved {
-        tracing::error!(object = name, error, "cannot move it aside");
+
+    /// Moves the object's directory to `ROOT/damaged`, for a person to look at. Once everything else could be read: a
+    /// start that fails has touched nothing.
+    pub(super) fn set_aside(&self, places: &Places) {
+        let (object, place) = (&self.name, places.damaged());
+        tracing::error!(object, why = %self.why, kept_in = %place.display(), "record is unreadable; object is lost");
+        let moved = records::make_private_dir(&place).and_then(|()| {
+            let to = place.join(&self.name);
+            std::fs::rename(&self.dir, &to).map_err(|e| Error::io("rename to", &to, &e))
+        });
+        if let Err(error) = moved {
+            tracing::error!(object, %error, "cannot move it aside");
+        }
     }
-    Ok(())
 }
 
 pub(super) fn anothers(why: Error) -> Error {
-    why.during("not started, and nothing was touched")
+    why.during("refusing to start, and nothing was touched")
 }
 
 pub(super) fn not_now(why: Error) -> Error {
-    why.during("not started, for what cannot be read now is in use; start again, or move it away to give it up")
+    why.during(
+        "refusing to start: this cannot be read, and may belong to running pods; start again when the disk is back, or \
+         move it aside to abandon them",
+    )
 }
