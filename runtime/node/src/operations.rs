@@ -10,7 +10,8 @@ use futures_util::future::{BoxFuture, Shared};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-type Outcome = Shared<BoxFuture<'static, Result<String>>>;
+/// The result of an operation, for each who waits for it.
+pub type Outcome = Shared<BoxFuture<'static, Result<String>>>;
 
 /// Operations in flight, by identity; each results in an id.
 #[derive(Clone, Default)]
@@ -24,6 +25,29 @@ impl std::fmt::Debug for Operations {
     }
 }
 
+/// An operation that runs; awaiting it gives its result.
+#[derive(Debug)]
+pub struct InFlight {
+    outcome: Outcome,
+    joined: bool,
+}
+
+impl InFlight {
+    /// Whether somebody else had begun it: then its request need not be the caller's.
+    pub fn joined(&self) -> bool {
+        self.joined
+    }
+}
+
+impl IntoFuture for InFlight {
+    type Output = Result<String>;
+    type IntoFuture = Outcome;
+
+    fn into_future(self) -> Outcome {
+        self.outcome
+    }
+}
+
 impl Operations {
     /// Runs `work` under `key`, or joins what already runs under it. It runs from here on, also when nobody awaits the result.
     ///
@@ -31,13 +55,13 @@ impl Operations {
     ///
     /// # Errors
     /// Those of the work; `Internal` when it panicked.
-    pub fn run<F>(&self, key: String, work: F) -> impl Future<Output = Result<String>> + Send + use<F>
+    pub fn run<F>(&self, key: String, work: F) -> InFlight
     where
         F: Future<Output = Result<String>> + Send + 'static,
     {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(outcome) = running.get(&key) {
-            return outcome.clone();
+            return InFlight { outcome: outcome.clone(), joined: true };
         }
         let (all, name) = (self.running.clone(), key.clone());
         // Wrapped before the block: the state of a block has room for what it captures and for what it becomes.
@@ -52,7 +76,7 @@ impl Operations {
             .boxed()
             .shared();
         running.insert(key, outcome.clone());
-        outcome
+        InFlight { outcome, joined: false }
     }
 
     /// How many run.
@@ -76,7 +100,9 @@ mod tests {
                 Ok(format!("run {}", runs.fetch_add(1, Ordering::SeqCst)))
             }
         };
-        let (a, b) = tokio::join!(operations.run("k".into(), work()), operations.run("k".into(), work()));
+        let (first, second) = (operations.run("k".into(), work()), operations.run("k".into(), work()));
+        assert_eq!((first.joined(), second.joined()), (false, true));
+        let (a, b) = tokio::join!(first.into_future(), second.into_future());
         assert_eq!((a.expect("ran"), b.expect("joined")), ("run 0".into(), "run 0".into()));
         assert_eq!(operations.run("k".into(), work()).await.expect("a new one"), "run 1");
         assert_eq!(operations.count(), 0);

@@ -17,7 +17,6 @@ use gorae_proto::cri;
 use gorae_shims as shims;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a creation looks at that is not ours.
 const LOOKED_AT: &str = "mount sources, devices, CDI files and profiles";
@@ -40,15 +39,12 @@ pub async fn create(
     check_privileged(&config, sandbox_config.unwrap_or(&pod.record.config))?;
     let (key, name) = (Container::key(pod.id(), metadata), metadata.name.clone());
     let (operations, asked) = (node.creates.clone(), config.clone());
-    let (of, made_here) = (node.clone(), Arc::new(AtomicBool::new(false)));
-    let here = made_here.clone();
-    let creation = operations.run(key, async move {
-        here.store(true, Ordering::Relaxed);
-        once(&of, &pod, config).await
-    });
+    let of = node.clone();
+    let creation = operations.run(key, async move { once(&of, &pod, config).await });
+    let joined = creation.joined();
     let creation = async {
         let id = creation.await?;
-        if let (false, Some(container)) = (made_here.load(Ordering::Relaxed), node.objects.containers.get(&id)) {
+        if let (true, Some(container)) = (joined, node.objects.containers.get(&id)) {
             same(&container.record(), &asked)?;
         }
         Ok(id)

@@ -13,7 +13,6 @@ use gorae_proto::shim::{PodNetwork, SetupPod};
 use gorae_shims as shims;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Runs a pod and returns its id; a repeat of a request gets the same pod.
 ///
@@ -25,14 +24,11 @@ pub async fn run(node: Arc<Node>, config: cri::PodSandboxConfig, runtime_handler
     node.settings.handlers.check(&runtime_handler)?;
     let key = Pod::key(&config);
     let (operations, asked) = (node.runs.clone(), (config.clone(), runtime_handler.clone()));
-    let (of, made_here) = (node.clone(), Arc::new(AtomicBool::new(false)));
-    let here = made_here.clone();
-    let run = operations.run(key, async move {
-        here.store(true, Ordering::Relaxed);
-        once(&of, config, runtime_handler).await
-    });
+    let of = node.clone();
+    let run = operations.run(key, async move { once(&of, config, runtime_handler).await });
+    let joined = run.joined();
     let id = run.await?;
-    if let (false, Some(pod)) = (made_here.load(Ordering::Relaxed), node.objects.pods.get(&id)) {
+    if let (true, Some(pod)) = (joined, node.objects.pods.get(&id)) {
         same(&pod, &asked.0, &asked.1)?;
     }
     Ok(id)
@@ -174,7 +170,7 @@ async fn make_log_directory(node: &Node, path: String) -> Result<()> {
     };
     let making =
         node.log_directories.run(key, async move { foreign::look_on(what, make).await.map(|()| String::new()) });
-    foreign::wait_for(what, making).await.map(drop)
+    foreign::wait_for(what, making.into_future()).await.map(drop)
 }
 
 fn setup(node: &Node, record: &Record, network: Option<PodNetwork>) -> Result<SetupPod> {
