@@ -34,8 +34,9 @@ setup: ## Installs the Debian packages that building needs
 setup-images:
 	@tests/setup --images
 
-tools: setup ## Builds kubelet, crictl, critest and the CNI plugins into build/tools
+tools: setup ## Builds kubelet, crictl, critest, the CNI plugins and the shim of an earlier build into build
 	@tests/tools/build.sh
+	@tests/tools/old-shim.sh
 
 demo: build ## Shows a pod's life on a node of its own, works offline
 	@tests/run build/bin/gorae-demo
