@@ -485,8 +485,8 @@ mod tests {
 
     #[test]
     fn every_key_of_the_file_is_looked_at_when_it_is_read_again() {
-        let sample = include_str!("../../deploy/config.toml");
-        let source = include_str!("config.rs").split("#[cfg(test)]").next().expect("code");
+        let sample = include_str!("../../../deploy/config.toml");
+        let source = include_str!("mod.rs").split("#[cfg(test)]").next().expect("code");
         let mut section = String::new();
         let mut keys = 0;
         for line in sample.lines().filter_map(|line| line.strip_prefix('#')).filter(|line| !line.starts_with(' ')) {
