@@ -21,7 +21,7 @@ impl Source {
     /// # Errors
     /// As [`config::load`].
     pub fn load(&self) -> Result<Config, String> {
-        config::load(self.file.as_deref(), self.overrides.clone())
+        config::load(self.file.as_deref(), &self.overrides)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::sessions::Sessions;
 use gorae_cgroups as cgroups;
 use gorae_cgroups::Hierarchies;
 use gorae_image_service::{self as images, Images};
-use gorae_network::{Network, NetworkConfig};
+use gorae_network::Network;
 use gorae_node::error::{Error, Kind, Result};
 use gorae_node::machine::Machine;
 use gorae_node::node::Node;
@@ -20,7 +20,6 @@ use gorae_proto::shim::CgroupLayout;
 use gorae_shims::{DevicePrograms, Spawner, mount_cgroups};
 use gorae_streaming as streaming;
 use std::fs::File;
-use std::net::SocketAddr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -69,13 +68,7 @@ async fn open(config: &Config, places: Places) -> Result<(Arc<Node>, recover::Fo
     let found = recover::read(&places, &boot_id)?;
     let spawner = Spawner::open(config.shim.clone()).await?;
     let hierarchies = Arc::new(open_hierarchies(&spawner, &layout).await?);
-    let network_config = NetworkConfig {
-        bridge: config.network.bridge.clone(),
-        subnet: config.network.subnet,
-        subnet6: config.network.subnet6,
-        mtu: config.network.mtu,
-    };
-    let network = Network::open(network_config, &places.root, &found.live_pods()).await?;
+    let network = Network::open(config.network.clone(), &places.root, &found.live_pods()).await?;
     let images = Images::open(image_config(config))?;
     let machine = Machine {
         places,
@@ -101,9 +94,9 @@ async fn open_hierarchies(spawner: &Spawner, layout: &CgroupLayout) -> Result<Hi
 fn image_config(config: &Config) -> images::Config {
     let mut image_config = images::Config::new(config.root.join("images"));
     image_config.runtime_handlers = config.handlers.names().to_vec();
-    image_config.hosts_dirs.clone_from(&config.hosts_dirs);
+    image_config.hosts_dirs.clone_from(&config.images.hosts_dirs);
     image_config.plain_http_hosts.clone_from(&config.images.plain_http);
-    image_config.limits.reserve = config.images.reserve.unwrap_or_default();
+    image_config.limits.reserve = config.images.reserve;
     if let Some(n) = config.images.parallel_layers {
         image_config.max_parallel_layers = n;
         image_config.max_parallel_layers_total = image_config.max_parallel_layers_total.max(n);
@@ -198,7 +191,7 @@ fn listen(socket: &Path) -> Result<UnixListener> {
 }
 
 async fn start_streaming(config: &Config, node: &Arc<Node>) -> Result<streaming::Server> {
-    let (bind, tls) = (SocketAddr::from(config.streaming), config.streaming_tls.clone());
+    let (bind, tls) = (config.streaming.address, config.streaming.tls.clone());
     let own = streaming::Config { bind, tls, ..streaming::Config::default() };
     let server = streaming::Server::start(own, Arc::new(Sessions::new(node.clone()))).await;
     server.map_err(|e| Error::internal(format!("start the streaming server: {e}")))
@@ -269,7 +262,7 @@ mod tests {
 
     #[test]
     fn images_are_pulled_as_the_sample_configuration_says_when_nothing_is_configured() {
-        let config = image_config(&config::load(None, Overrides::default()).expect("defaults"));
+        let config = image_config(&config::load(None, &Overrides::default()).expect("defaults"));
         let sample = include_str!("../../deploy/config.toml");
         assert!(sample.contains(&format!("\n#hosts_dirs = {:?}\n", config.hosts_dirs)), "{:?}", config.hosts_dirs);
         assert!(sample.contains("Default: twice the processors, at most 8.\n#parallel_layers"), "{sample}");
@@ -279,7 +272,7 @@ mod tests {
 
     #[test]
     fn as_many_layers_as_configured_are_fetched_at_once() {
-        let mut config = config::load(None, Overrides::default()).expect("defaults");
+        let mut config = config::load(None, &Overrides::default()).expect("defaults");
         config.images.parallel_layers = Some(64);
         let images = image_config(&config);
         assert_eq!((images.max_parallel_layers, images.max_parallel_layers_total), (64, 64));

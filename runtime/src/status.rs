@@ -24,11 +24,10 @@ pub fn view(node: &Node, socket: &Path, verbose: bool) -> cri::StatusResponse {
             message: why.message,
         },
     };
-    let handlers = [""].into_iter().chain(node.settings.handlers.names().iter().map(String::as_str));
     cri::StatusResponse {
         status: Some(cri::RuntimeStatus { conditions: vec![ready, network] }),
         info: if verbose { info(node, socket) } else { Default::default() },
-        runtime_handlers: handlers.map(|name| handler(name, &kernel)).collect(),
+        runtime_handlers: node.settings.handlers.listed().map(|name| handler(name, &kernel)).collect(),
         features: Some(cri::RuntimeFeatures {
             supplemental_groups_policy: true,
             user_namespaces_host_network: kernel.user_namespaces,

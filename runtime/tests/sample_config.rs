@@ -24,7 +24,7 @@ fn the_sample_as_it_is_changes_nothing() {
 fn the_sample_shows_every_key_with_a_value_that_is_taken() {
     let file = std::env::temp_dir().join(format!("gorae-sample-{}.toml", std::process::id()));
     std::fs::write(&file, switched_on()).expect("writes");
-    let checked = config::load(Some(&file), config::Overrides::default());
+    let checked = config::load(Some(&file), &config::Overrides::default());
     std::fs::remove_file(&file).expect("removes");
     checked.expect("every value is in range");
     // Spelled out, so that a new key cannot be forgotten here.

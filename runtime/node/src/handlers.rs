@@ -1,47 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Runtime handlers: the names by which the RuntimeClasses of a cluster ask for a way to run pods.
+//! The names of runtime handlers that this node has. A RuntimeClass names one, and RunPodSandbox asks for it.
 
 use crate::error::{Error, Result};
 
-/// The built-in handler; the empty name means it too.
-pub const NATIVE: &str = "gorae";
-/// Longest part of an unknown name that is repeated to its client.
-const LONGEST_NAME: usize = 64;
+/// The handler that is always there; the empty name of a request means it too.
+pub const BUILT_IN: &str = "gorae";
+/// Longest part of an unknown name that an error shows, in characters.
+const LONGEST_SHOWN: usize = 64;
 
-/// The handlers of a node. All of them are the native runtime's today.
+/// The handlers of a node, the built-in one first. All of them mean the native runtime.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Handlers {
-    names: Vec<String>,
-}
-
-impl Default for Handlers {
-    fn default() -> Self {
-        Self::with([])
-    }
-}
+pub struct Handlers(Vec<String>);
 
 impl Handlers {
-    /// The built-in handler and these.
-    pub fn with(more: impl IntoIterator<Item = String>) -> Self {
-        let more = more.into_iter().filter(|name| name != NATIVE);
-        Self { names: [NATIVE.to_owned()].into_iter().chain(more).collect() }
+    /// The built-in handler and these; a name that is given twice counts once.
+    pub fn new(more: impl IntoIterator<Item = String>) -> Self {
+        let mut names = vec![BUILT_IN.to_owned()];
+        for name in more {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Self(names)
     }
 
-    /// Every name, the built-in one first.
+    /// The names, without the empty one.
     pub fn names(&self) -> &[String] {
-        &self.names
+        &self.0
+    }
+
+    /// The names as Status lists them: the empty one first, because it can be asked for as well.
+    pub fn listed(&self) -> impl Iterator<Item = &str> {
+        [""].into_iter().chain(self.0.iter().map(String::as_str))
     }
 
     /// Checks the handler of a request.
     ///
     /// # Errors
     /// `InvalidArgument` for a name that is not configured, with those that are.
-    pub fn check(&self, asked: &str) -> Result<()> {
-        if asked.is_empty() || self.names.iter().any(|name| name == asked) {
+    pub fn check(&self, handler: &str) -> Result<()> {
+        if handler.is_empty() || self.0.iter().any(|name| name == handler) {
             return Ok(());
         }
-        let asked: String = asked.chars().take(LONGEST_NAME).collect();
-        let names = self.names.join(", ");
+        let asked: String = handler.chars().take(LONGEST_SHOWN).collect();
+        let names = self.0.join(", ");
         Err(Error::invalid(format!(
             "runtime handler {asked:?} is not configured on this node, which has {names}; name it in goraed's \
              configuration ([runtimes.NAME], kind = \"native\") if that is to run its pods"
@@ -54,13 +56,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_built_in_handler_has_two_names_and_an_unknown_one_is_told_what_there_is() {
-        let handlers = Handlers::with(["fast".to_owned(), NATIVE.to_owned()]);
-        assert_eq!(handlers.names(), [NATIVE, "fast"]);
-        for known in ["", NATIVE, "fast"] {
+    fn the_built_in_handler_comes_first_and_no_name_twice() {
+        let handlers = Handlers::new(["crun", "gorae", "runc", "crun"].map(str::to_owned));
+        assert_eq!(handlers.names(), ["gorae", "crun", "runc"]);
+        assert!(handlers.listed().eq(["", "gorae", "crun", "runc"]));
+    }
+
+    #[test]
+    fn a_handler_that_is_not_configured_is_refused_with_those_that_are() {
+        let handlers = Handlers::new(["runc".to_owned()]);
+        for known in ["", "gorae", "runc"] {
             handlers.check(known).expect(known);
         }
-        let error = handlers.check(&"x".repeat(1000)).expect_err("unknown").to_string();
-        assert!(error.contains("gorae, fast") && error.len() < 400, "{error}");
+        let error = handlers.check(&"kata".repeat(100)).expect_err("unknown").to_string();
+        assert!(error.contains("kata") && error.contains("gorae, runc") && error.len() < 400, "{error}");
     }
 }

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Which keys differ between two configurations, and what a running daemon can do about it.
+
+use super::checked::Config;
+
+/// A key that has another value than before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It counts from now on.
+    Taken(&'static str),
+    /// It counts from the next start on.
+    NeedsRestart(&'static str),
+}
+
+impl Config {
+    /// The keys in which a configuration that was read later differs.
+    pub fn changes(&self, new: &Config) -> Vec<Change> {
+        let (ours, theirs) = (self.live.borrow(), new.live.borrow());
+        let taken = [
+            ("log_level", ours.log_level != theirs.log_level),
+            ("reconcile_seconds", ours.reconcile_every != theirs.reconcile_every),
+            ("cdi.directories", ours.cdi_directories != theirs.cdi_directories),
+        ];
+        let tls = |config: &Config| config.streaming.tls.clone().map(|tls| (tls.certificate, tls.key)).unzip();
+        let (old_tls, new_tls) = (tls(self), tls(new));
+        let restart = [
+            ("root", self.root != new.root),
+            ("state", self.state != new.state),
+            ("listen", self.socket != new.socket),
+            ("shim", self.shim != new.shim),
+            ("images.hosts_dirs", self.images.hosts_dirs != new.images.hosts_dirs),
+            ("images.plain_http", self.images.plain_http != new.images.plain_http),
+            ("images.reserve", self.images.reserve != new.images.reserve),
+            ("images.parallel_layers", self.images.parallel_layers != new.images.parallel_layers),
+            ("network.bridge", self.network.bridge != new.network.bridge),
+            ("network.subnet", self.network.subnet != new.network.subnet),
+            ("network.subnet6", self.network.subnet6 != new.network.subnet6),
+            ("network.mtu", self.network.mtu != new.network.mtu),
+            ("streaming.address", self.streaming.address.ip() != new.streaming.address.ip()),
+            ("streaming.port", self.streaming.address.port() != new.streaming.address.port()),
+            ("streaming.tls_certificate", old_tls.0 != new_tls.0),
+            ("streaming.tls_key", old_tls.1 != new_tls.1),
+            ("runtimes", self.handlers != new.handlers),
+            ("mounts.missing_host_path", self.missing_host_path != new.missing_host_path),
+        ];
+        let taken = taken.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| Change::Taken(key));
+        let restart = restart.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| Change::NeedsRestart(key));
+        taken.chain(restart).collect()
+    }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What holds after checking: the configuration that the daemon works with.
+
+use super::images::{self, Images};
+use super::live;
+use super::paths;
+use super::raw::{Overrides, RawConfig};
+use super::streaming::{self, Streaming};
+use super::{network, runtimes};
+use gorae_network::NetworkConfig;
+use gorae_node::handlers::Handlers;
+use gorae_node::settings::{Live, MissingHostPath, Settings};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// The checked configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where pods, containers and images are kept; absolute.
+    pub root: PathBuf,
+    /// Where what lives as long as the machine is kept; absolute.
+    pub state: PathBuf,
+    /// Absolute path of the CRI socket.
+    pub socket: PathBuf,
+    /// Absolute path of the shim binary.
+    pub shim: PathBuf,
+    /// Where images come from and how they are pulled.
+    pub images: Images,
+    /// The built-in network, as far as it can be checked without the machine.
+    pub network: NetworkConfig,
+    /// Where sessions are served.
+    pub streaming: Streaming,
+    /// Names of runtime handlers.
+    pub handlers: Handlers,
+    /// What becomes of a mount whose host path does not exist.
+    pub missing_host_path: MissingHostPath,
+    /// What may change while the daemon runs; clones share it.
+    pub live: Arc<watch::Sender<Live>>,
+}
+
+impl Config {
+    /// What the node needs of it.
+    pub fn settings(&self) -> Settings {
+        Settings { handlers: self.handlers.clone(), missing_host_path: self.missing_host_path, live: self.live.clone() }
+    }
+}
+
+/// Checks everything; the command line wins over the file.
+///
+/// # Errors
+/// A sentence that begins with the key and says what is allowed.
+pub fn check(raw: RawConfig, over: &Overrides) -> Result<Config, String> {
+    let paths::Paths { root, state, socket, shim } = paths::check(&raw, over)?;
+    Ok(Config {
+        root,
+        state,
+        socket,
+        shim,
+        live: Arc::new(watch::Sender::new(live::check(&raw, over)?)),
+        images: images::check(raw.images)?,
+        network: network::check(raw.network)?,
+        streaming: streaming::check(raw.streaming)?,
+        handlers: runtimes::check(&raw.runtimes)?,
+        missing_host_path: raw.mounts.missing_host_path.unwrap_or_default(),
+    })
+}

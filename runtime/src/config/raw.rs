@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a configuration file may say: the keys and the types of their values. Ranges are not checked here.
+
+use gorae_image_service::Reserve;
+use gorae_node::settings::MissingHostPath;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// The file as written; every key is optional.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawConfig {
+    /// Where pods, containers and images are kept.
+    pub root: Option<PathBuf>,
+    /// Where what lives as long as the machine is kept: pins, sockets, state.
+    pub state: Option<PathBuf>,
+    /// `unix:///PATH` of the CRI socket.
+    pub listen: Option<String>,
+    /// The least important lines that are logged: `error`, `warn`, `info`, `debug` or `trace`; default `info`.
+    pub log_level: Option<String>,
+    /// The shim binary; default: `gorae-shim` beside goraed.
+    pub shim: Option<PathBuf>,
+    /// How often left-overs and damage by others are looked for, in seconds; default 60.
+    pub reconcile_seconds: Option<u32>,
+    /// Where images come from and how they are pulled.
+    pub images: RawImages,
+    /// The built-in network.
+    pub network: RawNetwork,
+    /// The server of exec, attach and port-forward sessions.
+    pub streaming: RawStreaming,
+    /// Where the specs of CDI device names are.
+    pub cdi: RawCdi,
+    /// Names of runtime handlers beside the built-in one, for the RuntimeClasses of a cluster.
+    pub runtimes: BTreeMap<String, RawRuntime>,
+    /// What is done about mounts.
+    pub mounts: RawMounts,
+}
+
+/// `[images]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawImages {
+    /// Directories in containerd's `hosts.toml` layout, the first match wins; default `/etc/gorae/hosts.d`.
+    pub hosts_dirs: Option<Vec<PathBuf>>,
+    /// Hosts (`name` or `name:port`) that are spoken to without TLS; loopback addresses always may be.
+    pub plain_http: Vec<String>,
+    /// Layers fetched and unpacked at the same time; default: twice the CPUs, at most 8.
+    pub parallel_layers: Option<usize>,
+    /// What a pull leaves free of the file system, a share or a size; default: 5 %, at most 1 GiB.
+    pub reserve: Option<Reserve>,
+}
+
+/// `[network]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawNetwork {
+    /// Name of the bridge and of the nftables table; default: derived from the root directory.
+    pub bridge: Option<String>,
+    /// IPv4 subnet of this node's pods; default: a free /20, chosen once and recorded.
+    pub subnet: Option<ipnet::Ipv4Net>,
+    /// IPv6 subnet; default: none.
+    pub subnet6: Option<ipnet::Ipv6Net>,
+    /// MTU of bridge and pods; default: the kernel's.
+    pub mtu: Option<u32>,
+}
+
+/// `[streaming]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawStreaming {
+    /// Address to listen on; default 127.0.0.1.
+    pub address: Option<IpAddr>,
+    /// Port; default 0, any.
+    pub port: u16,
+    /// PEM file of the certificate to speak TLS with; default: none, plain HTTP.
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM file of its private key.
+    pub tls_key: Option<PathBuf>,
+}
+
+/// `[cdi]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawCdi {
+    /// Directories of spec files, a later one winning over an earlier; default `/etc/cdi`, then `/var/run/cdi`.
+    pub directories: Option<Vec<PathBuf>>,
+}
+
+/// `[runtimes.NAME]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawRuntime {
+    /// What runs the handler's pods.
+    pub kind: RuntimeKind,
+}
+
+/// What can run pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuntimeKind {
+    /// Gorae's own shim.
+    Native,
+}
+
+/// `[mounts]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawMounts {
+    /// What becomes of a mount whose host path does not exist; default `create`.
+    pub missing_host_path: Option<MissingHostPath>,
+}
+
+/// What the command line says; it wins over the file, also when the file is read again.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// `--root`.
+    pub root: Option<PathBuf>,
+    /// `--state`.
+    pub state: Option<PathBuf>,
+    /// `--listen`.
+    pub listen: Option<String>,
+    /// `--log-level`.
+    pub log_level: Option<String>,
+}
