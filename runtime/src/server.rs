@@ -2,7 +2,7 @@
 //! One daemon from start to end: open what is kept, serve the socket, settle what is owed, shut down in time.
 
 use crate::config::Config;
-use crate::cri::{MAX_MESSAGE, Runtime};
+use crate::cri::{Losses, MAX_MESSAGE, Runtime};
 use crate::rpc;
 use crate::sessions::Sessions;
 use gorae_cgroups as cgroups;
@@ -204,7 +204,8 @@ async fn serve(
     listener: UnixListener,
     mut stop: watch::Receiver<bool>,
 ) -> Result<()> {
-    let runtime = RuntimeServiceServer::new(Runtime::new(node.clone(), streaming.clone(), config.socket.clone()))
+    let runtime = Runtime::new(node.clone(), streaming.clone(), config.socket.clone(), Losses::default());
+    let runtime = RuntimeServiceServer::new(runtime)
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE);
     let image = ImageServiceServer::new(images::Service(node.images.clone()))

@@ -9,6 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use tracing::Instrument;
 
 /// The result of an operation, for each who waits for it.
 pub type Outcome = Shared<BoxFuture<'static, Result<String>>>;
@@ -65,7 +66,7 @@ impl Operations {
         }
         let (all, name) = (self.running.clone(), key.clone());
         // Wrapped before the block: the state of a block has room for what it captures and for what it becomes.
-        let work = std::panic::AssertUnwindSafe(work).catch_unwind();
+        let work = std::panic::AssertUnwindSafe(work).catch_unwind().in_current_span();
         let task = tokio::spawn(async move {
             let result = work.await;
             all.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);

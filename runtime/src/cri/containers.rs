@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Calls about containers: each finds its container, calls the verb, and fails as the verb does, or because there is no such
+//! container.
+
+use super::verbs::{absent_is_fine, seconds, to_the_end};
+use gorae_node::container::{self, Container};
+use gorae_node::error::{Error, Result};
+use gorae_node::foreign;
+use gorae_node::node::Node;
+use gorae_proto::cri;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// CreateContainer. It runs to its end in the operation that repeats of it join.
+pub async fn create(node: &Arc<Node>, request: cri::CreateContainerRequest) -> Result<cri::CreateContainerResponse> {
+    let config = request.config.ok_or_else(|| Error::invalid("config is not set"))?;
+    let sandbox_config = request.sandbox_config.as_ref();
+    let container_id = container::create::create(node.clone(), &request.pod_sandbox_id, config, sandbox_config).await?;
+    Ok(cri::CreateContainerResponse { container_id })
+}
+
+/// StartContainer.
+pub async fn start(node: &Arc<Node>, request: cri::StartContainerRequest) -> Result<cri::StartContainerResponse> {
+    let (node, id) = (node.clone(), request.container_id);
+    let verb = async move {
+        let container = node.objects.containers.find(&id)?;
+        container::start::start(&node, &container).await
+    };
+    to_the_end(verb).await.map(|()| cri::StartContainerResponse {})
+}
+
+/// StopContainer.
+pub async fn stop(node: &Arc<Node>, request: cri::StopContainerRequest) -> Result<cri::StopContainerResponse> {
+    let node = node.clone();
+    let verb = async move {
+        match absent_is_fine(node.objects.containers.find(&request.container_id))? {
+            Some(container) => container::stop::stop(&node.keeper, &container, seconds(request.timeout)).await,
+            None => Ok(()),
+        }
+    };
+    to_the_end(verb).await.map(|()| cri::StopContainerResponse {})
+}
+
+/// RemoveContainer.
+pub async fn remove(node: &Arc<Node>, request: cri::RemoveContainerRequest) -> Result<cri::RemoveContainerResponse> {
+    let (node, id) = (node.clone(), request.container_id);
+    let verb = async move {
+        match absent_is_fine(node.objects.containers.find(&id))? {
+            Some(container) => container::remove::remove(&node, &container).await,
+            None => Ok(()),
+        }
+    };
+    to_the_end(verb).await.map(|()| cri::RemoveContainerResponse {})
+}
+
+/// UpdateContainerResources.
+pub async fn update(
+    node: &Arc<Node>,
+    request: cri::UpdateContainerResourcesRequest,
+) -> Result<cri::UpdateContainerResourcesResponse> {
+    let node = node.clone();
+    let verb = async move {
+        let container = node.objects.containers.find(&request.container_id)?;
+        match &request.linux {
+            Some(change) => container::update::update(&node, &container, change).await,
+            None => Ok(()),
+        }
+    };
+    to_the_end(verb).await.map(|()| cri::UpdateContainerResourcesResponse {})
+}
+
+/// ReopenContainerLog.
+pub async fn reopen_log(
+    node: &Node,
+    request: cri::ReopenContainerLogRequest,
+) -> Result<cri::ReopenContainerLogResponse> {
+    let container = node.objects.containers.find(&request.container_id)?;
+    let verb = async move { container::reopen_log::reopen(&container).await };
+    to_the_end(verb).await.map(|()| cri::ReopenContainerLogResponse {})
+}
+
+/// ExecSync. Not in a task of its own: a client that goes away ends the command.
+pub async fn exec(node: &Node, request: cri::ExecSyncRequest) -> Result<cri::ExecSyncResponse> {
+    let container = node.objects.containers.find(&request.container_id)?;
+    let output = container::exec::sync(&container, request.cmd, seconds(request.timeout)).await?;
+    Ok(cri::ExecSyncResponse { stdout: output.stdout, stderr: output.stderr, exit_code: output.exit_code })
+}
+
+/// ContainerStatus.
+pub async fn status(node: &Arc<Node>, request: cri::ContainerStatusRequest) -> Result<cri::ContainerStatusResponse> {
+    let container = node.objects.containers.find(&request.container_id)?;
+    let status = Some(container::view::status(&container));
+    if !request.verbose {
+        return Ok(cri::ContainerStatusResponse { status, info: HashMap::new() });
+    }
+    // The spec shows the devices and profiles of the host.
+    let node = node.clone();
+    let look = move || Ok(container::view::verbose(&node.facts(), &container));
+    let info = foreign::look("devices and profiles", look).await?;
+    Ok(cri::ContainerStatusResponse { status, info })
+}
+
+/// The items of ListContainers and StreamContainers.
+pub fn list(node: &Node, filter: Option<cri::ContainerFilter>) -> Vec<cri::Container> {
+    let filter = filter.unwrap_or_default();
+    let matches = |container: &&Arc<Container>| container::view::matches(container, &filter);
+    node.objects.containers.all().iter().filter(matches).map(|container| container::view::entry(container)).collect()
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Calls about pods: each finds its pod, calls the verb, and fails as the verb does, or because there is no such pod.
+
+use super::verbs::{absent_is_fine, to_the_end};
+use gorae_node::error::{Error, Result};
+use gorae_node::node::Node;
+use gorae_node::pod::{self, Pod};
+use gorae_node::{clock, container};
+use gorae_proto::cri;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// RunPodSandbox. It runs to its end in the operation that repeats of it join.
+pub async fn run(node: &Arc<Node>, request: cri::RunPodSandboxRequest) -> Result<cri::RunPodSandboxResponse> {
+    let config = request.config.ok_or_else(|| Error::invalid("config is not set"))?;
+    let pod_sandbox_id = pod::run::run(node.clone(), config, request.runtime_handler).await?;
+    Ok(cri::RunPodSandboxResponse { pod_sandbox_id })
+}
+
+/// StopPodSandbox.
+pub async fn stop(node: &Arc<Node>, request: cri::StopPodSandboxRequest) -> Result<cri::StopPodSandboxResponse> {
+    let (node, id) = (node.clone(), request.pod_sandbox_id);
+    let verb = async move {
+        match absent_is_fine(node.objects.pods.find(&id))? {
+            Some(pod) => pod::stop::stop(&node, &pod).await,
+            None => Ok(()),
+        }
+    };
+    to_the_end(verb).await.map(|()| cri::StopPodSandboxResponse {})
+}
+
+/// RemovePodSandbox.
+pub async fn remove(node: &Arc<Node>, request: cri::RemovePodSandboxRequest) -> Result<cri::RemovePodSandboxResponse> {
+    let (node, id) = (node.clone(), request.pod_sandbox_id);
+    let verb = async move {
+        match absent_is_fine(node.objects.pods.find(&id))? {
+            Some(pod) => pod::remove::remove(&node, &pod).await,
+            None => Ok(()),
+        }
+    };
+    to_the_end(verb).await.map(|()| cri::RemovePodSandboxResponse {})
+}
+
+/// UpdatePodSandboxResources.
+pub async fn update(
+    node: &Arc<Node>,
+    request: cri::UpdatePodSandboxResourcesRequest,
+) -> Result<cri::UpdatePodSandboxResourcesResponse> {
+    let node = node.clone();
+    let change = pod::Resources { overhead: request.overhead, resources: request.resources };
+    let verb = async move { pod::resources::update(&node, &request.pod_sandbox_id, change).await };
+    to_the_end(verb).await.map(|()| cri::UpdatePodSandboxResourcesResponse {})
+}
+
+/// PodSandboxStatus.
+pub fn status(node: &Node, request: &cri::PodSandboxStatusRequest) -> Result<cri::PodSandboxStatusResponse> {
+    let pod = node.objects.pods.find(&request.pod_sandbox_id)?;
+    // Before the look: kubelet would not take an event that is newer than the look and older than this.
+    let timestamp = clock::unique_ns();
+    let containers = node.objects.of_pod(pod.id());
+    Ok(cri::PodSandboxStatusResponse {
+        status: Some(pod::view::status(&pod)),
+        info: if request.verbose { pod::view::verbose(&node.machine.places, &pod) } else { HashMap::new() },
+        containers_statuses: containers.iter().map(|c| container::view::status(c)).collect(),
+        timestamp,
+    })
+}
+
+/// The items of ListPodSandbox and StreamPodSandboxes.
+pub fn list(node: &Node, filter: Option<cri::PodSandboxFilter>) -> Vec<cri::PodSandbox> {
+    let filter = filter.unwrap_or_default();
+    let matches = |pod: &&Arc<Pod>| pod::view::matches(pod, &filter);
+    node.objects.pods.all().iter().filter(matches).map(|pod| pod::view::entry(pod)).collect()
+}

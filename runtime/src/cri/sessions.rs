@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Exec, Attach and PortForward: a URL that the client goes to. First what can be wrong: a URL takes one of few places
+//! until its client comes.
+
+use gorae_node::error::{Error, Result};
+use gorae_node::ids;
+use gorae_node::node::Node;
+use gorae_proto::cri;
+use gorae_streaming::Server;
+use tonic::Status;
+
+/// Exec.
+pub fn exec(
+    node: &Node,
+    streaming: &Server,
+    request: &cri::ExecRequest,
+) -> std::result::Result<cri::ExecResponse, Status> {
+    if request.cmd.first().is_none_or(String::is_empty) {
+        return Err(Error::invalid("cmd is empty").into());
+    }
+    must_run(node, &request.container_id)?;
+    Ok(cri::ExecResponse { url: streaming.exec_url(request)? })
+}
+
+/// Attach.
+pub fn attach(
+    node: &Node,
+    streaming: &Server,
+    request: &cri::AttachRequest,
+) -> std::result::Result<cri::AttachResponse, Status> {
+    must_run(node, &request.container_id)?;
+    let tty = node.objects.containers.find(&request.container_id)?.record().config.tty;
+    if tty != request.tty {
+        let why = format!("tty is {}, but the container's is {tty}", request.tty);
+        return Err(Error::invalid(why).into());
+    }
+    Ok(cri::AttachResponse { url: streaming.attach_url(request)? })
+}
+
+/// PortForward.
+pub fn port_forward(
+    node: &Node,
+    streaming: &Server,
+    request: &cri::PortForwardRequest,
+) -> std::result::Result<cri::PortForwardResponse, Status> {
+    let pod = node.objects.pods.find(&request.pod_sandbox_id)?;
+    if !pod.is_ready() {
+        return Err(Error::precondition(format!("pod {} is not ready", ids::short(pod.id()))).into());
+    }
+    Ok(cri::PortForwardResponse { url: streaming.port_forward_url(request)? })
+}
+
+/// Checks that a session of the container can work.
+fn must_run(node: &Node, id: &str) -> Result<()> {
+    node.objects.containers.find(id)?.running_shim().map(|_| ())
+}

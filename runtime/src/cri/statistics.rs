@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Calls about what pods and containers use: each fails as the look at the numbers does.
+
+use super::lists::whole;
+use gorae_node::error::Result;
+use gorae_node::node::Node;
+use gorae_node::usage;
+use gorae_proto::cri;
+use std::sync::Arc;
+
+/// ContainerStats.
+pub async fn of_container(
+    node: &Arc<Node>,
+    request: &cri::ContainerStatsRequest,
+) -> Result<cri::ContainerStatsResponse> {
+    let container = node.objects.containers.find(&request.container_id)?;
+    let stats = usage::container(node.clone(), container).await?;
+    Ok(cri::ContainerStatsResponse { stats: Some(stats) })
+}
+
+/// PodSandboxStats.
+pub async fn of_pod(node: &Arc<Node>, request: &cri::PodSandboxStatsRequest) -> Result<cri::PodSandboxStatsResponse> {
+    let pod = node.objects.pods.find(&request.pod_sandbox_id)?;
+    let stats = usage::pod(node.clone(), pod).await?;
+    Ok(cri::PodSandboxStatsResponse { stats: Some(stats) })
+}
+
+/// The items of ListContainerStats and StreamContainerStats.
+pub async fn of_containers(
+    node: &Arc<Node>,
+    filter: Option<cri::ContainerStatsFilter>,
+) -> Result<Vec<cri::ContainerStats>> {
+    usage::containers(node.clone(), filter.unwrap_or_default()).await
+}
+
+/// The items of ListPodSandboxStats and StreamPodSandboxStats.
+pub async fn of_pods(
+    node: &Arc<Node>,
+    filter: Option<cri::PodSandboxStatsFilter>,
+) -> Result<Vec<cri::PodSandboxStats>> {
+    usage::pods(node.clone(), filter.unwrap_or_default()).await
+}
+
+/// ListPodSandboxMetrics.
+pub async fn metrics(node: &Arc<Node>) -> Result<cri::ListPodSandboxMetricsResponse> {
+    let pod_metrics = usage::metrics(node.clone()).await?;
+    whole(cri::ListPodSandboxMetricsResponse { pod_metrics }, "StreamPodSandboxMetrics")
+}
