@@ -214,10 +214,11 @@ async fn serve(
     let own = ImagesServer::new(images::ProgressService(node.images.clone()));
     let mut asked = stop.clone();
     let clients = rpc::clients::Clients::new(rpc::clients::Bounds::default());
+    let measures = Arc::new(rpc::Measures::default());
     let server = tonic::transport::Server::builder()
         .initial_connection_window_size(1 << 20)
         .max_concurrent_streams(rpc::STREAMS)
-        .layer(rpc::request::Requests::default())
+        .layer(rpc::Calls::new(measures))
         .add_service(runtime)
         .add_service(image)
         .add_service(own)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The log of a node in operation: each failed request has one line, which says all and no secret.
+//! The log of a node in operation: each failed call has one line, which says all and no secret.
 
 use gorae_proto::cri::{
     AuthConfig, ContainerStatusRequest, ExecSyncRequest, KeyValue, PodSandboxStatusRequest, PullImageRequest,
@@ -10,25 +10,25 @@ use gorae_tests::{Node, TINY, on_a_node};
 use std::path::Path;
 use tonic::Code;
 
-/// The lines about failed requests since some place of the log, when there are so many.
+/// The lines about failed calls since some place of the log, when there are so many.
 async fn lines(node: &Node, since: usize, count: usize) -> Vec<String> {
-    soon("each failed request has its line", async || {
+    soon("each failed call has its line", async || {
         let log = node.daemon().log()[since..].to_owned();
-        let lines: Vec<_> = log.lines().filter(|line| line.contains("request failed")).map(str::to_owned).collect();
+        let lines: Vec<_> = log.lines().filter(|line| line.contains("call failed")).map(str::to_owned).collect();
         (lines.len() >= count).then_some(lines)
     })
     .await
 }
 
-fn says(line: &str, parts: &[&str]) {
-    assert!(line.contains(" INFO ") && line.contains("took_ms="), "{line}");
+fn says(line: &str, level: &str, parts: &[&str]) {
+    assert!(line.contains(&format!(" {level} ")) && line.contains("took_ms="), "{line}");
     for part in parts {
         assert!(line.contains(part), "{part} is not in {line}");
     }
 }
 
 #[test]
-fn each_failed_request_is_one_line_with_what_was_asked_and_what_became_of_it() {
+fn each_failed_call_is_one_line_with_what_was_asked_and_what_became_of_it() {
     testing::on_a_node_with("[mounts]\nmissing_host_path = \"refuse\"\n", async |node| {
         let pod = node.pod("here").run().await;
         let container = pod.container("c").image(TINY).start().await;
@@ -56,28 +56,34 @@ fn each_failed_request_is_one_line_with_what_was_asked_and_what_became_of_it() {
 
         let lines = lines(node, since, 6).await;
         assert_eq!(lines.len(), 6, "{lines:#?}");
-        says(&lines[0], &["method=\"PodSandboxStatus\"", "pod=\"no such\\npod\"", "code=NotFound"]);
-        says(&lines[1], &["method=\"ContainerStatus\"", &format!("container={:?}", "f".repeat(64)), "code=NotFound"]);
+        says(&lines[0], "INFO", &["method=\"PodSandboxStatus\"", "pod=\"no such\\npod\"", "code=NotFound"]);
+        says(
+            &lines[1],
+            "INFO",
+            &["method=\"ContainerStatus\"", &format!("container={:?}", "f".repeat(64)), "code=NotFound"],
+        );
         let code = format!("code={:?}", failed.code());
         says(
             &lines[2],
+            "INFO",
             &["method=\"ExecSync\"", &format!("container={:?}", container.id()), &code, "/no/such/program"],
         );
-        says(&lines[3], &["method=\"PullImage\"", &format!("image={image:?}"), "error="]);
-        says(&lines[4], &["method=\"PullImage\"", "image=\"127.0.0.1:1/x\"", "code=InvalidArgument"]);
+        says(&lines[3], "WARN", &["method=\"PullImage\"", &format!("image={image:?}"), "error="]);
+        says(&lines[4], "WARN", &["method=\"PullImage\"", "image=\"127.0.0.1:1/x\"", "code=InvalidArgument"]);
         let of = format!("pod={:?}", pod.id());
         says(
             &lines[5],
+            "WARN",
             &["method=\"CreateContainer\"", &of, "container=\"refused\"", "code=NotFound", "/no/such/volume"],
         );
         assert!(!node.daemon().log().contains("secret-"), "a secret is in the log");
         container.exec(["/tiny", "echo", "fine"]).await;
-        assert_eq!(self::lines(node, since, 6).await.len(), 6, "a request that went well has no line");
+        assert_eq!(self::lines(node, since, 6).await.len(), 6, "a call that went well has no line");
     });
 }
 
 #[test]
-fn a_flood_of_failing_requests_is_counted_and_not_written_out() {
+fn a_flood_of_failing_calls_is_counted_and_not_written_out() {
     on_a_node(async |node| {
         let since = node.daemon().log().len();
         for n in 0..2000 {

@@ -1,32 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One line of the log for each failed request: what was asked, of which object, what became of it.
+//! One line of the log for each failed call: what became of it. What was asked, and of which object, is in its span.
 //!
-//! Whoever fails on purpose fills no disk with it: a method has so many lines at once and then one each second. What was
-//! left out is counted, and told within a minute.
+//! A client that fails on purpose does not fill the disk with it. The same failure has [one line a
+//! minute](super::repeats), and a method has so many lines at once and then one each second. What was left out is
+//! counted, and told within a minute; the metrics count every call.
 
+use super::method::{METHODS, Method};
+use super::repeats::Repeats;
+use super::severity;
+use super::subject::Subject;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 use tonic::Code;
+use tracing::Level;
 
 /// Lines of one method at once; each second gives one back.
 const AT_ONCE: u32 = 100;
 /// How often it is told how many were left out.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
-/// Methods that are counted apart. The CRI has some fifty; who makes names up shares one count.
-const METHODS: usize = 100;
 /// Longest error that is shown, in bytes.
 const LONGEST: usize = 2048;
 
-/// A request that failed.
+/// A call that failed.
 #[derive(Debug)]
 pub struct Failure<'a> {
-    /// The last part of its path.
-    pub method: &'a str,
+    /// What was called.
+    pub method: Method,
     /// What it was about.
-    pub subject: Vec<(&'static str, String)>,
+    pub subject: &'a Subject,
     /// How it failed.
     pub code: Code,
     /// The same in words.
@@ -35,9 +39,15 @@ pub struct Failure<'a> {
     pub took: Duration,
 }
 
-/// How many lines each method has left.
+/// What was written of failures, and how many lines each method has left. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Failures(Arc<Mutex<HashMap<String, Allowance>>>);
+pub struct Failures(Arc<Mutex<Written>>);
+
+#[derive(Debug)]
+struct Written {
+    repeats: Repeats,
+    allowances: [Option<Allowance>; METHODS],
+}
 
 #[derive(Debug)]
 struct Allowance {
@@ -46,61 +56,86 @@ struct Allowance {
     left_out: u64,
 }
 
+impl Default for Written {
+    fn default() -> Self {
+        Self { repeats: Repeats::default(), allowances: [const { None }; METHODS] }
+    }
+}
+
+impl Allowance {
+    fn full() -> Self {
+        Self { lines: AT_ONCE, since: Instant::now(), left_out: 0 }
+    }
+
+    /// Takes a line, if there is one.
+    fn take(&mut self) -> bool {
+        let seconds = Instant::now().duration_since(self.since).as_secs();
+        self.since += Duration::from_secs(seconds);
+        self.lines = self.lines.saturating_add(u32::try_from(seconds).unwrap_or(u32::MAX)).min(AT_ONCE);
+        let is_there = self.lines > 0;
+        self.lines = self.lines.saturating_sub(1);
+        is_there
+    }
+}
+
 impl Failures {
-    /// Writes the line, or counts it.
+    /// Writes the line, in the call's span, or counts it.
     pub fn tell(&self, failure: &Failure<'_>) {
+        let Some(repeated) = self.written().repeats.shows(failure.number()) else { return };
         if self.allows(failure.method) {
-            write(failure);
+            write(failure, repeated);
         }
     }
 
-    fn allows(&self, method: &str) -> bool {
-        let mut methods = self.methods();
-        let method = if methods.len() < METHODS || methods.contains_key(method) { method } else { "others" };
-        let now = Instant::now();
-        let full = || Allowance { lines: AT_ONCE, since: now, left_out: 0 };
-        let of = methods.entry(method.to_owned()).or_insert_with(full);
-        let seconds = now.duration_since(of.since).as_secs();
-        of.since += Duration::from_secs(seconds);
-        of.lines = of.lines.saturating_add(u32::try_from(seconds).unwrap_or(u32::MAX)).min(AT_ONCE);
-        if of.lines > 0 {
-            of.lines -= 1;
+    fn allows(&self, method: Method) -> bool {
+        let mut written = self.written();
+        let of = written.allowances[method.index()].get_or_insert_with(Allowance::full);
+        if of.take() {
             return true;
         }
         of.left_out += 1;
         if of.left_out == 1 {
-            tokio::spawn(self.clone().tell_left_out(method.to_owned()));
+            tokio::spawn(self.clone().tell_left_out(method));
         }
         false
     }
 
-    async fn tell_left_out(self, method: String) {
+    async fn tell_left_out(self, method: Method) {
         tokio::time::sleep(TOLD_EVERY).await;
-        let left_out = self.methods().get_mut(&method).map_or(0, |of| std::mem::take(&mut of.left_out));
-        tracing::info!(method, left_out, "more requests failed, too many for a line each");
+        let left_out =
+            self.written().allowances[method.index()].as_mut().map_or(0, |of| std::mem::take(&mut of.left_out));
+        tracing::warn!(method = method.name(), left_out, "more calls failed, too many for a line each");
     }
 
-    fn methods(&self) -> MutexGuard<'_, HashMap<String, Allowance>> {
+    fn written(&self) -> MutexGuard<'_, Written> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl Failure<'_> {
+    /// Stands for all that makes two failures the same.
+    fn number(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.method.index(), self.subject, i32::from(self.code), self.error).hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
 /// Text values are escaped by the log: none ends the line.
-fn write(failure: &Failure<'_>) {
-    let of = |word| failure.subject.iter().find(|(of, _)| *of == word).map(|(_, value)| value.as_str());
+fn write(failure: &Failure<'_>, repeated: u64) {
     let took_ms = u64::try_from(failure.took.as_millis()).unwrap_or(u64::MAX);
-    let (method, code, error) = (failure.method, failure.code, &*bounded(failure.error));
-    tracing::info!(
-        method,
-        namespace = of("namespace"),
-        pod = of("pod"),
-        container = of("container"),
-        image = of("image"),
-        ?code,
-        took_ms,
-        error,
-        "request failed"
-    );
+    let (code, error) = (failure.code, &*bounded(failure.error));
+    let repeated = (repeated > 0).then_some(repeated);
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(?code, took_ms, repeated, error, "call failed")
+        };
+    }
+    match severity::of(failure.method.kind(), code) {
+        Level::ERROR => line!(error),
+        Level::WARN => line!(warn),
+        _ => line!(info),
+    }
 }
 
 fn bounded(text: &str) -> Cow<'_, str> {
@@ -115,28 +150,41 @@ fn bounded(text: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_flood_of_one_method_leaves_the_others_their_lines_and_is_counted() {
-        let failures = Failures::default();
-        let shown = (0..1000).filter(|_| failures.allows("Exec")).count();
-        assert_eq!(shown, 100);
-        assert!(failures.allows("Attach"));
-        assert_eq!(failures.methods()["Exec"].left_out, 900);
-        tokio::time::sleep(Duration::from_millis(1100)).await;
-        assert!(failures.allows("Exec") && !failures.allows("Exec"), "one a second");
-        tokio::time::sleep(TOLD_EVERY).await;
-        assert_eq!(failures.methods()["Exec"].left_out, 0, "they were told");
-        tokio::time::sleep(TOLD_EVERY * 60).await;
-        assert_eq!((0..1000).filter(|_| failures.allows("Exec")).count(), 100, "as many as at first");
+    fn method(name: &str) -> Method {
+        Method::all().find(|method| method.name() == name).expect("known")
     }
 
-    #[tokio::test]
-    async fn methods_that_nobody_has_do_not_fill_the_memory() {
-        let failures = Failures::default();
-        for n in 0..10_000 {
-            failures.allows(&format!("Made-up-{n}"));
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_one_method_leaves_the_others_their_lines_and_is_counted() {
+        let (failures, exec) = (Failures::default(), method("Exec"));
+        let left_out = || failures.written().allowances[exec.index()].as_ref().expect("used").left_out;
+        assert_eq!((0..1000).filter(|_| failures.allows(exec)).count(), 100);
+        assert!(failures.allows(method("Attach")));
+        assert_eq!(left_out(), 900);
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        assert!(failures.allows(exec) && !failures.allows(exec), "one a second");
+        tokio::time::sleep(TOLD_EVERY).await;
+        assert_eq!(left_out(), 0, "they were told");
+        tokio::time::sleep(TOLD_EVERY * 60).await;
+        assert_eq!((0..1000).filter(|_| failures.allows(exec)).count(), 100, "as many as at first");
+    }
+
+    #[test]
+    fn two_failures_are_the_same_only_when_everything_that_is_told_is() {
+        let subject = vec![("pod", "a".to_owned())];
+        let failure = |method, subject, code, error| Failure { method, subject, code, error, took: Duration::ZERO };
+        let first = failure(method("Exec"), &subject, Code::NotFound, "gone").number();
+        let again = subject.clone();
+        assert_eq!(failure(method("Exec"), &again, Code::NotFound, "gone").number(), first);
+        let other = vec![("pod", "b".to_owned())];
+        for another in [
+            failure(method("Attach"), &subject, Code::NotFound, "gone"),
+            failure(method("Exec"), &other, Code::NotFound, "gone"),
+            failure(method("Exec"), &subject, Code::Internal, "gone"),
+            failure(method("Exec"), &subject, Code::NotFound, "gone away"),
+        ] {
+            assert_ne!(another.number(), first, "{another:?}");
         }
-        assert_eq!(failures.methods().len(), METHODS + 1);
     }
 
     #[test]

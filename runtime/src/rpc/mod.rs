@@ -2,20 +2,34 @@
 //! The CRI socket between the kernel and the handlers.
 //!
 //! ```text
-//! client ─ connection.rs (authority.rs: what h2 would not take; time limits) ─ tonic/h2 ─ request.rs ─ handlers
-//!               └──────────────── clients.rs: who holds how much ────────────────────────┘  └ failures.rs: the log
+//! client ─ connection.rs (authority.rs: what h2 would not take; time limits) ─ tonic/h2 ─ layer.rs ─ handlers
+//!               └──────────────── clients.rs: who holds how much ──────────── call.rs ─┘
+//!
+//! call.rs ─ span.rs (method.rs, subject.rs, trace.rs): which call, about what, for whom
+//!     └ measures.rs: how many, how long      └ failures.rs (severity.rs, repeats.rs): the log
 //! ```
 //!
 //! HTTP/2 and gRPC are tonic's and h2's, with their own bounds on headers, resets, CONTINUATION, SETTINGS and PING.
 
 pub mod authority;
+mod bodies;
+mod call;
 pub mod clients;
 pub mod connection;
 mod failures;
 pub mod fields;
 mod huffman;
-pub mod request;
+mod layer;
+mod measures;
+mod method;
+mod repeats;
+mod severity;
+mod span;
 mod subject;
+mod trace;
+
+pub use layer::Calls;
+pub use measures::Measures;
 
 use clients::Clients;
 use connection::Connection;

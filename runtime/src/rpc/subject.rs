@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a request is about: the ids and names in the beginning of its message, for the log.
 //!
-//! A message is looked through for the fields of this table and nothing else, so that no credential and no variable of a
-//! container can come into a line. All of them stand in its first bytes.
+//! A message is looked through for the [fields of its method](Method::fields) and nothing else, so that no credential and
+//! no variable of a container can come into a line. All of them stand in its first bytes.
 
+use super::method::Method;
 use gorae_image_service::reference::without_userinfo;
 
 /// Bytes of a message that are looked at.
@@ -13,56 +14,27 @@ const LONGEST: usize = 300;
 /// Bytes before a message: whether it is compressed, and its length.
 const PREFIX: usize = 5;
 
-/// A word for the log, and the numbers of the fields that lead to it.
-type Field = (&'static str, &'static [u64]);
+/// What a request is about: words of the log and their values, in the order of the method's fields.
+pub type Subject = Vec<(&'static str, String)>;
 
-const POD: &[Field] = &[("pod", &[1])];
-const CONTAINER: &[Field] = &[("container", &[1])];
-const IMAGE: &[Field] = &[("image", &[1, 1])];
-
-/// The fields of a method's request that say what it is about.
-fn fields(method: &str) -> &'static [Field] {
-    match method {
-        "RunPodSandbox" => &[("namespace", &[1, 1, 3]), ("pod", &[1, 1, 1])],
-        "RestorePod" => &[("namespace", &[2, 1, 3]), ("pod", &[2, 1, 1])],
-        "StopPodSandbox"
-        | "RemovePodSandbox"
-        | "PodSandboxStatus"
-        | "PodSandboxStats"
-        | "PortForward"
-        | "UpdatePodSandboxResources"
-        | "CheckpointPod" => POD,
-        "CreateContainer" => &[("pod", &[1]), ("container", &[2, 1, 1]), ("image", &[2, 2, 1])],
-        "StartContainer"
-        | "StopContainer"
-        | "RemoveContainer"
-        | "ContainerStatus"
-        | "UpdateContainerResources"
-        | "ReopenContainerLog"
-        | "ExecSync"
-        | "Exec"
-        | "Attach"
-        | "ContainerStats"
-        | "CheckpointContainer" => CONTAINER,
-        "PullImage" => &[("image", &[1, 1]), ("pod", &[3, 1, 1])],
-        "ImageStatus" | "RemoveImage" => IMAGE,
-        "ListImages" | "StreamImages" => &[("image", &[1, 1, 1])],
-        "ListPodSandbox" | "StreamPodSandboxes" | "ListPodSandboxStats" | "StreamPodSandboxStats" => {
-            &[("pod", &[1, 1])]
+/// Whether the beginning of a body has all that is looked at.
+pub fn is_enough(body: &[u8]) -> bool {
+    match body {
+        [_, a, b, c, d, message @ ..] => {
+            let length = u32::from_be_bytes([*a, *b, *c, *d]);
+            body.len() >= LOOKED_AT || usize::try_from(length).is_ok_and(|length| message.len() >= length)
         }
-        "ListContainers" | "StreamContainers" => &[("container", &[1, 1]), ("pod", &[1, 3])],
-        "ListContainerStats" | "StreamContainerStats" => &[("container", &[1, 1]), ("pod", &[1, 2])],
-        _ => &[],
+        _ => false,
     }
 }
 
-/// What the request of a method is about, as words and values, from the beginning of its body.
-pub fn of(method: &str, body: &[u8]) -> Vec<(&'static str, String)> {
+/// What the request of a method is about, from the beginning of its body.
+pub fn of(method: Method, body: &[u8]) -> Subject {
     let message = match body {
         [0, ..] => body.get(PREFIX..).unwrap_or_default(),
         _ => &[],
     };
-    let found = fields(method).iter().filter_map(|(word, path)| Some((*word, text(message, word, path)?)));
+    let found = method.fields().iter().filter_map(|(word, path)| Some((*word, text(message, word, path)?)));
     found.collect()
 }
 
@@ -118,8 +90,13 @@ fn varint(message: &mut &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gorae_proto::cri;
+    use gorae_proto::{cri, gorae};
     use prost::Message;
+
+    fn of(name: &str, body: &[u8]) -> Subject {
+        let method = Method::all().find(|method| method.name() == name).expect("known");
+        super::of(method, body)
+    }
 
     fn body(message: &impl Message) -> Vec<u8> {
         let length = u32::try_from(message.encoded_len()).expect("short").to_be_bytes();
@@ -164,6 +141,8 @@ mod tests {
         assert_eq!(said("RemoveImage", &cri::RemoveImageRequest { image }), "image=busybox");
         let filter = cri::ContainerFilter { id: "c1".into(), pod_sandbox_id: id(), ..Default::default() };
         assert_eq!(said("ListContainers", &cri::ListContainersRequest { filter: Some(filter) }), "container=c1 pod=a1");
+        let name = gorae::RemoveImageNameRequest { name: "u:secret@host/busybox:2".into() };
+        assert_eq!(said("RemoveImageName", &name), "image=host/busybox:2");
         assert_eq!(said("Version", &cri::VersionRequest { version: "v1".into() }), "");
     }
 
@@ -178,5 +157,12 @@ mod tests {
         for wrong in [&[1, 0, 0, 0, 3, 10, 1, b'a'][..], &[0, 0, 0, 0, 9, 0xff, 0xff], &[0, 0, 0, 0, 2, 0x0b, 0x0c]] {
             assert_eq!(of("RemovePodSandbox", wrong), []);
         }
+    }
+
+    #[test]
+    fn enough_is_the_whole_message_or_all_that_is_looked_at() {
+        let body = body(&cri::RemovePodSandboxRequest { pod_sandbox_id: "abc".into() });
+        assert!(is_enough(&body) && (0..body.len()).all(|end| !is_enough(&body[..end])));
+        assert!(is_enough(&[0, 0, 0, 0, 0]) && is_enough(&[0xff; LOOKED_AT]));
     }
 }

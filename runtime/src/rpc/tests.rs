@@ -2,9 +2,10 @@
 //! Connections with the real HTTP/2 engine behind them, and clients that write raw frames.
 
 use super::authority::tests::frame;
+use super::bodies::MESSAGE_LIMIT;
 use super::clients::{Bounds, Clients};
 use super::connection::{Connection, FRAME_LIMIT, IDLE_LIMIT};
-use super::request::{MESSAGE_LIMIT, Requests};
+use super::{Calls, Measures};
 use futures_util::stream;
 use gorae_proto::gorae::{self, images_server::ImagesServer};
 use std::io;
@@ -56,10 +57,15 @@ fn clients() -> Arc<Clients> {
 
 /// A client's end of a connection that is served.
 fn connect(clients: &Arc<Clients>) -> DuplexStream {
+    connect_to(clients, Arc::default())
+}
+
+/// The same, with its calls counted.
+fn connect_to(clients: &Arc<Clients>, measures: Arc<Measures>) -> DuplexStream {
     let (ours, theirs) = duplex(64 << 10);
     let incoming = stream::iter([Ok::<_, io::Error>(Connection::new(theirs, clients.admit()))]);
     let server = tonic::transport::Server::builder()
-        .layer(Requests::default())
+        .layer(Calls::new(measures))
         .add_service(ImagesServer::new(Progress))
         .serve_with_incoming(incoming);
     tokio::spawn(server);
@@ -77,7 +83,11 @@ fn literal(name: &str, value: &str) -> Vec<u8> {
 
 /// The headers of a call, as gRPC's C core writes them: names and values spelled out and kept.
 fn block(authority: &str) -> Vec<u8> {
-    let path = literal(":path", "/gorae.v1.Images/PullProgress");
+    block_of("PullProgress", authority)
+}
+
+fn block_of(method: &str, authority: &str) -> Vec<u8> {
+    let path = literal(":path", &format!("/gorae.v1.Images/{method}"));
     let more = [literal("te", "trailers"), literal("content-type", "application/grpc")].concat();
     [&[0x83, 0x86][..], &path, &literal(":authority", authority), &more].concat()
 }
@@ -213,4 +223,86 @@ async fn one_connection_too_many_costs_the_quietest_its_own() {
     last.write_all(&[greeting(), call("/x", "end")].concat()).await.expect("open");
     assert_eq!(answer(&mut last).await, [HEADERS, 0, HEADERS]);
     busy.write_all(&frame(6, 0, &[0; 8])).await.expect("it is still there");
+}
+
+/// Collects what is logged on this thread.
+#[derive(Debug, Clone, Default)]
+struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    fn collect(&self) -> tracing::subscriber::DefaultGuard {
+        let lines = self.clone();
+        let log =
+            tracing_subscriber::fmt().json().with_writer(move || lines.clone()).with_max_level(tracing::Level::INFO);
+        tracing::subscriber::set_default(log.finish())
+    }
+
+    fn all(&self) -> Vec<serde_json::Value> {
+        let text = String::from_utf8(self.0.lock().expect("no panic").clone()).expect("text");
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_failed_call_is_one_line_in_a_span_that_says_whose_it_is() {
+    let lines = Lines::default();
+    let _log = lines.collect();
+    let measures = Arc::<Measures>::default();
+    let mut client = connect_to(&clients(), measures.clone());
+    let trace = literal("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    let headers = [block_of("RemoveImageName", "x"), trace].concat();
+    // In two pieces: what the call is about is known when both are here.
+    let message = message("u:secret@host/image:1");
+    let body = [frame(0, 0, &message[..9]), frame(0, END_STREAM, &message[9..])].concat();
+    client.write_all(&[greeting(), frame(HEADERS, END_HEADERS, &headers), body].concat()).await.expect("open");
+    assert_eq!(answer(&mut client).await, [HEADERS]);
+    let all = lines.all();
+    let [line] = all.as_slice() else { panic!("{all:#?}") };
+    let (fields, span) = (&line["fields"], &line["span"]);
+    assert_eq!((&line["level"], &fields["code"]), (&"INFO".into(), &"Unimplemented".into()), "{line:#}");
+    assert_eq!((&span["method"], &span["image"]), (&"RemoveImageName".into(), &"host/image:1".into()), "{line:#}");
+    assert_eq!(span["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736", "{line:#}");
+    assert_eq!(span["parent_id"], "00f067aa0ba902b7", "{line:#}");
+    assert_eq!(fields["error"], "there are no images here", "{line:#}");
+    assert!(fields["took_ms"].is_u64() && fields.get("repeated").is_none(), "{line:#}");
+    let mut page = crate::metrics::Page::default();
+    measures.write(&mut page);
+    let page = page.into_text();
+    assert!(page.contains("handled_total{method=\"RemoveImageName\",code=\"Unimplemented\"} 1\n"), "{page}");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_a_stream_has_canceled_it_without_a_line() {
+    let lines = Lines::default();
+    let _log = lines.collect();
+    let measures = Arc::<Measures>::default();
+    let mut client = connect_to(&clients(), measures.clone());
+    client.write_all(&[greeting(), call("x", "for ever")].concat()).await.expect("open");
+    let text = || {
+        let mut page = crate::metrics::Page::default();
+        measures.write(&mut page);
+        page.into_text()
+    };
+    let mut head = [0; 200];
+    let _ = client.read(&mut head).await.expect("an answer begins");
+    while !text().contains("gorae_rpc_streams_open 1\n") {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    drop(client);
+    while !text().contains("gorae_rpc_handled_total{method=\"PullProgress\",code=\"Canceled\"} 1\n") {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(text().contains("gorae_rpc_streams_open 0\n") && lines.all().is_empty(), "{:?}", lines.all());
 }

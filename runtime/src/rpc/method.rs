@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The methods that clients can call: their names, what sort of call each is, and where its request says what it is
+//! about.
+
+/// What sort of call a method is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Looks at something; polled by clients.
+    Reads,
+    /// Works inside of a container or pod: what fails is often the program there.
+    Enters,
+    /// Changes something of the node.
+    Changes,
+    /// A stream that is open for as long as its client likes.
+    Watches,
+}
+
+/// A word for the log, and the numbers of the fields of a request that lead to its value.
+pub type Field = (&'static str, &'static [u64]);
+
+/// One row of the table.
+#[derive(Debug)]
+struct Row {
+    name: &'static str,
+    kind: Kind,
+    fields: &'static [Field],
+}
+
+/// A method that is known, or "other" for all that are not: a client that makes names up makes no labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Method(u8);
+
+/// How many there are, "other" included.
+pub const METHODS: usize = TABLE.len();
+/// The paths of the services that are served.
+const SERVICES: [&str; 3] = ["/runtime.v1.RuntimeService/", "/runtime.v1.ImageService/", "/gorae.v1.Images/"];
+
+const POD: &[Field] = &[("pod", &[1])];
+const CONTAINER: &[Field] = &[("container", &[1])];
+const IMAGE: &[Field] = &[("image", &[1, 1])];
+const POD_FILTER: &[Field] = &[("pod", &[1, 1])];
+const CONTAINERS_FILTER: &[Field] = &[("container", &[1, 1]), ("pod", &[1, 3])];
+const STATS_FILTER: &[Field] = &[("container", &[1, 1]), ("pod", &[1, 2])];
+const IMAGE_FILTER: &[Field] = &[("image", &[1, 1, 1])];
+
+/// In the order of their names, but for the last row.
+static TABLE: [Row; 46] = [
+    row("Attach", Kind::Enters, CONTAINER),
+    row("CheckpointContainer", Kind::Changes, CONTAINER),
+    row("CheckpointPod", Kind::Changes, POD),
+    row("ContainerStats", Kind::Reads, CONTAINER),
+    row("ContainerStatus", Kind::Reads, CONTAINER),
+    row("CreateContainer", Kind::Changes, &[("pod", &[1]), ("container", &[2, 1, 1]), ("image", &[2, 2, 1])]),
+    row("Exec", Kind::Enters, CONTAINER),
+    row("ExecSync", Kind::Enters, CONTAINER),
+    row("GetContainerEvents", Kind::Watches, &[]),
+    row("ImageFsInfo", Kind::Reads, &[]),
+    row("ImageStatus", Kind::Reads, IMAGE),
+    row("ListContainerStats", Kind::Reads, STATS_FILTER),
+    row("ListContainers", Kind::Reads, CONTAINERS_FILTER),
+    row("ListImages", Kind::Reads, IMAGE_FILTER),
+    row("ListMetricDescriptors", Kind::Reads, &[]),
+    row("ListPodSandbox", Kind::Reads, POD_FILTER),
+    row("ListPodSandboxMetrics", Kind::Reads, &[]),
+    row("ListPodSandboxStats", Kind::Reads, POD_FILTER),
+    row("PodSandboxStats", Kind::Reads, POD),
+    row("PodSandboxStatus", Kind::Reads, POD),
+    row("PortForward", Kind::Enters, POD),
+    row("PullImage", Kind::Changes, &[("image", &[1, 1]), ("pod", &[3, 1, 1])]),
+    row("PullProgress", Kind::Watches, &[("image", &[1])]),
+    row("RemoveContainer", Kind::Changes, CONTAINER),
+    row("RemoveImage", Kind::Changes, IMAGE),
+    row("RemoveImageName", Kind::Changes, &[("image", &[1])]),
+    row("RemovePodSandbox", Kind::Changes, POD),
+    row("ReopenContainerLog", Kind::Changes, CONTAINER),
+    row("RestorePod", Kind::Changes, &[("namespace", &[2, 1, 3]), ("pod", &[2, 1, 1])]),
+    row("RunPodSandbox", Kind::Changes, &[("namespace", &[1, 1, 3]), ("pod", &[1, 1, 1])]),
+    row("RuntimeConfig", Kind::Reads, &[]),
+    row("StartContainer", Kind::Changes, CONTAINER),
+    row("Status", Kind::Reads, &[]),
+    row("StopContainer", Kind::Changes, CONTAINER),
+    row("StopPodSandbox", Kind::Changes, POD),
+    row("StreamContainerStats", Kind::Reads, STATS_FILTER),
+    row("StreamContainers", Kind::Reads, CONTAINERS_FILTER),
+    row("StreamImages", Kind::Reads, IMAGE_FILTER),
+    row("StreamPodSandboxMetrics", Kind::Reads, &[]),
+    row("StreamPodSandboxStats", Kind::Reads, POD_FILTER),
+    row("StreamPodSandboxes", Kind::Reads, POD_FILTER),
+    row("UpdateContainerResources", Kind::Changes, CONTAINER),
+    row("UpdatePodSandboxResources", Kind::Changes, POD),
+    row("UpdateRuntimeConfig", Kind::Changes, &[]),
+    row("Version", Kind::Reads, &[]),
+    row("other", Kind::Reads, &[]),
+];
+
+const fn row(name: &'static str, kind: Kind, fields: &'static [Field]) -> Row {
+    Row { name, kind, fields }
+}
+
+impl Method {
+    /// The method of a request's path, as `/runtime.v1.RuntimeService/Version`.
+    pub fn of_path(path: &str) -> Self {
+        let name = SERVICES.iter().find_map(|service| path.strip_prefix(service)).unwrap_or_default();
+        let known = TABLE[..METHODS - 1].binary_search_by(|row| row.name.cmp(name));
+        // The table is short: an index fits.
+        Self(u8::try_from(known.unwrap_or(METHODS - 1)).unwrap_or(u8::MAX))
+    }
+
+    /// Every method, in the order of [`Self::index`].
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..u8::MAX).take(METHODS).map(Self)
+    }
+
+    /// Its place among all of them.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
+    fn row(self) -> &'static Row {
+        &TABLE[self.index()]
+    }
+
+    /// Its name, "other" for one that is not known.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// Whether it is one of the services' own.
+    pub fn is_known(self) -> bool {
+        self.index() + 1 < METHODS
+    }
+
+    /// What sort of call it is.
+    pub fn kind(self) -> Kind {
+        self.row().kind
+    }
+
+    /// The fields of its request that say what it is about.
+    pub fn fields(self) -> &'static [Field] {
+        self.row().fields
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names that stand after `rpc` in a service's definition.
+    fn defined(proto: &str) -> Vec<&str> {
+        proto.lines().filter_map(|line| line.trim().strip_prefix("rpc ")?.split(['(', ' ']).next()).collect()
+    }
+
+    #[test]
+    fn the_table_has_every_method_of_the_services_and_nothing_else() {
+        let cri = include_str!("../../../proto/proto/api.proto");
+        let node = include_str!("../../../proto/proto/gorae.proto");
+        let mut defined: Vec<&str> = [defined(cri), defined(node)].concat();
+        defined.sort_unstable();
+        let known: Vec<&str> = Method::all().filter(|m| m.is_known()).map(Method::name).collect();
+        assert_eq!(known, defined);
+    }
+
+    #[test]
+    fn a_path_is_a_method_only_with_one_of_our_services() {
+        for (path, name) in [
+            ("/runtime.v1.RuntimeService/Version", "Version"),
+            ("/runtime.v1.ImageService/PullImage", "PullImage"),
+            ("/gorae.v1.Images/PullProgress", "PullProgress"),
+            ("/runtime.v1.RuntimeService/Made-up", "other"),
+            ("/runtime.v1alpha2.RuntimeService/Version", "other"),
+            ("/Version", "other"),
+            ("", "other"),
+        ] {
+            assert_eq!(Method::of_path(path).name(), name, "{path}");
+        }
+        assert!(Method::all().all(|method| method.index() < METHODS));
+    }
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//! How much a failed call matters to an operator: the level of its line in the log.
+
+use super::method::Kind;
+use tonic::Code;
+use tracing::Level;
+
+/// The level of a failure.
+///
+/// An error is for a person to act on: something here is broken. A warning is for a person to know: what a client wanted
+/// did not come to be. The rest happens on a healthy node all the time: a look at what has just gone, a probe of a program
+/// that does not answer, a client that leaves, a call that is not there.
+pub fn of(kind: Kind, code: Code) -> Level {
+    match (kind, code) {
+        (_, Code::Internal | Code::Unknown | Code::DataLoss) => Level::ERROR,
+        (_, Code::Ok | Code::Cancelled | Code::Unimplemented) => Level::INFO,
+        (Kind::Reads | Kind::Watches | Kind::Enters, Code::NotFound) => Level::INFO,
+        (Kind::Enters, Code::FailedPrecondition | Code::InvalidArgument | Code::DeadlineExceeded) => Level::INFO,
+        _ => Level::WARN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_broken_is_an_error_and_what_happens_every_day_is_not() {
+        for (kind, code, level) in [
+            (Kind::Reads, Code::Internal, Level::ERROR),
+            (Kind::Enters, Code::Unknown, Level::ERROR),
+            (Kind::Changes, Code::DataLoss, Level::ERROR),
+            (Kind::Changes, Code::NotFound, Level::WARN),
+            (Kind::Changes, Code::ResourceExhausted, Level::WARN),
+            (Kind::Changes, Code::DeadlineExceeded, Level::WARN),
+            (Kind::Reads, Code::ResourceExhausted, Level::WARN),
+            (Kind::Watches, Code::ResourceExhausted, Level::WARN),
+            (Kind::Reads, Code::NotFound, Level::INFO),
+            (Kind::Enters, Code::DeadlineExceeded, Level::INFO),
+            (Kind::Changes, Code::Cancelled, Level::INFO),
+            (Kind::Reads, Code::Unimplemented, Level::INFO),
+        ] {
+            assert_eq!(of(kind, code), level, "{kind:?} {code:?}");
+        }
+    }
+}
