@@ -9,6 +9,7 @@
 
 pub mod config;
 pub mod cri;
+pub mod log;
 pub mod metrics;
 pub mod reload;
 pub mod rpc;

@@ -4,13 +4,13 @@
 
 use clap::Parser;
 use gorae_runtime::config::{Config, Overrides};
+use gorae_runtime::log::{Format, Log};
 use gorae_runtime::reload::{self, Source};
 use gorae_runtime::server;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tracing_subscriber::EnvFilter;
 
 /// The C library's allocator keeps what a large pull or a burst of requests took. This one has a thread that gives pages back
 /// to the kernel when they were not used for ten seconds.
@@ -36,6 +36,9 @@ struct Arguments {
     /// error, warn, info, debug or trace [default: info]
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
+    /// text or json [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -50,15 +53,20 @@ fn main() -> ExitCode {
         state: arguments.state,
         listen: arguments.listen,
         log_level: arguments.log_level,
+        log_format: arguments.log_format,
     };
     let source = Source { file: arguments.config, overrides };
     let config = match source.load() {
         Ok(config) => config,
         Err(error) => return fail(&error),
     };
-    let set_log_level = log_to_stderr(&config.live.borrow().log_level);
-    match start(config, source, set_log_level) {
+    let (level, format) = (*config.log_level.borrow(), config.log_format);
+    match start(config, source, Log::to_stderr(level, format)) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if format == Format::Json => {
+            tracing::error!(error, "goraed ends");
+            ExitCode::FAILURE
+        }
         Err(error) => fail(&error),
     }
 }
@@ -85,27 +93,7 @@ fn fail(error: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Begins to log; returns what changes the level.
-fn log_to_stderr(level: &str) -> impl Fn(&str) + Send + use<> {
-    let filter = |level: &str| {
-        EnvFilter::new(format!("{level},h2=warn,hyper=warn,tonic=warn,rustls=warn,reqwest=warn,hickory_proto=warn"))
-    };
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter(level))
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .with_ansi(false)
-        .with_filter_reloading();
-    let handle = log.reload_handle();
-    log.init();
-    move |level| {
-        if let Err(error) = handle.reload(filter(level)) {
-            tracing::error!(%error, level, "the log's level stays as it is");
-        }
-    }
-}
-
-fn start(config: Config, source: Source, set_log_level: impl Fn(&str) + Send + 'static) -> Result<(), String> {
+fn start(config: Config, source: Source, log: Log) -> Result<(), String> {
     let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
@@ -119,7 +107,7 @@ fn start(config: Config, source: Source, set_log_level: impl Fn(&str) + Send + '
         let mut terminate = signal(SignalKind::terminate()).map_err(|e| format!("watch SIGTERM: {e}"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| format!("watch SIGINT: {e}"))?;
         let hangup = signal(SignalKind::hangup()).map_err(|e| format!("watch SIGHUP: {e}"))?;
-        tokio::spawn(reload::at_each(hangup, source, config.clone(), set_log_level));
+        tokio::spawn(reload::at_each(hangup, source, config.clone(), log));
         tokio::spawn(async move {
             tokio::select! {
                 _ = terminate.recv() => {}

@@ -33,6 +33,7 @@ fn the_sample_shows_every_key_with_a_value_that_is_taken() {
         state,
         listen,
         log_level,
+        log_format,
         shim,
         reconcile_seconds,
         images,
@@ -48,7 +49,7 @@ fn the_sample_shows_every_key_with_a_value_that_is_taken() {
     let RawCdi { directories } = cdi;
     let RawMounts { missing_host_path } = mounts;
     assert!(root.is_some() && state.is_some() && listen.is_some() && log_level.is_some() && shim.is_some());
-    assert!(reconcile_seconds.is_some() && reserve.is_some());
+    assert!(log_format.is_some() && reconcile_seconds.is_some() && reserve.is_some());
     assert!(hosts_dirs.is_some() && !plain_http.is_empty() && parallel_layers.is_some());
     assert!(bridge.is_some() && subnet.is_some() && subnet6.is_some() && mtu.is_some());
     assert!(directories.is_some() && missing_host_path.is_some());

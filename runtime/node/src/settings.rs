@@ -22,8 +22,6 @@ pub enum MissingHostPath {
 /// What a running daemon takes when its configuration is read again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Live {
-    /// A tracing directive.
-    pub log_level: String,
     /// How often the node is reconciled.
     pub reconcile_every: Duration,
     /// Directories of CDI spec files, absolute; a later one wins.

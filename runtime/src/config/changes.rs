@@ -17,7 +17,7 @@ impl Config {
     pub fn changes(&self, new: &Config) -> Vec<Change> {
         let (ours, theirs) = (self.live.borrow(), new.live.borrow());
         let taken = [
-            ("log_level", ours.log_level != theirs.log_level),
+            ("log_level", *self.log_level.borrow() != *new.log_level.borrow()),
             ("reconcile_seconds", ours.reconcile_every != theirs.reconcile_every),
             ("cdi.directories", ours.cdi_directories != theirs.cdi_directories),
         ];
@@ -28,6 +28,7 @@ impl Config {
             ("state", self.state != new.state),
             ("listen", self.socket != new.socket),
             ("shim", self.shim != new.shim),
+            ("log_format", self.log_format != new.log_format),
             ("images.hosts_dirs", self.images.hosts_dirs != new.images.hosts_dirs),
             ("images.plain_http", self.images.plain_http != new.images.plain_http),
             ("images.reserve", self.images.reserve != new.images.reserve),

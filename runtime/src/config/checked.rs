@@ -7,6 +7,7 @@ use super::paths;
 use super::raw::{Overrides, RawConfig};
 use super::streaming::{self, Streaming};
 use super::{network, runtimes};
+use crate::log::{Format, Level};
 use gorae_network::NetworkConfig;
 use gorae_node::handlers::Handlers;
 use gorae_node::settings::{Live, MissingHostPath, Settings};
@@ -25,6 +26,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// Absolute path of the shim binary.
     pub shim: PathBuf,
+    /// How a line of the log looks.
+    pub log_format: Format,
     /// Where images come from and how they are pulled.
     pub images: Images,
     /// The built-in network, as far as it can be checked without the machine.
@@ -35,7 +38,10 @@ pub struct Config {
     pub handlers: Handlers,
     /// What becomes of a mount whose host path does not exist.
     pub missing_host_path: MissingHostPath,
-    /// What may change while the daemon runs; clones share it.
+    /// The least important lines that are logged. May change while the daemon runs, also through the admin listener; clones
+    /// share it.
+    pub log_level: Arc<watch::Sender<Level>>,
+    /// What else may change while the daemon runs; clones share it.
     pub live: Arc<watch::Sender<Live>>,
 }
 
@@ -52,16 +58,26 @@ impl Config {
 /// A sentence that begins with the key and says what is allowed.
 pub fn check(raw: RawConfig, over: &Overrides) -> Result<Config, String> {
     let paths::Paths { root, state, socket, shim } = paths::check(&raw, over)?;
+    let (log_level, live) = live::check(&raw, over)?;
     Ok(Config {
         root,
         state,
         socket,
         shim,
-        live: Arc::new(watch::Sender::new(live::check(&raw, over)?)),
+        log_format: log_format(&raw, over)?,
+        log_level: Arc::new(watch::Sender::new(log_level)),
+        live: Arc::new(watch::Sender::new(live)),
         images: images::check(raw.images)?,
         network: network::check(raw.network)?,
         streaming: streaming::check(raw.streaming)?,
         handlers: runtimes::check(&raw.runtimes)?,
         missing_host_path: raw.mounts.missing_host_path.unwrap_or_default(),
     })
+}
+
+fn log_format(raw: &RawConfig, over: &Overrides) -> Result<Format, String> {
+    match over.log_format.as_ref().or(raw.log_format.as_ref()) {
+        Some(word) => word.parse().map_err(|e| format!("log_format: {e}")),
+        None => Ok(Format::Text),
+    }
 }

@@ -20,6 +20,8 @@ pub struct RawConfig {
     pub listen: Option<String>,
     /// The least important lines that are logged: `error`, `warn`, `info`, `debug` or `trace`; default `info`.
     pub log_level: Option<String>,
+    /// How a line of the log looks: `text` or `json`; default `text`.
+    pub log_format: Option<String>,
     /// The shim binary; default: `gorae-shim` beside goraed.
     pub shim: Option<PathBuf>,
     /// How often left-overs and damage by others are looked for, in seconds; default 60.
@@ -123,4 +125,6 @@ pub struct Overrides {
     pub listen: Option<String>,
     /// `--log-level`.
     pub log_level: Option<String>,
+    /// `--log-format`.
+    pub log_format: Option<String>,
 }

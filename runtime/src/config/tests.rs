@@ -71,6 +71,7 @@ fn a_value_out_of_range_is_refused_with_its_line_wherever_it_stands() {
         ("[images]\nplain_http = [\"a/b\"]", "line 2: images.plain_http: \"a/b\""),
         ("\n[streaming]\ntls_key = \"/k\"", "line 2: streaming: tls_certificate"),
         ("root = \"/a\"\nstate = \"/a\"", "root and state are both"),
+        ("\nlog_format = \"xml\"", "line 2: log_format: \"xml\" is not one of text, json"),
     ] {
         std::fs::write(&file, text).expect("write");
         let error = load(Some(&file), &Overrides::default()).expect_err(text);
@@ -99,6 +100,7 @@ fn each_key_that_changes_is_named_with_what_it_needs() {
         ("root = \"/r\"", Change::NeedsRestart("root")),
         ("listen = \"unix:///l\"", Change::NeedsRestart("listen")),
         ("shim = \"/shim\"", Change::NeedsRestart("shim")),
+        ("log_format = \"json\"", Change::NeedsRestart("log_format")),
         ("[images]\nhosts_dirs = [\"/h\"]", Change::NeedsRestart("images.hosts_dirs")),
         ("[images]\nplain_http = [\"h\"]", Change::NeedsRestart("images.plain_http")),
         ("[images]\nreserve = \"10%\"", Change::NeedsRestart("images.reserve")),
@@ -136,7 +138,7 @@ fn every_key_of_the_file_is_looked_at_when_it_is_read_again() {
             assert!(source.contains(&format!("(\"{name}\", ")), "{section}{key} is not compared");
         }
     }
-    assert_eq!(keys, 21, "keys of the sample");
+    assert_eq!(keys, 22, "keys of the sample");
 }
 
 #[test]
@@ -147,6 +149,7 @@ fn values_out_of_range_are_refused() {
         "root = \"/a\"\nstate = \"/a/\"",
         "listen = \"tcp://0.0.0.0:1\"",
         "log_level = \"loud\"",
+        "log_format = \"xml\"",
         "reconcile_seconds = 0",
         "[network]\nbridge = \"much-too-long-a-name\"",
         "[network]\nmtu = 1000",

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The daemon's log: lines on standard error, as text or as JSON, from a level on that can be changed at any time.
+//!
+//! A line has the span of the call that it is logged for. As text: `TIME LEVEL rpc{method="…" pod="…"}: MESSAGE
+//! field=value`. As JSON, one object a line: `timestamp`, `level`, `fields` (with `message`), and `span`.
+
+use std::fmt::{Debug, Display, Formatter};
+use std::str::FromStr;
+use std::sync::Arc;
+use tracing::Subscriber;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt, reload};
+
+/// The least important lines that are logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// What a person has to act on.
+    Error,
+    /// What a person should know.
+    Warn,
+    /// What happens to pods, containers and images.
+    Info,
+    /// The steps of it.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// How a line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+const LEVELS: [(&str, Level); 5] = [
+    ("error", Level::Error),
+    ("warn", Level::Warn),
+    ("info", Level::Info),
+    ("debug", Level::Debug),
+    ("trace", Level::Trace),
+];
+const FORMATS: [(&str, Format); 2] = [("text", Format::Text), ("json", Format::Json)];
+
+impl FromStr for Level {
+    type Err = String;
+
+    /// Reads the word for a level; the error lists all of them.
+    fn from_str(word: &str) -> Result<Self, String> {
+        one_of(&LEVELS, word)
+    }
+}
+
+impl Display for Level {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let word = LEVELS.iter().find(|(_, level)| level == self).map_or("info", |(word, _)| word);
+        f.write_str(word)
+    }
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    /// Reads the word for a format; the error lists both.
+    fn from_str(word: &str) -> Result<Self, String> {
+        one_of(&FORMATS, word)
+    }
+}
+
+fn one_of<T: Copy>(known: &[(&str, T)], word: &str) -> Result<T, String> {
+    let found = known.iter().find(|(name, _)| *name == word).map(|(_, value)| *value);
+    found.ok_or_else(|| {
+        let (word, names): (String, Vec<_>) =
+            (word.chars().take(32).collect(), known.iter().map(|(n, _)| *n).collect());
+        format!("{word:?} is not one of {}", names.join(", "))
+    })
+}
+
+/// Sets the level of a running log.
+type SetLevel = dyn Fn(Level) -> Result<(), String> + Send + Sync;
+
+/// A log that is written; clones are the same one.
+#[derive(Clone)]
+pub struct Log(Arc<SetLevel>);
+
+impl Debug for Log {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Log")
+    }
+}
+
+impl Log {
+    /// A log whose level is set by this.
+    pub fn new(set_level: impl Fn(Level) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(set_level))
+    }
+
+    /// Begins to write to standard error. To be called once in a process.
+    pub fn to_stderr(level: Level, format: Format) -> Self {
+        let (filter, handle) = reload::Layer::new(filter(level));
+        tracing_subscriber::registry().with(filter).with(lines(format)).init();
+        Self::new(move |level| handle.reload(self::filter(level)).map_err(|e| e.to_string()))
+    }
+
+    /// Sets the level from now on.
+    ///
+    /// # Errors
+    /// When the log is no longer written; the level stays.
+    pub fn set_level(&self, level: Level) -> Result<(), String> {
+        (self.0)(level).map_err(|e| format!("set the level of the log to {level}: {e}"))
+    }
+}
+
+/// Of the libraries, only what matters to an operator.
+fn filter(level: Level) -> EnvFilter {
+    EnvFilter::new(format!("{level},h2=warn,hyper=warn,tonic=warn,rustls=warn,reqwest=warn,hickory_proto=warn"))
+}
+
+fn lines<S>(format: Format) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(false);
+    match format {
+        Format::Text => lines.boxed(),
+        // A call has one span, and spans do not nest: a list of them would say everything twice.
+        Format::Json => lines.json().with_current_span(true).with_span_list(false).boxed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_and_a_format_are_words_and_others_are_refused_with_the_list() {
+        for (word, level) in LEVELS {
+            assert_eq!((word.parse(), level.to_string()), (Ok(level), word.to_owned()));
+        }
+        let error = "loud".parse::<Level>().expect_err("unknown");
+        assert_eq!(error, "\"loud\" is not one of error, warn, info, debug, trace");
+        assert_eq!("json".parse(), Ok(Format::Json));
+        assert_eq!("JSON".parse::<Format>().expect_err("unknown"), "\"JSON\" is not one of text, json");
+        assert!("x".repeat(5000).parse::<Format>().expect_err("unknown").len() < 100);
+    }
+
+    #[test]
+    fn a_level_that_cannot_be_set_says_which() {
+        let log = Log::new(|_| Err("gone".into()));
+        assert_eq!(log.set_level(Level::Debug), Err("set the level of the log to debug: gone".into()));
+    }
+}
