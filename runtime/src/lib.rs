@@ -7,8 +7,10 @@
 //!                              └─ gorae_image_service
 //! ```
 
+pub mod admin;
 pub mod config;
 pub mod cri;
+pub mod health;
 pub mod log;
 pub mod metrics;
 pub mod reload;

@@ -107,7 +107,7 @@ fn start(config: Config, source: Source, log: Log) -> Result<(), String> {
         let mut terminate = signal(SignalKind::terminate()).map_err(|e| format!("watch SIGTERM: {e}"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| format!("watch SIGINT: {e}"))?;
         let hangup = signal(SignalKind::hangup()).map_err(|e| format!("watch SIGHUP: {e}"))?;
-        tokio::spawn(reload::at_each(hangup, source, config.clone(), log));
+        tokio::spawn(reload::at_each(hangup, source, config.clone(), log.clone()));
         tokio::spawn(async move {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -115,7 +115,7 @@ fn start(config: Config, source: Source, log: Log) -> Result<(), String> {
             }
             let _ = ask.send(true);
         });
-        server::run(config, stop).await.map_err(|e| e.to_string())
+        server::run(config, log, stop).await.map_err(|e| e.to_string())
     });
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     result

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One daemon from start to end: open what is kept, serve the socket, settle what is owed, shut down in time.
 
+use crate::admin::{self, Counters};
 use crate::config::Config;
 use crate::cri::{Losses, MAX_MESSAGE, Runtime};
+use crate::health::checks::{Bound, is_program};
+use crate::log::Log;
 use crate::rpc;
+use crate::rpc::clients::Clients;
 use crate::sessions::Sessions;
 use gorae_cgroups as cgroups;
 use gorae_cgroups::Hierarchies;
@@ -30,11 +34,11 @@ use tokio::sync::watch;
 /// How long requests in flight may take once the end was asked for.
 const DRAIN: Duration = Duration::from_secs(3);
 
-/// Opens everything and serves until `stop` says true.
+/// Opens everything and serves until `stop` says true; operators may set the level of `log`.
 ///
 /// # Errors
 /// What keeps the daemon from starting, with what to do about it.
-pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<()> {
+pub async fn run(config: Config, log: Log, stop: watch::Receiver<bool>) -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         return Err(Error::precondition("run it as root: only root can make containers"));
     }
@@ -42,18 +46,27 @@ pub async fn run(config: Config, stop: watch::Receiver<bool>) -> Result<()> {
     places.prepare()?;
     let _locks = own_directories(&places)?;
     let _socket_lock = own_socket(&config.socket)?;
-    check_shim(&config.shim)?;
+    is_program(&config.shim).map_err(Error::precondition)?;
     let (node, found) = open(&config, places).await?;
     found.fill(&node);
     let streaming = Arc::new(start_streaming(&config, &node).await?);
-    let listener = listen(&config.socket)?;
+    let (listener, bound) = listen(&config.socket)?;
+    let counters = Counters {
+        measures: Arc::default(),
+        clients: Clients::new(rpc::clients::Bounds::default()),
+        losses: Losses::default(),
+    };
+    let operators = admin::Listener::bind(&config.admin).await?;
+    let sources = || admin::Sources::new(node.clone(), &config, counters.clone(), bound, log);
+    let operators = operators.map(|listener| admin::Server::start(listener, sources()));
     tracing::info!(socket = %config.socket.display(), pods = node.objects.pods.len(), "serving");
     let of = node.clone();
     let settling = tokio::spawn(async move {
         recover::settle(of.clone(), found).await;
         reconcile::run(of).await;
     });
-    serve(&config, &node, &streaming, listener, stop).await?;
+    serve(&config, &node, &streaming, listener, &counters, stop).await?;
+    drop(operators);
     streaming.shutdown().await;
     settling.abort();
     shut_down(&config, &node).await;
@@ -167,18 +180,7 @@ fn is_served(socket: &Path) -> rustix::io::Result<bool> {
     }
 }
 
-fn check_shim(path: &Path) -> Result<()> {
-    match std::fs::metadata(path) {
-        Ok(meta) if meta.is_file() && meta.permissions().mode() & 0o111 != 0 => Ok(()),
-        Ok(_) => Err(Error::precondition(format!("{} is no program", path.display()))),
-        Err(e) => {
-            let hint = "install gorae-shim beside goraed, or set `shim` in the configuration";
-            Err(Error::precondition(format!("shim {}: {e}; {hint}", path.display())))
-        }
-    }
-}
-
-fn listen(socket: &Path) -> Result<UnixListener> {
+fn listen(socket: &Path) -> Result<(UnixListener, Bound)> {
     // [`own_socket`] has seen that nobody listens there.
     match std::fs::remove_file(socket) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("remove old socket", socket, &e)),
@@ -187,7 +189,8 @@ fn listen(socket: &Path) -> Result<UnixListener> {
     let listener = UnixListener::bind(socket).map_err(|e| Error::io("listen on", socket, &e))?;
     std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o660))
         .map_err(|e| Error::io("restrict socket", socket, &e))?;
-    Ok(listener)
+    let bound = Bound::new(socket).map_err(|e| Error::io("look at socket", socket, &e))?;
+    Ok((listener, bound))
 }
 
 async fn start_streaming(config: &Config, node: &Arc<Node>) -> Result<streaming::Server> {
@@ -202,9 +205,10 @@ async fn serve(
     node: &Arc<Node>,
     streaming: &Arc<streaming::Server>,
     listener: UnixListener,
+    counters: &Counters,
     mut stop: watch::Receiver<bool>,
 ) -> Result<()> {
-    let runtime = Runtime::new(node.clone(), streaming.clone(), config.socket.clone(), Losses::default());
+    let runtime = Runtime::new(node.clone(), streaming.clone(), config.socket.clone(), counters.losses.clone());
     let runtime = RuntimeServiceServer::new(runtime)
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE);
@@ -213,16 +217,14 @@ async fn serve(
         .max_encoding_message_size(MAX_MESSAGE);
     let own = ImagesServer::new(images::ProgressService(node.images.clone()));
     let mut asked = stop.clone();
-    let clients = rpc::clients::Clients::new(rpc::clients::Bounds::default());
-    let measures = Arc::new(rpc::Measures::default());
     let server = tonic::transport::Server::builder()
         .initial_connection_window_size(1 << 20)
         .max_concurrent_streams(rpc::STREAMS)
-        .layer(rpc::Calls::new(measures))
+        .layer(rpc::Calls::new(counters.measures.clone()))
         .add_service(runtime)
         .add_service(image)
         .add_service(own)
-        .serve_with_incoming_shutdown(rpc::connections(listener, clients), async move {
+        .serve_with_incoming_shutdown(rpc::connections(listener, counters.clients.clone()), async move {
             let _ = asked.wait_for(|&s| s).await;
         });
     tokio::pin!(server);

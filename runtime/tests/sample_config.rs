@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `deploy/config.toml` holds every key that goraed knows, and nothing else.
 
-use gorae_runtime::config::{self, RawCdi, RawConfig, RawImages, RawMounts, RawNetwork, RawStreaming};
+use gorae_runtime::config::{self, RawAdmin, RawCdi, RawConfig, RawImages, RawMounts, RawNetwork, RawStreaming};
 
 const SAMPLE: &str = include_str!("../../deploy/config.toml");
 
@@ -39,6 +39,7 @@ fn the_sample_shows_every_key_with_a_value_that_is_taken() {
         images,
         network,
         streaming,
+        admin,
         cdi,
         mounts,
         runtimes,
@@ -46,13 +47,14 @@ fn the_sample_shows_every_key_with_a_value_that_is_taken() {
     let RawImages { hosts_dirs, plain_http, parallel_layers, reserve } = images;
     let RawNetwork { bridge, subnet, subnet6, mtu } = network;
     let RawStreaming { address, port, tls_certificate, tls_key } = streaming;
+    let RawAdmin { listen: admin_listen } = admin;
     let RawCdi { directories } = cdi;
     let RawMounts { missing_host_path } = mounts;
     assert!(root.is_some() && state.is_some() && listen.is_some() && log_level.is_some() && shim.is_some());
     assert!(log_format.is_some() && reconcile_seconds.is_some() && reserve.is_some());
     assert!(hosts_dirs.is_some() && !plain_http.is_empty() && parallel_layers.is_some());
     assert!(bridge.is_some() && subnet.is_some() && subnet6.is_some() && mtu.is_some());
-    assert!(directories.is_some() && missing_host_path.is_some());
+    assert!(admin_listen.is_some() && directories.is_some() && missing_host_path.is_some());
     assert!(runtimes.contains_key("runc"));
     assert!(tls_certificate.is_some() && tls_key.is_some());
     assert!(address.is_some() && port == 0 && switched_on().contains("\nport = 0\n"));

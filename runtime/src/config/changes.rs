@@ -41,6 +41,7 @@ impl Config {
             ("streaming.port", self.streaming.address.port() != new.streaming.address.port()),
             ("streaming.tls_certificate", old_tls.0 != new_tls.0),
             ("streaming.tls_key", old_tls.1 != new_tls.1),
+            ("admin.listen", self.admin != new.admin),
             ("runtimes", self.handlers != new.handlers),
             ("mounts.missing_host_path", self.missing_host_path != new.missing_host_path),
         ];

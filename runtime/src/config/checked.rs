@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What holds after checking: the configuration that the daemon works with.
 
+use super::admin::{self, Admin};
 use super::images::{self, Images};
 use super::live;
 use super::paths;
@@ -34,6 +35,8 @@ pub struct Config {
     pub network: NetworkConfig,
     /// Where sessions are served.
     pub streaming: Streaming,
+    /// Where the listener for operators is.
+    pub admin: Admin,
     /// Names of runtime handlers.
     pub handlers: Handlers,
     /// What becomes of a mount whose host path does not exist.
@@ -57,13 +60,16 @@ impl Config {
 /// # Errors
 /// A sentence that begins with the key and says what is allowed.
 pub fn check(raw: RawConfig, over: &Overrides) -> Result<Config, String> {
-    let paths::Paths { root, state, socket, shim } = paths::check(&raw, over)?;
+    let paths = paths::check(&raw, over)?;
+    let admin = admin::check(&raw.admin, &paths)?;
+    let paths::Paths { root, state, socket, shim } = paths;
     let (log_level, live) = live::check(&raw, over)?;
     Ok(Config {
         root,
         state,
         socket,
         shim,
+        admin,
         log_format: log_format(&raw, over)?,
         log_level: Arc::new(watch::Sender::new(log_level)),
         live: Arc::new(watch::Sender::new(live)),

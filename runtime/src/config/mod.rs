@@ -2,11 +2,12 @@
 //! Configuration: what the file may say ([`RawConfig`]), and what holds after checking ([`Config`]).
 //!
 //! ```text
-//! raw.rs ─ checked.rs (paths, images, network, streaming, runtimes, live: one file a section) ─ changes.rs
+//! raw.rs ─ checked.rs (paths, images, network, streaming, admin, runtimes, live: one file a section) ─ changes.rs
 //! ```
 //!
 //! No file is needed. An unknown key, a relative path or a value out of range stops the start with its place.
 
+mod admin;
 mod changes;
 mod checked;
 mod images;
@@ -18,11 +19,14 @@ mod raw;
 mod runtimes;
 mod streaming;
 
+pub use admin::Admin;
 pub use changes::Change;
 pub use checked::Config;
 pub use images::Images;
 pub use paths::{DEFAULT_ROOT, DEFAULT_STATE};
-pub use raw::{Overrides, RawCdi, RawConfig, RawImages, RawMounts, RawNetwork, RawRuntime, RawStreaming, RuntimeKind};
+pub use raw::{
+    Overrides, RawAdmin, RawCdi, RawConfig, RawImages, RawMounts, RawNetwork, RawRuntime, RawStreaming, RuntimeKind,
+};
 pub use streaming::Streaming;
 
 use std::path::Path;

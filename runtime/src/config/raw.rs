@@ -32,6 +32,8 @@ pub struct RawConfig {
     pub network: RawNetwork,
     /// The server of exec, attach and port-forward sessions.
     pub streaming: RawStreaming,
+    /// The listener for operators.
+    pub admin: RawAdmin,
     /// Where the specs of CDI device names are.
     pub cdi: RawCdi,
     /// Names of runtime handlers beside the built-in one, for the RuntimeClasses of a cluster.
@@ -80,6 +82,14 @@ pub struct RawStreaming {
     pub tls_certificate: Option<PathBuf>,
     /// PEM file of its private key.
     pub tls_key: Option<PathBuf>,
+}
+
+/// `[admin]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawAdmin {
+    /// `unix:///PATH`, a loopback address with a port, or `off`; default: `admin.sock` in the state directory.
+    pub listen: Option<String>,
 }
 
 /// `[cdi]`.

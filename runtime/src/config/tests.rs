@@ -71,6 +71,7 @@ fn a_value_out_of_range_is_refused_with_its_line_wherever_it_stands() {
         ("[images]\nplain_http = [\"a/b\"]", "line 2: images.plain_http: \"a/b\""),
         ("\n[streaming]\ntls_key = \"/k\"", "line 2: streaming: tls_certificate"),
         ("root = \"/a\"\nstate = \"/a\"", "root and state are both"),
+        ("[admin]\nlisten = \"0.0.0.0:1\"", "line 2: admin.listen: 0.0.0.0:1 is not a loopback address"),
         ("\nlog_format = \"xml\"", "line 2: log_format: \"xml\" is not one of text, json"),
     ] {
         std::fs::write(&file, text).expect("write");
@@ -96,7 +97,10 @@ fn each_key_that_changes_is_named_with_what_it_needs() {
         ("log_level = \"debug\"", Change::Taken("log_level")),
         ("reconcile_seconds = 5", Change::Taken("reconcile_seconds")),
         ("[cdi]\ndirectories = [\"/c\"]", Change::Taken("cdi.directories")),
-        ("state = \"/s\"\nlisten = \"unix:///run/gorae/gorae.sock\"", Change::NeedsRestart("state")),
+        (
+            "state = \"/s\"\nlisten = \"unix:///run/gorae/gorae.sock\"\nadmin.listen = \"unix:///run/gorae/admin.sock\"",
+            Change::NeedsRestart("state"),
+        ),
         ("root = \"/r\"", Change::NeedsRestart("root")),
         ("listen = \"unix:///l\"", Change::NeedsRestart("listen")),
         ("shim = \"/shim\"", Change::NeedsRestart("shim")),
@@ -111,6 +115,7 @@ fn each_key_that_changes_is_named_with_what_it_needs() {
         ("[network]\nmtu = 1400", Change::NeedsRestart("network.mtu")),
         ("[streaming]\naddress = \"127.0.0.2\"", Change::NeedsRestart("streaming.address")),
         ("[streaming]\nport = 9", Change::NeedsRestart("streaming.port")),
+        ("[admin]\nlisten = \"off\"", Change::NeedsRestart("admin.listen")),
         ("[runtimes.runc]\nkind = \"native\"", Change::NeedsRestart("runtimes")),
         ("[mounts]\nmissing_host_path = \"refuse\"", Change::NeedsRestart("mounts.missing_host_path")),
     ] {
@@ -138,7 +143,7 @@ fn every_key_of_the_file_is_looked_at_when_it_is_read_again() {
             assert!(source.contains(&format!("(\"{name}\", ")), "{section}{key} is not compared");
         }
     }
-    assert_eq!(keys, 22, "keys of the sample");
+    assert_eq!(keys, 23, "keys of the sample");
 }
 
 #[test]

@@ -94,6 +94,11 @@ impl Clients {
         self.connected().retain(|c| !Arc::ptr_eq(c, client));
     }
 
+    /// How many are connected.
+    pub fn count(&self) -> usize {
+        self.connected().len()
+    }
+
     fn connected(&self) -> MutexGuard<'_, Vec<Arc<Client>>> {
         self.connected.lock().unwrap_or_else(PoisonError::into_inner)
     }

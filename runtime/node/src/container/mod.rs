@@ -107,6 +107,11 @@ impl Container {
         matches!(*self.state.borrow(), State::Running { .. })
     }
 
+    /// Whether its shim has said that a stop does not finish.
+    pub fn is_stuck(&self) -> bool {
+        self.look_at_line(|line| line.stuck().is_some())
+    }
+
     /// Returns when its end is known, or when it is removed.
     pub async fn ended(&self) {
         // An error is the container's removal.

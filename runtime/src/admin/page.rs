@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The page of `/metrics`: everything is read from memory or from this process's own files in /proc, but for the number
+//! of damaged records, which is left out when the disk does not answer.
+
+use super::machine;
+use super::sources::Sources;
+use crate::metrics::{Kind, Page};
+use gorae_node::node::Node;
+
+/// Writes the page.
+pub async fn write(sources: &Sources) -> String {
+    let mut page = Page::default();
+    let name = "gorae_build_info";
+    page.family(name, Kind::Gauge, "Which goraed this is; always 1.");
+    page.sample(name, &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    sources.measures.write(&mut page);
+    let connections = sources.clients.count();
+    page.single("gorae_rpc_connections", Kind::Gauge, "Connections to the CRI socket.", connections);
+    objects(&mut page, &sources.node);
+    let help = "Events that clients of GetContainerEvents did not get because they read too slowly.";
+    page.single("gorae_events_lost_total", Kind::Counter, help, sources.losses.total());
+    if let Ok(damaged) = sources.damaged.look().await {
+        let help = "Pods and containers whose damaged records lie in ROOT/damaged for a person to look at.";
+        page.single("gorae_records_damaged", Kind::Gauge, help, damaged);
+    }
+    machine::write(&mut page, sources.started);
+    page.into_text()
+}
+
+/// What is on the node.
+fn objects(page: &mut Page, node: &Node) {
+    let pods = node.objects.pods.all();
+    let ready = pods.iter().filter(|pod| pod.is_ready()).count();
+    page.family("gorae_pods", Kind::Gauge, "Pods, by state.");
+    page.sample("gorae_pods", &[("state", "ready")], ready);
+    page.sample("gorae_pods", &[("state", "not_ready")], pods.len() - ready);
+    containers(page, node);
+    let help = "RunPodSandbox and CreateContainer that are under way, also those whose client is gone.";
+    page.single("gorae_operations_in_flight", Kind::Gauge, help, node.runs.count() + node.creates.count());
+    page.single("gorae_images", Kind::Gauge, "Images on the node.", node.images.list().len());
+    let usage = node.images.usage();
+    page.single("gorae_image_store_bytes", Kind::Gauge, "Bytes of all layers.", usage.used_bytes);
+    page.single("gorae_image_store_files", Kind::Gauge, "Files of all layers.", usage.inodes_used);
+}
+
+fn containers(page: &mut Page, node: &Node) {
+    let containers = node.objects.containers.all();
+    let mut counts = [("created", 0_u64), ("starting", 0), ("running", 0), ("exited", 0)];
+    let mut stuck = 0_u64;
+    for container in &containers {
+        let word = container.state().word();
+        counts.iter_mut().filter(|(state, _)| *state == word).for_each(|(_, count)| *count += 1);
+        stuck += u64::from(!container.has_ended() && container.is_stuck());
+    }
+    page.family("gorae_containers", Kind::Gauge, "Containers, by state.");
+    for (state, count) in counts {
+        page.sample("gorae_containers", &[("state", state)], count);
+    }
+    let help = "Containers whose shim says that a stop does not finish, as when a disk does not answer.";
+    page.single("gorae_shims_stuck", Kind::Gauge, help, stuck);
+}
