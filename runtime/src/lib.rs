@@ -2,9 +2,9 @@
 //! goraed, the daemon's outside: configuration, the CRI's services on their socket, and one daemon from start to end.
 //!
 //! ```text
-//! kubelet ─gRPC─ rpc/ ─ cri.rs ─┬─ gorae_node: pod|container/<verb>.rs ─ gorae_shims ═ gorae-shim ─ kernel
-//!                              ├─ gorae_streaming ─ sessions.rs (its backend)
-//!                              └─ gorae_image_service
+//! kubelet ─gRPC─ rpc/ ─ cri/ ─┬── gorae_node: pod|container/<verb>.rs ─ gorae_shims ═ gorae-shim ─ kernel
+//!                             ├─ gorae_streaming ─ sessions.rs (its backend)
+//!                             └─ gorae_image_service
 //! ```
 
 pub mod admin;

@@ -67,6 +67,18 @@ impl Daemon {
         self.home.join("cri.sock")
     }
 
+    /// The socket of the listener for operators.
+    #[must_use]
+    pub fn admin_socket(&self) -> PathBuf {
+        self.state().join("admin.sock")
+    }
+
+    /// The configuration file.
+    #[must_use]
+    pub fn config_file(&self) -> PathBuf {
+        self.home.join("config.toml")
+    }
+
     /// Writes the hosts.toml of a registry; it counts from the next pull on.
     ///
     /// # Errors

@@ -17,6 +17,7 @@
 //! With `GORAE_TEST_SOCKET=unix:///PATH` the CRI suites talk to another runtime; only what needs goraed itself
 //! (restarts, leaks, its files) then fails, saying so.
 
+pub mod admin;
 pub mod container;
 pub mod cri;
 pub mod crictl;
@@ -30,6 +31,7 @@ pub mod memory;
 pub mod node;
 pub mod place;
 pub mod pod;
+pub mod prometheus;
 pub mod proofs;
 pub mod registry;
 pub mod terminal;

@@ -47,6 +47,12 @@ pub fn docker_registry() -> PathBuf {
     if unpacked.exists() { unpacked } else { "docker-registry".into() }
 }
 
+/// A program of Debian's prometheus package (`prometheus`, `promtool`), which `make setup-images` unpacks.
+#[must_use]
+pub fn prometheus(name: &str) -> PathBuf {
+    build().join("prometheus/usr/bin").join(name)
+}
+
 /// The process that started a process: of a container's first one, its shim. Panics when there is no such process.
 #[must_use]
 pub fn parent_of(pid: u32) -> u32 {

@@ -11,6 +11,8 @@ pub enum Kind {
     Enters,
     /// Changes something of the node.
     Changes,
+    /// The same with something from elsewhere: what fails is often there.
+    Fetches,
     /// A stream that is open for as long as its client likes.
     Watches,
 }
@@ -66,7 +68,7 @@ static TABLE: [Row; 46] = [
     row("PodSandboxStats", Kind::Reads, POD),
     row("PodSandboxStatus", Kind::Reads, POD),
     row("PortForward", Kind::Enters, POD),
-    row("PullImage", Kind::Changes, &[("image", &[1, 1]), ("pod", &[3, 1, 1])]),
+    row("PullImage", Kind::Fetches, &[("image", &[1, 1]), ("pod", &[3, 1, 1])]),
     row("PullProgress", Kind::Watches, &[("image", &[1])]),
     row("RemoveContainer", Kind::Changes, CONTAINER),
     row("RemoveImage", Kind::Changes, IMAGE),

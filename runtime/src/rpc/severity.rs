@@ -12,6 +12,8 @@ use tracing::Level;
 /// that does not answer, a client that leaves, a call that is not there.
 pub fn of(kind: Kind, code: Code) -> Level {
     match (kind, code) {
+        // The code for a registry that cannot be reached: clients know that failure by its text.
+        (Kind::Fetches, Code::Unknown) => Level::WARN,
         (_, Code::Internal | Code::Unknown | Code::DataLoss) => Level::ERROR,
         (_, Code::Ok | Code::Cancelled | Code::Unimplemented) => Level::INFO,
         (Kind::Reads | Kind::Watches | Kind::Enters, Code::NotFound) => Level::INFO,
@@ -30,6 +32,9 @@ mod tests {
             (Kind::Reads, Code::Internal, Level::ERROR),
             (Kind::Enters, Code::Unknown, Level::ERROR),
             (Kind::Changes, Code::DataLoss, Level::ERROR),
+            (Kind::Fetches, Code::Internal, Level::ERROR),
+            (Kind::Fetches, Code::Unknown, Level::WARN),
+            (Kind::Fetches, Code::NotFound, Level::WARN),
             (Kind::Changes, Code::NotFound, Level::WARN),
             (Kind::Changes, Code::ResourceExhausted, Level::WARN),
             (Kind::Changes, Code::DeadlineExceeded, Level::WARN),
