@@ -4,7 +4,7 @@
 use crate::client::Client;
 use crate::failure::refused;
 use crate::run_spec::RunSpec;
-use crate::{labels, port_holder, removal};
+use crate::{cri_config, labels, port_holder, removal};
 use anyhow::{Context, Result, bail};
 use gorae_proto::cri;
 
@@ -13,7 +13,7 @@ use gorae_proto::cri;
 /// # Errors
 /// When the daemon refuses, or another `run` took the name at the same moment. A failed undo is part of the error.
 pub async fn create(client: &Client, spec: &RunSpec) -> Result<cri::Container> {
-    let config = spec.pod();
+    let config = cri_config::pod(spec);
     let logs = config.log_directory.clone();
     let created = create_in_new_pod(client, spec, config).await;
     if created.is_err() {
@@ -25,7 +25,7 @@ pub async fn create(client: &Client, spec: &RunSpec) -> Result<cri::Container> {
 
 async fn create_in_new_pod(client: &Client, spec: &RunSpec, config: cri::PodSandboxConfig) -> Result<cri::Container> {
     let pod = run_pod(client, &spec.name, config.clone()).await?;
-    let created = match create_container(client, &pod, spec.container(), config).await {
+    let created = match create_container(client, &pod, cri_config::container(spec), config).await {
         Ok(id) => the_only_one(client, &id, &spec.name).await,
         Err(error) => Err(error),
     };

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! arguments → commands/VERB.rs → resolving, running, foreground … → client, session → the daemon
-//!                  parse (pure)      run_spec (pure)                streaming         its streaming server
+//!                  parse (pure)     cri_config (pure)               streaming         its streaming server
 //! ```
 
 mod arguments;
@@ -16,6 +16,7 @@ mod commands;
 mod context;
 mod creation;
 mod credentials;
+mod cri_config;
 mod docker_verbs;
 mod ending;
 mod environment;

@@ -9,7 +9,7 @@ use crate::logs::print::{Form, Printer};
 use crate::logs::source::Source;
 use crate::logs::tail::offset_of_last;
 use crate::output::Format;
-use crate::parse::moment;
+use crate::parse::since::since;
 use crate::{exit, failure, lookup, output};
 use anyhow::{Context as _, Result, ensure};
 use gorae_proto::cri::ContainerState;
@@ -55,8 +55,8 @@ impl std::str::FromStr for Tail {
 
 /// Prints the log file whose path the daemon reports.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
-    let since = |text| moment::since(text, now(), &jiff::tz::TimeZone::system());
-    let since = args.since.as_deref().map(since).transpose()?.unwrap_or(0);
+    let moment = |text| since(text, now(), &jiff::tz::TimeZone::system());
+    let since = args.since.as_deref().map(moment).transpose()?.unwrap_or(0);
     let client = context.connect().await?;
     let container = lookup::container(&client, &args.container).await?;
     let status =

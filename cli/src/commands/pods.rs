@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::clock::now;
 use crate::context::Context;
 use crate::output::table::{short, table};
-use crate::parse::moment;
+use crate::parse::{span, timestamp};
 use crate::states;
 use anyhow::Result;
 use gorae_proto::cri;
@@ -78,9 +78,9 @@ async fn look(client: &Client, pod: cri::PodSandbox) -> Result<Row> {
         uid: metadata.uid,
         attempt: metadata.attempt,
         state: states::of_pod(state),
-        created_at: moment::show(pod.created_at),
+        created_at: timestamp::show(pod.created_at),
         addresses: all.filter(|ip| !ip.is_empty()).collect(),
-        age: format!("{} ago", moment::words(now() - pod.created_at)),
+        age: format!("{} ago", span::words(now() - pod.created_at)),
         id: pod.id,
         labels: pod.labels,
     })

@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::clock::now;
 use crate::context::Context;
 use crate::output::table::{short, table};
-use crate::parse::moment;
+use crate::parse::{span, timestamp};
 use crate::{labels, states};
 use anyhow::Result;
 use gorae_proto::cri;
@@ -83,13 +83,13 @@ fn row(container: cri::Container, status: &cri::ContainerStatus, now: i64) -> Ro
         command: annotation(labels::COMMAND),
         state: states::of_container(status.state()),
         status: status_words(status, now),
-        created_at: moment::show(container.created_at),
-        started_at: moment::show(status.started_at),
-        finished_at: moment::show(status.finished_at),
+        created_at: timestamp::show(container.created_at),
+        started_at: timestamp::show(status.started_at),
+        finished_at: timestamp::show(status.finished_at),
         exit_code: exited.then_some(status.exit_code),
         reason: status.reason.clone(),
         ports: if exited { String::new() } else { annotation(labels::PORTS) },
-        age: format!("{} ago", moment::words(now - container.created_at)),
+        age: format!("{} ago", span::words(now - container.created_at)),
         id: container.id,
         pod_id: container.pod_sandbox_id,
         labels: container.labels,
@@ -99,14 +99,14 @@ fn row(container: cri::Container, status: &cri::ContainerStatus, now: i64) -> Ro
 fn status_words(status: &cri::ContainerStatus, now: i64) -> String {
     match status.state() {
         ContainerState::ContainerCreated => "Created".into(),
-        ContainerState::ContainerRunning => format!("Up {}", moment::words(now - status.started_at)),
+        ContainerState::ContainerRunning => format!("Up {}", span::words(now - status.started_at)),
         ContainerState::ContainerUnknown => "Unknown".into(),
         ContainerState::ContainerExited => {
             let why = match status.reason.as_str() {
                 "" | "Completed" | "Error" => String::new(),
                 reason => format!(" {reason}"),
             };
-            format!("Exited ({}){why} {} ago", status.exit_code, moment::words(now - status.finished_at))
+            format!("Exited ({}){why} {} ago", status.exit_code, span::words(now - status.finished_at))
         }
     }
 }

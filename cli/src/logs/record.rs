@@ -6,7 +6,7 @@
 //! 2026-11-21T06:15:52.2+01:00 stderr P the start of a long line
 //! ```
 
-use crate::parse::moment;
+use crate::parse::timestamp::timestamp;
 
 /// The stream that a record was written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl<'a> Record<'a> {
     pub fn parse(line: &'a [u8]) -> Result<Self, Malformed> {
         let mut fields = line.splitn(4, |&b| b == b' ');
         let time = fields.next().and_then(|f| std::str::from_utf8(f).ok()).ok_or(Malformed("time"))?;
-        let nanos = moment::timestamp(time).ok_or(Malformed("time"))?;
+        let nanos = timestamp(time).ok_or(Malformed("time"))?;
         let stream = match fields.next() {
             Some(b"stdout") => Stream::Stdout,
             Some(b"stderr") => Stream::Stderr,

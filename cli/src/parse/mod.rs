@@ -5,10 +5,12 @@
 
 pub mod capability;
 pub mod entries;
-pub mod moment;
 pub mod name;
 pub mod network;
 pub mod port;
 pub mod quantity;
+pub mod since;
+pub mod span;
+pub mod timestamp;
 pub mod user;
 pub mod volume;
