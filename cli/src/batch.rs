@@ -32,7 +32,7 @@ where
     Ok(found)
 }
 
-/// Does one thing to each named object, `at_once` of them at the same time, and goes on after a failure. Returns the
+/// Does one thing to each named object, `at_once` of them at the same time, and continues after a failure. Returns the
 /// program's exit code: 1 when any of them failed.
 ///
 /// Failures are printed as they happen; then the names that worked, in the order in which they were typed.

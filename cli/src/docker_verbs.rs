@@ -3,7 +3,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// The hidden verb that this program runs in the background; nobody types it on purpose.
+/// The hidden verb that this program runs in the background; it is not meant to be typed.
 const OWN: &str = "collect";
 
 const ALONE: &str = "use the short commands, such as `gorae ps`, `gorae rmi` and `gorae inspect`";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Who holds a host port: the daemon's error names a pod by its id, people know the pod by its container.
+//! Names the holder of a host port: the daemon's error has the id of a pod, but people know its container.
 
 use crate::client::Client;
 use crate::failure::Refused;

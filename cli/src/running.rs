@@ -37,8 +37,8 @@ pub async fn run(
             if rm {
                 ending::remove_at_end(client, &id)?;
             }
-            let told = json!({ "id": id, "name": spec.name, "podId": container.pod_sandbox_id });
-            context.output.one(&told, || format!("{id}\n"))?;
+            let result = json!({ "id": id, "name": spec.name, "podId": container.pod_sandbox_id });
+            context.output.one(&result, || format!("{id}\n"))?;
             return Ok(0);
         }
         (Err(error), _) => Err(error),

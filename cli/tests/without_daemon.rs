@@ -146,7 +146,7 @@ fn every_command_that_docker_users_look_for_is_in_the_help() {
 fn gorae_prints_its_own_version_without_a_daemon() {
     let output = gorae(&["version", "--format", "json"], &[NOWHERE]);
     assert_eq!(output.status.code(), Some(1));
-    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!(told["client"]["version"], env!("CARGO_PKG_VERSION"));
-    assert!(told["daemon"].is_null());
+    let printed: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(printed["client"]["version"], env!("CARGO_PKG_VERSION"));
+    assert!(printed["daemon"].is_null());
 }

@@ -139,9 +139,9 @@ mod tests {
     #[test]
     fn as_json_each_record_is_one_line_that_is_harmless_to_a_terminal() {
         let (out, err, _) = printed(0, Form::Json, &["1970-01-01T00:00:01Z stderr P red \x1b[31m \u{9b}"]);
-        let told: serde_json::Value = serde_json::from_str(&out).expect("JSON");
-        assert_eq!((told["stream"].as_str(), told["partial"].as_bool()), (Some("stderr"), Some(true)));
-        assert_eq!(told["text"], "red \x1b[31m \u{9b}");
+        let value: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+        assert_eq!((value["stream"].as_str(), value["partial"].as_bool()), (Some("stderr"), Some(true)));
+        assert_eq!(value["text"], "red \x1b[31m \u{9b}");
         assert!(!out.contains('\x1b') && !out.contains('\u{9b}') && err.is_empty(), "{out}");
     }
 }

@@ -21,8 +21,8 @@ pub enum User {
 /// When the text has another form. The name of a group is refused, because the CRI has only group numbers.
 pub fn user(text: &str) -> Result<User> {
     let read = || {
-        let (who, group) = match text.split_once(':') {
-            Some((who, group)) => (who, Some(group)),
+        let (user, group) = match text.split_once(':') {
+            Some((user, group)) => (user, Some(group)),
             None => (text, None),
         };
         let gid = match group.map(number) {
@@ -30,13 +30,13 @@ pub fn user(text: &str) -> Result<User> {
             Some(Some(gid)) => Some(gid?),
             Some(None) => bail!("the group must be a number"),
         };
-        match number(who) {
+        match number(user) {
             Some(uid) => Ok(User::Id { uid: uid?, gid }),
             None => {
                 let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.-$".contains(&b);
-                let plain = !who.is_empty() && !who.starts_with('-') && who.bytes().all(allowed);
-                ensure!(plain, "{who:?} is not a user name");
-                Ok(User::Name { name: who.to_owned(), gid })
+                let plain = !user.is_empty() && !user.starts_with('-') && user.bytes().all(allowed);
+                ensure!(plain, "{user:?} is not a user name");
+                Ok(User::Name { name: user.to_owned(), gid })
             }
         }
     };

@@ -69,7 +69,7 @@ async fn carry(url: &str, port: u16, local: TcpStream) -> Result<()> {
     };
     tokio::select! {
         result = receive(from_server, to_local, &replied) => result,
-        // When the local side has sent everything, the connection still goes on in the other direction.
+        // When the local side has sent everything, the other direction is still open.
         () = async { up.await; std::future::pending().await } => Ok(()),
     }
 }
