@@ -33,6 +33,14 @@ pub mod gorae {
     tonic::include_proto!("gorae.v1");
 }
 
+/// The version of the daemon-to-shim protocol that this build speaks, which a shim writes into every state of its
+/// container: in the answer to its start, in each push and in the record on disk.
+///
+/// It is raised by a change that an older shim would take for something else, or drop without a word: a field that a
+/// daemon must not send to a shim that does not know it (a new limit in `Resources`, say). A new verb does not raise it,
+/// for an older shim answers `UNIMPLEMENTED`, and neither does a field that only tells more.
+pub const PROTOCOL: u32 = 1;
+
 /// The daemon-to-shim protocol, generated from `proto/shim.proto`, where every field is described.
 #[allow(missing_docs, clippy::all, clippy::missing_errors_doc, clippy::unwrap_used)]
 pub mod shim {

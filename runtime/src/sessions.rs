@@ -216,7 +216,7 @@ impl Control for Remote {
 
     fn hang_up(&self) {
         let (shim, exec) = (self.shim.clone(), self.exec);
-        let verb = Verb::Signal(Signal { exec, number: SIGHUP, all: false });
+        let verb = Verb::Signal(Signal { exec, number: SIGHUP });
         tokio::spawn(async move { shim.call(verb).await });
     }
 }

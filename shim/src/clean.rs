@@ -7,6 +7,7 @@ use crate::hooks;
 use crate::state;
 use crate::sys;
 use crate::wire::{CleanContainer, ContainerState, End, container_state::Phase};
+use gorae_proto::PROTOCOL;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::fs;
@@ -59,6 +60,7 @@ fn settle(run_dir: &Path, request: &CleanContainer) -> Result<ContainerState> {
         finished_at_ns: gorae_kernel::clock::now_ns(),
         shim_pid: 0,
         stopping: None,
+        protocol: PROTOCOL,
         ..known.unwrap_or_default()
     };
     state::write(run_dir, &record)?;

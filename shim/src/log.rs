@@ -27,10 +27,8 @@ use stamp::Clock;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Content of one record when the daemon does not say otherwise.
-pub const DEFAULT_MAX_LINE: usize = 16 << 10;
-/// Largest content of one record; an unfinished line waits in memory up to here.
-pub const LARGEST_MAX_LINE: usize = 1 << 20;
+/// Content of one record, as other runtimes have it; an unfinished line waits in memory up to here.
+const MAX_LINE: usize = 16 << 10;
 /// A batch is written when it reaches this size: one read of ordinary lines fits.
 const BATCH: usize = 192 << 10;
 /// Why a log could not be opened.
@@ -75,17 +73,10 @@ impl Log {
     /// Opens the log at `path`; an empty path means that output is dropped.
     ///
     /// - Shapes: `path` absolute; `terminal` keeps carriage returns.
-    /// - Units: `max_line` in bytes of content per record, 0 for [`DEFAULT_MAX_LINE`], at most
-    ///   [`LARGEST_MAX_LINE`].
     /// - Errors: see [`Error`].
-    pub fn open(path: &Path, max_line: u64, terminal: bool) -> Result<Self, Error> {
+    pub fn open(path: &Path, terminal: bool) -> Result<Self, Error> {
         let file = if path.as_os_str().is_empty() { None } else { Some(LogFile::open(path)?) };
-        let max = match usize::try_from(max_line) {
-            Ok(0) => DEFAULT_MAX_LINE,
-            Ok(n) => n.min(LARGEST_MAX_LINE),
-            Err(_) => LARGEST_MAX_LINE,
-        };
-        let lines = [Lines::new(max, terminal), Lines::new(max, terminal)];
+        let lines = [Lines::new(MAX_LINE, terminal), Lines::new(MAX_LINE, terminal)];
         Ok(Self { file, lines, clock: Clock::default(), batch: Vec::new(), outage: None, lost: 0 })
     }
 
@@ -95,7 +86,7 @@ impl Log {
             return;
         }
         if self.batch.capacity() == 0 {
-            self.batch.reserve(BATCH + DEFAULT_MAX_LINE);
+            self.batch.reserve(BATCH + MAX_LINE);
         }
         let heads = Heads::new(&self.clock.now(), stream);
         while !output.is_empty() {

@@ -32,7 +32,6 @@ use top::Top;
 struct Parts<'a> {
     layers: &'a [String],
     upper_and_work: Option<(PathBuf, PathBuf)>,
-    label: &'a str,
     user_namespace: Option<BorrowedFd<'a>>,
 }
 
@@ -73,7 +72,7 @@ fn writable_parts<'a>(
         })?;
     }
     let upper_and_work = Some((upper, work));
-    Ok(Parts { layers: &rootfs.layers, upper_and_work, label: &rootfs.mount_label, user_namespace })
+    Ok(Parts { layers: &rootfs.layers, upper_and_work, user_namespace })
 }
 
 /// A read-only view of layers (top first).
@@ -82,7 +81,7 @@ pub fn read_only(layers: &[String], user_namespace: Option<BorrowedFd<'_>>) -> R
         let tree = mounts::clone_tree(Path::new(only), false)?;
         return user_namespace.map_or(Ok(()), |ns| idmap::set(&tree, ns, false, only)).map(|()| tree);
     }
-    build(&Parts { layers, upper_and_work: None, label: "", user_namespace })
+    build(&Parts { layers, upper_and_work: None, user_namespace })
 }
 
 /// Whether there are files already that the container is to go on with.
@@ -188,9 +187,6 @@ fn finish(context: &OwnedFd, parts: &Parts<'_>) -> Result<OwnedFd> {
         set("upperdir", &upper.display().to_string())?;
         set("workdir", &work.display().to_string())?;
         fsconfig_set_flag(context, "volatile").map_err(|e| explain(context, "mount overlay", "volatile", e))?;
-    }
-    if !parts.label.is_empty() {
-        set("context", parts.label)?;
     }
     fsconfig_create(context).map_err(|e| explain(context, "mount overlay", top, e))?;
     fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())

@@ -62,15 +62,11 @@ pub struct Ready {
 }
 
 impl Program {
-    /// Checks and completes what was asked for: HOME and HOSTNAME are added when they are not set, HOME also when it is
-    /// empty.
-    pub fn new(process: &Process, user: User, grant: Grant, hostname: &str) -> Result<Self> {
+    /// Checks and completes what was asked for: HOME is added when it is not set, or empty.
+    pub fn new(process: &Process, user: User, grant: Grant) -> Result<Self> {
         let mut env = strings("environment", &process.env)?;
         env.retain(|variable| variable.as_bytes() != b"HOME=");
         add_default(&mut env, b"HOME=", &user.home);
-        if !hostname.is_empty() {
-            add_default(&mut env, b"HOSTNAME=", hostname.as_bytes());
-        }
         let cwd = if process.cwd.is_empty() { "/" } else { &process.cwd };
         Ok(Self {
             args: arguments(&process.args)?,

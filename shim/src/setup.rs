@@ -192,7 +192,7 @@ fn prepare(start: &mut Start, cgroup: &Cgroup) -> Result<Prepared> {
     let process = &process;
     let rootfs = start.rootfs.as_ref().ok_or_else(|| missing("rootfs"))?;
     let namespaces = Namespaces::open(&start.namespaces, start.private_cgroup_namespace)?;
-    let log = Log::open(Path::new(&start.log_path), start.max_log_line_bytes, process.tty)
+    let log = Log::open(Path::new(&start.log_path), process.tty)
         .map_err(|e| failure::refused(Kind::Internal, "open log", &start.log_path, &e.to_string()))?;
     let user_namespace = namespaces.pin(namespace::Kind::User);
     let owner = devices::host_root(start);
@@ -202,7 +202,7 @@ fn prepare(start: &mut Start, cgroup: &Cgroup) -> Result<Prepared> {
     let asked = process.capabilities.unwrap_or_default();
     let grant = capabilities::grant(&asked, capabilities::held()?);
     devices::give_to_process(&mut start.devices, &user);
-    let mut program = Program::new(process, user, grant, &start.hostname)?;
+    let mut program = Program::new(process, user, grant)?;
     if let Some(hooks) = &start.hooks {
         hooks::make_bundle(hooks, owner)?;
         program.hooks = Some(hooks.clone()).filter(|hooks| hooks::has(hooks, "startContainer"));

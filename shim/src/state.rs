@@ -16,6 +16,7 @@ use gorae_kernel::checked;
 use gorae_kernel::clock::now_ns;
 use gorae_kernel::process::Stat;
 use gorae_kernel::record_file::{self, Durability};
+use gorae_proto::PROTOCOL;
 use prost::Message;
 use std::fs;
 use std::io;
@@ -47,6 +48,7 @@ impl State {
             container_id: container_id.into(),
             boot_id,
             shim_pid: std::process::id(),
+            protocol: PROTOCOL,
             ..ContainerState::default()
         };
         Self { record, run_dir: PathBuf::from(run_dir) }

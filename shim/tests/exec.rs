@@ -311,7 +311,7 @@ fn a_thousand_execs_leave_no_descriptor_no_zombie_no_cgroup_and_no_memory() {
 fn execs_that_run_when_the_container_ends_are_told_to_be_over() {
     let mut container = sleeper();
     container.begin_exec(Exec { args: words(&["sleep", "555"]), ..Exec::default() }).unwrap();
-    container.done(Verb::Signal(gorae_proto::shim::Signal { exec: 0, number: 9, all: false }));
+    container.done(Verb::Signal(gorae_proto::shim::Signal { exec: 0, number: 9 }));
     assert_eq!(container.wait_exec().exit_code, 137);
     assert_eq!(container.wait().exit_code, 137);
 }

@@ -26,7 +26,7 @@ fn a_process_that_dies_of_a_signal_exits_with_128_and_its_number() {
     let mut container = Bench::sh("sh -c 'kill -TERM $$'; exit $?").run();
     assert_eq!(container.wait().exit_code, 143);
     let mut container = Bench::new(&["/bin/sleep", "100"]).run();
-    container.done(Verb::Signal(Signal { exec: 0, number: 9, all: false }));
+    container.done(Verb::Signal(Signal { exec: 0, number: 9 }));
     assert_eq!(container.wait().exit_code, 137);
 }
 

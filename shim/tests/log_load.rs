@@ -85,7 +85,6 @@ fn a_full_disk_does_not_stop_the_container_and_the_gap_is_told_to_the_byte() {
     let lines = contents(&[log]);
     let gap = lines.iter().position(|line| line.starts_with("[gorae: ")).unwrap();
     let lost = told(&lines[gap]).unwrap();
-    assert_eq!(state.log_gap_bytes, lost);
     assert_eq!(lost + 7 * gap as u64, 200_001 * 7, "lost and logged are all that was written");
     assert!(lines[..gap].iter().enumerate().all(|(at, line)| line.parse() == Ok(at + 100_000)));
     assert_eq!(lines[gap + 1..], ["after"]);

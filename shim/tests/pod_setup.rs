@@ -55,15 +55,14 @@ fn only_what_was_asked_for_is_made() {
 }
 
 #[test]
-fn shared_memory_is_a_tmpfs_of_the_size_asked_for() {
+fn shared_memory_is_a_tmpfs_of_64_mib() {
     let node = Node::new();
-    let mut pod = node.pod();
-    pod.request.shm_bytes = 8 << 20;
+    let pod = node.pod();
     pod.setup();
     let mounts = read("/proc/thread-self/mounts");
     let shm = pod.run_dir.join("shm").display().to_string();
     let line = mounts.lines().find(|line| line.contains(&shm)).expect("mounted");
-    for option in ["nosuid", "nodev", "noexec", "size=8192k"] {
+    for option in ["nosuid", "nodev", "noexec", "size=65536k"] {
         assert!(line.contains(option), "{option} in {line}");
     }
     let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(&shm).unwrap());

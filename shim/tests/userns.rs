@@ -166,11 +166,7 @@ fn containers_of_a_pod_share_its_pid_namespace_and_end_without_it() {
         let (exited, ps, _) = first.exec(&["ps"]);
         assert_eq!((exited.exit_code, ps.matches("4711").count() >= 2), (0, true), "{ps}");
         // The first process alone is killed: the rest of the container's goes with it, by its cgroup.
-        first.done(gorae_proto::shim::request::Verb::Signal(gorae_proto::shim::Signal {
-            exec: 0,
-            number: 9,
-            all: false,
-        }));
+        first.done(gorae_proto::shim::request::Verb::Signal(gorae_proto::shim::Signal { exec: 0, number: 9 }));
         assert_eq!(first.wait().exit_code, 137);
     }
 }

@@ -64,9 +64,6 @@ fn make(parts: &Parts<'_>) -> Result<OwnedFd> {
         writable = vec![open_path(upper)?, open_path(work)?];
         options.push_str(&format!(",upperdir={},workdir={},volatile", name(&writable[0]), name(&writable[1])));
     }
-    if !parts.label.is_empty() {
-        options.push_str(&format!(",context=\"{}\"", parts.label));
-    }
     if options.len() >= OPTIONS {
         let why = format!("{} layers are more than this kernel takes", parts.layers.len());
         return Err(failure::refused(Kind::Unimplemented, "mount overlay", &parts.layers[0], &why));

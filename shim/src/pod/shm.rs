@@ -10,8 +10,8 @@ use rustix::mount::{MountFlags, mount};
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
-/// The size when none is asked for.
-const DEFAULT_BYTES: u64 = 64 << 20;
+/// Its size, as everywhere.
+const BYTES: u64 = 64 << 20;
 
 fn path(run_dir: &Path) -> PathBuf {
     run_dir.join("shm")
@@ -31,8 +31,7 @@ pub fn make(run_dir: &Path, setup: &SetupPod) -> Result<()> {
 }
 
 fn options(setup: &SetupPod) -> String {
-    let bytes = if setup.shm_bytes == 0 { DEFAULT_BYTES } else { setup.shm_bytes };
-    let mut options = format!("mode=1777,size={bytes}");
+    let mut options = format!("mode=1777,size={BYTES}");
     if let Some(user) = &setup.user {
         let root = |maps: &[crate::wire::IdMap]| maps.iter().find(|map| map.container_id == 0).map(|map| map.host_id);
         if let (Some(uid), Some(gid)) = (root(&user.uids), root(&user.gids)) {

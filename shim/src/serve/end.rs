@@ -28,13 +28,11 @@ impl Shim {
         self.container.stdio.drain(DRAIN_LIMIT);
         let killed_by_us = self.killed || self.stop.as_ref().is_some_and(|stop| stop.killed);
         let oom_killed = exits::died_of_oom(cgroup::oom_kills(&self.container.cgroup), exit_code, killed_by_us);
-        let log_gap_bytes = self.container.stdio.gap_bytes();
         self.change_state(|record| {
             record.phase = Phase::Exited.into();
             record.exit_code = exit_code;
             record.oom_killed = oom_killed;
             record.finished_at_ns = gorae_kernel::clock::now_ns();
-            record.log_gap_bytes = log_gap_bytes;
             record.stopping = None;
         });
         self.leave_at = Some(Instant::now() + FAREWELL);

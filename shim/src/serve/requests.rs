@@ -74,29 +74,13 @@ impl Shim {
         }
         let fail = |e| failure::kernel("signal", number.to_string(), e);
         // Before it is sent: the end may come at once.
-        self.killed |= number == libc::SIGKILL && (signal.all || signal.exec == 0);
-        if signal.all {
-            return self.signal_all(number);
-        }
+        self.killed |= number == libc::SIGKILL && signal.exec == 0;
         if signal.exec == 0 {
             return sys::pidfd_send_signal(self.container.pidfd.as_fd(), number).map_err(fail);
         }
         let exec = self.execs.iter().find(|e| e.id == signal.exec && e.exit_code.is_none());
         let pidfd = exec.and_then(|exec| exec.pidfd.as_ref()).ok_or_else(|| no_such_exec(signal.exec))?;
         sys::pidfd_send_signal(pidfd.as_fd(), number).map_err(fail)
-    }
-
-    fn signal_all(&self, number: i32) -> Result<()> {
-        if number == libc::SIGKILL {
-            return self.container.cgroup.kill();
-        }
-        use rustix::process::{Pid, PidfdFlags, pidfd_open};
-        for pid in self.container.cgroup.processes().into_iter().filter_map(Pid::from_raw) {
-            if let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) {
-                let _ = sys::pidfd_send_signal(pidfd.as_fd(), number);
-            }
-        }
-        Ok(())
     }
 
     fn update(&mut self, update: &wire::UpdateResources) -> Result<()> {

@@ -547,7 +547,7 @@ fn default_start(dir: &Path, run: &Path, id: &str, args: &[&str]) -> Start {
         rootfs: Some(Rootfs { layers: vec![path("layer")], ..Rootfs::default() }),
         process: Some(Process {
             args: words(args),
-            env: words(&["PATH=/usr/bin:/bin", "CONTAINER=test"]),
+            env: words(&["PATH=/usr/bin:/bin", "HOSTNAME=box", "CONTAINER=test"]),
             cwd: "/".into(),
             user: Some(User::default()),
             capabilities: Some(Capabilities {
@@ -585,7 +585,6 @@ fn default_start(dir: &Path, run: &Path, id: &str, args: &[&str]) -> Start {
         cgroup: Some(CgroupPlace { layout: Some(layout()), path: format!("/gorae-shim-test/{id}") }),
         log_path: path("log"),
         private_cgroup_namespace: true,
-        hostname: "box".into(),
         ..Start::default()
     }
 }

@@ -187,7 +187,6 @@ fn setup(node: &Node, record: &Record, network: Option<PodNetwork>) -> Result<Se
         own_pid: options.pid() == cri::NamespaceMode::Pod,
         user: request::user_mapping(&record.config)?,
         sysctls: request::sysctls(&record.config)?,
-        shm_bytes: 0,
         network,
         cgroup: Some(node.machine.cgroup(record.cgroup.clone())),
         clients_cgroup_init: if record.own_cgroup {

@@ -85,7 +85,7 @@ fn usual(pod: &Pod, node: &Context<'_>, privileged: bool) -> Vec<Mount> {
     } else {
         list.push(quiet(Mount { readonly: !privileged, ..kernel("sysfs", "/sys", "") }));
     }
-    list.push(quiet(Mount { readonly: !privileged, relatime: true, ..kernel("cgroup", "/sys/fs/cgroup", "") }));
+    list.push(quiet(Mount { readonly: !privileged, ..kernel("cgroup", "/sys/fs/cgroup", "") }));
     list
 }
 

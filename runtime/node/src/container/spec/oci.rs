@@ -45,7 +45,8 @@ pub(super) fn spec(record: &Record, order: &shim::Start) -> Option<oci::Spec> {
         .version("1.2.1")
         .process(process)
         .root(root)
-        .hostname(&order.hostname)
+        // It is the pod's; without a word the crate has one of its own.
+        .hostname("")
         .mounts(order.mounts.iter().filter_map(mount).collect::<Vec<_>>())
         .annotations(record.config.annotations.clone())
         .linux(linux)
