@@ -6,7 +6,7 @@
 //! process that was started through a read-only mount shows the file on that mount, where neither works.
 
 use crate::failure::Result;
-use crate::mounts;
+use crate::tree::{Reach, clone_path};
 use rustix::mount::MountAttrFlags;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -18,5 +18,5 @@ const SELF: &str = "/proc/self/exe";
 ///
 /// Not nosuid: SELinux would then keep it in the daemon's domain.
 pub fn detached() -> Result<OwnedFd> {
-    mounts::clone_with(Path::new(SELF), false, MountAttrFlags::MOUNT_ATTR_RDONLY)
+    clone_path(Path::new(SELF), Reach::Top, MountAttrFlags::MOUNT_ATTR_RDONLY)
 }

@@ -18,15 +18,15 @@ use crate::namespaces::Namespaces;
 use crate::newborn;
 use crate::program::Program;
 use crate::rootfs::{Point, Root};
-use crate::sys::{self, MountAttr};
+use crate::sys::InChild;
+use crate::tree::{self, Propagation, Reach};
 use crate::wire::{Start, namespace};
 use rustix::fs::CWD;
 use rustix::mount::{
-    MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount_change, move_mount,
-    open_tree, unmount,
+    MountAttrFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags, mount_change, move_mount, unmount,
 };
 use rustix::process::{chdir, fchdir, pivot_root};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// What the shim hands to the child.
 #[derive(Debug)]
@@ -53,12 +53,12 @@ pub struct Child<'a> {
 
 impl Child<'_> {
     /// Goes all the way; comes back never.
-    pub fn run(self, reporter: Reporter) -> ! {
+    pub fn run(self, in_child: InChild, reporter: Reporter) -> ! {
         let (program, streams, terminal) = (self.program, self.streams, self.terminal);
         let joins_others = self.namespaces.pin(namespace::Kind::Pid).is_some();
         match self.enter() {
-            Ok(()) if joins_others => newborn::bear(program, streams, terminal, reporter, None),
-            Ok(()) => program.run(streams, terminal, reporter),
+            Ok(()) if joins_others => newborn::bear(in_child, program, streams, terminal, reporter, None),
+            Ok(()) => program.run(in_child, streams, terminal, reporter),
             Err(failure) => reporter.fail(failure),
         }
     }
@@ -125,20 +125,18 @@ fn pivot(root: &Root) -> Result<()> {
 /// The root's own attributes come last: mount points had to be made in it.
 fn finish_root(root: &Root, rootfs: &crate::wire::Rootfs) -> Result<()> {
     let propagation = match rootfs.propagation.as_str() {
-        "shared" => libc::MS_SHARED,
-        "slave" => libc::MS_SLAVE,
-        _ => libc::MS_PRIVATE,
+        "shared" => Propagation::Shared,
+        "slave" => Propagation::Slave,
+        _ => Propagation::Private,
     };
-    let set = if rootfs.readonly { u64::from(MountAttrFlags::MOUNT_ATTR_RDONLY.bits()) } else { 0 };
-    let attr = MountAttr { set, propagation, ..MountAttr::default() };
-    sys::mount_setattr(root.as_fd(), false, attr).map_err(|e| failure::kernel("set mount attributes", "/", e))
+    let attributes = if rootfs.readonly { MountAttrFlags::MOUNT_ATTR_RDONLY } else { MountAttrFlags::empty() };
+    tree::change(root, Reach::Top, attributes, propagation, "/")
 }
 
 /// `/dev/console` is the container's terminal.
 fn mount_console(root: &Root, terminal: &OwnedFd) -> Result<()> {
     let point = root.make(b"/dev/console", Point::File)?;
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-    let tree = open_tree(terminal, "", flags).map_err(|e| failure::kernel("bind", "/dev/console", e))?;
+    let tree = tree::clone_peer(terminal, Reach::Top, "/dev/console")?;
     mounts::attach(root, tree, &point, "/dev/console")
 }
 

@@ -16,6 +16,7 @@ pub mod child;
 pub mod clean;
 pub mod clients;
 pub mod connection;
+pub mod descriptor;
 pub mod device_policy;
 pub mod devices;
 pub mod epoll;
@@ -47,6 +48,7 @@ pub mod stop;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod terminal;
+pub mod tree;
 pub mod user;
 pub mod volumes;
 

@@ -7,18 +7,21 @@
 use gorae_shim::connection::{Connection, Incoming};
 use gorae_shim::failure::{self, Kind};
 use gorae_shim::pod;
-use gorae_shim::sys;
+use gorae_shim::sys::{self, Single};
 use gorae_shim::wire::{Dialed, Done, reply, request::Verb};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let role = std::env::args().nth(1).unwrap_or_default();
     // Whatever a daemon, or its parent, has left open is none of a container's.
-    if let Err(e) = sys::close_range(3, false) {
-        eprintln!("gorae-shim: close inherited descriptors: {e}");
-        return ExitCode::FAILURE;
-    }
+    let single = match Single::begin() {
+        Ok(single) => single,
+        Err(e) => {
+            eprintln!("gorae-shim: close inherited descriptors: {e}");
+            return ExitCode::FAILURE;
+        }
+    };
     sys::find_title();
     let Some(socket) = take_socket() else {
         eprintln!("gorae-shim is started by goraed, with a socket as descriptor 0");
@@ -32,7 +35,7 @@ fn main() -> ExitCode {
     let mut connection = Connection::new(socket);
     // A daemon that goes away before it asked for anything leaves nothing to do and nothing to undo.
     let Ok(incoming) = connection.receive() else { return ExitCode::SUCCESS };
-    serve(&role, connection, incoming)
+    serve(&role, connection, incoming, single)
 }
 
 /// Takes the daemon's socket away from descriptor 0, where the null device stands from now on.
@@ -40,22 +43,22 @@ fn take_socket() -> Option<OwnedFd> {
     let stdin = rustix::stdio::stdin();
     rustix::net::sockopt::socket_type(stdin).ok()?;
     let socket = rustix::io::fcntl_dupfd_cloexec(stdin, 3).ok()?;
-    sys::keep_open(gorae_shim::devices::open_null().ok()?.as_fd(), 0).ok()?;
+    rustix::stdio::dup2_stdin(gorae_shim::devices::open_null().ok()?).ok()?;
     Some(socket)
 }
 
-fn serve(role: &str, mut connection: Connection, incoming: Incoming) -> ExitCode {
+fn serve(role: &str, mut connection: Connection, incoming: Incoming, single: Single) -> ExitCode {
     let Incoming { request, descriptors } = incoming;
     let id = request.id;
     let answer = match (role, request.verb) {
         ("container", Some(Verb::Start(start))) => {
-            return match gorae_shim::serve::run(connection, id, start, descriptors) {
+            return match gorae_shim::serve::run(connection, id, start, descriptors, single) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(_) => ExitCode::FAILURE,
             };
         }
         ("setup-pod", Some(Verb::SetupPod(setup))) => {
-            pod::setup(&setup).map(|ready| (reply::Body::PodReady(ready), Vec::new()))
+            pod::setup(&setup, single).map(|ready| (reply::Body::PodReady(ready), Vec::new()))
         }
         ("clean-pod", Some(Verb::CleanPod(clean))) => {
             let answer = pod::clean(&clean).map(|()| (reply::Body::Done(Done {}), Vec::new()));
@@ -71,7 +74,7 @@ fn serve(role: &str, mut connection: Connection, incoming: Incoming) -> ExitCode
             gorae_shim::binary::detached().map(|mount| (reply::Body::Done(Done {}), vec![mount]))
         }
         ("look-in-images", Some(Verb::LookInImages(look))) => {
-            gorae_shim::mounts::look_in_images(&look.volumes).map(|()| (reply::Body::Done(Done {}), Vec::new()))
+            gorae_shim::mounts::look_in_images(&look.volumes, single).map(|()| (reply::Body::Done(Done {}), Vec::new()))
         }
         ("mount-cgroups", Some(Verb::MountCgroups(mount))) => {
             gorae_shim::cgroup::detached(&mount.mount_points).map(|mounts| (reply::Body::Done(Done {}), mounts))

@@ -4,7 +4,7 @@
 use crate::failure::{self, Result};
 use crate::fault::{self, Outcome, Reporter};
 use crate::state;
-use crate::sys::{self, Forked};
+use crate::sys::{self, Forked, InChild, Single};
 use crate::wire::{Namespace, namespace::Kind};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -56,13 +56,13 @@ impl Namespaces {
     ///
     /// A PID and a mount namespace belong to the user namespace of whoever makes them. So with a pinned one the clone
     /// is made by a middle process that has joined it; the child still is the shim's own (`CLONE_PARENT`).
-    pub fn fork(&self, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked> {
-        let Some(user) = self.pin(Kind::User) else { return self.fork_here(cgroup) };
+    pub fn fork(&self, single: Single, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked> {
+        let Some(user) = self.pin(Kind::User) else { return self.fork_here(single, cgroup) };
         let (watcher, reporter) = fault::channel()?;
         let (read, write) =
             pipe_with(PipeFlags::CLOEXEC).map_err(|e| failure::kernel("make pipe", "middle process", e))?;
-        match sys::clone3(0, None).map_err(|e| failure::kernel("clone3", "middle process", e))? {
-            Forked::Child => self.fork_in_the_middle(user, cgroup, &reporter, &write),
+        match sys::clone3(single, 0, None).map_err(|e| failure::kernel("clone3", "middle process", e))? {
+            Forked::Child(in_child) => self.fork_in_the_middle(in_child, user, cgroup, &reporter, &write),
             Forked::Parent { pidfd, .. } => {
                 drop((reporter, write));
                 let mut pid = [0; 4];
@@ -71,7 +71,10 @@ impl Namespaces {
                 let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
                 match (outcome, told) {
                     (Outcome::Failed(failure), _) => Err(failure),
-                    (_, Ok(4)) => adopt(i32::from_ne_bytes(pid)),
+                    (_, Ok(4)) => {
+                        let pid = i32::from_ne_bytes(pid);
+                        adopt(pid).map(|pidfd| Forked::Parent { pid, pidfd })
+                    }
                     _ => {
                         Err(failure::refused(failure::Kind::Internal, "clone3", "container", "the middle process died"))
                     }
@@ -80,8 +83,8 @@ impl Namespaces {
         }
     }
 
-    fn fork_here(&self, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked> {
-        sys::clone3(self.clone_flags(), cgroup).map_err(|e| failure::kernel("clone3", "container", e))
+    fn fork_here(&self, single: Single, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked> {
+        sys::clone3(single, self.clone_flags(), cgroup).map_err(|e| failure::kernel("clone3", "container", e))
     }
 
     /// Has children of this process start in the pinned PID namespace; nothing to do without one.
@@ -94,6 +97,7 @@ impl Namespaces {
     /// The middle process: never comes back as itself; the child comes back as `Forked::Child`.
     fn fork_in_the_middle(
         &self,
+        in_child: InChild,
         user: BorrowedFd<'_>,
         cgroup: Option<BorrowedFd<'_>>,
         reporter: &Reporter,
@@ -101,10 +105,10 @@ impl Namespaces {
     ) -> Result<Forked> {
         let forked = self.join_user(user).and_then(|()| {
             let flags = self.clone_flags() | libc::CLONE_PARENT as u64;
-            sys::clone3(flags, cgroup).map_err(|e| failure::kernel("clone3", "container", e))
+            sys::clone3(in_child.single(), flags, cgroup).map_err(|e| failure::kernel("clone3", "container", e))
         });
         match forked {
-            Ok(Forked::Child) => Ok(Forked::Child),
+            Ok(Forked::Child(in_child)) => Ok(Forked::Child(in_child)),
             Ok(Forked::Parent { pid, .. }) => {
                 let _ = rustix::io::write(write, &pid.to_ne_bytes());
                 sys::exit_now(0)
@@ -153,8 +157,7 @@ impl Namespaces {
         if !self.is_new(Kind::Cgroup) {
             return Ok(());
         }
-        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWCGROUP)
-            .map_err(|e| failure::kernel("unshare", "cgroup namespace", e))
+        sys::unshare(ThreadNameSpaceType::CONTROL_GROUP).map_err(|e| failure::kernel("unshare", "cgroup namespace", e))
     }
 
     /// Everything of a container's that an exec has to join.
@@ -192,11 +195,10 @@ fn open_pin(namespace: &Namespace) -> Result<OwnedFd> {
 }
 
 /// A child that a middle process made for us: nobody else reaps it, so its pid cannot have been used again.
-pub fn adopt(pid: i32) -> Result<Forked> {
+pub fn adopt(pid: i32) -> Result<OwnedFd> {
     let fail = |e: rustix::io::Errno| failure::kernel("pidfd_open", pid.to_string(), e);
     let raw = Pid::from_raw(pid).ok_or_else(|| fail(rustix::io::Errno::SRCH))?;
-    let pidfd = pidfd_open(raw, PidfdFlags::empty()).map_err(fail)?;
-    Ok(Forked::Parent { pid, pidfd })
+    pidfd_open(raw, PidfdFlags::empty()).map_err(fail)
 }
 
 fn flag(kind: Kind) -> u64 {

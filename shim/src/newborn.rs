@@ -26,7 +26,7 @@ use crate::fault::{Outcome, Reporter, Watcher};
 use crate::filter;
 use crate::namespaces::adopt;
 use crate::program::{self, Program, Ready};
-use crate::sys::{self, Forked};
+use crate::sys::{self, InChild};
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, WaitId, WaitIdOptions, set_dumpable_behavior, waitid};
 use std::convert::Infallible;
@@ -35,9 +35,16 @@ use std::os::fd::{AsFd, OwnedFd};
 
 /// The middle process from where it has the container's namespaces, root and cgroup, and its children start in the
 /// container's PID namespace. Comes back never, as neither process.
-pub fn bear(program: &Program, streams: [&OwnedFd; 3], terminal: bool, reporter: Reporter, tell: Option<OwnedFd>) -> ! {
+pub fn bear(
+    in_child: InChild,
+    program: &Program,
+    streams: [&OwnedFd; 3],
+    terminal: bool,
+    reporter: Reporter,
+    tell: Option<OwnedFd>,
+) -> ! {
     set_title(&program.args);
-    let (reporter, tell) = match program::place_descriptors(streams, &reporter, tell.as_ref()) {
+    let (reporter, tell) = match program::place_descriptors(in_child, streams, &reporter, tell.as_ref()) {
         Ok(placed) => {
             // Closed with the rest: dropping them would close their numbers a second time.
             std::mem::forget((reporter, tell));
@@ -45,7 +52,7 @@ pub fn bear(program: &Program, streams: [&OwnedFd; 3], terminal: bool, reporter:
         }
         Err(failure) => reporter.fail(failure),
     };
-    let birth = Birth { program, terminal };
+    let birth = Birth { in_child, program, terminal };
     match birth.ready_and_clone() {
         Ok((_, Some(pid))) => {
             let told = tell.map_or(Ok(4), |tell| rustix::io::write(tell, &pid.to_ne_bytes()));
@@ -91,6 +98,7 @@ const PRCTL: [libc::c_int; 5] = [
 ];
 
 struct Birth<'a> {
+    in_child: InChild,
     program: &'a Program,
     terminal: bool,
 }
@@ -100,7 +108,8 @@ impl Birth<'_> {
         let ready = self.program.give_up_rights(self.loads_filter_early())?;
         // Changing ids may have made it readable to whoever has these ids, or to everybody (fs.suid_dumpable).
         set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|e| failure::kernel("close memory", "self", e))?;
-        let pid = sys::clone_sibling().map_err(|e| failure::kernel("clone", "process in the container", e))?;
+        let pid =
+            sys::clone_sibling(self.in_child).map_err(|e| failure::kernel("clone", "process in the container", e))?;
         Ok((ready, pid))
     }
 
@@ -149,10 +158,7 @@ pub fn meet(middle: &OwnedFd, watcher: &Watcher) -> Result<(i32, OwnedFd)> {
     }
     // Nobody else has children here, and none is reaped yet: no word of a process that can be traced is needed.
     match exits::children()[..] {
-        [pid] => match adopt(pid)? {
-            Forked::Parent { pid, pidfd } => Ok((pid, pidfd)),
-            Forked::Child => Err(lost("it has left nothing")),
-        },
+        [pid] => adopt(pid).map(|pidfd| (pid, pidfd)),
         _ => Err(lost("it has not left one process")),
     }
 }

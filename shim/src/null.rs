@@ -5,12 +5,13 @@
 //! through a masked file or through its own descriptor 0. Over a read-only mount the kernel refuses that, and reads
 //! and writes work as ever: they concern the device and not the file system.
 
+use crate::descriptor::reopen;
 use crate::failure::{self, Kind, Result};
-use crate::mounts;
 use crate::rootfs::is_char_device;
-use rustix::fs::{Mode, OFlags};
+use crate::tree::{Reach, clone_path};
+use rustix::fs::OFlags;
 use rustix::mount::MountAttrFlags;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 const PATH: &str = "/dev/null";
@@ -21,7 +22,7 @@ const PATH: &str = "/dev/null";
 pub fn detached() -> Result<OwnedFd> {
     let attributes =
         MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    let tree = mounts::clone_with(Path::new(PATH), false, attributes)?;
+    let tree = clone_path(Path::new(PATH), Reach::Top, attributes)?;
     // The very thing that was cloned is looked at: the name has no second chance.
     if !is_char_device(&tree, 1, 3) {
         return Err(failure::refused(Kind::Internal, "open", PATH, "not the null device"));
@@ -31,7 +32,5 @@ pub fn detached() -> Result<OwnedFd> {
 
 /// Opens the device through such a mount.
 pub fn open(tree: &OwnedFd, access: OFlags) -> Result<OwnedFd> {
-    // By its number in /proc: what an empty path opens is a handle again, not the device.
-    rustix::fs::open(format!("/proc/self/fd/{}", tree.as_raw_fd()), access | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|e| failure::kernel("open", PATH, e))
+    reopen(tree, access, PATH)
 }

@@ -12,11 +12,12 @@ use crate::fault::Reporter;
 use crate::hooks;
 use crate::keyring;
 use crate::label::Label;
-use crate::sys;
+use crate::sys::{self, InChild};
 use crate::user::User;
 use crate::wire::{Hooks, Process, Rlimit};
 use rustix::fs::{Access, AtFlags, CWD, FileType, accessat, stat};
 use rustix::io::Errno;
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -90,8 +91,8 @@ impl Program {
 
     /// Puts the streams in place, closes everything else, and becomes the program. `streams` are stdin, stdout and
     /// stderr; with `terminal` the first is made the controlling terminal.
-    pub fn run(&self, streams: [&OwnedFd; 3], terminal: bool, reporter: Reporter) -> ! {
-        let (reporter, _) = match place_descriptors(streams, &reporter, None) {
+    pub fn run(&self, in_child: InChild, streams: [&OwnedFd; 3], terminal: bool, reporter: Reporter) -> ! {
+        let (reporter, _) = match place_descriptors(in_child, streams, &reporter, None) {
             Ok(placed) => {
                 // Its descriptor has been closed with the rest: dropping it would close the number a second time.
                 std::mem::forget(reporter);
@@ -210,6 +211,7 @@ fn add_default(env: &mut Vec<CString>, key: &[u8], value: &[u8]) {
 /// Moves the streams to 0..=2, the reporter and what else is given to the numbers after them, and closes the rest. What
 /// was given is then closed, too: only the copies in the answer are to be used.
 pub fn place_descriptors(
+    in_child: InChild,
     streams: [&OwnedFd; 3],
     reporter: &Reporter,
     tell: Option<&OwnedFd>,
@@ -218,10 +220,13 @@ pub fn place_descriptors(
     let high = |fd| rustix::io::fcntl_dupfd_cloexec(fd, 10).map_err(|e| failure::kernel("dup", "pipe", e));
     let rest = [Some(reporter.as_fd()), tell.map(AsFd::as_fd)].into_iter().flatten().map(high);
     let rest = rest.collect::<Result<Vec<OwnedFd>>>()?;
-    for (number, stream) in streams.into_iter().enumerate() {
-        sys::keep_open(stream.as_fd(), number as i32).map_err(|e| failure::kernel("dup", "stream", e))?;
-    }
-    let placed = sys::place_and_close_rest(rest, 3).map_err(|e| failure::kernel("close descriptors", "self", e))?;
+    let [stdin, stdout, stderr] = streams;
+    dup2_stdin(stdin)
+        .and_then(|()| dup2_stdout(stdout))
+        .and_then(|()| dup2_stderr(stderr))
+        .map_err(|e| failure::kernel("dup", "stream", e))?;
+    let placed =
+        sys::place_and_close_rest(in_child, rest, 3).map_err(|e| failure::kernel("close descriptors", "self", e))?;
     let mut placed = placed.into_iter();
     let reporter = placed.next().ok_or_else(|| failure::kernel("place", "fault", Errno::BADF))?;
     Ok((Reporter::from(reporter), placed.next()))

@@ -5,6 +5,7 @@
 use crate::capabilities;
 use crate::cgroup::{self, Cgroup};
 use crate::child::Child;
+use crate::descriptor::duplicate;
 use crate::device_policy;
 use crate::devices;
 use crate::failure::{self, Kind, Result};
@@ -21,7 +22,7 @@ use crate::overlay;
 use crate::program::Program;
 use crate::rootfs::Root;
 use crate::state::State;
-use crate::sys::{self, Forked};
+use crate::sys::{self, Forked, Single};
 use crate::terminal;
 use crate::user;
 use crate::volumes;
@@ -58,19 +59,26 @@ pub struct Container {
     pub hooks: Option<Hooks>,
     /// The device program that was loaded for it; for the daemon, which gives it to the next with the same rules.
     pub device_program: Option<OwnedFd>,
+    /// For the processes that its shim still makes.
+    pub single: Single,
 }
 
 /// Starts the container. On failure nothing of it is left but the record.
 ///
 /// - Shapes: `device_program` is a loaded one for the device rules of `start`.
-pub fn start(start: &mut Start, device_program: Option<OwnedFd>, state: &mut State) -> Result<Container> {
+pub fn start(
+    start: &mut Start,
+    device_program: Option<OwnedFd>,
+    state: &mut State,
+    single: Single,
+) -> Result<Container> {
     state.change(|_| {})?;
     let place = start.cgroup.as_ref().ok_or_else(|| missing("cgroup"))?;
     let root_dir = PathBuf::from(&start.root_dir);
     let fresh = !overlay::has_files(&root_dir);
     let cgroup = cgroup::create(place, start.resources.as_ref());
     let place = place.clone();
-    let started = cgroup.and_then(|cgroup| in_cgroup(start, device_program, state, cgroup));
+    let started = cgroup.and_then(|cgroup| in_cgroup(start, device_program, state, cgroup, single));
     if let Err(failure) = &started {
         let _ = cgroup::kill(&place);
         let _ = cgroup::remove(&place);
@@ -108,19 +116,20 @@ fn in_cgroup(
     device_program: Option<OwnedFd>,
     state: &mut State,
     cgroup: Cgroup,
+    single: Single,
 ) -> Result<Container> {
-    let mut prepared = prepare(start, &cgroup)?;
+    let mut prepared = prepare(start, &cgroup, single)?;
     let start = &*start;
-    let devpts = prepared.plan.devpts.as_ref().map(duplicate).transpose()?;
+    let devpts = prepared.plan.devpts.as_ref().map(|devpts| duplicate(devpts, "devpts")).transpose()?;
     let terminal = start.process.as_ref().is_some_and(|p| p.tty);
     let rules = devices::with_always_allowed(&start.device_rules);
     let device_program = device_policy::apply(&cgroup, &rules, device_program)?;
     let (watcher, reporter) = fault::channel()?;
     let early = start.hooks.as_ref().filter(|hooks| hooks::before_pivot(hooks));
     let (keeper, waiter) = early.map(|_| gate::pair()).transpose()?.unzip();
-    let (pid, pidfd) = match prepared.namespaces.fork(cgroup.unified())? {
+    let (pid, pidfd) = match prepared.namespaces.fork(single, cgroup.unified())? {
         Forked::Parent { pid, pidfd } => (pid, pidfd),
-        Forked::Child => {
+        Forked::Child(in_child) => {
             drop((keeper, watcher));
             Child {
                 start,
@@ -133,7 +142,7 @@ fn in_cgroup(
                 terminal,
                 gate: waiter,
             }
-            .run(reporter)
+            .run(in_child, reporter)
         }
     };
     drop((reporter, waiter, prepared.streams, prepared.plan, prepared.overlay));
@@ -174,6 +183,7 @@ fn in_cgroup(
         oom_score_adj,
         hooks,
         device_program,
+        single,
     })
 }
 
@@ -187,7 +197,7 @@ fn at_the_gate(hooks: &Hooks, keeper: &Keeper, pid: i32) -> Result<()> {
     keeper.open(pid)
 }
 
-fn prepare(start: &mut Start, cgroup: &Cgroup) -> Result<Prepared> {
+fn prepare(start: &mut Start, cgroup: &Cgroup, single: Single) -> Result<Prepared> {
     let process = start.process.clone().ok_or_else(|| missing("process"))?;
     let process = &process;
     let rootfs = start.rootfs.as_ref().ok_or_else(|| missing("rootfs"))?;
@@ -196,7 +206,7 @@ fn prepare(start: &mut Start, cgroup: &Cgroup) -> Result<Prepared> {
         .map_err(|e| failure::refused(Kind::Internal, "open log", &start.log_path, &e.to_string()))?;
     let user_namespace = namespaces.pin(namespace::Kind::User);
     let owner = devices::host_root(start);
-    let overlay = overlay::writable(rootfs, Path::new(&start.root_dir), user_namespace, owner)?;
+    let overlay = overlay::writable(rootfs, Path::new(&start.root_dir), user_namespace, owner, single)?;
     let root = Root::new(overlay);
     let user = user::resolve(&root, process.user.as_ref().unwrap_or(&wire::User::default()))?;
     let asked = process.capabilities.unwrap_or_default();
@@ -207,7 +217,7 @@ fn prepare(start: &mut Start, cgroup: &Cgroup) -> Result<Prepared> {
         hooks::make_bundle(hooks, owner)?;
         program.hooks = Some(hooks.clone()).filter(|hooks| hooks::has(hooks, "startContainer"));
     }
-    let plan = mounts::prepare(start, cgroup, &namespaces)?;
+    let plan = mounts::prepare(start, cgroup, &namespaces, single)?;
     let null = null::detached()?;
     let (ends, streams) = streams(start, process.tty, &plan, &null)?;
     for stream in &streams {
@@ -221,16 +231,12 @@ fn streams(start: &Start, tty: bool, plan: &Plan, null: &OwnedFd) -> Result<(End
     if tty {
         let devpts = plan.devpts.as_ref().ok_or_else(|| missing("devpts mount for a terminal"))?;
         let pair = terminal::open(devpts, None)?;
-        let copies = [duplicate(&pair.slave)?, duplicate(&pair.slave)?, pair.slave];
+        let copies = [duplicate(&pair.slave, "terminal")?, duplicate(&pair.slave, "terminal")?, pair.slave];
         return Ok((Ends::Terminal { master: pair.master }, copies));
     }
     let input = if start.stdin { None } else { Some(null::open(null, OFlags::RDONLY)?) };
     let (ends, child) = io::pipes(input).map_err(|e| failure::kernel("make pipe", "stdio", e))?;
     Ok((ends, [child.stdin, child.stdout, child.stderr]))
-}
-
-fn duplicate(fd: &OwnedFd) -> Result<OwnedFd> {
-    rustix::io::fcntl_dupfd_cloexec(fd, 3).map_err(|e| failure::kernel("dup", "descriptor", e))
 }
 
 /// Ends a child that has gone too far to end by itself.

@@ -7,8 +7,9 @@ mod driver;
 
 use driver::{Bench, eventually};
 use gorae_proto::shim::{Attach, ReopenLog, reply, request::Verb};
-use nix::sched::{CloneFlags, unshare};
+use gorae_shim::sys::unshare;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+use rustix::thread::ThreadNameSpaceType;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -52,7 +53,7 @@ fn no_line_is_lost_or_doubled_by_rotations_under_load() {
 
 /// A directory with 256 KiB of room, in a mount namespace of this thread.
 fn small_disk(bench: &Bench) -> PathBuf {
-    unshare(CloneFlags::CLONE_NEWNS).expect("tests run as root");
+    unshare(ThreadNameSpaceType::MOUNT).expect("tests run as root");
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).expect("make private");
     let dir = bench.path("disk");
     fs::create_dir(&dir).unwrap();

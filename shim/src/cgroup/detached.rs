@@ -4,7 +4,7 @@
 use super::place::root;
 use crate::connection::MAX_DESCRIPTORS;
 use crate::failure::{self, Kind, Result};
-use crate::mounts::clone_handle;
+use crate::tree::clone_handle;
 use rustix::mount::MountAttrFlags;
 use std::os::fd::OwnedFd;
 use std::path::Path;

@@ -15,7 +15,7 @@ use crate::fault::{self, Reporter, Watcher};
 use crate::newborn;
 use crate::program::Program;
 use crate::setup::Container;
-use crate::sys::{self, Forked};
+use crate::sys::{self, Forked, InChild};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::thread::move_into_thread_name_spaces;
@@ -42,7 +42,7 @@ pub struct Begun {
 }
 
 /// What the middle process needs.
-struct Way<'a> {
+struct Middle<'a> {
     container: &'a Container,
     program: &'a Program,
     streams: &'a [OwnedFd; 3],
@@ -61,9 +61,11 @@ pub fn begin(
     watcher.set_nonblocking()?;
     let (told, tell) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)
         .map_err(|e| failure::kernel("make pipe", "middle process", e))?;
-    match sys::clone3(0, cgroup.map(AsFd::as_fd)).map_err(|e| failure::kernel("clone3", "middle process", e))? {
+    match sys::clone3(container.single, 0, cgroup.map(AsFd::as_fd))
+        .map_err(|e| failure::kernel("clone3", "middle process", e))?
+    {
         Forked::Parent { pid, pidfd } => Ok(Begun { pid, pidfd, birth: Birth { told, child: None }, watcher }),
-        Forked::Child => Way { container, program, streams, tty }.go(reporter, tell),
+        Forked::Child(in_child) => Middle { container, program, streams, tty }.run(in_child, reporter, tell),
     }
 }
 
@@ -82,11 +84,11 @@ impl Birth {
     }
 }
 
-impl Way<'_> {
+impl Middle<'_> {
     /// Both processes: comes back never.
-    fn go(&self, reporter: Reporter, tell: OwnedFd) -> ! {
+    fn run(&self, in_child: InChild, reporter: Reporter, tell: OwnedFd) -> ! {
         match self.enter() {
-            Ok(()) => newborn::bear(self.program, self.streams.each_ref(), self.tty, reporter, Some(tell)),
+            Ok(()) => newborn::bear(in_child, self.program, self.streams.each_ref(), self.tty, reporter, Some(tell)),
             Err(failure) => reporter.fail(failure),
         }
     }

@@ -14,6 +14,7 @@ mod refusal;
 
 pub use refusal::explained;
 
+use crate::descriptor::duplicate;
 use crate::failure::{self, Kind, Result};
 use crate::fault::Watcher;
 use crate::null;
@@ -130,7 +131,7 @@ fn streams(
     asked: &wire::Exec,
     descriptors: Vec<OwnedFd>,
 ) -> Result<([OwnedFd; 3], Option<terminal::Terminal>)> {
-    let dup = |fd: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(fd, 3).map_err(|e| failure::kernel("dup", "stream", e));
+    let dup = |fd: &OwnedFd| duplicate(fd, "stream");
     if asked.tty {
         let devpts = container.devpts.as_ref().ok_or_else(|| {
             failure::refused(Kind::FailedPrecondition, "open terminal", "/dev/pts", "the container has none")

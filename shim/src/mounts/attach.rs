@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The child's half: every prepared mount onto its place inside the root.
 
-use super::{Plan, Prepared, Source, bind, filesystem, proc, shared};
+use super::{Plan, Prepared, Source, filesystem, proc, shared};
 use crate::failure::{self, Kind, Result};
 use crate::rootfs::{Point, Root, is_dir};
+use crate::tree::{Reach, clone_path, clone_peer};
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
-use rustix::mount::{MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, move_mount, open_tree, unmount};
+use rustix::mount::{MountAttrFlags, MoveMountFlags, UnmountFlags, move_mount, unmount};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// The files of procfs that may be replaced: what fills them in for a container (LXCFS) mounts over these.
@@ -69,7 +70,7 @@ fn attach_one(root: &Root, mount: Prepared) -> Result<()> {
 fn new(name: &str, options: &str, attributes: MountAttrFlags) -> Result<OwnedFd> {
     match filesystem::detached(name, options, attributes) {
         Err(e) if name == "sysfs" && e.errno == libc::EPERM => {
-            bind::clone_with(std::path::Path::new("/sys"), true, attributes | MountAttrFlags::MOUNT_ATTR_RDONLY)
+            clone_path(std::path::Path::new("/sys"), Reach::All, attributes | MountAttrFlags::MOUNT_ATTR_RDONLY)
         }
         other => other,
     }
@@ -110,8 +111,7 @@ fn sub_tree(overlay: OwnedFd, sub_path: &[u8], scratch: &std::path::Path, object
     let handle = Root::new(overlay)
         .handle(sub_path)
         .map_err(|e| failure::kernel("open image volume path", String::from_utf8_lossy(sub_path), e))?;
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-    let tree = open_tree(&handle, "", flags).map_err(|e| failure::kernel("bind", object, e))?;
+    let tree = clone_peer(&handle, Reach::Top, object)?;
     drop(handle);
     unmount(scratch, UnmountFlags::DETACH).map_err(|e| failure::kernel("unmount", object, e))?;
     Ok(tree)

@@ -4,13 +4,11 @@
 use super::idmap;
 use crate::failure::{self, Kind, Result};
 use crate::rootfs::{Point, is_dir};
-use crate::sys::{self, MountAttr};
+use crate::tree::{self, Reach};
 use crate::wire::{IdMap, Mount, mount::Propagation};
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
-use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 
 /// A detached bind.
 #[derive(Debug)]
@@ -21,46 +19,6 @@ pub struct Bind {
     pub point: Point,
 }
 
-/// Clones the mount that `path` is on, starting at `path`; links are followed, on the host. The clone is private.
-pub fn clone_tree(path: &Path, recursive: bool) -> Result<OwnedFd> {
-    clone_with(path, recursive, MountAttrFlags::empty())
-}
-
-/// As [`clone_tree`], with `attributes`.
-///
-/// A clone is born into the peer group of the mount that it comes from. Whoever mounts something in it afterwards, also
-/// in a mount namespace of his own, would mount it in the host's table as well: so it leaves the group right here.
-pub fn clone_with(path: &Path, recursive: bool, attributes: MountAttrFlags) -> Result<OwnedFd> {
-    let object = path.display().to_string();
-    let tree = open_tree(rustix::fs::CWD, path, clone_flags(recursive))
-        .map_err(|e| failure::kernel("bind", object.as_str(), e))?;
-    change(&tree, recursive, attributes, libc::MS_PRIVATE, &object).map(|()| tree)
-}
-
-/// As [`clone_with`], of what a handle refers to, alone.
-pub fn clone_handle(handle: impl AsFd, attributes: MountAttrFlags, object: &str) -> Result<OwnedFd> {
-    let flags = clone_flags(false) | OpenTreeFlags::AT_EMPTY_PATH;
-    let tree = open_tree(handle, "", flags).map_err(|e| failure::kernel("bind", object, e))?;
-    change(&tree, false, attributes, libc::MS_PRIVATE, object).map(|()| tree)
-}
-
-/// Switches `attributes` on and sets the propagation, which is an `MS_*`.
-pub fn change(
-    tree: &OwnedFd,
-    recursive: bool,
-    attributes: MountAttrFlags,
-    propagation: u64,
-    object: &str,
-) -> Result<()> {
-    let attr = MountAttr { set: u64::from(attributes.bits()), propagation, ..MountAttr::default() };
-    sys::mount_setattr(tree.as_fd(), recursive, attr).map_err(|e| failure::kernel("set mount attributes", object, e))
-}
-
-fn clone_flags(recursive: bool) -> OpenTreeFlags {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    if recursive { flags | OpenTreeFlags::AT_RECURSIVE } else { flags }
-}
-
 /// Opens, checks and clones a bind source. `user_namespace` finds one with given maps.
 ///
 /// - Errors: `NotFound` when it is missing and must not be made; `FailedPrecondition` when the source's mount cannot
@@ -69,19 +27,22 @@ pub fn prepare(mount: &Mount, user_namespace: impl Fn(&[IdMap], &[IdMap]) -> Res
     let source = open_source(mount)?;
     let point = if is_dir(&source) { Point::Directory } else { Point::File };
     check_propagation(mount, &source)?;
-    let flags = clone_flags(mount.recursive_bind) | OpenTreeFlags::AT_EMPTY_PATH;
-    let tree = open_tree(&source, "", flags).map_err(|e| failure::kernel("bind", &mount.source, e))?;
+    let reach = if mount.recursive_bind { Reach::All } else { Reach::Top };
+    let tree = tree::clone_peer(&source, reach, &mount.source)?;
     if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
         let user_namespace = user_namespace(&mount.uid_mappings, &mount.gid_mappings)?;
-        idmap::set(&tree, user_namespace.as_fd(), mount.recursive_bind, &mount.source)?;
+        idmap::set(&tree, user_namespace.as_fd(), reach, &mount.source)?;
     }
     match mount.propagation() {
-        Propagation::Private => set_propagation(&tree, libc::MS_PRIVATE, &mount.source)?,
-        Propagation::Slave => set_propagation(&tree, libc::MS_SLAVE, &mount.source)?,
+        Propagation::Private => {
+            tree::set_propagation(&tree, Reach::All, tree::Propagation::Private, &mount.source)?;
+        }
+        Propagation::Slave => tree::set_propagation(&tree, Reach::All, tree::Propagation::Slave, &mount.source)?,
         // The clone is in the source's peer group already.
         Propagation::Shared => {}
     }
-    set_attributes(&tree, super::attributes(mount), mount.recursive_readonly, &mount.source)?;
+    let reach = if mount.recursive_readonly { Reach::All } else { Reach::Top };
+    tree::set_attributes(&tree, reach, super::attributes(mount), &mount.source)?;
     Ok(Bind { tree, point })
 }
 
@@ -122,18 +83,4 @@ fn check_propagation(mount: &Mount, source: &OwnedFd) -> Result<()> {
         return Ok(());
     }
     Err(failure::refused(Kind::FailedPrecondition, "propagate mount", &mount.source, why))
-}
-
-fn set_propagation(tree: &OwnedFd, propagation: u64, object: &str) -> Result<()> {
-    let attr = MountAttr { propagation, ..MountAttr::default() };
-    sys::mount_setattr(tree.as_fd(), true, attr).map_err(|e| failure::kernel("set propagation", object, e))
-}
-
-/// Switches `attributes` on, on the top mount only or all the way down.
-pub fn set_attributes(tree: &OwnedFd, attributes: MountAttrFlags, recursive: bool, object: &str) -> Result<()> {
-    if attributes.is_empty() {
-        return Ok(());
-    }
-    let attr = MountAttr { set: u64::from(attributes.bits()), ..MountAttr::default() };
-    sys::mount_setattr(tree.as_fd(), recursive, attr).map_err(|e| failure::kernel("set mount attributes", object, e))
 }

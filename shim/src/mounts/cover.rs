@@ -2,12 +2,13 @@
 //! Masked and read-only paths.
 
 use super::attach::attach;
-use super::{bind, filesystem};
+use super::filesystem;
 use crate::failure::{self, Result};
 use crate::null;
 use crate::rootfs::{Root, is_dir};
+use crate::tree::{Propagation, Reach, change, clone_peer};
 use rustix::io::Errno;
-use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
+use rustix::mount::MountAttrFlags;
 use std::os::fd::OwnedFd;
 
 /// Covers each path: a file by the host's null device, taken before the root is pivoted, and a directory by an empty
@@ -20,7 +21,7 @@ pub fn mask(root: &Root, paths: &[String]) -> Result<()> {
         let (cover, make): (&mut Option<OwnedFd>, fn() -> Result<OwnedFd>) =
             if is_dir(&point) { (&mut of_directories, empty_directory) } else { (&mut of_files, null::detached) };
         match cover {
-            Some(first) => attach(root, clone_of(first, false, path)?, &point, path)?,
+            Some(first) => attach(root, clone_peer(&*first, Reach::Top, path)?, &point, path)?,
             None => attach(root, cover.insert(make()?), &point, path)?,
         }
     }
@@ -39,9 +40,9 @@ fn empty_directory() -> Result<OwnedFd> {
 pub fn read_only(root: &Root, paths: &[String]) -> Result<()> {
     for path in paths {
         let Some(point) = find(root, path)? else { continue };
-        let tree = clone_of(&point, true, path)?;
+        let tree = clone_peer(&point, Reach::All, path)?;
         // Of a volume that shares its mounts with the host: what is mounted there is to be seen here, and no more.
-        bind::change(&tree, true, MountAttrFlags::MOUNT_ATTR_RDONLY, libc::MS_SLAVE, path)?;
+        change(&tree, Reach::All, MountAttrFlags::MOUNT_ATTR_RDONLY, Propagation::Slave, path)?;
         attach(root, tree, &point, path)?;
     }
     Ok(())
@@ -53,10 +54,4 @@ fn find(root: &Root, path: &str) -> Result<Option<OwnedFd>> {
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
         Err(e) => Err(failure::kernel("open", path, e)),
     }
-}
-
-fn clone_of(handle: &OwnedFd, recursive: bool, object: &str) -> Result<OwnedFd> {
-    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-    flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
-    open_tree(handle, "", flags).map_err(|e| failure::kernel("bind", object, e))
 }

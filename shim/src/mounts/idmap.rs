@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Mounts whose file owners are translated by a user namespace's maps.
 
+use crate::descriptor::duplicate;
 use crate::failure::{self, Kind, Result};
-use crate::sys::{self, Forked, MountAttr};
+use crate::sys::{self, Forked, MountAttr, Single};
+use crate::tree::Reach;
 use crate::wire::{IdMap, Start};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::MountAttrFlags;
@@ -12,13 +14,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Translates the owners on a detached mount (and those below) by `user_namespace`'s maps.
 ///
 /// - Errors: `Unimplemented` when the file system there cannot be id-mapped.
-pub fn set(tree: &OwnedFd, user_namespace: BorrowedFd<'_>, recursive: bool, object: &str) -> Result<()> {
+pub fn set(tree: &OwnedFd, user_namespace: BorrowedFd<'_>, reach: Reach, object: &str) -> Result<()> {
     let attr = MountAttr {
         set: u64::from(MountAttrFlags::MOUNT_ATTR_IDMAP.bits()),
         user_namespace: Some(user_namespace),
+        recursive: reach == Reach::All,
         ..MountAttr::default()
     };
-    sys::mount_setattr(tree.as_fd(), recursive, attr).map_err(|e| {
+    sys::mount_setattr(tree.as_fd(), attr).map_err(|e| {
         let mut failure = failure::kernel("map ids of mount", object, e);
         if failure.errno == libc::EINVAL {
             failure.kind = Kind::Unimplemented.into();
@@ -28,22 +31,26 @@ pub fn set(tree: &OwnedFd, user_namespace: BorrowedFd<'_>, recursive: bool, obje
 }
 
 /// A user namespace with these maps: the pod's when they are its own, else one made for the purpose.
-pub fn namespace(start: &Start, pin: Option<BorrowedFd<'_>>, uids: &[IdMap], gids: &[IdMap]) -> Result<OwnedFd> {
+pub fn namespace(
+    start: &Start,
+    pin: Option<BorrowedFd<'_>>,
+    uids: &[IdMap],
+    gids: &[IdMap],
+    single: Single,
+) -> Result<OwnedFd> {
     let is_pods = start.user_mapping.as_ref().is_some_and(|m| m.uids == uids && m.gids == gids);
     match pin {
-        Some(pin) if is_pods => {
-            rustix::io::fcntl_dupfd_cloexec(pin, 3).map_err(|e| failure::kernel("dup", "user namespace", e))
-        }
-        _ => make(uids, gids),
+        Some(pin) if is_pods => duplicate(pin, "user namespace"),
+        _ => make(uids, gids, single),
     }
 }
 
 /// A child that only stands in a new user namespace until its maps are written and the namespace is opened.
-fn make(uids: &[IdMap], gids: &[IdMap]) -> Result<OwnedFd> {
-    let forked = sys::clone3(libc::CLONE_NEWUSER as u64, None);
+fn make(uids: &[IdMap], gids: &[IdMap], single: Single) -> Result<OwnedFd> {
+    let forked = sys::clone3(single, libc::CLONE_NEWUSER as u64, None);
     let (pid, pidfd) = match forked.map_err(|e| failure::kernel("clone3", "user namespace", e))? {
         Forked::Parent { pid, pidfd } => (pid, pidfd),
-        Forked::Child => sys::wait_for_death(),
+        Forked::Child(_) => sys::wait_for_death(),
     };
     let namespace = write_maps(pid, uids, gids).and_then(|()| {
         let path = format!("/proc/{pid}/ns/user");

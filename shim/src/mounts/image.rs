@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Images as volumes: their layers at a path of the container, whole or one directory or file of them, read-only.
 
-use super::{Source, attributes, bind};
+use super::{Source, attributes};
 use crate::failure::{self, Failure, Result};
 use crate::overlay;
 use crate::rootfs::{Point, Root, is_dir};
+use crate::sys::Single;
+use crate::tree::{Reach, set_attributes};
 use crate::wire::Mount;
 use rustix::mount::MountAttrFlags;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -22,24 +24,25 @@ pub struct Volume {
 /// Mounts the layers, attached nowhere, and looks at what is shown of them.
 ///
 /// - Errors: `NotFound` for a path that the image does not have.
-pub fn prepare(mount: &Mount, run_dir: &str, user_namespace: Option<BorrowedFd<'_>>) -> Result<Volume> {
-    prepare_any(mount, run_dir, user_namespace).map_err(of_image_volume)
+pub fn prepare(mount: &Mount, run_dir: &str, user_namespace: Option<BorrowedFd<'_>>, single: Single) -> Result<Volume> {
+    prepare_any(mount, run_dir, user_namespace, single).map_err(of_image_volume)
 }
 
 /// Whether the path of each volume is in its image: the container is not made when it is not.
 ///
 /// - Errors: as `prepare`, for the first that is missing.
-pub fn look(volumes: &[Mount]) -> Result<()> {
+pub fn look(volumes: &[Mount], single: Single) -> Result<()> {
     volumes.iter().try_for_each(|volume| {
-        let found = overlay::read_only(&volume.image_layers, None).and_then(|tree| find(&Root::new(tree), volume));
+        let found =
+            overlay::read_only(&volume.image_layers, None, single).and_then(|tree| find(&Root::new(tree), volume));
         found.map(drop).map_err(of_image_volume)
     })
 }
 
-fn prepare_any(mount: &Mount, run_dir: &str, user_namespace: Option<BorrowedFd<'_>>) -> Result<Volume> {
-    let tree = overlay::read_only(&mount.image_layers, user_namespace)?;
+fn prepare_any(mount: &Mount, run_dir: &str, user_namespace: Option<BorrowedFd<'_>>, single: Single) -> Result<Volume> {
+    let tree = overlay::read_only(&mount.image_layers, user_namespace, single)?;
     let attributes = attributes(mount) | MountAttrFlags::MOUNT_ATTR_RDONLY;
-    bind::set_attributes(&tree, attributes, false, &mount.destination)?;
+    set_attributes(&tree, Reach::Top, attributes, &mount.destination)?;
     let sub_path = sub_path(mount);
     if sub_path.is_empty() {
         return Ok(Volume { source: Source::Tree(tree), point: Point::Directory });

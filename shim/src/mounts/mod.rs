@@ -17,15 +17,17 @@ mod proc;
 mod shared;
 
 pub use attach::{attach, attach_all};
-pub use bind::{clone_handle, clone_tree, clone_with, set_attributes};
 pub use cover::{mask, read_only};
 pub use image::look as look_in_images;
 
 use crate::cgroup::Cgroup;
+use crate::descriptor::duplicate;
 use crate::devices;
 use crate::failure::{self, Kind, Result};
 use crate::namespaces::Namespaces;
 use crate::rootfs;
+use crate::sys::Single;
+use crate::tree::{Reach, clone_handle, clone_path, set_attributes};
 use crate::volumes;
 use crate::wire::{IdMap, Mount, Start, mount::Propagation, namespace};
 use rustix::fs::{Mode, mkdirat, symlinkat};
@@ -90,11 +92,11 @@ pub struct Plan {
 }
 
 /// Makes everything that can be made in the host's mount namespace.
-pub fn prepare(start: &Start, cgroup: &Cgroup, namespaces: &Namespaces) -> Result<Plan> {
+pub fn prepare(start: &Start, cgroup: &Cgroup, namespaces: &Namespaces, single: Single) -> Result<Plan> {
     let mut plan = Plan::default();
-    let with_volumes = volumes::fill(start)?;
+    let with_volumes = volumes::fill(start, single)?;
     for mount in start.mounts.iter().filter(|m| with_volumes || m.filesystem != volumes::KIND) {
-        let prepared = prepare_one(mount, start, cgroup, namespaces, &mut plan)?;
+        let prepared = prepare_one(mount, start, cgroup, namespaces, &mut plan, single)?;
         plan.mounts.push(prepared);
     }
     Ok(plan)
@@ -106,17 +108,18 @@ fn prepare_one(
     cgroup: &Cgroup,
     namespaces: &Namespaces,
     plan: &mut Plan,
+    single: Single,
 ) -> Result<Prepared> {
     let user_namespace = namespaces.pin(namespace::Kind::User);
     let mut point = rootfs::Point::Directory;
     let source = match mount.filesystem.as_str() {
         _ if !mount.image_layers.is_empty() => {
-            let volume = image::prepare(mount, &start.run_dir, user_namespace)?;
+            let volume = image::prepare(mount, &start.run_dir, user_namespace, single)?;
             point = volume.point;
             volume.source
         }
         kind @ ("bind" | "" | volumes::KIND) => {
-            let map = |uids: &[IdMap], gids: &[IdMap]| idmap::namespace(start, user_namespace, uids, gids);
+            let map = |uids: &[IdMap], gids: &[IdMap]| idmap::namespace(start, user_namespace, uids, gids, single);
             let bind = bind::prepare(mount, map)?;
             point = bind.point;
             plan.shares |= mount.propagation() == Propagation::Shared;
@@ -135,15 +138,14 @@ fn prepare_one(
         "tmpfs" => Source::Tree(filesystem::detached("tmpfs", &tmpfs_options(mount, start), attributes(mount))?),
         "devpts" => {
             let tree = filesystem::detached("devpts", &devpts_options(mount, start), attributes(mount))?;
-            plan.devpts =
-                Some(rustix::io::fcntl_dupfd_cloexec(&tree, 3).map_err(|e| failure::kernel("dup", "devpts", e))?);
+            plan.devpts = Some(duplicate(&tree, "devpts")?);
             Source::Tree(tree)
         }
         "cgroup" if cgroup.is_v2() && start.private_cgroup_namespace => Source::New("cgroup2".into(), String::new()),
         "cgroup" => cgroup_mount(mount, cgroup)?,
         // The child is not in a PID namespace that others live in.
         "proc" if namespaces.pin(namespace::Kind::Pid).is_some() => {
-            Source::Tree(proc::detached(namespaces, cgroup, &mount.data, attributes(mount))?)
+            Source::Tree(proc::detached(namespaces, cgroup, &mount.data, attributes(mount), single)?)
         }
         name @ ("proc" | "sysfs" | "mqueue") => Source::New(name.into(), mount.data.clone()),
         other => {
@@ -181,19 +183,19 @@ fn devpts_options(mount: &Mount, start: &Start) -> String {
 fn cgroup_mount(mount: &Mount, cgroup: &Cgroup) -> Result<Source> {
     let attributes = attributes(mount);
     if let (true, Some(mount_point)) = (cgroup.is_v2(), cgroup.unified_mount()) {
-        return bind::clone_with(mount_point, false, attributes).map(Source::Tree);
+        return clone_path(mount_point, Reach::Top, attributes).map(Source::Tree);
     }
     let base = filesystem::detached("tmpfs", "mode=0755,size=64k", attributes - MountAttrFlags::MOUNT_ATTR_RDONLY)?;
     let mut hierarchies = Vec::new();
     for (name, dir) in cgroup.v1_mounts() {
         let name = name.to_string_lossy().into_owned();
         mkdirat(&base, &name, Mode::from_raw_mode(0o755)).map_err(|e| failure::kernel("make mount point", &name, e))?;
-        hierarchies.push((name, bind::clone_handle(dir, attributes, &mount.destination)?));
+        hierarchies.push((name, clone_handle(dir, attributes, &mount.destination)?));
     }
     for (link, target) in cgroup.v1_links() {
         symlinkat(target, &base, link).map_err(|e| failure::kernel("make link", link, e))?;
     }
-    bind::set_attributes(&base, attributes, false, &mount.destination)?;
+    set_attributes(&base, Reach::Top, attributes, &mount.destination)?;
     Ok(Source::CgroupV1 { base, hierarchies })
 }
 

@@ -18,9 +18,8 @@ use crate::failure::{self, Failure, Kind, Result};
 use crate::fault::{self, Outcome, Reporter};
 use crate::namespaces::Namespaces;
 use crate::pod::init::empty_root;
-use crate::sys::{self, Forked};
+use crate::sys::{self, Forked, InChild, Single};
 use crate::wire::namespace;
-use nix::sched::{CloneFlags, unshare};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -30,7 +29,7 @@ use rustix::net::{
     SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
-use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+use rustix::thread::{CapabilitySet, CapabilitySets, ThreadNameSpaceType, set_capabilities};
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -47,12 +46,13 @@ pub fn detached(
     cgroup: &Cgroup,
     options: &str,
     attributes: MountAttrFlags,
+    single: Single,
 ) -> Result<OwnedFd> {
     let pin = namespaces.pin(namespace::Kind::Pid);
     let pin = pin.ok_or_else(|| failure::refused(Kind::Internal, "mount", "proc", "there is no PID namespace"))?;
     let context = match named(pin)? {
         Some(context) => context,
-        None => from_inside(namespaces, cgroup)?,
+        None => from_inside(namespaces, cgroup, single)?,
     };
     let tree = filesystem::mounted(&context, "proc", options, attributes)?;
     // Who may trace inside can have sent something else.
@@ -74,14 +74,15 @@ fn named(pin: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
 }
 
 /// A context that a process inside has opened.
-fn from_inside(namespaces: &Namespaces, cgroup: &Cgroup) -> Result<OwnedFd> {
+fn from_inside(namespaces: &Namespaces, cgroup: &Cgroup, single: Single) -> Result<OwnedFd> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .map_err(|e| failure::kernel("make socket", "opener of proc", e))?;
     let (watcher, reporter) = fault::channel()?;
-    let forked = sys::clone3(0, cgroup.unified()).map_err(|e| failure::kernel("clone3", "opener of proc", e))?;
-    if let Forked::Child = forked {
+    let forked =
+        sys::clone3(single, 0, cgroup.unified()).map_err(|e| failure::kernel("clone3", "opener of proc", e))?;
+    if let Forked::Child(in_child) = forked {
         drop((ours, watcher));
-        open(namespaces, cgroup, &theirs, &reporter);
+        open(in_child, namespaces, cgroup, &theirs, &reporter);
     }
     drop((theirs, reporter));
     let context = receive(&ours);
@@ -97,16 +98,17 @@ fn from_inside(namespaces: &Namespaces, cgroup: &Cgroup) -> Result<OwnedFd> {
 }
 
 /// The opener, outside and inside: comes back never.
-fn open(namespaces: &Namespaces, cgroup: &Cgroup, socket: &OwnedFd, reporter: &Reporter) -> ! {
+fn open(in_child: InChild, namespaces: &Namespaces, cgroup: &Cgroup, socket: &OwnedFd, reporter: &Reporter) -> ! {
     if let Err(failure) = let_go(namespaces, cgroup) {
         reporter.fail(failure);
     }
     // Only the socket is left, in the place of stdin.
-    let socket = match sys::keep_open(socket.as_fd(), 0).and_then(|()| sys::close_range(1, false)) {
+    let placed = rustix::stdio::dup2_stdin(socket).map_err(std::io::Error::from);
+    let socket = match placed.and_then(|()| sys::close_from(in_child, 1)) {
         Ok(()) => rustix::stdio::stdin(),
         Err(e) => reporter.fail(failure::kernel("close descriptors", "opener of proc", e)),
     };
-    let born = sys::load_seccomp(&filter(), 0).and_then(|()| sys::clone_sibling());
+    let born = sys::load_seccomp(&filter(), 0).and_then(|()| sys::clone_sibling(in_child));
     let context = match born {
         Ok(Some(_)) => sys::exit_now(0),
         Ok(None) => fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC),
@@ -123,11 +125,9 @@ fn let_go(namespaces: &Namespaces, cgroup: &Cgroup) -> Result<()> {
     namespaces.join()?;
     namespaces.enter_pids()?;
     // Somewhere to put the empty root: the way is looked up in the new mount namespace.
-    let and_users = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS;
+    let and_users = ThreadNameSpaceType::USER | ThreadNameSpaceType::MOUNT;
     // Where nobody may have user namespaces there is still the filter.
-    unshare(and_users)
-        .or_else(|_| unshare(CloneFlags::CLONE_NEWNS))
-        .map_err(|e| fail(Errno::from_raw_os_error(e as i32)))?;
+    sys::unshare(and_users).or_else(|_| sys::unshare(ThreadNameSpaceType::MOUNT)).map_err(fail)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = openat(CWD, "/", flags, Mode::empty()).map_err(fail)?;
     empty_root(root.as_fd()).map_err(fail)?;

@@ -10,10 +10,10 @@
 
 use crate::failure::{self, Kind, Result};
 use crate::rootfs::Root;
-use crate::sys::{self, MountAttr};
+use crate::tree::{Propagation, Reach, clone_peer, set_propagation};
 use gorae_kernel::mountinfo::unescape;
 use rustix::fs::{AtFlags, StatxFlags};
-use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+use rustix::mount::{MoveMountFlags, move_mount};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -39,16 +39,13 @@ pub fn top(root: &Root, point: &OwnedFd) -> Result<Option<OwnedFd>> {
 
 /// Does `put` while the mount at `top` is in no group.
 pub fn apart(top: &OwnedFd, object: &str, put: impl FnOnce() -> Result<()>) -> Result<()> {
-    let fail = |e: std::io::Error| failure::kernel("set propagation", object, e);
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-    let copy = open_tree(top, "", flags).map_err(|e| fail(e.into()))?;
-    let private = MountAttr { propagation: libc::MS_PRIVATE, ..MountAttr::default() };
-    sys::mount_setattr(top.as_fd(), false, private).map_err(fail)?;
+    let copy = clone_peer(top, Reach::Top, object)?;
+    set_propagation(top, Reach::Top, Propagation::Private, object)?;
     put()?;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH
         | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH
         | MoveMountFlags::MOVE_MOUNT_SET_GROUP;
-    move_mount(&copy, "", top, "", flags).map_err(|e| fail(e.into()))
+    move_mount(&copy, "", top, "", flags).map_err(|e| failure::kernel("set propagation", object, e))
 }
 
 /// What the mount table says of a mount.

@@ -5,10 +5,13 @@
 use super::Parts;
 use crate::failure::{self, Kind, Result};
 use crate::fault::{self, Outcome, Reporter};
-use crate::mounts::{self, idmap};
-use crate::sys::{self, Forked};
+use crate::mounts::idmap;
+use crate::sys::{self, Forked, Single};
+use crate::tree::{Reach, clone_path};
 use rustix::fs::CWD;
-use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, mount, mount_change, move_mount};
+use rustix::mount::{
+    MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags, mount, mount_change, move_mount,
+};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
@@ -22,13 +25,13 @@ use std::path::Path;
 const OPTIONS: usize = 4096;
 
 /// Builds it in a child.
-pub fn build(parts: &Parts<'_>) -> Result<OwnedFd> {
+pub fn build(parts: &Parts<'_>, single: Single) -> Result<OwnedFd> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .map_err(|e| failure::kernel("make socket", "overlay helper", e))?;
     let (watcher, reporter) = fault::channel()?;
-    let forked = sys::clone3(libc::CLONE_NEWNS as u64, None);
+    let forked = sys::clone3(single, libc::CLONE_NEWNS as u64, None);
     match forked.map_err(|e| failure::kernel("clone3", "overlay helper", e))? {
-        Forked::Child => run(parts, &theirs, &reporter),
+        Forked::Child(_) => run(parts, &theirs, &reporter),
         Forked::Parent { pidfd, .. } => {
             drop((reporter, theirs));
             let outcome = watcher.wait();
@@ -79,7 +82,7 @@ fn make(parts: &Parts<'_>) -> Result<OwnedFd> {
     )
     .map_err(|e| failure::kernel("mount overlay", &parts.layers[0], e))?;
     drop(writable);
-    mounts::clone_tree(point, false)
+    clone_path(point, Reach::Top, MountAttrFlags::empty())
 }
 
 /// A layer's directory, id-mapped when there is a user namespace. Old kernels take id-mapped layers only from mounts
@@ -87,8 +90,8 @@ fn make(parts: &Parts<'_>) -> Result<OwnedFd> {
 fn open_layer(parts: &Parts<'_>, layer: &str) -> Result<OwnedFd> {
     let path = Path::new(layer);
     let Some(user_namespace) = parts.user_namespace else { return open_path(path) };
-    let tree = mounts::clone_tree(path, false)?;
-    idmap::set(&tree, user_namespace, false, layer)?;
+    let tree = clone_path(path, Reach::Top, MountAttrFlags::empty())?;
+    idmap::set(&tree, user_namespace, Reach::Top, layer)?;
     move_mount(&tree, "", CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
         .map_err(|e| failure::kernel("mount", layer, e))?;
     Ok(tree)

@@ -14,8 +14,10 @@ mod helper;
 mod top;
 
 use crate::failure::{self, Failure, Kind, Result};
-use crate::mounts::{self, idmap};
+use crate::mounts::idmap;
 use crate::rootfs::explain;
+use crate::sys::Single;
+use crate::tree::{Reach, clone_path};
 use crate::wire;
 use rustix::io::Errno;
 use rustix::mount::{
@@ -41,8 +43,9 @@ pub fn writable(
     root_dir: &Path,
     user_namespace: Option<BorrowedFd<'_>>,
     owner: (u32, u32),
+    single: Single,
 ) -> Result<OwnedFd> {
-    build(&writable_parts(rootfs, root_dir, user_namespace, owner)?)
+    build(&writable_parts(rootfs, root_dir, user_namespace, owner)?, single)
 }
 
 /// The same for a kernel that does not take layers one by one; [`writable`] falls back to it.
@@ -51,8 +54,9 @@ pub fn writable_by_helper(
     root_dir: &Path,
     user_namespace: Option<BorrowedFd<'_>>,
     owner: (u32, u32),
+    single: Single,
 ) -> Result<OwnedFd> {
-    helper::build(&writable_parts(rootfs, root_dir, user_namespace, owner)?)
+    helper::build(&writable_parts(rootfs, root_dir, user_namespace, owner)?, single)
 }
 
 fn writable_parts<'a>(
@@ -76,12 +80,12 @@ fn writable_parts<'a>(
 }
 
 /// A read-only view of layers (top first).
-pub fn read_only(layers: &[String], user_namespace: Option<BorrowedFd<'_>>) -> Result<OwnedFd> {
+pub fn read_only(layers: &[String], user_namespace: Option<BorrowedFd<'_>>, single: Single) -> Result<OwnedFd> {
     if let [only] = layers {
-        let tree = mounts::clone_tree(Path::new(only), false)?;
-        return user_namespace.map_or(Ok(()), |ns| idmap::set(&tree, ns, false, only)).map(|()| tree);
+        let tree = clone_path(Path::new(only), Reach::Top, MountAttrFlags::empty())?;
+        return user_namespace.map_or(Ok(()), |ns| idmap::set(&tree, ns, Reach::Top, only)).map(|()| tree);
     }
-    build(&Parts { layers, upper_and_work: None, user_namespace })
+    build(&Parts { layers, upper_and_work: None, user_namespace }, single)
 }
 
 /// Whether there are files already that the container is to go on with.
@@ -115,7 +119,7 @@ fn make_new(dir: &Path) -> Result<bool> {
     }
 }
 
-fn build(parts: &Parts<'_>) -> Result<OwnedFd> {
+fn build(parts: &Parts<'_>, single: Single) -> Result<OwnedFd> {
     if parts.layers.is_empty() {
         return Err(failure::refused(Kind::InvalidArgument, "mount overlay", "/", "the image has no layers"));
     }
@@ -124,7 +128,7 @@ fn build(parts: &Parts<'_>) -> Result<OwnedFd> {
         None => by_paths(parts),
     };
     match direct {
-        Err(Direct::TooOld) => helper::build(parts),
+        Err(Direct::TooOld) => helper::build(parts, single),
         Err(Direct::Failed(failure)) => Err(failure),
         Ok(mount) => Ok(mount),
     }
@@ -160,8 +164,8 @@ fn by_descriptors(parts: &Parts<'_>, user_namespace: BorrowedFd<'_>) -> std::res
     // A detached tree is gone with its descriptor: all are kept until the overlay has taken its own copies.
     let mut trees = Vec::with_capacity(parts.layers.len());
     for (n, layer) in parts.layers.iter().enumerate() {
-        let tree = mounts::clone_tree(Path::new(layer), false)?;
-        idmap::set(&tree, user_namespace, false, layer)?;
+        let tree = clone_path(Path::new(layer), Reach::Top, MountAttrFlags::empty())?;
+        idmap::set(&tree, user_namespace, Reach::Top, layer)?;
         match fsconfig_set_fd(&context, "lowerdir+", tree.as_fd()) {
             // Before 6.13 descriptors are not taken at all, then those of mounts (`O_PATH`) are not.
             Err(Errno::INVAL | Errno::BADF) if n == 0 => return Err(Direct::TooOld),

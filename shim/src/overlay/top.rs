@@ -5,9 +5,11 @@
 //! directory it gives is as the image's `/` has to be, whichever layer describes it.
 
 use crate::failure::{self, Result};
-use crate::mounts::{self, idmap};
+use crate::mounts::idmap;
+use crate::tree::{Reach, clone_path};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat, Uid, XattrFlags};
 use rustix::io::Errno;
+use rustix::mount::MountAttrFlags;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -36,8 +38,8 @@ impl Top {
             return Ok(Self { owner: root, ..top });
         }
         // The kernel translates, as it does for everything in the layer.
-        let tree = mounts::clone_tree(Path::new(layer), false)?;
-        idmap::set(&tree, user_namespace, false, layer)?;
+        let tree = clone_path(Path::new(layer), Reach::Top, MountAttrFlags::empty())?;
+        idmap::set(&tree, user_namespace, Reach::Top, layer)?;
         let found = rustix::fs::statat(&tree, "", AtFlags::EMPTY_PATH).map_err(fail)?;
         let lists = lists(&format!("/proc/self/fd/{}", tree.as_raw_fd())).map_err(fail)?;
         Ok(Self { owner: ids(&found), lists, ..top })

@@ -9,14 +9,16 @@
 use crate::cgroup::Cgroup;
 use crate::failure::{self, Result};
 use crate::fault::Reporter;
-use crate::sys::{self, Forked};
+use crate::sys::{self, Forked, Single};
 use rustix::fs::{Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
     fsmount, fsopen, mount_change, move_mount, unmount,
 };
-use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_thread_res_gid, set_thread_res_uid};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, ThreadNameSpaceType, set_capabilities, set_thread_res_gid, set_thread_res_uid,
+};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -41,13 +43,15 @@ pub struct Plan<'a> {
 /// Starts it in a new PID namespace; returns its pid.
 ///
 /// - Shapes: it reports a failure through `reporter`, or closes it when it is ready.
-pub fn spawn(plan: &Plan<'_>, reporter: &Reporter) -> Result<i32> {
+pub fn spawn(plan: &Plan<'_>, reporter: &Reporter, single: Single) -> Result<i32> {
     let cgroup = plan.cgroup.and_then(Cgroup::unified);
     let flags = (libc::CLONE_NEWPID | libc::CLONE_NEWNS) as u64;
-    match sys::clone3(flags, cgroup).map_err(|e| failure::kernel("start", "the pod's init", e))? {
+    match sys::clone3(single, flags, cgroup).map_err(|e| failure::kernel("start", "the pod's init", e))? {
         Forked::Parent { pid, .. } => Ok(pid),
-        Forked::Child => match settle(plan) {
-            Ok(()) => rest(),
+        Forked::Child(in_child) => match settle(plan) {
+            // What is left of the pod's set-up in its memory are paths of the node. The fault channel's end is closed
+            // with everything else, which tells that all went well.
+            Ok(()) => sys::sleep_without_descriptors(in_child),
             Err(failure) => reporter.fail(failure),
         },
     }
@@ -56,7 +60,7 @@ pub fn spawn(plan: &Plan<'_>, reporter: &Reporter) -> Result<i32> {
 fn settle(plan: &Plan<'_>) -> Result<()> {
     plan.cgroup.map_or(Ok(()), Cgroup::join_v1)?;
     let fail = |errno| failure::kernel("set up", "the pod's init", errno);
-    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWCGROUP)
+    sys::unshare(ThreadNameSpaceType::CONTROL_GROUP)
         .map_err(|e| failure::kernel("unshare", "the init's cgroup namespace", e))?;
     // Looked up here, in the new mount namespace, and by the node's root: the way there may be closed to others.
     let mount_point = open_dir(plan.mount_point).map_err(fail)?;
@@ -105,14 +109,4 @@ pub(crate) fn empty_root(mount_point: BorrowedFd<'_>) -> std::result::Result<(),
     rustix::process::pivot_root(".", ".")?;
     unmount(".", UnmountFlags::DETACH)?;
     rustix::process::chdir("/")
-}
-
-fn rest() -> ! {
-    // What is left of the pod's set-up are paths of the node.
-    sys::forget_heap();
-    // Closing the fault channel's end tells that everything went well.
-    let _ = sys::close_range(0, false);
-    loop {
-        rustix::event::pause();
-    }
 }

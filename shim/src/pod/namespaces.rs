@@ -2,35 +2,36 @@
 //! Namespaces as files: making, pinning and unpinning.
 
 use crate::failure::{self, Result};
+use crate::sys;
 use crate::wire::SetupPod;
-use nix::sched::CloneFlags;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, mount_bind, unmount};
-use std::os::fd::OwnedFd;
+use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name_space};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// The kinds that a pod can have of its own, by their names below /proc/PID/ns.
 pub const KINDS: [&str; 5] = ["net", "ipc", "uts", "user", "pid"];
 
 /// The namespaces to make without the user and the PID namespace, which are made otherwise.
-pub fn wanted(setup: &SetupPod) -> Vec<(&'static str, CloneFlags)> {
+pub fn wanted(setup: &SetupPod) -> Vec<(&'static str, ThreadNameSpaceType)> {
     let all = [
-        ("net", setup.own_net, CloneFlags::CLONE_NEWNET),
-        ("ipc", setup.own_ipc, CloneFlags::CLONE_NEWIPC),
-        ("uts", setup.own_uts, CloneFlags::CLONE_NEWUTS),
+        ("net", setup.own_net, ThreadNameSpaceType::NETWORK),
+        ("ipc", setup.own_ipc, ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION),
+        ("uts", setup.own_uts, ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME),
     ];
     all.into_iter().filter(|(_, own, _)| *own).map(|(kind, _, flag)| (kind, flag)).collect()
 }
 
 /// Moves this process into new namespaces.
-pub fn unshare(wanted: &[(&'static str, CloneFlags)]) -> Result<()> {
-    let flags = wanted.iter().fold(CloneFlags::empty(), |all, (_, flag)| all | *flag);
+pub fn unshare(wanted: &[(&'static str, ThreadNameSpaceType)]) -> Result<()> {
+    let flags = wanted.iter().fold(ThreadNameSpaceType::empty(), |all, (_, flag)| all | *flag);
     if flags.is_empty() {
         return Ok(());
     }
     let names: Vec<_> = wanted.iter().map(|(kind, _)| *kind).collect();
-    nix::sched::unshare(flags).map_err(|e| failure::kernel("make namespaces", names.join(", "), e))
+    sys::unshare(flags).map_err(|e| failure::kernel("make namespaces", names.join(", "), e))
 }
 
 /// Where a kind is pinned.
@@ -74,7 +75,7 @@ pub fn open_path(path: &Path) -> Result<OwnedFd> {
 
 /// Enters a network namespace.
 pub fn enter_net(netns: &OwnedFd, name: &Path) -> Result<()> {
-    nix::sched::setns(netns, CloneFlags::CLONE_NEWNET)
+    move_into_link_name_space(netns.as_fd(), Some(LinkNameSpaceType::Network))
         .map_err(|e| failure::kernel("enter network namespace", name.display().to_string(), e))
 }
 

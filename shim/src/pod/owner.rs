@@ -17,11 +17,11 @@ use super::{init, namespaces, sysctl};
 use crate::cgroup::Cgroup;
 use crate::failure::{self, Failure, Kind, Result};
 use crate::fault::{self, Outcome, Reporter, Watcher};
-use crate::sys::{self, Forked};
+use crate::sys::{self, Forked, InChild, Single};
 use crate::wire::{IdMap, SetupPod, UserMapping};
-use nix::sched::CloneFlags;
 use rustix::io::{Errno, read, write};
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::thread::ThreadNameSpaceType;
 use std::fmt::Write as _;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -46,22 +46,31 @@ impl Owner {
     /// Starts the child and gives its user namespace the maps.
     ///
     /// - Shapes: `mount_point` see [`init::Plan`].
-    pub fn start(setup: &SetupPod, user: &UserMapping, cgroup: Option<&Cgroup>, mount_point: &Path) -> Result<Self> {
+    pub fn start(
+        setup: &SetupPod,
+        user: &UserMapping,
+        cgroup: Option<&Cgroup>,
+        mount_point: &Path,
+        single: Single,
+    ) -> Result<Self> {
         let fail = |errno: Errno| failure::kernel("make pipe", "to the namespaces' owner", errno);
         let (child_gate, gate) = pipe_with(PipeFlags::CLOEXEC).map_err(fail)?;
         let (answer, child_answer) = pipe_with(PipeFlags::CLOEXEC).map_err(fail)?;
         let (fault, reporter) = fault::channel()?;
         let kinds = namespaces::wanted(setup).into_iter().map(|(_, flag)| flag);
-        let flags = kinds.fold(CloneFlags::CLONE_NEWUSER, |all, flag| all | flag);
-        let forked = sys::clone3(flags.bits() as u64, None)
+        let flags = kinds.fold(ThreadNameSpaceType::USER, |all, flag| all | flag);
+        let forked = sys::clone3(single, flags.bits().into(), None)
             .map_err(|e| failure::kernel("make namespaces", "with a user namespace", e))?;
-        let Forked::Parent { pid, pidfd } = forked else {
-            drop((gate, answer, fault));
-            let ends = Ends { gate: child_gate, answer: child_answer, reporter };
-            let plan = init::Plan { cgroup, mount_point, own_user: true };
-            match run(setup, &ends, &plan) {
-                Ok(()) => sys::exit_now(0),
-                Err(failure) => ends.reporter.fail(failure),
+        let (pid, pidfd) = match forked {
+            Forked::Parent { pid, pidfd } => (pid, pidfd),
+            Forked::Child(in_child) => {
+                drop((gate, answer, fault));
+                let ends = Ends { gate: child_gate, answer: child_answer, reporter };
+                let plan = init::Plan { cgroup, mount_point, own_user: true };
+                match run(in_child, setup, &ends, &plan) {
+                    Ok(()) => sys::exit_now(0),
+                    Err(failure) => ends.reporter.fail(failure),
+                }
             }
         };
         write_map(pid, "uid_map", &user.uids)?;
@@ -107,10 +116,10 @@ impl Owner {
 }
 
 /// The child's part.
-fn run(setup: &SetupPod, ends: &Ends, plan: &init::Plan<'_>) -> Result<()> {
+fn run(in_child: InChild, setup: &SetupPod, ends: &Ends, plan: &init::Plan<'_>) -> Result<()> {
     pass(&ends.gate)?;
     // Before this process becomes the namespace's root: only the node's may put a process into the cgroup.
-    let pid = if setup.own_pid { init::spawn(plan, &ends.reporter)? } else { 0 };
+    let pid = if setup.own_pid { init::spawn(plan, &ends.reporter, in_child.single())? } else { 0 };
     let fail = |errno: Errno| failure::kernel("become root of", "the user namespace", errno);
     init::become_id(0).map_err(fail)?;
     if setup.own_uts {

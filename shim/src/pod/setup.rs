@@ -13,6 +13,7 @@ use crate::cgroup::{self, Cgroup};
 use crate::failure::{self, Failure, Kind, Result};
 use crate::fault::{self, Outcome, Watcher};
 use crate::network::{self, Network, Route};
+use crate::sys::Single;
 use crate::wire::{CgroupPlace, CleanPod, PodReady, SetupPod, UserMapping};
 use gorae_kernel::process::Stat;
 use std::os::fd::{AsFd, OwnedFd};
@@ -21,7 +22,7 @@ use std::path::Path;
 /// Makes the pod, or undoes what it made so far.
 ///
 /// - Errors: the step that failed; a failed undo is told in the same message.
-pub fn setup(request: &SetupPod) -> Result<PodReady> {
+pub fn setup(request: &SetupPod, single: Single) -> Result<PodReady> {
     let run_dir = Path::new(&request.run_dir);
     if !run_dir.is_absolute() {
         return Err(failure::refused(Kind::InvalidArgument, "check run directory", &request.run_dir, "not absolute"));
@@ -29,7 +30,7 @@ pub fn setup(request: &SetupPod) -> Result<PodReady> {
     let network = request.network.as_ref().map(Network::checked).transpose()?;
     let lock = lock(run_dir)?;
     let home = namespaces::open_path(Path::new("/proc/self/ns/net"))?;
-    let pod = Pod { request, run_dir, network };
+    let pod = Pod { request, run_dir, network, single };
     pod.make().map_err(|failure| pod.undo(&lock, &home, failure))
 }
 
@@ -37,6 +38,7 @@ struct Pod<'a> {
     request: &'a SetupPod,
     run_dir: &'a Path,
     network: Option<Network>,
+    single: Single,
 }
 
 impl Pod<'_> {
@@ -94,7 +96,7 @@ impl Pod<'_> {
 
     /// Namespaces of a user namespace of the pod's own: a child makes them.
     fn make_owned(&self, user: &UserMapping, cgroup: Option<&Cgroup>, node: Option<&mut Route>) -> Result<i32> {
-        let owner = Owner::start(self.request, user, cgroup, &self.run_dir.join("ns"))?;
+        let owner = Owner::start(self.request, user, cgroup, &self.run_dir.join("ns"), self.single)?;
         let kinds = namespaces::wanted(self.request).into_iter().map(|(kind, _)| kind);
         for kind in kinds.chain(["user"]) {
             namespaces::pin(self.run_dir, &owner.proc_name(), kind)?;
@@ -114,7 +116,7 @@ impl Pod<'_> {
         let (fault, reporter) = fault::channel()?;
         let mount_point = &self.run_dir.join("ns");
         let plan = init::Plan { cgroup, mount_point, own_user: false };
-        let pid = init::spawn(&plan, &reporter)?;
+        let pid = init::spawn(&plan, &reporter, self.single)?;
         namespaces::pin(self.run_dir, &pid.to_string(), "pid")?;
         Ok(Some((pid, fault)))
     }

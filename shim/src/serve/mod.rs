@@ -18,7 +18,7 @@ use crate::keyring;
 use crate::setup::{self, Container};
 use crate::state::State;
 use crate::stop::Stop;
-use crate::sys;
+use crate::sys::{self, Single};
 use crate::wire::{ContainerState, Start, Started, push, reply};
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -48,14 +48,20 @@ pub struct Shim {
 ///
 /// - Shapes: `descriptors` came with the request.
 /// - Errors: the failure of the start, already told to the daemon and recorded.
-pub fn run(mut connection: Connection, request: u64, mut start: Start, descriptors: Vec<OwnedFd>) -> Result<()> {
+pub fn run(
+    mut connection: Connection,
+    request: u64,
+    mut start: Start,
+    descriptors: Vec<OwnedFd>,
+    single: Single,
+) -> Result<()> {
     detach();
     let run_dir = start.run_dir.clone();
     let mut state = State::starting(&start.container_id, &run_dir);
     let alone = keyring::leave_the_nodes();
     let started = alone.and_then(|()| Clients::listen(Path::new(&run_dir))).and_then(|clients| {
         let device_program = descriptors.into_iter().next().filter(|_| start.device_program);
-        let container = setup::start(&mut start, device_program, &mut state)?;
+        let container = setup::start(&mut start, device_program, &mut state, single)?;
         Ok((clients, container))
     });
     drop(start);
@@ -80,9 +86,9 @@ fn detach() {
     let _ = rustix::process::setsid();
     let _ = rustix::process::chdir("/");
     if let Ok(null) = crate::devices::open_null() {
-        for number in 0..=2 {
-            let _ = sys::keep_open(std::os::fd::AsFd::as_fd(&null), number);
-        }
+        let _ = rustix::stdio::dup2_stdin(&null);
+        let _ = rustix::stdio::dup2_stdout(&null);
+        let _ = rustix::stdio::dup2_stderr(&null);
     }
     // Not readable through /proc by what shares a PID namespace with a child of ours that has not exec'ed yet.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);

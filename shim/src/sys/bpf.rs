@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! bpf(2), as far as a cgroup's device policy needs it.
 
-use super::check;
+use super::answer::check;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 

@@ -41,6 +41,11 @@ pub fn set_title(words: &[CString]) {
     fill(&places.arguments, &line);
 }
 
+/// Where the heap begins, once [`find_title`] has looked.
+pub(super) fn begin_of_heap() -> Option<usize> {
+    PLACES.get()?.as_ref().map(|places| places.heap)
+}
+
 /// Writes `bytes`, cut so that a NUL is left at the end, and NULs over the rest.
 fn fill(place: &Range<usize>, bytes: &[u8]) {
     let cut = bytes.len().min(place.len().saturating_sub(1));
@@ -51,22 +56,6 @@ fn fill(place: &Range<usize>, bytes: &[u8]) {
         let start = place.start as *mut u8;
         std::ptr::write_bytes(start, 0, place.len());
         std::ptr::copy_nonoverlapping(bytes.as_ptr(), start, cut);
-    }
-}
-
-/// Empties the heap: nothing that was ever allocated can be read in this process's memory.
-///
-/// For a process that never allocates, nor frees, nor looks at anything allocated again. No-op without [`find_title`].
-pub fn forget_heap() {
-    const PAGE: usize = 4096;
-    let Some(Some(places)) = PLACES.get() else { return };
-    // SAFETY: with 0 it only tells where the heap ends.
-    let end = unsafe { libc::sbrk(0) } as usize;
-    let start = places.heap.next_multiple_of(PAGE);
-    if start < end {
-        // SAFETY: the range is the heap that brk has made, all of it private memory; its pages read as zeroes from now
-        // on, and by this function's contract nobody looks at them.
-        unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
     }
 }
 

@@ -13,6 +13,7 @@ mod copy;
 use crate::failure::{self, Kind, Result};
 use crate::overlay;
 use crate::rootfs::{Root, is_dir};
+use crate::sys::Single;
 use crate::wire::{Mount, Start};
 use copy::Place;
 use rustix::io::Errno;
@@ -37,7 +38,7 @@ struct Empty<'a> {
 
 /// Fills the volumes that are not there yet. False when the container goes on with the files of one that was made when
 /// volumes were still directories of the writable layer: there they stay.
-pub fn fill(start: &Start) -> Result<bool> {
+pub fn fill(start: &Start, single: Single) -> Result<bool> {
     let volumes: Vec<&Mount> = start.mounts.iter().filter(|m| m.filesystem == KIND).collect();
     if volumes.is_empty() {
         return Ok(true);
@@ -51,7 +52,7 @@ pub fn fill(start: &Start) -> Result<bool> {
         return Ok(true);
     }
     let layers = start.rootfs.as_ref().map(|rootfs| rootfs.layers.as_slice()).unwrap_or_default();
-    let image = Root::new(overlay::read_only(layers, None)?);
+    let image = Root::new(overlay::read_only(layers, None, single)?);
     let (empty, places) = survey(&image, &volumes)?;
     make_private(&home)?;
     empty.iter().try_for_each(|volume| fill_one(volume, &places))?;

@@ -6,9 +6,11 @@
 
 use crate::driver::{Shim, eventually, layout, processes_with, unique};
 use gorae_proto::shim::*;
-use nix::sched::{CloneFlags, setns, unshare};
+use gorae_shim::sys::unshare;
 use rustix::mount::{MountPropagationFlags, mount_change};
+use rustix::thread::{ThreadNameSpaceType, move_into_link_name_space};
 use std::fs::{self, File};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,7 +28,7 @@ impl Node {
     pub fn new() -> Self {
         // A tmpfs, as /run is on a node.
         let dir = tempfile::Builder::new().prefix("gorae-pod-").tempdir_in("/dev/shm").expect("temp dir");
-        unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).expect("tests run as root");
+        unshare(ThreadNameSpaceType::NETWORK | ThreadNameSpaceType::MOUNT).expect("tests run as root");
         mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).expect("make private");
         for line in [
             "link set lo up",
@@ -164,7 +166,7 @@ impl Pod {
         std::thread::scope(|scope| {
             let thread = scope.spawn(move || {
                 for pin in pins {
-                    setns(pin, CloneFlags::empty()).expect("enter namespace");
+                    move_into_link_name_space(pin.as_fd(), None).expect("enter namespace");
                 }
                 work()
             });

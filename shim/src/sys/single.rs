@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Proofs that a process is in a state in which a dangerous system call is right.
+
+use super::answer::check;
+use std::io;
+use std::marker::PhantomData;
+use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Shows that this process has one thread, so that a copy of it misses nobody who holds a lock.
+///
+/// It cannot go to another thread, and nothing in this crate starts one. A child that was cloned has one thread, too.
+#[derive(Debug, Clone, Copy)]
+pub struct Single(PhantomData<*const ()>);
+
+/// Shows that this process is a clone that never goes back to where it came from: it becomes a program, or exits.
+///
+/// Whoever owned a descriptor, or memory, owns it in the parent. Here nobody uses or drops it any more but the code that
+/// the child itself runs, which therefore may close what it has not been given.
+#[derive(Debug, Clone, Copy)]
+pub struct InChild(Single);
+
+/// The files of a directory with one entry: itself, its parent, and the entry.
+const LINKS_OF_ONE_ENTRY: u64 = 3;
+
+static BEGUN: AtomicBool = AtomicBool::new(false);
+
+impl Single {
+    /// The first thing that a program does: proves that it has one thread, and closes every descriptor from 3 up.
+    ///
+    /// Whatever its parent has left open is nobody's here yet.
+    ///
+    /// # Errors
+    /// What the kernel answered; `EBUSY` with a second thread, and for a second call, when descriptors have owners.
+    pub fn begin() -> io::Result<Self> {
+        let threads = std::fs::metadata("/proc/self/task")?.nlink();
+        if threads != LINKS_OF_ONE_ENTRY || BEGUN.swap(true, Ordering::Relaxed) {
+            return Err(io::Error::from_raw_os_error(libc::EBUSY));
+        }
+        // SAFETY: plain integers. This process has just begun, which the flag above says, so that no descriptor above
+        // those of stdio has an owner in it.
+        check(unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32) })?;
+        Ok(Self(PhantomData))
+    }
+
+    /// For a test, whose harness has threads of its own.
+    ///
+    /// # Safety
+    /// While it or a copy of it is used, no other thread of this process allocates or holds a lock.
+    pub unsafe fn assume() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl InChild {
+    /// For the side of a clone that is the new process.
+    pub(super) fn proven_by(single: Single) -> Self {
+        Self(single)
+    }
+
+    /// A clone has one thread.
+    pub fn single(self) -> Single {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Single;
+
+    #[test]
+    fn a_process_with_threads_has_no_proof() {
+        // The harness runs this one beside its own thread.
+        std::thread::scope(|scope| {
+            scope.spawn(|| assert_eq!(Single::begin().unwrap_err().raw_os_error(), Some(libc::EBUSY)));
+        });
+    }
+}
