@@ -120,7 +120,7 @@ fn through_log(dir: &Path, what: &str, rotate: Option<Duration>) -> Outcome<()> 
     let path = dir.join("0.log");
     let (ends, child_ends) = gorae_shim::io::pipes(Some(File::open("/dev/null")?.into()))?;
     let Ends::Pipes { .. } = &ends else { return Err("pipes were asked for".into()) };
-    let mut stdio = Stdio::new(Log::open(&path, false)?, ends, false)?;
+    let mut stdio = Stdio::new(Log::open(Some(&path), false)?, ends, false)?;
     let (begin, before) = (Instant::now(), cpu(Whose::Own)?);
     let mut child = producer(child_ends.stdout)?;
     drop((child_ends.stdin, child_ends.stderr));

@@ -14,13 +14,13 @@ use crate::fault::Reporter;
 use crate::gate::Waiter;
 use crate::hooks;
 use crate::mounts::{self, Plan};
-use crate::namespaces::Namespaces;
+use crate::namespaces::{Kind, Namespaces};
 use crate::newborn;
+use crate::order::{Order, Rootfs};
 use crate::program::Program;
 use crate::rootfs::{Point, Root};
 use crate::sys::InChild;
-use crate::tree::{self, Propagation, Reach};
-use crate::wire::{Start, namespace};
+use crate::tree::{self, Reach};
 use rustix::fs::CWD;
 use rustix::mount::{
     MountAttrFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags, mount_change, move_mount, unmount,
@@ -31,8 +31,8 @@ use std::os::fd::OwnedFd;
 /// What the shim hands to the child.
 #[derive(Debug)]
 pub struct Child<'a> {
-    /// The request.
-    pub start: &'a Start,
+    /// What is asked for.
+    pub order: &'a Order,
     /// Its cgroup, made.
     pub cgroup: &'a Cgroup,
     /// Its namespaces, pins open.
@@ -40,13 +40,11 @@ pub struct Child<'a> {
     /// The overlay, detached.
     pub overlay: OwnedFd,
     /// All mounts.
-    pub plan: Plan,
+    pub plan: Plan<'a>,
     /// What to become.
     pub program: &'a Program,
     /// stdin, stdout, stderr.
     pub streams: [&'a OwnedFd; 3],
-    /// Whether the streams are a terminal.
-    pub terminal: bool,
     /// Where to wait for the hooks that the shim runs, when there are any before the pivot.
     pub gate: Option<Waiter>,
 }
@@ -54,8 +52,8 @@ pub struct Child<'a> {
 impl Child<'_> {
     /// Goes all the way; comes back never.
     pub fn run(self, in_child: InChild, reporter: Reporter) -> ! {
-        let (program, streams, terminal) = (self.program, self.streams, self.terminal);
-        let joins_others = self.namespaces.pin(namespace::Kind::Pid).is_some();
+        let (program, streams, terminal) = (self.program, self.streams, self.order.process.terminal);
+        let joins_others = self.namespaces.pin(Kind::Pid).is_some();
         match self.enter() {
             Ok(()) if joins_others => newborn::bear(in_child, program, streams, terminal, reporter, None),
             Ok(()) => program.run(in_child, streams, terminal, reporter),
@@ -70,31 +68,34 @@ impl Child<'_> {
         }
         self.namespaces.join()?;
         rustix::process::setsid().map_err(|e| failure::kernel("setsid", "self", e))?;
-        set_oom_score_adj(self.start)?;
-        let hooks = self.gate.as_ref().and(self.start.hooks.as_ref());
+        set_oom_score_adj(self.order.process.oom_score_adj)?;
+        let hooks = self.gate.as_ref().and(self.order.hooks.as_deref());
         if hooks.is_none() {
             self.program.label.set()?;
         }
         self.namespaces.become_root()?;
-        let rootfs = self.start.rootfs.clone().unwrap_or_default();
-        let root = mount_root(self.overlay, self.start)?;
+        let root = mount_root(self.overlay, self.order)?;
         let own_dev = self.plan.own_dev;
         mounts::attach_all(&root, self.plan)?;
-        devices::make_elsewhere(&root, &self.start.devices, own_dev)?;
-        if self.terminal {
+        let user = &self.program.user;
+        match own_dev {
+            true => devices::make_elsewhere(&root, devices::outside_dev(&self.order.devices), user)?,
+            false => devices::make_elsewhere(&root, self.order.devices.iter(), user)?,
+        }
+        if self.order.process.terminal {
             mount_console(&root, self.streams[0])?;
         }
-        make_directories(&root, self.start)?;
+        make_directories(&root, self.order, self.program)?;
         if let (Some(gate), Some(hooks)) = (self.gate, hooks) {
             let pid = gate.pass()?;
-            hooks::run(hooks, "createContainer", "creating", pid)?;
+            hooks::run(hooks, hooks::Point::CreateContainer, pid)?;
             // Not before: it is for the next program, and these are of the host.
             self.program.label.set()?;
         }
-        mounts::read_only(&root, &self.start.readonly_paths)?;
-        mounts::mask(&root, &self.start.masked_paths)?;
+        mounts::read_only(&root, &self.order.readonly_paths)?;
+        mounts::mask(&root, &self.order.masked_paths)?;
         pivot(&root)?;
-        finish_root(&root, &rootfs)?;
+        finish_root(&root, &self.order.rootfs)?;
         if !self.cgroup.is_v2() {
             // As late as possible: the set-up runs with the shim's weight and memory, not with a small container's.
             self.cgroup.join_v1()?;
@@ -105,10 +106,10 @@ impl Child<'_> {
 }
 
 /// Cuts the mounts of this namespace off the host's and puts the overlay on top of "/"; hooks find it in the bundle.
-fn mount_root(overlay: OwnedFd, start: &Start) -> Result<Root> {
+fn mount_root(overlay: OwnedFd, order: &Order) -> Result<Root> {
     mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)
         .map_err(|e| failure::kernel("set propagation", "/", e))?;
-    let place = start.hooks.as_ref().map_or_else(|| "/".into(), hooks::rootfs);
+    let place = order.hooks.as_ref().map_or_else(|| "/".into(), |hooks| hooks.rootfs());
     move_mount(&overlay, "", CWD, &place, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
         .map_err(|e| failure::kernel("mount", place.display().to_string(), e))?;
     Ok(Root::new(overlay))
@@ -123,14 +124,9 @@ fn pivot(root: &Root) -> Result<()> {
 }
 
 /// The root's own attributes come last: mount points had to be made in it.
-fn finish_root(root: &Root, rootfs: &crate::wire::Rootfs) -> Result<()> {
-    let propagation = match rootfs.propagation.as_str() {
-        "shared" => Propagation::Shared,
-        "slave" => Propagation::Slave,
-        _ => Propagation::Private,
-    };
+fn finish_root(root: &Root, rootfs: &Rootfs) -> Result<()> {
     let attributes = if rootfs.readonly { MountAttrFlags::MOUNT_ATTR_RDONLY } else { MountAttrFlags::empty() };
-    tree::change(root, Reach::Top, attributes, propagation, "/")
+    tree::change(root, Reach::Top, attributes, rootfs.propagation, "/")
 }
 
 /// `/dev/console` is the container's terminal.
@@ -141,20 +137,17 @@ fn mount_console(root: &Root, terminal: &OwnedFd) -> Result<()> {
 }
 
 /// The working directory, and the volumes that the image declares: people expect them to be there.
-fn make_directories(root: &Root, start: &Start) -> Result<()> {
-    let cwd = start.process.as_ref().map_or("/", |p| p.cwd.as_str());
-    root.make(cwd.as_bytes(), Point::Directory)?;
-    for directory in start.rootfs.iter().flat_map(|r| &r.directories) {
-        root.make(directory.as_bytes(), Point::Directory)?;
-    }
-    Ok(())
+fn make_directories(root: &Root, order: &Order, program: &Program) -> Result<()> {
+    root.make(program.cwd.as_bytes(), Point::Directory)?;
+    let mut directories = order.rootfs.directories.iter();
+    directories.try_for_each(|directory| root.make(directory.as_bytes(), Point::Directory).map(drop))
 }
 
 /// Without CAP_SYS_RESOURCE the score can only be raised; a lower one than ours is then left as it is.
-fn set_oom_score_adj(start: &Start) -> Result<()> {
-    let Some(adj) = start.process.as_ref().and_then(|p| p.oom_score_adj) else { return Ok(()) };
-    match std::fs::write("/proc/self/oom_score_adj", adj.value.to_string()) {
+fn set_oom_score_adj(score: Option<i32>) -> Result<()> {
+    let Some(score) = score else { return Ok(()) };
+    match std::fs::write("/proc/self/oom_score_adj", score.to_string()) {
         Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
-        other => other.map_err(|e| failure::kernel("set oom_score_adj", adj.value.to_string(), e)),
+        other => other.map_err(|e| failure::kernel("set oom_score_adj", score.to_string(), e)),
     }
 }

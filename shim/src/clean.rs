@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `clean-container`: settles a container whose shim is gone, or hangs where no signal reaches it. Idempotent.
 
-use crate::cgroup;
-use crate::failure::{self, Kind, Result};
-use crate::hooks;
+use crate::cgroup::{self, Place};
+use crate::failure::Result;
+use crate::hooks::{self, Hooks, Point};
+use crate::malformed::{self, absolute, non_empty, required};
 use crate::state;
 use crate::sys;
 use crate::wire::{CleanContainer, ContainerState, End, container_state::Phase};
@@ -12,32 +13,61 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::fs;
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How long a killed shim's end is waited for.
 const DYING: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
+/// A container to be settled: a checked [`CleanContainer`].
+#[derive(Debug)]
+pub struct Leftover {
+    container_id: String,
+    run_dir: PathBuf,
+    cgroup: Place,
+    hooks: Option<Hooks>,
+    end: Option<End>,
+}
+
+impl Leftover {
+    /// Checks the message.
+    ///
+    /// # Errors
+    /// `InvalidArgument` with the first field that cannot be.
+    pub fn checked(request: CleanContainer) -> Result<Self> {
+        Ok(check(request)?)
+    }
+}
+
+fn check(request: CleanContainer) -> malformed::Result<Leftover> {
+    Ok(Leftover {
+        container_id: required("container_id", non_empty(request.container_id))?,
+        run_dir: absolute("run_dir", request.run_dir)?.into(),
+        cgroup: Place::checked(required("cgroup", request.cgroup)?).map_err(|wrong| wrong.within("cgroup"))?,
+        hooks: request.hooks.map(Hooks::checked).transpose().map_err(|wrong| wrong.within("hooks"))?,
+        end: request.end,
+    })
+}
+
 /// Ends the shim if it is there after all, kills what is left, removes the cgroup, and makes sure that there is an
 /// EXITED record.
 ///
-/// - Errors: the record is only written when nothing of the container runs any more: `EBUSY` otherwise.
-pub fn clean(request: &CleanContainer) -> Result<ContainerState> {
-    let place = request.cgroup.as_ref();
-    let place =
-        place.ok_or_else(|| failure::refused(Kind::InvalidArgument, "check request", "cgroup", "is missing"))?;
-    let run_dir = Path::new(&request.run_dir);
+/// # Errors
+/// The record is only written when nothing of the container runs any more: `EBUSY` otherwise.
+pub fn clean(request: Leftover) -> Result<ContainerState> {
+    let Leftover { container_id, run_dir, cgroup: place, hooks, end } = request;
+    let run_dir = run_dir.as_path();
     // First: it must not go on with a start, or write a record over ours.
-    end_shim(state::read(run_dir).map_or(0, |known| known.shim_pid), &request.container_id);
-    cgroup::kill(place)?;
-    cgroup::remove(place)?;
+    end_shim(state::read(run_dir).map_or(0, |known| known.shim_pid), &container_id);
+    cgroup::kill(&place)?;
+    cgroup::remove(&place)?;
     for name in ["shim.sock", "state.tmp"] {
         let _ = fs::remove_file(run_dir.join(name));
     }
     let told = state::read(run_dir).is_some_and(|s| s.phase() == Phase::Exited);
-    let mut record = settle(run_dir, request)?;
+    let mut record = settle(run_dir, container_id, end)?;
     // A shim that could record the end has run them, or was killed while it did.
-    let hooks = request.hooks.as_ref().filter(|_| !told);
-    let run = hooks.map_or(Ok(()), |hooks| hooks::run(hooks, "poststop", "stopped", 0));
+    let hooks = hooks.filter(|_| !told);
+    let run = hooks.map_or(Ok(()), |hooks| hooks::run(&hooks, Point::Poststop, 0));
     if let Err(failure) = run {
         record.hook_error = failure.message;
         state::write(run_dir, &record)?;
@@ -45,15 +75,15 @@ pub fn clean(request: &CleanContainer) -> Result<ContainerState> {
     Ok(record)
 }
 
-fn settle(run_dir: &Path, request: &CleanContainer) -> Result<ContainerState> {
+fn settle(run_dir: &Path, container_id: String, end: Option<End>) -> Result<ContainerState> {
     let known = state::read(run_dir);
     if let Some(exited) = known.as_ref().filter(|s| s.phase() == Phase::Exited) {
         return Ok(exited.clone());
     }
-    let End { exit_code, reason, message } = request.end.clone().unwrap_or_else(unseen);
+    let End { exit_code, reason, message } = end.unwrap_or_else(unseen);
     let record = ContainerState {
         phase: Phase::Exited.into(),
-        container_id: request.container_id.clone(),
+        container_id,
         exit_code,
         reason,
         message,
@@ -89,12 +119,8 @@ fn end_shim(pid: u32, container_id: &str) {
 mod tests {
     use super::*;
 
-    fn request(end: Option<End>) -> CleanContainer {
-        CleanContainer { container_id: "c1".into(), end, ..Default::default() }
-    }
-
     fn settled(dir: &Path, end: Option<End>) -> ContainerState {
-        settle(dir, &request(end)).unwrap()
+        settle(dir, "c1".into(), end).unwrap()
     }
 
     #[test]

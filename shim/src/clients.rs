@@ -3,7 +3,7 @@
 //! in the run directory.
 
 use crate::connection::{Connection, Incoming};
-use crate::epoll::{Epoll, Token};
+use crate::epoll::{Epoll, Token, Wanted};
 use crate::failure::{self, Result};
 use crate::wire::{push, reply};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen, socket_with};
@@ -29,7 +29,7 @@ pub struct Clients {
 struct Client {
     id: u64,
     connection: Connection,
-    watched_for_writing: bool,
+    wanted: Wanted,
 }
 
 impl Clients {
@@ -52,16 +52,16 @@ impl Clients {
 
     /// Registers the listening socket.
     pub fn watch(&self, epoll: &Epoll) -> Result<()> {
-        epoll.add(&self.listener, Token::Listener, false)
+        epoll.add(&self.listener, Token::Listener, Wanted::Input)
     }
 
     /// Takes a connection in; returns its number.
     pub fn admit(&mut self, epoll: &Epoll, connection: Connection) -> Result<u64> {
         let id = self.next;
         self.next += 1;
-        let watched_for_writing = connection.has_output();
-        epoll.add(&connection, Token::Client(id), watched_for_writing)?;
-        self.list.push(Client { id, connection, watched_for_writing });
+        let wanted = Wanted::of_socket(connection.has_output());
+        epoll.add(&connection, Token::Client(id), wanted)?;
+        self.list.push(Client { id, connection, wanted });
         Ok(id)
     }
 
@@ -123,10 +123,10 @@ impl Clients {
             if !action(&mut client.connection) {
                 return false;
             }
-            let wants = client.connection.has_output();
-            if wants != client.watched_for_writing {
-                client.watched_for_writing = wants;
-                return epoll.modify(client.connection.as_fd(), Token::Client(client.id), wants).is_ok();
+            let wanted = Wanted::of_socket(client.connection.has_output());
+            if wanted != client.wanted {
+                client.wanted = wanted;
+                return epoll.modify(client.connection.as_fd(), Token::Client(client.id), wanted).is_ok();
             }
             true
         });

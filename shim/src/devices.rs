@@ -5,13 +5,93 @@
 //! (CVE-2026-41579 class), the container's device policy is not in the way, and inside a user namespace the nodes
 //! work because the file system belongs to the host's.
 
+use crate::device_policy::{ALL_ACCESS, DeviceKind, Rule};
 use crate::failure::{self, Kind, Result};
+use crate::idmap::IdMaps;
+use crate::malformed::{self, Malformed, absolute};
 use crate::rootfs::{Point, Root, is_node};
 use crate::user::User;
-use crate::wire::{Device, DeviceRule, Start};
+use crate::wire;
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Uid, chownat, makedev, mkdirat, mknodat, symlinkat};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
+
+/// A node to be made.
+#[derive(Debug)]
+pub struct Device {
+    path: String,
+    kind: FileType,
+    /// Major and minor.
+    number: (u32, u32),
+    mode: Mode,
+    uid: Owner,
+    gid: Owner,
+}
+
+/// Whose a node is.
+#[derive(Debug, Clone, Copy)]
+enum Owner {
+    /// An id in the container.
+    Id(u32),
+    /// That of the container's process.
+    Process,
+}
+
+impl Owner {
+    fn new(id: u32, is_process: bool) -> Self {
+        if is_process { Self::Process } else { Self::Id(id) }
+    }
+
+    fn id(self, process: u32) -> u32 {
+        match self {
+            Self::Id(id) => id,
+            Self::Process => process,
+        }
+    }
+}
+
+impl Device {
+    /// Checks the message.
+    ///
+    /// # Errors
+    /// For a path, a kind or a mode that cannot be.
+    pub fn checked(device: wire::Device) -> malformed::Result<Self> {
+        let kind = match device.kind.as_str() {
+            "c" | "u" => FileType::CharacterDevice,
+            "b" => FileType::BlockDevice,
+            "p" => FileType::Fifo,
+            other => return Err(Malformed::new("kind", format!("{other:?} is not a kind of device"))),
+        };
+        if device.mode > 0o7777 {
+            return Err(Malformed::new("mode", format!("{:#o} has more in it than permissions", device.mode)));
+        }
+        Ok(Self {
+            path: absolute("path", device.path)?,
+            kind,
+            number: (device.major, device.minor),
+            mode: Mode::from_raw_mode(device.mode),
+            uid: Owner::new(device.uid, device.process_uid),
+            gid: Owner::new(device.gid, device.process_gid),
+        })
+    }
+
+    fn owner(&self, user: &User) -> (u32, u32) {
+        (self.uid.id(user.uid), self.gid.id(user.gid))
+    }
+
+    fn node<'a>(&self, name: &'a str, owner: (u32, u32)) -> Node<'a> {
+        Node { name, kind: self.kind, mode: self.mode, number: self.number, owner }
+    }
+}
+
+/// What mknod(2) is told, with the owner in the ids of whoever makes it.
+struct Node<'a> {
+    name: &'a str,
+    kind: FileType,
+    mode: Mode,
+    number: (u32, u32),
+    owner: (u32, u32),
+}
 
 /// Every container's character devices: name, major, minor.
 const ALWAYS: [(&str, u32, u32); 6] =
@@ -26,25 +106,29 @@ const LINKS: [(&str, &str); 5] = [
     ("ptmx", "pts/ptmx"),
 ];
 
-/// Fills a detached /dev.
-pub fn populate(dev: &OwnedFd, start: &Start) -> Result<()> {
+/// Fills a detached /dev; `user` is the container's process's.
+///
+/// # Errors
+/// What the kernel answered, with the name.
+pub fn populate(dev: &OwnedFd, devices: &[Device], user: &User, ids: &IdMaps) -> Result<()> {
     let umask = rustix::process::umask(Mode::empty());
-    let filled = fill(dev, start);
+    let filled = fill(dev, devices, user, ids);
     rustix::process::umask(umask);
     filled
 }
 
-fn fill(dev: &OwnedFd, start: &Start) -> Result<()> {
+fn fill(dev: &OwnedFd, devices: &[Device], user: &User, ids: &IdMaps) -> Result<()> {
     // First: what was asked for takes the place of what every container has.
-    for device in &start.devices {
+    for device in devices {
         if let Some(name) = below_dev(&device.path) {
             make_parents(dev, name)?;
-            let owner = (map(start, device.uid, true), map(start, device.gid, false));
-            make_node(dev, name, kind(device)?, device.mode, (device.major, device.minor), owner)?;
+            let (uid, gid) = device.owner(user);
+            make_node(dev, &device.node(name, (ids.host_uid(uid), ids.host_gid(gid))))?;
         }
     }
+    let (kind, mode, owner) = (FileType::CharacterDevice, Mode::from_raw_mode(0o666), ids.host_root());
     for (name, major, minor) in ALWAYS {
-        match make_node(dev, name, FileType::CharacterDevice, 0o666, (major, minor), host_root(start)) {
+        match make_node(dev, &Node { name, kind, mode, number: (major, minor), owner }) {
             Err(e) if e.kind() == Kind::AlreadyExists => {}
             other => other?,
         }
@@ -60,39 +144,37 @@ fn fill(dev: &OwnedFd, start: &Start) -> Result<()> {
 
 /// The request's rules with those that every container needs: its own default devices, consoles and terminals, and
 /// making (not opening) any node. An empty list stays empty: no policy.
-pub fn with_always_allowed(rules: &[DeviceRule]) -> Vec<DeviceRule> {
+pub fn with_always_allowed(rules: &[Rule]) -> Vec<Rule> {
+    const MAKE: u32 = 1;
     if rules.is_empty() {
         return Vec::new();
     }
-    let rule = |kind: &str, major: i64, minor: i64, access: &str| DeviceRule {
-        allow: true,
-        kind: kind.into(),
-        major,
-        minor,
-        access: access.into(),
-    };
+    let make = |kind| Rule::allowing(kind, None, None, MAKE);
+    let all_of = |major, minor| Rule::allowing(DeviceKind::Character, Some(major), minor, ALL_ACCESS);
     let mut all = rules.to_vec();
-    all.extend([rule("c", -1, -1, "m"), rule("b", -1, -1, "m"), rule("c", 136, -1, "rwm")]);
-    all.extend([1, 2].map(|minor| rule("c", 5, minor, "rwm")));
-    all.extend(ALWAYS.map(|(_, major, minor)| rule("c", major.into(), minor.into(), "rwm")));
+    all.extend([make(DeviceKind::Character), make(DeviceKind::Block), all_of(136, None)]);
+    all.extend([1, 2].map(|minor| all_of(5, Some(minor))));
+    all.extend(ALWAYS.map(|(_, major, minor)| all_of(major, Some(minor))));
     all
 }
 
 /// Makes the devices that are not in our own /dev, inside the root. A node that is there already and is the very
 /// device is fine.
-pub fn make_elsewhere(root: &Root, devices: &[Device], own_dev: bool) -> Result<()> {
-    for device in devices.iter().filter(|d| !own_dev || below_dev(&d.path).is_none()) {
+///
+/// # Errors
+/// What the kernel answered, with the path; `AlreadyExists` when something else is there.
+pub fn make_elsewhere<'a>(root: &Root, devices: impl Iterator<Item = &'a Device>, user: &User) -> Result<()> {
+    for device in devices {
         let (parent, name) = device.path.rsplit_once('/').unwrap_or(("", &device.path));
         let dir = root.make(parent.as_bytes(), Point::Directory)?;
-        let (number, owner) = ((device.major, device.minor), (device.uid, device.gid));
         let umask = rustix::process::umask(Mode::empty());
-        let made = make_node(&dir, name, kind(device)?, device.mode, number, owner);
+        let made = make_node(&dir, &device.node(name, device.owner(user)));
         rustix::process::umask(umask);
         match made {
             Err(e) if e.kind() == Kind::AlreadyExists => {
                 let there =
                     root.handle(device.path.as_bytes()).map_err(|e| failure::kernel("open", &device.path, e))?;
-                if !is_node(&there, kind(device)?, number) {
+                if !is_node(&there, device.kind, device.number) {
                     return Err(e);
                 }
             }
@@ -102,21 +184,14 @@ pub fn make_elsewhere(root: &Root, devices: &[Device], own_dev: bool) -> Result<
     Ok(())
 }
 
+/// Those of a container that are not in a /dev of its own.
+pub fn outside_dev(devices: &[Device]) -> impl Iterator<Item = &Device> {
+    devices.iter().filter(|device| below_dev(&device.path).is_none())
+}
+
 fn below_dev(path: &str) -> Option<&str> {
     let name = path.strip_prefix("/dev/")?;
     (!name.is_empty() && name.split('/').all(|part| !matches!(part, "" | "." | ".."))).then_some(name)
-}
-
-fn kind(device: &Device) -> Result<FileType> {
-    match device.kind.as_str() {
-        "c" | "u" => Ok(FileType::CharacterDevice),
-        "b" => Ok(FileType::BlockDevice),
-        "p" => Ok(FileType::Fifo),
-        other => {
-            let why = format!("{other:?} is no kind of device");
-            Err(failure::refused(Kind::InvalidArgument, "make device", &device.path, &why))
-        }
-    }
 }
 
 fn make_parents(dev: &OwnedFd, name: &str) -> Result<()> {
@@ -130,47 +205,15 @@ fn make_parents(dev: &OwnedFd, name: &str) -> Result<()> {
 }
 
 /// Makes one node; its mode is exact because the callers have cleared the umask.
-fn make_node(
-    dir: impl AsFd,
-    name: &str,
-    kind: FileType,
-    mode: u32,
-    number: (u32, u32),
-    owner: (u32, u32),
-) -> Result<()> {
+fn make_node(dir: impl AsFd, node: &Node<'_>) -> Result<()> {
+    let &Node { name, kind, mode, number: (major, minor), owner } = node;
     let fail = |e| failure::kernel("make device", name, e);
-    mknodat(&dir, name, kind, Mode::from_raw_mode(mode & 0o7777), makedev(number.0, number.1)).map_err(fail)?;
+    mknodat(&dir, name, kind, mode, makedev(major, minor)).map_err(fail)?;
     if owner == (0, 0) {
         return Ok(());
     }
     let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
     chownat(&dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW).map_err(fail)
-}
-
-/// The host's ids of the container's root.
-pub fn host_root(start: &Start) -> (u32, u32) {
-    (map(start, 0, true), map(start, 0, false))
-}
-
-/// The host's id for an id in the container.
-pub fn map(start: &Start, id: u32, is_uid: bool) -> u32 {
-    let Some(mapping) = &start.user_mapping else { return id };
-    let maps = if is_uid { &mapping.uids } else { &mapping.gids };
-    maps.iter()
-        .find(|m| id >= m.container_id && id - m.container_id < m.length)
-        .map_or(id, |m| m.host_id + (id - m.container_id))
-}
-
-/// Fills in the owner of those devices that belong to the container's process.
-pub fn give_to_process(devices: &mut [Device], user: &User) {
-    for device in devices {
-        if device.process_uid {
-            device.uid = user.uid;
-        }
-        if device.process_gid {
-            device.gid = user.gid;
-        }
-    }
 }
 
 /// Opens the host's null device for the shim itself. Containers get it from [`crate::null`].

@@ -28,6 +28,22 @@ pub enum Token {
     Exec(u64),
 }
 
+/// What a descriptor is waited for to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Readable.
+    Input,
+    /// Readable, or writable.
+    InputOrRoom,
+}
+
+impl Wanted {
+    /// For a socket on which something waits to be sent, or nothing.
+    pub fn of_socket(has_output: bool) -> Self {
+        if has_output { Self::InputOrRoom } else { Self::Input }
+    }
+}
+
 const KIND_SHIFT: u32 = 56;
 
 impl Token {
@@ -67,20 +83,30 @@ impl Epoll {
         epoll::create(CreateFlags::CLOEXEC).map(Self).map_err(|e| failure::kernel("make", "epoll", e))
     }
 
-    /// Waits for `fd` to be readable (and writable).
-    pub fn add(&self, fd: impl AsFd, token: Token, writable: bool) -> Result<()> {
-        self.add_raw(fd, token.encode(), true, writable)
+    /// Waits for `fd`.
+    ///
+    /// # Errors
+    /// What the kernel answered.
+    pub fn add(&self, fd: impl AsFd, token: Token, wanted: Wanted) -> Result<()> {
+        epoll::add(&self.0, fd, EventData::new_u64(token.encode()), wanted.into())
+            .map_err(|e| failure::kernel("add to", "epoll", e))
     }
 
     /// Waits for exactly the given, under a number of the caller's.
+    ///
+    /// # Errors
+    /// What the kernel answered.
     pub fn add_raw(&self, fd: impl AsFd, data: u64, readable: bool, writable: bool) -> Result<()> {
         epoll::add(&self.0, fd, EventData::new_u64(data), flags(readable, writable))
             .map_err(|e| failure::kernel("add to", "epoll", e))
     }
 
-    /// Changes whether `fd` is waited for to be writable.
-    pub fn modify(&self, fd: impl AsFd, token: Token, writable: bool) -> Result<()> {
-        epoll::modify(&self.0, fd, EventData::new_u64(token.encode()), flags(true, writable))
+    /// Changes what `fd` is waited for.
+    ///
+    /// # Errors
+    /// What the kernel answered.
+    pub fn modify(&self, fd: impl AsFd, token: Token, wanted: Wanted) -> Result<()> {
+        epoll::modify(&self.0, fd, EventData::new_u64(token.encode()), wanted.into())
             .map_err(|e| failure::kernel("modify in", "epoll", e))
     }
 
@@ -110,6 +136,15 @@ impl Epoll {
 impl AsFd for Epoll {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+impl From<Wanted> for EventFlags {
+    fn from(wanted: Wanted) -> Self {
+        match wanted {
+            Wanted::Input => Self::IN,
+            Wanted::InputOrRoom => Self::IN | Self::OUT,
+        }
     }
 }
 

@@ -2,35 +2,45 @@
 //! The label under which a security module runs a program of the container: its first process, and every exec.
 
 use crate::failure::{self, Result};
-use crate::wire::Process;
+use crate::malformed::{self, Malformed, non_empty};
 use std::path::Path;
 
-/// Empty names: none is asked for.
+/// `None`: none is asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Label {
-    apparmor_profile: String,
-    selinux_label: String,
+    apparmor_profile: Option<String>,
+    selinux_label: Option<String>,
 }
 
 impl Label {
-    /// What the process asks for.
-    pub fn of(process: &Process) -> Self {
-        Self { apparmor_profile: process.apparmor_profile.clone(), selinux_label: process.selinux_label.clone() }
+    /// Checks what a process asks for; an empty name asks for none.
+    ///
+    /// # Errors
+    /// For a name that has a line's end or a NUL in it.
+    pub fn checked(apparmor_profile: String, selinux_label: String) -> malformed::Result<Self> {
+        let name = |field, name: String| match name.contains(['\0', '\n']) {
+            true => Err(Malformed::new(field, format!("{name:?} is not a name"))),
+            false => Ok(non_empty(name)),
+        };
+        Ok(Self {
+            apparmor_profile: name("apparmor_profile", apparmor_profile)?,
+            selinux_label: name("selinux_label", selinux_label)?,
+        })
     }
 
     /// Has the kernel change to the label at this process's next execve.
     ///
     /// To be called while the host's /proc is still there: the container's could be anything.
     pub fn set(&self) -> Result<()> {
-        if !self.apparmor_profile.is_empty() {
+        if let Some(profile) = &self.apparmor_profile {
             let own = "/proc/self/attr/apparmor/exec";
             let file = if Path::new(own).exists() { own } else { "/proc/self/attr/exec" };
-            std::fs::write(file, format!("exec {}", self.apparmor_profile))
-                .map_err(|e| failure::kernel("set AppArmor profile", &self.apparmor_profile, e))?;
+            std::fs::write(file, format!("exec {profile}"))
+                .map_err(|e| failure::kernel("set AppArmor profile", profile, e))?;
         }
-        if !self.selinux_label.is_empty() {
-            std::fs::write("/proc/self/attr/exec", &self.selinux_label)
-                .map_err(|e| failure::kernel("set SELinux label", &self.selinux_label, e))?;
+        if let Some(label) = &self.selinux_label {
+            std::fs::write("/proc/self/attr/exec", label)
+                .map_err(|e| failure::kernel("set SELinux label", label, e))?;
         }
         Ok(())
     }

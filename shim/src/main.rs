@@ -4,6 +4,7 @@
 //! The role repeats on the command line what the request says, so that `ps` tells a person what the process is for;
 //! a request of another role is refused.
 
+use gorae_shim::clean;
 use gorae_shim::connection::{Connection, Incoming};
 use gorae_shim::failure::{self, Kind};
 use gorae_shim::pod;
@@ -57,30 +58,36 @@ fn serve(role: &str, mut connection: Connection, incoming: Incoming, single: Sin
                 Err(_) => ExitCode::FAILURE,
             };
         }
-        ("setup-pod", Some(Verb::SetupPod(setup))) => {
-            pod::setup(&setup, single).map(|ready| (reply::Body::PodReady(ready), Vec::new()))
-        }
+        ("setup-pod", Some(Verb::SetupPod(setup))) => pod::Setup::checked(setup)
+            .and_then(|setup| pod::setup(setup, single))
+            .map(|ready| (reply::Body::PodReady(ready), Vec::new())),
         ("clean-pod", Some(Verb::CleanPod(clean))) => {
+            let clean = match pod::Clean::checked(clean) {
+                Ok(clean) => clean,
+                Err(failure) => return send(&mut connection, id, Err(failure)),
+            };
             let answer = pod::clean(&clean).map(|()| (reply::Body::Done(Done {}), Vec::new()));
             let code = send(&mut connection, id, answer);
             pod::see_off_interface(&clean);
             return code;
         }
-        ("pin-pod", Some(Verb::PinPod(pin))) => pod::pin(&pin).map(|()| (reply::Body::Done(Done {}), Vec::new())),
-        ("dial-pod", Some(Verb::DialPod(dial))) => {
-            pod::dial(&dial).map(|socket| (reply::Body::Dialed(Dialed {}), vec![socket]))
+        ("pin-pod", Some(Verb::PinPod(pin))) => {
+            pod::Pins::checked(pin).and_then(|pins| pod::pin(&pins)).map(|()| (reply::Body::Done(Done {}), Vec::new()))
         }
+        ("dial-pod", Some(Verb::DialPod(dial))) => pod::Dial::checked(dial)
+            .and_then(|dial| pod::dial(&dial))
+            .map(|socket| (reply::Body::Dialed(Dialed {}), vec![socket])),
         ("mount-binary", Some(Verb::MountBinary(_))) => {
             gorae_shim::binary::detached().map(|mount| (reply::Body::Done(Done {}), vec![mount]))
         }
         ("look-in-images", Some(Verb::LookInImages(look))) => {
-            gorae_shim::mounts::look_in_images(&look.volumes, single).map(|()| (reply::Body::Done(Done {}), Vec::new()))
+            gorae_shim::mounts::look_in_images(look, single).map(|()| (reply::Body::Done(Done {}), Vec::new()))
         }
         ("mount-cgroups", Some(Verb::MountCgroups(mount))) => {
-            gorae_shim::cgroup::detached(&mount.mount_points).map(|mounts| (reply::Body::Done(Done {}), mounts))
+            gorae_shim::cgroup::detached(mount).map(|mounts| (reply::Body::Done(Done {}), mounts))
         }
         ("clean-container", Some(Verb::CleanContainer(clean))) => {
-            gorae_shim::clean::clean(&clean).map(|state| (reply::Body::State(state), Vec::new()))
+            clean::Leftover::checked(clean).and_then(clean::clean).map(|state| (reply::Body::State(state), Vec::new()))
         }
         _ => Err(failure::refused(Kind::InvalidArgument, "serve", role, "the request is not this role's")),
     };

@@ -114,8 +114,8 @@ impl Birth<'_> {
     }
 
     fn loads_filter_early(&self) -> bool {
-        let filter = &self.program.seccomp_filter;
-        !filter.is_empty() && self.calls_to_come().all(|call| filter::allows(filter, call))
+        let seccomp = self.program.seccomp.as_ref();
+        seccomp.is_some_and(|seccomp| self.calls_to_come().all(|call| filter::allows(&seccomp.filter, call)))
     }
 
     /// What both processes still ask the kernel for once the filter is loaded. Under no_new_privs the filter need not
@@ -135,7 +135,7 @@ impl Birth<'_> {
         if self.terminal {
             program::take_terminal()?;
         }
-        let filter_is_due = !self.program.seccomp_filter.is_empty() && !self.loads_filter_early();
+        let filter_is_due = self.program.seccomp.is_some() && !self.loads_filter_early();
         let powerless = filter_is_due && !self.program.grant.may_administer();
         self.program.execute(ready, self.program.no_new_privs || powerless)
     }

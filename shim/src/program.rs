@@ -9,18 +9,19 @@
 use crate::capabilities::{self, Grant};
 use crate::failure::{self, Failure, Kind, Result};
 use crate::fault::Reporter;
-use crate::hooks;
+use crate::hooks::{self, Hooks, Point};
 use crate::keyring;
 use crate::label::Label;
+use crate::order::{Process, Rlimit, Seccomp};
 use crate::sys::{self, InChild};
 use crate::user::User;
-use crate::wire::{Hooks, Process, Rlimit};
 use rustix::fs::{Access, AtFlags, CWD, FileType, accessat, stat};
 use rustix::io::Errno;
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::rc::Rc;
 
 /// Where commands are looked for when the environment has no PATH.
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -43,16 +44,14 @@ pub struct Program {
     pub grant: Grant,
     /// Whether set-user-id programs are powerless.
     pub no_new_privs: bool,
-    /// `struct sock_filter`s; empty for none.
-    pub seccomp_filter: Vec<u8>,
-    /// `SECCOMP_FILTER_FLAG_*`.
-    pub seccomp_flags: u32,
+    /// Which system calls it may make; `None`: all.
+    pub seccomp: Option<Seccomp>,
     /// Resource limits.
     pub rlimits: Vec<Rlimit>,
     /// For the security modules.
     pub label: Label,
     /// Of these, startContainer's run right before; only the container's first process has any.
-    pub hooks: Option<Hooks>,
+    pub hooks: Option<Rc<Hooks>>,
 }
 
 /// How far a process is that has become the program's user.
@@ -63,25 +62,23 @@ pub struct Ready {
 }
 
 impl Program {
-    /// Checks and completes what was asked for: HOME is added when it is not set, or empty.
-    pub fn new(process: &Process, user: User, grant: Grant) -> Result<Self> {
-        let mut env = strings("environment", &process.env)?;
+    /// Completes what was asked for: HOME is added when it is not set, or empty.
+    pub fn new(process: &Process, user: User, grant: Grant) -> Self {
+        let mut env = process.env.clone();
         env.retain(|variable| variable.as_bytes() != b"HOME=");
         add_default(&mut env, b"HOME=", &user.home);
-        let cwd = if process.cwd.is_empty() { "/" } else { &process.cwd };
-        Ok(Self {
-            args: arguments(&process.args)?,
+        Self {
+            args: process.args.clone(),
             env,
-            cwd: c_string("working directory", cwd.as_bytes())?,
+            cwd: process.cwd.clone(),
             user,
             grant,
             no_new_privs: process.no_new_privs,
-            seccomp_filter: process.seccomp_filter.clone(),
-            seccomp_flags: process.seccomp_flags,
+            seccomp: process.seccomp.clone(),
             rlimits: process.rlimits.clone(),
-            label: Label::of(process),
+            label: process.label.clone(),
             hooks: None,
-        })
+        }
     }
 
     /// Tells the program what its terminal can do, unless its environment says so.
@@ -142,19 +139,18 @@ impl Program {
             self.load_seccomp()?;
         }
         if let Some(hooks) = &self.hooks {
-            hooks::run(hooks, "startContainer", "created", std::process::id() as i32)?;
+            hooks::run(hooks, Point::StartContainer, std::process::id() as i32)?;
         }
         let error = sys::execve(&path, &self.args, &self.env);
         Err(cannot_exec(&self.args[0], error.raw_os_error().unwrap_or(0)))
     }
 
     fn load_seccomp(&self) -> Result<()> {
-        if self.seccomp_filter.is_empty() {
-            return Ok(());
-        }
-        let size = format!("filter of {} instructions", self.seccomp_filter.len() / 8);
-        sys::load_seccomp(&self.seccomp_filter, self.seccomp_flags)
-            .map_err(|e| failure::kernel("load seccomp", size, e))
+        let Some(seccomp) = &self.seccomp else { return Ok(()) };
+        sys::load_seccomp(&seccomp.filter, seccomp.flags).map_err(|e| {
+            let size = format!("filter of {} instructions", seccomp.instructions());
+            failure::kernel("load seccomp", size, e)
+        })
     }
 
     /// The file to execute, as the user that executes it: in PATH when the command has no slash.
@@ -178,25 +174,6 @@ impl Program {
             None => Err(exec_failure(command, Kind::NotFound, libc::ENOENT, "executable file not found in $PATH")),
         }
     }
-}
-
-/// Checks a command line: at least one word, the first not empty, no NUL.
-pub fn arguments(args: &[Vec<u8>]) -> Result<Vec<CString>> {
-    match args.first() {
-        Some(first) if !first.is_empty() => strings("arguments", args),
-        _ => Err(failure::refused(Kind::InvalidArgument, "check", "arguments", "there is no command")),
-    }
-}
-
-/// Checks that each string can be passed to a program.
-pub fn strings(what: &'static str, list: &[Vec<u8>]) -> Result<Vec<CString>> {
-    list.iter().map(|s| c_string(what, s)).collect()
-}
-
-/// Checks that a string can be passed to the kernel.
-pub fn c_string(what: &'static str, bytes: &[u8]) -> Result<CString> {
-    CString::new(bytes)
-        .map_err(|_| failure::refused(Kind::InvalidArgument, "check", what, "a NUL byte ends it too early"))
 }
 
 fn add_default(env: &mut Vec<CString>, key: &[u8], value: &[u8]) {

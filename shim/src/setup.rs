@@ -8,16 +8,18 @@ use crate::child::Child;
 use crate::descriptor::duplicate;
 use crate::device_policy;
 use crate::devices;
-use crate::failure::{self, Kind, Result};
+use crate::failure::{self, Result};
 use crate::fault::{self, Outcome};
 use crate::gate::{self, Keeper};
-use crate::hooks;
+use crate::hooks::{self, Hooks, Point};
 use crate::io::{self, Ends, Stdio};
 use crate::log::Log;
+use crate::malformed::Malformed;
 use crate::mounts::{self, Plan};
-use crate::namespaces::Namespaces;
+use crate::namespaces::{Kind, Namespaces};
 use crate::newborn;
 use crate::null;
+use crate::order::Order;
 use crate::overlay;
 use crate::program::Program;
 use crate::rootfs::Root;
@@ -26,11 +28,10 @@ use crate::sys::{self, Forked, Single};
 use crate::terminal;
 use crate::user;
 use crate::volumes;
-use crate::wire::{self, Hooks, Start, namespace};
 use rustix::fs::OFlags;
-use rustix::process::WaitId;
+use rustix::process::{WaitId, WaitIdOptions, waitid};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// A started container: what its shim keeps.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ pub struct Container {
     /// The score that execs get, too.
     pub oom_score_adj: Option<i32>,
     /// For after its end; only when there are any.
-    pub hooks: Option<Hooks>,
+    pub hooks: Option<Rc<Hooks>>,
     /// The device program that was loaded for it; for the daemon, which gives it to the next with the same rules.
     pub device_program: Option<OwnedFd>,
     /// For the processes that its shim still makes.
@@ -65,111 +66,54 @@ pub struct Container {
 
 /// Starts the container. On failure nothing of it is left but the record.
 ///
-/// - Shapes: `device_program` is a loaded one for the device rules of `start`.
-pub fn start(
-    start: &mut Start,
-    device_program: Option<OwnedFd>,
-    state: &mut State,
-    single: Single,
-) -> Result<Container> {
+/// - Shapes: `device_program` is a loaded one for the device rules of the order.
+///
+/// # Errors
+/// The step that failed, which the record says, too.
+pub fn start(order: &Order, device_program: Option<OwnedFd>, state: &mut State, single: Single) -> Result<Container> {
     state.change(|_| {})?;
-    let place = start.cgroup.as_ref().ok_or_else(|| missing("cgroup"))?;
-    let root_dir = PathBuf::from(&start.root_dir);
-    let fresh = !overlay::has_files(&root_dir);
-    let cgroup = cgroup::create(place, start.resources.as_ref());
-    let place = place.clone();
-    let started = cgroup.and_then(|cgroup| in_cgroup(start, device_program, state, cgroup, single));
+    let fresh = !overlay::has_files(&order.root_dir);
+    let cgroup = cgroup::create(order.cgroup.clone(), &order.resources);
+    let started = cgroup.and_then(|cgroup| in_cgroup(order, device_program, state, cgroup, single));
     if let Err(failure) = &started {
-        let _ = cgroup::kill(&place);
-        let _ = cgroup::remove(&place);
+        let _ = cgroup::kill(&order.cgroup);
+        let _ = cgroup::remove(&order.cgroup);
         // Files that an earlier container left are all there is of them.
         if fresh {
-            overlay::remove(&root_dir);
-            volumes::remove(&root_dir);
+            overlay::remove(&order.root_dir);
+            volumes::remove(&order.root_dir);
         }
         state.start_failed(failure)?;
-        if let Some(hooks) = &start.hooks {
+        if let Some(hooks) = &order.hooks {
             state.poststop(hooks);
         }
     }
     started
 }
 
-fn missing(what: &'static str) -> failure::Failure {
-    failure::refused(Kind::InvalidArgument, "check request", what, "is missing")
-}
-
-/// Everything that the child and the shim need, made before the clone.
-struct Prepared {
-    namespaces: Namespaces,
-    overlay: OwnedFd,
-    plan: Plan,
-    program: Program,
-    ends: Ends,
-    streams: [OwnedFd; 3],
-    null: OwnedFd,
-    log: Log,
-}
-
 fn in_cgroup(
-    start: &mut Start,
+    order: &Order,
     device_program: Option<OwnedFd>,
     state: &mut State,
     cgroup: Cgroup,
     single: Single,
 ) -> Result<Container> {
-    let mut prepared = prepare(start, &cgroup, single)?;
-    let start = &*start;
-    let devpts = prepared.plan.devpts.as_ref().map(|devpts| duplicate(devpts, "devpts")).transpose()?;
-    let terminal = start.process.as_ref().is_some_and(|p| p.tty);
-    let rules = devices::with_always_allowed(&start.device_rules);
-    let device_program = device_policy::apply(&cgroup, &rules, device_program)?;
-    let (watcher, reporter) = fault::channel()?;
-    let early = start.hooks.as_ref().filter(|hooks| hooks::before_pivot(hooks));
-    let (keeper, waiter) = early.map(|_| gate::pair()).transpose()?.unzip();
-    let (pid, pidfd) = match prepared.namespaces.fork(single, cgroup.unified())? {
-        Forked::Parent { pid, pidfd } => (pid, pidfd),
-        Forked::Child(in_child) => {
-            drop((keeper, watcher));
-            Child {
-                start,
-                cgroup: &cgroup,
-                namespaces: &prepared.namespaces,
-                overlay: prepared.overlay,
-                plan: prepared.plan,
-                program: &prepared.program,
-                streams: prepared.streams.each_ref(),
-                terminal,
-                gate: waiter,
-            }
-            .run(in_child, reporter)
-        }
-    };
-    drop((reporter, waiter, prepared.streams, prepared.plan, prepared.overlay));
-    if let (Some(hooks), Some(keeper)) = (early, keeper) {
-        at_the_gate(hooks, &keeper, pid).inspect_err(|_| kill(&pidfd))?;
-    }
-    // Until here it was the process that sets up.
-    let (pid, pidfd) = match prepared.namespaces.pin(namespace::Kind::Pid) {
-        Some(_) => newborn::meet(&pidfd, &watcher)?,
-        None => (pid, pidfd),
-    };
-    if let Outcome::Failed(failure) = watcher.wait() {
-        reap(&pidfd);
-        return Err(failure);
-    }
-    if let Some(hooks) = &start.hooks {
-        hooks::run(hooks, "poststart", "running", pid).inspect_err(|_| kill(&pidfd))?;
-    }
-    let stdin_once = start.stdin_once;
-    let stdio = Stdio::new(prepared.log, prepared.ends, stdin_once).map_err(|e| failure::kernel("set up", "stdio", e));
-    let recorded = stdio.and_then(|stdio| state.running(pid, &prepared.program.user).map(|()| stdio));
+    let namespaces = Namespaces::open(&order.namespaces)?;
+    let log = open_log(order)?;
+    let (overlay, mut program) = make_root(order, &namespaces, single)?;
+    let plan = mounts::prepare(order, &cgroup, &namespaces, &program.user, single)?;
+    let devpts = plan.devpts.as_ref().map(|devpts| duplicate(devpts, "devpts")).transpose()?;
+    let null = null::detached()?;
+    let host_uid = order.ids.host_uid(program.user.uid);
+    let (ends, streams) = streams(order, &plan, &null, host_uid)?;
+    let device_program =
+        device_policy::apply(&cgroup, &devices::with_always_allowed(&order.device_rules), device_program)?;
+    let birth = Birth { order, cgroup: &cgroup, namespaces: &namespaces, program: &program };
+    let (pid, pidfd) = birth.run(overlay, plan, streams, single)?;
+    let stdio = Stdio::new(log, ends, order.stdin_once).map_err(|e| failure::kernel("set up", "stdio", e));
+    let recorded = stdio.and_then(|stdio| state.running(pid, &program.user).map(|()| stdio));
     let stdio = recorded.inspect_err(|_| kill(&pidfd))?;
-    prepared.program.hooks = None;
-    let (namespaces, program, null) = (prepared.namespaces, prepared.program, prepared.null);
-    let oom_score_adj = start.process.as_ref().and_then(|p| p.oom_score_adj).map(|adj| adj.value);
-    let host_uid = devices::map(start, program.user.uid, true);
-    let hooks = start.hooks.clone().filter(|hooks| hooks::has(hooks, "poststop"));
+    program.hooks = None;
     Ok(Container {
         pidfd,
         pid,
@@ -180,11 +124,61 @@ fn in_cgroup(
         namespaces,
         program,
         host_uid,
-        oom_score_adj,
-        hooks,
+        oom_score_adj: order.process.oom_score_adj,
+        hooks: order.hooks.clone().filter(|hooks| hooks.has(Point::Poststop)),
         device_program,
         single,
     })
+}
+
+/// What a child needs that is made for it, but not given away.
+struct Birth<'a> {
+    order: &'a Order,
+    cgroup: &'a Cgroup,
+    namespaces: &'a Namespaces,
+    program: &'a Program,
+}
+
+impl Birth<'_> {
+    /// Makes the child, and waits until it has become the program. On failure nothing of it is left.
+    fn run(&self, overlay: OwnedFd, plan: Plan<'_>, streams: [OwnedFd; 3], single: Single) -> Result<(i32, OwnedFd)> {
+        let hooks = self.order.hooks.as_deref();
+        let (watcher, reporter) = fault::channel()?;
+        let early = hooks.filter(|hooks| hooks.any_before_pivot());
+        let (keeper, waiter) = early.map(|_| gate::pair()).transpose()?.unzip();
+        let (pid, pidfd) = match self.namespaces.fork(single, self.cgroup.unified())? {
+            Forked::Parent { pid, pidfd } => (pid, pidfd),
+            Forked::Child(in_child) => {
+                drop((keeper, watcher));
+                let child = Child {
+                    order: self.order,
+                    cgroup: self.cgroup,
+                    namespaces: self.namespaces,
+                    overlay,
+                    plan,
+                    program: self.program,
+                    streams: streams.each_ref(),
+                    gate: waiter,
+                };
+                child.run(in_child, reporter)
+            }
+        };
+        drop((reporter, waiter, streams, plan, overlay));
+        if let (Some(hooks), Some(keeper)) = (early, keeper) {
+            at_the_gate(hooks, &keeper, pid).inspect_err(|_| kill(&pidfd))?;
+        }
+        // Until here it was the process that sets up.
+        let (pid, pidfd) = match self.namespaces.pin(Kind::Pid) {
+            Some(_) => newborn::meet(&pidfd, &watcher)?,
+            None => (pid, pidfd),
+        };
+        if let Outcome::Failed(failure) = watcher.wait() {
+            reap(&pidfd);
+            return Err(failure);
+        }
+        let told = hooks.map_or(Ok(()), |hooks| hooks::run(hooks, Point::Poststart, pid));
+        told.inspect_err(|_| kill(&pidfd)).map(|()| (pid, pidfd))
+    }
 }
 
 /// What happens while the child waits: everything is mounted, nothing pivoted.
@@ -192,49 +186,52 @@ fn at_the_gate(hooks: &Hooks, keeper: &Keeper, pid: i32) -> Result<()> {
     if !keeper.arrived() {
         return Ok(()); // It has failed; the fault channel says why.
     }
-    hooks::run(hooks, "prestart", "creating", pid)?;
-    hooks::run(hooks, "createRuntime", "creating", pid)?;
+    hooks::run(hooks, Point::Prestart, pid)?;
+    hooks::run(hooks, Point::CreateRuntime, pid)?;
     keeper.open(pid)
 }
 
-fn prepare(start: &mut Start, cgroup: &Cgroup, single: Single) -> Result<Prepared> {
-    let process = start.process.clone().ok_or_else(|| missing("process"))?;
-    let process = &process;
-    let rootfs = start.rootfs.as_ref().ok_or_else(|| missing("rootfs"))?;
-    let namespaces = Namespaces::open(&start.namespaces, start.private_cgroup_namespace)?;
-    let log = Log::open(Path::new(&start.log_path), process.tty)
-        .map_err(|e| failure::refused(Kind::Internal, "open log", &start.log_path, &e.to_string()))?;
-    let user_namespace = namespaces.pin(namespace::Kind::User);
-    let owner = devices::host_root(start);
-    let overlay = overlay::writable(rootfs, Path::new(&start.root_dir), user_namespace, owner, single)?;
-    let root = Root::new(overlay);
-    let user = user::resolve(&root, process.user.as_ref().unwrap_or(&wire::User::default()))?;
-    let asked = process.capabilities.unwrap_or_default();
-    let grant = capabilities::grant(&asked, capabilities::held()?);
-    devices::give_to_process(&mut start.devices, &user);
-    let mut program = Program::new(process, user, grant)?;
-    if let Some(hooks) = &start.hooks {
-        hooks::make_bundle(hooks, owner)?;
-        program.hooks = Some(hooks.clone()).filter(|hooks| hooks::has(hooks, "startContainer"));
-    }
-    let plan = mounts::prepare(start, cgroup, &namespaces, single)?;
-    let null = null::detached()?;
-    let (ends, streams) = streams(start, process.tty, &plan, &null)?;
-    for stream in &streams {
-        terminal::give_to(stream, devices::map(start, program.user.uid, true))?;
-    }
-    Ok(Prepared { namespaces, overlay: root.into_fd(), plan, program, ends, streams, null, log })
+fn open_log(order: &Order) -> Result<Log> {
+    Log::open(order.log_path.as_deref(), order.process.terminal).map_err(|e| {
+        let path = order.log_path.as_ref().map_or_else(String::new, |path| path.display().to_string());
+        failure::refused(failure::Kind::Internal, "open log", path, &e.to_string())
+    })
 }
 
-/// The container's stdin, stdout and stderr, and the shim's ends of them.
-fn streams(start: &Start, tty: bool, plan: &Plan, null: &OwnedFd) -> Result<(Ends, [OwnedFd; 3])> {
-    if tty {
-        let devpts = plan.devpts.as_ref().ok_or_else(|| missing("devpts mount for a terminal"))?;
-        let pair = terminal::open(devpts, None)?;
-        let copies = [duplicate(&pair.slave, "terminal")?, duplicate(&pair.slave, "terminal")?, pair.slave];
-        return Ok((Ends::Terminal { master: pair.master }, copies));
+/// The container's root, detached, and what is to be run in it: who runs it is found out there.
+fn make_root(order: &Order, namespaces: &Namespaces, single: Single) -> Result<(OwnedFd, Program)> {
+    let (user_namespace, owner) = (namespaces.pin(Kind::User), order.ids.host_root());
+    let overlay = overlay::writable(&order.rootfs.layers, &order.root_dir, user_namespace, owner, single)?;
+    let root = Root::new(overlay);
+    let user = user::resolve(&root, &order.process.account)?;
+    let grant = capabilities::grant(&order.process.capabilities, capabilities::held()?);
+    let mut program = Program::new(&order.process, user, grant);
+    if let Some(hooks) = &order.hooks {
+        hooks::make_bundle(hooks, owner)?;
+        program.hooks = Some(hooks.clone()).filter(|hooks| hooks.has(Point::StartContainer));
     }
-    let input = if start.stdin { None } else { Some(null::open(null, OFlags::RDONLY)?) };
+    Ok((root.into_fd(), program))
+}
+
+/// The container's stdin, stdout and stderr, which belong to its user, and the shim's ends of them.
+fn streams(order: &Order, plan: &Plan<'_>, null: &OwnedFd, host_uid: u32) -> Result<(Ends, [OwnedFd; 3])> {
+    let (ends, streams) = if order.process.terminal { terminal_streams(plan)? } else { pipes(order.stdin, null)? };
+    for stream in &streams {
+        terminal::give_to(stream, host_uid)?;
+    }
+    Ok((ends, streams))
+}
+
+fn terminal_streams(plan: &Plan<'_>) -> Result<(Ends, [OwnedFd; 3])> {
+    let devpts = plan.devpts.as_ref();
+    let devpts = devpts.ok_or_else(|| Malformed::new("mounts", "there is no devpts for a terminal"))?;
+    let pair = terminal::open(devpts, None)?;
+    let copies = [duplicate(&pair.slave, "terminal")?, duplicate(&pair.slave, "terminal")?, pair.slave];
+    Ok((Ends::Terminal { master: pair.master }, copies))
+}
+
+fn pipes(stdin: bool, null: &OwnedFd) -> Result<(Ends, [OwnedFd; 3])> {
+    let input = if stdin { None } else { Some(null::open(null, OFlags::RDONLY)?) };
     let (ends, child) = io::pipes(input).map_err(|e| failure::kernel("make pipe", "stdio", e))?;
     Ok((ends, [child.stdin, child.stdout, child.stderr]))
 }
@@ -246,5 +243,5 @@ fn kill(pidfd: &OwnedFd) {
 }
 
 fn reap(pidfd: &OwnedFd) {
-    let _ = rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), rustix::process::WaitIdOptions::EXITED);
+    let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
 }

@@ -9,9 +9,9 @@
 //! that is gone, `clean-container`.
 
 use crate::failure::{self, Failure, Result};
-use crate::hooks;
+use crate::hooks::{self, Hooks, Point};
 use crate::user::User;
-use crate::wire::{ContainerState, Hooks, container_state::Phase};
+use crate::wire::{ContainerState, container_state::Phase};
 use gorae_kernel::checked;
 use gorae_kernel::clock::now_ns;
 use gorae_kernel::process::Stat;
@@ -72,7 +72,7 @@ impl State {
 
     /// Runs the hooks of the end, which nothing waits for; what they complain of is noted for the daemon's log.
     pub fn poststop(&mut self, hooks: &Hooks) {
-        if let Err(failure) = hooks::run(hooks, "poststop", "stopped", 0) {
+        if let Err(failure) = hooks::run(hooks, Point::Poststop, 0) {
             // A record that cannot be written changes nothing any more.
             let _ = self.change(|record| record.hook_error = failure.message);
         }
@@ -142,6 +142,7 @@ mod tests {
         let back = read(dir.path()).unwrap();
         assert_eq!(&back, state.record());
         assert!(back.pid_start_ticks > 0 && back.started_at_ns > 0);
+        assert_eq!(back.protocol, PROTOCOL);
         fs::write(dir.path().join("state"), b"gorae state 1 4 00000000\nabcd").unwrap();
         assert_eq!(read(dir.path()), None);
     }

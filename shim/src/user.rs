@@ -6,6 +6,7 @@
 //! `-1` or `4294967296` the meaning of root.
 
 use crate::failure::{self, Kind, Result};
+use crate::malformed::{self, Malformed};
 use crate::rootfs::Root;
 use crate::wire;
 use std::collections::HashSet;
@@ -15,6 +16,60 @@ const MAX_FILE: usize = 10 << 20;
 
 /// Most supplementary groups that the kernel takes.
 const MAX_GROUPS: usize = 65_536;
+
+/// Who is asked for. The default is root.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Account {
+    user: Named,
+    /// `None`: the user's in passwd, else root's.
+    group: Option<Named>,
+    supplemental_gids: Vec<u32>,
+    /// Whether `supplemental_gids` are all there are: then the image's memberships do not count.
+    strict_groups: bool,
+}
+
+/// A user or a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Named {
+    Id(u32),
+    /// With more in it than digits, signs and spaces.
+    Name(String),
+}
+
+impl Default for Named {
+    fn default() -> Self {
+        Self::Id(0)
+    }
+}
+
+impl Named {
+    fn checked(field: &str, text: String) -> malformed::Result<Self> {
+        if !text.chars().all(|c| c.is_ascii_digit() || c.is_whitespace() || c == '+' || c == '-') {
+            return Ok(Self::Name(text));
+        }
+        let id = parse_id(text.as_bytes());
+        id.map(Self::Id).ok_or_else(|| Malformed::new(field, format!("{text:?} is not an id")))
+    }
+}
+
+impl Account {
+    /// Checks the message.
+    ///
+    /// # Errors
+    /// For what looks like a number and is not an id.
+    pub fn checked(user: wire::User) -> malformed::Result<Self> {
+        let named = |field, text: String| match text.is_empty() {
+            true => Ok(None),
+            false => Named::checked(field, text).map(Some),
+        };
+        Ok(Self {
+            user: named("user", user.user)?.unwrap_or_default(),
+            group: named("group", user.group)?,
+            supplemental_gids: user.supplemental_gids,
+            strict_groups: user.strict_groups,
+        })
+    }
+}
 
 /// A resolved identity.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,31 +93,33 @@ struct PasswdEntry<'a> {
 
 /// Looks `asked` up in the root's user database.
 ///
-/// - Errors: `NotFound` for a name that is not there; `InvalidArgument` for a number that is no id.
 /// - Source: CRI `run_as_user`, `run_as_username`, `run_as_group`, `supplemental_groups(_policy)`.
-pub fn resolve(root: &Root, asked: &wire::User) -> Result<User> {
+///
+/// # Errors
+/// `NotFound` for a name that is not there.
+pub fn resolve(root: &Root, asked: &Account) -> Result<User> {
     let passwd = root.read(b"/etc/passwd", MAX_FILE)?.unwrap_or_default();
-    let needs_groups = !asked.strict_groups || (!asked.group.is_empty() && number(&asked.group)?.is_none());
+    let needs_groups = !asked.strict_groups || matches!(asked.group, Some(Named::Name(_)));
     let group = if needs_groups { root.read(b"/etc/group", MAX_FILE)?.unwrap_or_default() } else { Vec::new() };
     resolve_in(&passwd, &group, asked)
 }
 
-fn resolve_in(passwd: &[u8], group: &[u8], asked: &wire::User) -> Result<User> {
-    let (uid, entry) = match number(&asked.user)? {
-        Some(uid) => (uid, passwd_entries(passwd).find(|e| e.uid == uid)),
-        None => {
-            let entry = passwd_entries(passwd).find(|e| e.name == asked.user.as_bytes());
-            let entry = entry.ok_or_else(|| not_found("user", &asked.user, "/etc/passwd"))?;
+fn resolve_in(passwd: &[u8], group: &[u8], asked: &Account) -> Result<User> {
+    let (uid, entry) = match &asked.user {
+        Named::Id(uid) => (*uid, passwd_entries(passwd).find(|e| e.uid == *uid)),
+        Named::Name(name) => {
+            let entry = passwd_entries(passwd).find(|e| e.name == name.as_bytes());
+            let entry = entry.ok_or_else(|| not_found("look up user", name, "/etc/passwd"))?;
             (entry.uid, Some(entry))
         }
     };
-    let gid = match (asked.group.as_str(), &entry) {
-        ("", Some(entry)) => entry.gid,
-        ("", None) => 0,
-        (name, _) => match number(name)? {
-            Some(gid) => gid,
-            None => group_id(group, name).ok_or_else(|| not_found("group", name, "/etc/group"))?,
-        },
+    let gid = match (&asked.group, &entry) {
+        (None, Some(entry)) => entry.gid,
+        (None, None) => 0,
+        (Some(Named::Id(gid)), _) => *gid,
+        (Some(Named::Name(name)), _) => {
+            group_id(group, name).ok_or_else(|| not_found("look up group", name, "/etc/group"))?
+        }
     };
     let member = entry.as_ref().filter(|_| !asked.strict_groups);
     let of_image = member.into_iter().flat_map(|entry| memberships(group, entry.name));
@@ -73,22 +130,7 @@ fn resolve_in(passwd: &[u8], group: &[u8], asked: &wire::User) -> Result<User> {
     Ok(User { uid, gid, gids, home })
 }
 
-/// An id when the text is all digits ("" is 0); `None` for a name, which has more in it than digits, signs and spaces.
-fn number(text: &str) -> Result<Option<u32>> {
-    if text.is_empty() {
-        return Ok(Some(0));
-    }
-    if !text.chars().all(|c| c.is_ascii_digit() || c.is_whitespace() || c == '+' || c == '-') {
-        return Ok(None);
-    }
-    match parse_id(text.as_bytes()) {
-        Some(id) => Ok(Some(id)),
-        None => Err(failure::refused(Kind::InvalidArgument, "look up", text, "not a user or group id")),
-    }
-}
-
-fn not_found(what: &'static str, name: &str, file: &str) -> failure::Failure {
-    let step = if what == "user" { "look up user" } else { "look up group" };
+fn not_found(step: &'static str, name: &str, file: &str) -> failure::Failure {
     failure::refused(Kind::NotFound, step, format!("{name:?}"), &format!("not in {file} of the image"))
 }
 
@@ -134,8 +176,13 @@ mod tests {
         4294967296:x:0:0::/:\n-1:x:0:0::/:\n+0:x:0:0::/:\n 0:x:0:0::/:\n1 :x:0:0::/:\nbroken\n:x:0:0::/:\nnobody:x:65534:65534\n";
     const GROUP: &[u8] = b"root:x:0:\nusers:x:100:\nwheel:x:10:alice,bob\naudio:x:11:bob\nvideo:x:12:bobby\n";
 
-    fn asked(user: &str, group: &str, extra: &[u32], strict: bool) -> wire::User {
-        wire::User { user: user.into(), group: group.into(), supplemental_gids: extra.to_vec(), strict_groups: strict }
+    fn asked(user: &str, group: &str, extra: &[u32], strict: bool) -> malformed::Result<Account> {
+        let (user, group) = (user.to_owned(), group.to_owned());
+        Account::checked(wire::User { user, group, supplemental_gids: extra.to_vec(), strict_groups: strict })
+    }
+
+    fn found(passwd: &[u8], group: &[u8], asked: malformed::Result<Account>) -> Result<User> {
+        resolve_in(passwd, group, &asked?)
     }
 
     #[test]
@@ -152,7 +199,7 @@ mod tests {
             ("nobody", "", &[], false, 65534, &[65534]),
         ];
         for (user, group, extra, strict, uid, gids) in rows {
-            let got = resolve_in(PASSWD, GROUP, &asked(user, group, extra, strict)).expect(user);
+            let got = found(PASSWD, GROUP, asked(user, group, extra, strict)).expect(user);
             assert_eq!((got.uid, got.gid, &got.gids[..]), (uid, gids[0], gids), "{user}:{group}");
         }
     }
@@ -163,16 +210,16 @@ mod tests {
         let group = lines(1) + &lines(1);
         assert!(group.len() < MAX_FILE);
         let begun = std::time::Instant::now();
-        let gids = resolve_in(PASSWD, group.as_bytes(), &asked("bob", "", &[], false)).expect("there").gids;
+        let gids = found(PASSWD, group.as_bytes(), asked("bob", "", &[], false)).expect("there").gids;
         assert_eq!((gids.len(), &gids[..3]), (MAX_GROUPS, &[100, 1, 2][..]));
         assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{:?}", begun.elapsed());
     }
 
     #[test]
     fn the_home_directory_is_the_images() {
-        assert_eq!(resolve_in(PASSWD, GROUP, &asked("bob", "", &[], false)).expect("there").home, b"/home/bob");
-        assert_eq!(resolve_in(PASSWD, GROUP, &asked("77", "", &[], false)).expect("number").home, b"/");
-        assert_eq!(resolve_in(PASSWD, GROUP, &asked("nobody", "", &[], false)).expect("there").home, b"/");
+        assert_eq!(found(PASSWD, GROUP, asked("bob", "", &[], false)).expect("there").home, b"/home/bob");
+        assert_eq!(found(PASSWD, GROUP, asked("77", "", &[], false)).expect("number").home, b"/");
+        assert_eq!(found(PASSWD, GROUP, asked("nobody", "", &[], false)).expect("there").home, b"/");
     }
 
     #[test]
@@ -189,8 +236,8 @@ mod tests {
             ("0x0", Kind::NotFound),
             ("alice", Kind::NotFound),
         ] {
-            assert_eq!(resolve_in(PASSWD, GROUP, &asked(user, "", &[], false)).unwrap_err().kind(), kind, "{user}");
-            let group = resolve_in(PASSWD, GROUP, &asked("bob", user, &[], false)).unwrap_err();
+            assert_eq!(found(PASSWD, GROUP, asked(user, "", &[], false)).unwrap_err().kind(), kind, "{user}");
+            let group = found(PASSWD, GROUP, asked("bob", user, &[], false)).unwrap_err();
             assert_eq!(group.kind(), kind, "group {user}");
         }
     }

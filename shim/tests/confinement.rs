@@ -548,6 +548,7 @@ fn an_image_volume_shows_its_sub_path_only_and_read_only() {
     let layers = vec![top.display().to_string(), bottom.display().to_string()];
     let volume = |destination: &str, path: &str, layers: &[String]| Mount {
         destination: destination.into(),
+        filesystem: "image".into(),
         source_layer_path: path.into(),
         image_layers: layers.to_vec(),
         ..Mount::default()

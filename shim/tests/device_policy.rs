@@ -5,9 +5,10 @@
 
 mod driver;
 
-use driver::{layout, unique};
+use driver::{checked, layout, unique};
 use gorae_proto::shim::{Capabilities, CgroupPlace, Device, DeviceRule};
-use gorae_shim::{cgroup, device_policy};
+use gorae_shim::cgroup::{self, Place, Resources};
+use gorae_shim::device_policy;
 use std::process::Command;
 use std::time::Instant;
 
@@ -16,7 +17,7 @@ fn rule(allow: bool, kind: &str, major: i64, minor: i64, access: &str) -> Device
 }
 
 struct Limited {
-    place: CgroupPlace,
+    place: Place,
     dir: std::path::PathBuf,
 }
 
@@ -24,8 +25,10 @@ impl Limited {
     fn new(rules: &[DeviceRule]) -> Self {
         let place = CgroupPlace { layout: Some(layout()), path: format!("/gorae-shim-test/{}", unique("devices")) };
         let dir = std::path::PathBuf::from(format!("{}{}", layout().unified, place.path));
-        let cgroup = cgroup::create(&place, None).expect("make cgroup");
-        device_policy::apply(&cgroup, rules, None).expect("set device policy");
+        let place = checked(place);
+        let cgroup = cgroup::create(place.clone(), &Resources::default()).expect("make cgroup");
+        let rules = device_policy::checked(rules.to_vec()).expect("good rules");
+        device_policy::apply(&cgroup, &rules, None).expect("set device policy");
         Self { place, dir }
     }
 
@@ -81,7 +84,9 @@ fn an_empty_list_is_no_policy() {
 fn a_policy_costs_well_under_a_millisecond() {
     let rules: Vec<_> = (0..20).map(|n| rule(true, "c", 1, n, "rwm")).collect();
     let place = CgroupPlace { layout: Some(layout()), path: format!("/gorae-shim-test/{}", unique("devices")) };
-    let made = cgroup::create(&place, None).expect("make cgroup");
+    let place = checked(place);
+    let made = cgroup::create(place.clone(), &Resources::default()).expect("make cgroup");
+    let rules = device_policy::checked(rules).expect("good rules");
     let mut times: Vec<_> = (0..60)
         .map(|_| {
             let begin = Instant::now();

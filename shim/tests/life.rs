@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 #[test]
 fn a_container_runs_and_its_output_is_logged_before_its_exit_is_told() {
     let mut container = Bench::sh("echo hello world; echo oops >&2; exit 7").run();
-    assert_eq!(container.state.phase(), Phase::Running);
+    assert_eq!((container.state.phase(), container.state.protocol), (Phase::Running, gorae_proto::PROTOCOL));
     let state = container.wait();
     assert_eq!((state.exit_code, state.reason.as_str(), state.oom_killed), (7, "", false));
     assert!(state.started_at_ns > 0 && state.finished_at_ns >= state.started_at_ns);
@@ -258,7 +258,7 @@ fn a_hook_of_a_start_that_is_given_up_ends_with_its_shim() {
     shim.process.kill().unwrap();
     shim.process.wait().unwrap();
     eventually("the hook ends", || processes_with(&mark).is_empty());
-    let place = bench.start.cgroup.clone().unwrap();
+    let place = driver::checked(bench.start.cgroup.clone().unwrap());
     gorae_shim::cgroup::kill(&place).unwrap();
     gorae_shim::cgroup::remove(&place).unwrap();
 }

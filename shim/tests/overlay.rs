@@ -3,8 +3,8 @@
 
 #![allow(unsafe_code)] // The proof that no other thread is at work is the file's own.
 
-use gorae_proto::shim::{IdMap, Rootfs, Start};
-use gorae_shim::mounts::idmap;
+use gorae_proto::shim::{IdMap, UserMapping};
+use gorae_shim::idmap::{IdMaps, UserNamespace};
 use gorae_shim::overlay;
 use gorae_shim::sys::Single;
 use rustix::fs::{Mode, OFlags};
@@ -35,12 +35,12 @@ fn the_helper_builds_the_same_root_as_the_direct_way() {
     // SAFETY: the harness's own thread waits for this one, which is the only test here.
     let single = unsafe { Single::assume() };
     let dir = tempfile::tempdir().unwrap();
-    let mut rootfs = Rootfs::default();
+    let mut layers = Vec::new();
     for n in 0..60 {
         let layer = dir.path().join(format!("layer with: odd, \\ name {n}"));
         fs::create_dir(&layer).unwrap();
         fs::write(layer.join(n.to_string()), "").unwrap();
-        rootfs.layers.push(layer.display().to_string());
+        layers.push(layer.display().to_string());
     }
     let fresh = |name: &str| {
         let root_dir = dir.path().join(name);
@@ -48,28 +48,29 @@ fn the_helper_builds_the_same_root_as_the_direct_way() {
         root_dir
     };
     let direct_dir = fresh("direct");
-    let direct = overlay::writable(&rootfs, &direct_dir, None, (0, 0), single).unwrap();
+    let direct = overlay::writable(&layers, &direct_dir, None, (0, 0), single).unwrap();
     let helper_dir = fresh("helper");
-    let helper = overlay::writable_by_helper(&rootfs, &helper_dir, None, (0, 0), single).unwrap();
+    let helper = overlay::writable_by_helper(&layers, &helper_dir, None, (0, 0), single).unwrap();
     assert_eq!(names(&direct).len(), 62);
     assert_eq!(names(&direct), names(&helper));
     make_file(&helper, "made");
     assert!(helper_dir.join("upper/made").exists());
 
     let map = vec![IdMap { container_id: 0, host_id: 70_000, length: 1000 }];
-    let namespace = idmap::namespace(&Start::default(), None, &map, &map, single).unwrap();
+    let maps = IdMaps::checked(UserMapping { uids: map.clone(), gids: map }).unwrap();
+    let namespace = UserNamespace::with(&maps, &IdMaps::default(), None, single).unwrap();
     for (name, build) in
-        [("mapped", overlay::writable as fn(&Rootfs, &Path, _, _, _) -> _), ("by", overlay::writable_by_helper)]
+        [("mapped", overlay::writable as fn(&[String], &Path, _, _, _) -> _), ("by", overlay::writable_by_helper)]
     {
         let root_dir = fresh(name);
-        let tree = build(&rootfs, &root_dir, Some(namespace.as_fd()), (70_000, 70_000), single).unwrap();
+        let tree = build(&layers, &root_dir, Some(namespace.as_fd()), (70_000, 70_000), single).unwrap();
         assert_eq!((owner(&tree, "."), owner(&tree, "0"), owner(&tree, "59")), (70_000, 70_000, 70_000), "{name}");
         assert_eq!(fs::metadata(root_dir.join("upper")).unwrap().uid(), 70_000);
     }
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(&dir.path().display().to_string()), "nothing is attached");
 
-    rootfs.layers = (0..400).map(|_| rootfs.layers[0].clone()).collect();
-    let failure = overlay::writable_by_helper(&rootfs, &fresh("many"), None, (0, 0), single).unwrap_err();
+    layers = (0..400).map(|_| layers[0].clone()).collect();
+    let failure = overlay::writable_by_helper(&layers, &fresh("many"), None, (0, 0), single).unwrap_err();
     assert_eq!(failure.kind(), gorae_shim::failure::Kind::Unimplemented);
 }

@@ -6,9 +6,9 @@
 mod driver;
 mod pods;
 
-use driver::Shim;
+use driver::{Shim, checked};
 use gorae_proto::shim::{CgroupPlace, CleanPod, request::Verb};
-use gorae_shim::cgroup;
+use gorae_shim::cgroup::{self, Resources};
 use pods::{Node, interface_exists, one_shot};
 use std::fs;
 use std::process::{Command, Stdio};
@@ -111,30 +111,30 @@ fn a_cgroup() -> CgroupPlace {
 fn what_is_left_of_a_cgroup_by_a_removal_that_failed_is_found_again() {
     // The last hierarchy with a process: on v1 none of ours is in it alone.
     let place = a_cgroup();
-    cgroup::create(&place, None).unwrap();
+    cgroup::create(checked(place.clone()), &Resources::default()).unwrap();
     let dirs = directories(&place);
     let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
     fs::write(dirs.last().unwrap().join("cgroup.procs"), child.id().to_string()).unwrap();
-    let failure = cgroup::remove(&place).unwrap_err();
+    let failure = cgroup::remove(&checked(place.clone())).unwrap_err();
     assert_eq!(failure.errno, libc::EBUSY, "{}", failure.message);
     assert!(dirs[0].exists(), "the directory by which the others are found is gone");
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(cgroup::kill(&place).unwrap(), "it is there");
-    cgroup::remove(&place).unwrap();
+    assert!(cgroup::kill(&checked(place.clone())).unwrap(), "it is there");
+    cgroup::remove(&checked(place.clone())).unwrap();
     assert_eq!(dirs.iter().filter(|dir| dir.exists()).count(), 0);
-    assert!(!cgroup::kill(&place).unwrap(), "it is gone");
+    assert!(!cgroup::kill(&checked(place.clone())).unwrap(), "it is gone");
 }
 
 #[test]
 fn a_cgroup_that_only_the_cgroup2_mount_still_has_is_removed() {
     let place = a_cgroup();
-    cgroup::create(&place, None).unwrap();
+    cgroup::create(checked(place.clone()), &Resources::default()).unwrap();
     let dirs = directories(&place);
     dirs.iter().skip(1).for_each(|dir| fs::remove_dir(dir).unwrap());
-    assert!(cgroup::kill(&place).unwrap(), "it is there");
-    cgroup::remove(&place).unwrap();
-    assert!(!dirs[0].exists() && !cgroup::kill(&place).unwrap());
+    assert!(cgroup::kill(&checked(place.clone())).unwrap(), "it is there");
+    cgroup::remove(&checked(place.clone())).unwrap();
+    assert!(!dirs[0].exists() && !cgroup::kill(&checked(place.clone())).unwrap());
 }
 
 #[test]
@@ -207,12 +207,12 @@ fn parents_are_removed_only_when_empty() {
     pod.request.cgroup = Some(CgroupPlace { path: format!("{parent}/pod"), ..place.clone() });
     pod.setup();
     let other = CgroupPlace { path: format!("{parent}/other"), ..place };
-    cgroup::create(&other, None).unwrap();
+    cgroup::create(checked(other.clone()), &Resources::default()).unwrap();
     let clean = CleanPod { remove_empty_cgroups: vec![parent.clone()], ..pod.clean_request() };
     one_shot("clean-pod", Verb::CleanPod(clean.clone()));
     let unified = clean.cgroup.as_ref().unwrap().layout.as_ref().unwrap().unified.clone();
     assert!(fs::exists(format!("{unified}{parent}")).unwrap());
-    cgroup::remove(&other).unwrap();
+    cgroup::remove(&checked(other.clone())).unwrap();
     one_shot("clean-pod", Verb::CleanPod(clean));
     assert!(!fs::exists(format!("{unified}{parent}")).unwrap());
     pod.assert_clean();

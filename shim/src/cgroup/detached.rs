@@ -3,20 +3,25 @@
 
 use super::place::root;
 use crate::connection::MAX_DESCRIPTORS;
-use crate::failure::{self, Kind, Result};
+use crate::failure::Result;
+use crate::malformed::{Malformed, absolute, each};
 use crate::tree::clone_handle;
+use crate::wire::MountCgroups;
 use rustix::mount::MountAttrFlags;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
 /// Clones the mount of each hierarchy.
 ///
-/// - Errors: `FailedPrecondition` with the mount point when no cgroup file system is there.
-pub fn detached(mount_points: &[String]) -> Result<Vec<OwnedFd>> {
-    if mount_points.len() > MAX_DESCRIPTORS {
-        let why = format!("more than {MAX_DESCRIPTORS}");
-        return Err(failure::refused(Kind::InvalidArgument, "mount cgroups", "the hierarchies", &why));
+/// # Errors
+/// `InvalidArgument` for more than the answer can carry, and for one that is not a path from the root;
+/// `FailedPrecondition` with the mount point when no cgroup file system is there.
+pub fn detached(request: MountCgroups) -> Result<Vec<OwnedFd>> {
+    if request.mount_points.len() > MAX_DESCRIPTORS {
+        let why = format!("{} are more than {MAX_DESCRIPTORS}", request.mount_points.len());
+        return Err(Malformed::new("mount_points", why).into());
     }
+    let mount_points = each("mount_points", request.mount_points, |point| absolute("", point))?;
     let quiet =
         MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     mount_points.iter().map(|point| clone_handle(root(Path::new(point))?, quiet, point)).collect()

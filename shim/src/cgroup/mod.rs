@@ -18,149 +18,23 @@
 //!
 //! Its directories are opened when it is made; from then on nothing of it is looked up by a path (`dir`).
 
+mod counter;
 mod detached;
 mod dir;
 mod dirs;
 mod events;
+mod group;
 mod limits;
 mod place;
 mod remove;
+mod resources;
 mod undo;
 mod update;
 
-pub use events::oom_kills;
-pub use remove::{kill, processes, remove, remove_if_empty};
-
 pub use detached::detached;
 pub use dir::Dir;
-
-use crate::failure::{self, Result};
-use crate::wire::{CgroupPlace, Resources};
-use dirs::Dirs;
-use place::Place;
-use rustix::fs::OFlags;
-use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
-
-/// A cgroup that exists, with the descriptors that joining it takes.
-#[derive(Debug)]
-pub struct Cgroup {
-    place: Place,
-    dirs: Dirs,
-    /// The `tasks` file of each v1 hierarchy.
-    tasks: Vec<File>,
-}
-
-/// Makes the cgroup at `place` with all missing parents, and sets `resources`. An existing one is taken over.
-pub fn create(place: &CgroupPlace, resources: Option<&Resources>) -> Result<Cgroup> {
-    let place = Place::checked(place)?;
-    let dirs = place.make()?;
-    let tasks = dirs.v1.iter().map(|v1| open_tasks(&v1.dir)).collect::<Result<_>>()?;
-    let cgroup = Cgroup { place, dirs, tasks };
-    limits::apply(&cgroup.dirs, resources.unwrap_or(&Resources::default()))?;
-    Ok(cgroup)
-}
-
-/// Sees to it that the cgroup at `place` is there in every hierarchy. Whoever makes one in it hands controllers down.
-pub fn ensure(place: &CgroupPlace) -> Result<()> {
-    Place::checked(place)?.ensure()
-}
-
-impl Cgroup {
-    /// The directory to clone a process into.
-    pub fn unified(&self) -> Option<BorrowedFd<'_>> {
-        self.dirs.unified.as_ref().map(AsFd::as_fd)
-    }
-
-    /// The directory that holds a controller's files.
-    pub fn controller(&self, controller: &str) -> Option<&Dir> {
-        self.dirs.controller(controller)
-    }
-
-    /// Moves the calling, single-threaded process into the v1 hierarchies; nothing to do on pure v2.
-    pub fn join_v1(&self) -> Result<()> {
-        for mut file in &self.tasks {
-            file.write_all(b"0").map_err(|e| failure::kernel("join cgroup", self.place.path(), e))?;
-        }
-        Ok(())
-    }
-
-    /// Changes limits, all or none.
-    pub fn update(&self, resources: &Resources) -> Result<()> {
-        update::update(&self.dirs, resources)
-    }
-
-    /// The v1 directories of this container by the names of their hierarchies' mount points, for the cgroup mount in the
-    /// container.
-    pub fn v1_mounts(&self) -> impl Iterator<Item = (&OsStr, &Dir)> {
-        self.dirs.v1.iter().map(|v1| (v1.mount.as_os_str(), &v1.dir))
-    }
-
-    /// Other names that v1 hierarchies have under /sys/fs/cgroup: link and directory ("cpu" and "cpu,cpuacct").
-    pub fn v1_links(&self) -> Vec<(&str, &OsStr)> {
-        let shared = self.dirs.v1.iter().filter(|v1| v1.controllers.len() > 1);
-        let links = shared.flat_map(|v1| v1.controllers.iter().map(|c| (c.as_str(), v1.mount.as_os_str())));
-        links.filter(|(link, mount)| link != mount).collect()
-    }
-
-    /// Where cgroup2 is mounted.
-    pub fn unified_mount(&self) -> Option<&Path> {
-        self.place.unified_mount()
-    }
-
-    /// Sends SIGKILL to every process in the cgroup and below.
-    pub fn kill(&self) -> Result<()> {
-        remove::kill_in(&self.dirs).map_err(|e| failure::kernel("kill cgroup", self.place.path(), e))
-    }
-
-    /// The processes in the cgroup and below.
-    pub fn processes(&self) -> Vec<i32> {
-        remove::listed(&self.dirs).into_iter().collect()
-    }
-
-    /// Removes the directories; waits up to a second for ended processes to leave.
-    pub fn remove(&self) -> Result<()> {
-        match remove::remove_at(&self.dirs) {
-            Err(failure) if failure.errno == libc::EXDEV => remove::remove_found(&self.place),
-            other => other,
-        }
-    }
-
-    /// Whether the cgroup2 mount has the controllers.
-    pub fn is_v2(&self) -> bool {
-        self.dirs.is_v2
-    }
-
-    /// Makes the sub-cgroup for an exec and opens it; `None` without a cgroup2 mount.
-    pub fn make_exec(&self, exec: u64) -> Result<Option<OwnedFd>> {
-        let Some(dir) = &self.dirs.unified else { return Ok(None) };
-        let name = exec_name(exec);
-        let made = dir.make(&name).and_then(|_| dir.walk(&name));
-        let object = || format!("{}/{}", self.place.path(), name.display());
-        made.map(|dir| Some(dir.into())).map_err(|e| failure::kernel("make cgroup", object(), e))
-    }
-
-    /// Kills every process in an exec's sub-cgroup.
-    pub fn kill_exec(&self, exec: u64) -> io::Result<()> {
-        let Some(dir) = &self.dirs.unified else { return Err(io::ErrorKind::NotFound.into()) };
-        dir.write(&format!("exec-{exec}/cgroup.kill"), "1")
-    }
-
-    /// Removes an exec's sub-cgroup; `false` while a process is in it.
-    pub fn remove_exec(&self, exec: u64) -> bool {
-        let Some(dir) = &self.dirs.unified else { return true };
-        !matches!(dir.remove(&exec_name(exec)), Err(e) if e.raw_os_error() == Some(libc::EBUSY))
-    }
-}
-
-fn exec_name(exec: u64) -> OsString {
-    format!("exec-{exec}").into()
-}
-
-/// The `tasks` file of a v1 directory.
-fn open_tasks(dir: &Dir) -> Result<File> {
-    dir.open("tasks", OFlags::WRONLY).map(File::from).map_err(|e| failure::kernel("open", dir.show("tasks"), e))
-}
+pub use events::oom_kills;
+pub use group::{Cgroup, create, ensure};
+pub use place::{Layout, Place};
+pub use remove::{kill, processes, remove, remove_if_empty};
+pub use resources::{Limit, Resources};

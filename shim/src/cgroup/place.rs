@@ -4,7 +4,8 @@
 use super::dir::Dir;
 use super::dirs::{Dirs, V1};
 use crate::failure::{self, Kind, Result};
-use crate::wire::{CgroupPlace, V1Hierarchy};
+use crate::malformed::{self, Malformed, absolute, each, non_empty, required};
+use crate::wire::{CgroupLayout, CgroupPlace, V1Hierarchy};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -15,28 +16,74 @@ const DELEGATED: [&str; 7] = ["cpu", "cpuset", "io", "memory", "hugetlb", "pids"
 /// A checked [`CgroupPlace`].
 #[derive(Debug, Clone)]
 pub struct Place {
+    layout: Layout,
     path: PathBuf,
+}
+
+/// A checked [`CgroupLayout`].
+#[derive(Debug, Clone)]
+pub struct Layout {
     /// Where cgroup2 is mounted: all there is on v2, beside the hierarchies on v1.
     unified: Option<PathBuf>,
-    hierarchies: Vec<V1Hierarchy>,
+    hierarchies: Vec<Hierarchy>,
     is_v2: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Hierarchy {
+    mount_point: PathBuf,
+    controllers: Vec<String>,
+}
+
+impl Layout {
+    /// Checks where cgroups are mounted.
+    ///
+    /// # Errors
+    /// For a mount point that cannot be, and for a v1 hierarchy without a name.
+    pub fn checked(layout: CgroupLayout) -> malformed::Result<Self> {
+        let unified = non_empty(layout.unified).map(|path| absolute("unified", path)).transpose()?.map(PathBuf::from);
+        let is_v2 = unified.is_some() && layout.unified_has_controllers;
+        let hierarchies = if is_v2 { Vec::new() } else { each("v1", layout.v1, hierarchy)? };
+        Ok(Self { unified, hierarchies, is_v2 })
+    }
+}
+
+fn hierarchy(v1: V1Hierarchy) -> malformed::Result<Hierarchy> {
+    if v1.controllers.is_empty() {
+        return Err(Malformed::new("controllers", "is empty"));
+    }
+    Ok(Hierarchy { mount_point: absolute("mount_point", v1.mount_point)?.into(), controllers: v1.controllers })
 }
 
 impl Place {
     /// Checks what the daemon sent: a path that is not the root and has no `..`.
-    pub fn checked(wire: &CgroupPlace) -> Result<Self> {
-        let refuse = |why| Err(failure::refused(Kind::InvalidArgument, "check cgroup", &wire.path, why));
-        let path = PathBuf::from(wire.path.trim_start_matches('/'));
-        if path.components().next().is_none() {
-            return refuse("the root cgroup is nobody's");
+    ///
+    /// # Errors
+    /// For any other path, and without a layout.
+    pub fn checked(wire: CgroupPlace) -> malformed::Result<Self> {
+        let layout = Layout::checked(required("layout", wire.layout)?).map_err(|wrong| wrong.within("layout"))?;
+        Self::new(layout, "path", &wire.path)
+    }
+
+    /// The place at `path`, which the message has in `field`.
+    ///
+    /// # Errors
+    /// For the root, and for a path that is not plain.
+    pub fn new(layout: Layout, field: &str, path: &str) -> malformed::Result<Self> {
+        let plain = PathBuf::from(path.trim_start_matches('/'));
+        if plain.components().next().is_none() {
+            return Err(Malformed::new(field, "the root cgroup is nobody's"));
         }
-        if !path.components().all(|c| matches!(c, Component::Normal(_))) {
-            return refuse("not a plain path");
+        if !plain.components().all(|c| matches!(c, Component::Normal(_))) || path.contains('\0') {
+            return Err(Malformed::new(field, format!("{path:?} is not a plain path")));
         }
-        let Some(layout) = &wire.layout else { return refuse("no layout") };
-        let unified = (!layout.unified.is_empty()).then(|| PathBuf::from(&layout.unified));
-        let is_v2 = unified.is_some() && layout.unified_has_controllers;
-        Ok(Self { path, unified, hierarchies: if is_v2 { Vec::new() } else { layout.v1.clone() }, is_v2 })
+        Ok(Self { layout, path: plain })
+    }
+
+    /// The one in it with this name.
+    #[must_use]
+    pub fn below(&self, name: &str) -> Self {
+        Self { layout: self.layout.clone(), path: self.path.join(name) }
     }
 
     /// The path below each mount point, for messages.
@@ -46,7 +93,7 @@ impl Place {
 
     /// Where cgroup2 is mounted.
     pub fn unified_mount(&self) -> Option<&Path> {
-        self.unified.as_deref()
+        self.layout.unified.as_deref()
     }
 
     /// The path of the cgroup above, and the name of this one in it.
@@ -58,8 +105,8 @@ impl Place {
     ///
     /// - Errors: `EXDEV` with the mount point when no cgroup file system is there (any more).
     pub fn roots(&self) -> Result<Vec<Dir>> {
-        let v1 = self.hierarchies.iter().map(|hierarchy| Path::new(&hierarchy.mount_point));
-        self.unified.iter().map(PathBuf::as_path).chain(v1).map(root).collect()
+        let v1 = self.layout.hierarchies.iter().map(|hierarchy| hierarchy.mount_point.as_path());
+        self.layout.unified.iter().map(PathBuf::as_path).chain(v1).map(root).collect()
     }
 
     /// Makes the directories that are missing, as [`Self::make`] does.
@@ -70,17 +117,17 @@ impl Place {
 
     /// Makes the directories in every hierarchy with their parents, controllers handed down, and opens them.
     pub fn make(&self) -> Result<Dirs> {
-        let unified = match &self.unified {
-            Some(mount) if self.is_v2 => Some(self.make_v2(&root(mount)?)?),
+        let unified = match &self.layout.unified {
+            Some(mount) if self.layout.is_v2 => Some(self.make_v2(&root(mount)?)?),
             Some(mount) => Some(self.make_below(&root(mount)?, |_, _| Ok(()))?),
             None => None,
         };
-        let v1 = self.hierarchies.iter().map(|hierarchy| self.make_v1(hierarchy)).collect::<Result<_>>()?;
-        Ok(Dirs { unified, v1, is_v2: self.is_v2 })
+        let v1 = self.layout.hierarchies.iter().map(|hierarchy| self.make_v1(hierarchy)).collect::<Result<_>>()?;
+        Ok(Dirs { unified, v1, is_v2: self.layout.is_v2 })
     }
 
-    fn make_v1(&self, hierarchy: &V1Hierarchy) -> Result<V1> {
-        let mount = Path::new(&hierarchy.mount_point);
+    fn make_v1(&self, hierarchy: &Hierarchy) -> Result<V1> {
+        let mount = hierarchy.mount_point.as_path();
         let controllers = hierarchy.controllers.clone();
         let is_cpuset = controllers.iter().any(|c| c == "cpuset");
         let dir = self.make_below(&root(mount)?, if is_cpuset { inherit_cpuset } else { |_, _| Ok(()) })?;
@@ -189,7 +236,6 @@ fn hand_down(dir: &Dir) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::CgroupLayout;
 
     fn wire(path: &str) -> CgroupPlace {
         let v1 = vec![V1Hierarchy { mount_point: "/c/cpu".into(), controllers: vec!["cpu".into(), "cpuacct".into()] }];
@@ -200,9 +246,14 @@ mod tests {
     #[test]
     fn a_path_that_leaves_the_mount_or_is_the_root_is_refused() {
         for bad in ["", "/", "/a/../b", "..", "a/..", "/./.."] {
-            assert!(Place::checked(&wire(bad)).is_err(), "{bad}");
+            let failure = failure::Failure::from(Place::checked(wire(bad)).unwrap_err());
+            assert_eq!(failure.object, "path", "{bad}");
         }
-        assert_eq!(Place::checked(&wire("/pod/ctr")).unwrap().split(), (Path::new("pod"), OsStr::new("ctr")));
+        let good = Place::checked(wire("/pod/ctr")).unwrap();
+        assert_eq!(good.split(), (Path::new("pod"), OsStr::new("ctr")));
+        assert_eq!(good.below("init").path(), "/pod/ctr/init");
+        let without_layout = CgroupPlace { layout: None, ..wire("/pod") };
+        assert!(Place::checked(without_layout).is_err());
     }
 
     #[test]
@@ -211,7 +262,7 @@ mod tests {
         let mount_point = dir.path().display().to_string();
         let v1 = vec![V1Hierarchy { mount_point: mount_point.clone(), controllers: vec!["pids".into()] }];
         let layout = CgroupLayout { v1, ..CgroupLayout::default() };
-        let place = Place::checked(&CgroupPlace { layout: Some(layout), path: "/pod/ctr".into() }).unwrap();
+        let place = Place::checked(CgroupPlace { layout: Some(layout), path: "/pod/ctr".into() }).unwrap();
         let failure = place.make().unwrap_err();
         assert_eq!((failure.kind(), failure.object.as_str()), (Kind::FailedPrecondition, mount_point.as_str()));
         assert!(!dir.path().join("pod").exists());

@@ -10,7 +10,6 @@ use super::dirs::Dirs;
 use super::place::{Place, root};
 use crate::failure::{self, Result};
 use crate::sys;
-use crate::wire::CgroupPlace;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -28,8 +27,7 @@ const MOST_STEPS: usize = 1 << 21;
 ///
 /// - Source: `cgroup.kill` (5.14); without it, the processes are listed and killed until none is left to list, at
 ///   most some rounds.
-pub fn kill(place: &CgroupPlace) -> Result<bool> {
-    let place = Place::checked(place)?;
+pub fn kill(place: &Place) -> Result<bool> {
     if let Some(mount) = place.unified_mount() {
         // Every process of ours is in the cgroup2 directory, also where the controllers are v1's.
         let Some(unified) = find(&root(mount)?, &place.path())? else { return Ok(false) };
@@ -37,7 +35,7 @@ pub fn kill(place: &CgroupPlace) -> Result<bool> {
             return Ok(true);
         }
     }
-    let found = found(&place)?;
+    let found = found(place)?;
     kill_each(|| listed_in(found.iter().flatten()));
     Ok(found.iter().any(Option::is_some))
 }
@@ -98,8 +96,8 @@ fn gone<T>(answer: io::Result<T>) -> io::Result<Option<T>> {
 }
 
 /// The processes in the cgroup and below, in all its hierarchies.
-pub fn processes(place: &CgroupPlace) -> Result<Vec<i32>> {
-    let found = found(&Place::checked(place)?)?;
+pub fn processes(place: &Place) -> Result<Vec<i32>> {
+    let found = found(place)?;
     Ok(listed_in(found.iter().flatten()).into_iter().collect())
 }
 
@@ -130,11 +128,7 @@ fn kill_pid(pid: i32) {
 /// Removes the cgroup's directories with everything below them; waits up to a second for ended processes to leave.
 ///
 /// - Errors: `EBUSY` with the directory's name when processes are still in it then.
-pub fn remove(place: &CgroupPlace) -> Result<()> {
-    remove_found(&Place::checked(place)?)
-}
-
-pub(super) fn remove_found(place: &Place) -> Result<()> {
+pub fn remove(place: &Place) -> Result<()> {
     let (above, name) = place.split();
     let above = above.display().to_string();
     let deadline = Instant::now() + REMOVE_PATIENCE;
@@ -159,8 +153,7 @@ pub(super) fn remove_at(dirs: &Dirs) -> Result<()> {
 }
 
 /// Removes a (parent) cgroup's directories where they are empty: no processes, nothing below. Never waits.
-pub fn remove_if_empty(place: &CgroupPlace) -> Result<()> {
-    let place = Place::checked(place)?;
+pub fn remove_if_empty(place: &Place) -> Result<()> {
     let (above, name) = place.split();
     for root in place.roots()? {
         let parent = gone(root.walk(above));

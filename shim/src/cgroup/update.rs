@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Changing the limits of a running container: all of them, or none.
 
+use super::counter::counter;
 use super::dir::Dir;
 use super::dirs::Dirs;
 use super::limits::{self, Write};
+use super::resources::Resources;
 use super::undo;
 use crate::failure::{self, Failure, Kind, Result};
-use crate::wire::Resources;
 use std::io;
 
 struct Change<'a> {
@@ -18,7 +19,7 @@ struct Change<'a> {
 
 /// Puts `resources` in force; when one value is refused, the old values of all of them are put back.
 pub fn update(dirs: &Dirs, resources: &Resources) -> Result<()> {
-    let mut changes = read_old(dirs, limits::writes(dirs.is_v2, resources)?)?;
+    let mut changes = read_old(dirs, limits::writes(dirs.is_v2, resources))?;
     order(&mut changes);
     changes.iter().try_for_each(refuse_below_use)?;
     for (done, change) in changes.iter().enumerate() {
@@ -123,7 +124,7 @@ fn told(change: &Change<'_>, failure: Failure) -> Failure {
 
 /// Bytes in use that are no file cache: what the kernel can only free by killing.
 fn in_use(current: u64, stat: &str, reclaimable: [&str; 2]) -> u64 {
-    let cached: u64 = reclaimable.iter().map(|name| super::events::counter(stat, name)).sum();
+    let cached: u64 = reclaimable.iter().map(|name| counter(stat, name)).sum();
     current.saturating_sub(cached)
 }
 

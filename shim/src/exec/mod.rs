@@ -11,19 +11,21 @@
 
 mod birth;
 mod refusal;
+mod request;
 
 pub use refusal::explained;
+pub use request::Request;
 
 use crate::descriptor::duplicate;
 use crate::failure::{self, Kind, Result};
 use crate::fault::Watcher;
 use crate::null;
-use crate::program::{self, Program};
+use crate::program::Program;
 use crate::setup::Container;
 use crate::sys;
 use crate::terminal;
-use crate::wire;
 use birth::Birth;
+use request::Streams;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
@@ -77,13 +79,15 @@ pub fn start(
     container: &Container,
     id: u64,
     (client, request): (u64, u64),
-    asked: &wire::Exec,
+    asked: Request,
     descriptors: Vec<OwnedFd>,
 ) -> Result<Exec> {
-    let program = program_of(container, asked)?;
-    let (streams, pair) = streams(container, asked, descriptors)?;
+    asked.check_descriptors(descriptors.len())?;
+    let (streams, pair) = streams(container, asked.streams, descriptors)?;
+    let (terminal, timeout, kill_tree) = (pair.is_some(), asked.timeout, asked.kill_tree);
+    let program = program_of(container, asked);
     let cgroup = container.cgroup.make_exec(id)?;
-    let begun = birth::begin(container, &program, &streams, asked.tty, cgroup.as_ref()).inspect_err(|_| {
+    let begun = birth::begin(container, &program, &streams, terminal, cgroup.as_ref()).inspect_err(|_| {
         container.cgroup.remove_exec(id);
     })?;
     let (master, slave) = pair.map_or((None, None), |pair| (Some(pair.master), Some(pair.slave)));
@@ -98,9 +102,9 @@ pub fn start(
         unanswered: Some((request, begun.watcher)),
         master,
         slave,
-        deadline: (asked.timeout_ms > 0).then(|| Instant::now() + Duration::from_millis(asked.timeout_ms)),
+        deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
         timed_out: false,
-        kill_tree: asked.kill_tree_at_exit,
+        kill_tree,
         orphaned: false,
         exit_code: None,
         told: false,
@@ -110,45 +114,46 @@ pub fn start(
     })
 }
 
-fn program_of(container: &Container, asked: &wire::Exec) -> Result<Program> {
+fn program_of(container: &Container, asked: Request) -> Program {
     let mut program = container.program.clone();
-    program.args = program::arguments(&asked.args)?;
-    if !asked.env.is_empty() {
-        program.env = program::strings("environment", &asked.env)?;
+    program.args = asked.args;
+    if let Some(env) = asked.env {
+        program.env = env;
     }
-    if asked.tty {
+    if let Streams::Terminal(_) = asked.streams {
         program.set_default_term();
     }
-    if !asked.cwd.is_empty() {
-        program.cwd = program::c_string("working directory", asked.cwd.as_bytes())?;
+    if let Some(cwd) = asked.cwd {
+        program.cwd = cwd;
     }
-    Ok(program)
+    program
 }
 
 /// stdin, stdout and stderr: those that were sent, the null device for the others, or a new terminal.
 fn streams(
     container: &Container,
-    asked: &wire::Exec,
+    asked: Streams,
     descriptors: Vec<OwnedFd>,
 ) -> Result<([OwnedFd; 3], Option<terminal::Terminal>)> {
-    let dup = |fd: &OwnedFd| duplicate(fd, "stream");
-    if asked.tty {
-        let devpts = container.devpts.as_ref().ok_or_else(|| {
-            failure::refused(Kind::FailedPrecondition, "open terminal", "/dev/pts", "the container has none")
-        })?;
-        let size = (asked.rows > 0 && asked.columns > 0).then_some((asked.rows, asked.columns));
-        let pair = terminal::open(devpts, size)?;
-        terminal::give_to(&pair.slave, container.host_uid)?;
-        return Ok(([dup(&pair.slave)?, dup(&pair.slave)?, dup(&pair.slave)?], Some(pair)));
-    }
-    let mut sent = descriptors.into_iter();
-    let mut take = |named: bool| match named {
-        true => sent.next().ok_or_else(|| {
-            failure::refused(Kind::InvalidArgument, "exec", "streams", "fewer descriptors than streams")
-        }),
-        false => null::open(&container.null, OFlags::RDWR),
+    let named = match asked {
+        Streams::Terminal(size) => {
+            let devpts = container.devpts.as_ref().ok_or_else(|| {
+                failure::refused(Kind::FailedPrecondition, "open terminal", "/dev/pts", "the container has none")
+            })?;
+            let pair = terminal::open(devpts, size)?;
+            terminal::give_to(&pair.slave, container.host_uid)?;
+            let dup = || duplicate(&pair.slave, "stream");
+            return Ok(([dup()?, dup()?, dup()?], Some(pair)));
+        }
+        Streams::Sent { stdin, stdout, stderr } => [stdin, stdout, stderr],
     };
-    let streams = [take(asked.stdin)?, take(asked.stdout)?, take(asked.stderr)?];
+    let mut sent = descriptors.into_iter();
+    let mut take = |named: bool| match if named { sent.next() } else { None } {
+        Some(stream) => Ok(stream),
+        None => null::open(&container.null, OFlags::RDWR),
+    };
+    let [stdin, stdout, stderr] = named;
+    let streams = [take(stdin)?, take(stdout)?, take(stderr)?];
     for stream in &streams {
         terminal::give_to(stream, container.host_uid)?;
     }

@@ -11,7 +11,7 @@ use std::path::Path;
 fn setup(log: &Path, stdin: bool, once: bool) -> (Stdio, File, File, File) {
     let nothing = || rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap();
     let (ends, child) = pipes((!stdin).then(nothing)).unwrap();
-    let stdio = Stdio::new(Log::open(log, false).unwrap(), ends, once).unwrap();
+    let stdio = Stdio::new(Log::open(Some(log), false).unwrap(), ends, once).unwrap();
     (stdio, child.stdin.into(), child.stdout.into(), child.stderr.into())
 }
 
@@ -79,7 +79,7 @@ fn drain_has_its_limit_whoever_writes_without_pause() {
     std::thread::spawn(move || {
         let zero = || rustix::fs::open("/dev/zero", OFlags::RDONLY, Mode::empty()).unwrap();
         let ends = Ends::Pipes { stdin: None, stdout: zero(), stderr: zero() };
-        let mut stdio = Stdio::new(Log::open(Path::new(""), false).unwrap(), ends, false).unwrap();
+        let mut stdio = Stdio::new(Log::open(None, false).unwrap(), ends, false).unwrap();
         stdio.drain(Duration::from_millis(50));
         done.send(stdio.finished()).unwrap();
     });
@@ -251,7 +251,7 @@ fn terminal(log: &Path) -> (Stdio, File) {
     unlockpt(&master).unwrap();
     let name = ptsname(&master, Vec::new()).unwrap();
     let tty = File::from(rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap());
-    (Stdio::new(Log::open(log, true).unwrap(), Ends::Terminal { master }, false).unwrap(), tty)
+    (Stdio::new(Log::open(Some(log), true).unwrap(), Ends::Terminal { master }, false).unwrap(), tty)
 }
 
 #[test]

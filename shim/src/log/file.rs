@@ -4,7 +4,7 @@
 //! Nothing else writes to it. A write that the kernel cuts short (a full disk) is undone back to the last whole
 //! record, so that what a reader finds is always well formed and a rotation never splits a record.
 
-use super::Error;
+use super::error::Error;
 use crate::sys;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;

@@ -13,50 +13,26 @@
 //! Invariants: the file holds whole records only; a batch is one `write`; stamps never go back; memory is bounded
 //! by `BATCH`, one read and the backlog, and an idle log holds none of them.
 
+mod error;
 mod file;
 mod outage;
 mod records;
 mod stamp;
 
+pub use error::Error;
 pub use records::Stream;
 
 use file::LogFile;
 use outage::Outage;
 use records::{Heads, Lines, content_bytes};
 use stamp::Clock;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 /// Content of one record, as other runtimes have it; an unfinished line waits in memory up to here.
 const MAX_LINE: usize = 16 << 10;
 /// A batch is written when it reaches this size: one read of ordinary lines fits.
 const BATCH: usize = 192 << 10;
-/// Why a log could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A parent directory is missing and cannot be made.
-    #[error("make log directory {path}: {source}", path = path.display())]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-        /// What the kernel answered.
-        source: std::io::Error,
-    },
-    /// The file cannot be opened or made.
-    #[error("open log file {path}: {source}", path = path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// What the kernel answered.
-        source: std::io::Error,
-    },
-    /// Something that is no regular file stands in its place.
-    #[error("log file {path} is not a regular file", path = path.display())]
-    NotRegular {
-        /// The file.
-        path: PathBuf,
-    },
-}
 
 /// The log of one container.
 #[derive(Debug)]
@@ -70,12 +46,12 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the log at `path`; an empty path means that output is dropped.
+    /// Opens the log at `path`; without one output is dropped.
     ///
     /// - Shapes: `path` absolute; `terminal` keeps carriage returns.
     /// - Errors: see [`Error`].
-    pub fn open(path: &Path, terminal: bool) -> Result<Self, Error> {
-        let file = if path.as_os_str().is_empty() { None } else { Some(LogFile::open(path)?) };
+    pub fn open(path: Option<&Path>, terminal: bool) -> Result<Self, Error> {
+        let file = path.map(LogFile::open).transpose()?;
         let lines = [Lines::new(MAX_LINE, terminal), Lines::new(MAX_LINE, terminal)];
         Ok(Self { file, lines, clock: Clock::default(), batch: Vec::new(), outage: None, lost: 0 })
     }

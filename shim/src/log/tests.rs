@@ -5,6 +5,7 @@ use super::*;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::PathBuf;
 
 /// Streams, tags and contents of a log file.
 fn records(path: &Path) -> Vec<(String, char, String)> {
@@ -40,7 +41,7 @@ fn small_disk(bytes: &str) -> (OwnedFd, PathBuf) {
 fn the_file_is_made_with_its_parents_and_not_for_everyone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("pod/container/0.log");
-    let _log = Log::open(&path, false).unwrap();
+    let _log = Log::open(Some(&path), false).unwrap();
     let mode = |p: &Path| std::fs::metadata(p).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode(&path), 0o640);
     assert_eq!(mode(&dir.path().join("pod/container")), 0o755);
@@ -50,13 +51,13 @@ fn the_file_is_made_with_its_parents_and_not_for_everyone() {
 fn an_unusable_path_is_a_clean_error() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("file"), "").unwrap();
-    let below_file = Log::open(&dir.path().join("file/x/0.log"), false).unwrap_err();
+    let below_file = Log::open(Some(&dir.path().join("file/x/0.log")), false).unwrap_err();
     assert!(below_file.to_string().contains("file/x"), "{below_file}");
     symlink("/etc/hostname", dir.path().join("link")).unwrap();
-    assert!(matches!(Log::open(&dir.path().join("link"), false), Err(Error::Open { .. })));
+    assert!(matches!(Log::open(Some(&dir.path().join("link")), false), Err(Error::Open { .. })));
     rustix::fs::mknodat(rustix::fs::CWD, dir.path().join("fifo"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-    assert!(Log::open(&dir.path().join("fifo"), false).is_err());
-    assert!(matches!(Log::open(Path::new("/dev/null"), false), Err(Error::NotRegular { .. })));
+    assert!(Log::open(Some(&dir.path().join("fifo")), false).is_err());
+    assert!(matches!(Log::open(Some(Path::new("/dev/null")), false), Err(Error::NotRegular { .. })));
 }
 
 /// Nobody has number 254 of the "misc" devices: opening it is an error of its own.
@@ -67,14 +68,14 @@ fn a_device_in_the_files_place_is_not_opened() {
     let kind = rustix::fs::FileType::CharacterDevice;
     rustix::fs::mknodat(rustix::fs::CWD, &path, kind, 0o600.into(), number).unwrap();
     assert!(std::fs::OpenOptions::new().append(true).open(&path).is_err());
-    assert!(matches!(Log::open(&path, false), Err(Error::NotRegular { .. })));
+    assert!(matches!(Log::open(Some(&path), false), Err(Error::NotRegular { .. })));
 }
 
 #[test]
 fn both_streams_share_the_file_in_the_order_of_arrival() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("0.log");
-    let mut log = Log::open(&path, false).unwrap();
+    let mut log = Log::open(Some(&path), false).unwrap();
     log.write(Stream::Stdout, b"one\nhal");
     log.write(Stream::Stderr, b"oops\n");
     log.write(Stream::Stdout, b"f\nrest");
@@ -85,7 +86,7 @@ fn both_streams_share_the_file_in_the_order_of_arrival() {
 
 #[test]
 fn without_a_path_output_is_dropped_and_reopen_is_nothing() {
-    let mut log = Log::open(Path::new(""), false).unwrap();
+    let mut log = Log::open(None, false).unwrap();
     log.write(Stream::Stdout, b"gone\n");
     log.finish(Stream::Stdout);
     log.reopen().unwrap();
@@ -96,7 +97,7 @@ fn without_a_path_output_is_dropped_and_reopen_is_nothing() {
 fn reopen_switches_files_between_records() {
     let dir = tempfile::tempdir().unwrap();
     let (path, old) = (dir.path().join("0.log"), dir.path().join("0.log.1"));
-    let mut log = Log::open(&path, false).unwrap();
+    let mut log = Log::open(Some(&path), false).unwrap();
     log.write(Stream::Stdout, b"before\nunfin");
     std::fs::rename(&path, &old).unwrap();
     log.reopen().unwrap();
@@ -109,7 +110,7 @@ fn reopen_switches_files_between_records() {
 fn reopen_that_fails_keeps_the_old_file() {
     let dir = tempfile::tempdir().unwrap();
     let (path, old) = (dir.path().join("a/0.log"), dir.path().join("moved"));
-    let mut log = Log::open(&path, false).unwrap();
+    let mut log = Log::open(Some(&path), false).unwrap();
     std::fs::rename(dir.path().join("a"), &old).unwrap();
     std::fs::write(dir.path().join("a"), "in the way").unwrap();
     assert!(log.reopen().is_err());
@@ -122,7 +123,7 @@ fn a_short_outage_loses_nothing() {
     let (_disk, dir) = small_disk("64k");
     std::fs::write(dir.join("ballast"), vec![1; 60 << 10]).unwrap();
     let path = dir.join("0.log");
-    let mut log = Log::open(&path, false).unwrap();
+    let mut log = Log::open(Some(&path), false).unwrap();
     let lines: String = (0..1_000).map(|i| format!("line {i}\n")).collect();
     log.write(Stream::Stdout, lines.as_bytes());
     assert!(log.retry_at().is_some(), "the disk is full");
@@ -139,7 +140,7 @@ fn a_long_outage_is_told_in_the_log_to_the_byte() {
     let (_disk, dir) = small_disk("256k");
     std::fs::write(dir.join("ballast"), vec![1; 240 << 10]).unwrap();
     let path = dir.join("0.log");
-    let mut log = Log::open(&path, false).unwrap();
+    let mut log = Log::open(Some(&path), false).unwrap();
     let line = [b'x'; 99].iter().map(|&b| b as char).collect::<String>() + "\n";
     let mut sent = 0;
     for _ in 0..200 {
@@ -175,7 +176,7 @@ fn the_marker_stands_where_the_gap_is() {
     let (_disk, dir) = small_disk("1m");
     std::fs::write(dir.join("ballast"), vec![1; 1 << 20]).unwrap();
     let path = dir.join("0.log");
-    let mut log = Log::open(&path, false).unwrap();
+    let mut log = Log::open(Some(&path), false).unwrap();
     let mut sent = 0;
     for i in 0..10_000 {
         let chunk = format!("{i:099}\n");
@@ -197,7 +198,7 @@ fn the_marker_stands_where_the_gap_is() {
 fn what_never_got_written_counts_at_the_end() {
     let (_disk, dir) = small_disk("4k");
     std::fs::write(dir.join("ballast"), vec![1; 4 << 10]).unwrap();
-    let mut log = Log::open(&dir.join("0.log"), false).unwrap();
+    let mut log = Log::open(Some(&dir.join("0.log")), false).unwrap();
     log.write(Stream::Stdout, b"lost\nand gone");
     log.finish(Stream::Stdout);
     log.settle();

@@ -1,27 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The child's half: every prepared mount onto its place inside the root.
 
-use super::{Plan, Prepared, Source, filesystem, proc, shared};
+use super::plan::{Plan, Prepared, Source};
+use super::{filesystem, image, proc, shared};
 use crate::failure::{self, Kind, Result};
 use crate::rootfs::{Point, Root, is_dir};
 use crate::tree::{Reach, clone_path, clone_peer};
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 use rustix::mount::{MountAttrFlags, MoveMountFlags, UnmountFlags, move_mount, unmount};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 /// The files of procfs that may be replaced: what fills them in for a container (LXCFS) mounts over these.
-const REPLACEABLE: [&[u8]; 11] = [
-    b"/proc/cpuinfo",
-    b"/proc/diskstats",
-    b"/proc/loadavg",
-    b"/proc/meminfo",
-    b"/proc/slabinfo",
-    b"/proc/stat",
-    b"/proc/swaps",
-    b"/proc/uptime",
-    b"/proc/net/dev",
-    b"/proc/sys/kernel/ns_last_pid",
-    b"/proc/sys/crypto/fips_enabled",
+const REPLACEABLE: [&str; 11] = [
+    "/proc/cpuinfo",
+    "/proc/diskstats",
+    "/proc/loadavg",
+    "/proc/meminfo",
+    "/proc/slabinfo",
+    "/proc/stat",
+    "/proc/swaps",
+    "/proc/uptime",
+    "/proc/net/dev",
+    "/proc/sys/kernel/ns_last_pid",
+    "/proc/sys/crypto/fips_enabled",
 ];
 
 /// Attaches `tree` on top of what `point` inside the root refers to, and nowhere else.
@@ -36,30 +38,30 @@ pub fn attach(root: &Root, tree: impl AsFd, point: &OwnedFd, object: &str) -> Re
 }
 
 /// Attaches all mounts of the plan inside `root`, in order.
-pub fn attach_all(root: &Root, plan: Plan) -> Result<()> {
+pub fn attach_all(root: &Root, plan: Plan<'_>) -> Result<()> {
     if plan.shares {
         root.set_shares();
     }
     plan.mounts.into_iter().try_for_each(|mount| attach_one(root, mount))
 }
 
-fn attach_one(root: &Root, mount: Prepared) -> Result<()> {
-    let object = String::from_utf8_lossy(&mount.destination).into_owned();
-    let point = root.make(&mount.destination, mount.point)?;
-    if matches!(mount.source, Source::Volume(_)) && is_mounted_on(&point, &object)? {
+fn attach_one(root: &Root, mount: Prepared<'_>) -> Result<()> {
+    let object = mount.destination;
+    let point = root.make(object.as_bytes(), mount.point)?;
+    if matches!(mount.source, Source::Volume(_)) && is_mounted_on(&point, object)? {
         return Ok(());
     }
-    refuse_over_proc(&point, &mount.destination, &object)?;
-    refuse_other_kind(&point, mount.point, &mount.from, &object)?;
+    refuse_over_proc(&point, object)?;
+    refuse_other_kind(&point, mount.point, mount.from, object)?;
     match mount.source {
-        Source::Tree(tree) | Source::Volume(tree) => attach(root, tree, &point, &object),
-        Source::New(name, options) => attach(root, new(&name, &options, mount.attributes)?, &point, &object),
+        Source::Tree(tree) | Source::Volume(tree) => attach(root, tree, &point, object),
+        Source::New(name, options) => attach(root, new(name, options, mount.attributes)?, &point, object),
         Source::SubPath { overlay, sub_path, scratch } => {
-            let tree = sub_tree(overlay, &sub_path, &scratch, &object).map_err(super::image::of_image_volume)?;
-            attach(root, tree, &point, &object)
+            let tree = sub_tree(overlay, sub_path, scratch, object).map_err(image::of_image_volume)?;
+            attach(root, tree, &point, object)
         }
         Source::CgroupV1 { base, hierarchies } => {
-            attach(root, &base, &point, &object)?;
+            attach(root, &base, &point, object)?;
             hierarchies.into_iter().try_for_each(|(name, tree)| attach_below(&base, &name, &tree))
         }
     }
@@ -70,16 +72,16 @@ fn attach_one(root: &Root, mount: Prepared) -> Result<()> {
 fn new(name: &str, options: &str, attributes: MountAttrFlags) -> Result<OwnedFd> {
     match filesystem::detached(name, options, attributes) {
         Err(e) if name == "sysfs" && e.errno == libc::EPERM => {
-            clone_path(std::path::Path::new("/sys"), Reach::All, attributes | MountAttrFlags::MOUNT_ATTR_RDONLY)
+            clone_path(Path::new("/sys"), Reach::All, attributes | MountAttrFlags::MOUNT_ATTR_RDONLY)
         }
         other => other,
     }
 }
 
 /// Nothing covers what is inside procfs, except the few files that exist to be covered.
-fn refuse_over_proc(point: &OwnedFd, destination: &[u8], object: &str) -> Result<()> {
+fn refuse_over_proc(point: &OwnedFd, object: &str) -> Result<()> {
     let stat = rustix::fs::fstatfs(point).map_err(|e| failure::kernel("statfs", object, e))?;
-    if stat.f_type as i64 != proc::MAGIC || REPLACEABLE.contains(&destination) {
+    if stat.f_type as i64 != proc::MAGIC || REPLACEABLE.contains(&object) {
         return Ok(());
     }
     Err(failure::refused(Kind::InvalidArgument, "mount", object, "nothing may be mounted inside /proc"))
@@ -104,13 +106,13 @@ fn refuse_other_kind(point: &OwnedFd, needed: Point, from: &str, object: &str) -
 
 /// The part of an image volume that is shown. The overlay stands on `scratch` meanwhile: in this mount namespace
 /// only, and on top of the tree that is detached when the root is pivoted.
-fn sub_tree(overlay: OwnedFd, sub_path: &[u8], scratch: &std::path::Path, object: &str) -> Result<OwnedFd> {
+fn sub_tree(overlay: OwnedFd, sub_path: &str, scratch: &Path, object: &str) -> Result<OwnedFd> {
     let scratch_name = scratch.display().to_string();
     move_mount(&overlay, "", CWD, scratch, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
         .map_err(|e| failure::kernel("mount", scratch_name, e))?;
     let handle = Root::new(overlay)
-        .handle(sub_path)
-        .map_err(|e| failure::kernel("open image volume path", String::from_utf8_lossy(sub_path), e))?;
+        .handle(sub_path.as_bytes())
+        .map_err(|e| failure::kernel("open image volume path", sub_path, e))?;
     let tree = clone_peer(&handle, Reach::Top, object)?;
     drop(handle);
     unmount(scratch, UnmountFlags::DETACH).map_err(|e| failure::kernel("unmount", object, e))?;

@@ -19,7 +19,6 @@ use crate::fault::{self, Outcome, Reporter};
 use crate::namespaces::Namespaces;
 use crate::pod::init::empty_root;
 use crate::sys::{self, Forked, InChild, Single};
-use crate::wire::namespace;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -40,16 +39,18 @@ pub(super) const MAGIC: i64 = 0x9fa0;
 /// For two processes to make some twenty system calls: whoever may trace the one inside can stop it.
 const PATIENCE: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
 
-/// Makes the procfs of the pinned PID namespace, attached nowhere yet.
+/// Makes the procfs of the PID namespace behind `pin`, attached nowhere yet.
+///
+/// # Errors
+/// What the kernel answered; `DeadlineExceeded` and `PermissionDenied` when something inside is in the way.
 pub fn detached(
+    pin: BorrowedFd<'_>,
     namespaces: &Namespaces,
     cgroup: &Cgroup,
     options: &str,
     attributes: MountAttrFlags,
     single: Single,
 ) -> Result<OwnedFd> {
-    let pin = namespaces.pin(namespace::Kind::Pid);
-    let pin = pin.ok_or_else(|| failure::refused(Kind::Internal, "mount", "proc", "there is no PID namespace"))?;
     let context = match named(pin)? {
         Some(context) => context,
         None => from_inside(namespaces, cgroup, single)?,

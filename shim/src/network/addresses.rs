@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Addresses and default routes of the pod's interface.
 
+use super::link::{LOOPBACK, loopback, set_up};
 use super::netlink::{CREATE, Request, Route};
-use super::{LOOPBACK, loopback, set_up};
 use crate::failure::{self, Kind, Result};
 use crate::wire::PodNetwork;
 use gorae_kernel::netlink::word;
@@ -42,6 +42,11 @@ impl Network {
             addresses: wire.addresses.iter().map(|text| address(text)).collect::<Result<_>>()?,
             gateways: wire.gateways.iter().map(|text| gateway(text)).collect::<Result<_>>()?,
         })
+    }
+
+    /// The name of the host's end.
+    pub fn host_interface(&self) -> &str {
+        &self.host_interface
     }
 
     /// Brings loopback and the pod's interface up, and gives it addresses and default routes.

@@ -2,8 +2,8 @@
 //! The veth pair: born with one end in the bridge and the other in the pod's namespace, and taken away again.
 
 use super::addresses::Network;
+use super::link::up_header;
 use super::netlink::{CREATE, Request, Route};
-use super::up_header;
 use crate::failure::{self, Kind, Result};
 use gorae_kernel::netlink::{attribute, word};
 use netlink_packet_route::AddressFamily;

@@ -2,10 +2,10 @@
 //! The overlay for kernels that do not take layers one by one: a short-lived child with a mount namespace of its own
 //! attaches what has to be attached there, mounts with the old option string, and passes the mount back detached.
 
-use super::Parts;
+use super::parts::Parts;
 use crate::failure::{self, Kind, Result};
 use crate::fault::{self, Outcome, Reporter};
-use crate::mounts::idmap;
+use crate::idmap;
 use crate::sys::{self, Forked, Single};
 use crate::tree::{Reach, clone_path};
 use rustix::fs::CWD;

@@ -11,14 +11,15 @@
 //! stands for each path: 4 kB hold some 200 layers.
 
 mod helper;
+mod parts;
 mod top;
 
-use crate::failure::{self, Failure, Kind, Result};
-use crate::mounts::idmap;
+use crate::failure::{self, Failure, Result};
+use crate::idmap;
 use crate::rootfs::explain;
 use crate::sys::Single;
 use crate::tree::{Reach, clone_path};
-use crate::wire;
+use parts::Parts;
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_fd, fsconfig_set_flag,
@@ -26,41 +27,33 @@ use rustix::mount::{
 };
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use top::Top;
-
-/// What an overlay is made of.
-#[derive(Debug)]
-struct Parts<'a> {
-    layers: &'a [String],
-    upper_and_work: Option<(PathBuf, PathBuf)>,
-    user_namespace: Option<BorrowedFd<'a>>,
-}
 
 /// Makes a container's writable directories and its root. `owner` is the host's ids of the container's root.
 pub fn writable(
-    rootfs: &wire::Rootfs,
+    layers: &[String],
     root_dir: &Path,
     user_namespace: Option<BorrowedFd<'_>>,
     owner: (u32, u32),
     single: Single,
 ) -> Result<OwnedFd> {
-    build(&writable_parts(rootfs, root_dir, user_namespace, owner)?, single)
+    build(&writable_parts(layers, root_dir, user_namespace, owner)?, single)
 }
 
 /// The same for a kernel that does not take layers one by one; [`writable`] falls back to it.
 pub fn writable_by_helper(
-    rootfs: &wire::Rootfs,
+    layers: &[String],
     root_dir: &Path,
     user_namespace: Option<BorrowedFd<'_>>,
     owner: (u32, u32),
     single: Single,
 ) -> Result<OwnedFd> {
-    helper::build(&writable_parts(rootfs, root_dir, user_namespace, owner)?, single)
+    helper::build(&writable_parts(layers, root_dir, user_namespace, owner)?, single)
 }
 
 fn writable_parts<'a>(
-    rootfs: &'a wire::Rootfs,
+    layers: &'a [String],
     root_dir: &Path,
     user_namespace: Option<BorrowedFd<'a>>,
     owner: (u32, u32),
@@ -68,7 +61,7 @@ fn writable_parts<'a>(
     let (upper, work) = (root_dir.join("upper"), root_dir.join("work"));
     make_dir(&work, owner)?;
     if make_new(&upper)?
-        && let Some(layer) = rootfs.layers.first()
+        && let Some(layer) = layers.first()
     {
         // Upper is what the container sees of its "/" itself.
         Top::of(layer, user_namespace, owner).and_then(|top| top.apply(&upper)).inspect_err(|_| {
@@ -76,7 +69,7 @@ fn writable_parts<'a>(
         })?;
     }
     let upper_and_work = Some((upper, work));
-    Ok(Parts { layers: &rootfs.layers, upper_and_work, user_namespace })
+    Ok(Parts { layers, upper_and_work, user_namespace })
 }
 
 /// A read-only view of layers (top first).
@@ -120,9 +113,6 @@ fn make_new(dir: &Path) -> Result<bool> {
 }
 
 fn build(parts: &Parts<'_>, single: Single) -> Result<OwnedFd> {
-    if parts.layers.is_empty() {
-        return Err(failure::refused(Kind::InvalidArgument, "mount overlay", "/", "the image has no layers"));
-    }
     let direct = match parts.user_namespace {
         Some(user_namespace) => by_descriptors(parts, user_namespace),
         None => by_paths(parts),

@@ -5,7 +5,7 @@
 //! directory it gives is as the image's `/` has to be, whichever layer describes it.
 
 use crate::failure::{self, Result};
-use crate::mounts::idmap;
+use crate::idmap;
 use crate::tree::{Reach, clone_path};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat, Uid, XattrFlags};
 use rustix::io::Errno;

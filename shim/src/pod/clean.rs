@@ -10,40 +10,71 @@
 
 use super::lock::{RunDir, lock};
 use super::{namespaces, shm};
-use crate::cgroup;
+use crate::cgroup::{self, Layout, Place};
 use crate::failure::Result;
+use crate::malformed::{self, Malformed, absolute, each, non_empty, required};
 use crate::network::{self, Peer, Route};
-use crate::wire::{CgroupPlace, CleanPod};
+use crate::wire::CleanPod;
 use rustix::process::{Pid, Signal};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long killed processes may take to leave the network namespace.
 const LEAVE: Duration = Duration::from_millis(200);
 
+/// A pod to be undone: a checked [`CleanPod`].
+#[derive(Debug)]
+pub struct Clean {
+    run_dir: PathBuf,
+    /// Killed and removed; `None`: the cgroup is the client's, or there is none.
+    own: Option<Place>,
+    /// Removed afterwards where they are empty.
+    empty: Vec<Place>,
+    host_interface: Option<String>,
+}
+
+impl Clean {
+    /// Checks the message.
+    ///
+    /// # Errors
+    /// `InvalidArgument` with the first field that cannot be.
+    pub fn checked(request: CleanPod) -> Result<Self> {
+        Ok(check(request)?)
+    }
+}
+
+fn check(request: CleanPod) -> malformed::Result<Clean> {
+    let (layout, path) = request.cgroup.map(|cgroup| (cgroup.layout, cgroup.path)).unzip();
+    let within = |wrong: Malformed| wrong.within("cgroup");
+    let layout = layout.flatten().map(Layout::checked).transpose().map_err(|wrong| within(wrong.within("layout")))?;
+    let at = |field: &str, path: &str| Place::new(required("cgroup.layout", layout.clone())?, field, path);
+    // Without a path it only says the layout: the cgroup is the client's.
+    let own = path.and_then(non_empty).map(|path| at("cgroup.path", &path)).transpose()?;
+    Ok(Clean {
+        run_dir: absolute("run_dir", request.run_dir)?.into(),
+        own,
+        empty: each("remove_empty_cgroups", request.remove_empty_cgroups, |path| at("", &path))?,
+        host_interface: non_empty(request.host_interface),
+    })
+}
+
 /// Undoes what there is. Idempotent.
 ///
-/// - Errors: the first step that failed; all others were done. `DeadlineExceeded` when another process works on the
-///   pod and does not end.
-pub fn clean(request: &CleanPod) -> Result<()> {
-    let run_dir = Path::new(&request.run_dir);
-    let _lock = match lock(run_dir) {
+/// # Errors
+/// The first step that failed; all others were done. `DeadlineExceeded` when another process works on the pod and does
+/// not end.
+pub fn clean(request: &Clean) -> Result<()> {
+    let _lock = match lock(&request.run_dir) {
         Err(failure) if failure.errno == libc::ENOENT => None,
         other => Some(other?),
     };
-    let result = undo(request, _lock.as_ref());
-    let others = request.remove_empty_cgroups.iter().try_for_each(|path| {
-        let layout = request.cgroup.as_ref().and_then(|place| place.layout.clone());
-        cgroup::remove_if_empty(&CgroupPlace { layout, path: path.clone() })
-    });
+    let result = undo(&request.run_dir, request.own.as_ref(), _lock.as_ref());
+    let others = request.empty.iter().try_for_each(cgroup::remove_if_empty);
     result.and(others)
 }
 
-/// Undoes everything of the pod itself. The lock shows that nobody else is at it.
-pub(super) fn undo(request: &CleanPod, _lock: Option<&RunDir>) -> Result<()> {
-    let run_dir = Path::new(&request.run_dir);
-    // Without a path it only says the layout: the cgroup is the client's.
-    let own = request.cgroup.as_ref().filter(|place| !place.path.is_empty());
+/// Undoes everything of the pod itself, with the cgroup `own`. The lock shows that nobody else is at it.
+pub(super) fn undo(run_dir: &Path, own: Option<&Place>, _lock: Option<&RunDir>) -> Result<()> {
     let killed = own.map_or(Ok(false), cgroup::kill);
     let silenced = silence(run_dir);
     let unpinned = namespaces::unpin_all(run_dir);
@@ -54,7 +85,7 @@ pub(super) fn undo(request: &CleanPod, _lock: Option<&RunDir>) -> Result<()> {
 
 /// Removes the cgroup; what `cgroup.kill` did not reach (it may have left the cgroup2 hierarchy alone) is killed one
 /// by one when it is in the way.
-fn remove_cgroup(place: &CgroupPlace) -> Result<()> {
+fn remove_cgroup(place: &Place) -> Result<()> {
     cgroup::remove(place).or_else(|_| {
         for pid in cgroup::processes(place)?.into_iter().filter_map(Pid::from_raw) {
             // ESRCH: it went by itself.
@@ -83,11 +114,8 @@ fn silence(run_dir: &Path) -> Result<()> {
 ///
 /// Nobody waits for this: the addresses are off, and names are not used twice. What goes wrong here is found again by
 /// whoever compares the node's interfaces with its pods.
-pub fn see_off_interface(request: &CleanPod) {
-    let name = &request.host_interface;
-    if name.is_empty() {
-        return;
-    }
+pub fn see_off_interface(request: &Clean) {
+    let Some(name) = &request.host_interface else { return };
     let _ = Route::open().and_then(|mut route| {
         let (end, mut pause) = (Instant::now() + LEAVE, Duration::from_millis(2));
         loop {

@@ -2,37 +2,58 @@
 //! A TCP connection to localhost inside a pod, made here and used by the daemon.
 
 use super::namespaces;
-use crate::failure::{self, Kind, Result};
+use crate::failure::{self, Result};
+use crate::malformed::{Malformed, absolute, non_empty};
 use crate::wire::DialPod;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The wait when none is asked for.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A port of a pod to connect to: a checked [`DialPod`].
+#[derive(Debug)]
+pub struct Dial {
+    /// `None`: the daemon's own network.
+    netns: Option<PathBuf>,
+    port: u16,
+    timeout: Duration,
+}
+
+impl Dial {
+    /// Checks the message.
+    ///
+    /// # Errors
+    /// `InvalidArgument` with the first field that cannot be.
+    pub fn checked(request: DialPod) -> Result<Self> {
+        let netns = non_empty(request.netns).map(|path| absolute("netns", path)).transpose()?;
+        let port = u16::try_from(request.port).ok().filter(|&port| port != 0);
+        let port = port.ok_or_else(|| Malformed::new("port", format!("{} is not a port number", request.port)))?;
+        let timeout = match request.timeout_ms {
+            0 => DEFAULT_TIMEOUT,
+            ms => Duration::from_millis(ms.into()),
+        };
+        Ok(Self { netns: netns.map(PathBuf::from), port, timeout })
+    }
+}
+
 /// Connects to `127.0.0.1:port`, then to `[::1]:port`. This process stays in the pod's network namespace.
 ///
 /// - Shapes: the socket is non-blocking and close-on-exec.
-/// - Errors: that of the IPv4 attempt (`ECONNREFUSED` when nobody listens), unless IPv6 failed in another way;
-///   `DeadlineExceeded` when the time is over.
-pub fn dial(request: &DialPod) -> Result<OwnedFd> {
-    let port = u16::try_from(request.port).ok().filter(|&port| port != 0).ok_or_else(|| {
-        failure::refused(Kind::InvalidArgument, "connect to port", request.port.to_string(), "not a port number")
-    })?;
-    if !request.netns.is_empty() {
-        let path = Path::new(&request.netns);
+///
+/// # Errors
+/// That of the IPv4 attempt (`ECONNREFUSED` when nobody listens), unless IPv6 failed in another way; `DeadlineExceeded`
+/// when the time is over.
+pub fn dial(request: &Dial) -> Result<OwnedFd> {
+    if let Some(path) = &request.netns {
         namespaces::enter_net(&namespaces::open_path(path)?, path)?;
     }
-    let wait = match request.timeout_ms {
-        0 => DEFAULT_TIMEOUT,
-        ms => Duration::from_millis(ms.into()),
-    };
-    let end = Instant::now() + wait;
+    let (port, end) = (request.port, Instant::now() + request.timeout);
     let [v4, v6] =
         [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)].map(|ip| SocketAddr::new(ip, port));
     attempt(v4, end).or_else(|first| match attempt(v6, end) {

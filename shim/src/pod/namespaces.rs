@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Namespaces as files: making, pinning and unpinning.
 
+use super::own::Own;
 use crate::failure::{self, Result};
 use crate::sys;
-use crate::wire::SetupPod;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, mount_bind, unmount};
@@ -15,11 +15,11 @@ use std::path::{Path, PathBuf};
 pub const KINDS: [&str; 5] = ["net", "ipc", "uts", "user", "pid"];
 
 /// The namespaces to make without the user and the PID namespace, which are made otherwise.
-pub fn wanted(setup: &SetupPod) -> Vec<(&'static str, ThreadNameSpaceType)> {
+pub fn wanted(own: Own) -> Vec<(&'static str, ThreadNameSpaceType)> {
     let all = [
-        ("net", setup.own_net, ThreadNameSpaceType::NETWORK),
-        ("ipc", setup.own_ipc, ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION),
-        ("uts", setup.own_uts, ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME),
+        ("net", own.net, ThreadNameSpaceType::NETWORK),
+        ("ipc", own.ipc, ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION),
+        ("uts", own.uts, ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME),
     ];
     all.into_iter().filter(|(_, own, _)| *own).map(|(kind, _, flag)| (kind, flag)).collect()
 }
@@ -110,10 +110,11 @@ pub fn gone(step: &'static str, path: &Path, answer: std::result::Result<(), Err
     }
 }
 
-/// Sets the host name of this process's UTS namespace; an empty one is left as it is.
-pub fn set_hostname(name: &str) -> Result<()> {
-    if name.is_empty() {
-        return Ok(());
-    }
+/// Sets the host name of this process's UTS namespace; without one it is left as it is.
+///
+/// # Errors
+/// What the kernel answered, with the name.
+pub fn set_hostname(name: Option<&str>) -> Result<()> {
+    let Some(name) = name else { return Ok(()) };
     rustix::system::sethostname(name.as_bytes()).map_err(|errno| failure::kernel("set host name", name, errno))
 }

@@ -13,16 +13,16 @@
 //!                          <--[fault]--     a failure, or end of file when all is done
 //! ```
 
+use super::request::Setup;
 use super::{init, namespaces, sysctl};
 use crate::cgroup::Cgroup;
 use crate::failure::{self, Failure, Kind, Result};
 use crate::fault::{self, Outcome, Reporter, Watcher};
+use crate::idmap::IdMaps;
 use crate::sys::{self, Forked, InChild, Single};
-use crate::wire::{IdMap, SetupPod, UserMapping};
 use rustix::io::{Errno, read, write};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::thread::ThreadNameSpaceType;
-use std::fmt::Write as _;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -47,8 +47,8 @@ impl Owner {
     ///
     /// - Shapes: `mount_point` see [`init::Plan`].
     pub fn start(
-        setup: &SetupPod,
-        user: &UserMapping,
+        setup: &Setup,
+        ids: &IdMaps,
         cgroup: Option<&Cgroup>,
         mount_point: &Path,
         single: Single,
@@ -57,7 +57,7 @@ impl Owner {
         let (child_gate, gate) = pipe_with(PipeFlags::CLOEXEC).map_err(fail)?;
         let (answer, child_answer) = pipe_with(PipeFlags::CLOEXEC).map_err(fail)?;
         let (fault, reporter) = fault::channel()?;
-        let kinds = namespaces::wanted(setup).into_iter().map(|(_, flag)| flag);
+        let kinds = namespaces::wanted(setup.own).into_iter().map(|(_, flag)| flag);
         let flags = kinds.fold(ThreadNameSpaceType::USER, |all, flag| all | flag);
         let forked = sys::clone3(single, flags.bits().into(), None)
             .map_err(|e| failure::kernel("make namespaces", "with a user namespace", e))?;
@@ -73,8 +73,7 @@ impl Owner {
                 }
             }
         };
-        write_map(pid, "uid_map", &user.uids)?;
-        write_map(pid, "gid_map", &user.gids)?;
+        ids.write(pid)?;
         Ok(Self { pid, gate, answer, fault, _pidfd: pidfd })
     }
 
@@ -116,18 +115,16 @@ impl Owner {
 }
 
 /// The child's part.
-fn run(in_child: InChild, setup: &SetupPod, ends: &Ends, plan: &init::Plan<'_>) -> Result<()> {
+fn run(in_child: InChild, setup: &Setup, ends: &Ends, plan: &init::Plan<'_>) -> Result<()> {
     pass(&ends.gate)?;
     // Before this process becomes the namespace's root: only the node's may put a process into the cgroup.
-    let pid = if setup.own_pid { init::spawn(plan, &ends.reporter, in_child.single())? } else { 0 };
+    let pid = if setup.own.pid { init::spawn(plan, &ends.reporter, in_child.single())? } else { 0 };
     let fail = |errno: Errno| failure::kernel("become root of", "the user namespace", errno);
     init::become_id(0).map_err(fail)?;
-    if setup.own_uts {
-        namespaces::set_hostname(&setup.hostname)?;
-    }
+    namespaces::set_hostname(setup.hostname.as_deref())?;
     write(&ends.answer, &pid.to_ne_bytes()).map_err(fail)?;
     pass(&ends.gate)?;
-    sysctl::apply(setup)
+    sysctl::apply(&setup.sysctls)
 }
 
 /// Waits for the parent. A parent that ended has closed the gate: then there is nobody to work for.
@@ -136,13 +133,4 @@ fn pass(gate: &OwnedFd) -> Result<()> {
         Ok(1) => Ok(()),
         _ => sys::exit_now(1),
     }
-}
-
-fn write_map(pid: i32, file: &str, maps: &[IdMap]) -> Result<()> {
-    let mut lines = String::new();
-    for map in maps {
-        let _ = writeln!(lines, "{} {} {}", map.container_id, map.host_id, map.length);
-    }
-    let path = format!("/proc/{pid}/{file}");
-    std::fs::write(&path, &lines).map_err(|e| failure::kernel("map ids", format!("{file} {}", lines.trim_end()), e))
 }

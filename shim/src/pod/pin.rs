@@ -7,23 +7,63 @@
 use super::lock::lock;
 use super::namespaces::{self, KINDS};
 use crate::failure::{self, Kind, Result};
+use crate::malformed::{self, Malformed, absolute, each};
 use crate::state;
-use crate::wire::{Member, Pin, PinPod};
+use crate::wire::{self, Member, PinPod};
 use rustix::fs::{Mode, OFlags, fstat, open, openat};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Most processes that are looked at.
 const MOST_MEMBERS: usize = 64;
 
+/// Pins to be made again: a checked [`PinPod`].
+#[derive(Debug)]
+pub struct Pins {
+    run_dir: PathBuf,
+    pins: Vec<Pin>,
+    members: Vec<Member>,
+}
+
+/// A pin, and which namespace it was.
+#[derive(Debug)]
+struct Pin {
+    kind: &'static str,
+    inode: u64,
+}
+
+impl Pins {
+    /// Checks the message.
+    ///
+    /// # Errors
+    /// `InvalidArgument` with the first field that cannot be.
+    pub fn checked(request: PinPod) -> Result<Self> {
+        Ok(check(request)?)
+    }
+}
+
+fn check(request: PinPod) -> malformed::Result<Pins> {
+    let pin = |pin: wire::Pin| {
+        let kind = KINDS.into_iter().find(|kind| *kind == pin.kind);
+        let kind = kind.ok_or_else(|| Malformed::new("kind", format!("{:?} is not one of a pod's", pin.kind)))?;
+        Ok(Pin { kind, inode: pin.inode })
+    };
+    Ok(Pins {
+        run_dir: absolute("run_dir", request.run_dir)?.into(),
+        pins: each("pins", request.pins, pin)?,
+        members: request.members,
+    })
+}
+
 /// Makes the pins again, all or none.
 ///
-/// - Errors: `FailedPrecondition` with the kind when none of the processes is in that namespace.
-pub fn pin(request: &PinPod) -> Result<()> {
-    let run_dir = Path::new(&request.run_dir);
+/// # Errors
+/// `FailedPrecondition` with the kind when none of the processes is in that namespace.
+pub fn pin(request: &Pins) -> Result<()> {
+    let run_dir = request.run_dir.as_path();
     let _lock = lock(run_dir)?;
     let members: Vec<OwnedFd> = request.members.iter().take(MOST_MEMBERS).filter_map(open_member).collect();
-    let found = request.pins.iter().map(|pin| Ok((pin.kind.as_str(), find(pin, &members)?)));
+    let found = request.pins.iter().map(|pin| Ok((pin.kind, find(pin, &members)?)));
     let found: Vec<(&str, OwnedFd)> = found.collect::<Result<_>>()?;
     namespaces::make_pin_dir(run_dir)?;
     for (kind, namespace) in found {
@@ -42,9 +82,6 @@ fn open_member(member: &Member) -> Option<OwnedFd> {
 }
 
 fn find(pin: &Pin, members: &[OwnedFd]) -> Result<OwnedFd> {
-    if !KINDS.contains(&pin.kind.as_str()) {
-        return Err(failure::refused(Kind::InvalidArgument, "pin namespace", &pin.kind, "no kind of a pod's"));
-    }
     let of = |process: &OwnedFd| {
         let name = format!("ns/{}", pin.kind);
         let namespace = openat(process, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
@@ -52,7 +89,7 @@ fn find(pin: &Pin, members: &[OwnedFd]) -> Result<OwnedFd> {
     };
     members.iter().find_map(of).ok_or_else(|| {
         let why = format!("none of {} processes that were told of is in it", members.len());
-        failure::refused(Kind::FailedPrecondition, "pin namespace", &pin.kind, &why)
+        failure::refused(Kind::FailedPrecondition, "pin namespace", pin.kind, &why)
     })
 }
 
@@ -84,21 +121,23 @@ mod tests {
     #[test]
     fn only_the_namespace_that_was_pinned_is_found() {
         let members: Vec<_> = [open_member(&own(ticks())).unwrap()].into();
-        let pin = |kind: &str, inode| Pin { kind: kind.into(), inode };
-        assert!(find(&pin("net", own_net()), &members).is_ok());
-        for (pin, why) in [(pin("net", own_net() + 1), "none of 1"), (pin("../../1/ns/net", own_net()), "no kind")] {
-            let message = find(&pin, &members).unwrap_err().message;
-            assert!(message.contains(why), "{message}");
-        }
-        assert!(find(&pin("net", own_net()), &[]).is_err());
+        let pin = |inode| Pin { kind: "net", inode };
+        assert!(find(&pin(own_net()), &members).is_ok());
+        let message = find(&pin(own_net() + 1), &members).unwrap_err().message;
+        assert!(message.contains("none of 1"), "{message}");
+        assert!(find(&pin(own_net()), &[]).is_err());
+        let odd = vec![wire::Pin { kind: "../../1/ns/net".into(), inode: own_net() }];
+        let odd = Pins::checked(PinPod { run_dir: "/r".into(), pins: odd, ..Default::default() }).unwrap_err();
+        assert!(odd.message.starts_with("check request pins[0].kind: "), "{odd:?}");
     }
 
     #[test]
     fn without_a_member_nothing_is_touched() {
         let dir = tempfile::tempdir().unwrap();
-        let pins = vec![Pin { kind: "net".into(), inode: own_net() }];
+        let pins = vec![wire::Pin { kind: "net".into(), inode: own_net() }];
         let run_dir = dir.path().to_string_lossy().into_owned();
         let request = PinPod { run_dir, pins, members: vec![own(ticks() + 1)], ..Default::default() };
+        let request = Pins::checked(request).unwrap();
         assert_eq!(pin(&request).unwrap_err().kind(), Kind::FailedPrecondition);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }

@@ -3,7 +3,7 @@
 
 use super::namespaces::{detach, gone};
 use crate::failure::{self, Result};
-use crate::wire::SetupPod;
+use crate::idmap::IdMaps;
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount};
@@ -18,7 +18,7 @@ fn path(run_dir: &Path) -> PathBuf {
 }
 
 /// Mounts it. With a user namespace it belongs to that namespace's root.
-pub fn make(run_dir: &Path, setup: &SetupPod) -> Result<()> {
+pub fn make(run_dir: &Path, ids: Option<&IdMaps>) -> Result<()> {
     let path = path(run_dir);
     let fail = |errno: Errno| failure::kernel("mount shared memory", path.display().to_string(), errno);
     match rustix::fs::mkdir(&path, Mode::from_raw_mode(0o755)) {
@@ -26,17 +26,14 @@ pub fn make(run_dir: &Path, setup: &SetupPod) -> Result<()> {
         Err(errno) => return Err(fail(errno)),
     }
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    let options = CString::new(options(setup)).map_err(|_| fail(Errno::INVAL))?;
+    let options = CString::new(options(ids)).map_err(|_| fail(Errno::INVAL))?;
     mount("shm", &path, "tmpfs", flags, Some(options.as_c_str())).map_err(fail)
 }
 
-fn options(setup: &SetupPod) -> String {
+fn options(ids: Option<&IdMaps>) -> String {
     let mut options = format!("mode=1777,size={BYTES}");
-    if let Some(user) = &setup.user {
-        let root = |maps: &[crate::wire::IdMap]| maps.iter().find(|map| map.container_id == 0).map(|map| map.host_id);
-        if let (Some(uid), Some(gid)) = (root(&user.uids), root(&user.gids)) {
-            options += &format!(",uid={uid},gid={gid}");
-        }
+    if let Some((uid, gid)) = ids.map(IdMaps::host_root) {
+        options += &format!(",uid={uid},gid={gid}");
     }
     options
 }

@@ -4,29 +4,49 @@
 //! The daemon has checked the names; a name of something that no namespace of the pod holds is refused here once
 //! more, since the write would change the node.
 
-use crate::failure::{self, Kind, Result};
-use crate::wire::{SetupPod, Sysctl};
+use super::own::Own;
+use crate::failure::{self, Result};
+use crate::malformed::{self, Malformed};
+use crate::wire;
 use std::fs::OpenOptions;
 use std::io::Write;
 
-/// Writes every sysctl, in order. The process must be in the pod's namespaces, and root in the one that owns them.
-///
-/// - Errors: the first that failed, by its name.
-pub fn apply(setup: &SetupPod) -> Result<()> {
-    setup.sysctls.iter().try_for_each(|sysctl| write(setup, sysctl))
+/// A sysctl of a namespace that the pod has of its own.
+#[derive(Debug)]
+pub struct Sysctl {
+    /// As it was asked for.
+    name: String,
+    /// Below /proc/sys.
+    path: String,
+    value: String,
 }
 
-fn write(setup: &SetupPod, sysctl: &Sysctl) -> Result<()> {
-    let refuse = |why| failure::refused(Kind::InvalidArgument, "set sysctl", &sysctl.name, why);
-    let path = path(&sysctl.name).ok_or_else(|| refuse("not a sysctl's name"))?;
-    if !is_pods(&path, setup) {
-        return Err(refuse("does not belong to a namespace of the pod"));
+impl Sysctl {
+    /// Checks the message.
+    ///
+    /// # Errors
+    /// For a name that is not one, or that is of something that the pod shares with the node.
+    pub fn checked(sysctl: wire::Sysctl, own: Own) -> malformed::Result<Self> {
+        let wire::Sysctl { name, value } = sysctl;
+        let refuse = |why: &str| Malformed::new("name", format!("{name:?} {why}"));
+        let path = path(&name).ok_or_else(|| refuse("is not the name of a sysctl"))?;
+        if !is_pods(&path, own) {
+            return Err(refuse("does not belong to a namespace of the pod"));
+        }
+        Ok(Self { name, path, value })
     }
-    OpenOptions::new()
-        .write(true)
-        .open(format!("/proc/sys/{path}"))
-        .and_then(|mut file| file.write_all(sysctl.value.as_bytes()))
-        .map_err(|error| failure::kernel("set sysctl", format!("{} = {}", sysctl.name, sysctl.value), error))
+}
+
+/// Writes every sysctl, in order. The process must be in the pod's namespaces, and root in the one that owns them.
+///
+/// # Errors
+/// The first that failed, by its name.
+pub fn apply(sysctls: &[Sysctl]) -> Result<()> {
+    sysctls.iter().try_for_each(|Sysctl { name, path, value }| {
+        let file = OpenOptions::new().write(true).open(format!("/proc/sys/{path}"));
+        file.and_then(|mut file| file.write_all(value.as_bytes()))
+            .map_err(|error| failure::kernel("set sysctl", format!("{name} = {value}"), error))
+    })
 }
 
 /// The path below /proc/sys. As in sysctl(8), the first separator tells which of the two separates; the other one
@@ -43,7 +63,7 @@ fn path(name: &str) -> Option<String> {
     path.split('/').all(plain).then_some(path)
 }
 
-fn is_pods(path: &str, setup: &SetupPod) -> bool {
+fn is_pods(path: &str, own: Own) -> bool {
     const IPC: [&str; 8] = [
         "kernel/shmmax",
         "kernel/shmall",
@@ -54,9 +74,9 @@ fn is_pods(path: &str, setup: &SetupPod) -> bool {
         "kernel/msgmni",
         "kernel/sem",
     ];
-    (path.starts_with("net/") && setup.own_net)
-        || ((path.starts_with("fs/mqueue/") || IPC.contains(&path)) && setup.own_ipc)
-        || (path == "kernel/domainname" && setup.own_uts)
+    (path.starts_with("net/") && own.net)
+        || ((path.starts_with("fs/mqueue/") || IPC.contains(&path)) && own.ipc)
+        || (path == "kernel/domainname" && own.uts)
 }
 
 #[cfg(test)]
@@ -83,8 +103,8 @@ mod tests {
 
     #[test]
     fn only_what_a_namespace_of_the_pod_holds_is_the_pods() {
-        let net = SetupPod { own_net: true, ..Default::default() };
-        let ipc = SetupPod { own_ipc: true, ..Default::default() };
+        let none = Own { net: false, ipc: false, uts: false, pid: false };
+        let (net, ipc) = (Own { net: true, ..none }, Own { ipc: true, ..none });
         for (path, of_net, of_ipc) in [
             ("net/core/somaxconn", true, false),
             ("kernel/shmmax", false, true),
@@ -95,7 +115,7 @@ mod tests {
             ("fs/file-max", false, false),
             ("vm/swappiness", false, false),
         ] {
-            assert_eq!((is_pods(path, &net), is_pods(path, &ipc)), (of_net, of_ipc), "{path}");
+            assert_eq!((is_pods(path, net), is_pods(path, ipc)), (of_net, of_ipc), "{path}");
         }
     }
 }

@@ -3,27 +3,27 @@
 
 use super::Shim;
 use super::requests::{no_such_exec, not_running};
-use crate::epoll::{Epoll, Token};
+use crate::epoll::{Epoll, Token, Wanted};
 use crate::exec::{self, Exec};
 use crate::exits;
 use crate::failure::Result;
 use crate::fault::Outcome;
 use crate::setup::Container;
-use crate::wire::{self, ExecExited, ExecStarted, push, reply::Body};
+use crate::wire::{ExecExited, ExecStarted, push, reply::Body};
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 impl Shim {
     /// Starts one; its answer is sent when its child has become the program.
-    pub(super) fn start_exec(&mut self, asker: (u64, u64), asked: &wire::Exec, fds: Vec<OwnedFd>) -> Result<()> {
+    pub(super) fn start_exec(&mut self, asker: (u64, u64), asked: exec::Request, fds: Vec<OwnedFd>) -> Result<()> {
         let id = self.next_exec;
         self.next_exec += 1;
         let exec = exec::start(&self.container, id, asker, asked, fds)?;
         if let Some((_, watcher)) = &exec.unanswered {
-            self.epoll.add(watcher, Token::Fault(id), false)?;
+            self.epoll.add(watcher, Token::Fault(id), Wanted::Input)?;
         }
         if let Some(middle) = &exec.middle {
-            self.epoll.add(middle, Token::Exec(id), false)?;
+            self.epoll.add(middle, Token::Exec(id), Wanted::Input)?;
         }
         self.execs.push(exec);
         Ok(())
@@ -198,7 +198,8 @@ impl Shim {
 
 /// Has the end of an exec's process come as an event. One for which that cannot be is ended, and looked at by time.
 fn watch(epoll: &Epoll, exec: &mut Exec, container: &Container) {
-    let watched = exec.pidfd.as_ref().is_some_and(|pidfd| epoll.add(pidfd, Token::Exec(exec.id), false).is_ok());
+    let watched =
+        exec.pidfd.as_ref().is_some_and(|pidfd| epoll.add(pidfd, Token::Exec(exec.id), Wanted::Input).is_ok());
     if !watched {
         exec.kill(container);
         exec.look_again(Instant::now());

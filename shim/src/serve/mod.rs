@@ -8,20 +8,22 @@ mod end;
 mod execs;
 mod left;
 mod requests;
+mod verbs;
 
 use crate::clients::Clients;
 use crate::connection::Connection;
-use crate::epoll::{Epoll, Token};
+use crate::epoll::{Epoll, Token, Wanted};
 use crate::exec::Exec;
 use crate::failure::Result;
 use crate::keyring;
+use crate::malformed::Malformed;
+use crate::order::Order;
 use crate::setup::{self, Container};
 use crate::state::State;
 use crate::stop::Stop;
 use crate::sys::{self, Single};
 use crate::wire::{ContainerState, Start, Started, push, reply};
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::time::Instant;
 
 /// A container's shim.
@@ -51,22 +53,20 @@ pub struct Shim {
 pub fn run(
     mut connection: Connection,
     request: u64,
-    mut start: Start,
+    start: Start,
     descriptors: Vec<OwnedFd>,
     single: Single,
 ) -> Result<()> {
     detach();
-    let run_dir = start.run_dir.clone();
-    let mut state = State::starting(&start.container_id, &run_dir);
+    let mut state = State::starting(&start.container_id, &start.run_dir);
+    let run_dir = state.run_dir().to_owned();
     let alone = keyring::leave_the_nodes();
-    let started = alone.and_then(|()| Clients::listen(Path::new(&run_dir))).and_then(|clients| {
-        let device_program = descriptors.into_iter().next().filter(|_| start.device_program);
-        let container = setup::start(&mut start, device_program, &mut state, single)?;
+    let started = alone.and_then(|()| Clients::listen(&run_dir)).and_then(|clients| {
+        let container = start_container(start, descriptors, &mut state, single)?;
         Ok((clients, container))
     });
-    drop(start);
     let (clients, mut container) = started.inspect_err(|failure| {
-        crate::clients::unlink(Path::new(&run_dir));
+        crate::clients::unlink(&run_dir);
         let _ = connection.reply(request, reply::Body::Failure(failure.clone()), Vec::new());
     })?;
     // A daemon that died meanwhile reads the record.
@@ -79,6 +79,17 @@ pub fn run(
     sys::release_stack();
     shim.serve();
     Ok(())
+}
+
+fn start_container(start: Start, descriptors: Vec<OwnedFd>, state: &mut State, single: Single) -> Result<Container> {
+    // The daemon finds the reason in the record, too.
+    let order = Order::checked(start).inspect_err(|failure| drop(state.start_failed(failure)))?;
+    let device_program = match (order.has_device_program, descriptors.into_iter().next()) {
+        (true, None) => return Err(Malformed::new("device_program", "did not come with the request").into()),
+        (true, program) => program,
+        (false, _) => None,
+    };
+    setup::start(&order, device_program, state, single)
 }
 
 /// Leaves the daemon's session, directory and output.
@@ -98,7 +109,7 @@ impl Shim {
     fn new(clients: Clients, container: Container, state: State) -> Result<Self> {
         let epoll = Epoll::new()?;
         clients.watch(&epoll)?;
-        epoll.add(&container.pidfd, Token::Container, false)?;
+        epoll.add(&container.pidfd, Token::Container, Wanted::Input)?;
         let stdio_epoll = Epoll::new()?;
         let mut shim = Self {
             epoll,
@@ -160,7 +171,7 @@ impl Shim {
         for interest in self.container.stdio.interests() {
             fresh.add_raw(interest.fd, interest.token.into(), interest.readable, interest.writable)?;
         }
-        self.epoll.add(&fresh, Token::Stdio, false)?;
+        self.epoll.add(&fresh, Token::Stdio, Wanted::Input)?;
         self.stdio_epoll = fresh;
         self.stdio_changes = self.container.stdio.changes();
         Ok(())

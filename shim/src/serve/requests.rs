@@ -2,6 +2,8 @@
 //! The verbs of a running container's shim.
 
 use super::Shim;
+use super::verbs::{self, Resize, Signal, Target, Update};
+use crate::exec;
 use crate::failure::{self, Kind, Result};
 use crate::oom_score;
 use crate::stop::Stop;
@@ -44,12 +46,14 @@ impl Shim {
             return self.answer_after_the_end(&verb).map(Some);
         }
         match verb {
-            Verb::Exec(exec) => return self.start_exec(asker, &exec, descriptors).map(|()| None),
+            Verb::Exec(exec) => {
+                return self.start_exec(asker, exec::Request::checked(exec)?, descriptors).map(|()| None);
+            }
             Verb::EndExec(end) => self.end_exec(end.exec)?,
-            Verb::Signal(signal) => self.signal(&signal)?,
-            Verb::Stop(stop) => self.begin_stop(&stop)?,
-            Verb::ResizeTty(resize) => self.resize(&resize)?,
-            Verb::UpdateResources(update) => self.update(&update)?,
+            Verb::Signal(signal) => self.signal(&Signal::checked(signal)?)?,
+            Verb::Stop(stop) => self.begin_stop(&verbs::Stop::checked(stop)?)?,
+            Verb::ResizeTty(resize) => self.resize(&resize.into())?,
+            Verb::UpdateResources(update) => self.update(&Update::checked(update)?)?,
             Verb::ReopenLog(_) => self.reopen_log()?,
             Verb::Attach(attach) => return self.attach(&attach).map(Some),
             _ => {
@@ -67,34 +71,29 @@ impl Shim {
         }
     }
 
-    fn signal(&mut self, signal: &wire::Signal) -> Result<()> {
-        let number = signal.number;
-        if !(1..=64).contains(&number) {
-            return Err(failure::refused(Kind::InvalidArgument, "signal", number.to_string(), "not a signal"));
-        }
+    fn signal(&mut self, &Signal { target, number }: &Signal) -> Result<()> {
         let fail = |e| failure::kernel("signal", number.to_string(), e);
         // Before it is sent: the end may come at once.
-        self.killed |= number == libc::SIGKILL && signal.exec == 0;
-        if signal.exec == 0 {
-            return sys::pidfd_send_signal(self.container.pidfd.as_fd(), number).map_err(fail);
-        }
-        let exec = self.execs.iter().find(|e| e.id == signal.exec && e.exit_code.is_none());
-        let pidfd = exec.and_then(|exec| exec.pidfd.as_ref()).ok_or_else(|| no_such_exec(signal.exec))?;
+        self.killed |= number == libc::SIGKILL && target == Target::Container;
+        let pidfd = match target {
+            Target::Container => &self.container.pidfd,
+            Target::Exec(id) => {
+                let exec = self.execs.iter().find(|e| e.id == id && e.exit_code.is_none());
+                exec.and_then(|exec| exec.pidfd.as_ref()).ok_or_else(|| no_such_exec(id))?
+            }
+        };
         sys::pidfd_send_signal(pidfd.as_fd(), number).map_err(fail)
     }
 
-    fn update(&mut self, update: &wire::UpdateResources) -> Result<()> {
-        let resources = update.resources.clone().unwrap_or_default();
-        let Some(score) = update.oom_score_adj.map(|adj| adj.value) else {
-            return self.container.cgroup.update(&resources);
-        };
+    fn update(&mut self, Update { resources, oom_score_adj }: &Update) -> Result<()> {
+        let Some(score) = *oom_score_adj else { return self.container.cgroup.update(resources) };
         let before = oom_score::change(|| self.container.cgroup.processes(), score)?;
-        self.container.cgroup.update(&resources).inspect_err(|_| before.put_back())?;
+        self.container.cgroup.update(resources).inspect_err(|_| before.put_back())?;
         self.container.oom_score_adj = Some(score);
         Ok(())
     }
 
-    fn begin_stop(&mut self, asked: &wire::Stop) -> Result<()> {
+    fn begin_stop(&mut self, asked: &verbs::Stop) -> Result<()> {
         let now = Instant::now();
         match &mut self.stop {
             Some(stop) => stop.shorten(asked.grace_ms, now),
@@ -120,14 +119,17 @@ impl Shim {
         self.change_state(|record| record.stopping = Some(wire::Stopping { since_ns, killed: true, stuck }));
     }
 
-    fn resize(&self, resize: &wire::ResizeTty) -> Result<()> {
+    fn resize(&self, &Resize { target, rows, columns }: &Resize) -> Result<()> {
         let no_terminal = || failure::refused(Kind::FailedPrecondition, "resize", "terminal", "there is none");
-        if resize.exec == 0 {
-            let master = self.container.stdio.master().ok_or_else(no_terminal)?;
-            return terminal::resize(master, resize.rows, resize.columns);
+        match target {
+            Target::Container => {
+                terminal::resize(self.container.stdio.master().ok_or_else(no_terminal)?, rows, columns)
+            }
+            Target::Exec(id) => {
+                let exec = self.execs.iter().find(|e| e.id == id).ok_or_else(|| no_such_exec(id))?;
+                terminal::resize(exec.slave.as_ref().ok_or_else(no_terminal)?, rows, columns)
+            }
         }
-        let exec = self.execs.iter().find(|e| e.id == resize.exec).ok_or_else(|| no_such_exec(resize.exec))?;
-        terminal::resize(exec.slave.as_ref().ok_or_else(no_terminal)?, resize.rows, resize.columns)
     }
 
     fn reopen_log(&mut self) -> Result<()> {

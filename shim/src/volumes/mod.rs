@@ -11,10 +11,10 @@ mod attributes;
 mod copy;
 
 use crate::failure::{self, Kind, Result};
+use crate::order::{Order, What};
 use crate::overlay;
 use crate::rootfs::{Root, is_dir};
 use crate::sys::Single;
-use crate::wire::{Mount, Start};
 use copy::Place;
 use rustix::io::Errno;
 use std::collections::HashSet;
@@ -23,39 +23,48 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-/// What such a mount has for a file system.
-pub const KIND: &str = "volume";
-
 /// Most bytes of a path in the image that an error shows.
 const MOST_TOLD: usize = 512;
 
 /// A volume that is to be filled.
 struct Empty<'a> {
-    mount: &'a Mount,
+    volume: &'a Volume<'a>,
     /// What the image has there, to be copied; `None` for nothing.
     origin: Option<OwnedFd>,
 }
 
+/// A volume: where it is, and where the container finds it.
+struct Volume<'a> {
+    directory: &'a Path,
+    destination: &'a str,
+}
+
 /// Fills the volumes that are not there yet. False when the container goes on with the files of one that was made when
 /// volumes were still directories of the writable layer: there they stay.
-pub fn fill(start: &Start, single: Single) -> Result<bool> {
-    let volumes: Vec<&Mount> = start.mounts.iter().filter(|m| m.filesystem == KIND).collect();
+///
+/// # Errors
+/// `InvalidArgument` when the image has something else than a directory at a volume's place; else what the kernel
+/// answered.
+pub fn fill(order: &Order, single: Single) -> Result<bool> {
+    let volumes = order.mounts.iter().filter_map(|mount| match &mount.what {
+        What::Volume(bind) => Some(Volume { directory: Path::new(&bind.source), destination: &mount.destination }),
+        _ => None,
+    });
+    let volumes: Vec<Volume<'_>> = volumes.collect();
     if volumes.is_empty() {
         return Ok(true);
     }
-    let root_dir = Path::new(&start.root_dir);
-    let home = home(root_dir);
-    if !home.exists() && has_written(root_dir) {
+    let home = home(&order.root_dir);
+    if !home.exists() && has_written(&order.root_dir) {
         return Ok(false);
     }
-    if volumes.iter().all(|volume| Path::new(&volume.source).exists()) {
+    if volumes.iter().all(|volume| volume.directory.exists()) {
         return Ok(true);
     }
-    let layers = start.rootfs.as_ref().map(|rootfs| rootfs.layers.as_slice()).unwrap_or_default();
-    let image = Root::new(overlay::read_only(layers, None, single)?);
+    let image = Root::new(overlay::read_only(&order.rootfs.layers, None, single)?);
     let (empty, places) = survey(&image, &volumes)?;
     make_private(&home)?;
-    empty.iter().try_for_each(|volume| fill_one(volume, &places))?;
+    empty.iter().try_for_each(|empty| fill_one(empty, &places))?;
     Ok(true)
 }
 
@@ -76,20 +85,20 @@ fn has_written(root_dir: &Path) -> bool {
 /// Looks in the image for each volume's place. Two names can lead to one place, by a link: the first gets what is there,
 /// the other is never mounted. And what has a place of its own is not copied with what is above it. So all copies
 /// together are no more than the image.
-fn survey<'a>(image: &Root, volumes: &[&'a Mount]) -> Result<(Vec<Empty<'a>>, HashSet<Place>)> {
+fn survey<'a>(image: &Root, volumes: &'a [Volume<'a>]) -> Result<(Vec<Empty<'a>>, HashSet<Place>)> {
     let top = Place::of(image).map_err(|e| failure::kernel("look at", "the image's root", e))?;
     let mut places = HashSet::from([top]);
     let mut empty = Vec::new();
-    for mount in volumes {
-        let mut origin = find(image, &mount.destination)?;
+    for volume in volumes {
+        let mut origin = find(image, volume.destination)?;
         if let Some(found) = &origin {
-            let place = Place::of(found).map_err(|e| failure::kernel("look at", &mount.destination, e))?;
+            let place = Place::of(found).map_err(|e| failure::kernel("look at", volume.destination, e))?;
             if !places.insert(place) {
                 origin = None;
             }
         }
         // The handles of all are held until the end: a directory keeps its number as long as somebody has it open.
-        empty.push(Empty { mount, origin });
+        empty.push(Empty { volume, origin });
     }
     Ok((empty, places))
 }
@@ -117,8 +126,8 @@ fn make_private(dir: &Path) -> Result<()> {
     }
 }
 
-fn fill_one(volume: &Empty<'_>, places: &HashSet<Place>) -> Result<()> {
-    let done = Path::new(&volume.mount.source);
+fn fill_one(empty: &Empty<'_>, places: &HashSet<Place>) -> Result<()> {
+    let done = empty.volume.directory;
     if done.exists() {
         return Ok(());
     }
@@ -129,11 +138,11 @@ fn fill_one(volume: &Empty<'_>, places: &HashSet<Place>) -> Result<()> {
         _ => {}
     }
     DirBuilder::new().mode(0o755).create(&filling).map_err(fail)?;
-    if let Some(origin) = &volume.origin {
+    if let Some(origin) = &empty.origin {
         let copied = copy::tree(origin, &filling, places);
         copied.map_err(|(path, e)| {
             let path = String::from_utf8_lossy(&path[..path.len().min(MOST_TOLD)]).into_owned();
-            failure::kernel("fill volume", format!("{} with {path:?} of the image", volume.mount.destination), e)
+            failure::kernel("fill volume", format!("{} with {path:?} of the image", empty.volume.destination), e)
         })?;
     }
     fs::rename(&filling, done).map_err(fail)

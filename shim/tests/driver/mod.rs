@@ -426,13 +426,18 @@ impl Drop for Running {
             return;
         }
         // A test failed half-way: leave nothing behind.
-        let place = self.bench.start.cgroup.clone().expect("set in new");
+        let place = checked(self.bench.start.cgroup.clone().expect("set in new"));
         let _ = gorae_shim::cgroup::kill(&place);
         if let Some(shim) = &mut self.shim {
             let _ = shim.process.wait();
         }
         let _ = gorae_shim::cgroup::remove(&place);
     }
+}
+
+/// A cgroup as the shim sees it.
+pub fn checked(place: CgroupPlace) -> gorae_shim::cgroup::Place {
+    gorae_shim::cgroup::Place::checked(place).expect("a good place")
 }
 
 /// A command for [`Running::exec_with`] and [`Running::begin_exec`].

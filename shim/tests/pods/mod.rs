@@ -4,7 +4,7 @@
 
 #![allow(dead_code)] // Each test binary uses its part.
 
-use crate::driver::{Shim, eventually, layout, processes_with, unique};
+use crate::driver::{Shim, checked, eventually, layout, processes_with, unique};
 use gorae_proto::shim::*;
 use gorae_shim::sys::unshare;
 use rustix::mount::{MountPropagationFlags, mount_change};
@@ -75,7 +75,7 @@ impl Drop for Node {
     fn drop(&mut self) {
         // The last test to end takes the parent of all pods' cgroups along.
         let parent = CgroupPlace { layout: Some(layout()), path: "/gorae-pod-test".into() };
-        let _ = gorae_shim::cgroup::remove_if_empty(&parent);
+        let _ = gorae_shim::cgroup::remove_if_empty(&checked(parent));
     }
 }
 

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Interfaces brought up.
+
+use super::netlink::{Request, Route};
+use crate::failure::Result;
+use netlink_packet_route::link::{LinkFlags, LinkHeader, LinkMessage};
+
+/// The loopback interface of every namespace.
+pub(super) const LOOPBACK: u32 = 1;
+
+/// Brings loopback up in the socket's namespace, and nothing else.
+pub fn loopback_up(route: &mut Route) -> Result<()> {
+    route.run(&[loopback()])
+}
+
+pub(super) fn loopback() -> Request {
+    set_up(LOOPBACK, "lo")
+}
+
+pub(super) fn set_up(index: u32, name: &str) -> Request {
+    let mut up = LinkMessage::default();
+    up.header = up_header(index);
+    Request::new(libc::RTM_NEWLINK, 0, &up, "bring up interface", name)
+}
+
+/// The head of a message that sets the interface (or the one being made, for 0) up.
+pub(super) fn up_header(index: u32) -> LinkHeader {
+    LinkHeader { index, flags: LinkFlags::Up, change_mask: LinkFlags::Up, ..LinkHeader::default() }
+}

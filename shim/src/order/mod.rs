@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a container's shim is to make: the start message, checked once, in types that cannot say what cannot be.
+//!
+//! After [`Order::checked`] nobody asks again whether a field is there, or what a word in it means. What is only known
+//! later is not looked at here: whether a path exists, who a user name is, what the kernel takes.
+
+mod mount;
+mod process;
+mod rootfs;
+
+pub use mount::{Bind, Image, Mount, What};
+pub use process::{Process, Rlimit, Seccomp, score};
+pub use rootfs::Rootfs;
+
+use crate::cgroup::{Place, Resources};
+use crate::device_policy::{self, Rule};
+use crate::devices::Device;
+use crate::failure::Result;
+use crate::hooks::Hooks;
+use crate::idmap::IdMaps;
+use crate::malformed::{self, Malformed, absolute, each, non_empty, required};
+use crate::namespaces::{self, Kind, Namespace};
+use crate::wire;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+/// A container to be started.
+#[derive(Debug)]
+pub struct Order {
+    /// Its id.
+    pub container_id: String,
+    /// For the state record and the socket; exists.
+    pub run_dir: PathBuf,
+    /// For the writable layer and the volumes; exists.
+    pub root_dir: PathBuf,
+    /// What its root is made of.
+    pub rootfs: Rootfs,
+    /// What to become.
+    pub process: Process,
+    /// Namespaces of its own and those that it joins. Of a kind that is not among them it has the host's.
+    pub namespaces: Vec<Namespace>,
+    /// What is mounted in it, in order.
+    pub mounts: Vec<Mount>,
+    /// Nodes beside those that every container has.
+    pub devices: Vec<Device>,
+    /// Which devices may be used; empty: all.
+    pub device_rules: Vec<Rule>,
+    /// Paths in it that show nothing.
+    pub masked_paths: Vec<String>,
+    /// Paths in it that cannot be changed.
+    pub readonly_paths: Vec<String>,
+    /// Its cgroup.
+    pub cgroup: Place,
+    /// The cgroup's limits.
+    pub resources: Resources,
+    /// Its log; `None`: output is dropped.
+    pub log_path: Option<PathBuf>,
+    /// Whether a stdin is kept open for clients.
+    pub stdin: bool,
+    /// Whether stdin ends with the first client that gives some.
+    pub stdin_once: bool,
+    /// How its ids translate to the host's.
+    pub ids: IdMaps,
+    /// Programs to run at points of its life.
+    pub hooks: Option<Rc<Hooks>>,
+    /// Whether the program of an earlier start with these `device_rules` came with the request.
+    pub has_device_program: bool,
+}
+
+impl Order {
+    /// Checks a start message.
+    ///
+    /// # Errors
+    /// `InvalidArgument` with the first field that cannot be.
+    pub fn checked(start: wire::Start) -> Result<Self> {
+        Ok(check(start)?)
+    }
+}
+
+fn check(start: wire::Start) -> malformed::Result<Order> {
+    let namespaces = namespaces::checked(start.namespaces, start.private_cgroup_namespace)?;
+    let ids = match start.user_mapping {
+        Some(mapping) => IdMaps::checked(mapping).map_err(|wrong| wrong.within("user_mapping"))?,
+        None => IdMaps::default(),
+    };
+    let joins_user_namespace = namespaces.iter().any(|namespace| namespace.kind == Kind::User);
+    if joins_user_namespace == ids.is_identity() {
+        return Err(Malformed::new("user_mapping", "does not go with the namespaces: one of the two is missing"));
+    }
+    let path = |path| absolute("", path);
+    Ok(Order {
+        container_id: required("container_id", non_empty(start.container_id))?,
+        run_dir: absolute("run_dir", start.run_dir)?.into(),
+        root_dir: absolute("root_dir", start.root_dir)?.into(),
+        rootfs: Rootfs::checked(required("rootfs", start.rootfs)?).map_err(|wrong| wrong.within("rootfs"))?,
+        process: Process::checked(required("process", start.process)?).map_err(|wrong| wrong.within("process"))?,
+        namespaces,
+        mounts: each("mounts", start.mounts, Mount::checked)?,
+        devices: each("devices", start.devices, Device::checked)?,
+        device_rules: device_policy::checked(start.device_rules)?,
+        masked_paths: each("masked_paths", start.masked_paths, path)?,
+        readonly_paths: each("readonly_paths", start.readonly_paths, path)?,
+        cgroup: Place::checked(required("cgroup", start.cgroup)?).map_err(|wrong| wrong.within("cgroup"))?,
+        resources: Resources::checked(start.resources.unwrap_or_default())
+            .map_err(|wrong| wrong.within("resources"))?,
+        log_path: non_empty(start.log_path).map(|path| absolute("log_path", path)).transpose()?.map(PathBuf::from),
+        stdin: start.stdin,
+        stdin_once: start.stdin_once,
+        ids,
+        hooks: start.hooks.map(Hooks::checked).transpose().map_err(|wrong| wrong.within("hooks"))?.map(Rc::new),
+        has_device_program: start.device_program,
+    })
+}
+
+#[cfg(test)]
+mod tests;

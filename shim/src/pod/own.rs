@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a pod does not share with the node.
+
+/// Which namespaces a pod has of its own, beside those of users.
+#[derive(Debug, Clone, Copy)]
+pub struct Own {
+    /// Its network.
+    pub net: bool,
+    /// Its System V and POSIX objects.
+    pub ipc: bool,
+    /// Its host name.
+    pub uts: bool,
+    /// Its processes, which all of its containers see: then it has an init.
+    pub pid: bool,
+}
