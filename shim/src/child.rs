@@ -11,7 +11,7 @@ use crate::cgroup::Cgroup;
 use crate::devices;
 use crate::failure::{self, Result};
 use crate::fault::Reporter;
-use crate::gate::Waiter;
+use crate::gate::ChildSide;
 use crate::hooks;
 use crate::mounts::{self, Plan};
 use crate::namespaces::{Kind, Namespaces};
@@ -46,7 +46,7 @@ pub struct Child<'a> {
     /// stdin, stdout, stderr.
     pub streams: [&'a OwnedFd; 3],
     /// Where to wait for the hooks that the shim runs, when there are any before the pivot.
-    pub gate: Option<Waiter>,
+    pub gate: Option<ChildSide>,
 }
 
 impl Child<'_> {
@@ -55,7 +55,7 @@ impl Child<'_> {
         let (program, streams, terminal) = (self.program, self.streams, self.order.process.terminal);
         let joins_others = self.namespaces.pin(Kind::Pid).is_some();
         match self.enter() {
-            Ok(()) if joins_others => newborn::bear(in_child, program, streams, terminal, reporter, None),
+            Ok(()) if joins_others => newborn::spawn(in_child, program, streams, terminal, reporter, None),
             Ok(()) => program.run(in_child, streams, terminal, reporter),
             Err(failure) => reporter.fail(failure),
         }
@@ -87,7 +87,7 @@ impl Child<'_> {
         }
         make_directories(&root, self.order, self.program)?;
         if let (Some(gate), Some(hooks)) = (self.gate, hooks) {
-            let pid = gate.pass()?;
+            let pid = gate.wait_for_release()?;
             hooks::run(hooks, hooks::Point::CreateContainer, pid)?;
             // Not before: it is for the next program, and these are of the host.
             self.program.label.set()?;

@@ -14,22 +14,22 @@ use std::os::fd::OwnedFd;
 
 /// The shim's end.
 #[derive(Debug)]
-pub struct Keeper(OwnedFd);
+pub struct ShimSide(OwnedFd);
 
 /// The child's end.
 #[derive(Debug)]
-pub struct Waiter(OwnedFd);
+pub struct ChildSide(OwnedFd);
 
 /// Makes a gate. Each side must let go of the other's end.
-pub fn pair() -> Result<(Keeper, Waiter)> {
+pub fn pair() -> Result<(ShimSide, ChildSide)> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .map_err(|e| failure::kernel("make socket pair", "gate", e))?;
-    Ok((Keeper(ours), Waiter(theirs)))
+    Ok((ShimSide(ours), ChildSide(theirs)))
 }
 
-impl Keeper {
+impl ShimSide {
     /// Waits for the child; false when it has failed before.
-    pub fn arrived(&self) -> bool {
+    pub fn wait_for_child(&self) -> bool {
         let mut byte = [0; 1];
         loop {
             match rustix::io::read(&self.0, &mut byte) {
@@ -40,14 +40,14 @@ impl Keeper {
     }
 
     /// Lets the child go on and tells it which process it is here.
-    pub fn open(&self, pid: i32) -> Result<()> {
+    pub fn release(&self, pid: i32) -> Result<()> {
         rustix::io::write(&self.0, &pid.to_ne_bytes()).map(drop).map_err(|e| failure::kernel("open", "gate", e))
     }
 }
 
-impl Waiter {
+impl ChildSide {
     /// Says that this process is at the gate and waits until it opens; returns its pid in the shim's namespace.
-    pub fn pass(&self) -> Result<i32> {
+    pub fn wait_for_release(&self) -> Result<i32> {
         rustix::io::write(&self.0, &[1]).map_err(|e| failure::kernel("write", "gate", e))?;
         let mut pid = [0; 4];
         loop {
@@ -66,20 +66,20 @@ mod tests {
 
     #[test]
     fn the_child_goes_on_with_its_pid() {
-        let (keeper, waiter) = pair().unwrap();
-        let child = std::thread::spawn(move || waiter.pass());
-        assert!(keeper.arrived());
-        keeper.open(77).unwrap();
+        let (shim, child) = pair().unwrap();
+        let child = std::thread::spawn(move || child.wait_for_release());
+        assert!(shim.wait_for_child());
+        shim.release(77).unwrap();
         assert_eq!(child.join().unwrap(), Ok(77));
     }
 
     #[test]
     fn an_end_that_is_gone_lets_nobody_wait() {
-        let (keeper, waiter) = pair().unwrap();
-        drop(waiter);
-        assert!(!keeper.arrived());
-        let (keeper, waiter) = pair().unwrap();
-        drop(keeper);
-        assert!(waiter.pass().is_err());
+        let (shim, child) = pair().unwrap();
+        drop(child);
+        assert!(!shim.wait_for_child());
+        let (shim, child) = pair().unwrap();
+        drop(shim);
+        assert!(child.wait_for_release().is_err());
     }
 }

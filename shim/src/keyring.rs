@@ -12,7 +12,7 @@ use std::io;
 /// Gives this process a new, empty session keyring.
 ///
 /// - Errors: `EDQUOT` when root's allowance for keys (`kernel.keys.root_maxkeys`, `root_maxbytes`) is used up.
-pub fn leave_the_nodes() -> Result<()> {
+pub fn join_new() -> Result<()> {
     match sys::join_session_keyring(None) {
         Err(e) if !nobody_has_keys(&e) => Err(failure::kernel("join", "a new session keyring", e)),
         _ => Ok(()),
@@ -20,7 +20,7 @@ pub fn leave_the_nodes() -> Result<()> {
 }
 
 /// The same for a program of the container, which goes on with the shim's when its user may have no key more.
-pub fn leave_the_shims() -> Result<()> {
+pub fn join_new_or_keep() -> Result<()> {
     match sys::join_session_keyring(None) {
         Err(e) if !nobody_has_keys(&e) && e.raw_os_error() != Some(libc::EDQUOT) => {
             Err(failure::kernel("join", "a new session keyring", e))

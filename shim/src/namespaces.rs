@@ -142,7 +142,7 @@ impl Namespaces {
                     (Outcome::Failed(failure), _) => Err(failure),
                     (_, Ok(4)) => {
                         let pid = i32::from_ne_bytes(pid);
-                        adopt(pid).map(|pidfd| Forked::Parent { pid, pidfd })
+                        pidfd_of_child(pid).map(|pidfd| Forked::Parent { pid, pidfd })
                     }
                     _ => {
                         Err(failure::refused(failure::Kind::Internal, "clone3", "container", "the middle process died"))
@@ -262,7 +262,7 @@ fn open_of_process(process: &str, name: &str, start_ticks: u64) -> Result<OwnedF
 }
 
 /// A child that a middle process made for us: nobody else reaps it, so its pid cannot have been used again.
-pub fn adopt(pid: i32) -> Result<OwnedFd> {
+pub fn pidfd_of_child(pid: i32) -> Result<OwnedFd> {
     let fail = |e: rustix::io::Errno| failure::kernel("pidfd_open", pid.to_string(), e);
     let raw = Pid::from_raw(pid).ok_or_else(|| fail(rustix::io::Errno::SRCH))?;
     pidfd_open(raw, PidfdFlags::empty()).map_err(fail)

@@ -20,12 +20,12 @@
 //! CAP_SYS_ADMIN, which the newborn mostly has not. A filter that does not (under one without clone the program cannot
 //! start another either) is loaded by the newborn as the last step, under no_new_privs.
 
-use crate::exits;
 use crate::failure::{self, Failure, Kind, Result};
 use crate::fault::{Outcome, Reporter, Watcher};
 use crate::filter;
-use crate::namespaces::adopt;
+use crate::namespaces::pidfd_of_child;
 use crate::program::{self, Program, Ready};
+use crate::reap;
 use crate::sys::{self, InChild};
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, WaitId, WaitIdOptions, set_dumpable_behavior, waitid};
@@ -35,7 +35,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 /// The middle process from where it has the container's namespaces, root and cgroup, and its children start in the
 /// container's PID namespace. Comes back never, as neither process.
-pub fn bear(
+pub fn spawn(
     in_child: InChild,
     program: &Program,
     streams: [&OwnedFd; 3],
@@ -142,7 +142,7 @@ impl Birth<'_> {
 }
 
 /// The shim's part of a start: waits for the end of the middle process and finds the one that it has made.
-pub fn meet(middle: &OwnedFd, watcher: &Watcher) -> Result<(i32, OwnedFd)> {
+pub fn adopt(middle: &OwnedFd, watcher: &Watcher) -> Result<(i32, OwnedFd)> {
     let code = loop {
         match waitid(WaitId::PidFd(middle.as_fd()), WaitIdOptions::EXITED) {
             Err(Errno::INTR) => {}
@@ -157,8 +157,8 @@ pub fn meet(middle: &OwnedFd, watcher: &Watcher) -> Result<(i32, OwnedFd)> {
         });
     }
     // Nobody else has children here, and none is reaped yet: no word of a process that can be traced is needed.
-    match exits::children()[..] {
-        [pid] => adopt(pid).map(|pidfd| (pid, pidfd)),
+    match reap::children()[..] {
+        [pid] => pidfd_of_child(pid).map(|pidfd| (pid, pidfd)),
         _ => Err(lost("it has not left one process")),
     }
 }

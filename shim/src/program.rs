@@ -116,7 +116,7 @@ impl Program {
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
         set_rlimits(&self.rlimits)?;
         // Before the filter, which may forbid it.
-        keyring::leave_the_shims()?;
+        keyring::join_new_or_keep()?;
         let entered = enter(&self.cwd);
         if load_filter {
             self.load_seccomp()?;

@@ -10,7 +10,7 @@ use crate::device_policy;
 use crate::devices;
 use crate::failure::{self, Result};
 use crate::fault::{self, Outcome};
-use crate::gate::{self, Keeper};
+use crate::gate::{self, ShimSide};
 use crate::hooks::{self, Hooks, Point};
 use crate::io::{self, Ends, Stdio};
 use crate::log::Log;
@@ -145,11 +145,11 @@ impl Birth<'_> {
         let hooks = self.order.hooks.as_deref();
         let (watcher, reporter) = fault::channel()?;
         let early = hooks.filter(|hooks| hooks.any_before_pivot());
-        let (keeper, waiter) = early.map(|_| gate::pair()).transpose()?.unzip();
+        let (gate_here, gate_there) = early.map(|_| gate::pair()).transpose()?.unzip();
         let (pid, pidfd) = match self.namespaces.fork(single, self.cgroup.unified())? {
             Forked::Parent { pid, pidfd } => (pid, pidfd),
             Forked::Child(in_child) => {
-                drop((keeper, watcher));
+                drop((gate_here, watcher));
                 let child = Child {
                     order: self.order,
                     cgroup: self.cgroup,
@@ -158,18 +158,18 @@ impl Birth<'_> {
                     plan,
                     program: self.program,
                     streams: streams.each_ref(),
-                    gate: waiter,
+                    gate: gate_there,
                 };
                 child.run(in_child, reporter)
             }
         };
-        drop((reporter, waiter, streams, plan, overlay));
-        if let (Some(hooks), Some(keeper)) = (early, keeper) {
-            at_the_gate(hooks, &keeper, pid).inspect_err(|_| kill(&pidfd))?;
+        drop((reporter, gate_there, streams, plan, overlay));
+        if let (Some(hooks), Some(gate_here)) = (early, gate_here) {
+            at_the_gate(hooks, &gate_here, pid).inspect_err(|_| kill(&pidfd))?;
         }
         // Until here it was the process that sets up.
         let (pid, pidfd) = match self.namespaces.pin(Kind::Pid) {
-            Some(_) => newborn::meet(&pidfd, &watcher)?,
+            Some(_) => newborn::adopt(&pidfd, &watcher)?,
             None => (pid, pidfd),
         };
         if let Outcome::Failed(failure) = watcher.wait() {
@@ -182,13 +182,13 @@ impl Birth<'_> {
 }
 
 /// What happens while the child waits: everything is mounted, nothing pivoted.
-fn at_the_gate(hooks: &Hooks, keeper: &Keeper, pid: i32) -> Result<()> {
-    if !keeper.arrived() {
+fn at_the_gate(hooks: &Hooks, gate_here: &ShimSide, pid: i32) -> Result<()> {
+    if !gate_here.wait_for_child() {
         return Ok(()); // It has failed; the fault channel says why.
     }
     hooks::run(hooks, Point::Prestart, pid)?;
     hooks::run(hooks, Point::CreateRuntime, pid)?;
-    keeper.open(pid)
+    gate_here.release(pid)
 }
 
 fn open_log(order: &Order) -> Result<Log> {

@@ -4,7 +4,7 @@
 //! ```text
 //! shim ──clone3──> middle process     in the host's PID namespace: no process of the container can look at it
 //!                    oom_score_adj, label, namespaces, cgroup
-//!                    ──newborn::bear──> the exec's process, a child of the shim
+//!                    ──newborn::spawn──> the exec's process, a child of the shim
 //!                    '── its pid, 4 bytes ──> shim; exit
 //! ```
 //! The middle process is in the exec's cgroup. That can be frozen or short of CPU time, so the shim never waits: it
@@ -88,7 +88,7 @@ impl Middle<'_> {
     /// Both processes: comes back never.
     fn run(&self, in_child: InChild, reporter: Reporter, tell: OwnedFd) -> ! {
         match self.enter() {
-            Ok(()) => newborn::bear(in_child, self.program, self.streams.each_ref(), self.tty, reporter, Some(tell)),
+            Ok(()) => newborn::spawn(in_child, self.program, self.streams.each_ref(), self.tty, reporter, Some(tell)),
             Err(failure) => reporter.fail(failure),
         }
     }

@@ -67,7 +67,7 @@ fn run_one(hook: &Hook, state: &str, last: Instant) -> Result<()> {
 
 fn spawn(hook: &Hook, state: &str, output: OwnedFd) -> Result<Child> {
     // A process of the container may have given this one a keyring of its own (KEYCTL_SESSION_TO_PARENT).
-    crate::keyring::leave_the_shims()?;
+    crate::keyring::join_new_or_keep()?;
     let fail = |e: std::io::Error| failed(hook, &e.to_string());
     let copy = output.try_clone().map_err(fail)?;
     let mut command = Command::new(&hook.path);

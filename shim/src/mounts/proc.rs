@@ -13,11 +13,11 @@
 
 use super::filesystem;
 use crate::cgroup::Cgroup;
-use crate::exits;
 use crate::failure::{self, Failure, Kind, Result};
 use crate::fault::{self, Outcome, Reporter};
 use crate::namespaces::Namespaces;
 use crate::pod::init::empty_root;
+use crate::reap;
 use crate::sys::{self, Forked, InChild, Single};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -88,7 +88,7 @@ fn from_inside(namespaces: &Namespaces, cgroup: &Cgroup, single: Single) -> Resu
     drop((theirs, reporter));
     let context = receive(&ours);
     // What was to be done is done, or is given up.
-    for pid in exits::children().into_iter().filter_map(Pid::from_raw) {
+    for pid in reap::children().into_iter().filter_map(Pid::from_raw) {
         let _ = kill_process(pid, Signal::KILL);
         let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
     }

@@ -5,9 +5,9 @@ use super::Shim;
 use super::requests::{no_such_exec, not_running};
 use crate::epoll::{Epoll, Token, Wanted};
 use crate::exec::{self, Exec};
-use crate::exits;
 use crate::failure::Result;
 use crate::fault::Outcome;
+use crate::reap;
 use crate::setup::Container;
 use crate::wire::{ExecExited, ExecStarted, push, reply::Body};
 use std::os::fd::OwnedFd;
@@ -71,7 +71,7 @@ impl Shim {
     fn end_process(&mut self, id: u64) {
         let Some(exec) = self.execs.iter_mut().find(|e| e.id == id && e.exit_code.is_none()) else { return };
         let Some(pidfd) = &exec.pidfd else { return };
-        let Some(exit_code) = exits::reap(pidfd) else { return };
+        let Some(exit_code) = reap::reap(pidfd) else { return };
         self.epoll.remove(pidfd);
         exec.ended(&self.container, exit_code, Instant::now());
         // It may have become the program and ended since the last look.
@@ -90,7 +90,7 @@ impl Shim {
     fn end_middle(&mut self, id: u64) {
         let Some(exec) = self.execs.iter_mut().find(|e| e.id == id) else { return };
         let Some(middle) = &exec.middle else { return };
-        if exits::reap(middle).is_some() {
+        if reap::reap(middle).is_some() {
             self.epoll.remove(middle);
             exec.middle = None;
             self.meet_exec(id);
@@ -120,7 +120,7 @@ impl Shim {
     /// A child of this process that nothing else accounts for.
     fn stray(&self) -> Option<i32> {
         let known = self.known();
-        exits::children().into_iter().find(|pid| !known.contains(pid))
+        reap::children().into_iter().find(|pid| !known.contains(pid))
     }
 
     fn known(&self) -> Vec<i32> {
@@ -146,7 +146,7 @@ impl Shim {
     }
 
     pub(super) fn execs_on_time(&mut self, now: Instant) {
-        self.left.on_time(&self.container.cgroup, now);
+        self.leftovers.on_time(&self.container.cgroup, now);
         if self.execs.is_empty() {
             return;
         }
@@ -183,7 +183,7 @@ impl Shim {
             self.clients.push(&self.epoll, Some(exec.client), &push::Body::ExecExited(exited));
         }
         let before = self.execs.len();
-        let left = &mut self.left;
+        let left = &mut self.leftovers;
         self.execs.retain(|exec| {
             if exec.is_over() && exec.has_cgroup() {
                 left.take(exec.id, now);

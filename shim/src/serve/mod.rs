@@ -4,9 +4,9 @@
 //! A request is answered in the order of arrival, at once, except `Exec`, whose answer waits for the program (not for
 //! the loop). Nothing runs at rest: every wait has an event, or a deadline that something asked for.
 
-mod end;
+mod container_exit;
 mod execs;
-mod left;
+mod leftovers;
 mod requests;
 mod verbs;
 
@@ -23,6 +23,7 @@ use crate::state::State;
 use crate::stop::Stop;
 use crate::sys::{self, Single};
 use crate::wire::{ContainerState, Start, Started, push, reply};
+use leftovers::Leftovers;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
@@ -41,7 +42,7 @@ pub struct Shim {
     killed: bool,
     execs: Vec<Exec>,
     next_exec: u64,
-    left: left::Left,
+    leftovers: Leftovers,
     /// Set once the container has ended: when the shim goes, whoever still waits.
     leave_at: Option<Instant>,
 }
@@ -60,7 +61,7 @@ pub fn run(
     detach();
     let mut state = State::starting(&start.container_id, &start.run_dir);
     let run_dir = state.run_dir().to_owned();
-    let alone = keyring::leave_the_nodes();
+    let alone = keyring::join_new();
     let started = alone.and_then(|()| Clients::listen(&run_dir)).and_then(|clients| {
         let container = start_container(start, descriptors, &mut state, single)?;
         Ok((clients, container))
@@ -122,7 +123,7 @@ impl Shim {
             killed: false,
             execs: Vec::new(),
             next_exec: 1,
-            left: left::Left::default(),
+            leftovers: Leftovers::default(),
             leave_at: None,
         };
         shim.watch_stdio()?;
@@ -181,7 +182,7 @@ impl Shim {
         let running = self.leave_at.is_none();
         let stop = self.stop.as_ref().filter(|_| running).map(|stop| stop.deadline);
         let execs = self.execs.iter().filter_map(Exec::next_time).min();
-        let left = self.left.next_time().filter(|_| running);
+        let left = self.leftovers.next_time().filter(|_| running);
         [stop, execs, left, self.container.stdio.deadline(), self.leave_at].into_iter().flatten().min()
     }
 

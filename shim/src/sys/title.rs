@@ -8,42 +8,42 @@ use std::sync::OnceLock;
 
 /// Where the kernel put the arguments, the environment, and the beginning of the heap.
 #[derive(Debug)]
-struct Places {
+struct Regions {
     arguments: Range<usize>,
     environment: Range<usize>,
     heap: usize,
 }
 
-static PLACES: OnceLock<Option<Places>> = OnceLock::new();
+static REGIONS: OnceLock<Option<Regions>> = OnceLock::new();
 
 /// Looks for them, once: a process that has gone elsewhere since cannot trust what is called /proc there.
 pub fn find_title() {
-    PLACES.get_or_init(|| places(&std::fs::read_to_string("/proc/self/stat").ok()?));
+    REGIONS.get_or_init(|| regions(&std::fs::read_to_string("/proc/self/stat").ok()?));
 }
 
 /// Reads /proc/PID/stat: fields 47 to 51.
-fn places(stat: &str) -> Option<Places> {
+fn regions(stat: &str) -> Option<Regions> {
     // The name before the last ')' may hold anything.
     let after_name = stat.rsplit_once(") ")?.1;
     let mut fields = after_name.split_whitespace().skip(44).map(str::parse::<usize>);
     let mut next = || fields.next()?.ok();
     let (heap, arguments, environment) = (next()?, next()?..next()?, next()?..next()?);
-    Some(Places { arguments, environment, heap })
+    Some(Regions { arguments, environment, heap })
 }
 
 /// Has /proc show `words` as this process's command line, as much of them as there is room for, and no environment.
 ///
 /// For a process that needs neither its own arguments nor its environment any more. No-op without [`find_title`].
 pub fn set_title(words: &[CString]) {
-    let Some(Some(places)) = PLACES.get() else { return };
-    fill(&places.environment, &[]);
+    let Some(Some(regions)) = REGIONS.get() else { return };
+    fill(&regions.environment, &[]);
     let line: Vec<u8> = words.iter().flat_map(|word| word.as_bytes_with_nul()).copied().collect();
-    fill(&places.arguments, &line);
+    fill(&regions.arguments, &line);
 }
 
 /// Where the heap begins, once [`find_title`] has looked.
 pub(super) fn begin_of_heap() -> Option<usize> {
-    PLACES.get()?.as_ref().map(|places| places.heap)
+    REGIONS.get()?.as_ref().map(|regions| regions.heap)
 }
 
 /// Writes `bytes`, cut so that a NUL is left at the end, and NULs over the rest.
@@ -66,11 +66,11 @@ mod tests {
     #[test]
     fn the_places_are_found_behind_any_name() {
         let own = std::fs::read_to_string("/proc/self/stat").unwrap();
-        let found = places(&own).unwrap();
+        let found = regions(&own).unwrap();
         assert!(!found.arguments.is_empty() && found.arguments.end <= found.environment.start);
         let (front, rest) = own.rsplit_once(") ").unwrap();
-        let odd = places(&format!("{front}) 1 2 3 (x) {rest}")).unwrap();
+        let odd = regions(&format!("{front}) 1 2 3 (x) {rest}")).unwrap();
         assert_eq!((odd.arguments, odd.heap), (found.arguments, found.heap));
-        assert!(places("7 (a) S 1 2").is_none());
+        assert!(regions("7 (a) S 1 2").is_none());
     }
 }

@@ -26,19 +26,19 @@ const PIECE: u64 = 8 << 20;
 
 /// Which file or directory something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct FileId {
     device: u64,
     inode: u64,
 }
 
-impl Place {
+impl FileId {
     /// That of an open one.
     pub fn of(fd: impl AsFd) -> Result<Self> {
         Ok(Self::from(&fstat(fd)?))
     }
 }
 
-impl From<&Stat> for Place {
+impl From<&Stat> for FileId {
     fn from(stat: &Stat) -> Self {
         Self { device: stat.st_dev, inode: stat.st_ino }
     }
@@ -49,7 +49,7 @@ pub type Failed = (Vec<u8>, Errno);
 
 /// Copies what is in the directory `from`, and its own owner, mode and so on, to the directory `to`, which is empty.
 /// Directories in `elsewhere` are made, and left empty.
-pub fn tree(from: &OwnedFd, to: &Path, elsewhere: &HashSet<Place>) -> std::result::Result<(), Failed> {
+pub fn tree(from: &OwnedFd, to: &Path, elsewhere: &HashSet<FileId>) -> std::result::Result<(), Failed> {
     let at_top = |e| (b".".to_vec(), e);
     let top = directory(CWD, to).map_err(at_top)?;
     let mut copy = Copy { top, elsewhere, linked: HashMap::new(), copier: Copier::default() };
@@ -115,9 +115,9 @@ fn directory<P: rustix::path::Arg>(parent: impl AsFd, name: P) -> Result<OwnedFd
 
 struct Copy<'a> {
     top: OwnedFd,
-    elsewhere: &'a HashSet<Place>,
+    elsewhere: &'a HashSet<FileId>,
     /// The copy's name below the top of each file that has more than one.
-    linked: HashMap<Place, CString>,
+    linked: HashMap<FileId, CString>,
     copier: Copier,
 }
 
@@ -153,14 +153,14 @@ impl Copy<'_> {
     ) -> Result<Option<Level>> {
         mkdirat(to, name, Mode::RWXU)?;
         let mut level = Level::open(from, name, to, name, above)?;
-        if self.elsewhere.contains(&Place::from(stat)) {
+        if self.elsewhere.contains(&FileId::from(stat)) {
             return level.finish(&mut self.copier).map(|()| None);
         }
         Ok(Some(level))
     }
 
     fn file(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr, stat: &Stat, path: &[u8]) -> Result<()> {
-        if let Some(first) = self.linked.get(&Place::from(stat)) {
+        if let Some(first) = self.linked.get(&FileId::from(stat)) {
             return linkat(&self.top, first, to, name, AtFlags::empty());
         }
         let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -170,7 +170,7 @@ impl Copy<'_> {
         self.copier.open(source.as_fd(), &target, stat)?;
         if stat.st_nlink > 1 && self.linked.len() < MOST_LINKED && path.len() <= LONGEST {
             let path = CString::new(path).map_err(|_| Errno::INVAL)?;
-            self.linked.insert(Place::from(stat), path);
+            self.linked.insert(FileId::from(stat), path);
         }
         Ok(())
     }
@@ -206,7 +206,7 @@ mod tests {
     fn copied(from: &Path, elsewhere: &[&str]) -> (tempfile::TempDir, std::result::Result<(), Failed>) {
         let to = tempfile::tempdir().unwrap();
         let open = |path: &Path| directory(CWD, path).unwrap();
-        let elsewhere = elsewhere.iter().map(|name| Place::of(open(&from.join(name))).unwrap()).collect();
+        let elsewhere = elsewhere.iter().map(|name| FileId::of(open(&from.join(name))).unwrap()).collect();
         let done = tree(&open(from), to.path(), &elsewhere);
         (to, done)
     }

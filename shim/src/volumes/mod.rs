@@ -15,7 +15,7 @@ use crate::order::{Order, What};
 use crate::overlay;
 use crate::rootfs::{Root, is_dir};
 use crate::sys::Single;
-use copy::Place;
+use copy::FileId;
 use rustix::io::Errno;
 use std::collections::HashSet;
 use std::fs::{self, DirBuilder};
@@ -62,9 +62,9 @@ pub fn fill(order: &Order, single: Single) -> Result<bool> {
         return Ok(true);
     }
     let image = Root::new(overlay::read_only(&order.rootfs.layers, None, single)?);
-    let (empty, places) = survey(&image, &volumes)?;
+    let (empty, ids) = survey(&image, &volumes)?;
     make_private(&home)?;
-    empty.iter().try_for_each(|empty| fill_one(empty, &places))?;
+    empty.iter().try_for_each(|empty| fill_one(empty, &ids))?;
     Ok(true)
 }
 
@@ -85,22 +85,22 @@ fn has_written(root_dir: &Path) -> bool {
 /// Looks in the image for each volume's place. Two names can lead to one place, by a link: the first gets what is there,
 /// the other is never mounted. And what has a place of its own is not copied with what is above it. So all copies
 /// together are no more than the image.
-fn survey<'a>(image: &Root, volumes: &'a [Volume<'a>]) -> Result<(Vec<Empty<'a>>, HashSet<Place>)> {
-    let top = Place::of(image).map_err(|e| failure::kernel("look at", "the image's root", e))?;
-    let mut places = HashSet::from([top]);
+fn survey<'a>(image: &Root, volumes: &'a [Volume<'a>]) -> Result<(Vec<Empty<'a>>, HashSet<FileId>)> {
+    let top = FileId::of(image).map_err(|e| failure::kernel("look at", "the image's root", e))?;
+    let mut ids = HashSet::from([top]);
     let mut empty = Vec::new();
     for volume in volumes {
         let mut origin = find(image, volume.destination)?;
         if let Some(found) = &origin {
-            let place = Place::of(found).map_err(|e| failure::kernel("look at", volume.destination, e))?;
-            if !places.insert(place) {
+            let place = FileId::of(found).map_err(|e| failure::kernel("look at", volume.destination, e))?;
+            if !ids.insert(place) {
                 origin = None;
             }
         }
         // The handles of all are held until the end: a directory keeps its number as long as somebody has it open.
         empty.push(Empty { volume, origin });
     }
-    Ok((empty, places))
+    Ok((empty, ids))
 }
 
 /// What the image has where the volume is to be.
@@ -126,7 +126,7 @@ fn make_private(dir: &Path) -> Result<()> {
     }
 }
 
-fn fill_one(empty: &Empty<'_>, places: &HashSet<Place>) -> Result<()> {
+fn fill_one(empty: &Empty<'_>, ids: &HashSet<FileId>) -> Result<()> {
     let done = empty.volume.directory;
     if done.exists() {
         return Ok(());
@@ -139,7 +139,7 @@ fn fill_one(empty: &Empty<'_>, places: &HashSet<Place>) -> Result<()> {
     }
     DirBuilder::new().mode(0o755).create(&filling).map_err(fail)?;
     if let Some(origin) = &empty.origin {
-        let copied = copy::tree(origin, &filling, places);
+        let copied = copy::tree(origin, &filling, ids);
         copied.map_err(|(path, e)| {
             let path = String::from_utf8_lossy(&path[..path.len().min(MOST_TOLD)]).into_owned();
             failure::kernel("fill volume", format!("{} with {path:?} of the image", empty.volume.destination), e)

@@ -17,13 +17,13 @@ const LONGEST: Duration = Duration::from_secs(600);
 
 /// Numbers of execs, in the order in which they are looked at.
 #[derive(Debug, Default)]
-pub struct Left {
+pub struct Leftovers {
     execs: VecDeque<u64>,
     look_at: Option<Instant>,
     pause: Duration,
 }
 
-impl Left {
+impl Leftovers {
     /// Takes an exec in that is over but for its cgroup.
     pub fn take(&mut self, exec: u64, now: Instant) {
         self.execs.push_back(exec);
@@ -78,8 +78,8 @@ impl Left {
 mod tests {
     use super::*;
 
-    fn left(execs: std::ops::Range<u64>, now: Instant) -> Left {
-        let mut left = Left::default();
+    fn left(execs: std::ops::Range<u64>, now: Instant) -> Leftovers {
+        let mut left = Leftovers::default();
         execs.for_each(|exec| left.take(exec, now));
         left
     }

@@ -5,7 +5,7 @@
 use super::Shim;
 use crate::cgroup;
 use crate::clients;
-use crate::exits;
+use crate::reap;
 use crate::wire::container_state::Phase;
 use std::time::{Duration, Instant};
 
@@ -20,14 +20,14 @@ impl Shim {
         if self.leave_at.is_some() {
             return;
         }
-        let Some(exit_code) = exits::reap(&self.container.pidfd) else { return };
+        let Some(exit_code) = reap::reap(&self.container.pidfd) else { return };
         self.epoll.remove(&self.container.pidfd);
         if self.container.namespaces.shares_pids() {
             let _ = self.container.cgroup.kill();
         }
         self.container.stdio.drain(DRAIN_LIMIT);
         let killed_by_us = self.killed || self.stop.as_ref().is_some_and(|stop| stop.killed);
-        let oom_killed = exits::died_of_oom(cgroup::oom_kills(&self.container.cgroup), exit_code, killed_by_us);
+        let oom_killed = reap::died_of_oom(cgroup::oom_kills(&self.container.cgroup), exit_code, killed_by_us);
         self.change_state(|record| {
             record.phase = Phase::Exited.into();
             record.exit_code = exit_code;
