@@ -79,7 +79,8 @@ impl Connection {
 
     /// Waits for one whole request. The socket must be in blocking mode.
     ///
-    /// - Errors: [`ConnectionError::Closed`] when the daemon goes away first.
+    /// # Errors
+    /// [`ConnectionError::Closed`] when the daemon goes away first.
     pub fn receive(&mut self) -> Result<Incoming, ConnectionError> {
         loop {
             if let Some(incoming) = self.step(RecvFlags::empty())? {

@@ -11,7 +11,8 @@ use std::io;
 
 /// Gives this process a new, empty session keyring.
 ///
-/// - Errors: `EDQUOT` when root's allowance for keys (`kernel.keys.root_maxkeys`, `root_maxbytes`) is used up.
+/// # Errors
+/// `EDQUOT` when root's allowance for keys (`kernel.keys.root_maxkeys`, `root_maxbytes`) is used up.
 pub fn join_new() -> Result<()> {
     match sys::join_session_keyring(None) {
         Err(e) if !nobody_has_keys(&e) => Err(failure::kernel("join", "a new session keyring", e)),

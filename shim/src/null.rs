@@ -18,7 +18,8 @@ const PATH: &str = "/dev/null";
 
 /// Mounts the host's null device alone, read-only, attached nowhere.
 ///
-/// - Errors: `Internal` when something else has its name: one from a container could be anything (CVE-2025-31133).
+/// # Errors
+/// `Internal` when something else has its name: one from a container could be anything (CVE-2025-31133).
 pub fn detached() -> Result<OwnedFd> {
     let attributes =
         MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;

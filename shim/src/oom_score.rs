@@ -14,7 +14,8 @@ pub struct Before(BTreeMap<i32, String>);
 
 /// Gives all of `processes`, which is asked again until it has nobody new, this score.
 ///
-/// - Errors: the kernel's; nobody's score is changed then. A process that has ended meanwhile is none.
+/// # Errors
+/// The kernel's; nobody's score is changed then. A process that has ended meanwhile is none.
 pub fn change(processes: impl Fn() -> Vec<i32>, score: i32) -> Result<Before> {
     let mut before = Before::default();
     for _ in 0..ROUNDS {

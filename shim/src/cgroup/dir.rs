@@ -34,7 +34,8 @@ pub struct Dir {
 impl Dir {
     /// Opens a hierarchy where it is mounted.
     ///
-    /// - Errors: `EXDEV` when something else is there: mounted over it, or left where it was unmounted.
+    /// # Errors
+    /// `EXDEV` when something else is there: mounted over it, or left where it was unmounted.
     pub fn root(mount_point: &Path) -> io::Result<Self> {
         let fd = open(mount_point, DIRECTORY, Mode::empty())?;
         if !MAGIC.contains(&(fstatfs(&fd)?.f_type as i64)) {
@@ -95,7 +96,8 @@ impl Dir {
 
     /// Writes a value in one call of write(2); an empty one as a lone newline.
     ///
-    /// - Errors: `NotFound` for a file that this kernel has not.
+    /// # Errors
+    /// `NotFound` for a file that this kernel has not.
     pub fn write(&self, file: &str, value: &str) -> io::Result<()> {
         let value = if value.is_empty() { "\n" } else { value };
         File::from(self.open(file, OFlags::WRONLY)?).write_all(value.as_bytes())

@@ -135,7 +135,8 @@ pub fn apply(dirs: &Dirs, resources: &Resources) -> Result<()> {
 
 /// Where a write goes; `None` when it is optional and this machine has no such controller.
 ///
-/// - Errors: `FailedPrecondition` when there is none for any other: a limit that is left out is found out too late.
+/// # Errors
+/// `FailedPrecondition` when there is none for any other: a limit that is left out is found out too late.
 pub fn dir_of<'a>(dirs: &'a Dirs, one: &Write) -> Result<Option<&'a Dir>> {
     match dirs.controller(one.controller) {
         None if !one.optional => {

@@ -103,7 +103,8 @@ impl Place {
 
     /// Every hierarchy's mount, open; cgroup2's is the first.
     ///
-    /// - Errors: `EXDEV` with the mount point when no cgroup file system is there (any more).
+    /// # Errors
+    /// `EXDEV` with the mount point when no cgroup file system is there (any more).
     pub fn roots(&self) -> Result<Vec<Dir>> {
         let v1 = self.layout.hierarchies.iter().map(|hierarchy| hierarchy.mount_point.as_path());
         self.layout.unified.iter().map(PathBuf::as_path).chain(v1).map(root).collect()

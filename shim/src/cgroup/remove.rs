@@ -127,7 +127,8 @@ fn kill_pid(pid: i32) {
 
 /// Removes the cgroup's directories with everything below them; waits up to a second for ended processes to leave.
 ///
-/// - Errors: `EBUSY` with the directory's name when processes are still in it then.
+/// # Errors
+/// `EBUSY` with the directory's name when processes are still in it then.
 pub fn remove(place: &Place) -> Result<()> {
     let (above, name) = place.split();
     let above = above.display().to_string();

@@ -42,7 +42,8 @@ pub struct ChildEnds {
 /// Makes the pipes of a container without a terminal; all descriptors are close-on-exec. Without an `input` to read
 /// from, its stdin is a pipe, too.
 ///
-/// - Errors: what `pipe2` answered.
+/// # Errors
+/// What `pipe2` answered.
 pub fn pipes(input: Option<OwnedFd>) -> Result<(Ends, ChildEnds), Errno> {
     let (stdout, child_stdout) = pipe_with(PipeFlags::CLOEXEC)?;
     let (stderr, child_stderr) = pipe_with(PipeFlags::CLOEXEC)?;

@@ -78,7 +78,9 @@ impl Stdio {
     /// Takes over the shim's ends.
     ///
     /// - Shapes: `stdin_once` closes the container's stdin for good when the first attached one closes.
-    /// - Errors: what `fcntl` answered to making the descriptors non-blocking.
+    ///
+    /// # Errors
+    /// What `fcntl` answered to making the descriptors non-blocking.
     pub fn new(log: Log, ends: Ends, stdin_once: bool) -> Result<Self, Errno> {
         let (outputs, stdin, terminal) = match ends {
             Ends::Pipes { stdin, stdout, stderr } => ([Some(stdout), Some(stderr)], stdin, false),
@@ -175,7 +177,8 @@ impl Stdio {
 
     /// Switches the log to a new file at the same path; the file exists when this returns.
     ///
-    /// - Errors: see [`log::Error`]; the old file then stays in use.
+    /// # Errors
+    /// See [`log::Error`]; the old file then stays in use.
     pub fn reopen(&mut self) -> Result<(), log::Error> {
         self.log.reopen()
     }
@@ -191,7 +194,9 @@ impl Stdio {
     /// - Shapes: the client's descriptors in the order stdin, stdout, stderr, those asked for; with a terminal one
     ///   for everything. A stdin that the container does not have (any more) is `/dev/null`, an output that has
     ///   ended is at its end of file.
-    /// - Errors: `EMFILE` above 64 attached descriptors; else what the kernel answered.
+    ///
+    /// # Errors
+    /// `EMFILE` above 64 attached descriptors; else what the kernel answered.
     pub fn attach(&mut self, wanted: &Attach) -> Result<Vec<OwnedFd>, Errno> {
         if self.viewers.len() + 3 > MAX_VIEWERS {
             return Err(Errno::MFILE);

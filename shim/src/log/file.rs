@@ -35,8 +35,9 @@ pub struct Stopped {
 impl LogFile {
     /// Opens `path` for append; makes it (0640) and its parents (0755) when missing.
     ///
-    /// - Errors: `Directory`, `Open`, and `NotRegular`: the directory can be mounted into containers, so a link,
-    ///   a FIFO or a device in the file's place is refused instead of followed.
+    /// # Errors
+    /// `Directory`, `Open`, and `NotRegular`: the directory can be mounted into containers, so a link, a FIFO or a
+    /// device in the file's place is refused instead of followed.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let fd = match open(path) {
             Err(Errno::NOENT) => {
@@ -59,7 +60,8 @@ impl LogFile {
 
     /// Opens the same path anew (after the old file was renamed away) and lets go of the old file.
     ///
-    /// - Errors: as [`LogFile::open`]; the old file then stays in use.
+    /// # Errors
+    /// As [`LogFile::open`]; the old file then stays in use.
     pub fn reopen(&mut self) -> Result<(), Error> {
         *self = Self::open(&self.path)?;
         Ok(())
@@ -67,7 +69,8 @@ impl LogFile {
 
     /// Appends whole records.
     ///
-    /// - Errors: [`Stopped`] with how much is in the file; the rest can be tried again at any time.
+    /// # Errors
+    /// [`Stopped`] with how much is in the file; the rest can be tried again at any time.
     pub fn append(&self, records: &[u8]) -> Result<(), Stopped> {
         let mut done = 0;
         while done < records.len() {

@@ -49,7 +49,9 @@ impl Log {
     /// Opens the log at `path`; without one output is dropped.
     ///
     /// - Shapes: `path` absolute; `terminal` keeps carriage returns.
-    /// - Errors: see [`Error`].
+    ///
+    /// # Errors
+    /// See [`Error`].
     pub fn open(path: Option<&Path>, terminal: bool) -> Result<Self, Error> {
         let file = path.map(LogFile::open).transpose()?;
         let lines = [Lines::new(MAX_LINE, terminal), Lines::new(MAX_LINE, terminal)];
@@ -81,7 +83,8 @@ impl Log {
 
     /// Opens the path anew and switches to it; the new file exists when this returns.
     ///
-    /// - Errors: see [`Error`]; the old file then stays in use.
+    /// # Errors
+    /// See [`Error`]; the old file then stays in use.
     pub fn reopen(&mut self) -> Result<(), Error> {
         if let Some(file) = &mut self.file {
             file.reopen()?;

@@ -27,7 +27,8 @@ pub struct Network {
 impl Network {
     /// Parses names, addresses and gateways.
     ///
-    /// - Errors: `InvalidArgument` with the text that is no address, prefix or interface name.
+    /// # Errors
+    /// `InvalidArgument` with the text that is no address, prefix or interface name.
     pub fn checked(wire: &PodNetwork) -> Result<Self> {
         for name in [&wire.bridge, &wire.host_interface, &wire.interface] {
             if !is_interface_name(name) {

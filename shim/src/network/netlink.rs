@@ -79,7 +79,8 @@ impl Route {
 
     /// Sends all requests at once and waits for every acknowledgement.
     ///
-    /// - Errors: the first request that failed, with the kernel's errno and words. Later ones were tried too.
+    /// # Errors
+    /// The first request that failed, with the kernel's errno and words. Later ones were tried too.
     pub fn run(&mut self, requests: &[Request]) -> Result<()> {
         self.exchange(requests, |_| {})
     }

@@ -23,7 +23,9 @@ const LINK_HEADER: usize = 16;
 /// Makes the pair, the host end up and the pod's end down.
 ///
 /// - Shapes: `route` is in the bridge's namespace; `netns` is the pod's.
-/// - Errors: `NotFound` for a bridge that is not there; else the kernel's answer with the host end's name.
+///
+/// # Errors
+/// `NotFound` for a bridge that is not there; else the kernel's answer with the host end's name.
 pub fn create(route: &mut Route, network: &Network, netns: BorrowedFd<'_>) -> Result<()> {
     let (bridge, bridge_mtu) = find(route, &network.bridge)?
         .ok_or_else(|| failure::refused(Kind::NotFound, "look up bridge", &network.bridge, "no such interface"))?

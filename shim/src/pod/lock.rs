@@ -22,7 +22,8 @@ pub struct RunDir {
 
 /// Locks `run_dir`, waiting a bounded time for another holder.
 ///
-/// - Errors: `DeadlineExceeded` naming the holder; `NotFound` when there is no such directory.
+/// # Errors
+/// `DeadlineExceeded` naming the holder; `NotFound` when there is no such directory.
 pub fn lock(run_dir: &Path) -> Result<RunDir> {
     let object = || run_dir.display().to_string();
     let fail = |errno: Errno| failure::kernel("lock run directory", object(), errno);

@@ -50,7 +50,9 @@ pub struct Shim {
 /// Starts the container and serves it to its end.
 ///
 /// - Shapes: `descriptors` came with the request.
-/// - Errors: the failure of the start, already told to the daemon and recorded.
+///
+/// # Errors
+/// The failure of the start, already told to the daemon and recorded.
 pub fn run(
     mut connection: Connection,
     request: u64,

@@ -33,7 +33,9 @@ struct Attach {
 /// Loads a device program.
 ///
 /// - Shapes: `instructions` are `struct bpf_insn` in native order.
-/// - Errors: `EINVAL` or `EACCES` from the kernel's verifier; `EPERM` without `CAP_BPF` and `CAP_NET_ADMIN`.
+///
+/// # Errors
+/// `EINVAL` or `EACCES` from the kernel's verifier; `EPERM` without `CAP_BPF` and `CAP_NET_ADMIN`.
 pub fn load_device_program(instructions: &[u64]) -> io::Result<OwnedFd> {
     let attr = Load {
         prog_type: PROG_TYPE_CGROUP_DEVICE,

@@ -27,7 +27,8 @@ pub fn exit_now(code: i32) -> ! {
 
 /// Sends a signal by number (real-time ones too) to the process behind `pidfd`.
 ///
-/// - Errors: `ESRCH` when it has been reaped.
+/// # Errors
+/// `ESRCH` when it has been reaped.
 pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     // SAFETY: a null siginfo is allowed; the rest are plain integers.
     check(unsafe {
@@ -38,8 +39,10 @@ pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
 
 /// Gives this thread another session keyring: a new one without a name, or the one of that name, made when missing.
 ///
-/// - Errors: `EDQUOT` when its user may have no key more; `ENOSYS` when the kernel has no keys.
 /// - Source: keyctl(2), `KEYCTL_JOIN_SESSION_KEYRING`.
+///
+/// # Errors
+/// `EDQUOT` when its user may have no key more; `ENOSYS` when the kernel has no keys.
 pub fn join_session_keyring(name: Option<&CStr>) -> io::Result<()> {
     let name = name.map_or(std::ptr::null(), CStr::as_ptr);
     // SAFETY: `name` is null or NUL-terminated and lives across the call; the kernel only reads it.
