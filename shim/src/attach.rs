@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One attached client's end of one stream: a bounded queue towards it, or bytes from it.
 //!
-//! Without a terminal a client has up to three of these (pipes), with one a single socket for both ways. The
-//! container never waits for a client: what it does not read in time is queued up to [`QUEUE`] bytes, and then
-//! the client is dropped with all its descriptors (it reads what was queued in the kernel, then end of file).
+//! Without a terminal a client has up to three of these (pipes), with a terminal a single socket for both ways. The
+//! container never waits for a client: up to [`QUEUE`] bytes that it does not read in time are queued. Beyond that the
+//! client is dropped with all its descriptors; it reads what was queued in the kernel, then end of file.
 
 use crate::log::Stream;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Giving a process its user and exactly the capabilities asked for, as far as the shim has them itself.
+//! Giving a process its user and exactly the capabilities asked for, as far as the shim holds them itself.
 //!
 //! The order matters. The bounding set can only be cut while CAP_SETPCAP is held; a user change away from root
 //! drops capabilities unless "keep" is set; ambient ones need to be permitted and inheritable first.

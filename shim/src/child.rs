@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The container's first process, from the clone to the program: one named step a line.
 //!
-//! Runs in a copy of the shim's memory, with the shim's descriptors. Anything that fails is reported on the fault
-//! channel and ends the process; it never returns.
+//! It runs in a copy of the shim's memory, with the shim's descriptors. A failure is reported on the fault channel and
+//! ends the process; it never returns.
 //!
-//! With a PID namespace of its own it is the container's first process. In one that others live in, it would be in
-//! their sight with all of that, so it stays outside, and its last step is the birth of that process ([`newborn`]).
+//! With a PID namespace of its own it is the container's first process. In a shared one, others would see it with all of
+//! that. So it stays outside, and its last step is to make the container's first process inside ([`newborn`]).
 
 use crate::cgroup::Cgroup;
 use crate::devices;
@@ -50,7 +50,7 @@ pub struct Child<'a> {
 }
 
 impl Child<'_> {
-    /// Goes all the way; comes back never.
+    /// Goes all the way and never returns.
     pub fn run(self, in_child: InChild, reporter: Reporter) -> ! {
         let (program, streams, terminal) = (self.program, self.streams, self.order.process.terminal);
         let joins_others = self.namespaces.pin(Kind::Pid).is_some();

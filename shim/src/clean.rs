@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn only_the_containers_own_shim_is_ended() {
-        // This process's command line is no shim's: it lives to say so.
+        // This process's command line is not a shim's, so it survives.
         end_shim(std::process::id(), "c1");
         let script = "while :; do sleep 0.01; done";
         let mut shim = std::process::Command::new("sh").args(["-c", script, "container", "c1"]).spawn().unwrap();

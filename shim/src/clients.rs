@@ -14,10 +14,10 @@ use std::path::Path;
 /// The socket's name in the run directory.
 const SOCKET: &str = "shim.sock";
 
-/// Most connections at once: a daemon, the one that replaces it, and people who look.
+/// The most connections at once: a daemon, the one that replaces it, and people who look.
 const MAX_CLIENTS: usize = 32;
 
-/// All connections, and the socket for more.
+/// All connections, and the socket for new ones.
 #[derive(Debug)]
 pub struct Clients {
     listener: OwnedFd,
@@ -65,7 +65,7 @@ impl Clients {
         Ok(id)
     }
 
-    /// Accepts whoever waits. Only root's connections are kept.
+    /// Accepts all pending connections, and keeps those of root.
     pub fn accept(&mut self, epoll: &Epoll) {
         while let Ok(socket) = accept_with(&self.listener, SocketFlags::CLOEXEC) {
             let is_root = rustix::net::sockopt::socket_peercred(&socket).is_ok_and(|peer| peer.uid.is_root());
@@ -110,7 +110,7 @@ impl Clients {
         self.list.iter().any(|c| c.id == id)
     }
 
-    /// Whether every connection has got everything.
+    /// Whether everything has been sent to every connection.
     pub fn are_settled(&self) -> bool {
         self.list.iter().all(|c| !c.connection.has_output())
     }

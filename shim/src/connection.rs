@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One socket to a daemon: frames in and out, with descriptors.
 //!
-//! A frame is read as its four length bytes first and then exactly its body, so that received descriptors (which
-//! travel on the first byte of a frame) always belong to the frame that is being read. Idle connections hold no
-//! buffer.
+//! A frame is read in two steps: first its four length bytes, then exactly its body. So received descriptors, which travel
+//! on the first byte of a frame, always belong to the frame that is being read. Idle connections hold no buffer.
 
 use crate::wire::{Frame, Push, Reply, Request, frame, push, reply};
 use gorae_proto::frame::{self as framing, FrameError, MAX_FRAME};
@@ -17,10 +16,10 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Most descriptors with one frame: the mounts of all cgroup hierarchies.
+/// The most descriptors with one frame: the mounts of all cgroup hierarchies.
 pub const MAX_DESCRIPTORS: usize = 32;
 
-/// Most bytes that wait for a daemon that does not read; past it the connection is given up.
+/// The most bytes queued for a daemon that does not read; beyond it the connection is given up.
 const MAX_OUTBOX: usize = 1 << 20;
 
 /// A request with the descriptors that came with it.

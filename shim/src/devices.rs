@@ -84,7 +84,7 @@ impl Device {
     }
 }
 
-/// What mknod(2) is told, with the owner in the ids of whoever makes it.
+/// The arguments of mknod(2), and the owner in the ids of the process that makes the node.
 struct Node<'a> {
     name: &'a str,
     kind: FileType,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Waiting for descriptors: what to wait for is named by a [`Token`], never by a descriptor number.
+//! Waiting for descriptors, which are named by a [`Token`] and never by their number.
 
 use crate::failure::{self, Result};
 use rustix::event::epoll::{self, CreateFlags, Event, EventData};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// Events taken at once. A busy shim has its container's two pipes and an exec or two.
 const BATCH: usize = 8;
 
-/// Whose descriptor is ready.
+/// Which descriptor is ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Token {
     /// A daemon wants to connect.

@@ -24,7 +24,7 @@ pub struct Reporter(OwnedFd);
 #[derive(Debug)]
 pub struct Watcher(OwnedFd);
 
-/// What the child's way came to.
+/// How the child's way to execve ended.
 #[derive(Debug)]
 pub enum Outcome {
     /// Not known yet (only for a non-blocking look).

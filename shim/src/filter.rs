@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whether a seccomp filter lets a call through, found out by running it as the kernel would.
+//! Whether a seccomp filter allows a call, found out by running it as the kernel would.
 
 /// How the kernel names this machine to a filter; `None` where nobody has looked it up.
 const ARCH: Option<u32> = if cfg!(target_arch = "x86_64") {
@@ -16,7 +16,7 @@ const LETS_THROUGH: [u32; 2] = [0x7fff_0000, 0x7ffc_0000];
 /// A system call's number and arguments.
 pub type Call = (libc::c_long, [u64; 6]);
 
-/// Whether the program allows that call. No is also the answer to what cannot be told.
+/// Whether the program allows that call. The answer is no, too, when it cannot be found out.
 pub fn allows(program: &[u8], (number, args): Call) -> bool {
     let Some(arch) = ARCH else { return false };
     let mut data = [0; 64];

@@ -20,7 +20,7 @@ pub struct ShimSide(OwnedFd);
 #[derive(Debug)]
 pub struct ChildSide(OwnedFd);
 
-/// Makes a gate. Each side must let go of the other's end.
+/// Makes a gate. Each side must close the other's end.
 pub fn pair() -> Result<(ShimSide, ChildSide)> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .map_err(|e| failure::kernel("make socket pair", "gate", e))?;

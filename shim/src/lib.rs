@@ -4,7 +4,7 @@
 //!
 //! The process is started by the daemon as `gorae-shim ROLE ID` with a unix stream socket as descriptor 0 (the
 //! protocol is described in `proto/shim.proto`). It is strictly single-threaded: that makes `clone3` without exec
-//! safe, lets it change user and mount namespaces, and keeps a container's overhead near 100 kB.
+//! safe, lets it change user and mount namespaces, and keeps the overhead of a container near 100 kB.
 //!
 //! `unsafe` lives in [`sys`] and nowhere else.
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `gorae-shim ROLE ID`: does what the first request on descriptor 0 asks.
 //!
-//! The role repeats on the command line what the request says, so that `ps` tells a person what the process is for;
-//! a request of another role is refused.
+//! The role repeats on the command line what the request says, so that `ps` shows what the process is for. A request
+//! for another role is refused.
 
 use gorae_shim::clean;
 use gorae_shim::connection::{Connection, Incoming};
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let role = std::env::args().nth(1).unwrap_or_default();
-    // Whatever a daemon, or its parent, has left open is none of a container's.
+    // Descriptors that the daemon or its parent left open must not reach a container.
     let single = match Single::begin() {
         Ok(single) => single,
         Err(e) => {
@@ -29,17 +29,17 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     sys::prepare_signals();
-    // Whatever the daemon was started with: the modes of what is made here are meant.
+    // The modes given below are meant as they stand, whatever umask the daemon was started with.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    // The kernel takes the name from the path of the start, which is a descriptor's.
+    // The kernel names a process after the path it was started from, which here is that of a descriptor.
     let _ = rustix::thread::set_name(c"gorae-shim");
     let mut connection = Connection::new(socket);
-    // A daemon that goes away before it asked for anything leaves nothing to do and nothing to undo.
+    // If the daemon goes away before its first request, there is nothing to do and nothing to undo.
     let Ok(incoming) = connection.receive() else { return ExitCode::SUCCESS };
     serve(&role, connection, incoming, single)
 }
 
-/// Takes the daemon's socket away from descriptor 0, where the null device stands from now on.
+/// Takes the daemon's socket from descriptor 0 and puts the null device there instead.
 fn take_socket() -> Option<OwnedFd> {
     let stdin = rustix::stdio::stdin();
     rustix::net::sockopt::socket_type(stdin).ok()?;

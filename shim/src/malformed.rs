@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A field of a request that cannot be right, by its name in the request: `mounts[2].destination`.
 //!
-//! The checks of a message know its fields only; whoever checks what the message is in adds the way there. So a name is
-//! only put together when there is something to complain of.
+//! The checks of a message know only its own fields; the check of the message around it adds the way there. So a name is
+//! only built when there is an error to report.
 
 use crate::failure::{self, Failure, Kind};
 use std::ffi::CString;

@@ -68,7 +68,7 @@ fn one(namespace: wire::Namespace) -> malformed::Result<Namespace> {
     let kind = kind.map_err(|_| Malformed::new("kind", format!("{} is not a kind of namespace", namespace.kind)))?;
     let origin = match (namespace.path.is_empty(), namespace.start_ticks) {
         (true, 0) => Origin::New,
-        (true, _) => return Err(Malformed::new("start_ticks", "there is no process whose they are")),
+        (true, _) => return Err(Malformed::new("start_ticks", "is set without a process")),
         (false, 0) => Origin::File(absolute("path", namespace.path)?),
         (false, start_ticks) => match absolute("path", namespace.path)?.split_once("/ns/") {
             Some((process, name)) => Origin::Process { process: process.into(), name: name.into(), start_ticks },
@@ -123,8 +123,8 @@ impl Namespaces {
     /// Makes the child in the container's new namespaces, born in `cgroup`. It is not in a pinned PID namespace: see
     /// [`Namespaces::enter_pids`].
     ///
-    /// A PID and a mount namespace belong to the user namespace of whoever makes them. So with a pinned one the clone
-    /// is made by a middle process that has joined it; the child still is the shim's own (`CLONE_PARENT`).
+    /// A PID and a mount namespace belong to the user namespace of the process that makes them. So with a pinned one the
+    /// clone is made by a middle process that has joined it; the child still is the shim's own (`CLONE_PARENT`).
     pub fn fork(&self, single: Single, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked> {
         let Some(user) = self.pin(Kind::User) else { return self.fork_here(single, cgroup) };
         let (watcher, reporter) = fault::channel()?;
@@ -204,7 +204,7 @@ impl Namespaces {
         set_thread_res_uid(uid, uid, uid).map_err(fail)
     }
 
-    /// The flags for the clone. A new cgroup namespace is not among them: its root is the cgroup of whoever makes it,
+    /// The flags for the clone. A new cgroup namespace is not among them: its root is the cgroup of the process that makes it,
     /// so the child makes it itself once it is in its own.
     pub fn clone_flags(&self) -> u64 {
         self.new.iter().filter(|kind| **kind != Kind::Cgroup).map(|kind| flag(*kind)).sum()
@@ -255,7 +255,7 @@ fn open_of_process(process: &str, name: &str, start_ticks: u64) -> Result<OwnedF
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let process = rustix::fs::open(process, flags, Mode::empty()).map_err(fail)?;
     if state::start_ticks_in(process.as_fd()) != start_ticks {
-        let why = "the process has ended, another one has its number";
+        let why = "the process has ended and another one has its number";
         return Err(failure::refused(failure::Kind::FailedPrecondition, "open namespace", object(), why));
     }
     openat(&process, format!("ns/{name}"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(fail)

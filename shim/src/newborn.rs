@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How a program's process comes into a PID namespace in which others live: with nothing of the host's, and with no
-//! right that the program has not.
+//! How a program's process is made in a PID namespace in which others live: with nothing of the host, and with no right
+//! that the program does not have.
 //!
 //! ```text
 //! middle process, outside: nobody in there can look at it       the newborn, inside: in sight from its first instant
@@ -8,7 +8,7 @@
 //!   name, descriptors, limits, keyring, working directory,
 //!   filter, user, capabilities
 //!   ──clone(CLONE_PARENT)──────────────────────────────────────>  session, terminal, execve
-//!   its pid to who wants to be told; exit
+//!   reports its pid, where asked to; exit
 //! ```
 //! A process with CAP_SYS_PTRACE may do as it likes with every process in its PID namespace: see its root and its
 //! descriptors, read and write its memory, act in its name. So a newborn has the container's root, the program's
@@ -33,8 +33,8 @@ use std::convert::Infallible;
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 
-/// The middle process from where it has the container's namespaces, root and cgroup, and its children start in the
-/// container's PID namespace. Comes back never, as neither process.
+/// Goes on in the middle process once it has the container's namespaces, root and cgroup, and its children start in the
+/// container's PID namespace. Returns in neither process.
 pub fn spawn(
     in_child: InChild,
     program: &Program,
@@ -106,7 +106,7 @@ struct Birth<'a> {
 impl Birth<'_> {
     fn ready_and_clone(&self) -> Result<(Ready, Option<i32>)> {
         let ready = self.program.give_up_rights(self.loads_filter_early())?;
-        // Changing ids may have made it readable to whoever has these ids, or to everybody (fs.suid_dumpable).
+        // Changing ids may have made it readable to processes with these ids, or to all (fs.suid_dumpable).
         set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|e| failure::kernel("close memory", "self", e))?;
         let pid =
             sys::clone_sibling(self.in_child).map_err(|e| failure::kernel("clone", "process in the container", e))?;
@@ -156,7 +156,7 @@ pub fn adopt(middle: &OwnedFd, watcher: &Watcher) -> Result<(i32, OwnedFd)> {
             _ => lost("it was killed"),
         });
     }
-    // Nobody else has children here, and none is reaped yet: no word of a process that can be traced is needed.
+    // The shim has no other children yet, and none is reaped: nothing depends on the word of a process that can be traced.
     match reap::children()[..] {
         [pid] => pidfd_of_child(pid).map(|pidfd| (pid, pidfd)),
         _ => Err(lost("it has not left one process")),

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The host's null device as containers get it: to be used, not to be changed.
+//! The host's null device as containers get it: usable, but not changeable.
 //!
-//! A container's root is the host's, so over a writable mount it could chmod the one `/dev/null` of the whole node,
-//! through a masked file or through its own descriptor 0. Over a read-only mount the kernel refuses that, and reads
-//! and writes work as ever: they concern the device and not the file system.
+//! Root in a container is root on the host. Through a writable mount it could chmod the one `/dev/null` of the whole node:
+//! by a masked file, or by its own descriptor 0. On a read-only mount the kernel refuses that. Reads and writes still work,
+//! because they go to the device and not to the file system.
 
 use crate::descriptor::reopen;
 use crate::failure::{self, Kind, Result};

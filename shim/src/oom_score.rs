@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How soon the kernel ends a container's processes when memory runs out, changed while they run.
+//! The OOM scores of a container's processes, changed while they run.
 
 use crate::failure::{self, Result};
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ pub struct Before(BTreeMap<i32, String>);
 /// Gives all of `processes`, which is asked again until it has nobody new, this score.
 ///
 /// # Errors
-/// The kernel's; nobody's score is changed then. A process that has ended meanwhile is none.
+/// What the kernel answered; no score is changed then. It is not an error that a process has ended meanwhile.
 pub fn change(processes: impl Fn() -> Vec<i32>, score: i32) -> Result<Before> {
     let mut before = Before::default();
     for _ in 0..ROUNDS {

@@ -26,7 +26,7 @@ use std::rc::Rc;
 /// Where commands are looked for when the environment has no PATH.
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What a terminal is to a program that nobody told.
+/// The terminal type of a program whose environment does not name one.
 const DEFAULT_TERM: &[u8] = b"xterm";
 
 /// Everything that an exec has in common with the container's first process. Kept by the shim for that.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How a process ended.
+//! Reaping processes: which there are, and how they ended.
 
 use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus};
 use std::os::fd::{AsFd, OwnedFd};
@@ -9,7 +9,7 @@ pub fn reap(pidfd: &OwnedFd) -> Option<i32> {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
     match rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options) {
         Ok(status) => status.map(|status| code(&status)),
-        // Somebody else has reaped it, which nothing of ours does.
+        // Something else reaped it, which nothing of ours does.
         Err(_) => Some(crate::state::UNKNOWN_CODE),
     }
 }

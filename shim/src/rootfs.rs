@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The container's root, and the only way to touch names inside it.
 //!
-//! Everything below a root belongs to the image and to whoever writes into the container's volumes. So a name
-//! inside is never joined to a host path: it is walked by the kernel from a descriptor of the root
+//! Everything below a root is under the control of the image and of the container's volumes. So a name inside is never
+//! joined to a host path: it is walked by the kernel from a descriptor of the root
 //! (`RESOLVE_IN_ROOT`: absolute links and `..` stay inside, magic links are refused), and what is found is used
 //! through its descriptor.
 
@@ -19,7 +19,7 @@ use std::os::unix::ffi::OsStrExt;
 /// Links followed while a missing mount point is made, as many as the kernel follows in a path.
 const MAX_LINKS: usize = 40;
 
-/// Walks of one path before somebody who renames without pause is an error.
+/// How often a path is walked again because something is being renamed in it.
 const WALKS: usize = 128;
 
 /// What a mount point is.

@@ -198,7 +198,7 @@ fn open_log(order: &Order) -> Result<Log> {
     })
 }
 
-/// The container's root, detached, and what is to be run in it: who runs it is found out there.
+/// The container's root, detached, and the program for it, whose user is looked up in there.
 fn make_root(order: &Order, namespaces: &Namespaces, single: Single) -> Result<(OwnedFd, Program)> {
     let (user_namespace, owner) = (namespaces.pin(Kind::User), order.ids.host_root());
     let overlay = overlay::writable(&order.rootfs.layers, &order.root_dir, user_namespace, owner, single)?;

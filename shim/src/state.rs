@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The container's state record: what is true now, on disk before anyone is told.
+//! The container's state record: what is true now, on disk before it is pushed to anyone.
 //!
 //! ```text
 //! STARTING -> RUNNING -> EXITED
@@ -29,7 +29,7 @@ const VERSION: u32 = 1;
 /// The exit code of a container that could not be started.
 pub const START_ERROR_CODE: i32 = 128;
 
-/// The exit code of a container whose exit nobody saw.
+/// The exit code of a container whose exit was not observed.
 pub const UNKNOWN_CODE: i32 = 255;
 
 /// The record and its place.
@@ -70,7 +70,7 @@ impl State {
         write(&self.run_dir, &self.record)
     }
 
-    /// Runs the hooks of the end, which nothing waits for; what they complain of is noted for the daemon's log.
+    /// Runs the hooks of the end, which nothing waits for; a failure is recorded for the daemon's log.
     pub fn poststop(&mut self, hooks: &Hooks) {
         if let Err(failure) = hooks::run(hooks, Point::Poststop, 0) {
             // A record that cannot be written changes nothing any more.

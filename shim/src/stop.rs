@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Stopping the container: signal, grace, SIGKILL of the whole cgroup, and patience with what does not die.
+//! Stopping the container: signal, grace period, SIGKILL of the whole cgroup, and retries for what does not die.
 //!
 //! ```text
 //! Stop ──signal──> waiting ──grace over──> killed ──2 s──> stuck (retries with growing pauses)
 //!                     │ a further Stop: the nearer deadline counts, no second signal
 //!                     '──> the process ends: done, from any state
 //! ```
-//! It goes on by itself, whether the daemon that asked is there or not.
+//! It proceeds by itself, whether the daemon that asked is there or not.
 
 use crate::failure::{self, Result};
 use crate::setup::Container;

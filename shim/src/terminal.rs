@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, OwnedFd};
 /// Both ends of a new terminal.
 #[derive(Debug)]
 pub struct Terminal {
-    /// For whoever shows it.
+    /// The side that is shown.
     pub master: OwnedFd,
     /// For the process.
     pub slave: OwnedFd,

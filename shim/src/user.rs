@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Who a container's process is: names looked up in the image's own /etc/passwd and /etc/group.
+//! The user of a container's process: names are looked up in the image's own /etc/passwd and /etc/group.
 //!
 //! Both files are hostile: they are read by handle, as bytes, at most `MAX_FILE` of them. A user or group that looks
 //! like a number is one, or is refused, and is never looked up by name, so that nothing in the image can give `1000`,
@@ -17,7 +17,7 @@ const MAX_FILE: usize = 10 << 20;
 /// Most supplementary groups that the kernel takes.
 const MAX_GROUPS: usize = 65_536;
 
-/// Who is asked for. The default is root.
+/// The user that is asked for; root by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Account {
     user: Named,

@@ -97,7 +97,7 @@ impl Dir {
     /// Writes a value in one call of write(2); an empty one as a lone newline.
     ///
     /// # Errors
-    /// `NotFound` for a file that this kernel has not.
+    /// `NotFound` for a file that this kernel does not have.
     pub fn write(&self, file: &str, value: &str) -> io::Result<()> {
         let value = if value.is_empty() { "\n" } else { value };
         File::from(self.open(file, OFlags::WRONLY)?).write_all(value.as_bytes())
@@ -170,7 +170,7 @@ impl Dir {
         }
     }
 
-    /// A directory that is no cgroup's.
+    /// A directory that is not a cgroup's.
     #[cfg(test)]
     pub fn of_test(path: &Path) -> Self {
         Self { fd: open(path, DIRECTORY, Mode::empty()).expect("a directory"), path: path.to_owned() }

@@ -32,7 +32,7 @@ pub fn create(place: Place, resources: &Resources) -> Result<Cgroup> {
     Ok(cgroup)
 }
 
-/// Sees to it that the cgroup at `place` is there in every hierarchy. Whoever makes one in it hands controllers down.
+/// Makes sure that the cgroup at `place` exists in every hierarchy. Controllers are handed down when one is made in it.
 pub fn ensure(place: &Place) -> Result<()> {
     place.ensure()
 }

@@ -122,7 +122,7 @@ fn told(change: &Change<'_>, failure: Failure) -> Failure {
     used.map_or(failure, |used| below_use(change, number(used.trim_end())))
 }
 
-/// Bytes in use that are no file cache: what the kernel can only free by killing.
+/// Bytes in use that are not file cache: the kernel can only free them by killing.
 fn in_use(current: u64, stat: &str, reclaimable: [&str; 2]) -> u64 {
     let cached: u64 = reclaimable.iter().map(|name| counter(stat, name)).sum();
     current.saturating_sub(cached)

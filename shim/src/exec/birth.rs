@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How an exec's process is born: in the container's root, with nothing of the host in reach ([`newborn`]).
+//! How an exec's process is made: in the container's root, with nothing of the host within reach ([`newborn`]).
 //!
 //! ```text
 //! shim ──clone3──> middle process     in the host's PID namespace: no process of the container can look at it
@@ -7,8 +7,8 @@
 //!                    ──newborn::spawn──> the exec's process, a child of the shim
 //!                    '── its pid, 4 bytes ──> shim; exit
 //! ```
-//! The middle process is in the exec's cgroup. That can be frozen or short of CPU time, so the shim never waits: it
-//! takes the pid when the fault channel or the end of the middle process calls it.
+//! The middle process is in the exec's cgroup, which can be frozen or short of CPU time. So the shim never waits for it:
+//! it reads the pid when an event of the fault channel or the end of the middle process arrives.
 
 use crate::failure::{self, Result};
 use crate::fault::{self, Reporter, Watcher};
@@ -21,7 +21,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::thread::move_into_thread_name_spaces;
 use std::os::fd::{AsFd, OwnedFd};
 
-/// Where the middle process tells the pid of the exec's process.
+/// Where the middle process reports the pid of the exec's process.
 #[derive(Debug)]
 pub struct Birth {
     told: OwnedFd,
@@ -35,9 +35,9 @@ pub struct Begun {
     pub pid: i32,
     /// Readable once it has ended.
     pub pidfd: OwnedFd,
-    /// What comes of it.
+    /// Reports the exec's process.
     pub birth: Birth,
-    /// Where a failure is told, of either process.
+    /// Where either process reports a failure.
     pub watcher: Watcher,
 }
 
@@ -70,7 +70,7 @@ pub fn begin(
 }
 
 impl Birth {
-    /// The pid of the exec's process, once it has been told.
+    /// The pid of the exec's process, once it has been reported.
     pub fn child(&mut self) -> Option<i32> {
         let mut pid = [0; 4];
         while self.child.is_none() {
@@ -94,8 +94,8 @@ impl Middle<'_> {
     }
 
     fn enter(&self) -> Result<()> {
-        // Until it leads a session the newborn would be in the process group and the session of whoever has forked it, and
-        // `kill(0)` of a traced one would reach the shim.
+        // Until it leads a session, the newborn would be in the process group and session of its parent, and a traced
+        // one could reach the shim by `kill(0)`.
         rustix::process::setsid().map_err(|e| failure::kernel("setsid", "middle process", e))?;
         if let Some(score) = self.container.oom_score_adj {
             // Through the host's /proc, and as far as it is allowed.

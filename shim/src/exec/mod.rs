@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One process more in the container, and its end.
+//! One more process in a container, and its end.
 //!
 //! ```text
 //! Exec ─> birth ─> Fault: running ─> reply ExecStarted ─> pidfd readable ─> reaped ─> push ExecExited
 //!                       '─> failed ─> reply Failure                          '─ (timeout, EndExec) the whole tree is gone
 //! ```
-//! Its processes are in a sub-cgroup of the container's, so that a timeout ends the whole tree with one write. Nothing
-//! of it is left afterwards, no descriptor, no zombie and no directory, but for what a command that ended by itself has
-//! left behind: that keeps the directory until it ends.
+//! Its processes are in a sub-cgroup of the container's, so that a timeout ends the whole tree with one write. Afterwards
+//! nothing of it remains: no descriptor, no zombie, no directory. The one exception are processes that a command left
+//! behind when it ended by itself: they keep the directory until they end.
 
 mod birth;
 mod refusal;
@@ -32,7 +32,7 @@ use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// How long the end of an exec is held back for its killed processes to be gone.
+/// How long the report of an exec's end waits for its killed processes to be gone.
 const TREE_PATIENCE: Duration = Duration::from_millis(100);
 
 /// An exec, from the clone to the removal of its cgroup.
@@ -66,7 +66,7 @@ pub struct Exec {
     pub orphaned: bool,
     /// Its exit code once reaped.
     pub exit_code: Option<i32>,
-    /// Whether the exit has been told.
+    /// Whether the exit has been reported.
     pub told: bool,
     /// The next look at whether its cgroup has become empty.
     pub retry_at: Option<Instant>,
@@ -74,7 +74,7 @@ pub struct Exec {
     reaped_at: Option<Instant>,
 }
 
-/// Starts a process in the container. Whether it became the program shows on the watcher.
+/// Starts a process in the container. The watcher shows whether it became the program.
 pub fn start(
     container: &Container,
     id: u64,
@@ -160,7 +160,7 @@ fn streams(
     Ok((streams, None))
 }
 
-/// A handle on a child of this process. Nobody else reaps it, so its number cannot have been used again.
+/// A handle on a child of this process. Nothing else reaps it, so its number cannot have been reused.
 fn open_child(pid: i32) -> rustix::io::Result<OwnedFd> {
     let pidfd = pidfd_open(Pid::from_raw(pid).ok_or(Errno::CHILD)?, PidfdFlags::empty())?;
     let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -168,8 +168,8 @@ fn open_child(pid: i32) -> rustix::io::Result<OwnedFd> {
 }
 
 impl Exec {
-    /// Takes the process over once the middle process has told which it is. True when that happens now: from then
-    /// on its end is to be waited for.
+    /// Takes the process over once the middle process has reported which one it is. True when that happens now: from
+    /// then on the caller waits for its end.
     ///
     /// - Shapes: `known` are the shim's other children.
     pub fn meet(&mut self, container: &Container, known: &[i32], now: Instant) -> bool {
@@ -206,7 +206,7 @@ impl Exec {
         self.pidfd.is_none() && self.exit_code.is_none()
     }
 
-    /// What no event tells is looked at by time, more and more seldom.
+    /// What no event reports is polled, less and less often.
     pub fn look_again(&mut self, now: Instant) {
         self.retry_at = Some(now + self.retry_pause);
         self.retry_pause = (self.retry_pause * 2).min(Duration::from_secs(600));
@@ -244,15 +244,15 @@ impl Exec {
         self.look_again(now);
     }
 
-    /// Whether its end can be told: its start has been, the process is reaped, and what is to be killed with it is gone
-    /// or has been waited for long enough.
+    /// Whether its end can be reported: its start was, the process is reaped, and the processes that are killed with it
+    /// are gone or have been waited for long enough.
     pub fn can_be_told(&self, now: Instant) -> bool {
         let Some(reaped_at) = self.reaped_at else { return false };
         let waits_for_tree = (self.kill_tree || self.timed_out) && self.retry_at.is_some();
         !self.told && self.unanswered.is_none() && (!waits_for_tree || now >= reaped_at + TREE_PATIENCE)
     }
 
-    /// Whether nothing of it is left, but for a cgroup that something is in.
+    /// Whether nothing of it is left except, perhaps, a cgroup that still holds processes.
     pub fn is_over(&self) -> bool {
         self.exit_code.is_some() && self.middle.is_none() && self.told
     }

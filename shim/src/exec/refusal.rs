@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Why an exec's process could not be born: mostly because its container is ending.
+//! Why an exec's process could not be made: usually because its container is ending.
 
 use crate::failure::{Failure, Kind};
 use gorae_kernel::process::Stat;

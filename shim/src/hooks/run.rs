@@ -78,7 +78,7 @@ fn spawn(hook: &Hook, state: &str, output: OwnedFd) -> Result<Child> {
     command.env_clear().env("PATH", DEFAULT_PATH).envs(env);
     // Its own process group: with a limit passed, its children end, too.
     command.stdin(input(state).map_err(fail)?).stdout(copy).stderr(output).process_group(0);
-    // A start that is given up ends whoever runs the hook by SIGKILL.
+    // When a start is given up, the process that runs the hook is ended by SIGKILL, and the hook with it.
     sys::end_with_this_process(&mut command);
     command.spawn().map_err(fail)
 }
@@ -121,7 +121,7 @@ fn wait(child: &Child, output: &OwnedFd, said: &mut Vec<u8>, end: Instant) -> ru
     }
 }
 
-/// Takes at most what a pipe holds, so that one who writes as fast does not keep this here; false at the end of it.
+/// Takes at most what a pipe holds, so that a hook that writes as fast cannot keep the shim here. False at its end.
 fn take(output: &OwnedFd, said: &mut Vec<u8>) -> bool {
     let mut chunk = [0; 4096];
     for _ in 0..PIPE / chunk.len() {

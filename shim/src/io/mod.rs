@@ -7,7 +7,7 @@
 //! viewers' stdin --read--> waiting (at most one read) --write--> container stdin (or terminal)
 //! ```
 //!
-//! Plain state machines over non-blocking descriptors; the caller's event loop waits. It watches what
+//! Plain state machines over non-blocking descriptors; the caller's event loop does the waiting. It watches what
 //! [`Stdio::interests`] lists (again after [`Stdio::changes`] moved; level-triggered), calls [`Stdio::on_ready`]
 //! with the token of a ready descriptor (readable, writable, error and hang-up alike), and [`Stdio::on_time`] at
 //! [`Stdio::deadline`]. Invariants: output is read whatever log and viewers do; read buffers exist only while

@@ -22,7 +22,7 @@ pub enum Error {
         /// What the kernel answered.
         source: std::io::Error,
     },
-    /// Something that is no regular file stands in its place.
+    /// Something that is not a regular file stands in its place.
     #[error("log file {path} is not a regular file", path = path.display())]
     NotRegular {
         /// The file.

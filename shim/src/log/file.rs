@@ -99,7 +99,7 @@ impl LogFile {
     }
 }
 
-/// `None` for what is no regular file. It is not opened: a node of a device in the file's place would do things.
+/// `None` for anything but a regular file. That is not opened: opening a device can have effects.
 fn open(path: &Path) -> Result<Option<OwnedFd>, Errno> {
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     for _ in 0..TRIES {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The container's CRI log: records of both output streams in one file.
 //!
-//! Owns the file, the cutting of output into records (`records`) and what happens when a write fails. Writing
-//! never fails towards the caller and never waits for room: while the file refuses writes, records are kept up
-//! to a bound, then counted and dropped, and a marker record tells the count once writes work again.
+//! Owns the file, the cutting of output into records (`records`) and the handling of failed writes. For the caller a
+//! write never fails and never blocks. While the file refuses writes, records are kept in a bounded backlog, then dropped
+//! and counted; once writes work again, a marker record states the count.
 //!
 //! ```text
 //! healthy --write fails--> outage{backlog} --backlog full--> outage{backlog, lost}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! While the log file refuses writes: what is kept, what is counted, when to try again.
+//! While the log file refuses writes: the backlog, the count of lost bytes, the next retry.
 
 use super::file::{LogFile, Stopped};
 use super::records::{Heads, Stream, content_bytes};

@@ -94,12 +94,13 @@ fn is_mounted_on(point: &OwnedFd, object: &str) -> Result<bool> {
     Ok(stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
-/// A directory goes on a directory and anything else on anything else. The kernel says "not a directory", and not which.
+/// A directory goes on a directory, anything else on anything else. The kernel answers "not a directory" without saying
+/// which of the two is meant.
 fn refuse_other_kind(point: &OwnedFd, needed: Point, from: &str, object: &str) -> Result<()> {
     let why = match (needed, is_dir(point)) {
         (Point::Directory, true) | (Point::File, false) => return Ok(()),
-        (Point::Directory, false) => format!("{from} is a directory, and the container has a file there"),
-        (Point::File, true) => format!("{from} is no directory, and the container has a directory there"),
+        (Point::Directory, false) => format!("{from} is a directory, but the container has a file there"),
+        (Point::File, true) => format!("{from} is not a directory, but the container has a directory there"),
     };
     Err(failure::refused(Kind::InvalidArgument, "mount", object, &why))
 }

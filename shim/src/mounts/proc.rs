@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! procfs of a PID namespace in which others live, made by the shim, which is not in there.
 //!
-//! procfs shows the PID namespace of whoever opens its context (`fsopen`), or, since Linux 6.17, the one that an option
-//! names. Before that somebody inside has to open it, in sight of whoever may trace there. So that one has nothing to
-//! be traced for:
+//! procfs shows the PID namespace of the process that opens its context (`fsopen`), or, since Linux 6.17, the one that an
+//! option names. On older kernels a process inside has to open it, and others in there may be able to trace it. So that
+//! process holds nothing that would be worth tracing:
 //!
 //! ```text
 //! shim ──clone3──> opener, outside     the pod's namespaces; an empty root; a user namespace without a single id
@@ -36,7 +36,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// What `statfs` says of procfs.
 pub(super) const MAGIC: i64 = 0x9fa0;
 
-/// For two processes to make some twenty system calls: whoever may trace the one inside can stop it.
+/// For two processes to make some twenty system calls. A process that may trace the one inside can stop it.
 const PATIENCE: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
 
 /// Makes the procfs of the PID namespace behind `pin`, attached nowhere yet.
@@ -56,10 +56,15 @@ pub fn detached(
         None => from_inside(namespaces, cgroup, single)?,
     };
     let tree = filesystem::mounted(&context, "proc", options, attributes)?;
-    // Who may trace inside can have sent something else.
+    // A process that traces the opener can have sent something else.
     let stat = rustix::fs::fstatfs(&tree).map_err(|e| failure::kernel("statfs", "proc", e))?;
     if stat.f_type as i64 != MAGIC {
-        return Err(failure::refused(Kind::PermissionDenied, "mount", "proc", "something in the pod sent another one"));
+        return Err(failure::refused(
+            Kind::PermissionDenied,
+            "mount",
+            "proc",
+            "something in the pod sent another file system",
+        ));
     }
     Ok(tree)
 }
@@ -87,7 +92,7 @@ fn from_inside(namespaces: &Namespaces, cgroup: &Cgroup, single: Single) -> Resu
     }
     drop((theirs, reporter));
     let context = receive(&ours);
-    // What was to be done is done, or is given up.
+    // It is done, or given up.
     for pid in reap::children().into_iter().filter_map(Pid::from_raw) {
         let _ = kill_process(pid, Signal::KILL);
         let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
@@ -170,7 +175,7 @@ fn receive(socket: &OwnedFd) -> Result<OwnedFd> {
     let mut readable = [PollFd::new(socket, PollFlags::IN)];
     let came = poll(&mut readable, Some(&PATIENCE)).map_err(|e| failure::kernel("wait for", "opener of proc", e))?;
     if came == 0 {
-        return Err(lost(Kind::DeadlineExceeded, "does not answer: is it stopped by something in the pod?"));
+        return Err(lost(Kind::DeadlineExceeded, "does not answer; something in the pod may have stopped it"));
     }
     let mut errno = [0; 4];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -183,7 +188,7 @@ fn receive(socket: &OwnedFd) -> Result<OwnedFd> {
     });
     match (rights, i32::from_ne_bytes(errno)) {
         (Some(context), _) => Ok(context),
-        (None, 0) => Err(lost(Kind::Internal, "has ended early")),
+        (None, 0) => Err(lost(Kind::Internal, "ended early")),
         (None, errno) => Err(failure::kernel("fsopen", "proc, inside", Errno::from_raw_os_error(errno))),
     }
 }

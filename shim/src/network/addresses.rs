@@ -28,7 +28,7 @@ impl Network {
     /// Parses names, addresses and gateways.
     ///
     /// # Errors
-    /// `InvalidArgument` with the text that is no address, prefix or interface name.
+    /// `InvalidArgument` with the text that is not an address, a prefix or an interface name.
     pub fn checked(wire: &PodNetwork) -> Result<Self> {
         for name in [&wire.bridge, &wire.host_interface, &wire.interface] {
             if !is_interface_name(name) {
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_or_address_is_refused() {
+    fn what_is_not_a_name_or_address_is_refused() {
         for (change, object) in [
             ((|w| w.bridge = "".into()) as fn(&mut PodNetwork), ""),
             (|w| w.interface = "a/b".into(), "a/b"),

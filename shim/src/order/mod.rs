@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a container's shim is to make: the start message, checked once, in types that cannot say what cannot be.
 //!
-//! After [`Order::checked`] nobody asks again whether a field is there, or what a word in it means. What is only known
-//! later is not looked at here: whether a path exists, who a user name is, what the kernel takes.
+//! After [`Order::checked`] no code asks again whether a field is there, or what a word in it means. What is only known
+//! later is not checked here: whether a path exists, which id a user name has, what the kernel accepts.
 
 mod mount;
 mod process;

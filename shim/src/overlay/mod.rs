@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A container's overlay as a detached mount: it stands in no mount table until the child attaches it in its own
-//! mount namespace.
+//! A container's overlay as a detached mount: it is in no mount table until the child attaches it in its own mount
+//! namespace.
 //!
 //! Writable ones are `volatile`: a container's changes never outlive a reboot, and without it every unmount would
 //! sync the whole file system below. In a pod with a user namespace every layer is id-mapped (an overlay itself

@@ -5,7 +5,7 @@
 //! (interface, cgroups). One failing step does not stop the others; the first failure is reported.
 //!
 //! The host end of the pod's veth goes with the namespace, which the kernel ends by itself some 20 ms after the last
-//! user has left; nobody waits for that. The addresses are taken off before, so that the next pod can have them at
+//! user has left; nothing waits for that. The addresses are taken off before, so that the next pod can have them at
 //! once. Only when something keeps the namespace is the interface deleted by hand, after the reply.
 
 use super::lock::{RunDir, lock};
@@ -112,8 +112,8 @@ fn silence(run_dir: &Path) -> Result<()> {
 /// After the reply: watches the host end go, and deletes it by hand when something keeps the pod's namespace (a
 /// process that was never in the cgroup, a connection that the daemon still holds).
 ///
-/// Nobody waits for this: the addresses are off, and names are not used twice. What goes wrong here is found again by
-/// whoever compares the node's interfaces with its pods.
+/// Nothing waits for this: the addresses are off, and names are not reused. A failure here is found again when the node's
+/// interfaces are compared with its pods.
 pub fn see_off_interface(request: &Clean) {
     let Some(name) = &request.host_interface else { return };
     let _ = Route::open().and_then(|mut route| {

@@ -23,7 +23,7 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-/// Whom the init runs as where the id exists.
+/// The user of the init where that id exists.
 const NOBODY: u32 = 65_534;
 
 /// What `ps` shows, on the node and in the pod.

@@ -42,7 +42,7 @@ pub fn lock(run_dir: &Path) -> Result<RunDir> {
     }
 }
 
-/// Who has the lock, for a person.
+/// The holder of the lock, for an error message.
 fn holder(dir: &OwnedFd) -> String {
     let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
     let pid = fstat(dir).ok().and_then(|stat| holder_of(&locks, stat.st_ino));

@@ -7,9 +7,9 @@
 //! RUN_DIR/shm         tmpfs, the pod's /dev/shm
 //! ```
 //!
-//! A pod has no process of its own, except one whose containers share a PID namespace: that one has an init that
-//! does nothing (`init`). Each verb runs in a process of its own that may end anywhere: what exists is found by
-//! its path, and every side effect is made below a path that `clean` visits. Nothing here knows about containers.
+//! A pod has no process of its own, unless its containers share a PID namespace: then it has an init that does nothing
+//! (`init`). Each verb runs in a process of its own that may be killed at any point: what exists is found by its path, and
+//! every side effect is made below a path that `clean` visits. Nothing here knows about containers.
 
 pub mod clean;
 pub mod dial;

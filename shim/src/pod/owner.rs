@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The child that makes the namespaces of a pod with a user namespace, so that they belong to it.
 //!
-//! Who enters a new user namespace loses all power over the node's mounts and network. So a child enters it, and the
-//! parent does from outside what needs that power.
+//! A process that enters a new user namespace loses all power over the node's mounts and network. So a child enters it,
+//! and the parent does from outside what needs that power.
 //!
 //! ```text
 //! parent                                    child (born in user, net, ipc, uts)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The container's end, in the order that makes the record true: reap, kill what is left, take in all output, decide
-//! about OOM, write the record, tell it, remove the cgroup.
+//! The container's end, in the order that makes the record true: reap, kill what is left, read all output, decide about
+//! OOM, write the record, push it, remove the cgroup.
 
 use super::Shim;
 use crate::cgroup;
@@ -9,10 +9,10 @@ use crate::reap;
 use crate::wire::container_state::Phase;
 use std::time::{Duration, Instant};
 
-/// How long output is waited for after the end: a process that was handed a pipe and escaped may hold it for ever.
+/// How long to wait for output after the end: a process that was handed a pipe and escaped may hold it for ever.
 const DRAIN_LIMIT: Duration = Duration::from_secs(1);
 
-/// How long the shim stays for those who are still reading: daemons, viewers, execs being killed.
+/// How long the shim stays for slow readers: daemons, viewers, execs that are being killed.
 const FAREWELL: Duration = Duration::from_secs(10);
 
 impl Shim {

@@ -45,7 +45,7 @@ impl Shim {
                 exec.told = true;
                 Body::Failure(not_running())
             }
-            // Of one that has ended, somebody who traced it may hold the other end of the channel.
+            // When it has ended, a process that traced it may still hold the other end of the channel.
             Outcome::Running | Outcome::Pending => Body::ExecStarted(ExecStarted { exec: id, pid: exec.pid as u32 }),
             Outcome::Failed(failure) => {
                 // There was no program, so there is no exit to tell.

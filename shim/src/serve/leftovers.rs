@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The sub-cgroups of execs that have ended and left a process behind: a helper that a hook has started, say.
+//! The sub-cgroups of execs that have ended and left a process behind, a helper that a hook started, say.
 //!
-//! Each goes once it is empty, which is looked at by time, more and more seldom, and with each later exec's end. What is
-//! here at the end of the container goes with its cgroup.
+//! Each is removed once it is empty. That is polled, less and less often, and checked again with each later exec's end.
+//! What is left when the container ends goes with its cgroup.
 
 use crate::cgroup::Cgroup;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Most that are looked at in one go, so that no number of helpers slows an exec down.
+/// The most that one look checks, so that no number of helpers slows an exec down.
 const AT_ONCE: usize = 16;
 /// The first pause before another look.
 const SHORTEST: Duration = Duration::from_millis(100);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The container's shim after the start: one thread, one loop, until the container has ended and everybody knows.
+//! The container's shim after the start: one thread and one loop, until the container has ended and every client knows.
 //!
-//! A request is answered in the order of arrival, at once, except `Exec`, whose answer waits for the program (not for
-//! the loop). Nothing runs at rest: every wait has an event, or a deadline that something asked for.
+//! Requests are answered at once, in the order of their arrival. Only `Exec` is answered later, when the program runs; the
+//! loop does not wait for it. At rest nothing runs: every wait has an event, or a deadline that was asked for.
 
 mod container_exit;
 mod execs;
@@ -43,7 +43,7 @@ pub struct Shim {
     execs: Vec<Exec>,
     next_exec: u64,
     leftovers: Leftovers,
-    /// Set once the container has ended: when the shim goes, whoever still waits.
+    /// Set once the container has ended: when the shim exits, even if clients still wait.
     leave_at: Option<Instant>,
 }
 
@@ -72,7 +72,7 @@ pub fn run(
         crate::clients::unlink(&run_dir);
         let _ = connection.reply(request, reply::Body::Failure(failure.clone()), Vec::new());
     })?;
-    // A daemon that died meanwhile reads the record.
+    // If the daemon has died meanwhile, the next one reads the record.
     let device_program = container.device_program.take();
     let started = Started { state: Some(state.record().clone()), device_program: device_program.is_some() };
     let _ = connection.queue_reply(request, reply::Body::Started(started), device_program.into_iter().collect());
@@ -85,7 +85,7 @@ pub fn run(
 }
 
 fn start_container(start: Start, descriptors: Vec<OwnedFd>, state: &mut State, single: Single) -> Result<Container> {
-    // The daemon finds the reason in the record, too.
+    // The reason goes into the record, too.
     let order = Order::checked(start).inspect_err(|failure| drop(state.start_failed(failure)))?;
     let device_program = match (order.has_device_program, descriptors.into_iter().next()) {
         (true, None) => return Err(Malformed::new("device_program", "did not come with the request").into()),

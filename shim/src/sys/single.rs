@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Shows that this process has one thread, so that a copy of it misses nobody who holds a lock.
+/// Shows that this process has one thread, so that no lock can be held by a thread that a copy does not have.
 ///
 /// It cannot go to another thread, and nothing in this crate starts one. A child that was cloned has one thread, too.
 #[derive(Debug, Clone, Copy)]
@@ -15,8 +15,8 @@ pub struct Single(PhantomData<*const ()>);
 
 /// Shows that this process is a clone that never goes back to where it came from: it becomes a program, or exits.
 ///
-/// Whoever owned a descriptor, or memory, owns it in the parent. Here nobody uses or drops it any more but the code that
-/// the child itself runs, which therefore may close what it has not been given.
+/// The owners of its descriptors and of its memory are in the parent. In the child only the code that it runs itself uses
+/// or drops anything, so it may close what it was not given.
 #[derive(Debug, Clone, Copy)]
 pub struct InChild(Single);
 
@@ -28,7 +28,7 @@ static BEGUN: AtomicBool = AtomicBool::new(false);
 impl Single {
     /// The first thing that a program does: proves that it has one thread, and closes every descriptor from 3 up.
     ///
-    /// Whatever its parent has left open is nobody's here yet.
+    /// What its parent left open has no owner here yet.
     ///
     /// # Errors
     /// What the kernel answered; `EBUSY` with a second thread, and for a second call, when descriptors have owners.

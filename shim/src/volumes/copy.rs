@@ -247,7 +247,7 @@ mod tests {
         let copy = |name: &str| to.path().join(name);
         assert_eq!(fs::metadata(copy("again")).unwrap().ino(), fs::metadata(copy("d/file")).unwrap().ino());
         assert_eq!(fs::read_link(copy("link")).unwrap(), Path::new("/etc/passwd"));
-        assert!(fs::symlink_metadata(copy("gone")).is_err(), "what hides a name is no file");
+        assert!(fs::symlink_metadata(copy("gone")).is_err(), "a whiteout is not a file");
         let mut value = [0; 64];
         for (name, wanted) in [("user.note", &b"a\0b"[..]), ("security.capability", &capability)] {
             let length = rustix::fs::getxattr(copy("d/file"), name, &mut value[..]).unwrap();

@@ -23,7 +23,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-/// Most bytes of a path in the image that an error shows.
+/// The most bytes of a path in the image that an error shows.
 const MOST_TOLD: usize = 512;
 
 /// A volume that is to be filled.
@@ -108,7 +108,7 @@ fn find(image: &Root, destination: &str) -> Result<Option<OwnedFd>> {
     match image.handle(destination.as_bytes()) {
         Ok(found) if is_dir(&found) => Ok(Some(found)),
         Ok(_) => {
-            let why = "the image declares a volume there, and has something that is no directory";
+            let why = "the image declares a volume there, and has something there that is not a directory";
             Err(failure::refused(Kind::InvalidArgument, "make volume", destination, why))
         }
         Err(Errno::NOENT) => Ok(None),
@@ -116,7 +116,7 @@ fn find(image: &Root, destination: &str) -> Result<Option<OwnedFd>> {
     }
 }
 
-/// Root's alone: who is on the node must not get at a container's set-user-id programs.
+/// For root alone: other users of the node must not get at a container's set-user-id programs.
 fn make_private(dir: &Path) -> Result<()> {
     match DirBuilder::new().mode(0o700).create(dir) {
         Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {

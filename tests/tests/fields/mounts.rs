@@ -70,7 +70,7 @@ fn a_directory_and_a_file_do_not_go_on_one_another_and_the_error_says_which_is_w
         assert!(said.contains(&format!("mount /etc/passwd: {source} is a directory")), "{said}");
         assert!(said.contains("has a file there"), "{said}");
         let said = words("on-directory", bind(&host.join("file"), "/etc")).await;
-        assert!(said.contains(&format!("mount /etc: {source}/file is no directory")), "{said}");
+        assert!(said.contains(&format!("mount /etc: {source}/file is not a directory")), "{said}");
         assert!(said.contains("has a directory there"), "{said}");
     });
 }
