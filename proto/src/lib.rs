@@ -36,9 +36,9 @@ pub mod gorae {
 /// The version of the daemon-to-shim protocol that this build speaks, which a shim writes into every state of its
 /// container: in the answer to its start, in each push and in the record on disk.
 ///
-/// It is raised by a change that an older shim would take for something else, or drop without a word: a field that a
-/// daemon must not send to a shim that does not know it (a new limit in `Resources`, say). A new verb does not raise it,
-/// for an older shim answers `UNIMPLEMENTED`, and neither does a field that only tells more.
+/// It is raised by a change that an older shim would misread or silently drop: a field that a daemon must not send to a
+/// shim that does not know it, such as a new limit in `Resources`. A new verb does not raise it, because an older shim
+/// answers `UNIMPLEMENTED`. Neither does a field that only carries more information.
 pub const PROTOCOL: u32 = 1;
 
 /// The daemon-to-shim protocol, generated from `proto/shim.proto`, where every field is described.
