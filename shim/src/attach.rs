@@ -135,7 +135,7 @@ fn send(fd: &OwnedFd, mut bytes: &[u8]) -> Result<usize, Gone> {
     Ok(whole - bytes.len())
 }
 
-/// Whether the other end is closed; a poller is told so even when it asked for nothing.
+/// Whether the other end is closed, which poll(2) reports even when nothing was asked for.
 pub(crate) fn hung_up(fd: &OwnedFd) -> bool {
     let mut fds = [PollFd::new(fd, PollFlags::empty())];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };

@@ -103,7 +103,7 @@ fn unseen() -> End {
 }
 
 /// SIGKILL for the container's shim. One that hangs in the kernel dies when it comes out of there, before it does
-/// anything else; nobody waits for that.
+/// anything else; nothing waits for that.
 fn end_shim(pid: u32, container_id: &str) {
     let Some(raw) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
     // First the handle, then the look: the number cannot change hands in between.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Whether a seccomp filter allows a call, found out by running it as the kernel would.
 
-/// How the kernel names this machine to a filter; `None` where nobody has looked it up.
+/// How the kernel names this machine to a filter; `None` where it has not been looked up.
 const ARCH: Option<u32> = if cfg!(target_arch = "x86_64") {
     Some(0xc000_003e)
 } else if cfg!(target_arch = "aarch64") {

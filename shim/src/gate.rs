@@ -39,7 +39,7 @@ impl ShimSide {
         }
     }
 
-    /// Lets the child go on and tells it which process it is here.
+    /// Lets the child go on and gives it its pid here.
     pub fn release(&self, pid: i32) -> Result<()> {
         rustix::io::write(&self.0, &pid.to_ne_bytes()).map(drop).map_err(|e| failure::kernel("open", "gate", e))
     }

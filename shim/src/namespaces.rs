@@ -191,7 +191,7 @@ impl Namespaces {
             .map_err(|e| failure::kernel("join namespace", "user", e))
     }
 
-    /// Inside a user namespace: becomes its root, so that what is made belongs to somebody. No-op outside of one.
+    /// Inside a user namespace: becomes its root, so that what is made has an owner there. No-op outside of one.
     pub fn become_root(&self) -> Result<()> {
         if self.pin(Kind::User).is_none() {
             return Ok(());
@@ -248,7 +248,7 @@ fn open_file(path: &str) -> Result<OwnedFd> {
 }
 
 /// Opens a process's, which is looked for in a handle of that very process: its number may have changed hands since
-/// somebody noted it, and must not while it is opened.
+/// it was noted, and must not while it is opened.
 fn open_of_process(process: &str, name: &str, start_ticks: u64) -> Result<OwnedFd> {
     let object = || format!("{process}/ns/{name}");
     let fail = |e| failure::kernel("open namespace", object(), e);
@@ -261,7 +261,7 @@ fn open_of_process(process: &str, name: &str, start_ticks: u64) -> Result<OwnedF
     openat(&process, format!("ns/{name}"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(fail)
 }
 
-/// A child that a middle process made for us: nobody else reaps it, so its pid cannot have been used again.
+/// A child that a middle process made for us: nothing else reaps it, so its pid cannot have been reused.
 pub fn pidfd_of_child(pid: i32) -> Result<OwnedFd> {
     let fail = |e: rustix::io::Errno| failure::kernel("pidfd_open", pid.to_string(), e);
     let raw = Pid::from_raw(pid).ok_or_else(|| fail(rustix::io::Errno::SRCH))?;

@@ -17,7 +17,7 @@
 //! that: memory that was made outside and is not dumpable is closed to capabilities inside.
 //!
 //! The middle process loads the filter, too, when that allows what is still to come: without no_new_privs it takes
-//! CAP_SYS_ADMIN, which the newborn mostly has not. A filter that does not (under one without clone the program cannot
+//! CAP_SYS_ADMIN, which the newborn usually lacks. A filter that does not (under one without clone the program cannot
 //! start another either) is loaded by the newborn as the last step, under no_new_privs.
 
 use crate::failure::{self, Failure, Kind, Result};
@@ -159,7 +159,7 @@ pub fn adopt(middle: &OwnedFd, watcher: &Watcher) -> Result<(i32, OwnedFd)> {
     // The shim has no other children yet, and none is reaped: nothing depends on the word of a process that can be traced.
     match reap::children()[..] {
         [pid] => pidfd_of_child(pid).map(|pidfd| (pid, pidfd)),
-        _ => Err(lost("it has not left one process")),
+        _ => Err(lost("it did not leave exactly one process")),
     }
 }
 

@@ -12,7 +12,7 @@ const ROUNDS: usize = 8;
 #[derive(Debug, Default)]
 pub struct Before(BTreeMap<i32, String>);
 
-/// Gives all of `processes`, which is asked again until it has nobody new, this score.
+/// Gives this score to all of `processes`, which is asked again until it has no new ones.
 ///
 /// # Errors
 /// What the kernel answered; no score is changed then. It is not an error that a process has ended meanwhile.

@@ -22,7 +22,7 @@ fn code(status: &WaitIdStatus) -> i32 {
     }
 }
 
-/// The children of this process, ended ones that nobody has reaped among them.
+/// The children of this process, including ended ones that are not reaped yet.
 pub fn children() -> Vec<i32> {
     let list = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
     list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()

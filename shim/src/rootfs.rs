@@ -273,7 +273,7 @@ mod tests {
         assert_eq!(root(dir.path()).read(b"/huge", 100).unwrap_err().kind(), Kind::InvalidArgument);
     }
 
-    /// Nobody has number 254 of the "misc" devices: opening it is an error, finding it is none.
+    /// Number 254 of the "misc" devices is free: opening it is an error, finding it is not.
     #[test]
     fn a_device_in_a_files_place_is_not_opened() {
         let dir = tempfile::tempdir().unwrap();

@@ -46,7 +46,7 @@ pub struct Container {
     pub stdio: Stdio,
     /// Its devpts, to open terminals for execs from.
     pub devpts: Option<OwnedFd>,
-    /// The null device, for streams that nobody wants; see [`null::detached`].
+    /// The null device, for streams that are not asked for; see [`null::detached`].
     pub null: OwnedFd,
     /// Its namespaces.
     pub namespaces: Namespaces,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The hierarchies as the daemon reads them: mounts that stand in nobody's table, so that nobody can mount in them.
+//! The hierarchies as the daemon reads them: mounts that are in no mount table, so that nothing can be mounted in them.
 
 use super::place::root;
 use crate::connection::MAX_DESCRIPTORS;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! An open directory of a cgroup hierarchy. Whatever is in it is reached from its handle.
 //!
-//! A path of a cgroup leads through a mount table, and where somebody has mounted over it, elsewhere: to a file of the
-//! host behind a link, or to a FIFO that never answers. So a path is walked once, from the mount point down, and no walk
-//! follows a link or enters a mount (`EXDEV`): what a name gives here is what the kernel made.
+//! A cgroup's path leads through a mount table. If something is mounted over it, it leads elsewhere: to a file of the host
+//! behind a link, or to a FIFO that never answers. So a path is walked once, from the mount point down, and no walk follows
+//! a link or enters a mount (`EXDEV`): what a name gives here is what the kernel made.
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, fstatfs, mkdirat, open, openat, openat2, unlinkat};
 use rustix::io::Errno;
@@ -146,7 +146,7 @@ impl Dir {
         }
     }
 
-    /// Takes away what somebody has mounted over `name`, in this process's mount namespace: for the end of a group,
+    /// Takes away what is mounted over `name`, in this process's mount namespace: for the end of a group,
     /// which takes along whatever stands on it.
     pub fn uncover(&self, name: impl AsRef<Path>) -> io::Result<()> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -4,7 +4,7 @@
 use super::counter::counter;
 use super::group::Cgroup;
 
-/// The number of processes of this cgroup (and below) that the OOM killer ended; 0 when it cannot be told.
+/// The number of processes of this cgroup (and below) that the OOM killer ended; 0 when it cannot be read.
 ///
 /// - Source: `oom_kill` in v2 `memory.events` (hierarchical), in v1 `memory.oom_control` (since 4.13).
 pub fn oom_kills(cgroup: &Cgroup) -> u64 {

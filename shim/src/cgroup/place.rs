@@ -72,7 +72,7 @@ impl Place {
     pub fn new(layout: Layout, field: &str, path: &str) -> malformed::Result<Self> {
         let plain = PathBuf::from(path.trim_start_matches('/'));
         if plain.components().next().is_none() {
-            return Err(Malformed::new(field, "the root cgroup is nobody's"));
+            return Err(Malformed::new(field, "the root cgroup cannot be used"));
         }
         if !plain.components().all(|c| matches!(c, Component::Normal(_))) || path.contains('\0') {
             return Err(Malformed::new(field, format!("{path:?} is not a plain path")));
@@ -193,7 +193,7 @@ fn made(parent: &Dir, name: &OsStr) -> Result<Dir> {
     made.map_err(|e| failure::kernel("make cgroup", parent.path().join(name).display().to_string(), e))
 }
 
-/// A fresh v1 cpuset has no CPUs and takes no process: it starts with its parent's. One that somebody else has left
+/// A fresh v1 cpuset has no CPUs and takes no process: it starts with its parent's. One that something else left
 /// empty does so, too. What is made below one that was filled here is born with its parent's, which costs a fifth.
 fn inherit_cpuset(parent: &Dir, dir: &Dir) -> io::Result<()> {
     let mut was_empty = false;

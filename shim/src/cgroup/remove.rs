@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// How long [`remove`] tries while the kernel says that the cgroup is busy: killed processes need a moment to end.
 const REMOVE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Steps of a removal before it is given up: somebody makes groups faster than they are removed.
+/// Steps of a removal before it is given up: then groups are being made faster than they are removed.
 const MOST_STEPS: usize = 1 << 21;
 
 /// Sends SIGKILL to every process in the cgroup and below. A cgroup that is gone is fine; `false` when nothing of it is

@@ -40,11 +40,11 @@ impl Change<'_> {
     }
 }
 
-/// Undoes `changes`, the latest first; what stays changed is told along with `failure`. The change that was refused is
+/// Undoes `changes`, the latest first; what stays changed is added to `failure`. The change that was refused is
 /// among them: a kernel may take a part of it.
 fn put_back(changes: &[Change<'_>], mut failure: Failure) -> Failure {
     let stays = |change: &Change<'_>| change.said().is_ok_and(|now| now == change.old);
-    // What never changed is not written: a v2 cpuset that says nothing would say something for ever after.
+    // What did not change is not written: a v2 cpuset that was empty could never be emptied again.
     for change in changes.iter().rev().filter(|change| !stays(change)) {
         // Whether it worked is looked at below.
         let Write { file, value, .. } = &change.write;
@@ -90,7 +90,7 @@ fn is_cpuset(file: &str) -> bool {
     matches!(file, "cpuset.cpus" | "cpuset.mems")
 }
 
-/// What tells how much of a limited memory is in use, and what of `memory.stat` the kernel can take back.
+/// The file that says how much of a limited memory is in use, and what of `memory.stat` the kernel can reclaim.
 fn usage_of(limit: &str) -> Option<(&'static str, [&'static str; 2])> {
     const V1: [&str; 2] = ["total_inactive_file", "total_active_file"];
     match limit {

@@ -85,7 +85,7 @@ impl Birth {
 }
 
 impl Middle<'_> {
-    /// Both processes: comes back never.
+    /// Becomes the middle process, and in its clone the exec's process. Returns in neither.
     fn run(&self, in_child: InChild, reporter: Reporter, tell: OwnedFd) -> ! {
         match self.enter() {
             Ok(()) => newborn::spawn(in_child, self.program, self.streams.each_ref(), self.tty, reporter, Some(tell)),

@@ -7,10 +7,10 @@ use gorae_kernel::process::Stat;
 /// `PF_EXITING`, of the flags in /proc/PID/stat.
 const EXITING: u32 = 4;
 
-/// What is told of a failure on the way to the program. For a container that is ending the kernel answers ESRCH, or,
+/// The report of a failure on the way to the program. For a container that is ending the kernel answers ESRCH, or,
 /// when its PID namespace takes no process any more, ENOMEM: its first process is then exiting, however long that takes.
 ///
-/// - Shapes: `first` is that process, which this one has not reaped.
+/// - Shapes: `first` is that process, not reaped yet.
 pub fn explained(failure: Failure, first: i32) -> Failure {
     let may_be_the_container = matches!(failure.errno, libc::ESRCH | libc::ENOMEM);
     if !may_be_the_container || !is_exiting(first) {

@@ -228,7 +228,7 @@ impl Stdio {
     pub fn drain(&mut self, limit: Duration) {
         let end = Instant::now() + limit;
         loop {
-            // In turns: what somebody else writes without pause would have no end.
+            // In turns: the output of a process that writes without pause would have no end.
             self.read_output(Stream::Stdout, READS_PER_TURN);
             self.read_output(Stream::Stderr, READS_PER_TURN);
             if self.outputs.iter().all(Option::is_none) || !self.wait_for_output(end) {

@@ -80,7 +80,7 @@ fn find(root: &Root, image: &Image, destination: &str) -> Result<OwnedFd> {
     })
 }
 
-/// Names the step as the daemon knows it: kubelet is told of volumes from images in its own way.
+/// Names the step as the daemon knows it: it reports failures of image volumes to kubelet in a special form.
 pub fn of_image_volume(failure: Failure) -> Failure {
     Failure { step: "mount image volume".into(), ..failure }
 }

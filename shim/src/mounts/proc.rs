@@ -69,7 +69,7 @@ pub fn detached(
     Ok(tree)
 }
 
-/// A context for the PID namespace behind `pin`; `None` when this kernel cannot be told of one.
+/// A context for the PID namespace behind `pin`; `None` when this kernel does not take one.
 fn named(pin: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
     let context = fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC).map_err(|e| failure::kernel("fsopen", "proc", e))?;
     match fsconfig_set_fd(&context, "pidns", pin) {
@@ -103,7 +103,7 @@ fn from_inside(namespaces: &Namespaces, cgroup: &Cgroup, single: Single) -> Resu
     }
 }
 
-/// The opener, outside and inside: comes back never.
+/// The opener, outside and inside. Never returns.
 fn open(in_child: InChild, namespaces: &Namespaces, cgroup: &Cgroup, socket: &OwnedFd, reporter: &Reporter) -> ! {
     if let Err(failure) = let_go(namespaces, cgroup) {
         reporter.fail(failure);
@@ -132,7 +132,7 @@ fn let_go(namespaces: &Namespaces, cgroup: &Cgroup) -> Result<()> {
     namespaces.enter_pids()?;
     // Somewhere to put the empty root: the way is looked up in the new mount namespace.
     let and_users = ThreadNameSpaceType::USER | ThreadNameSpaceType::MOUNT;
-    // Where nobody may have user namespaces there is still the filter.
+    // Where user namespaces are not allowed there is still the filter.
     sys::unshare(and_users).or_else(|_| sys::unshare(ThreadNameSpaceType::MOUNT)).map_err(fail)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = openat(CWD, "/", flags, Mode::empty()).map_err(fail)?;

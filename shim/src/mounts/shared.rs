@@ -20,7 +20,7 @@ use std::path::Path;
 
 const TABLE: &str = "/proc/self/mountinfo";
 
-/// The top of the mount that `point` is on, when that mount has peers; `None` when it has not.
+/// The top of the mount that `point` is on, when that mount has peers; else `None`.
 pub fn top(root: &Root, point: &OwnedFd) -> Result<Option<OwnedFd>> {
     let table = std::fs::read(TABLE).map_err(|e| failure::kernel("read", TABLE, e))?;
     let wanted = mount_id(point)?;

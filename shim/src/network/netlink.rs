@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One blocking rtnetlink socket: requests out, the kernel's answers in.
 //!
-//! A socket belongs for ever to the network namespace it was made in, so one process can talk to several. Requests
+//! A socket always belongs to the network namespace it was made in, so one process can talk to several. Requests
 //! go out in one send; each is acknowledged on its own, and the first one that failed is the error.
 
 use crate::failure::{self, Failure, Result};

@@ -119,7 +119,7 @@ pub fn peer_of(route: &mut Route, name: &str) -> Result<Peer> {
     }
 }
 
-/// What the kernel tells about one interface.
+/// The kernel's description of one interface.
 struct Link(Vec<u8>);
 
 impl Link {

@@ -73,7 +73,7 @@ pub fn clean(request: &Clean) -> Result<()> {
     result.and(others)
 }
 
-/// Undoes everything of the pod itself, with the cgroup `own`. The lock shows that nobody else is at it.
+/// Undoes everything of the pod itself, with the cgroup `own`. The lock shows that no other process works on it.
 pub(super) fn undo(run_dir: &Path, own: Option<&Place>, _lock: Option<&RunDir>) -> Result<()> {
     let killed = own.map_or(Ok(false), cgroup::kill);
     let silenced = silence(run_dir);

@@ -47,7 +47,7 @@ impl Dial {
 /// - Shapes: the socket is non-blocking and close-on-exec.
 ///
 /// # Errors
-/// That of the IPv4 attempt (`ECONNREFUSED` when nobody listens), unless IPv6 failed in another way; `DeadlineExceeded`
+/// That of the IPv4 attempt (`ECONNREFUSED` when nothing listens), unless IPv6 failed in another way; `DeadlineExceeded`
 /// when the time is over.
 pub fn dial(request: &Dial) -> Result<OwnedFd> {
     if let Some(path) = &request.netns {

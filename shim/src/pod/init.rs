@@ -49,8 +49,8 @@ pub fn spawn(plan: &Plan<'_>, reporter: &Reporter, single: Single) -> Result<i32
     match sys::clone3(single, flags, cgroup).map_err(|e| failure::kernel("start", "the pod's init", e))? {
         Forked::Parent { pid, .. } => Ok(pid),
         Forked::Child(in_child) => match settle(plan) {
-            // What is left of the pod's set-up in its memory are paths of the node. The fault channel's end is closed
-            // with everything else, which tells that all went well.
+            // Its memory still has paths of the node from the pod's set-up. The fault channel's end is closed with
+            // everything else, which reports success.
             Ok(()) => sys::sleep_without_descriptors(in_child),
             Err(failure) => reporter.fail(failure),
         },

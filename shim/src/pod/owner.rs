@@ -127,7 +127,7 @@ fn run(in_child: InChild, setup: &Setup, ends: &Ends, plan: &init::Plan<'_>) -> 
     sysctl::apply(&setup.sysctls)
 }
 
-/// Waits for the parent. A parent that ended has closed the gate: then there is nobody to work for.
+/// Waits for the parent. If it has ended, the gate is closed, and there is nothing left to do.
 fn pass(gate: &OwnedFd) -> Result<()> {
     match read(gate.as_fd(), &mut [0; 1][..]) {
         Ok(1) => Ok(()),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Pins that somebody took away, made again from a process that lives in the namespace.
+//! Pins that were removed, made again from a process that lives in the namespace.
 //!
-//! A process is told by number and start time and looked at through a handle, so that it is never another one. Which
+//! A process is identified by number and start time and looked at through a handle, so that it is never another one. Which
 //! namespace it is in is its own choice where it may make some: only the very one that was pinned counts.
 
 use super::lock::lock;
@@ -88,7 +88,7 @@ fn find(pin: &Pin, members: &[OwnedFd]) -> Result<OwnedFd> {
         (fstat(&namespace).ok()?.st_ino == pin.inode).then_some(namespace)
     };
     members.iter().find_map(of).ok_or_else(|| {
-        let why = format!("none of {} processes that were told of is in it", members.len());
+        let why = format!("none of {} known processes is in it", members.len());
         failure::refused(Kind::FailedPrecondition, "pin namespace", pin.kind, &why)
     })
 }

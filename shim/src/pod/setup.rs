@@ -24,7 +24,7 @@ use std::path::Path;
 /// Makes the pod, or undoes what it made so far.
 ///
 /// # Errors
-/// The step that failed; a failed undo is told in the same message.
+/// The step that failed; a failed undo is reported in the same message.
 pub fn setup(setup: Setup, single: Single) -> Result<PodReady> {
     let lock = lock(&setup.run_dir)?;
     let home = namespaces::open_path(Path::new("/proc/self/ns/net"))?;

@@ -43,7 +43,7 @@ pub fn remove(run_dir: &Path) -> Result<()> {
     let path = path(run_dir);
     detach(&path)?;
     match rustix::fs::rmdir(&path) {
-        // Somebody has unmounted it before, and a container that was given the bare directory has written there.
+        // It was unmounted before, and a container that was given the bare directory has written there.
         Err(Errno::NOTEMPTY) => {
             let removed = std::fs::remove_dir_all(&path);
             removed.map_err(|e| {

@@ -49,7 +49,7 @@ pub fn apply(sysctls: &[Sysctl]) -> Result<()> {
     })
 }
 
-/// The path below /proc/sys. As in sysctl(8), the first separator tells which of the two separates; the other one
+/// The path below /proc/sys. As in sysctl(8), the first separator decides which of the two separates; the other one
 /// then stands for itself, swapped: `net.ipv4.conf.eth0/100.forwarding` is `net/ipv4/conf/eth0.100/forwarding`.
 fn path(name: &str) -> Option<String> {
     let separator = name.find(['.', '/']).map(|at| name.as_bytes()[at])?;

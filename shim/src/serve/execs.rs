@@ -31,7 +31,7 @@ impl Shim {
 
     /// The fault channel has something to say.
     pub(super) fn on_exec_fault(&mut self, id: u64) {
-        // A process that has become the program was told before.
+        // A process that has become the program was reported before.
         self.meet_exec(id);
         let Some(exec) = self.execs.iter_mut().find(|e| e.id == id) else { return };
         let Some((request, watcher)) = exec.unanswered.take() else { return };
@@ -134,7 +134,7 @@ impl Shim {
         Ok(())
     }
 
-    /// Ends the execs of connections that are gone: nobody reads their output or waits for their exit. What one that has
+    /// Ends the execs of connections that are gone: their output and exit have no reader any more. What one that has
     /// ended has left behind is not meant.
     fn end_orphans(&mut self) {
         let running = |e: &&mut Exec| !e.orphaned && e.exit_code.is_none();
@@ -174,7 +174,7 @@ impl Shim {
         self.settle_execs(now);
     }
 
-    /// Tells what can be told and forgets what is over.
+    /// Reports the ends that can be reported, and drops the execs that are over.
     fn settle_execs(&mut self, now: Instant) {
         for exec in self.execs.iter_mut().filter(|e| e.can_be_told(now)) {
             exec.told = true;

@@ -42,7 +42,7 @@ impl Leftovers {
         }
     }
 
-    /// A look that somebody else's work makes cheap.
+    /// A look that other work makes cheap.
     pub fn look(&mut self, cgroup: &Cgroup, now: Instant) {
         self.look_with(|exec| cgroup.remove_exec(exec), now);
     }

@@ -52,7 +52,7 @@ pub struct Shim {
 /// - Shapes: `descriptors` came with the request.
 ///
 /// # Errors
-/// The failure of the start, already told to the daemon and recorded.
+/// The failure of the start, already reported to the daemon and recorded.
 pub fn run(
     mut connection: Connection,
     request: u64,
@@ -104,7 +104,7 @@ fn detach() {
         let _ = rustix::stdio::dup2_stdout(&null);
         let _ = rustix::stdio::dup2_stderr(&null);
     }
-    // Not readable through /proc by what shares a PID namespace with a child of ours that has not exec'ed yet.
+    // So that a child of this process is not readable through /proc before execve by others in its PID namespace.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
@@ -197,9 +197,9 @@ impl Shim {
         self.execs_on_time(now);
     }
 
-    /// Writes the record, then tells every daemon.
+    /// Writes the record, then pushes it to every daemon.
     fn change_state(&mut self, change: impl FnOnce(&mut ContainerState)) {
-        // A full or broken disk must not keep the daemon from learning the truth: it is pushed in any case.
+        // It is pushed even if the disk is full or broken: the daemon must learn the truth.
         let _ = self.state.change(change);
         let body = push::Body::State(self.state.record().clone());
         self.clients.push(&self.epoll, None, &body);

@@ -46,7 +46,7 @@ pub fn load_device_program(instructions: &[u64]) -> io::Result<OwnedFd> {
     // SAFETY: `insns` points at `insn_cnt` 8-byte instructions and `license` at a NUL-terminated literal; both live
     // across the call and are only read. `attr` is passed with its own size.
     let fd = check(unsafe { libc::syscall(libc::SYS_bpf, PROG_LOAD, &raw const attr, size_of::<Load>()) })?;
-    // SAFETY: a successful load returns a new descriptor that nobody else owns.
+    // SAFETY: a successful load returns a new descriptor without another owner.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 

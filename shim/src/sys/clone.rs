@@ -27,7 +27,7 @@ pub enum Forked {
 ///
 /// - Shapes: `flags` are `CLONE_NEW*`, `CLONE_PARENT`, or 0; never `CLONE_VM`. `CLONE_PIDFD` is added here. The
 ///   exit signal is SIGCHLD, except with `CLONE_PARENT`, where the kernel takes the caller's own.
-/// - Why it asks for a proof: a second thread's locks (the allocator's) would stay locked for ever in the child.
+/// - Why it asks for a proof: a lock held by a second thread (the allocator's, say) would stay locked in the child.
 /// - Source: clone3(2).
 ///
 /// # Errors
@@ -53,7 +53,7 @@ pub fn clone3(single: Single, flags: u64, cgroup: Option<BorrowedFd<'_>>) -> io:
     if pid == 0 {
         return Ok(Forked::Child(InChild::proven_by(single)));
     }
-    // SAFETY: the call succeeded with CLONE_PIDFD, so the kernel stored a new descriptor that nobody else owns.
+    // SAFETY: the call succeeded with CLONE_PIDFD, so the kernel stored a new descriptor without another owner.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     Ok(Forked::Parent { pid: pid as i32, pidfd })
 }

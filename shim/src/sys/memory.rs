@@ -38,7 +38,7 @@ pub fn forget_heap(_child: InChild) {
     let start = begin.next_multiple_of(PAGE);
     if start < end {
         // SAFETY: the range is the heap that brk has made, all of it private memory; its pages read as zeroes from now
-        // on, and by this function's contract nobody looks at them.
+        // on, and by this function's contract nothing reads them.
         unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
     }
 }

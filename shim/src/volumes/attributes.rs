@@ -56,7 +56,7 @@ impl Copier {
         for name in self.names[..length].split(|&b| b == 0).filter(|name| is_wanted(name)) {
             let length = fgetxattr(from, name, &mut self.value[..])?;
             match fsetxattr(to, name, &self.value[..length], XattrFlags::empty()) {
-                // As with the image's layers: nobody can count on these, but on capabilities.
+                // As with the image's layers: only capabilities can be relied on.
                 Err(Errno::OPNOTSUPP | Errno::PERM) if name != b"security.capability" => {}
                 other => other?,
             }

@@ -4,7 +4,7 @@
 //! `ROOT/containers/ID/volumes/N` holds what the image has at the volume's place, with the image's own owners: in a
 //! pod with a user namespace the mount translates them. It is filled once, at the first start, under another name, and
 //! renamed: one that is there is whole. The copying is the image's to make long; it ends with this process, which the
-//! daemon kills when a start takes too long or is given up, and nobody waits for it but the container's own verbs. Its
+//! daemon kills when a start takes too long or is given up, and only the container's own verbs wait for it. Its
 //! memory and disk traffic are this process's, so the daemon's cgroup pays for them, not the container's.
 
 mod attributes;
@@ -97,7 +97,7 @@ fn survey<'a>(image: &Root, volumes: &'a [Volume<'a>]) -> Result<(Vec<Empty<'a>>
                 origin = None;
             }
         }
-        // The handles of all are held until the end: a directory keeps its number as long as somebody has it open.
+        // All handles are held until the end: a directory keeps its number as long as it is open.
         empty.push(Empty { volume, origin });
     }
     Ok((empty, ids))
