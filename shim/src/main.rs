@@ -4,9 +4,12 @@
 //! The role repeats on the command line what the request says, so that `ps` shows what the process is for. A request
 //! for another role is refused.
 
+use gorae_shim::binary;
+use gorae_shim::cgroup;
 use gorae_shim::clean;
 use gorae_shim::connection::{Connection, Incoming};
 use gorae_shim::failure::{self, Kind};
+use gorae_shim::mounts;
 use gorae_shim::pod;
 use gorae_shim::sys::{self, Single};
 use gorae_shim::wire::{Dialed, Done, reply, request::Verb};
@@ -48,50 +51,56 @@ fn take_socket() -> Option<OwnedFd> {
     Some(socket)
 }
 
+/// Does what is asked, as far as it is the role's: all but a container's shim answer once and end.
 fn serve(role: &str, mut connection: Connection, incoming: Incoming, single: Single) -> ExitCode {
     let Incoming { request, descriptors } = incoming;
     let id = request.id;
-    let answer = match (role, request.verb) {
+    match (role, request.verb) {
         ("container", Some(Verb::Start(start))) => {
-            return match gorae_shim::serve::run(connection, id, start, descriptors, single) {
+            match gorae_shim::serve::run(connection, id, start, descriptors, single) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(_) => ExitCode::FAILURE,
-            };
+            }
         }
-        ("setup-pod", Some(Verb::SetupPod(setup))) => pod::Setup::checked(setup)
-            .and_then(|setup| pod::setup(setup, single))
-            .map(|ready| (reply::Body::PodReady(ready), Vec::new())),
-        ("clean-pod", Some(Verb::CleanPod(clean))) => {
-            let clean = match pod::Clean::checked(clean) {
+        ("clean-pod", Some(Verb::CleanPod(request))) => {
+            let clean = match pod::Clean::checked(request) {
                 Ok(clean) => clean,
                 Err(failure) => return send(&mut connection, id, Err(failure)),
             };
-            let answer = pod::clean(&clean).map(|()| (reply::Body::Done(Done {}), Vec::new()));
-            let code = send(&mut connection, id, answer);
+            let code = send(&mut connection, id, pod::clean(&clean).map(done));
             pod::see_off_interface(&clean);
-            return code;
+            code
         }
-        ("pin-pod", Some(Verb::PinPod(pin))) => {
-            pod::Pins::checked(pin).and_then(|pins| pod::pin(&pins)).map(|()| (reply::Body::Done(Done {}), Vec::new()))
+        (role, verb) => send(&mut connection, id, answer(role, verb, single)),
+    }
+}
+
+fn answer(role: &str, verb: Option<Verb>, single: Single) -> Answer {
+    match (role, verb) {
+        ("setup-pod", Some(Verb::SetupPod(setup))) => {
+            let ready = pod::setup(pod::Setup::checked(setup)?, single)?;
+            Ok((reply::Body::PodReady(ready), Vec::new()))
         }
-        ("dial-pod", Some(Verb::DialPod(dial))) => pod::Dial::checked(dial)
-            .and_then(|dial| pod::dial(&dial))
-            .map(|socket| (reply::Body::Dialed(Dialed {}), vec![socket])),
-        ("mount-binary", Some(Verb::MountBinary(_))) => {
-            gorae_shim::binary::detached().map(|mount| (reply::Body::Done(Done {}), vec![mount]))
+        ("pin-pod", Some(Verb::PinPod(pins))) => pod::pin(&pod::Pins::checked(pins)?).map(done),
+        ("dial-pod", Some(Verb::DialPod(dial))) => {
+            let socket = pod::dial(&pod::Dial::checked(dial)?)?;
+            Ok((reply::Body::Dialed(Dialed {}), vec![socket]))
         }
-        ("look-in-images", Some(Verb::LookInImages(look))) => {
-            gorae_shim::mounts::look_in_images(look, single).map(|()| (reply::Body::Done(Done {}), Vec::new()))
-        }
+        ("mount-binary", Some(Verb::MountBinary(_))) => Ok((reply::Body::Done(Done {}), vec![binary::detached()?])),
+        ("look-in-images", Some(Verb::LookInImages(look))) => mounts::look_in_images(look, single).map(done),
         ("mount-cgroups", Some(Verb::MountCgroups(mount))) => {
-            gorae_shim::cgroup::detached(mount).map(|mounts| (reply::Body::Done(Done {}), mounts))
+            Ok((reply::Body::Done(Done {}), cgroup::detached(mount)?))
         }
-        ("clean-container", Some(Verb::CleanContainer(clean))) => {
-            clean::Leftover::checked(clean).and_then(clean::clean).map(|state| (reply::Body::State(state), Vec::new()))
+        ("clean-container", Some(Verb::CleanContainer(request))) => {
+            let state = clean::clean(clean::Leftover::checked(request)?)?;
+            Ok((reply::Body::State(state), Vec::new()))
         }
         _ => Err(failure::refused(Kind::InvalidArgument, "serve", role, "the request is not this role's")),
-    };
-    send(&mut connection, id, answer)
+    }
+}
+
+fn done((): ()) -> (reply::Body, Vec<OwnedFd>) {
+    (reply::Body::Done(Done {}), Vec::new())
 }
 
 type Answer = failure::Result<(reply::Body, Vec<OwnedFd>)>;

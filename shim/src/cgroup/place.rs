@@ -3,9 +3,10 @@
 
 use super::dir::Dir;
 use super::dirs::{Dirs, V1};
+use super::layout::{Hierarchy, Layout};
 use crate::failure::{self, Kind, Result};
-use crate::malformed::{self, Malformed, absolute, each, non_empty, required};
-use crate::wire::{CgroupLayout, CgroupPlace, V1Hierarchy};
+use crate::malformed::{self, Malformed, required};
+use crate::wire::CgroupPlace;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -18,41 +19,6 @@ const DELEGATED: [&str; 7] = ["cpu", "cpuset", "io", "memory", "hugetlb", "pids"
 pub struct Place {
     layout: Layout,
     path: PathBuf,
-}
-
-/// A checked [`CgroupLayout`].
-#[derive(Debug, Clone)]
-pub struct Layout {
-    /// Where cgroup2 is mounted: all there is on v2, beside the hierarchies on v1.
-    unified: Option<PathBuf>,
-    hierarchies: Vec<Hierarchy>,
-    is_v2: bool,
-}
-
-#[derive(Debug, Clone)]
-struct Hierarchy {
-    mount_point: PathBuf,
-    controllers: Vec<String>,
-}
-
-impl Layout {
-    /// Checks where cgroups are mounted.
-    ///
-    /// # Errors
-    /// For a mount point that cannot be, and for a v1 hierarchy without a name.
-    pub fn checked(layout: CgroupLayout) -> malformed::Result<Self> {
-        let unified = non_empty(layout.unified).map(|path| absolute("unified", path)).transpose()?.map(PathBuf::from);
-        let is_v2 = unified.is_some() && layout.unified_has_controllers;
-        let hierarchies = if is_v2 { Vec::new() } else { each("v1", layout.v1, hierarchy)? };
-        Ok(Self { unified, hierarchies, is_v2 })
-    }
-}
-
-fn hierarchy(v1: V1Hierarchy) -> malformed::Result<Hierarchy> {
-    if v1.controllers.is_empty() {
-        return Err(Malformed::new("controllers", "is empty"));
-    }
-    Ok(Hierarchy { mount_point: absolute("mount_point", v1.mount_point)?.into(), controllers: v1.controllers })
 }
 
 impl Place {
@@ -237,6 +203,7 @@ fn hand_down(dir: &Dir) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::{CgroupLayout, V1Hierarchy};
 
     fn wire(path: &str) -> CgroupPlace {
         let v1 = vec![V1Hierarchy { mount_point: "/c/cpu".into(), controllers: vec!["cpu".into(), "cpuacct".into()] }];

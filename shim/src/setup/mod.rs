@@ -2,35 +2,31 @@
 //! Starting a container: the parent's script. Each step's undo is known before the step is taken; when one fails,
 //! everything is undone and the state says why.
 
+mod spawn;
+mod streams;
+
 use crate::capabilities;
 use crate::cgroup::{self, Cgroup};
-use crate::child::Child;
 use crate::descriptor::duplicate;
 use crate::device_policy;
 use crate::devices;
 use crate::failure::{self, Result};
-use crate::fault::{self, Outcome};
-use crate::gate::{self, ShimSide};
 use crate::hooks::{self, Hooks, Point};
-use crate::io::{self, Ends, Stdio};
+use crate::io::Stdio;
 use crate::log::Log;
-use crate::malformed::Malformed;
-use crate::mounts::{self, Plan};
+use crate::mounts;
 use crate::namespaces::{Kind, Namespaces};
-use crate::newborn;
 use crate::null;
 use crate::order::Order;
 use crate::overlay;
 use crate::program::Program;
 use crate::rootfs::Root;
 use crate::state::State;
-use crate::sys::{self, Forked, Single};
-use crate::terminal;
+use crate::sys::Single;
 use crate::user;
 use crate::volumes;
-use rustix::fs::OFlags;
-use rustix::process::{WaitId, WaitIdOptions, waitid};
-use std::os::fd::{AsFd, OwnedFd};
+use spawn::{Spawn, kill};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 /// A started container: what its shim keeps.
@@ -105,11 +101,11 @@ fn in_cgroup(
     let devpts = plan.devpts.as_ref().map(|devpts| duplicate(devpts, "devpts")).transpose()?;
     let null = null::detached()?;
     let host_uid = order.ids.host_uid(program.user.uid);
-    let (ends, streams) = streams(order, &plan, &null, host_uid)?;
+    let (ends, streams) = streams::make(order, &plan, &null, host_uid)?;
     let device_program =
         device_policy::apply(&cgroup, &devices::with_always_allowed(&order.device_rules), device_program)?;
-    let birth = Birth { order, cgroup: &cgroup, namespaces: &namespaces, program: &program };
-    let (pid, pidfd) = birth.run(overlay, plan, streams, single)?;
+    let spawn = Spawn { order, cgroup: &cgroup, namespaces: &namespaces, program: &program };
+    let (pid, pidfd) = spawn.run(overlay, plan, streams, single)?;
     let stdio = Stdio::new(log, ends, order.stdin_once).map_err(|e| failure::kernel("set up", "stdio", e));
     let recorded = stdio.and_then(|stdio| state.running(pid, &program.user).map(|()| stdio));
     let stdio = recorded.inspect_err(|_| kill(&pidfd))?;
@@ -129,66 +125,6 @@ fn in_cgroup(
         device_program,
         single,
     })
-}
-
-/// What a child needs that is made for it, but not given away.
-struct Birth<'a> {
-    order: &'a Order,
-    cgroup: &'a Cgroup,
-    namespaces: &'a Namespaces,
-    program: &'a Program,
-}
-
-impl Birth<'_> {
-    /// Makes the child, and waits until it has become the program. On failure nothing of it is left.
-    fn run(&self, overlay: OwnedFd, plan: Plan<'_>, streams: [OwnedFd; 3], single: Single) -> Result<(i32, OwnedFd)> {
-        let hooks = self.order.hooks.as_deref();
-        let (watcher, reporter) = fault::channel()?;
-        let early = hooks.filter(|hooks| hooks.any_before_pivot());
-        let (gate_here, gate_there) = early.map(|_| gate::pair()).transpose()?.unzip();
-        let (pid, pidfd) = match self.namespaces.fork(single, self.cgroup.unified())? {
-            Forked::Parent { pid, pidfd } => (pid, pidfd),
-            Forked::Child(in_child) => {
-                drop((gate_here, watcher));
-                let child = Child {
-                    order: self.order,
-                    cgroup: self.cgroup,
-                    namespaces: self.namespaces,
-                    overlay,
-                    plan,
-                    program: self.program,
-                    streams: streams.each_ref(),
-                    gate: gate_there,
-                };
-                child.run(in_child, reporter)
-            }
-        };
-        drop((reporter, gate_there, streams, plan, overlay));
-        if let (Some(hooks), Some(gate_here)) = (early, gate_here) {
-            at_the_gate(hooks, &gate_here, pid).inspect_err(|_| kill(&pidfd))?;
-        }
-        // Until here it was the process that sets up.
-        let (pid, pidfd) = match self.namespaces.pin(Kind::Pid) {
-            Some(_) => newborn::adopt(&pidfd, &watcher)?,
-            None => (pid, pidfd),
-        };
-        if let Outcome::Failed(failure) = watcher.wait() {
-            reap(&pidfd);
-            return Err(failure);
-        }
-        let told = hooks.map_or(Ok(()), |hooks| hooks::run(hooks, Point::Poststart, pid));
-        told.inspect_err(|_| kill(&pidfd)).map(|()| (pid, pidfd))
-    }
-}
-
-/// What happens while the child waits: everything is mounted, nothing pivoted.
-fn at_the_gate(hooks: &Hooks, gate_here: &ShimSide, pid: i32) -> Result<()> {
-    if !gate_here.wait_for_child() {
-        return Ok(()); // It has failed; the fault channel says why.
-    }
-    hooks::run(hooks, Point::Prestart, pid)?;
-    hooks::run(hooks, Point::CreateRuntime, pid)?;
-    gate_here.release(pid)
 }
 
 fn open_log(order: &Order) -> Result<Log> {
@@ -211,37 +147,4 @@ fn make_root(order: &Order, namespaces: &Namespaces, single: Single) -> Result<(
         program.hooks = Some(hooks.clone()).filter(|hooks| hooks.has(Point::StartContainer));
     }
     Ok((root.into_fd(), program))
-}
-
-/// The container's stdin, stdout and stderr, which belong to its user, and the shim's ends of them.
-fn streams(order: &Order, plan: &Plan<'_>, null: &OwnedFd, host_uid: u32) -> Result<(Ends, [OwnedFd; 3])> {
-    let (ends, streams) = if order.process.terminal { terminal_streams(plan)? } else { pipes(order.stdin, null)? };
-    for stream in &streams {
-        terminal::give_to(stream, host_uid)?;
-    }
-    Ok((ends, streams))
-}
-
-fn terminal_streams(plan: &Plan<'_>) -> Result<(Ends, [OwnedFd; 3])> {
-    let devpts = plan.devpts.as_ref();
-    let devpts = devpts.ok_or_else(|| Malformed::new("mounts", "there is no devpts for a terminal"))?;
-    let pair = terminal::open(devpts, None)?;
-    let copies = [duplicate(&pair.slave, "terminal")?, duplicate(&pair.slave, "terminal")?, pair.slave];
-    Ok((Ends::Terminal { master: pair.master }, copies))
-}
-
-fn pipes(stdin: bool, null: &OwnedFd) -> Result<(Ends, [OwnedFd; 3])> {
-    let input = if stdin { None } else { Some(null::open(null, OFlags::RDONLY)?) };
-    let (ends, child) = io::pipes(input).map_err(|e| failure::kernel("make pipe", "stdio", e))?;
-    Ok((ends, [child.stdin, child.stdout, child.stderr]))
-}
-
-/// Ends a child that has gone too far to end by itself.
-fn kill(pidfd: &OwnedFd) {
-    let _ = sys::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
-    reap(pidfd);
-}
-
-fn reap(pidfd: &OwnedFd) {
-    let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
 }

@@ -1,88 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Which namespaces a container joins and which it gets new.
 
+mod asked;
+mod handles;
+
+pub use asked::{Kind, Namespace, Origin, checked};
+pub use handles::pidfd_of_child;
+
 use crate::failure::{self, Result};
 use crate::fault::{self, Outcome, Reporter};
-use crate::malformed::{self, Malformed, absolute, each};
-use crate::state;
 use crate::sys::{self, Forked, InChild, Single};
-use crate::wire;
-use rustix::fs::{Mode, OFlags, openat};
+use handles::{open_file, open_of_process};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
-use rustix::thread::ThreadNameSpaceType;
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name_space};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
-pub use crate::wire::namespace::Kind;
-
-/// One of a container's namespaces, asked for.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Namespace {
-    /// What it divides.
-    pub kind: Kind,
-    /// Where it comes from.
-    pub origin: Origin,
-}
-
-/// Where a namespace comes from.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// It is made for the container.
-    New,
-    /// It is there, behind this file.
-    File(String),
-    /// A process is in it, which was started at `start_ticks`.
-    Process {
-        /// The process's directory in /proc.
-        process: String,
-        /// The name below its `ns`.
-        name: String,
-        /// Field 22 of its stat: its number may have changed hands since.
-        start_ticks: u64,
-    },
-}
-
-/// Checks the namespaces of a container, which always has mounts of its own.
-///
-/// # Errors
-/// For a kind that is not known or is there twice, and for what no container can have: the mounts of others, a user
-/// namespace of its own.
-pub fn checked(list: Vec<wire::Namespace>, private_cgroup: bool) -> malformed::Result<Vec<Namespace>> {
-    let mut namespaces = each("namespaces", list, one)?;
-    for kind in [private_cgroup.then_some(Kind::Cgroup), Some(Kind::Mount)].into_iter().flatten() {
-        if !namespaces.iter().any(|namespace| namespace.kind == kind) {
-            namespaces.push(Namespace { kind, origin: Origin::New });
-        }
-    }
-    let twice =
-        |(n, namespace): &(usize, &Namespace)| namespaces[..*n].iter().any(|other| other.kind == namespace.kind);
-    match namespaces.iter().enumerate().find(twice) {
-        Some((n, _)) => Err(Malformed::new(format!("namespaces[{n}].kind"), "is there twice")),
-        None => Ok(namespaces),
-    }
-}
-
-fn one(namespace: wire::Namespace) -> malformed::Result<Namespace> {
-    let kind = Kind::try_from(namespace.kind);
-    let kind = kind.map_err(|_| Malformed::new("kind", format!("{} is not a kind of namespace", namespace.kind)))?;
-    let origin = match (namespace.path.is_empty(), namespace.start_ticks) {
-        (true, 0) => Origin::New,
-        (true, _) => return Err(Malformed::new("start_ticks", "is set without a process")),
-        (false, 0) => Origin::File(absolute("path", namespace.path)?),
-        (false, start_ticks) => match absolute("path", namespace.path)?.split_once("/ns/") {
-            Some((process, name)) => Origin::Process { process: process.into(), name: name.into(), start_ticks },
-            None => return Err(Malformed::new("path", "is not a namespace of a process")),
-        },
-    };
-    match (kind, &origin) {
-        (Kind::User, Origin::New) => Err(Malformed::new("path", "a user namespace is always the pod's")),
-        (Kind::Mount, Origin::File(_) | Origin::Process { .. }) => {
-            Err(Malformed::new("path", "a container always has mounts of its own"))
-        }
-        _ => Ok(Namespace { kind, origin }),
-    }
-}
 
 /// A container's namespaces. A kind that is in neither list is the host's.
 #[derive(Debug, Default)]
@@ -240,32 +172,6 @@ impl Namespaces {
     pub fn shares_pids(&self) -> bool {
         !self.is_new(Kind::Pid)
     }
-}
-
-fn open_file(path: &str) -> Result<OwnedFd> {
-    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|e| failure::kernel("open namespace", path, e))
-}
-
-/// Opens a process's, which is looked for in a handle of that very process: its number may have changed hands since
-/// it was noted, and must not while it is opened.
-fn open_of_process(process: &str, name: &str, start_ticks: u64) -> Result<OwnedFd> {
-    let object = || format!("{process}/ns/{name}");
-    let fail = |e| failure::kernel("open namespace", object(), e);
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let process = rustix::fs::open(process, flags, Mode::empty()).map_err(fail)?;
-    if state::start_ticks_in(process.as_fd()) != start_ticks {
-        let why = "the process has ended and another one has its number";
-        return Err(failure::refused(failure::Kind::FailedPrecondition, "open namespace", object(), why));
-    }
-    openat(&process, format!("ns/{name}"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(fail)
-}
-
-/// A child that a middle process made for us: nothing else reaps it, so its pid cannot have been reused.
-pub fn pidfd_of_child(pid: i32) -> Result<OwnedFd> {
-    let fail = |e: rustix::io::Errno| failure::kernel("pidfd_open", pid.to_string(), e);
-    let raw = Pid::from_raw(pid).ok_or_else(|| fail(rustix::io::Errno::SRCH))?;
-    pidfd_open(raw, PidfdFlags::empty()).map_err(fail)
 }
 
 fn flag(kind: Kind) -> u64 {

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The namespaces that are asked for a container, checked.
+
+use crate::malformed::{Malformed, Result, absolute, each};
+use crate::wire;
+
+pub use crate::wire::namespace::Kind;
+
+/// One of a container's namespaces, asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Namespace {
+    /// What it divides.
+    pub kind: Kind,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// Where a namespace comes from.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It is made for the container.
+    New,
+    /// It is there, behind this file.
+    File(String),
+    /// A process is in it, which was started at `start_ticks`.
+    Process {
+        /// The process's directory in /proc.
+        process: String,
+        /// The name below its `ns`.
+        name: String,
+        /// Field 22 of its stat: its number may have changed hands since.
+        start_ticks: u64,
+    },
+}
+
+/// Checks the namespaces of a container, which always has mounts of its own.
+///
+/// # Errors
+/// For a kind that is not known or is there twice, and for what no container can have: the mounts of others, a user
+/// namespace of its own.
+pub fn checked(list: Vec<wire::Namespace>, private_cgroup: bool) -> Result<Vec<Namespace>> {
+    let mut namespaces = each("namespaces", list, one)?;
+    for kind in [private_cgroup.then_some(Kind::Cgroup), Some(Kind::Mount)].into_iter().flatten() {
+        if !namespaces.iter().any(|namespace| namespace.kind == kind) {
+            namespaces.push(Namespace { kind, origin: Origin::New });
+        }
+    }
+    let twice =
+        |(n, namespace): &(usize, &Namespace)| namespaces[..*n].iter().any(|other| other.kind == namespace.kind);
+    match namespaces.iter().enumerate().find(twice) {
+        Some((n, _)) => Err(Malformed::new(format!("namespaces[{n}].kind"), "is there twice")),
+        None => Ok(namespaces),
+    }
+}
+
+fn one(namespace: wire::Namespace) -> Result<Namespace> {
+    let kind = Kind::try_from(namespace.kind);
+    let kind = kind.map_err(|_| Malformed::new("kind", format!("{} is not a kind of namespace", namespace.kind)))?;
+    let origin = match (namespace.path.is_empty(), namespace.start_ticks) {
+        (true, 0) => Origin::New,
+        (true, _) => return Err(Malformed::new("start_ticks", "is set without a process")),
+        (false, 0) => Origin::File(absolute("path", namespace.path)?),
+        (false, start_ticks) => match absolute("path", namespace.path)?.split_once("/ns/") {
+            Some((process, name)) => Origin::Process { process: process.into(), name: name.into(), start_ticks },
+            None => return Err(Malformed::new("path", "is not a namespace of a process")),
+        },
+    };
+    match (kind, &origin) {
+        (Kind::User, Origin::New) => Err(Malformed::new("path", "a user namespace is always the pod's")),
+        (Kind::Mount, Origin::File(_) | Origin::Process { .. }) => {
+            Err(Malformed::new("path", "a container always has mounts of its own"))
+        }
+        _ => Ok(Namespace { kind, origin }),
+    }
+}
