@@ -2,8 +2,8 @@
 //! Sentences about containers: `pod.container("sh").command(["sh"]).start().await`, `sh.exec(["id"]).await`.
 
 use crate::cri::{Cri, spec};
+use crate::images::BUSYBOX;
 use crate::log;
-use crate::{BUSYBOX, Pod};
 use gorae_proto::cri::{
     ContainerConfig, ContainerMetadata, ContainerState, ContainerStatus, ContainerStatusRequest,
     CreateContainerRequest, ExecSyncRequest, KeyValue, LinuxContainerConfig, LinuxContainerResources,
@@ -46,9 +46,9 @@ pub struct Output {
 }
 
 impl ContainerBuilder {
-    /// A container of a pod: busybox, no command yet.
+    /// A container of the pod with this ID and configuration: busybox, no command yet.
     #[must_use]
-    pub fn new(pod: &Pod, name: &str) -> ContainerBuilder {
+    pub fn new(cri: &Cri, pod_id: &str, pod: &PodSandboxConfig, name: &str) -> ContainerBuilder {
         let config = ContainerConfig {
             metadata: Some(ContainerMetadata { name: name.to_owned(), attempt: 0 }),
             image: Some(spec(BUSYBOX)),
@@ -56,7 +56,7 @@ impl ContainerBuilder {
             linux: Some(LinuxContainerConfig::default()),
             ..Default::default()
         };
-        ContainerBuilder { cri: pod.cri().clone(), pod_id: pod.id().to_owned(), pod: pod.config().clone(), config }
+        ContainerBuilder { cri: cri.clone(), pod_id: pod_id.to_owned(), pod: pod.clone(), config }
     }
 
     /// Uses another image; it is pulled when the node has not got it.

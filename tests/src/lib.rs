@@ -41,12 +41,8 @@ pub mod web;
 pub use container::{Container, ContainerBuilder, Output};
 pub use cri::Cri;
 pub use crictl::Crictl;
+pub use images::{BUSYBOX, TINY};
 pub use node::Node;
 pub use pod::Pod;
 pub use terminal::Terminal;
 pub use testing::{on_a_node, on_a_node_for, rounds};
-
-/// One static program, no shell: `/tiny VERB`, see `tests/src/images/programs/tiny.c`.
-pub const TINY: &str = "images.gorae.test/gorae/tiny:1";
-/// A shell and the usual small programs.
-pub const BUSYBOX: &str = "registry.k8s.io/e2e-test-images/busybox:1.29-2";

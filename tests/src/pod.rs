@@ -142,7 +142,7 @@ impl Pod {
     /// A container of this pod that is going to be created.
     #[must_use]
     pub fn container(&self, name: &str) -> ContainerBuilder {
-        ContainerBuilder::new(self, name)
+        ContainerBuilder::new(&self.cri, &self.id, &self.config, name)
     }
 
     /// Where a container's log is.

@@ -3,12 +3,12 @@
 //! `GORAE_FUZZ_SEEDS` names, if it does; libFuzzer's own options go on the command line.
 #![no_main]
 
-use gorae_fuzz::Target;
+use gorae_fuzz::{Target, named};
 use std::sync::LazyLock;
 
 static TARGET: LazyLock<&Target> = LazyLock::new(|| {
     let name = std::env::var("GORAE_FUZZ_TARGET").expect("GORAE_FUZZ_TARGET names a target");
-    Target::named(&name).unwrap_or_else(|| panic!("{name:?} is no target"))
+    named(&name).unwrap_or_else(|| panic!("{name:?} is no target"))
 });
 
 libfuzzer_sys::fuzz_target!(

@@ -10,3 +10,8 @@ pub mod layer;
 pub mod own;
 pub mod programs;
 pub mod push;
+
+/// One static program, no shell: `/tiny VERB`, see `tests/src/images/programs/tiny.c`.
+pub const TINY: &str = "images.gorae.test/gorae/tiny:1";
+/// A shell and the usual small programs.
+pub const BUSYBOX: &str = "registry.k8s.io/e2e-test-images/busybox:1.29-2";

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Kubelet's own HTTP API, over TLS with the certificate that it signed for itself.
 
-use super::NODE_NAME;
-use super::config::Ports;
+use super::config::{NODE_NAME, Ports};
 use anyhow::{Context, Result};
 use reqwest::{Certificate, Client};
 use serde_json::Value;

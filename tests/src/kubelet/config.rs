@@ -13,6 +13,9 @@ pub const DEFAULT: Gates = &[];
 /// containers, stop signals.
 pub const ALPHA: Gates = &["EventedPLEG", "CRIListStreaming", "PodAndContainerStatsFromCRI", "ContainerStopSignals"];
 
+/// The node's name, which kubelet appends to a static pod's.
+pub const NODE_NAME: &str = "node";
+
 /// Where a kubelet listens.
 #[derive(Debug, Clone, Copy)]
 pub struct Ports {

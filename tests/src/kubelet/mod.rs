@@ -22,7 +22,7 @@ pub mod pod;
 mod process;
 pub mod stream;
 
-pub use config::{ALPHA, DEFAULT, Gates};
+pub use config::{ALPHA, DEFAULT, Gates, NODE_NAME};
 pub use pod::{StaticPod, container, ready};
 pub use process::Kubelet;
 
@@ -32,8 +32,6 @@ use std::time::Duration;
 
 /// Longest run of a test with a kubelet.
 const LIMIT: Duration = Duration::from_secs(180);
-/// The node's name, which kubelet appends to a static pod's.
-pub const NODE_NAME: &str = "node";
 
 /// Runs a test's body on a fresh node with a kubelet on it; what kubelet complains of, and what it or the node
 /// leaves behind, fails the test.

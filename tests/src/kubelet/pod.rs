@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Sentences about static pods: `pod.until("it is ready", ready).await`, `pod.remove().await`.
 
-use super::NODE_NAME;
 use super::api::Api;
+use super::config::NODE_NAME;
 use crate::cri::Cri;
 use gorae_proto::cri::{Container, ContainerState, PodSandbox, PodSandboxState};
 use serde_json::Value;

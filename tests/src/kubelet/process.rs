@@ -2,9 +2,9 @@
 //! One kubelet process over directories that outlive it.
 
 use super::api::Api;
-use super::config::{self, Gates, Ports};
+use super::config::{self, Gates, NODE_NAME, Ports};
 use super::pod::StaticPod;
-use super::{NODE_NAME, complaints, places};
+use super::{complaints, places};
 use crate::cri::Cri;
 use crate::leaks;
 use crate::node::Node;

@@ -2,10 +2,11 @@
 //! Many pods at the same time: what they cost in memory, how fast calls about them are, and whether nobody works when
 //! there is nothing to do.
 
+use super::arguments::Arguments;
 use super::calls::{self, Outcome};
 use super::pods::Pods;
 use super::summary::Table;
-use super::{Arguments, hung, processes};
+use super::{hung, processes};
 use anyhow::{Context, Result};
 use gorae_tests::memory::pss_kb;
 use serde_json::{Map, Value, json};

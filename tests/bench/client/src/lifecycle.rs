@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Pods one after the other, each step timed, in turn with the floor.
 
-use super::Arguments;
+use super::arguments::Arguments;
 use super::floor::Floor;
 use super::pods::Pods;
 use super::summary::{Table, Times};

@@ -4,6 +4,7 @@
 //! Floor and runtime take turns, one iteration each, so that whatever else the machine does falls on both. Without
 //! `--socket` it starts a registry and goraed in fresh directories and needs the namespaces of `tests/run`.
 
+mod arguments;
 mod calls;
 mod density;
 mod floor;
@@ -15,52 +16,11 @@ mod summary;
 mod target;
 
 use anyhow::{Context, Result};
+use arguments::Arguments;
 use clap::Parser;
 use serde_json::json;
-use std::path::PathBuf;
 use summary::Table;
 use target::Target;
-
-/// What is measured, and how often.
-#[derive(Debug, Parser)]
-struct Arguments {
-    /// CRI socket of the runtime, unix:///PATH; without it, goraed is started.
-    #[arg(long)]
-    socket: Option<String>,
-    /// Image of the containers.
-    #[arg(long, default_value = gorae_tests::TINY)]
-    image: String,
-    /// Command of the containers: waits for SIGTERM and ends.
-    #[arg(long, default_value = "/tiny sleep")]
-    command: String,
-    /// Command of execs: ends at once with 0.
-    #[arg(long, default_value = "/tiny exit 0")]
-    exec: String,
-    /// Pods that live and die one after the other.
-    #[arg(long, default_value_t = 100)]
-    iterations: usize,
-    /// Pods that live at the same time; 0 leaves that part out.
-    #[arg(long, default_value_t = 50)]
-    pods: usize,
-    /// Calls of each kind while they live.
-    #[arg(long, default_value_t = 40)]
-    calls: usize,
-    /// Seconds over which CPU at rest is measured.
-    #[arg(long, default_value_t = 10)]
-    rest: u64,
-    /// Pause after each iteration in milliseconds: lets the kernel finish removing namespaces.
-    #[arg(long, default_value_t = 0)]
-    pause: u64,
-    /// Cgroup below which the pods are.
-    #[arg(long, default_value = "/gorae-bench")]
-    cgroup_parent: String,
-    /// The floor program; default: `gorae-floor` beside this one.
-    #[arg(long)]
-    floor: Option<PathBuf>,
-    /// Writes everything as JSON into a file.
-    #[arg(long)]
-    json: Option<PathBuf>,
-}
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();

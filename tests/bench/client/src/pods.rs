@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Pods and containers as kubelet asks for them.
 
-use super::Arguments;
+use super::arguments::Arguments;
 use super::target::Target;
 use anyhow::{Context, Result, ensure};
 use gorae_proto::cri::{

@@ -16,7 +16,7 @@ mod spdy;
 mod tunnel;
 mod websocket;
 
-use crate::Target;
+use crate::target::Target;
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
@@ -35,3 +35,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "authority", check: authority::check, seeds: authority::seeds, memory: 1 << 20 },
     Target { name: "layer", check: layer::check, seeds: layer::seeds, memory: 16 << 20 },
 ];
+
+/// Finds a target by its name.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static Target> {
+    TARGETS.iter().find(|target| target.name == name)
+}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Layers to begin with: every kind of member and header, and the ways out that have been tried elsewhere.
 
-use super::{ESCAPED, compressed};
+use super::blob::{BLOCK, ESCAPED, compressed};
 use std::iter::repeat_n;
 use tar::{EntryType, GnuExtSparseHeader, Header};
 
@@ -23,7 +23,7 @@ impl Tar {
         header.set_cksum();
         self.0.extend_from_slice(header.as_bytes());
         self.0.extend_from_slice(data);
-        self.0.resize(self.0.len().next_multiple_of(super::BLOCK), 0);
+        self.0.resize(self.0.len().next_multiple_of(BLOCK), 0);
         self
     }
 
@@ -56,7 +56,7 @@ impl Tar {
     }
 
     fn end(mut self) -> Vec<u8> {
-        self.0.extend([0; 2 * super::BLOCK]);
+        self.0.extend([0; 2 * BLOCK]);
         self.0
     }
 }
