@@ -4,9 +4,9 @@
 //! A source names a crate at the beginning of a path or of a `use`. What only generated code names, or what is there for
 //! its features alone, cannot be seen: who asks must know of those.
 
+use crate::House;
 use crate::manifest::{self, Manifest};
 use crate::{paths, product};
-use proc_macro2::TokenTree;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -45,16 +45,16 @@ const SECTIONS: [&str; 3] = ["dependencies", "build-dependencies", "dev-dependen
 fn of_crate(root: &Path, manifest: &Manifest) -> Vec<Unused> {
     let directory = root.join(&manifest.directory);
     let (mut product, mut tests, mut build) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    for file in sources(&directory.join("src")) {
-        let tokens = product::tokens(&file);
-        first_words(product::without_tests(tokens.clone()), &mut product);
-        first_words(tokens, &mut tests);
+    for module in House::read(root, std::slice::from_ref(manifest)).modules {
+        let imports = module.contents.imports.into_iter().map(|import| import.path);
+        product
+            .extend(module.contents.paths.into_iter().chain(imports).filter_map(|path| path.words.into_iter().next()));
     }
     for file in test_directories(manifest).iter().flat_map(|below| sources(&directory.join(below))) {
-        first_words(product::tokens(&file), &mut tests);
+        first_words(&file, &mut tests);
     }
     if directory.join("build.rs").exists() {
-        first_words(product::tokens(&directory.join("build.rs")), &mut build);
+        first_words(&directory.join("build.rs"), &mut build);
     }
     let judge = |section, name: &String| {
         let word = name.replace('-', "_");
@@ -75,11 +75,11 @@ fn of_crate(root: &Path, manifest: &Manifest) -> Vec<Unused> {
     .collect()
 }
 
-/// Where a crate has its tests, examples and benchmarks.
+/// Where a crate has what tests, examples and benchmarks are made of.
 fn test_directories(manifest: &Manifest) -> Vec<PathBuf> {
     let named = ["test", "example", "bench"].iter().filter_map(|kind| manifest.table.get(*kind)?.as_array()).flatten();
     let named = named.filter_map(|target| Some(Path::new(target.get("path")?.as_str()?).parent()?.to_owned()));
-    ["tests", "examples", "benches"].into_iter().map(PathBuf::from).chain(named).collect()
+    ["src", "tests", "examples", "benches"].into_iter().map(PathBuf::from).chain(named).collect()
 }
 
 /// Every Rust file below a directory, but for crates inside of it.
@@ -96,9 +96,9 @@ pub fn sources(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Every word that stands where a crate may stand.
-fn first_words(tokens: Vec<TokenTree>, found: &mut BTreeSet<String>) {
-    let (paths, imports) = paths::all(tokens);
+/// Every word of a file that stands where a crate may stand.
+fn first_words(file: &Path, found: &mut BTreeSet<String>) {
+    let (paths, imports) = paths::all(product::tokens(file));
     let all = paths.into_iter().chain(imports.into_iter().map(|import| import.path));
     found.extend(all.filter_map(|path| path.words.into_iter().next()));
 }
