@@ -43,4 +43,13 @@ pub struct Arguments {
     /// Writes everything as JSON into a file.
     #[arg(long)]
     pub json: Option<PathBuf>,
+    /// Binaries of another build, which is measured in turns with this one.
+    #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["socket", "json"])]
+    pub base: Option<PathBuf>,
+    /// How often either build is measured.
+    #[arg(long, default_value_t = 5)]
+    pub rounds: usize,
+    /// The ratio to the base above which a figure is marked.
+    #[arg(long, default_value_t = 1.03)]
+    pub max: f64,
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Many pods at the same time: what they cost in memory, how fast calls about them are, and whether nobody works when
+//! Many pods at the same time: what they cost in memory, how fast calls about them are, and whether no processor time is used when
 //! there is nothing to do.
 
 use super::arguments::Arguments;

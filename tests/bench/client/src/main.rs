@@ -6,6 +6,7 @@
 
 mod arguments;
 mod calls;
+mod compare;
 mod density;
 mod floor;
 mod hung;
@@ -18,12 +19,17 @@ mod target;
 use anyhow::{Context, Result};
 use arguments::Arguments;
 use clap::Parser;
+use gorae_tests::place;
 use serde_json::json;
 use summary::Table;
 use target::Target;
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    if let Some(base) = &arguments.base {
+        place::assert_own_namespaces();
+        return compare::compare(&arguments, base);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(run(arguments))
 }
