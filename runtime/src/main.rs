@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 /// The C library's allocator keeps what a large pull or a burst of requests took. This one has a thread that gives pages back
 /// to the kernel when they were not used for ten seconds.
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
 static MEMORY: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
