@@ -59,7 +59,7 @@ impl ContainerBuilder {
         ContainerBuilder { cri: cri.clone(), pod_id: pod_id.to_owned(), pod: pod.clone(), config }
     }
 
-    /// Uses another image; it is pulled when the node has not got it.
+    /// Uses another image; it is pulled when it is not on the node.
     #[must_use]
     pub fn image(mut self, image: &str) -> Self {
         self.config.image = Some(spec(image));

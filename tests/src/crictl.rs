@@ -34,7 +34,7 @@ impl Crictl {
         command
     }
 
-    /// Runs crictl, whatever comes of it; panics when there is none.
+    /// Runs crictl and returns its output, success or not; panics when crictl is not there.
     #[must_use]
     pub fn try_run(&self, words: &[&str]) -> Output {
         self.command(words).output().unwrap()

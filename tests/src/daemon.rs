@@ -55,7 +55,7 @@ impl Daemon {
         self.home.join("state")
     }
 
-    /// Where CDI spec files are looked for; the second wins. They are not there before somebody makes them.
+    /// Where CDI spec files are looked for; the second wins. A test makes them when it needs them.
     #[must_use]
     pub fn cdi_directories(&self) -> [PathBuf; 2] {
         ["cdi/etc", "cdi/run"].map(|dir| self.home.join(dir))
@@ -95,7 +95,7 @@ impl Daemon {
         environment.push((name.to_owned(), file.to_owned()));
     }
 
-    /// What the daemon said, over all its starts.
+    /// The log of the daemon, over all its starts.
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.home.join("goraed.log")).unwrap_or_default()
@@ -114,7 +114,7 @@ impl Daemon {
     /// Starts the process; it may not answer yet.
     ///
     /// # Errors
-    /// When there is no such binary.
+    /// When the binary is missing.
     pub fn start(&self) -> Result<()> {
         let log = File::options().create(true).append(true).open(self.home.join("goraed.log"))?;
         let child = Command::new(place::binary("goraed"))
@@ -156,7 +156,7 @@ impl Daemon {
         }
     }
 
-    /// Asks the process to end and waits for it.
+    /// Asks the process to end, and waits until it has.
     ///
     /// # Errors
     /// When it takes longer than the limit.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A file system that stops answering, as a network file system does whose server is gone: who touches it then waits
-//! in the kernel where no signal reaches him, SIGKILL included, until the server is back.
+//! A file system that stops answering, like a network file system whose server is gone. A process that touches it then
+//! waits in the kernel where no signal reaches it, not even SIGKILL, until the server is back.
 //!
-//! One directory of files whose contents nobody keeps, served by a thread of the test through /dev/fuse.
+//! One directory of files whose contents are thrown away, served by a thread of the test through /dev/fuse.
 
 use anyhow::{Context, Result};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -40,7 +40,7 @@ const DIRECT_IO: u32 = 1;
 const REQUEST: usize = (128 << 10) + 4096;
 const ROOT: u64 = 1;
 
-/// The mounted file system; dropping it fails whoever still waits, and unmounts it.
+/// The mounted file system; dropping it fails all requests that still wait, and unmounts it.
 #[derive(Debug)]
 pub struct HungDisk {
     place: PathBuf,
@@ -69,7 +69,7 @@ impl HungDisk {
         let control = Arc::new(Control::default());
         let server = Server { device, control: control.clone(), files: HashMap::new(), held: Vec::new() };
         let disk = HungDisk { place, control, server: Some(std::thread::spawn(move || server.serve())) };
-        // Answered once the kernel's greeting has been: that must not count as somebody who waits.
+        // Returns once the kernel's first request has been answered: it must not count as a request that waits.
         std::fs::metadata(&disk.place).context("look at the mounted file system")?;
         Ok(disk)
     }
@@ -80,7 +80,7 @@ impl HungDisk {
         &self.place
     }
 
-    /// Shows it in another place, too, over what is there, until the answer is dropped.
+    /// Mounts it over another place as well, until the returned value is dropped.
     ///
     /// # Errors
     /// The kernel's for the mount.
@@ -91,12 +91,12 @@ impl HungDisk {
         Ok(Cover(place.to_owned()))
     }
 
-    /// From now on nothing is answered.
+    /// From now on no request is answered.
     pub fn hang(&self) {
         self.control.hangs.store(true, Ordering::SeqCst);
     }
 
-    /// The server is back: everything is answered, what waited too.
+    /// The server is back: everything is answered, including the requests that waited.
     pub fn come_back(&self) {
         self.control.hangs.store(false, Ordering::SeqCst);
     }
@@ -178,7 +178,7 @@ impl Server {
         let (error, body) = body.map_or_else(|errno| (-errno, Vec::new()), |body| (0, body));
         let length = 16 + body.len() as u32;
         let head = [&length.to_ne_bytes()[..], &error.to_ne_bytes(), &unique.to_ne_bytes(), &body].concat();
-        // ENOENT: whoever asked was killed meanwhile.
+        // ENOENT: the process that asked has been killed.
         let _ = self.device.write(&head);
     }
 }
@@ -235,7 +235,7 @@ mod tests {
         let (begun, there) = (Instant::now(), file.clone());
         let writer = std::thread::spawn(move || std::fs::write(there, "y"));
         while disk.waiting() == 0 {
-            assert!(begun.elapsed() < Duration::from_secs(5), "nobody waits");
+            assert!(begun.elapsed() < Duration::from_secs(5), "no request waits");
             std::thread::sleep(Duration::from_millis(5));
         }
         assert!(!writer.is_finished());

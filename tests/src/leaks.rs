@@ -43,8 +43,8 @@ impl Snapshot {
         for (kind, lines) in &after.0 {
             let before = self.0.get(kind).unwrap_or(&none);
             found.extend(surplus(lines, before).map(|line| format!("left behind: {kind} {line}")));
-            // A mount goes when anybody on the machine removes the directory below it, and a process of somebody else
-            // ends whenever it likes: that is nobody's leak.
+            // A mount goes when another process on the machine removes the directory below it, and a process that does
+            // not belong to the test may end at any time: neither is a leak.
             let gone = surplus(before, lines).filter(|_| !["mount", "process"].contains(kind));
             found.extend(gone.map(|line| format!("lost: {kind} {line}")));
         }

@@ -13,7 +13,7 @@
 //! });
 //! ```
 //!
-//! Everything runs inside the namespaces that `tests/run` makes; outside of them the harness refuses to start.
+//! Everything runs inside the namespaces that `tests/run` makes; outside them the harness refuses to start.
 //! With `GORAE_TEST_SOCKET=unix:///PATH` the CRI suites talk to another runtime; only what needs goraed itself
 //! (restarts, leaks, its files) then fails, saying so.
 

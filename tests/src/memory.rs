@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Proportional set size of a process, in kB: its private pages and its share of the shared ones.
 ///
 /// # Errors
-/// When there is no such process.
+/// When the process does not exist.
 pub fn pss_kb(pid: u32) -> Result<u64> {
     let path = format!("/proc/{pid}/smaps_rollup");
     let text = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
@@ -17,7 +17,7 @@ pub fn pss_kb(pid: u32) -> Result<u64> {
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
-/// Processor time of a process so far, all its threads, to the nanosecond; panics when there is no such process.
+/// Processor time of a process so far, all its threads, to the nanosecond; panics when the process does not exist.
 #[must_use]
 pub fn processor_time(pid: u32) -> Duration {
     let pid = Pid::from_raw(i32::try_from(pid).expect("a process id"));
@@ -28,7 +28,7 @@ pub fn processor_time(pid: u32) -> Duration {
 /// The most memory that a process has had resident, in kB, since its start or the last [`forget_peak`].
 ///
 /// # Errors
-/// When there is no such process.
+/// When the process does not exist.
 pub fn peak_kb(pid: u32) -> Result<u64> {
     let path = format!("/proc/{pid}/status");
     let text = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
@@ -39,7 +39,7 @@ pub fn peak_kb(pid: u32) -> Result<u64> {
 /// Makes what is resident now the peak.
 ///
 /// # Errors
-/// When there is no such process.
+/// When the process does not exist.
 pub fn forget_peak(pid: u32) -> Result<()> {
     let path = format!("/proc/{pid}/clear_refs");
     std::fs::write(&path, "5").with_context(|| format!("write {path}"))

@@ -26,7 +26,7 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
-/// A pinned tool of others (`kubelet`, `crictl`, `critest`, a CNI plugin), as `tests/tools/build.sh` leaves it.
+/// A pinned third-party tool (`kubelet`, `crictl`, `critest`, a CNI plugin), as `tests/tools/build.sh` leaves it.
 #[must_use]
 pub fn tool(name: &str) -> PathBuf {
     let path = build().join("tools").join(name);
@@ -53,7 +53,7 @@ pub fn prometheus(name: &str) -> PathBuf {
     build().join("prometheus/usr/bin").join(name)
 }
 
-/// The process that started a process: of a container's first one, its shim. Panics when there is no such process.
+/// The parent of a process: for a container's first process, its shim. Panics when the process does not exist.
 #[must_use]
 pub fn parent_of(pid: u32) -> u32 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process is there");
@@ -61,7 +61,7 @@ pub fn parent_of(pid: u32) -> u32 {
     rest.split(' ').nth(1).and_then(|p| p.parse().ok()).expect("stat has a parent")
 }
 
-/// Panics outside of the namespaces of `tests/run`, with the command to type: a node changes the network, the
+/// Panics outside the namespaces of `tests/run`, with the command to type: a node changes the network, the
 /// mounts and the cgroups of whatever it runs in.
 pub fn assert_own_namespaces() {
     let here = std::fs::read_link("/proc/self/ns/net").expect("this process has a network namespace");

@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(no_test("proto/contract::every_field_has_the_number_type_label_and_deprecation_of_the_table"), None);
         let absent = no_test("proto/contract::no_such_test");
         assert_eq!(absent.as_deref(), Some("there is no test no_such_test in proto/contract"));
-        assert!(no_test("tests/proofs::has_test").is_some(), "a function that is no test");
+        assert!(no_test("tests/proofs::has_test").is_some(), "a function that is not a test");
         assert!(no_test("exec").is_some() && no_reason("because").is_some());
         assert_eq!(no_reason("a pod has no process"), None);
     }

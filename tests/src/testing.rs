@@ -24,7 +24,7 @@ static TURN: Mutex<()> = Mutex::new(());
 
 /// Runs a test's body on a fresh node and checks that nothing is left behind.
 ///
-/// Panics with what is left, with the daemon's last words when the body fails, and outside of `tests/run`.
+/// Panics with what is left, with the daemon's last words when the body fails, and outside `tests/run`.
 pub fn on_a_node(body: impl AsyncFnOnce(&Node)) {
     on_a_node_for(LIMIT, body);
 }
@@ -51,7 +51,7 @@ pub fn on_a_small_disk(bytes: u64, body: impl AsyncFnOnce(&Node)) {
 
 /// How many of so many equal rounds a test goes: all, or on a slow machine `GORAE_TEST_ROUNDS` percent of them.
 ///
-/// Panics when that is no number.
+/// Panics when that is not a number.
 #[must_use]
 pub fn rounds(all: usize) -> usize {
     let percent = std::env::var("GORAE_TEST_ROUNDS").map_or(100, |p| p.parse().expect("GORAE_TEST_ROUNDS is a number"));
@@ -130,8 +130,8 @@ fn is_shared_parent(line: &str) -> bool {
     line.contains(": cgroup ") && line.ends_with("/gorae")
 }
 
-/// After the daemon's end everything is as before its start, but for the parent cgroup that all daemons share, and
-/// the registry, which ends with the node.
+/// After the daemon's end everything is as before its start, except for the parent cgroup that all daemons share, and the
+/// registry, which ends with the node.
 fn assert_nothing_stays(outside: &Snapshot, node: &Node) {
     let begun = Instant::now();
     loop {

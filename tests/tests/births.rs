@@ -14,7 +14,7 @@ const EXECS: usize = 60;
 /// Whom all programs but the spy run as.
 const USER: i64 = 1000;
 
-/// A pod whose containers share their processes by `mode`, and somebody in it who looks at all of them.
+/// A pod whose containers share their processes by `mode`, and a spy in it that looks at all of them.
 struct Watched {
     pod: Pod,
     options: NamespaceOption,
@@ -63,7 +63,7 @@ impl Watched {
     }
 }
 
-/// Starts the spy, who is root and may trace.
+/// Starts the spy, which is root and may trace.
 async fn spy(node: &Node, pod: &Pod, options: &NamespaceOption, secret: &str) -> Container {
     let tools = node.directory("spy");
     let program = tools.join("spy");

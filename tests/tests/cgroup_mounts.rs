@@ -24,7 +24,7 @@ const READ: &str = "memory.usage_in_bytes memory.current memory.stat memory.even
 /// Files that a change of limits writes.
 const WRITTEN: &str = "memory.limit_in_bytes memory.memsw.limit_in_bytes memory.max cpu.shares cpu.weight cgroup.kill";
 
-/// Who the container is.
+/// The identity of the container.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
     Ordinary,
@@ -129,7 +129,7 @@ async fn lists(node: &Node, container: &Container) {
     tokio::time::timeout(AT_ONCE, lists).await.expect("lists answer");
 }
 
-/// Mounts over each of its mount points, with links to a file of the node, and FIFOs that nobody writes into. Prints the
+/// Mounts over each of its mount points, with links to a file of the node, and FIFOs without a writer. Prints the
 /// places that took it.
 fn hostile(points: &[String], victim: &Path) -> String {
     let victim = victim.display();

@@ -58,7 +58,7 @@ fn a_command_that_is_not_there_is_an_error_that_names_it() {
     });
 }
 
-/// Processes with this command line, whoever's.
+/// Processes with this command line, of any user.
 fn running(line: &str) -> usize {
     let line = format!("{}\0", line.replace(' ', "\0"));
     let of = |entry: std::fs::DirEntry| std::fs::read(entry.path().join("cmdline")).ok();
@@ -110,7 +110,7 @@ fn a_helper_that_a_command_leaves_behind_lives_on_and_does_not_hold_the_answer()
         node.kill_and_restart().await;
         assert_eq!(container.exec(["true"]).await.code, 0, "the shim has seen that its first daemon is gone");
         tokio::time::sleep_until((begun + Duration::from_secs(6)).into()).await;
-        assert_eq!(running("sleep 301"), 1, "nobody waits for it, and nothing ends it");
+        assert_eq!(running("sleep 301"), 1, "nothing waits for it, and nothing ends it");
         assert_eq!(exec_groups(&container).len(), 1);
         assert_eq!(container.sh("kill $(pidof sleep | tr ' ' '\\n' | sort -n | tail -1)").await.code, 0);
         soon("the helper's cgroup is gone", async || exec_groups(&container).is_empty().then_some(())).await;

@@ -12,7 +12,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A user of the node who is nobody there.
+/// A user id that has no name on the node.
 const NOBODY: u32 = 65_534;
 
 /// What the shim of a container was started from.
@@ -48,7 +48,7 @@ fn a_container_that_gets_at_a_shims_binary_cannot_change_it() {
         let comm = std::fs::read_to_string(exe.with_file_name("comm")).expect("it runs");
         let line = std::fs::read_to_string(exe.with_file_name("cmdline")).expect("it runs");
         assert_eq!((comm.as_str(), line.split('\0').next()), ("gorae-shim\n", binary.to_str()), "what ps shows");
-        // Whoever has it open can wait until no shim runs: only that keeps other files from being written.
+        // A process that has it open can wait until no shim runs: only that prevents writing to other files.
         let held = std::fs::File::open(&exe).expect("it runs");
         container.stop(0).await;
         let again = format!("/proc/self/fd/{}", held.as_raw_fd());
@@ -103,7 +103,7 @@ fn a_new_shim_in_place_of_the_old_one_counts_from_the_daemons_next_start() {
     });
 }
 
-/// Which of these paths nobody may read, write or go through: lines `r PATH`, `w PATH`, `x PATH`.
+/// Which of these paths `nobody` may read, write or go through: lines `r PATH`, `w PATH`, `x PATH`.
 fn open_to_nobody(paths: &[u8]) -> Vec<String> {
     let script = r#"while read -r p; do for m in r w x; do [ ! -L "$p" ] && [ -$m "$p" ] && echo "$m $p"; done; done"#;
     let mut shell = Command::new("sh");

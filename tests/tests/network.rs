@@ -6,7 +6,7 @@ use gorae_tests::{Container, Pod, TINY, on_a_node, web};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// A web server whose page says who it is.
+/// A web server whose page says which one it is.
 async fn server(node: &gorae_tests::Node, pod: &Pod, text: &str) -> Container {
     let www = node.directory(&format!("www-{text}"));
     std::fs::write(www.join("index.html"), text).unwrap();

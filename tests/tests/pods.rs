@@ -155,7 +155,7 @@ fn stopping_and_removing_may_be_repeated() {
     });
 }
 
-/// Takes away what a pod has in the state directory, as somebody does who cleans a node by hand.
+/// Removes what a pod has in the state directory, like an administrator cleaning a node by hand.
 fn remove_by_hand(run_dir: &Path) {
     for line in std::fs::read_to_string("/proc/self/mounts").unwrap().lines().rev() {
         let place = line.split(' ').nth(1).expect("a mount has a place");
@@ -357,7 +357,7 @@ fn pods_are_listed_by_label_state_and_id() {
         );
         assert_eq!(listed(cri, labels(&[("tier", "web"), ("zone", "2")])).await, [b.id()]);
         assert_eq!(listed(cri, by_state(PodSandboxState::SandboxNotready)).await, [c.id()]);
-        // READY is 0: a filter that asks for it is a filter all the same.
+        // READY is 0: a filter that asks for it is still a filter.
         assert_eq!(listed(cri, by_state(PodSandboxState::SandboxReady)).await.len(), 2);
         let by_prefix = PodSandboxFilter { id: a.id()[..13].to_owned(), ..Default::default() };
         assert_eq!(listed(cri, by_prefix).await, [a.id()]);

@@ -228,7 +228,10 @@ fn a_malformed_record_loses_that_object_only() {
         assert_eq!(spoilt.try_status().await.unwrap_err().code(), tonic::Code::NotFound);
         assert!(node.daemon().log().contains(&spoilt.id()[..12]), "the log says which object is lost");
         let kept_aside = node.daemon().root().join("damaged");
-        assert!(!records_of(std::slice::from_ref(&kept_aside), spoilt.id()).is_empty(), "for whoever can mend it");
+        assert!(
+            !records_of(std::slice::from_ref(&kept_aside), spoilt.id()).is_empty(),
+            "for a person who can repair it"
+        );
         std::fs::remove_dir_all(kept_aside).unwrap();
     });
 }
@@ -268,7 +271,7 @@ fn processes_of_a_container_without_record_and_shim_are_ended_wherever_they_are(
         node.daemon().kill();
         kill(shim);
         std::fs::write(node.daemon().root().join("containers").join(lost.id()).join("record"), "rubbish").unwrap();
-        assert!(Path::new(&format!("/proc/{init}/stat")).exists(), "nobody has ended it yet");
+        assert!(Path::new(&format!("/proc/{init}/stat")).exists(), "nothing has ended it yet");
         node.restart().await;
         let begun = Instant::now();
         while Path::new(&format!("/proc/{init}/stat")).exists() {
@@ -468,7 +471,7 @@ fn what_ended_before_the_machine_was_restarted_keeps_its_end_and_what_ran_is_unk
             assert_eq!(pod.status().await.state(), PodSandboxState::SandboxNotready);
             node.daemon().kill();
         }
-        // What a power cut leaves of a file that nobody synced.
+        // What a power cut leaves of a file that was not synced.
         for (container, left) in [(&done, 0), (&failed, 60)] {
             let end = node.daemon().root().join("containers").join(container.id()).join("end");
             File::options().write(true).open(end).and_then(|file| file.set_len(left)).expect("cut off");

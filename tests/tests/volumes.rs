@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The volumes that an image declares: what is in them, who may write there, how long they last, and which places an
+//! The volumes that an image declares: what is in them, which users may write there, how long they last, and which places an
 //! image can name for one.
 
 use gorae_proto::cri::{IdMapping, NamespaceMode, PodSandboxConfig, UserNamespace};
@@ -93,7 +93,7 @@ fn a_volume_has_what_the_image_has_there_and_can_be_written_when_the_root_can_no
         other.has_printed(|line| line == "sub").await;
         assert!(!other.stdout().contains(&"new".to_owned()), "{:?}", other.stdout());
         let home = home(node, &container);
-        assert_eq!(std::fs::metadata(&home).unwrap().permissions().mode() & 0o7777, 0o700, "nobody else's");
+        assert_eq!(std::fs::metadata(&home).unwrap().permissions().mode() & 0o7777, 0o700, "its owner's alone");
         container.remove().await;
         assert!(!home.exists());
     });
@@ -257,7 +257,7 @@ fn places_that_an_image_names_in_odd_ways_are_inside_of_the_container() {
                 == 0
         );
         assert!(!std::path::Path::new("/gorae-volume-out").exists(), "it is on the host");
-        // What is in a volume of its own is in no other: all copies together are no more than the image.
+        // What has a volume of its own is not copied into another: all copies together are at most the image.
         let found =
             std::process::Command::new("find").arg(home(node, &container)).args(["-name", "file"]).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&found.stdout).lines().count(), 1, "{found:?}");

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 static TARGET: LazyLock<&Target> = LazyLock::new(|| {
     let name = std::env::var("GORAE_FUZZ_TARGET").expect("GORAE_FUZZ_TARGET names a target");
-    named(&name).unwrap_or_else(|| panic!("{name:?} is no target"))
+    named(&name).unwrap_or_else(|| panic!("{name:?} is not a target"))
 });
 
 libfuzzer_sys::fuzz_target!(

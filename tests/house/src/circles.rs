@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn three_files_in_a_ring_are_one_circle_and_who_only_names_them_is_not_in_it() {
+    fn three_files_in_a_ring_are_one_circle_and_a_file_that_only_names_them_is_not_in_it() {
         let house = tree(&[
             ("src/lib.rs", "mod a; mod b; mod c; mod d; pub use d::D;"),
             ("src/a.rs", "pub fn f() { crate::b::f() }"),

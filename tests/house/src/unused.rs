@@ -2,7 +2,7 @@
 //! Dependencies that no source names.
 //!
 //! A source names a crate at the beginning of a path or of a `use`. What only generated code names, or what is there for
-//! its features alone, cannot be seen: who asks must know of those.
+//! its features alone, cannot be seen: the caller must know of those.
 
 use crate::House;
 use crate::manifest::{self, Manifest};

@@ -176,7 +176,7 @@ fn predefined_group(base: &Layer) -> Image {
     image(&format!("{CRI}/test-image-predefined-group"), &["latest"], vec![base.clone(), layer], config)
 }
 
-/// Images that differ in nothing but one file, and one that has three tags.
+/// Images that differ only in one file, and one that has three tags.
 fn marked(base: &Layer) -> Vec<Image> {
     let of = |name: &str, tags: &[&str], mark: &str| {
         let layer = Writer::default().file(&format!("/{mark}"), 0o644, b"").finish(Packing::Gzip);

@@ -40,7 +40,7 @@ pub struct Forward {
     pub address: String,
     child: Child,
     stdin: ChildStdin,
-    // The client says a line a connection, and would end without somebody who may read it.
+    // The client prints a line for each connection, and would end if its output were closed.
     _stdout: Lines<BufReader<ChildStdout>>,
 }
 

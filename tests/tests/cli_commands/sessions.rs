@@ -174,7 +174,7 @@ fn port_forward_reaches_a_server_until_it_is_interrupted() {
         for _ in 0..20 {
             assert_eq!(web::get_soon("127.0.0.1:18082", "/").await, (200, "page\n".to_owned()));
         }
-        // A port that nobody serves fails alone; the others go on.
+        // A port without a server fails alone; the others go on.
         let dead = gorae.spawn(&["port-forward", "web", "18083:9"]);
         soon("it listens", async || std::net::TcpStream::connect("127.0.0.1:18083").ok()).await;
         assert!(web::get("127.0.0.1:18083", "/").await.is_err());

@@ -69,7 +69,7 @@ async fn write(stream: &mut UnixStream, bytes: &[u8]) {
     let mut written = false;
     loop {
         tokio::select! {
-            // A connection that was ended takes no more; that is for the caller to see.
+            // A connection that was ended accepts no more writes; the caller checks for that.
             _ = &mut writing, if !written => written = true,
             read = tokio::time::timeout(Duration::from_millis(500), reader.read(&mut answers)) => match read {
                 Ok(Ok(1..)) => {}
@@ -179,7 +179,7 @@ fn more_connections_than_there_may_be_cost_the_oldest_idle_one_and_no_watcher() 
         }
         node.cri().runtime().version(VersionRequest::default()).await.expect("kubelet is served");
         let fresh = Cri::new(&node.daemon().socket());
-        fresh.runtime().version(VersionRequest::default()).await.expect("so is who comes last");
+        fresh.runtime().version(VersionRequest::default()).await.expect("so is the last to come");
         let mut rest = Vec::new();
         let ended = tokio::time::timeout(Duration::from_secs(20), idle[0].read_to_end(&mut rest)).await;
         assert!(ended.is_ok(), "the oldest is still there");

@@ -9,7 +9,7 @@ fn every_feature_that_is_told_has_its_test() {
     on_a_node(async |node| {
         let status = node.cri().runtime().status(StatusRequest::default()).await.unwrap().into_inner();
         let names: Vec<_> = status.runtime_handlers.iter().map(|h| h.name.as_str()).collect();
-        assert_eq!(names, ["", "gorae"], "the default handler is told under the empty name, too");
+        assert_eq!(names, ["", "gorae"], "the default handler is listed under the empty name, too");
         for handler in &status.runtime_handlers {
             let features = handler.features.expect("told");
             // recursive_read_only_reaches_what_is_mounted_below

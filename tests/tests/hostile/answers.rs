@@ -78,7 +78,7 @@ fn answer(stream: TcpStream, answers: &Answers, address: SocketAddr) -> Option<(
 const MANIFEST: &str = "200 OK\r\ncontent-type: application/vnd.oci.image.manifest.v1+json\r\n";
 const INDEX: &str = "200 OK\r\ncontent-type: application/vnd.oci.image.index.v1+json\r\n";
 
-/// A descriptor of a blob that nobody has.
+/// A descriptor of a blob that does not exist.
 fn descriptor(media_type: &str, size: u64) -> String {
     let digest = format!("sha256:{}", "1".repeat(64));
     format!("{{\"mediaType\":\"application/vnd.oci.image.{media_type}\",\"digest\":\"{digest}\",\"size\":{size}}}")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Images and registries that were made to break a node: who they run as, what of the host they touch, how much they take.
+//! Images and registries that were made to break a node: which user they run as, what they touch of the host, how much they take.
 
 mod answers;
 mod devices;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The user of an image: exactly who it names, or a refusal, and never root by accident.
+//! The user of an image: exactly the named one, or a refusal, and never root by accident.
 
 use crate::{container_of, program};
 use gorae_tests::images::layer::{Layer, Packing, Writer};
@@ -7,7 +7,7 @@ use gorae_tests::{Container, testing};
 use serde_json::json;
 use tar::EntryType;
 
-/// Every text that is no id has a line that would make it root.
+/// For every text that is not an id there is a line that would make it root.
 const PASSWD: &str = "root:x:0:0::/:\nbob:x:1000:100::/:\n-1:x:0:0::/:\n+0:x:0:0::/:\n 0:x:0:0::/:\n0 :x:0:0::/:\n\
     +1:x:0:0::/:\n2147483648:x:0:0::/:\n4294967295:x:0:0::/:\n4294967296:x:0:0::/:\n18446744073709551616:x:0:0::/:\n\
     1000:x:0:0::/:\nhuge:x:4294967296:0::/:\nminus:x:-1:0::/:\nempty:x::0::/:\n";
@@ -101,7 +101,7 @@ fn a_user_database_of_any_kind_and_size_neither_hangs_nor_leads_out() {
         for (name, layer) in kinds {
             let builder = container_of(node, &pod, name, vec![program(), layer], json!({"User": "daemon"})).await;
             let container = builder.create().await;
-            // The host has that user, so whoever gets an id for it has read the host's file.
+            // The host has that user, so an id for it could only come from the host's file.
             let refused = container.try_start().await.unwrap_err();
             assert!(refused.message().contains("passwd"), "{name}: {refused:?}");
         }

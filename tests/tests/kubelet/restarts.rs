@@ -34,7 +34,7 @@ fn kill_in_turn(gates: Gates) {
         let now = kept.until("kubelet finds it ready again", ready).await;
         assert_eq!(identity(&now), before, "after a kill of kubelet");
 
-        // While goraed is away its socket answers nobody.
+        // While goraed is down its socket does not answer.
         kubelet.expect("code = Unavailable");
         node.kill_and_restart().await;
         std::fs::remove_file(www.join("index.html")).unwrap();

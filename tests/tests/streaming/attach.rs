@@ -77,7 +77,7 @@ fn a_viewer_that_does_not_read_is_told_and_holds_nobody() {
             let script = "read line; seq 1 3000000; echo written >/tmp/done; sleep 10000";
             let container = pod.container(transport).script(script).with(|c| c.stdin = true).start().await;
             let mut child = Client::of(node, transport).spawn("attach", &["-i", container.id()]);
-            // It goes on when somebody is attached, for nobody else writes this line.
+            // It goes on when a client is attached, since nothing else writes this line.
             child.stdin.as_mut().expect("piped").write_all(b"go\n").await.unwrap();
             gorae_tests::testing::soon("the container has written all", async || {
                 (container.exec(["test", "-e", "/tmp/done"]).await.code == 0).then_some(())

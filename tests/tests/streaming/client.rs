@@ -33,7 +33,7 @@ impl Client {
         Client { crictl: Crictl::of(node), transport, flags: Vec::new() }
     }
 
-    /// The same, trusting no certificate but this one; crictl then wants one of its own, which nobody asks it for.
+    /// The same, trusting no certificate but this one; crictl then wants one of its own, although the server does not ask for it.
     pub fn trusting(self, certificate: &Path, key: &Path) -> Client {
         let (certificate, key) = (certificate.display(), key.display());
         let flags = vec![

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Memory that runs out: who is killed, and what is told of it.
+//! Memory that runs out: which processes are killed, and how that is reported.
 
 use crate::{MIB, group, said, say};
 use gorae_proto::cri::ContainerState;

@@ -32,6 +32,6 @@ fn a_parent_that_nobody_made_hands_every_controller_down_and_goes_with_the_pod()
             assert!(here.split(' ').any(|one| one == controller), "{controller} is not among {here}");
         }
         pod.remove().await;
-        assert!(!parent.exists(), "nobody else made it");
+        assert!(!parent.exists(), "nothing else made it");
     });
 }

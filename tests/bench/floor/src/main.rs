@@ -28,7 +28,7 @@ use pod::Host;
 use std::io::BufRead;
 use std::path::PathBuf;
 
-/// Iterations when nobody says.
+/// Iterations without an argument.
 const ITERATIONS: usize = 200;
 /// Iterations that are not counted.
 const WARM_UP: usize = 5;

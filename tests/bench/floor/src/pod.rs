@@ -34,7 +34,7 @@ impl Host {
         Ok(Self { route, bridge, namespaces: Namespaces::current()? })
     }
 
-    /// Makes a pod; this process is inside of it then.
+    /// Makes a pod; this process is inside it then.
     pub fn make_pod(&self, number: u32, clock: &mut Clock) -> Result<Namespaces> {
         super::sys::unshare(UnshareFlags::NEWNET | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS)?;
         let pod = Namespaces::current()?;

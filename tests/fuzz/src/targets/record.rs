@@ -21,7 +21,7 @@ fn as_it_is(record: &[u8]) {
     let Ok(whole) = checked::decode(KIND, VERSION, record) else { return };
     let Checked { version, body } = whole;
     assert_eq!(checked::decode(KIND, VERSION, &checked::encode(KIND, version, body)), Ok(whole));
-    // What a record holds was written by us, but its checksum is no proof of that.
+    // What a record holds was written by us, but its checksum does not prove that.
     let _ = crate::wire::ContainerState::decode(body);
 }
 

@@ -10,7 +10,7 @@ pub fn check(input: &[u8]) {
     let cut = pieces(input).filter_map(|piece| resizes.push(piece)).last();
     assert_eq!(whole, cut, "it depends on how the stream is cut");
     if let Some(size) = whole {
-        assert!(size.width > 0 && size.height > 0, "{size:?} is no size");
+        assert!(size.width > 0 && size.height > 0, "{size:?} is not a size");
     }
 }
 

@@ -49,7 +49,7 @@ func run(transport, verb string, words []string) error {
 	if err != nil {
 		return err
 	}
-	// Kubelet signs its own certificate; who asks is not looked at either.
+	// Kubelet signs its own certificate; it does not check the client either.
 	config := &rest.Config{TLSClientConfig: rest.TLSClientConfig{Insecure: true}}
 	switch {
 	case (verb == "exec" || verb == "attach") && len(words) == 1:
@@ -60,7 +60,7 @@ func run(transport, verb string, words []string) error {
 	return errors.New(usage)
 }
 
-// join copies between the standard streams and the container's until the command, or whoever is attached, ends.
+// join copies between the standard streams and the container's until the command, or the container that is attached to, ends.
 func join(config *rest.Config, transport string, target *url.URL) error {
 	var executor remotecommand.Executor
 	var err error

@@ -3,7 +3,7 @@
 //! comes, or a tar stream whose header checksums are set right (or a fuzzer would never get behind them), plain or
 //! compressed.
 //!
-//! As root everything happens that happens on a node. Other users get as far as the first member of somebody else.
+//! Root sees everything that happens on a node. Another user gets as far as the first member that belongs to a different user.
 
 mod blob;
 mod seeds;
