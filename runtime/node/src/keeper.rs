@@ -370,7 +370,7 @@ impl Keeper {
         let clean = CleanContainer {
             container_id: record.id.clone(),
             cgroup: Some(self.machine.cgroup(&record.cgroup)),
-            hooks: container::spec::hooks::after_the_end(&record, &run_dir),
+            hooks: container::order::hooks::after_the_end(&record, &run_dir),
             run_dir,
             end,
         };

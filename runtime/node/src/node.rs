@@ -2,7 +2,7 @@
 //! The parts of one daemon, for the verbs that need several of them. It does nothing by itself: what works on objects
 //! is in the verbs' files, and what a shim's word does to a container is [`Keeper`]'s.
 
-use crate::container::spec::facts::Facts;
+use crate::container::order::facts::Facts;
 use crate::events::Events;
 use crate::keeper::Keeper;
 use crate::machine::Machine;

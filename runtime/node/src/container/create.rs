@@ -4,8 +4,8 @@
 //! The check looks at paths of others and may hang. Then the request ends in time and the creation goes on: a repeat
 //! joins it, so a dead volume costs one thread and not one for each repeat, and when it is back the repeat succeeds.
 
-use super::spec::process::ImageDefaults;
-use super::{Container, Image, ImageMount, RECORD_KIND, RECORD_VERSION, Record, State, sources, spec};
+use super::order::process::ImageDefaults;
+use super::{Container, Image, ImageMount, RECORD_KIND, RECORD_VERSION, Record, State, order, sources};
 use crate::disk::may_wait;
 use crate::error::{Error, IMAGE_VOLUME_FAILED, Kind, Result};
 use crate::node::Node;
@@ -84,7 +84,7 @@ fn check_name(name: &str) -> Result<()> {
 /// A pod that was made without a privileged container gets one later: `kubectl debug` adds them. So the pod counts as the
 /// client sees it now, not as it was made.
 fn check_privileged(config: &cri::ContainerConfig, pod: &cri::PodSandboxConfig) -> Result<()> {
-    if spec::security_context(config).privileged && !pod::request::privileged(pod) {
+    if order::security_context(config).privileged && !pod::request::privileged(pod) {
         let why = "a privileged container needs a privileged pod: linux.security_context.privileged of the request's \
                    sandbox_config is false";
         return Err(Error::precondition(why));
@@ -134,7 +134,7 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &str, config: cri::Container
         pod_id: pod.id().to_owned(),
         created_at: clock::unique_ns(),
         image: describe_image(node, &held.image_id, &config, held.layers)?,
-        process: spec::process::resolve(&config, &defaults, &spec::facts::hostname_of(&pod.record))?,
+        process: order::process::resolve(&config, &defaults, &order::facts::hostname_of(&pod.record))?,
         log_path: log_path(&pod.record.config.log_directory, &config.log_path)?,
         cgroup: cgroups::container_path(&pod.record.pod_cgroup(), id),
         image_mounts: image_mounts(node, id, &config)?,
@@ -148,8 +148,8 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &str, config: cri::Container
     let checked = foreign::look_on(LOOKED_AT, move || {
         let directories = of.settings.live.borrow().cdi_directories.clone();
         record.cdi = cdi::resolve(&directories, &cdi_devices)?;
-        spec::process::change_environment(&mut record.process.env, &record.cdi.env);
-        let order = spec::build(&record, &target, &facts.of(&target, &record)?)?;
+        order::process::change_environment(&mut record.process.env, &record.cdi.env);
+        let order = order::build(&record, &target, &facts.of(&target, &record)?)?;
         sources::check(&record.config, of.settings.missing_host_path).map(|()| (record, order))
     });
     let (record, order) = checked.await?;

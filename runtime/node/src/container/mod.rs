@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Containers: one file per CRI verb, the pure builder of what the shim is told ([`spec`]), and the [`Container`]
+//! Containers: one file per CRI verb, the pure builder of what the shim is told ([`order`]), and the [`Container`]
 //! they work on.
 //!
 //! ```text
@@ -19,12 +19,13 @@ pub mod end;
 pub mod exec;
 pub mod force_stop;
 mod line;
+pub mod order;
 mod record;
 pub mod remove;
 pub mod reopen_log;
 pub mod signal;
 pub mod sources;
-pub mod spec;
+
 pub mod start;
 mod state;
 pub mod stop;

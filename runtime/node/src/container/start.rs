@@ -4,7 +4,7 @@
 //! What a start waits for may be somebody else's and never come (a mount of a server that is gone). It is given up
 //! after [`SETUP_DEADLINE`], or as soon as the container is to be stopped.
 
-use super::{Container, Line, Start, State, spec};
+use super::{Container, Line, Start, State, order};
 use crate::disk::may_wait;
 use crate::error::{Error, Kind, Result};
 use crate::keeper::start_error;
@@ -31,7 +31,7 @@ pub async fn start(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> {
     }
     let mut begun = Start::begin(container).ok_or_else(|| not_created(container, &short))?;
     let pod = ready_pod(node, container, &short)?;
-    let order = order(node, container, &pod, &mut begun, &short).await?;
+    let order = build_order(node, container, &pod, &mut begun, &short).await?;
     let (shim, killer) = spawn(node, container, &pod, &short)?;
     let answer = tokio::select! {
         answer = ask(node, &shim, order) => answer,
@@ -77,7 +77,7 @@ fn not_ready(short: &str) -> Error {
 }
 
 /// What the shim is to be told, and the directories that it works in.
-async fn order(
+async fn build_order(
     node: &Arc<Node>,
     container: &Container,
     pod: &Arc<Pod>,
@@ -87,7 +87,7 @@ async fn order(
     let record = container.record();
     let (facts, asked, target) = (node.facts(), record.clone(), pod.clone());
     let order =
-        foreign::look("devices and profiles", move || spec::build(&asked, &target, &facts.of(&target, &asked)?));
+        foreign::look("devices and profiles", move || order::build(&asked, &target, &facts.of(&target, &asked)?));
     let order = tokio::select! {
         order = order => order?,
         () = begun.given_up() => return Err(stopped_meanwhile(short)),

@@ -6,7 +6,7 @@
 //! change that a killed daemon or a silent shim has left open is put in force once more, which also tells whether it
 //! can be, before anything else is changed, and at the start.
 
-use super::{Container, RECORD_KIND, RECORD_VERSION, Record, State, spec};
+use super::{Container, RECORD_KIND, RECORD_VERSION, Record, State, order};
 use crate::disk::may_wait;
 use crate::error::{Error, Kind, Result};
 use crate::node::Node;
@@ -123,9 +123,9 @@ pub fn settle_soon(node: &Arc<Node>, container: &Arc<Container>) {
 fn message(node: &Node, old: &Record, new: &Record) -> Result<UpdateResources> {
     let of = |record: &Record| record.config.linux.as_ref().and_then(|l| l.resources.clone()).unwrap_or_default();
     let (old, new) = (of(old), of(new));
-    let score = spec::process::oom_score_adj(&new)?;
+    let score = order::process::oom_score_adj(&new)?;
     Ok(UpdateResources {
-        resources: Some(spec::resources::build(Some(&new), &node.machine.layout)?),
+        resources: Some(order::resources::build(Some(&new), &node.machine.layout)?),
         oom_score_adj: (new.oom_score_adj != old.oom_score_adj).then_some(score),
     })
 }
@@ -222,7 +222,7 @@ mod tests {
             (limits(64, 64), limits(0, 128), 128),
             (limits(64, 64), limits(-1, 0), -1),
         ] {
-            let checked = spec::resources::build(Some(&merge(&old, &change)), &v2).expect("valid");
+            let checked = order::resources::build(Some(&merge(&old, &change)), &v2).expect("valid");
             assert_eq!(checked.memory_swap_limit_bytes, both, "{old:?} and {change:?}");
         }
     }

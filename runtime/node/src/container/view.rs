@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A container as the CRI's list and status show it: from memory only.
 
-use super::spec::facts::Facts;
+use super::order::facts::Facts;
 use super::{Container, Identity, Record, State, signal};
 use gorae_proto::cri;
 
@@ -70,7 +70,7 @@ pub fn verbose(facts: &Facts, container: &Container) -> std::collections::HashMa
         .objects
         .pods
         .get(&record.pod_id)
-        .map(|pod| super::spec::oci::view(&record, &pod, facts))
+        .map(|pod| super::order::oci::view(&record, &pod, facts))
         .unwrap_or(serde_json::Value::Null);
     let info = serde_json::json!({
         "sandboxID": record.pod_id,

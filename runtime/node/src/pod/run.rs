@@ -135,7 +135,7 @@ async fn set_up(node: &Arc<Node>, record: &Record, network: Option<PodNetwork>) 
         etc_files::write(
             &dir,
             &record.config,
-            &crate::container::spec::facts::hostname_of(record),
+            &crate::container::order::facts::hostname_of(record),
             record.network.given_out().first().copied(),
         )
     })?;
@@ -180,7 +180,7 @@ fn setup(node: &Node, record: &Record, network: Option<PodNetwork>) -> Result<Se
     Ok(SetupPod {
         pod_id: record.id.clone(),
         run_dir: node.machine.places.pod_run(&record.id).to_string_lossy().into_owned(),
-        hostname: if own_uts { crate::container::spec::facts::hostname_of(record) } else { String::new() },
+        hostname: if own_uts { crate::container::order::facts::hostname_of(record) } else { String::new() },
         own_net,
         own_ipc: options.ipc() != cri::NamespaceMode::Node,
         own_uts,
