@@ -7,8 +7,6 @@
 //! Invariants: inheritable equals ambient, so a binary of the image with inheritable file capabilities gains nothing;
 //! ambient ⊆ permitted = effective = bounding.
 
-use gorae_proto::{cri, shim};
-
 /// Names by bit, without `CAP_`. Source: linux/capability.h.
 pub const NAMES: [&str; 41] = [
     "CHOWN",
@@ -73,7 +71,33 @@ pub const DEFAULT: u64 = mask("CHOWN")
     | mask("AUDIT_WRITE")
     | mask("SETFCAP");
 
-/// A name that is no capability. InvalidArgument for the client.
+/// What a request says about capabilities, as lists of names in any case, with or without `CAP_`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Request<'a> {
+    /// `add_capabilities` of the CRI; "ALL" among them means every one.
+    pub add: &'a [String],
+    /// `drop_capabilities`.
+    pub drop: &'a [String],
+    /// `add_ambient_capabilities`.
+    pub add_ambient: &'a [String],
+}
+
+/// The five sets of a process; bit n is capability n.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sets {
+    /// What it and its children can ever have.
+    pub bounding: u64,
+    /// What the kernel checks.
+    pub effective: u64,
+    /// What it can make effective.
+    pub permitted: u64,
+    /// What a program with inheritable file capabilities keeps.
+    pub inheritable: u64,
+    /// What any program keeps.
+    pub ambient: u64,
+}
+
+/// A name that is not a capability. InvalidArgument for the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown capability {name:?} in {list}")]
 pub struct UnknownCapability {
@@ -124,12 +148,10 @@ pub fn names(mask: u64) -> impl Iterator<Item = String> {
 ///
 /// # Errors
 /// [`UnknownCapability`] for the first unknown name in any list, also when privileged.
-pub fn effective(caps: Option<&cri::Capability>, privileged: bool) -> Result<shim::Capabilities, UnknownCapability> {
-    let nothing_said = cri::Capability::default();
-    let caps = caps.unwrap_or(&nothing_said);
-    let add = Named::parse(&caps.add_capabilities, "add_capabilities")?;
-    let drop = Named::parse(&caps.drop_capabilities, "drop_capabilities")?;
-    let ambient = Named::parse(&caps.add_ambient_capabilities, "add_ambient_capabilities")?;
+pub fn effective(request: Request<'_>, privileged: bool) -> Result<Sets, UnknownCapability> {
+    let add = Named::parse(request.add, "add_capabilities")?;
+    let drop = Named::parse(request.drop, "drop_capabilities")?;
+    let ambient = Named::parse(request.add_ambient, "add_ambient_capabilities")?;
     let start = if privileged {
         ALL
     } else if drop.all {
@@ -142,7 +164,7 @@ pub fn effective(caps: Option<&cri::Capability>, privileged: bool) -> Result<shi
     let dropped = if privileged { 0 } else { drop.single };
     let ambient = ambient.everything() & !dropped;
     let held = (start | add.single | ambient) & !dropped;
-    Ok(shim::Capabilities { bounding: held, effective: held, permitted: held, inheritable: ambient, ambient })
+    Ok(Sets { bounding: held, effective: held, permitted: held, inheritable: ambient, ambient })
 }
 
 /// One list of a request: the word "ALL" apart from the single names.
@@ -175,18 +197,16 @@ impl Named {
 mod tests {
     use super::*;
 
-    fn request(add: &[&str], drop: &[&str], ambient: &[&str]) -> cri::Capability {
-        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        cri::Capability {
-            add_capabilities: owned(add),
-            drop_capabilities: owned(drop),
-            add_ambient_capabilities: owned(ambient),
-        }
+    /// The sets for three lists of names.
+    fn given(lists: [&[&str]; 3], privileged: bool) -> Result<Sets, UnknownCapability> {
+        let [add, drop, add_ambient] =
+            lists.map(|names| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        effective(Request { add: &add, drop: &drop, add_ambient: &add_ambient }, privileged)
     }
 
     /// The bounding set for a request that is not privileged.
     fn held(add: &[&str], drop: &[&str], ambient: &[&str]) -> u64 {
-        effective(Some(&request(add, drop, ambient)), false).unwrap().bounding
+        given([add, drop, ambient], false).unwrap().bounding
     }
 
     #[test]
@@ -201,7 +221,7 @@ mod tests {
 
     #[test]
     fn nothing_said_gives_the_default_set_with_nothing_inheritable() {
-        let sets = effective(None, false).unwrap();
+        let sets = effective(Request::default(), false).unwrap();
         assert_eq!((sets.bounding, sets.effective, sets.permitted), (DEFAULT, DEFAULT, DEFAULT));
         assert_eq!((sets.inheritable, sets.ambient), (0, 0));
     }
@@ -228,27 +248,28 @@ mod tests {
     #[test]
     fn ambient_capabilities_reach_all_five_sets_unless_dropped() {
         let bind = mask("NET_BIND_SERVICE");
-        let sets = effective(Some(&request(&[], &["ALL"], &["NET_BIND_SERVICE"])), false).unwrap();
+        let sets = given([&[], &["ALL"], &["NET_BIND_SERVICE"]], false).unwrap();
         assert_eq!([sets.bounding, sets.effective, sets.permitted, sets.inheritable, sets.ambient], [bind; 5]);
-        let sets = effective(Some(&request(&[], &["NET_BIND_SERVICE"], &["NET_BIND_SERVICE"])), false).unwrap();
+        let sets = given([&[], &["NET_BIND_SERVICE"], &["NET_BIND_SERVICE"]], false).unwrap();
         assert_eq!((sets.ambient, sets.bounding & bind), (0, 0));
     }
 
     #[test]
     fn privileged_gives_everything_whatever_is_dropped() {
-        let sets = effective(Some(&request(&[], &["ALL", "SYS_ADMIN"], &[])), true).unwrap();
+        let sets = given([&[], &["ALL", "SYS_ADMIN"], &[]], true).unwrap();
         assert_eq!((sets.bounding, sets.effective, sets.permitted, sets.inheritable), (ALL, ALL, ALL, 0));
     }
 
     #[test]
     fn an_unknown_name_is_refused_with_its_list_named() {
-        for (request, list) in [
-            (request(&["NET_ADMIM"], &[], &[]), "add_capabilities"),
-            (request(&[], &[""], &[]), "drop_capabilities"),
-            (request(&[], &[], &["CAP_CAP_KILL"]), "add_ambient_capabilities"),
-        ] {
-            assert_eq!(effective(Some(&request), false).unwrap_err().list, list);
-            assert!(effective(Some(&request), true).is_err());
+        let table: [([&[&str]; 3], &str); 3] = [
+            ([&["NET_ADMIM"], &[], &[]], "add_capabilities"),
+            ([&[], &[""], &[]], "drop_capabilities"),
+            ([&[], &[], &["CAP_CAP_KILL"]], "add_ambient_capabilities"),
+        ];
+        for (lists, list) in table {
+            assert_eq!(given(lists, false).unwrap_err().list, list);
+            assert!(given(lists, true).is_err());
         }
     }
 }

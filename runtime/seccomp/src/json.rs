@@ -43,7 +43,7 @@ const OTHER_ARCHES: [&str; 19] = [
 const OUR_ARCHES: [Arch; 5] = [Arch::X86_64, Arch::X86, Arch::X32, Arch::Aarch64, Arch::Arm];
 
 /// `SECCOMP_FILTER_FLAG_*` by name. WAIT_KILLABLE_RECV is missing: it is for notification only.
-const FLAGS: [(&str, u64); 3] = [
+pub(super) const FLAGS: [(&str, u64); 3] = [
     ("SECCOMP_FILTER_FLAG_TSYNC", libc::SECCOMP_FILTER_FLAG_TSYNC),
     ("SECCOMP_FILTER_FLAG_LOG", libc::SECCOMP_FILTER_FLAG_LOG),
     ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW),

@@ -4,8 +4,8 @@
 //! ```text
 //! default.rs  json.rs        what was asked, for these capabilities, this kernel, this machine
 //!        └──┬──┘
-//!      profile.rs            rules by name over a default action
-//!           │ search.rs      numbers → ranges → comparisons      arch.rs: names ↔ numbers
+//!      profile.rs            rules by name over a default action ── oci.rs, cubes.rs: the OCI's form again
+//!           │ search.rs      numbers → ranges → comparisons         arch.rs: names ↔ numbers
 //!       graph.rs             tests that lead to tests, each made once
 //!           │
 //!      program.rs            struct sock_filter[], at most 4096
@@ -18,10 +18,12 @@
 
 mod arch;
 pub mod capabilities;
+mod cubes;
 mod default;
 mod graph;
 mod json;
 mod kernel;
+mod oci;
 mod profile;
 mod program;
 mod search;
@@ -65,7 +67,7 @@ pub enum Error {
     /// The text is larger than [`LARGEST_PROFILE`].
     #[error("seccomp profile of {0} bytes: the limit is {LARGEST_PROFILE}")]
     TooLarge(usize),
-    /// The text is no JSON of the known form; the message has line and column.
+    /// The text is not JSON of the known form; the message has line and column.
     #[error("parse seccomp profile: {0}")]
     Json(#[from] serde_json::Error),
     /// A part of it makes no sense.
@@ -112,6 +114,23 @@ pub fn from_profile_json(bytes: &[u8], caps: u64) -> Result<Arc<Filter>, Error> 
     }
     let key = Key::Json(Sha256::new().chain_update(caps.to_ne_bytes()).chain_update(bytes).finalize().into());
     FILTERS.get_or_compile(key, || compile(&json::parse(bytes, caps, kernel::running())?))
+}
+
+/// Writes the built-in profile in the OCI's form (`linux.seccomp`): what [`default_filter`] compiles for the same `caps`.
+pub fn default_in_oci_form(caps: u64) -> serde_json::Value {
+    oci::write(&default::profile(caps & default::RELEVANT_CAPABILITIES, kernel::running()))
+}
+
+/// Writes a profile in the OCI's form, with its conditions on capabilities, kernel and architecture settled: what
+/// [`from_profile_json`] compiles for the same `bytes` and `caps`.
+///
+/// # Errors
+/// As [`from_profile_json`], but for [`Error::TooLong`].
+pub fn profile_json_in_oci_form(bytes: &[u8], caps: u64) -> Result<serde_json::Value, Error> {
+    if bytes.len() > LARGEST_PROFILE {
+        return Err(Error::TooLarge(bytes.len()));
+    }
+    json::parse(bytes, caps, kernel::running()).map(|profile| oci::write(&profile))
 }
 
 fn compile(profile: &Profile) -> Result<Filter, Error> {

@@ -270,6 +270,80 @@ fn the_default_filter_decides_as_its_profile_reads_for_every_relevant_capability
     }
 }
 
+/// The profile after it was written in the OCI's form and read again.
+fn through_oci(profile: &Profile, caps: u64) -> Profile {
+    let written = serde_json::to_vec(&oci::write(profile)).expect("it is JSON");
+    json::parse(&written, caps, KERNEL).unwrap_or_else(|e| panic!("{e}"))
+}
+
+#[test]
+fn the_default_profile_decides_the_same_in_the_ocis_form() {
+    let mut random = Random(11);
+    for caps in [0, DEFAULT, ALL] {
+        let profile = default::profile(caps & default::RELEVANT_CAPABILITIES, KERNEL);
+        let again = through_oci(&profile, caps);
+        assert_eq!(again.flags, profile.flags);
+        let conditions = conditions_of(&profile);
+        for (audit, number) in calls() {
+            let call = Call { audit, number, args: random.args(&conditions) };
+            assert_eq!(read(&again, &call), read(&profile, &call), "{caps:#x} {call:x?}");
+        }
+        for family in 0..64 {
+            let args = [family | 1 << 40, 1, 0, 0, 0, 0];
+            let call = Call::named(Arch::NATIVE, "socket", args);
+            assert_eq!(read(&again, &call), read(&profile, &call), "{family}");
+        }
+    }
+}
+
+#[test]
+fn any_profile_decides_the_same_in_the_ocis_form() {
+    let mut random = Random(5);
+    let flags = json::FLAGS.map(|(_, flag)| flag as u32);
+    for round in 0..12 {
+        let mut profile = random.profile();
+        profile.flags = flags.iter().filter(|_| round % 2 == 0).sum();
+        // No rule of a text has the default action: json.rs leaves these out.
+        profile.rules.retain(|rule| rule.action != profile.default);
+        for rule in &mut profile.rules {
+            rule.conditions.sort_by_key(|condition| condition.arg);
+            rule.conditions.dedup_by_key(|condition| condition.arg);
+        }
+        let again = through_oci(&profile, 0);
+        assert_eq!((again.default, &again.arches, again.flags), (profile.default, &profile.arches, profile.flags));
+        let conditions = conditions_of(&profile);
+        for (audit, number) in calls() {
+            let call = Call { audit, number, args: random.args(&conditions) };
+            assert_eq!(read(&again, &call), read(&profile, &call), "round {round}: {call:x?}\n{profile:#?}");
+        }
+    }
+}
+
+#[test]
+fn the_ocis_form_has_what_was_settled_and_nothing_else() {
+    let written = |caps| default_in_oci_form(caps);
+    let plain = written(DEFAULT);
+    assert_eq!((&plain["defaultAction"], &plain["defaultErrnoRet"]), (&"SCMP_ACT_ERRNO".into(), &1.into()));
+    assert_eq!(plain["architectures"][0], Arch::NATIVE.oci_name());
+    assert!(plain.get("flags").is_none(), "what a profile has that says nothing");
+    let allows = |profile: &serde_json::Value, name: &str| {
+        let rules = profile["syscalls"].as_array().expect("rules");
+        rules.iter().any(|rule| rule["action"] == "SCMP_ACT_ALLOW" && rule["names"].to_string().contains(name))
+    };
+    assert!(!allows(&plain, "\"mount\"") && allows(&written(ALL), "\"mount\""));
+    let text = br#"{"defaultAction":"SCMP_ACT_ALLOW","flags":["SECCOMP_FILTER_FLAG_LOG"],"syscalls":[
+        {"names":["read"],"action":"SCMP_ACT_KILL","includes":{"caps":["CAP_SYS_ADMIN"]}},
+        {"names":["write"],"action":"SCMP_ACT_TRACE","errnoRet":7,"args":[{"index":1,"value":3,"op":"SCMP_CMP_LE"}]}]}"#;
+    let written = profile_json_in_oci_form(text, 0).expect("valid");
+    let syscalls = serde_json::json!([
+        {"names": ["write"], "action": "SCMP_ACT_TRACE", "errnoRet": 7,
+            "args": [{"index": 1, "value": 4, "op": "SCMP_CMP_LT"}]},
+        {"names": ["read"], "action": "SCMP_ACT_ALLOW"},
+    ]);
+    assert_eq!((&written["syscalls"], &written["flags"][0]), (&syscalls, &"SECCOMP_FILTER_FLAG_LOG".into()));
+    assert!(profile_json_in_oci_form(b"{}", 0).is_err());
+}
+
 fn default_decides(caps: u64, name: &str, args: [u64; 6]) -> Action {
     let value = run(&default_filter(caps).program, &Call::named(Arch::NATIVE, name, args)).0;
     let all = [Action::Allow, Action::EPERM, Action::ENOSYS];

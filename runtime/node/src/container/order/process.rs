@@ -196,8 +196,20 @@ pub fn build(
     open_files: OpenFiles,
     security: &cri::LinuxContainerSecurityContext,
 ) -> Result<shim::Process> {
-    let caps = capabilities::effective(security.capabilities.as_ref(), security.privileged)
+    let asked = security.capabilities.as_ref().map(|asked| capabilities::Request {
+        add: &asked.add_capabilities,
+        drop: &asked.drop_capabilities,
+        add_ambient: &asked.add_ambient_capabilities,
+    });
+    let sets = capabilities::effective(asked.unwrap_or_default(), security.privileged)
         .map_err(|e| Error::invalid(e.to_string()))?;
+    let caps = shim::Capabilities {
+        bounding: sets.bounding,
+        effective: sets.effective,
+        permitted: sets.permitted,
+        inheritable: sets.inheritable,
+        ambient: sets.ambient,
+    };
     let filter = security::seccomp(security, &caps)?;
     let policy = SupplementalGroupsPolicy::try_from(security.supplemental_groups_policy).map_err(|_| {
         Error::invalid(format!("supplemental_groups_policy: {} is no policy", security.supplemental_groups_policy))
