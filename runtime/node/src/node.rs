@@ -42,11 +42,13 @@ pub struct Node {
 }
 
 impl Node {
-    /// The facts that a container's spec needs.
-    pub fn facts(&self) -> Facts {
+    /// What an order depends on besides the request.
+    pub fn facts(&self) -> Facts<'_> {
         Facts {
-            machine: self.machine.clone(),
-            objects: self.objects.clone(),
+            layout: &self.machine.layout,
+            places: &self.machine.places,
+            containers: &self.objects.containers,
+            open_files: self.machine.open_files,
             missing_host_path: self.settings.missing_host_path,
         }
     }

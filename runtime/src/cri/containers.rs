@@ -95,7 +95,10 @@ pub async fn status(node: &Arc<Node>, request: cri::ContainerStatusRequest) -> R
     }
     // The spec shows the devices and profiles of the host.
     let node = node.clone();
-    let look = move || Ok(container::view::verbose(&node.facts(), &container));
+    let look = move || {
+        let pod = node.objects.pods.get(&container.record().pod_id);
+        Ok(container::view::verbose(&container, pod.as_deref(), &node.facts()))
+    };
     let info = foreign::look("devices and profiles", look).await?;
     Ok(cri::ContainerStatusResponse { status, info })
 }

@@ -4,7 +4,7 @@
 //! The check looks at paths of others and may hang. Then the request ends in time and the creation goes on: a repeat
 //! joins it, so a dead volume costs one thread and not one for each repeat, and when it is back the repeat succeeds.
 
-use super::order::process::ImageDefaults;
+use super::order::resolve::ImageDefaults;
 use super::{Container, Image, ImageMount, RECORD_KIND, RECORD_VERSION, Record, State, order, sources};
 use crate::disk::may_wait;
 use crate::error::{Error, IMAGE_VOLUME_FAILED, Kind, Result};
@@ -13,6 +13,7 @@ use crate::pod::{self, Pod};
 use crate::{clock, foreign, ids, records, repeat};
 use gorae_cdi as cdi;
 use gorae_cgroups as cgroups;
+use gorae_order::wire;
 use gorae_proto::cri;
 use gorae_shims as shims;
 use std::path::PathBuf;
@@ -84,7 +85,7 @@ fn check_name(name: &str) -> Result<()> {
 /// A pod that was made without a privileged container gets one later: `kubectl debug` adds them. So the pod counts as the
 /// client sees it now, not as it was made.
 fn check_privileged(config: &cri::ContainerConfig, pod: &cri::PodSandboxConfig) -> Result<()> {
-    if order::security_context(config).privileged && !pod::request::privileged(pod) {
+    if order::security::context(config).privileged && !pod::request::privileged(pod) {
         let why = "a privileged container needs a privileged pod: linux.security_context.privileged of the request's \
                    sandbox_config is false";
         return Err(Error::precondition(why));
@@ -134,7 +135,7 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &str, config: cri::Container
         pod_id: pod.id().to_owned(),
         created_at: clock::unique_ns(),
         image: describe_image(node, &held.image_id, &config, held.layers)?,
-        process: order::process::resolve(&config, &defaults, &order::facts::hostname_of(&pod.record))?,
+        process: order::resolve::resolve(&config, &defaults, &pod.record.hostname()?)?,
         log_path: log_path(&pod.record.config.log_directory, &config.log_path)?,
         cgroup: cgroups::container_path(&pod.record.pod_cgroup(), id),
         image_mounts: image_mounts(node, id, &config)?,
@@ -143,18 +144,17 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &str, config: cri::Container
         config,
     };
     super::take_over::check(node, &record)?;
-    let (of, facts, target) = (node.clone(), node.facts(), pod.clone());
+    let (of, target) = (node.clone(), pod.clone());
     let cdi_devices = cdi::of_request(&record.config)?;
     let checked = foreign::look_on(LOOKED_AT, move || {
         let directories = of.settings.live.borrow().cdi_directories.clone();
         record.cdi = cdi::resolve(&directories, &cdi_devices)?;
-        order::process::change_environment(&mut record.process.env, &record.cdi.env);
-        let order = order::build(&record, &target, &facts.of(&target, &record)?)?;
-        sources::check(&record.config, of.settings.missing_host_path).map(|()| (record, order))
+        order::environment::change(&mut record.process.env, &record.cdi.env);
+        let parts = wire::paths_in_images(order::build(&record, &target, &of.facts())?);
+        sources::check(&record.config, of.settings.missing_host_path).map(|()| (record, parts))
     });
-    let (record, order) = checked.await?;
+    let (record, parts) = checked.await?;
     // Only a mount shows what the layers are together, and the daemon makes none itself.
-    let parts: Vec<_> = order.mounts.into_iter().filter(|m| !m.source_layer_path.is_empty()).collect();
     if !parts.is_empty() {
         shims::look_in_images(&node.machine.spawner, id, parts).await?;
     }

@@ -85,9 +85,8 @@ async fn build_order(
     short: &str,
 ) -> Result<wire::Start> {
     let record = container.record();
-    let (facts, asked, target) = (node.facts(), record.clone(), pod.clone());
-    let order =
-        foreign::look("devices and profiles", move || order::build(&asked, &target, &facts.of(&target, &asked)?));
+    let (of, asked, target) = (node.clone(), record.clone(), pod.clone());
+    let order = foreign::look("devices and profiles", move || order::message(&asked, &target, &of.facts()));
     let order = tokio::select! {
         order = order => order?,
         () = begun.given_up() => return Err(stopped_meanwhile(short)),

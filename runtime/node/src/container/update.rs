@@ -11,6 +11,7 @@ use crate::disk::may_wait;
 use crate::error::{Error, Kind, Result};
 use crate::node::Node;
 use crate::{ids, records};
+use gorae_order::wire;
 use gorae_proto::cri::{self, LinuxContainerResources};
 use gorae_proto::shim::{UpdateResources, request::Verb};
 use std::path::Path;
@@ -125,8 +126,8 @@ fn message(node: &Node, old: &Record, new: &Record) -> Result<UpdateResources> {
     let (old, new) = (of(old), of(new));
     let score = order::process::oom_score_adj(&new)?;
     Ok(UpdateResources {
-        resources: Some(order::resources::build(Some(&new), &node.machine.layout)?),
-        oom_score_adj: (new.oom_score_adj != old.oom_score_adj).then_some(score),
+        resources: Some(wire::resources(order::resources::build(Some(&new), &node.machine.layout)?)),
+        oom_score_adj: (new.oom_score_adj != old.oom_score_adj).then(|| wire::oom_score_adj(score)),
     })
 }
 
@@ -185,6 +186,7 @@ fn merge(old: &LinuxContainerResources, change: &LinuxContainerResources) -> Lin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gorae_order::resources::Limit;
     use gorae_proto::shim::CgroupLayout;
 
     #[test]
@@ -215,15 +217,15 @@ mod tests {
         };
         let v2 = CgroupLayout { unified_has_controllers: true, ..Default::default() };
         for (old, change, both) in [
-            (limits(64, 64), limits(96, 0), 96),
-            (limits(64, 64), limits(32, 0), 32),
-            (limits(64, 0), limits(96, 0), 96),
-            (limits(64, 128), limits(96, 0), 128),
-            (limits(64, 64), limits(0, 128), 128),
-            (limits(64, 64), limits(-1, 0), -1),
+            (limits(64, 64), limits(96, 0), Limit::At(96)),
+            (limits(64, 64), limits(32, 0), Limit::At(32)),
+            (limits(64, 0), limits(96, 0), Limit::At(96)),
+            (limits(64, 128), limits(96, 0), Limit::At(128)),
+            (limits(64, 64), limits(0, 128), Limit::At(128)),
+            (limits(64, 64), limits(-1, 0), Limit::Unlimited),
         ] {
             let checked = order::resources::build(Some(&merge(&old, &change)), &v2).expect("valid");
-            assert_eq!(checked.memory_swap_limit_bytes, both, "{old:?} and {change:?}");
+            assert_eq!(checked.memory_and_swap, Some(both), "{old:?} and {change:?}");
         }
     }
 }

@@ -2,8 +2,12 @@
 //! A container as the CRI's list and status show it: from memory only.
 
 use super::order::facts::Facts;
-use super::{Container, Identity, Record, State, signal};
+use super::{Container, Identity, Record, State, order, signal};
+use crate::error::{Error, Result};
+use crate::pod::Pod;
+use gorae_order::{oci, process};
 use gorae_proto::cri;
+use std::collections::HashMap;
 
 /// The entry of ListContainers.
 pub fn entry(container: &Container) -> cri::Container {
@@ -60,30 +64,49 @@ pub fn status(container: &Container) -> cri::ContainerStatus {
 }
 
 /// The JSON under `info` of a verbose status.
-pub fn verbose(facts: &Facts, container: &Container) -> std::collections::HashMap<String, String> {
+///
+/// - Shapes: `pod` is the container's; without it there is no `runtimeSpec`.
+/// - Blocks: it looks at devices and profiles, as a start does.
+pub fn verbose(container: &Container, pod: Option<&Pod>, facts: &Facts<'_>) -> HashMap<String, String> {
     let (record, state) = (container.record(), container.state());
     let pid = match &state {
         State::Running { process, .. } => process.pid,
         _ => 0,
     };
-    let spec = facts
-        .objects
-        .pods
-        .get(&record.pod_id)
-        .map(|pod| super::order::oci::view(&record, &pod, facts))
-        .unwrap_or(serde_json::Value::Null);
-    let info = serde_json::json!({
+    let spec = match pod {
+        Some(pod) => runtime_spec(&record, &state, pod, facts),
+        None => Err(Error::not_found("the container's pod is gone")),
+    };
+    let mut info = serde_json::json!({
         "sandboxID": record.pod_id,
         "pid": pid,
         "state": state.word(),
         "snapshotter": "overlayfs",
         "layers": record.image.layers,
-        "upper": facts.machine.places.container_root(&record.id).join("upper"),
+        "upper": facts.places.container_root(&record.id).join("upper"),
         "cgroup": record.cgroup,
         "config": config(&record.config),
-        "runtimeSpec": spec,
+        "runtimeSpec": null,
     });
+    match spec {
+        Ok(spec) => info["runtimeSpec"] = spec,
+        Err(why) => info["runtimeSpecError"] = why.to_string().into(),
+    }
     [("info".to_owned(), info.to_string())].into()
+}
+
+/// The container as an OCI runtime spec.
+///
+/// # Errors
+/// Why its order cannot be built any more: a target container that is gone, say.
+fn runtime_spec(record: &Record, state: &State, pod: &Pod, facts: &Facts<'_>) -> Result<serde_json::Value> {
+    let identity = match state {
+        State::Running { identity, .. } => Some(identity),
+        State::Exited(exit) => exit.identity.as_ref(),
+        State::Created | State::Starting => None,
+    };
+    let identity = identity.map(|known| process::Identity { uid: known.uid, gid: known.gid, gids: &known.gids });
+    oci::config(&order::build(record, pod, facts)?, identity).map_err(|e| Error::internal(e.to_string()))
 }
 
 /// The request as JSON. Values of variables are text there, as in the CRI's own JSON: what is not UTF-8 in them is marked.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The pod's records on disk: what was asked and given out, what the machine answered, and what was said later.
 
+use crate::error::{Error, Result};
 use gorae_kernel::process::ProcessId;
 use gorae_proto::cri;
 use serde::{Deserialize, Serialize};
@@ -87,6 +88,19 @@ impl Network {
 }
 
 impl Record {
+    /// The name that the pod's processes see: the one it asks for, or the node's.
+    ///
+    /// # Errors
+    /// The node's name is not text.
+    pub fn hostname(&self) -> Result<String> {
+        if self.config.hostname.is_empty() {
+            let node = rustix::system::uname();
+            let name = node.nodename().to_str();
+            return name.map(str::to_owned).map_err(|e| Error::internal(format!("the node's host name: {e}")));
+        }
+        Ok(self.config.hostname.clone())
+    }
+
     /// The cgroup in the form that the placement of containers takes.
     pub fn pod_cgroup(&self) -> gorae_cgroups::PodCgroup {
         gorae_cgroups::PodCgroup { path: self.cgroup.clone(), own: self.own_cgroup }

@@ -83,7 +83,7 @@ fn check_modes(config: &cri::PodSandboxConfig) -> Result<()> {
 /// checked all the same, for what is wrong in it is a mistake of the client.
 fn check_security(config: &cri::PodSandboxConfig) -> Result<()> {
     let Some(context) = config.linux.as_ref().and_then(|l| l.security_context.as_ref()) else { return Ok(()) };
-    crate::container::order::security::selinux(context.selinux_options.as_ref())?;
+    crate::container::order::selinux::check(context.selinux_options.as_ref())?;
     if context.run_as_group.is_some() && context.run_as_user.is_none() {
         return Err(Error::invalid("pod security context: run_as_group is set without run_as_user"));
     }

@@ -132,12 +132,7 @@ async fn set_up(node: &Arc<Node>, record: &Record, network: Option<PodNetwork>) 
     let (dir, run_dir) = (node.machine.places.pod_root(&record.id), node.machine.places.pod_run(&record.id));
     may_wait(|| {
         records::make_dir(&run_dir)?;
-        etc_files::write(
-            &dir,
-            &record.config,
-            &crate::container::order::facts::hostname_of(record),
-            record.network.given_out().first().copied(),
-        )
+        etc_files::write(&dir, &record.config, &record.hostname()?, record.network.given_out().first().copied())
     })?;
     if !record.config.log_directory.is_empty() {
         make_log_directory(node, record.config.log_directory.clone()).await?;
@@ -180,7 +175,7 @@ fn setup(node: &Node, record: &Record, network: Option<PodNetwork>) -> Result<Se
     Ok(SetupPod {
         pod_id: record.id.clone(),
         run_dir: node.machine.places.pod_run(&record.id).to_string_lossy().into_owned(),
-        hostname: if own_uts { crate::container::order::facts::hostname_of(record) } else { String::new() },
+        hostname: if own_uts { record.hostname()? } else { String::new() },
         own_net,
         own_ipc: options.ipc() != cri::NamespaceMode::Node,
         own_uts,

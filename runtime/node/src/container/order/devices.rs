@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Device nodes of a container and the rules of what it may open.
 
+use super::paths;
 use crate::error::{Error, Result};
 use gorae_cdi::{DeviceNode, Edits};
+use gorae_order::devices::{Device, DeviceAccess, DeviceKind, DeviceRule, Node};
 use gorae_proto::cri;
-use gorae_proto::shim::{Device, DeviceRule};
+use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-/// The nodes that every container has.
+/// The character devices that every container has.
 const USUAL: [(&str, u32, u32); 6] = [
     ("/dev/null", 1, 3),
     ("/dev/zero", 1, 5),
@@ -18,22 +20,26 @@ const USUAL: [(&str, u32, u32); 6] = [
     ("/dev/tty", 5, 0),
 ];
 /// Devices that exist inside without a node of their own here: console, ptmx, ptys.
-const RULES_ONLY: [(i64, i64); 3] = [(5, 1), (5, 2), (136, -1)];
+const RULES_ONLY: [(u32, Option<u32>); 3] = [(5, Some(1)), (5, Some(2)), (136, None)];
 /// Most nodes that one directory of devices may bring.
 const MAX_NODES: usize = 8192;
 /// Most rules: the shim takes 512, and adds those that every container needs.
 const MAX_RULES: usize = 480;
+/// What a node has that nothing is said about.
+const DEFAULT_MODE: u32 = 0o666;
+/// How deep a directory of devices is searched.
+const MAX_DEPTH: usize = 8;
 
 /// Nodes and rules for a request and its CDI devices.
 ///
-/// In a user namespace the nodes work as well: they stand in a file system that the host's owns.
+/// In a user namespace the nodes work as well: they stand in a file system that belongs to the node's.
 ///
 /// # Errors
-/// `NotFound` for a missing host device, `InvalidArgument` for what is no device and for permissions other
+/// `NotFound` for a missing device of the node, `InvalidArgument` for what is not a device and for permissions other
 /// than a subset of `rwm`.
 pub fn build(config: &cri::ContainerConfig, cdi: &Edits, privileged: bool) -> Result<(Vec<Device>, Vec<DeviceRule>)> {
     let mut nodes: Vec<Device> = USUAL.iter().map(|&(path, major, minor)| usual(path, major, minor)).collect();
-    let mut rules = if privileged { vec![rule("a", -1, -1, "rwm")] } else { usual_rules() };
+    let mut rules = if privileged { vec![allow_all()] } else { usual_rules() };
     if privileged {
         walk(Path::new("/dev"), "/dev", 0, &mut nodes)?;
     }
@@ -41,17 +47,11 @@ pub fn build(config: &cri::ContainerConfig, cdi: &Edits, privileged: bool) -> Re
         let access = access(&asked.permissions)?;
         let before = nodes.len();
         add(asked, &mut nodes)?;
-        let added: Vec<DeviceRule> =
-            nodes[before..].iter().map(|n| rule(&n.kind, i64::from(n.major), i64::from(n.minor), &access)).collect();
-        rules.extend(added);
+        rules.extend(nodes[before..].iter().filter_map(|device| allow_node(device.node, access)));
     }
     for asked in &cdi.device_nodes {
         let device = cdi_node(asked).map_err(|e| e.during("CDI device node"))?;
-        // A fifo is no device: nothing rules who opens it.
-        if device.kind != "p" {
-            let kind = if device.kind == "b" { "b" } else { "c" };
-            rules.push(rule(kind, device.major.into(), device.minor.into(), &access(&asked.permissions)?));
-        }
+        rules.extend(allow_node(device.node, access(&asked.permissions)?));
         nodes.push(device);
     }
     if rules.len() > MAX_RULES {
@@ -61,27 +61,45 @@ pub fn build(config: &cri::ContainerConfig, cdi: &Edits, privileged: bool) -> Re
 }
 
 fn usual(path: &str, major: u32, minor: u32) -> Device {
-    Device { path: path.into(), kind: "c".into(), major, minor, mode: 0o666, ..Device::default() }
+    let node = Node::Character(major, minor);
+    Device { path: path.into(), node, mode: DEFAULT_MODE, uid: Some(0), gid: Some(0) }
 }
 
-fn rule(kind: &str, major: i64, minor: i64, access: &str) -> DeviceRule {
-    DeviceRule { allow: true, kind: kind.into(), major, minor, access: access.into() }
+fn allow(kind: DeviceKind, major: Option<u32>, minor: Option<u32>, access: DeviceAccess) -> DeviceRule {
+    DeviceRule { allow: true, kind, major, minor, access }
+}
+
+fn allow_all() -> DeviceRule {
+    allow(DeviceKind::All, None, None, DeviceAccess::ALL)
+}
+
+/// A pipe is not a device: nothing rules who opens it.
+fn allow_node(node: Node, access: DeviceAccess) -> Option<DeviceRule> {
+    match node {
+        Node::Character(major, minor) => Some(allow(DeviceKind::Character, Some(major), Some(minor), access)),
+        Node::Block(major, minor) => Some(allow(DeviceKind::Block, Some(major), Some(minor), access)),
+        Node::Fifo => None,
+    }
 }
 
 fn usual_rules() -> Vec<DeviceRule> {
-    let mut rules =
-        vec![DeviceRule { allow: false, ..rule("a", -1, -1, "rwm") }, rule("c", -1, -1, "m"), rule("b", -1, -1, "m")];
-    rules.extend(USUAL.iter().map(|&(_, major, minor)| rule("c", i64::from(major), i64::from(minor), "rwm")));
-    rules.extend(RULES_ONLY.iter().map(|&(major, minor)| rule("c", major, minor, "rwm")));
+    let character = |major, minor, access| allow(DeviceKind::Character, major, minor, access);
+    let nothing = DeviceRule { allow: false, ..allow_all() };
+    let mut rules = vec![
+        nothing,
+        character(None, None, DeviceAccess::MAKE),
+        allow(DeviceKind::Block, None, None, DeviceAccess::MAKE),
+    ];
+    rules.extend(USUAL.map(|(_, major, minor)| character(Some(major), Some(minor), DeviceAccess::ALL)));
+    rules.extend(RULES_ONLY.map(|(major, minor)| character(Some(major), minor, DeviceAccess::ALL)));
     rules
 }
 
-fn access(permissions: &str) -> Result<String> {
+/// Permissions of a request; none said means all.
+fn access(permissions: &str) -> Result<DeviceAccess> {
     let asked = if permissions.is_empty() { "rwm" } else { permissions };
-    if asked.len() <= 3 && asked.chars().all(|c| "rwm".contains(c)) {
-        return Ok(asked.to_owned());
-    }
-    Err(Error::invalid(format!("devices: permissions {permissions:?} are not a subset of rwm")))
+    DeviceAccess::parse(asked)
+        .ok_or_else(|| Error::invalid(format!("devices: permissions {permissions:?} are not a subset of rwm")))
 }
 
 fn add(asked: &cri::Device, nodes: &mut Vec<Device>) -> Result<()> {
@@ -90,67 +108,69 @@ fn add(asked: &cri::Device, nodes: &mut Vec<Device>) -> Result<()> {
         return Err(Error::invalid(format!("devices: host_path {:?} is not absolute", asked.host_path)));
     }
     let inside = if asked.container_path.is_empty() { &asked.host_path } else { &asked.container_path };
-    let inside = super::clean_path("devices: container_path", inside)?;
+    let inside = paths::clean("devices: container_path", inside)?;
     refuse_below_mounts(&inside)?;
     let meta = std::fs::metadata(path).map_err(|e| Error::io("device", path, &e))?;
     if meta.is_dir() {
         return walk(path, &inside, 0, nodes);
     }
-    match node(&inside, &meta) {
+    match found(inside, &meta) {
         Some(device) => nodes.push(device),
-        None => return Err(Error::invalid(format!("devices: {:?} is no device", asked.host_path))),
+        None => return Err(Error::invalid(format!("devices: {:?} is not a device", asked.host_path))),
     }
     Ok(())
 }
 
-fn node(inside: &str, meta: &std::fs::Metadata) -> Option<Device> {
-    let kind = if meta.file_type().is_char_device() {
-        "c"
+/// A node like that of the node; `None` for what is not a device.
+fn found(inside: String, meta: &Metadata) -> Option<Device> {
+    let (major, minor) = (libc::major(meta.rdev()), libc::minor(meta.rdev()));
+    let node = if meta.file_type().is_char_device() {
+        Node::Character(major, minor)
     } else if meta.file_type().is_block_device() {
-        "b"
+        Node::Block(major, minor)
     } else {
         return None;
     };
-    let device = meta.rdev();
-    Some(Device {
-        path: inside.into(),
-        kind: kind.into(),
-        major: libc::major(device),
-        minor: libc::minor(device),
-        mode: meta.mode() & 0o7777,
-        uid: meta.uid(),
-        gid: meta.gid(),
-        ..Device::default()
-    })
+    let mode = meta.mode() & 0o7777;
+    Some(Device { path: inside, node, mode, uid: Some(meta.uid()), gid: Some(meta.gid()) })
 }
 
-/// A node of a CDI spec; what the spec does not say is the host's, and the owner is the process.
+/// A node of a CDI spec; what the spec does not say is the node's, and the owner is the process.
 fn cdi_node(asked: &DeviceNode) -> Result<Device> {
-    let inside = super::clean_path("path", &asked.path)?;
+    let inside = paths::clean("path", &asked.path)?;
     refuse_below_mounts(&inside)?;
-    let whole = !asked.kind.is_empty() && (asked.major != 0 || asked.kind == "p");
-    let mut device = Device { path: inside.clone(), kind: asked.kind.clone(), mode: 0o666, ..Device::default() };
-    (device.major, device.minor) = (asked.major, asked.minor);
-    if !whole {
-        let host = Path::new(if asked.host_path.is_empty() { &asked.path } else { &asked.host_path });
-        let meta = std::fs::metadata(host).map_err(|e| Error::io("look at", host, &e))?;
-        let found = node(&inside, &meta);
-        let found = found.ok_or_else(|| Error::invalid(format!("{} is no device", host.display())))?;
-        let kind = if asked.kind == "u" { "c" } else { &asked.kind };
-        if !kind.is_empty() && kind != found.kind {
-            let why = format!("{} is of type {}, not {:?}", host.display(), found.kind, asked.kind);
-            return Err(Error::precondition(why));
-        }
-        device.kind = found.kind;
-        device.mode = found.mode;
-        if asked.major == 0 {
-            (device.major, device.minor) = (found.major, found.minor);
-        }
+    let said = match asked.kind.as_str() {
+        "c" | "u" if asked.major != 0 => Some(Node::Character(asked.major, asked.minor)),
+        "b" if asked.major != 0 => Some(Node::Block(asked.major, asked.minor)),
+        "p" => Some(Node::Fifo),
+        _ => None,
+    };
+    let device = match said {
+        Some(node) => Device { path: inside, node, mode: DEFAULT_MODE, uid: None, gid: None },
+        None => like_the_nodes(asked, inside)?,
+    };
+    let mode = asked.file_mode.map_or(device.mode, |mode| mode & 0o7777);
+    Ok(Device { mode, uid: asked.uid, gid: asked.gid, ..device })
+}
+
+/// The node's own device for a CDI spec that does not say everything.
+fn like_the_nodes(asked: &DeviceNode, inside: String) -> Result<Device> {
+    let host = Path::new(if asked.host_path.is_empty() { &asked.path } else { &asked.host_path });
+    let meta = std::fs::metadata(host).map_err(|e| Error::io("look at", host, &e))?;
+    let found = found(inside, &meta);
+    let mut found = found.ok_or_else(|| Error::invalid(format!("{} is not a device", host.display())))?;
+    let kind = if matches!(found.node, Node::Block(..)) { "b" } else { "c" };
+    if !asked.kind.is_empty() && asked.kind != kind && (asked.kind != "u" || kind != "c") {
+        let why = format!("{} is of type {kind}, not {:?}", host.display(), asked.kind);
+        return Err(Error::precondition(why));
     }
-    device.mode = asked.file_mode.map_or(device.mode, |mode| mode & 0o7777);
-    (device.uid, device.process_uid) = (asked.uid.unwrap_or(0), asked.uid.is_none());
-    (device.gid, device.process_gid) = (asked.gid.unwrap_or(0), asked.gid.is_none());
-    Ok(device)
+    if asked.major != 0 {
+        found.node = match found.node {
+            Node::Block(..) => Node::Block(asked.major, asked.minor),
+            _ => Node::Character(asked.major, asked.minor),
+        };
+    }
+    Ok(found)
 }
 
 /// Directories below /dev that are mounts of their own inside a container.
@@ -168,7 +188,7 @@ fn refuse_below_mounts(inside: &str) -> Result<()> {
 }
 
 fn walk(host: &Path, inside: &str, depth: usize, nodes: &mut Vec<Device>) -> Result<()> {
-    if depth > 8 || OWN_MOUNTS.iter().chain(&["/dev/.udev"]).any(|left_out| host == Path::new(left_out)) {
+    if depth > MAX_DEPTH || OWN_MOUNTS.iter().chain(&["/dev/.udev"]).any(|left_out| host == Path::new(left_out)) {
         return Ok(());
     }
     let entries = std::fs::read_dir(host).map_err(|e| Error::io("list devices in", host, &e))?;
@@ -178,7 +198,7 @@ fn walk(host: &Path, inside: &str, depth: usize, nodes: &mut Vec<Device>) -> Res
         if meta.is_dir() {
             walk(&entry.path(), &path, depth + 1, nodes)?;
         } else if path != "/dev/console" && path != "/dev/ptmx" {
-            nodes.extend(node(&path, &meta));
+            nodes.extend(found(path, &meta));
         }
         if nodes.len() > MAX_NODES {
             return Err(Error::invalid(format!("devices: more than {MAX_NODES} nodes below {}", host.display())));
@@ -212,12 +232,13 @@ mod tests {
     fn a_device_brings_its_node_and_its_rule() {
         let (nodes, rules) = build(&config("/dev/null", "r"), &Edits::default(), false).expect("null is a device");
         let added = nodes.iter().find(|n| n.path == "/dev/x").expect("node");
-        assert_eq!((added.major, added.minor, added.kind.as_str()), (1, 3, "c"));
-        assert_eq!(rules.last().map(|r| (r.major, r.minor, r.access.as_str())), Some((1, 3, "r")));
+        assert_eq!(added.node, Node::Character(1, 3));
+        let read = DeviceAccess { read: true, write: false, make: false };
+        assert_eq!(rules.last(), Some(&allow(DeviceKind::Character, Some(1), Some(3), read)));
     }
 
     #[test]
-    fn what_is_no_device_is_refused() {
+    fn what_is_not_a_device_is_refused() {
         for (host, permissions) in
             [("/etc/passwd", "rw"), ("/nonexistent", "rw"), ("dev/null", "rw"), ("/dev/null", "rx")]
         {
@@ -259,15 +280,19 @@ mod tests {
     fn a_cdi_node_is_what_its_file_says_and_else_what_the_host_has() {
         let base = DeviceNode { path: "/dev/x".into(), host_path: "/dev/zero".into(), ..Default::default() };
         let filled = cdi_node(&base).expect("there");
-        assert_eq!((filled.kind.as_str(), filled.major, filled.minor), ("c", 1, 5));
-        assert!(filled.process_uid && filled.process_gid);
+        assert_eq!((filled.node, filled.uid, filled.gid), (Node::Character(1, 5), None, None));
         let said = DeviceNode { uid: Some(5), file_mode: Some(0o20600), ..base.clone() };
         let said = cdi_node(&said).expect("there");
-        assert_eq!((said.uid, said.process_uid, said.mode), (5, false, 0o600));
+        assert_eq!((said.uid, said.mode), (Some(5), 0o600));
         let numbers = DeviceNode { host_path: "/none".into(), kind: "b".into(), major: 7, minor: 9, ..base.clone() };
-        let numbers = cdi_node(&numbers).expect("no look at the host");
-        assert_eq!((numbers.kind.as_str(), numbers.major, numbers.minor, numbers.mode), ("b", 7, 9, 0o666));
-        assert!(cdi_node(&DeviceNode { kind: "b".into(), ..base.clone() }).is_err(), "zero is no block device");
+        let numbers = cdi_node(&numbers).expect("no look at the node");
+        assert_eq!((numbers.node, numbers.mode), (Node::Block(7, 9), 0o666));
+        let other_numbers = cdi_node(&DeviceNode { major: 9, minor: 2, ..base.clone() }).expect("there");
+        assert_eq!(other_numbers.node, Node::Character(9, 2), "the kind is the node's");
+        let pipe = cdi_node(&DeviceNode { kind: "p".into(), ..base.clone() }).expect("a pipe needs no look");
+        assert_eq!((pipe.node, allow_node(pipe.node, DeviceAccess::ALL)), (Node::Fifo, None));
+        assert!(cdi_node(&DeviceNode { kind: "u".into(), ..base.clone() }).is_ok(), "an older letter for c");
+        assert!(cdi_node(&DeviceNode { kind: "b".into(), ..base.clone() }).is_err(), "zero is not a block device");
         assert!(cdi_node(&DeviceNode { host_path: "/etc/passwd".into(), ..base }).is_err());
     }
 }

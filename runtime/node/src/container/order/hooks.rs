@@ -1,40 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The hooks of a container, which only CDI devices bring, in the shim's message.
+//! The hooks of a container, which only CDI devices bring.
 
-use super::oci;
 use crate::container::Record;
+use crate::error::{Error, Result};
+use gorae_cdi as cdi;
+use gorae_order::hooks::{Hook, Point};
+use gorae_order::wire;
 use gorae_proto::shim;
+use std::time::Duration;
 
-/// The version of the OCI runtime specification whose state hooks read.
-const OCI_VERSION: &str = "1.2.1";
-
-/// All hooks with what the shim needs to run them; `None` when there are none.
-pub fn build(record: &Record, order: &shim::Start) -> Option<shim::Hooks> {
-    if record.cdi.hooks.is_empty() {
-        return None;
-    }
-    let bundle = format!("{}/bundle", order.run_dir);
-    let state = serde_json::json!({
-        "ociVersion": OCI_VERSION,
-        "id": record.id,
-        "bundle": bundle,
-        "annotations": record.config.annotations,
-    });
-    let mut state = state.to_string();
-    state.pop(); // The brace: status and pid follow.
-    let config = oci::spec(record, order).and_then(|spec| serde_json::to_vec(&spec).ok()).unwrap_or_default();
-    let hooks = record.cdi.hooks.iter().map(|hook| shim::Hook {
-        name: hook.hook_name.clone(),
-        path: hook.path.clone(),
-        args: hook.args.clone(),
-        env: hook.env.clone(),
-        timeout_ms: hook.timeout.unwrap_or(0).saturating_mul(1000),
-    });
-    Some(shim::Hooks { hooks: hooks.collect(), state, bundle, config })
+/// All hooks, each point's in order.
+///
+/// # Errors
+/// `InvalidArgument` for a point that a container's life does not have.
+pub fn all(record: &Record) -> Result<Vec<Hook<'_>>> {
+    record.cdi.hooks.iter().map(one).collect()
 }
 
-/// Those that a clean-up after a lost shim has to run.
+fn one(asked: &cdi::Hook) -> Result<Hook<'_>> {
+    let Some(point) = Point::parse(&asked.hook_name) else {
+        let (path, name) = (&asked.path, &asked.hook_name);
+        return Err(Error::invalid(format!("CDI hook {path}: {name:?} is not a point of a container's life")));
+    };
+    Ok(at(point, asked))
+}
+
+/// Those that a clean-up after a lost shim has to run; `None` when there are none.
 pub fn after_the_end(record: &Record, run_dir: &str) -> Option<shim::Hooks> {
-    let order = shim::Start { run_dir: run_dir.to_owned(), ..Default::default() };
-    build(record, &order).filter(|_| record.cdi.has_hook("poststop"))
+    let name = Point::Poststop.name();
+    let due = record.cdi.hooks.iter().filter(|asked| asked.hook_name == name);
+    let due: Vec<_> = due.map(|asked| at(Point::Poststop, asked)).collect();
+    // The bundle is there already, or the container had none.
+    (!due.is_empty()).then(|| wire::hooks(&record.id, &record.config.annotations, run_dir, &due, Vec::new()))
+}
+
+fn at(point: Point, asked: &cdi::Hook) -> Hook<'_> {
+    let timeout = asked.timeout.map(|seconds| Duration::from_secs(seconds.into()));
+    Hook { point, path: &asked.path, args: &asked.args, env: &asked.env, timeout }
 }

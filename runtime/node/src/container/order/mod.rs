@@ -1,141 +1,99 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the shim is told of a container: a pure function of the record, the pod and the node's facts.
+//! What makes a container, as an [`Order`]: a function of the record, the pod and facts of the node, which looks at
+//! devices and profiles and changes nothing.
+//!
+//! ```text
+//! request, image ── resolve, environment ──▶ record
+//! record, pod, facts ── namespaces, mounts, devices, process, resources, hooks ──▶ Order ──▶ the shim's message
+//!                                                                                    └─────▶ config.json
+//! ```
 //!
 //! It runs at create, so that a request that cannot work fails there, and again at start.
 
+pub mod apparmor;
 pub mod devices;
+pub mod environment;
 pub mod facts;
 pub mod hooks;
 pub mod mounts;
 pub mod namespaces;
-pub mod oci;
+pub mod paths;
 pub mod process;
+pub mod profile;
+pub mod resolve;
 pub mod resources;
+pub mod seccomp;
 pub mod security;
+pub mod selinux;
 
 use super::Record;
 use crate::error::{Error, Result};
-use crate::limits::OpenFiles;
-use crate::places::Places;
-use crate::pod::Pod;
-use gorae_kernel::process::ProcessId;
-use gorae_proto::cri;
-use gorae_proto::shim::{self, CgroupLayout, CgroupPlace};
+use crate::pod::{Pod, request};
+use facts::Facts;
+use gorae_order::namespaces::{IdMap, IdMaps, Namespace};
+use gorae_order::{Order, Root, Stdin, wire};
+use gorae_proto::shim;
 
-/// Facts of the node that a spec depends on.
-#[derive(Debug)]
-pub struct Context<'a> {
-    /// Where cgroups are mounted.
-    pub layout: &'a CgroupLayout,
-    /// Where directories are.
-    pub places: &'a Places,
-    /// The first process of the target container, for pid mode TARGET.
-    pub target: Option<ProcessId>,
-    /// The limit of open files that containers get.
-    pub open_files: OpenFiles,
-    /// Whether a host path that is missing is made for a mount of the request.
-    pub make_missing_sources: bool,
-}
-
-/// The security context of a request; unset means the message's zero values.
-pub fn security_context(config: &cri::ContainerConfig) -> cri::LinuxContainerSecurityContext {
-    config.linux.as_ref().and_then(|l| l.security_context.clone()).unwrap_or_default()
-}
-
-/// Builds the shim's order.
+/// Builds the order.
 ///
 /// # Errors
 /// `InvalidArgument` with the field for a request that cannot be right; `FailedPrecondition` and
 /// `Unimplemented` for one that this node cannot serve.
-pub fn build(record: &Record, pod: &Pod, node: &Context<'_>) -> Result<shim::Start> {
+pub fn build<'a>(record: &'a Record, pod: &Pod, facts: &Facts<'_>) -> Result<Order<'a>> {
     let config = &record.config;
-    let security = security_context(config);
-    security::selinux(security.selinux_options.as_ref())?;
-    let user_mapping = pod.user_mapping();
-    let process = process::build(record, node.open_files, &security)?;
+    let security = security::context(config);
+    selinux::check(security.selinux_options.as_ref())?;
+    let id_maps = pod.user_mapping().map(id_maps);
+    let namespaces = namespaces::build(pod, security, facts)?;
     let (devices, device_rules) = devices::build(config, &record.cdi, security.privileged)?;
-    let mut order = shim::Start {
-        container_id: record.id.clone(),
-        run_dir: node.places.container_run(&record.id).to_string_lossy().into_owned(),
-        root_dir: node.places.container_root(&record.id).to_string_lossy().into_owned(),
-        rootfs: Some(shim::Rootfs {
-            layers: record.image.layers.iter().map(|l| l.to_string_lossy().into_owned()).collect(),
+    let unless_privileged =
+        |field, list| if security.privileged { Ok(Vec::new()) } else { paths::clean_all(field, list) };
+    Ok(Order {
+        id: &record.id,
+        run_dir: facts.places.container_run(&record.id).to_string_lossy().into_owned(),
+        root_dir: facts.places.container_root(&record.id).to_string_lossy().into_owned(),
+        root: Root {
+            layers: &record.image.layers,
             readonly: security.readonly_rootfs,
-            propagation: mounts::root_propagation(&config.mounts).into(),
-            directories: record.process.volumes.clone(),
-        }),
-        namespaces: namespaces::build(pod, &security, node)?,
-        mounts: mounts::build(record, pod, node, &security)?,
+            propagation: mounts::root_propagation(&config.mounts),
+            directories: &record.process.volumes,
+        },
+        process: process::build(record, facts.open_files, security)?,
+        mounts: mounts::build(record, pod, id_maps.as_ref(), facts)?,
         devices,
         device_rules,
-        masked_paths: if security.privileged { Vec::new() } else { paths("masked_paths", &security.masked_paths)? },
-        readonly_paths: if security.privileged {
-            Vec::new()
-        } else {
-            paths("readonly_paths", &security.readonly_paths)?
+        masked_paths: unless_privileged("masked_paths", &security.masked_paths)?,
+        readonly_paths: unless_privileged("readonly_paths", &security.readonly_paths)?,
+        cgroup: &record.cgroup,
+        resources: resources::build(config.linux.as_ref().and_then(|l| l.resources.as_ref()), facts.layout)?,
+        sysctls: request::sysctls(&pod.record.config)?.into_iter().map(|one| (one.name, one.value)).collect(),
+        hooks: hooks::all(record)?,
+        hostname: if namespaces.uts == Namespace::Node { None } else { Some(pod.record.hostname()?) },
+        annotations: &config.annotations,
+        log: record.log_path.as_deref(),
+        stdin: match (config.stdin, config.stdin_once) {
+            (false, _) => Stdin::Empty,
+            (true, false) => Stdin::Open,
+            (true, true) => Stdin::Once,
         },
-        cgroup: Some(CgroupPlace { layout: Some(node.layout.clone()), path: record.cgroup.clone() }),
-        resources: Some(resources::build(config.linux.as_ref().and_then(|l| l.resources.as_ref()), node.layout)?),
-        log_path: record.log_path.clone().unwrap_or_default(),
-        stdin: config.stdin,
-        stdin_once: config.stdin_once,
-        user_mapping,
-        private_cgroup_namespace: !security.privileged,
-        device_program: false,
-        process: Some(process),
-        hooks: None,
-    };
-    order.hooks = hooks::build(record, &order);
-    Ok(order)
+        stop_signal: record.process.stop_signal,
+        namespaces,
+        id_maps,
+    })
 }
 
-/// Most entries of a list of paths.
-const MAX_PATHS: usize = 1024;
-
-fn paths(field: &str, list: &[String]) -> Result<Vec<String>> {
-    if list.len() > MAX_PATHS {
-        return Err(Error::invalid(format!("{field}: more than {MAX_PATHS} paths")));
-    }
-    list.iter().map(|path| clean_path(field, path)).collect()
-}
-
-/// A path inside the container, absolute and without `.`, `..` and doubled slashes.
+/// Builds the message that starts the container's shim.
 ///
 /// # Errors
-/// `InvalidArgument` when it is relative, has a NUL, or is over 4096 bytes.
-pub fn clean_path(field: &str, path: &str) -> Result<String> {
-    if path.len() > 4096 {
-        return Err(Error::invalid(format!("{field}: a path of {} bytes is longer than 4096", path.len())));
-    }
-    if !path.starts_with('/') || path.contains('\0') {
-        return Err(Error::invalid(format!("{field}: {path:?} is not an absolute path")));
-    }
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            other => parts.push(other),
-        }
-    }
-    Ok(format!("/{}", parts.join("/")))
+/// Those of [`build`].
+pub fn message(record: &Record, pod: &Pod, facts: &Facts<'_>) -> Result<shim::Start> {
+    let order = build(record, pod, facts)?;
+    wire::start(order, facts.layout).map_err(|e| Error::internal(format!("write the configuration for hooks: {e}")))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::clean_path;
-
-    #[test]
-    fn paths_are_cleaned_and_cannot_leave_the_root() {
-        for (given, clean) in [("/a/b", "/a/b"), ("/a//b/./c/", "/a/b/c"), ("/../../etc", "/etc"), ("/", "/")] {
-            assert_eq!(clean_path("x", given).expect("absolute"), clean);
-        }
-        for bad in ["", "a", "./a", "/a\0"] {
-            assert!(clean_path("x", bad).is_err(), "{bad:?}");
-        }
-        let error = clean_path("x", &format!("/{}", "a".repeat(1 << 20))).expect_err("too long").to_string();
-        assert!(error.len() < 100, "{error:.200}");
-    }
+/// The ids of a pod, which were checked when it was made.
+fn id_maps(mapping: shim::UserMapping) -> IdMaps {
+    let one = |map: shim::IdMap| IdMap { inside: map.container_id, outside: map.host_id, length: map.length };
+    let list = |maps: Vec<shim::IdMap>| maps.into_iter().map(one).collect();
+    IdMaps { uids: list(mapping.uids), gids: list(mapping.gids) }
 }

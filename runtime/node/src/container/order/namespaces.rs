@@ -1,62 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Which namespaces a container gets: its own, the pod's pins, another container's, or the node's.
 
-use super::Context;
+use super::facts::Facts;
 use crate::error::{Error, Result};
 use crate::pod::Pod;
-use gorae_proto::cri::{self, NamespaceMode};
-use gorae_proto::shim::{Namespace, namespace::Kind};
+use gorae_order::namespaces::{Namespace, Namespaces};
+use gorae_proto::cri::{LinuxContainerSecurityContext, NamespaceMode};
 
-/// Builds the list; a kind that is not in it is the node's.
+/// Chooses them.
 ///
 /// # Errors
 /// `InvalidArgument` when the container asks for namespaces that its pod does not have,
 /// `FailedPrecondition` when the target of pid mode TARGET is not running.
-pub fn build(pod: &Pod, security: &cri::LinuxContainerSecurityContext, node: &Context<'_>) -> Result<Vec<Namespace>> {
-    let asked = security.namespace_options.clone().unwrap_or_else(|| pod.namespaces());
+pub fn build(pod: &Pod, security: &LinuxContainerSecurityContext, facts: &Facts<'_>) -> Result<Namespaces> {
     let pods = pod.namespaces();
+    let asked = security.namespace_options.as_ref().unwrap_or(&pods);
     agree("network", asked.network, pods.network)?;
     agree("ipc", asked.ipc, pods.ipc)?;
-    let pins = node.places.pod_run(pod.id()).join("ns");
-    let at = |kind: Kind, path: String, start_ticks| Namespace { kind: kind.into(), path, start_ticks };
-    let pin = |kind: Kind, name: &str| at(kind, pins.join(name).to_string_lossy().into_owned(), 0);
-    let own = |kind: Kind| at(kind, String::new(), 0);
-    let mut list = vec![own(Kind::Mount)];
-    if pod.user_mapping().is_some() {
-        list.push(pin(Kind::User, "user"));
-    }
-    if pod.own_network() {
-        list.push(pin(Kind::Net, "net"));
-    }
-    if pod.own_uts() {
-        list.push(pin(Kind::Uts, "uts"));
-    }
-    if pods.ipc() != NamespaceMode::Node {
-        list.push(pin(Kind::Ipc, "ipc"));
-    }
-    match asked.pid() {
-        NamespaceMode::Container => list.push(own(Kind::Pid)),
-        NamespaceMode::Node => {}
-        NamespaceMode::Pod if pod.shared_pid() => list.push(pin(Kind::Pid, "pid")),
-        NamespaceMode::Pod => {
-            return Err(Error::invalid("namespace_options.pid: POD, but the pod was made without a shared one"));
-        }
-        NamespaceMode::Target => {
-            let target = node.target.ok_or_else(|| {
-                Error::precondition(format!("pid target {:?} is not running in this pod", asked.target_id))
-            })?;
-            list.push(at(Kind::Pid, format!("/proc/{}/ns/pid", target.pid), target.start));
-        }
-    }
-    if !security.privileged && !node.layout.unified.is_empty() {
-        list.push(own(Kind::Cgroup));
-    }
-    Ok(list)
+    let pins = facts.places.pod_run(pod.id()).join("ns");
+    let pinned_when = |own: bool, name: &str| match own {
+        true => Namespace::Pinned(pins.join(name).to_string_lossy().into_owned()),
+        false => Namespace::Node,
+    };
+    Ok(Namespaces {
+        user: pinned_when(pod.user_mapping().is_some(), "user"),
+        network: pinned_when(pod.own_network(), "net"),
+        uts: pinned_when(pod.own_uts(), "uts"),
+        ipc: pinned_when(pods.ipc() != NamespaceMode::Node, "ipc"),
+        pid: match mode("pid", asked.pid)? {
+            NamespaceMode::Container => Namespace::New,
+            NamespaceMode::Node => Namespace::Node,
+            NamespaceMode::Pod if pod.shared_pid() => pinned_when(true, "pid"),
+            NamespaceMode::Pod => {
+                return Err(Error::invalid("namespace_options.pid: POD, but the pod was made without a shared one"));
+            }
+            NamespaceMode::Target => facts.processes_of(pod, &asked.target_id)?,
+        },
+        cgroup: if security.privileged { Namespace::Node } else { Namespace::New },
+    })
+}
+
+fn mode(field: &str, number: i32) -> Result<NamespaceMode> {
+    NamespaceMode::try_from(number)
+        .map_err(|_| Error::invalid(format!("namespace_options.{field}: {number} is not a namespace mode")))
 }
 
 fn agree(field: &str, container: i32, pod: i32) -> Result<()> {
-    let mode = NamespaceMode::try_from(container)
-        .map_err(|_| Error::invalid(format!("namespace_options.{field}: {container} is no namespace mode")))?;
+    let mode = mode(field, container)?;
     if !matches!(mode, NamespaceMode::Pod | NamespaceMode::Node) {
         return Err(Error::invalid(format!("namespace_options.{field}: {} cannot be", mode.as_str_name())));
     }

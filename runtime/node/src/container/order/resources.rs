@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Resource limits: the CRI's numbers, checked, in the shim's message.
+//! Resource limits: the CRI's numbers, checked.
 
 use crate::error::{Error, Result};
-use gorae_proto::cri::LinuxContainerResources;
-use gorae_proto::shim::{CgroupLayout, HugepageLimit, Resources, UnifiedValue};
+use gorae_order::resources::{HugepageLimit, Limit, Resources};
+use gorae_proto::cri::{self, LinuxContainerResources};
+use gorae_proto::shim::CgroupLayout;
 use std::collections::BTreeMap;
 
 /// The kernel's limits of `cpu.cfs_period_us`.
@@ -11,7 +12,7 @@ const PERIOD_US: std::ops::RangeInclusive<i64> = 1_000..=1_000_000;
 /// Below this a quota is refused by the kernel.
 const MIN_QUOTA_US: i64 = 1_000;
 
-/// Builds the shim's message; nothing asked means no limits.
+/// Builds the limits; nothing asked means none.
 ///
 /// # Errors
 /// `InvalidArgument` with the field and what is allowed; `FailedPrecondition` for a limit that this node's cgroups
@@ -21,23 +22,19 @@ pub fn build(asked: Option<&LinuxContainerResources>, layout: &CgroupLayout) -> 
     check_node(asked, layout)?;
     check_cpu(asked)?;
     check_memory(asked)?;
+    let number = |value: i64| u64::try_from(value).ok().filter(|&value| value > 0);
     Ok(Resources {
-        cpu_period_us: asked.cpu_period,
-        cpu_quota_us: asked.cpu_quota,
-        cpu_shares: asked.cpu_shares,
-        memory_limit_bytes: asked.memory_limit_in_bytes,
-        memory_swap_limit_bytes: memory_and_swap(asked),
+        cpu_period_us: number(asked.cpu_period),
+        cpu_quota_us: Limit::parse(asked.cpu_quota),
+        cpu_shares: number(asked.cpu_shares),
+        memory: Limit::parse(asked.memory_limit_in_bytes),
+        memory_and_swap: Limit::parse(memory_and_swap(asked)),
         cpuset_cpus: cpu_list("cpuset_cpus", &asked.cpuset_cpus)?,
         cpuset_mems: cpu_list("cpuset_mems", &asked.cpuset_mems)?,
-        hugepages: asked
-            .hugepage_limits
-            .iter()
-            .map(|h| HugepageLimit { page_size: h.page_size.clone(), limit_bytes: h.limit })
-            .map(check_hugepage)
-            .collect::<Result<_>>()?,
+        hugepages: asked.hugepage_limits.iter().map(hugepages).collect::<Result<_>>()?,
         // In the order of their names, so that the same request does the same each time.
         unified: asked.unified.iter().collect::<BTreeMap<_, _>>().into_iter().map(unified).collect::<Result<_>>()?,
-        pids_limit: 0,
+        pids: None,
     })
 }
 
@@ -113,25 +110,29 @@ fn check_memory(asked: &LinuxContainerResources) -> Result<()> {
     Ok(())
 }
 
-fn cpu_list(field: &str, text: &str) -> Result<String> {
+/// A list like `0-3,7`; `None` for an empty one, which sets nothing.
+fn cpu_list(field: &str, text: &str) -> Result<Option<String>> {
     let number = |t: &str| t.parse::<u16>().ok();
-    let good = text.is_empty()
-        || text.split(',').all(|part| match part.split_once('-') {
-            Some((from, to)) => matches!((number(from), number(to)), (Some(a), Some(b)) if a <= b),
-            None => number(part).is_some(),
-        });
-    if good { Ok(text.to_owned()) } else { Err(Error::invalid(format!("{field}: {text:?} is no list like 0-3,7"))) }
-}
-
-fn check_hugepage(limit: HugepageLimit) -> Result<HugepageLimit> {
-    let size = limit.page_size.trim_end_matches(['K', 'M', 'G', 'B']);
-    if limit.page_size.len() <= 8 && size.parse::<u32>().is_ok() && limit.page_size.ends_with('B') {
-        return Ok(limit);
+    let good = |part: &str| match part.split_once('-') {
+        Some((from, to)) => matches!((number(from), number(to)), (Some(a), Some(b)) if a <= b),
+        None => number(part).is_some(),
+    };
+    match text {
+        "" => Ok(None),
+        list if list.split(',').all(good) => Ok(Some(list.to_owned())),
+        other => Err(Error::invalid(format!("{field}: {other:?} is not a list like 0-3,7"))),
     }
-    Err(Error::invalid(format!("hugepage_limits: page size {:?} is not like 2MB", limit.page_size)))
 }
 
-fn unified((file, value): (&String, &String)) -> Result<UnifiedValue> {
+fn hugepages(asked: &cri::HugepageLimit) -> Result<HugepageLimit> {
+    let size = asked.page_size.trim_end_matches(['K', 'M', 'G', 'B']);
+    if asked.page_size.len() <= 8 && size.parse::<u32>().is_ok() && asked.page_size.ends_with('B') {
+        return Ok(HugepageLimit { page_size: asked.page_size.clone(), bytes: asked.limit });
+    }
+    Err(Error::invalid(format!("hugepage_limits: page size {:?} is not like 2MB", asked.page_size)))
+}
+
+fn unified((file, value): (&String, &String)) -> Result<(String, String)> {
     let name = file.split('.').count() >= 2
         && file.len() <= 64
         && file.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'_');
@@ -140,7 +141,7 @@ fn unified((file, value): (&String, &String)) -> Result<UnifiedValue> {
     if !name || control || value.len() > 4096 || value.contains('\0') {
         return Err(Error::invalid(format!("unified: {file:?} is not a limit of cgroup v2 with a value for it")));
     }
-    Ok(UnifiedValue { file: file.clone(), value: value.clone() })
+    Ok((file.clone(), value.clone()))
 }
 
 #[cfg(test)]
@@ -205,8 +206,12 @@ mod tests {
             ..Default::default()
         };
         let built = build(Some(&asked), &v2()).expect("valid");
-        assert_eq!((built.cpu_quota_us, built.memory_limit_bytes), (-1, 512 << 20));
-        assert_eq!(built.memory_swap_limit_bytes, 512 << 20, "no swap unless it is asked for");
-        assert_eq!(built.unified[0].file, "memory.oom.group");
+        assert_eq!((built.cpu_quota_us, built.memory), (Some(Limit::Unlimited), Some(Limit::At(512 << 20))));
+        assert_eq!(
+            (built.cpu_shares, built.cpuset_cpus.as_deref(), built.cpuset_mems),
+            (Some(102), Some("0-1,3"), None)
+        );
+        assert_eq!(built.memory_and_swap, Some(Limit::At(512 << 20)), "no swap unless it is asked for");
+        assert_eq!(built.unified, [("memory.oom.group".to_owned(), "1".to_owned())]);
     }
 }

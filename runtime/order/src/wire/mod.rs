@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+//! An order as the message that starts a shim. This is the one place that knows what the wire puts for an absent value.
+//!
+//! What the wire does not say: the host name and the kernel settings, which the pod has already, the stop signal, which
+//! a stop says itself, and the text of a seccomp profile, of which the shim gets the program.
+
+use crate::devices::{Device, DeviceRule, Node};
+use crate::hooks::{Hook, bundle};
+use crate::mounts::{Access, Attributes, Bind, ImageVolume, Mount, Propagation, Source};
+use crate::namespaces::{IdMap, IdMaps, Namespace, Namespaces};
+use crate::oci;
+use crate::order::{Order, Root, Stdin};
+use crate::process::{Capabilities, Groups, Named, OomScoreAdj, Process, Rlimit, User};
+use crate::resources::{HugepageLimit, Limit, Resources};
+use gorae_proto::shim::{self, CgroupLayout, CgroupPlace, namespace::Kind};
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+/// Writes the message; `layout` says where the node's cgroups are.
+///
+/// # Errors
+/// As [`oci::config`], which is written for hooks.
+pub fn start(order: Order<'_>, layout: &CgroupLayout) -> Result<shim::Start, gorae_seccomp::Error> {
+    let hooks = match &order.hooks[..] {
+        [] => None,
+        some => {
+            let config = oci::config(&order, None)?.to_string().into_bytes();
+            Some(hooks(order.id, order.annotations, &order.run_dir, some, config))
+        }
+    };
+    let private_cgroup_namespace = order.namespaces.cgroup == Namespace::New;
+    Ok(shim::Start {
+        container_id: order.id.to_owned(),
+        run_dir: order.run_dir,
+        root_dir: order.root_dir,
+        rootfs: Some(root(&order.root)),
+        process: Some(process(order.process)),
+        namespaces: namespaces(order.namespaces),
+        mounts: order.mounts.into_iter().map(mount).collect(),
+        devices: order.devices.into_iter().map(device).collect(),
+        device_rules: order.device_rules.into_iter().map(device_rule).collect(),
+        masked_paths: order.masked_paths,
+        readonly_paths: order.readonly_paths,
+        cgroup: Some(CgroupPlace { layout: Some(layout.clone()), path: order.cgroup.to_owned() }),
+        resources: Some(resources(order.resources)),
+        log_path: text(order.log),
+        stdin: order.stdin != Stdin::Empty,
+        stdin_once: order.stdin == Stdin::Once,
+        user_mapping: order.id_maps.map(user_mapping),
+        private_cgroup_namespace,
+        hooks,
+        // Whose descriptor goes with the message says so itself.
+        ..shim::Start::default()
+    })
+}
+
+/// The image volumes of an order that show one path of their image, alone.
+pub fn paths_in_images(order: Order<'_>) -> Vec<shim::Mount> {
+    let shows_a_path = |mount: &Mount<'_>| matches!(&mount.source, Source::Image(volume) if volume.path.is_some());
+    order.mounts.into_iter().filter(shows_a_path).map(mount).collect()
+}
+
+/// Writes the hooks of a container with what it takes to run them; `config` is the bundle's file of that name, empty
+/// for hooks that run after the end.
+pub fn hooks(
+    id: &str,
+    annotations: &HashMap<String, String>,
+    run_dir: &str,
+    hooks: &[Hook<'_>],
+    config: Vec<u8>,
+) -> shim::Hooks {
+    let mut state = oci::state(id, run_dir, annotations).to_string();
+    state.pop(); // The brace: status and pid follow.
+    let one = |hook: &Hook<'_>| shim::Hook {
+        name: hook.point.name().into(),
+        path: hook.path.into(),
+        args: hook.args.to_vec(),
+        env: hook.env.to_vec(),
+        timeout_ms: hook.timeout.map_or(0, |limit| u32::try_from(limit.as_millis()).unwrap_or(u32::MAX)),
+    };
+    shim::Hooks { hooks: hooks.iter().map(one).collect(), state, bundle: bundle(run_dir), config }
+}
+
+/// Writes limits.
+pub fn resources(limits: Resources) -> shim::Resources {
+    let count = |value: Option<u64>| value.map_or(0, |value| Limit::At(value).number());
+    let limit = |value: Option<Limit>| value.map_or(0, Limit::number);
+    let page = |pages: HugepageLimit| shim::HugepageLimit { page_size: pages.page_size, limit_bytes: pages.bytes };
+    shim::Resources {
+        cpu_period_us: count(limits.cpu_period_us),
+        cpu_quota_us: limit(limits.cpu_quota_us),
+        cpu_shares: count(limits.cpu_shares),
+        memory_limit_bytes: limit(limits.memory),
+        memory_swap_limit_bytes: limit(limits.memory_and_swap),
+        cpuset_cpus: text(limits.cpuset_cpus),
+        cpuset_mems: text(limits.cpuset_mems),
+        hugepages: limits.hugepages.into_iter().map(page).collect(),
+        unified: limits.unified.into_iter().map(|(file, value)| shim::UnifiedValue { file, value }).collect(),
+        pids_limit: limit(limits.pids),
+    }
+}
+
+/// Writes a score.
+pub fn oom_score_adj(score: OomScoreAdj) -> shim::OomScoreAdj {
+    shim::OomScoreAdj { value: score.value() }
+}
+
+/// The wire has no absent text: an empty one stands for it.
+fn text(value: Option<impl Into<String>>) -> String {
+    value.map_or_else(String::new, Into::into)
+}
+
+fn root(root: &Root<'_>) -> shim::Rootfs {
+    let propagation = match root.propagation {
+        Propagation::Private => "private",
+        Propagation::Slave => "slave",
+        Propagation::Shared => "shared",
+    };
+    let written = shim::Rootfs { readonly: root.readonly, ..shim::Rootfs::default() };
+    shim::Rootfs {
+        layers: paths(root.layers),
+        propagation: propagation.into(),
+        directories: root.directories.to_vec(),
+        ..written
+    }
+}
+
+fn paths(list: &[PathBuf]) -> Vec<String> {
+    list.iter().map(|path| path.to_string_lossy().into_owned()).collect()
+}
+
+fn process(process: Process<'_>) -> shim::Process {
+    let filter = process.seccomp.as_ref().map(|seccomp| &seccomp.filter);
+    shim::Process {
+        args: process.args.iter().map(|arg| arg.clone().into_bytes()).collect(),
+        env: process.env.to_vec(),
+        cwd: process.cwd.into(),
+        tty: process.terminal,
+        user: Some(user(process.user)),
+        capabilities: Some(capabilities(process.capabilities)),
+        no_new_privs: process.no_new_privs,
+        seccomp_filter: filter.map_or_else(Vec::new, |filter| filter.program.to_vec()),
+        seccomp_flags: filter.map_or(0, |filter| filter.flags),
+        oom_score_adj: process.oom_score_adj.map(oom_score_adj),
+        rlimits: process.rlimits.into_iter().map(rlimit).collect(),
+        apparmor_profile: text(process.apparmor),
+        selinux_label: text(process.selinux),
+    }
+}
+
+fn user(user: User<'_>) -> shim::User {
+    let named = |name: Named<'_>| match name {
+        Named::Id(id) => id.to_string(),
+        Named::Name(name) => name.into(),
+    };
+    shim::User {
+        user: named(user.user),
+        group: user.group.map_or_else(String::new, named),
+        supplemental_gids: user.supplementary,
+        strict_groups: user.groups == Groups::Strict,
+    }
+}
+
+fn capabilities(sets: Capabilities) -> shim::Capabilities {
+    shim::Capabilities {
+        bounding: sets.bounding,
+        effective: sets.effective,
+        permitted: sets.permitted,
+        inheritable: sets.inheritable,
+        ambient: sets.ambient,
+    }
+}
+
+fn rlimit(limit: Rlimit) -> shim::Rlimit {
+    shim::Rlimit { resource: limit.resource.number(), soft: limit.soft, hard: limit.hard }
+}
+
+/// A kind that is not in the list is the node's.
+fn namespaces(of: Namespaces) -> Vec<shim::Namespace> {
+    let one = |(kind, namespace): (Kind, Namespace)| {
+        let (path, start_ticks) = match namespace {
+            Namespace::Node => return None,
+            Namespace::New => (String::new(), 0),
+            Namespace::Pinned(path) => (path, 0),
+            Namespace::OfProcess { pid, start_ticks } => (format!("/proc/{pid}/ns/{}", file(kind)), start_ticks),
+        };
+        Some(shim::Namespace { kind: kind.into(), path, start_ticks })
+    };
+    let all = [
+        (Kind::Mount, Namespace::New),
+        (Kind::User, of.user),
+        (Kind::Net, of.network),
+        (Kind::Uts, of.uts),
+        (Kind::Ipc, of.ipc),
+        (Kind::Pid, of.pid),
+        (Kind::Cgroup, of.cgroup),
+    ];
+    all.into_iter().filter_map(one).collect()
+}
+
+/// The name below /proc/PID/ns.
+fn file(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Mount => "mnt",
+        Kind::Pid => "pid",
+        Kind::Net => "net",
+        Kind::Ipc => "ipc",
+        Kind::Uts => "uts",
+        Kind::User => "user",
+        Kind::Cgroup => "cgroup",
+        Kind::Time => "time",
+    }
+}
+
+fn user_mapping(maps: IdMaps) -> shim::UserMapping {
+    shim::UserMapping { uids: id_maps(maps.uids), gids: id_maps(maps.gids) }
+}
+
+fn id_maps(maps: Vec<IdMap>) -> Vec<shim::IdMap> {
+    let one = |map: IdMap| shim::IdMap { container_id: map.inside, host_id: map.outside, length: map.length };
+    maps.into_iter().map(one).collect()
+}
+
+fn mount(mount: Mount<'_>) -> shim::Mount {
+    let Attributes { access, nosuid, nodev, noexec } = mount.attributes;
+    let base = shim::Mount {
+        destination: mount.destination,
+        readonly: access != Access::ReadWrite,
+        recursive_readonly: access == Access::ReadOnlyBelow,
+        nosuid,
+        nodev,
+        noexec,
+        ..shim::Mount::default()
+    };
+    match mount.source {
+        Source::Bind(bind) => bound(bind, base),
+        Source::Volume { path, id_maps } => {
+            shim::Mount { filesystem: "volume".into(), source: path, ..owned_by(id_maps, base) }
+        }
+        Source::Image(volume) => image(&volume, base),
+        Source::Tmpfs { options } => filesystem("tmpfs", &options, base),
+        Source::Proc => filesystem("proc", "", base),
+        Source::Sysfs => filesystem("sysfs", "", base),
+        Source::Devpts { options } => filesystem("devpts", &options, base),
+        Source::Mqueue => filesystem("mqueue", "", base),
+        Source::Cgroup => filesystem("cgroup", "", base),
+    }
+}
+
+fn filesystem(name: &str, options: &str, base: shim::Mount) -> shim::Mount {
+    shim::Mount { filesystem: name.into(), source: name.into(), data: options.into(), ..base }
+}
+
+fn bound(bind: Bind, base: shim::Mount) -> shim::Mount {
+    shim::Mount {
+        filesystem: "bind".into(),
+        source: bind.path,
+        recursive_bind: bind.recursive,
+        propagation: match bind.propagation {
+            Propagation::Private => shim::mount::Propagation::Private,
+            Propagation::Slave => shim::mount::Propagation::Slave,
+            Propagation::Shared => shim::mount::Propagation::Shared,
+        }
+        .into(),
+        create_source: bind.make_missing,
+        ..owned_by(bind.id_maps, base)
+    }
+}
+
+fn owned_by(maps: Option<IdMaps>, base: shim::Mount) -> shim::Mount {
+    match maps {
+        Some(maps) => shim::Mount { uid_mappings: id_maps(maps.uids), gid_mappings: id_maps(maps.gids), ..base },
+        None => base,
+    }
+}
+
+fn image(volume: &ImageVolume<'_>, base: shim::Mount) -> shim::Mount {
+    shim::Mount {
+        filesystem: "image".into(),
+        image_layers: paths(volume.layers),
+        source_layer_path: text(volume.path),
+        ..base
+    }
+}
+
+fn device(device: Device) -> shim::Device {
+    let (kind, major, minor) = match device.node {
+        Node::Character(major, minor) => ("c", major, minor),
+        Node::Block(major, minor) => ("b", major, minor),
+        Node::Fifo => ("p", 0, 0),
+    };
+    let (process_uid, process_gid) = (device.uid.is_none(), device.gid.is_none());
+    let [uid, gid] = [device.uid, device.gid].map(|id| id.unwrap_or(0));
+    shim::Device {
+        path: device.path,
+        kind: kind.into(),
+        major,
+        minor,
+        mode: device.mode,
+        uid,
+        gid,
+        process_uid,
+        process_gid,
+    }
+}
+
+fn device_rule(rule: DeviceRule) -> shim::DeviceRule {
+    let any_or = |number: Option<u32>| number.map_or(-1, i64::from);
+    shim::DeviceRule {
+        allow: rule.allow,
+        kind: rule.kind.letter().into(),
+        major: any_or(rule.major),
+        minor: any_or(rule.minor),
+        access: rule.access.letters(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
