@@ -148,7 +148,7 @@ impl RuntimeService for Runtime {
         let request = request.into_inner();
         let Some(config) = request.config else { return reply(Err(Error::invalid("config is not set"))) };
         let id = pod::run::run(self.node.clone(), config, request.runtime_handler).await;
-        reply(id.map(|pod_sandbox_id| cri::RunPodSandboxResponse { pod_sandbox_id }))
+        reply(id.map(|id| cri::RunPodSandboxResponse { pod_sandbox_id: id.to_string() }))
     }
 
     async fn stop_pod_sandbox(
@@ -228,7 +228,7 @@ impl RuntimeService for Runtime {
         let Some(config) = request.config else { return reply(Err(Error::invalid("config is not set"))) };
         let sandbox_config = request.sandbox_config.as_ref();
         let id = container::create::create(self.node.clone(), &request.pod_sandbox_id, config, sandbox_config).await;
-        reply(id.map(|container_id| cri::CreateContainerResponse { container_id }))
+        reply(id.map(|id| cri::CreateContainerResponse { container_id: id.to_string() }))
     }
 
     async fn start_container(

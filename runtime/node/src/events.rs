@@ -9,6 +9,7 @@
 
 use crate::clock;
 use crate::container::{self, Container};
+use crate::ids::PodId;
 use crate::objects::Objects;
 use crate::pod::{self, Pod};
 use gorae_proto::cri::{ContainerEventResponse, ContainerEventType, PodSandboxStatus};
@@ -94,7 +95,7 @@ impl Turn<'_> {
         self.send(&record.pod_id, &record.id, kind);
     }
 
-    fn send(&self, pod_id: &str, subject: &str, kind: ContainerEventType) {
+    fn send(&self, pod_id: &PodId, subject: &str, kind: ContainerEventType) {
         if self.sender.receiver_count() == 0 {
             return;
         }

@@ -3,14 +3,17 @@
 //! across a wait, so that no hung verb can make a list hang.
 
 use crate::error::Result;
-use crate::ids;
+use crate::ids::{self, Id};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Objects that an index can hold.
 pub trait Indexed {
-    /// 64 hex digits, never given out twice.
-    fn id(&self) -> String;
+    /// Marks the ids of these objects.
+    type Kind: std::fmt::Debug;
+
+    /// Never given out twice.
+    fn id(&self) -> Id<Self::Kind>;
     /// What a client calls it. Neither the name nor the id ever changes; several objects can have one name.
     ///
     /// - Shapes: parts that are each ended by a NUL, so that a name's first parts find all objects that share them.
@@ -19,14 +22,14 @@ pub trait Indexed {
 
 /// Objects by id and name.
 #[derive(Debug)]
-pub struct Index<T> {
+pub struct Index<T: Indexed> {
     what: &'static str,
     maps: RwLock<Maps<T>>,
 }
 
 #[derive(Debug)]
-struct Maps<T> {
-    by_id: BTreeMap<String, Arc<T>>,
+struct Maps<T: Indexed> {
+    by_id: BTreeMap<Id<T::Kind>, Arc<T>>,
     /// Names followed by the id.
     by_name: BTreeMap<String, Arc<T>>,
 }
@@ -59,7 +62,7 @@ impl<T: Indexed> Index<T> {
     }
 
     /// The object with exactly this id.
-    pub fn get(&self, id: &str) -> Option<Arc<T>> {
+    pub fn get(&self, id: &Id<T::Kind>) -> Option<Arc<T>> {
         self.read().by_id.get(id).cloned()
     }
 
@@ -79,7 +82,7 @@ impl<T: Indexed> Index<T> {
     }
 
     /// Takes away.
-    pub fn remove(&self, id: &str) {
+    pub fn remove(&self, id: &Id<T::Kind>) {
         let mut maps = self.write();
         if let Some(object) = maps.by_id.remove(id) {
             maps.by_name.remove(&format!("{}{id}", object.name()));
@@ -107,11 +110,13 @@ mod tests {
     use super::*;
 
     #[derive(Debug, PartialEq)]
-    struct Thing(&'static str, &'static str);
+    struct Thing(char, &'static str);
 
     impl Indexed for Thing {
-        fn id(&self) -> String {
-            self.0.into()
+        type Kind = ();
+
+        fn id(&self) -> Id<()> {
+            Id::of_digit(self.0)
         }
 
         fn name(&self) -> String {
@@ -122,16 +127,16 @@ mod tests {
     #[test]
     fn objects_are_found_by_id_by_name_and_by_the_first_parts_of_a_name() {
         let index = Index::new("thing");
-        for (id, name) in [("1", "a\0x\0"), ("2", "a\0y\0"), ("3", "ab\0x\0"), ("4", "a\0x\0")] {
+        for (id, name) in [('1', "a\0x\0"), ('2', "a\0y\0"), ('3', "ab\0x\0"), ('4', "a\0x\0")] {
             index.insert(Arc::new(Thing(id, name)));
         }
-        let ids = |parts: &str| index.named(parts).iter().map(|thing| thing.0).collect::<Vec<_>>();
-        assert_eq!(ids("a\0"), ["1", "4", "2"]);
-        assert_eq!(ids("a\0x\0"), ["1", "4"]);
-        assert_eq!(ids("ab\0x\0"), ["3"]);
-        index.insert(Arc::new(Thing("1", "a\0x\0")));
-        index.remove("4");
-        index.remove("none");
-        assert_eq!((ids("a\0x\0"), index.len(), index.get("4")), (vec!["1"], 3, None));
+        let ids = |parts: &str| index.named(parts).iter().map(|thing| thing.0).collect::<String>();
+        assert_eq!(ids("a\0"), "142");
+        assert_eq!(ids("a\0x\0"), "14");
+        assert_eq!(ids("ab\0x\0"), "3");
+        index.insert(Arc::new(Thing('1', "a\0x\0")));
+        index.remove(&Id::of_digit('4'));
+        index.remove(&Id::of_digit('f'));
+        assert_eq!((ids("a\0x\0").as_str(), index.len(), index.get(&Id::of_digit('4'))), ("1", 3, None));
     }
 }

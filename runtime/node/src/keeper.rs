@@ -17,7 +17,8 @@ use crate::error::Result;
 use crate::events::Events;
 use crate::machine::Machine;
 use crate::objects::Objects;
-use crate::{ids, records};
+use crate::ids::{self, ContainerId};
+use crate::records;
 use gorae_kernel::clock;
 use gorae_proto::shim::{self as wire, CleanContainer, container_state::Phase};
 use gorae_shims::{self as shims, Shim, ShimEvent};
@@ -85,7 +86,7 @@ impl Keeper {
     ///
     /// # Errors
     /// As [`records::read`].
-    pub fn state_on_disk(&self, container_id: &str) -> Result<Option<wire::ContainerState>> {
+    pub fn state_on_disk(&self, container_id: &ContainerId) -> Result<Option<wire::ContainerState>> {
         container::read_state(&self.machine.places.container_run(container_id))
     }
 
@@ -368,7 +369,7 @@ impl Keeper {
         records::make_dir(&run_dir)?;
         let run_dir = run_dir.to_string_lossy().into_owned();
         let clean = CleanContainer {
-            container_id: record.id.clone(),
+            container_id: record.id.to_string(),
             cgroup: Some(self.machine.cgroup(&record.cgroup)),
             hooks: container::spec::hooks::after_the_end(&record, &run_dir),
             run_dir,

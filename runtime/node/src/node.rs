@@ -4,6 +4,7 @@
 
 use crate::container::spec::facts::Facts;
 use crate::events::Events;
+use crate::ids::{ContainerId, PodId};
 use crate::keeper::Keeper;
 use crate::machine::Machine;
 use crate::objects::Objects;
@@ -34,11 +35,11 @@ pub struct Node {
     /// Reads usage numbers.
     pub stats: Stats,
     /// RunPodSandbox requests in flight.
-    pub runs: Operations,
+    pub runs: Operations<PodId>,
     /// CreateContainer requests in flight.
-    pub creates: Operations,
+    pub creates: Operations<ContainerId>,
     /// Log directories that are being made, by path: one that hangs costs one thread, however often it is asked for.
-    pub log_directories: Operations,
+    pub log_directories: Operations<()>,
 }
 
 impl Node {

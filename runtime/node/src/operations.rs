@@ -11,15 +11,21 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The result of an operation, for each who waits for it.
-pub type Outcome = Shared<BoxFuture<'static, Result<String>>>;
+pub type Outcome<T> = Shared<BoxFuture<'static, Result<T>>>;
 
-/// Operations in flight, by identity; each results in an id.
-#[derive(Clone, Default)]
-pub struct Operations {
-    running: Arc<Mutex<HashMap<String, Outcome>>>,
+/// Operations in flight, by identity; each results in a `T`, an id say.
+#[derive(Clone)]
+pub struct Operations<T> {
+    running: Arc<Mutex<HashMap<String, Outcome<T>>>>,
 }
 
-impl std::fmt::Debug for Operations {
+impl<T> Default for Operations<T> {
+    fn default() -> Self {
+        Self { running: Arc::default() }
+    }
+}
+
+impl<T> std::fmt::Debug for Operations<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Operations").field("running", &self.count()).finish()
     }
@@ -27,37 +33,44 @@ impl std::fmt::Debug for Operations {
 
 /// An operation that runs; awaiting it gives its result.
 #[derive(Debug)]
-pub struct InFlight {
-    outcome: Outcome,
+pub struct InFlight<T: Clone> {
+    outcome: Outcome<T>,
     joined: bool,
 }
 
-impl InFlight {
+impl<T: Clone> InFlight<T> {
     /// Whether somebody else had begun it: then its request need not be the caller's.
     pub fn joined(&self) -> bool {
         self.joined
     }
 }
 
-impl IntoFuture for InFlight {
-    type Output = Result<String>;
-    type IntoFuture = Outcome;
+impl<T: Clone> IntoFuture for InFlight<T> {
+    type Output = Result<T>;
+    type IntoFuture = Outcome<T>;
 
-    fn into_future(self) -> Outcome {
+    fn into_future(self) -> Outcome<T> {
         self.outcome
     }
 }
 
-impl Operations {
+impl<T> Operations<T> {
+    /// How many run.
+    pub fn count(&self) -> usize {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Operations<T> {
     /// Runs `work` under `key`, or joins what already runs under it. It runs from here on, also when nobody awaits the result.
     ///
     /// - Cancel: the work goes on.
     ///
     /// # Errors
     /// Those of the work; `Internal` when it panicked.
-    pub fn run<F>(&self, key: String, work: F) -> InFlight
+    pub fn run<F>(&self, key: String, work: F) -> InFlight<T>
     where
-        F: Future<Output = Result<String>> + Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
     {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(outcome) = running.get(&key) {
@@ -77,11 +90,6 @@ impl Operations {
             .shared();
         running.insert(key, outcome.clone());
         InFlight { outcome, joined: false }
-    }
-
-    /// How many run.
-    pub fn count(&self) -> usize {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 
@@ -115,7 +123,7 @@ mod tests {
         let call = operations.run("k".into(), async move {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             flag.store(1, Ordering::SeqCst);
-            Ok(String::new())
+            Ok(())
         });
         assert!(tokio::time::timeout(std::time::Duration::from_millis(1), call).await.is_err());
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;

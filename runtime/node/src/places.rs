@@ -2,6 +2,7 @@
 //! The directories of a node, and whose they are.
 
 use crate::error::Result;
+use crate::ids::{ContainerId, PodId};
 use crate::records::{make_dir, make_private_dir};
 use std::path::PathBuf;
 
@@ -16,23 +17,23 @@ pub struct Places {
 
 impl Places {
     /// `ROOT/pods/ID`.
-    pub fn pod_root(&self, id: &str) -> PathBuf {
-        self.root.join("pods").join(id)
+    pub fn pod_root(&self, id: &PodId) -> PathBuf {
+        self.root.join("pods").join(id.as_str())
     }
 
     /// `STATE/pods/ID`.
-    pub fn pod_run(&self, id: &str) -> PathBuf {
-        self.state.join("pods").join(id)
+    pub fn pod_run(&self, id: &PodId) -> PathBuf {
+        self.state.join("pods").join(id.as_str())
     }
 
     /// `ROOT/containers/ID`.
-    pub fn container_root(&self, id: &str) -> PathBuf {
-        self.root.join("containers").join(id)
+    pub fn container_root(&self, id: &ContainerId) -> PathBuf {
+        self.root.join("containers").join(id.as_str())
     }
 
     /// `STATE/containers/ID`.
-    pub fn container_run(&self, id: &str) -> PathBuf {
-        self.state.join("containers").join(id)
+    pub fn container_run(&self, id: &ContainerId) -> PathBuf {
+        self.state.join("containers").join(id.as_str())
     }
 
     /// Where directories go in the instant of their removal.

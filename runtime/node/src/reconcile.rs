@@ -9,7 +9,8 @@
 use crate::disk::may_wait;
 use crate::node::Node;
 use crate::places::Places;
-use crate::{ids, pod, recover, trash};
+use crate::ids::{self, Id};
+use crate::{pod, recover, trash};
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -70,7 +71,7 @@ fn without_record(node: &Node) -> recover::Strays {
     strays
 }
 
-fn listed(places: &Places, what: &str) -> Vec<String> {
+fn listed<K>(places: &Places, what: &str) -> Vec<Id<K>> {
     recover::ids_in(&places.state.join(what)).unwrap_or_else(|error| {
         tracing::warn!(%error, "left-overs are not looked for; it is tried again");
         Vec::new()

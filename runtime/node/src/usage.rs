@@ -8,7 +8,7 @@
 
 use crate::container::{self, Container, State};
 use crate::error::{Error, Kind, Result};
-use crate::ids;
+use crate::ids::{self, ContainerId, PodId};
 use crate::node::Node;
 use crate::pod::Pod;
 use gorae_proto::cri;
@@ -54,7 +54,7 @@ pub async fn containers(node: Arc<Node>, filter: cri::ContainerStatsFilter) -> R
 /// # Errors
 /// `Unavailable` when the pod is not ready or its cgroup is gone.
 pub async fn pod(node: Arc<Node>, pod: Arc<Pod>) -> Result<cri::PodSandboxStats> {
-    let id = pod.id().to_owned();
+    let id = pod.id().clone();
     let mut all = blocking(move || pods_now(&node, &[pod])).await?;
     all.pop().ok_or_else(|| {
         Error::new(Kind::Unavailable, format!("pod {} is not ready: it has no usage numbers", ids::short(&id)))
@@ -110,7 +110,7 @@ fn side_by_side<T: Sync, R: Send>(list: &[T], read: impl Fn(&[T]) -> Vec<R> + Sy
     })
 }
 
-fn upper(node: &Node, id: &str) -> PathBuf {
+fn upper(node: &Node, id: &ContainerId) -> PathBuf {
     node.machine.places.container_root(id).join("upper")
 }
 
@@ -118,7 +118,7 @@ fn containers_now(node: &Node, containers: &[Arc<Container>]) -> Vec<cri::Contai
     let one = |container: &Arc<Container>| {
         let record = container.record();
         let attributes = cri::ContainerAttributes {
-            id: record.id.clone(),
+            id: record.id.to_string(),
             metadata: record.config.metadata.clone(),
             labels: record.config.labels.clone(),
             annotations: record.config.annotations.clone(),
@@ -144,7 +144,7 @@ fn pods_now(node: &Node, pods: &[Arc<Pod>]) -> Vec<cri::PodSandboxStats> {
     let one = |(pod, network): (&Arc<Pod>, Option<Vec<Interface>>)| {
         let record = &pod.record;
         let attributes = cri::PodSandboxAttributes {
-            id: record.id.clone(),
+            id: record.id.to_string(),
             metadata: record.config.metadata.clone(),
             labels: record.config.labels.clone(),
             annotations: record.config.annotations.clone(),
@@ -183,11 +183,11 @@ struct Running {
     started_at: i64,
 }
 
-fn running(node: &Node, all: &[Arc<Container>], pod_id: &str) -> Vec<Running> {
+fn running(node: &Node, all: &[Arc<Container>], pod_id: &PodId) -> Vec<Running> {
     let one = |container: &Arc<Container>| {
         let record = container.record();
         match container.state() {
-            State::Running { process, started_at, .. } if record.pod_id == pod_id => {
+            State::Running { process, started_at, .. } if record.pod_id == *pod_id => {
                 Some(Running { upper: upper(node, &record.id), record, pid: process.pid, started_at })
             }
             _ => None,

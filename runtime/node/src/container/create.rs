@@ -10,7 +10,8 @@ use crate::disk::may_wait;
 use crate::error::{Error, IMAGE_VOLUME_FAILED, Kind, Result};
 use crate::node::Node;
 use crate::pod::{self, Pod};
-use crate::{clock, foreign, ids, records, repeat};
+use crate::ids::{self, ContainerId};
+use crate::{clock, foreign, records, repeat};
 use gorae_cdi as cdi;
 use gorae_cgroups as cgroups;
 use gorae_proto::cri;
@@ -32,7 +33,7 @@ pub async fn create(
     pod_id: &str,
     config: cri::ContainerConfig,
     sandbox_config: Option<&cri::PodSandboxConfig>,
-) -> Result<String> {
+) -> Result<ContainerId> {
     let pod = node.objects.pods.find(pod_id)?;
     let Some(metadata) = &config.metadata else { return Err(Error::invalid("container config has no metadata")) };
     check_name(&metadata.name)?;
@@ -92,7 +93,7 @@ fn check_privileged(config: &cri::ContainerConfig, pod: &cri::PodSandboxConfig) 
     Ok(())
 }
 
-async fn once(node: &Arc<Node>, pod: &Arc<Pod>, config: cri::ContainerConfig) -> Result<String> {
+async fn once(node: &Arc<Node>, pod: &Arc<Pod>, config: cri::ContainerConfig) -> Result<ContainerId> {
     let metadata = config.metadata.clone().unwrap_or_default();
     if let Some(made) = node.objects.container_of(pod.id(), &metadata) {
         let id = made.record().id.clone();
@@ -105,7 +106,7 @@ async fn once(node: &Arc<Node>, pod: &Arc<Pod>, config: cri::ContainerConfig) ->
         };
     }
     check_ready(pod)?;
-    let id = ids::generate()?;
+    let id = ContainerId::generate()?;
     let name = metadata.name;
     let made = make(node, pod, &id, config).await;
     if made.is_err() {
@@ -122,7 +123,7 @@ fn check_ready(pod: &Pod) -> Result<()> {
     Err(Error::precondition(format!("pod {} is not ready: it was stopped", ids::short(pod.id()))))
 }
 
-async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &str, config: cri::ContainerConfig) -> Result<()> {
+async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &ContainerId, config: cri::ContainerConfig) -> Result<()> {
     let asked = config.image.as_ref().map(|i| i.image.clone()).unwrap_or_default();
     if asked.is_empty() {
         return Err(Error::invalid("image is not set"));
@@ -130,8 +131,8 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &str, config: cri::Container
     let held = may_wait(|| node.images.hold(&asked, id))?;
     let defaults = image_defaults(&held.config);
     let mut record = Record {
-        id: id.to_owned(),
-        pod_id: pod.id().to_owned(),
+        id: id.clone(),
+        pod_id: pod.id().clone(),
         created_at: clock::unique_ns(),
         image: describe_image(node, &held.image_id, &config, held.layers)?,
         process: spec::process::resolve(&config, &defaults, &spec::facts::hostname_of(&pod.record))?,

@@ -8,7 +8,8 @@
 
 use super::{Exit, State};
 use crate::error::{Kind, Result};
-use crate::{ids, records};
+use crate::ids::{self, ContainerId};
+use crate::records;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,14 +20,14 @@ const VERSION: u32 = 1;
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Keeps the end of the container whose directory is `dir`; when the disk takes its time, in the background.
-pub async fn keep(dir: PathBuf, id: &str, exit: &Exit) {
+pub async fn keep(dir: PathBuf, id: &ContainerId, exit: &Exit) {
     let (exit, short) = (exit.clone(), ids::short(id).to_owned());
     let writing = tokio::task::spawn_blocking(move || keep_now(&dir, &short, &exit));
     let _ = tokio::time::timeout(PATIENCE, writing).await;
 }
 
 /// As [`keep`], for a start of the daemon: only when there is none yet.
-pub fn keep_if_new(dir: &Path, id: &str, exit: &Exit) {
+pub fn keep_if_new(dir: &Path, id: &ContainerId, exit: &Exit) {
     if !dir.join(END).exists() {
         keep_now(dir, ids::short(id), exit);
     }
@@ -53,7 +54,7 @@ pub fn kept(dir: &Path) -> Result<Option<Exit>> {
 
 /// The end of a container that ended with the machine, unless its own was kept. It is written once: an exit is final,
 /// its time as well.
-pub fn kept_or_lost(dir: &Path, id: &str, started_at: Option<i64>, why: &str) -> State {
+pub fn kept_or_lost(dir: &Path, id: &ContainerId, started_at: Option<i64>, why: &str) -> State {
     let end = Exit::lost(started_at, why);
     match kept(dir) {
         Ok(Some(end)) => return State::Exited(end),
@@ -83,6 +84,10 @@ mod tests {
         })
     }
 
+    fn id(digit: char) -> ContainerId {
+        ContainerId::of_digit(digit)
+    }
+
     fn exit(code: i32) -> Exit {
         Exit {
             code,
@@ -98,13 +103,13 @@ mod tests {
     fn the_end_of_a_container_that_nobody_saw_is_told_once_and_stays() {
         let home = tempfile::tempdir().expect("directory");
         let dirs: [PathBuf; 2] = dirs(home.path());
-        let first = kept_or_lost(&dirs[0], "a", Some(7), "the machine was restarted");
+        let first = kept_or_lost(&dirs[0], &id('a'), Some(7), "the machine was restarted");
         let State::Exited(end) = &first else { panic!("{first:?}") };
         assert_eq!((end.code, end.started_at, end.message.as_str()), (255, Some(7), "the machine was restarted"));
         std::thread::sleep(Duration::from_millis(2));
-        assert_eq!(kept_or_lost(&dirs[0], "a", None, "another start"), first);
+        assert_eq!(kept_or_lost(&dirs[0], &id('a'), None, "another start"), first);
         assert_ne!(
-            kept_or_lost(&dirs[1], "b", Some(7), "the machine was restarted"),
+            kept_or_lost(&dirs[1], &id('b'), Some(7), "the machine was restarted"),
             first,
             "another container's is another"
         );
@@ -114,21 +119,21 @@ mod tests {
     async fn an_end_that_was_kept_is_told_whole_and_is_not_replaced() {
         let home = tempfile::tempdir().expect("directory");
         let [dir] = dirs(home.path());
-        keep(dir.clone(), "a", &exit(7)).await;
-        keep_if_new(&dir, "a", &exit(9));
-        assert_eq!(kept_or_lost(&dir, "a", None, "the machine was restarted"), State::Exited(exit(7)));
+        keep(dir.clone(), &id('a'), &exit(7)).await;
+        keep_if_new(&dir, &id('a'), &exit(9));
+        assert_eq!(kept_or_lost(&dir, &id('a'), None, "the machine was restarted"), State::Exited(exit(7)));
     }
 
     #[test]
     fn a_torn_end_is_unknown_and_never_another_code() {
         let home = tempfile::tempdir().expect("directory");
         let [dir] = dirs(home.path());
-        keep_if_new(&dir, "a", &exit(7));
+        keep_if_new(&dir, &id('a'), &exit(7));
         let whole = std::fs::read(dir.join(END)).expect("written");
         for length in 0..whole.len() {
             for tail in [&[][..], &[0][..]] {
                 std::fs::write(dir.join(END), [&whole[..length], tail].concat()).expect("torn");
-                let State::Exited(end) = kept_or_lost(&dir, "a", Some(3), "the machine was restarted") else {
+                let State::Exited(end) = kept_or_lost(&dir, &id('a'), Some(3), "the machine was restarted") else {
                     panic!("{length}")
                 };
                 assert_eq!((end.code, end.reason), (255, Reason::Unknown), "{length} of {}", whole.len());
@@ -139,7 +144,7 @@ mod tests {
     #[test]
     fn the_end_of_a_container_that_is_gone_makes_no_directory() {
         let home = tempfile::tempdir().expect("directory");
-        keep_if_new(&home.path().join("gone"), "a", &exit(7));
+        keep_if_new(&home.path().join("gone"), &id('a'), &exit(7));
         assert!(!home.path().join("gone").exists());
     }
 }

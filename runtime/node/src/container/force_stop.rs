@@ -4,7 +4,7 @@
 
 use super::Container;
 use crate::error::Result;
-use crate::ids;
+use crate::ids::{self, ContainerId};
 use crate::keeper::Keeper;
 use crate::process::{self, Process};
 use gorae_kernel::process::ProcessId;
@@ -90,7 +90,7 @@ fn end(code: Option<i32>, hangs: &str) -> End {
 }
 
 /// What the shim is at, for people.
-fn hangs(keeper: &Keeper, id: &str) -> String {
+fn hangs(keeper: &Keeper, id: &ContainerId) -> String {
     let shim = keeper.state_on_disk(id).ok().flatten().map_or(0, |state| state.shim_pid);
     let wchan = std::fs::read_to_string(format!("/proc/{shim}/wchan")).unwrap_or_default();
     let wchan = if matches!(wchan.as_str(), "" | "0") { "unknown" } else { &wchan };

@@ -40,6 +40,7 @@ pub use state::time;
 pub use state::{Exit, Identity, Reason, State};
 
 use crate::error::{Error, Kind, Result};
+use crate::ids::PodId;
 use gorae_proto::cri;
 use gorae_shims::Shim;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -73,7 +74,7 @@ impl Container {
     }
 
     /// The identity by which kubelet repeats a request: one of the pod's containers, in one of its attempts.
-    pub fn key(pod_id: &str, metadata: &cri::ContainerMetadata) -> String {
+    pub fn key(pod_id: &PodId, metadata: &cri::ContainerMetadata) -> String {
         format!("{pod_id}\0{}\0{}\0", metadata.name, metadata.attempt)
     }
 
@@ -202,6 +203,7 @@ impl Drop for Start<'_> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::ids::ContainerId;
     use gorae_kernel::process::ProcessId;
 
     pub(crate) fn running() -> State {
@@ -211,8 +213,8 @@ pub(crate) mod tests {
 
     pub(crate) fn test_container(state: State) -> Arc<Container> {
         let record = Record {
-            id: "a".repeat(64),
-            pod_id: "b".repeat(64),
+            id: ContainerId::of_digit('a'),
+            pod_id: PodId::of_digit('b'),
             config: cri::ContainerConfig::default(),
             created_at: 1,
             image: Image { id: String::new(), reference: String::new(), name: String::new(), layers: Vec::new() },

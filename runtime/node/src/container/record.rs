@@ -2,6 +2,7 @@
 //! The container's record on disk: what was asked, and what it was resolved to. And the shim's record of its state.
 
 use crate::error::Result;
+use crate::ids::{ContainerId, PodId};
 use crate::records;
 use gorae_proto::cri;
 use gorae_proto::shim;
@@ -29,10 +30,10 @@ pub fn read_state(run_dir: &Path) -> Result<Option<shim::ContainerState>> {
 /// What was asked, and what it was resolved to. Only UpdateContainerResources changes it, and only the resources.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
-    /// 64 hex digits.
-    pub id: String,
-    /// The pod's id.
-    pub pod_id: String,
+    /// Also the name of its directory.
+    pub id: ContainerId,
+    /// The pod it is in.
+    pub pod_id: PodId,
     /// The request; `linux.resources` is what is in force.
     pub config: cri::ContainerConfig,
     /// Wall clock, nanoseconds.

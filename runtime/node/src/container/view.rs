@@ -9,8 +9,8 @@ use gorae_proto::cri;
 pub fn entry(container: &Container) -> cri::Container {
     let record = container.record();
     cri::Container {
-        id: record.id.clone(),
-        pod_sandbox_id: record.pod_id.clone(),
+        id: record.id.to_string(),
+        pod_sandbox_id: record.pod_id.to_string(),
         metadata: record.config.metadata.clone(),
         image: Some(image(&record)),
         image_ref: record.image.reference.clone(),
@@ -26,7 +26,7 @@ pub fn entry(container: &Container) -> cri::Container {
 pub fn status(container: &Container) -> cri::ContainerStatus {
     let (record, state) = (container.record(), container.state());
     let mut status = cri::ContainerStatus {
-        id: record.id.clone(),
+        id: record.id.to_string(),
         metadata: record.config.metadata.clone(),
         state: state_of(&state).into(),
         created_at: record.created_at,

@@ -28,6 +28,7 @@ pub mod watch;
 pub(crate) use record::test_record;
 pub use record::{Network, Owner, Pins, RECORD_KIND, RECORD_VERSION, Record, Resources, Up};
 
+use crate::ids::PodId;
 use gorae_proto::cri;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -64,7 +65,7 @@ impl Pod {
     }
 
     /// The id.
-    pub fn id(&self) -> &str {
+    pub fn id(&self) -> &PodId {
         &self.record.id
     }
 

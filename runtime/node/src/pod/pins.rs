@@ -87,7 +87,7 @@ async fn mend_or_stop(node: &Arc<Node>, pod: &Arc<Pod>) {
     }
     let (short, gone) = (ids::short(pod.id()), pins.iter().map(|pin| pin.kind.as_str()).collect::<Vec<_>>().join(", "));
     let request = PinPod {
-        pod_id: pod.id().to_owned(),
+        pod_id: pod.id().to_string(),
         run_dir: node.machine.places.pod_run(pod.id()).to_string_lossy().into_owned(),
         members: members(node, pod),
         pins,

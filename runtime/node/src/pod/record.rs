@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The pod's records on disk: what was asked and given out, what the machine answered, and what was said later.
 
+use crate::ids::PodId;
 use gorae_kernel::process::ProcessId;
 use gorae_proto::cri;
 use serde::{Deserialize, Serialize};
@@ -15,8 +16,8 @@ pub const RECORD_KIND: &str = "pod";
 /// What was asked, and what was given out for it before it was made. Never changes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
-    /// 64 hex digits.
-    pub id: String,
+    /// Also the name of its directory.
+    pub id: PodId,
     /// Who asked for it, and so who sees it.
     pub owner: Owner,
     /// The request.
@@ -122,7 +123,7 @@ pub struct Resources {
 #[cfg(test)]
 pub(crate) fn test_record(config: cri::PodSandboxConfig) -> Record {
     Record {
-        id: "a".repeat(64),
+        id: PodId::of_digit('a'),
         owner: Owner::Cri,
         config,
         runtime_handler: String::new(),

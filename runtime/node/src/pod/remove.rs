@@ -3,8 +3,9 @@
 
 use super::Pod;
 use crate::error::Result;
+use crate::ids::{self, PodId};
 use crate::node::Node;
-use crate::{container, ids, trash};
+use crate::{container, trash};
 use std::sync::Arc;
 
 /// Removes a pod with its containers.
@@ -34,7 +35,7 @@ pub async fn remove(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
 ///
 /// # Errors
 /// The kernel's, with the path.
-pub async fn delete_directories(node: &Arc<Node>, id: &str) -> Result<()> {
+pub async fn delete_directories(node: &Arc<Node>, id: &PodId) -> Result<()> {
     trash::remove_tree(&node.machine.places.pod_run(id))?;
     trash::discard(&node.machine.places.trash(), &node.machine.places.pod_root(id), &format!("pod-{id}")).await
 }

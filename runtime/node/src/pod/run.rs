@@ -5,7 +5,8 @@ use super::{Network, Owner, Pins, Pod, RECORD_KIND, RECORD_VERSION, Record, Stat
 use crate::disk::may_wait;
 use crate::error::{Error, Kind, Result};
 use crate::node::Node;
-use crate::{clock, foreign, ids, records, repeat};
+use crate::ids::{self, PodId};
+use crate::{clock, foreign, records, repeat};
 use gorae_cgroups as cgroups;
 use gorae_kernel::process::ProcessId;
 use gorae_proto::cri;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 /// # Errors
 /// `InvalidArgument` for the request; `AlreadyExists` when a stopped pod has the same identity, or one of another
 /// configuration; those of network and shim. Nothing is left behind.
-pub async fn run(node: Arc<Node>, config: cri::PodSandboxConfig, runtime_handler: String) -> Result<String> {
+pub async fn run(node: Arc<Node>, config: cri::PodSandboxConfig, runtime_handler: String) -> Result<PodId> {
     request::check(&config)?;
     node.settings.handlers.check(&runtime_handler)?;
     let key = Pod::key(&config);
@@ -40,10 +41,10 @@ fn same(pod: &Pod, config: &cri::PodSandboxConfig, runtime_handler: &str) -> Res
     repeat::check_pod(&format!("pod {title}"), (&record.config, &record.runtime_handler), (config, runtime_handler))
 }
 
-async fn once(node: &Arc<Node>, config: cri::PodSandboxConfig, runtime_handler: String) -> Result<String> {
+async fn once(node: &Arc<Node>, config: cri::PodSandboxConfig, runtime_handler: String) -> Result<PodId> {
     if let Some(made) = node.objects.pod_of(&config) {
         if made.is_ready() {
-            return same(&made, &config, &runtime_handler).map(|()| made.id().to_owned());
+            return same(&made, &config, &runtime_handler).map(|()| made.id().clone());
         }
         let title = Pod::title(&config);
         return Err(Error::new(
@@ -52,12 +53,12 @@ async fn once(node: &Arc<Node>, config: cri::PodSandboxConfig, runtime_handler: 
         ));
     }
     let title = Pod::title(&config);
-    let id = ids::generate()?;
+    let id = PodId::generate()?;
     let result = make(node, &id, config, runtime_handler).await;
     result.map_err(|e| e.during(format!("run pod {title}")))
 }
 
-async fn make(node: &Arc<Node>, id: &str, config: cri::PodSandboxConfig, handler: String) -> Result<String> {
+async fn make(node: &Arc<Node>, id: &PodId, config: cri::PodSandboxConfig, handler: String) -> Result<PodId> {
     let (record, network) = reserve(node, id, config, handler).await?;
     match set_up(node, &record, network).await {
         Ok(up) => {
@@ -69,7 +70,7 @@ async fn make(node: &Arc<Node>, id: &str, config: cri::PodSandboxConfig, handler
             }
             super::watch::follow(node, &pod);
             tracing::info!(pod = ids::short(id), name = %Pod::title(&pod.record.config), "pod is ready");
-            Ok(id.to_owned())
+            Ok(id.clone())
         }
         Err(failure) => Err(match undo(node, &record).await {
             Ok(()) => failure,
@@ -86,14 +87,14 @@ async fn make(node: &Arc<Node>, id: &str, config: cri::PodSandboxConfig, handler
 /// Gives out address, ports and cgroup, and writes the intent; touches nothing else.
 async fn reserve(
     node: &Arc<Node>,
-    id: &str,
+    id: &PodId,
     config: cri::PodSandboxConfig,
     handler: String,
 ) -> Result<(Record, Option<PodNetwork>)> {
     let parent = config.linux.as_ref().map(|l| l.cgroup_parent.as_str()).unwrap_or_default();
     let cgroup = cgroups::pod_path(parent, id).map_err(|e| Error::invalid(e.to_string()))?;
     let mut record = Record {
-        id: id.to_owned(),
+        id: id.clone(),
         runtime_handler: handler,
         created_at: clock::unique_ns(),
         owner: Owner::Cri,
@@ -169,8 +170,8 @@ async fn make_log_directory(node: &Node, path: String) -> Result<()> {
         made.map_err(|e| Error::precondition(format!("make log_directory {path}: {e}")))
     };
     let making =
-        node.log_directories.run(key, async move { foreign::look_on(what, make).await.map(|()| String::new()) });
-    foreign::wait_for(what, making.into_future()).await.map(drop)
+        node.log_directories.run(key, async move { foreign::look_on(what, make).await });
+    foreign::wait_for(what, making.into_future()).await
 }
 
 fn setup(node: &Node, record: &Record, network: Option<PodNetwork>) -> Result<SetupPod> {
@@ -178,7 +179,7 @@ fn setup(node: &Node, record: &Record, network: Option<PodNetwork>) -> Result<Se
     let own_net = options.network() != cri::NamespaceMode::Node;
     let own_uts = request::own_uts(&record.config);
     Ok(SetupPod {
-        pod_id: record.id.clone(),
+        pod_id: record.id.to_string(),
         run_dir: node.machine.places.pod_run(&record.id).to_string_lossy().into_owned(),
         hostname: if own_uts { crate::container::spec::facts::hostname_of(record) } else { String::new() },
         own_net,

@@ -84,7 +84,7 @@ pub fn is_left(node: &Node, record: &Record) -> bool {
 
 fn clean(node: &Node, record: &Record) -> CleanPod {
     CleanPod {
-        pod_id: record.id.clone(),
+        pod_id: record.id.to_string(),
         run_dir: node.machine.places.pod_run(&record.id).to_string_lossy().into_owned(),
         // A cgroup that kubelet made is kubelet's to kill and to remove.
         cgroup: Some(CgroupPlace {

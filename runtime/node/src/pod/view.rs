@@ -10,7 +10,7 @@ use std::collections::HashMap;
 pub fn entry(pod: &Pod) -> cri::PodSandbox {
     let record = &pod.record;
     cri::PodSandbox {
-        id: record.id.clone(),
+        id: record.id.to_string(),
         metadata: record.config.metadata.clone(),
         state: state_of(pod).into(),
         created_at: record.created_at,
@@ -29,7 +29,7 @@ pub fn status(pod: &Pod) -> cri::PodSandboxStatus {
     };
     let mut ips = addresses.iter();
     cri::PodSandboxStatus {
-        id: record.id.clone(),
+        id: record.id.to_string(),
         metadata: record.config.metadata.clone(),
         state: state_of(pod).into(),
         created_at: record.created_at,

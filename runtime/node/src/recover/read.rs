@@ -8,7 +8,8 @@ use crate::error::{Error, Kind, Result};
 use crate::places::Places;
 use crate::pod::{self, Up};
 use crate::trash::remove_quietly;
-use crate::{ids, records};
+use crate::ids::{self, ContainerId, Id, OfContainer, OfPod, PodId};
+use crate::records;
 use gorae_network::LivePod;
 use std::collections::HashSet;
 use std::io;
@@ -21,7 +22,7 @@ pub struct Found {
     pub(super) half_made: Vec<pod::Record>,
     pub(super) containers: Vec<container::Record>,
     /// Pods with a run directory: what they were given may still be in use, ready or not.
-    present: HashSet<String>,
+    present: HashSet<PodId>,
     pub(super) strays: Strays,
     /// Objects whose records are damaged.
     damaged: Vec<Damaged>,
@@ -36,7 +37,7 @@ pub struct Found {
 /// ended. When another program has written here, in words that this one does not know: a start would end its pods.
 pub fn read(places: &Places, boot_id: &str) -> Result<Found> {
     let mut found = Found::default();
-    for id in ids_in(&places.root.join("pods"))? {
+    for id in ids_in::<OfPod>(&places.root.join("pods"))? {
         read_pod(places, &id, boot_id, &mut found)?;
     }
     for id in ids_in(&places.root.join("containers"))? {
@@ -56,18 +57,18 @@ pub fn read(places: &Places, boot_id: &str) -> Result<Found> {
     found.damaged.iter().for_each(|object| object.set_aside(places));
     found.unbegun.iter().for_each(|dir| remove_quietly(dir));
     // Looked for now, before new pods and containers come.
-    let known: HashSet<&String> =
+    let known: HashSet<&PodId> =
         found.pods.iter().map(|(r, _)| &r.id).chain(found.half_made.iter().map(|r| &r.id)).collect();
-    let stray_pods = ids_in(&places.state.join("pods"))?;
+    let stray_pods = ids_in::<OfPod>(&places.state.join("pods"))?;
     let pods = stray_pods.into_iter().filter(|id| !known.contains(id)).collect();
-    let known: HashSet<&String> = found.containers.iter().map(|r| &r.id).collect();
-    let stray_containers = ids_in(&places.state.join("containers"))?;
+    let known: HashSet<&ContainerId> = found.containers.iter().map(|r| &r.id).collect();
+    let stray_containers = ids_in::<OfContainer>(&places.state.join("containers"))?;
     let containers = stray_containers.into_iter().filter(|id| !known.contains(id)).collect();
     Ok(Found { strays: Strays { pods, containers }, ..found })
 }
 
 /// A whole record in the directory of another object: going on would end what runs there.
-fn is_of(dir: &Path, id: &str, said: &str) -> Result<()> {
+fn is_of<K>(dir: &Path, id: &Id<K>, said: &Id<K>) -> Result<()> {
     if said == id {
         return Ok(());
     }
@@ -76,10 +77,10 @@ fn is_of(dir: &Path, id: &str, said: &str) -> Result<()> {
     Err(anothers(Error::precondition(why)))
 }
 
-fn read_pod(places: &Places, id: &str, boot_id: &str, found: &mut Found) -> Result<()> {
+fn read_pod(places: &Places, id: &PodId, boot_id: &str, found: &mut Found) -> Result<()> {
     let (dir, run_dir) = (places.pod_root(id), places.pod_run(id));
     if run_dir.try_exists().map_err(|e| not_now(Error::io("look for", &run_dir, &e)))? {
-        found.present.insert(id.to_owned());
+        found.present.insert(id.clone());
     }
     match records::read::<pod::Record>(&dir.join("record"), pod::RECORD_KIND, pod::RECORD_VERSION) {
         Ok(Some(record)) => {
@@ -102,7 +103,7 @@ fn read_pod(places: &Places, id: &str, boot_id: &str, found: &mut Found) -> Resu
 }
 
 /// Looks at what is read of a container later on, where it is too late to stop.
-fn no_foreign_record(places: &Places, id: &str) -> Result<()> {
+fn no_foreign_record(places: &Places, id: &ContainerId) -> Result<()> {
     let dir = places.container_root(id);
     let end = match end::kept(&dir) {
         // Going on would make an end that is known an unknown one.
@@ -145,13 +146,13 @@ fn read_half_made(dir: &Path, id: &str, found: &mut Found) -> Result<()> {
 ///
 /// # Errors
 /// The kernel's, with the path.
-pub fn ids_in(dir: &Path) -> Result<Vec<String>> {
+pub fn ids_in<K>(dir: &Path) -> Result<Vec<Id<K>>> {
     ids_of(std::fs::read_dir(dir)).map_err(|e| Error::io("list", dir, &e))
 }
 
-fn ids_of(entries: io::Result<impl Iterator<Item = io::Result<std::fs::DirEntry>>>) -> io::Result<Vec<String>> {
-    let names = entries?.map(|entry| entry.map(|e| e.file_name().into_string().ok()));
-    let ids = names.filter_map(|name| name.map(|name| name.filter(|n| ids::is_id(n))).transpose());
+fn ids_of<K>(entries: io::Result<impl Iterator<Item = io::Result<std::fs::DirEntry>>>) -> io::Result<Vec<Id<K>>> {
+    let names = entries?.map(|entry| entry.map(|e| e.file_name()));
+    let ids = names.filter_map(|name| name.map(|name| name.to_str().and_then(Id::parse)).transpose());
     ids.collect()
 }
 
@@ -159,7 +160,7 @@ impl Found {
     /// The pods whose addresses and ports are still theirs.
     pub fn live_pods(&self) -> Vec<LivePod> {
         let of = |record: &pod::Record| LivePod {
-            pod_id: record.id.clone(),
+            pod_id: record.id.to_string(),
             ips: record.network.given_out().to_vec(),
             port_mappings: record.config.port_mappings.clone(),
         };
@@ -180,9 +181,9 @@ mod tests {
         places
     }
 
-    fn write_pod(places: &Places, id: &str, version: u32) {
+    fn write_pod(places: &Places, id: &PodId, version: u32) {
         let network = pod::Network::Builtin { addresses: vec![[10, 64, 0, 2].into()], host_interface: String::new() };
-        let record = pod::Record { id: id.into(), network, ..pod::test_record(cri::PodSandboxConfig::default()) };
+        let record = pod::Record { id: id.clone(), network, ..pod::test_record(cri::PodSandboxConfig::default()) };
         let dir = places.pod_root(id);
         records::make_dir(&dir).expect("directory");
         records::write(&dir, "record", pod::RECORD_KIND, version, &record).expect("record");
@@ -192,7 +193,7 @@ mod tests {
     fn a_pod_keeps_its_address_until_its_stop_is_done() {
         let dir = tempfile::tempdir().expect("tempdir");
         let places = places(dir.path());
-        let ids = ["a", "b", "c"].map(|c| c.repeat(64));
+        let ids = ['a', 'b', 'c'].map(PodId::of_digit);
         for id in &ids {
             write_pod(&places, id, pod::RECORD_VERSION);
         }
@@ -204,7 +205,7 @@ mod tests {
         let found = read(&places, "boot").expect("readable");
         let mut live: Vec<String> = found.live_pods().into_iter().map(|p| p.pod_id).collect();
         live.sort();
-        assert_eq!(live, ids[..2], "ready, being stopped; not the stopped one");
+        assert_eq!(live, ids[..2].iter().map(ToString::to_string).collect::<Vec<_>>(), "ready, being stopped; not the stopped one");
         assert_eq!(found.pods.iter().filter(|(_, up)| up.is_some()).count(), 1);
     }
 
@@ -212,9 +213,9 @@ mod tests {
     fn records_of_a_newer_program_keep_this_one_from_starting_and_stay() {
         let dir = tempfile::tempdir().expect("tempdir");
         let places = places(dir.path());
-        let id = "a".repeat(64);
+        let id = PodId::of_digit('a');
         write_pod(&places, &id, pod::RECORD_VERSION + 1);
-        let (damaged, unbegun) = ("0".repeat(64), "1".repeat(64));
+        let (damaged, unbegun) = (PodId::of_digit('0'), PodId::of_digit('1'));
         for id in [&damaged, &unbegun] {
             records::make_dir(&places.pod_root(id)).expect("directory");
         }
@@ -228,7 +229,7 @@ mod tests {
     #[test]
     fn whole_records_that_say_nothing_to_this_program_keep_it_from_starting_and_stay() {
         // The golden record's.
-        let id = "c".repeat(64);
+        let (pod, id) = (PodId::of_digit('c'), ContainerId::of_digit('c'));
         for (file, kind) in [
             ("root/pods/ID/record", pod::RECORD_KIND),
             ("root/pods/ID/record.new", pod::RECORD_KIND),
@@ -241,7 +242,7 @@ mod tests {
             let dir = tempfile::tempdir().expect("tempdir");
             let places = places(dir.path());
             if file.ends_with("ready") {
-                write_pod(&places, &id, pod::RECORD_VERSION);
+                write_pod(&places, &pod, pod::RECORD_VERSION);
             }
             if file.starts_with("state/containers") || file.ends_with("old") || file.ends_with("end") {
                 let golden = include_bytes!("../golden/container-1");
@@ -263,11 +264,11 @@ mod tests {
     fn a_whole_record_of_another_object_keeps_the_daemon_from_starting_and_stays() {
         let dir = tempfile::tempdir().expect("tempdir");
         let places = places(dir.path());
-        let ids = ["a", "b"].map(|c| c.repeat(64));
+        let ids = ['a', 'b'].map(PodId::of_digit);
         write_pod(&places, &ids[0], pod::RECORD_VERSION);
         std::fs::rename(places.pod_root(&ids[0]), places.pod_root(&ids[1])).expect("renamed");
         let error = read(&places, "boot").expect_err("another's").to_string();
-        assert!(error.contains("nothing was touched") && error.contains(&ids[0]), "{error}");
+        assert!(error.contains("nothing was touched") && error.contains(ids[0].as_str()), "{error}");
         assert!(places.pod_root(&ids[1]).join("record").exists() && !places.damaged().exists());
     }
 
@@ -275,7 +276,7 @@ mod tests {
     fn a_damaged_record_costs_its_object() {
         let dir = tempfile::tempdir().expect("tempdir");
         let places = places(dir.path());
-        let ids = ["a", "b"].map(|c| c.repeat(64));
+        let ids = ['a', 'b'].map(PodId::of_digit);
         for id in &ids {
             records::make_dir(&places.pod_root(id)).expect("directory");
             records::make_dir(&places.pod_run(id)).expect("directory");
@@ -293,16 +294,16 @@ mod tests {
 
     #[test]
     fn a_record_that_cannot_be_read_now_keeps_the_daemon_from_starting_and_nothing_is_touched() {
-        let id = "a".repeat(64);
+        let (pod, id) = (PodId::of_digit('a'), ContainerId::of_digit('a'));
         for unread in
             ["root/pods/ID/record", "root/pods/ID/record.new", "state/pods/ID/ready", "root/containers/ID/record"]
         {
             let dir = tempfile::tempdir().expect("tempdir");
             let places = places(dir.path());
             if unread.ends_with("ready") {
-                write_pod(&places, &id, pod::RECORD_VERSION);
+                write_pod(&places, &pod, pod::RECORD_VERSION);
             }
-            records::make_dir(&places.pod_run(&id)).expect("directory");
+            records::make_dir(&places.pod_run(&pod)).expect("directory");
             records::make_dir(&places.container_run(&id)).expect("directory");
             let file = dir.path().join(unread.replace("ID", &id));
             records::make_dir(file.parent().expect("below a directory")).expect("directory");
@@ -319,8 +320,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("tempdir");
         std::fs::create_dir(dir.path().join("a".repeat(64))).expect("directory");
         let entries = || std::fs::read_dir(dir.path());
-        assert_eq!(ids_of(entries()).expect("whole"), ["a".repeat(64)]);
+        assert_eq!(ids_of(entries()).expect("whole"), [PodId::of_digit('a')]);
         let broken = entries().map(|entries| entries.chain([Err(io::Error::from_raw_os_error(libc::EIO))]));
-        assert_eq!(ids_of(broken).expect_err("broken off").raw_os_error(), Some(libc::EIO));
+        assert_eq!(ids_of::<OfPod>(broken).expect_err("broken off").raw_os_error(), Some(libc::EIO));
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What runs without a record: it is ended, because nobody can name it.
 
-use crate::ids;
+use crate::ids::{self, ContainerId, PodId};
 use crate::node::Node;
 use crate::trash::remove_quietly;
 use gorae_cgroups as cgroups;
@@ -14,9 +14,9 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub struct Strays {
     /// Of pods.
-    pub pods: Vec<String>,
+    pub pods: Vec<PodId>,
     /// Of containers.
-    pub containers: Vec<String>,
+    pub containers: Vec<ContainerId>,
 }
 
 /// Ends what runs without a record.
@@ -25,7 +25,7 @@ pub async fn end_strays(node: &Arc<Node>, strays: &Strays) {
     for id in &strays.pods {
         let run_dir = node.machine.places.pod_run(id);
         let clean = CleanPod {
-            pod_id: id.clone(),
+            pod_id: id.to_string(),
             run_dir: run_dir.to_string_lossy().into_owned(),
             cgroup: gorae_cgroups::pod_path("", id).ok().map(|c| node.machine.cgroup(c.path)),
             ..CleanPod::default()
@@ -39,20 +39,20 @@ pub async fn end_strays(node: &Arc<Node>, strays: &Strays) {
 }
 
 /// Ends containers of which only the run directory tells: their shims, if they are there, and what is in their cgroups.
-async fn end_stray_containers(node: &Arc<Node>, lost: &[String]) {
+async fn end_stray_containers(node: &Arc<Node>, lost: &[ContainerId]) {
     if lost.is_empty() {
         return;
     }
-    let (hierarchies, wanted) = (node.machine.hierarchies.clone(), lost.to_vec());
+    let (hierarchies, wanted) = (node.machine.hierarchies.clone(), lost.iter().map(ToString::to_string).collect::<Vec<_>>());
     let places = tokio::task::spawn_blocking(move || cgroups::find_containers(&hierarchies, &wanted)).await;
     let places: HashMap<String, String> = places.unwrap_or_default().into_iter().collect();
     for id in lost {
         tracing::warn!(container = ids::short(id), "a container without a record is there; ending it");
         let run_dir = node.machine.places.container_run(id);
         // Where no hierarchy has it, its shim is all that can be left.
-        let path = places.get(id).cloned().unwrap_or_else(|| format!("{}/{id}", cgroups::DEFAULT_PARENT));
+        let path = places.get(id.as_str()).cloned().unwrap_or_else(|| format!("{}/{id}", cgroups::DEFAULT_PARENT));
         let clean = CleanContainer {
-            container_id: id.clone(),
+            container_id: id.to_string(),
             run_dir: run_dir.to_string_lossy().into_owned(),
             cgroup: Some(node.machine.cgroup(path)),
             // Without the record nobody knows its hooks.

@@ -45,7 +45,7 @@ impl Facts {
 
     fn target(&self, pod: &Pod, target: &str) -> Result<Option<ProcessId>> {
         let container = self.objects.containers.find(target).map_err(|e| e.during("pid mode TARGET"))?;
-        if container.record().pod_id != pod.id() {
+        if container.record().pod_id != *pod.id() {
             return Err(Error::invalid(format!("pid mode TARGET: container {target} is in another pod")));
         }
         match container.state() {

@@ -55,7 +55,7 @@ pub fn build(record: &Record, pod: &Pod, node: &Context<'_>) -> Result<shim::Sta
     let process = process::build(record, node.open_files, &security)?;
     let (devices, device_rules) = devices::build(config, &record.cdi, security.privileged)?;
     let mut order = shim::Start {
-        container_id: record.id.clone(),
+        container_id: record.id.to_string(),
         run_dir: node.places.container_run(&record.id).to_string_lossy().into_owned(),
         root_dir: node.places.container_root(&record.id).to_string_lossy().into_owned(),
         rootfs: Some(shim::Rootfs {
