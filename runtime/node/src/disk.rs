@@ -8,7 +8,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// Does `work` at once, on this thread; when that is one of those that answer requests, another takes its place
 /// first. Costs some microseconds, so several steps belong into one call.
-pub fn may_wait<T>(work: impl FnOnce() -> T) -> T {
+pub fn blocking<T>(work: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
         // Nobody else is answered by this thread: it is none of the runtime's, or that of a test.
@@ -29,7 +29,7 @@ mod tests {
     fn the_only_thread_waits_and_others_are_answered() {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("runtime");
         let (answer, disk) = mpsc::channel();
-        runtime.spawn(async move { may_wait(|| disk.recv_timeout(PATIENCE)) });
+        runtime.spawn(async move { blocking(|| disk.recv_timeout(PATIENCE)) });
         let (done, seen) = mpsc::channel();
         runtime.spawn(async move { done.send(()) });
         seen.recv_timeout(PATIENCE / 2).expect("a task beside the one that waits");
@@ -38,11 +38,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_runtime_of_one_thread_just_works_on() {
-        assert_eq!(may_wait(|| 7), 7);
+        assert_eq!(blocking(|| 7), 7);
     }
 
     #[test]
     fn no_runtime_is_needed() {
-        assert_eq!(may_wait(|| 7), 7);
+        assert_eq!(blocking(|| 7), 7);
     }
 }

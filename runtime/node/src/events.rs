@@ -4,7 +4,7 @@
 //! Events are made where the state changes, in that order, and go through one bounded channel. A client that reads
 //! too slowly loses the oldest ones, is told so, and lists again; nothing waits for it.
 //!
-//! A change and its event are made in one [`Turn`]: who acts on the change tells his own only after it, and no later event
+//! A change and its event are made in one [`Transaction`]: who acts on the change tells his own only after it, and no later event
 //! shows an older pod.
 
 use crate::clock;
@@ -39,21 +39,21 @@ impl Events {
     }
 
     /// The right to change something and tell it. Held for no longer than that: never across a wait.
-    pub fn turn(&self) -> Turn<'_> {
+    pub fn transaction(&self) -> Transaction<'_> {
         let order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
-        Turn { sender: &self.sender, objects: &self.objects, _order: order }
+        Transaction { sender: &self.sender, objects: &self.objects, _order: order }
     }
 }
 
-/// See [`Events::turn`].
+/// See [`Events::transaction`].
 #[derive(Debug)]
-pub struct Turn<'a> {
+pub struct Transaction<'a> {
     sender: &'a broadcast::Sender<ContainerEventResponse>,
     objects: &'a Objects,
     _order: MutexGuard<'a, ()>,
 }
 
-impl Turn<'_> {
+impl Transaction<'_> {
     /// A pod became ready: made, then started.
     pub fn pod_started(&self, pod: &Pod) {
         self.send(pod.id(), pod.id(), ContainerEventType::ContainerCreatedEvent);

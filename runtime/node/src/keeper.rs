@@ -15,9 +15,9 @@
 use crate::container::{self, Container, Line, State};
 use crate::error::Result;
 use crate::events::Events;
+use crate::ids::{self, ContainerId};
 use crate::machine::Machine;
 use crate::objects::Objects;
-use crate::ids::{self, ContainerId};
 use crate::records;
 use gorae_kernel::clock;
 use gorae_proto::shim::{self as wire, CleanContainer, container_state::Phase};
@@ -200,18 +200,18 @@ impl Keeper {
     /// Makes a container's move and tells it; false when it is not one.
     fn tell(&self, container: &Arc<Container>, next: State) -> bool {
         // The reply to a start and the push of the end come on two ways: one word after the other.
-        let turn = self.events.turn();
+        let transaction = self.events.transaction();
         let was_running = container.is_running();
         if !container.move_to(next.clone()) {
             return false;
         }
         match next {
-            State::Running { .. } => turn.container_started(container),
+            State::Running { .. } => transaction.container_started(container),
             State::Exited(exit) => {
                 if !was_running && exit.started_at.is_some() {
-                    turn.container_started(container);
+                    transaction.container_started(container);
                 }
-                turn.container_stopped(container);
+                transaction.container_stopped(container);
                 let id = &container.record().id;
                 tracing::info!(container = ids::short(id), code = exit.code, reason = %exit.reason, "container has ended");
             }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What never changes while the daemon runs: where things are, what the machine has, and how shims are started.
 
-use crate::limits::OpenFiles;
+use crate::open_files::OpenFiles;
 use crate::places::Places;
 use gorae_cgroups::Hierarchies;
 use gorae_proto::shim::{CgroupLayout, CgroupPlace};

@@ -6,10 +6,10 @@
 //! A pass lists two directories of a tmpfs, looks at the pins of each pod and asks the kernel for one table and the
 //! interfaces; it starts a program only when something is wrong.
 
-use crate::disk::may_wait;
+use crate::disk;
+use crate::ids::{self, Id};
 use crate::node::Node;
 use crate::places::Places;
-use crate::ids::{self, Id};
 use crate::{pod, recover, trash};
 use std::collections::HashSet;
 use std::path::Path;
@@ -38,7 +38,7 @@ pub async fn run(node: Arc<Node>) {
 async fn pass(node: &Arc<Node>, stale: HashSet<String>) -> HashSet<String> {
     finish_stops(node).await;
     pod::pins::check_all(node).await;
-    recover::end_strays(node, &may_wait(|| without_record(node))).await;
+    recover::end_strays(node, &disk::blocking(|| without_record(node))).await;
     match node.network.reconcile(&stale).await {
         Ok(stale) => stale,
         Err(error) => {
@@ -54,7 +54,7 @@ async fn finish_stops(node: &Arc<Node>) {
         if pod.is_ready() || !pod::stop::is_left(node, &pod.record) {
             continue;
         }
-        let Ok(_turn) = pod.verb.try_lock() else { continue };
+        let Ok(_verb) = pod.verb.try_lock() else { continue };
         if let Err(error) = pod::stop::stop_held(node, &pod).await {
             tracing::warn!(pod = ids::short(pod.id()), %error, "the pod's stop is still not done");
         }

@@ -2,10 +2,10 @@
 //! Records on disk: one checksummed JSON file per object, replaced whole by a rename.
 //!
 //! A record needs to outlive this process, not a power cut of the last second, so nothing is synced: the page cache
-//! keeps it. The disk may stall all the same, and then whoever works on a record waits alone ([`may_wait`]). A torn or
+//! keeps it. The disk may stall all the same, and then whoever works on a record waits alone ([`disk::blocking`]). A torn or
 //! flipped record is an error about that one object.
 
-use crate::disk::may_wait;
+use crate::disk;
 use crate::error::{Error, Kind, Result};
 use gorae_kernel::checked::{self, Unusable};
 use gorae_kernel::record_file::{self, Durability};
@@ -23,7 +23,7 @@ const MAX_RECORD: u64 = 96 << 20;
 /// `ResourceExhausted` on a full disk; the old record is then still there.
 pub fn write(dir: &Path, name: &str, kind: &str, version: u32, value: &impl Serialize) -> Result<()> {
     let record = encode(kind, version, value)?;
-    may_wait(|| record_file::replace(dir, name, &record, Durability::Process))
+    disk::blocking(|| record_file::replace(dir, name, &record, Durability::Process))
         .map_err(|e| Error::io("write record", &dir.join(name), &e))
 }
 
@@ -34,7 +34,7 @@ pub fn write(dir: &Path, name: &str, kind: &str, version: u32, value: &impl Seri
 pub fn write_intent(dir: &Path, name: &str, kind: &str, version: u32, value: &impl Serialize) -> Result<()> {
     let record = encode(kind, version, value)?;
     let path = dir.join(format!("{name}.new"));
-    may_wait(|| record_file::create(&path, &record)).map_err(|e| Error::io("write record", &path, &e))
+    disk::blocking(|| record_file::create(&path, &record)).map_err(|e| Error::io("write record", &path, &e))
 }
 
 /// Makes the intent the record.
@@ -50,7 +50,7 @@ pub fn commit(dir: &Path, name: &str) -> Result<()> {
 /// # Errors
 /// `Internal` when the rename fails; both records are then still there.
 pub fn replace(dir: &Path, other: &str, name: &str) -> Result<()> {
-    may_wait(|| rename(&dir.join(other), &dir.join(name)))
+    disk::blocking(|| rename(&dir.join(other), &dir.join(name)))
 }
 
 /// Reads a record; `None` when there is none.
@@ -73,7 +73,7 @@ pub fn read_with<T, E: std::fmt::Display>(
     parse: impl FnOnce(&[u8]) -> std::result::Result<T, E>,
 ) -> Result<Option<T>> {
     let damaged = |why: &dyn std::fmt::Display| Error::internal(format!("{kind} record {}: {why}", path.display()));
-    let bytes = match may_wait(|| record_file::read_bounded(path, MAX_RECORD)) {
+    let bytes = match disk::blocking(|| record_file::read_bounded(path, MAX_RECORD)) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => return Err(damaged(&"larger than any that was written, or no file")),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -91,7 +91,7 @@ pub fn read_with<T, E: std::fmt::Display>(
 /// # Errors
 /// The kernel's, with the path.
 pub fn make_dir(path: &Path) -> Result<()> {
-    let made = may_wait(|| fs::DirBuilder::new().recursive(true).mode(0o711).create(path));
+    let made = disk::blocking(|| fs::DirBuilder::new().recursive(true).mode(0o711).create(path));
     made.map_err(|e| Error::io("make directory", path, &e))
 }
 

@@ -2,7 +2,7 @@
 //! Removal of directories: a rename into the trash is the removal, and the rest is housework. A crash in the middle of
 //! a deletion leaves no half object, and what is left in the trash is deleted at the next look.
 
-use crate::disk::may_wait;
+use crate::disk;
 use crate::error::{Error, Result};
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
@@ -19,17 +19,17 @@ const EMPTYING: Duration = Duration::from_secs(2);
 /// The kernel's for the move. What cannot be deleted stays in the trash for the next look.
 pub async fn discard(trash: &Path, dir: &Path, name: &str) -> Result<()> {
     let trash = trash.join(name);
-    let left = match may_wait(|| move_away(dir, &trash)) {
+    let left = match disk::blocking(|| move_away(dir, &trash)) {
         Ok(()) => trash,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         // There is no room for one more name in the trash, and there is some only when something is deleted.
         Err(e) if matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
-            may_wait(|| forget(dir))?;
+            disk::blocking(|| forget(dir))?;
             dir.to_owned()
         }
         Err(e) => return Err(Error::io("move to trash", dir, &e)),
     };
-    let deletion = tokio::spawn(in_turn(move || remove_quietly(&left)));
+    let deletion = tokio::spawn(two_at_a_time(move || remove_quietly(&left)));
     let _ = tokio::time::timeout(EMPTYING, deletion).await;
     Ok(())
 }
@@ -64,17 +64,17 @@ fn forget(dir: &Path) -> Result<()> {
 
 /// Deletes, two at a time at most. Large writable layers take minutes, and a drained node has many: whoever else needs
 /// a thread to block in must not wait for them.
-async fn in_turn(delete: impl FnOnce() + Send + 'static) {
-    static TURNS: Semaphore = Semaphore::const_new(2);
+async fn two_at_a_time(delete: impl FnOnce() + Send + 'static) {
+    static SLOTS: Semaphore = Semaphore::const_new(2);
     // It is never closed.
-    let _turn = TURNS.acquire().await;
+    let _slot = SLOTS.acquire().await;
     // A panic in there has been told by its hook.
     let _ = tokio::task::spawn_blocking(delete).await;
 }
 
 /// Deletes what removals have left in the trash.
 pub async fn empty(trash: PathBuf) {
-    in_turn(move || {
+    two_at_a_time(move || {
         for entry in std::fs::read_dir(trash).into_iter().flatten().flatten() {
             remove_quietly(&entry.path());
         }
@@ -87,7 +87,7 @@ pub async fn empty(trash: PathBuf) {
 /// # Errors
 /// The kernel's, with the path.
 pub fn remove_tree(path: &Path) -> Result<()> {
-    match may_wait(|| std::fs::remove_dir_all(path)) {
+    match disk::blocking(|| std::fs::remove_dir_all(path)) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", path, &e)),
         _ => Ok(()),
     }
@@ -113,7 +113,7 @@ mod tests {
         let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let deletion = |_| {
             let (now, most) = (now.clone(), most.clone());
-            in_turn(move || {
+            two_at_a_time(move || {
                 most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 std::thread::sleep(Duration::from_millis(2));
                 now.fetch_sub(1, Ordering::SeqCst);

@@ -6,12 +6,12 @@
 
 use super::spec::process::ImageDefaults;
 use super::{Container, Image, ImageMount, RECORD_KIND, RECORD_VERSION, Record, State, sources, spec};
-use crate::disk::may_wait;
+use crate::disk;
 use crate::error::{Error, IMAGE_VOLUME_FAILED, Kind, Result};
+use crate::ids::{self, ContainerId};
 use crate::node::Node;
 use crate::pod::{self, Pod};
-use crate::ids::{self, ContainerId};
-use crate::{clock, foreign, records, repeat};
+use crate::{clock, foreign, idempotency, records};
 use gorae_cdi as cdi;
 use gorae_cgroups as cgroups;
 use gorae_proto::cri;
@@ -64,7 +64,7 @@ pub async fn create(
 fn same(record: &Record, asked: &cri::ContainerConfig) -> Result<()> {
     let title = format!("container {}", ids::short(&record.id));
     let Some(first) = &record.first_resources else {
-        return repeat::check_container(&title, &record.config, asked);
+        return idempotency::check_container(&title, &record.config, asked);
     };
     // Its limits were changed since.
     let mut made = record.config.clone();
@@ -72,7 +72,7 @@ fn same(record: &Record, asked: &cri::ContainerConfig) -> Result<()> {
     if asked.linux.is_none() && made.linux == Some(cri::LinuxContainerConfig::default()) {
         made.linux = None;
     }
-    repeat::check_container(&title, &made, asked)
+    idempotency::check_container(&title, &made, asked)
 }
 
 fn check_name(name: &str) -> Result<()> {
@@ -110,7 +110,7 @@ async fn once(node: &Arc<Node>, pod: &Arc<Pod>, config: cri::ContainerConfig) ->
     let name = metadata.name;
     let made = make(node, pod, &id, config).await;
     if made.is_err() {
-        may_wait(|| node.images.release(&id));
+        disk::blocking(|| node.images.release(&id));
     }
     made.map_err(|e| e.during(format!("create container {name:?}")))?;
     Ok(id)
@@ -128,7 +128,7 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &ContainerId, config: cri::C
     if asked.is_empty() {
         return Err(Error::invalid("image is not set"));
     }
-    let held = may_wait(|| node.images.hold(&asked, id))?;
+    let held = disk::blocking(|| node.images.hold(&asked, id))?;
     let defaults = image_defaults(&held.config);
     let mut record = Record {
         id: id.clone(),
@@ -160,19 +160,19 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &ContainerId, config: cri::C
         shims::look_in_images(&node.machine.spawner, id, parts).await?;
     }
     // A pod that is being stopped holds this lock; it must not get a new container behind its back.
-    let _turn = pod.verb.lock().await;
+    let _verb = pod.verb.lock().await;
     check_ready(pod)?;
     let dir = node.machine.places.container_root(id);
-    may_wait(|| {
+    disk::blocking(|| {
         records::make_dir(&dir)?;
         records::write(&dir, "record", RECORD_KIND, RECORD_VERSION, &record).inspect_err(|_| {
             let _ = std::fs::remove_dir_all(&dir);
         })
     })?;
     let container = Container::new(record, State::Created);
-    let turn = node.events.turn();
+    let transaction = node.events.transaction();
     node.objects.containers.insert(container.clone());
-    turn.container_created(&container);
+    transaction.container_created(&container);
     Ok(())
 }
 
@@ -211,7 +211,7 @@ fn image_mounts(node: &Node, id: &str, config: &cri::ContainerConfig) -> Result<
     let mut list = Vec::new();
     for (index, mount) in config.mounts.iter().enumerate() {
         let Some(image) = &mount.image else { continue };
-        let held = may_wait(|| node.images.hold(&image.image, id)).map_err(|e| {
+        let held = disk::blocking(|| node.images.hold(&image.image, id)).map_err(|e| {
             Error::from(e).during(format!("mount at {:?}", mount.container_path)).beginning_with(IMAGE_VOLUME_FAILED)
         })?;
         list.push(ImageMount { index, id: held.image_id, layers: held.layers });

@@ -2,7 +2,7 @@
 //! RemoveContainer: kill when running, see that nothing of it is left, then remove the record. Resumable.
 
 use super::Container;
-use crate::disk::may_wait;
+use crate::disk;
 use crate::error::Result;
 use crate::node::Node;
 use crate::{ids, trash};
@@ -20,7 +20,7 @@ const HOOKS_DEADLINE: Duration = Duration::from_secs(30);
 /// Those of the stop; the kernel's for directories. Calling again is right.
 pub async fn remove(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> {
     super::stop::kill(&node.keeper, container).await?;
-    let _turn = container.verb.lock().await;
+    let _verb = container.verb.lock().await;
     let record = container.record();
     if node.objects.containers.get(&record.id).is_none() {
         return Ok(());
@@ -38,11 +38,11 @@ pub async fn remove(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> 
     trash::discard(&node.machine.places.trash(), &node.machine.places.container_root(&record.id), &name).await?;
     trash::remove_tree(&node.machine.places.container_run(&record.id))?;
     // Told once it has worked: a removal that fails is tried again.
-    let turn = node.events.turn();
+    let transaction = node.events.transaction();
     node.objects.containers.remove(&record.id);
-    turn.container_deleted(container);
-    drop(turn);
-    may_wait(|| node.images.release(&record.id));
+    transaction.container_deleted(container);
+    drop(transaction);
+    disk::blocking(|| node.images.release(&record.id));
     node.stats.forget(&node.machine.places.container_root(&record.id).join("upper"));
     tracing::info!(container = ids::short(&record.id), "container is removed");
     Ok(())

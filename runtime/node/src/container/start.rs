@@ -5,7 +5,7 @@
 //! after [`SETUP_DEADLINE`], or as soon as the container is to be stopped.
 
 use super::{Container, Line, Start, State, spec};
-use crate::disk::may_wait;
+use crate::disk;
 use crate::error::{Error, Kind, Result};
 use crate::keeper::start_error;
 use crate::node::Node;
@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 /// `FailedPrecondition` in any other state or when the pod is not ready; the shim's failure, after which the
 /// container has ended with code 128 and reason StartError.
 pub async fn start(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> {
-    let _turn = container.verb.lock().await;
+    let _verb = container.verb.lock().await;
     let short = ids::short(&container.record().id).to_owned();
     if find_earlier(node, container).await? {
         return Ok(());
@@ -64,7 +64,7 @@ fn not_created(container: &Container, short: &str) -> Error {
 fn ready_pod(node: &Node, container: &Container, short: &str) -> Result<Arc<Pod>> {
     let pod = node.objects.pods.get(&container.record().pod_id).filter(|pod| pod.is_ready());
     let pod = pod.ok_or_else(|| not_ready(short))?;
-    if may_wait(|| pod::shared_memory::is_lost(&node.machine.places, &pod)) {
+    if disk::blocking(|| pod::shared_memory::is_lost(&node.machine.places, &pod)) {
         let why =
             format!("the pod of container {short} has lost its shared memory: somebody unmounted it; make a new pod");
         return Err(Error::precondition(why));

@@ -10,7 +10,7 @@
 //! same namespace and name, and the same maps of ids, which the files' owners are written in.
 
 use super::{Container, Record, State};
-use crate::disk::may_wait;
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::node::Node;
@@ -39,16 +39,16 @@ pub fn check(node: &Node, record: &Record) -> Result<()> {
 pub async fn take_over(node: &Node, record: &Record) -> Result<()> {
     let Some(old) = record.config.annotations.get(ANNOTATION) else { return Ok(()) };
     let to = node.machine.places.container_root(&record.id).join("upper");
-    if may_wait(|| to.exists()) {
+    if disk::blocking(|| to.exists()) {
         return Ok(());
     }
     let old = ended(node, record, old)?;
-    let _turn = old.verb.lock().await;
+    let _verb = old.verb.lock().await;
     let id = old.record().id.clone();
     let from = node.machine.places.container_root(&id).join("upper");
     // First: the layer at its new place says that all has moved.
     move_volumes(&from.with_file_name("volumes"), &to.with_file_name("volumes"))?;
-    match may_wait(|| std::fs::rename(&from, &to)) {
+    match disk::blocking(|| std::fs::rename(&from, &to)) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("take over", &from, &e)),
         // One that never ran has no files, and a failed start leaves no layer.
@@ -62,7 +62,7 @@ pub async fn take_over(node: &Node, record: &Record) -> Result<()> {
 
 /// The image's volumes go with the layer, if it has any.
 fn move_volumes(from: &Path, to: &Path) -> Result<()> {
-    match may_wait(|| std::fs::rename(from, to)) {
+    match disk::blocking(|| std::fs::rename(from, to)) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("take over", from, &e)),
         _ => Ok(()),
     }

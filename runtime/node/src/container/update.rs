@@ -7,7 +7,7 @@
 //! can be, before anything else is changed, and at the start.
 
 use super::{Container, RECORD_KIND, RECORD_VERSION, Record, State, spec};
-use crate::disk::may_wait;
+use crate::disk;
 use crate::error::{Error, Kind, Result};
 use crate::node::Node;
 use crate::{ids, records};
@@ -27,7 +27,7 @@ pub(crate) const OLD: &str = "record.old";
 /// `InvalidArgument` with the field; `FailedPrecondition` for an ended container; the shim's failure, and
 /// then the old limits are in force again.
 pub async fn update(node: &Arc<Node>, container: &Arc<Container>, change: &LinuxContainerResources) -> Result<()> {
-    let _turn = container.verb.lock().await;
+    let _verb = container.verb.lock().await;
     let title = format!("update resources of container {}", ids::short(&container.record().id));
     let done = async {
         settle(node, container).await?;
@@ -111,7 +111,7 @@ pub fn settle_soon(node: &Arc<Node>, container: &Arc<Container>) {
     }
     let (node, container) = (node.clone(), container.clone());
     tokio::spawn(async move {
-        let _turn = container.verb.lock().await;
+        let _verb = container.verb.lock().await;
         if let Err(error) = settle(&node, &container).await {
             let id = container.record().id.clone();
             tracing::error!(container = ids::short(&id), %error, "a change of limits was cut off and stays open");
@@ -132,7 +132,7 @@ fn message(node: &Node, old: &Record, new: &Record) -> Result<UpdateResources> {
 
 /// Writes both records; after an error the old one is valid, as before.
 fn begin(dir: &Path, old: &Record, new: &Record) -> Result<()> {
-    may_wait(|| {
+    disk::blocking(|| {
         records::write(dir, OLD, RECORD_KIND, RECORD_VERSION, old)?;
         records::write(dir, "record", RECORD_KIND, RECORD_VERSION, new).inspect_err(|_| finish(dir))
     })
@@ -148,7 +148,7 @@ fn take_back(dir: &Path, error: Error) -> Error {
 
 /// Drops the old record. One that stays costs another look at the start.
 fn finish(dir: &Path) {
-    if let Err(error) = may_wait(|| std::fs::remove_file(dir.join(OLD))) {
+    if let Err(error) = disk::blocking(|| std::fs::remove_file(dir.join(OLD))) {
         tracing::warn!(path = %dir.join(OLD).display(), %error, "cannot remove the record of the old limits");
     }
 }

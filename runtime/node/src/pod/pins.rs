@@ -6,7 +6,7 @@
 
 use super::{Pins, Pod, Record, State, Up, request, shared_memory};
 use crate::container::State as ContainerState;
-use crate::disk::may_wait;
+use crate::disk;
 use crate::ids;
 use crate::node::Node;
 use gorae_kernel::process::ProcessId;
@@ -49,10 +49,10 @@ pub fn look(record: &Record, run_dir: &Path) -> Pins {
 /// Looks at the pins of all ready pods, and at their shared memory.
 pub async fn check_all(node: &Arc<Node>) {
     let broken = |pod: &Arc<Pod>| shared_memory::is_lost(&node.machine.places, pod) || !missing(node, pod).is_empty();
-    let pods: Vec<_> = may_wait(|| node.objects.pods.all().into_iter().filter(broken).collect());
+    let pods: Vec<_> = disk::blocking(|| node.objects.pods.all().into_iter().filter(broken).collect());
     for pod in pods {
         // Whoever works on the pod may be stopping it.
-        let Ok(_turn) = pod.verb.try_lock() else { continue };
+        let Ok(_verb) = pod.verb.try_lock() else { continue };
         mend_or_stop(node, &pod).await;
     }
 }
@@ -76,12 +76,12 @@ fn missing_of(record: &Record, up: &Up, there: &Pins) -> Vec<Pin> {
 
 /// For a caller that holds the pod's verb lock.
 async fn mend_or_stop(node: &Arc<Node>, pod: &Arc<Pod>) {
-    if may_wait(|| shared_memory::is_lost(&node.machine.places, pod)) {
+    if disk::blocking(|| shared_memory::is_lost(&node.machine.places, pod)) {
         // What its containers see of it cannot be given to another one.
         tracing::error!(pod = ids::short(pod.id()), "somebody unmounted the pod's shared memory; stopping the pod");
         return stop(node, pod).await;
     }
-    let pins = may_wait(|| missing(node, pod));
+    let pins = disk::blocking(|| missing(node, pod));
     if pins.is_empty() {
         return;
     }

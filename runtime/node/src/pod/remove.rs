@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// # Errors
 /// Those of stop and of the containers' removal; calling again is right.
 pub async fn remove(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
-    let _turn = pod.verb.lock().await;
+    let _verb = pod.verb.lock().await;
     if node.objects.pods.get(pod.id()).is_none() {
         return Ok(());
     }
@@ -23,10 +23,10 @@ pub async fn remove(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
     }
     delete_directories(node, pod.id()).await?;
     // Told once it has worked: a removal that fails is tried again.
-    let turn = node.events.turn();
-    turn.pod_deleted(pod);
+    let transaction = node.events.transaction();
+    transaction.pod_deleted(pod);
     node.objects.pods.remove(pod.id());
-    drop(turn);
+    drop(transaction);
     tracing::info!(pod = ids::short(pod.id()), "pod is removed");
     Ok(())
 }

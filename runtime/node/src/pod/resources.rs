@@ -3,7 +3,7 @@
 //! sets the limits of the pod's cgroup itself; it is kept and shown.
 
 use super::{Pod, Resources};
-use crate::disk::may_wait;
+use crate::disk;
 use crate::error::Result;
 use crate::node::Node;
 use crate::{ids, records};
@@ -21,7 +21,7 @@ const VERSION: u32 = 1;
 pub async fn update(node: &Node, pod_id: &str, change: Resources) -> Result<()> {
     let pod = node.objects.pods.find(pod_id)?;
     // One after the other, and none for a pod that is being removed.
-    let _turn = pod.verb.lock().await;
+    let _verb = pod.verb.lock().await;
     let pod = node.objects.pods.find(pod.id())?;
     records::write(&node.machine.places.pod_root(pod.id()), RESOURCES, RESOURCES, VERSION, &change)?;
     *pod.resources.lock().unwrap_or_else(PoisonError::into_inner) = Some(change);
@@ -38,7 +38,7 @@ pub fn kept(dir: &Path) -> Result<Option<Resources>> {
 
 /// Takes the latest word from the disk, at the daemon's start. A damaged one is none.
 pub fn restore(dir: &Path, pod: &Pod) {
-    match may_wait(|| kept(dir)) {
+    match disk::blocking(|| kept(dir)) {
         Ok(found) => *pod.resources.lock().unwrap_or_else(PoisonError::into_inner) = found,
         Err(error) => {
             tracing::error!(pod = ids::short(pod.id()), %error, "its changed resources are not known any more")

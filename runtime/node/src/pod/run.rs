@@ -2,11 +2,11 @@
 //! RunPodSandbox: record the intent, make the pod, commit the record; or undo everything.
 
 use super::{Network, Owner, Pins, Pod, RECORD_KIND, RECORD_VERSION, Record, State, Up, etc_files, pins, request};
-use crate::disk::may_wait;
+use crate::disk;
 use crate::error::{Error, Kind, Result};
-use crate::node::Node;
 use crate::ids::{self, PodId};
-use crate::{clock, foreign, records, repeat};
+use crate::node::Node;
+use crate::{clock, foreign, idempotency, records};
 use gorae_cgroups as cgroups;
 use gorae_kernel::process::ProcessId;
 use gorae_proto::cri;
@@ -38,7 +38,11 @@ pub async fn run(node: Arc<Node>, config: cri::PodSandboxConfig, runtime_handler
 /// Checks that a request is the one that a pod was made by.
 fn same(pod: &Pod, config: &cri::PodSandboxConfig, runtime_handler: &str) -> Result<()> {
     let (record, title) = (&pod.record, Pod::title(config));
-    repeat::check_pod(&format!("pod {title}"), (&record.config, &record.runtime_handler), (config, runtime_handler))
+    idempotency::check_pod(
+        &format!("pod {title}"),
+        (&record.config, &record.runtime_handler),
+        (config, runtime_handler),
+    )
 }
 
 async fn once(node: &Arc<Node>, config: cri::PodSandboxConfig, runtime_handler: String) -> Result<PodId> {
@@ -64,9 +68,9 @@ async fn make(node: &Arc<Node>, id: &PodId, config: cri::PodSandboxConfig, handl
         Ok(up) => {
             let pod = Pod::new(record, State::Ready(up));
             {
-                let turn = node.events.turn();
+                let transaction = node.events.transaction();
                 node.objects.pods.insert(pod.clone());
-                turn.pod_started(&pod);
+                transaction.pod_started(&pod);
             }
             super::watch::follow(node, &pod);
             tracing::info!(pod = ids::short(id), name = %Pod::title(&pod.record.config), "pod is ready");
@@ -113,12 +117,12 @@ async fn reserve(
         network = Some(plan.network);
     }
     let dir = node.machine.places.pod_root(id);
-    let written = may_wait(|| {
+    let written = disk::blocking(|| {
         records::make_dir(&dir)?;
         records::write_intent(&dir, "record", RECORD_KIND, RECORD_VERSION, &record)
     });
     if let Err(error) = written {
-        let _ = may_wait(|| std::fs::remove_dir_all(&dir));
+        let _ = disk::blocking(|| std::fs::remove_dir_all(&dir));
         let withdrawn = node.network.withdraw(id).await;
         node.network.release(id);
         return Err(match withdrawn {
@@ -131,7 +135,7 @@ async fn reserve(
 
 async fn set_up(node: &Arc<Node>, record: &Record, network: Option<PodNetwork>) -> Result<Up> {
     let (dir, run_dir) = (node.machine.places.pod_root(&record.id), node.machine.places.pod_run(&record.id));
-    may_wait(|| {
+    disk::blocking(|| {
         records::make_dir(&run_dir)?;
         etc_files::write(
             &dir,
@@ -153,7 +157,7 @@ async fn set_up(node: &Arc<Node>, record: &Record, network: Option<PodNetwork>) 
         pins: Pins::new(),
         addresses: record.network.given_out().to_vec(),
     };
-    may_wait(|| {
+    disk::blocking(|| {
         up.pins = pins::look(record, &run_dir);
         records::write(&run_dir, "ready", "ready", 1, &up)?;
         records::commit(&dir, "record")
@@ -169,8 +173,7 @@ async fn make_log_directory(node: &Node, path: String) -> Result<()> {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&path);
         made.map_err(|e| Error::precondition(format!("make log_directory {path}: {e}")))
     };
-    let making =
-        node.log_directories.run(key, async move { foreign::look_on(what, make).await });
+    let making = node.log_directories.run(key, async move { foreign::look_on(what, make).await });
     foreign::wait_for(what, making.into_future()).await
 }
 

@@ -3,7 +3,7 @@
 
 use super::{Pod, Record};
 use crate::container;
-use crate::disk::may_wait;
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::node::Node;
 use crate::{ids, trash};
@@ -19,7 +19,7 @@ use std::sync::atomic::{Ordering, fence};
 /// # Errors
 /// `DeadlineExceeded` when a container cannot be killed; everything else of the pod is torn down even then.
 pub async fn stop(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
-    let _turn = pod.verb.lock().await;
+    let _verb = pod.verb.lock().await;
     stop_held(node, pod).await
 }
 
@@ -34,7 +34,7 @@ pub async fn stop_held(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
         return Ok(());
     }
     // The intent: from here on the pod is not ready, also for a daemon that starts in the middle of this.
-    match may_wait(|| std::fs::remove_file(run_dir.join("ready"))) {
+    match disk::blocking(|| std::fs::remove_file(run_dir.join("ready"))) {
         Ok(()) => {}
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
         Err(e) => return Err(Error::io("remove", &run_dir.join("ready"), &e)),
@@ -47,7 +47,7 @@ pub async fn stop_held(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
     let stopped = join_all(containers.iter().map(|c| container::stop::kill(&node.keeper, c))).await;
     let unkillable = stopped.into_iter().find_map(Result::err);
     if was_ready {
-        node.events.turn().pod_stopped(pod);
+        node.events.transaction().pod_stopped(pod);
         tracing::info!(pod = ids::short(pod.id()), "pod is stopped");
     }
     let torn_down = tear_down(node, &pod.record).await;

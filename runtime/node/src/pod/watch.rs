@@ -49,7 +49,7 @@ async fn ended(pod: &Pod, init: ProcessId) {
 }
 
 async fn stop(node: &Arc<Node>, pod: &Arc<Pod>) {
-    let _turn = pod.verb.lock().await;
+    let _verb = pod.verb.lock().await;
     if !pod.is_ready() {
         return;
     }

@@ -5,11 +5,11 @@ use super::strays::Strays;
 use super::unreadable::{Damaged, anothers, not_now};
 use crate::container::{self, end};
 use crate::error::{Error, Kind, Result};
+use crate::ids::{self, ContainerId, Id, OfContainer, OfPod, PodId};
 use crate::places::Places;
 use crate::pod::{self, Up};
-use crate::trash::remove_quietly;
-use crate::ids::{self, ContainerId, Id, OfContainer, OfPod, PodId};
 use crate::records;
+use crate::trash::remove_quietly;
 use gorae_network::LivePod;
 use std::collections::HashSet;
 use std::io;
@@ -205,7 +205,11 @@ mod tests {
         let found = read(&places, "boot").expect("readable");
         let mut live: Vec<String> = found.live_pods().into_iter().map(|p| p.pod_id).collect();
         live.sort();
-        assert_eq!(live, ids[..2].iter().map(ToString::to_string).collect::<Vec<_>>(), "ready, being stopped; not the stopped one");
+        assert_eq!(
+            live,
+            ids[..2].iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "ready, being stopped; not the stopped one"
+        );
         assert_eq!(found.pods.iter().filter(|(_, up)| up.is_some()).count(), 1);
     }
 

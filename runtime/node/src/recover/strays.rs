@@ -43,7 +43,8 @@ async fn end_stray_containers(node: &Arc<Node>, lost: &[ContainerId]) {
     if lost.is_empty() {
         return;
     }
-    let (hierarchies, wanted) = (node.machine.hierarchies.clone(), lost.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let (hierarchies, wanted) =
+        (node.machine.hierarchies.clone(), lost.iter().map(ToString::to_string).collect::<Vec<_>>());
     let places = tokio::task::spawn_blocking(move || cgroups::find_containers(&hierarchies, &wanted)).await;
     let places: HashMap<String, String> = places.unwrap_or_default().into_iter().collect();
     for id in lost {

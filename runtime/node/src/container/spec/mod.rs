@@ -15,7 +15,7 @@ pub mod security;
 
 use super::Record;
 use crate::error::{Error, Result};
-use crate::limits::OpenFiles;
+use crate::open_files::OpenFiles;
 use crate::places::Places;
 use crate::pod::Pod;
 use gorae_kernel::process::ProcessId;

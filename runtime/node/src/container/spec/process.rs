@@ -4,7 +4,7 @@
 use super::security;
 use crate::container::{Process, Record, signal};
 use crate::error::{Error, Result};
-use crate::limits::OpenFiles;
+use crate::open_files::OpenFiles;
 use gorae_proto::cri::{self, SupplementalGroupsPolicy};
 use gorae_proto::shim;
 use gorae_seccomp::capabilities;

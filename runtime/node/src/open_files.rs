@@ -16,7 +16,7 @@ pub struct OpenFiles {
 }
 
 /// Raises this process's soft limit to the hard one; returns what it was before, for containers.
-pub fn raise_open_files() -> OpenFiles {
+pub fn raise() -> OpenFiles {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return OpenFiles { soft: 1024, hard: 4096 } };
     if let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
         tracing::warn!(%error, soft, hard, "the limit of open files stays as it is");
