@@ -6,8 +6,8 @@
 
 use gorae_node::clock;
 use gorae_node::container;
+use gorae_node::disposable;
 use gorae_node::error::{Error, Kind, Result};
-use gorae_node::foreign;
 use gorae_node::ids;
 use gorae_node::node::Node;
 use gorae_node::pod;
@@ -302,7 +302,7 @@ impl RuntimeService for Runtime {
         // The spec shows the devices and profiles of the host.
         let node = self.node.clone();
         let info =
-            foreign::look("devices and profiles", move || Ok(container::view::verbose(&node.facts(), &container)))
+            disposable::probe("devices and profiles", move || Ok(container::view::verbose(&node.facts(), &container)))
                 .await;
         reply(info.map(|info| cri::ContainerStatusResponse { status, info }))
     }

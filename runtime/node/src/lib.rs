@@ -13,9 +13,9 @@
 pub mod clock;
 pub mod container;
 pub mod disk;
+pub mod disposable;
 pub mod error;
 pub mod events;
-pub mod foreign;
 #[cfg(test)]
 mod golden;
 pub mod handlers;

@@ -11,7 +11,7 @@ use crate::error::{Error, IMAGE_VOLUME_FAILED, Kind, Result};
 use crate::ids::{self, ContainerId};
 use crate::node::Node;
 use crate::pod::{self, Pod};
-use crate::{clock, foreign, idempotency, records};
+use crate::{clock, disposable, idempotency, records};
 use gorae_cdi as cdi;
 use gorae_cgroups as cgroups;
 use gorae_proto::cri;
@@ -50,8 +50,8 @@ pub async fn create(
         }
         Ok(id)
     };
-    tokio::time::timeout(foreign::DEADLINE, creation).await.unwrap_or_else(|_| {
-        let (limit, what) = (foreign::DEADLINE, LOOKED_AT);
+    tokio::time::timeout(disposable::DEADLINE, creation).await.unwrap_or_else(|_| {
+        let (limit, what) = (disposable::DEADLINE, LOOKED_AT);
         let why = format!(
             "create container {name:?}: not done within {limit:?}: it waits for {what} (a file system does not \
              respond) or for its pod's stop; it goes on, and a repeat gets its result"
@@ -146,7 +146,7 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &ContainerId, config: cri::C
     super::take_over::check(node, &record)?;
     let (of, facts, target) = (node.clone(), node.facts(), pod.clone());
     let cdi_devices = cdi::of_request(&record.config)?;
-    let checked = foreign::look_on(LOOKED_AT, move || {
+    let checked = disposable::probe_to_the_end(LOOKED_AT, move || {
         let directories = of.settings.live.borrow().cdi_directories.clone();
         record.cdi = cdi::resolve(&directories, &cdi_devices)?;
         spec::process::change_environment(&mut record.process.env, &record.cdi.env);

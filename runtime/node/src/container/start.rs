@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::keeper::start_error;
 use crate::node::Node;
 use crate::pod::{self, Pod};
-use crate::{foreign, ids, records};
+use crate::{disposable, ids, records};
 use gorae_proto::shim::{self as wire, Started, reply, request::Verb};
 use gorae_shims::{self as shims, Killer, SETUP_DEADLINE, Shim, VERB_DEADLINE};
 use std::os::fd::AsFd;
@@ -87,7 +87,7 @@ async fn order(
     let record = container.record();
     let (facts, asked, target) = (node.facts(), record.clone(), pod.clone());
     let order =
-        foreign::look("devices and profiles", move || spec::build(&asked, &target, &facts.of(&target, &asked)?));
+        disposable::probe("devices and profiles", move || spec::build(&asked, &target, &facts.of(&target, &asked)?));
     let order = tokio::select! {
         order = order => order?,
         () = begun.given_up() => return Err(stopped_meanwhile(short)),

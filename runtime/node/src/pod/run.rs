@@ -6,7 +6,7 @@ use crate::disk;
 use crate::error::{Error, Kind, Result};
 use crate::ids::{self, PodId};
 use crate::node::Node;
-use crate::{clock, foreign, idempotency, records};
+use crate::{clock, disposable, idempotency, records};
 use gorae_cgroups as cgroups;
 use gorae_kernel::process::ProcessId;
 use gorae_proto::cri;
@@ -173,8 +173,8 @@ async fn make_log_directory(node: &Node, path: String) -> Result<()> {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&path);
         made.map_err(|e| Error::precondition(format!("make log_directory {path}: {e}")))
     };
-    let making = node.log_directories.run(key, async move { foreign::look_on(what, make).await });
-    foreign::wait_for(what, making.into_future()).await
+    let making = node.log_directories.run(key, async move { disposable::probe_to_the_end(what, make).await });
+    disposable::in_time(what, making.into_future()).await
 }
 
 fn setup(node: &Node, record: &Record, network: Option<PodNetwork>) -> Result<SetupPod> {

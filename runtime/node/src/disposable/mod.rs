@@ -24,34 +24,34 @@ static TURNS: Semaphore = Semaphore::const_new(MOST);
 ///
 /// # Errors
 /// Those of the work; `DeadlineExceeded` when it hangs.
-pub async fn look<T, F>(what: &str, work: F) -> Result<T>
+pub async fn probe<T, F>(what: &str, work: F) -> Result<T>
 where
     T: Send + 'static,
     F: FnOnce() -> Result<T> + Send + 'static,
 {
-    wait_for(what, look_on(what, work)).await
+    in_time(what, probe_to_the_end(what, work)).await
 }
 
 /// Waits for a look that others may have begun, as long as one may take.
 ///
 /// # Errors
 /// Those of the look; `DeadlineExceeded` when it hangs.
-pub async fn wait_for<T>(what: &str, look: impl Future<Output = Result<T>>) -> Result<T> {
-    in_time(DEADLINE, what, look).await
+pub async fn in_time<T>(what: &str, look: impl Future<Output = Result<T>>) -> Result<T> {
+    at_most(DEADLINE, what, look).await
 }
 
-async fn in_time<T>(deadline: Duration, what: &str, look: impl Future<Output = Result<T>>) -> Result<T> {
+async fn at_most<T>(deadline: Duration, what: &str, look: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::time::timeout(deadline, look).await.unwrap_or_else(|_| {
         let why = format!("{what}: no answer within {deadline:?}; a file system does not respond");
         Err(Error::new(Kind::DeadlineExceeded, why))
     })
 }
 
-/// [`look`] for an operation that others can join and nobody has to wait for: it takes as long as it takes.
+/// [`probe`] for an operation that others can join and nobody has to wait for: it takes as long as it takes.
 ///
 /// # Errors
 /// Those of the work.
-pub async fn look_on<T, F>(what: &str, work: F) -> Result<T>
+pub async fn probe_to_the_end<T, F>(what: &str, work: F) -> Result<T>
 where
     T: Send + 'static,
     F: FnOnce() -> Result<T> + Send + 'static,
@@ -76,22 +76,22 @@ mod tests {
     #[tokio::test]
     async fn a_look_that_hangs_is_abandoned_with_its_name() {
         let (release, held) = std::sync::mpsc::channel::<()>();
-        let hung = look_on("mount sources", move || {
+        let hung = probe_to_the_end("mount sources", move || {
             let _ = held.recv();
             Ok(())
         });
-        let hung = in_time(Duration::from_millis(20), "mount sources", hung);
+        let hung = at_most(Duration::from_millis(20), "mount sources", hung);
         let error = hung.await.expect_err("hangs");
         assert_eq!(error.kind(), Kind::DeadlineExceeded);
         assert!(error.to_string().contains("mount sources"), "{error}");
-        assert_eq!(look("others", || Ok(7)).await.expect("a thread is left"), 7);
+        assert_eq!(probe("others", || Ok(7)).await.expect("a thread is left"), 7);
         drop(release);
     }
 
     #[tokio::test]
     async fn a_look_that_panics_is_an_error_and_costs_no_turn() {
         for _ in 0..2 * MOST {
-            let error = look("devices", || -> Result<()> { panic!("on purpose") }).await.expect_err("panics");
+            let error = probe("devices", || -> Result<()> { panic!("on purpose") }).await.expect_err("panics");
             assert!(error.to_string().contains("devices"), "{error}");
         }
     }
