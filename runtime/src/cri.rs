@@ -6,6 +6,7 @@
 
 use gorae_node::clock;
 use gorae_node::container;
+use gorae_node::container::view::Verbose;
 use gorae_node::disposable;
 use gorae_node::error::{Error, Kind, Result};
 use gorae_node::ids;
@@ -300,10 +301,8 @@ impl RuntimeService for Runtime {
             return Ok(Response::new(cri::ContainerStatusResponse { status, info: HashMap::new() }));
         }
         // The spec shows the devices and profiles of the host.
-        let node = self.node.clone();
-        let info =
-            disposable::probe("devices and profiles", move || Ok(container::view::verbose(&node.facts(), &container)))
-                .await;
+        let verbose = Verbose::of(&container, &self.node.facts());
+        let info = disposable::probe("devices and profiles", verbose, Verbose::info).await;
         reply(info.map(|info| cri::ContainerStatusResponse { status, info }))
     }
 

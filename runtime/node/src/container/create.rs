@@ -4,10 +4,9 @@
 //! The check looks at paths of others and may hang. Then the request ends in time and the creation goes on: a repeat
 //! joins it, so a dead volume costs one thread and not one for each repeat, and when it is back the repeat succeeds.
 
-use super::spec::process::ImageDefaults;
-use super::{Container, Image, ImageMount, RECORD_KIND, RECORD_VERSION, Record, State, sources, spec};
+use super::{Container, RECORD_KIND, RECORD_VERSION, Record, State, image, precheck, spec};
 use crate::disk;
-use crate::error::{Error, IMAGE_VOLUME_FAILED, Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::ids::{self, ContainerId};
 use crate::node::Node;
 use crate::pod::{self, Pod};
@@ -16,11 +15,7 @@ use gorae_cdi as cdi;
 use gorae_cgroups as cgroups;
 use gorae_proto::cri;
 use gorae_shims as shims;
-use std::path::PathBuf;
 use std::sync::Arc;
-
-/// What a creation looks at that is not ours.
-const LOOKED_AT: &str = "mount sources, devices, CDI files and profiles";
 
 /// Creates a container and returns its id; a repeat of a request gets the same container.
 ///
@@ -51,7 +46,7 @@ pub async fn create(
         Ok(id)
     };
     tokio::time::timeout(disposable::DEADLINE, creation).await.unwrap_or_else(|_| {
-        let (limit, what) = (disposable::DEADLINE, LOOKED_AT);
+        let (limit, what) = (disposable::DEADLINE, precheck::LOOKED_AT);
         let why = format!(
             "create container {name:?}: not done within {limit:?}: it waits for {what} (a file system does not \
              respond) or for its pod's stop; it goes on, and a repeat gets its result"
@@ -124,36 +119,9 @@ fn check_ready(pod: &Pod) -> Result<()> {
 }
 
 async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &ContainerId, config: cri::ContainerConfig) -> Result<()> {
-    let asked = config.image.as_ref().map(|i| i.image.clone()).unwrap_or_default();
-    if asked.is_empty() {
-        return Err(Error::invalid("image is not set"));
-    }
-    let held = disk::blocking(|| node.images.hold(&asked, id))?;
-    let defaults = image_defaults(&held.config);
-    let mut record = Record {
-        id: id.clone(),
-        pod_id: pod.id().clone(),
-        created_at: clock::unique_ns(),
-        image: describe_image(node, &held.image_id, &config, held.layers)?,
-        process: spec::process::resolve(&config, &defaults, &spec::facts::hostname_of(&pod.record))?,
-        log_path: log_path(&pod.record.config.log_directory, &config.log_path)?,
-        cgroup: cgroups::container_path(&pod.record.pod_cgroup(), id),
-        image_mounts: image_mounts(node, id, &config)?,
-        cdi: cdi::Edits::default(),
-        first_resources: None,
-        config,
-    };
+    let record = resolve(node, pod, id, config)?;
     super::take_over::check(node, &record)?;
-    let (of, facts, target) = (node.clone(), node.facts(), pod.clone());
-    let cdi_devices = cdi::of_request(&record.config)?;
-    let checked = disposable::probe_to_the_end(LOOKED_AT, move || {
-        let directories = of.settings.live.borrow().cdi_directories.clone();
-        record.cdi = cdi::resolve(&directories, &cdi_devices)?;
-        spec::process::change_environment(&mut record.process.env, &record.cdi.env);
-        let order = spec::build(&record, &target, &facts.of(&target, &record)?)?;
-        sources::check(&record.config, of.settings.missing_host_path).map(|()| (record, order))
-    });
-    let (record, order) = checked.await?;
+    let (record, order) = precheck::run(node, pod, record).await?;
     // Only a mount shows what the layers are together, and the daemon makes none itself.
     let parts: Vec<_> = order.mounts.into_iter().filter(|m| !m.source_layer_path.is_empty()).collect();
     if !parts.is_empty() {
@@ -176,47 +144,22 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &ContainerId, config: cri::C
     Ok(())
 }
 
-/// What a container's record keeps of its image.
-///
-/// # Errors
-/// `NotFound` when the image went away in this instant.
-fn describe_image(node: &Node, id: &str, config: &cri::ContainerConfig, layers: Vec<PathBuf>) -> Result<Image> {
-    let asked = config.image.as_ref().map(|i| i.image.clone()).unwrap_or_default();
-    let image = node
-        .images
-        .find(id)?
-        .ok_or_else(|| Error::not_found(format!("image {asked:?} does not exist on this node; pull it first")))?;
-    Ok(Image {
-        id: image.id.clone(),
-        reference: image.repo_digests.first().cloned().unwrap_or_else(|| image.id.clone()),
-        name: image.repo_tags.first().cloned().unwrap_or(asked),
-        layers,
+/// The record of a request, with what its image and pod add; its CDI devices are still to be resolved.
+fn resolve(node: &Node, pod: &Pod, id: &ContainerId, config: cri::ContainerConfig) -> Result<Record> {
+    let (image, defaults) = image::hold(node, id, &config)?;
+    Ok(Record {
+        id: id.clone(),
+        pod_id: pod.id().clone(),
+        created_at: clock::unique_ns(),
+        image,
+        process: spec::process::resolve(&config, &defaults, &spec::facts::hostname_of(&pod.record))?,
+        log_path: log_path(&pod.record.config.log_directory, &config.log_path)?,
+        cgroup: cgroups::container_path(&pod.record.pod_cgroup(), id),
+        image_mounts: image::hold_volumes(node, id, &config)?,
+        cdi: cdi::Edits::default(),
+        first_resources: None,
+        config,
     })
-}
-
-fn image_defaults(config: &oci_spec::image::ImageConfiguration) -> ImageDefaults {
-    let Some(config) = config.config() else { return ImageDefaults::default() };
-    ImageDefaults {
-        entrypoint: config.entrypoint().clone().unwrap_or_default(),
-        cmd: config.cmd().clone().unwrap_or_default(),
-        env: config.env().clone().unwrap_or_default(),
-        cwd: config.working_dir().clone().unwrap_or_default(),
-        user: config.user().clone().unwrap_or_default(),
-        stop_signal: config.stop_signal().clone().unwrap_or_default(),
-        volumes: config.volumes().clone().unwrap_or_default(),
-    }
-}
-
-fn image_mounts(node: &Node, id: &str, config: &cri::ContainerConfig) -> Result<Vec<ImageMount>> {
-    let mut list = Vec::new();
-    for (index, mount) in config.mounts.iter().enumerate() {
-        let Some(image) = &mount.image else { continue };
-        let held = disk::blocking(|| node.images.hold(&image.image, id)).map_err(|e| {
-            Error::from(e).during(format!("mount at {:?}", mount.container_path)).beginning_with(IMAGE_VOLUME_FAILED)
-        })?;
-        list.push(ImageMount { index, id: held.image_id, layers: held.layers });
-    }
-    Ok(list)
 }
 
 fn log_path(directory: &str, path: &str) -> Result<Option<String>> {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The container's record on disk: what was asked, and what it was resolved to. And the shim's record of its state.
 
+use crate::disposable::PlainData;
 use crate::error::Result;
 use crate::ids::{ContainerId, PodId};
 use crate::records;
@@ -9,6 +10,7 @@ use gorae_proto::shim;
 use prost::Message;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Version of the container record.
 pub const RECORD_VERSION: u32 = 1;
@@ -55,6 +57,11 @@ pub struct Record {
     #[serde(default)]
     pub cdi: gorae_cdi::Edits,
 }
+
+/// Text, numbers and paths.
+impl PlainData for Record {}
+/// Shared text, numbers and paths.
+impl PlainData for Arc<Record> {}
 
 /// The image of a container.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -85,9 +85,9 @@ async fn order(
     short: &str,
 ) -> Result<wire::Start> {
     let record = container.record();
-    let (facts, asked, target) = (node.facts(), record.clone(), pod.clone());
+    let asked = (record.clone(), pod.clone(), node.facts().of(pod, &record)?);
     let order =
-        disposable::probe("devices and profiles", move || spec::build(&asked, &target, &facts.of(&target, &asked)?));
+        disposable::probe("devices and profiles", asked, |(record, pod, facts)| spec::build(&record, &pod, &facts));
     let order = tokio::select! {
         order = order => order?,
         () = begun.given_up() => return Err(stopped_meanwhile(short)),

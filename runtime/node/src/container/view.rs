@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A container as the CRI's list and status show it: from memory only.
 
+use super::spec::Context;
 use super::spec::facts::Facts;
 use super::{Container, Identity, Record, State, signal};
+use crate::disposable::PlainData;
+use crate::error::Result;
+use crate::pod::Pod;
 use gorae_proto::cri;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The entry of ListContainers.
 pub fn entry(container: &Container) -> cri::Container {
@@ -59,31 +66,59 @@ pub fn status(container: &Container) -> cri::ContainerStatus {
     status
 }
 
-/// The JSON under `info` of a verbose status.
-pub fn verbose(facts: &Facts, container: &Container) -> std::collections::HashMap<String, String> {
-    let (record, state) = (container.record(), container.state());
-    let pid = match &state {
-        State::Running { process, .. } => process.pid,
-        _ => 0,
-    };
-    let spec = facts
-        .objects
-        .pods
-        .get(&record.pod_id)
-        .map(|pod| super::spec::oci::view(&record, &pod, facts))
-        .unwrap_or(serde_json::Value::Null);
-    let info = serde_json::json!({
-        "sandboxID": record.pod_id,
-        "pid": pid,
-        "state": state.word(),
-        "snapshotter": "overlayfs",
-        "layers": record.image.layers,
-        "upper": facts.machine.places.container_root(&record.id).join("upper"),
-        "cgroup": record.cgroup,
-        "config": config(&record.config),
-        "runtimeSpec": spec,
-    });
-    [("info".to_owned(), info.to_string())].into()
+/// What the `info` of a verbose status is made of. Its runtime spec shows devices and profiles of the host, which are
+/// looked at for it.
+#[derive(Debug)]
+pub struct Verbose {
+    record: Arc<Record>,
+    state: State,
+    upper: PathBuf,
+    /// The rest of what a runtime spec is built of; `None` when it cannot be built any more.
+    spec: Option<(Arc<Pod>, Context)>,
+}
+
+/// Text, numbers and paths; the pod has no descriptor.
+impl PlainData for Verbose {}
+
+impl Verbose {
+    /// What is known of a container.
+    pub fn of(container: &Container, facts: &Facts) -> Self {
+        let record = container.record();
+        let pod = facts.objects.pods.get(&record.pod_id);
+        Self {
+            spec: pod.and_then(|pod| Some((pod.clone(), facts.of(&pod, &record).ok()?))),
+            state: container.state(),
+            upper: facts.machine.places.container_root(&record.id).join("upper"),
+            record,
+        }
+    }
+
+    /// The JSON under `info`.
+    ///
+    /// - Blocks: on paths that are not ours.
+    ///
+    /// # Errors
+    /// None: what cannot be shown is `null`.
+    pub fn info(self) -> Result<HashMap<String, String>> {
+        let Self { record, state, upper, spec } = self;
+        let pid = match &state {
+            State::Running { process, .. } => process.pid,
+            _ => 0,
+        };
+        let spec = spec.map(|(pod, context)| super::spec::oci::view(&record, &pod, &context));
+        let info = serde_json::json!({
+            "sandboxID": record.pod_id,
+            "pid": pid,
+            "state": state.word(),
+            "snapshotter": "overlayfs",
+            "layers": record.image.layers,
+            "upper": upper,
+            "cgroup": record.cgroup,
+            "config": config(&record.config),
+            "runtimeSpec": spec,
+        });
+        Ok([("info".to_owned(), info.to_string())].into())
+    }
 }
 
 /// The request as JSON. Values of variables are text there, as in the CRI's own JSON: what is not UTF-8 in them is marked.

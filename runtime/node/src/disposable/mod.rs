@@ -1,97 +1,99 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Looks at paths that are not ours: mount sources, devices, profiles, log directories.
+//! Probes of paths that are not ours: mount sources, devices, profiles, log directories.
 //!
-//! Such a path may be on a file system whose server is gone, and then the look never ends. It runs on a thread that can
-//! be abandoned (`threads`); the request gets an error in time. What takes a path for a container is not here but in its
-//! shim.
+//! Such a path may be on a file system whose server is gone, and then the probe never ends. It runs on a disposable thread
+//! (`threads.rs`), and the request gets an error in time. The shim, and not this room, takes paths for a container.
 
+mod plain;
 mod threads;
+
+pub use plain::PlainData;
 
 use crate::error::{Error, Kind, Result};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
-/// Looks at the same time, hung ones included. A hung look costs a thread; a container has one at the most.
+/// The most probes at one time, hung ones included. A hung probe costs a thread, and a container has at most one.
 const MOST: usize = 256;
-/// How long one may take, the wait for its turn included.
+/// How long a probe may take, including the wait for a free slot.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
-static TURNS: Semaphore = Semaphore::const_new(MOST);
+static SLOTS: Semaphore = Semaphore::const_new(MOST);
 
-/// Runs `work`, which touches paths of others; `what` says which, for the error.
+/// Runs `work`, which touches paths that are not ours; `what` names them in the error.
 ///
-/// - Cancel: the work goes on, on its own.
+/// - Shapes: `work` is a function, and no closure that captures, so that it has nothing but `input`.
+/// - Cancel: the probe goes on by itself.
 ///
 /// # Errors
 /// Those of the work; `DeadlineExceeded` when it hangs.
-pub async fn probe<T, F>(what: &str, work: F) -> Result<T>
-where
-    T: Send + 'static,
-    F: FnOnce() -> Result<T> + Send + 'static,
-{
-    in_time(what, probe_to_the_end(what, work)).await
+pub async fn probe<I: PlainData, T: PlainData>(what: &str, input: I, work: fn(I) -> Result<T>) -> Result<T> {
+    in_time(what, probe_to_the_end(what, input, work)).await
 }
 
-/// Waits for a look that others may have begun, as long as one may take.
+/// Waits for a probe that another request may have begun, for as long as a probe may take.
 ///
 /// # Errors
-/// Those of the look; `DeadlineExceeded` when it hangs.
-pub async fn in_time<T>(what: &str, look: impl Future<Output = Result<T>>) -> Result<T> {
-    at_most(DEADLINE, what, look).await
+/// Those of the probe; `DeadlineExceeded` when it hangs.
+pub async fn in_time<T>(what: &str, probe: impl Future<Output = Result<T>>) -> Result<T> {
+    at_most(DEADLINE, what, probe).await
 }
 
-async fn at_most<T>(deadline: Duration, what: &str, look: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::time::timeout(deadline, look).await.unwrap_or_else(|_| {
+async fn at_most<T>(deadline: Duration, what: &str, probe: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(deadline, probe).await.unwrap_or_else(|_| {
         let why = format!("{what}: no answer within {deadline:?}; a file system does not respond");
         Err(Error::new(Kind::DeadlineExceeded, why))
     })
 }
 
-/// [`probe`] for an operation that others can join and nobody has to wait for: it takes as long as it takes.
+/// [`probe`] without a deadline, for an operation that other requests can join.
 ///
 /// # Errors
 /// Those of the work.
-pub async fn probe_to_the_end<T, F>(what: &str, work: F) -> Result<T>
-where
-    T: Send + 'static,
-    F: FnOnce() -> Result<T> + Send + 'static,
-{
+pub async fn probe_to_the_end<I: PlainData, T: PlainData>(what: &str, input: I, work: fn(I) -> Result<T>) -> Result<T> {
     let failed = |e: &dyn std::fmt::Display| Error::internal(format!("{what}: {e}"));
-    let turn = TURNS.acquire().await.map_err(|e| failed(&e))?;
+    let slot = SLOTS.acquire().await.map_err(|e| failed(&e))?;
     let (tell, told) = oneshot::channel();
-    let looked = threads::run(work, move |result| {
-        drop(turn);
-        // Nobody listens any more when the request was given up.
+    let started = threads::run(input, work, move |result| {
+        drop(slot);
+        // Nobody listens any more if the request was given up.
         let _ = tell.send(result);
     });
-    looked.map_err(|e| failed(&e))?;
+    started.map_err(|e| failed(&e))?;
     let result = told.await.ok().flatten();
-    result.unwrap_or_else(|| Err(Error::internal(format!("{what}: the look panicked; see the daemon's log"))))
+    result.unwrap_or_else(|| Err(Error::internal(format!("{what}: the probe panicked; see the daemon's log"))))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::mpsc::{Receiver, channel};
+
+    /// Plain: a channel of the standard library has no descriptor.
+    struct Held(Receiver<()>);
+
+    impl PlainData for Held {}
 
     #[tokio::test]
-    async fn a_look_that_hangs_is_abandoned_with_its_name() {
-        let (release, held) = std::sync::mpsc::channel::<()>();
-        let hung = probe_to_the_end("mount sources", move || {
-            let _ = held.recv();
+    async fn a_probe_that_hangs_is_abandoned_with_its_name() {
+        let (release, held) = channel();
+        let hung = probe_to_the_end("mount sources", Held(held), |held| {
+            let _ = held.0.recv();
             Ok(())
         });
         let hung = at_most(Duration::from_millis(20), "mount sources", hung);
         let error = hung.await.expect_err("hangs");
         assert_eq!(error.kind(), Kind::DeadlineExceeded);
         assert!(error.to_string().contains("mount sources"), "{error}");
-        assert_eq!(probe("others", || Ok(7)).await.expect("a thread is left"), 7);
+        let answer = probe("others", "7".to_owned(), |text| Ok(text + "!")).await;
+        assert_eq!(answer.expect("a thread is left"), "7!");
         drop(release);
     }
 
     #[tokio::test]
-    async fn a_look_that_panics_is_an_error_and_costs_no_turn() {
+    async fn a_probe_that_panics_is_an_error_and_costs_no_slot() {
         for _ in 0..2 * MOST {
-            let error = probe("devices", || -> Result<()> { panic!("on purpose") }).await.expect_err("panics");
+            let error = probe("devices", (), |()| -> Result<()> { panic!("on purpose") }).await.expect_err("panics");
             assert!(error.to_string().contains("devices"), "{error}");
         }
     }

@@ -28,6 +28,7 @@ pub mod watch;
 pub(crate) use record::test_record;
 pub use record::{Network, Owner, Pins, RECORD_KIND, RECORD_VERSION, Record, Resources, Up};
 
+use crate::disposable::PlainData;
 use crate::ids::PodId;
 use gorae_proto::cri;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,6 +53,9 @@ pub struct Pod {
     /// Held by the one verb that works on this pod.
     pub verb: tokio::sync::Mutex<()>,
 }
+
+/// A pod is a record, a state and locks; it has no descriptor.
+impl PlainData for Arc<Pod> {}
 
 impl Pod {
     /// A pod in a state.

@@ -165,16 +165,17 @@ async fn set_up(node: &Arc<Node>, record: &Record, network: Option<PodNetwork>) 
     Ok(up)
 }
 
-/// Makes it, or joins whoever is making it: kubelet repeats a pod whose log directory hangs, and each repeat would cost
-/// a thread of its own.
+/// Makes the log directory, or joins a request that is making it: kubelet repeats a pod whose log directory hangs, and each
+/// repeat would cost a thread of its own.
 async fn make_log_directory(node: &Node, path: String) -> Result<()> {
-    let (what, key) = ("log_directory", path.clone());
-    let make = move || {
+    const WHAT: &str = "log_directory";
+    let make = |path: String| {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&path);
         made.map_err(|e| Error::precondition(format!("make log_directory {path}: {e}")))
     };
-    let making = node.log_directories.run(key, async move { disposable::probe_to_the_end(what, make).await });
-    disposable::in_time(what, making.into_future()).await
+    let key = path.clone();
+    let making = node.log_directories.run(key, async move { disposable::probe_to_the_end(WHAT, path, make).await });
+    disposable::in_time(WHAT, making.into_future()).await
 }
 
 fn setup(node: &Node, record: &Record, network: Option<PodNetwork>) -> Result<SetupPod> {

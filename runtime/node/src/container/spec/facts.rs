@@ -28,15 +28,15 @@ impl Facts {
     ///
     /// # Errors
     /// `InvalidArgument` when the target of pid mode TARGET is not named or is in another pod.
-    pub fn of(&self, pod: &Pod, record: &container::Record) -> Result<Context<'_>> {
+    pub fn of(&self, pod: &Pod, record: &container::Record) -> Result<Context> {
         let options = security_context(&record.config).namespace_options;
         let target = match options.filter(|o| o.pid() == NamespaceMode::Target) {
             Some(options) => self.target(pod, &options.target_id)?,
             None => None,
         };
         Ok(Context {
-            layout: &self.machine.layout,
-            places: &self.machine.places,
+            layout: self.machine.layout.clone(),
+            places: self.machine.places.clone(),
             target,
             open_files: self.machine.open_files,
             make_missing_sources: self.missing_host_path == MissingHostPath::Create,

@@ -14,6 +14,7 @@ pub mod resources;
 pub mod security;
 
 use super::Record;
+use crate::disposable::PlainData;
 use crate::error::{Error, Result};
 use crate::open_files::OpenFiles;
 use crate::places::Places;
@@ -22,13 +23,13 @@ use gorae_kernel::process::ProcessId;
 use gorae_proto::cri;
 use gorae_proto::shim::{self, CgroupLayout, CgroupPlace};
 
-/// Facts of the node that a spec depends on.
+/// Facts of the node that a spec depends on, copied: a spec is built on a disposable thread.
 #[derive(Debug)]
-pub struct Context<'a> {
+pub struct Context {
     /// Where cgroups are mounted.
-    pub layout: &'a CgroupLayout,
+    pub layout: CgroupLayout,
     /// Where directories are.
-    pub places: &'a Places,
+    pub places: Places,
     /// The first process of the target container, for pid mode TARGET.
     pub target: Option<ProcessId>,
     /// The limit of open files that containers get.
@@ -36,6 +37,9 @@ pub struct Context<'a> {
     /// Whether a host path that is missing is made for a mount of the request.
     pub make_missing_sources: bool,
 }
+
+/// Text, numbers and paths.
+impl PlainData for Context {}
 
 /// The security context of a request; unset means the message's zero values.
 pub fn security_context(config: &cri::ContainerConfig) -> cri::LinuxContainerSecurityContext {
@@ -47,7 +51,7 @@ pub fn security_context(config: &cri::ContainerConfig) -> cri::LinuxContainerSec
 /// # Errors
 /// `InvalidArgument` with the field for a request that cannot be right; `FailedPrecondition` and
 /// `Unimplemented` for one that this node cannot serve.
-pub fn build(record: &Record, pod: &Pod, node: &Context<'_>) -> Result<shim::Start> {
+pub fn build(record: &Record, pod: &Pod, node: &Context) -> Result<shim::Start> {
     let config = &record.config;
     let security = security_context(config);
     security::selinux(security.selinux_options.as_ref())?;
@@ -76,7 +80,7 @@ pub fn build(record: &Record, pod: &Pod, node: &Context<'_>) -> Result<shim::Sta
             paths("readonly_paths", &security.readonly_paths)?
         },
         cgroup: Some(CgroupPlace { layout: Some(node.layout.clone()), path: record.cgroup.clone() }),
-        resources: Some(resources::build(config.linux.as_ref().and_then(|l| l.resources.as_ref()), node.layout)?),
+        resources: Some(resources::build(config.linux.as_ref().and_then(|l| l.resources.as_ref()), &node.layout)?),
         log_path: record.log_path.clone().unwrap_or_default(),
         stdin: config.stdin,
         stdin_once: config.stdin_once,

@@ -25,7 +25,7 @@ const MAX_MOUNTS: usize = 4096;
 pub fn build(
     record: &Record,
     pod: &Pod,
-    node: &Context<'_>,
+    node: &Context,
     security: &cri::LinuxContainerSecurityContext,
 ) -> Result<Vec<Mount>> {
     let mut asked = requested(record, node)?;
@@ -62,7 +62,7 @@ fn replaces(asked: &str, usual: &str) -> bool {
     asked == usual || below("/dev") || below("/sys")
 }
 
-fn usual(pod: &Pod, node: &Context<'_>, privileged: bool) -> Vec<Mount> {
+fn usual(pod: &Pod, node: &Context, privileged: bool) -> Vec<Mount> {
     let kernel = |filesystem: &str, destination: &str, data: &str| Mount {
         destination: destination.into(),
         source: filesystem.into(),
@@ -89,7 +89,7 @@ fn usual(pod: &Pod, node: &Context<'_>, privileged: bool) -> Vec<Mount> {
     list
 }
 
-fn shared_memory(pod: &Pod, node: &Context<'_>) -> Mount {
+fn shared_memory(pod: &Pod, node: &Context) -> Mount {
     let source = if pod.namespaces().ipc() == NamespaceMode::Node {
         "/dev/shm".to_owned()
     } else {
@@ -98,7 +98,7 @@ fn shared_memory(pod: &Pod, node: &Context<'_>) -> Mount {
     Mount { nosuid: true, nodev: true, noexec: true, ..host_bind(&source, "/dev/shm") }
 }
 
-fn pod_files(pod: &Pod, node: &Context<'_>, readonly: bool) -> Vec<Mount> {
+fn pod_files(pod: &Pod, node: &Context, readonly: bool) -> Vec<Mount> {
     let dir = node.places.pod_root(pod.id());
     let maps = pod.user_mapping();
     etc_files::FILES
@@ -122,7 +122,7 @@ fn host_bind(source: &str, destination: &str) -> Mount {
     }
 }
 
-fn requested(record: &Record, node: &Context<'_>) -> Result<Vec<Mount>> {
+fn requested(record: &Record, node: &Context) -> Result<Vec<Mount>> {
     let asked = &record.config.mounts;
     if asked.len() > MAX_MOUNTS {
         return Err(Error::invalid(format!("mounts: more than {MAX_MOUNTS}")));

@@ -12,7 +12,7 @@ use gorae_proto::shim::{Namespace, namespace::Kind};
 /// # Errors
 /// `InvalidArgument` when the container asks for namespaces that its pod does not have,
 /// `FailedPrecondition` when the target of pid mode TARGET is not running.
-pub fn build(pod: &Pod, security: &cri::LinuxContainerSecurityContext, node: &Context<'_>) -> Result<Vec<Namespace>> {
+pub fn build(pod: &Pod, security: &cri::LinuxContainerSecurityContext, node: &Context) -> Result<Vec<Namespace>> {
     let asked = security.namespace_options.clone().unwrap_or_else(|| pod.namespaces());
     let pods = pod.namespaces();
     agree("network", asked.network, pods.network)?;

@@ -3,17 +3,15 @@
 //!
 //! The shim works from its own message; this is a view of it in the format that the field knows.
 
-use super::build;
-use super::facts::Facts;
+use super::{Context, build};
 use crate::container::Record;
 use crate::pod::Pod;
 use gorae_proto::shim;
 use oci_spec::runtime as oci;
 
 /// The spec as JSON; `null` when the order cannot be built any more (a target container that is gone, say).
-pub fn view(record: &Record, pod: &Pod, facts: &Facts) -> serde_json::Value {
-    let order = facts.of(pod, record).and_then(|context| build(record, pod, &context));
-    match order.ok().and_then(|order| spec(record, &order)) {
+pub fn view(record: &Record, pod: &Pod, context: &Context) -> serde_json::Value {
+    match build(record, pod, context).ok().and_then(|order| spec(record, &order)) {
         Some(spec) => serde_json::to_value(spec).unwrap_or(serde_json::Value::Null),
         None => serde_json::Value::Null,
     }

@@ -15,7 +15,7 @@ use gorae_proto::shim::Mount;
 ///
 /// # Errors
 /// `InvalidArgument` for the root itself.
-pub(super) fn build(record: &Record, pod: &Pod, node: &Context<'_>) -> Result<Vec<Mount>> {
+pub(super) fn build(record: &Record, pod: &Pod, node: &Context) -> Result<Vec<Mount>> {
     let home = node.places.container_root(&record.id).join("volumes");
     let maps = pod.user_mapping().unwrap_or_default();
     let one = |(number, destination): (usize, &String)| {
