@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Takes running containers back and settles what an earlier daemon has left half-done, behind the open socket.
+//! Takes running containers back, and settles what an earlier daemon left half done, behind the open socket.
 
-use super::read::Found;
+use super::found::Found;
 use super::strays::end_strays;
 use crate::container::{self, State};
 use crate::node::Node;
@@ -28,14 +28,14 @@ pub async fn settle(node: Arc<Node>, found: Found) {
     pod::pins::check_all(&node).await;
     for record in &found.half_made {
         if let Err(error) = pod::run::undo(&node, record).await {
-            tracing::error!(pod = ids::short(&record.id), %error, "cannot undo a half-made pod; listed as not ready");
+            tracing::error!(pod = ids::short(&record.id), %error, "cannot undo a half-made pod; it is listed as not ready");
             let _ = records::commit(&node.machine.places.pod_root(&record.id), "record");
             node.objects.pods.insert(Pod::new(record.clone(), pod::State::NotReady));
         }
     }
     for pod in node.objects.pods.all().into_iter().filter(|p| !p.is_ready()) {
         if let Err(error) = pod::stop::stop(&node, &pod).await {
-            tracing::error!(pod = ids::short(pod.id()), %error, "cannot finish stopping the pod; a stop is tried again");
+            tracing::error!(pod = ids::short(pod.id()), %error, "cannot finish stopping the pod; retrying later");
         }
     }
     end_strays(&node, &found.strays).await;
