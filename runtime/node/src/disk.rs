@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Work on the daemon's own directories, which may wait for a disk.
+//! Work on the daemon's own directories, which may have to wait for a disk.
 //!
-//! A disk that stalls keeps the thread that waits for it, in the kernel and without end. The threads that answer
-//! requests are few, one a processor: two records on such a disk would stop every list and every status of the node.
+//! A thread that waits for a stalled disk is blocked in the kernel without end. The threads that answer requests are few,
+//! one per processor: two records on such a disk would stop every list and every status of the node.
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-/// Does `work` at once, on this thread; when that is one of those that answer requests, another takes its place
-/// first. Costs some microseconds, so several steps belong into one call.
+/// Runs `work` on this thread. If it is a runtime worker, its other tasks are moved to another worker first. That costs some
+/// microseconds, so several steps belong in one call.
 pub fn blocking<T>(work: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
-        // Nobody else is answered by this thread: it is none of the runtime's, or that of a test.
+        // This thread answers nobody else: it is not the runtime's, or it is a test's.
         _ => work(),
     }
 }
@@ -22,7 +22,7 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    /// Most that is waited for what has to happen.
+    /// How long the test waits for what has to happen.
     const PATIENCE: Duration = Duration::from_secs(10);
 
     #[test]

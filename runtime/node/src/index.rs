@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The objects of one kind, by id and by name. Readers take a snapshot; the lock is held for a map operation and never
-//! across a wait, so that no hung verb can make a list hang.
+//! The objects of one kind, by id and by name. Readers take a snapshot. The lock is held for one map operation and never
+//! across a wait, so that a verb that hangs cannot make a list hang.
 
 use crate::error::Result;
 use crate::ids::{self, Id};
@@ -16,7 +16,7 @@ pub trait Indexed {
     fn id(&self) -> Id<Self::Kind>;
     /// What a client calls it. Neither the name nor the id ever changes; several objects can have one name.
     ///
-    /// - Shapes: parts that are each ended by a NUL, so that a name's first parts find all objects that share them.
+    /// - Shapes: each part ends with a NUL, so that the first parts of a name find all objects that share them.
     fn name(&self) -> String;
 }
 
@@ -35,7 +35,7 @@ struct Maps<T: Indexed> {
 }
 
 impl<T: Indexed> Index<T> {
-    /// An empty index of `what`, the word in errors.
+    /// An empty index; `what` is the word for an object in errors.
     pub fn new(what: &'static str) -> Self {
         Self { what, maps: RwLock::new(Maps { by_id: BTreeMap::new(), by_name: BTreeMap::new() }) }
     }
@@ -66,14 +66,14 @@ impl<T: Indexed> Index<T> {
         self.read().by_id.get(id).cloned()
     }
 
-    /// The objects whose names begin with `parts`, which is the beginning of a name up to the end of a part.
+    /// The objects whose names begin with `parts`: the beginning of a name, up to the end of a part.
     pub fn named(&self, parts: &str) -> Vec<Arc<T>> {
         let maps = self.read();
         let from = maps.by_name.range(parts.to_owned()..);
         from.take_while(|(name, _)| name.starts_with(parts)).map(|(_, object)| object.clone()).collect()
     }
 
-    /// Adds an object, or puts it in the place of the one with the same id and name.
+    /// Adds an object, or replaces the one with the same id and name.
     pub fn insert(&self, object: Arc<T>) {
         let (id, name) = (object.id(), object.name());
         let mut maps = self.write();
@@ -81,7 +81,7 @@ impl<T: Indexed> Index<T> {
         maps.by_id.insert(id, object);
     }
 
-    /// Takes away.
+    /// Removes the object with this id, if there is one.
     pub fn remove(&self, id: &Id<T::Kind>) {
         let mut maps = self.write();
         if let Some(object) = maps.by_id.remove(id) {
@@ -89,17 +89,17 @@ impl<T: Indexed> Index<T> {
         }
     }
 
-    /// All, in the order of their ids.
+    /// All objects, in the order of their ids.
     pub fn all(&self) -> Vec<Arc<T>> {
         self.read().by_id.values().cloned().collect()
     }
 
-    /// How many.
+    /// The number of objects.
     pub fn len(&self) -> usize {
         self.read().by_id.len()
     }
 
-    /// True when there is none.
+    /// True when the index holds no object.
     pub fn is_empty(&self) -> bool {
         self.read().by_id.is_empty()
     }

@@ -12,9 +12,9 @@ use std::sync::Arc;
 /// All pods and containers.
 #[derive(Debug)]
 pub struct Objects {
-    /// Pods.
+    /// Pods, by id and by namespace, name, uid and attempt.
     pub pods: Index<Pod>,
-    /// Containers.
+    /// Containers, by id and by pod, name and attempt.
     pub containers: Index<Container>,
 }
 
@@ -25,7 +25,7 @@ impl Default for Objects {
 }
 
 impl Objects {
-    /// The containers of a pod, the newest first: of several with one name kubelet takes the first for the current one.
+    /// The containers of a pod, the newest first. Of several with the same name, kubelet takes the first as the current one.
     pub fn of_pod(&self, pod_id: &PodId) -> Vec<Arc<Container>> {
         let mut all = self.containers.named(&format!("{pod_id}\0"));
         all.sort_by_cached_key(|container| Reverse(container.record().created_at));

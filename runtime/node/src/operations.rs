@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One operation per identity: a repeated request joins the one in flight and gets its result.
 //!
-//! The operation runs in a task of its own, so a client that goes away does not stop it half-way: it ends in done or
-//! in undone.
+//! The operation runs in its own task, so a client that goes away does not stop it half-way: it is either done or undone in
+//! the end. (The image service joins pulls in another way: a pull ends when its last client is gone.)
 
 use crate::error::{Error, Result};
 use futures_util::FutureExt;
@@ -10,10 +10,10 @@ use futures_util::future::{BoxFuture, Shared};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The result of an operation, for each who waits for it.
+/// The result of an operation, for every request that waits for it.
 pub type Outcome<T> = Shared<BoxFuture<'static, Result<T>>>;
 
-/// Operations in flight, by identity; each results in a `T`, an id say.
+/// Operations in flight, by identity; each results in a `T`, such as an id.
 #[derive(Clone)]
 pub struct Operations<T> {
     running: Arc<Mutex<HashMap<String, Outcome<T>>>>,
@@ -31,7 +31,7 @@ impl<T> std::fmt::Debug for Operations<T> {
     }
 }
 
-/// An operation that runs; awaiting it gives its result.
+/// An operation in flight; awaiting it gives its result.
 #[derive(Debug)]
 pub struct InFlight<T: Clone> {
     outcome: Outcome<T>,
@@ -39,7 +39,7 @@ pub struct InFlight<T: Clone> {
 }
 
 impl<T: Clone> InFlight<T> {
-    /// Whether somebody else had begun it: then its request need not be the caller's.
+    /// Whether another request had begun it: that request may differ from the caller's.
     pub fn joined(&self) -> bool {
         self.joined
     }
@@ -55,16 +55,17 @@ impl<T: Clone> IntoFuture for InFlight<T> {
 }
 
 impl<T> Operations<T> {
-    /// How many run.
+    /// The number of operations in flight.
     pub fn count(&self) -> usize {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 
 impl<T: Clone + Send + Sync + 'static> Operations<T> {
-    /// Runs `work` under `key`, or joins what already runs under it. It runs from here on, also when nobody awaits the result.
+    /// Runs `work` under `key`, or joins the operation in flight under it. It runs from now on, even if nobody awaits the
+    /// result.
     ///
-    /// - Cancel: the work goes on.
+    /// - Cancel: the work continues.
     ///
     /// # Errors
     /// Those of the work; `Internal` when it panicked.
@@ -77,7 +78,7 @@ impl<T: Clone + Send + Sync + 'static> Operations<T> {
             return InFlight { outcome: outcome.clone(), joined: true };
         }
         let (all, name) = (self.running.clone(), key.clone());
-        // Wrapped before the block: the state of a block has room for what it captures and for what it becomes.
+        // Wrapped before the async block, whose state has room for both what it captures and what it awaits.
         let work = std::panic::AssertUnwindSafe(work).catch_unwind();
         let task = tokio::spawn(async move {
             let result = work.await;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! CreateContainer: resolve the image, check that a spec can be built, write the record. No kernel object is made.
 //!
-//! The check looks at paths of others and may hang. Then the request ends in time and the creation goes on: a repeat
-//! joins it, so a dead volume costs one thread and not one for each repeat, and when it is back the repeat succeeds.
+//! The check looks at paths that are not ours and may hang. The request then ends in time, and the creation continues. A
+//! retry joins it, so a dead volume costs one thread and not one per retry. When the volume is back, a retry succeeds.
 
 use super::{Container, RECORD_KIND, RECORD_VERSION, Record, State, image, precheck, spec};
 use crate::disk;
@@ -17,12 +17,12 @@ use gorae_proto::cri;
 use gorae_shims as shims;
 use std::sync::Arc;
 
-/// Creates a container and returns its id; a repeat of a request gets the same container.
+/// Creates a container and returns its id; a retry gets the same container.
 ///
 /// # Errors
-/// `NotFound` for the pod or the image, `FailedPrecondition` when the pod is not ready, `InvalidArgument`
-/// for the request, `AlreadyExists` when it is no repeat of the one that a container of that name and attempt was made
-/// by; nothing is left behind. `DeadlineExceeded` when a path does not answer; the creation goes on.
+/// `NotFound` for the pod or the image; `FailedPrecondition` when the pod is not ready; `InvalidArgument` for the request;
+/// `AlreadyExists` when a container of that name and attempt was made by another request. Nothing is left behind.
+/// `DeadlineExceeded` when a path does not respond; the creation continues.
 pub async fn create(
     node: Arc<Node>,
     pod_id: &str,
@@ -49,19 +49,19 @@ pub async fn create(
         let (limit, what) = (disposable::DEADLINE, precheck::LOOKED_AT);
         let why = format!(
             "create container {name:?}: not done within {limit:?}: it waits for {what} (a file system does not \
-             respond) or for its pod's stop; it goes on, and a repeat gets its result"
+             respond) or for its pod's stop; it continues in the background, and a retry gets its result"
         );
         Err(Error::new(Kind::DeadlineExceeded, why))
     })
 }
 
-/// Checks that a request is the one that a container was made by.
+/// Checks that a request is a retry of the one that made a container.
 fn same(record: &Record, asked: &cri::ContainerConfig) -> Result<()> {
     let title = format!("container {}", ids::short(&record.id));
     let Some(first) = &record.first_resources else {
         return idempotency::check_container(&title, &record.config, asked);
     };
-    // Its limits were changed since.
+    // Its limits were changed since then.
     let mut made = record.config.clone();
     made.linux.get_or_insert_default().resources.clone_from(&first.linux);
     if asked.linux.is_none() && made.linux == Some(cri::LinuxContainerConfig::default()) {
@@ -72,13 +72,13 @@ fn same(record: &Record, asked: &cri::ContainerConfig) -> Result<()> {
 
 fn check_name(name: &str) -> Result<()> {
     if name.is_empty() || name.len() > 4096 || name.contains(['\0', '\n', '/']) {
-        return Err(Error::invalid(format!("container metadata.name {name:?} is empty or no name")));
+        return Err(Error::invalid(format!("container metadata.name {name:?} is empty or not a valid name")));
     }
     Ok(())
 }
 
-/// A pod that was made without a privileged container gets one later: `kubectl debug` adds them. So the pod counts as the
-/// client sees it now, not as it was made.
+/// Checks that only a privileged pod gets a privileged container. `kubectl debug` adds such containers to pods that were made
+/// without one, so what counts is the pod as the client sees it now.
 fn check_privileged(config: &cri::ContainerConfig, pod: &cri::PodSandboxConfig) -> Result<()> {
     if spec::security_context(config).privileged && !pod::request::privileged(pod) {
         let why = "a privileged container needs a privileged pod: linux.security_context.privileged of the request's \
@@ -122,12 +122,12 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &ContainerId, config: cri::C
     let record = resolve(node, pod, id, config)?;
     super::take_over::check(node, &record)?;
     let (record, order) = precheck::run(node, pod, record).await?;
-    // Only a mount shows what the layers are together, and the daemon makes none itself.
+    // Only a mount shows what the layers contain together, and the daemon itself mounts nothing.
     let parts: Vec<_> = order.mounts.into_iter().filter(|m| !m.source_layer_path.is_empty()).collect();
     if !parts.is_empty() {
         shims::look_in_images(&node.machine.spawner, id, parts).await?;
     }
-    // A pod that is being stopped holds this lock; it must not get a new container behind its back.
+    // A stop of the pod holds this lock: it must not miss a new container.
     let _verb = pod.verb.lock().await;
     check_ready(pod)?;
     let dir = node.machine.places.container_root(id);
@@ -144,7 +144,7 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &ContainerId, config: cri::C
     Ok(())
 }
 
-/// The record of a request, with what its image and pod add; its CDI devices are still to be resolved.
+/// The record of a request, with what its image and pod add; its CDI devices are not resolved yet.
 fn resolve(node: &Node, pod: &Pod, id: &ContainerId, config: cri::ContainerConfig) -> Result<Record> {
     let (image, defaults) = image::hold(node, id, &config)?;
     Ok(Record {
@@ -168,7 +168,7 @@ fn log_path(directory: &str, path: &str) -> Result<Option<String>> {
     }
     let inside = !path.starts_with('/') && path.split('/').all(|part| part != ".." && !part.contains('\0'));
     if !inside {
-        return Err(Error::invalid(format!("log_path {path:?} leaves the pod's log directory")));
+        return Err(Error::invalid(format!("log_path {path:?} is not inside the pod's log directory")));
     }
     Ok(Some(format!("{}/{path}", directory.trim_end_matches('/'))))
 }

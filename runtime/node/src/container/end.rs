@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The end of a container, kept where it outlives the machine.
+//! The end of a container, kept where it outlives a restart of the machine.
 //!
-//! The shim's record of it lies on a tmpfs. What has ended must keep its code through a restart of the machine all the
-//! same, for kubelet runs again what it does not know to have succeeded. So the daemon keeps a copy beside the
-//! container's record as soon as it has told the end, or at its next start when it was away. The copy is not synced: one
-//! that a power cut has torn or swallowed is an end that nobody knows, never another one.
+//! The shim's record of the end is on a tmpfs. An ended container must keep its exit code through a restart of the machine
+//! all the same, because kubelet runs again what it does not know to have succeeded. So the daemon keeps a copy beside the
+//! container's record as soon as it has published the end, or at its next start if it was not running. The copy is not
+//! synced: after a power cut the end may be unknown, but it is never a wrong one.
 
 use super::{Exit, State};
 use crate::error::{Kind, Result};
@@ -16,17 +16,17 @@ use std::time::Duration;
 /// Name and kind of the record.
 const END: &str = "end";
 const VERSION: u32 = 1;
-/// How long whoever told an end waits for its copy: a disk that stalls holds up nothing else.
+/// How long a caller waits for the copy: a disk that stalls must not hold up anything else.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Keeps the end of the container whose directory is `dir`; when the disk takes its time, in the background.
+/// Keeps the end of the container whose directory is `dir`; in the background if the disk is slow.
 pub async fn keep(dir: PathBuf, id: &ContainerId, exit: &Exit) {
     let (exit, short) = (exit.clone(), ids::short(id).to_owned());
     let writing = tokio::task::spawn_blocking(move || keep_now(&dir, &short, &exit));
     let _ = tokio::time::timeout(PATIENCE, writing).await;
 }
 
-/// As [`keep`], for a start of the daemon: only when there is none yet.
+/// [`keep`] for a start of the daemon: keeps the end only if none is kept yet.
 pub fn keep_if_new(dir: &Path, id: &ContainerId, exit: &Exit) {
     if !dir.join(END).exists() {
         keep_now(dir, ids::short(id), exit);
@@ -39,7 +39,7 @@ fn keep_now(dir: &Path, short: &str, exit: &Exit) {
         // The container was removed meanwhile.
         Err(_) if !dir.exists() => {}
         Err(error) => {
-            tracing::warn!(container = short, %error, "its end is not kept; a restart of the machine makes it unknown");
+            tracing::warn!(container = short, %error, "cannot keep a copy of the container's end; a restart of the machine would make it unknown");
         }
     }
 }
@@ -47,24 +47,24 @@ fn keep_now(dir: &Path, short: &str, exit: &Exit) {
 /// The end that was kept, if there is one.
 ///
 /// # Errors
-/// When it is damaged or cannot be read: the container has ended, and nobody knows how.
+/// When it is damaged or cannot be read: the container has ended, but how is not known.
 pub fn kept(dir: &Path) -> Result<Option<Exit>> {
     records::read(&dir.join(END), END, VERSION)
 }
 
-/// The end of a container that ended with the machine, unless its own was kept. It is written once: an exit is final,
-/// its time as well.
+/// The end of a container that ended with the machine, unless its own end was kept. It is written once: an exit is final, and
+/// so is its time.
 pub fn kept_or_lost(dir: &Path, id: &ContainerId, started_at: Option<i64>, why: &str) -> State {
     let end = Exit::lost(started_at, why);
     match kept(dir) {
         Ok(Some(end)) => return State::Exited(end),
         Ok(None) => keep_now(dir, ids::short(id), &end),
-        // The disk may give it back another time.
+        // It may be readable at another time.
         Err(error) if error.kind() == Kind::Unavailable => {
-            tracing::error!(container = ids::short(id), %error, "its end cannot be read now");
+            tracing::error!(container = ids::short(id), %error, "cannot read the copy of the container's end now");
         }
         Err(error) => {
-            tracing::error!(container = ids::short(id), %error, "its end is told anew");
+            tracing::error!(container = ids::short(id), %error, "the copy of the container's end is damaged; its end is unknown");
             keep_now(dir, ids::short(id), &end);
         }
     }

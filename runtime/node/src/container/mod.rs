@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Containers: one file per CRI verb, the pure builder of what the shim is told ([`spec`]), and the [`Container`]
-//! they work on.
+//! Containers: one file per CRI verb, the pure builder of what the shim is told ([`spec`]), and the [`Container`] that they
+//! work on.
 //!
 //! ```text
 //!   CreateContainer      StartContainer           the process ends
@@ -10,8 +10,8 @@
 //!                       └─RemoveContainer──▶ gone
 //! ```
 //!
-//! `ROOT/containers/ID/record` is what was asked, written by the daemon; `STATE/containers/ID/state` is what is true,
-//! written by the container's shim and only read here. `ROOT/containers/ID/end` is a copy of its end, for the time after a
+//! `ROOT/containers/ID/record` is what was asked; the daemon writes it. `STATE/containers/ID/state` is what is true; the
+//! container's shim writes it, and the daemon only reads it. `ROOT/containers/ID/end` is a copy of its end, which outlives a
 //! restart of the machine ([`end`]). A Created container has no process and no kernel object.
 
 pub mod create;
@@ -48,7 +48,7 @@ use gorae_shims::Shim;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Semaphore, oneshot, watch};
 
-/// Commands of one container that have ended and left processes behind whose output is still read. More lose theirs.
+/// The most commands of one container that have ended and whose background processes still have their output read.
 pub const MOST_HELPERS: usize = 16;
 
 /// One container.
@@ -57,14 +57,14 @@ pub struct Container {
     record: Mutex<Arc<Record>>,
     state: watch::Sender<State>,
     line: watch::Sender<Line>,
-    /// Held by the one verb that works on this container.
+    /// Held by the verb that works on this container.
     pub verb: tokio::sync::Mutex<()>,
-    /// One for each command that has ended and left a process behind that writes on.
+    /// One permit for each command that has ended and left a process that still writes.
     pub(crate) helpers: Arc<Semaphore>,
 }
 
 impl Container {
-    /// A container in a state.
+    /// A container with this record, in this state.
     pub fn new(record: Record, state: State) -> Arc<Self> {
         Arc::new(Self {
             record: Mutex::new(Arc::new(record)),
@@ -75,17 +75,17 @@ impl Container {
         })
     }
 
-    /// The identity by which kubelet repeats a request: one of the pod's containers, in one of its attempts.
+    /// The identity that kubelet's retries share: one of the pod's containers, in one of its attempts.
     pub fn key(pod_id: &PodId, metadata: &cri::ContainerMetadata) -> String {
         format!("{pod_id}\0{}\0{}\0", metadata.name, metadata.attempt)
     }
 
-    /// What was asked.
+    /// What was asked, and what it was resolved to.
     pub fn record(&self) -> Arc<Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Puts changed resources in force; the record on disk is already written.
+    /// Replaces the record when its resources were changed; the one on disk is already written.
     pub(crate) fn set_record(&self, record: Arc<Record>) {
         *self.record.lock().unwrap_or_else(PoisonError::into_inner) = record;
     }
@@ -105,18 +105,18 @@ impl Container {
         matches!(*self.state.borrow(), State::Exited(_))
     }
 
-    /// Whether its process runs.
+    /// Whether its process is running.
     pub fn is_running(&self) -> bool {
         matches!(*self.state.borrow(), State::Running { .. })
     }
 
-    /// Returns when its end is known, or when it is removed.
+    /// Returns when its end is known, or when the container is removed.
     pub async fn ended(&self) {
-        // An error is the container's removal.
+        // An error means that the container was removed.
         let _ = self.watch().wait_for(|state| matches!(state, State::Exited(_))).await;
     }
 
-    /// Makes a move; false when it is not one.
+    /// Makes a move; false when the move is not allowed.
     pub(crate) fn move_to(&self, next: State) -> bool {
         self.state.send_if_modified(|now| {
             let allowed = now.may_become(&next);
@@ -127,7 +127,7 @@ impl Container {
         })
     }
 
-    /// Starting → Created: the shim was never told.
+    /// Moves from Starting back to Created, when the shim was never told.
     pub(crate) fn back_to_created(&self) {
         self.state.send_if_modified(|now| {
             let starting = matches!(now, State::Starting);
@@ -138,25 +138,25 @@ impl Container {
         });
     }
 
-    /// Changes the line; whoever waits for it looks again.
+    /// Changes the line and wakes the tasks that wait for it.
     pub(crate) fn change_line<T>(&self, change: impl FnOnce(&mut Line) -> T) -> T {
         let mut changed = None;
         self.line.send_modify(|line| changed = Some(change(line)));
         changed.expect("send_modify has called it")
     }
 
-    /// Looks at the line.
+    /// Reads the line.
     pub(crate) fn look_at_line<T>(&self, look: impl FnOnce(&Line) -> T) -> T {
         look(&self.line.borrow())
     }
 
-    /// Returns when the line is as wanted.
+    /// Returns when the line is as wanted, or when the container is removed.
     pub(crate) async fn line_is(&self, wanted: impl FnMut(&Line) -> bool) {
-        // An error is the container's removal.
+        // An error means that the container was removed.
         let _ = self.line.subscribe().wait_for(wanted).await;
     }
 
-    /// The connection to the shim, when there is one.
+    /// The connection to the shim, if there is one.
     pub fn shim_if_any(&self) -> Option<Shim> {
         self.look_at_line(|line| line.shim().cloned())
     }
@@ -173,7 +173,7 @@ impl Container {
     }
 }
 
-/// A start that is under way here: what gives it up, and the end of it on every way out.
+/// A start in progress in this daemon. It can be told to give up, and dropping it ends the start on the line.
 #[derive(Debug)]
 pub(crate) struct Start<'a> {
     container: &'a Container,
@@ -181,7 +181,7 @@ pub(crate) struct Start<'a> {
 }
 
 impl<'a> Start<'a> {
-    /// Begins a start; `None` when something else is under way with the container's shim.
+    /// Begins a start; `None` when something else is in progress with the container's shim.
     pub(crate) fn begin(container: &'a Container) -> Option<Self> {
         let (give_up, given_up) = oneshot::channel();
         let begun = container.change_line(|line| line.begin_start(give_up));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The container's record on disk: what was asked, and what it was resolved to. And the shim's record of its state.
+//! The container's record on disk (what was asked, and what it was resolved to), and the shim's record of its state.
 
 use crate::disposable::PlainData;
 use crate::error::Result;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub const RECORD_VERSION: u32 = 1;
 /// Kind of the container record.
 pub const RECORD_KIND: &str = "container";
-/// Version and kind of the shim's state record.
+/// Version of the shim's state record.
 pub const STATE_VERSION: u32 = 1;
 /// Kind of the shim's state record.
 pub const STATE_KIND: &str = "state";
@@ -36,24 +36,24 @@ pub struct Record {
     pub id: ContainerId,
     /// The pod it is in.
     pub pod_id: PodId,
-    /// The request; `linux.resources` is what is in force.
+    /// The request; its `linux.resources` are the limits now in force.
     pub config: cri::ContainerConfig,
     /// Wall clock, nanoseconds.
     pub created_at: i64,
-    /// The image, as it was at create: it may be gone later.
+    /// The image as it was at create; it may be removed later.
     pub image: Image,
-    /// Command, environment and so on, the image's defaults filled in.
+    /// Command, environment and so on, with the image's defaults filled in.
     pub process: Process,
     /// Absolute path of the log, if it has one.
     pub log_path: Option<String>,
     /// The container's cgroup, below each mount point.
     pub cgroup: String,
-    /// Image volumes of the request, by index of the mount.
+    /// The request's image volumes, by index of the mount.
     pub image_mounts: Vec<ImageMount>,
-    /// The request's `linux.resources`, once they were changed.
+    /// The request's original `linux.resources`, if they were changed since.
     #[serde(default)]
     pub first_resources: Option<cri::ContainerResources>,
-    /// What its CDI devices do to it; the variables among it are in `process` already.
+    /// What its CDI devices change; their variables are already in `process`.
     #[serde(default)]
     pub cdi: gorae_cdi::Edits,
 }
@@ -70,13 +70,13 @@ pub struct Image {
     pub id: String,
     /// `repository@digest`, or the id when none is known.
     pub reference: String,
-    /// First tag, or what the request said.
+    /// The first tag, or the name in the request.
     pub name: String,
     /// Layer directories, top first.
     pub layers: Vec<PathBuf>,
 }
 
-/// An image mounted as a volume.
+/// An image that is mounted as a volume.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ImageMount {
     /// Index in the request's mounts.
@@ -87,20 +87,20 @@ pub struct ImageMount {
     pub layers: Vec<PathBuf>,
 }
 
-/// What runs, resolved from request and image.
+/// The process, resolved from request and image.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Process {
-    /// At least one.
+    /// The command and its arguments; at least one.
     pub args: Vec<String>,
-    /// `KEY=VALUE`; values are bytes.
+    /// The environment as `KEY=VALUE`; values are bytes.
     pub env: Vec<Vec<u8>>,
-    /// Absolute.
+    /// The working directory, absolute.
     pub cwd: String,
-    /// User part, name or number; empty means root.
+    /// The user, by name or number; empty means root.
     pub user: String,
-    /// Group part, name or number; empty means the user's.
+    /// The group, by name or number; empty means the user's.
     pub group: String,
-    /// Signal number that asks it to end.
+    /// The number of the signal that asks it to end.
     pub stop_signal: i32,
     /// Paths that the image declares as volumes.
     pub volumes: Vec<String>,

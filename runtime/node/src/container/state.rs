@@ -1,35 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where a container is in its life, and which moves there are.
+//! The states of a container, and the moves between them.
 
 use gorae_kernel::process::ProcessId;
 use gorae_proto::shim::{self, container_state::Phase};
 use serde::{Deserialize, Serialize};
 
-/// Who the process runs as, as the shim found in the image.
+/// The user and groups that the process runs as, as the shim found them in the image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// User id.
     pub uid: u32,
     /// Group id.
     pub gid: u32,
-    /// Supplementary groups with the primary one.
+    /// The supplementary groups, including the primary one.
     pub gids: Vec<u32>,
 }
 
-/// Where a container is in its life.
+/// The state of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// Only a record.
+    /// It has only a record.
     Created,
     /// Its shim is making it.
     Starting,
-    /// Its process runs.
+    /// Its process is running.
     Running {
         /// Its first process.
         process: ProcessId,
         /// Wall clock, nanoseconds.
         started_at: i64,
-        /// Who it runs as.
+        /// The user and groups that it runs as.
         identity: Identity,
     },
     /// Its process has ended, or could not be started.
@@ -39,21 +39,21 @@ pub enum State {
 /// The end of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {
-    /// 0..255; 128 + n after signal n.
+    /// The exit code, 0..255; 128 + n after signal n.
     pub code: i32,
     /// What sort of end it was.
     pub reason: Reason,
-    /// Text for people; empty when the code says it all.
+    /// Text for people; empty when the code says everything.
     pub message: String,
     /// Wall clock, nanoseconds; `None` when it never ran.
     pub started_at: Option<i64>,
     /// Wall clock, nanoseconds.
     pub finished_at: i64,
-    /// Who it ran as; `None` when it never ran.
+    /// The user and groups that it ran as; `None` when it never ran.
     pub identity: Option<Identity>,
 }
 
-/// A time on the wire, where 0 is none.
+/// A time on the wire, where 0 means none.
 pub fn time(ns: i64) -> Option<i64> {
     (ns > 0).then_some(ns)
 }
@@ -80,7 +80,7 @@ impl State {
         }
     }
 
-    /// Whether a container may go from this state to the next: an exit is final, and nothing comes twice.
+    /// Whether a container may go from this state to the next: an exit is final, and no state is entered twice.
     pub fn may_become(&self, next: &Self) -> bool {
         !matches!(
             (self, next),
@@ -91,7 +91,7 @@ impl State {
         )
     }
 
-    /// The word for people.
+    /// The state in one word, for people.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Created => "created",
@@ -103,7 +103,7 @@ impl State {
 }
 
 impl Exit {
-    /// The end that nobody saw, noticed now.
+    /// An end that nobody observed, noticed now.
     pub fn lost(started_at: Option<i64>, why: &str) -> Self {
         Self {
             code: 255,
@@ -123,12 +123,12 @@ pub enum Reason {
     Completed,
     /// Any other exit code.
     Error,
-    /// The kernel killed it for want of memory.
+    /// The kernel killed it because memory ran out.
     #[serde(rename = "OOMKilled")]
     OomKilled,
     /// It never ran.
     StartError,
-    /// Nobody saw it.
+    /// Nobody observed the end.
     Unknown,
 }
 
@@ -144,7 +144,7 @@ impl Reason {
         }
     }
 
-    /// What the shim said, or what follows from code and OOM kill when it said nothing.
+    /// The reason that the shim reported, or else the one that follows from exit code and OOM kill.
     fn of(state: &shim::ContainerState) -> Self {
         match (state.reason.as_str(), state.oom_killed, state.exit_code) {
             ("StartError", ..) => Self::StartError,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A container as the CRI's list and status show it: from memory only.
+//! A container as the CRI's list and status show it. Both need only memory; the `info` of a verbose status looks at the host.
 
 use super::spec::Context;
 use super::spec::facts::Facts;
@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The entry of ListContainers.
+/// The container's entry in ListContainers.
 pub fn entry(container: &Container) -> cri::Container {
     let record = container.record();
     cri::Container {
@@ -29,7 +29,7 @@ pub fn entry(container: &Container) -> cri::Container {
     }
 }
 
-/// ContainerStatus.
+/// The container's ContainerStatus.
 pub fn status(container: &Container) -> cri::ContainerStatus {
     let (record, state) = (container.record(), container.state());
     let mut status = cri::ContainerStatus {
@@ -66,14 +66,13 @@ pub fn status(container: &Container) -> cri::ContainerStatus {
     status
 }
 
-/// What the `info` of a verbose status is made of. Its runtime spec shows devices and profiles of the host, which are
-/// looked at for it.
+/// What the `info` of a verbose status is made of. It includes a runtime spec, which shows devices and profiles of the host.
 #[derive(Debug)]
 pub struct Verbose {
     record: Arc<Record>,
     state: State,
     upper: PathBuf,
-    /// The rest of what a runtime spec is built of; `None` when it cannot be built any more.
+    /// What else a runtime spec is built from; `None` when it can no longer be built.
     spec: Option<(Arc<Pod>, Context)>,
 }
 
@@ -81,7 +80,7 @@ pub struct Verbose {
 impl PlainData for Verbose {}
 
 impl Verbose {
-    /// What is known of a container.
+    /// What is known about a container.
     pub fn of(container: &Container, facts: &Facts) -> Self {
         let record = container.record();
         let pod = facts.objects.pods.get(&record.pod_id);
@@ -121,7 +120,7 @@ impl Verbose {
     }
 }
 
-/// The request as JSON. Values of variables are text there, as in the CRI's own JSON: what is not UTF-8 in them is marked.
+/// The request as JSON. Values of variables are text, as in the CRI's own JSON; bytes that are not UTF-8 are marked.
 fn config(asked: &cri::ContainerConfig) -> serde_json::Value {
     let text = |e: &cri::KeyValue| serde_json::json!({"key": e.key, "value": String::from_utf8_lossy(&e.value)});
     let envs: Vec<_> = asked.envs.iter().map(text).collect();
@@ -168,7 +167,7 @@ fn user(identity: &Identity) -> cri::ContainerUser {
     }
 }
 
-/// True when the container passes the filter.
+/// Whether the container passes the filter.
 pub fn matches(container: &Container, filter: &cri::ContainerFilter) -> bool {
     let record = container.record();
     let state = state_of(&container.state());

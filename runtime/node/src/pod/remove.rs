@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! RemovePodSandbox: stop, remove the containers, then the record. Resumable at any point.
+//! RemovePodSandbox: stop the pod, remove its containers, then its record. It can be resumed at any point.
 
 use super::Pod;
 use crate::error::Result;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Removes a pod with its containers.
 ///
 /// # Errors
-/// Those of stop and of the containers' removal; calling again is right.
+/// Those of the stop and of the containers' removal; the caller should retry.
 pub async fn remove(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
     let _verb = pod.verb.lock().await;
     if node.objects.pods.get(pod.id()).is_none() {
@@ -22,7 +22,7 @@ pub async fn remove(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
         container::remove::remove(node, &container).await?;
     }
     delete_directories(node, pod.id()).await?;
-    // Told once it has worked: a removal that fails is tried again.
+    // Published once it has worked: a removal that fails is retried.
     let transaction = node.events.transaction();
     transaction.pod_deleted(pod);
     node.objects.pods.remove(pod.id());
@@ -31,7 +31,7 @@ pub async fn remove(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
     Ok(())
 }
 
-/// Removes the directories of a pod that is torn down. The rename is the removal; the rest is housework.
+/// Removes the directories of a pod that was torn down. The rename is the removal; the data is deleted later.
 ///
 /// # Errors
 /// The kernel's, with the path.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! RunPodSandbox: record the intent, make the pod, commit the record; or undo everything.
+//! RunPodSandbox: record the intent, make the pod, commit the record. If a step fails, undo everything.
 
 use super::{Network, Owner, Pins, Pod, RECORD_KIND, RECORD_VERSION, Record, State, Up, etc_files, pins, request};
 use crate::disk;
@@ -15,10 +15,10 @@ use gorae_shims as shims;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 
-/// Runs a pod and returns its id; a repeat of a request gets the same pod.
+/// Runs a pod and returns its id; a retry gets the same pod.
 ///
 /// # Errors
-/// `InvalidArgument` for the request; `AlreadyExists` when a stopped pod has the same identity, or one of another
+/// `InvalidArgument` for the request; `AlreadyExists` when a pod with the same identity is stopped or has another
 /// configuration; those of network and shim. Nothing is left behind.
 pub async fn run(node: Arc<Node>, config: cri::PodSandboxConfig, runtime_handler: String) -> Result<PodId> {
     request::check(&config)?;
@@ -35,7 +35,7 @@ pub async fn run(node: Arc<Node>, config: cri::PodSandboxConfig, runtime_handler
     Ok(id)
 }
 
-/// Checks that a request is the one that a pod was made by.
+/// Checks that a request is a retry of the one that made a pod.
 fn same(pod: &Pod, config: &cri::PodSandboxConfig, runtime_handler: &str) -> Result<()> {
     let (record, title) = (&pod.record, Pod::title(config));
     idempotency::check_pod(
@@ -79,7 +79,7 @@ async fn make(node: &Arc<Node>, id: &PodId, config: cri::PodSandboxConfig, handl
         Err(failure) => Err(match undo(node, &record).await {
             Ok(()) => failure,
             Err(undo) => {
-                // Listed as not ready, so that the client's own stop and remove retry the clean-up.
+                // It is listed as not ready, so that the client's stop and remove retry the clean-up.
                 let _ = records::commit(&node.machine.places.pod_root(id), "record");
                 node.objects.pods.insert(Pod::new(record, State::NotReady));
                 failure.and_undo_failed(&undo)
@@ -88,7 +88,7 @@ async fn make(node: &Arc<Node>, id: &PodId, config: cri::PodSandboxConfig, handl
     }
 }
 
-/// Gives out address, ports and cgroup, and writes the intent; touches nothing else.
+/// Gives out addresses, ports and cgroup, and writes the intent. It touches nothing else.
 async fn reserve(
     node: &Arc<Node>,
     id: &PodId,
@@ -165,8 +165,8 @@ async fn set_up(node: &Arc<Node>, record: &Record, network: Option<PodNetwork>) 
     Ok(up)
 }
 
-/// Makes the log directory, or joins a request that is making it: kubelet repeats a pod whose log directory hangs, and each
-/// repeat would cost a thread of its own.
+/// Makes the log directory, or joins a request that is making it. kubelet retries a pod whose log directory hangs, and
+/// otherwise each retry would cost a thread.
 async fn make_log_directory(node: &Node, path: String) -> Result<()> {
     const WHAT: &str = "log_directory";
     let make = |path: String| {
@@ -203,10 +203,10 @@ fn setup(node: &Node, record: &Record, network: Option<PodNetwork>) -> Result<Se
     })
 }
 
-/// Undoes a pod that did not come up; also what recovery does with an intent that it finds.
+/// Undoes a pod that did not come up. Recovery does the same with an intent that it finds.
 ///
 /// # Errors
-/// Those of shim and network; calling again is right.
+/// Those of shim and network; the caller should retry.
 pub async fn undo(node: &Arc<Node>, record: &Record) -> Result<()> {
     super::stop::tear_down(node, record).await?;
     super::remove::delete_directories(node, &record.id).await
