@@ -6,8 +6,8 @@
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-/// Runs `work` on this thread. If it is a runtime worker, its other tasks are moved to another worker first. That costs some
-/// microseconds, so several steps belong in one call.
+/// Runs `work` on this thread. If it is a runtime worker, its other tasks are moved to another worker first. That costs
+/// some microseconds, so several steps belong in one call.
 pub fn blocking<T>(work: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),

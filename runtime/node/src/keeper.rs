@@ -9,8 +9,8 @@
 //!             └─────────────────────  gone: the state on disk is its last word, or a one-off shim settles
 //! ```
 //!
-//! One task per live container runs [`Keeper::keep`]. The container's [`Line`] says which step is in progress, so that a verb
-//! can see it, wait for it and take over from it.
+//! One task per live container runs [`Keeper::keep`]. The container's [`Line`] says which step is in progress, so that
+//! a verb can see it, wait for it and take over from it.
 
 use crate::container::{self, Container, Line, State};
 use crate::error::Result;
@@ -90,8 +90,8 @@ impl Keeper {
         container::read_state(&self.machine.places.container_run(container_id))
     }
 
-    /// Takes over a shim that a start has just made. False when the container is being ended instead; the caller then has to
-    /// kill the shim.
+    /// Takes over a shim that a start has just made. False when the container is being ended instead; the caller then
+    /// has to kill the shim.
     pub fn attach(
         self: &Arc<Self>,
         container: &Arc<Container>,
@@ -187,7 +187,7 @@ impl Keeper {
             tracing::warn!(container, error = %state.hook_error, "a poststop hook failed");
         }
         let next = State::from_shim(state);
-        if !self.tell(container, next.clone()) {
+        if !self.publish(container, next.clone()) {
             return;
         }
         // Published before it is written: nobody should wait for the disk.
@@ -198,7 +198,7 @@ impl Keeper {
     }
 
     /// Makes a container's move and publishes it; false when the move is not allowed.
-    fn tell(&self, container: &Arc<Container>, next: State) -> bool {
+    fn publish(&self, container: &Arc<Container>, next: State) -> bool {
         // The reply to a start and the push of an end take two ways, so they are put in order here.
         let transaction = self.events.transaction();
         let was_running = container.is_running();
@@ -281,7 +281,7 @@ impl Keeper {
             Ok(_) => {}
             // The container may be running, which is not a reason to end it.
             Err(error) => {
-                return tracing::error!(container = short, %error, "the container's shim hangs, and its state cannot be read");
+                return tracing::error!(container = short, %error, "its shim hangs, and its state cannot be read");
             }
         }
         if container.state() == State::Starting {
@@ -291,7 +291,8 @@ impl Keeper {
         }
     }
 
-    /// Handles a container whose shim is gone: the state on disk is its last word. If that is not an end, the shim was killed.
+    /// Handles a container whose shim is gone: the state on disk is its last word. If that is not an end, the shim was
+    /// killed.
     async fn gone(self: &Arc<Self>, container: &Arc<Container>) {
         let id = container.record().id.clone();
         match self.state_on_disk(&id) {

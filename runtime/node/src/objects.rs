@@ -25,7 +25,8 @@ impl Default for Objects {
 }
 
 impl Objects {
-    /// The containers of a pod, the newest first. Of several with the same name, kubelet takes the first as the current one.
+    /// The containers of a pod, the newest first. Of several with the same name, kubelet takes the first as the current
+    /// one.
     pub fn of_pod(&self, pod_id: &PodId) -> Vec<Arc<Container>> {
         let mut all = self.containers.named(&format!("{pod_id}\0"));
         all.sort_by_cached_key(|container| Reverse(container.record().created_at));

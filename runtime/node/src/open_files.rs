@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The daemon's own limit of open files, and the one that containers keep.
 //!
-//! The daemon raises its limit as far as it may: unpacking layers in parallel needs hundreds of files. Programs in containers
-//! must not inherit that, because some loop over every possible descriptor, and `select` ends at 1024.
+//! The daemon raises its limit as far as it may: unpacking layers in parallel needs hundreds of files. Programs in
+//! containers must not inherit that, because some loop over every possible descriptor, and `select` ends at 1024.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 

@@ -48,8 +48,8 @@ impl Places {
 
     /// Makes the directories that must always exist.
     ///
-    /// Every user can pass through `STATE`, to the socket, and through `STATE/containers`: hooks that run in a user namespace
-    /// find the container's root below it. Everything else is for root only.
+    /// Every user can pass through `STATE`, to the socket, and through `STATE/containers`: hooks that run in a user
+    /// namespace find the container's root below it. Everything else is for root only.
     ///
     /// # Errors
     /// The kernel's, with the path.

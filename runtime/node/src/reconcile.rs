@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Reconciles the node from time to time: settles what a start of the daemon would settle. No state of the node should need
-//! a restart to be repaired, whatever caused it: a clean-up that failed, a directory removed by hand, an unmounted namespace,
-//! a flushed firewall.
+//! a restart to be repaired, whatever caused it: a clean-up that failed, a directory removed by hand, an unmounted
+//! namespace, a flushed firewall.
 //!
 //! A pass lists two directories of a tmpfs, looks at the pins of each pod, and asks the kernel for one table and the
 //! interfaces. It starts a program only when something is wrong.

@@ -2,8 +2,8 @@
 //! Records on disk: one checksummed JSON file per object, replaced whole by a rename.
 //!
 //! A record has to outlive this process, but not a power cut within the last second, so nothing is synced: the page cache
-//! keeps it. The disk may stall all the same; then only the work on that record waits ([`disk::blocking`]). A torn or flipped
-//! record is an error about that one object.
+//! keeps it. The disk may stall all the same; then only the work on that record waits ([`disk::blocking`]). A torn or
+//! flipped record is an error about that one object.
 
 use crate::disk;
 use crate::error::{Error, Kind, Result};

@@ -77,8 +77,8 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Checks that only a privileged pod gets a privileged container. `kubectl debug` adds such containers to pods that were made
-/// without one, so what counts is the pod as the client sees it now.
+/// Checks that only a privileged pod gets a privileged container. `kubectl debug` adds such containers to pods that
+/// were made without one, so what counts is the pod as the client sees it now.
 fn check_privileged(config: &cri::ContainerConfig, pod: &cri::PodSandboxConfig) -> Result<()> {
     if spec::security_context(config).privileged && !pod::request::privileged(pod) {
         let why = "a privileged container needs a privileged pod: linux.security_context.privileged of the request's \

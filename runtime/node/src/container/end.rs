@@ -39,7 +39,8 @@ fn keep_now(dir: &Path, short: &str, exit: &Exit) {
         // The container was removed meanwhile.
         Err(_) if !dir.exists() => {}
         Err(error) => {
-            tracing::warn!(container = short, %error, "cannot keep a copy of the container's end; a restart of the machine would make it unknown");
+            let why = "cannot keep a copy of the container's end; a restart of the machine would make it unknown";
+            tracing::warn!(container = short, %error, "{why}");
         }
     }
 }
@@ -52,8 +53,8 @@ pub fn kept(dir: &Path) -> Result<Option<Exit>> {
     records::read(&dir.join(END), END, VERSION)
 }
 
-/// The end of a container that ended with the machine, unless its own end was kept. It is written once: an exit is final, and
-/// so is its time.
+/// The end of a container that ended with the machine, unless its own end was kept. It is written once: an exit is
+/// final, and so is its time.
 pub fn kept_or_lost(dir: &Path, id: &ContainerId, started_at: Option<i64>, why: &str) -> State {
     let end = Exit::lost(started_at, why);
     match kept(dir) {
@@ -64,7 +65,7 @@ pub fn kept_or_lost(dir: &Path, id: &ContainerId, started_at: Option<i64>, why: 
             tracing::error!(container = ids::short(id), %error, "cannot read the copy of the container's end now");
         }
         Err(error) => {
-            tracing::error!(container = ids::short(id), %error, "the copy of the container's end is damaged; its end is unknown");
+            tracing::error!(container = ids::short(id), %error, "the copy of the container's end is damaged");
             keep_now(dir, ids::short(id), &end);
         }
     }

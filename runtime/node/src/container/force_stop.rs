@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Ends a container whose shim hangs: its log or its state is on a file system that does not respond, and a shim has only one
-//! thread to block.
+//! Ends a container whose shim hangs: its log or its state is on a file system that does not respond, and a shim has
+//! only one thread to block.
 
 use super::Container;
 use crate::error::Result;
@@ -33,9 +33,9 @@ pub async fn answers(container: &Container) -> bool {
     }
 }
 
-/// Signals the container's first process, waits for at most `grace`, and kills the cgroup. The container has then ended with
-/// the exit code that the kernel kept for that process, because a shim that hangs has not reaped it. If there is no such code
-/// the end is 255 and Unknown. The shim dies when its file system lets it.
+/// Signals the container's first process, waits for at most `grace`, and kills the cgroup. The container has then ended
+/// with the exit code that the kernel kept for that process, because a shim that hangs has not reaped it. If there is
+/// no such code the end is 255 and Unknown. The shim dies when its file system lets it.
 ///
 /// # Errors
 /// `Internal` with the cgroup when a process does not die; that is retried in the background.

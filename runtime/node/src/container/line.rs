@@ -84,8 +84,8 @@ impl Line {
         true
     }
 
-    /// Notes that the connection to this shim has ended; the caller then looks for it. False when the line has another shim or
-    /// none.
+    /// Notes that the connection to this shim has ended; the caller then looks for it. False when the line has another
+    /// shim or none.
     pub fn lose(&mut self, ended: &Shim) -> bool {
         let same = matches!(self, Self::Up(up) if up.shim.is(ended));
         if same {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! StartContainer: one message to a new shim, which does everything up to execve.
 //!
-//! A start may wait for something that is not ours and never comes, such as a mount from a dead server. It is given up after
-//! [`SETUP_DEADLINE`], or as soon as the container is stopped.
+//! A start may wait for something that is not ours and never comes, such as a mount from a dead server. It is given up
+//! after [`SETUP_DEADLINE`], or as soon as the container is stopped.
 
 use super::{Container, Line, Start, State, spec};
 use crate::disk;
@@ -119,7 +119,7 @@ fn spawn(node: &Arc<Node>, container: &Arc<Container>, pod: &Pod, short: &str) -
 
 /// Why a start failed.
 enum Failed {
-    /// The shim hangs in a mount or a file that is not ours, or nobody waits for it any more.
+    /// The shim hangs in a mount or a file that is not ours, or the start was given up.
     Unanswered(Error),
     /// The shim reported a failure, or has ended.
     Refused(Error),

@@ -165,11 +165,7 @@ impl std::fmt::Display for Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn running() -> State {
-        let process = ProcessId { pid: 7, start: 1 };
-        State::Running { process, started_at: 1, identity: Identity::default() }
-    }
+    use crate::container::fixtures::running;
 
     #[test]
     fn every_pair_of_states_is_a_move_or_is_not() {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A container that takes over the writable layer of an ended one.
 //!
-//! People expect `start` of a stopped container to find its files again, and the CRI has no way from EXITED to RUNNING. So the
-//! command line makes a new attempt and names the old container in an annotation. The layer moves when the new container
-//! starts, by one rename, so that a crash leaves it with one or the other. The volumes that the image declares move just
-//! before it.
+//! People expect `start` of a stopped container to find its files again, and the CRI has no way from EXITED to RUNNING.
+//! So the command line makes a new attempt and names the old container in an annotation. The layer moves when the new
+//! container starts, by one rename, so that a crash leaves it with one or the other. The volumes that the image
+//! declares move just before it.
 //!
 //! A client that may make a container in one pod must not reach the files of another pod through that annotation. So both
 //! pods must have the same namespace and name, and the same maps of ids, because the files' owners depend on them.
@@ -34,8 +34,8 @@ pub fn check(node: &Node, record: &Record) -> Result<()> {
 /// Moves the layer, unless it has moved already.
 ///
 /// # Errors
-/// As [`check`]; `FailedPrecondition` when the old container ran and its layer is gone: it was removed meanwhile, or another
-/// container has taken over the layer. The kernel's for the rename.
+/// As [`check`]; `FailedPrecondition` when the old container ran and its layer is gone: it was removed meanwhile, or
+/// another container has taken over the layer. The kernel's for the rename.
 pub async fn take_over(node: &Node, record: &Record) -> Result<()> {
     let Some(old) = record.config.annotations.get(ANNOTATION) else { return Ok(()) };
     let to = node.machine.places.container_root(&record.id).join("upper");
@@ -117,10 +117,8 @@ mod tests {
             let maps = vec![cri::IdMapping { host_id, container_id: 0, length: 65_536 }];
             cri::UserNamespace { mode: cri::NamespaceMode::Pod.into(), uids: maps.clone(), gids: maps }
         });
-        let namespace_options = Some(cri::NamespaceOption { userns_options: user, ..Default::default() });
-        let security_context = Some(cri::LinuxSandboxSecurityContext { namespace_options, ..Default::default() });
-        let linux = Some(cri::LinuxPodSandboxConfig { security_context, ..Default::default() });
-        let config = cri::PodSandboxConfig { metadata: Some(metadata), linux, ..Default::default() };
+        let config = pod::test_config(cri::NamespaceOption { userns_options: user, ..Default::default() });
+        let config = cri::PodSandboxConfig { metadata: Some(metadata), ..config };
         let record = pod::test_record(config);
         Pod::new(record, pod::State::NotReady)
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A container as the CRI's list and status show it. Both need only memory; the `info` of a verbose status looks at the host.
+//! A container as the CRI's list and status show it. Both need only memory; the `info` of a verbose status looks at the
+//! host.
 
 use super::spec::Context;
 use super::spec::facts::Facts;
@@ -66,7 +67,8 @@ pub fn status(container: &Container) -> cri::ContainerStatus {
     status
 }
 
-/// What the `info` of a verbose status is made of. It includes a runtime spec, which shows devices and profiles of the host.
+/// What the `info` of a verbose status is made of. It includes a runtime spec, which shows devices and profiles of the
+/// host.
 #[derive(Debug)]
 pub struct Verbose {
     record: Arc<Record>,

@@ -23,7 +23,7 @@ static SLOTS: Semaphore = Semaphore::const_new(MOST);
 /// Runs `work`, which touches paths that are not ours; `what` names them in the error.
 ///
 /// - Shapes: `work` is a function, and no closure that captures, so that it has nothing but `input`.
-/// - Cancel: the probe goes on by itself.
+/// - Cancel: the probe continues by itself.
 ///
 /// # Errors
 /// Those of the work; `DeadlineExceeded` when it hangs.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whether a request for an object that exists is a retry of the request that made it. One with another configuration is not:
-//! a client must not get something other than what it asked for.
+//! Whether a request for an object that exists is a retry of the request that made it. One with another configuration
+//! is not: a client must not get something other than what it asked for.
 //!
 //! Two configurations are equal when they mean the same. kubelet writes variables, mounts and devices from maps, so their
 //! order changes with each retry. It gives the file for a container's termination message another name each time. And it

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! On disk: `ROOT/pods/ID/record` is what was asked (`record.new` before the pod is made: the intent), and
-//! `STATE/pods/ID` holds the pins and `ready`. A pod is Ready while `ready` exists. Removing that file is the first step of a
-//! stop, so that the next daemon continues a stop that was interrupted.
+//! `STATE/pods/ID` holds the pins and `ready`. A pod is Ready while `ready` exists. Removing that file is the first
+//! step of a stop, so that the next daemon continues a stop that was interrupted.
 
 pub mod etc_files;
 pub mod pins;
@@ -24,9 +24,9 @@ pub mod stop;
 pub mod view;
 pub mod watch;
 
-#[cfg(test)]
-pub(crate) use record::test_record;
 pub use record::{Network, Owner, Pins, RECORD_KIND, RECORD_VERSION, Record, Resources, Up};
+#[cfg(test)]
+pub(crate) use record::{test_config, test_record};
 
 use crate::disposable::PlainData;
 use crate::ids::PodId;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The pins of a pod's namespaces, which other programs on the node can unmount or delete. Without them the pod is listed as
-//! ready, and nothing can be started in it. So the pins are checked at the daemon's start and at each reconcile pass. A lost
-//! pin is made again from a process of the pod that lives in the namespace. If there is no such process the pod is stopped,
-//! so that kubelet makes a new one.
+//! The pins of a pod's namespaces, which other programs on the node can unmount or delete. Without them the pod is
+//! listed as ready, and nothing can be started in it. So the pins are checked at the daemon's start and at each
+//! reconcile pass. A lost pin is made again from a process of the pod that lives in the namespace. If there is no such
+//! process the pod is stopped, so that kubelet makes a new one.
 
 use super::{Pins, Pod, Record, State, Up, request, shared_memory};
 use crate::container::State as ContainerState;
@@ -128,10 +128,7 @@ mod tests {
 
     fn record(network: NamespaceMode, pid: NamespaceMode, hostname: &str) -> Record {
         let options = cri::NamespaceOption { network: network.into(), pid: pid.into(), ..Default::default() };
-        let context = cri::LinuxSandboxSecurityContext { namespace_options: Some(options), ..Default::default() };
-        let linux = cri::LinuxPodSandboxConfig { security_context: Some(context), ..Default::default() };
-        let config = cri::PodSandboxConfig { hostname: hostname.into(), linux: Some(linux), ..Default::default() };
-        crate::pod::test_record(config)
+        crate::pod::test_record(cri::PodSandboxConfig { hostname: hostname.into(), ..crate::pod::test_config(options) })
     }
 
     fn pins(list: &[(&str, u64)]) -> Pins {

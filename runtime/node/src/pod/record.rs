@@ -119,6 +119,14 @@ pub struct Resources {
     pub resources: Option<cri::LinuxContainerResources>,
 }
 
+/// A request for tests, with these namespace options.
+#[cfg(test)]
+pub(crate) fn test_config(options: cri::NamespaceOption) -> cri::PodSandboxConfig {
+    let context = cri::LinuxSandboxSecurityContext { namespace_options: Some(options), ..Default::default() };
+    let linux = cri::LinuxPodSandboxConfig { security_context: Some(context), ..Default::default() };
+    cri::PodSandboxConfig { linux: Some(linux), ..Default::default() }
+}
+
 /// A pod's record for tests: the pod has no network of ours, and namespaces as the CRI's zero values say.
 #[cfg(test)]
 pub(crate) fn test_record(config: cri::PodSandboxConfig) -> Record {

@@ -41,7 +41,7 @@ pub fn restore(dir: &Path, pod: &Pod) {
     match disk::blocking(|| kept(dir)) {
         Ok(found) => *pod.resources.lock().unwrap_or_else(PoisonError::into_inner) = found,
         Err(error) => {
-            tracing::error!(pod = ids::short(pod.id()), %error, "cannot read the resources that were reported for the pod")
+            tracing::error!(pod = ids::short(pod.id()), %error, "cannot read the resources reported for the pod")
         }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Watches the one process that a pod itself can have: the init of its shared PID namespace. When that dies, the kernel kills
-//! every process in the namespace, and no other can be started there. The pod is then stopped.
+//! Watches the one process that a pod itself can have: the init of its shared PID namespace. When that dies, the kernel
+//! kills every process in the namespace, and no other can be started there. The pod is then stopped.
 
 use super::{Pod, State, Up};
 use crate::ids;

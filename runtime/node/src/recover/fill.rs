@@ -26,7 +26,7 @@ impl Found {
             let mut held: Vec<_> = record.image.layers.clone();
             held.extend(record.image_mounts.iter().flat_map(|m| m.layers.clone()));
             if let Err(error) = node.images.hold_layers(&held, &record.id) {
-                tracing::error!(container = ids::short(&record.id), %error, "cannot hold the container's layers; one is gone");
+                tracing::error!(container = ids::short(&record.id), %error, "a layer of the container is lost");
             }
             node.objects.containers.insert(Container::new(record.clone(), state));
         }

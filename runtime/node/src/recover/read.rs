@@ -24,7 +24,7 @@ pub fn read(places: &Places, boot_id: &str) -> Result<Found> {
     for id in ids_in(&places.root.join("containers"))? {
         containers::read(places, &id, &mut found)?;
     }
-    // Everything could be read: from here on the start goes on.
+    // Everything could be read: from now on the start cannot fail for a record.
     found.damaged.iter().for_each(|object| object.set_aside(places));
     found.unbegun.iter().for_each(|dir| remove_quietly(dir));
     // Listed now, before there are new pods and containers.

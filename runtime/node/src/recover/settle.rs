@@ -28,7 +28,7 @@ pub async fn settle(node: Arc<Node>, found: Found) {
     pod::pins::check_all(&node).await;
     for record in &found.half_made {
         if let Err(error) = pod::run::undo(&node, record).await {
-            tracing::error!(pod = ids::short(&record.id), %error, "cannot undo a half-made pod; it is listed as not ready");
+            tracing::error!(pod = ids::short(&record.id), %error, "cannot undo a half-made pod; listed as not ready");
             let _ = records::commit(&node.machine.places.pod_root(&record.id), "record");
             node.objects.pods.insert(Pod::new(record.clone(), pod::State::NotReady));
         }

@@ -30,11 +30,11 @@ pub async fn end_strays(node: &Arc<Node>, strays: &Strays) {
             cgroup: gorae_cgroups::pod_path("", id).ok().map(|c| node.machine.cgroup(c.path)),
             ..CleanPod::default()
         };
-        tracing::warn!(pod = ids::short(id), "found a pod without a record; removing it");
+        tracing::warn!(pod = ids::short(id), "found a stray pod, which has no record; removing it");
         match shims::clean_pod(&node.machine.spawner, clean).await {
             Ok(()) => remove_quietly(&run_dir),
             Err(error) => {
-                tracing::error!(pod = ids::short(id), %error, "cannot remove a pod without a record; retrying later")
+                tracing::error!(pod = ids::short(id), %error, "cannot remove the stray pod; retrying later")
             }
         }
     }
@@ -50,7 +50,7 @@ async fn end_stray_containers(node: &Arc<Node>, lost: &[ContainerId]) {
     let places = tokio::task::spawn_blocking(move || cgroups::find_containers(&hierarchies, &wanted)).await;
     let places: HashMap<String, String> = places.unwrap_or_default().into_iter().collect();
     for id in lost {
-        tracing::warn!(container = ids::short(id), "found a container without a record; ending it");
+        tracing::warn!(container = ids::short(id), "found a stray container, which has no record; ending it");
         let run_dir = node.machine.places.container_run(id);
         // If no hierarchy has its cgroup, only its shim can be left.
         let path = places.get(id.as_str()).cloned().unwrap_or_else(|| format!("{}/{id}", cgroups::DEFAULT_PARENT));
@@ -64,7 +64,7 @@ async fn end_stray_containers(node: &Arc<Node>, lost: &[ContainerId]) {
         match shims::clean_container(&node.machine.spawner, clean).await {
             Ok(_) => remove_quietly(&run_dir),
             Err(error) => {
-                tracing::error!(container = ids::short(id), %error, "cannot end a container without a record; retrying later")
+                tracing::error!(container = ids::short(id), %error, "cannot end the stray container; retrying later")
             }
         }
     }

@@ -28,8 +28,8 @@ impl Damaged {
         }
     }
 
-    /// Moves the object's directory to `ROOT/damaged`, for a person to look at. Call it once everything else was read: a start
-    /// that fails must touch nothing.
+    /// Moves the object's directory to `ROOT/damaged`, for a person to look at. Call it once everything else was read:
+    /// a start that fails must touch nothing.
     pub(super) fn set_aside(&self, places: &Places) {
         let (object, place) = (&self.name, places.damaged());
         tracing::error!(object, why = %self.why, kept_in = %place.display(), "a record is damaged; its object is lost");

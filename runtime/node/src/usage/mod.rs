@@ -18,7 +18,7 @@ use subjects::{containers_now, metrics_now, pods_now};
 /// Reads one container.
 ///
 /// # Errors
-/// `NotFound` when it was removed meanwhile, `Internal` when the reading task was cut off.
+/// `NotFound` when it was removed meanwhile, `Internal` when the reading task was interrupted.
 pub async fn container(node: Arc<Node>, container: Arc<Container>) -> Result<cri::ContainerStats> {
     let id = container.record().id.clone();
     let mut all = in_one_task(move || containers_now(&node, &[container])).await?;
@@ -28,7 +28,7 @@ pub async fn container(node: Arc<Node>, container: Arc<Container>) -> Result<cri
 /// Reads the containers that the filter lets through; stopped ones show only their writable layer.
 ///
 /// # Errors
-/// `Internal` when the reading task was cut off.
+/// `Internal` when the reading task was interrupted.
 pub async fn containers(node: Arc<Node>, filter: cri::ContainerStatsFilter) -> Result<Vec<cri::ContainerStats>> {
     let filter = cri::ContainerFilter {
         id: filter.id,
@@ -56,7 +56,7 @@ pub async fn pod(node: Arc<Node>, pod: Arc<Pod>) -> Result<cri::PodSandboxStats>
 /// Reads the ready pods that the filter lets through.
 ///
 /// # Errors
-/// `Internal` when the reading task was cut off.
+/// `Internal` when the reading task was interrupted.
 pub async fn pods(node: Arc<Node>, filter: cri::PodSandboxStatsFilter) -> Result<Vec<cri::PodSandboxStats>> {
     let filter = cri::PodSandboxFilter { id: filter.id, label_selector: filter.label_selector, state: None };
     let mut all = node.objects.pods.all();
@@ -67,7 +67,7 @@ pub async fn pods(node: Arc<Node>, filter: cri::PodSandboxStatsFilter) -> Result
 /// Reads the metrics of all ready pods.
 ///
 /// # Errors
-/// `Internal` when the reading task was cut off.
+/// `Internal` when the reading task was interrupted.
 pub async fn metrics(node: Arc<Node>) -> Result<Vec<cri::PodSandboxMetrics>> {
     let ready: Vec<Arc<Pod>> = node.objects.pods.all().into_iter().filter(|p| p.is_ready()).collect();
     in_one_task(move || parallel::read(&ready, |part| metrics_now(&node, part))).await
@@ -75,5 +75,5 @@ pub async fn metrics(node: Arc<Node>) -> Result<Vec<cri::PodSandboxMetrics>> {
 
 async fn in_one_task<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     let task = tokio::task::spawn_blocking(read).await;
-    task.map_err(|e| Error::internal(format!("reading usage numbers was cut off: {e}")))
+    task.map_err(|e| Error::internal(format!("reading usage numbers was interrupted: {e}")))
 }

@@ -60,8 +60,9 @@ impl Drop for EndOnDrop {
 /// - Cancel: the command and its children are killed, unless the command has already ended.
 ///
 /// # Errors
-/// `FailedPrecondition` when the container is not running; `NotFound` when the command does not exist; `DeadlineExceeded` on
-/// the timeout, after which no process of the command is left; `Unavailable` when the shim did not start it.
+/// `FailedPrecondition` when the container is not running; `NotFound` when the command does not exist;
+/// `DeadlineExceeded` on the timeout, after which no process of the command is left; `Unavailable` when the shim did
+/// not start it.
 pub async fn sync(container: &Arc<Container>, command: Vec<String>, timeout: Duration) -> Result<Output> {
     if command.is_empty() || command[0].is_empty() {
         return Err(Error::invalid("cmd is empty"));
@@ -168,7 +169,7 @@ fn timed_out(timeout: Duration) -> Error {
 mod tests {
     use super::*;
     use crate::container::Line;
-    use crate::container::tests::{running, test_container};
+    use crate::container::fixtures::{self, running};
 
     #[test]
     fn a_command_is_started_within_its_own_time_and_a_little() {
@@ -180,7 +181,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_command_that_the_shim_does_not_start_is_not_one_that_timed_out() {
-        let container = test_container(running());
+        let container = fixtures::container(running());
         // A shim that hangs: it takes the request and says nothing.
         let (ours, _theirs) = tokio::net::UnixStream::pair().expect("pair");
         assert!(container.change_line(Line::look));

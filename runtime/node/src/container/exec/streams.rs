@@ -91,8 +91,8 @@ impl Streams {
         }
     }
 
-    /// What was read, once the command has ended. If helpers still hold the pipes, these are read until they close, as long as
-    /// `of_container` has a permit.
+    /// What was read, once the command has ended. If helpers still hold the pipes, these are read until they close, as
+    /// long as `of_container` has a permit.
     pub fn finish(self, of_container: &Arc<Semaphore>) -> Kept {
         let Self { stdout, stderr, kept } = self;
         if stdout.is_some() || stderr.is_some() {
@@ -132,8 +132,8 @@ async fn readable(pipe: Option<&Receiver>) {
 fn read_on(of_container: &Arc<Semaphore>, stdout: Option<Receiver>, stderr: Option<Receiver>) {
     let (Ok(own), Ok(all)) = (of_container.clone().try_acquire_owned(), ALL.try_acquire()) else {
         tracing::warn!(
-            "a background process of a command loses its output: {MOST_HELPERS} others of its container or {MOST_OF_ALL} \
-             of the node are being read already, and its next write will end it"
+            "a background process of a command loses its output: {MOST_HELPERS} others of its container or \
+             {MOST_OF_ALL} of the node are already being read, and its next write will end it"
         );
         return;
     };

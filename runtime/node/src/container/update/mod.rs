@@ -82,7 +82,8 @@ async fn settle(node: &Node, container: &Container) -> Result<()> {
         match again {
             Err((true, error)) => return Err(error),
             Err((false, error)) => {
-                tracing::warn!(container = ids::short(&old.id), %error, "an update was interrupted; the old limits stay");
+                let container_id = ids::short(&old.id);
+                tracing::warn!(container = container_id, %error, "an update was interrupted; keeping the old limits");
                 records::roll_back(&dir)?;
                 container.set_record(Arc::new(old));
                 return Ok(());

@@ -74,7 +74,7 @@ mod tests {
     fn the_files_are_for_every_user_to_read_whatever_the_umask_of_the_daemon() {
         let dir = tempfile::tempdir().expect("directory");
         let own = |name: &str| std::fs::metadata(dir.path().join(name)).expect("there").permissions().mode() & 0o7777;
-        // A file that is there with too few bits stands for one that a strict umask has made.
+        // An existing file with too few bits stands for one that was made under a strict umask.
         for (name, _) in FILES {
             std::fs::write(dir.path().join(name), "old").expect("written");
             std::fs::set_permissions(dir.path().join(name), Permissions::from_mode(0o600)).expect("set");

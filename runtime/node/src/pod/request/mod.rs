@@ -83,26 +83,16 @@ fn check_security(config: &cri::PodSandboxConfig) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cri::{IdMapping, LinuxPodSandboxConfig, LinuxSandboxSecurityContext, NamespaceOption, UserNamespace};
+    use crate::pod;
+    use cri::{IdMapping, NamespaceOption, UserNamespace};
 
     fn config(options: NamespaceOption, sysctls: &[(&str, &str)]) -> cri::PodSandboxConfig {
-        cri::PodSandboxConfig {
-            metadata: Some(cri::PodSandboxMetadata {
-                name: "a".into(),
-                namespace: "b".into(),
-                uid: "c".into(),
-                attempt: 0,
-            }),
-            linux: Some(LinuxPodSandboxConfig {
-                security_context: Some(LinuxSandboxSecurityContext {
-                    namespace_options: Some(options),
-                    ..Default::default()
-                }),
-                sysctls: sysctls.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
-                ..Default::default()
-            }),
-            ..Default::default()
-        }
+        let mut config = pod::test_config(options);
+        let [name, namespace, uid] = ["a", "b", "c"].map(str::to_owned);
+        config.metadata = Some(cri::PodSandboxMetadata { name, namespace, uid, attempt: 0 });
+        let sysctls = sysctls.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        config.linux.get_or_insert_default().sysctls = sysctls;
+        config
     }
 
     fn userns(mode: NamespaceMode, maps: &[(u32, u32, u32)]) -> NamespaceOption {
