@@ -12,7 +12,7 @@ use super::Container;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
 use gorae_proto::shim::{EndExec, Exec, reply, request::Verb};
-use gorae_shims::{self as shims, Answer, Shim, VERB_DEADLINE};
+use gorae_shims::{self as shims, Answer, ExecExit, Shim, VERB_DEADLINE};
 use output::Kept;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -76,38 +76,9 @@ pub async fn sync(container: &Arc<Container>, command: Vec<String>, timeout: Dur
 
 async fn run(container: &Arc<Container>, command: Vec<String>, timeout: Duration) -> Result<Output> {
     let shim = container.running_shim()?;
-    let (mut streams, writers) = Streams::make()?;
-    let order = Exec {
-        args: command.into_iter().map(String::into_bytes).collect(),
-        stdout: true,
-        stderr: true,
-        timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
-        ..Exec::default()
-    };
-    let sent = writers.each_ref().map(AsFd::as_fd);
-    let Answer { body, exit, .. } =
-        shim.call_within(Verb::Exec(order), &sent, start_deadline(timeout)).await.map_err(not_started)?;
-    drop(writers);
-    let (reply::Body::ExecStarted(started), Some(exit)) = (body, exit) else {
-        return Err(Error::internal("the shim's answer is not an ExecStarted"));
-    };
-    let exit = exit.claim();
-    let mut guard = EndOnDrop { shim, exec: Some(started.exec) };
-    let exited = async {
-        tokio::pin!(exit);
-        loop {
-            tokio::select! {
-                ended = &mut exit => break ended,
-                () = streams.read_some(), if !streams.ended() => {}
-            }
-        }
-    };
-    let exited = if timeout.is_zero() {
-        exited.await
-    } else {
-        tokio::time::timeout(timeout.saturating_add(TIMEOUT_SLACK), exited).await.map_err(|_| timed_out(timeout))?
-    };
-    let exited = exited.map_err(|_| lost())?;
+    let (mut streams, exec, exit) = start(&shim, command, timeout).await?;
+    let mut guard = EndOnDrop { shim, exec: Some(exec) };
+    let exited = read_until(&mut streams, exit.claim(), timeout).await?.map_err(|_| lost())?;
     guard.exec = None;
     if exited.timed_out {
         return Err(timed_out(timeout));
@@ -117,14 +88,50 @@ async fn run(container: &Arc<Container>, command: Vec<String>, timeout: Duration
     let kept = kept.map_err(|e| Error::internal(format!("read the rest of the output: {e}")))?;
     if kept.cut() > 0 {
         let id = container.record().id.clone();
-        tracing::info!(
-            container = ids::short(&id),
-            bytes = kept.cut(),
-            "the output of a command was cut: it is larger than an answer can be"
-        );
+        let why = "the output of a command was cut: it is larger than an answer can be";
+        tracing::info!(container = ids::short(&id), bytes = kept.cut(), "{why}");
     }
     let (stdout, stderr) = kept.finish();
     Ok(Output { stdout, stderr, exit_code: exited.exit_code })
+}
+
+/// Has the shim start the command with pipes to this process; returns them with the command's number and exit.
+async fn start(shim: &Shim, command: Vec<String>, timeout: Duration) -> Result<(Streams, u64, ExecExit)> {
+    let (streams, writers) = Streams::make()?;
+    let order = Exec {
+        args: command.into_iter().map(String::into_bytes).collect(),
+        stdout: true,
+        stderr: true,
+        timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+        ..Exec::default()
+    };
+    let sent = writers.each_ref().map(AsFd::as_fd);
+    let answer = shim.call_within(Verb::Exec(order), &sent, start_deadline(timeout)).await;
+    let Answer { body, exit, .. } = answer.map_err(not_started)?;
+    let (reply::Body::ExecStarted(started), Some(exit)) = (body, exit) else {
+        return Err(Error::internal("the shim's answer is not an ExecStarted"));
+    };
+    Ok((streams, started.exec, exit))
+}
+
+/// Reads the output until the command has ended; returns its exit.
+///
+/// # Errors
+/// `DeadlineExceeded` when the shim has not ended the command in time.
+async fn read_until<T>(streams: &mut Streams, exit: impl Future<Output = T>, timeout: Duration) -> Result<T> {
+    let ended = async {
+        tokio::pin!(exit);
+        loop {
+            tokio::select! {
+                ended = &mut exit => break ended,
+                () = streams.read_some(), if !streams.ended() => {}
+            }
+        }
+    };
+    if timeout.is_zero() {
+        return Ok(ended.await);
+    }
+    tokio::time::timeout(timeout.saturating_add(TIMEOUT_SLACK), ended).await.map_err(|_| timed_out(timeout))
 }
 
 /// Reads what is in the pipes of a command that has ended, and what follows within a moment.
