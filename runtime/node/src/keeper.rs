@@ -9,7 +9,7 @@
 //!             └─────────────────────  gone: the state on disk is its last word, or a one-off shim settles
 //! ```
 //!
-//! One task per live container runs [`Keeper::keep`]. The container's [`Line`] says which step is in progress, so that
+//! One task per live container runs `Keeper::keep`. The container's [`Line`] says which step is in progress, so that
 //! a verb can see it, wait for it and take over from it.
 
 use crate::container::{self, Container, Line, State};

@@ -17,6 +17,7 @@
 pub mod create;
 pub mod end;
 pub mod exec;
+mod exit;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod force_stop;
@@ -38,11 +39,11 @@ pub mod take_over;
 pub mod update;
 pub mod view;
 
+pub use exit::{Exit, Identity, Reason, time};
 pub use line::{Line, Up};
 pub use object::{Container, MOST_HELPERS};
 pub use record::{
     Image, ImageMount, Process, RECORD_KIND, RECORD_VERSION, Record, STATE_KIND, STATE_VERSION, read_state,
 };
 pub(crate) use start_guard::Start;
-pub use state::time;
-pub use state::{Exit, Identity, Reason, State};
+pub use state::State;
