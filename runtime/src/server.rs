@@ -17,7 +17,7 @@ use gorae_node::error::{Error, Kind, Result};
 use gorae_node::machine::Machine;
 use gorae_node::node::Node;
 use gorae_node::places::Places;
-use gorae_node::{limits, reconcile, recover};
+use gorae_node::{open_files, reconcile, recover};
 use gorae_proto::cri::{image_service_server::ImageServiceServer, runtime_service_server::RuntimeServiceServer};
 use gorae_proto::gorae::images_server::ImagesServer;
 use gorae_proto::shim::CgroupLayout;
@@ -88,7 +88,7 @@ async fn open(config: &Config, places: Places) -> Result<(Arc<Node>, recover::Fo
         layout,
         hierarchies,
         boot_id,
-        open_files: limits::raise_open_files(),
+        open_files: open_files::raise(),
         spawner,
         device_programs: DevicePrograms::default(),
     };

@@ -183,7 +183,7 @@ fn hung_looks(node: &Node) -> usize {
     let tasks = format!("/proc/{}/task", node.daemon().pid().expect("goraed runs"));
     let hangs = |task: &Path| {
         let read = |file: &str| std::fs::read_to_string(task.join(file)).unwrap_or_default();
-        read("comm").trim() == "look" && !read("wchan").contains("futex")
+        read("comm").trim() == "probe" && !read("wchan").contains("futex")
     };
     std::fs::read_dir(tasks).unwrap().filter(|task| hangs(&task.as_ref().unwrap().path())).count()
 }

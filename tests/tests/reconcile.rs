@@ -133,7 +133,8 @@ fn a_pod_that_lost_its_shared_memory_starts_nothing_more_and_is_stopped_and_remo
         let refused = waiting.try_start().await.unwrap_err();
         let words = ["shared memory", "not ready"];
         assert!(words.iter().any(|word| refused.message().contains(word)), "{refused:?}");
-        until("the pod is stopped", || node.daemon().log().contains("shared memory; stopping the pod")).await;
+        until("the pod is stopped", || node.daemon().log().contains("shared memory was unmounted; stopping the pod"))
+            .await;
         first.ended().await;
         pod.stop().await;
         assert_eq!(pod.status().await.state(), PodSandboxState::SandboxNotready);

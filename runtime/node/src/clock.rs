@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Wall clock in the CRI's unit.
+//! The wall clock in the CRI's unit, nanoseconds.
 
 pub use gorae_kernel::clock::now_ns;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// The latest time that was given out, by this daemon or the ones before it.
+/// The latest time that was given out, by this daemon or an earlier one.
 static LAST: AtomicI64 = AtomicI64::new(0);
 
-/// Like [`now_ns`], and larger than everything it returned before: kubelet orders attempts of a pod by this.
+/// Like [`now_ns`], but always later than the times it returned before: kubelet orders the attempts of a pod by it.
 pub fn unique_ns() -> i64 {
     let now = now_ns();
     let last = LAST.fetch_max(now, Ordering::Relaxed);
     if now > last { now } else { LAST.fetch_add(1, Ordering::Relaxed) + 1 }
 }
 
-/// Tells of a time that an earlier daemon gave out: [`unique_ns`] goes on from there, though the clock may have been
-/// stepped back since.
+/// Notes a time that an earlier daemon gave out. [`unique_ns`] continues from there, even if the clock was stepped back
+/// since.
 pub fn was_given_out(time: i64) {
     LAST.fetch_max(time, Ordering::Relaxed);
 }

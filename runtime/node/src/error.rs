@@ -9,19 +9,19 @@ use tonic::{Code, Status};
 /// What sort of failure it is; decides the gRPC code and with it what kubelet does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The object is not there. kubelet takes only this for "gone between list and status".
+    /// The object does not exist. kubelet reads only this as "removed between list and status".
     NotFound,
-    /// Something else has the name, the port, the path.
+    /// Something else has the name, the port or the path.
     AlreadyExists,
-    /// The request cannot be right, whatever the state.
+    /// The request is wrong, whatever state the object is in.
     InvalidArgument,
-    /// The object is in the wrong state for it.
+    /// The object is in the wrong state for the request.
     FailedPrecondition,
-    /// Disk, addresses, descriptors, processes.
+    /// Disk space, addresses, descriptors or processes have run out.
     ResourceExhausted,
-    /// Another try later may work.
+    /// A retry may work.
     Unavailable,
-    /// It took longer than it may.
+    /// It took too long.
     DeadlineExceeded,
     /// This build or this kernel cannot do it.
     Unimplemented,
@@ -33,7 +33,7 @@ pub enum Kind {
 #[derive(Debug, Clone)]
 pub struct Error {
     kind: Kind,
-    /// Stands before the sentence, whatever else is put there: clients look for it at the beginning.
+    /// Stays in front of the sentence, whatever else is put there: clients look for it at the beginning.
     word: Option<&'static str>,
     message: String,
 }
@@ -52,32 +52,32 @@ impl Error {
         Self { kind, word: None, message: message.into() }
     }
 
-    /// The object is not there.
+    /// Makes a [`Kind::NotFound`].
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(Kind::NotFound, message)
     }
 
-    /// The request is wrong.
+    /// Makes a [`Kind::InvalidArgument`].
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(Kind::InvalidArgument, message)
     }
 
-    /// The state is wrong.
+    /// Makes a [`Kind::FailedPrecondition`].
     pub fn precondition(message: impl Into<String>) -> Self {
         Self::new(Kind::FailedPrecondition, message)
     }
 
-    /// Anything that has no better kind.
+    /// Makes a [`Kind::Internal`], for what has no better kind.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(Kind::Internal, message)
     }
 
-    /// A deadline passed.
+    /// Makes a [`Kind::DeadlineExceeded`].
     pub fn deadline(message: impl Into<String>) -> Self {
         Self::new(Kind::DeadlineExceeded, message)
     }
 
-    /// A system call on a file of ours failed; a full disk gets its own kind.
+    /// Makes an error of a failed system call on a file of ours; a full disk and a missing file have their own kinds.
     pub fn io(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         let kind = match error.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Kind::ResourceExhausted,
@@ -87,19 +87,19 @@ impl Error {
         Self::new(kind, format!("{what} {}: {error}", path.display()))
     }
 
-    /// The kind.
+    /// What sort of failure it is.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Has the text begin with a word that clients look for.
+    /// Makes the text begin with a word that clients look for.
     #[must_use]
     pub fn beginning_with(mut self, word: &'static str) -> Self {
         self.word = Some(word);
         self
     }
 
-    /// Puts what was being done before the sentence.
+    /// Puts what was tried in front of the sentence.
     #[must_use]
     pub fn during(mut self, what: impl std::fmt::Display) -> Self {
         self.message = format!("{what}: {}", self.message);

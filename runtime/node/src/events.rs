@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //! GetContainerEvents: every change of a pod or container, with the whole pod as it is after the change.
 //!
-//! Events are made where the state changes, in that order, and go through one bounded channel. A client that reads
-//! too slowly loses the oldest ones, is told so, and lists again; nothing waits for it.
+//! Events are made where the state changes, in the order of the changes, and go through one bounded channel. A client that
+//! reads too slowly loses the oldest ones. It is told so and lists again; nothing waits for it.
 //!
-//! A change and its event are made in one [`Turn`]: who acts on the change tells his own only after it, and no later event
-//! shows an older pod.
+//! A state change and its event are published under one lock, the [`Transaction`]. Anything that the change triggers is
+//! therefore reported after it, and events never show stale pod state.
 
 use crate::clock;
 use crate::container::{self, Container};
+use crate::ids::PodId;
 use crate::objects::Objects;
 use crate::pod::{self, Pod};
 use gorae_proto::cri::{ContainerEventResponse, ContainerEventType, PodSandboxStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
 
-/// Events that a slow client may be behind: some seconds of a busy node.
+/// The backlog of a slow client, in events: some seconds of a busy node.
 const BACKLOG: usize = 1024;
 
-/// The node's events.
+/// The node's events, and the clients that follow them.
 #[derive(Debug)]
 pub struct Events {
     sender: broadcast::Sender<ContainerEventResponse>,
@@ -37,23 +38,23 @@ impl Events {
         self.sender.subscribe()
     }
 
-    /// The right to change something and tell it. Held for no longer than that: never across a wait.
-    pub fn turn(&self) -> Turn<'_> {
+    /// Locks out other changes until this one and its event are made. Never hold it across a wait.
+    pub fn transaction(&self) -> Transaction<'_> {
         let order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
-        Turn { sender: &self.sender, objects: &self.objects, _order: order }
+        Transaction { sender: &self.sender, objects: &self.objects, _order: order }
     }
 }
 
-/// See [`Events::turn`].
+/// A state change in progress; see [`Events::transaction`].
 #[derive(Debug)]
-pub struct Turn<'a> {
+pub struct Transaction<'a> {
     sender: &'a broadcast::Sender<ContainerEventResponse>,
     objects: &'a Objects,
     _order: MutexGuard<'a, ()>,
 }
 
-impl Turn<'_> {
-    /// A pod became ready: made, then started.
+impl Transaction<'_> {
+    /// A pod became ready: it was created, then started.
     pub fn pod_started(&self, pod: &Pod) {
         self.send(pod.id(), pod.id(), ContainerEventType::ContainerCreatedEvent);
         self.send(pod.id(), pod.id(), ContainerEventType::ContainerStartedEvent);
@@ -84,7 +85,7 @@ impl Turn<'_> {
         self.of_container(container, ContainerEventType::ContainerStoppedEvent);
     }
 
-    /// A container has disappeared: the pod is told without it.
+    /// A container has disappeared: the event shows the pod without it.
     pub fn container_deleted(&self, container: &Container) {
         self.of_container(container, ContainerEventType::ContainerDeletedEvent);
     }
@@ -94,11 +95,11 @@ impl Turn<'_> {
         self.send(&record.pod_id, &record.id, kind);
     }
 
-    fn send(&self, pod_id: &str, subject: &str, kind: ContainerEventType) {
+    fn send(&self, pod_id: &PodId, subject: &str, kind: ContainerEventType) {
         if self.sender.receiver_count() == 0 {
             return;
         }
-        // Before the look, as in PodSandboxStatus: what is newer never has the smaller time.
+        // Taken before the statuses, as in PodSandboxStatus: newer data never has an earlier time.
         let created_at = clock::unique_ns();
         let pod_status: Option<PodSandboxStatus> = self.objects.pods.get(pod_id).map(|p| pod::view::status(&p));
         let containers = self.objects.of_pod(pod_id);
@@ -109,7 +110,7 @@ impl Turn<'_> {
             pod_sandbox_status: pod_status,
             containers_statuses: containers.iter().map(|c| container::view::status(c)).collect(),
         };
-        // Fails only when the last client went away in this instant.
+        // Fails only if the last client has just gone away.
         let _ = self.sender.send(event);
     }
 }

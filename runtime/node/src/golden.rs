@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Records of every version that was ever written, in `golden/KIND-VERSION`: this build has to read each, or an upgrade
-//! costs a node its pods. None of these files is ever changed. What a later record has more is not in them.
+//! Records of every version that was ever written, in `golden/KIND-VERSION`. This build has to read each of them, or an
+//! upgrade costs a node its pods. These files are never changed; fields that were added later are not in them.
 
 use crate::{container, pod, records};
 use gorae_kernel::checked;
@@ -14,7 +14,7 @@ fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/golden").join(name)
 }
 
-/// What is in `wanted` and not, or otherwise, in `found`. Added fields are fine.
+/// The fields of `wanted` that `found` lacks or has with another value. Added fields are fine.
 fn lost(wanted: &Value, found: &Value, at: &str) -> Vec<String> {
     match (wanted, found) {
         (Value::Object(wanted), Value::Object(found)) => wanted
@@ -29,7 +29,7 @@ fn lost(wanted: &Value, found: &Value, at: &str) -> Vec<String> {
     }
 }
 
-/// Where a file says only what a field that is not read would have, too.
+/// The fields whose value is the one that a field has when it is not read.
 fn empty(value: &Value, at: &str) -> Vec<String> {
     match value {
         Value::Object(map) if !map.is_empty() => {
@@ -46,12 +46,12 @@ fn empty(value: &Value, at: &str) -> Vec<String> {
 /// Reads a file as this build does, and looks for each field of it in what was read.
 fn is_read<T: Serialize + DeserializeOwned>(kind: &'static str, version: u32, known: u32) {
     let path = golden(&format!("{kind}-{version}"));
-    let bytes = std::fs::read(&path).expect("it is there");
+    let bytes = std::fs::read(&path).expect("it exists");
     let whole = checked::decode(kind, known, &bytes).expect("whole");
     assert_eq!(whole.version, version);
     let wanted: Value = serde_json::from_slice(whole.body).expect("JSON");
     assert_eq!(empty(&wanted, kind), [""; 0]);
-    let read = records::read::<T>(&path, kind, known).unwrap_or_else(|e| panic!("{e}")).expect("it is there");
+    let read = records::read::<T>(&path, kind, known).unwrap_or_else(|e| panic!("{e}")).expect("it exists");
     assert_eq!(lost(&wanted, &serde_json::to_value(read).expect("JSON"), kind), [""; 0]);
 }
 

@@ -1,38 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The objects of one kind, by id and by name. Readers take a snapshot; the lock is held for a map operation and never
-//! across a wait, so that no hung verb can make a list hang.
+//! The objects of one kind, by id and by name. Readers take a snapshot. The lock is held for one map operation and never
+//! across a wait, so that a verb that hangs cannot make a list hang.
 
 use crate::error::Result;
-use crate::ids;
+use crate::ids::{self, Id};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Objects that an index can hold.
 pub trait Indexed {
-    /// 64 hex digits, never given out twice.
-    fn id(&self) -> String;
+    /// Marks the ids of these objects.
+    type Kind: std::fmt::Debug;
+
+    /// Never given out twice.
+    fn id(&self) -> Id<Self::Kind>;
     /// What a client calls it. Neither the name nor the id ever changes; several objects can have one name.
     ///
-    /// - Shapes: parts that are each ended by a NUL, so that a name's first parts find all objects that share them.
+    /// - Shapes: each part ends with a NUL, so that the first parts of a name find all objects that share them.
     fn name(&self) -> String;
 }
 
 /// Objects by id and name.
 #[derive(Debug)]
-pub struct Index<T> {
+pub struct Index<T: Indexed> {
     what: &'static str,
     maps: RwLock<Maps<T>>,
 }
 
 #[derive(Debug)]
-struct Maps<T> {
-    by_id: BTreeMap<String, Arc<T>>,
+struct Maps<T: Indexed> {
+    by_id: BTreeMap<Id<T::Kind>, Arc<T>>,
     /// Names followed by the id.
     by_name: BTreeMap<String, Arc<T>>,
 }
 
 impl<T: Indexed> Index<T> {
-    /// An empty index of `what`, the word in errors.
+    /// An empty index; `what` is the word for an object in errors.
     pub fn new(what: &'static str) -> Self {
         Self { what, maps: RwLock::new(Maps { by_id: BTreeMap::new(), by_name: BTreeMap::new() }) }
     }
@@ -59,18 +62,18 @@ impl<T: Indexed> Index<T> {
     }
 
     /// The object with exactly this id.
-    pub fn get(&self, id: &str) -> Option<Arc<T>> {
+    pub fn get(&self, id: &Id<T::Kind>) -> Option<Arc<T>> {
         self.read().by_id.get(id).cloned()
     }
 
-    /// The objects whose names begin with `parts`, which is the beginning of a name up to the end of a part.
+    /// The objects whose names begin with `parts`: the beginning of a name, up to the end of a part.
     pub fn named(&self, parts: &str) -> Vec<Arc<T>> {
         let maps = self.read();
         let from = maps.by_name.range(parts.to_owned()..);
         from.take_while(|(name, _)| name.starts_with(parts)).map(|(_, object)| object.clone()).collect()
     }
 
-    /// Adds an object, or puts it in the place of the one with the same id and name.
+    /// Adds an object, or replaces the one with the same id and name.
     pub fn insert(&self, object: Arc<T>) {
         let (id, name) = (object.id(), object.name());
         let mut maps = self.write();
@@ -78,25 +81,25 @@ impl<T: Indexed> Index<T> {
         maps.by_id.insert(id, object);
     }
 
-    /// Takes away.
-    pub fn remove(&self, id: &str) {
+    /// Removes the object with this id, if there is one.
+    pub fn remove(&self, id: &Id<T::Kind>) {
         let mut maps = self.write();
         if let Some(object) = maps.by_id.remove(id) {
             maps.by_name.remove(&format!("{}{id}", object.name()));
         }
     }
 
-    /// All, in the order of their ids.
+    /// All objects, in the order of their ids.
     pub fn all(&self) -> Vec<Arc<T>> {
         self.read().by_id.values().cloned().collect()
     }
 
-    /// How many.
+    /// The number of objects.
     pub fn len(&self) -> usize {
         self.read().by_id.len()
     }
 
-    /// True when there is none.
+    /// True when the index holds no object.
     pub fn is_empty(&self) -> bool {
         self.read().by_id.is_empty()
     }
@@ -107,11 +110,13 @@ mod tests {
     use super::*;
 
     #[derive(Debug, PartialEq)]
-    struct Thing(&'static str, &'static str);
+    struct Thing(char, &'static str);
 
     impl Indexed for Thing {
-        fn id(&self) -> String {
-            self.0.into()
+        type Kind = ();
+
+        fn id(&self) -> Id<()> {
+            Id::of_digit(self.0)
         }
 
         fn name(&self) -> String {
@@ -122,16 +127,16 @@ mod tests {
     #[test]
     fn objects_are_found_by_id_by_name_and_by_the_first_parts_of_a_name() {
         let index = Index::new("thing");
-        for (id, name) in [("1", "a\0x\0"), ("2", "a\0y\0"), ("3", "ab\0x\0"), ("4", "a\0x\0")] {
+        for (id, name) in [('1', "a\0x\0"), ('2', "a\0y\0"), ('3', "ab\0x\0"), ('4', "a\0x\0")] {
             index.insert(Arc::new(Thing(id, name)));
         }
-        let ids = |parts: &str| index.named(parts).iter().map(|thing| thing.0).collect::<Vec<_>>();
-        assert_eq!(ids("a\0"), ["1", "4", "2"]);
-        assert_eq!(ids("a\0x\0"), ["1", "4"]);
-        assert_eq!(ids("ab\0x\0"), ["3"]);
-        index.insert(Arc::new(Thing("1", "a\0x\0")));
-        index.remove("4");
-        index.remove("none");
-        assert_eq!((ids("a\0x\0"), index.len(), index.get("4")), (vec!["1"], 3, None));
+        let ids = |parts: &str| index.named(parts).iter().map(|thing| thing.0).collect::<String>();
+        assert_eq!(ids("a\0"), "142");
+        assert_eq!(ids("a\0x\0"), "14");
+        assert_eq!(ids("ab\0x\0"), "3");
+        index.insert(Arc::new(Thing('1', "a\0x\0")));
+        index.remove(&Id::of_digit('4'));
+        index.remove(&Id::of_digit('f'));
+        assert_eq!((ids("a\0x\0").as_str(), index.len(), index.get(&Id::of_digit('4'))), ("1", 3, None));
     }
 }

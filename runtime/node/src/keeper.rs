@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The one place where a shim's word becomes a container's state, and where a container without a shim is settled.
+//! The one place where what a shim reports becomes a container's state, and where a container without a shim is settled.
 //!
 //! ```text
 //! start, or a look after the daemon's own start
-//!   └─▶ keep: ┌▶ take in what the shim says, until its connection ends
+//!   └─▶ keep: ┌▶ take in what the shim reports, until its connection ends
 //!             │    └ look for it: ── found ──┘      (a live shim whose connection broke)
-//!             │                   ── there, but out of reach: look again, later and later
-//!             └─────────────────────  gone: the state on disk is its last word, or a throw-away shim settles
+//!             │                   ── there, but out of reach: look again after longer and longer pauses
+//!             └─────────────────────  gone: the state on disk is its last word, or a one-off shim settles
 //! ```
 //!
-//! One task per live container runs [`Keeper::keep`]. Which of its steps is under way is the container's
-//! [`Line`], so that a verb can see it, wait for it and take over from it.
+//! One task per live container runs `Keeper::keep`. The container's [`Line`] says which step is in progress, so that
+//! a verb can see it, wait for it and take over from it.
 
 use crate::container::{self, Container, Line, State};
 use crate::error::Result;
 use crate::events::Events;
+use crate::ids::{self, ContainerId};
 use crate::machine::Machine;
 use crate::objects::Objects;
-use crate::{ids, records};
+use crate::records;
 use gorae_kernel::clock;
 use gorae_proto::shim::{self as wire, CleanContainer, container_state::Phase};
 use gorae_shims::{self as shims, Shim, ShimEvent};
@@ -27,24 +28,24 @@ use std::time::Duration;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::{sleep, timeout};
 
-/// How long a caller waits for a look that is under way: others must not be held up by one shim that does not answer.
+/// How long a caller waits for a look that is in progress: a shim that does not answer must not hold up the others.
 const LOOK_PATIENCE: Duration = Duration::from_secs(3);
-/// How often and how long a shim that is on its way is waited for.
+/// How many times a shim that is still starting is looked for.
 const COMING_TRIES: u32 = 20;
-/// See [`COMING_TRIES`].
+/// The pause between two of these tries.
 const COMING_PAUSE: Duration = Duration::from_millis(10);
 /// The first pause before a shim that could not be reached is looked for again.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
 /// The first pause before another try to settle a container.
 const SETTLE_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause of both: what comes back is noticed that fast.
+/// The longest pause of both: a shim that comes back is noticed within this time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 /// The exit code of a container that could not be started.
 const START_ERROR_CODE: i32 = 128;
-/// The exit code of an end that nobody saw.
+/// The exit code of an end that nobody observed.
 const UNKNOWN_CODE: i32 = 255;
 
-/// Keeps every container's state in line with what its shim says.
+/// Keeps every container's state in line with what its shim reports.
 #[derive(Debug)]
 pub struct Keeper {
     objects: Arc<Objects>,
@@ -52,31 +53,31 @@ pub struct Keeper {
     events: Arc<Events>,
 }
 
-/// A connected shim with what it says.
+/// A connected shim and the queue of its reports.
 #[derive(Debug)]
 struct Connection {
     shim: Shim,
     said: UnboundedReceiver<ShimEvent>,
 }
 
-/// What a look for a shim came to.
+/// The result of a look for a shim.
 #[derive(Debug)]
 enum Found {
     /// It listens.
     Shim(Connection),
     /// There is none.
     Nothing,
-    /// It may be there: it takes no more connections, or this daemon has no descriptor left.
+    /// There may be one: it takes no more connections, or this daemon has no descriptor left.
     OutOfReach(shims::Error),
 }
 
-/// The end of a container whose start was given up.
+/// The end that is recorded for a container whose start was given up.
 pub fn start_error(why: &str) -> wire::End {
     wire::End { exit_code: START_ERROR_CODE, reason: "StartError".into(), message: why.to_owned() }
 }
 
 impl Keeper {
-    /// The keeper of these objects.
+    /// A keeper for these objects.
     pub fn new(objects: Arc<Objects>, machine: Arc<Machine>, events: Arc<Events>) -> Self {
         Self { objects, machine, events }
     }
@@ -85,12 +86,12 @@ impl Keeper {
     ///
     /// # Errors
     /// As [`records::read`].
-    pub fn state_on_disk(&self, container_id: &str) -> Result<Option<wire::ContainerState>> {
+    pub fn state_on_disk(&self, container_id: &ContainerId) -> Result<Option<wire::ContainerState>> {
         container::read_state(&self.machine.places.container_run(container_id))
     }
 
-    /// Takes a shim in that a start has just made; false when the container is being ended instead, and then the shim is
-    /// the caller's to kill.
+    /// Takes over a shim that a start has just made. False when the container is being ended instead; the caller then
+    /// has to kill the shim.
     pub fn attach(
         self: &Arc<Self>,
         container: &Arc<Container>,
@@ -104,21 +105,21 @@ impl Keeper {
         attached
     }
 
-    /// Looks for a container's shim, unless somebody does already, and waits a moment for what comes of it. The look
-    /// goes on in the background.
+    /// Looks for a container's shim, unless a look is in progress, and waits a moment for the result. The look continues in
+    /// the background.
     pub async fn reconnect(self: &Arc<Self>, container: &Arc<Container>) {
         if container.change_line(Line::look) {
             tokio::spawn(self.clone().keep(container.clone(), None));
         }
         let decided = async {
             container.line_is(|line| !matches!(line, Line::Looking)).await;
-            // A shim that is still starting its container answers when that is done.
+            // A shim that is still starting its container answers only when that is done.
             let _ = container.watch().wait_for(|state| *state != State::Starting).await;
         };
         let _ = timeout(LOOK_PATIENCE, decided).await;
     }
 
-    /// The shim of a running container, after a look for it where it is not connected; `None` when it cannot be had.
+    /// The shim of a running container, looked for if it is not connected; `None` when it cannot be reached.
     pub async fn shim(self: &Arc<Self>, container: &Arc<Container>) -> Option<Shim> {
         let connected = container.shim_if_any();
         if connected.is_some() || !container.look_at_line(|line| matches!(line, Line::Down | Line::Looking)) {
@@ -128,7 +129,7 @@ impl Keeper {
         container.shim_if_any()
     }
 
-    /// See the head of this file. The line is `Up` with this shim, or `Looking` without one.
+    /// Follows one container; see the head of this file. The line is `Up` with this shim, or `Looking` without one.
     async fn keep(self: Arc<Self>, container: Arc<Container>, mut connection: Option<Connection>) {
         let mut pause = LOOK_PAUSE;
         loop {
@@ -146,13 +147,13 @@ impl Keeper {
             }
             match self.find(&container).await {
                 Found::Shim(found) if self.take_back(&container, &found.shim) => connection = Some(found),
-                // Somebody ends it meanwhile.
+                // The container is being ended meanwhile.
                 Found::Shim(_) => return,
                 Found::Nothing => return self.gone(&container).await,
                 Found::OutOfReach(_) if self.is_over(&container) => return container.change_line(Line::find_nothing),
                 Found::OutOfReach(error) => {
                     let id = &container.record().id;
-                    tracing::warn!(container = ids::short(id), %error, "cannot reach the container's shim; trying again");
+                    tracing::warn!(container = ids::short(id), %error, "cannot reach the container's shim; retrying");
                     sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
@@ -160,7 +161,7 @@ impl Keeper {
         }
     }
 
-    /// Takes in what a shim says until its connection ends.
+    /// Takes in what a shim reports until its connection ends.
     async fn take_in(&self, container: &Arc<Container>, mut said: UnboundedReceiver<ShimEvent>) {
         while let Some(ShimEvent::State(state)) = said.recv().await {
             self.said(container, &state).await;
@@ -176,7 +177,7 @@ impl Keeper {
         container.has_ended() || self.objects.containers.get(&container.record().id).is_none()
     }
 
-    /// Takes in what a container's shim says about it, and keeps an end for the time after a restart of the machine.
+    /// Takes in what a container's shim reports, and keeps a copy of an end in case the machine is restarted.
     pub async fn said(&self, container: &Arc<Container>, state: &wire::ContainerState) {
         if let Some(stopping) = &state.stopping {
             container.change_line(|line| line.is_stuck(&stopping.stuck));
@@ -186,31 +187,31 @@ impl Keeper {
             tracing::warn!(container, error = %state.hook_error, "a poststop hook failed");
         }
         let next = State::from_shim(state);
-        if !self.tell(container, next.clone()) {
+        if !self.publish(container, next.clone()) {
             return;
         }
-        // Told first: nobody waits for the disk.
+        // Published before it is written: nobody should wait for the disk.
         if let State::Exited(exit) = next {
             let id = container.record().id.clone();
             container::end::keep(self.machine.places.container_root(&id), &id, &exit).await;
         }
     }
 
-    /// Makes a container's move and tells it; false when it is not one.
-    fn tell(&self, container: &Arc<Container>, next: State) -> bool {
-        // The reply to a start and the push of the end come on two ways: one word after the other.
-        let turn = self.events.turn();
+    /// Makes a container's move and publishes it; false when the move is not allowed.
+    fn publish(&self, container: &Arc<Container>, next: State) -> bool {
+        // The reply to a start and the push of an end take two ways, so they are put in order here.
+        let transaction = self.events.transaction();
         let was_running = container.is_running();
         if !container.move_to(next.clone()) {
             return false;
         }
         match next {
-            State::Running { .. } => turn.container_started(container),
+            State::Running { .. } => transaction.container_started(container),
             State::Exited(exit) => {
                 if !was_running && exit.started_at.is_some() {
-                    turn.container_started(container);
+                    transaction.container_started(container);
                 }
-                turn.container_stopped(container);
+                transaction.container_stopped(container);
                 let id = &container.record().id;
                 tracing::info!(container = ids::short(id), code = exit.code, reason = %exit.reason, "container has ended");
             }
@@ -219,7 +220,7 @@ impl Keeper {
         true
     }
 
-    /// One look for a container's shim, which may be on its way.
+    /// Looks for a container's shim once; it may still be starting.
     async fn find(&self, container: &Container) -> Found {
         let run_dir = self.machine.places.container_run(&container.record().id);
         let mut out_of_reach = None;
@@ -233,20 +234,20 @@ impl Keeper {
             }
             sleep(COMING_PAUSE).await;
         }
-        // It was to come, and did not; or it is there.
+        // It was expected and did not come, or it exists and is out of reach.
         out_of_reach.map_or(Found::Nothing, Found::OutOfReach)
     }
 
-    /// Whether a shim that a killed daemon started is on its way: in its directory, but not yet listening. One that is
-    /// not even there loses the directory and ends: nobody would know of the container that it starts.
+    /// Whether a shim that a killed daemon started is still starting: it is in its directory, but does not listen yet. One
+    /// that is not even there loses its directory and exits, because nobody would know of the container that it starts.
     fn is_coming(&self, container: &Container, run_dir: &Path) -> bool {
         let unknown = matches!(self.state_on_disk(&container.record().id), Ok(None)) && !container.is_running();
         unknown && matches!(std::fs::remove_dir(run_dir), Err(e) if e.raw_os_error() == Some(libc::ENOTEMPTY))
     }
 
-    /// Makes a shim that was found the container's, and asks it how things are; false when it comes too late.
+    /// Takes over a shim that was found, and asks it for the state; false when it comes too late.
     fn take_back(self: &Arc<Self>, container: &Arc<Container>, shim: &Shim) -> bool {
-        // Where a shim is, somebody has asked for a start. Said first: whoever waits for the line looks at the state then.
+        // A shim exists because a start was requested. Set before the line: a waiter for the line then reads the state.
         container.move_to(State::Starting);
         if !container.change_line(|line| line.attach(shim.clone())) {
             return false;
@@ -259,38 +260,39 @@ impl Keeper {
                     keeper.said(&container, &state).await
                 }
                 Err(error @ shims::Error::TimedOut(_)) => keeper.end_hung_start(&container, &error).await,
-                // The connection has ended, and the task that follows it decides.
+                // The connection has ended; the task that follows it decides.
                 Err(_) => {}
                 Ok(_) => {
                     let id = &container.record().id;
-                    tracing::error!(container = ids::short(id), "the shim answered something other than State");
+                    tracing::error!(container = ids::short(id), "the shim's answer is not a State");
                 }
             }
         });
         true
     }
 
-    /// Gives up a start that a daemon before this one has asked for, as that one would have after the same time.
+    /// Gives up a start that an earlier daemon requested, as that daemon would have done after the same time.
     async fn end_hung_start(self: &Arc<Self>, container: &Arc<Container>, why: &shims::Error) {
         let id = container.record().id.clone();
         let short = ids::short(&id);
         match self.state_on_disk(&id) {
-            // The start is done: it hangs in something else.
+            // The start is done: the shim hangs in something else.
             Ok(Some(state)) if state.phase() != Phase::Starting => return self.said(container, &state).await,
             Ok(_) => {}
-            // It may be running, which is no reason to end it.
+            // The container may be running, which is not a reason to end it.
             Err(error) => {
-                return tracing::error!(container = short, %error, "its shim hangs, and its state is unreadable");
+                return tracing::error!(container = short, %error, "its shim hangs, and its state cannot be read");
             }
         }
         if container.state() == State::Starting {
-            tracing::error!(container = short, error = %why, "a start does not end; giving it up");
-            // A failure is logged, and tried again.
+            tracing::error!(container = short, error = %why, "a start does not finish; giving it up");
+            // A failure is logged and retried.
             let _ = self.settle(container, Some(start_error(&why.to_string()))).await;
         }
     }
 
-    /// No shim is left: its state on disk is its last word. Where that is not an end, the shim was killed.
+    /// Handles a container whose shim is gone: the state on disk is its last word. If that is not an end, the shim was
+    /// killed.
     async fn gone(self: &Arc<Self>, container: &Arc<Container>) {
         let id = container.record().id.clone();
         match self.state_on_disk(&id) {
@@ -298,29 +300,29 @@ impl Keeper {
                 self.said(container, &state).await;
                 return container.change_line(Line::find_nothing);
             }
-            // Never told to start, or refused before anything was made.
+            // It was never told to start, or refused before it made anything.
             Ok(None) if !container.is_running() => {
                 container.back_to_created();
                 return container.change_line(Line::find_nothing);
             }
             Ok(_) => {}
-            Err(error) => tracing::error!(container = ids::short(&id), %error, "state is unreadable"),
+            Err(error) => tracing::error!(container = ids::short(&id), %error, "cannot read the container's state"),
         }
         if self.is_over(container) {
             return container.change_line(Line::find_nothing);
         }
         tracing::error!(container = ids::short(&id), "the container's shim died; ending the container");
-        // A failure is logged, and tried again.
+        // A failure is logged and retried.
         let _ = self.settle(container, None).await;
     }
 
-    /// Has a throw-away shim end what is left of a container, also while its own shim is there and hangs, and takes the
-    /// result in. `end` is what is told when nobody saw the container's own. What fails is tried again in the background.
+    /// Has a one-off shim end what is left of a container, even if its own shim still exists and hangs, and takes in the
+    /// result. `end` is recorded if nobody observed the container's own end. A failure is retried in the background.
     ///
-    /// - Cancel: it goes on.
+    /// - Cancel: the work continues.
     ///
     /// # Errors
-    /// The throw-away shim's failure: something of the container does not die.
+    /// The one-off shim's failure: something of the container does not die.
     pub async fn settle(self: &Arc<Self>, container: &Arc<Container>, end: Option<wire::End>) -> Result<()> {
         while !container.change_line(Line::settle) {
             container.line_is(|line| !matches!(line, Line::Settling | Line::Starting(_))).await;
@@ -330,26 +332,26 @@ impl Keeper {
         settling.await.unwrap_or_else(|e| Err(crate::error::Error::internal(format!("settle the container: {e}"))))
     }
 
-    /// For a caller that has made the line `Settling`.
+    /// Settles, for a caller that has made the line `Settling`.
     async fn settle_now(self: &Arc<Self>, container: &Arc<Container>, end: Option<wire::End>) -> Result<()> {
         let settled = self.clean(container, end).await;
         container.change_line(|line| line.settled(settled.is_ok()));
         if let Err(error) = &settled {
             let id = container.record().id.clone();
-            tracing::error!(container = ids::short(&id), %error, "cannot settle the container yet; it is tried again");
+            tracing::error!(container = ids::short(&id), %error, "cannot settle the container yet; retrying later");
             let (keeper, of) = (self.clone(), container.clone());
             tokio::spawn(async move { keeper.settle_later(&of).await });
         }
         settled
     }
 
-    /// Tries until it works: a process that does not die now does when its file system is back.
+    /// Retries until it works: a process that does not die now will die when its file system is back.
     async fn settle_later(&self, container: &Arc<Container>) {
         let mut pause = SETTLE_PAUSE;
         loop {
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
-            // Somebody else has taken it over, or is at it.
+            // Another task has taken it over, or is at it.
             if !container.look_at_line(|line| matches!(line, Line::Owing)) || !container.change_line(Line::settle) {
                 return;
             }
@@ -364,11 +366,11 @@ impl Keeper {
     async fn clean(&self, container: &Arc<Container>, end: Option<wire::End>) -> Result<()> {
         let record = container.record();
         let run_dir = self.machine.places.container_run(&record.id);
-        // Gone with the state directory: the processes need not be.
+        // The directory may be gone with the state directory; the processes need not be.
         records::make_dir(&run_dir)?;
         let run_dir = run_dir.to_string_lossy().into_owned();
         let clean = CleanContainer {
-            container_id: record.id.clone(),
+            container_id: record.id.to_string(),
             cgroup: Some(self.machine.cgroup(&record.cgroup)),
             hooks: container::order::hooks::after_the_end(&record, &run_dir),
             run_dir,

@@ -1,31 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The heart of goraed, the daemon: it keeps what was asked, tells shims what to do, and shows what is true.
+//! The heart of goraed, the daemon: it records what was asked, tells shims what to do, and shows the result.
 //!
 //! ```text
 //! goraed: cri.rs ─ pod|container/<verb>.rs ─ gorae_shims ═ one message ═ gorae-shim ─ kernel
 //!                            │ index.rs, records.rs              │ state record
-//!                            └ image-service (in process)        └ push: state → node.rs → events.rs
+//!                            └ image-service (in process)        └ push: state → keeper.rs → events.rs
 //! ```
 //!
-//! The daemon may die at any instant: no container's life, log or exit code depends on it, and [`recover`] finds
-//! everything again from records and shims.
+//! Containers do not depend on the daemon, nor do their logs and exit codes: it can be killed at any moment, and
+//! [`recover`] finds everything again from records and shims.
 
 pub mod clock;
 pub mod container;
 pub mod disk;
+pub mod disposable;
 pub mod error;
 pub mod events;
-pub mod foreign;
 #[cfg(test)]
 mod golden;
 pub mod handlers;
+pub mod idempotency;
 pub mod ids;
 pub mod index;
 pub mod keeper;
-pub mod limits;
 pub mod machine;
 pub mod node;
 pub mod objects;
+pub mod open_files;
 pub mod operations;
 pub mod places;
 pub mod pod;
@@ -33,7 +34,6 @@ pub mod process;
 pub mod reconcile;
 pub mod records;
 pub mod recover;
-pub mod repeat;
 pub mod settings;
 pub mod trash;
 pub mod usage;

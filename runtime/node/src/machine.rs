@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What never changes while the daemon runs: where things are, what the machine has, and how shims are started.
+//! What never changes while the daemon runs: its directories, what the machine has, and how shims are started.
 
-use crate::limits::OpenFiles;
+use crate::open_files::OpenFiles;
 use crate::places::Places;
 use gorae_cgroups::Hierarchies;
 use gorae_proto::shim::{CgroupLayout, CgroupPlace};
@@ -15,9 +15,9 @@ pub struct Machine {
     pub places: Places,
     /// Where cgroups are mounted.
     pub layout: CgroupLayout,
-    /// What is mounted there, held open.
+    /// The mounted hierarchies, held open.
     pub hierarchies: Arc<Hierarchies>,
-    /// Which boot this is; tells dead processes from live ones.
+    /// The kernel's id of this boot. A process that was started in another boot is dead.
     pub boot_id: String,
     /// The limit of open files that containers get.
     pub open_files: OpenFiles,

@@ -2,12 +2,16 @@
 //! The parts of one daemon, for the verbs that need several of them. It does nothing by itself: what works on objects
 //! is in the verbs' files, and what a shim's word does to a container is [`Keeper`]'s.
 
+use crate::container::Record;
 use crate::container::order::facts::Facts;
+use crate::error::Result;
 use crate::events::Events;
+use crate::ids::{ContainerId, PodId};
 use crate::keeper::Keeper;
 use crate::machine::Machine;
 use crate::objects::Objects;
 use crate::operations::Operations;
+use crate::pod::Pod;
 use crate::settings::Settings;
 use gorae_image_service::Images;
 use gorae_network::Network;
@@ -34,23 +38,20 @@ pub struct Node {
     /// Reads usage numbers.
     pub stats: Stats,
     /// RunPodSandbox requests in flight.
-    pub runs: Operations,
+    pub runs: Operations<PodId>,
     /// CreateContainer requests in flight.
-    pub creates: Operations,
+    pub creates: Operations<ContainerId>,
     /// Log directories that are being made, by path: one that hangs costs one thread, however often it is asked for.
-    pub log_directories: Operations,
+    pub log_directories: Operations<()>,
 }
 
 impl Node {
-    /// What an order depends on besides the request.
-    pub fn facts(&self) -> Facts<'_> {
-        Facts {
-            layout: &self.machine.layout,
-            places: &self.machine.places,
-            containers: &self.objects.containers,
-            open_files: self.machine.open_files,
-            missing_host_path: self.settings.missing_host_path,
-        }
+    /// What a container's order depends on besides the request.
+    ///
+    /// # Errors
+    /// As [`Facts::of`].
+    pub fn facts(&self, pod: &Pod, record: &Record) -> Result<Facts> {
+        Facts::of(&self.machine, &self.objects, self.settings.missing_host_path, pod, record)
     }
 
     /// Puts the parts of a daemon together; it knows no pod yet.

@@ -2,6 +2,7 @@
 //! The pods and containers that the daemon knows, and how they are found.
 
 use crate::container::Container;
+use crate::ids::{ContainerId, OfContainer, OfPod, PodId};
 use crate::index::{Index, Indexed};
 use crate::pod::Pod;
 use gorae_proto::cri;
@@ -11,9 +12,9 @@ use std::sync::Arc;
 /// All pods and containers.
 #[derive(Debug)]
 pub struct Objects {
-    /// Pods.
+    /// Pods, by id and by namespace, name, uid and attempt.
     pub pods: Index<Pod>,
-    /// Containers.
+    /// Containers, by id and by pod, name and attempt.
     pub containers: Index<Container>,
 }
 
@@ -24,8 +25,9 @@ impl Default for Objects {
 }
 
 impl Objects {
-    /// The containers of a pod, the newest first: of several with one name kubelet takes the first for the current one.
-    pub fn of_pod(&self, pod_id: &str) -> Vec<Arc<Container>> {
+    /// The containers of a pod, the newest first. Of several with the same name, kubelet takes the first as the current
+    /// one.
+    pub fn of_pod(&self, pod_id: &PodId) -> Vec<Arc<Container>> {
         let mut all = self.containers.named(&format!("{pod_id}\0"));
         all.sort_by_cached_key(|container| Reverse(container.record().created_at));
         all
@@ -37,14 +39,16 @@ impl Objects {
     }
 
     /// The container of a pod that was made by a request with this identity.
-    pub fn container_of(&self, pod_id: &str, metadata: &cri::ContainerMetadata) -> Option<Arc<Container>> {
+    pub fn container_of(&self, pod_id: &PodId, metadata: &cri::ContainerMetadata) -> Option<Arc<Container>> {
         let named = self.containers.named(&Container::key(pod_id, metadata));
         named.into_iter().max_by_key(|container| container.record().created_at)
     }
 }
 
 impl Indexed for Pod {
-    fn id(&self) -> String {
+    type Kind = OfPod;
+
+    fn id(&self) -> PodId {
         self.record.id.clone()
     }
 
@@ -54,7 +58,9 @@ impl Indexed for Pod {
 }
 
 impl Indexed for Container {
-    fn id(&self) -> String {
+    type Kind = OfContainer;
+
+    fn id(&self) -> ContainerId {
         self.record().id.clone()
     }
 

@@ -1,72 +1,85 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One operation per identity: a repeated request joins the one in flight and gets its result.
 //!
-//! The operation runs in a task of its own, so a client that goes away does not stop it half-way: it ends in done or
-//! in undone.
+//! The operation runs in its own task, so a client that goes away does not stop it half-way: it is either done or undone in
+//! the end. (The image service joins pulls in another way: a pull ends when its last client is gone.)
 
 use crate::error::{Error, Result};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tracing::Instrument;
 
-/// The result of an operation, for each who waits for it.
-pub type Outcome = Shared<BoxFuture<'static, Result<String>>>;
+/// The result of an operation, for every request that waits for it.
+pub type Outcome<T> = Shared<BoxFuture<'static, Result<T>>>;
 
-/// Operations in flight, by identity; each results in an id.
-#[derive(Clone, Default)]
-pub struct Operations {
-    running: Arc<Mutex<HashMap<String, Outcome>>>,
+/// Operations in flight, by identity; each results in a `T`, such as an id.
+#[derive(Clone)]
+pub struct Operations<T> {
+    running: Arc<Mutex<HashMap<String, Outcome<T>>>>,
 }
 
-impl std::fmt::Debug for Operations {
+impl<T> Default for Operations<T> {
+    fn default() -> Self {
+        Self { running: Arc::default() }
+    }
+}
+
+impl<T> std::fmt::Debug for Operations<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Operations").field("running", &self.count()).finish()
     }
 }
 
-/// An operation that runs; awaiting it gives its result.
+/// An operation in flight; awaiting it gives its result.
 #[derive(Debug)]
-pub struct InFlight {
-    outcome: Outcome,
+pub struct InFlight<T: Clone> {
+    outcome: Outcome<T>,
     joined: bool,
 }
 
-impl InFlight {
-    /// Whether somebody else had begun it: then its request need not be the caller's.
+impl<T: Clone> InFlight<T> {
+    /// Whether another request had begun it: that request may differ from the caller's.
     pub fn joined(&self) -> bool {
         self.joined
     }
 }
 
-impl IntoFuture for InFlight {
-    type Output = Result<String>;
-    type IntoFuture = Outcome;
+impl<T: Clone> IntoFuture for InFlight<T> {
+    type Output = Result<T>;
+    type IntoFuture = Outcome<T>;
 
-    fn into_future(self) -> Outcome {
+    fn into_future(self) -> Outcome<T> {
         self.outcome
     }
 }
 
-impl Operations {
-    /// Runs `work` under `key`, or joins what already runs under it. It runs from here on, also when nobody awaits the result.
+impl<T> Operations<T> {
+    /// The number of operations in flight.
+    pub fn count(&self) -> usize {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Operations<T> {
+    /// Runs `work` under `key`, or joins the operation in flight under it. It runs from now on, even if nobody awaits the
+    /// result.
     ///
-    /// - Cancel: the work goes on.
+    /// - Cancel: the work continues.
     ///
     /// # Errors
     /// Those of the work; `Internal` when it panicked.
-    pub fn run<F>(&self, key: String, work: F) -> InFlight
+    pub fn run<F>(&self, key: String, work: F) -> InFlight<T>
     where
-        F: Future<Output = Result<String>> + Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
     {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(outcome) = running.get(&key) {
             return InFlight { outcome: outcome.clone(), joined: true };
         }
         let (all, name) = (self.running.clone(), key.clone());
-        // Wrapped before the block: the state of a block has room for what it captures and for what it becomes.
-        let work = std::panic::AssertUnwindSafe(work).catch_unwind().in_current_span();
+        // Wrapped before the async block, whose state has room for both what it captures and what it awaits.
+        let work = std::panic::AssertUnwindSafe(work).catch_unwind();
         let task = tokio::spawn(async move {
             let result = work.await;
             all.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
@@ -78,11 +91,6 @@ impl Operations {
             .shared();
         running.insert(key, outcome.clone());
         InFlight { outcome, joined: false }
-    }
-
-    /// How many run.
-    pub fn count(&self) -> usize {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 
@@ -116,7 +124,7 @@ mod tests {
         let call = operations.run("k".into(), async move {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             flag.store(1, Ordering::SeqCst);
-            Ok(String::new())
+            Ok(())
         });
         assert!(tokio::time::timeout(std::time::Duration::from_millis(1), call).await.is_err());
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The directories of a node, and whose they are.
+//! The directories of a node, and who may enter them.
 
 use crate::error::Result;
+use crate::ids::{ContainerId, PodId};
 use crate::records::{make_dir, make_private_dir};
 use std::path::PathBuf;
 
@@ -16,39 +17,39 @@ pub struct Places {
 
 impl Places {
     /// `ROOT/pods/ID`.
-    pub fn pod_root(&self, id: &str) -> PathBuf {
-        self.root.join("pods").join(id)
+    pub fn pod_root(&self, id: &PodId) -> PathBuf {
+        self.root.join("pods").join(id.as_str())
     }
 
     /// `STATE/pods/ID`.
-    pub fn pod_run(&self, id: &str) -> PathBuf {
-        self.state.join("pods").join(id)
+    pub fn pod_run(&self, id: &PodId) -> PathBuf {
+        self.state.join("pods").join(id.as_str())
     }
 
     /// `ROOT/containers/ID`.
-    pub fn container_root(&self, id: &str) -> PathBuf {
-        self.root.join("containers").join(id)
+    pub fn container_root(&self, id: &ContainerId) -> PathBuf {
+        self.root.join("containers").join(id.as_str())
     }
 
     /// `STATE/containers/ID`.
-    pub fn container_run(&self, id: &str) -> PathBuf {
-        self.state.join("containers").join(id)
+    pub fn container_run(&self, id: &ContainerId) -> PathBuf {
+        self.state.join("containers").join(id.as_str())
     }
 
-    /// Where directories go in the instant of their removal.
+    /// `ROOT/trash`: a directory is removed by being moved here.
     pub fn trash(&self) -> PathBuf {
         self.root.join("trash")
     }
 
-    /// Where directories with unreadable records are kept for a person to look at.
+    /// `ROOT/damaged`: directories with unreadable records are kept here for a person to look at.
     pub fn damaged(&self) -> PathBuf {
         self.root.join("damaged")
     }
 
-    /// Makes the directories that are always there.
+    /// Makes the directories that must always exist.
     ///
-    /// Others can go through `STATE`, to the socket, and through `STATE/containers`: hooks that run in a user namespace
-    /// find the container's root below it. The rest is for root.
+    /// Every user can pass through `STATE`, to the socket, and through `STATE/containers`: hooks that run in a user
+    /// namespace find the container's root below it. Everything else is for root only.
     ///
     /// # Errors
     /// The kernel's, with the path.
@@ -73,7 +74,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn what_is_roots_alone_is_so_again_after_a_start() {
+    fn directories_that_are_roots_alone_are_so_again_after_a_start() {
         let dir = tempfile::tempdir().expect("tempdir");
         let places = Places { root: dir.path().join("root"), state: dir.path().join("state") };
         places.prepare().expect("made");
@@ -83,7 +84,7 @@ mod tests {
         for path in private.clone() {
             set_permissions(&path, Permissions::from_mode(0o755)).expect("widened");
         }
-        places.prepare().expect("there already");
+        places.prepare().expect("exist already");
         for path in private {
             assert_eq!(metadata(&path).expect("there").permissions().mode() & 0o7777, 0o700, "{}", path.display());
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A handle on a process that is not our child, and that somebody told us of by number and start time.
+//! A handle on a process that is not our child, and that a record names by number and start time.
 
 use gorae_kernel::process::{ProcessId, Stat};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// A process: never another one that got its number later.
+/// A process, and never another one that got its number later.
 #[derive(Debug)]
 pub struct Process(AsyncFd<OwnedFd>);
 
@@ -15,7 +15,7 @@ impl Process {
     /// Opens the process; `None` when it has ended.
     ///
     /// # Errors
-    /// The kernel's, when it has no descriptor left: that says nothing about the process. Call inside a tokio runtime.
+    /// The kernel's when no descriptor is left, which says nothing about the process. Call it inside a tokio runtime.
     pub fn open(id: ProcessId) -> std::io::Result<Option<Self>> {
         let Some(raw) = i32::try_from(id.pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
         let pidfd = match pidfd_open(raw, PidfdFlags::empty()) {
@@ -23,7 +23,7 @@ impl Process {
             Err(rustix::io::Errno::SRCH) => return Ok(None),
             Err(errno) => return Err(errno.into()),
         };
-        // After the handle was taken: the number cannot change hands in between.
+        // Checked after the handle was taken, so that the number cannot go to another process in between.
         if started_at(id.pid)? != Some(id.start) {
             return Ok(None);
         }
@@ -32,11 +32,11 @@ impl Process {
 
     /// Returns when it has ended.
     pub async fn ended(&self) {
-        // An error is the runtime's end; there is nobody left to tell.
+        // An error means that the runtime has ended; nobody is left to tell.
         let _ = self.0.readable().await;
     }
 
-    /// Sends a signal; false when the process has ended, or when it is a real-time signal: those cannot be sent here.
+    /// Sends a signal; false when the process has ended, and for a real-time signal, which cannot be sent here.
     pub fn signal(&self, number: i32) -> bool {
         Signal::from_named_raw(number).is_some_and(|signal| pidfd_send_signal(self.0.get_ref(), signal).is_ok())
     }
@@ -47,16 +47,16 @@ fn register(pidfd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(pidfd, Interest::READABLE)
 }
 
-/// The exit code of a process that has ended and that its parent has not reaped: 128 + n after signal n. `None` while it
-/// runs, when it is gone, and when the kernel does not tell us.
+/// The exit code of a process that has ended and that its parent has not reaped yet: 128 + n after signal n. `None` while
+/// it runs, when it is gone, and when the kernel does not tell us.
 ///
-/// - Source: proc_pid_stat(5): field 52 is the wait status, and 0 for who must not see it.
+/// - Source: proc_pid_stat(5): field 52 is the wait status, and 0 for a reader that must not see it.
 pub fn exit_code(id: ProcessId) -> Option<i32> {
     let stat = Stat::read(id.pid).ok()??;
     if !stat.has_ended() || stat.start()? != id.start {
         return None;
     }
-    // The same permission as for field 52, and an error without it.
+    // Needs the same permission as field 52, and fails without it.
     std::fs::read_link(format!("/proc/{}/ns/user", id.pid)).ok()?;
     let status = stat.wait_status()?;
     match status & 0x7f {

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! From time to time: what the start settles, settled without a start. No state of the node should need a restart to
-//! be repaired, whoever caused it: a clean-up that failed, a hand that removed a directory, an unmounted namespace, a
-//! flushed firewall.
+//! Reconciles the node from time to time: settles what a start of the daemon would settle. No state of the node should need
+//! a restart to be repaired, whatever caused it: a clean-up that failed, a directory removed by hand, an unmounted
+//! namespace, a flushed firewall.
 //!
-//! A pass lists two directories of a tmpfs, looks at the pins of each pod and asks the kernel for one table and the
-//! interfaces; it starts a program only when something is wrong.
+//! A pass lists two directories of a tmpfs, looks at the pins of each pod, and asks the kernel for one table and the
+//! interfaces. It starts a program only when something is wrong.
 
-use crate::disk::may_wait;
+use crate::disk;
+use crate::ids::{self, Id};
 use crate::node::Node;
 use crate::places::Places;
-use crate::{ids, pod, recover, trash};
+use crate::{pod, recover, trash};
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ pub async fn run(node: Arc<Node>) {
         let every = live.borrow_and_update().reconcile_every;
         tokio::select! {
             () = tokio::time::sleep(every) => {}
-            // The time begins anew with another length.
+            // The interval was changed, and begins anew.
             Ok(()) = live.changed() => continue,
         }
         stale = pass(&node, stale).await;
@@ -37,31 +38,31 @@ pub async fn run(node: Arc<Node>) {
 async fn pass(node: &Arc<Node>, stale: HashSet<String>) -> HashSet<String> {
     finish_stops(node).await;
     pod::pins::check_all(node).await;
-    recover::end_strays(node, &may_wait(|| without_record(node))).await;
+    recover::end_strays(node, &disk::blocking(|| without_record(node))).await;
     match node.network.reconcile(&stale).await {
         Ok(stale) => stale,
         Err(error) => {
-            tracing::error!(%error, "the network is not in line; it is tried again");
+            tracing::error!(%error, "cannot reconcile the network; retrying at the next pass");
             HashSet::new()
         }
     }
 }
 
-/// Goes on with stops that failed half-way, unless somebody works on the pod.
+/// Continues stops that failed half-way, unless another verb works on the pod.
 async fn finish_stops(node: &Arc<Node>) {
     for pod in node.objects.pods.all() {
         if pod.is_ready() || !pod::stop::is_left(node, &pod.record) {
             continue;
         }
-        let Ok(_turn) = pod.verb.try_lock() else { continue };
+        let Ok(_verb) = pod.verb.try_lock() else { continue };
         if let Err(error) = pod::stop::stop_held(node, &pod).await {
-            tracing::warn!(pod = ids::short(pod.id()), %error, "the pod's stop is still not done");
+            tracing::warn!(pod = ids::short(pod.id()), %error, "the pod's stop is still not finished");
         }
     }
 }
 
-/// Run directories of nothing that is known. Everything has its record before it has one, and leaves the index after it.
-/// What cannot be looked at now is nobody's stray.
+/// Run directories without an object. Every object has its record before it has a run directory, and leaves the index after
+/// losing it. A directory that cannot be looked at now does not count as a stray.
 fn without_record(node: &Node) -> recover::Strays {
     let places = &node.machine.places;
     let mut strays = recover::Strays { pods: listed(places, "pods"), containers: listed(places, "containers") };
@@ -70,9 +71,9 @@ fn without_record(node: &Node) -> recover::Strays {
     strays
 }
 
-fn listed(places: &Places, what: &str) -> Vec<String> {
+fn listed<K>(places: &Places, what: &str) -> Vec<Id<K>> {
     recover::ids_in(&places.state.join(what)).unwrap_or_else(|error| {
-        tracing::warn!(%error, "left-overs are not looked for; it is tried again");
+        tracing::warn!(%error, "cannot look for strays; retrying at the next pass");
         Vec::new()
     })
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Records on disk: one checksummed JSON file per object, replaced whole by a rename.
 //!
-//! A record needs to outlive this process, not a power cut of the last second, so nothing is synced: the page cache
-//! keeps it. The disk may stall all the same, and then whoever works on a record waits alone ([`may_wait`]). A torn or
+//! A record has to outlive this process, but not a power cut within the last second, so nothing is synced: the page cache
+//! keeps it. The disk may stall all the same; then only the work on that record waits ([`disk::blocking`]). A torn or
 //! flipped record is an error about that one object.
 
-use crate::disk::may_wait;
+use crate::disk;
 use crate::error::{Error, Kind, Result};
 use gorae_kernel::checked::{self, Unusable};
 use gorae_kernel::record_file::{self, Durability};
@@ -14,16 +14,16 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
-/// The largest record that is read; a CRI request is at most 16 MiB, and JSON of byte values at most 5 times that.
+/// The largest record that is read. A CRI request has at most 16 MiB, and JSON makes byte values at most 5 times longer.
 const MAX_RECORD: u64 = 96 << 20;
 
 /// Writes `value` to `dir/name` so that a reader sees the old record or the new one.
 ///
 /// # Errors
-/// `ResourceExhausted` on a full disk; the old record is then still there.
+/// `ResourceExhausted` on a full disk; the old record is then still in place.
 pub fn write(dir: &Path, name: &str, kind: &str, version: u32, value: &impl Serialize) -> Result<()> {
     let record = encode(kind, version, value)?;
-    may_wait(|| record_file::replace(dir, name, &record, Durability::Process))
+    disk::blocking(|| record_file::replace(dir, name, &record, Durability::Process))
         .map_err(|e| Error::io("write record", &dir.join(name), &e))
 }
 
@@ -34,30 +34,30 @@ pub fn write(dir: &Path, name: &str, kind: &str, version: u32, value: &impl Seri
 pub fn write_intent(dir: &Path, name: &str, kind: &str, version: u32, value: &impl Serialize) -> Result<()> {
     let record = encode(kind, version, value)?;
     let path = dir.join(format!("{name}.new"));
-    may_wait(|| record_file::create(&path, &record)).map_err(|e| Error::io("write record", &path, &e))
+    disk::blocking(|| record_file::create(&path, &record)).map_err(|e| Error::io("write record", &path, &e))
 }
 
 /// Makes the intent the record.
 ///
 /// # Errors
-/// `Internal` when the rename fails; the intent is then still there.
+/// `Internal` when the rename fails; the intent is then still in place.
 pub fn commit(dir: &Path, name: &str) -> Result<()> {
     replace(dir, &format!("{name}.new"), name)
 }
 
-/// Makes another record of the directory the record `name`.
+/// Renames another record of the directory to `name`, replacing the one of that name.
 ///
 /// # Errors
-/// `Internal` when the rename fails; both records are then still there.
+/// `Internal` when the rename fails; both records are then still in place.
 pub fn replace(dir: &Path, other: &str, name: &str) -> Result<()> {
-    may_wait(|| rename(&dir.join(other), &dir.join(name)))
+    disk::blocking(|| rename(&dir.join(other), &dir.join(name)))
 }
 
 /// Reads a record; `None` when there is none.
 ///
 /// # Errors
-/// `Internal` when it is damaged, torn or of another kind; `FailedPrecondition` when it is whole and another program's;
-/// `Unavailable` when it could not be read, which says nothing about it.
+/// `Internal` when it is damaged, torn or of another kind; `FailedPrecondition` when it is whole, but another program wrote
+/// it; `Unavailable` when it could not be read, which says nothing about its content.
 pub fn read<T: DeserializeOwned>(path: &Path, kind: &'static str, version: u32) -> Result<Option<T>> {
     read_with(path, kind, version, |body| serde_json::from_slice(body))
 }
@@ -73,9 +73,9 @@ pub fn read_with<T, E: std::fmt::Display>(
     parse: impl FnOnce(&[u8]) -> std::result::Result<T, E>,
 ) -> Result<Option<T>> {
     let damaged = |why: &dyn std::fmt::Display| Error::internal(format!("{kind} record {}: {why}", path.display()));
-    let bytes = match may_wait(|| record_file::read_bounded(path, MAX_RECORD)) {
+    let bytes = match disk::blocking(|| record_file::read_bounded(path, MAX_RECORD)) {
         Ok(Some(bytes)) => bytes,
-        Ok(None) => return Err(damaged(&"larger than any that was written, or no file")),
+        Ok(None) => return Err(damaged(&"it is larger than any record, or not a regular file")),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(Error::new(Kind::Unavailable, format!("read {kind} record {}: {e}", path.display()))),
     };
@@ -85,18 +85,17 @@ pub fn read_with<T, E: std::fmt::Display>(
     })
 }
 
-/// Makes a directory of ours with its parents, which others can go through and not list; being there already is
-/// fine.
+/// Makes a directory of ours, and its parents, unless it exists. Other users can pass through it, but cannot list it.
 ///
 /// # Errors
 /// The kernel's, with the path.
 pub fn make_dir(path: &Path) -> Result<()> {
-    let made = may_wait(|| fs::DirBuilder::new().recursive(true).mode(0o711).create(path));
+    let made = disk::blocking(|| fs::DirBuilder::new().recursive(true).mode(0o711).create(path));
     made.map_err(|e| Error::io("make directory", path, &e))
 }
 
-/// Makes a directory that is root's alone, or takes from others what they have in one that is there: below it are
-/// writable layers, and nobody on the node may run a set-user-id program out of a container (CVE-2021-41103).
+/// Makes a directory that only root can enter, or restricts an existing one to root. Writable layers are below it, and no
+/// user of the node may run a set-user-id program out of a container (CVE-2021-41103).
 ///
 /// # Errors
 /// The kernel's, with the path.
@@ -110,7 +109,7 @@ pub fn make_private_dir(path: &Path) -> Result<()> {
     if mode & 0o077 == 0 {
         return Ok(());
     }
-    tracing::info!(directory = %path.display(), "others could enter it; it is root's alone now");
+    tracing::info!(directory = %path.display(), "other users could enter the directory; restricted it to root");
     fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(|e| Error::io("restrict", path, &e))
 }
 
@@ -139,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn an_intent_is_no_record_before_the_commit() {
+    fn an_intent_is_not_a_record_before_the_commit() {
         let dir = tempfile::tempdir().expect("tempdir");
         write_intent(dir.path(), "record", "pod", 1, &7u32).expect("intent");
         assert_eq!(read::<u32>(&dir.path().join("record"), "pod", 1).expect("absent"), None);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the configuration says about the node, checked.
+//! What the configuration says about the node, after it was checked.
 
 use crate::handlers::Handlers;
 use serde::Deserialize;
@@ -8,18 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// What becomes of a mount whose host path does not exist.
+/// What is done about a mount whose host path does not exist.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MissingHostPath {
-    /// A directory is made there, as containerd and CRI-O do: manifests count on it.
+    /// Make a directory there, as containerd and CRI-O do: manifests rely on it.
     #[default]
     Create,
-    /// The container is refused, as the CRI's text says.
+    /// Refuse the container, as the CRI's text says.
     Refuse,
 }
 
-/// What a running daemon takes when its configuration is read again.
+/// The settings that a running daemon takes over when its configuration is read again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Live {
     /// How often the node is reconciled.
@@ -31,10 +31,10 @@ pub struct Live {
 /// The settings of one node.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// What can run pods.
+    /// The runtime handlers that pods can ask for.
     pub handlers: Handlers,
-    /// What becomes of a mount whose host path does not exist.
+    /// What is done about a mount whose host path does not exist.
     pub missing_host_path: MissingHostPath,
-    /// What may change while the daemon runs; clones share it.
+    /// The settings that may change while the daemon runs; clones share them.
     pub live: Arc<watch::Sender<Live>>,
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Removal of directories: a rename into the trash is the removal, and the rest is housework. A crash in the middle of
-//! a deletion leaves no half object, and what is left in the trash is deleted at the next look.
+//! Removal of directories. A rename into the trash is the removal; deleting the data comes later. A crash in the middle of
+//! a deletion leaves no half object, and what it leaves in the trash is deleted by the next pass.
 
-use crate::disk::may_wait;
+use crate::disk;
 use crate::error::{Error, Result};
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
@@ -10,38 +10,38 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// How long a removal waits for the data to be deleted; a large directory is deleted after the answer.
+/// How long a removal waits for its data to be deleted; a large directory is deleted after the answer.
 const EMPTYING: Duration = Duration::from_secs(2);
 
-/// Moves a directory into the trash and empties the trash of it.
+/// Moves a directory into the trash and deletes it there.
 ///
 /// # Errors
-/// The kernel's for the move. What cannot be deleted stays in the trash for the next look.
+/// The kernel's for the move. What cannot be deleted stays in the trash for the next pass.
 pub async fn discard(trash: &Path, dir: &Path, name: &str) -> Result<()> {
     let trash = trash.join(name);
-    let left = match may_wait(|| move_away(dir, &trash)) {
+    let left = match disk::blocking(|| move_away(dir, &trash)) {
         Ok(()) => trash,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
-        // There is no room for one more name in the trash, and there is some only when something is deleted.
+        // There is no room for another name in the trash until something is deleted.
         Err(e) if matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
-            may_wait(|| forget(dir))?;
+            disk::blocking(|| forget(dir))?;
             dir.to_owned()
         }
         Err(e) => return Err(Error::io("move to trash", dir, &e)),
     };
-    let deletion = tokio::spawn(in_turn(move || remove_quietly(&left)));
+    let deletion = tokio::spawn(two_at_a_time(move || remove_quietly(&left)));
     let _ = tokio::time::timeout(EMPTYING, deletion).await;
     Ok(())
 }
 
-/// The rename, also over what a removal that was cut off left of the same id.
+/// The rename, also over what an interrupted removal left of the same id.
 fn move_away(dir: &Path, trash: &Path) -> std::io::Result<()> {
     match std::fs::rename(dir, trash) {
         Err(e) if matches!(e.raw_os_error(), Some(libc::ENOTEMPTY | libc::EEXIST)) => {
             std::fs::remove_dir_all(trash)?;
             std::fs::rename(dir, trash)
         }
-        // Somebody has removed the trash itself; without this look that would pass for a directory that is gone.
+        // The trash itself was removed. Without this check the directory would seem to be gone.
         Err(e) if e.kind() == ErrorKind::NotFound && dir.symlink_metadata().is_ok() => {
             let parent = trash.parent().ok_or(e)?;
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
@@ -51,7 +51,7 @@ fn move_away(dir: &Path, trash: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Makes a directory that of nothing: without a record the next start deletes what is left of it.
+/// Removes an object's records: without one, the next start deletes what is left of its directory.
 fn forget(dir: &Path) -> Result<()> {
     for name in ["record", "record.new"] {
         match std::fs::remove_file(dir.join(name)) {
@@ -62,19 +62,19 @@ fn forget(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Deletes, two at a time at most. Large writable layers take minutes, and a drained node has many: whoever else needs
-/// a thread to block in must not wait for them.
-async fn in_turn(delete: impl FnOnce() + Send + 'static) {
-    static TURNS: Semaphore = Semaphore::const_new(2);
+/// Deletes, at most two at a time. Large writable layers take minutes, and a drained node has many: other work that needs a
+/// blocking thread must not wait for them.
+async fn two_at_a_time(delete: impl FnOnce() + Send + 'static) {
+    static SLOTS: Semaphore = Semaphore::const_new(2);
     // It is never closed.
-    let _turn = TURNS.acquire().await;
-    // A panic in there has been told by its hook.
+    let _slot = SLOTS.acquire().await;
+    // A panic in there was logged by its hook.
     let _ = tokio::task::spawn_blocking(delete).await;
 }
 
-/// Deletes what removals have left in the trash.
+/// Deletes what removals left in the trash.
 pub async fn empty(trash: PathBuf) {
-    in_turn(move || {
+    two_at_a_time(move || {
         for entry in std::fs::read_dir(trash).into_iter().flatten().flatten() {
             remove_quietly(&entry.path());
         }
@@ -82,21 +82,21 @@ pub async fn empty(trash: PathBuf) {
     .await;
 }
 
-/// Removes a directory of ours with everything in it; gone already is fine.
+/// Removes a directory of ours with everything in it, if it exists.
 ///
 /// # Errors
 /// The kernel's, with the path.
 pub fn remove_tree(path: &Path) -> Result<()> {
-    match may_wait(|| std::fs::remove_dir_all(path)) {
+    match disk::blocking(|| std::fs::remove_dir_all(path)) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", path, &e)),
         _ => Ok(()),
     }
 }
 
-/// [`remove_tree`] where nobody waits for the result: what stays is told in the log.
+/// [`remove_tree`] for a caller that does not need the result: a failure is logged.
 pub fn remove_quietly(path: &Path) {
     if let Err(error) = remove_tree(path) {
-        tracing::warn!(%error, "not everything of it is deleted; it is tried again");
+        tracing::warn!(%error, "cannot delete everything below a directory; retrying later");
     }
 }
 
@@ -113,7 +113,7 @@ mod tests {
         let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let deletion = |_| {
             let (now, most) = (now.clone(), most.clone());
-            in_turn(move || {
+            two_at_a_time(move || {
                 most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 std::thread::sleep(Duration::from_millis(2));
                 now.fetch_sub(1, Ordering::SeqCst);

@@ -3,9 +3,10 @@
 //! container.
 
 use super::verbs::{absent_is_fine, seconds, to_the_end};
+use gorae_node::container::view::Verbose;
 use gorae_node::container::{self, Container};
+use gorae_node::disposable;
 use gorae_node::error::{Error, Result};
-use gorae_node::foreign;
 use gorae_node::node::Node;
 use gorae_proto::cri;
 use std::collections::HashMap;
@@ -16,7 +17,7 @@ pub async fn create(node: &Arc<Node>, request: cri::CreateContainerRequest) -> R
     let config = request.config.ok_or_else(|| Error::invalid("config is not set"))?;
     let sandbox_config = request.sandbox_config.as_ref();
     let container_id = container::create::create(node.clone(), &request.pod_sandbox_id, config, sandbox_config).await?;
-    Ok(cri::CreateContainerResponse { container_id })
+    Ok(cri::CreateContainerResponse { container_id: container_id.to_string() })
 }
 
 /// StartContainer.
@@ -94,12 +95,7 @@ pub async fn status(node: &Arc<Node>, request: cri::ContainerStatusRequest) -> R
         return Ok(cri::ContainerStatusResponse { status, info: HashMap::new() });
     }
     // The spec shows the devices and profiles of the host.
-    let node = node.clone();
-    let look = move || {
-        let pod = node.objects.pods.get(&container.record().pod_id);
-        Ok(container::view::verbose(&container, pod.as_deref(), &node.facts()))
-    };
-    let info = foreign::look("devices and profiles", look).await?;
+    let info = disposable::probe("devices and profiles", Verbose::of(node, &container), Verbose::info).await?;
     Ok(cri::ContainerStatusResponse { status, info })
 }
 

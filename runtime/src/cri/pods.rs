@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub async fn run(node: &Arc<Node>, request: cri::RunPodSandboxRequest) -> Result<cri::RunPodSandboxResponse> {
     let config = request.config.ok_or_else(|| Error::invalid("config is not set"))?;
     let pod_sandbox_id = pod::run::run(node.clone(), config, request.runtime_handler).await?;
-    Ok(cri::RunPodSandboxResponse { pod_sandbox_id })
+    Ok(cri::RunPodSandboxResponse { pod_sandbox_id: pod_sandbox_id.to_string() })
 }
 
 /// StopPodSandbox.

@@ -1,39 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 //! CreateContainer: resolve the image, check that a spec can be built, write the record. No kernel object is made.
 //!
-//! The check looks at paths of others and may hang. Then the request ends in time and the creation goes on: a repeat
-//! joins it, so a dead volume costs one thread and not one for each repeat, and when it is back the repeat succeeds.
+//! The check looks at paths that are not ours and may hang. The request then ends in time, and the creation continues. A
+//! retry joins it, so a dead volume costs one thread and not one per retry. When the volume is back, a retry succeeds.
 
-use super::order::resolve::ImageDefaults;
-use super::{Container, Image, ImageMount, RECORD_KIND, RECORD_VERSION, Record, State, order, sources};
-use crate::disk::may_wait;
-use crate::error::{Error, IMAGE_VOLUME_FAILED, Kind, Result};
+use super::{Container, RECORD_KIND, RECORD_VERSION, Record, State, image, order, precheck};
+use crate::disk;
+use crate::error::{Error, Kind, Result};
+use crate::ids::{self, ContainerId};
 use crate::node::Node;
 use crate::pod::{self, Pod};
-use crate::{clock, foreign, ids, records, repeat};
+use crate::{clock, disposable, idempotency, records};
 use gorae_cdi as cdi;
 use gorae_cgroups as cgroups;
-use gorae_order::wire;
 use gorae_proto::cri;
 use gorae_shims as shims;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What a creation looks at that is not ours.
-const LOOKED_AT: &str = "mount sources, devices, CDI files and profiles";
-
-/// Creates a container and returns its id; a repeat of a request gets the same container.
+/// Creates a container and returns its id; a retry gets the same container.
 ///
 /// # Errors
-/// `NotFound` for the pod or the image, `FailedPrecondition` when the pod is not ready, `InvalidArgument`
-/// for the request, `AlreadyExists` when it is no repeat of the one that a container of that name and attempt was made
-/// by; nothing is left behind. `DeadlineExceeded` when a path does not answer; the creation goes on.
+/// `NotFound` for the pod or the image; `FailedPrecondition` when the pod is not ready; `InvalidArgument` for the request;
+/// `AlreadyExists` when a container of that name and attempt was made by another request. Nothing is left behind.
+/// `DeadlineExceeded` when a path does not respond; the creation continues.
 pub async fn create(
     node: Arc<Node>,
     pod_id: &str,
     config: cri::ContainerConfig,
     sandbox_config: Option<&cri::PodSandboxConfig>,
-) -> Result<String> {
+) -> Result<ContainerId> {
     let pod = node.objects.pods.find(pod_id)?;
     let Some(metadata) = &config.metadata else { return Err(Error::invalid("container config has no metadata")) };
     check_name(&metadata.name)?;
@@ -50,40 +45,40 @@ pub async fn create(
         }
         Ok(id)
     };
-    tokio::time::timeout(foreign::DEADLINE, creation).await.unwrap_or_else(|_| {
-        let (limit, what) = (foreign::DEADLINE, LOOKED_AT);
+    tokio::time::timeout(disposable::DEADLINE, creation).await.unwrap_or_else(|_| {
+        let (limit, what) = (disposable::DEADLINE, precheck::LOOKED_AT);
         let why = format!(
             "create container {name:?}: not done within {limit:?}: it waits for {what} (a file system does not \
-             respond) or for its pod's stop; it goes on, and a repeat gets its result"
+             respond) or for its pod's stop; it continues in the background, and a retry gets its result"
         );
         Err(Error::new(Kind::DeadlineExceeded, why))
     })
 }
 
-/// Checks that a request is the one that a container was made by.
+/// Checks that a request is a retry of the one that made a container.
 fn same(record: &Record, asked: &cri::ContainerConfig) -> Result<()> {
     let title = format!("container {}", ids::short(&record.id));
     let Some(first) = &record.first_resources else {
-        return repeat::check_container(&title, &record.config, asked);
+        return idempotency::check_container(&title, &record.config, asked);
     };
-    // Its limits were changed since.
+    // Its limits were changed since then.
     let mut made = record.config.clone();
     made.linux.get_or_insert_default().resources.clone_from(&first.linux);
     if asked.linux.is_none() && made.linux == Some(cri::LinuxContainerConfig::default()) {
         made.linux = None;
     }
-    repeat::check_container(&title, &made, asked)
+    idempotency::check_container(&title, &made, asked)
 }
 
 fn check_name(name: &str) -> Result<()> {
     if name.is_empty() || name.len() > 4096 || name.contains(['\0', '\n', '/']) {
-        return Err(Error::invalid(format!("container metadata.name {name:?} is empty or no name")));
+        return Err(Error::invalid(format!("container metadata.name {name:?} is empty or not a valid name")));
     }
     Ok(())
 }
 
-/// A pod that was made without a privileged container gets one later: `kubectl debug` adds them. So the pod counts as the
-/// client sees it now, not as it was made.
+/// Checks that only a privileged pod gets a privileged container. `kubectl debug` adds such containers to pods that
+/// were made without one, so what counts is the pod as the client sees it now.
 fn check_privileged(config: &cri::ContainerConfig, pod: &cri::PodSandboxConfig) -> Result<()> {
     if order::security::context(config).privileged && !pod::request::privileged(pod) {
         let why = "a privileged container needs a privileged pod: linux.security_context.privileged of the request's \
@@ -93,7 +88,7 @@ fn check_privileged(config: &cri::ContainerConfig, pod: &cri::PodSandboxConfig) 
     Ok(())
 }
 
-async fn once(node: &Arc<Node>, pod: &Arc<Pod>, config: cri::ContainerConfig) -> Result<String> {
+async fn once(node: &Arc<Node>, pod: &Arc<Pod>, config: cri::ContainerConfig) -> Result<ContainerId> {
     let metadata = config.metadata.clone().unwrap_or_default();
     if let Some(made) = node.objects.container_of(pod.id(), &metadata) {
         let id = made.record().id.clone();
@@ -106,11 +101,11 @@ async fn once(node: &Arc<Node>, pod: &Arc<Pod>, config: cri::ContainerConfig) ->
         };
     }
     check_ready(pod)?;
-    let id = ids::generate()?;
+    let id = ContainerId::generate()?;
     let name = metadata.name;
     let made = make(node, pod, &id, config).await;
     if made.is_err() {
-        may_wait(|| node.images.release(&id));
+        disk::blocking(|| node.images.release(&id));
     }
     made.map_err(|e| e.during(format!("create container {name:?}")))?;
     Ok(id)
@@ -123,99 +118,47 @@ fn check_ready(pod: &Pod) -> Result<()> {
     Err(Error::precondition(format!("pod {} is not ready: it was stopped", ids::short(pod.id()))))
 }
 
-async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &str, config: cri::ContainerConfig) -> Result<()> {
-    let asked = config.image.as_ref().map(|i| i.image.clone()).unwrap_or_default();
-    if asked.is_empty() {
-        return Err(Error::invalid("image is not set"));
-    }
-    let held = may_wait(|| node.images.hold(&asked, id))?;
-    let defaults = image_defaults(&held.config);
-    let mut record = Record {
-        id: id.to_owned(),
-        pod_id: pod.id().to_owned(),
-        created_at: clock::unique_ns(),
-        image: describe_image(node, &held.image_id, &config, held.layers)?,
-        process: order::resolve::resolve(&config, &defaults, &pod.record.hostname()?)?,
-        log_path: log_path(&pod.record.config.log_directory, &config.log_path)?,
-        cgroup: cgroups::container_path(&pod.record.pod_cgroup(), id),
-        image_mounts: image_mounts(node, id, &config)?,
-        cdi: cdi::Edits::default(),
-        first_resources: None,
-        config,
-    };
+async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &ContainerId, config: cri::ContainerConfig) -> Result<()> {
+    let record = resolve(node, pod, id, config)?;
     super::take_over::check(node, &record)?;
-    let (of, target) = (node.clone(), pod.clone());
-    let cdi_devices = cdi::of_request(&record.config)?;
-    let checked = foreign::look_on(LOOKED_AT, move || {
-        let directories = of.settings.live.borrow().cdi_directories.clone();
-        record.cdi = cdi::resolve(&directories, &cdi_devices)?;
-        order::environment::change(&mut record.process.env, &record.cdi.env);
-        let parts = wire::paths_in_images(order::build(&record, &target, &of.facts())?);
-        sources::check(&record.config, of.settings.missing_host_path).map(|()| (record, parts))
-    });
-    let (record, parts) = checked.await?;
-    // Only a mount shows what the layers are together, and the daemon makes none itself.
+    let (record, parts) = precheck::run(node, pod, record).await?;
+    // Only a mount shows what the layers contain together, and the daemon itself mounts nothing.
     if !parts.is_empty() {
         shims::look_in_images(&node.machine.spawner, id, parts).await?;
     }
-    // A pod that is being stopped holds this lock; it must not get a new container behind its back.
-    let _turn = pod.verb.lock().await;
+    // A stop of the pod holds this lock: it must not miss a new container.
+    let _verb = pod.verb.lock().await;
     check_ready(pod)?;
     let dir = node.machine.places.container_root(id);
-    may_wait(|| {
+    disk::blocking(|| {
         records::make_dir(&dir)?;
         records::write(&dir, "record", RECORD_KIND, RECORD_VERSION, &record).inspect_err(|_| {
             let _ = std::fs::remove_dir_all(&dir);
         })
     })?;
     let container = Container::new(record, State::Created);
-    let turn = node.events.turn();
+    let transaction = node.events.transaction();
     node.objects.containers.insert(container.clone());
-    turn.container_created(&container);
+    transaction.container_created(&container);
     Ok(())
 }
 
-/// What a container's record keeps of its image.
-///
-/// # Errors
-/// `NotFound` when the image went away in this instant.
-fn describe_image(node: &Node, id: &str, config: &cri::ContainerConfig, layers: Vec<PathBuf>) -> Result<Image> {
-    let asked = config.image.as_ref().map(|i| i.image.clone()).unwrap_or_default();
-    let image = node
-        .images
-        .find(id)?
-        .ok_or_else(|| Error::not_found(format!("image {asked:?} does not exist on this node; pull it first")))?;
-    Ok(Image {
-        id: image.id.clone(),
-        reference: image.repo_digests.first().cloned().unwrap_or_else(|| image.id.clone()),
-        name: image.repo_tags.first().cloned().unwrap_or(asked),
-        layers,
+/// The record of a request, with what its image and pod add; its CDI devices are not resolved yet.
+fn resolve(node: &Node, pod: &Pod, id: &ContainerId, config: cri::ContainerConfig) -> Result<Record> {
+    let (image, defaults) = image::hold(node, id, &config)?;
+    Ok(Record {
+        id: id.clone(),
+        pod_id: pod.id().clone(),
+        created_at: clock::unique_ns(),
+        image,
+        process: order::resolve::resolve(&config, &defaults, &pod.record.hostname()?)?,
+        log_path: log_path(&pod.record.config.log_directory, &config.log_path)?,
+        cgroup: cgroups::container_path(&pod.record.pod_cgroup(), id),
+        image_mounts: image::hold_volumes(node, id, &config)?,
+        cdi: cdi::Edits::default(),
+        first_resources: None,
+        config,
     })
-}
-
-fn image_defaults(config: &oci_spec::image::ImageConfiguration) -> ImageDefaults {
-    let Some(config) = config.config() else { return ImageDefaults::default() };
-    ImageDefaults {
-        entrypoint: config.entrypoint().clone().unwrap_or_default(),
-        cmd: config.cmd().clone().unwrap_or_default(),
-        env: config.env().clone().unwrap_or_default(),
-        cwd: config.working_dir().clone().unwrap_or_default(),
-        user: config.user().clone().unwrap_or_default(),
-        stop_signal: config.stop_signal().clone().unwrap_or_default(),
-        volumes: config.volumes().clone().unwrap_or_default(),
-    }
-}
-
-fn image_mounts(node: &Node, id: &str, config: &cri::ContainerConfig) -> Result<Vec<ImageMount>> {
-    let mut list = Vec::new();
-    for (index, mount) in config.mounts.iter().enumerate() {
-        let Some(image) = &mount.image else { continue };
-        let held = may_wait(|| node.images.hold(&image.image, id)).map_err(|e| {
-            Error::from(e).during(format!("mount at {:?}", mount.container_path)).beginning_with(IMAGE_VOLUME_FAILED)
-        })?;
-        list.push(ImageMount { index, id: held.image_id, layers: held.layers });
-    }
-    Ok(list)
 }
 
 fn log_path(directory: &str, path: &str) -> Result<Option<String>> {
@@ -224,7 +167,7 @@ fn log_path(directory: &str, path: &str) -> Result<Option<String>> {
     }
     let inside = !path.starts_with('/') && path.split('/').all(|part| part != ".." && !part.contains('\0'));
     if !inside {
-        return Err(Error::invalid(format!("log_path {path:?} leaves the pod's log directory")));
+        return Err(Error::invalid(format!("log_path {path:?} is not inside the pod's log directory")));
     }
     Ok(Some(format!("{}/{path}", directory.trim_end_matches('/'))))
 }

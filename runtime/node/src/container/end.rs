@@ -1,32 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The end of a container, kept where it outlives the machine.
+//! The end of a container, kept where it outlives a restart of the machine.
 //!
-//! The shim's record of it lies on a tmpfs. What has ended must keep its code through a restart of the machine all the
-//! same, for kubelet runs again what it does not know to have succeeded. So the daemon keeps a copy beside the
-//! container's record as soon as it has told the end, or at its next start when it was away. The copy is not synced: one
-//! that a power cut has torn or swallowed is an end that nobody knows, never another one.
+//! The shim's record of the end is on a tmpfs. An ended container must keep its exit code through a restart of the machine
+//! all the same, because kubelet runs again what it does not know to have succeeded. So the daemon keeps a copy beside the
+//! container's record as soon as it has published the end, or at its next start if it was not running. The copy is not
+//! synced: after a power cut the end may be unknown, but it is never a wrong one.
 
 use super::{Exit, State};
 use crate::error::{Kind, Result};
-use crate::{ids, records};
+use crate::ids::{self, ContainerId};
+use crate::records;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Name and kind of the record.
 const END: &str = "end";
 const VERSION: u32 = 1;
-/// How long whoever told an end waits for its copy: a disk that stalls holds up nothing else.
+/// How long a caller waits for the copy: a disk that stalls must not hold up anything else.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Keeps the end of the container whose directory is `dir`; when the disk takes its time, in the background.
-pub async fn keep(dir: PathBuf, id: &str, exit: &Exit) {
+/// Keeps the end of the container whose directory is `dir`; in the background if the disk is slow.
+pub async fn keep(dir: PathBuf, id: &ContainerId, exit: &Exit) {
     let (exit, short) = (exit.clone(), ids::short(id).to_owned());
     let writing = tokio::task::spawn_blocking(move || keep_now(&dir, &short, &exit));
     let _ = tokio::time::timeout(PATIENCE, writing).await;
 }
 
-/// As [`keep`], for a start of the daemon: only when there is none yet.
-pub fn keep_if_new(dir: &Path, id: &str, exit: &Exit) {
+/// [`keep`] for a start of the daemon: keeps the end only if none is kept yet.
+pub fn keep_if_new(dir: &Path, id: &ContainerId, exit: &Exit) {
     if !dir.join(END).exists() {
         keep_now(dir, ids::short(id), exit);
     }
@@ -38,7 +39,8 @@ fn keep_now(dir: &Path, short: &str, exit: &Exit) {
         // The container was removed meanwhile.
         Err(_) if !dir.exists() => {}
         Err(error) => {
-            tracing::warn!(container = short, %error, "its end is not kept; a restart of the machine makes it unknown");
+            let why = "cannot keep a copy of the container's end; a restart of the machine would make it unknown";
+            tracing::warn!(container = short, %error, "{why}");
         }
     }
 }
@@ -46,24 +48,24 @@ fn keep_now(dir: &Path, short: &str, exit: &Exit) {
 /// The end that was kept, if there is one.
 ///
 /// # Errors
-/// When it is damaged or cannot be read: the container has ended, and nobody knows how.
+/// When it is damaged or cannot be read: the container has ended, but how is not known.
 pub fn kept(dir: &Path) -> Result<Option<Exit>> {
     records::read(&dir.join(END), END, VERSION)
 }
 
-/// The end of a container that ended with the machine, unless its own was kept. It is written once: an exit is final,
-/// its time as well.
-pub fn kept_or_lost(dir: &Path, id: &str, started_at: Option<i64>, why: &str) -> State {
+/// The end of a container that ended with the machine, unless its own end was kept. It is written once: an exit is
+/// final, and so is its time.
+pub fn kept_or_lost(dir: &Path, id: &ContainerId, started_at: Option<i64>, why: &str) -> State {
     let end = Exit::lost(started_at, why);
     match kept(dir) {
         Ok(Some(end)) => return State::Exited(end),
         Ok(None) => keep_now(dir, ids::short(id), &end),
-        // The disk may give it back another time.
+        // It may be readable at another time.
         Err(error) if error.kind() == Kind::Unavailable => {
-            tracing::error!(container = ids::short(id), %error, "its end cannot be read now");
+            tracing::error!(container = ids::short(id), %error, "cannot read the copy of the container's end now");
         }
         Err(error) => {
-            tracing::error!(container = ids::short(id), %error, "its end is told anew");
+            tracing::error!(container = ids::short(id), %error, "the copy of the container's end is damaged");
             keep_now(dir, ids::short(id), &end);
         }
     }
@@ -83,6 +85,10 @@ mod tests {
         })
     }
 
+    fn id(digit: char) -> ContainerId {
+        ContainerId::of_digit(digit)
+    }
+
     fn exit(code: i32) -> Exit {
         Exit {
             code,
@@ -98,13 +104,13 @@ mod tests {
     fn the_end_of_a_container_that_nobody_saw_is_told_once_and_stays() {
         let home = tempfile::tempdir().expect("directory");
         let dirs: [PathBuf; 2] = dirs(home.path());
-        let first = kept_or_lost(&dirs[0], "a", Some(7), "the machine was restarted");
+        let first = kept_or_lost(&dirs[0], &id('a'), Some(7), "the machine was restarted");
         let State::Exited(end) = &first else { panic!("{first:?}") };
         assert_eq!((end.code, end.started_at, end.message.as_str()), (255, Some(7), "the machine was restarted"));
         std::thread::sleep(Duration::from_millis(2));
-        assert_eq!(kept_or_lost(&dirs[0], "a", None, "another start"), first);
+        assert_eq!(kept_or_lost(&dirs[0], &id('a'), None, "another start"), first);
         assert_ne!(
-            kept_or_lost(&dirs[1], "b", Some(7), "the machine was restarted"),
+            kept_or_lost(&dirs[1], &id('b'), Some(7), "the machine was restarted"),
             first,
             "another container's is another"
         );
@@ -114,21 +120,21 @@ mod tests {
     async fn an_end_that_was_kept_is_told_whole_and_is_not_replaced() {
         let home = tempfile::tempdir().expect("directory");
         let [dir] = dirs(home.path());
-        keep(dir.clone(), "a", &exit(7)).await;
-        keep_if_new(&dir, "a", &exit(9));
-        assert_eq!(kept_or_lost(&dir, "a", None, "the machine was restarted"), State::Exited(exit(7)));
+        keep(dir.clone(), &id('a'), &exit(7)).await;
+        keep_if_new(&dir, &id('a'), &exit(9));
+        assert_eq!(kept_or_lost(&dir, &id('a'), None, "the machine was restarted"), State::Exited(exit(7)));
     }
 
     #[test]
     fn a_torn_end_is_unknown_and_never_another_code() {
         let home = tempfile::tempdir().expect("directory");
         let [dir] = dirs(home.path());
-        keep_if_new(&dir, "a", &exit(7));
+        keep_if_new(&dir, &id('a'), &exit(7));
         let whole = std::fs::read(dir.join(END)).expect("written");
         for length in 0..whole.len() {
             for tail in [&[][..], &[0][..]] {
                 std::fs::write(dir.join(END), [&whole[..length], tail].concat()).expect("torn");
-                let State::Exited(end) = kept_or_lost(&dir, "a", Some(3), "the machine was restarted") else {
+                let State::Exited(end) = kept_or_lost(&dir, &id('a'), Some(3), "the machine was restarted") else {
                     panic!("{length}")
                 };
                 assert_eq!((end.code, end.reason), (255, Reason::Unknown), "{length} of {}", whole.len());
@@ -139,7 +145,7 @@ mod tests {
     #[test]
     fn the_end_of_a_container_that_is_gone_makes_no_directory() {
         let home = tempfile::tempdir().expect("directory");
-        keep_if_new(&home.path().join("gone"), "a", &exit(7));
+        keep_if_new(&home.path().join("gone"), &id('a'), &exit(7));
         assert!(!home.path().join("gone").exists());
     }
 }

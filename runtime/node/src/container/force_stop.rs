@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Ends a container whose shim hangs: its log or its state is on a file system that does not answer, and what blocks
-//! one thread there blocks the only one.
+//! Ends a container whose shim hangs: its log or its state is on a file system that does not respond, and a shim has
+//! only one thread to block.
 
 use super::Container;
 use crate::error::Result;
-use crate::ids;
+use crate::ids::{self, ContainerId};
 use crate::keeper::Keeper;
 use crate::process::{self, Process};
 use gorae_kernel::process::ProcessId;
@@ -12,20 +12,20 @@ use gorae_proto::shim::{End, GetState, request::Verb};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a shim may take for an answer that costs it nothing before it is taken to hang.
+/// How long a shim may take for an answer that costs it nothing. After that it counts as hung.
 pub const ANSWER: Duration = Duration::from_secs(5);
-/// How long a shim may take to tell the end of a process that has ended.
+/// How long a shim may take to report the end of a process that has ended.
 const TELLING: Duration = Duration::from_secs(1);
-/// How long a killed process may take to end before its code is given up; the cgroup is looked at in any case.
+/// How long a killed process may take to end before its exit code is given up; the cgroup is checked in any case.
 const DYING: Duration = Duration::from_secs(5);
-/// The signal that nobody refuses.
+/// The signal that cannot be refused.
 const SIGKILL: i32 = 9;
 /// 128 + SIGKILL.
 const KILLED_CODE: i32 = 137;
-/// What is told of an end that nobody saw.
+/// The exit code that is reported for an end that nobody observed.
 const UNKNOWN_CODE: i32 = 255;
 
-/// Whether the container's shim answers; also true when there is none, for then nothing hangs.
+/// Whether the container's shim answers; also true when there is none, because then nothing hangs.
 pub async fn answers(container: &Container) -> bool {
     match container.shim_if_any() {
         Some(shim) => shim.call_within(Verb::GetState(GetState {}), &[], ANSWER).await.is_ok(),
@@ -34,17 +34,17 @@ pub async fn answers(container: &Container) -> bool {
 }
 
 /// Signals the container's first process, waits for at most `grace`, and kills the cgroup. The container has then ended
-/// with the code that the kernel kept of that process, for a shim that hangs has not reaped it; with 255 and Unknown when
-/// there is none to be had. Its shim dies when its file system lets it.
+/// with the exit code that the kernel kept for that process, because a shim that hangs has not reaped it. If there is
+/// no such code the end is 255 and Unknown. The shim dies when its file system lets it.
 ///
 /// # Errors
-/// `Internal` with the cgroup when a process does not die; it is tried again in the background.
+/// `Internal` with the cgroup when a process does not die; that is retried in the background.
 pub async fn stop(keeper: &Arc<Keeper>, container: &Arc<Container>, grace: Duration) -> Result<()> {
     let id = container.record().id.clone();
     tracing::error!(container = ids::short(&id), "the container's shim does not answer; ending it from outside");
     let code = end_first_process(keeper, container, grace).await;
     if code != Some(KILLED_CODE) {
-        // It ended by itself: a shim that has come back knows more about it than we do.
+        // It ended by itself: a shim that has recovered knows more about it than we do.
         let _ = tokio::time::timeout(TELLING, container.ended()).await;
     }
     if container.has_ended() {
@@ -53,7 +53,7 @@ pub async fn stop(keeper: &Arc<Keeper>, container: &Arc<Container>, grace: Durat
     keeper.settle(container, Some(end(code, &hangs(keeper, &id)))).await
 }
 
-/// Asks the first process to end, then kills it. Its exit code, when the kernel still has it.
+/// Asks the first process to end, then kills it. Returns its exit code if the kernel still has it.
 async fn end_first_process(keeper: &Keeper, container: &Container, grace: Duration) -> Option<i32> {
     let record = container.record();
     let state = keeper.state_on_disk(&record.id).ok().flatten()?;
@@ -66,7 +66,7 @@ async fn end_first_process(keeper: &Keeper, container: &Container, grace: Durati
             };
             let _ = tokio::time::timeout(grace, over).await;
         }
-        // What has ended is not killed any more, and keeps the code that it had.
+        // If it has already ended, this does nothing and its exit code stays.
         process.signal(SIGKILL);
         let _ = tokio::time::timeout(DYING, process.ended()).await;
     }
@@ -83,14 +83,14 @@ fn end(code: Option<i32>, hangs: &str) -> End {
             End { exit_code, reason: String::new(), message: format!("{shim}; the process ended by itself") }
         }
         None => {
-            let message = format!("{shim}, and nobody saw the exit code");
+            let message = format!("{shim}; the exit code is not known");
             End { exit_code: UNKNOWN_CODE, reason: "Unknown".into(), message }
         }
     }
 }
 
-/// What the shim is at, for people.
-fn hangs(keeper: &Keeper, id: &str) -> String {
+/// Where the shim hangs, for people.
+fn hangs(keeper: &Keeper, id: &ContainerId) -> String {
     let shim = keeper.state_on_disk(id).ok().flatten().map_or(0, |state| state.shim_pid);
     let wchan = std::fs::read_to_string(format!("/proc/{shim}/wchan")).unwrap_or_default();
     let wchan = if matches!(wchan.as_str(), "" | "0") { "unknown" } else { &wchan };
@@ -110,6 +110,6 @@ mod tests {
         let hangs = "the container's shim did not answer (pid 5 at fuse_wait)";
         assert_eq!(told(Some(137)), (137, String::new(), format!("{hangs}; killed from outside")));
         assert_eq!(told(Some(0)), (0, String::new(), format!("{hangs}; the process ended by itself")));
-        assert_eq!(told(None), (255, "Unknown".into(), format!("{hangs}, and nobody saw the exit code")));
+        assert_eq!(told(None), (255, "Unknown".into(), format!("{hangs}; the exit code is not known")));
     }
 }

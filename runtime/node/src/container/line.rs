@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The line to a container: which shim speaks for its processes now, and what is under way when none does.
+//! The line to a container: which shim now reports on its processes, and what is in progress when none does.
 //!
 //! ```text
 //!            begin_start            attach
@@ -14,30 +14,30 @@
 //!                     Owing
 //! ```
 //!
-//! It says nothing about the container's own state: that is [`super::State`]'s, and only the keeper changes it by what
-//! it hears over this line.
+//! The line does not tell the container's own state: that is [`super::State`], and only the keeper changes it, by what a
+//! shim reports over this line.
 
 use gorae_shims::Shim;
 use tokio::sync::oneshot;
 
-/// Gives a start up that is under way.
+/// Tells a start in progress to give up.
 pub type GiveUp = oneshot::Sender<()>;
 
-/// See the head of this file.
+/// The line to a container; see the head of this file.
 #[derive(Debug, Default)]
 pub enum Line {
-    /// No shim speaks for it: none was started yet, or the last one is gone and everything is settled.
+    /// It has no shim: none was started yet, or the last one is gone and everything is settled.
     #[default]
     Down,
-    /// A start is under way in this daemon, and its shim is not there yet.
+    /// A start is in progress in this daemon, and has no shim yet.
     Starting(GiveUp),
-    /// Its shim is looked for.
+    /// Its shim is being looked for.
     Looking,
     /// Its shim is connected.
     Up(Up),
-    /// Its shim is gone or hangs, and a throw-away shim ends what is left of it.
+    /// Its shim is gone or hangs, and a one-off shim ends what is left of the container.
     Settling,
-    /// That has failed, and is tried again from time to time.
+    /// Settling has failed, and is retried from time to time.
     Owing,
 }
 
@@ -45,14 +45,14 @@ pub enum Line {
 #[derive(Debug)]
 pub struct Up {
     shim: Shim,
-    /// Set while the start that made the shim is under way here.
+    /// Set while the start that made the shim is in progress in this daemon.
     start: Option<GiveUp>,
-    /// What the shim last said about a stop that does not finish.
+    /// What the shim last reported about a stop that does not finish.
     stuck: Option<String>,
 }
 
 impl Line {
-    /// A start begins; false when something else is under way.
+    /// Begins a start; false when something else is in progress.
     pub fn begin_start(&mut self, give_up: GiveUp) -> bool {
         let free = matches!(self, Self::Down);
         if free {
@@ -61,7 +61,7 @@ impl Line {
         free
     }
 
-    /// The start is over, whatever came of it.
+    /// Ends a start, whatever its result.
     pub fn end_start(&mut self) {
         match self {
             Self::Starting(_) => *self = Self::Down,
@@ -70,7 +70,7 @@ impl Line {
         }
     }
 
-    /// A shim was started, or found; false when it comes too late, and is to be left alone.
+    /// Connects a shim that was started or found; false when it comes too late and must be left alone.
     pub fn attach(&mut self, shim: Shim) -> bool {
         let start = match std::mem::take(self) {
             Self::Starting(give_up) => Some(give_up),
@@ -84,7 +84,8 @@ impl Line {
         true
     }
 
-    /// The connection to this shim has ended: the caller looks for it. False when the line is not that shim's any more.
+    /// Notes that the connection to this shim has ended; the caller then looks for it. False when the line has another
+    /// shim or none.
     pub fn lose(&mut self, ended: &Shim) -> bool {
         let same = matches!(self, Self::Up(up) if up.shim.is(ended));
         if same {
@@ -93,7 +94,7 @@ impl Line {
         same
     }
 
-    /// Somebody wants to look for the shim; false when that is under way, or not needed.
+    /// Begins a look for the shim; false when one is in progress or not needed.
     pub fn look(&mut self) -> bool {
         let free = matches!(self, Self::Down);
         if free {
@@ -102,14 +103,14 @@ impl Line {
         free
     }
 
-    /// There is no shim, and nothing is left to be settled.
+    /// Ends a look: there is no shim, and nothing is left to settle.
     pub fn find_nothing(&mut self) {
         if matches!(self, Self::Looking) {
             *self = Self::Down;
         }
     }
 
-    /// A throw-away shim is going to end the container; false when the caller has to wait for what is under way.
+    /// Begins to settle; false when the caller has to wait for what is in progress.
     pub fn settle(&mut self) -> bool {
         let free = !matches!(self, Self::Starting(_) | Self::Settling);
         if free {
@@ -118,7 +119,7 @@ impl Line {
         free
     }
 
-    /// The throw-away shim is done.
+    /// Notes that the one-off shim is done, and whether it settled everything.
     pub fn settled(&mut self, everything: bool) {
         if matches!(self, Self::Settling) {
             *self = if everything { Self::Down } else { Self::Owing };
@@ -133,7 +134,7 @@ impl Line {
         }
     }
 
-    /// Whether a start is under way in this daemon.
+    /// Whether a start is in progress in this daemon.
     pub fn is_starting(&self) -> bool {
         match self {
             Self::Starting(give_up) => !give_up.is_closed(),
@@ -142,7 +143,7 @@ impl Line {
         }
     }
 
-    /// Has the start that is under way here given up.
+    /// Tells the start in progress in this daemon to give up.
     pub fn give_up_start(&mut self) {
         match self {
             Self::Starting(_) => {
@@ -158,14 +159,14 @@ impl Line {
         }
     }
 
-    /// Notes what the shim said about a stop that does not finish.
+    /// Notes what the shim reported about a stop that does not finish.
     pub fn is_stuck(&mut self, why: &str) {
         if let Self::Up(up) = self {
             up.stuck = Some(why.to_owned()).filter(|why| !why.is_empty());
         }
     }
 
-    /// What the shim last said about a stop that does not finish.
+    /// What the shim last reported about a stop that does not finish.
     pub fn stuck(&self) -> Option<&str> {
         match self {
             Self::Up(up) => up.stuck.as_deref(),
@@ -173,12 +174,12 @@ impl Line {
         }
     }
 
-    /// Why no shim can be asked now, for people; empty when one can.
+    /// Why no shim can be called now, for people; empty when one can.
     pub fn why_not(&self) -> &'static str {
         match self {
             Self::Up(_) => "",
             Self::Down | Self::Looking => "the container's shim is being reconnected; try again",
-            Self::Starting(_) => "the container is being started; try again",
+            Self::Starting(_) => "the container is starting; try again",
             Self::Settling | Self::Owing => "the container's shim is gone or hangs, and the container is being ended",
         }
     }
@@ -193,7 +194,7 @@ mod tests {
         Shim::attach(ours, tokio::sync::mpsc::unbounded_channel().0)
     }
 
-    /// A line in each state, by the name that [`name`] gives it; `own` is the shim that it has, if it has one.
+    /// A line in each state; `own` is the shim of those that have one.
     fn lines(own: &Shim) -> [(Line, Option<oneshot::Receiver<()>>); 7] {
         let up = |start| Line::Up(Up { shim: own.clone(), start, stuck: None });
         let ((one, first), (other, second)) = (oneshot::channel(), oneshot::channel());

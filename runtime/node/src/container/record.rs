@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The container's record on disk: what was asked, and what it was resolved to. And the shim's record of its state.
+//! The container's record on disk (what was asked, and what it was resolved to), and the shim's record of its state.
 
+use crate::disposable::PlainData;
 use crate::error::Result;
+use crate::ids::{ContainerId, PodId};
 use crate::records;
 use gorae_proto::cri;
 use gorae_proto::shim;
 use prost::Message;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Version of the container record.
 pub const RECORD_VERSION: u32 = 1;
 /// Kind of the container record.
 pub const RECORD_KIND: &str = "container";
-/// Version and kind of the shim's state record.
+/// Version of the shim's state record.
 pub const STATE_VERSION: u32 = 1;
 /// Kind of the shim's state record.
 pub const STATE_KIND: &str = "state";
@@ -29,31 +32,36 @@ pub fn read_state(run_dir: &Path) -> Result<Option<shim::ContainerState>> {
 /// What was asked, and what it was resolved to. Only UpdateContainerResources changes it, and only the resources.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
-    /// 64 hex digits.
-    pub id: String,
-    /// The pod's id.
-    pub pod_id: String,
-    /// The request; `linux.resources` is what is in force.
+    /// Also the name of its directory.
+    pub id: ContainerId,
+    /// The pod it is in.
+    pub pod_id: PodId,
+    /// The request; its `linux.resources` are the limits now in force.
     pub config: cri::ContainerConfig,
     /// Wall clock, nanoseconds.
     pub created_at: i64,
-    /// The image, as it was at create: it may be gone later.
+    /// The image as it was at create; it may be removed later.
     pub image: Image,
-    /// Command, environment and so on, the image's defaults filled in.
+    /// Command, environment and so on, with the image's defaults filled in.
     pub process: Process,
     /// Absolute path of the log, if it has one.
     pub log_path: Option<String>,
     /// The container's cgroup, below each mount point.
     pub cgroup: String,
-    /// Image volumes of the request, by index of the mount.
+    /// The request's image volumes, by index of the mount.
     pub image_mounts: Vec<ImageMount>,
-    /// The request's `linux.resources`, once they were changed.
+    /// The request's original `linux.resources`, if they were changed since.
     #[serde(default)]
     pub first_resources: Option<cri::ContainerResources>,
-    /// What its CDI devices do to it; the variables among it are in `process` already.
+    /// What its CDI devices change; their variables are already in `process`.
     #[serde(default)]
     pub cdi: gorae_cdi::Edits,
 }
+
+/// Text, numbers and paths.
+impl PlainData for Record {}
+/// Shared text, numbers and paths.
+impl PlainData for Arc<Record> {}
 
 /// The image of a container.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -62,13 +70,13 @@ pub struct Image {
     pub id: String,
     /// `repository@digest`, or the id when none is known.
     pub reference: String,
-    /// First tag, or what the request said.
+    /// The first tag, or the name in the request.
     pub name: String,
     /// Layer directories, top first.
     pub layers: Vec<PathBuf>,
 }
 
-/// An image mounted as a volume.
+/// An image that is mounted as a volume.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ImageMount {
     /// Index in the request's mounts.
@@ -79,20 +87,20 @@ pub struct ImageMount {
     pub layers: Vec<PathBuf>,
 }
 
-/// What runs, resolved from request and image.
+/// The process, resolved from request and image.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Process {
-    /// At least one.
+    /// The command and its arguments; at least one.
     pub args: Vec<String>,
-    /// `KEY=VALUE`; values are bytes.
+    /// The environment as `KEY=VALUE`; values are bytes.
     pub env: Vec<Vec<u8>>,
-    /// Absolute.
+    /// The working directory, absolute.
     pub cwd: String,
-    /// User part, name or number; empty means root.
+    /// The user, by name or number; empty means root.
     pub user: String,
-    /// Group part, name or number; empty means the user's.
+    /// The group, by name or number; empty means the user's.
     pub group: String,
-    /// Signal number that asks it to end.
+    /// The number of the signal that asks it to end.
     pub stop_signal: i32,
     /// Paths that the image declares as volumes.
     pub volumes: Vec<String>,

@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-//! RemoveContainer: kill when running, see that nothing of it is left, then remove the record. Resumable.
+//! RemoveContainer: kill it if it runs, make sure that nothing of it is left, then remove the record. It can be resumed.
 
 use super::Container;
-use crate::disk::may_wait;
+use crate::disk;
 use crate::error::Result;
 use crate::node::Node;
 use crate::{ids, trash};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long the shim of an ended container may take to remove its cgroup and exit.
+/// How long the shim of an ended container may take to remove the cgroup and exit.
 const SHIM_EXIT_DEADLINE: Duration = Duration::from_secs(2);
-/// How much longer when it has hooks to run; those that take longer are not waited for.
+/// How much longer it may take if it has hooks to run; slower hooks are not waited for.
 const HOOKS_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Removes a container; its log stays.
 ///
 /// # Errors
-/// Those of the stop; the kernel's for directories. Calling again is right.
+/// Those of the stop; the kernel's for directories. The caller should retry.
 pub async fn remove(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> {
     super::stop::kill(&node.keeper, container).await?;
-    let _turn = container.verb.lock().await;
+    let _verb = container.verb.lock().await;
     let record = container.record();
     if node.objects.containers.get(&record.id).is_none() {
         return Ok(());
     }
-    // Between the stop and this lock a start may have run.
+    // A start may have run between the stop and this lock.
     super::stop::kill(&node.keeper, container).await?;
-    // A shim that was killed after it had told the end has left the cgroup behind.
+    // A shim that was killed after it had reported the end has left the cgroup behind.
     let hooks = if record.cdi.has_hook("poststop") { HOOKS_DEADLINE } else { Duration::ZERO };
     let left =
         !shim_exits(container, SHIM_EXIT_DEADLINE + hooks).await || node.machine.hierarchies.have(&record.cgroup);
@@ -37,18 +37,18 @@ pub async fn remove(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> 
     let name = format!("container-{}", record.id);
     trash::discard(&node.machine.places.trash(), &node.machine.places.container_root(&record.id), &name).await?;
     trash::remove_tree(&node.machine.places.container_run(&record.id))?;
-    // Told once it has worked: a removal that fails is tried again.
-    let turn = node.events.turn();
+    // Published once it has worked: a removal that fails is retried.
+    let transaction = node.events.transaction();
     node.objects.containers.remove(&record.id);
-    turn.container_deleted(container);
-    drop(turn);
-    may_wait(|| node.images.release(&record.id));
+    transaction.container_deleted(container);
+    drop(transaction);
+    disk::blocking(|| node.images.release(&record.id));
     node.stats.forget(&node.machine.places.container_root(&record.id).join("upper"));
     tracing::info!(container = ids::short(&record.id), "container is removed");
     Ok(())
 }
 
-/// Waits until the shim's connection ends; it removes the container's cgroup before that.
+/// Waits until the shim's connection ends; the shim removes the container's cgroup before that.
 async fn shim_exits(container: &Arc<Container>, deadline: Duration) -> bool {
     tokio::time::timeout(deadline, container.line_is(|line| line.shim().is_none())).await.is_ok()
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! ReopenContainerLog: kubelet has renamed the log; the shim goes on in a new file.
+//! ReopenContainerLog: kubelet has renamed the log, and the shim continues in a new file.
 
 use super::Container;
 use crate::error::Result;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Reopens the log; the new file exists when this returns.
 ///
 /// # Errors
-/// `FailedPrecondition` when the container is not running (no file is made), the shim's failure otherwise.
+/// `FailedPrecondition` when the container is not running, and then no file is made; otherwise the shim's failure.
 pub async fn reopen(container: &Arc<Container>) -> Result<()> {
     let title = format!("reopen log of container {}", ids::short(&container.record().id));
     let shim = container.running_shim().map_err(|e| e.during(&title))?;

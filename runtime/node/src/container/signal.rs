@@ -3,11 +3,11 @@
 
 use gorae_proto::cri::Signal;
 
-/// SIGTERM, when nobody says anything else.
+/// SIGTERM, which applies unless the request or the image names another signal.
 pub const DEFAULT: i32 = 15;
-/// First real-time signal that glibc gives to programs.
+/// The first real-time signal that glibc leaves to programs.
 const RTMIN: i32 = 34;
-/// Last real-time signal.
+/// The last real-time signal.
 const RTMAX: i32 = 64;
 
 const NAMES: [(&str, i32); 36] = [
@@ -49,7 +49,7 @@ const NAMES: [(&str, i32); 36] = [
     ("RTMAX", RTMAX),
 ];
 
-/// The number of a signal of the request; `None` for RUNTIME_DEFAULT and for numbers that the CRI does not have.
+/// The number of a signal of the request; `None` for RUNTIME_DEFAULT, and for numbers that the CRI does not define.
 pub fn from_cri(signal: Signal) -> Option<i32> {
     let name = signal.as_str_name().strip_prefix("SIGNAL_SIG")?;
     parse(&name.replace("PLUS", "+").replace("MINUS", "-"))

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The host paths of a request's mounts, looked at when the container is created.
+//! The host paths of a request's mounts, checked when the container is created.
 //!
-//! The CRI's text wants an error for one that does not exist. containerd and CRI-O make a directory instead, and
-//! manifests count on it: kube-proxy mounts /lib/modules, which a minimal host has not. So that is the default.
+//! The CRI's text wants an error for a path that does not exist. containerd and CRI-O make a directory instead, and
+//! manifests rely on that: kube-proxy mounts /lib/modules, which a minimal host lacks. So that is the default.
 
 use crate::error::{Error, Result};
 use crate::settings::MissingHostPath;
@@ -12,13 +12,13 @@ use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-/// Checks that each source is there, and makes those that are not if that is what is to be done.
+/// Checks that each source exists, and makes missing ones if `missing` says so.
 ///
-/// - Blocks: on file systems of others, for ever when one hangs.
+/// - Blocks: on file systems that are not ours; for ever if one hangs.
 ///
 /// # Errors
-/// `NotFound` for a path that is to be there and is not, and for a link to nothing; the kernel's for one that cannot be
-/// looked at or made. Each with the mount's destination.
+/// `NotFound` for a path that is missing and must not be made, and for a dangling link; the kernel's for one that cannot be
+/// looked at or made. Each error names the mount's destination.
 pub fn check(config: &cri::ContainerConfig, missing: MissingHostPath) -> Result<()> {
     let sources = config.mounts.iter().filter(|m| m.image.is_none());
     sources.into_iter().try_for_each(|mount| {
@@ -35,15 +35,17 @@ fn one(source: &Path, missing: MissingHostPath) -> Result<()> {
     }
     let path = source.display();
     if source.is_symlink() {
-        return Err(Error::not_found(format!("mount source {path}: it is a link, and what it names does not exist")));
+        return Err(Error::not_found(format!(
+            "mount source {path}: it is a symbolic link, and its target does not exist"
+        )));
     }
     if missing == MissingHostPath::Refuse {
-        let why = "it does not exist, and mounts.missing_host_path = \"refuse\" has it not be made";
+        let why = "it does not exist, and mounts.missing_host_path = \"refuse\" forbids making it";
         return Err(Error::not_found(format!("mount source {path}: {why}")));
     }
     let made = DirBuilder::new().recursive(true).mode(0o755).create(source);
     made.map_err(|e| Error::io("make directory", source, &e).during(format!("mount source {path} does not exist")))?;
-    tracing::info!(?path, "a host path that a mount names did not exist; it is a directory now");
+    tracing::info!(?path, "made a directory for a mount whose host path did not exist");
     Ok(())
 }
 
@@ -78,7 +80,9 @@ mod tests {
         let home = tempfile::tempdir().expect("directory");
         std::fs::write(home.path().join("file"), "").expect("written");
         symlink(home.path().join("nowhere"), home.path().join("link")).expect("linked");
-        for (path, words) in [("link", "is a link"), ("link/below", "exists"), ("file/below", "ot a directory")] {
+        for (path, words) in
+            [("link", "is a symbolic link"), ("link/below", "exists"), ("file/below", "ot a directory")]
+        {
             let error = check(&config(&home.path().join(path)), MissingHostPath::Create).expect_err(path);
             assert!(error.to_string().contains(words), "{error}");
         }

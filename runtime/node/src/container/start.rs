@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! StartContainer: one message to a new shim, which does everything up to execve.
 //!
-//! What a start waits for may be somebody else's and never come (a mount of a server that is gone). It is given up
-//! after [`SETUP_DEADLINE`], or as soon as the container is to be stopped.
+//! A start may wait for something that is not ours and never comes, such as a mount from a dead server. It is given up
+//! after [`SETUP_DEADLINE`], or as soon as the container is stopped.
 
 use super::{Container, Line, Start, State, order};
-use crate::disk::may_wait;
+use crate::disk;
 use crate::error::{Error, Kind, Result};
 use crate::keeper::start_error;
 use crate::node::Node;
 use crate::pod::{self, Pod};
-use crate::{foreign, ids, records};
+use crate::{disposable, ids, records};
 use gorae_proto::shim::{self as wire, Started, reply, request::Verb};
 use gorae_shims::{self as shims, Killer, SETUP_DEADLINE, Shim, VERB_DEADLINE};
 use std::os::fd::AsFd;
@@ -21,10 +21,10 @@ use tokio::sync::mpsc;
 /// Starts a created container.
 ///
 /// # Errors
-/// `FailedPrecondition` in any other state or when the pod is not ready; the shim's failure, after which the
-/// container has ended with code 128 and reason StartError.
+/// `FailedPrecondition` in any other state, or when the pod is not ready; the shim's failure, after which the container has
+/// ended with code 128 and reason StartError.
 pub async fn start(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> {
-    let _turn = container.verb.lock().await;
+    let _verb = container.verb.lock().await;
     let short = ids::short(&container.record().id).to_owned();
     if find_earlier(node, container).await? {
         return Ok(());
@@ -40,14 +40,14 @@ pub async fn start(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> {
     settle(node, container, killer, answer).await.map_err(|e| e.during(format!("start container {short}")))
 }
 
-/// Looks for the shim of a start that a daemon before this one was killed in the middle of; true when it has done it.
+/// Looks for the shim of a start during which an earlier daemon was killed; true when that start has succeeded.
 async fn find_earlier(node: &Arc<Node>, container: &Arc<Container>) -> Result<bool> {
     let record = container.record();
     let short = ids::short(&record.id);
     if container.state() == State::Created && node.machine.places.container_run(&record.id).exists() {
         node.keeper.reconnect(container).await;
         if container.look_at_line(|line| matches!(line, Line::Looking)) {
-            let why = format!("look for an earlier start of container {short}: its shim is out of reach; try again");
+            let why = format!("look for an earlier start of container {short}: its shim cannot be reached; try again");
             return Err(Error::new(Kind::Unavailable, why));
         }
         if container.is_running() {
@@ -64,9 +64,8 @@ fn not_created(container: &Container, short: &str) -> Error {
 fn ready_pod(node: &Node, container: &Container, short: &str) -> Result<Arc<Pod>> {
     let pod = node.objects.pods.get(&container.record().pod_id).filter(|pod| pod.is_ready());
     let pod = pod.ok_or_else(|| not_ready(short))?;
-    if may_wait(|| pod::shared_memory::is_lost(&node.machine.places, &pod)) {
-        let why =
-            format!("the pod of container {short} has lost its shared memory: somebody unmounted it; make a new pod");
+    if disk::blocking(|| pod::shared_memory::is_lost(&node.machine.places, &pod)) {
+        let why = format!("the shared memory of the pod of container {short} was unmounted; make a new pod");
         return Err(Error::precondition(why));
     }
     Ok(pod)
@@ -76,7 +75,7 @@ fn not_ready(short: &str) -> Error {
     Error::precondition(format!("the pod of container {short} is not ready"))
 }
 
-/// What the shim is to be told, and the directories that it works in.
+/// Builds what the shim is told, and makes the directories that it works in.
 async fn build_order(
     node: &Arc<Node>,
     container: &Container,
@@ -85,8 +84,9 @@ async fn build_order(
     short: &str,
 ) -> Result<wire::Start> {
     let record = container.record();
-    let (of, asked, target) = (node.clone(), record.clone(), pod.clone());
-    let order = foreign::look("devices and profiles", move || order::message(&asked, &target, &of.facts()));
+    let asked = (record.clone(), pod.clone(), node.facts(pod, &record)?);
+    let order =
+        disposable::probe("devices and profiles", asked, |(record, pod, facts)| order::message(&record, &pod, &facts));
     let order = tokio::select! {
         order = order => order?,
         () = begun.given_up() => return Err(stopped_meanwhile(short)),
@@ -96,11 +96,11 @@ async fn build_order(
     Ok(order)
 }
 
-/// Starts the shim; from here on the container is Starting.
+/// Starts the shim; from now on the container is Starting.
 fn spawn(node: &Arc<Node>, container: &Arc<Container>, pod: &Pod, short: &str) -> Result<(Shim, Killer)> {
     container.move_to(State::Starting);
     // Pairs with the fence in the pod's stop, which makes the pod not ready and then looks at its containers: either that
-    // stop sees this container starting, or this start sees the pod not ready.
+    // stop sees this container as starting, or this start sees the pod as not ready.
     fence(Ordering::SeqCst);
     let spawned = if pod.is_ready() {
         node.machine.spawner.spawn("container", &container.record().id).map_err(Error::from)
@@ -117,15 +117,15 @@ fn spawn(node: &Arc<Node>, container: &Arc<Container>, pod: &Pod, short: &str) -
     Ok((shim, killer))
 }
 
-/// Why a start did not come to its end.
+/// Why a start failed.
 enum Failed {
-    /// The shim hangs in a mount or a file of somebody else, or nobody waits for it any more.
+    /// The shim hangs in a mount or a file that is not ours, or the start was given up.
     Unanswered(Error),
-    /// The shim says so, or has ended.
+    /// The shim reported a failure, or has ended.
     Refused(Error),
 }
 
-/// Sends the order with the loaded program of its device rules, or keeps the one that the shim has loaded.
+/// Sends the order with the device program of its rules if one is loaded; otherwise keeps the one that the shim loads.
 async fn ask(node: &Node, shim: &Shim, mut order: wire::Start) -> std::result::Result<Started, Failed> {
     let programs = &node.machine.device_programs;
     let loaded = programs.of(&order.device_rules);
@@ -138,7 +138,7 @@ async fn ask(node: &Node, shim: &Shim, mut order: wire::Start) -> std::result::R
         _ => Failed::Refused(error.into()),
     })?;
     let reply::Body::Started(started) = answer.body else {
-        return Err(Failed::Refused(Error::internal("the shim answered something other than Started")));
+        return Err(Failed::Refused(Error::internal("the shim's answer is not a Started")));
     };
     if let (Some(rules), true) = (rules, started.device_program)
         && let Some(program) = answer.fds.pop()
@@ -149,10 +149,10 @@ async fn ask(node: &Node, shim: &Shim, mut order: wire::Start) -> std::result::R
 }
 
 fn stopped_meanwhile(short: &str) -> Error {
-    Error::deadline(format!("container {short} was to be stopped before its start was done"))
+    Error::deadline(format!("container {short} was stopped before its start was done"))
 }
 
-/// Makes sure that the container is where the answer says.
+/// Brings the container into the state that the answer implies.
 async fn settle(
     node: &Arc<Node>,
     container: &Arc<Container>,
@@ -169,7 +169,7 @@ async fn settle(
         }
         Err(failed) => failed,
     };
-    // The shim writes EXITED, StartError before it answers; read that, whatever was or was not pushed.
+    // The shim writes EXITED, StartError before it answers. Read that, whether or not it was pushed.
     let on_disk = node.keeper.state_on_disk(&container.record().id);
     let decided = on_disk.ok().flatten().filter(|state| State::from_shim(state) != State::Starting);
     if let Some(state) = &decided {
@@ -177,7 +177,7 @@ async fn settle(
     }
     match (failed, decided) {
         (Failed::Unanswered(error) | Failed::Refused(error), Some(_)) => Err(error),
-        // It is abandoned, and the container has ended.
+        // The shim is abandoned, and the container has ended.
         (Failed::Unanswered(error), None) => {
             killer.kill();
             match node.keeper.settle(container, Some(start_error(&error.to_string()))).await {
@@ -185,7 +185,7 @@ async fn settle(
                 Err(undo) => Err(error.and_undo_failed(&undo)),
             }
         }
-        // It ends, and its keeper decides.
+        // The shim exits, and the keeper decides.
         (Failed::Refused(error), None) => {
             let mut watch = container.watch();
             let decided = watch.wait_for(|state| *state != State::Starting);

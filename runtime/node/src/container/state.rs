@@ -1,86 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where a container is in its life, and which moves there are.
+//! The states of a container, and the moves between them.
 
+use super::exit::{Exit, Identity};
 use gorae_kernel::process::ProcessId;
 use gorae_proto::shim::{self, container_state::Phase};
-use serde::{Deserialize, Serialize};
 
-/// Who the process runs as, as the shim found in the image.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    /// User id.
-    pub uid: u32,
-    /// Group id.
-    pub gid: u32,
-    /// Supplementary groups with the primary one.
-    pub gids: Vec<u32>,
-}
-
-/// Where a container is in its life.
+/// The state of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// Only a record.
+    /// It has only a record.
     Created,
     /// Its shim is making it.
     Starting,
-    /// Its process runs.
+    /// Its process is running.
     Running {
         /// Its first process.
         process: ProcessId,
         /// Wall clock, nanoseconds.
         started_at: i64,
-        /// Who it runs as.
+        /// The user and groups that it runs as.
         identity: Identity,
     },
     /// Its process has ended, or could not be started.
     Exited(Exit),
 }
 
-/// The end of a container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Exit {
-    /// 0..255; 128 + n after signal n.
-    pub code: i32,
-    /// What sort of end it was.
-    pub reason: Reason,
-    /// Text for people; empty when the code says it all.
-    pub message: String,
-    /// Wall clock, nanoseconds; `None` when it never ran.
-    pub started_at: Option<i64>,
-    /// Wall clock, nanoseconds.
-    pub finished_at: i64,
-    /// Who it ran as; `None` when it never ran.
-    pub identity: Option<Identity>,
-}
-
-/// A time on the wire, where 0 is none.
-pub fn time(ns: i64) -> Option<i64> {
-    (ns > 0).then_some(ns)
-}
-
 impl State {
     /// The shim's record in the daemon's terms.
     pub fn from_shim(state: &shim::ContainerState) -> Self {
-        let identity = Identity { uid: state.uid, gid: state.gid, gids: state.gids.clone() };
         match state.phase() {
             Phase::Starting => Self::Starting,
             Phase::Running => Self::Running {
                 process: ProcessId { pid: state.pid, start: state.pid_start_ticks },
                 started_at: state.started_at_ns,
-                identity,
+                identity: Identity::from_shim(state),
             },
-            Phase::Exited => Self::Exited(Exit {
-                code: state.exit_code,
-                reason: Reason::of(state),
-                message: state.message.clone(),
-                started_at: time(state.started_at_ns),
-                finished_at: state.finished_at_ns.max(1),
-                identity: time(state.started_at_ns).map(|_| identity),
-            }),
+            Phase::Exited => Self::Exited(Exit::from_shim(state)),
         }
     }
 
-    /// Whether a container may go from this state to the next: an exit is final, and nothing comes twice.
+    /// Whether a container may go from this state to the next: an exit is final, and no state is entered twice.
     pub fn may_become(&self, next: &Self) -> bool {
         !matches!(
             (self, next),
@@ -91,7 +50,7 @@ impl State {
         )
     }
 
-    /// The word for people.
+    /// The state in one word, for people.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Created => "created",
@@ -102,74 +61,10 @@ impl State {
     }
 }
 
-impl Exit {
-    /// The end that nobody saw, noticed now.
-    pub fn lost(started_at: Option<i64>, why: &str) -> Self {
-        Self {
-            code: 255,
-            reason: Reason::Unknown,
-            message: why.into(),
-            started_at,
-            finished_at: crate::clock::now_ns(),
-            identity: None,
-        }
-    }
-}
-
-/// What sort of end a container had: the CRI's `reason`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Reason {
-    /// Exit code 0.
-    Completed,
-    /// Any other exit code.
-    Error,
-    /// The kernel killed it for want of memory.
-    #[serde(rename = "OOMKilled")]
-    OomKilled,
-    /// It never ran.
-    StartError,
-    /// Nobody saw it.
-    Unknown,
-}
-
-impl Reason {
-    /// The word that the CRI's clients know.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Completed => "Completed",
-            Self::Error => "Error",
-            Self::OomKilled => "OOMKilled",
-            Self::StartError => "StartError",
-            Self::Unknown => "Unknown",
-        }
-    }
-
-    /// What the shim said, or what follows from code and OOM kill when it said nothing.
-    fn of(state: &shim::ContainerState) -> Self {
-        match (state.reason.as_str(), state.oom_killed, state.exit_code) {
-            ("StartError", ..) => Self::StartError,
-            ("Unknown", ..) => Self::Unknown,
-            (_, true, _) => Self::OomKilled,
-            (_, false, 0) => Self::Completed,
-            (_, false, _) => Self::Error,
-        }
-    }
-}
-
-impl std::fmt::Display for Reason {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.word())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn running() -> State {
-        let process = ProcessId { pid: 7, start: 1 };
-        State::Running { process, started_at: 1, identity: Identity::default() }
-    }
+    use crate::container::fixtures::running;
 
     #[test]
     fn every_pair_of_states_is_a_move_or_is_not() {
@@ -186,26 +81,5 @@ mod tests {
                 assert_eq!(from.may_become(to), allowed, "{} to {}", from.word(), to.word());
             }
         }
-    }
-
-    #[test]
-    fn the_reason_follows_from_code_and_oom() {
-        let exit = |code, oom_killed, reason: &str| {
-            let state = shim::ContainerState {
-                phase: Phase::Exited.into(),
-                exit_code: code,
-                oom_killed,
-                reason: reason.into(),
-                ..Default::default()
-            };
-            match State::from_shim(&state) {
-                State::Exited(exit) => exit.reason.word(),
-                other => panic!("{other:?}"),
-            }
-        };
-        assert_eq!(exit(0, false, ""), "Completed");
-        assert_eq!(exit(3, false, ""), "Error");
-        assert_eq!(exit(137, true, ""), "OOMKilled");
-        assert_eq!(exit(128, false, "StartError"), "StartError");
     }
 }

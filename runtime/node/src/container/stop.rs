@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! StopContainer: one message with the grace period; the shim signals, waits and kills, also without this daemon.
-//! A start that is under way is given up, and a container whose shim hangs is ended from outside.
+//! StopContainer: one message with the grace period. The shim signals, waits and kills, even if the daemon is gone. A start
+//! in progress is given up, and a container whose shim hangs is ended from outside.
 
 use super::{Container, Line, State, force_stop};
 use crate::error::{Error, Result};
@@ -11,23 +11,23 @@ use gorae_shims as shims;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long after SIGKILL the end may take before the caller is told that the process is stuck. The shim goes on.
+/// How long a process may take to end after SIGKILL before the caller is told that it is stuck. The shim keeps waiting.
 const KILL_DEADLINE: Duration = Duration::from_secs(10);
-/// How often the shim is looked for again when the connection to it is not there.
+/// How many times the shim is looked for again when it is not connected.
 const RECONNECTS: u32 = 5;
-/// The pause in between.
+/// The pause between two of these tries.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(30);
-/// How long a start that is under way is let be: an ordinary one is done by then, and the container ends as it wants.
+/// How long a start in progress is left alone: an ordinary one is done by then, and the container can end by itself.
 const START_PATIENCE: Duration = Duration::from_millis(500);
-/// How long giving a start up may take.
+/// How long it may take to give up a start.
 const GIVE_UP_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Stops a container with a grace period. Created and ended containers are stopped already.
+/// Stops a container with a grace period. A container that is created or has ended is stopped already.
 ///
 /// # Errors
 /// `DeadlineExceeded` with process and kernel function when the process does not die.
 pub async fn stop(keeper: &Arc<Keeper>, container: &Arc<Container>, grace: Duration) -> Result<()> {
-    // No verb lock: a second stop may only shorten the first one's wait, and the shim sees to that.
+    // No verb lock: a second stop can only shorten the first one's wait, and the shim handles that.
     let id = container.record().id.clone();
     let stopped = async {
         end_start(keeper, container).await?;
@@ -39,7 +39,7 @@ pub async fn stop(keeper: &Arc<Keeper>, container: &Arc<Container>, grace: Durat
     stopped.await.map_err(|e| e.during(format!("stop container {}", ids::short(&id))))
 }
 
-/// Waits a moment for a start that is under way, then has it given up.
+/// Waits a moment for a start in progress, then makes it give up.
 async fn end_start(keeper: &Arc<Keeper>, container: &Arc<Container>) -> Result<()> {
     if !container.look_at_line(Line::is_starting) {
         return end_earlier_start(keeper, container).await;
@@ -49,18 +49,18 @@ async fn end_start(keeper: &Arc<Keeper>, container: &Arc<Container>) -> Result<(
         return Ok(());
     }
     container.change_line(Line::give_up_start);
-    let late = || Error::deadline("its start does not end, although its shim was killed");
+    let late = || Error::deadline("its start does not finish, although its shim was killed");
     tokio::time::timeout(GIVE_UP_DEADLINE, container.verb.lock()).await.map(drop).map_err(|_| late())
 }
 
-/// The same for a start that a daemon before this one has asked for.
+/// The same for a start that an earlier daemon requested.
 async fn end_earlier_start(keeper: &Arc<Keeper>, container: &Arc<Container>) -> Result<()> {
     let mut watch = container.watch();
     let over = watch.wait_for(|state| !matches!(state, State::Starting));
     if tokio::time::timeout(START_PATIENCE, over).await.is_ok() {
         return Ok(());
     }
-    keeper.settle(container, Some(start_error("it was to be stopped before its start was done"))).await
+    keeper.settle(container, Some(start_error("it was stopped before its start was done"))).await
 }
 
 async fn end_running(keeper: &Arc<Keeper>, container: &Arc<Container>, grace: Duration) -> Result<()> {
@@ -80,18 +80,18 @@ async fn end_running(keeper: &Arc<Keeper>, container: &Arc<Container>, grace: Du
     Err(Error::deadline(format!("unkillable: {why}")))
 }
 
-/// What a shim that was to be told of a stop did.
+/// What came of telling a shim to stop its container.
 enum Asked {
-    /// It has begun.
+    /// The shim has begun.
     Stopping,
     /// The container has ended already.
     Ended,
-    /// It does not answer, or cannot be reached.
+    /// The shim does not answer, or cannot be reached.
     Silent,
 }
 
-/// Tells the shim. A daemon that was just started has not found it yet, and a connection can end between look and call:
-/// then it is looked for, and told again.
+/// Tells the shim to stop the container. A daemon that was just started may not have found the shim yet, and a connection
+/// can end between look and call. In both cases the shim is looked for and told again.
 async fn ask(keeper: &Arc<Keeper>, container: &Arc<Container>, grace: Duration) -> Result<Asked> {
     let signal = container.record().process.stop_signal;
     let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
@@ -100,7 +100,7 @@ async fn ask(keeper: &Arc<Keeper>, container: &Arc<Container>, grace: Duration) 
             return Ok(Asked::Ended);
         }
         let Some(shim) = keeper.shim(container).await else {
-            // Its shim has died, and it is being ended for that.
+            // Its shim has died, and the container is being ended because of that.
             let settled = container.line_is(|line| !matches!(line, Line::Settling));
             let _ = tokio::time::timeout(force_stop::ANSWER, settled).await;
             return Ok(if container.has_ended() { Asked::Ended } else { Asked::Silent });

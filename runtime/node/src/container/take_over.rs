@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A container that goes on with the writable layer of an ended one.
+//! A container that takes over the writable layer of an ended one.
 //!
-//! People expect `start` of a stopped container to find its files again, and the CRI has no way from EXITED to
-//! RUNNING. So the command line makes a new attempt and names the old container in an annotation; the layer moves
-//! when the new one starts, by one rename, so that a crash leaves it with one or the other. The volumes that the image
+//! People expect `start` of a stopped container to find its files again, and the CRI has no way from EXITED to RUNNING.
+//! So the command line makes a new attempt and names the old container in an annotation. The layer moves when the new
+//! container starts, by one rename, so that a crash leaves it with one or the other. The volumes that the image
 //! declares move just before it.
 //!
-//! Who may make a container in one pod must not get at the files of another's by that annotation: both pods have the
-//! same namespace and name, and the same maps of ids, which the files' owners are written in.
+//! A client that may make a container in one pod must not reach the files of another pod through that annotation. So both
+//! pods must have the same namespace and name, and the same maps of ids, because the files' owners depend on them.
 
 use super::{Container, Record, State};
-use crate::disk::may_wait;
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::node::Node;
@@ -25,44 +25,44 @@ pub const ANNOTATION: &str = "dev.gorae.continue";
 /// Checks at create that the old container can be continued.
 ///
 /// # Errors
-/// `NotFound` for the old container, `FailedPrecondition` when it runs, has another image or is of another pod.
+/// `NotFound` for the old container; `FailedPrecondition` when it runs, has another image, or belongs to another pod.
 pub fn check(node: &Node, record: &Record) -> Result<()> {
     let Some(old) = record.config.annotations.get(ANNOTATION) else { return Ok(()) };
     ended(node, record, old).map(|_| ())
 }
 
-/// Moves the layer, when it has not moved already.
+/// Moves the layer, unless it has moved already.
 ///
 /// # Errors
-/// As [`check`]; `FailedPrecondition` when the old container ran and its layer is not there any more: it was removed
-/// meanwhile, or another one goes on with it. The kernel's for the rename.
+/// As [`check`]; `FailedPrecondition` when the old container ran and its layer is gone: it was removed meanwhile, or
+/// another container has taken over the layer. The kernel's for the rename.
 pub async fn take_over(node: &Node, record: &Record) -> Result<()> {
     let Some(old) = record.config.annotations.get(ANNOTATION) else { return Ok(()) };
     let to = node.machine.places.container_root(&record.id).join("upper");
-    if may_wait(|| to.exists()) {
+    if disk::blocking(|| to.exists()) {
         return Ok(());
     }
     let old = ended(node, record, old)?;
-    let _turn = old.verb.lock().await;
+    let _verb = old.verb.lock().await;
     let id = old.record().id.clone();
     let from = node.machine.places.container_root(&id).join("upper");
-    // First: the layer at its new place says that all has moved.
+    // Volumes first: the layer at its new place means that everything has moved.
     move_volumes(&from.with_file_name("volumes"), &to.with_file_name("volumes"))?;
-    match may_wait(|| std::fs::rename(&from, &to)) {
+    match disk::blocking(|| std::fs::rename(&from, &to)) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("take over", &from, &e)),
-        // One that never ran has no files, and a failed start leaves no layer.
+        // A container that never ran has no files, and a failed start leaves no layer.
         Err(_) if node.objects.containers.get(&id).is_some() && !has_run(&old.state()) => Ok(()),
         Err(_) => Err(Error::precondition(format!(
-            "the files of container {} are not there any more: it was removed, or another container has taken them over",
+            "the files of container {} are gone: it was removed, or another container has taken them over",
             ids::short(&id)
         ))),
     }
 }
 
-/// The image's volumes go with the layer, if it has any.
+/// The image's volumes, if there are any, move with the layer.
 fn move_volumes(from: &Path, to: &Path) -> Result<()> {
-    match may_wait(|| std::fs::rename(from, to)) {
+    match disk::blocking(|| std::fs::rename(from, to)) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("take over", from, &e)),
         _ => Ok(()),
     }
@@ -90,10 +90,12 @@ fn check_pods(old: &Pod, new: &Pod) -> Result<()> {
     let name = |pod: &Pod| pod.record.config.metadata.clone().map(|m| (m.namespace, m.name));
     if name(old) != name(new) {
         let title = Pod::title(&old.record.config);
-        return Err(Error::precondition(format!("the container to continue is of another pod, {title}")));
+        return Err(Error::precondition(format!("the container to continue belongs to another pod, {title}")));
     }
     if old.user_mapping() != new.user_mapping() {
-        return Err(Error::precondition("the container to continue is of a pod with other maps of user and group ids"));
+        return Err(Error::precondition(
+            "the container to continue belongs to a pod with other maps of user and group ids",
+        ));
     }
     Ok(())
 }
@@ -115,10 +117,8 @@ mod tests {
             let maps = vec![cri::IdMapping { host_id, container_id: 0, length: 65_536 }];
             cri::UserNamespace { mode: cri::NamespaceMode::Pod.into(), uids: maps.clone(), gids: maps }
         });
-        let namespace_options = Some(cri::NamespaceOption { userns_options: user, ..Default::default() });
-        let security_context = Some(cri::LinuxSandboxSecurityContext { namespace_options, ..Default::default() });
-        let linux = Some(cri::LinuxPodSandboxConfig { security_context, ..Default::default() });
-        let config = cri::PodSandboxConfig { metadata: Some(metadata), linux, ..Default::default() };
+        let config = pod::test_config(cri::NamespaceOption { userns_options: user, ..Default::default() });
+        let config = cri::PodSandboxConfig { metadata: Some(metadata), ..config };
         let record = pod::test_record(config);
         Pod::new(record, pod::State::NotReady)
     }

@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A container as the CRI's list and status show it: from memory only.
+//! A container as the CRI's list and status show it. Both need only memory; the `info` of a verbose status looks at the
+//! host.
 
 use super::order::facts::Facts;
 use super::{Container, Identity, Record, State, order, signal};
+use crate::disposable::PlainData;
 use crate::error::{Error, Result};
+use crate::node::Node;
 use crate::pod::Pod;
 use gorae_order::{oci, process};
 use gorae_proto::cri;
 use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-/// The entry of ListContainers.
+/// The container's entry in ListContainers.
 pub fn entry(container: &Container) -> cri::Container {
     let record = container.record();
     cri::Container {
-        id: record.id.clone(),
-        pod_sandbox_id: record.pod_id.clone(),
+        id: record.id.to_string(),
+        pod_sandbox_id: record.pod_id.to_string(),
         metadata: record.config.metadata.clone(),
         image: Some(image(&record)),
         image_ref: record.image.reference.clone(),
@@ -26,11 +31,11 @@ pub fn entry(container: &Container) -> cri::Container {
     }
 }
 
-/// ContainerStatus.
+/// The container's ContainerStatus.
 pub fn status(container: &Container) -> cri::ContainerStatus {
     let (record, state) = (container.record(), container.state());
     let mut status = cri::ContainerStatus {
-        id: record.id.clone(),
+        id: record.id.to_string(),
         metadata: record.config.metadata.clone(),
         state: state_of(&state).into(),
         created_at: record.created_at,
@@ -63,43 +68,69 @@ pub fn status(container: &Container) -> cri::ContainerStatus {
     status
 }
 
-/// The JSON under `info` of a verbose status.
-///
-/// - Shapes: `pod` is the container's; without it there is no `runtimeSpec`.
-/// - Blocks: it looks at devices and profiles, as a start does.
-pub fn verbose(container: &Container, pod: Option<&Pod>, facts: &Facts<'_>) -> HashMap<String, String> {
-    let (record, state) = (container.record(), container.state());
-    let pid = match &state {
-        State::Running { process, .. } => process.pid,
-        _ => 0,
-    };
-    let spec = match pod {
-        Some(pod) => runtime_spec(&record, &state, pod, facts),
-        None => Err(Error::not_found("the container's pod is gone")),
-    };
-    let mut info = serde_json::json!({
-        "sandboxID": record.pod_id,
-        "pid": pid,
-        "state": state.word(),
-        "snapshotter": "overlayfs",
-        "layers": record.image.layers,
-        "upper": facts.places.container_root(&record.id).join("upper"),
-        "cgroup": record.cgroup,
-        "config": config(&record.config),
-        "runtimeSpec": null,
-    });
-    match spec {
-        Ok(spec) => info["runtimeSpec"] = spec,
-        Err(why) => info["runtimeSpecError"] = why.to_string().into(),
+/// What the `info` of a verbose status is made of. It includes a runtime spec, which shows devices and profiles of the
+/// host.
+#[derive(Debug)]
+pub struct Verbose {
+    record: Arc<Record>,
+    state: State,
+    upper: PathBuf,
+    /// What else a runtime spec is built from; why it can no longer be built.
+    spec: Result<(Arc<Pod>, Facts)>,
+}
+
+/// Text, numbers and paths; the pod has no descriptor.
+impl PlainData for Verbose {}
+
+impl Verbose {
+    /// What is known about a container.
+    pub fn of(node: &Node, container: &Container) -> Self {
+        let record = container.record();
+        let pod = node.objects.pods.get(&record.pod_id).ok_or_else(|| Error::not_found("the container's pod is gone"));
+        Self {
+            spec: pod.and_then(|pod| Ok((pod.clone(), node.facts(&pod, &record)?))),
+            state: container.state(),
+            upper: node.machine.places.container_root(&record.id).join("upper"),
+            record,
+        }
     }
-    [("info".to_owned(), info.to_string())].into()
+
+    /// The JSON under `info`.
+    ///
+    /// - Blocks: on paths that are not ours.
+    ///
+    /// # Errors
+    /// None: what cannot be shown is `null`, with the reason beside it.
+    pub fn info(self) -> Result<HashMap<String, String>> {
+        let Self { record, state, upper, spec } = self;
+        let pid = match &state {
+            State::Running { process, .. } => process.pid,
+            _ => 0,
+        };
+        let mut info = serde_json::json!({
+            "sandboxID": record.pod_id,
+            "pid": pid,
+            "state": state.word(),
+            "snapshotter": "overlayfs",
+            "layers": record.image.layers,
+            "upper": upper,
+            "cgroup": record.cgroup,
+            "config": config(&record.config),
+            "runtimeSpec": null,
+        });
+        match spec.and_then(|(pod, facts)| runtime_spec(&record, &state, &pod, &facts)) {
+            Ok(spec) => info["runtimeSpec"] = spec,
+            Err(why) => info["runtimeSpecError"] = why.to_string().into(),
+        }
+        Ok([("info".to_owned(), info.to_string())].into())
+    }
 }
 
 /// The container as an OCI runtime spec.
 ///
 /// # Errors
 /// Why its order cannot be built any more: a target container that is gone, say.
-fn runtime_spec(record: &Record, state: &State, pod: &Pod, facts: &Facts<'_>) -> Result<serde_json::Value> {
+fn runtime_spec(record: &Record, state: &State, pod: &Pod, facts: &Facts) -> Result<serde_json::Value> {
     let identity = match state {
         State::Running { identity, .. } => Some(identity),
         State::Exited(exit) => exit.identity.as_ref(),
@@ -109,7 +140,7 @@ fn runtime_spec(record: &Record, state: &State, pod: &Pod, facts: &Facts<'_>) ->
     oci::config(&order::build(record, pod, facts)?, identity).map_err(|e| Error::internal(e.to_string()))
 }
 
-/// The request as JSON. Values of variables are text there, as in the CRI's own JSON: what is not UTF-8 in them is marked.
+/// The request as JSON. Values of variables are text, as in the CRI's own JSON; bytes that are not UTF-8 are marked.
 fn config(asked: &cri::ContainerConfig) -> serde_json::Value {
     let text = |e: &cri::KeyValue| serde_json::json!({"key": e.key, "value": String::from_utf8_lossy(&e.value)});
     let envs: Vec<_> = asked.envs.iter().map(text).collect();
@@ -156,7 +187,7 @@ fn user(identity: &Identity) -> cri::ContainerUser {
     }
 }
 
-/// True when the container passes the filter.
+/// Whether the container passes the filter.
 pub fn matches(container: &Container, filter: &cri::ContainerFilter) -> bool {
     let record = container.record();
     let state = state_of(&container.state());

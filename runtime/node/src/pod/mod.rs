@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Pods: one file per CRI verb, and the [`Pod`] they work on.
+//! Pods: one file per CRI verb, and the [`Pod`] that they work on.
 //!
 //! ```text
 //!            RunPodSandbox
 //!   (intent) ─────────────▶ Ready ──StopPodSandbox──▶ NotReady ──RemovePodSandbox──▶ gone
 //!                             ├──its init dies──────▶    ▲ │
-//!                             └──its pins are lost──▶    └─┘ stop again: settles what is still owed
+//!                             └──its pins are lost──▶    └─┘ stop again: settles what is left
 //! ```
 //!
 //! On disk: `ROOT/pods/ID/record` is what was asked (`record.new` before the pod is made: the intent), and
-//! `STATE/pods/ID` holds the pins and `ready`. A pod is Ready when `ready` is there; removing that file is the
-//! first step of a stop, so that a daemon that dies in between goes on with the stop.
+//! `STATE/pods/ID` holds the pins and `ready`. A pod is Ready while `ready` exists. Removing that file is the first
+//! step of a stop, so that the next daemon continues a stop that was interrupted.
 
 pub mod etc_files;
 pub mod pins;
@@ -24,10 +24,12 @@ pub mod stop;
 pub mod view;
 pub mod watch;
 
-#[cfg(test)]
-pub(crate) use record::test_record;
 pub use record::{Network, Owner, Pins, RECORD_KIND, RECORD_VERSION, Record, Resources, Up};
+#[cfg(test)]
+pub(crate) use record::{test_config, test_record};
 
+use crate::disposable::PlainData;
+use crate::ids::PodId;
 use gorae_proto::cri;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -43,17 +45,20 @@ pub enum State {
 /// One pod.
 #[derive(Debug)]
 pub struct Pod {
-    /// What was asked.
+    /// What was asked, and given out for it.
     pub record: Record,
-    /// The latest change of resources, which changes nothing on the machine.
+    /// The resources that kubelet last reported, which change nothing on the machine.
     pub resources: Mutex<Option<Resources>>,
     state: Mutex<State>,
-    /// Held by the one verb that works on this pod.
+    /// Held by the verb that works on this pod.
     pub verb: tokio::sync::Mutex<()>,
 }
 
+/// A pod is a record, a state and locks; it has no descriptor.
+impl PlainData for Arc<Pod> {}
+
 impl Pod {
-    /// A pod in a state.
+    /// A pod with this record, in this state.
     pub fn new(record: Record, state: State) -> Arc<Self> {
         Arc::new(Self {
             record,
@@ -63,8 +68,8 @@ impl Pod {
         })
     }
 
-    /// The id.
-    pub fn id(&self) -> &str {
+    /// The pod's id.
+    pub fn id(&self) -> &PodId {
         &self.record.id
     }
 
@@ -73,50 +78,50 @@ impl Pod {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// True when containers can be made in it.
+    /// Whether containers can be made in it.
     pub fn is_ready(&self) -> bool {
         matches!(self.state(), State::Ready(_))
     }
 
-    /// The move Ready → NotReady; the other way does not exist.
+    /// Moves from Ready to NotReady. There is no way back.
     pub(crate) fn set_not_ready(&self) {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::NotReady;
     }
 
-    /// The identity by which kubelet repeats a request.
+    /// The identity that kubelet's retries share.
     pub fn key(config: &cri::PodSandboxConfig) -> String {
         let m = config.metadata.clone().unwrap_or_default();
         format!("{}\0{}\0{}\0{}\0", m.namespace, m.name, m.uid, m.attempt)
     }
 
-    /// `namespace/name` for people.
+    /// `namespace/name`, for people.
     pub fn title(config: &cri::PodSandboxConfig) -> String {
         let m = config.metadata.clone().unwrap_or_default();
         format!("{}/{}", m.namespace, m.name)
     }
 
-    /// The request's namespace options; unset means all of them `POD`.
+    /// The request's namespace options; each one that is not set is `POD`.
     pub fn namespaces(&self) -> cri::NamespaceOption {
         request::namespaces(&self.record.config)
     }
 
-    /// True when the pod has its own network namespace.
+    /// Whether the pod has its own network namespace.
     pub fn own_network(&self) -> bool {
         self.namespaces().network() != cri::NamespaceMode::Node
     }
 
-    /// True when the pod has a host name of its own, in a namespace for it. On the node's network it has one when it was
-    /// made with one: earlier builds left such a name out.
+    /// Whether the pod has its own host name, in its own namespace. A pod on the node's network has one if it was made with
+    /// one: earlier builds ignored such a name.
     pub fn own_uts(&self) -> bool {
         self.own_network() || matches!(self.state(), State::Ready(up) if up.pins.contains_key("uts"))
     }
 
-    /// True when one pid namespace is shared by all containers.
+    /// Whether all containers share one pid namespace.
     pub fn shared_pid(&self) -> bool {
         self.namespaces().pid() == cri::NamespaceMode::Pod
     }
 
-    /// The user namespace mapping, when the pod has its own.
+    /// The id mapping of the pod's user namespace, if it has its own.
     pub fn user_mapping(&self) -> Option<gorae_proto::shim::UserMapping> {
         request::user_mapping(&self.record.config).ok().flatten()
     }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The pins of a pod's namespaces, which others on the node can unmount or delete. Without them the pod lists as ready and
-//! nothing can be started in it. So they are looked at, at the daemon's start and from time to time: what is gone is
-//! pinned again from a process of the pod that lives in the namespace, and where none does the pod is stopped, so that
-//! kubelet makes a new one.
+//! The pins of a pod's namespaces, which other programs on the node can unmount or delete. Without them the pod is
+//! listed as ready, and nothing can be started in it. So the pins are checked at the daemon's start and at each
+//! reconcile pass. A lost pin is made again from a process of the pod that lives in the namespace. If there is no such
+//! process the pod is stopped, so that kubelet makes a new one.
 
 use super::{Pins, Pod, Record, State, Up, request, shared_memory};
 use crate::container::State as ContainerState;
-use crate::disk::may_wait;
+use crate::disk;
 use crate::ids;
 use crate::node::Node;
 use gorae_kernel::process::ProcessId;
@@ -17,10 +17,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The file system of namespaces: "nsfs".
+/// The magic number of the file system of namespaces, "nsfs".
 const NSFS_MAGIC: i64 = 0x6e73_6673;
 
-/// The kinds that a pod has of its own.
+/// The kinds of namespace that a pod has to itself.
 fn kinds(record: &Record) -> impl Iterator<Item = &'static str> {
     let options = request::namespaces(&record.config);
     let user = request::user_mapping(&record.config).is_ok_and(|mapping| mapping.is_some());
@@ -35,7 +35,7 @@ fn kinds(record: &Record) -> impl Iterator<Item = &'static str> {
     all.into_iter().filter(|(_, own)| *own).map(|(kind, _)| kind)
 }
 
-/// What is pinned now; kinds whose pin is no namespace are left out.
+/// The namespaces that are pinned now; a pin that is not a namespace is left out.
 pub fn look(record: &Record, run_dir: &Path) -> Pins {
     let of = |kind: &str| {
         let path = run_dir.join("ns").join(kind);
@@ -46,18 +46,18 @@ pub fn look(record: &Record, run_dir: &Path) -> Pins {
     kinds(record).filter_map(of).collect()
 }
 
-/// Looks at the pins of all ready pods, and at their shared memory.
+/// Checks the pins of all ready pods, and their shared memory.
 pub async fn check_all(node: &Arc<Node>) {
     let broken = |pod: &Arc<Pod>| shared_memory::is_lost(&node.machine.places, pod) || !missing(node, pod).is_empty();
-    let pods: Vec<_> = may_wait(|| node.objects.pods.all().into_iter().filter(broken).collect());
+    let pods: Vec<_> = disk::blocking(|| node.objects.pods.all().into_iter().filter(broken).collect());
     for pod in pods {
-        // Whoever works on the pod may be stopping it.
-        let Ok(_turn) = pod.verb.try_lock() else { continue };
+        // Another verb works on the pod, and may be stopping it.
+        let Ok(_verb) = pod.verb.try_lock() else { continue };
         mend_or_stop(node, &pod).await;
     }
 }
 
-/// The pins that a ready pod should have and has not.
+/// The pins that a ready pod should have and lacks.
 fn missing(node: &Node, pod: &Pod) -> Vec<Pin> {
     let State::Ready(up) = pod.state() else { return Vec::new() };
     let there = look(&pod.record, &node.machine.places.pod_run(pod.id()));
@@ -66,36 +66,36 @@ fn missing(node: &Node, pod: &Pod) -> Vec<Pin> {
 
 fn missing_of(record: &Record, up: &Up, there: &Pins) -> Vec<Pin> {
     let own_network = request::namespaces(&record.config).network() != NamespaceMode::Node;
-    // Earlier builds made no host name beside the node's network.
+    // Earlier builds gave a pod in the node's network no host name of its own.
     let made = |kind: &&str| *kind != "uts" || own_network || up.pins.contains_key(*kind);
     let wanted = kinds(record).filter(made);
-    // 0: a pod of an earlier build lost it before anybody noted which namespace it was. No process has that one.
+    // 0: a pod of an earlier build lost the pin before it was recorded which namespace it was. No process has number 0.
     let wanted = wanted.map(|kind| Pin { kind: kind.into(), inode: up.pins.get(kind).copied().unwrap_or(0) });
     wanted.filter(|pin| there.get(&pin.kind) != Some(&pin.inode)).collect()
 }
 
-/// For a caller that holds the pod's verb lock.
+/// Mends what was lost or stops the pod, for a caller that holds the pod's verb lock.
 async fn mend_or_stop(node: &Arc<Node>, pod: &Arc<Pod>) {
-    if may_wait(|| shared_memory::is_lost(&node.machine.places, pod)) {
-        // What its containers see of it cannot be given to another one.
-        tracing::error!(pod = ids::short(pod.id()), "somebody unmounted the pod's shared memory; stopping the pod");
+    if disk::blocking(|| shared_memory::is_lost(&node.machine.places, pod)) {
+        // Its containers keep the old mount, which cannot be given to a new container.
+        tracing::error!(pod = ids::short(pod.id()), "the pod's shared memory was unmounted; stopping the pod");
         return stop(node, pod).await;
     }
-    let pins = may_wait(|| missing(node, pod));
+    let pins = disk::blocking(|| missing(node, pod));
     if pins.is_empty() {
         return;
     }
     let (short, gone) = (ids::short(pod.id()), pins.iter().map(|pin| pin.kind.as_str()).collect::<Vec<_>>().join(", "));
     let request = PinPod {
-        pod_id: pod.id().to_owned(),
+        pod_id: pod.id().to_string(),
         run_dir: node.machine.places.pod_run(pod.id()).to_string_lossy().into_owned(),
         members: members(node, pod),
         pins,
     };
     match shims::pin_pod(&node.machine.spawner, request).await {
-        Ok(()) => tracing::warn!(pod = short, gone, "somebody took pins of the pod's namespaces away; pinned again"),
+        Ok(()) => tracing::warn!(pod = short, gone, "pins of the pod's namespaces were lost; pinned them again"),
         Err(error) => {
-            tracing::error!(pod = short, gone, %error, "somebody took pins of the pod's namespaces away; stopping the pod");
+            tracing::error!(pod = short, gone, %error, "pins of the pod's namespaces were lost; stopping the pod");
             stop(node, pod).await;
         }
     }
@@ -103,11 +103,11 @@ async fn mend_or_stop(node: &Arc<Node>, pod: &Arc<Pod>) {
 
 async fn stop(node: &Arc<Node>, pod: &Arc<Pod>) {
     if let Err(error) = super::stop::stop_held(node, pod).await {
-        tracing::error!(pod = ids::short(pod.id()), %error, "cannot finish stopping the pod; a stop is tried again");
+        tracing::error!(pod = ids::short(pod.id()), %error, "cannot finish stopping the pod; retrying later");
     }
 }
 
-/// The processes that were started in the pod's namespaces: its init, and the first of each running container.
+/// The processes that were started in the pod's namespaces: its init, and the first process of each running container.
 fn members(node: &Node, pod: &Pod) -> Vec<Member> {
     let init = match pod.state() {
         State::Ready(up) => up.init,
@@ -128,10 +128,7 @@ mod tests {
 
     fn record(network: NamespaceMode, pid: NamespaceMode, hostname: &str) -> Record {
         let options = cri::NamespaceOption { network: network.into(), pid: pid.into(), ..Default::default() };
-        let context = cri::LinuxSandboxSecurityContext { namespace_options: Some(options), ..Default::default() };
-        let linux = cri::LinuxPodSandboxConfig { security_context: Some(context), ..Default::default() };
-        let config = cri::PodSandboxConfig { hostname: hostname.into(), linux: Some(linux), ..Default::default() };
-        crate::pod::test_record(config)
+        crate::pod::test_record(cri::PodSandboxConfig { hostname: hostname.into(), ..crate::pod::test_config(options) })
     }
 
     fn pins(list: &[(&str, u64)]) -> Pins {
@@ -169,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_no_pin() {
+    fn a_file_is_not_a_pin() {
         let dir = tempfile::tempdir().expect("directory");
         std::fs::create_dir(dir.path().join("ns")).expect("directory");
         for kind in ["net", "uts"] {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The pod's records on disk: what was asked and given out, what the machine answered, and what was said later.
+//! The pod's records on disk: what was asked and given out, what the machine answered, and what kubelet reported later.
 
 use crate::error::{Error, Result};
+use crate::ids::PodId;
 use gorae_kernel::process::ProcessId;
 use gorae_proto::cri;
 use serde::{Deserialize, Serialize};
@@ -13,12 +14,12 @@ pub const RECORD_VERSION: u32 = 1;
 /// Kind of the pod record.
 pub const RECORD_KIND: &str = "pod";
 
-/// What was asked, and what was given out for it before it was made. Never changes.
+/// What was asked, and what was given out for it before the pod was made. It never changes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
-    /// 64 hex digits.
-    pub id: String,
-    /// Who asked for it, and so who sees it.
+    /// Also the name of its directory.
+    pub id: PodId,
+    /// Who asked for the pod, which decides who sees it.
     pub owner: Owner,
     /// The request.
     pub config: cri::PodSandboxConfig,
@@ -26,19 +27,19 @@ pub struct Record {
     pub runtime_handler: String,
     /// Wall clock, nanoseconds.
     pub created_at: i64,
-    /// What it was given of a network.
+    /// What it got from a network.
     pub network: Network,
-    /// The SELinux level of its processes and files, where one was given out.
+    /// The SELinux level of its processes and files, if one was given out.
     pub selinux_level: Option<String>,
     /// The pod's cgroup, below each mount point.
     pub cgroup: String,
-    /// True when the cgroup is ours to remove.
+    /// Whether the cgroup is ours to remove.
     pub own_cgroup: bool,
-    /// Parents that did not exist before and are removed with the pod when empty.
+    /// Parent cgroups that did not exist before. They are removed with the pod if they are empty.
     pub made_cgroups: Vec<String>,
 }
 
-/// Whose a pod is.
+/// Who made a pod.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Owner {
@@ -49,11 +50,11 @@ pub enum Owner {
     Engine,
 }
 
-/// What a pod was given of a network before it was made.
+/// What a pod got from a network before it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Network {
-    /// Nothing: it is in the node's network namespace.
+    /// Nothing: the pod is in the node's network namespace.
     Host,
     /// Addresses of the built-in network.
     Builtin {
@@ -62,7 +63,7 @@ pub enum Network {
         /// Name of the veth end in the bridge.
         host_interface: String,
     },
-    /// Nothing but the choice: the plugins of a CNI configuration answer with addresses when the pod is made.
+    /// Only the choice: the plugins of a CNI configuration answer with addresses when the pod is made.
     Cni {
         /// The name in the configuration.
         name: String,
@@ -78,7 +79,7 @@ impl Network {
         }
     }
 
-    /// The interface in the node's namespace that this daemon named; empty for none, as on the wire.
+    /// The interface in the node's namespace that this daemon named; empty if there is none, as on the wire.
     pub fn host_interface(&self) -> &str {
         match self {
             Self::Builtin { host_interface, .. } => host_interface,
@@ -110,33 +111,41 @@ impl Record {
 /// Written when the pod is up: what the machine answered.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Up {
-    /// The pod's init, when it has one.
+    /// The pod's init, if it has one.
     pub init: Option<ProcessId>,
-    /// Boot in which the pod was made.
+    /// The boot in which the pod was made.
     pub boot_id: String,
     /// The namespaces that were pinned.
     pub pins: Pins,
-    /// The pod's addresses, the primary first; none in the node's network namespace.
+    /// The pod's addresses, the primary one first; empty in the node's network namespace.
     pub addresses: Vec<IpAddr>,
 }
 
-/// Which namespaces are pinned: kind and inode number, which no other namespace has while this one lives.
+/// The pinned namespaces: kind and inode number. No other namespace has that number while this one exists.
 pub type Pins = BTreeMap<String, u64>;
 
-/// What UpdatePodSandboxResources said last.
+/// What the last UpdatePodSandboxResources said.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Resources {
-    /// Overhead.
+    /// The overhead of the pod itself.
     pub overhead: Option<cri::LinuxContainerResources>,
-    /// Sum of the containers.
+    /// The sum of its containers' resources.
     pub resources: Option<cri::LinuxContainerResources>,
 }
 
-/// A pod's record for tests: in the node's network, with every namespace shared as the CRI's zero values say.
+/// A request for tests, with these namespace options.
+#[cfg(test)]
+pub(crate) fn test_config(options: cri::NamespaceOption) -> cri::PodSandboxConfig {
+    let context = cri::LinuxSandboxSecurityContext { namespace_options: Some(options), ..Default::default() };
+    let linux = cri::LinuxPodSandboxConfig { security_context: Some(context), ..Default::default() };
+    cri::PodSandboxConfig { linux: Some(linux), ..Default::default() }
+}
+
+/// A pod's record for tests: the pod has no network of ours, and namespaces as the CRI's zero values say.
 #[cfg(test)]
 pub(crate) fn test_record(config: cri::PodSandboxConfig) -> Record {
     Record {
-        id: "a".repeat(64),
+        id: PodId::of_digit('a'),
         owner: Owner::Cri,
         config,
         runtime_handler: String::new(),

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-//! RemovePodSandbox: stop, remove the containers, then the record. Resumable at any point.
+//! RemovePodSandbox: stop the pod, remove its containers, then its record. It can be resumed at any point.
 
 use super::Pod;
 use crate::error::Result;
+use crate::ids::{self, PodId};
 use crate::node::Node;
-use crate::{container, ids, trash};
+use crate::{container, trash};
 use std::sync::Arc;
 
 /// Removes a pod with its containers.
 ///
 /// # Errors
-/// Those of stop and of the containers' removal; calling again is right.
+/// Those of the stop and of the containers' removal; the caller should retry.
 pub async fn remove(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
-    let _turn = pod.verb.lock().await;
+    let _verb = pod.verb.lock().await;
     if node.objects.pods.get(pod.id()).is_none() {
         return Ok(());
     }
@@ -21,20 +22,20 @@ pub async fn remove(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
         container::remove::remove(node, &container).await?;
     }
     delete_directories(node, pod.id()).await?;
-    // Told once it has worked: a removal that fails is tried again.
-    let turn = node.events.turn();
-    turn.pod_deleted(pod);
+    // Published once it has worked: a removal that fails is retried.
+    let transaction = node.events.transaction();
+    transaction.pod_deleted(pod);
     node.objects.pods.remove(pod.id());
-    drop(turn);
+    drop(transaction);
     tracing::info!(pod = ids::short(pod.id()), "pod is removed");
     Ok(())
 }
 
-/// Removes the directories of a pod that is torn down. The rename is the removal; the rest is housework.
+/// Removes the directories of a pod that was torn down. The rename is the removal; the data is deleted later.
 ///
 /// # Errors
 /// The kernel's, with the path.
-pub async fn delete_directories(node: &Arc<Node>, id: &str) -> Result<()> {
+pub async fn delete_directories(node: &Arc<Node>, id: &PodId) -> Result<()> {
     trash::remove_tree(&node.machine.places.pod_run(id))?;
     trash::discard(&node.machine.places.trash(), &node.machine.places.pod_root(id), &format!("pod-{id}")).await
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! RunPodSandbox: record the intent, make the pod, commit the record; or undo everything.
+//! RunPodSandbox: record the intent, make the pod, commit the record. If a step fails, undo everything.
 
 use super::{Network, Owner, Pins, Pod, RECORD_KIND, RECORD_VERSION, Record, State, Up, etc_files, pins, request};
-use crate::disk::may_wait;
+use crate::disk;
 use crate::error::{Error, Kind, Result};
+use crate::ids::{self, PodId};
 use crate::node::Node;
-use crate::{clock, foreign, ids, records, repeat};
+use crate::{clock, disposable, idempotency, records};
 use gorae_cgroups as cgroups;
 use gorae_kernel::process::ProcessId;
 use gorae_proto::cri;
@@ -14,12 +15,12 @@ use gorae_shims as shims;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 
-/// Runs a pod and returns its id; a repeat of a request gets the same pod.
+/// Runs a pod and returns its id; a retry gets the same pod.
 ///
 /// # Errors
-/// `InvalidArgument` for the request; `AlreadyExists` when a stopped pod has the same identity, or one of another
+/// `InvalidArgument` for the request; `AlreadyExists` when a pod with the same identity is stopped or has another
 /// configuration; those of network and shim. Nothing is left behind.
-pub async fn run(node: Arc<Node>, config: cri::PodSandboxConfig, runtime_handler: String) -> Result<String> {
+pub async fn run(node: Arc<Node>, config: cri::PodSandboxConfig, runtime_handler: String) -> Result<PodId> {
     request::check(&config)?;
     node.settings.handlers.check(&runtime_handler)?;
     let key = Pod::key(&config);
@@ -34,16 +35,20 @@ pub async fn run(node: Arc<Node>, config: cri::PodSandboxConfig, runtime_handler
     Ok(id)
 }
 
-/// Checks that a request is the one that a pod was made by.
+/// Checks that a request is a retry of the one that made a pod.
 fn same(pod: &Pod, config: &cri::PodSandboxConfig, runtime_handler: &str) -> Result<()> {
     let (record, title) = (&pod.record, Pod::title(config));
-    repeat::check_pod(&format!("pod {title}"), (&record.config, &record.runtime_handler), (config, runtime_handler))
+    idempotency::check_pod(
+        &format!("pod {title}"),
+        (&record.config, &record.runtime_handler),
+        (config, runtime_handler),
+    )
 }
 
-async fn once(node: &Arc<Node>, config: cri::PodSandboxConfig, runtime_handler: String) -> Result<String> {
+async fn once(node: &Arc<Node>, config: cri::PodSandboxConfig, runtime_handler: String) -> Result<PodId> {
     if let Some(made) = node.objects.pod_of(&config) {
         if made.is_ready() {
-            return same(&made, &config, &runtime_handler).map(|()| made.id().to_owned());
+            return same(&made, &config, &runtime_handler).map(|()| made.id().clone());
         }
         let title = Pod::title(&config);
         return Err(Error::new(
@@ -52,29 +57,29 @@ async fn once(node: &Arc<Node>, config: cri::PodSandboxConfig, runtime_handler: 
         ));
     }
     let title = Pod::title(&config);
-    let id = ids::generate()?;
+    let id = PodId::generate()?;
     let result = make(node, &id, config, runtime_handler).await;
     result.map_err(|e| e.during(format!("run pod {title}")))
 }
 
-async fn make(node: &Arc<Node>, id: &str, config: cri::PodSandboxConfig, handler: String) -> Result<String> {
+async fn make(node: &Arc<Node>, id: &PodId, config: cri::PodSandboxConfig, handler: String) -> Result<PodId> {
     let (record, network) = reserve(node, id, config, handler).await?;
     match set_up(node, &record, network).await {
         Ok(up) => {
             let pod = Pod::new(record, State::Ready(up));
             {
-                let turn = node.events.turn();
+                let transaction = node.events.transaction();
                 node.objects.pods.insert(pod.clone());
-                turn.pod_started(&pod);
+                transaction.pod_started(&pod);
             }
             super::watch::follow(node, &pod);
             tracing::info!(pod = ids::short(id), name = %Pod::title(&pod.record.config), "pod is ready");
-            Ok(id.to_owned())
+            Ok(id.clone())
         }
         Err(failure) => Err(match undo(node, &record).await {
             Ok(()) => failure,
             Err(undo) => {
-                // Listed as not ready, so that the client's own stop and remove retry the clean-up.
+                // It is listed as not ready, so that the client's stop and remove retry the clean-up.
                 let _ = records::commit(&node.machine.places.pod_root(id), "record");
                 node.objects.pods.insert(Pod::new(record, State::NotReady));
                 failure.and_undo_failed(&undo)
@@ -83,17 +88,17 @@ async fn make(node: &Arc<Node>, id: &str, config: cri::PodSandboxConfig, handler
     }
 }
 
-/// Gives out address, ports and cgroup, and writes the intent; touches nothing else.
+/// Gives out addresses, ports and cgroup, and writes the intent. It touches nothing else.
 async fn reserve(
     node: &Arc<Node>,
-    id: &str,
+    id: &PodId,
     config: cri::PodSandboxConfig,
     handler: String,
 ) -> Result<(Record, Option<PodNetwork>)> {
     let parent = config.linux.as_ref().map(|l| l.cgroup_parent.as_str()).unwrap_or_default();
     let cgroup = cgroups::pod_path(parent, id).map_err(|e| Error::invalid(e.to_string()))?;
     let mut record = Record {
-        id: id.to_owned(),
+        id: id.clone(),
         runtime_handler: handler,
         created_at: clock::unique_ns(),
         owner: Owner::Cri,
@@ -112,12 +117,12 @@ async fn reserve(
         network = Some(plan.network);
     }
     let dir = node.machine.places.pod_root(id);
-    let written = may_wait(|| {
+    let written = disk::blocking(|| {
         records::make_dir(&dir)?;
         records::write_intent(&dir, "record", RECORD_KIND, RECORD_VERSION, &record)
     });
     if let Err(error) = written {
-        let _ = may_wait(|| std::fs::remove_dir_all(&dir));
+        let _ = disk::blocking(|| std::fs::remove_dir_all(&dir));
         let withdrawn = node.network.withdraw(id).await;
         node.network.release(id);
         return Err(match withdrawn {
@@ -130,7 +135,7 @@ async fn reserve(
 
 async fn set_up(node: &Arc<Node>, record: &Record, network: Option<PodNetwork>) -> Result<Up> {
     let (dir, run_dir) = (node.machine.places.pod_root(&record.id), node.machine.places.pod_run(&record.id));
-    may_wait(|| {
+    disk::blocking(|| {
         records::make_dir(&run_dir)?;
         etc_files::write(&dir, &record.config, &record.hostname()?, record.network.given_out().first().copied())
     })?;
@@ -147,7 +152,7 @@ async fn set_up(node: &Arc<Node>, record: &Record, network: Option<PodNetwork>) 
         pins: Pins::new(),
         addresses: record.network.given_out().to_vec(),
     };
-    may_wait(|| {
+    disk::blocking(|| {
         up.pins = pins::look(record, &run_dir);
         records::write(&run_dir, "ready", "ready", 1, &up)?;
         records::commit(&dir, "record")
@@ -155,17 +160,17 @@ async fn set_up(node: &Arc<Node>, record: &Record, network: Option<PodNetwork>) 
     Ok(up)
 }
 
-/// Makes it, or joins whoever is making it: kubelet repeats a pod whose log directory hangs, and each repeat would cost
-/// a thread of its own.
+/// Makes the log directory, or joins a request that is making it. kubelet retries a pod whose log directory hangs, and
+/// otherwise each retry would cost a thread.
 async fn make_log_directory(node: &Node, path: String) -> Result<()> {
-    let (what, key) = ("log_directory", path.clone());
-    let make = move || {
+    const WHAT: &str = "log_directory";
+    let make = |path: String| {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&path);
         made.map_err(|e| Error::precondition(format!("make log_directory {path}: {e}")))
     };
-    let making =
-        node.log_directories.run(key, async move { foreign::look_on(what, make).await.map(|()| String::new()) });
-    foreign::wait_for(what, making.into_future()).await.map(drop)
+    let key = path.clone();
+    let making = node.log_directories.run(key, async move { disposable::probe_to_the_end(WHAT, path, make).await });
+    disposable::in_time(WHAT, making.into_future()).await
 }
 
 fn setup(node: &Node, record: &Record, network: Option<PodNetwork>) -> Result<SetupPod> {
@@ -173,7 +178,7 @@ fn setup(node: &Node, record: &Record, network: Option<PodNetwork>) -> Result<Se
     let own_net = options.network() != cri::NamespaceMode::Node;
     let own_uts = request::own_uts(&record.config);
     Ok(SetupPod {
-        pod_id: record.id.clone(),
+        pod_id: record.id.to_string(),
         run_dir: node.machine.places.pod_run(&record.id).to_string_lossy().into_owned(),
         hostname: if own_uts { record.hostname()? } else { String::new() },
         own_net,
@@ -192,10 +197,10 @@ fn setup(node: &Node, record: &Record, network: Option<PodNetwork>) -> Result<Se
     })
 }
 
-/// Undoes a pod that did not come up; also what recovery does with an intent that it finds.
+/// Undoes a pod that did not come up. Recovery does the same with an intent that it finds.
 ///
 /// # Errors
-/// Those of shim and network; calling again is right.
+/// Those of shim and network; the caller should retry.
 pub async fn undo(node: &Arc<Node>, record: &Record) -> Result<()> {
     super::stop::tear_down(node, record).await?;
     super::remove::delete_directories(node, &record.id).await

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The /dev/shm that the containers of a pod share: a mount below the pod's run directory, which others on the node can
-//! unmount.
+//! The /dev/shm that the containers of a pod share: a mount below the pod's run directory, which other programs on the node
+//! can unmount.
 
 use super::{Pod, request};
 use crate::places::Places;
@@ -8,7 +8,7 @@ use gorae_proto::cri::NamespaceMode;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Whether a ready pod's /dev/shm is no longer a mount: a container would be given a directory of the node's.
+/// Whether a ready pod's /dev/shm is no longer a mount. A new container would get a directory of the node instead.
 pub fn is_lost(places: &Places, pod: &Pod) -> bool {
     let own = request::namespaces(&pod.record.config).ipc() != NamespaceMode::Node;
     let run_dir = places.pod_run(pod.id());

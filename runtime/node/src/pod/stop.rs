@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! StopPodSandbox: containers first, then the network and the namespaces. Repeatable at any point.
+//! StopPodSandbox: stop the containers, then take down the network and the namespaces. It can be repeated at any point.
 
 use super::{Pod, Record};
 use crate::container;
-use crate::disk::may_wait;
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::node::Node;
 use crate::{ids, trash};
@@ -14,12 +14,12 @@ use gorae_shims as shims;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
-/// Stops a pod; an unknown one is already stopped.
+/// Stops a pod, or continues a stop that failed.
 ///
 /// # Errors
-/// `DeadlineExceeded` when a container cannot be killed; everything else of the pod is torn down even then.
+/// `DeadlineExceeded` when a container cannot be killed; everything else of the pod is torn down all the same.
 pub async fn stop(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
-    let _turn = pod.verb.lock().await;
+    let _verb = pod.verb.lock().await;
     stop_held(node, pod).await
 }
 
@@ -33,40 +33,40 @@ pub async fn stop_held(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
     if !was_ready && !is_left(node, &pod.record) {
         return Ok(());
     }
-    // The intent: from here on the pod is not ready, also for a daemon that starts in the middle of this.
-    match may_wait(|| std::fs::remove_file(run_dir.join("ready"))) {
+    // The intent: from now on the pod is not ready, even for a daemon that starts in the middle of this.
+    match disk::blocking(|| std::fs::remove_file(run_dir.join("ready"))) {
         Ok(()) => {}
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
         Err(e) => return Err(Error::io("remove", &run_dir.join("ready"), &e)),
     }
     pod.set_not_ready();
-    // Pairs with the fence in a container's start: either this stop sees the container starting, or that start sees the pod
-    // not ready.
+    // Pairs with the fence in a container's start: either this stop sees the container as starting, or that start sees the
+    // pod as not ready.
     fence(Ordering::SeqCst);
     let containers = node.objects.of_pod(pod.id());
     let stopped = join_all(containers.iter().map(|c| container::stop::kill(&node.keeper, c))).await;
     let unkillable = stopped.into_iter().find_map(Result::err);
     if was_ready {
-        node.events.turn().pod_stopped(pod);
+        node.events.transaction().pod_stopped(pod);
         tracing::info!(pod = ids::short(pod.id()), "pod is stopped");
     }
     let torn_down = tear_down(node, &pod.record).await;
     let Some(cause) = unkillable else { return torn_down };
-    // What a stuck process keeps from being removed follows from it.
+    // What cannot be removed because of a stuck process is a consequence of it.
     if let Err(error) = torn_down {
-        tracing::warn!(pod = ids::short(pod.id()), %error, "not everything of the pod is gone");
+        tracing::warn!(pod = ids::short(pod.id()), %error, "cannot remove everything of the pod");
     }
     Err(cause.during(format!("stop pod {}", ids::short(pod.id()))))
 }
 
-/// Takes away what a pod has on the node: published ports, pins, cgroup, address. Idempotent.
+/// Removes what a pod has on the node: published ports, pins, cgroup and addresses. It is idempotent.
 ///
 /// # Errors
-/// The first failure; what came before it stays done.
+/// The first failure; what was done before it stays done.
 pub async fn tear_down(node: &Arc<Node>, record: &Record) -> Result<()> {
     // A broken nft must not keep a pod alive: the network keeps the address until no rule leads to it.
     if let Err(error) = node.network.withdraw(&record.id).await {
-        tracing::warn!(pod = ids::short(&record.id), %error, "host ports could not be closed; it is tried again");
+        tracing::warn!(pod = ids::short(&record.id), %error, "cannot close the pod's host ports; retrying later");
     }
     if is_left(node, record) {
         shims::clean_pod(&node.machine.spawner, clean(node, record)).await?;
@@ -76,7 +76,7 @@ pub async fn tear_down(node: &Arc<Node>, record: &Record) -> Result<()> {
     Ok(())
 }
 
-/// Whether anything of a pod may be on the node: its directory, or its cgroup where somebody removed the directory by hand.
+/// Whether anything of a pod may be left on the node: its directory, or its cgroup if the directory was removed by hand.
 pub fn is_left(node: &Node, record: &Record) -> bool {
     let cgroup = cgroups::own_path(&record.pod_cgroup(), &record.id);
     node.machine.places.pod_run(&record.id).exists() || node.machine.hierarchies.have(&cgroup)
@@ -84,9 +84,9 @@ pub fn is_left(node: &Node, record: &Record) -> bool {
 
 fn clean(node: &Node, record: &Record) -> CleanPod {
     CleanPod {
-        pod_id: record.id.clone(),
+        pod_id: record.id.to_string(),
         run_dir: node.machine.places.pod_run(&record.id).to_string_lossy().into_owned(),
-        // A cgroup that kubelet made is kubelet's to kill and to remove.
+        // Only kubelet may kill and remove a cgroup that kubelet made.
         cgroup: Some(CgroupPlace {
             layout: Some(node.machine.layout.clone()),
             path: cgroups::own_path(&record.pod_cgroup(), &record.id),

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A pod as the CRI's list and status show it: from memory only.
+//! A pod as the CRI's list and status show it, from memory only.
 
 use super::{Pod, State};
 use crate::places::Places;
 use gorae_proto::cri;
 use std::collections::HashMap;
 
-/// The entry of ListPodSandbox.
+/// The pod's entry in ListPodSandbox.
 pub fn entry(pod: &Pod) -> cri::PodSandbox {
     let record = &pod.record;
     cri::PodSandbox {
-        id: record.id.clone(),
+        id: record.id.to_string(),
         metadata: record.config.metadata.clone(),
         state: state_of(pod).into(),
         created_at: record.created_at,
@@ -20,7 +20,7 @@ pub fn entry(pod: &Pod) -> cri::PodSandbox {
     }
 }
 
-/// PodSandboxStatus. The address stays the same for the life of the pod; a stopped pod has none.
+/// The pod's PodSandboxStatus. Its addresses stay the same as long as it is ready; a stopped pod has none.
 pub fn status(pod: &Pod) -> cri::PodSandboxStatus {
     let record = &pod.record;
     let addresses = match pod.state() {
@@ -29,7 +29,7 @@ pub fn status(pod: &Pod) -> cri::PodSandboxStatus {
     };
     let mut ips = addresses.iter();
     cri::PodSandboxStatus {
-        id: record.id.clone(),
+        id: record.id.to_string(),
         metadata: record.config.metadata.clone(),
         state: state_of(pod).into(),
         created_at: record.created_at,
@@ -69,7 +69,7 @@ fn state_of(pod: &Pod) -> cri::PodSandboxState {
     if pod.is_ready() { cri::PodSandboxState::SandboxReady } else { cri::PodSandboxState::SandboxNotready }
 }
 
-/// True when the pod passes the filter.
+/// Whether the pod passes the filter.
 pub fn matches(pod: &Pod, filter: &cri::PodSandboxFilter) -> bool {
     pod.id().starts_with(&filter.id)
         && filter.state.as_ref().is_none_or(|s| s.state == i32::from(state_of(pod)))

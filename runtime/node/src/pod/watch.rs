@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Watches the one process that a pod can have: the init of its shared PID namespace. When that dies the kernel ends
-//! every process in the namespace, and no other can be started there: the pod is over, and is stopped.
+//! Watches the one process that a pod itself can have: the init of its shared PID namespace. When that dies, the kernel
+//! kills every process in the namespace, and no other can be started there. The pod is then stopped.
 
 use super::{Pod, State, Up};
 use crate::ids;
@@ -10,17 +10,17 @@ use gorae_kernel::process::ProcessId;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The pause before another try to watch what could not be watched.
+/// The pause before another attempt to watch.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Whether what the pod lives on is there.
+/// Whether the pod's init is alive.
 ///
-/// - Shapes: true for a pod without an init. A process that cannot be opened for want of descriptors counts as there.
+/// - Shapes: true for a pod without an init. A process that cannot be opened for lack of descriptors counts as alive.
 pub fn is_alive(up: &Up) -> bool {
     up.init.is_none_or(|init| !matches!(Process::open(init), Ok(None)))
 }
 
-/// Follows the pod's init in a task of its own, until it ends.
+/// Follows the pod's init in its own task, until the init ends.
 pub fn follow(node: &Arc<Node>, pod: &Arc<Pod>) {
     let State::Ready(up) = pod.state() else { return };
     let Some(init) = up.init else { return };
@@ -39,7 +39,7 @@ async fn ended(pod: &Pod, init: ProcessId) {
             Ok(Some(process)) => return process.ended().await,
             Ok(None) => return,
             Err(error) if !told => {
-                tracing::error!(pod = ids::short(pod.id()), %error, "cannot watch the pod's init; it is tried again");
+                tracing::error!(pod = ids::short(pod.id()), %error, "cannot watch the pod's init; retrying");
                 told = true;
             }
             Err(_) => {}
@@ -49,12 +49,12 @@ async fn ended(pod: &Pod, init: ProcessId) {
 }
 
 async fn stop(node: &Arc<Node>, pod: &Arc<Pod>) {
-    let _turn = pod.verb.lock().await;
+    let _verb = pod.verb.lock().await;
     if !pod.is_ready() {
         return;
     }
     tracing::error!(pod = ids::short(pod.id()), "the pod's init has ended; stopping the pod");
     if let Err(error) = super::stop::stop_held(node, pod).await {
-        tracing::error!(pod = ids::short(pod.id()), %error, "cannot finish stopping the pod; a stop is tried again");
+        tracing::error!(pod = ids::short(pod.id()), %error, "cannot finish stopping the pod; retrying later");
     }
 }

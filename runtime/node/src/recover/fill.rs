@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Makes objects of the records: nothing is asked, and nothing is changed but copies of ends.
+//! Makes objects from the records. No shim is asked, and nothing is changed except copies of ends.
 
-use super::read::Found;
+use super::found::Found;
 use crate::container::{self, Container, State, end, time};
 use crate::node::Node;
 use crate::pod::{self, Pod};
@@ -26,7 +26,7 @@ impl Found {
             let mut held: Vec<_> = record.image.layers.clone();
             held.extend(record.image_mounts.iter().flat_map(|m| m.layers.clone()));
             if let Err(error) = node.images.hold_layers(&held, &record.id) {
-                tracing::error!(container = ids::short(&record.id), %error, "a layer of the container is gone");
+                tracing::error!(container = ids::short(&record.id), %error, "a layer of the container is lost");
             }
             node.objects.containers.insert(Container::new(record.clone(), state));
         }
@@ -42,13 +42,13 @@ fn first_state(node: &Node, record: &container::Record) -> State {
         Ok(Some(state)) => {
             let state = State::from_shim(&state);
             if let State::Exited(exit) = &state {
-                // It ended while no daemon was there to keep it.
+                // It ended while no daemon was running to keep a copy.
                 end::keep_if_new(&dir, id, exit);
             }
             state
         }
         Ok(None) => match end::kept(&dir) {
-            // The first start makes the writable layer. Without a pod nothing of it can be on its way.
+            // The first start makes the writable layer. Without a pod, no start can be in progress.
             Ok(None) if node.machine.places.pod_run(&record.pod_id).exists() || !was_started(node, record) => {
                 State::Created
             }
@@ -58,7 +58,7 @@ fn first_state(node: &Node, record: &container::Record) -> State {
             }
         },
         Err(error) => {
-            tracing::error!(container = ids::short(id), %error, "state is unreadable");
+            tracing::error!(container = ids::short(id), %error, "cannot read the container's state");
             State::Starting
         }
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What runs without a record: it is ended, because nobody can name it.
+//! What runs without a record is ended, because no client can name it.
 
-use crate::ids;
+use crate::ids::{self, ContainerId, PodId};
 use crate::node::Node;
 use crate::trash::remove_quietly;
 use gorae_cgroups as cgroups;
@@ -10,13 +10,13 @@ use gorae_shims as shims;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Ids of which only the run directory tells: a record was damaged, or a removal was cut off.
+/// Objects that have only a run directory: their record was damaged, or their removal was interrupted.
 #[derive(Debug, Default)]
 pub struct Strays {
-    /// Of pods.
-    pub pods: Vec<String>,
-    /// Of containers.
-    pub containers: Vec<String>,
+    /// The ids of pods.
+    pub pods: Vec<PodId>,
+    /// The ids of containers.
+    pub containers: Vec<ContainerId>,
 }
 
 /// Ends what runs without a record.
@@ -25,42 +25,47 @@ pub async fn end_strays(node: &Arc<Node>, strays: &Strays) {
     for id in &strays.pods {
         let run_dir = node.machine.places.pod_run(id);
         let clean = CleanPod {
-            pod_id: id.clone(),
+            pod_id: id.to_string(),
             run_dir: run_dir.to_string_lossy().into_owned(),
             cgroup: gorae_cgroups::pod_path("", id).ok().map(|c| node.machine.cgroup(c.path)),
             ..CleanPod::default()
         };
-        tracing::warn!(pod = ids::short(id), "a pod without a record is there; removing it");
+        tracing::warn!(pod = ids::short(id), "found a stray pod, which has no record; removing it");
         match shims::clean_pod(&node.machine.spawner, clean).await {
             Ok(()) => remove_quietly(&run_dir),
-            Err(error) => tracing::error!(pod = ids::short(id), %error, "cannot remove it"),
+            Err(error) => {
+                tracing::error!(pod = ids::short(id), %error, "cannot remove the stray pod; retrying later")
+            }
         }
     }
 }
 
-/// Ends containers of which only the run directory tells: their shims, if they are there, and what is in their cgroups.
-async fn end_stray_containers(node: &Arc<Node>, lost: &[String]) {
+/// Ends containers that have only a run directory: their shims, if there are any, and what is in their cgroups.
+async fn end_stray_containers(node: &Arc<Node>, lost: &[ContainerId]) {
     if lost.is_empty() {
         return;
     }
-    let (hierarchies, wanted) = (node.machine.hierarchies.clone(), lost.to_vec());
+    let (hierarchies, wanted) =
+        (node.machine.hierarchies.clone(), lost.iter().map(ToString::to_string).collect::<Vec<_>>());
     let places = tokio::task::spawn_blocking(move || cgroups::find_containers(&hierarchies, &wanted)).await;
     let places: HashMap<String, String> = places.unwrap_or_default().into_iter().collect();
     for id in lost {
-        tracing::warn!(container = ids::short(id), "a container without a record is there; ending it");
+        tracing::warn!(container = ids::short(id), "found a stray container, which has no record; ending it");
         let run_dir = node.machine.places.container_run(id);
-        // Where no hierarchy has it, its shim is all that can be left.
-        let path = places.get(id).cloned().unwrap_or_else(|| format!("{}/{id}", cgroups::DEFAULT_PARENT));
+        // If no hierarchy has its cgroup, only its shim can be left.
+        let path = places.get(id.as_str()).cloned().unwrap_or_else(|| format!("{}/{id}", cgroups::DEFAULT_PARENT));
         let clean = CleanContainer {
-            container_id: id.clone(),
+            container_id: id.to_string(),
             run_dir: run_dir.to_string_lossy().into_owned(),
             cgroup: Some(node.machine.cgroup(path)),
-            // Without the record nobody knows its hooks.
+            // Its hooks were in its record.
             ..CleanContainer::default()
         };
         match shims::clean_container(&node.machine.spawner, clean).await {
             Ok(_) => remove_quietly(&run_dir),
-            Err(error) => tracing::error!(container = ids::short(id), %error, "cannot end it; it is tried again"),
+            Err(error) => {
+                tracing::error!(container = ids::short(id), %error, "cannot end the stray container; retrying later")
+            }
         }
     }
 }

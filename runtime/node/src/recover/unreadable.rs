@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What becomes of an object whose record cannot be read: a damaged one costs its object, everything else stops the start.
+//! What is done about a record that cannot be read. A damaged one costs its object; anything else stops the start.
 
 use crate::error::{Error, Kind, Result};
+use crate::ids::Id;
 use crate::places::Places;
 use crate::records;
 use std::path::{Path, PathBuf};
 
-/// An object that is lost: its record is damaged.
+/// An object that is lost, because its record is damaged.
 #[derive(Debug)]
 pub(super) struct Damaged {
     dir: PathBuf,
@@ -15,10 +16,10 @@ pub(super) struct Damaged {
 }
 
 impl Damaged {
-    /// Judges why a record says nothing.
+    /// Decides what a record that cannot be used means for the start.
     ///
     /// # Errors
-    /// What keeps the daemon from starting: the record cannot be read now, or is another program's.
+    /// The reason to refuse the start: the record cannot be read now, or another program wrote it.
     pub(super) fn judge(dir: &Path, name: String, why: Error) -> Result<Self> {
         match why.kind() {
             Kind::FailedPrecondition => Err(anothers(why)),
@@ -27,25 +28,41 @@ impl Damaged {
         }
     }
 
-    /// Moves the object's directory to `ROOT/damaged`, for a person to look at. Once everything else could be read: a
-    /// start that fails has touched nothing.
+    /// Moves the object's directory to `ROOT/damaged`, for a person to look at. Call it once everything else was read:
+    /// a start that fails must touch nothing.
     pub(super) fn set_aside(&self, places: &Places) {
         let (object, place) = (&self.name, places.damaged());
-        tracing::error!(object, why = %self.why, kept_in = %place.display(), "record is unreadable; object is lost");
+        tracing::error!(object, why = %self.why, kept_in = %place.display(), "a record is damaged; its object is lost");
         let moved = records::make_private_dir(&place).and_then(|()| {
             let to = place.join(&self.name);
             std::fs::rename(&self.dir, &to).map_err(|e| Error::io("rename to", &to, &e))
         });
         if let Err(error) = moved {
-            tracing::error!(object, %error, "cannot move it aside");
+            tracing::error!(object, %error, "cannot move the damaged object aside");
         }
     }
 }
 
+/// Refuses a whole record in the directory of another object: going on would end what runs there.
+///
+/// # Errors
+/// `FailedPrecondition` with both ids.
+pub(super) fn check_owner<K>(dir: &Path, id: &Id<K>, said: &Id<K>) -> Result<()> {
+    if said == id {
+        return Ok(());
+    }
+    let said = &said[..said.floor_char_boundary(64)];
+    let record = dir.join("record");
+    let why = format!("{} is a whole record of {said:?}; move its directory aside to abandon it", record.display());
+    Err(anothers(Error::precondition(why)))
+}
+
+/// The error of a start that found a record of another program.
 pub(super) fn anothers(why: Error) -> Error {
     why.during("refusing to start, and nothing was touched")
 }
 
+/// The error of a start that could not read a record now.
 pub(super) fn not_now(why: Error) -> Error {
     why.during(
         "refusing to start: this cannot be read, and may belong to running pods; start again when the disk is back, or \

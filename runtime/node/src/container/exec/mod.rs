@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! ExecSync: run a command in a container, collect its output, bounded in bytes and time.
+//! ExecSync: runs a command in a container and collects its output, bounded in bytes and time.
 //!
-//! The command's output goes through pipes straight to this process; the shim only starts it and reports its end.
-//! A timeout ends the command with all that it has started. A command that ends by itself may leave a helper behind, as
-//! postStart hooks do: that lives on, and holds the call no longer than a moment when it holds the pipes.
+//! The command's output goes through pipes straight to this process; the shim only starts the command and reports its end.
+//! A timeout ends the command with everything that it has started. A command that ends by itself may leave a background
+//! process, as postStart hooks do. That process lives on, and if it keeps the pipes open, it delays the call only briefly.
 
 mod output;
 mod streams;
@@ -12,7 +12,7 @@ use super::Container;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
 use gorae_proto::shim::{EndExec, Exec, reply, request::Verb};
-use gorae_shims::{self as shims, Answer, Shim, VERB_DEADLINE};
+use gorae_shims::{self as shims, Answer, ExecExit, Shim, VERB_DEADLINE};
 use output::Kept;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -20,26 +20,26 @@ use std::time::Duration;
 use streams::Streams;
 use tokio::sync::Semaphore;
 
-/// How long the pipes may take to end once the command has. What it has said itself is in them by then: this is for
-/// the last words of those it has left behind.
+/// How long the pipes may stay open after the command has ended. Its own output is in them by then; this time is for the
+/// output of background processes.
 const DRAIN_DEADLINE: Duration = Duration::from_millis(100);
-/// How much longer than the command may run the shim may take to start it.
+/// How much longer than the command's timeout the shim may take to start it.
 const START_SLACK: Duration = Duration::from_secs(2);
-/// Slack over the shim's own timer before this side ends the command.
+/// How much longer than the shim's own timer this side waits before it ends the command.
 const TIMEOUT_SLACK: Duration = Duration::from_millis(150);
 
-/// What a command did.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Output {
     /// The beginning of standard output.
     pub stdout: Vec<u8>,
-    /// The beginning of standard error; its last line says what was left out of both.
+    /// The beginning of standard error; its last line says how much of both was left out.
     pub stderr: Vec<u8>,
     /// 0..255; 128 + n after signal n.
     pub exit_code: i32,
 }
 
-/// Ends the command when the caller goes away before it has ended.
+/// Ends the command if the caller goes away before it has ended.
 struct EndOnDrop {
     shim: Shim,
     exec: Option<u64>,
@@ -57,12 +57,12 @@ impl Drop for EndOnDrop {
 /// Runs a command.
 ///
 /// - Units: `timeout` zero means none.
-/// - Cancel: the command and its children are killed, unless the command has ended.
+/// - Cancel: the command and its children are killed, unless the command has already ended.
 ///
 /// # Errors
-/// `FailedPrecondition` when the container is not running; `NotFound` when the command is not there;
-/// `DeadlineExceeded` on the timeout, after which no process of the command is left; `Unavailable` when the shim did not
-/// start it.
+/// `FailedPrecondition` when the container is not running; `NotFound` when the command does not exist;
+/// `DeadlineExceeded` on the timeout, after which no process of the command is left; `Unavailable` when the shim did
+/// not start it.
 pub async fn sync(container: &Arc<Container>, command: Vec<String>, timeout: Duration) -> Result<Output> {
     if command.is_empty() || command[0].is_empty() {
         return Err(Error::invalid("cmd is empty"));
@@ -76,7 +76,28 @@ pub async fn sync(container: &Arc<Container>, command: Vec<String>, timeout: Dur
 
 async fn run(container: &Arc<Container>, command: Vec<String>, timeout: Duration) -> Result<Output> {
     let shim = container.running_shim()?;
-    let (mut streams, writers) = Streams::make()?;
+    let (mut streams, exec, exit) = start(&shim, command, timeout).await?;
+    let mut guard = EndOnDrop { shim, exec: Some(exec) };
+    let exited = read_until(&mut streams, exit.claim(), timeout).await?.map_err(|_| lost())?;
+    guard.exec = None;
+    if exited.timed_out {
+        return Err(timed_out(timeout));
+    }
+    // In its own task: background processes must not lose their readers if the caller goes away now.
+    let kept = tokio::spawn(rest(streams, container.helpers.clone())).await;
+    let kept = kept.map_err(|e| Error::internal(format!("read the rest of the output: {e}")))?;
+    if kept.cut() > 0 {
+        let id = container.record().id.clone();
+        let why = "the output of a command was cut: it is larger than an answer can be";
+        tracing::info!(container = ids::short(&id), bytes = kept.cut(), "{why}");
+    }
+    let (stdout, stderr) = kept.finish();
+    Ok(Output { stdout, stderr, exit_code: exited.exit_code })
+}
+
+/// Has the shim start the command with pipes to this process; returns them with the command's number and exit.
+async fn start(shim: &Shim, command: Vec<String>, timeout: Duration) -> Result<(Streams, u64, ExecExit)> {
+    let (streams, writers) = Streams::make()?;
     let order = Exec {
         args: command.into_iter().map(String::into_bytes).collect(),
         stdout: true,
@@ -85,15 +106,20 @@ async fn run(container: &Arc<Container>, command: Vec<String>, timeout: Duration
         ..Exec::default()
     };
     let sent = writers.each_ref().map(AsFd::as_fd);
-    let Answer { body, exit, .. } =
-        shim.call_within(Verb::Exec(order), &sent, start_deadline(timeout)).await.map_err(not_started)?;
-    drop(writers);
+    let answer = shim.call_within(Verb::Exec(order), &sent, start_deadline(timeout)).await;
+    let Answer { body, exit, .. } = answer.map_err(not_started)?;
     let (reply::Body::ExecStarted(started), Some(exit)) = (body, exit) else {
-        return Err(Error::internal("the shim answered something else than ExecStarted"));
+        return Err(Error::internal("the shim's answer is not an ExecStarted"));
     };
-    let exit = exit.claim();
-    let mut guard = EndOnDrop { shim, exec: Some(started.exec) };
-    let exited = async {
+    Ok((streams, started.exec, exit))
+}
+
+/// Reads the output until the command has ended; returns its exit.
+///
+/// # Errors
+/// `DeadlineExceeded` when the shim has not ended the command in time.
+async fn read_until<T>(streams: &mut Streams, exit: impl Future<Output = T>, timeout: Duration) -> Result<T> {
+    let ended = async {
         tokio::pin!(exit);
         loop {
             tokio::select! {
@@ -102,49 +128,34 @@ async fn run(container: &Arc<Container>, command: Vec<String>, timeout: Duration
             }
         }
     };
-    let exited = if timeout.is_zero() {
-        exited.await
-    } else {
-        tokio::time::timeout(timeout.saturating_add(TIMEOUT_SLACK), exited).await.map_err(|_| timed_out(timeout))?
-    };
-    let exited = exited.map_err(|_| lost())?;
-    guard.exec = None;
-    if exited.timed_out {
-        return Err(timed_out(timeout));
+    if timeout.is_zero() {
+        return Ok(ended.await);
     }
-    // Also when the caller goes away now: what was left behind must not lose its readers for that.
-    let kept = tokio::spawn(rest(streams, container.helpers.clone())).await;
-    let kept = kept.map_err(|e| Error::internal(format!("read the rest of the output: {e}")))?;
-    if kept.cut() > 0 {
-        let id = container.record().id.clone();
-        tracing::info!(container = ids::short(&id), bytes = kept.cut(), "a command said more than an answer can hold");
-    }
-    let (stdout, stderr) = kept.finish();
-    Ok(Output { stdout, stderr, exit_code: exited.exit_code })
+    tokio::time::timeout(timeout.saturating_add(TIMEOUT_SLACK), ended).await.map_err(|_| timed_out(timeout))
 }
 
-/// What is in the pipes of a command that has ended, and what comes within a moment.
+/// Reads what is in the pipes of a command that has ended, and what follows within a moment.
 async fn rest(mut streams: Streams, helpers: Arc<Semaphore>) -> Kept {
     streams.take_what_is_there();
     let _ = tokio::time::timeout(DRAIN_DEADLINE, streams.read_all()).await;
     streams.finish(&helpers)
 }
 
-/// How long the shim may take to start a command: who gives it a second does not wait for twenty.
+/// How long the shim may take to start a command: a caller that allows one second should not wait for twenty.
 fn start_deadline(timeout: Duration) -> Duration {
     if timeout.is_zero() { VERB_DEADLINE } else { VERB_DEADLINE.min(timeout.saturating_add(START_SLACK)) }
 }
 
-/// What it means that the shim did not start a command.
+/// The error for a command that the shim did not start.
 pub fn not_started(error: shims::Error) -> Error {
     match error {
-        // kubelet takes DeadlineExceeded for a command that ran too long, and counts a failed probe.
+        // kubelet would read DeadlineExceeded as a command that ran too long, and count a failed probe.
         shims::Error::TimedOut(_) => Error::new(Kind::Unavailable, format!("the command was not started: {error}")),
         _ => ended_meanwhile(error),
     }
 }
 
-/// A shim goes with its container and not before: without one there is nothing left to run a command in.
+/// The error for a shim that is gone. A shim outlives its container, so nothing is left to run a command in.
 pub fn ended_meanwhile(error: shims::Error) -> Error {
     match error {
         shims::Error::Gone(_) => Error::precondition("the container is not running any more"),
@@ -152,9 +163,9 @@ pub fn ended_meanwhile(error: shims::Error) -> Error {
     }
 }
 
-/// A command whose shim ended before it could tell the command's end, as one does that is killed.
+/// The error for a command whose shim ended, for example because it was killed, before it could report the command's end.
 pub fn lost() -> Error {
-    Error::precondition("the container ended during the command, and so did its shim: the exit code is not known")
+    Error::precondition("the container and its shim ended during the command: the exit code is not known")
 }
 
 fn timed_out(timeout: Duration) -> Error {
@@ -165,7 +176,7 @@ fn timed_out(timeout: Duration) -> Error {
 mod tests {
     use super::*;
     use crate::container::Line;
-    use crate::container::tests::{running, test_container};
+    use crate::container::fixtures::{self, running};
 
     #[test]
     fn a_command_is_started_within_its_own_time_and_a_little() {
@@ -177,7 +188,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_command_that_the_shim_does_not_start_is_not_one_that_timed_out() {
-        let container = test_container(running());
+        let container = fixtures::container(running());
         // A shim that hangs: it takes the request and says nothing.
         let (ours, _theirs) = tokio::net::UnixStream::pair().expect("pair");
         assert!(container.change_line(Line::look));

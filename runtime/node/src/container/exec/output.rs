@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What is kept of a command's output: 16 MB of both streams together, and a word when that was not all.
+//! What is kept of a command's output: 16 MB of both streams together, and a note if that was not everything.
 
 use std::fmt::Write;
 
-/// Most bytes of an answer. The CRI says 16 MB and its clients take no answer above 16 MiB: this leaves room for what
-/// is around the output.
+/// The most bytes of output in an answer. The CRI says 16 MB, and its clients take no answer above 16 MiB; this leaves room
+/// for the rest of the message.
 const MAX_OUTPUT: usize = (16 << 20) - (4 << 10);
-/// What each stream can have in any case, so that a flood on one does not hide what the other says.
+/// The share that each stream has in any case, so that a flood on one does not hide the other.
 const OWN_SHARE: usize = 1 << 20;
-/// Longest word on what was left out.
+/// The longest note about what was left out.
 const NOTE: usize = 128;
 
 /// One of a command's two streams.
@@ -30,7 +30,7 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Takes in what a stream says next. What there is no room for is left out; the command is not disturbed.
+    /// Takes in the next bytes of a stream. What does not fit is left out; the command does not notice.
     pub fn take(&mut self, stream: Stream, bytes: &[u8]) {
         let room = MAX_OUTPUT - NOTE - self.stdout.len() - self.stderr.len();
         let (own, other) = match stream {
@@ -38,7 +38,7 @@ impl Kept {
             Stream::Stderr => (&mut self.stderr, &mut self.stdout),
         };
         let mut taken = bytes.len().min(room);
-        // The other one has the room: it gives back what is this one's share.
+        // The other stream took the room, and gives back this one's share.
         let share = OWN_SHARE.saturating_sub(own.len() + taken).min(bytes.len() - taken);
         let given = share.min(other.len().saturating_sub(OWN_SHARE));
         other.truncate(other.len() - given);
@@ -52,13 +52,14 @@ impl Kept {
         self.cut
     }
 
-    /// Standard output and standard error; when something was left out, the last line of standard error says so.
+    /// Standard output and standard error. If something was left out, the last line of standard error says so.
     pub fn finish(mut self) -> (Vec<u8>, Vec<u8>) {
         if self.cut > 0 {
             let mut note =
                 if self.stderr.last().is_none_or(|&last| last == b'\n') { String::new() } else { "\n".into() };
             // Writing to a string does not fail.
-            let _ = writeln!(note, "gorae: the output is cut: {} bytes more than the 16 MB of an answer", self.cut);
+            let _ =
+                writeln!(note, "gorae: output truncated: {} bytes did not fit into the 16 MB of an answer", self.cut);
             self.stderr.extend_from_slice(note.as_bytes());
         }
         (self.stdout, self.stderr)

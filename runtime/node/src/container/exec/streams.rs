@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The pipes of a command: read while it runs, and after its end for as long as it has helpers that write to them.
+//! The pipes of a command: read while it runs, and after its end as long as it has helpers (background processes) that hold
+//! them open.
 //!
-//! Closing our ends would end a helper with SIGPIPE at its next word, and a pipe that nobody reads stops it. So they are
-//! read on and dropped, no faster than a bound: a container must not keep the daemon busy. That is for some helpers of
-//! a container; those of more, and all of them when the daemon ends, lose the readers.
+//! Closing our ends would end a helper with SIGPIPE at its next write, and a pipe that nobody reads would block it. So the
+//! pipes are still read, and the data is dropped, at a bounded rate: a container must not keep the daemon busy. Only some
+//! helpers of a container get this. Further ones, and all of them when the daemon ends, lose their readers.
 
 use super::output::{Kept, Stream};
 use crate::container::MOST_HELPERS;
@@ -19,15 +20,15 @@ use tokio::sync::Semaphore;
 
 /// Bytes of one read.
 const CHUNK: usize = 8192;
-/// The same for all containers.
+/// The most such commands of all containers.
 const MOST_OF_ALL: usize = 256;
 static ALL: Semaphore = Semaphore::const_new(MOST_OF_ALL);
-/// The pause after each [`DROPPED_AT_ONCE`] that a helper says.
+/// The pause after each [`DROPPED_AT_ONCE`] bytes of a helper.
 const PAUSE: Duration = Duration::from_millis(100);
-/// As much as a pipe holds.
+/// The bytes that are dropped in one go: as much as a pipe holds.
 const DROPPED_AT_ONCE: usize = 64 << 10;
 
-/// Both pipes' reading ends, with what came out of them.
+/// The reading ends of both pipes, and what was kept of their output.
 #[derive(Debug)]
 pub struct Streams {
     stdout: Option<Receiver>,
@@ -74,7 +75,7 @@ impl Streams {
         }
     }
 
-    /// Takes in what is in the pipes now, without a wait: all that the command itself has said when it has ended.
+    /// Takes in what is in the pipes now, without waiting. If the command has ended, that is all of its own output.
     pub fn take_what_is_there(&mut self) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let Some(pipe) = self.pipe(stream).take() else { continue };
@@ -90,8 +91,8 @@ impl Streams {
         }
     }
 
-    /// What was read, once the command has ended. Helpers that still hold the pipes are read on, when they are not more
-    /// than `of_container` allows.
+    /// What was read, once the command has ended. If helpers still hold the pipes, these are read until they close, as
+    /// long as `of_container` has a permit.
     pub fn finish(self, of_container: &Arc<Semaphore>) -> Kept {
         let Self { stdout, stderr, kept } = self;
         if stdout.is_some() || stderr.is_some() {
@@ -100,7 +101,7 @@ impl Streams {
         kept
     }
 
-    /// Whether both have.
+    /// Whether both streams have ended.
     pub fn ended(&self) -> bool {
         self.stdout.is_none() && self.stderr.is_none()
     }
@@ -122,7 +123,7 @@ fn pipe() -> Result<(Receiver, OwnedFd)> {
 
 async fn readable(pipe: Option<&Receiver>) {
     match pipe {
-        // An error shows at the read.
+        // An error will show at the read.
         Some(pipe) => drop(pipe.readable().await),
         None => pending().await,
     }
@@ -131,8 +132,8 @@ async fn readable(pipe: Option<&Receiver>) {
 fn read_on(of_container: &Arc<Semaphore>, stdout: Option<Receiver>, stderr: Option<Receiver>) {
     let (Ok(own), Ok(all)) = (of_container.clone().try_acquire_owned(), ALL.try_acquire()) else {
         tracing::warn!(
-            "a command has left a process behind that holds its output, as {MOST_HELPERS} others of its container \
-             or {MOST_OF_ALL} of the node do: nobody reads it, and its next word ends it"
+            "a background process of a command loses its output: {MOST_HELPERS} others of its container or \
+             {MOST_OF_ALL} of the node are already being read, and its next write will end it"
         );
         return;
     };
@@ -142,7 +143,7 @@ fn read_on(of_container: &Arc<Semaphore>, stdout: Option<Receiver>, stderr: Opti
     });
 }
 
-/// Reads a pipe to its end, in peace.
+/// Reads a pipe to its end, at a bounded rate.
 async fn drop_all(pipe: Option<Receiver>) {
     let Some(pipe) = pipe else { return };
     while pipe.readable().await.is_ok() && drop_some(&pipe) {
@@ -150,7 +151,7 @@ async fn drop_all(pipe: Option<Receiver>) {
     }
 }
 
-/// Drops what is there, within bounds; false at the end.
+/// Drops what is in a pipe, up to a bound; false at its end.
 fn drop_some(pipe: &Receiver) -> bool {
     let (mut chunk, mut dropped) = ([0; CHUNK], 0);
     while dropped < DROPPED_AT_ONCE {
@@ -167,7 +168,7 @@ fn drop_some(pipe: &Receiver) -> bool {
 mod tests {
     use super::*;
 
-    /// Whether a word can be said; the pipe may be full.
+    /// Whether a write does not fail with SIGPIPE; the pipe may be full.
     fn says(writer: &OwnedFd) -> bool {
         rustix::io::write(writer, b"word") != Err(rustix::io::Errno::PIPE)
     }

@@ -1,45 +1,71 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What an order depends on besides the request: facts of the node.
 
-use crate::container::{Container, State};
+use crate::container::{Record, State};
+use crate::disposable::PlainData;
 use crate::error::{Error, Result};
-use crate::index::Index;
-use crate::limits::OpenFiles;
+use crate::machine::Machine;
+use crate::objects::Objects;
+use crate::open_files::OpenFiles;
 use crate::places::Places;
 use crate::pod::Pod;
 use crate::settings::MissingHostPath;
 use gorae_order::namespaces::Namespace;
+use gorae_proto::cri::NamespaceMode;
 use gorae_proto::shim::CgroupLayout;
 
-/// Facts of the node.
-#[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
+/// Facts of the node, copied: an order is built on a disposable thread.
+#[derive(Debug, Clone)]
+pub struct Facts {
     /// Where cgroups are mounted.
-    pub layout: &'a CgroupLayout,
+    pub layout: CgroupLayout,
     /// Where directories are.
-    pub places: &'a Places,
-    /// All containers: one of them may be the target of pid mode TARGET.
-    pub containers: &'a Index<Container>,
+    pub places: Places,
+    /// The process namespace that pid mode TARGET names, when the container has that mode.
+    pub target: Option<Namespace>,
     /// The limit of open files that containers get.
     pub open_files: OpenFiles,
     /// What becomes of a mount whose host path does not exist.
     pub missing_host_path: MissingHostPath,
 }
 
-impl Facts<'_> {
-    /// The process namespace of the container that pid mode TARGET names.
+/// Text, numbers and paths.
+impl PlainData for Facts {}
+
+impl Facts {
+    /// The facts for one container.
     ///
     /// # Errors
-    /// `InvalidArgument` when it is in another pod, `NotFound` when there is none; `FailedPrecondition` when it does not
-    /// run.
-    pub(super) fn processes_of(&self, pod: &Pod, target: &str) -> Result<Namespace> {
-        let container = self.containers.find(target).map_err(|e| e.during("pid mode TARGET"))?;
-        if container.record().pod_id != pod.id() {
-            return Err(Error::invalid(format!("pid mode TARGET: container {target} is in another pod")));
-        }
-        match container.state() {
-            State::Running { process, .. } => Ok(Namespace::OfProcess { pid: process.pid, start_ticks: process.start }),
-            _ => Err(Error::precondition(format!("pid target {target:?} is not running in this pod"))),
-        }
+    /// `InvalidArgument` when the target of pid mode TARGET is in another pod, `NotFound` when there is none;
+    /// `FailedPrecondition` when it does not run.
+    pub fn of(
+        machine: &Machine,
+        objects: &Objects,
+        missing_host_path: MissingHostPath,
+        pod: &Pod,
+        record: &Record,
+    ) -> Result<Self> {
+        let security = super::security::context(&record.config);
+        let asked = security.namespace_options.as_ref();
+        let target = asked.filter(|options| options.pid() == NamespaceMode::Target);
+        Ok(Self {
+            layout: machine.layout.clone(),
+            places: machine.places.clone(),
+            target: target.map(|options| processes_of(objects, pod, &options.target_id)).transpose()?,
+            open_files: machine.open_files,
+            missing_host_path,
+        })
+    }
+}
+
+/// The process namespace of a container of the pod.
+fn processes_of(objects: &Objects, pod: &Pod, target: &str) -> Result<Namespace> {
+    let container = objects.containers.find(target).map_err(|e| e.during("pid mode TARGET"))?;
+    if container.record().pod_id != *pod.id() {
+        return Err(Error::invalid(format!("pid mode TARGET: container {target} is in another pod")));
+    }
+    match container.state() {
+        State::Running { process, .. } => Ok(Namespace::OfProcess { pid: process.pid, start_ticks: process.start }),
+        _ => Err(Error::precondition(format!("pid target {target:?} is not running in this pod"))),
     }
 }

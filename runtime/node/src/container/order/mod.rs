@@ -39,7 +39,7 @@ use gorae_proto::shim;
 /// # Errors
 /// `InvalidArgument` with the field for a request that cannot be right; `FailedPrecondition` and
 /// `Unimplemented` for one that this node cannot serve.
-pub fn build<'a>(record: &'a Record, pod: &Pod, facts: &Facts<'_>) -> Result<Order<'a>> {
+pub fn build<'a>(record: &'a Record, pod: &Pod, facts: &Facts) -> Result<Order<'a>> {
     let config = &record.config;
     let security = security::context(config);
     selinux::check(security.selinux_options.as_ref())?;
@@ -65,7 +65,7 @@ pub fn build<'a>(record: &'a Record, pod: &Pod, facts: &Facts<'_>) -> Result<Ord
         masked_paths: unless_privileged("masked_paths", &security.masked_paths)?,
         readonly_paths: unless_privileged("readonly_paths", &security.readonly_paths)?,
         cgroup: &record.cgroup,
-        resources: resources::build(config.linux.as_ref().and_then(|l| l.resources.as_ref()), facts.layout)?,
+        resources: resources::build(config.linux.as_ref().and_then(|l| l.resources.as_ref()), &facts.layout)?,
         sysctls: request::sysctls(&pod.record.config)?.into_iter().map(|one| (one.name, one.value)).collect(),
         hooks: hooks::all(record)?,
         hostname: if namespaces.uts == Namespace::Node { None } else { Some(pod.record.hostname()?) },
@@ -86,9 +86,9 @@ pub fn build<'a>(record: &'a Record, pod: &Pod, facts: &Facts<'_>) -> Result<Ord
 ///
 /// # Errors
 /// Those of [`build`].
-pub fn message(record: &Record, pod: &Pod, facts: &Facts<'_>) -> Result<shim::Start> {
+pub fn message(record: &Record, pod: &Pod, facts: &Facts) -> Result<shim::Start> {
     let order = build(record, pod, facts)?;
-    wire::start(order, facts.layout).map_err(|e| Error::internal(format!("write the configuration for hooks: {e}")))
+    wire::start(order, &facts.layout).map_err(|e| Error::internal(format!("write the configuration for hooks: {e}")))
 }
 
 /// The ids of a pod, which were checked when it was made.

@@ -12,7 +12,7 @@ use gorae_proto::cri::{LinuxContainerSecurityContext, NamespaceMode};
 /// # Errors
 /// `InvalidArgument` when the container asks for namespaces that its pod does not have,
 /// `FailedPrecondition` when the target of pid mode TARGET is not running.
-pub fn build(pod: &Pod, security: &LinuxContainerSecurityContext, facts: &Facts<'_>) -> Result<Namespaces> {
+pub fn build(pod: &Pod, security: &LinuxContainerSecurityContext, facts: &Facts) -> Result<Namespaces> {
     let pods = pod.namespaces();
     let asked = security.namespace_options.as_ref().unwrap_or(&pods);
     agree("network", asked.network, pods.network)?;
@@ -34,7 +34,9 @@ pub fn build(pod: &Pod, security: &LinuxContainerSecurityContext, facts: &Facts<
             NamespaceMode::Pod => {
                 return Err(Error::invalid("namespace_options.pid: POD, but the pod was made without a shared one"));
             }
-            NamespaceMode::Target => facts.processes_of(pod, &asked.target_id)?,
+            NamespaceMode::Target => {
+                facts.target.clone().ok_or_else(|| Error::internal("the target was not looked up"))?
+            }
         },
         cgroup: if security.privileged { Namespace::Node } else { Namespace::New },
     })

@@ -4,7 +4,7 @@
 use super::{apparmor, seccomp};
 use crate::container::Record;
 use crate::error::{Error, Result};
-use crate::limits::OpenFiles;
+use crate::open_files::OpenFiles;
 use gorae_order::process::{Groups, Named, OomScoreAdj, Process, Rlimit, RlimitResource, User};
 use gorae_proto::cri::{self, SupplementalGroupsPolicy};
 use gorae_seccomp::capabilities;

@@ -23,17 +23,17 @@ use gorae_proto::cri::{self, MountPropagation};
 ///
 /// # Errors
 /// `InvalidArgument` with the mount's destination.
-pub fn build<'a>(record: &'a Record, pod: &Pod, id_maps: Option<&IdMaps>, facts: &Facts<'_>) -> Result<Vec<Mount<'a>>> {
+pub fn build<'a>(record: &'a Record, pod: &Pod, id_maps: Option<&IdMaps>, facts: &Facts) -> Result<Vec<Mount<'a>>> {
     let security = security::context(&record.config);
     let mut asked = requested::build(record, facts.missing_host_path)?;
     let devices = of_devices::build(&record.cdi.mounts)?;
     asked.retain(|mount| !devices.iter().any(|device| device.destination == mount.destination));
     asked.extend(devices);
     asked.sort_by_key(Mount::depth);
-    let mut usual = usual::build(pod, facts.places, security.privileged);
-    usual.extend(usual::pod_files(pod, facts.places, id_maps, security.readonly_rootfs));
+    let mut usual = usual::build(pod, &facts.places, security.privileged);
+    usual.extend(usual::pod_files(pod, &facts.places, id_maps, security.readonly_rootfs));
     usual.retain(|mount| !asked.iter().any(|one| replaces(&one.destination, &mount.destination)));
-    volumes::add(&mut usual, &mut asked, volumes::build(record, id_maps, facts.places)?);
+    volumes::add(&mut usual, &mut asked, volumes::build(record, id_maps, &facts.places)?);
     usual.extend(asked);
     Ok(usual)
 }

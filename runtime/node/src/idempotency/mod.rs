@@ -1,39 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whether a request for what is there already is a repeat. One with another configuration is none: who asks must not
-//! be handed something else than he has asked for.
+//! Whether a request for an object that exists is a retry of the request that made it. One with another configuration
+//! is not: a client must not get something other than what it asked for.
 //!
-//! Equal is what means the same: kubelet writes variables, mounts and devices from maps, in an order that changes with
-//! each try, gives the file for a container's last words another name with each try, and notes in an annotation when it has
-//! first seen a pod, which is another time after its own restart.
+//! Two configurations are equal when they mean the same. kubelet writes variables, mounts and devices from maps, so their
+//! order changes with each retry. It gives the file for a container's termination message another name each time. And it
+//! notes in an annotation when it first saw a pod, which changes when kubelet is restarted.
+
+mod difference;
 
 use crate::error::{Error, Kind, Result};
+use difference::difference;
 use gorae_proto::cri;
 use serde::Serialize;
 use serde_json::Value;
 
-/// When this kubelet has first seen the pod.
+/// The annotation that says when this kubelet first saw the pod.
 const SEEN: &str = "kubernetes.io/config.seen";
-/// Where in the container its last words are. kubelet finds their file on the host by the mounts of the status.
+/// The annotation that says where in the container its termination message is. kubelet finds the file on the host by the
+/// mounts of the status.
 const TERMINATION_MESSAGE: &str = "io.kubernetes.container.terminationMessagePath";
-/// Longest name of a field that is told.
+/// The longest name of a field in an error.
 const LONGEST_NAME: usize = 200;
 
 /// Checks that two requests for one container mean the same.
 ///
 /// # Errors
-/// `AlreadyExists` with the first field that differs; what is in the field is not told.
+/// `AlreadyExists` with the first field that differs, but not with its content.
 pub fn check_container(title: &str, made: &cri::ContainerConfig, asked: &cri::ContainerConfig) -> Result<()> {
     if made == asked {
         return Ok(());
     }
     let (made, asked) = (in_order(made), in_order(asked));
-    // Values of variables are bytes and may be many: they are compared as they are.
+    // Values of variables are bytes, and there may be many: they are compared without a detour over JSON.
     let variables = (made.envs != asked.envs).then(|| "envs".to_owned());
     let bare = |config| json(&cri::ContainerConfig { envs: Vec::new(), ..config });
     refuse(title, variables.or_else(|| difference(&bare(made), &bare(asked))))
 }
 
-/// The same for a pod, with its runtime handler.
+/// Checks that two requests for one pod mean the same, including the runtime handler.
 ///
 /// # Errors
 /// As [`check_container`].
@@ -54,7 +58,7 @@ pub fn check_pod(
     refuse(title, handler.or_else(|| difference(&unseen(made.0), &unseen(asked.0))))
 }
 
-/// The lists whose order says nothing in one order; entries for the same name keep theirs, for there it does.
+/// Sorts the lists whose order means nothing; entries with the same name keep their order, because there it matters.
 fn in_order(config: &cri::ContainerConfig) -> cri::ContainerConfig {
     let mut config = config.clone();
     config.envs.sort_by(|a, b| a.key.cmp(&b.key));
@@ -69,37 +73,8 @@ fn in_order(config: &cri::ContainerConfig) -> cri::ContainerConfig {
 }
 
 fn json(config: &impl Serialize) -> Value {
-    // A message of strings, numbers and lists has no part that could fail.
+    // A message of strings, numbers and lists cannot fail to serialize.
     serde_json::to_value(config).unwrap_or_default()
-}
-
-/// The name of the first field that differs.
-fn difference(made: &Value, asked: &Value) -> Option<String> {
-    let below = |name: String, a: &Value, b: &Value| {
-        difference(a, b).map(|rest| match rest.starts_with('[') || rest.is_empty() {
-            true => name + &rest,
-            false => format!("{name}.{rest}"),
-        })
-    };
-    match (made, asked) {
-        (Value::Object(a), Value::Object(b)) => {
-            let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-            keys.into_iter().find_map(|key| {
-                let (a, b) = (a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null));
-                below(name(key), a, b)
-            })
-        }
-        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
-            a.iter().zip(b).enumerate().find_map(|(at, (a, b))| below(format!("[{at}]"), a, b))
-        }
-        _ => (made != asked).then(String::new),
-    }
-}
-
-/// A field's name as it is; a key of a map, which the client has chosen, in quotes.
-fn name(key: &str) -> String {
-    let plain = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if plain { key.to_owned() } else { format!("[{key:?}]") }
 }
 
 fn refuse(title: &str, field: Option<String>) -> Result<()> {
@@ -108,7 +83,7 @@ fn refuse(title: &str, field: Option<String>) -> Result<()> {
         field.replace_range(end.., "…");
     }
     let why =
-        format!("{title} is there with another configuration: {field} differs; remove it, or ask with another attempt");
+        format!("{title} exists with another configuration: {field} differs; remove it, or use another attempt number");
     Err(Error::new(Kind::AlreadyExists, why))
 }
 

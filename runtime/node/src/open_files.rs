@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The daemon's own limit of open files, and the one that containers keep.
 //!
-//! The daemon takes as many as it may have: unpacking layers in parallel needs hundreds. Programs in containers
-//! must not inherit that: some loop over every possible descriptor, and `select` ends at 1024.
+//! The daemon raises its limit as far as it may: unpacking layers in parallel needs hundreds of files. Programs in
+//! containers must not inherit that, because some loop over every possible descriptor, and `select` ends at 1024.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
@@ -15,11 +15,11 @@ pub struct OpenFiles {
     pub hard: u64,
 }
 
-/// Raises this process's soft limit to the hard one; returns what it was before, for containers.
-pub fn raise_open_files() -> OpenFiles {
+/// Raises this process's soft limit to the hard one; returns the limit before that, for containers.
+pub fn raise() -> OpenFiles {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return OpenFiles { soft: 1024, hard: 4096 } };
     if let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
-        tracing::warn!(%error, soft, hard, "the limit of open files stays as it is");
+        tracing::warn!(%error, soft, hard, "cannot raise the limit of open files");
     }
     OpenFiles { soft, hard }
 }

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a creation looks at on the host before it writes a record: CDI files, devices, profiles and mount sources. It
+//! works on paths that are not ours, so it runs as a probe.
+
+use super::order::{self, facts::Facts};
+use super::{Record, sources};
+use crate::disposable::{self, PlainData};
+use crate::error::Result;
+use crate::node::Node;
+use crate::pod::Pod;
+use crate::settings::MissingHostPath;
+use gorae_cdi::{self as cdi, DeviceName};
+use gorae_order::wire;
+use gorae_proto::shim::Mount;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What is looked at, for the error of a probe that hangs.
+pub const LOOKED_AT: &str = "mount sources, devices, CDI files and profiles";
+
+/// All that the probe works with.
+#[derive(Debug)]
+struct Input {
+    record: Record,
+    pod: Arc<Pod>,
+    facts: Facts,
+    cdi_directories: Vec<PathBuf>,
+    cdi_devices: Vec<DeviceName>,
+    missing_host_path: MissingHostPath,
+}
+
+/// Text, numbers and paths; the pod has no descriptor.
+impl PlainData for Input {}
+
+/// What came of it.
+#[derive(Debug)]
+struct Checked {
+    record: Record,
+    parts: Vec<Mount>,
+}
+
+/// Text, numbers and paths.
+impl PlainData for Checked {}
+
+/// Completes a record by its CDI devices, and builds the order as a start would. Returns the mounts of paths in images,
+/// which only a shim can look at.
+///
+/// # Errors
+/// Those of the request: what it names is not there, or is not allowed.
+pub async fn run(node: &Node, pod: &Arc<Pod>, record: Record) -> Result<(Record, Vec<Mount>)> {
+    let input = Input {
+        facts: node.facts(pod, &record)?,
+        pod: pod.clone(),
+        cdi_directories: node.settings.live.borrow().cdi_directories.clone(),
+        cdi_devices: cdi::of_request(&record.config)?,
+        missing_host_path: node.settings.missing_host_path,
+        record,
+    };
+    let Checked { record, parts } = disposable::probe_to_the_end(LOOKED_AT, input, look).await?;
+    Ok((record, parts))
+}
+
+fn look(input: Input) -> Result<Checked> {
+    let Input { mut record, pod, facts, cdi_directories, cdi_devices, missing_host_path } = input;
+    record.cdi = cdi::resolve(&cdi_directories, &cdi_devices)?;
+    order::environment::change(&mut record.process.env, &record.cdi.env);
+    let parts = wire::paths_in_images(order::build(&record, &pod, &facts)?);
+    sources::check(&record.config, missing_host_path)?;
+    Ok(Checked { record, parts })
+}

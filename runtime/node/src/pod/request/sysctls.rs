@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The sysctls that a pod asks for.
+
+use super::options::namespaces;
+use super::user_mapping::user_mapping;
+use crate::error::{Error, Result};
+use gorae_proto::cri::{self, NamespaceMode};
+use gorae_proto::shim;
+use std::collections::BTreeMap;
+
+/// The most sysctls of one pod; a real one has a handful.
+const MAX_SYSCTLS: usize = 256;
+
+/// The pod's sysctls and our defaults, each checked to belong to a namespace that is the pod's own.
+///
+/// # Errors
+/// `InvalidArgument` for a name that is not namespaced, or whose namespace is the host's.
+pub fn sysctls(config: &cri::PodSandboxConfig) -> Result<Vec<shim::Sysctl>> {
+    let options = namespaces(config);
+    let own_net = options.network() != NamespaceMode::Node;
+    let own_ipc = options.ipc() != NamespaceMode::Node;
+    let asked = config.linux.as_ref().map(|l| &l.sysctls);
+    if asked.is_some_and(|a| a.len() > MAX_SYSCTLS) {
+        return Err(Error::invalid(format!("more than {MAX_SYSCTLS} sysctls")));
+    }
+    let mut all = BTreeMap::new();
+    if own_net {
+        all.insert("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned());
+        if user_mapping(config)?.is_none() {
+            all.insert("net.ipv4.ping_group_range".to_owned(), "0 2147483647".to_owned());
+        }
+    }
+    for (name, value) in asked.into_iter().flatten() {
+        let dotted = name.replace('/', ".");
+        check_sysctl(&dotted, value, own_net, own_ipc)?;
+        all.insert(dotted, value.clone());
+    }
+    Ok(all.into_iter().map(|(name, value)| shim::Sysctl { name, value }).collect())
+}
+
+fn check_sysctl(name: &str, value: &str, own_net: bool, own_ipc: bool) -> Result<()> {
+    let refused = |why: &str| Err(Error::invalid(format!("sysctl {name:?}: {why}")));
+    let form = name
+        .split('.')
+        .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'));
+    if !form || name.len() > 255 {
+        return refused("not a sysctl name");
+    }
+    if value.len() > 4096 || value.contains(['\0', '\n']) {
+        return refused("the value has a newline or a NUL, or is longer than 4096 bytes");
+    }
+    let ipc = name.starts_with("kernel.shm")
+        || name.starts_with("kernel.msg")
+        || name == "kernel.sem"
+        || name.starts_with("fs.mqueue.");
+    if name.starts_with("net.") {
+        if own_net { Ok(()) } else { refused("it needs the pod's own network namespace, and the pod uses the host's") }
+    } else if ipc {
+        if own_ipc { Ok(()) } else { refused("it needs the pod's own ipc namespace, and the pod uses the host's") }
+    } else {
+        refused("it is not namespaced and would change the whole node")
+    }
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Reads what is on disk about one pod.
+
+use super::found::Found;
+use super::unreadable::{Damaged, anothers, check_owner, not_now};
+use crate::error::{Error, Kind, Result};
+use crate::ids::{self, PodId};
+use crate::places::Places;
+use crate::pod::{self, Up};
+use crate::records;
+use std::path::Path;
+
+/// Adds a pod to what was found.
+///
+/// # Errors
+/// What keeps the daemon from starting.
+pub(super) fn read(places: &Places, id: &PodId, boot_id: &str, found: &mut Found) -> Result<()> {
+    let (dir, run_dir) = (places.pod_root(id), places.pod_run(id));
+    if run_dir.try_exists().map_err(|e| not_now(Error::io("look for", &run_dir, &e)))? {
+        found.present.insert(id.clone());
+    }
+    match records::read::<pod::Record>(&dir.join("record"), pod::RECORD_KIND, pod::RECORD_VERSION) {
+        Ok(Some(record)) => {
+            check_owner(&dir, id, &record.id)?;
+            match pod::resources::kept(&dir).map(drop) {
+                Err(error) if error.kind() == Kind::FailedPrecondition => return Err(anothers(error)),
+                // A damaged one, and one that cannot be read now, is logged where it is restored.
+                _ => {}
+            }
+            let up = read_up(&run_dir)?.filter(|up| up.boot_id == boot_id);
+            found.pods.push((record, up));
+            Ok(())
+        }
+        Ok(None) => read_half_made(&dir, id, found),
+        Err(error) => {
+            found.damaged.push(Damaged::judge(&dir, format!("pod-{id}"), error)?);
+            Ok(())
+        }
+    }
+}
+
+/// Reads the record that says that a pod is up. A damaged one counts as absent: the pod is stopped.
+fn read_up(run_dir: &Path) -> Result<Option<Up>> {
+    match records::read::<Up>(&run_dir.join("ready"), "ready", 1) {
+        Err(error) if error.kind() == Kind::Unavailable => Err(not_now(error)),
+        Err(error) if error.kind() == Kind::FailedPrecondition => Err(anothers(error)),
+        read => Ok(read.ok().flatten()),
+    }
+}
+
+fn read_half_made(dir: &Path, id: &PodId, found: &mut Found) -> Result<()> {
+    match records::read::<pod::Record>(&dir.join("record.new"), pod::RECORD_KIND, pod::RECORD_VERSION) {
+        Ok(Some(record)) => found.half_made.push(record),
+        Err(error) if error.kind() == Kind::Unavailable => return Err(not_now(error)),
+        Err(error) if error.kind() == Kind::FailedPrecondition => return Err(anothers(error)),
+        // The daemon was killed while it wrote the intent: nothing else was done yet.
+        Ok(None) | Err(_) => {
+            tracing::info!(pod = ids::short(id), "creation of the pod was interrupted before anything was made");
+            found.unbegun.push(dir.to_owned());
+        }
+    }
+    Ok(())
+}

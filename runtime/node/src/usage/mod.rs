@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Stats and metrics RPCs: picks the pods and containers, and has [`gorae_stats`] read them in one blocking task.
+//!
+//! Objects that vanish while a list is read are left out. Nothing here asks a shim or takes a verb's lock.
+
+mod parallel;
+mod subjects;
+
+use crate::container::{self, Container};
+use crate::error::{Error, Kind, Result};
+use crate::ids;
+use crate::node::Node;
+use crate::pod::{self, Pod};
+use gorae_proto::cri;
+use std::sync::Arc;
+use subjects::{containers_now, metrics_now, pods_now};
+
+/// Reads one container.
+///
+/// # Errors
+/// `NotFound` when it was removed meanwhile, `Internal` when the reading task was interrupted.
+pub async fn container(node: Arc<Node>, container: Arc<Container>) -> Result<cri::ContainerStats> {
+    let id = container.record().id.clone();
+    let mut all = in_one_task(move || containers_now(&node, &[container])).await?;
+    all.pop().ok_or_else(|| Error::not_found(format!("container {} is gone", ids::short(&id))))
+}
+
+/// Reads the containers that the filter lets through; stopped ones show only their writable layer.
+///
+/// # Errors
+/// `Internal` when the reading task was interrupted.
+pub async fn containers(node: Arc<Node>, filter: cri::ContainerStatsFilter) -> Result<Vec<cri::ContainerStats>> {
+    let filter = cri::ContainerFilter {
+        id: filter.id,
+        pod_sandbox_id: filter.pod_sandbox_id,
+        label_selector: filter.label_selector,
+        state: None,
+    };
+    let mut all = node.objects.containers.all();
+    all.retain(|c| container::view::matches(c, &filter));
+    in_one_task(move || parallel::read(&all, |part| containers_now(&node, part))).await
+}
+
+/// Reads one pod.
+///
+/// # Errors
+/// `Unavailable` when the pod is not ready or its cgroup is gone.
+pub async fn pod(node: Arc<Node>, pod: Arc<Pod>) -> Result<cri::PodSandboxStats> {
+    let id = pod.id().clone();
+    let mut all = in_one_task(move || pods_now(&node, &[pod])).await?;
+    all.pop().ok_or_else(|| {
+        Error::new(Kind::Unavailable, format!("pod {} is not ready: it has no usage numbers", ids::short(&id)))
+    })
+}
+
+/// Reads the ready pods that the filter lets through.
+///
+/// # Errors
+/// `Internal` when the reading task was interrupted.
+pub async fn pods(node: Arc<Node>, filter: cri::PodSandboxStatsFilter) -> Result<Vec<cri::PodSandboxStats>> {
+    let filter = cri::PodSandboxFilter { id: filter.id, label_selector: filter.label_selector, state: None };
+    let mut all = node.objects.pods.all();
+    all.retain(|p| pod::view::matches(p, &filter));
+    in_one_task(move || parallel::read(&all, |part| pods_now(&node, part))).await
+}
+
+/// Reads the metrics of all ready pods.
+///
+/// # Errors
+/// `Internal` when the reading task was interrupted.
+pub async fn metrics(node: Arc<Node>) -> Result<Vec<cri::PodSandboxMetrics>> {
+    let ready: Vec<Arc<Pod>> = node.objects.pods.all().into_iter().filter(|p| p.is_ready()).collect();
+    in_one_task(move || parallel::read(&ready, |part| metrics_now(&node, part))).await
+}
+
+async fn in_one_task<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let task = tokio::task::spawn_blocking(read).await;
+    task.map_err(|e| Error::internal(format!("reading usage numbers was interrupted: {e}")))
+}
