@@ -93,6 +93,31 @@ fn a_create_hook_finds_the_root_through_the_bundle_and_changes_it() {
 }
 
 #[test]
+fn a_hook_finds_the_whole_configuration_in_the_bundle() {
+    on_a_node(async |node| {
+        let file = node.directory("out").join("config.json");
+        let script = format!(r#"cp $(sed 's/.*"bundle":"\([^"]*\)".*/\1/')/config.json {}"#, file.display());
+        gadget(node, &json!({"hooks": [hook("createRuntime", &script)]}));
+        let container = node.pod("hooks").run().await.container("c").script("sleep 1000");
+        let container = container.security(|s| {
+            s.run_as_user = Some(gorae_proto::cri::Int64Value { value: 1001 });
+            s.seccomp = Some(gorae_proto::cri::SecurityProfile::default());
+        });
+        let container = container.with(ask("example.com/gadget=one")).start().await;
+        let mut found: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        assert_eq!(found["process"]["user"]["uid"], 1001);
+        assert_eq!(found["linux"]["seccomp"]["defaultAction"], "SCMP_ACT_ERRNO");
+        assert_eq!(found["hooks"]["createRuntime"][0]["env"], json!(["FROM=the spec"]));
+        // The same as everybody sees later, when the image has said the user's groups.
+        let mut shown = container.info().await["runtimeSpec"].take();
+        for config in [&mut found, &mut shown] {
+            assert_eq!(config["process"]["user"].take()["uid"], 1001);
+        }
+        assert_eq!(found, shown);
+    });
+}
+
+#[test]
 fn a_start_hook_has_no_more_rights_than_the_program() {
     on_a_node(async |node| {
         let out = node.directory("out");

@@ -35,8 +35,10 @@ use object::object;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
-/// The version of the specification that is written.
-const VERSION: &str = "1.2.1";
+/// The version of the specification that is written: the oldest of this form, since crun up to 1.8 refuses any that is not
+/// 1.0. Of what came later an order can ask for read-only trees, id maps of mounts and errnos of a seccomp profile, whose
+/// words mean nothing else before.
+const VERSION: &str = "1.0.2";
 
 /// Writes the whole configuration. `identity` is who the process turned out to be, once it has been started.
 ///
