@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use futures_util::future::BoxFuture;
 use tonic::Status;
 
-pub use super::session::resize::TerminalSize;
+use crate::resize::TerminalSize;
 
 /// Starts processes and dials ports. Methods are called after the client's streams are complete, so they check
 /// the state again: a container may be gone by then.

@@ -14,6 +14,9 @@
 //! session, so dropping the task closes every descriptor of it.
 
 mod backend;
+mod config;
+mod listener;
+pub mod resize;
 mod routes;
 mod server;
 mod session;
@@ -23,9 +26,12 @@ pub mod spdy;
 mod tests;
 mod tls;
 pub mod tokens;
+mod upgrade;
 mod waiting;
 pub mod websocket;
 
-pub use backend::{AttachRequest, Backend, Control, ExecRequest, Process, TerminalSize};
-pub use server::{Config, Server};
+pub use backend::{AttachRequest, Backend, Control, ExecRequest, Process};
+pub use config::Config;
+pub use resize::TerminalSize;
+pub use server::Server;
 pub use tls::CertificateFiles;

@@ -100,6 +100,11 @@ impl Outbox {
         }
     }
 
+    /// Whether frames travel inside WebSocket messages.
+    pub(crate) fn is_tunnel(&self) -> bool {
+        self.tunnel
+    }
+
     fn queues(&self) -> MutexGuard<'_, Queues> {
         self.queues.lock().expect("no panic under this lock")
     }

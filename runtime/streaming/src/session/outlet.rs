@@ -95,6 +95,11 @@ impl Outlet<'_> {
         }
     }
 
+    /// Whether the client has reset the stream.
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self, Self::Spdy { closed, .. } if closed.is_cancelled())
+    }
+
     /// Resolves when the client has reset the stream.
     pub(crate) async fn closed(&self) {
         match self {

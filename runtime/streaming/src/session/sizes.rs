@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 
-use super::resize::{Resizes, TerminalSize};
+use crate::resize::{Resizes, TerminalSize};
 
 /// The resize stream of a session.
 #[derive(Debug, Default)]

@@ -10,7 +10,7 @@
 //! DATA on in the pieces it came in, so a frame of 16 MiB costs nothing. It never allocates by a length that a peer
 //! wrote before the bytes are there.
 
-use super::Fault;
+use super::fault::{Fault, ResetReason};
 
 /// The longest control frame payload that is read.
 pub const MAX_CONTROL_PAYLOAD: usize = 64 * 1024;
@@ -19,14 +19,22 @@ pub const MAX_CONTROL_PAYLOAD: usize = 64 * 1024;
 pub const FLAG_FIN: u8 = 0x01;
 const FLAG_UNIDIRECTIONAL: u8 = 0x02;
 
-pub(crate) const SYN_STREAM: u16 = 1;
-pub(crate) const SYN_REPLY: u16 = 2;
-pub(crate) const RST_STREAM: u16 = 3;
-pub(crate) const SETTINGS: u16 = 4;
-pub(crate) const PING: u16 = 6;
-pub(crate) const GOAWAY: u16 = 7;
-pub(crate) const HEADERS: u16 = 8;
-pub(crate) const WINDOW_UPDATE: u16 = 9;
+/// Type of a frame that opens a stream.
+pub const SYN_STREAM: u16 = 1;
+/// Type of a frame that accepts a stream.
+pub const SYN_REPLY: u16 = 2;
+/// Type of a frame that ends both directions of a stream.
+pub const RST_STREAM: u16 = 3;
+/// Type of a frame of parameters.
+pub const SETTINGS: u16 = 4;
+/// Type of a ping and of its answer.
+pub const PING: u16 = 6;
+/// Type of the last frame of a session.
+pub const GOAWAY: u16 = 7;
+/// Type of a frame with more headers of a stream.
+pub const HEADERS: u16 = 8;
+/// Type of a frame of flow control.
+pub const WINDOW_UPDATE: u16 = 9;
 
 /// One frame, or one piece of a DATA frame.
 #[derive(Debug, PartialEq, Eq)]
@@ -270,7 +278,7 @@ pub fn syn_reply(id: u32, block: &[u8]) -> Vec<u8> {
 }
 
 /// Writes a RST_STREAM frame.
-pub fn reset(id: u32, reason: super::ResetReason) -> Vec<u8> {
+pub fn reset(id: u32, reason: ResetReason) -> Vec<u8> {
     control_frame(RST_STREAM, 0, &[id, reason as u32], &[])
 }
 
@@ -304,7 +312,7 @@ mod tests {
             ping(7),
             data_head(1, true, 3).to_vec(),
             b"abc".to_vec(),
-            reset(1, super::super::ResetReason::Cancel),
+            reset(1, ResetReason::Cancel),
             goaway(1, 0),
         ]
         .concat();

@@ -7,7 +7,8 @@
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-use super::{Fault, dictionary};
+use super::dictionary;
+use super::fault::Fault;
 
 /// Most bytes a block may inflate to.
 pub const MAX_BLOCK: usize = 64 * 1024;

@@ -13,9 +13,9 @@
 
 use std::collections::HashMap;
 
+use super::fault::{Fault, ResetReason};
 use super::frames::{self, Decoder, Frame};
 use super::headers::{Deflater, EmptyBlocks, Headers, Inflater};
-use super::{Fault, ResetReason};
 
 /// What the peer did.
 #[derive(Debug, PartialEq, Eq)]

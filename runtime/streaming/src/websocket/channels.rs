@@ -6,8 +6,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::fault::Fault;
 use super::frames::Event;
-use super::{Codec, Fault};
+use super::protocol::Codec;
 
 /// Longest message that has to be collected or is of no use: 1 MiB.
 pub const MAX_MESSAGE: usize = 1024 * 1024;

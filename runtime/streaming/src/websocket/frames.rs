@@ -4,7 +4,7 @@
 //! Data frames are handed on in the pieces they arrive in, unmasked in place; only control frames, 125 bytes at
 //! most, are collected. Nothing is allocated by a length that a peer wrote.
 
-use super::Fault;
+use super::fault::Fault;
 
 /// Opcode of a text message.
 pub const TEXT: u8 = 1;

@@ -17,14 +17,14 @@ const MAX_OBJECT: usize = 4096;
 
 /// Collects the stream and finds sizes in it.
 #[derive(Debug, Default)]
-pub(crate) struct Resizes {
+pub struct Resizes {
     pending: Vec<u8>,
     broken: bool,
 }
 
 impl Resizes {
     /// Adds bytes and returns the latest size in them. After a parse error nothing more is found.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> Option<TerminalSize> {
+    pub fn push(&mut self, bytes: &[u8]) -> Option<TerminalSize> {
         if self.broken {
             return None;
         }
