@@ -7,7 +7,7 @@
 //! An address is `network + number`; number 0 is the network, 1 the gateway, and the last one (broadcast) is never
 //! given. With two families a pod has the same number in both.
 
-use super::NetworkError;
+use crate::error::NetworkError;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The bridge that all pods of this daemon are ports of. Blocking; its address is the pods' gateway.
 
-use super::netlink::Rtnl;
-use super::{NetworkError, names, sysctl};
+use crate::error::NetworkError;
+use crate::netlink::Rtnl;
+use crate::{names, sysctl};
 use ipnet::IpNet;
 
 /// MTU when the node has no default route to take it from.

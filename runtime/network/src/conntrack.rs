@@ -5,9 +5,9 @@
 //! One ctnetlink request with a filter on protocol and destination port; the kernel walks its own table (Linux 5.8 or
 //! newer; older ones refuse it). Blocking, and best effort: the flows end by themselves when the client pauses.
 
-use super::NetworkError;
-use super::nfnetlink::exchange;
-use super::ports::{Binding, Protocol};
+use crate::binding::{Binding, Protocol};
+use crate::error::NetworkError;
+use crate::nfnetlink::exchange;
 use gorae_kernel::netlink::{ACK, NESTED, REQUEST, attribute_of};
 use std::io;
 
@@ -39,9 +39,9 @@ pub fn forget_udp(bindings: &[Binding]) -> Result<(), NetworkError> {
 }
 
 fn delete(binding: &Binding) -> io::Result<()> {
-    let family = if binding.at.is_ipv4() { nix::libc::AF_INET } else { nix::libc::AF_INET6 } as u8;
+    let family = if binding.at.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 } as u8;
     match exchange(CT_DELETE, REQUEST | ACK, family, &filter(binding)) {
-        Err(e) if e.raw_os_error() == Some(nix::libc::ENOENT) => Ok(()),
+        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Ok(()),
         other => other,
     }
 }

@@ -4,8 +4,10 @@
 //! While pods live, nothing changes: their addresses are only right in the subnet they were given in. Otherwise the
 //! configuration wins over kubelet's pod CIDR, that over what was chosen earlier, and that over a new choice.
 
-use super::record::{Origin, Record};
-use super::{NetworkConfig, NetworkError, names, subnet};
+use crate::config::NetworkConfig;
+use crate::error::NetworkError;
+use crate::record::{Origin, Record};
+use crate::{names, subnet};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::path::Path;
 
@@ -82,8 +84,8 @@ fn free_name(root: &Path, mut is_free: impl FnMut(&str) -> Result<bool, NetworkE
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::Wanted;
     use super::*;
+    use crate::record::Wanted;
 
     fn record(subnet: &str, origin: Origin) -> Record {
         let (bridge, table) = ("gorae-000001".into(), "gorae-000001".into());

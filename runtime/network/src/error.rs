@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What can go wrong with the node's network, and which kind of answer each failure is.
 
-use super::nft::NftError;
-use super::ports::{Binding, Protocol};
+use crate::binding::{Binding, Protocol};
+use crate::nft::NftError;
 use std::net::IpAddr;
 use std::path::PathBuf;
 

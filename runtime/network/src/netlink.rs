@@ -4,7 +4,9 @@
 //! Blocking: the kernel answers at once unless its routing lock is busy (removing an interface takes it for tens of
 //! milliseconds), so callers in async code use a blocking task. Only this file names the netlink crates' types.
 
-use super::NetworkError;
+use crate::error::NetworkError;
+use gorae_kernel::netlink::HEADER;
+use gorae_kernel::netlink_socket::{Family, NetlinkSocket};
 use ipnet::IpNet;
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
@@ -16,16 +18,12 @@ use netlink_packet_route::link::{
     LinkFlags, LinkInfo, LinkMessage,
 };
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 /// How long the kernel may take for one answer.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Larger than any datagram of a dump (the kernel fills at most 32 KiB).
-const BUFFER: usize = 64 << 10;
 
 /// An interface, as far as it matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +50,7 @@ pub struct Route {
 /// An open route socket.
 #[derive(Debug)]
 pub struct Rtnl {
-    socket: Socket,
+    socket: NetlinkSocket,
     sequence: u32,
 }
 
@@ -61,14 +59,10 @@ impl Rtnl {
     ///
     /// - Errors: [`NetworkError::Netlink`].
     pub fn open() -> Result<Self, NetworkError> {
-        let open = || {
-            let mut socket = Socket::new(NETLINK_ROUTE)?;
-            socket.bind_auto()?;
-            socket.connect(&SocketAddr::new(0, 0))?;
-            set_socket_timeout(&socket, Timeout::Recv, Some(DEADLINE))?;
-            Ok(Self { socket, sequence: 0 })
-        };
-        open().map_err(|source| NetworkError::Netlink { what: "open", object: "route socket".into(), source })
+        let socket = NetlinkSocket::open(Family::Route, DEADLINE);
+        let socket =
+            socket.map_err(|source| NetworkError::Netlink { what: "open", object: "route socket".into(), source })?;
+        Ok(Self { socket, sequence: 0 })
     }
 
     /// Every address of the node with its subnet's prefix length and its interface's index.
@@ -115,7 +109,7 @@ impl Rtnl {
             Ok(answers) => {
                 Ok(answers.iter().find_map(|m| if let Message::NewLink(l) = m { Some(link(l)) } else { None }))
             }
-            Err(e) if e.raw_os_error() == Some(nix::libc::ENODEV) => Ok(None),
+            Err(e) if e.raw_os_error() == Some(libc::ENODEV) => Ok(None),
             Err(source) => Err(NetworkError::Netlink { what: "look up", object: object.into(), source }),
         }
     }
@@ -170,7 +164,7 @@ impl Rtnl {
         }
         match self.exchange(Message::NewAddress(request), NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK) {
             Ok(_) => Ok(()),
-            Err(e) if e.raw_os_error() == Some(nix::libc::EEXIST) => Ok(()),
+            Err(e) if e.raw_os_error() == Some(libc::EEXIST) => Ok(()),
             Err(source) => {
                 Err(NetworkError::Netlink { what: "add address", object: format!("{address} to {name}"), source })
             }
@@ -184,7 +178,7 @@ impl Rtnl {
         request.header.index = link.index;
         match self.exchange(Message::DelLink(request), NLM_F_ACK) {
             Ok(_) => Ok(()),
-            Err(e) if e.raw_os_error() == Some(nix::libc::ENODEV) => Ok(()),
+            Err(e) if e.raw_os_error() == Some(libc::ENODEV) => Ok(()),
             Err(source) => Err(NetworkError::Netlink { what: "remove interface", object: name.into(), source }),
         }
     }
@@ -214,7 +208,7 @@ impl Rtnl {
         request.finalize();
         let mut bytes = vec![0; request.buffer_len()];
         request.serialize(&mut bytes);
-        self.socket.send(&bytes, 0)?;
+        self.socket.send(&bytes)?;
         let ends_with_answer = flags & (NLM_F_ACK | NLM_F_DUMP) == 0;
         let mut answers = Vec::new();
         while !self.receive(&mut answers)? {
@@ -227,9 +221,8 @@ impl Rtnl {
 
     /// Reads one datagram; true when the exchange is over.
     fn receive(&mut self, answers: &mut Vec<Message>) -> io::Result<bool> {
-        let mut buffer = Vec::with_capacity(BUFFER);
-        self.socket.recv(&mut buffer, 0)?;
-        let mut rest = &buffer[..];
+        let datagram = self.socket.receive()?;
+        let mut rest = &datagram[..];
         while rest.len() >= HEADER {
             let length = u32::from_ne_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
             if length < HEADER || length > rest.len() {
@@ -263,9 +256,6 @@ impl Rtnl {
         }
     }
 }
-
-/// Length of a netlink message's header.
-const HEADER: usize = 16;
 
 fn link(message: &LinkMessage) -> Link {
     let mut link = Link { index: message.header.index, is_bridge: false, controller: None, mtu: 0 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Runs `nft -f -`: one script, one transaction, one deadline.
 
-use super::nfnetlink::exchange;
+use crate::nfnetlink::exchange;
 use gorae_kernel::netlink::{REQUEST, attribute_of};
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -64,7 +64,7 @@ pub fn has_table(name: &str) -> std::io::Result<bool> {
     let name = attribute_of(NFTA_TABLE_NAME, &[name.as_bytes(), b"\0"].concat());
     match exchange(NFT_MSG_GETTABLE, REQUEST, NFPROTO_INET, &name) {
         Ok(()) => Ok(true),
-        Err(e) if e.raw_os_error() == Some(nix::libc::ENOENT) => Ok(false),
+        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Ok(false),
         Err(e) => Err(e),
     }
 }

@@ -6,7 +6,7 @@
 //! and is gone with its directory when nobody has the lock; the kernel lets go of it when its holder dies. Daemons
 //! of one network namespace that do not share /run do not share the lock.
 
-use super::NetworkError;
+use crate::error::NetworkError;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use std::fs::{DirBuilder, File, OpenOptions};

@@ -9,13 +9,27 @@
 //! "Maybe in the table" is what keeps an address from a new pod: a rule that could not be removed must not lead
 //! somebody else's traffic to it. Forgetting such a pod only marks it; the next rewrite of the table settles it.
 
-use super::addresses::Addresses;
-use super::ports::{Binding, HostPort};
-use super::reservation::Reservation;
-use super::{LivePod, NetworkError, names};
+use crate::addresses::Addresses;
+use crate::binding::Binding;
+use crate::error::NetworkError;
+use crate::names;
+use crate::ports::HostPort;
+use crate::reservation::Reservation;
+use gorae_proto::cri;
 use ipnet::IpNet;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+
+/// A pod that lived before this daemon, from its record.
+#[derive(Debug, Clone, Default)]
+pub struct LivePod {
+    /// The pod's id.
+    pub pod_id: String,
+    /// Its addresses in this network.
+    pub ips: Vec<IpAddr>,
+    /// The mappings of its request.
+    pub port_mappings: Vec<cri::PortMapping>,
+}
 
 /// The pods in the network.
 #[derive(Debug)]
@@ -242,8 +256,8 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ports::Protocol;
     use super::*;
+    use crate::binding::Protocol;
 
     fn pods(subnet: &str) -> Pods {
         Pods::new(Addresses::new(subnet.parse().expect("net"), None).expect("large enough"))

@@ -4,30 +4,10 @@
 //! A mapping says "this port of the node goes to that port of the pod"; with a pod of two address families and no
 //! host address it becomes two [`Binding`]s, one a family. Pure: no sockets, no rules.
 
-use super::NetworkError;
+use crate::binding::{Binding, Protocol};
+use crate::error::NetworkError;
 use gorae_proto::cri;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-
-/// Transport protocol of a host port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Protocol {
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
-    /// SCTP.
-    Sctp,
-}
-
-impl std::fmt::Display for Protocol {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-            Self::Sctp => "sctp",
-        })
-    }
-}
 
 /// A checked port mapping with a host port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,19 +20,6 @@ pub struct HostPort {
     pub host_port: u16,
     /// Port of the pod, never 0.
     pub container_port: u16,
-}
-
-/// One host port in one address family, with where it goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Binding {
-    /// Transport protocol.
-    pub protocol: Protocol,
-    /// Address of the node; the unspecified address is every address of the family.
-    pub at: IpAddr,
-    /// Port of the node.
-    pub port: u16,
-    /// Address and port of the pod, of the same family as `at`.
-    pub to: SocketAddr,
 }
 
 impl HostPort {
@@ -123,21 +90,6 @@ fn read_host_ip(text: &str) -> Result<Option<IpAddr>, &'static str> {
     Ok(Some(ip))
 }
 
-impl Binding {
-    /// Where it listens, for people: `0.0.0.0:80/tcp`.
-    pub fn place(&self) -> String {
-        format!("{}/{}", SocketAddr::new(self.at, self.port), self.protocol)
-    }
-
-    /// Whether both cannot be there at once.
-    pub fn collides(&self, other: &Self) -> bool {
-        self.protocol == other.protocol
-            && self.port == other.port
-            && self.at.is_ipv4() == other.at.is_ipv4()
-            && (self.at == other.at || self.at.is_unspecified() || other.at.is_unspecified())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,17 +135,5 @@ mod tests {
         assert!(matches!(loopback.bindings(&[v6]), Err(NetworkError::HostAddressFamily { .. })));
         let mapped = HostPort::read_all(&[mapping(0, "::ffff:127.0.0.1", 80, 8080)]).expect("valid");
         assert_eq!(mapped[0].host_ip, Some(Ipv4Addr::LOCALHOST.into()));
-    }
-
-    #[test]
-    fn every_address_collides_with_each_address_of_its_family_only() {
-        let to: SocketAddr = "10.64.0.2:80".parse().expect("address");
-        let at = |at: &str| Binding { protocol: Protocol::Tcp, at: at.parse().expect("address"), port: 80, to };
-        assert!(at("0.0.0.0").collides(&at("127.0.0.1")));
-        assert!(at("127.0.0.1").collides(&at("127.0.0.1")));
-        assert!(!at("127.0.0.1").collides(&at("127.0.0.2")));
-        assert!(!at("0.0.0.0").collides(&at("::")));
-        assert!(!at("0.0.0.0").collides(&Binding { protocol: Protocol::Udp, ..at("0.0.0.0") }));
-        assert!(!at("0.0.0.0").collides(&Binding { port: 81, ..at("0.0.0.0") }));
     }
 }

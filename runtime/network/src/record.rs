@@ -4,7 +4,7 @@
 //! Written (and synced) before the bridge is made, and read at every start: addresses of live pods are only right in
 //! the subnet they were given in.
 
-use super::NetworkError;
+use crate::error::NetworkError;
 use gorae_kernel::checked::{self, Unusable};
 use gorae_kernel::record_file::{self, Durability};
 use ipnet::{Ipv4Net, Ipv6Net};

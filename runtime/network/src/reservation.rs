@@ -5,10 +5,10 @@
 //! The socket is bound and nothing else: it never listens, and no packet reaches it while the translation is there.
 //!
 //! A port of SCTP is held by no socket: to make one loads the kernel's SCTP, which Kubernetes forbids (it is a surface to
-//! attack, and in the way of SCTP stacks in user space). Among pods the table of [`super::pods`] keeps it.
+//! attack, and in the way of SCTP stacks in user space). Among pods the table of [`crate::pods`] keeps it.
 
-use super::NetworkError;
-use super::ports::{Binding, Protocol};
+use crate::binding::{Binding, Protocol};
+use crate::error::NetworkError;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, socket_with, sockopt};
 use std::net::SocketAddr;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Choosing a subnet that nothing on this node uses. Pure: the caller brings the node's addresses and routes.
 
-use super::NetworkError;
+use crate::error::NetworkError;
 use ipnet::{IpNet, Ipv4Net};
 use std::net::Ipv4Addr;
 

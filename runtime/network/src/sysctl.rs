@@ -3,7 +3,7 @@
 //!
 //! Node-wide knobs are only ever switched on, and stay on: others may rely on them by then.
 
-use super::NetworkError;
+use crate::error::NetworkError;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
