@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The values of [`super::families`] for a pod and its containers.
+//! The values of [`crate::families`] for a pod and its containers.
 
-use super::disk::{self, Device};
-use super::families::{self as family, BASE_LABELS, Family};
-use super::filesystem::Fullness;
-use super::group::{Directory, Group, flat_keyed};
-use super::network::Interface;
-use super::sample::{self, Depth, Sample};
-use super::{ContainerSubject, PodSubject, Stats, processes, value};
+use crate::disk::{self, Device};
+use crate::families::{self as family, BASE_LABELS, Family};
+use crate::filesystem::Fullness;
+use crate::group::{Directory, Group, flat_keyed};
+use crate::network::Interface;
+use crate::processes;
+use crate::reader::Stats;
+use crate::sample::{self, Depth, Sample};
+use crate::subject::{ContainerSubject, PodSubject};
+use crate::value::value;
 use gorae_kernel::clock;
 use gorae_proto::cri::{ContainerMetrics, LinuxContainerResources, Metric, PodSandboxMetrics, PsiStats};
 use std::sync::OnceLock;
@@ -18,13 +21,15 @@ const DEFAULT_PERIOD_US: i64 = 100_000;
 /// Shares of a group for which none were asked.
 const DEFAULT_SHARES: i64 = 1024;
 
-/// Makes the metrics of a pod. Containers whose cgroup is gone are left out.
-pub(super) fn read(stats: &Stats, pod: &PodSubject<'_>, containers: &[ContainerSubject<'_>]) -> PodSandboxMetrics {
-    let fullness = stats.filesystem.fullness();
-    PodSandboxMetrics {
-        pod_sandbox_id: pod.id.to_owned(),
-        metrics: pod.network.map(|interfaces| network(pod, interfaces)).unwrap_or_default(),
-        container_metrics: containers.iter().filter_map(|one| container(stats, pod, one, fullness)).collect(),
+impl Stats {
+    /// Reads all metrics of a pod and of its running containers. Containers whose cgroup is gone are left out.
+    pub fn metrics(&self, pod: &PodSubject<'_>, containers: &[ContainerSubject<'_>]) -> PodSandboxMetrics {
+        let fullness = self.filesystem.fullness();
+        PodSandboxMetrics {
+            pod_sandbox_id: pod.id.to_owned(),
+            metrics: pod.network.map(|interfaces| network(pod, interfaces)).unwrap_or_default(),
+            container_metrics: containers.iter().filter_map(|one| container(self, pod, one, fullness)).collect(),
+        }
     }
 }
 

@@ -5,8 +5,8 @@
 //! privileged process may have gone to another namespace. A thread that goes through all pins of a list and ends
 //! changes no other thread's namespace, and costs some 10 us a pod.
 
-use super::group::read_path;
-use super::value;
+use crate::group::read_path;
+use crate::value::value;
 use gorae_kernel::clock;
 use gorae_proto::cri::{NetworkInterfaceUsage, NetworkUsage};
 use rustix::fs::{Mode, OFlags};
