@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the server is told at its start.
+//! The configuration of a server.
 
 use crate::tls::CertificateFiles;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -9,9 +9,9 @@
 //!                                                   Backend ◄── exec, attach, dial
 //! ```
 //!
-//! The module owns tokens, sockets and byte copying. It never knows what a container is: a [`Backend`] starts
-//! processes and dials ports, and hands descriptors over. A connection is one task that owns everything of its
-//! session, so dropping the task closes every descriptor of it.
+//! The crate owns tokens, sockets and byte copying. It does not know what a container is: a [`Backend`] starts
+//! processes and dials ports, and hands over descriptors. A connection is one task that owns everything of its session,
+//! so dropping the task closes every descriptor of it.
 
 mod backend;
 mod config;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! HTTP requests to upgrades: `/exec/TOKEN`, `/attach/TOKEN` and `/portforward/TOKEN`, GET or POST.
 //!
-//! Host, Origin and any other header are the original client's, forwarded by kubelet, and are not looked at.
+//! Host, Origin and all other headers are the original client's, forwarded by kubelet, and are ignored.
 
-use crate::session::websocket_forward::most_ports;
 use crate::tokens::Tokens;
 use crate::upgrade::{Transport, Upgrade, Wanted};
 use crate::websocket::protocol::{self, Version};
@@ -28,7 +27,7 @@ const FORWARD: &[(&str, Version)] = &[("portforward.k8s.io", Version::V4)];
 
 type Answer = Response<Full<Bytes>>;
 
-/// A refusal: everything about it is public.
+/// A refusal. Clients see all of it.
 #[derive(Debug)]
 struct Refused {
     status: StatusCode,
@@ -63,13 +62,13 @@ pub(super) fn answer(request: &mut Request<Incoming>, tokens: &Tokens<Wanted>) -
 }
 
 fn switch(request: &Request<Incoming>, tokens: &Tokens<Wanted>) -> Result<(Answer, Wanted, Transport), Refused> {
-    let unknown = || Refused::new(StatusCode::NOT_FOUND, "no such stream, or its token is used or too old");
+    let unknown = || Refused::new(StatusCode::NOT_FOUND, "no such stream, or its token was used or has expired");
     let (path, token) = request.uri().path().trim_start_matches('/').split_once('/').ok_or_else(unknown)?;
     if !["exec", "attach", "portforward"].contains(&path) {
         return Err(unknown());
     }
     if ![Method::GET, Method::POST].contains(request.method()) {
-        let refused = Refused::new(StatusCode::METHOD_NOT_ALLOWED, "only GET and POST");
+        let refused = Refused::new(StatusCode::METHOD_NOT_ALLOWED, "only GET and POST are allowed");
         return Err(Refused { headers: vec![(ALLOW, "GET, POST")], ..refused });
     }
     let wanted = tokens.redeem(token).filter(|wanted| wanted.path() == path).ok_or_else(unknown)?;
@@ -83,7 +82,7 @@ fn texts<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = 
     headers.get_all(name).iter().filter_map(|value| value.to_str().ok())
 }
 
-/// Repeated headers and comma lists are the same thing.
+/// The items of a header: repeating it and listing items with commas mean the same.
 fn list<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> + use<'h> {
     texts(headers, name).flat_map(|value| value.split(',')).map(str::trim).filter(|item| !item.is_empty())
 }
@@ -128,7 +127,7 @@ fn spdy(headers: &HeaderMap, wanted: &Wanted) -> Result<(Answer, Transport), Ref
 fn websocket(request: &Request<Incoming>, wanted: &Wanted) -> Result<(Answer, Transport), Refused> {
     let headers = request.headers();
     if request.method() != Method::GET {
-        let refused = Refused::new(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket begins with GET");
+        let refused = Refused::new(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket starts with GET");
         return Err(Refused { headers: vec![(ALLOW, "GET")], ..refused });
     }
     if texts(headers, &SEC_WEBSOCKET_VERSION).next().map(str::trim) != Some("13") {
@@ -142,7 +141,7 @@ fn websocket(request: &Request<Incoming>, wanted: &Wanted) -> Result<(Answer, Tr
         .ok_or_else(|| Refused::new(StatusCode::FORBIDDEN, "none of the offered subprotocols is supported"))?;
     if let Wanted::Forward { ports, .. } = wanted
         && !protocol.tunnel
-        && ports.len() > most_ports(protocol.codec)
+        && ports.len() > protocol.codec.most_ports()
     {
         return Err(Refused::new(StatusCode::BAD_REQUEST, "too many ports for one WebSocket"));
     }

@@ -25,27 +25,31 @@ const GRACE: Duration = Duration::from_millis(900);
 /// How long sessions have to be dropped after that.
 const ABORT: Duration = Duration::from_secs(1);
 
-/// A running streaming server. Dropping it stops it without a farewell; see [`Server::shutdown`].
+/// A running streaming server. Dropping it cuts its sessions off; [`Server::shutdown`] ends them in order.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
     scheme: &'static str,
     tokens: Arc<Tokens<Wanted>>,
-    /// Sessions end themselves.
+    /// Asks sessions to end.
     shutdown: CancellationToken,
-    /// Whatever is left is dropped.
+    /// Drops the sessions that are left.
     abort: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl Server {
-    /// Binds the socket and serves it in the current runtime.
+    /// Binds the socket and serves it in the current tokio runtime.
     ///
     /// # Errors
-    /// When the address is a wildcard, which no URL can name, or cannot be bound; when the certificate cannot be used.
+    /// `InvalidInput` when the address is a wildcard, which no URL can name, or the certificate cannot be used; the
+    /// kernel's when the address cannot be bound.
     pub async fn start<B: Backend>(config: Config, backend: Arc<B>) -> io::Result<Self> {
         if config.bind.ip().is_unspecified() {
-            let text = format!("streaming address {} is a wildcard and cannot stand in a URL", config.bind);
+            let text = format!(
+                "streaming address {} is a wildcard, which clients cannot connect to; set the address of one interface",
+                config.bind
+            );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         let certificates = config.tls.clone().map(Certificates::load).transpose();
@@ -73,17 +77,16 @@ impl Server {
         Ok(server)
     }
 
-    /// Where the server listens, with the real port.
+    /// The address on which the server listens, with the real port.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Issues the URL at which a client can run a command. Whether the container exists and runs is the caller's
-    /// to check before.
+    /// Issues the URL at which a client can run a command. The caller has checked that the container exists and runs.
     ///
     /// # Errors
-    /// `InvalidArgument` for a request that names no container, no stream, or a terminal with stderr;
-    /// `ResourceExhausted` while too many URLs wait.
+    /// `InvalidArgument` for a request without a container or a stream, or with both a terminal and stderr;
+    /// `ResourceExhausted` while too many URLs wait for their client.
     pub fn exec_url(&self, request: &cri::ExecRequest) -> Result<String, Status> {
         check_stdio(&request.container_id, request.tty, [request.stdin, request.stdout, request.stderr])?;
         self.url(Wanted::Process(Task::Exec(ExecRequest {
@@ -97,7 +100,7 @@ impl Server {
         })))
     }
 
-    /// Issues the URL at which a client can take part in a container's stdio.
+    /// Issues the URL at which a client can attach to a container's stdio.
     ///
     /// # Errors
     /// As [`Server::exec_url`].
@@ -112,10 +115,10 @@ impl Server {
         })))
     }
 
-    /// Issues the URL at which a client can reach ports of a pod. Ports of the request matter only to old clients.
+    /// Issues the URL at which a client can reach ports of a pod. Only old clients use the ports of the request.
     ///
     /// # Errors
-    /// `InvalidArgument` without a pod or with a port outside 1..=65535; `ResourceExhausted` as the others.
+    /// `InvalidArgument` without a pod or with a port outside 1..=65535; `ResourceExhausted` as [`Server::exec_url`].
     pub fn port_forward_url(&self, request: &cri::PortForwardRequest) -> Result<String, Status> {
         if request.pod_sandbox_id.is_empty() {
             return Err(Status::invalid_argument("missing required pod_sandbox_id"));
@@ -135,8 +138,8 @@ impl Server {
         Ok(format!("{}://{}/{path}/{token}", self.scheme, self.address))
     }
 
-    /// Stops listening, tells every client that its session ends, and closes everything within a second. A session
-    /// that cannot be dropped, since a call of its backend holds its thread, is given up a second later.
+    /// Stops listening, tells every client that its session ends, and closes everything within a second. A session that
+    /// cannot be dropped, because a call of its backend blocks its thread, is abandoned a second later.
     pub async fn shutdown(&self) {
         self.shutdown.cancel();
         self.tasks.close();
@@ -145,14 +148,14 @@ impl Server {
         }
         self.abort.cancel();
         if timeout(ABORT, self.tasks.wait()).await.is_err() {
-            tracing::error!(sessions = self.tasks.len(), "streaming sessions did not end and are given up");
+            tracing::error!(sessions = self.tasks.len(), "streaming sessions did not end and are abandoned");
         }
     }
 
-    /// Connections that are served, for tests that look for what is left.
+    /// Counts the connections being served, for tests that look for leaks.
     #[cfg(test)]
     pub(super) fn connections(&self) -> usize {
-        // One task is the listener, up to the shutdown.
+        // One task is the listener, until the shutdown.
         self.tasks.len() - usize::from(!self.shutdown.is_cancelled())
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a client was promised by its URL, and the session that keeps it.
+//! The session that a client's URL promised, from the HTTP upgrade on.
 
 use crate::backend::Backend;
 use crate::config::Config;
@@ -37,7 +37,7 @@ impl Wanted {
     }
 }
 
-/// What is spoken after the upgrade.
+/// The protocol after the upgrade.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Transport {
     /// SPDY/3.1, with the rules of this version.

@@ -8,19 +8,20 @@ use bytes::Bytes;
 use std::future::{Future, pending};
 use std::io;
 use std::pin::pin;
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// How long what is queued for a client may take after the session's end: one that does not read loses it.
-const LAST_WRITES: std::time::Duration = std::time::Duration::from_secs(30);
+/// How long the last frames may take after the session's end: a client that does not read loses them.
+const LAST_WRITES: Duration = Duration::from_secs(30);
 
 /// A connection as HTTP leaves it.
 #[derive(Debug)]
 pub(crate) struct Connection {
     /// The client's socket.
     pub(crate) stream: Socket,
-    /// What was read past the request.
+    /// Bytes that were read past the request.
     pub(crate) leftover: Bytes,
 }
 
@@ -32,10 +33,10 @@ impl Connection {
     }
 }
 
-/// Runs the reader, the writer and the session of a connection until the session is over and all is written, or the
-/// client has not read the rest for half a minute, or nobody is there any more.
+/// Runs the reader, the writer and the session of a connection until the session is over and everything is written, or
+/// until the client has left the rest unread for half a minute or has vanished.
 ///
-/// A reader that returns means that the client has left or has broken the protocol.
+/// When the reader returns, the client has left or has broken the protocol.
 pub(crate) async fn drive(
     link: &Link,
     socket: &mut WriteHalf,
@@ -60,7 +61,7 @@ pub(crate) async fn drive(
     }
 }
 
-/// Writes what is queued until the last frame, or until the client is lost.
+/// Writes frames up to the last one, or until the client is lost.
 async fn write(link: &Link, socket: &mut WriteHalf, over: &CancellationToken) {
     let late = async {
         over.cancelled().await;
@@ -77,13 +78,13 @@ async fn write(link: &Link, socket: &mut WriteHalf, over: &CancellationToken) {
     }
 }
 
-/// Ends a connection: sends our end, then gives the client a short while to see it and close.
+/// Ends a connection: ends our direction, then gives the client a short while to notice and close.
 pub(crate) async fn close(link: &Link, intake: Intake, mut socket: WriteHalf) {
     let drain = async {
         socket.shutdown().await?;
         intake.drain(link).await?;
         io::Result::Ok(())
     };
-    // Whatever happens here, the connection is over; both halves are dropped.
+    // Whether it fails or not, the connection is over; both halves are dropped.
     let _ = timeout(LINGER_AT_SHUTDOWN, drain).await;
 }

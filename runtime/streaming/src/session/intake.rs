@@ -19,7 +19,7 @@ const HUNG_UP: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Intake {
     socket: ReadHalf,
-    /// What the HTTP parser had read past the request.
+    /// Bytes that the HTTP parser read past the request.
     leftover: Bytes,
     buffer: Vec<u8>,
 }
@@ -42,7 +42,7 @@ impl Intake {
         self.read(link).await.ok().filter(|input| !input.is_empty())
     }
 
-    /// Reads what the client sent; empty at the end.
+    /// Reads once; empty at the end.
     async fn read(&mut self, link: &Link) -> io::Result<&mut [u8]> {
         self.buffer.clear();
         if !self.leftover.is_empty() {
@@ -76,7 +76,7 @@ impl Intake {
         }
     }
 
-    /// Reads and drops what still comes, until the client closes.
+    /// Reads and drops everything until the client closes.
     pub(crate) async fn drain(mut self, link: &Link) -> io::Result<()> {
         while !self.read(link).await?.is_empty() {}
         Ok(())

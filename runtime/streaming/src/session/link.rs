@@ -127,8 +127,8 @@ impl Link {
         }
     }
 
-    /// Resolves when, for half of the silence, what was sent has not been acknowledged and the kernel's probes have
-    /// not been answered. It looks only after something was sent, so a connection at rest costs nothing.
+    /// Resolves when the peer has acknowledged nothing and answered no probe for half of [`Config::silence`]. It looks
+    /// only after something was sent, so a connection at rest costs nothing.
     pub(crate) async fn peer_vanished(&self) {
         let Some(ends) = self.ends else { return pending().await };
         loop {
@@ -136,7 +136,7 @@ impl Link {
             match self.unanswered(ends).await {
                 Ok(false) => {}
                 Ok(true) => return,
-                // Closed meanwhile, which the reader sees; or this kernel cannot tell, and its own limit counts.
+                // Closed meanwhile, which the reader sees; or this kernel cannot tell, and its own time limit applies.
                 Err(error) => {
                     tracing::debug!(%error, "cannot ask the kernel about a streaming connection");
                     return pending().await;
@@ -145,7 +145,7 @@ impl Link {
         }
     }
 
-    /// Watches what is on its way to the peer: false when it has arrived, true when nobody answers any more.
+    /// Watches what is on its way to the peer: false once it has arrived, true when the peer no longer answers.
     async fn unanswered(&self, ends: Ends) -> std::io::Result<bool> {
         let silence = self.config.silence;
         let mut since = None;

@@ -85,7 +85,7 @@ impl<'l> Messages<'l> {
         }
     }
 
-    /// Waits until the consumers have taken half of what is too much, and answers pings unseen meanwhile.
+    /// Waits while too much is queued. Pings of the client stay unread meanwhile, so pongs are sent unasked.
     async fn room(&self, queued: impl Fn() -> usize) {
         if queued() <= HIGH {
             return;

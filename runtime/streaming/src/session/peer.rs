@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whether anybody is left at the other end of a connection that says nothing.
+//! Whether there is still a peer at the other end of a silent connection.
 //!
-//! A peer that loses its power or its network sends no end. While nothing is on its way to it, the kernel's keepalive
-//! finds out. Otherwise the kernel tries for a quarter of an hour, and TCP_USER_TIMEOUT is no way to shorten that: it
-//! also ends a peer that answers every probe and only has no room, which is a person reading a pager. So the kernel is
-//! asked what it waits for, and how often it has asked in vain.
+//! A peer that loses its power or its network does not close the connection. While nothing is on its way to it, the
+//! kernel's keepalive finds out. Otherwise the kernel retries for a quarter of an hour. TCP_USER_TIMEOUT cannot shorten
+//! that, because it also ends a peer that answers every probe and merely has no room: a person reading a pager. So we
+//! ask the kernel what it waits for, and how often it has probed in vain.
 
 use gorae_kernel::netlink::{HEADER, REQUEST, answers, push_message, word};
 use gorae_kernel::netlink_socket::{Family, NetlinkSocket};
@@ -22,7 +22,7 @@ const TCP: u8 = 6;
 const BY_FAMILY: u16 = 20;
 /// Where `idiag_wqueue` is: after four bytes, both addresses with their ports, and two numbers.
 const WRITE_QUEUE: usize = 4 + 48 + 8;
-/// `idiag_timer` of a connection that sends again what was not acknowledged, and of one that probes a full peer.
+/// `idiag_timer` of a connection that retransmits, and of one that probes a peer without room.
 const RETRANSMITS: u8 = 1;
 const PROBES_WINDOW: u8 = 4;
 
@@ -39,7 +39,7 @@ impl Ends {
     }
 }
 
-/// Has the kernel end a connection on which nothing is under way and nobody answers for so long.
+/// Has the kernel end an idle connection whose peer does not answer for `silence`.
 pub(crate) fn keep_alive(stream: &TcpStream, silence: Duration) -> io::Result<()> {
     let second = Duration::from_secs(1);
     set_socket_keepalive(stream, true)?;
@@ -48,7 +48,7 @@ pub(crate) fn keep_alive(stream: &TcpStream, silence: Duration) -> io::Result<()
     Ok(set_tcp_keepcnt(stream, PROBES)?)
 }
 
-/// How often the kernel has asked the peer in vain; `None` when it waits for nothing.
+/// How often the kernel has retransmitted to the peer, or probed it, in vain; `None` when nothing is unacknowledged.
 pub(crate) fn tries(ends: Ends) -> io::Result<Option<u8>> {
     let socket = NetlinkSocket::open(Family::SockDiag, DEADLINE)?;
     socket.send(&question(ends))?;

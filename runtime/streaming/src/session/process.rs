@@ -30,9 +30,9 @@ use tonic::Status;
 const FIRST_SIZE: Duration = Duration::from_millis(100);
 /// How long a process may read nothing of the input of a client that left.
 const DELIVER_REST: Duration = Duration::from_secs(5);
-/// A container's outputs ended and it did not, which is how its shim drops a client that is too far behind.
+/// A container's outputs ended while it runs, which is how its shim drops a client that is too far behind.
 const CUT_OFF: &str =
-    "the outputs ended while the container goes on: this client read too slowly, or the container closed them";
+    "the outputs ended while the container still runs: this client read too slowly, or the container closed them";
 
 /// The client's side of a session.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub(crate) struct Stdio<'l> {
     pub(crate) stderr: Option<Outlet<'l>>,
 }
 
-/// Runs a session up to its result. `None`: the client has left, so there is nobody to tell.
+/// Runs a session up to its result. `None`: the client has left, so there is no one to tell.
 pub(crate) async fn run(link: &Link, task: Task, stdio: &Stdio<'_>, backend: &impl Backend) -> Option<Outcome> {
     let process = match start(link, &task, stdio, backend).await {
         Ok(process) => process,

@@ -11,7 +11,8 @@
 //! closes, or GOAWAY           ──►  GOAWAY, close
 //! ```
 //!
-//! Nothing is written before the client's first frame: its HTTP reader may swallow bytes that come with the 101.
+//! Nothing is written before the client's first frame, because its HTTP reader may swallow bytes that come with the
+//! 101.
 
 use super::connection::{self, Connection};
 use super::inlet::{HIGH, Inlet};
@@ -158,7 +159,7 @@ impl Streams {
         Ok(())
     }
 
-    /// Accepts a stream at once, since clients open the next one only after the reply.
+    /// Accepts a stream at once, because clients open the next one only after the reply.
     fn opened(&self, link: &Link, id: u32, headers: &Headers, fin: bool) -> Result<(), Broken> {
         let mut session = self.session.lock().expect("no panic under this lock");
         let name = headers.get("streamtype").unwrap_or_default();
@@ -218,7 +219,7 @@ impl Streams {
         }
         let stdin = self.outlet(link, Kind::Stdin);
         if version == Version::V1 {
-            // Clients of the first version wait for the end of our side of stdin, which has no data anyway.
+            // Clients of the first version wait for the end of our side of stdin, which carries no data anyway.
             stdin.iter().for_each(Outlet::finish);
         }
         let stdio = Stdio {
@@ -236,7 +237,7 @@ impl Streams {
         Some(Outlet::Spdy { link, session: &self.session, id, closed })
     }
 
-    /// Says the last words: ends of the outputs, the status, and that no more input is of use.
+    /// Sends the last frames: the ends of the outputs, the status, and that no more input is wanted.
     fn tell(&self, link: &Link, outcome: &Outcome, version: Version) {
         self.stdin.discard();
         for kind in [Kind::Stdout, Kind::Stderr] {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a client of exec or attach is here for, and how its end is told.
+//! What a client of exec or attach asked for, and how its end is worded.
 
 use super::status::Outcome;
 use crate::backend::{AttachRequest, ExecRequest};

@@ -13,14 +13,6 @@ use crate::websocket::channels::{Channels, Input};
 use crate::websocket::protocol::Codec;
 use futures_util::future::join_all;
 
-/// Most ports of a connection: both channels of each fit the channel byte, or are ASCII before base64.
-pub(crate) const fn most_ports(codec: Codec) -> usize {
-    match codec {
-        Codec::Binary => 127,
-        Codec::Base64 => 40,
-    }
-}
-
 struct Forwards<'l> {
     link: &'l Link,
     pod: &'l str,

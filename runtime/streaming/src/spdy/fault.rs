@@ -3,14 +3,14 @@
 
 /// Why a session cannot go on: the peer broke the protocol.
 ///
-/// Every variant ends the connection with GOAWAY(1); a fault of one stream alone is answered with RST_STREAM and
-/// never becomes a `Fault`.
+/// Every variant ends the connection with GOAWAY(1). A fault of one stream alone is answered with RST_STREAM and never
+/// becomes a `Fault`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// A control frame of another protocol version.
     #[error("control frame of version {0}, expected 3")]
     Version(u16),
-    /// A control frame type that does not exist, or is of no use here.
+    /// A control frame type that does not exist, or has no use here.
     #[error("control frame of unknown type {0}")]
     UnknownType(u16),
     /// A frame whose length does not fit its type.
@@ -30,7 +30,7 @@ pub enum Fault {
     /// A header block that inflates to something malformed.
     #[error("header block is malformed: {0}")]
     Headers(&'static str),
-    /// A header block above one of the limits of [`headers`].
+    /// A header block above one of the limits of [`headers`](super::headers).
     #[error("header block is over the limit: {0}")]
     TooLarge(&'static str),
 }

@@ -6,9 +6,9 @@
 //! data:    |0| stream id (31)             | flags (8) | length (24) | payload
 //! ```
 //!
-//! The [`Decoder`] is fed whatever the transport delivered. It buffers at most one control frame (64 KiB) and hands
-//! DATA on in the pieces it came in, so a frame of 16 MiB costs nothing. It never allocates by a length that a peer
-//! wrote before the bytes are there.
+//! The [`Decoder`] takes whatever the transport delivers. It buffers at most one control frame (64 KiB) and passes DATA
+//! on in the pieces it arrived in, so a frame of 16 MiB costs nothing. It never allocates memory for a length that a
+//! peer announced before the bytes have arrived.
 
 use super::fault::{Fault, ResetReason};
 
@@ -66,7 +66,7 @@ pub enum Frame<'i> {
         /// Reason, never zero.
         status: u32,
     },
-    /// Parameters, of which none matters here.
+    /// Parameters, none of which matters here.
     Settings,
     /// A ping or the answer to one.
     Ping {
@@ -87,9 +87,9 @@ pub enum Frame<'i> {
         /// Compressed header block.
         block: Vec<u8>,
     },
-    /// Flow control that this dialect does not have.
+    /// Flow control, which this dialect does not use.
     WindowUpdate,
-    /// A piece of a DATA frame; empty only when the frame was.
+    /// A piece of a DATA frame, empty only when the frame is.
     Data {
         /// Stream id.
         id: u32,
@@ -124,10 +124,10 @@ impl Decoder {
 
     /// Takes bytes from the front of `input` until a frame (or a piece of one) is complete.
     ///
-    /// Returns `None` when all of `input` is used up and more is needed.
+    /// Returns `None` when all of `input` has been consumed and more is needed.
     ///
     /// # Errors
-    /// A [`Fault`] after which the connection is worthless and the decoder must not be used again.
+    /// A [`Fault`], after which the connection must end and the decoder must not be used again.
     pub fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Frame<'i>>, Fault> {
         if self.data.is_some() {
             return Ok(self.take_data(input));
@@ -160,7 +160,7 @@ impl Decoder {
         u16::from_be_bytes([self.head[2], self.head[3]])
     }
 
-    /// Refuses what cannot become a frame before any payload is collected.
+    /// Refuses a frame that cannot be right, before any of its payload is collected.
     fn check_control(&self, length: usize) -> Result<(), Fault> {
         let version = u16::from_be_bytes([self.head[0] & 0x7f, self.head[1]]);
         if version != 3 {

@@ -3,11 +3,11 @@
 //!
 //! - [`frames`]: bytes to frames and back.
 //! - [`headers`]: the compressed header blocks, one zlib stream for each direction of a connection.
-//! - [`session`]: which streams exist and what each frame means for them.
+//! - [`session`]: which streams exist, and what each frame means for them.
 //!
-//! Everything here takes slices and returns values, so it runs the same over TCP, inside a WebSocket, in a unit
-//! test and in a fuzz target. There is no flow control in this dialect: windows and settings are checked for
-//! length and ignored, and only the transport slows a peer down.
+//! Everything here takes slices and returns values, so it runs the same over TCP, inside a WebSocket, in a unit test
+//! and in a fuzz target. This dialect has no flow control: windows and settings are checked for length and ignored, and
+//! only the transport slows a peer down.
 
 pub mod dictionary;
 pub mod fault;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Port forwarding over SPDY, on a connection of its own or inside a WebSocket.
 //!
-//! Each forwarded connection is a pair of streams with the same `requestid`: `error` and `data`. The pair is a
-//! future that waits for its second stream, dials, copies, and takes itself out of the table. Any byte on an error
-//! stream makes kubectl end the whole session, so nothing is said there but why a connection never came about.
+//! Each forwarded connection is a pair of streams with the same `requestid`: `error` and `data`. The pair is a future
+//! that waits for its second stream, dials, copies, and takes itself out of the table. Any byte on an error stream
+//! makes kubectl end the whole session, so only the reason why a connection was never made goes there.
 //!
 //! - [`reader`]: the client's frames, up to the queues of the streams.
 //! - [`pairs`], [`streams`]: which streams exist, and which two belong together.
@@ -72,7 +72,7 @@ impl Forwards<'_> {
         }
     }
 
-    /// One forwarded connection from its first stream to its end.
+    /// Runs one forwarded connection from its first stream to its end.
     async fn forward(&self, pair: Arc<Pair>, backend: &impl Backend) {
         let settled = timeout(CREATION, pair.settled.notified()).await.is_ok();
         match pair.both() {

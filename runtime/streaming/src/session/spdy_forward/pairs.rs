@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 /// What a stream of a pair carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Why the connection to the port never came about.
+    /// The reason why the connection to the port was never made.
     Error,
-    /// The bytes.
+    /// The bytes of the connection.
     Data,
 }
 
@@ -27,9 +27,9 @@ impl Kind {
     }
 }
 
-/// What the headers of a new stream say: its kind and the port.
+/// Reads the kind and the port from the headers of a new stream. `None`: it cannot be forwarded.
 ///
-/// `None`: it cannot be forwarded. The port is a decimal number above 0.
+/// - Shapes: the port is a decimal number from 1 to 65535.
 pub(super) fn kind_and_port(headers: &Headers) -> Option<(Kind, u16)> {
     let name = headers.get("streamtype")?;
     let kind = [Kind::Error, Kind::Data].into_iter().find(|kind| kind.name() == name)?;
@@ -39,7 +39,8 @@ pub(super) fn kind_and_port(headers: &Headers) -> Option<(Kind, u16)> {
     Some((kind, port))
 }
 
-/// What the two streams of a pair have in common: their `requestid`, or for clients without one their ids.
+/// The key that the two streams of a pair share: their `requestid`; for clients that send none, the id of the error
+/// stream, which opens just before the data stream.
 pub(super) fn key(headers: &Headers, kind: Kind, id: u32) -> String {
     match (headers.get("requestid"), kind) {
         (Some(key), _) => key.to_owned(),

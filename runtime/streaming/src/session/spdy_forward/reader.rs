@@ -59,7 +59,7 @@ impl<'s> Reader<'s> {
         End::Cut
     }
 
-    /// Takes SPDY bytes out of messages, whose borders mean nothing.
+    /// Takes SPDY bytes out of messages, whose boundaries mean nothing.
     fn unwrap(&mut self, decoder: &mut messages::Decoder, input: &mut &mut [u8]) -> Result<(), End> {
         let fault = |fault| End::WebSocket(Farewell::Fault(fault));
         while let Some(event) = decoder.next(input).map_err(fault)? {

@@ -51,7 +51,7 @@ impl<'l> Streams<'l> {
         Outlet::Spdy { link: self.link, session: &self.session, id: line.id, closed: line.closed.clone() }
     }
 
-    /// Accepts a stream and puts it into its pair; what cannot be forwarded is reset before any reply.
+    /// Accepts a stream and puts it into its pair; a stream that cannot be forwarded is reset before any reply.
     pub(super) fn opened(&self, id: u32, headers: &Headers, fin: bool) -> Result<(), Broken> {
         let Some((kind, port)) = kind_and_port(headers) else {
             return self.refuse(id, ResetReason::Cancel);
@@ -81,7 +81,7 @@ impl<'l> Streams<'l> {
         self.refuse_second(&pair, kind, id)
     }
 
-    /// Finds the pair of a key or begins one; `None` when too many wait to begin.
+    /// Finds the pair of a key or begins it; `None` when too many wait to begin.
     fn pair(&self, table: &mut Table, key: String, port: u16) -> Option<Arc<Pair>> {
         if let Some(pair) = table.pairs.get(&key) {
             return Some(pair.clone());
@@ -115,7 +115,7 @@ impl<'l> Streams<'l> {
         }
     }
 
-    /// Resets the stream that keeps the others from being read; a stream that is alone may block for ever.
+    /// Resets the stream that keeps the others from being read. A stream that is alone may block for ever.
     pub(super) fn reset_fullest(&self) {
         let table = self.table();
         if let Some(line) = table.fullest() {
