@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One host port in one address family: what is held, what becomes a rule, and what an error names.
+//! One host port in one address family: the unit that is held, that becomes a rule, and that errors name.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-/// Transport protocol of a host port.
+/// The transport protocol of a host port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Protocol {
     /// TCP.
@@ -25,7 +25,7 @@ impl fmt::Display for Protocol {
     }
 }
 
-/// One host port in one address family, with where it goes.
+/// One host port in one address family, and the pod's port it leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Binding {
     /// Transport protocol.
@@ -39,12 +39,12 @@ pub struct Binding {
 }
 
 impl Binding {
-    /// Where it listens, for people: `0.0.0.0:80/tcp`.
+    /// The node's side for error texts: `0.0.0.0:80/tcp`.
     pub fn place(&self) -> String {
         format!("{}/{}", SocketAddr::new(self.at, self.port), self.protocol)
     }
 
-    /// Whether both cannot be there at once.
+    /// Whether the two cannot exist at once.
     pub fn collides(&self, other: &Self) -> bool {
         self.protocol == other.protocol
             && self.port == other.port

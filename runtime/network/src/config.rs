@@ -6,7 +6,7 @@ use crate::error::NetworkError;
 use crate::names;
 use ipnet::{Ipv4Net, Ipv6Net};
 
-/// What may be configured; nothing has to be.
+/// The settings, all of them optional.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NetworkConfig {
     /// Name of bridge and table; default: derived from the root directory.
@@ -20,7 +20,7 @@ pub struct NetworkConfig {
 }
 
 impl NetworkConfig {
-    /// Checks what can be wrong whatever the node looks like.
+    /// Checks what does not depend on the node.
     ///
     /// # Errors
     /// [`NetworkError::Config`], [`NetworkError::SubnetTooSmall`].

@@ -58,7 +58,7 @@ pub async fn remove(state: &State, table: &mut TableGuard<'_>) -> Result<bool, N
     Ok(true)
 }
 
-/// Decides, records what is new, and makes the bridge. Blocking. The node's lock is held until the bridge has its
+/// Decides, records a new decision, and makes the bridge. Blocking. The node's lock is held until the bridge has its
 /// address: from then on other daemons see that the subnet is taken.
 fn make_blocking(
     config: &NetworkConfig,
@@ -87,11 +87,11 @@ fn make_blocking(
     Ok((record, ready))
 }
 
-/// Somebody removed the bridge under live pods: their host ends are still there, without it.
+/// Puts the host ends of live pods into the bridge again, after the old one was removed from under them.
 fn reattach(rtnl: &mut Rtnl, ports: &[String], bridge: u32) {
     for port in ports {
         if let Err(error) = rtnl.make_port(port, bridge) {
-            tracing::debug!(%error, "not a port of the new bridge");
+            tracing::debug!(%error, "cannot put an interface into the new bridge");
         }
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The few rtnetlink requests that a bridge needs, each one send and one answer, in the caller's network namespace.
+//! The few rtnetlink requests that a bridge needs, each one message and its answer, in the caller's network namespace.
 //!
 //! Blocking: the kernel answers at once unless its routing lock is busy (removing an interface takes it for tens of
-//! milliseconds), so callers in async code use a blocking task. Only this file names the netlink crates' types.
+//! milliseconds), so async callers use a blocking task. Only this file uses the types of the netlink crates.
 
 use crate::error::NetworkError;
 use gorae_kernel::netlink::HEADER;
@@ -25,7 +25,7 @@ use std::time::Duration;
 /// How long the kernel may take for one answer.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// An interface, as far as it matters here.
+/// The properties of an interface that matter here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     /// Index.
@@ -38,7 +38,7 @@ pub struct Link {
     pub mtu: u32,
 }
 
-/// A route, as far as it matters here.
+/// The properties of a route that matter here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// Where it leads; prefix length 0 is the default route.
@@ -57,7 +57,8 @@ pub struct Rtnl {
 impl Rtnl {
     /// Opens a socket in the calling thread's network namespace.
     ///
-    /// - Errors: [`NetworkError::Netlink`].
+    /// # Errors
+    /// [`NetworkError::Netlink`].
     pub fn open() -> Result<Self, NetworkError> {
         let socket = NetlinkSocket::open(Family::Route, DEADLINE);
         let socket =
@@ -65,33 +66,33 @@ impl Rtnl {
         Ok(Self { socket, sequence: 0 })
     }
 
-    /// Every address of the node with its subnet's prefix length and its interface's index.
+    /// Lists every address of the node, with its subnet's prefix length and its interface's index.
     pub fn addresses(&mut self) -> Result<Vec<(u32, IpNet)>, NetworkError> {
         let found = self.dump("list addresses", Message::GetAddress(AddressMessage::default()))?;
         Ok(found.iter().filter_map(|m| if let Message::NewAddress(a) = m { address(a) } else { None }).collect())
     }
 
-    /// Every unicast route of every table.
+    /// Lists every unicast route of every table.
     pub fn routes(&mut self) -> Result<Vec<Route>, NetworkError> {
         let found = self.dump("list routes", Message::GetRoute(RouteMessage::default()))?;
         Ok(found.iter().filter_map(|m| if let Message::NewRoute(r) = m { route(r) } else { None }).collect())
     }
 
-    /// The interface of this name; `None` when there is none.
+    /// Finds the interface of this name.
     pub fn link(&mut self, name: &str) -> Result<Option<Link>, NetworkError> {
         let mut request = LinkMessage::default();
         request.attributes.push(LinkAttribute::IfName(name.into()));
         self.get_link(name, request)
     }
 
-    /// The interface of this index; `None` when there is none.
+    /// Finds the interface of this index.
     pub fn link_at(&mut self, index: u32) -> Result<Option<Link>, NetworkError> {
         let mut request = LinkMessage::default();
         request.header.index = index;
         self.get_link(&format!("interface {index}"), request)
     }
 
-    /// The names of all ports of a bridge.
+    /// Lists the names of a bridge's ports.
     pub fn ports(&mut self, bridge: u32) -> Result<Vec<String>, NetworkError> {
         let name = |message: &LinkMessage| {
             message
@@ -114,7 +115,8 @@ impl Rtnl {
         }
     }
 
-    /// Makes a bridge, down. It runs no spanning tree and tracks no multicast groups, so it needs no timers.
+    /// Makes a bridge, in the state "down". It runs no spanning tree and tracks no multicast groups, so it needs no
+    /// timers.
     pub fn create_bridge(&mut self, name: &str, hardware: [u8; 6], mtu: u32) -> Result<(), NetworkError> {
         let mut request = LinkMessage::default();
         let settings = vec![InfoBridge::StpState(BridgeStpState::Disabled), InfoBridge::MulticastSnooping(false)];
@@ -137,7 +139,7 @@ impl Rtnl {
         self.acked("bring up", name, Message::NewLink(request), 0)
     }
 
-    /// Makes an interface a port of a bridge (when it is not yet) that may send a pod's packets back to that pod.
+    /// Makes an interface a port of a bridge, if it is not one yet. The port may send a pod's packets back to that pod.
     pub fn make_port(&mut self, name: &str, bridge: u32) -> Result<(), NetworkError> {
         let mut request = LinkMessage::default();
         request.attributes = vec![LinkAttribute::IfName(name.into()), LinkAttribute::Controller(bridge)];
@@ -145,7 +147,7 @@ impl Rtnl {
         self.set_hairpin(name)
     }
 
-    /// Lets a bridge port send packets back to where they came from: a pod that calls its own host port or service.
+    /// Lets a bridge port send packets back where they came from, for a pod that calls its own host port or service.
     fn set_hairpin(&mut self, name: &str) -> Result<(), NetworkError> {
         let mut request = LinkMessage::default();
         let port = vec![
@@ -156,7 +158,7 @@ impl Rtnl {
         self.acked("allow hairpin on", name, Message::NewLink(request), 0)
     }
 
-    /// Gives an interface an address; being there already is fine.
+    /// Gives an interface an address; it may have it already.
     pub fn add_address(&mut self, name: &str, index: u32, address: IpNet) -> Result<(), NetworkError> {
         let mut request = address_message(index, address);
         if let IpNet::V4(net) = address {
@@ -171,7 +173,7 @@ impl Rtnl {
         }
     }
 
-    /// Removes an interface; being gone already is fine.
+    /// Removes an interface; it may be gone already.
     pub fn delete_link(&mut self, name: &str) -> Result<(), NetworkError> {
         let Some(link) = self.link(name)? else { return Ok(()) };
         let mut request = LinkMessage::default();
@@ -199,7 +201,8 @@ impl Rtnl {
         })
     }
 
-    /// Sends one request and reads until its acknowledgement, its error, the end of its dump, or its one answer.
+    /// Sends one request and reads answers up to the last: acknowledgement, error, end of the dump, or the single
+    /// answer.
     fn exchange(&mut self, message: Message, flags: u16) -> io::Result<Vec<Message>> {
         self.sequence += 1;
         let mut request = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::from(message));
@@ -226,7 +229,7 @@ impl Rtnl {
         while rest.len() >= HEADER {
             let length = u32::from_ne_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
             if length < HEADER || length > rest.len() {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "the kernel's answer is cut"));
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "the kernel's answer is cut off"));
             }
             if self.take(&rest[..length], answers)? {
                 return Ok(true);
@@ -236,7 +239,8 @@ impl Rtnl {
         Ok(false)
     }
 
-    /// Takes one message; true when it ends the exchange. What this crate cannot read (a newer kernel's) is skipped.
+    /// Takes one message; true when it ends the exchange. Messages that the crate cannot read (a newer kernel's) are
+    /// skipped.
     fn take(&self, bytes: &[u8], answers: &mut Vec<Message>) -> io::Result<bool> {
         let Ok(message) = NetlinkMessage::<Message>::deserialize(bytes) else { return Ok(false) };
         if message.header.sequence_number != self.sequence {

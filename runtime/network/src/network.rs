@@ -192,7 +192,7 @@ impl Network {
     /// Removes bridge and table when no pod uses them, for a clean shutdown; tells whether they are gone.
     ///
     /// # Errors
-    /// [`NetworkError::Nft`], [`NetworkError::Netlink`]; another call, or the next start, goes on from there.
+    /// [`NetworkError::Nft`], [`NetworkError::Netlink`]; another call, or the next start, continues.
     pub async fn remove_if_unused(&self) -> Result<bool, NetworkError> {
         let mut table = self.state.table().await?;
         making::remove(&self.state, &mut table).await

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Host ports: strict reading of CRI port mappings, and the bindings that they become.
 //!
-//! A mapping says "this port of the node goes to that port of the pod"; with a pod of two address families and no
-//! host address it becomes two [`Binding`]s, one a family. Pure: no sockets, no rules.
+//! A mapping says "this port of the node leads to that port of the pod". For a pod with two address families and no
+//! host address it becomes two [`Binding`]s, one for each family. Pure: no sockets, no rules.
 
 use crate::binding::{Binding, Protocol};
 use crate::error::NetworkError;
@@ -23,10 +23,12 @@ pub struct HostPort {
 }
 
 impl HostPort {
-    /// Reads the mappings of a pod. Mappings without a host port are left out, repeated ones are taken once.
+    /// Reads the mappings of a pod. Mappings without a host port are left out; repeated ones count once.
     ///
-    /// - Errors: [`NetworkError::PortMapping`] for a port out of range, an unknown protocol, an address that is none.
-    /// - Source: CRI `PortMapping`: host port 0 is no mapping.
+    /// - Source: CRI `PortMapping`: host port 0 means "not mapped".
+    ///
+    /// # Errors
+    /// [`NetworkError::PortMapping`] for a port out of range, an unknown protocol, or text that is not an address.
     pub fn read_all(mappings: &[cri::PortMapping]) -> Result<Vec<Self>, NetworkError> {
         let mut ports: Vec<Self> = Vec::new();
         for mapping in mappings.iter().filter(|m| m.host_port != 0) {
@@ -46,7 +48,7 @@ impl HostPort {
             Ok(cri::Protocol::Tcp) => Protocol::Tcp,
             Ok(cri::Protocol::Udp) => Protocol::Udp,
             Ok(cri::Protocol::Sctp) => Protocol::Sctp,
-            Err(_) => return Err("the protocol is none of TCP, UDP, SCTP"),
+            Err(_) => return Err("the protocol is not TCP, UDP or SCTP"),
         };
         let port = |value: i32| u16::try_from(value).ok().filter(|p| *p != 0);
         Ok(Self {
@@ -57,9 +59,10 @@ impl HostPort {
         })
     }
 
-    /// What this mapping means for a pod with these addresses.
+    /// Makes the bindings of this mapping for a pod with these addresses.
     ///
-    /// - Errors: [`NetworkError::HostAddressFamily`] when the host address is of a family that the pod lacks.
+    /// # Errors
+    /// [`NetworkError::HostAddressFamily`] when the pod has no address of the host address's family.
     pub fn bindings(&self, ips: &[IpAddr]) -> Result<Vec<Binding>, NetworkError> {
         let all: Vec<Binding> = ips.iter().filter_map(|ip| self.binding(*ip)).collect();
         match (all.is_empty(), self.host_ip) {
@@ -78,14 +81,14 @@ impl HostPort {
     }
 }
 
-/// Reads an optional host address. A v4 address written as v6 is the v4 address.
+/// Reads an optional host address. An IPv4 address written as IPv6 counts as IPv4.
 fn read_host_ip(text: &str) -> Result<Option<IpAddr>, &'static str> {
     if text.is_empty() {
         return Ok(None);
     }
-    let ip = text.parse::<IpAddr>().map_err(|_| "the host address is no IP address")?.to_canonical();
+    let ip = text.parse::<IpAddr>().map_err(|_| "the host address is not an IP address")?.to_canonical();
     if ip.is_multicast() || ip == IpAddr::from(Ipv4Addr::BROADCAST) {
-        return Err("the host address is no address of one node");
+        return Err("the host address is multicast or broadcast, not an address of this node");
     }
     Ok(Some(ip))
 }

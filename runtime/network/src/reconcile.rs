@@ -9,9 +9,9 @@ use crate::take_over::{make, resume};
 use crate::{names, nft, pod_cidr, table};
 use std::collections::HashSet;
 
-/// Brings bridge, table and host ends back in line, and goes on with what failed. Does nothing before the first pod,
-/// nor while somebody else is at it. `stale` are the host ends that the last look found without a pod; those of this
-/// one are returned.
+/// Brings bridge, table and host ends back in line, and retries what failed. Does nothing before the first pod, nor
+/// while another change is in flight. `stale` are the host ends that the last look found without a pod; those that this
+/// one finds are returned.
 ///
 /// # Errors
 /// Those of what had to be made again; the next look tries again.
@@ -25,7 +25,7 @@ pub async fn reconcile(state: &State, stale: &HashSet<String>) -> Result<HashSet
         return Ok(HashSet::new());
     };
     if !state.is_made() {
-        tracing::warn!(bridge = record.bridge, "somebody removed the bridge; it is made again");
+        tracing::warn!(bridge = record.bridge, "the bridge was removed from outside; making it again");
         make(state, &mut guard).await?;
         return Ok(HashSet::new());
     }
@@ -47,7 +47,7 @@ async fn look_after_table(state: &State, guard: &mut TableGuard<'_>, name: Strin
     let wanted = name.clone();
     let exists = blocking(move || nft::has_table(&wanted).map_err(|e| nft::NftError::Run(e.to_string()).into()));
     if !exists.await? {
-        tracing::warn!(table = name, "somebody removed the table of host ports; it is written again");
+        tracing::warn!(table = name, "the table of host ports was removed from outside; writing it again");
         table::write(state, guard).await?;
     }
     Ok(())

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The text of our one nftables table. Pure: [`super::nft`] gives it to the kernel.
+//! The text of our one nftables table. Pure: [`crate::nft`] gives it to the kernel.
 //!
 //! ```text
 //! prerouting ─┐ to an address of the node      ports4_at: address . protocol . port -> pod address . port
 //! output ─────┴──────────► hostports ─ dnat by ports4:             protocol . port -> pod address . port
-//! guard        nothing comes in from or for 127.0.0.0/8 but over the loopback: such an address is local on every
-//!              interface, so a neighbour that routes it here would pass the translation of a port on 127.0.0.1, which
-//!              comes before the kernel's own check; and pods would pass that too, for the bridge has route_localnet
-//! postrouting  masquerade what leaves the bridge, and what came to a pod through a host port from the node's
-//!              loopback or from a pod (else the answer would take a short way that knows no translation)
+//! guard        drops traffic from or to 127.0.0.0/8 that does not come in over the loopback. Such an address is local on
+//!              every interface, and translation comes before the kernel's own check: a neighbour could otherwise reach a
+//!              port published on 127.0.0.1, and so could pods, because the bridge has route_localnet
+//! postrouting  masquerades what leaves the bridge, and what reached a pod through a host port from the node's loopback
+//!              or from a pod (otherwise the answer would take a shortcut past the translation)
 //! ```
 //!
-//! One host port is one map element: adding or removing one does not touch any other flow. Chains are written only
-//! with the whole table, which is always one transaction. Syntax as of nft 1.0.6 (no `destroy`).
+//! One host port is one map element: adding or removing it does not touch any other flow. Chains are written only with
+//! the whole table, always in one transaction. The syntax is that of nft 1.0.6 (no `destroy`).
 
 use crate::binding::Binding;
 use crate::record::Record;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What is known of the network, and the right to change it.
+//! The facts about the network, and the right to change it.
 //!
 //! Two locks. `known` (a plain mutex, held for microseconds) holds the facts; `table` (async, with a deadline) is held
 //! while the kernel is being changed, so that changes come one after the other. Taken in the order table, known.
@@ -139,7 +139,7 @@ impl State {
         tokio::time::timeout(PATIENCE, self.table.lock()).await.map_err(|_| late)
     }
 
-    /// The same without waiting; `None` while somebody else has it.
+    /// The same without waiting; `None` while it is taken.
     pub fn table_if_free(&self) -> Option<TableGuard<'_>> {
         self.table.try_lock().ok()
     }

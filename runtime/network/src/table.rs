@@ -16,7 +16,7 @@ pub async fn change(state: &State, change: impl FnOnce(&Rules<'_>) -> String) ->
         let script = state.known().record.as_ref().map(|record| change(&Rules::of(record)));
         match nft::apply(&script.ok_or(NetworkError::NotMade)?).await {
             Ok(()) => return Ok(()),
-            // Somebody flushed the table, or an earlier change was cut off.
+            // It was flushed from outside, or an earlier change was cut off.
             Err(error) => tracing::debug!(%error, "the table is not as expected; it is written again"),
         }
     }

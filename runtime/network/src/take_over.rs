@@ -24,7 +24,7 @@ pub async fn take_over(state: &State, live: &[LivePod]) {
     }
 }
 
-/// Goes on with what a start or an earlier try did not get done.
+/// Continues what a start or an earlier try did not finish.
 ///
 /// # Errors
 /// Those of [`catch_up`] and [`make`], which `status` keeps.
@@ -94,7 +94,7 @@ async fn find_earlier(state: &State) -> Result<bool, NetworkError> {
     Ok(found)
 }
 
-/// Whether there is a bridge of this name, and the record that its addresses stand for.
+/// Looks for a bridge of this name, and makes a record from its addresses.
 fn read_bridge(name: String) -> Result<(bool, Option<Record>), NetworkError> {
     let mut rtnl = Rtnl::open()?;
     let Some(link) = rtnl.link(&name)?.filter(|link| link.is_bridge) else { return Ok((false, None)) };
