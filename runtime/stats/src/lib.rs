@@ -2,8 +2,8 @@
 //! Usage numbers of containers and pods, read from the kernel when they are asked for.
 //!
 //! The crate owns the reading and its formulas. It keeps nothing but the last CPU reading of each cgroup and the last
-//! count of each writable layer. It never asks a shim and never samples by itself, so nothing runs at rest. A cgroup that
-//! is gone gives `None`, never an error. What the kernel does not say is left unset, never 0.
+//! count of each writable layer. It never asks a shim and never samples by itself, so nothing runs at rest. A cgroup
+//! that is gone gives `None`, never an error. What the kernel does not say is left unset, never 0.
 //!
 //! Everything here blocks for about 0.1 ms for each container: call it from a blocking thread, once for a whole list.
 //!

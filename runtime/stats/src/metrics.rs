@@ -16,9 +16,9 @@ use gorae_proto::cri::{ContainerMetrics, LinuxContainerResources, Metric, PodSan
 use std::sync::OnceLock;
 
 const SECOND_NS: u64 = 1_000_000_000;
-/// CFS period of a group for which none was asked, in microseconds.
+/// CFS period of a group for which none was requested, in microseconds.
 const DEFAULT_PERIOD_US: i64 = 100_000;
-/// Shares of a group for which none were asked.
+/// Shares of a group for which none were requested.
 const DEFAULT_SHARES: i64 = 1024;
 
 impl Stats {
@@ -223,8 +223,8 @@ fn process(page: &mut Page, group: &Group<'_>, sample: &Sample, subject: &Contai
     page.put(&family::LAST_SEEN, &[], seconds(clock::now_ns()));
 }
 
-/// Limits as they were asked: shares and limits on v2 would have to be guessed back from weights. That of memory and
-/// swap is the kernel's, for a limit of memory alone brings one of swap with it.
+/// Writes the limits as they were requested, because on v2 shares would have to be guessed back from weights. The limit
+/// of memory and swap is the kernel's, because a limit of memory alone implies one of swap.
 fn spec(page: &mut Page, resources: Option<&LinuxContainerResources>, Sample { memory, swap, .. }: &Sample) {
     let none = LinuxContainerResources::default();
     let resources = resources.unwrap_or(&none);

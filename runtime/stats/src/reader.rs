@@ -31,8 +31,9 @@ impl Stats {
 
     /// Reads a running container; `None` when its cgroup is gone.
     ///
-    /// - Shapes: `cgroup` is the container's path below each mount point, `upper` its writable layer. The layer's part is
-    ///   unset while a large layer is counted for the first time; otherwise it is up to 10 s old, and the counting time.
+    /// - Shapes: `cgroup` is the container's path below each mount point, `upper` its writable layer. The layer's part
+    ///   is unset while a large layer is counted for the first time; otherwise it is up to 10 s old, and the counting
+    ///   time.
     pub fn container(
         &self,
         attributes: cri::ContainerAttributes,
