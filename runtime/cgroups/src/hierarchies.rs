@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The machine's cgroup hierarchies, held open while the daemon runs.
 //!
-//! A look-up by path goes through a mount table, where others may have mounted something over a cgroup: a link to a file
-//! of the host, or a FIFO that never answers. So the daemon has its own mounts, which are in no mount table
+//! A look-up by path goes through a mount table, where others may have mounted something over a cgroup: a link to a
+//! file of the host, or a FIFO that never answers. So the daemon has its own mounts, which are in no mount table
 //! (`gorae_shims::mount_cgroups`), and walks down from them: never up, through no link and into no mount.
 
 use gorae_proto::shim::CgroupLayout;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The paths of pods' and containers' cgroups, and the check of a client's parent. Paths are the same in every hierarchy.
+//! The paths of pods' and containers' cgroups, and the check of a client's parent. Paths are the same in every
+//! hierarchy.
 
 use crate::error::Error;
 use crate::hierarchies::Hierarchies;
@@ -40,8 +41,8 @@ fn ancestors(path: &str) -> impl Iterator<Item = &str> {
 
 /// Decides where a pod's cgroup is.
 ///
-/// - Shapes: `parent` is `PodSandboxConfig.linux.cgroup_parent`. Empty and "/" both mean "none asked", since a pod in the
-///   machine's root could not be killed as a whole. A parent without a leading slash counts from the root.
+/// - Shapes: `parent` is `PodSandboxConfig.linux.cgroup_parent`. Empty and "/" both mean "none asked", since a pod in
+///   the machine's root could not be killed as a whole. A parent without a leading slash counts from the root.
 /// - Source: CRI `LinuxPodSandboxConfig.cgroup_parent`: cgroupfs syntax, whatever the driver.
 ///
 /// # Errors

@@ -13,8 +13,8 @@ use std::path::PathBuf;
 /// Levels of cgroups that are searched; kubelet's containers are on the fourth.
 const DEEPEST: usize = 12;
 
-/// Finds the cgroups of containers whose records are lost: pairs of id and path, for each cgroup that is named after one
-/// of `ids`.
+/// Finds the cgroups of containers whose records are lost: pairs of id and path, for each cgroup that is named after
+/// one of `ids`.
 ///
 /// It walks the whole tree of each hierarchy, for the rare case that nothing else says where they are. A name has 64
 /// random digits, so none is found by mistake.
