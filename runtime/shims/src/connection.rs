@@ -29,8 +29,8 @@ pub struct ExecExit {
 }
 
 impl ExecExit {
-    /// Hands the exec over to the caller. The receiver resolves when the exec has ended, with an error when the shim went
-    /// away first.
+    /// Hands the exec over to the caller. The receiver resolves when the exec has ended, with an error when the shim
+    /// went away first.
     pub fn claim(mut self) -> oneshot::Receiver<ExecExited> {
         self.receiver.take().unwrap_or_else(|| oneshot::channel().1)
     }

@@ -3,8 +3,8 @@
 //!
 //! Nearly all containers of a node have one of two or three device policies. Verifying and compiling such a program
 //! takes the kernel about as long as making an overlay; attaching a loaded one takes next to nothing. A program is
-//! read-only, and it lives as long as somebody holds it or it is attached: a restart of the daemon costs each policy one
-//! more load.
+//! read-only, and it lives as long as somebody holds it or it is attached: a restart of the daemon costs each policy
+//! one more load.
 
 use gorae_proto::shim::DeviceRule;
 use std::collections::VecDeque;

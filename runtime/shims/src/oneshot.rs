@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Shims that do one thing, reply and exit: pod set-up, clean-up, dialling into a pod, and what needs a privileged look.
+//! Shims that do one thing, reply and exit: pod set-up, clean-up, dialling into a pod, and what needs a privileged
+//! look.
 
 use crate::deadline::{SETUP_DEADLINE, VERB_DEADLINE};
 use crate::error::{Error, Result};
