@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What all devices of a container do to it, merged.
+//! The merged edits of all devices of a container.
 
 use super::spec::{ContainerEdits, DeviceNode, Hook, Mount};
 use crate::error::{Error, Kind, Result};
@@ -9,9 +9,9 @@ use std::path::Path;
 /// The merged edits, as they are kept in the container's record.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edits {
-    /// `NAME=VALUE`; the last of a name counts.
+    /// Variables, as `NAME=VALUE`; the last of a name counts.
     pub env: Vec<String>,
-    /// Nodes; the last of a path counts.
+    /// Device nodes; the last of a path counts.
     pub device_nodes: Vec<DeviceNode>,
     /// Mounts; the last of a path counts.
     pub mounts: Vec<Mount>,
@@ -26,19 +26,19 @@ pub struct Edits {
 }
 
 impl Edits {
-    /// Adds those of a device, or of a file as a whole.
+    /// Adds the edits of a device, or of a file as a whole.
     pub(super) fn add(&mut self, more: &ContainerEdits) {
         self.env.extend(more.env.iter().cloned());
         self.device_nodes.extend(more.device_nodes.iter().cloned());
         self.mounts.extend(more.mounts.iter().cloned());
         self.hooks.extend(more.hooks.iter().cloned());
-        // 0 is "none" in this format, as the tools that write it have it.
+        // In this format 0 means "none", as for the tools that write it.
         self.gids.extend(more.additional_gids.iter().filter(|&&gid| gid != 0));
         self.moves_interfaces |= !more.net_devices.is_empty();
         self.wants_rdt |= more.intel_rdt.is_some();
     }
 
-    /// Refuses what cannot be done here: a container without it would not be what the vendor's file promises.
+    /// Refuses edits that cannot be made here: without them the container would not be what the vendor's file promises.
     pub(super) fn check_node(&self) -> Result<()> {
         let refused = |kind, why: &str| Err(Error::new(kind, format!("CDI edits: {why}")));
         if self.moves_interfaces {
@@ -54,7 +54,7 @@ impl Edits {
         Ok(())
     }
 
-    /// True when some hook runs at that point.
+    /// Whether some hook runs at that point of a container's life.
     pub fn has_hook(&self, name: &str) -> bool {
         self.hooks.iter().any(|hook| hook.hook_name == name)
     }

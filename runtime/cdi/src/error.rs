@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Why devices cannot be given to a container.
+//! Why a container cannot get its devices.
 
-/// What sort of failure it is.
+/// The kind of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The request names what cannot be a device.
+    /// The request has a name that cannot be a device's.
     Invalid,
     /// No spec file has the device.
     Unknown,
     /// The spec files of this node contradict each other or this node.
     Conflict,
-    /// The device asks for what this version does not do.
+    /// The device asks for something that this version does not do.
     Unsupported,
 }
 
-/// A failed resolution of devices.
+/// A failed resolution of devices. Its text names the device and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     kind: Kind,
     message: String,
 }
 
-/// Result of this crate's functions.
+/// The result of this crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
@@ -29,12 +29,12 @@ impl Error {
         Self { kind, message: message.into() }
     }
 
-    /// What sort of failure it is.
+    /// The kind of a failure.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Puts what was being read before the sentence.
+    /// Puts the thing being read before the sentence.
     pub(crate) fn during(mut self, what: impl std::fmt::Display) -> Self {
         self.message = format!("{what}: {}", self.message);
         self
@@ -42,7 +42,6 @@ impl Error {
 }
 
 impl std::fmt::Display for Error {
-    /// A sentence with the device and what to do.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.message)
     }

@@ -7,30 +7,30 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Larger than the file of any real machine.
+/// Largest file that is read; those of real machines are far smaller.
 const MAX_FILE: u64 = 4 << 20;
-/// Most files of one directory; the rest is not looked at, and the log says so.
+/// Most files of one directory; the others are ignored, and the log says so.
 const MAX_FILES: usize = 1024;
 
-/// A file that is whole.
+/// A spec file that passed the checks.
 pub(super) struct Readable {
     /// Where it is.
     pub path: PathBuf,
     /// Index of its directory; a higher one wins.
     pub priority: usize,
-    /// What it says.
+    /// Its content.
     pub spec: Spec,
 }
 
-/// What was found.
+/// The spec files of all directories.
 pub(super) struct Found {
-    /// The whole ones.
+    /// Those that passed the checks.
     pub specs: Vec<Readable>,
-    /// Those that are broken; the log has the reasons.
+    /// Those that are broken; the log says why.
     pub refused: Vec<PathBuf>,
 }
 
-/// Reads all `.json` and `.yaml` files. A directory that is not there has none.
+/// Reads all `.json` and `.yaml` files. A missing directory has none.
 pub(super) fn read(directories: &[PathBuf]) -> Found {
     let mut found = Found { specs: Vec::new(), refused: Vec::new() };
     for (priority, directory) in directories.iter().enumerate() {
@@ -68,7 +68,7 @@ fn list(directory: &Path) -> Vec<PathBuf> {
 }
 
 fn read_one(path: &Path) -> Result<Spec, String> {
-    // Non-blocking: a fifo in its place must not hold this thread.
+    // Non-blocking: a FIFO in its place must not block this thread.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(|e| e.to_string())?;
     let text = bounded(&file)?;
     Spec::parse(&text, path.extension().is_some_and(|e| e == "yaml"))
@@ -91,11 +91,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_spec_file_is_refused_alone() {
+    fn a_file_that_is_not_a_spec_is_refused_alone() {
         let dir = tempfile::tempdir().expect("dir");
         let good = r#"{"cdiVersion": "0.5.0", "kind": "v/c", "devices": []}"#;
         std::fs::write(dir.path().join("good.json"), good).expect("write");
-        std::fs::write(dir.path().join("text.txt"), "no spec").expect("write");
+        std::fs::write(dir.path().join("text.txt"), "not a spec").expect("write");
         std::fs::write(dir.path().join("huge.yaml"), " ".repeat(MAX_FILE as usize + 1)).expect("write");
         std::fs::write(dir.path().join("bytes.json"), [0xff]).expect("write");
         std::fs::create_dir(dir.path().join("directory.json")).expect("mkdir");

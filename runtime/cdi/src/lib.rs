@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! CDI: device names like `vendor.com/class=device` of a request, and what the node's spec files say they mean.
+//! CDI: resolves device names such as `vendor.com/class=device` with the spec files of the node.
 //!
-//! A spec file describes one kind (`vendor/class`), its devices, and the edits that each makes to a container: variables,
-//! nodes, mounts, hooks, groups. Files are read again for each container that asks for a device, so a change needs no
-//! restart. One broken file costs only its own devices. What a name means is settled when the container is created and
-//! kept in its record.
+//! A spec file describes one kind (`vendor/class`), its devices, and the edits that each device makes to a container:
+//! variables, nodes, mounts, hooks, groups. Files are read again for each container that asks for a device, so a change
+//! needs no restart. A broken file costs only its own devices. The meaning of a name is settled when the container is
+//! created, and kept in its record.
 //!
 //! Source: the Container Device Interface specification, 1.1.0.
 
@@ -21,15 +21,15 @@ pub use spec::{ContainerEdits, Device, DeviceNode, Hook, Mount, Spec};
 
 use std::path::{Path, PathBuf};
 
-/// Where spec files are looked for; a later directory wins over an earlier one.
+/// Where spec files are searched; a later directory wins over an earlier one.
 pub const DEFAULT_DIRECTORIES: [&str; 2] = ["/etc/cdi", "/var/run/cdi"];
 
-/// Looks the devices up and merges what they do to the container, in the order of the names. The edits of a spec file
-/// as a whole come once, before those of its first device. Reads files: for a thread that may be abandoned.
+/// Looks up the devices and merges their edits, in the order of the names. The edits of a spec file as a whole come
+/// once, before those of its first device. It reads files, so it is for a thread that may be abandoned.
 ///
 /// # Errors
-/// [`Kind::Unknown`] for a device that no file has; [`Kind::Conflict`] when two files of one directory have it; what the
-/// edits cannot be on this node.
+/// [`Kind::Unknown`] for a device that no file has; [`Kind::Conflict`] when two files of one directory have it;
+/// [`Kind::Conflict`] or [`Kind::Unsupported`] for edits that cannot be made on this node.
 pub fn resolve(directories: &[PathBuf], names: &[DeviceName]) -> Result<Edits> {
     let mut edits = Edits::default();
     if names.is_empty() {
@@ -52,7 +52,7 @@ pub fn resolve(directories: &[PathBuf], names: &[DeviceName]) -> Result<Edits> {
     Ok(edits)
 }
 
-/// The one file that says what the device is: of those in the last directory that has it.
+/// Finds the one file that describes the device, in the last directory that has it.
 fn find<'a>(found: &'a files::Found, directories: &[PathBuf], name: &DeviceName) -> Result<(&'a Path, &'a Spec)> {
     let has = |spec: &Spec| spec.kind == name.kind() && spec.devices.iter().any(|d| d.name == name.device);
     let all = || found.specs.iter().filter(|file| has(&file.spec));

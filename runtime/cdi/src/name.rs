@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Qualified device names, and where a request has them.
+//! Qualified device names, and the places of a request that hold them.
 
 use crate::error::{Error, Kind, Result};
 use gorae_proto::cri;
 use std::str::FromStr;
 
-/// Most devices of one container; a large machine has some dozens.
+/// Most devices of one container; a large machine has a few dozen.
 const MAX_DEVICES: usize = 1024;
-/// Longest of each part of a name.
+/// Longest part of a name.
 const MAX_PART: usize = 255;
 /// Annotations with this prefix hold device names, separated by commas: how device plugins ask for them.
 const ANNOTATION: &str = "cdi.k8s.io/";
 
-/// `VENDOR/CLASS=DEVICE`, each part checked.
+/// A device name `VENDOR/CLASS=DEVICE`, each part checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceName {
-    /// Before the slash.
+    /// The part before the slash.
     pub vendor: String,
-    /// Between slash and equals sign.
+    /// The part between the slash and the equals sign.
     pub class: String,
-    /// The rest.
+    /// The part after the equals sign.
     pub device: String,
 }
 
 impl DeviceName {
-    /// `VENDOR/CLASS`.
+    /// The kind that the device belongs to: `VENDOR/CLASS`.
     pub fn kind(&self) -> String {
         format!("{}/{}", self.vendor, self.class)
     }
@@ -73,10 +73,11 @@ fn inner(part: &str, also: &str) -> bool {
         && part.ends_with(|c: char| c.is_ascii_alphanumeric())
 }
 
-/// All device names of a request, each once: the field's first, then those of annotations in the order of their keys.
+/// Reads all device names of a request, each once: first the field's, then those of annotations in the order of their
+/// keys.
 ///
 /// # Errors
-/// `InvalidArgument` for a name that is none.
+/// [`Kind::Invalid`] for text that is not a device name, and for more than 1024 devices.
 pub fn of_request(config: &cri::ContainerConfig) -> Result<Vec<DeviceName>> {
     let mut annotations: Vec<_> = config.annotations.iter().filter(|(key, _)| key.starts_with(ANNOTATION)).collect();
     annotations.sort();

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One spec file: its form and the checks that make it whole. A field that is not known here is an error: it may be
-//! what keeps a device from being unsafe.
+//! One spec file: its form and its checks. An unknown field is an error, because it may be what makes a device safe.
 
 use super::name::{check_device, check_kind};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The versions of the specification that are served.
+/// The versions of the specification that are supported.
 const VERSIONS: [&str; 10] = ["0.1.0", "0.2.0", "0.3.0", "0.4.0", "0.5.0", "0.6.0", "0.7.0", "0.8.0", "1.0.0", "1.1.0"];
 /// The points of a container's life at which a hook runs.
 const HOOKS: [&str; 6] = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
@@ -21,12 +20,12 @@ pub struct Spec {
     pub cdi_version: String,
     /// `VENDOR/CLASS`.
     pub kind: String,
-    /// For people and tools.
+    /// Notes for people and tools; they have no effect here.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
     /// The devices of the kind.
     pub devices: Vec<Device>,
-    /// What any of the devices brings along.
+    /// Edits that come with any of the devices.
     #[serde(default)]
     pub container_edits: ContainerEdits,
 }
@@ -37,10 +36,10 @@ pub struct Spec {
 pub struct Device {
     /// Its name within the kind.
     pub name: String,
-    /// For people and tools.
+    /// Notes for people and tools; they have no effect here.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
-    /// What it does to a container.
+    /// The edits that it makes to a container.
     pub container_edits: ContainerEdits,
 }
 
@@ -68,16 +67,16 @@ pub struct ContainerEdits {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct DeviceNode {
-    /// In the container, absolute.
+    /// Path in the container, absolute.
     pub path: String,
-    /// On the host; empty: the same path.
+    /// Path on the host; empty: the same path.
     pub host_path: String,
     /// `b`, `c`, `u` or `p`; empty: the host's.
     #[serde(rename = "type")]
     pub kind: String,
-    /// 0: the host's numbers.
+    /// The major number; 0: the numbers of the host's node.
     pub major: u32,
-    /// Goes with `major`.
+    /// The minor number that goes with `major`.
     pub minor: u32,
     /// Unset: the host's.
     pub file_mode: Option<u32>,
@@ -93,9 +92,9 @@ pub struct DeviceNode {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Mount {
-    /// On the host.
+    /// Path on the host.
     pub host_path: String,
-    /// In the container, absolute.
+    /// Path in the container, absolute.
     pub container_path: String,
     /// Empty or `bind`: a bind mount; `tmpfs`.
     #[serde(default, rename = "type")]
@@ -155,7 +154,7 @@ impl Spec {
     /// Reads JSON or YAML and checks it.
     pub(super) fn parse(text: &str, yaml: bool) -> Result<Self, String> {
         let spec: Self = if yaml {
-            // Version 1.1, which is what the tools of this format write and read, has 0666 for octal.
+            // The tools of this format write and read YAML 1.1, in which 0666 is octal.
             let options = serde_saphyr::options! {
                 budget: serde_saphyr::budget! { max_aliases: 1000, max_documents: 1, max_depth: 32 },
                 legacy_octal_numbers: true,
@@ -170,7 +169,7 @@ impl Spec {
     fn check(&self) -> Result<(), String> {
         let version = self.cdi_version.strip_prefix('v').unwrap_or(&self.cdi_version);
         if !VERSIONS.contains(&version) {
-            return Err(format!("cdiVersion {:?} is not served (the newest is 1.1.0)", self.cdi_version));
+            return Err(format!("cdiVersion {:?} is not supported (the newest is 1.1.0)", self.cdi_version));
         }
         check_kind(&self.kind).map_err(|why| format!("kind: {why}"))?;
         self.container_edits.check()?;
@@ -181,7 +180,7 @@ impl Spec {
         for device in &self.devices {
             check_device(&device.name).map_err(|why| format!("device: {why}"))?;
             if !names.insert(&device.name) {
-                return Err(format!("device {:?} is there twice", device.name));
+                return Err(format!("device {:?} is listed twice", device.name));
             }
             device.container_edits.check().map_err(|why| format!("device {:?}: {why}", device.name))?;
         }
@@ -214,7 +213,7 @@ impl DeviceNode {
             absolute("hostPath", &self.host_path)?;
         }
         if !["", "b", "c", "u", "p"].contains(&self.kind.as_str()) {
-            return Err(format!("type {:?} is none of b, c, u, p", self.kind));
+            return Err(format!("type {:?} is not b, c, u or p", self.kind));
         }
         if !self.permissions.chars().all(|c| "rwm".contains(c)) || self.permissions.len() > 3 {
             return Err(format!("permissions {:?} are not a subset of rwm", self.permissions));
@@ -226,7 +225,7 @@ impl DeviceNode {
 impl Hook {
     fn check(&self) -> Result<(), String> {
         if !HOOKS.contains(&self.hook_name.as_str()) {
-            return Err(format!("hookName {:?} is no point of a container's life", self.hook_name));
+            return Err(format!("hookName {:?} is not a point of a container's life", self.hook_name));
         }
         absolute("path", &self.path)?;
         variables(&self.env)?;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The machine's cgroup hierarchies, held open while the daemon runs.
 //!
-//! What is looked up by a path goes through a mount table, in which others may have mounted something over a cgroup: a
-//! link to a file of the host, a FIFO that never answers. So the daemon has mounts of its own that stand in no table
-//! (`gorae_shims::mount_cgroups`), and walks from these down: never up, through no link and into no mount.
+//! A look-up by path goes through a mount table, where others may have mounted something over a cgroup: a link to a
+//! file of the host, or a FIFO that never answers. So the daemon has its own mounts, which are in no mount table
+//! (`gorae_shims::mount_cgroups`), and walks down from them: never up, through no link and into no mount.
 
 use gorae_proto::shim::CgroupLayout;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
@@ -41,22 +41,22 @@ impl Hierarchies {
         self.is_v2
     }
 
-    /// The unified hierarchy.
+    /// The unified hierarchy; `None` on a pure v1 machine.
     pub fn unified(&self) -> Option<&OwnedFd> {
         self.unified.as_ref()
     }
 
-    /// Where the v1 hierarchy of a controller is among [`Hierarchies::v1`].
+    /// The index of a controller's hierarchy in [`Hierarchies::v1`].
     pub fn position(&self, controller: &str) -> Option<usize> {
         self.v1.iter().position(|(controllers, _)| controllers.iter().any(|c| c == controller))
     }
 
-    /// The v1 hierarchies.
+    /// The v1 hierarchies, in mount order; none on a pure v2 machine.
     pub fn v1(&self) -> impl ExactSizeIterator<Item = &OwnedFd> {
         self.v1.iter().map(|(_, root)| root)
     }
 
-    /// Every hierarchy.
+    /// Every hierarchy, the unified one last.
     pub fn all(&self) -> impl Iterator<Item = &OwnedFd> {
         self.v1().chain(self.unified())
     }
@@ -69,12 +69,12 @@ impl Hierarchies {
     /// Removes a cgroup from each hierarchy that has it empty.
     pub fn remove_where_empty(&self, name: &str) {
         for root in self.all() {
-            // Not empty, or not there: both are fine.
+            // Not empty, or missing: both are fine.
             let _ = rustix::fs::unlinkat(root, name.trim_start_matches('/'), AtFlags::REMOVEDIR);
         }
     }
 
-    /// Opens the mount points by their paths, whatever is there: for tests and tools, which trust the mount table.
+    /// Opens the mount points by their paths, for tests and tools, which trust the mount table.
     ///
     /// # Errors
     /// The kernel's.
@@ -86,7 +86,7 @@ impl Hierarchies {
     }
 }
 
-/// Opens what is below a directory of a hierarchy. Never waits, whatever it turns out to be.
+/// Opens a file or directory below a directory of a hierarchy. Never waits, whatever it turns out to be.
 ///
 /// # Errors
 /// The kernel's; `XDEV` for what is mounted over, `LOOP` for links.

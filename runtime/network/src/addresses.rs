@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which host numbers of the subnet are in use. Memory only: at start it is rebuilt from the pod records.
+//! Which host numbers of the subnet are in use. Memory only: it is rebuilt at start from the pod records.
 //!
-//! The next address is the one after the last given one, so a released address rests for as long as the subnet
-//! allows: caches of neighbours, connection tracking and clients forget it meanwhile.
+//! The next address is the one after the last that was given out, so a released address rests for as long as the subnet
+//! allows: neighbour caches, connection tracking and clients forget it meanwhile.
 //!
-//! An address is `network + number`; number 0 is the network, 1 the gateway, and the last one (broadcast) is never
-//! given. With two families a pod has the same number in both.
+//! An address is `network + number`. Number 0 is the network, 1 the gateway, and the last one (broadcast) is never
+//! given out. With two families a pod has the same number in both.
 
-use super::NetworkError;
+use crate::error::NetworkError;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The gateway's number.
 const GATEWAY: u32 = 1;
-/// At most this many addresses are given, however large the subnet.
+/// At most this many addresses are given out, however large the subnet is.
 const MAX_NUMBERS: u32 = 1 << 20;
 
 /// The addresses of the pods of this node.
@@ -29,7 +29,8 @@ pub struct Addresses {
 impl Addresses {
     /// Starts with every address free.
     ///
-    /// - Errors: [`NetworkError::SubnetTooSmall`] when there is no room for a gateway and one pod.
+    /// # Errors
+    /// [`NetworkError::SubnetTooSmall`] when there is no room for a gateway and one pod.
     pub fn new(subnet: Ipv4Net, subnet6: Option<Ipv6Net>) -> Result<Self, NetworkError> {
         if subnet.prefix_len() > 30 {
             return Err(NetworkError::SubnetTooSmall { subnet: subnet.into() });
@@ -47,7 +48,8 @@ impl Addresses {
 
     /// Takes the next free number.
     ///
-    /// - Errors: [`NetworkError::AddressesExhausted`] with both counts.
+    /// # Errors
+    /// [`NetworkError::AddressesExhausted`] with both counts.
     pub fn take(&mut self) -> Result<u32, NetworkError> {
         let (first, end) = (GATEWAY + 1, self.end());
         let free = (self.last + 1..end).chain(first..end).find(|number| !self.taken.contains(number));
@@ -61,7 +63,7 @@ impl Addresses {
         Ok(number)
     }
 
-    /// Marks the number of an address that a live pod already has; `None` when it is not of this subnet or taken.
+    /// Takes the number of an address that a live pod already has; `None` when it is outside this subnet or taken.
     pub fn take_back(&mut self, ip: IpAddr) -> Option<u32> {
         let number = match (ip, self.subnet6) {
             (IpAddr::V4(ip), _) if self.subnet.contains(&ip) => u32::from(ip) - u32::from(self.subnet.network()),
@@ -98,7 +100,7 @@ impl Addresses {
         self.of(GATEWAY)
     }
 
-    /// One past the last number that can be given.
+    /// One past the last number that can be given out.
     fn end(&self) -> u32 {
         let v4 = (1u32 << (32 - u32::from(self.subnet.prefix_len())).min(31)) - 1;
         let v6 = self.subnet6.map_or(u32::MAX, |net| (1u32 << (128 - u32::from(net.prefix_len())).min(31)) - 1);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The bridge that all pods of this daemon are ports of. Blocking; its address is the pods' gateway.
+//! The bridge that connects all pods of this daemon; its address is their gateway. Blocking.
 
-use super::netlink::Rtnl;
-use super::{NetworkError, names, sysctl};
+use crate::error::NetworkError;
+use crate::netlink::Rtnl;
+use crate::{names, sysctl};
 use ipnet::IpNet;
 
 /// MTU when the node has no default route to take it from.
 const USUAL_MTU: u32 = 1500;
 
-/// What the bridge shall be.
+/// The bridge as it should be.
 #[derive(Debug, Clone)]
 pub struct Bridge {
     /// Its name.
@@ -26,15 +27,16 @@ pub struct Ready {
     pub index: u32,
     /// MTU of bridge and pods.
     pub mtu: u32,
-    /// It was not there before.
+    /// It did not exist before.
     pub created: bool,
 }
 
 impl Bridge {
-    /// Makes the bridge as far as it is missing, with the node's knobs for routing.
+    /// Makes whatever is missing of the bridge, and sets the node's knobs for routing.
     ///
-    /// - Errors: [`NetworkError::NotABridge`], [`NetworkError::ForeignBridge`] when the name is somebody else's;
-    ///   [`NetworkError::Netlink`], [`NetworkError::Sysctl`] with the kernel's answer.
+    /// # Errors
+    /// [`NetworkError::NotABridge`], [`NetworkError::ForeignBridge`] when the name belongs to something else;
+    /// [`NetworkError::Netlink`], [`NetworkError::Sysctl`] with the kernel's answer.
     pub fn ensure(&self, rtnl: &mut Rtnl) -> Result<Ready, NetworkError> {
         let mtu = self.mtu.map_or_else(|| default_mtu(rtnl), Ok)?;
         let found = rtnl.link(&self.name)?;
@@ -59,7 +61,7 @@ impl Bridge {
         Ok(Ready { index: link.index, mtu, created })
     }
 
-    /// An IPv4 address that is not ours means that the bridge is not ours.
+    /// An IPv4 address that is not ours shows that the bridge is not ours.
     fn refuse_foreign(&self, rtnl: &mut Rtnl, index: u32) -> Result<(), NetworkError> {
         let on_it = |(of, net): (u32, IpNet)| (of == index && matches!(net, IpNet::V4(_))).then_some(net);
         let strange = rtnl.addresses()?.into_iter().filter_map(on_it).find(|net| !self.gateways.contains(net));

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Drops tracked UDP flows to a host port when its translation comes or goes: a client that keeps sending would
-//! otherwise keep the old destination for as long as it sends.
+//! Drops tracked UDP flows to a host port when its translation rule comes or goes: a client that keeps sending would
+//! otherwise keep its old destination for as long as it sends.
 //!
-//! One ctnetlink request with a filter on protocol and destination port; the kernel walks its own table (Linux 5.8 or
-//! newer; older ones refuse it). Blocking, and best effort: the flows end by themselves when the client pauses.
+//! It is one ctnetlink request with a filter on protocol and destination port, and the kernel walks its own table
+//! (Linux 5.8 or newer; older kernels refuse the request). Blocking, and best effort: flows expire when the client
+//! pauses.
 
-use super::NetworkError;
-use super::nfnetlink::exchange;
-use super::ports::{Binding, Protocol};
+use crate::binding::{Binding, Protocol};
+use crate::error::NetworkError;
+use crate::nfnetlink::exchange;
 use gorae_kernel::netlink::{ACK, NESTED, REQUEST, attribute_of};
 use std::io;
 
@@ -24,13 +25,14 @@ const CTA_FILTER_REPLY_FLAGS: u16 = 2;
 const FILTER_FLAGS: u32 = (1 << 3) | (1 << 5);
 const UDP: u8 = 17;
 
-/// Forgets the tracked UDP flows to the host ports among `bindings`.
+/// Drops the tracked UDP flows to the UDP ports among `bindings`.
 ///
-/// - Errors: [`NetworkError::Netlink`] with the kernel's answer.
+/// # Errors
+/// [`NetworkError::Netlink`] with the kernel's answer.
 pub fn forget_udp(bindings: &[Binding]) -> Result<(), NetworkError> {
     for binding in bindings.iter().filter(|binding| binding.protocol == Protocol::Udp) {
         delete(binding).map_err(|source| NetworkError::Netlink {
-            what: "forget tracked flows to",
+            what: "drop tracked flows to",
             object: binding.place(),
             source,
         })?;
@@ -39,9 +41,9 @@ pub fn forget_udp(bindings: &[Binding]) -> Result<(), NetworkError> {
 }
 
 fn delete(binding: &Binding) -> io::Result<()> {
-    let family = if binding.at.is_ipv4() { nix::libc::AF_INET } else { nix::libc::AF_INET6 } as u8;
+    let family = if binding.at.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 } as u8;
     match exchange(CT_DELETE, REQUEST | ACK, family, &filter(binding)) {
-        Err(e) if e.raw_os_error() == Some(nix::libc::ENOENT) => Ok(()),
+        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Ok(()),
         other => other,
     }
 }

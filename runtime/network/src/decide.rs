@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Decides what this daemon's network is called and which subnet it has. Pure: facts in, [`Record`] out.
+//! Decides on the name and the subnet of this daemon's network. Pure: facts in, [`Record`] out.
 //!
-//! While pods live, nothing changes: their addresses are only right in the subnet they were given in. Otherwise the
-//! configuration wins over kubelet's pod CIDR, that over what was chosen earlier, and that over a new choice.
+//! While pods live, nothing changes: their addresses are valid only in the subnet they were given in. Otherwise the
+//! configuration wins over kubelet's pod CIDR, the CIDR over the earlier choice, and that over a new choice.
 
-use super::record::{Origin, Record};
-use super::{NetworkConfig, NetworkError, names, subnet};
+use crate::config::NetworkConfig;
+use crate::error::NetworkError;
+use crate::record::{Origin, Record};
+use crate::{names, subnet};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::path::Path;
 
@@ -24,9 +26,10 @@ pub struct Facts<'a> {
     pub taken: &'a [IpNet],
 }
 
-/// The network's name and subnets. `is_free` tells whether no interface has a name.
+/// Decides on name and subnets. `is_free` says whether no interface has a name yet.
 ///
-/// - Errors: [`NetworkError::NoFreeSubnet`]; whatever `is_free` reports.
+/// # Errors
+/// [`NetworkError::NoFreeSubnet`]; whatever `is_free` reports.
 pub fn decide(
     facts: &Facts<'_>,
     is_free: impl FnMut(&str) -> Result<bool, NetworkError>,
@@ -69,7 +72,7 @@ fn subnets(facts: &Facts<'_>) -> Result<(Ipv4Net, Option<Ipv6Net>, Origin), Netw
     }
 }
 
-/// The derived name, or the next one when an interface has it: two roots may have the same short hash.
+/// The derived name, or the next one when an interface has that: two roots may have the same short hash.
 fn free_name(root: &Path, mut is_free: impl FnMut(&str) -> Result<bool, NetworkError>) -> Result<String, NetworkError> {
     for salt in 0..8 {
         let name = names::bridge(root, salt);
@@ -82,8 +85,8 @@ fn free_name(root: &Path, mut is_free: impl FnMut(&str) -> Result<bool, NetworkE
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::Wanted;
     use super::*;
+    use crate::record::Wanted;
 
     fn record(subnet: &str, origin: Origin) -> Record {
         let (bridge, table) = ("gorae-000001".into(), "gorae-000001".into());

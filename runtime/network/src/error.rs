@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What can go wrong with the node's network, and which kind of answer each failure is.
+//! What can go wrong with the node's network, and the kind of each failure.
 
-use super::nft::NftError;
-use super::ports::{Binding, Protocol};
+use crate::binding::{Binding, Protocol};
+use crate::nft::NftError;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -34,7 +34,7 @@ pub enum NetworkError {
         /// The kernel's answer.
         errno: rustix::io::Errno,
     },
-    /// A host address is of a family that the pod has no address of.
+    /// The pod has no address of a host address's family.
     #[error("host port {port}/{protocol} on {host_ip}: the pod has no address of that family")]
     HostAddressFamily {
         /// The wanted address.
@@ -49,12 +49,12 @@ pub enum NetworkError {
     AddressesExhausted {
         /// The subnet.
         subnet: ipnet::IpNet,
-        /// How many addresses pods can have at most.
+        /// How many addresses pods can have in all.
         usable: u64,
-        /// How many pods have.
+        /// How many pods have one.
         used: u64,
     },
-    /// The machine's addresses and routes leave no subnet for pods.
+    /// The node's addresses and routes leave no subnet for pods.
     #[error(
         "no free subnet for pods: all {tried} candidates overlap an address or route of the node; set network.subnet"
     )]
@@ -68,14 +68,14 @@ pub enum NetworkError {
         /// The subnet.
         subnet: ipnet::IpNet,
     },
-    /// Something that is no bridge has the bridge's name.
-    #[error("interface {name} is there and is no bridge")]
+    /// An interface with the bridge's name is not a bridge.
+    #[error("interface {name} exists and is not a bridge; remove it, or set network.bridge to another name")]
     NotABridge {
         /// The interface.
         name: String,
     },
     /// A bridge of this network's name belongs to something else.
-    #[error("bridge {name} is there with address {found}, not {wanted}: it belongs to something else")]
+    #[error("bridge {name} exists with address {found}, not {wanted}: it belongs to something else")]
     ForeignBridge {
         /// The bridge.
         name: String,
@@ -87,9 +87,9 @@ pub enum NetworkError {
     /// The kernel refused a netlink request, or gave no answer in time.
     #[error("{what} {object}: {source}")]
     Netlink {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
-        /// On which interface or table.
+        /// The interface or table.
         object: String,
         /// The kernel's answer.
         source: std::io::Error,
@@ -112,10 +112,10 @@ pub enum NetworkError {
         /// The reason, the kernel's or the checksum's.
         why: String,
     },
-    /// The record of this node's network is another program's.
+    /// Another program wrote the record of this node's network.
     #[error(transparent)]
     ForeignRecord(gorae_kernel::checked::Foreign),
-    /// A bridge's name that is none, or an MTU that no interface has.
+    /// A configured value that cannot be right.
     #[error("network.{key}: {value:?} {why}")]
     Config {
         /// The key.
@@ -125,16 +125,16 @@ pub enum NetworkError {
         /// What is allowed.
         why: &'static str,
     },
-    /// Other changes to the node's network take too long.
+    /// Other changes to the node's network took too long.
     #[error("other changes to the node's network did not finish within {seconds} s")]
     Busy {
-        /// How long it was waited for them.
+        /// How long this change waited for them.
         seconds: u64,
     },
-    /// Another Gorae of this machine keeps the lock under which subnets are chosen.
-    #[error("another daemon holds the lock on choosing a subnet for {seconds} s")]
+    /// Another Gorae on this machine holds the lock under which subnets are chosen.
+    #[error("another daemon has held the lock for choosing a subnet for {seconds} s")]
     NodeLock {
-        /// How long it was waited for.
+        /// How long this daemon waited for it.
         seconds: u64,
     },
     /// The lock under which subnets are chosen cannot be used.
@@ -145,10 +145,10 @@ pub enum NetworkError {
         /// The kernel's answer.
         source: std::io::Error,
     },
-    /// The bridge is not there, and nobody is making it.
-    #[error("the bridge is not there yet")]
+    /// There is no bridge, and none is being made.
+    #[error("the bridge does not exist yet")]
     NotMade,
-    /// The pod was never prepared, or is released.
+    /// The pod was never prepared, or was released.
     #[error("pod {pod_id} has no place in the network")]
     NotPrepared {
         /// The pod.
@@ -162,7 +162,7 @@ pub enum NetworkError {
     Task,
 }
 
-/// What the caller should make of a [`NetworkError`].
+/// How a caller should treat a [`NetworkError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NetworkErrorKind {
     /// The request can never succeed as it is.
@@ -173,7 +173,7 @@ pub enum NetworkErrorKind {
     ResourceExhausted,
     /// A deadline passed; another try may work.
     DeadlineExceeded,
-    /// The state is wrong for this.
+    /// The node or the pod is not in the state that the request needs.
     FailedPrecondition,
     /// Everything else.
     Internal,

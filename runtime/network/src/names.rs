@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Names of interfaces, derived so that two daemons and two pods do not meet and a restart finds the same ones.
+//! Names of interfaces, derived so that two daemons or two pods do not collide and a restart finds the same names.
 
 use std::path::Path;
 
 /// Longest interface name that the kernel takes, without the final NUL.
 pub const MAX_INTERFACE_NAME: usize = 15;
 
-/// The bridge (and table) of the daemon with this root directory: `gorae-1a2b3c`. `salt` makes another one of it.
+/// The bridge (and table) of the daemon with this root directory: `gorae-1a2b3c`. Another `salt` gives another name.
 pub fn bridge(root: &Path, salt: u32) -> String {
     let mut hash = fnv1a(root.as_os_str().as_encoded_bytes());
     if salt > 0 {
@@ -15,8 +15,8 @@ pub fn bridge(root: &Path, salt: u32) -> String {
     format!("gorae-{:06x}", hash & 0xff_ffff)
 }
 
-/// The nftables table of the daemon with this bridge: the same name where it says whose it is. (A table's name has to
-/// begin with a letter, and must be no word of nft's language.)
+/// The nftables table of the daemon with this bridge: the same name, if that shows whose it is. (A table's name has to
+/// begin with a letter, and must not be a keyword of nft.)
 pub fn table(bridge: &str) -> String {
     if bridge.starts_with("gorae") { bridge.to_owned() } else { format!("gorae-{bridge}") }
 }
@@ -26,19 +26,20 @@ pub fn host_interface(pod_id: &str) -> String {
     format!("gp{:013x}", fnv1a(pod_id.as_bytes()) >> 12)
 }
 
-/// Whether [`host_interface`] makes such names.
+/// Whether this is a name that [`host_interface`] makes.
 pub fn is_host_interface(name: &str) -> bool {
     name.len() == MAX_INTERFACE_NAME
         && name.strip_prefix("gp").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-/// The hardware address of a bridge: fixed, or it would change with the first pod that leaves. Locally administered.
+/// The hardware address of a bridge, locally administered. Without a fixed one it would change when the first pod
+/// leaves.
 pub fn hardware_address(bridge: &str) -> [u8; 6] {
     let [a, b, c, d, e, ..] = fnv1a(bridge.as_bytes()).to_be_bytes();
     [0x02, a, b, c, d, e]
 }
 
-/// 64-bit FNV-1a, with the bits mixed once more: its high bits alone are weak for short texts.
+/// 64-bit FNV-1a, with the bits mixed once more, because its high bits alone are weak for short texts.
 fn fnv1a(bytes: &[u8]) -> u64 {
     let hash = bytes
         .iter()

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The few rtnetlink requests that a bridge needs, each one send and one answer, in the caller's network namespace.
+//! The few rtnetlink requests that a bridge needs, each one message and its answer, in the caller's network namespace.
 //!
 //! Blocking: the kernel answers at once unless its routing lock is busy (removing an interface takes it for tens of
-//! milliseconds), so callers in async code use a blocking task. Only this file names the netlink crates' types.
+//! milliseconds), so async callers use a blocking task. Only this file uses the types of the netlink crates.
 
-use super::NetworkError;
+use crate::error::NetworkError;
+use gorae_kernel::netlink::HEADER;
+use gorae_kernel::netlink_socket::{Family, NetlinkSocket};
 use ipnet::IpNet;
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
@@ -16,18 +18,14 @@ use netlink_packet_route::link::{
     LinkFlags, LinkInfo, LinkMessage,
 };
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 /// How long the kernel may take for one answer.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Larger than any datagram of a dump (the kernel fills at most 32 KiB).
-const BUFFER: usize = 64 << 10;
 
-/// An interface, as far as it matters here.
+/// The properties of an interface that matter here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     /// Index.
@@ -40,7 +38,7 @@ pub struct Link {
     pub mtu: u32,
 }
 
-/// A route, as far as it matters here.
+/// The properties of a route that matter here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// Where it leads; prefix length 0 is the default route.
@@ -52,52 +50,49 @@ pub struct Route {
 /// An open route socket.
 #[derive(Debug)]
 pub struct Rtnl {
-    socket: Socket,
+    socket: NetlinkSocket,
     sequence: u32,
 }
 
 impl Rtnl {
     /// Opens a socket in the calling thread's network namespace.
     ///
-    /// - Errors: [`NetworkError::Netlink`].
+    /// # Errors
+    /// [`NetworkError::Netlink`].
     pub fn open() -> Result<Self, NetworkError> {
-        let open = || {
-            let mut socket = Socket::new(NETLINK_ROUTE)?;
-            socket.bind_auto()?;
-            socket.connect(&SocketAddr::new(0, 0))?;
-            set_socket_timeout(&socket, Timeout::Recv, Some(DEADLINE))?;
-            Ok(Self { socket, sequence: 0 })
-        };
-        open().map_err(|source| NetworkError::Netlink { what: "open", object: "route socket".into(), source })
+        let socket = NetlinkSocket::open(Family::Route, DEADLINE);
+        let socket =
+            socket.map_err(|source| NetworkError::Netlink { what: "open", object: "route socket".into(), source })?;
+        Ok(Self { socket, sequence: 0 })
     }
 
-    /// Every address of the node with its subnet's prefix length and its interface's index.
+    /// Lists every address of the node, with its subnet's prefix length and its interface's index.
     pub fn addresses(&mut self) -> Result<Vec<(u32, IpNet)>, NetworkError> {
         let found = self.dump("list addresses", Message::GetAddress(AddressMessage::default()))?;
         Ok(found.iter().filter_map(|m| if let Message::NewAddress(a) = m { address(a) } else { None }).collect())
     }
 
-    /// Every unicast route of every table.
+    /// Lists every unicast route of every table.
     pub fn routes(&mut self) -> Result<Vec<Route>, NetworkError> {
         let found = self.dump("list routes", Message::GetRoute(RouteMessage::default()))?;
         Ok(found.iter().filter_map(|m| if let Message::NewRoute(r) = m { route(r) } else { None }).collect())
     }
 
-    /// The interface of this name; `None` when there is none.
+    /// Finds the interface of this name.
     pub fn link(&mut self, name: &str) -> Result<Option<Link>, NetworkError> {
         let mut request = LinkMessage::default();
         request.attributes.push(LinkAttribute::IfName(name.into()));
         self.get_link(name, request)
     }
 
-    /// The interface of this index; `None` when there is none.
+    /// Finds the interface of this index.
     pub fn link_at(&mut self, index: u32) -> Result<Option<Link>, NetworkError> {
         let mut request = LinkMessage::default();
         request.header.index = index;
         self.get_link(&format!("interface {index}"), request)
     }
 
-    /// The names of all ports of a bridge.
+    /// Lists the names of a bridge's ports.
     pub fn ports(&mut self, bridge: u32) -> Result<Vec<String>, NetworkError> {
         let name = |message: &LinkMessage| {
             message
@@ -115,12 +110,13 @@ impl Rtnl {
             Ok(answers) => {
                 Ok(answers.iter().find_map(|m| if let Message::NewLink(l) = m { Some(link(l)) } else { None }))
             }
-            Err(e) if e.raw_os_error() == Some(nix::libc::ENODEV) => Ok(None),
+            Err(e) if e.raw_os_error() == Some(libc::ENODEV) => Ok(None),
             Err(source) => Err(NetworkError::Netlink { what: "look up", object: object.into(), source }),
         }
     }
 
-    /// Makes a bridge, down. It runs no spanning tree and tracks no multicast groups, so it needs no timers.
+    /// Makes a bridge, in the state "down". It runs no spanning tree and tracks no multicast groups, so it needs no
+    /// timers.
     pub fn create_bridge(&mut self, name: &str, hardware: [u8; 6], mtu: u32) -> Result<(), NetworkError> {
         let mut request = LinkMessage::default();
         let settings = vec![InfoBridge::StpState(BridgeStpState::Disabled), InfoBridge::MulticastSnooping(false)];
@@ -143,7 +139,7 @@ impl Rtnl {
         self.acked("bring up", name, Message::NewLink(request), 0)
     }
 
-    /// Makes an interface a port of a bridge (when it is not yet) that may send a pod's packets back to that pod.
+    /// Makes an interface a port of a bridge, if it is not one yet. The port may send a pod's packets back to that pod.
     pub fn make_port(&mut self, name: &str, bridge: u32) -> Result<(), NetworkError> {
         let mut request = LinkMessage::default();
         request.attributes = vec![LinkAttribute::IfName(name.into()), LinkAttribute::Controller(bridge)];
@@ -151,7 +147,7 @@ impl Rtnl {
         self.set_hairpin(name)
     }
 
-    /// Lets a bridge port send packets back to where they came from: a pod that calls its own host port or service.
+    /// Lets a bridge port send packets back where they came from, for a pod that calls its own host port or service.
     fn set_hairpin(&mut self, name: &str) -> Result<(), NetworkError> {
         let mut request = LinkMessage::default();
         let port = vec![
@@ -162,7 +158,7 @@ impl Rtnl {
         self.acked("allow hairpin on", name, Message::NewLink(request), 0)
     }
 
-    /// Gives an interface an address; being there already is fine.
+    /// Gives an interface an address; it may have it already.
     pub fn add_address(&mut self, name: &str, index: u32, address: IpNet) -> Result<(), NetworkError> {
         let mut request = address_message(index, address);
         if let IpNet::V4(net) = address {
@@ -170,21 +166,21 @@ impl Rtnl {
         }
         match self.exchange(Message::NewAddress(request), NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK) {
             Ok(_) => Ok(()),
-            Err(e) if e.raw_os_error() == Some(nix::libc::EEXIST) => Ok(()),
+            Err(e) if e.raw_os_error() == Some(libc::EEXIST) => Ok(()),
             Err(source) => {
                 Err(NetworkError::Netlink { what: "add address", object: format!("{address} to {name}"), source })
             }
         }
     }
 
-    /// Removes an interface; being gone already is fine.
+    /// Removes an interface; it may be gone already.
     pub fn delete_link(&mut self, name: &str) -> Result<(), NetworkError> {
         let Some(link) = self.link(name)? else { return Ok(()) };
         let mut request = LinkMessage::default();
         request.header.index = link.index;
         match self.exchange(Message::DelLink(request), NLM_F_ACK) {
             Ok(_) => Ok(()),
-            Err(e) if e.raw_os_error() == Some(nix::libc::ENODEV) => Ok(()),
+            Err(e) if e.raw_os_error() == Some(libc::ENODEV) => Ok(()),
             Err(source) => Err(NetworkError::Netlink { what: "remove interface", object: name.into(), source }),
         }
     }
@@ -205,7 +201,8 @@ impl Rtnl {
         })
     }
 
-    /// Sends one request and reads until its acknowledgement, its error, the end of its dump, or its one answer.
+    /// Sends one request and reads answers up to the last: acknowledgement, error, end of the dump, or the single
+    /// answer.
     fn exchange(&mut self, message: Message, flags: u16) -> io::Result<Vec<Message>> {
         self.sequence += 1;
         let mut request = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::from(message));
@@ -214,7 +211,7 @@ impl Rtnl {
         request.finalize();
         let mut bytes = vec![0; request.buffer_len()];
         request.serialize(&mut bytes);
-        self.socket.send(&bytes, 0)?;
+        self.socket.send(&bytes)?;
         let ends_with_answer = flags & (NLM_F_ACK | NLM_F_DUMP) == 0;
         let mut answers = Vec::new();
         while !self.receive(&mut answers)? {
@@ -227,13 +224,12 @@ impl Rtnl {
 
     /// Reads one datagram; true when the exchange is over.
     fn receive(&mut self, answers: &mut Vec<Message>) -> io::Result<bool> {
-        let mut buffer = Vec::with_capacity(BUFFER);
-        self.socket.recv(&mut buffer, 0)?;
-        let mut rest = &buffer[..];
+        let datagram = self.socket.receive()?;
+        let mut rest = &datagram[..];
         while rest.len() >= HEADER {
             let length = u32::from_ne_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
             if length < HEADER || length > rest.len() {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "the kernel's answer is cut"));
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "the kernel's answer is cut off"));
             }
             if self.take(&rest[..length], answers)? {
                 return Ok(true);
@@ -243,7 +239,8 @@ impl Rtnl {
         Ok(false)
     }
 
-    /// Takes one message; true when it ends the exchange. What this crate cannot read (a newer kernel's) is skipped.
+    /// Takes one message; true when it ends the exchange. Messages that the crate cannot read (a newer kernel's) are
+    /// skipped.
     fn take(&self, bytes: &[u8], answers: &mut Vec<Message>) -> io::Result<bool> {
         let Ok(message) = NetlinkMessage::<Message>::deserialize(bytes) else { return Ok(false) };
         if message.header.sequence_number != self.sequence {
@@ -263,9 +260,6 @@ impl Rtnl {
         }
     }
 }
-
-/// Length of a netlink message's header.
-const HEADER: usize = 16;
 
 fn link(message: &LinkMessage) -> Link {
     let mut link = Link { index: message.header.index, is_bridge: false, controller: None, mtu: 0 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Runs `nft -f -`: one script, one transaction, one deadline.
 
-use super::nfnetlink::exchange;
+use crate::nfnetlink::exchange;
 use gorae_kernel::netlink::{REQUEST, attribute_of};
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -11,9 +11,9 @@ use tokio::process::{Child, Command};
 
 /// How long one transaction may take. A thousand host ports take some 20 ms.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// How much of nft's complaint is kept.
+/// How much of nft's error output is kept.
 const MAX_STDERR: usize = 2048;
-/// Where nft is looked for after PATH: services often start with a short one.
+/// Where nft is searched for after PATH, because services often start with a short one.
 const USUAL_DIRS: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"];
 
 // linux/netfilter/nf_tables.h
@@ -24,10 +24,10 @@ const NFPROTO_INET: u8 = 1;
 /// Why a transaction was not applied.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NftError {
-    /// There is no nft program.
+    /// The nft program is missing.
     #[error("nft is not installed: host ports and masquerade need it (package nftables)")]
     Missing,
-    /// It could not be started or spoken to.
+    /// It could not be started, or its pipes failed.
     #[error("run nft: {0}")]
     Run(String),
     /// It did not end in time and was killed; the transaction may or may not have been applied.
@@ -43,8 +43,10 @@ pub enum NftError {
 
 /// Applies a script as one transaction.
 ///
-/// - Errors: [`NftError`]; only after `Deadline` is it unknown whether it was applied.
 /// - Cancel: nft is killed.
+///
+/// # Errors
+/// [`NftError`]. Only after `Deadline` is it unknown whether the script was applied.
 pub async fn apply(script: &str) -> Result<(), NftError> {
     let program = find().ok_or(NftError::Missing)?;
     let child = Command::new(program)
@@ -59,24 +61,24 @@ pub async fn apply(script: &str) -> Result<(), NftError> {
     tokio::time::timeout(DEADLINE, feed(child, script)).await.unwrap_or(Err(NftError::Deadline { after: DEADLINE }))
 }
 
-/// Whether the kernel has the table, whoever may have taken it away. Blocking, and no program is run.
+/// Asks the kernel whether it has the table. Blocking; no program is run.
 pub fn has_table(name: &str) -> std::io::Result<bool> {
     let name = attribute_of(NFTA_TABLE_NAME, &[name.as_bytes(), b"\0"].concat());
     match exchange(NFT_MSG_GETTABLE, REQUEST, NFPROTO_INET, &name) {
         Ok(()) => Ok(true),
-        Err(e) if e.raw_os_error() == Some(nix::libc::ENOENT) => Ok(false),
+        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Ok(false),
         Err(e) => Err(e),
     }
 }
 
-/// Whether there is an nft program to run.
+/// Whether the nft program is installed.
 pub fn is_installed() -> bool {
     find().is_some()
 }
 
 async fn feed(mut child: Child, script: &str) -> Result<(), NftError> {
     if let Some(mut stdin) = child.stdin.take() {
-        // nft that ends before it read everything has the better story on stderr.
+        // An nft that ends before it has read everything explains why on stderr.
         let _ = stdin.write_all(script.as_bytes()).await;
     }
     let output = child.wait_with_output().await.map_err(|e| NftError::Run(e.to_string()))?;

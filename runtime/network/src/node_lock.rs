@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A lock that daemons of one network namespace share while they choose a subnet and put it on a bridge.
 //!
-//! It is a lock on a file that only root can open, so that no other process of the namespace can hold it. The file's
-//! name is the namespace's inode. It lives where every daemon of the machine looks, whatever its own directories are,
-//! and is gone with its directory when nobody has the lock; the kernel lets go of it when its holder dies. Daemons
-//! of one network namespace that do not share /run do not share the lock.
+//! It is a lock on a file that only root can open, so that no other process of the namespace can hold it. The file is
+//! named after the namespace's inode, and is where every daemon of the machine looks, whatever its own directories are.
+//! It is removed with its directory when no daemon has the lock, and the kernel releases the lock when its holder dies.
+//! Daemons of one network namespace that do not share /run do not share the lock.
 
-use super::NetworkError;
+use crate::error::NetworkError;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -30,7 +30,8 @@ pub struct NodeLock {
 impl NodeLock {
     /// Waits for the lock of this thread's network namespace. Blocking.
     ///
-    /// - Errors: [`NetworkError::NodeLock`] after 10 s, [`NetworkError::LockFile`] with the kernel's answer.
+    /// # Errors
+    /// [`NetworkError::NodeLock`] after 10 s, [`NetworkError::LockFile`] with the kernel's answer.
     pub fn take() -> std::result::Result<Self, NetworkError> {
         let namespace = Path::new("/proc/thread-self/ns/net");
         let inode = std::fs::metadata(namespace).map(|meta| meta.ino());
@@ -54,22 +55,22 @@ impl NodeLock {
 }
 
 impl Drop for NodeLock {
-    /// Removes the file while the lock is held: who waits for it finds that it is another one by then.
+    /// Unlinks the file while still holding the lock; waiters notice that the inode changed and retry.
     fn drop(&mut self) {
-        // What stays here is found and taken by the next one.
+        // If it stays behind, the next daemon finds and takes it.
         let _ = std::fs::remove_file(&self.path);
         let _ = self.path.parent().map(std::fs::remove_dir);
     }
 }
 
-/// The locked file of this path; `None` while somebody else has it, or takes it away just now.
+/// Locks the file of this path; `None` while another daemon has the lock, or is just removing the file.
 fn try_lock(path: &Path) -> Result<Option<File>> {
     if let Some(dir) = path.parent() {
         make_own_directory(dir)?;
     }
     let file = match open(path) {
         Ok(file) => file,
-        // The last holder removed the directory.
+        // The last holder has just removed the directory.
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e),
     };
@@ -87,7 +88,7 @@ fn open(path: &Path) -> Result<File> {
     OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(path)
 }
 
-/// Makes a directory that nobody else can enter; one that others can is not trusted.
+/// Makes a directory that no other user can enter. A directory that others can enter is not trusted.
 fn make_own_directory(dir: &Path) -> Result<()> {
     match DirBuilder::new().mode(0o700).create(dir) {
         Ok(()) => return Ok(()),
@@ -98,7 +99,7 @@ fn make_own_directory(dir: &Path) -> Result<()> {
         Ok(meta) if meta.is_dir() && meta.uid() == rustix::process::geteuid().as_raw() && meta.mode() & 0o077 == 0 => {
             Ok(())
         }
-        // Removed in this instant.
+        // It has just been removed.
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
         Err(e) => Err(e),
         Ok(_) => {
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_too_long_is_told_so_and_a_dead_holders_file_is_taken() {
+    fn waiting_too_long_is_an_error_and_a_dead_holders_file_is_taken() {
         let home = tempfile::tempdir().expect("directory");
         let path = home.path().join("locks/1");
         let held = NodeLock::take_at(&path, Duration::ZERO).expect("free");

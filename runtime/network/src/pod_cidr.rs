@@ -1,77 +1,93 @@
 // SPDX-License-Identifier: Apache-2.0
 //! kubelet's pod CIDR (CRI `UpdateRuntimeConfig`) as the pods' subnet.
 //!
-//! kubelet says it once, and on a node's first boot static pods are there before: their addresses are right only in the
-//! subnet that they were given in. The CIDR is recorded then, and taken when the last of them is gone, or by the next
+//! kubelet says it once, and on a node's first boot static pods start before it does: their addresses are valid only in
+//! the subnet they were given in. The CIDR is then recorded, and taken when the last of them is gone, or by the next
 //! start that finds none.
 
-use super::addresses::Addresses;
-use super::node::{Shared, State};
-use super::record::{self, Origin, Record, Wanted};
-use super::{CidrOutcome, NetworkError, Reason, names};
+use crate::addresses::Addresses;
+use crate::error::NetworkError;
+use crate::making::remove;
+use crate::names;
+use crate::record::{self, Origin, Record, Wanted};
+use crate::state::{Known, State};
+use crate::take_over::catch_up;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-impl Shared {
-    /// See [`super::Network::set_pod_cidr`].
-    pub(super) async fn set_pod_cidr(&self, text: &str) -> Result<CidrOutcome, NetworkError> {
-        let Some((subnet, subnet6)) = read(text)? else { return Ok(CidrOutcome::Kept("it has no IPv4 part")) };
-        if self.config.subnet.is_some() {
-            return Ok(CidrOutcome::Kept("network.subnet is configured"));
-        }
-        Addresses::new(subnet, subnet6)?;
-        let mut table = self.table().await?;
-        // While it is not known who lives in which subnet nothing may be changed.
-        self.catch_up().await?;
-        let Some(earlier) = self.state().record.clone() else {
-            // No pod has an address before there is a record.
-            let bridge = self.config.bridge.clone().unwrap_or_else(|| names::bridge(&self.root, 0));
-            self.keep(of_pod_cidr(bridge, subnet, subnet6))?;
-            return Ok(CidrOutcome::Adopted);
-        };
-        if earlier.subnet == subnet && (subnet6.is_none() || earlier.subnet6 == subnet6) {
-            if earlier.wanted.is_some() {
-                self.keep(Record { wanted: None, ..earlier })?;
-            }
-            return Ok(CidrOutcome::Unchanged);
-        }
-        // The old bridge has the old gateway; the next pod makes the new one.
-        if self.remove(&mut table).await? {
-            self.keep(of_pod_cidr(earlier.bridge, subnet, subnet6))?;
-            return Ok(CidrOutcome::Adopted);
-        }
-        self.keep(Record { wanted: Some(Wanted { subnet, subnet6 }), ..earlier })?;
-        self.make_way();
-        Ok(CidrOutcome::Waiting)
-    }
+/// What became of kubelet's pod CIDR.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CidrOutcome {
+    /// Pods get their addresses from it from now on.
+    Adopted,
+    /// Pods use it already.
+    Unchanged,
+    /// Pods live in another subnet; it is taken when the last of them is gone.
+    Waiting,
+    /// It was left aside, and why.
+    Kept(&'static str),
+}
 
-    fn keep(&self, record: Record) -> Result<(), NetworkError> {
-        record::save(&self.root, &record)?;
-        self.state().record = Some(record);
-        Ok(())
+/// See [`Network::set_pod_cidr`](crate::Network::set_pod_cidr).
+///
+/// # Errors
+/// [`NetworkError::Config`] when it is not a CIDR; [`NetworkError::Record`] when it cannot be recorded.
+pub async fn set(state: &State, text: &str) -> Result<CidrOutcome, NetworkError> {
+    let Some((subnet, subnet6)) = read(text)? else { return Ok(CidrOutcome::Kept("it has no IPv4 part")) };
+    if state.config.subnet.is_some() {
+        return Ok(CidrOutcome::Kept("network.subnet is configured"));
     }
-
-    /// When no pod lives in another subnet than the wanted one: the next pod makes the bridge anew, in that one.
-    pub(super) fn make_way(&self) {
-        let mut state = self.state();
-        if self.waiting(&state).is_some() && state.is_unused() {
-            tracing::info!("no pod is left in another subnet; the next one gets an address of kubelet's pod CIDR");
-            state.bridge = None;
+    Addresses::new(subnet, subnet6)?;
+    let mut table = state.table().await?;
+    // While it is not known which pods live in which subnet, nothing may be changed.
+    catch_up(state).await?;
+    let Some(earlier) = state.known().record.clone() else {
+        // No pod has an address before there is a record.
+        let bridge = state.config.bridge.clone().unwrap_or_else(|| names::bridge(&state.root, 0));
+        keep(state, of_pod_cidr(bridge, subnet, subnet6))?;
+        return Ok(CidrOutcome::Adopted);
+    };
+    if earlier.subnet == subnet && (subnet6.is_none() || earlier.subnet6 == subnet6) {
+        if earlier.wanted.is_some() {
+            keep(state, Record { wanted: None, ..earlier })?;
         }
+        return Ok(CidrOutcome::Unchanged);
     }
+    // The old bridge has the old gateway; the next pod makes the new one.
+    if remove(state, &mut table).await? {
+        keep(state, of_pod_cidr(earlier.bridge, subnet, subnet6))?;
+        return Ok(CidrOutcome::Adopted);
+    }
+    keep(state, Record { wanted: Some(Wanted { subnet, subnet6 }), ..earlier })?;
+    make_way(state);
+    Ok(CidrOutcome::Waiting)
+}
 
-    /// The CIDR that is wanted while another subnet is used, and that subnet.
-    fn waiting(&self, state: &State) -> Option<(Wanted, Ipv4Net)> {
-        let record = state.record.as_ref().filter(|_| self.config.subnet.is_none() && state.bridge.is_some())?;
-        Some((record.wanted?, record.subnet))
-    }
+fn keep(state: &State, record: Record) -> Result<(), NetworkError> {
+    record::save(&state.root, &record)?;
+    state.known().record = Some(record);
+    Ok(())
+}
 
-    /// What to tell people while the CIDR waits.
-    pub(super) fn waiting_reason(&self) -> Option<Reason> {
-        let (Wanted { subnet, subnet6 }, used) = self.waiting(&self.state())?;
-        let wanted = subnet6.map_or_else(|| subnet.to_string(), |subnet6| format!("{subnet},{subnet6}"));
-        let message = format!("pods live in {used}; kubelet's pod CIDR {wanted} is used when the last of them is gone");
-        Some(Reason { reason: "PodCidrWaiting", message })
+/// When no pod lives in another subnet than the wanted one: has the next pod make the bridge again, in the wanted one.
+pub fn make_way(state: &State) {
+    let mut known = state.known();
+    if wanted(state, &known).is_some() && known.is_unused() {
+        tracing::info!("no pod is left in another subnet; the next one gets an address of kubelet's pod CIDR");
+        known.bridge = None;
     }
+}
+
+/// The CIDR that is wanted while another subnet is used, and that subnet.
+fn wanted(state: &State, known: &Known) -> Option<(Wanted, Ipv4Net)> {
+    let record = known.record.as_ref().filter(|_| state.config.subnet.is_none() && known.bridge.is_some())?;
+    Some((record.wanted?, record.subnet))
+}
+
+/// What to tell people while the CIDR waits; `None` when none does.
+pub fn waiting(state: &State) -> Option<String> {
+    let (Wanted { subnet, subnet6 }, used) = wanted(state, &state.known())?;
+    let wanted = subnet6.map_or_else(|| subnet.to_string(), |subnet6| format!("{subnet},{subnet6}"));
+    Some(format!("pods live in {used}; kubelet's pod CIDR {wanted} is used when the last of them is gone"))
 }
 
 fn of_pod_cidr(bridge: String, subnet: Ipv4Net, subnet6: Option<Ipv6Net>) -> Record {

@@ -6,16 +6,30 @@
 //!                │                                                                   │ settled: nft said so
 //!                └────────────────────────── forget() ◄──────────────────────────────┘
 //! ```
-//! "Maybe in the table" is what keeps an address from a new pod: a rule that could not be removed must not lead
-//! somebody else's traffic to it. Forgetting such a pod only marks it; the next rewrite of the table settles it.
+//! "Maybe in the table" keeps an address from a new pod: a rule that could not be removed must not lead another pod's
+//! traffic to it. Forgetting such a pod only marks it; the next rewrite of the table settles it.
 
-use super::addresses::Addresses;
-use super::ports::{Binding, HostPort};
-use super::reservation::Reservation;
-use super::{LivePod, NetworkError, names};
+use crate::addresses::Addresses;
+use crate::binding::Binding;
+use crate::error::NetworkError;
+use crate::names;
+use crate::ports::HostPort;
+use crate::reservation::Reservation;
+use gorae_proto::cri;
 use ipnet::IpNet;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+
+/// A pod that lived before this daemon, from its record.
+#[derive(Debug, Clone, Default)]
+pub struct LivePod {
+    /// The pod's id.
+    pub pod_id: String,
+    /// Its addresses in this network.
+    pub ips: Vec<IpAddr>,
+    /// The mappings of its request.
+    pub port_mappings: Vec<cri::PortMapping>,
+}
 
 /// The pods in the network.
 #[derive(Debug)]
@@ -26,13 +40,13 @@ pub struct Pods {
 
 #[derive(Debug)]
 struct Entry {
-    /// `None`: an address of an earlier subnet, which nobody else can get.
+    /// `None`: an address of an earlier subnet, which is not given out any more.
     number: Option<u32>,
     ips: Vec<IpAddr>,
     host_ports: Vec<HostPort>,
     bindings: Vec<Binding>,
     held: Vec<Reservation>,
-    /// The bindings belong into the table.
+    /// The bindings belong in the table.
     wanted: bool,
     /// The bindings may be in the table.
     present: bool,
@@ -40,10 +54,10 @@ struct Entry {
     forgotten: bool,
 }
 
-/// What a pod got.
+/// What a pod was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// Addresses with the prefix length of their subnet, IPv4 first.
+    /// The pod's addresses with the prefix length of their subnet, IPv4 first.
     pub addresses: Vec<IpNet>,
     /// The gateway of each family, in the same order.
     pub gateways: Vec<IpAddr>,
@@ -52,17 +66,17 @@ pub struct Lease {
 }
 
 impl Pods {
-    /// No pod has anything yet.
+    /// Starts without pods.
     pub fn new(addresses: Addresses) -> Self {
         Self { addresses, by_id: HashMap::new() }
     }
 
-    /// Whether nobody uses the network.
+    /// Whether no pod has anything here.
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
     }
 
-    /// How many pods have something here, and how many host ports are held.
+    /// Counts the pods that have something here, and the host ports that are held.
     pub fn count(&self) -> (usize, usize) {
         (self.by_id.len(), self.by_id.values().map(|entry| entry.held.len()).sum())
     }
@@ -79,8 +93,9 @@ impl Pods {
 
     /// Gives a pod an address and its host ports; a second time it gives the same.
     ///
-    /// - Errors: [`NetworkError::HostPortTaken`], [`NetworkError::AddressesExhausted`],
-    ///   [`NetworkError::HostAddressFamily`]; then the pod has nothing.
+    /// # Errors
+    /// [`NetworkError::HostPortTaken`], [`NetworkError::AddressesExhausted`],
+    /// [`NetworkError::HostAddressFamily`]; then the pod has nothing.
     pub fn reserve(&mut self, pod_id: &str, host_ports: &[HostPort]) -> Result<Lease, NetworkError> {
         if let Some(entry) = self.by_id.get(pod_id) {
             if entry.present || entry.host_ports == host_ports {
@@ -107,8 +122,8 @@ impl Pods {
         }
     }
 
-    /// Takes over a pod that lived before this daemon. Its host ports are held as far as the kernel lets us; what did
-    /// not work comes back as sentences for the log.
+    /// Takes over a pod that lived before this daemon. Its host ports are held as far as the kernel allows; failures
+    /// come back as sentences for the log.
     pub fn adopt(&mut self, pod: &LivePod) -> Vec<String> {
         let mut odd = Vec::new();
         let mut number = None;
@@ -116,7 +131,7 @@ impl Pods {
             match self.addresses.take_back(*ip) {
                 Some(taken) => number = number.or(Some(taken)),
                 None if number.is_some_and(|n| self.addresses.of(n).iter().any(|net| net.addr() == *ip)) => {}
-                None => odd.push(format!("address {ip} is not of this network or not the pod's alone")),
+                None => odd.push(format!("address {ip} is outside this network, or another pod has it, too")),
             }
         }
         let host_ports = HostPort::read_all(&pod.port_mappings).unwrap_or_else(|e| {
@@ -164,9 +179,10 @@ impl Pods {
         Lease { addresses, gateways, host_interface: names::host_interface(pod_id) }
     }
 
-    /// The pod's host ports shall be in the table; returns them.
+    /// Notes that the pod's host ports shall be in the table, and returns them.
     ///
-    /// - Errors: [`NetworkError::NotPrepared`].
+    /// # Errors
+    /// [`NetworkError::NotPrepared`].
     pub fn want(&mut self, pod_id: &str) -> Result<Vec<Binding>, NetworkError> {
         let Some(entry) = self.by_id.get_mut(pod_id).filter(|entry| !entry.forgotten) else {
             return Err(NetworkError::NotPrepared { pod_id: pod_id.into() });
@@ -178,7 +194,8 @@ impl Pods {
         Ok(entry.bindings.clone())
     }
 
-    /// The pod's host ports shall be out of the table; returns those that may be in it. When none are, they are free.
+    /// Notes that the pod's host ports shall leave the table, and returns those that may be in it. When none are, they
+    /// are free at once.
     pub fn unwant(&mut self, pod_id: &str) -> Vec<Binding> {
         let Some(entry) = self.by_id.get_mut(pod_id) else { return Vec::new() };
         entry.wanted = false;
@@ -189,7 +206,7 @@ impl Pods {
         Vec::new()
     }
 
-    /// The pod's host ports are out of the table.
+    /// Notes that the pod's host ports are out of the table.
     pub fn removed(&mut self, pod_id: &str) {
         let Some(entry) = self.by_id.get_mut(pod_id) else { return };
         entry.present = entry.wanted;
@@ -201,14 +218,14 @@ impl Pods {
         }
     }
 
-    /// What the whole table shall hold, and whose it is.
+    /// What the whole table shall hold, and which pods it belongs to.
     pub fn wanted(&self) -> (Vec<Binding>, HashSet<String>) {
         let wanted = || self.by_id.iter().filter(|(_, entry)| entry.wanted);
         let bindings = wanted().flat_map(|(_, entry)| entry.bindings.iter().copied()).collect();
         (bindings, wanted().map(|(id, _)| id.clone()).collect())
     }
 
-    /// The table was rewritten and holds these pods' host ports and no other.
+    /// Notes that the table was rewritten and holds the host ports of these pods and of no others.
     pub fn rewritten(&mut self, holding: &HashSet<String>) {
         let is_out = |id: &str, entry: &Entry| entry.present && !entry.wanted && !holding.contains(id);
         let out = self.by_id.iter().filter(|(id, entry)| is_out(id, entry)).map(|(id, _)| id.clone());
@@ -217,7 +234,7 @@ impl Pods {
         }
     }
 
-    /// The pod is gone: its address is free, unless a rule may still lead there. Returns whether it is free.
+    /// Forgets a pod that is gone: its address is free, unless a rule may still lead there. Returns whether it is free.
     pub fn forget(&mut self, pod_id: &str) -> bool {
         let Some(entry) = self.by_id.get_mut(pod_id) else { return true };
         entry.wanted = false;
@@ -242,8 +259,8 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ports::Protocol;
     use super::*;
+    use crate::binding::Protocol;
 
     fn pods(subnet: &str) -> Pods {
         Pods::new(Addresses::new(subnet.parse().expect("net"), None).expect("large enough"))

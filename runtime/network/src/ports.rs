@@ -1,33 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Host ports: strict reading of CRI port mappings, and the bindings that they become.
 //!
-//! A mapping says "this port of the node goes to that port of the pod"; with a pod of two address families and no
-//! host address it becomes two [`Binding`]s, one a family. Pure: no sockets, no rules.
+//! A mapping says "this port of the node leads to that port of the pod". For a pod with two address families and no
+//! host address it becomes two [`Binding`]s, one for each family. Pure: no sockets, no rules.
 
-use super::NetworkError;
+use crate::binding::{Binding, Protocol};
+use crate::error::NetworkError;
 use gorae_proto::cri;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-
-/// Transport protocol of a host port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Protocol {
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
-    /// SCTP.
-    Sctp,
-}
-
-impl std::fmt::Display for Protocol {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-            Self::Sctp => "sctp",
-        })
-    }
-}
 
 /// A checked port mapping with a host port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,24 +22,13 @@ pub struct HostPort {
     pub container_port: u16,
 }
 
-/// One host port in one address family, with where it goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Binding {
-    /// Transport protocol.
-    pub protocol: Protocol,
-    /// Address of the node; the unspecified address is every address of the family.
-    pub at: IpAddr,
-    /// Port of the node.
-    pub port: u16,
-    /// Address and port of the pod, of the same family as `at`.
-    pub to: SocketAddr,
-}
-
 impl HostPort {
-    /// Reads the mappings of a pod. Mappings without a host port are left out, repeated ones are taken once.
+    /// Reads the mappings of a pod. Mappings without a host port are left out; repeated ones count once.
     ///
-    /// - Errors: [`NetworkError::PortMapping`] for a port out of range, an unknown protocol, an address that is none.
-    /// - Source: CRI `PortMapping`: host port 0 is no mapping.
+    /// - Source: CRI `PortMapping`: host port 0 means "not mapped".
+    ///
+    /// # Errors
+    /// [`NetworkError::PortMapping`] for a port out of range, an unknown protocol, or text that is not an address.
     pub fn read_all(mappings: &[cri::PortMapping]) -> Result<Vec<Self>, NetworkError> {
         let mut ports: Vec<Self> = Vec::new();
         for mapping in mappings.iter().filter(|m| m.host_port != 0) {
@@ -79,7 +48,7 @@ impl HostPort {
             Ok(cri::Protocol::Tcp) => Protocol::Tcp,
             Ok(cri::Protocol::Udp) => Protocol::Udp,
             Ok(cri::Protocol::Sctp) => Protocol::Sctp,
-            Err(_) => return Err("the protocol is none of TCP, UDP, SCTP"),
+            Err(_) => return Err("the protocol is not TCP, UDP or SCTP"),
         };
         let port = |value: i32| u16::try_from(value).ok().filter(|p| *p != 0);
         Ok(Self {
@@ -90,9 +59,10 @@ impl HostPort {
         })
     }
 
-    /// What this mapping means for a pod with these addresses.
+    /// Makes the bindings of this mapping for a pod with these addresses.
     ///
-    /// - Errors: [`NetworkError::HostAddressFamily`] when the host address is of a family that the pod lacks.
+    /// # Errors
+    /// [`NetworkError::HostAddressFamily`] when the pod has no address of the host address's family.
     pub fn bindings(&self, ips: &[IpAddr]) -> Result<Vec<Binding>, NetworkError> {
         let all: Vec<Binding> = ips.iter().filter_map(|ip| self.binding(*ip)).collect();
         match (all.is_empty(), self.host_ip) {
@@ -111,31 +81,16 @@ impl HostPort {
     }
 }
 
-/// Reads an optional host address. A v4 address written as v6 is the v4 address.
+/// Reads an optional host address. An IPv4 address written as IPv6 counts as IPv4.
 fn read_host_ip(text: &str) -> Result<Option<IpAddr>, &'static str> {
     if text.is_empty() {
         return Ok(None);
     }
-    let ip = text.parse::<IpAddr>().map_err(|_| "the host address is no IP address")?.to_canonical();
+    let ip = text.parse::<IpAddr>().map_err(|_| "the host address is not an IP address")?.to_canonical();
     if ip.is_multicast() || ip == IpAddr::from(Ipv4Addr::BROADCAST) {
-        return Err("the host address is no address of one node");
+        return Err("the host address is multicast or broadcast, not an address of this node");
     }
     Ok(Some(ip))
-}
-
-impl Binding {
-    /// Where it listens, for people: `0.0.0.0:80/tcp`.
-    pub fn place(&self) -> String {
-        format!("{}/{}", SocketAddr::new(self.at, self.port), self.protocol)
-    }
-
-    /// Whether both cannot be there at once.
-    pub fn collides(&self, other: &Self) -> bool {
-        self.protocol == other.protocol
-            && self.port == other.port
-            && self.at.is_ipv4() == other.at.is_ipv4()
-            && (self.at == other.at || self.at.is_unspecified() || other.at.is_unspecified())
-    }
 }
 
 #[cfg(test)]
@@ -183,17 +138,5 @@ mod tests {
         assert!(matches!(loopback.bindings(&[v6]), Err(NetworkError::HostAddressFamily { .. })));
         let mapped = HostPort::read_all(&[mapping(0, "::ffff:127.0.0.1", 80, 8080)]).expect("valid");
         assert_eq!(mapped[0].host_ip, Some(Ipv4Addr::LOCALHOST.into()));
-    }
-
-    #[test]
-    fn every_address_collides_with_each_address_of_its_family_only() {
-        let to: SocketAddr = "10.64.0.2:80".parse().expect("address");
-        let at = |at: &str| Binding { protocol: Protocol::Tcp, at: at.parse().expect("address"), port: 80, to };
-        assert!(at("0.0.0.0").collides(&at("127.0.0.1")));
-        assert!(at("127.0.0.1").collides(&at("127.0.0.1")));
-        assert!(!at("127.0.0.1").collides(&at("127.0.0.2")));
-        assert!(!at("0.0.0.0").collides(&at("::")));
-        assert!(!at("0.0.0.0").collides(&Binding { protocol: Protocol::Udp, ..at("0.0.0.0") }));
-        assert!(!at("0.0.0.0").collides(&Binding { port: 81, ..at("0.0.0.0") }));
     }
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The durable record of what this daemon's network is called and which subnet it has: `ROOT/network`.
+//! The durable record of the name and the subnet of this daemon's network: `ROOT/network`.
 //!
-//! Written (and synced) before the bridge is made, and read at every start: addresses of live pods are only right in
-//! the subnet they were given in.
+//! It is written (and synced) before the bridge is made, and read at every start: the addresses of live pods are valid
+//! only in the subnet they were given in.
 
-use super::NetworkError;
+use crate::error::NetworkError;
 use gorae_kernel::checked::{self, Unusable};
 use gorae_kernel::record_file::{self, Durability};
 use ipnet::{Ipv4Net, Ipv6Net};
@@ -16,15 +16,15 @@ use std::path::{Path, PathBuf};
 const KIND: &str = "network";
 const VERSION: u32 = 1;
 
-/// Who decided on the subnet.
+/// Where the subnet comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
-    /// We did: the first free candidate.
+    /// Our own choice: the first free candidate.
     Chosen,
     /// The configuration file.
     Configured,
-    /// kubelet, with the node's pod CIDR.
+    /// kubelet's pod CIDR for this node.
     PodCidr,
 }
 
@@ -39,7 +39,7 @@ pub struct Record {
     pub subnet: Ipv4Net,
     /// IPv6 subnet of the pods.
     pub subnet6: Option<Ipv6Net>,
-    /// Who chose the subnet.
+    /// Where the subnet comes from.
     pub origin: Origin,
     /// kubelet's pod CIDR, while pods live in another one: the next subnet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,7 +57,8 @@ pub struct Wanted {
 
 /// Reads the record; `None` when there is none yet.
 ///
-/// - Errors: [`NetworkError::Record`] when it is damaged or cannot be read; [`NetworkError::ForeignRecord`].
+/// # Errors
+/// [`NetworkError::Record`] when it is damaged or cannot be read; [`NetworkError::ForeignRecord`].
 pub fn load(root: &Path) -> Result<Option<Record>, NetworkError> {
     let path = path(root);
     let fail = |why: String| NetworkError::Record { path: path.clone(), why };
@@ -73,14 +74,15 @@ pub fn load(root: &Path) -> Result<Option<Record>, NetworkError> {
     })
 }
 
-/// Puts a record that cannot be read out of the way, for a person to look at.
+/// Moves a record that cannot be read to `network.damaged`, for a person to look at.
 pub fn set_aside(root: &Path) {
     let _ = rename(path(root), root.join("network.damaged"));
 }
 
 /// Replaces the record; it survives a power cut once this returns.
 ///
-/// - Errors: [`NetworkError::Record`]; the old record is then still there.
+/// # Errors
+/// [`NetworkError::Record`]; the old record then still exists.
 pub fn save(root: &Path, record: &Record) -> Result<(), NetworkError> {
     write(root, record).map_err(|e| NetworkError::Record { path: path(root), why: e.to_string() })
 }

@@ -1,36 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Host ports are held with a bound socket for as long as they are a pod's: a process of the node that wants the same
-//! port learns so from the kernel, and so do we.
+//! Host ports are held with a bound socket for as long as they belong to a pod: a process of the node that wants the
+//! same port gets the kernel's refusal, and so do we in the opposite case.
 //!
-//! The socket is bound and nothing else: it never listens, and no packet reaches it while the translation is there.
+//! The socket is only bound: it never listens, and no packet reaches it while the translation rule exists.
 //!
-//! A port of SCTP is held by no socket: to make one loads the kernel's SCTP, which Kubernetes forbids (it is a surface to
-//! attack, and in the way of SCTP stacks in user space). Among pods the table of [`super::pods`] keeps it.
+//! An SCTP port is not held by a socket: making one loads the kernel's SCTP module, which Kubernetes forbids (it is an
+//! attack surface, and gets in the way of SCTP stacks in user space). [`crate::pods`] keeps pods from sharing it.
 
-use super::NetworkError;
-use super::ports::{Binding, Protocol};
+use crate::binding::{Binding, Protocol};
+use crate::error::NetworkError;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, socket_with, sockopt};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-/// How many processes are looked at for the holder of a port.
+/// How many processes are searched for the holder of a port.
 const MAX_PROCESSES: usize = 20_000;
 
-/// The holder of a port before anybody looked for it.
+/// The holder of a port, before it has been looked up.
 pub const SOME_PROCESS: &str = "a process of the node";
 
-/// A held host port; dropping it lets go. `None` inside: the port is SCTP's, or of a family that this kernel lacks.
+/// A held host port; dropping it releases the port. `None` inside: an SCTP port, or a family that this kernel lacks.
 #[derive(Debug)]
 pub struct Reservation(#[expect(dead_code, reason = "held, never used")] Option<OwnedFd>);
 
 impl Reservation {
     /// Takes the port from the kernel.
     ///
-    /// - Shapes: an address that is not the node's (yet) is fine: addresses come and go with failover.
-    /// - Errors: [`NetworkError::HostPortTaken`] (the holder is not looked up: see [`holder`]),
-    ///   [`NetworkError::Reserve`].
+    /// - Shapes: the address need not be the node's yet: addresses come and go with failover.
+    ///
+    /// # Errors
+    /// [`NetworkError::HostPortTaken`] (the holder is not looked up: see [`holder`]),
+    /// [`NetworkError::Reserve`].
     pub fn take(binding: &Binding) -> Result<Self, NetworkError> {
         match open(binding) {
             Ok(held) => Ok(Self(held)),
@@ -59,25 +61,25 @@ fn open(binding: &Binding) -> Result<Option<OwnedFd>, Errno> {
         sockopt::set_ipv6_v6only(&socket, true)?;
         sockopt::set_ipv6_freebind(&socket, true)?;
     }
-    // What arrives before the translation is there is thrown away, not kept.
+    // Packets that arrive before the translation rule exists are dropped, not queued.
     sockopt::set_socket_recv_buffer_size(&socket, 0)?;
     let address = SocketAddr::new(binding.at, binding.port);
     match bind(&socket, &address) {
-        // Connections that a server of the node closed a minute ago still linger; they are no reason to refuse.
+        // Connections that a server of the node closed a minute ago still linger; they are not a reason to refuse.
         Err(Errno::ADDRINUSE) if binding.protocol == Protocol::Tcp => bind_over_lingering(&socket, &address)?,
         other => other?,
     }
     Ok(Some(socket))
 }
 
-/// Binds past lingering connections but not past a listener, and then lets nobody bind past us.
+/// Binds beside lingering connections but not beside a listener, and then lets no one bind beside us.
 fn bind_over_lingering(socket: &OwnedFd, address: &SocketAddr) -> Result<(), Errno> {
     sockopt::set_socket_reuseaddr(socket, true)?;
     bind(socket, address)?;
     sockopt::set_socket_reuseaddr(socket, false)
 }
 
-/// The process of the node that has a port, as far as it can be found. Reads all of `/proc`: only for an error's text.
+/// Finds the process of the node that has a port, if possible. It reads all of `/proc`, so it is only for error texts.
 pub fn holder(binding: &Binding) -> Option<String> {
     let inode = socket_inode(binding)?;
     let link = format!("socket:[{inode}]");

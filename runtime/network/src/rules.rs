@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The text of our one nftables table. Pure: [`super::nft`] gives it to the kernel.
+//! The text of our one nftables table. Pure: [`crate::nft`] gives it to the kernel.
 //!
 //! ```text
 //! prerouting ─┐ to an address of the node      ports4_at: address . protocol . port -> pod address . port
 //! output ─────┴──────────► hostports ─ dnat by ports4:             protocol . port -> pod address . port
-//! guard        nothing comes in from or for 127.0.0.0/8 but over the loopback: such an address is local on every
-//!              interface, so a neighbour that routes it here would pass the translation of a port on 127.0.0.1, which
-//!              comes before the kernel's own check; and pods would pass that too, for the bridge has route_localnet
-//! postrouting  masquerade what leaves the bridge, and what came to a pod through a host port from the node's
-//!              loopback or from a pod (else the answer would take a short way that knows no translation)
+//! guard        drops traffic from or to 127.0.0.0/8 that does not come in over the loopback. Such an address is local on
+//!              every interface, and translation comes before the kernel's own check: a neighbour could otherwise reach a
+//!              port published on 127.0.0.1, and so could pods, because the bridge has route_localnet
+//! postrouting  masquerades what leaves the bridge, and what reached a pod through a host port from the node's loopback
+//!              or from a pod (otherwise the answer would take a shortcut past the translation)
 //! ```
 //!
-//! One host port is one map element: adding or removing one does not touch any other flow. Chains are written only
-//! with the whole table, which is always one transaction. Syntax as of nft 1.0.6 (no `destroy`).
+//! One host port is one map element: adding or removing it does not touch any other flow. Chains are written only with
+//! the whole table, always in one transaction. The syntax is that of nft 1.0.6 (no `destroy`).
 
-use super::ports::Binding;
+use crate::binding::Binding;
+use crate::record::Record;
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -22,9 +23,9 @@ use std::net::IpAddr;
 /// Packet mark between our prerouting and postrouting: "from a pod, to a host port". One bit is set, none cleared.
 const MARK: &str = "0x2000";
 
-/// What the chains are made for.
+/// What the chains are made for, and the writer of their text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Table<'a> {
+pub struct Rules<'a> {
     /// Name of the table.
     pub name: &'a str,
     /// Name of the bridge.
@@ -35,23 +36,28 @@ pub struct Table<'a> {
     pub subnet6: Option<Ipv6Net>,
 }
 
-impl Table<'_> {
-    /// The transaction that replaces whatever the table holds by the chains and these bindings.
+impl<'a> Rules<'a> {
+    /// The rules of a recorded network.
+    pub fn of(record: &'a Record) -> Self {
+        Self { name: &record.table, bridge: &record.bridge, subnet: record.subnet, subnet6: record.subnet6 }
+    }
+
+    /// The transaction that replaces whatever the table holds with the chains and these bindings.
     pub fn replace(&self, bindings: &[Binding]) -> String {
         format!("{}{}{}", self.remove(), self.chains(), self.elements("add", bindings))
     }
 
-    /// The transaction that removes the table, there or not.
+    /// The transaction that removes the table, whether it exists or not.
     pub fn remove(&self) -> String {
         format!("add table inet {0}\ndelete table inet {0}\n", self.name)
     }
 
-    /// The transaction that adds one element a binding.
+    /// The transaction that adds one element for each binding.
     pub fn add(&self, bindings: &[Binding]) -> String {
         self.elements("add", bindings)
     }
 
-    /// The transaction that removes one element a binding; all must be there.
+    /// The transaction that removes one element for each binding; all must exist.
     pub fn delete(&self, bindings: &[Binding]) -> String {
         self.elements("delete", bindings)
     }
@@ -127,11 +133,11 @@ fn value(binding: &Binding) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ports::Protocol;
     use super::*;
+    use crate::binding::Protocol;
 
-    fn table() -> Table<'static> {
-        Table {
+    fn rules() -> Rules<'static> {
+        Rules {
             name: "gorae-1a2b3c",
             bridge: "gorae-1a2b3c",
             subnet: "10.64.0.0/20".parse().expect("net"),
@@ -151,18 +157,18 @@ mod tests {
     #[test]
     fn one_host_port_is_one_element() {
         let any = [binding("0.0.0.0", "10.64.0.2:5353")];
-        assert_eq!(table().add(&any), "add element inet gorae-1a2b3c ports4 { udp . 53 : 10.64.0.2 . 5353 }\n");
-        assert_eq!(table().delete(&any), "delete element inet gorae-1a2b3c ports4 { udp . 53 }\n");
+        assert_eq!(rules().add(&any), "add element inet gorae-1a2b3c ports4 { udp . 53 : 10.64.0.2 . 5353 }\n");
+        assert_eq!(rules().delete(&any), "delete element inet gorae-1a2b3c ports4 { udp . 53 }\n");
         let at = [binding("fd00::1", "[fd01::2]:5353")];
         assert_eq!(
-            table().add(&at),
+            rules().add(&at),
             "add element inet gorae-1a2b3c ports6_at { fd00::1 . udp . 53 : fd01::2 . 5353 }\n"
         );
     }
 
     #[test]
     fn a_rewrite_first_drops_the_table_and_names_no_other() {
-        let text = table().replace(&[binding("127.0.0.1", "10.64.0.2:5353")]);
+        let text = rules().replace(&[binding("127.0.0.1", "10.64.0.2:5353")]);
         assert!(text.starts_with("add table inet gorae-1a2b3c\ndelete table inet gorae-1a2b3c\ntable inet"));
         assert!(text.trim_end().ends_with("ports4_at { 127.0.0.1 . udp . 53 : 10.64.0.2 . 5353 }"));
         for line in text.lines().filter(|line| line.contains("table inet ")) {
@@ -172,7 +178,7 @@ mod tests {
 
     #[test]
     fn loopback_addresses_are_taken_from_the_loopback_alone_and_before_any_translation() {
-        let text = table().replace(&[]);
+        let text = rules().replace(&[]);
         let guard = text.split_once("chain guard").and_then(|(_, rest)| rest.split_once('}')).expect("the chain").0;
         assert!(guard.contains("hook prerouting priority -300"), "{guard}");
         for address in ["daddr", "saddr"] {
@@ -182,10 +188,10 @@ mod tests {
 
     #[test]
     fn pod_to_pod_traffic_is_not_masqueraded_but_what_leaves_the_bridge_is() {
-        let text = table().replace(&[]);
+        let text = rules().replace(&[]);
         assert!(text.contains("ip saddr 10.64.0.0/20 oifname != \"gorae-1a2b3c\" masquerade"));
         assert!(!text.contains("ip6 saddr"));
-        let dual = Table { subnet6: Some("fd00:64::/64".parse().expect("net")), ..table() };
+        let dual = Rules { subnet6: Some("fd00:64::/64".parse().expect("net")), ..rules() };
         assert!(dual.replace(&[]).contains("ip6 saddr fd00:64::/64 oifname != \"gorae-1a2b3c\" masquerade"));
     }
 }

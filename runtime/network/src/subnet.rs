@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Choosing a subnet that nothing on this node uses. Pure: the caller brings the node's addresses and routes.
+//! Chooses a subnet that nothing on this node uses. Pure: the caller supplies the node's addresses and routes.
 
-use super::NetworkError;
+use crate::error::NetworkError;
 use ipnet::{IpNet, Ipv4Net};
 use std::net::Ipv4Addr;
 
-/// Where pods' subnets come from when nobody says, in this order. 10.96.0.0/12 is left out on purpose: it is what most
-/// clusters use for services, which no route of the node shows.
+/// Where a subnet comes from when none is configured, in this order. 10.96.0.0/12 is left out on purpose: most clusters
+/// use it for services, and no route of the node shows that.
 const POOLS: [(Ipv4Addr, u8); 3] =
     [(Ipv4Addr::new(10, 64, 0, 0), 11), (Ipv4Addr::new(172, 24, 0, 0), 13), (Ipv4Addr::new(192, 168, 128, 0), 17)];
-/// 4,094 addresses a node.
+/// 4,094 addresses for each node.
 const PREFIX: u8 = 20;
 
-/// The first candidate that overlaps none of `taken`. The default route (prefix length 0) is not in the way.
+/// Finds the first candidate that overlaps none of `taken`. Default routes (prefix length 0) do not count.
 ///
-/// - Errors: [`NetworkError::NoFreeSubnet`].
+/// # Errors
+/// [`NetworkError::NoFreeSubnet`].
 pub fn choose(taken: &[IpNet]) -> Result<Ipv4Net, NetworkError> {
     let taken: Vec<Ipv4Net> = taken
         .iter()

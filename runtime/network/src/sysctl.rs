@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Kernel knobs below `/proc/sys/net` that routing between bridge and node needs.
 //!
-//! Node-wide knobs are only ever switched on, and stay on: others may rely on them by then.
+//! Node-wide knobs are only ever switched on, and stay on, because others may rely on them by then.
 
-use super::NetworkError;
+use crate::error::NetworkError;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -11,15 +11,17 @@ const NET: &str = "/proc/sys/net";
 
 /// Lets the node route IPv4 between interfaces.
 ///
-/// - Errors: [`NetworkError::Sysctl`], for instance when `/proc/sys` is read-only and the knob is off.
+/// # Errors
+/// [`NetworkError::Sysctl`], for instance when `/proc/sys` is read-only and the knob is off.
 pub fn forward_ipv4() -> Result<(), NetworkError> {
     set(&Path::new(NET).join("ipv4/ip_forward"), "1")
 }
 
-/// Lets the node route IPv6. Interfaces that learn their routes from router advertisements go on doing so: by default
-/// the kernel stops listening to them once it forwards.
+/// Lets the node route IPv6. Interfaces that learn their routes from router advertisements keep doing so; by default
+/// the kernel would stop listening to them once it forwards.
 ///
-/// - Errors: as [`forward_ipv4`].
+/// # Errors
+/// As [`forward_ipv4`].
 pub fn forward_ipv6() -> Result<(), NetworkError> {
     let all = Path::new(NET).join("ipv6/conf/all/forwarding");
     if read(&all).as_deref() == Some("1") {
@@ -34,23 +36,26 @@ pub fn forward_ipv6() -> Result<(), NetworkError> {
     set(&all, "1")
 }
 
-/// Prepares a new bridge: no router advertisement of a pod is believed, and without an IPv6 subnet it speaks none.
+/// Prepares a new bridge: router advertisements from pods are ignored, and without an IPv6 subnet IPv6 is off.
 ///
-/// - Errors: as [`forward_ipv4`].
+/// # Errors
+/// As [`forward_ipv4`].
 pub fn settle_bridge(bridge: &str, ipv6: bool) -> Result<(), NetworkError> {
     let conf = Path::new(NET).join("ipv6/conf").join(bridge);
     if !conf.is_dir() {
         return Ok(());
     }
     set(&conf.join("accept_ra"), "0")?;
-    // Nobody else can have the gateway's address; asking around would delay the first pod by a second.
+    // No one else can have the gateway's address; duplicate detection would delay the first pod by a second.
     set(&conf.join("accept_dad"), "0")?;
     set(&conf.join("disable_ipv6"), if ipv6 { "0" } else { "1" })
 }
 
-/// Lets packets from 127.0.0.0/8 leave over the bridge. Only after the table's guard is there: it also lets pods in.
+/// Lets packets from 127.0.0.0/8 leave over the bridge. Only once the table's guard exists, because it also lets pods
+/// in.
 ///
-/// - Errors: as [`forward_ipv4`].
+/// # Errors
+/// As [`forward_ipv4`].
 pub fn route_loopback(bridge: &str) -> Result<(), NetworkError> {
     set(&Path::new(NET).join("ipv4/conf").join(bridge).join("route_localnet"), "1")
 }

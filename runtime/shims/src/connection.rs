@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One connection to one container's shim: requests get their replies, pushes become [`ShimEvent`]s.
 //!
-//! A task reads the socket until it ends. Replies are matched by id, so verbs do not wait for each other; the end
-//! of an exec is registered by the reader itself, before the caller learns the exec's number, so that no exit is
-//! missed.
+//! A task reads the socket until it ends. Replies are matched by id, so verbs do not wait for each other. The reader
+//! itself registers for the end of an exec, before the caller learns the exec's number, so that no exit is missed.
 
-use super::VERB_DEADLINE;
-use super::socket;
+use crate::deadline::VERB_DEADLINE;
 use crate::error::{Error, Result};
+use crate::socket;
 use gorae_proto::shim::{
     ContainerState, EndExec, ExecExited, Frame, Push, Reply, Request, frame::Body, push, reply, request::Verb,
 };
@@ -20,8 +19,8 @@ use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
 
-/// The end of an exec that was started. Dropped before somebody has claimed it, it ends the exec: the caller went away
-/// while the shim answered, and nobody else knows the number.
+/// The end of an exec that was started. When it is dropped unclaimed, the exec is ended: the caller went away while the
+/// shim answered, and nobody else knows the number.
 #[derive(Debug)]
 pub struct ExecExit {
     shim: Shim,
@@ -30,7 +29,8 @@ pub struct ExecExit {
 }
 
 impl ExecExit {
-    /// Resolves when the exec has ended; an error when the shim went away first. The exec is the caller's from now on.
+    /// Hands the exec over to the caller. The receiver resolves when the exec has ended, with an error when the shim
+    /// went away first.
     pub fn claim(mut self) -> oneshot::Receiver<ExecExited> {
         self.receiver.take().unwrap_or_else(|| oneshot::channel().1)
     }
@@ -44,7 +44,7 @@ impl Drop for ExecExit {
     }
 }
 
-/// What a shim says unasked.
+/// What a shim sends without being asked.
 #[derive(Debug)]
 pub enum ShimEvent {
     /// The container's state changed; the shim's record on disk says the same.
@@ -53,18 +53,18 @@ pub enum ShimEvent {
     Gone,
 }
 
-/// A reply with what came along.
+/// A reply, with what came with it.
 #[derive(Debug)]
 pub struct Answer {
     /// The body; never a failure.
     pub body: reply::Body,
-    /// Descriptors of the frame.
+    /// Descriptors that came with the frame.
     pub fds: Vec<OwnedFd>,
     /// Set with `ExecStarted`.
     pub exit: Option<ExecExit>,
 }
 
-/// A connected shim.
+/// A connected shim. Clones share the connection.
 #[derive(Debug, Clone)]
 pub struct Shim {
     shared: Arc<Shared>,
@@ -86,7 +86,7 @@ struct Waiting {
 }
 
 impl Shim {
-    /// Takes over a connected socket; events go to `events` until [`ShimEvent::Gone`].
+    /// Takes over a connected socket. Events go to `events`, [`ShimEvent::Gone`] last.
     pub fn attach(stream: UnixStream, events: mpsc::UnboundedSender<ShimEvent>) -> Self {
         let shared = Arc::new(Shared {
             stream,
@@ -111,7 +111,7 @@ impl Shim {
     /// - Cancel: the request may still be carried out.
     ///
     /// # Errors
-    /// [`Error::Refused`]; [`Error::TimedOut`] after `deadline`; [`Error::Gone`] when the shim is.
+    /// [`Error::Refused`]; [`Error::TimedOut`] after `deadline`; [`Error::Gone`] when the shim has ended.
     pub async fn call_within(&self, verb: Verb, fds: &[BorrowedFd<'_>], deadline: Duration) -> Result<Answer> {
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
@@ -133,10 +133,10 @@ impl Shim {
         }
     }
 
-    /// [`Self::call_within`] with the usual deadline and no descriptors.
+    /// [`Self::call_within`] with [`VERB_DEADLINE`] and no descriptors.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Self::call_within`].
     pub async fn call(&self, verb: Verb) -> Result<Answer> {
         self.call_within(verb, &[], VERB_DEADLINE).await
     }
@@ -178,7 +178,7 @@ impl Shared {
             Some(body) => Ok(Answer { body, fds, exit }),
             None => Err(Error::Broken("the shim's reply is empty".to_owned())),
         };
-        // The caller may have given up; then nobody wants the answer, and an exec in it ends with it.
+        // When the caller has given up, nobody wants the answer, and an exec in it ends with it.
         let _ = sender.send(answer);
     }
 }
@@ -194,7 +194,7 @@ async fn read_until_end(shared: Arc<Shared>, events: mpsc::UnboundedSender<ShimE
             Ok(Some(received)) => received,
             Ok(None) => break,
             Err(error) => {
-                tracing::error!(%error, "connection to a shim is out of step; closing it");
+                tracing::error!(%error, "a shim sent bytes that are not a frame; closing its connection");
                 break;
             }
         };

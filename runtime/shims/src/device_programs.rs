@@ -1,28 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The device programs that shims have loaded, for the containers after them.
+//! The device programs that shims have loaded, kept for the containers that start after them.
 //!
-//! Nearly all containers of a node have one of two or three device policies. To verify and compile such a program takes
-//! the kernel about as long as to make an overlay; to attach a loaded one takes it nothing. A program is read-only, and
-//! it lives as long as anybody holds it or it is attached: a restart of the daemon costs each policy one more load.
+//! Nearly all containers of a node have one of two or three device policies. Verifying and compiling such a program
+//! takes the kernel about as long as making an overlay; attaching a loaded one takes next to nothing. A program is
+//! read-only, and it lives as long as somebody holds it or it is attached: a restart of the daemon costs each policy
+//! one more load.
 
 use gorae_proto::shim::DeviceRule;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Most programs that are kept, each a descriptor and some kilobytes of the kernel's: a container with devices of its own
-/// has a policy of its own.
+/// Most programs that are kept. Each is a descriptor and some kilobytes of kernel memory, and every container with
+/// devices of its own has a policy of its own.
 const MOST: usize = 32;
 
-/// Loaded programs by the rules that they were made of.
+/// Loaded programs by the rules they were compiled from.
 #[derive(Debug, Default)]
 pub struct DevicePrograms {
-    /// The one that was used last is the last.
+    /// In order of use, the most recent last.
     kept: Mutex<VecDeque<(Vec<DeviceRule>, Arc<OwnedFd>)>>,
 }
 
 impl DevicePrograms {
-    /// The program of these very rules.
+    /// Finds the program of exactly these rules.
     pub fn of(&self, rules: &[DeviceRule]) -> Option<Arc<OwnedFd>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let found = kept.iter().position(|(known, _)| known == rules)?;
@@ -32,10 +33,10 @@ impl DevicePrograms {
         Some(program)
     }
 
-    /// Keeps what a shim has loaded; the one that was not used for the longest time goes.
+    /// Keeps a program that a shim has loaded; the least recently used one makes room for it.
     pub fn keep(&self, rules: Vec<DeviceRule>, program: OwnedFd) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        // Two starts with new rules at once have both loaded one.
+        // Two containers with the same new rules that start at once have each loaded one.
         if kept.iter().any(|(known, _)| *known == rules) {
             return;
         }

@@ -6,13 +6,13 @@ use gorae_proto::shim::{Failure, failure};
 /// A failed call of a shim. Its text names the shim's role or socket and what the kernel answered.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Error {
-    /// The connection has ended: the request may have been carried out, and nobody will answer it.
+    /// The connection has ended: the request may have been carried out, and no answer will come.
     Gone(String),
     /// There is no socket, or nothing listens on it.
     NotThere(String),
     /// No answer came in time: the request may still be carried out.
     TimedOut(String),
-    /// The kernel has no process or descriptor for another shim now.
+    /// The kernel has no process or descriptor for another shim at the moment.
     NoRoom(String),
     /// The shim has undone what it began; this is its own account.
     Refused(Failure),
@@ -38,12 +38,12 @@ impl Error {
         self
     }
 
-    /// Whether another try, or another daemon, may find the shim doing what it was asked: it said nothing at all.
+    /// Whether the shim said nothing at all: it may still do what it was asked.
     pub fn says_nothing(&self) -> bool {
         matches!(self, Self::Gone(_) | Self::TimedOut(_))
     }
 
-    /// What sort of failure the shim told; `None` when it told none.
+    /// The kind of failure that the shim reported; `None` when it reported none.
     pub fn refused(&self) -> Option<failure::Kind> {
         match self {
             Self::Refused(failure) => Some(failure.kind()),

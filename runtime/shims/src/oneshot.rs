@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Shims that do one thing, reply and exit: pod set-up, clean-up, and dialling into a pod.
+//! Shims that do one thing, reply and exit: pod set-up, clean-up, dialling into a pod, and what needs a privileged
+//! look.
 
-use super::{SETUP_DEADLINE, Spawner, VERB_DEADLINE, socket};
+use crate::deadline::{SETUP_DEADLINE, VERB_DEADLINE};
 use crate::error::{Error, Result};
+use crate::socket;
+use crate::spawn::Spawner;
 use gorae_proto::shim::{
     CleanContainer, CleanPod, ContainerState, DialPod, Frame, LookInImages, Mount, MountBinary, MountCgroups, PinPod,
     PodReady, Request, SetupPod, frame::Body, reply, request::Verb,
@@ -22,28 +25,28 @@ pub async fn setup_pod(spawner: &Spawner, setup: SetupPod) -> Result<PodReady> {
     }
 }
 
-/// Undoes whatever is there of a pod.
+/// Undoes whatever exists of a pod.
 ///
 /// # Errors
-/// The shim's failure; calling again is right.
+/// The shim's failure; it is safe to call again.
 pub async fn clean_pod(spawner: &Spawner, clean: CleanPod) -> Result<()> {
     let id = clean.pod_id.clone();
     once(spawner, "clean-pod", &id, Verb::CleanPod(clean), VERB_DEADLINE).await.map(|_| ())
 }
 
-/// Makes pins of a pod again.
+/// Makes the pins of a pod's namespaces again.
 ///
 /// # Errors
-/// The shim's failure: no process that it was told of lives in one of the namespaces. No pin is changed then.
+/// The shim's failure: none of the processes it was told of lives in one of the namespaces. No pin is changed then.
 pub async fn pin_pod(spawner: &Spawner, pin: PinPod) -> Result<()> {
     let id = pin.pod_id.clone();
     once(spawner, "pin-pod", &id, Verb::PinPod(pin), VERB_DEADLINE).await.map(|_| ())
 }
 
-/// Settles a container whose shim is gone.
+/// Settles a container whose shim is gone: reads its end, or ends it, and undoes its mounts.
 ///
 /// # Errors
-/// The shim's failure; calling again is right.
+/// The shim's failure; it is safe to call again.
 pub async fn clean_container(spawner: &Spawner, clean: CleanContainer) -> Result<ContainerState> {
     let id = clean.container_id.clone();
     match once(spawner, "clean-container", &id, Verb::CleanContainer(clean), VERB_DEADLINE).await? {
@@ -62,10 +65,10 @@ pub async fn dial_pod(spawner: &Spawner, pod_id: &str, dial: DialPod) -> Result<
     fds.pop().ok_or_else(|| Error::Broken("the shim sent no socket".to_owned()))
 }
 
-/// Sees whether these image volumes can be mounted.
+/// Checks whether these image volumes can be mounted.
 ///
 /// # Errors
-/// The shim's failure for the first that cannot.
+/// The shim's failure for the first one that cannot.
 pub async fn look_in_images(spawner: &Spawner, container_id: &str, volumes: Vec<Mount>) -> Result<()> {
     let verb = Verb::LookInImages(LookInImages { volumes });
     once(spawner, "look-in-images", container_id, verb, VERB_DEADLINE).await.map(|_| ())
@@ -81,7 +84,7 @@ pub async fn mount_binary(spawner: &Spawner) -> Result<OwnedFd> {
     fds.pop().ok_or_else(|| Error::Broken("the shim sent no mount of its binary".to_owned()))
 }
 
-/// Mounts the cgroup hierarchies once more, attached nowhere; the mounts are in the order of their mount points.
+/// Mounts the cgroup hierarchies once more, attached nowhere. The mounts come in the order of their mount points.
 ///
 /// # Errors
 /// The shim's failure, with the mount point.
@@ -105,9 +108,11 @@ async fn once(
             Some((Frame { body: Some(Body::Reply(reply)) }, fds)) => match reply.body {
                 Some(reply::Body::Failure(failure)) => Err(Error::Refused(failure)),
                 Some(body) => Ok((body, fds)),
-                None => Err(Error::Broken(format!("gorae-shim {role}: empty reply"))),
+                None => Err(Error::Broken(format!("gorae-shim {role} {id}: empty reply"))),
             },
-            Some(_) => Err(Error::Broken(format!("gorae-shim {role}: answered with something that is no reply"))),
+            Some(_) => {
+                Err(Error::Broken(format!("gorae-shim {role} {id}: answered with something that is not a reply")))
+            }
             None => Err(Error::Broken(format!("gorae-shim {role} {id}: ended without an answer"))),
         }
     };

@@ -25,8 +25,8 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Connects to `run_dir/shim.sock`.
 ///
-/// The path goes through a descriptor of the directory, because socket addresses are limited to 108 bytes and
-/// state directories are not.
+/// The path goes through a descriptor of the directory, because a socket address has at most 108 bytes and a state
+/// directory may have more.
 ///
 /// # Errors
 /// [`Error::NotThere`] when there is no socket or nothing listens; [`Error::Gone`] on the deadline.
@@ -48,10 +48,10 @@ pub(super) async fn connect(run_dir: &Path) -> Result<UnixStream> {
 
 /// Sends one frame; `fds` travel with its first byte.
 ///
-/// - Cancel: in the middle of a frame it ends the connection, which would be out of step.
+/// - Cancel: in the middle of a frame it ends the connection, because what follows would be read as the rest of it.
 ///
 /// # Errors
-/// [`Error::Gone`] when the other end is.
+/// [`Error::Gone`] when the other end has closed; [`Error::TooLarge`].
 pub(super) async fn send(stream: &UnixStream, frame: &Frame, fds: &[BorrowedFd<'_>]) -> Result<()> {
     let bytes = frame::encode(frame).map_err(|e| Error::TooLarge(e.to_string()))?;
     let mut progress = Progress { stream, sent: 0, len: bytes.len() };
@@ -67,7 +67,7 @@ pub(super) async fn send(stream: &UnixStream, frame: &Frame, fds: &[BorrowedFd<'
     Ok(())
 }
 
-/// Ends the connection when a frame is given up half-way: what came next would be read as the rest of it.
+/// Ends the connection when a frame is given up half-way.
 struct Progress<'a> {
     stream: &'a UnixStream,
     sent: usize,
@@ -95,14 +95,14 @@ fn broken(e: std::io::Error) -> Error {
     Error::Gone(format!("connection to the shim: {e}"))
 }
 
-fn out_of_step(e: &FrameError) -> Error {
+fn not_a_frame(e: &FrameError) -> Error {
     Error::Broken(e.to_string())
 }
 
 /// Reads one frame at a time: its four length bytes, then exactly its body.
 ///
-/// Descriptors travel with a frame's first byte, and the kernel gives them out with that byte. A read that went on into
-/// the next frame would bring that one's descriptors too, and nothing would tell whose they are.
+/// Descriptors travel with a frame's first byte, and the kernel delivers them with that byte. A read that went on into
+/// the next frame would bring that frame's descriptors too, and nothing would say which frame they belong to.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     header: [u8; HEADER],
@@ -148,12 +148,12 @@ impl Reader {
         Ok(n)
     }
 
-    /// Whether the last read made the frame whole; the one that made its header whole makes room for the body.
+    /// Whether the last read completed the frame. The one that completed the header makes room for the body.
     fn is_whole(&mut self) -> Result<bool> {
         if self.have == HEADER {
             let len = u32::from_le_bytes(self.header) as usize;
             if len > MAX_FRAME {
-                return Err(out_of_step(&FrameError::TooLong(len)));
+                return Err(not_a_frame(&FrameError::TooLong(len)));
             }
             self.body = vec![0; len];
         }
@@ -164,7 +164,7 @@ impl Reader {
         self.have = 0;
         // Nothing is kept: most connections are idle.
         let body = std::mem::take(&mut self.body);
-        let frame = Frame::decode(&body[..]).map_err(|e| out_of_step(&FrameError::Malformed(e.to_string())))?;
+        let frame = Frame::decode(&body[..]).map_err(|e| not_a_frame(&FrameError::Malformed(e.to_string())))?;
         Ok((frame, std::mem::take(&mut self.fds)))
     }
 }

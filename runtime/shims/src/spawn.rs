@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Starts `gorae-shim ROLE ID` with one end of a socket pair as its standard input.
 //!
-//! Standard input, because it needs no code between fork and exec: the standard library can then use
+//! It is standard input because that needs no code between fork and exec: the standard library can then use
 //! `posix_spawn`, which does not copy this process's page tables.
-//!
-//! What is started is a read-only mount of the binary, attached nowhere: a container that gets at /proc/PID/exe of a
-//! shim can neither write nor chmod the node's file there (CVE-2019-5736). The mount holds the file that was there
-//! at this daemon's start, so that an upgrade gives a daemon no shim of another build.
 
-use super::oneshot::mount_binary;
 use crate::error::{Error, Result};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
@@ -18,7 +13,7 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
-/// Knows the shim binary.
+/// Starts shims from one binary. Clones start the same one.
 #[derive(Debug, Clone)]
 pub struct Spawner {
     binary: Arc<Binary>,
@@ -34,12 +29,12 @@ struct Binary {
     _mount: Option<OwnedFd>,
 }
 
-/// Ends a shim that takes too long, without a risk of hitting another process. Dropping it does nothing.
+/// Ends a shim that takes too long, without any risk of hitting another process. Dropping it does nothing.
 #[derive(Debug)]
 pub struct Killer(oneshot::Sender<()>);
 
 impl Killer {
-    /// Sends SIGKILL. A shim that hangs in the kernel dies when it comes out of there, before it does anything else.
+    /// Sends SIGKILL. A shim that is blocked in the kernel dies when it comes out, before it does anything else.
     pub fn kill(self) {
         let _ = self.0.send(());
     }
@@ -55,22 +50,20 @@ async fn reap(mut child: Child, killed: oneshot::Receiver<()>) {
 }
 
 impl Spawner {
-    /// A spawner of that binary as it is now.
-    ///
-    /// # Errors
-    /// When it cannot be started, or not be mounted.
-    pub async fn open(path: PathBuf) -> Result<Self> {
-        let by_path = Binary { name: path.clone(), program: path.clone(), _mount: None };
-        let mount = mount_binary(&Self { binary: Arc::new(by_path) }).await;
-        let hint = || format!("try {}; install the gorae-shim of this goraed's build", path.display());
-        let mount = mount.map_err(|e| e.during(hint()))?;
-        // The descriptor's number is the same in the child until it executes, which closes it.
-        let program = format!("/proc/self/fd/{}", mount.as_raw_fd()).into();
-        Ok(Self { binary: Arc::new(Binary { name: path, program, _mount: Some(mount) }) })
+    /// Starts whatever the path leads to at each start.
+    pub(crate) fn by_path(path: PathBuf) -> Self {
+        Self { binary: Arc::new(Binary { name: path.clone(), program: path, _mount: None }) }
     }
 
-    /// Starts a shim in `role` and returns our end of its socket, and what can kill it. The process is reaped in the
-    /// background.
+    /// Starts the file that is mounted, under the name that it had.
+    pub(crate) fn by_mount(name: PathBuf, mount: OwnedFd) -> Self {
+        // The descriptor's number is the same in the child until it executes, which closes it.
+        let program = format!("/proc/self/fd/{}", mount.as_raw_fd()).into();
+        Self { binary: Arc::new(Binary { name, program, _mount: Some(mount) }) }
+    }
+
+    /// Starts a shim in `role`. Returns our end of its socket and a handle that can kill it; the process is reaped in
+    /// the background.
     ///
     /// # Errors
     /// [`Error::NoRoom`] when the kernel has no process or descriptor for it, [`Error::Broken`] otherwise.
@@ -92,7 +85,7 @@ impl Spawner {
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .stderr(Stdio::inherit());
-        // A container's shim makes a session of its own, which the leader of a group cannot.
+        // A container's shim makes its own session, which the leader of a group cannot do.
         if role != "container" {
             command.process_group(0);
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The 56 metrics that take the place of cAdvisor's, by name. Their list never changes while the daemon runs.
 //!
-//! Values are whole numbers, as the CRI has them: what is in seconds loses its fraction.
+//! Values are whole numbers, as in the CRI: seconds lose their fraction.
 
 use gorae_proto::cri::{MetricDescriptor, MetricType};
 
@@ -143,7 +143,7 @@ pub(super) static SENT_DROPPED: Family =
 pub(super) static SENT_ERRORS: Family =
     counter("container_network_transmit_errors_total", "Errors on sending", &["interface"]);
 
-/// All of them.
+/// All metrics, in the order of the descriptors.
 pub(super) static ALL: [&Family; 56] = [
     &CPU_USAGE,
     &CPU_USER,
@@ -203,7 +203,7 @@ pub(super) static ALL: [&Family; 56] = [
     &SENT_ERRORS,
 ];
 
-/// The answer to ListMetricDescriptors.
+/// Describes all metrics, for the answer to ListMetricDescriptors.
 pub fn descriptors() -> Vec<MetricDescriptor> {
     let keys = |family: &Family| BASE_LABELS.iter().chain(family.labels).map(|label| (*label).to_owned()).collect();
     let descriptor = |family: &&Family| MetricDescriptor {

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 /// A mounted file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Filesystem {
-    /// What the kubelet looks the capacity up by.
+    /// The key by which the kubelet looks up the capacity.
     pub(super) mount_point: String,
-    /// "/dev/vda1", or what else the mount's source says.
+    /// The mount's source, such as "/dev/vda1".
     pub(super) device: String,
 }
 
@@ -22,7 +22,7 @@ pub(super) struct Fullness {
 }
 
 impl Filesystem {
-    /// The file system that a directory is on; "/" of an unknown device when the mount table does not say.
+    /// Finds the file system of a directory; "/" on an unknown device when the mount table does not say.
     pub(super) fn of(directory: &Path) -> Self {
         let directory = directory.canonicalize().unwrap_or_else(|_| PathBuf::from("/"));
         let table = read_path("/proc/self/mountinfo").unwrap_or_default();
@@ -39,7 +39,8 @@ impl Filesystem {
     }
 }
 
-/// The mount with the longest path above the directory; of several at one place the last, which covers the others.
+/// Finds the mount with the longest path above the directory; of several at one place the last, which covers the
+/// others.
 fn find(table: &str, directory: &Path) -> Option<Filesystem> {
     let above = |line: &str| {
         let (mount, filesystem) = line.split_once(" - ")?;

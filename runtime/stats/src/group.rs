@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Opened cgroups: their files are read by handle, so that a path is walked once and a group that was removed and
-//! made again is not mixed up. What leads to them, and to their files, is [`gorae_cgroups::open`].
+//! Open cgroups. Their files are read through a handle, so a path is walked once, and a group that was removed and made
+//! again is not mistaken for the old one. [`gorae_cgroups::open`] leads to the groups and to their files.
 //!
 //! A file that is missing, or that the kernel refuses to read, is `None`: kernels and controllers differ, and a
 //! container may vanish between two reads.
@@ -13,9 +13,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// What a single read asks for. Files of one record (memory.stat is the largest, some 2 kB) come whole.
+/// The size of a single read. Files of one record come whole (the largest, memory.stat, has about 2 kB).
 const RECORD: usize = 16 << 10;
-/// Most bytes of a file of many records (cgroup.procs): some 100,000 processes.
+/// Most bytes of a file of many records: cgroup.procs with about 100,000 processes.
 const LARGEST_LIST: usize = 1 << 20;
 
 /// The directory of a cgroup in one hierarchy.
@@ -27,7 +27,7 @@ impl Directory {
         open(above, path, OFlags::PATH | OFlags::DIRECTORY).ok().map(Self)
     }
 
-    /// Reads a file that the kernel makes in one piece.
+    /// Reads a file that the kernel produces in one piece.
     pub(super) fn read(&self, file: &str) -> Option<String> {
         let mut text = Vec::with_capacity(RECORD);
         let file = open(&self.0, file, OFlags::RDONLY).ok()?;
@@ -35,23 +35,23 @@ impl Directory {
         String::from_utf8(text).ok()
     }
 
-    /// Reads a file that the kernel makes record by record; what is past 1 MiB is left out.
+    /// Reads a file that the kernel produces record by record, up to 1 MiB.
     pub(super) fn read_list(&self, file: &str) -> Option<String> {
         let file = open(&self.0, file, OFlags::RDONLY).ok()?;
         read_to_end(&file)
     }
 
-    /// A file that holds one number; "max" is `u64::MAX`.
+    /// Reads a file that holds one number; "max" is `u64::MAX`.
     pub(super) fn number(&self, file: &str) -> Option<u64> {
         number(self.read(file)?.trim_end())
     }
 
-    /// Whether there are groups below: the link count of a cgroup directory counts them.
+    /// Whether there are groups below: the directory's link count includes them.
     fn has_children(&self) -> bool {
         rustix::fs::statat(&self.0, "", AtFlags::EMPTY_PATH).is_ok_and(|stat| stat.st_nlink > 2)
     }
 
-    /// Directories of the groups right below, at most `most`.
+    /// Opens the groups right below, at most `most`.
     fn children(&self, most: usize) -> Vec<Self> {
         if !self.has_children() {
             return Vec::new();
@@ -68,7 +68,7 @@ impl Directory {
             .collect()
     }
 
-    /// Pids in this group and those below it; groups past the first 64 and deeper than 4 are left out.
+    /// Lists the pids in this group and the groups below it: of each group the first 64, down to the fourth level.
     pub(super) fn processes(&self) -> Vec<u32> {
         let mut pids = Vec::new();
         self.collect_processes(&mut pids, 4);
@@ -134,13 +134,13 @@ impl<'a> Group<'a> {
         self.hierarchies.is_v2()
     }
 
-    /// Where the group is in the unified hierarchy.
+    /// The group's directory in the unified hierarchy.
     pub(super) fn unified(&self) -> Option<&Directory> {
         let open = || Directory::open(self.hierarchies.unified()?, self.path);
         self.unified.get_or_init(open).as_ref()
     }
 
-    /// Where the group is in the v1 hierarchy of a controller.
+    /// The group's directory in the v1 hierarchy of a controller.
     pub(super) fn v1(&self, controller: &str) -> Option<&Directory> {
         let at = self.hierarchies.position(controller)?;
         let open = || Directory::open(self.hierarchies.v1().nth(at)?, self.path);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the writable layers of containers take: a cached walk.
+//! The disk usage of containers' writable layers: a cached walk.
 //!
 //! ```text
 //! first ask          a small layer is counted at once; a larger one answers "unknown" and is queued
@@ -7,8 +7,8 @@
 //! later              the cached count, and the layer is queued
 //! ```
 //!
-//! A thread works the queue off and ends with it: nothing runs when nobody asks. A layer that took long to count is
-//! left alone for ten times as long, so that counting never takes more than a tenth of one processor.
+//! A thread works through the queue and ends with it, so nothing runs when there are no requests. A layer that took
+//! long to count is left alone for ten times as long, so counting never takes more than a tenth of one processor.
 
 use super::walk::{Taken, count};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 /// How long a count is fresh.
 const FRESH: Duration = Duration::from_secs(10);
-/// Most entries that the asking thread counts itself: some 0.3 ms.
+/// Most entries that the requesting thread counts itself, in about 0.3 ms.
 const SMALL: u64 = 200;
 /// Most entries that are counted at all.
 const LARGEST: u64 = 50_000_000;
@@ -53,7 +53,7 @@ impl Count {
 }
 
 impl Layers {
-    /// What a layer takes and when that was counted, in nanoseconds of the wall clock; `None` while it is unknown.
+    /// Returns a layer's usage and when it was counted, in nanoseconds of the wall clock; `None` while it is unknown.
     pub(super) fn taken(&self, layer: &Path) -> Option<(Taken, i64)> {
         let known = self.counts().known.get(layer).copied();
         let known = known.unwrap_or_else(|| {
@@ -70,7 +70,7 @@ impl Layers {
         Some((known.taken?, known.at_ns))
     }
 
-    /// Drops what is known of a layer that is gone.
+    /// Drops the count of a layer that is gone.
     pub(super) fn forget(&self, layer: &Path) {
         self.counts().known.remove(layer);
     }
@@ -87,7 +87,7 @@ impl Layers {
         if !counts.working {
             let layers = self.clone();
             let thread = std::thread::Builder::new().name("layer-usage".into()).stack_size(256 << 10);
-            // Without a thread (EAGAIN) the queue waits for the next ask.
+            // Without a thread (EAGAIN) the queue waits for the next request.
             counts.working = thread.spawn(move || layers.work()).is_ok();
         }
     }
@@ -107,7 +107,7 @@ impl Layers {
             let counted = Count::of(&layer, LARGEST);
             let mut counts = self.counts();
             counts.queued.remove(&layer);
-            // A layer that is gone is not kept: nobody would forget it again.
+            // The count of a layer that is gone is not kept, because nothing would drop it again.
             if counted.taken.is_some() || layer.exists() {
                 counts.known.insert(layer, counted);
             } else {

@@ -1,30 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The values of [`super::families`] for a pod and its containers.
+//! The values of [`crate::families`] for a pod and its containers.
 
-use super::disk::{self, Device};
-use super::families::{self as family, BASE_LABELS, Family};
-use super::filesystem::Fullness;
-use super::group::{Directory, Group, flat_keyed};
-use super::network::Interface;
-use super::sample::{self, Depth, Sample};
-use super::{ContainerSubject, PodSubject, Stats, processes, value};
+use crate::disk::{self, Device};
+use crate::families::{self as family, BASE_LABELS, Family};
+use crate::filesystem::Fullness;
+use crate::group::{Directory, Group, flat_keyed};
+use crate::network::Interface;
+use crate::processes;
+use crate::reader::Stats;
+use crate::sample::{self, Depth, Sample};
+use crate::subject::{ContainerSubject, PodSubject};
+use crate::value::value;
 use gorae_kernel::clock;
 use gorae_proto::cri::{ContainerMetrics, LinuxContainerResources, Metric, PodSandboxMetrics, PsiStats};
 use std::sync::OnceLock;
 
 const SECOND_NS: u64 = 1_000_000_000;
-/// CFS period of a group for which none was asked, in microseconds.
+/// CFS period of a group for which none was requested, in microseconds.
 const DEFAULT_PERIOD_US: i64 = 100_000;
-/// Shares of a group for which none were asked.
+/// Shares of a group for which none were requested.
 const DEFAULT_SHARES: i64 = 1024;
 
-/// Makes the metrics of a pod. Containers whose cgroup is gone are left out.
-pub(super) fn read(stats: &Stats, pod: &PodSubject<'_>, containers: &[ContainerSubject<'_>]) -> PodSandboxMetrics {
-    let fullness = stats.filesystem.fullness();
-    PodSandboxMetrics {
-        pod_sandbox_id: pod.id.to_owned(),
-        metrics: pod.network.map(|interfaces| network(pod, interfaces)).unwrap_or_default(),
-        container_metrics: containers.iter().filter_map(|one| container(stats, pod, one, fullness)).collect(),
+impl Stats {
+    /// Reads all metrics of a pod and of its running containers. Containers whose cgroup is gone are left out.
+    pub fn metrics(&self, pod: &PodSubject<'_>, containers: &[ContainerSubject<'_>]) -> PodSandboxMetrics {
+        let fullness = self.filesystem.fullness();
+        PodSandboxMetrics {
+            pod_sandbox_id: pod.id.to_owned(),
+            metrics: pod.network.map(|interfaces| network(pod, interfaces)).unwrap_or_default(),
+            container_metrics: containers.iter().filter_map(|one| container(self, pod, one, fullness)).collect(),
+        }
     }
 }
 
@@ -218,8 +223,8 @@ fn process(page: &mut Page, group: &Group<'_>, sample: &Sample, subject: &Contai
     page.put(&family::LAST_SEEN, &[], seconds(clock::now_ns()));
 }
 
-/// Limits as they were asked: shares and limits on v2 would have to be guessed back from weights. That of memory and
-/// swap is the kernel's, for a limit of memory alone brings one of swap with it.
+/// Writes the limits as they were requested, because on v2 shares would have to be guessed back from weights. The limit
+/// of memory and swap is the kernel's, because a limit of memory alone implies one of swap.
 fn spec(page: &mut Page, resources: Option<&LinuxContainerResources>, Sample { memory, swap, .. }: &Sample) {
     let none = LinuxContainerResources::default();
     let resources = resources.unwrap_or(&none);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Interface counters of pods, read through their pinned network namespaces.
 //!
-//! The pin is asked and not a process of the pod: a pod may have none, a pid may be somebody else's by now, and a
-//! privileged process may have gone to another namespace. A thread that goes through all pins of a list and ends
-//! changes no other thread's namespace, and costs some 10 us a pod.
+//! The pin is used and not a process of the pod: a pod may have none, a pid may have been reused, and a privileged
+//! process may have moved to another namespace. One thread visits all pins of a list and then ends. It changes no other
+//! thread's namespace, and costs about 10 us for each pod.
 
-use super::group::read_path;
-use super::value;
+use crate::group::read_path;
+use crate::value::value;
 use gorae_kernel::clock;
 use gorae_proto::cri::{NetworkInterfaceUsage, NetworkUsage};
 use rustix::fs::{Mode, OFlags};
@@ -16,35 +16,35 @@ use std::path::{Path, PathBuf};
 
 /// The interface that carries the pod's address.
 const DEFAULT_INTERFACE: &str = "eth0";
-/// Most interfaces of a pod that are shown: the pod can make as many as it likes.
+/// Most interfaces of a pod that are shown, because a pod can make as many as it likes.
 const MOST_INTERFACES: usize = 64;
 
-/// Counters of one interface.
+/// The counters of one interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interface {
-    /// "eth0".
+    /// Its name inside the pod, such as "eth0".
     pub name: String,
-    /// What came in.
+    /// Traffic into the pod.
     pub received: Direction,
-    /// What went out.
+    /// Traffic out of the pod.
     pub sent: Direction,
 }
 
-/// Counters of one direction.
+/// The counters of one direction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Direction {
-    /// Bytes.
+    /// Bytes moved.
     pub bytes: u64,
-    /// Packets.
+    /// Packets moved.
     pub packets: u64,
-    /// Errors.
+    /// Packets with errors.
     pub errors: u64,
     /// Packets dropped.
     pub dropped: u64,
 }
 
-/// Reads the counters behind each pin, loopback left out. `None` for a pod without a pin of its own (host network),
-/// and for one whose pin is gone.
+/// Reads the counters behind each pin, without loopback. `None` for a pod without its own pin (host network), and for
+/// one whose pin is gone.
 pub fn of_pods(pins: Vec<Option<PathBuf>>) -> Vec<Option<Vec<Interface>>> {
     let none = vec![None; pins.len()];
     if pins.iter().all(Option::is_none) {
@@ -55,7 +55,7 @@ pub fn of_pods(pins: Vec<Option<PathBuf>>) -> Vec<Option<Vec<Interface>>> {
     thread.ok().and_then(|thread| thread.join().ok()).unwrap_or(none)
 }
 
-/// Moves this thread into the namespace. Only for a thread that ends afterwards.
+/// Moves this thread into the namespace and reads there. Only for a thread that ends afterwards.
 fn read_pin(pin: &Path) -> Option<Vec<Interface>> {
     let namespace = rustix::fs::open(pin, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty()).ok()?;
     move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).ok()?;
@@ -83,7 +83,7 @@ fn parse(text: &str) -> Vec<Interface> {
     text.lines().filter_map(interface).take(MOST_INTERFACES).collect()
 }
 
-/// Makes the CRI's message: eth0 (else the first) is the default one, `interfaces` are the others.
+/// Makes the CRI's message: eth0 (otherwise the first) is the default interface; `interfaces` are the others.
 pub fn usage(interfaces: &[Interface]) -> NetworkUsage {
     let default = interfaces.iter().position(|interface| interface.name == DEFAULT_INTERFACE);
     let default = default.or(if interfaces.is_empty() { None } else { Some(0) });

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the processes of a container hold: descriptors, sockets, limits. Only metrics ask for it.
+//! Descriptors, sockets and limits of a container's processes. Only metrics need them.
 
 use super::group::read_path;
 use rustix::fs::{CWD, Dir, Mode, OFlags};
 
-/// Most processes that are looked into, and most descriptors in all: the counts end there. The container decides how
-/// many it has, and each costs a system call.
+/// Most processes that are inspected, and most descriptors in all: the counts stop there, because each costs a system
+/// call and the container decides how many it has.
 const MOST_PROCESSES: usize = 256;
 const MOST_DESCRIPTORS: u64 = 16_384;
 
@@ -16,7 +16,7 @@ pub(super) struct Held {
     pub(super) sockets: u64,
 }
 
-/// Looks into /proc/PID/fd of each process. Those that have ended meanwhile hold nothing.
+/// Counts the entries of each process's /proc/PID/fd. Processes that have ended meanwhile count nothing.
 pub(super) fn held(pids: &[u32]) -> Held {
     pids.iter().take(MOST_PROCESSES).fold(Held::default(), |held, pid| count(*pid, held))
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! CPU usage per second, from what was asked before: nothing samples in the background.
+//! CPU usage per second, computed from the previous reading: nothing samples in the background.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-/// Two readings closer than this say little: the earlier answer is given again.
+/// Two readings closer together than this say little, so the previous answer is repeated.
 const SHORTEST_NS: i64 = 1_000_000_000;
 /// A reading older than this is forgotten.
 const LONGEST_NS: i64 = 600_000_000_000;
-/// When to look for readings to forget.
+/// How many readings make it worth looking for old ones.
 const CROWDED: usize = 1024;
 
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +23,7 @@ struct Reading {
 pub(super) struct Rates(Mutex<HashMap<String, Reading>>);
 
 impl Rates {
-    /// Takes a reading, gives nanoseconds of CPU time per second since the one before; `None` for the first.
+    /// Takes a reading and returns nanoseconds of CPU time per second since the previous one; `None` for the first.
     pub(super) fn take(&self, cgroup: &str, at_ns: i64, cpu_ns: u64) -> Option<u64> {
         let mut readings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if readings.len() >= CROWDED {

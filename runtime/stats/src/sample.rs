@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One reading of a cgroup, in the terms that v1 and v2 have in common.
+//! One reading of a cgroup, in terms that v1 and v2 share.
 //!
 //! Everything is `None` when this kernel does not say it: an unknown value is never 0.
 
@@ -50,12 +50,12 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// What cannot be reclaimed at once: usage less inactive page cache.
+    /// Memory that cannot be reclaimed at once: usage less inactive page cache.
     pub(super) fn working_set(&self) -> Option<u64> {
         Some(self.usage?.saturating_sub(self.inactive_file.unwrap_or(0)))
     }
 
-    /// What is left below the limit; `None` when there is none.
+    /// Memory left below the limit; `None` without a limit.
     pub(super) fn available(&self) -> Option<u64> {
         Some(self.limit?.saturating_sub(self.working_set()?))
     }

@@ -4,10 +4,13 @@
 use super::*;
 use cgroups_rs::fs::hierarchies;
 use cgroups_rs::fs::{Cgroup, cpuacct::CpuAcctController, memory::MemController, pid::PidController};
+use gorae_cgroups::Hierarchies;
+use gorae_proto::cri;
 use gorae_proto::shim::CgroupLayout;
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const V2_FILES: &[(&str, &str)] = &[

@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// Deepest directory that is entered: each level holds a descriptor.
 const DEEPEST: usize = 256;
-/// Most hard-linked files that are told apart; later ones count each time.
+/// Most hard-linked files that are recognised; further ones count each time.
 const MOST_LINKED: usize = 1 << 20;
 /// Unit of `st_blocks`. Source: stat(3type).
 const BLOCK: u64 = 512;
@@ -59,7 +59,7 @@ struct Walk {
 }
 
 impl Walk {
-    /// Counts an entry; gives the directory to go on with when it is one.
+    /// Counts an entry; returns it when it is a directory to descend into.
     fn entry(&mut self, dir: BorrowedFd<'_>, name: &CStr, below: bool) -> Option<Dir> {
         if matches!(name.to_bytes(), b"." | b"..") {
             return None;

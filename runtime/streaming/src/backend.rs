@@ -1,45 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the streaming server needs from the daemon: processes with their descriptors, and connections into pods.
 
+use crate::resize::TerminalSize;
+use futures_util::future::BoxFuture;
 use std::fmt;
 use std::future::Future;
 use std::os::fd::OwnedFd;
-
-use futures_util::future::BoxFuture;
 use tonic::Status;
 
-pub use super::session::resize::TerminalSize;
-
-/// Starts processes and dials ports. Methods are called after the client's streams are complete, so they check
-/// the state again: a container may be gone by then.
+/// Starts processes and dials ports. The methods are called once the client's streams are complete, so they check the
+/// state again: a container may be gone by then.
 ///
-/// - Cancel: a client that leaves does not cancel a call; it runs to its end and the result is dropped. So each
-///   call needs a deadline of its own. Only a shutdown of the server cancels.
+/// - Cancel: a client that leaves does not cancel a call; the call runs to its end and the result is dropped. So each
+///   call needs a deadline of its own. Only a shutdown of the server cancels a call.
 pub trait Backend: Send + Sync + 'static {
     /// Starts a command in a container.
     ///
     /// The process must not be tied to the returned value: when the client leaves, the value is dropped, which
-    /// closes the descriptors, and the process sees end of file, SIGPIPE or (with a tty) SIGHUP. Whoever started
-    /// it still reaps it.
+    /// closes the descriptors, and the process sees end of file, SIGPIPE or (with a tty) SIGHUP. The backend still
+    /// reaps it.
     fn exec(&self, request: ExecRequest) -> impl Future<Output = Result<Process, Status>> + Send;
 
-    /// Takes part in the stdio of a container's first process. Dropping the result only detaches.
+    /// Attaches to the stdio of a container's first process. Dropping the result only detaches.
     fn attach(&self, request: AttachRequest) -> impl Future<Output = Result<Process, Status>> + Send;
 
     /// Connects a TCP socket to a port inside a pod: 127.0.0.1, then ::1, in the pod's network namespace.
     ///
-    /// - Errors: the message is shown to the user after "error forwarding port …".
+    /// # Errors
+    /// Its message is shown to the user after "error forwarding port …".
     fn dial(&self, pod_sandbox_id: &str, port: u16) -> impl Future<Output = Result<OwnedFd, Status>> + Send;
 }
 
-/// A command to run. The streams are those of the RPC, whatever the client asked for.
+/// A command to run. The streams are those that the RPC asked for, whatever the client then opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecRequest {
     /// Full id or prefix, as the RPC had it.
     pub container_id: String,
     /// The command and its arguments.
     pub command: Vec<String>,
-    /// Give it a terminal; then `stderr` is false.
+    /// It gets a terminal; then `stderr` is false.
     pub tty: bool,
     /// It gets a stdin.
     pub stdin: bool,
@@ -47,42 +46,42 @@ pub struct ExecRequest {
     pub stdout: bool,
     /// Its stderr is wanted.
     pub stderr: bool,
-    /// The terminal's size, when the client said it before the start.
+    /// The terminal's size, if the client said it before the start.
     pub size: Option<TerminalSize>,
 }
 
-/// Streams of a running container to take part in.
+/// A running container's streams to attach to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttachRequest {
     /// Full id or prefix, as the RPC had it.
     pub container_id: String,
-    /// What the RPC says; it must match the container.
+    /// Whether the container has a terminal, according to the RPC; the backend checks it.
     pub tty: bool,
-    /// Write to its stdin.
+    /// The client writes to its stdin.
     pub stdin: bool,
-    /// Read its stdout.
+    /// The client reads its stdout.
     pub stdout: bool,
-    /// Read its stderr.
+    /// The client reads its stderr.
     pub stderr: bool,
 }
 
-/// A running process as a session sees it. Descriptors are pipes, sockets or a pty master: anything epoll takes.
+/// A running process as a session sees it. Its descriptors are pipes, sockets or a pty master: anything epoll takes.
 pub struct Process {
-    /// Where the client's bytes go. Closing it is the end of file, so no other copy may keep it open for exec.
+    /// Where the client's bytes go. Closing it is the process's end of file, so for exec no other copy may stay open.
     pub stdin: Option<OwnedFd>,
     /// Where its stdout comes from.
     pub stdout: Option<OwnedFd>,
     /// Where its stderr comes from.
     pub stderr: Option<OwnedFd>,
-    /// With a terminal the one descriptor for both directions; the three others are then `None`.
+    /// With a terminal: the one descriptor for both directions. The three others are then `None`.
     pub tty: Option<OwnedFd>,
-    /// For attach: the end of the client's stdin closes the container's stdin for good, and output goes on.
-    /// Otherwise the end of stdin ends the attach session. Exec does not look at it.
+    /// For attach: the end of the client's stdin closes the container's stdin for good, and the output continues.
+    /// Otherwise the end of stdin ends the attach session. Exec ignores it.
     pub stdin_once: bool,
     /// Changes the process from outside.
     pub control: Box<dyn Control>,
     /// Resolves when the process has ended: its exit code 0..=255 (128+n after signal n), or why none is known.
-    /// For attach, also with an error when the container's side ended this viewer for being slow.
+    /// For attach it also resolves, with an error, when the container's side dropped this viewer for being too slow.
     pub exit: BoxFuture<'static, Result<i32, Status>>,
 }
 
@@ -100,10 +99,10 @@ impl fmt::Debug for Process {
 
 /// Changes a process from outside its stdio. Calls come one at a time.
 pub trait Control: Send + Sync {
-    /// Sets the terminal's size. Failures are the implementation's to log: a lost resize ends no session.
+    /// Sets the terminal's size. The implementation logs failures: a lost resize does not end a session.
     fn resize(&self, size: TerminalSize) -> BoxFuture<'_, ()>;
 
-    /// Called when the client of an exec with a terminal has left, just before the session closes its descriptor.
-    /// Whoever holds another copy of the pty master closes it now, so that the process gets its SIGHUP.
+    /// Called when the client of an exec with a terminal has left, just before the session closes its descriptor. An
+    /// implementation that holds another copy of the pty master closes it now, so that the process gets its SIGHUP.
     fn hang_up(&self) {}
 }

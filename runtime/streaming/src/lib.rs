@@ -9,11 +9,14 @@
 //!                                                   Backend ◄── exec, attach, dial
 //! ```
 //!
-//! The module owns tokens, sockets and byte copying. It never knows what a container is: a [`Backend`] starts
-//! processes and dials ports, and hands descriptors over. A connection is one task that owns everything of its
-//! session, so dropping the task closes every descriptor of it.
+//! The crate owns tokens, sockets and byte copying. It does not know what a container is: a [`Backend`] starts
+//! processes and dials ports, and hands over descriptors. A connection is one task that owns everything of its session,
+//! so dropping the task closes every descriptor of it.
 
 mod backend;
+mod config;
+mod listener;
+pub mod resize;
 mod routes;
 mod server;
 mod session;
@@ -23,9 +26,12 @@ pub mod spdy;
 mod tests;
 mod tls;
 pub mod tokens;
+mod upgrade;
 mod waiting;
 pub mod websocket;
 
-pub use backend::{AttachRequest, Backend, Control, ExecRequest, Process, TerminalSize};
-pub use server::{Config, Server};
+pub use backend::{AttachRequest, Backend, Control, ExecRequest, Process};
+pub use config::Config;
+pub use resize::TerminalSize;
+pub use server::Server;
 pub use tls::CertificateFiles;

@@ -1,28 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //! HTTP requests to upgrades: `/exec/TOKEN`, `/attach/TOKEN` and `/portforward/TOKEN`, GET or POST.
 //!
-//! Host, Origin and any other header are the original client's, forwarded by kubelet, and are not looked at.
+//! Host, Origin and all other headers are the original client's, forwarded by kubelet, and are ignored.
 
+use crate::tokens::Tokens;
+use crate::upgrade::{Transport, Upgrade, Wanted};
+use crate::websocket::protocol::{self, Version};
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::header::{CONNECTION, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_util::sync::CancellationToken;
-
-use super::backend::Backend;
-use super::server::Config;
-use super::session::link::Link;
-use super::session::peer::Ends;
-use super::session::process::Task;
-use super::session::{spdy_forward, spdy_stdio, websocket_forward, websocket_stdio};
-use super::socket::Socket;
-use super::tokens::Tokens;
-use super::websocket::protocol::{self, Protocol, Version};
 
 const STREAM_PROTOCOL: HeaderName = HeaderName::from_static("x-stream-protocol-version");
 const ACCEPTED_PROTOCOLS: HeaderName = HeaderName::from_static("x-accepted-stream-protocol-versions");
@@ -35,41 +25,9 @@ const STDIO: &[(&str, Version)] = &[
 ];
 const FORWARD: &[(&str, Version)] = &[("portforward.k8s.io", Version::V4)];
 
-/// What a token stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Wanted {
-    Process(Task),
-    Forward { pod: String, ports: Vec<u16> },
-}
-
-impl Wanted {
-    /// The first part of the URL's path.
-    pub(super) fn path(&self) -> &'static str {
-        match self {
-            Self::Process(Task::Exec(_)) => "exec",
-            Self::Process(Task::Attach(_)) => "attach",
-            Self::Forward { .. } => "portforward",
-        }
-    }
-}
-
-/// A session that begins once the answer is sent.
-#[derive(Debug)]
-pub(super) struct Upgrade {
-    connection: std::sync::Mutex<Option<OnUpgrade>>,
-    pub(super) plan: Plan,
-}
-
-/// Which kind of session.
-#[derive(Debug)]
-pub(super) enum Plan {
-    Spdy(Wanted, Version),
-    WebSocket(Wanted, Protocol),
-}
-
 type Answer = Response<Full<Bytes>>;
 
-/// A refusal: everything about it is public.
+/// A refusal. Clients see all of it.
 #[derive(Debug)]
 struct Refused {
     status: StatusCode,
@@ -97,34 +55,34 @@ impl Refused {
 
 /// Answers a request; the session follows when it is a 101. The token is used up either way.
 pub(super) fn answer(request: &mut Request<Incoming>, tokens: &Tokens<Wanted>) -> (Answer, Option<Upgrade>) {
-    match plan(request, tokens) {
+    match switch(request, tokens) {
         Err(refused) => (refused.response(), None),
-        Ok((response, plan)) => {
-            let connection = std::sync::Mutex::new(Some(hyper::upgrade::on(request)));
-            (response, Some(Upgrade { connection, plan }))
-        }
+        Ok((response, wanted, transport)) => (response, Some(Upgrade::new(request, wanted, transport))),
     }
 }
 
-fn plan(request: &Request<Incoming>, tokens: &Tokens<Wanted>) -> Result<(Answer, Plan), Refused> {
-    let unknown = || Refused::new(StatusCode::NOT_FOUND, "no such stream, or its token is used or too old");
+fn switch(request: &Request<Incoming>, tokens: &Tokens<Wanted>) -> Result<(Answer, Wanted, Transport), Refused> {
+    let unknown = || Refused::new(StatusCode::NOT_FOUND, "no such stream, or its token was used or has expired");
     let (path, token) = request.uri().path().trim_start_matches('/').split_once('/').ok_or_else(unknown)?;
     if !["exec", "attach", "portforward"].contains(&path) {
         return Err(unknown());
     }
     if ![Method::GET, Method::POST].contains(request.method()) {
-        let refused = Refused::new(StatusCode::METHOD_NOT_ALLOWED, "only GET and POST");
+        let refused = Refused::new(StatusCode::METHOD_NOT_ALLOWED, "only GET and POST are allowed");
         return Err(Refused { headers: vec![(ALLOW, "GET, POST")], ..refused });
     }
     let wanted = tokens.redeem(token).filter(|wanted| wanted.path() == path).ok_or_else(unknown)?;
-    if is_websocket(request.headers()) { websocket(request, wanted) } else { spdy(request.headers(), wanted) }
+    let is_websocket = is_websocket(request.headers());
+    let (answer, transport) =
+        if is_websocket { websocket(request, &wanted)? } else { spdy(request.headers(), &wanted)? };
+    Ok((answer, wanted, transport))
 }
 
 fn texts<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> + use<'h> {
     headers.get_all(name).iter().filter_map(|value| value.to_str().ok())
 }
 
-/// Repeated headers and comma lists are the same thing.
+/// The items of a header: repeating it and listing items with commas mean the same.
 fn list<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> + use<'h> {
     texts(headers, name).flat_map(|value| value.split(',')).map(str::trim).filter(|item| !item.is_empty())
 }
@@ -146,7 +104,7 @@ fn switching(upgrade: &'static str) -> Answer {
     response
 }
 
-fn spdy(headers: &HeaderMap, wanted: Wanted) -> Result<(Answer, Plan), Refused> {
+fn spdy(headers: &HeaderMap, wanted: &Wanted) -> Result<(Answer, Transport), Refused> {
     let supported = if matches!(wanted, Wanted::Forward { .. }) { FORWARD } else { STDIO };
     let mut offered = list(headers, &STREAM_PROTOCOL).peekable();
     if offered.peek().is_none() {
@@ -163,13 +121,13 @@ fn spdy(headers: &HeaderMap, wanted: Wanted) -> Result<(Answer, Plan), Refused> 
     }
     let mut response = switching("SPDY/3.1");
     response.headers_mut().insert(STREAM_PROTOCOL, HeaderValue::from_static(name));
-    Ok((response, Plan::Spdy(wanted, *version)))
+    Ok((response, Transport::Spdy(*version)))
 }
 
-fn websocket(request: &Request<Incoming>, wanted: Wanted) -> Result<(Answer, Plan), Refused> {
+fn websocket(request: &Request<Incoming>, wanted: &Wanted) -> Result<(Answer, Transport), Refused> {
     let headers = request.headers();
     if request.method() != Method::GET {
-        let refused = Refused::new(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket begins with GET");
+        let refused = Refused::new(StatusCode::METHOD_NOT_ALLOWED, "a WebSocket starts with GET");
         return Err(Refused { headers: vec![(ALLOW, "GET")], ..refused });
     }
     if texts(headers, &SEC_WEBSOCKET_VERSION).next().map(str::trim) != Some("13") {
@@ -181,9 +139,9 @@ fn websocket(request: &Request<Incoming>, wanted: Wanted) -> Result<(Answer, Pla
     let supported = if matches!(wanted, Wanted::Forward { .. }) { protocol::FORWARD } else { protocol::STDIO };
     let protocol = protocol::choose(supported, list(headers, &SEC_WEBSOCKET_PROTOCOL))
         .ok_or_else(|| Refused::new(StatusCode::FORBIDDEN, "none of the offered subprotocols is supported"))?;
-    if let Wanted::Forward { ports, .. } = &wanted
+    if let Wanted::Forward { ports, .. } = wanted
         && !protocol.tunnel
-        && ports.len() > websocket_forward::most_ports(protocol.codec)
+        && ports.len() > protocol.codec.most_ports()
     {
         return Err(Refused::new(StatusCode::BAD_REQUEST, "too many ports for one WebSocket"));
     }
@@ -193,43 +151,5 @@ fn websocket(request: &Request<Incoming>, wanted: Wanted) -> Result<(Answer, Pla
     if !protocol.name.is_empty() {
         response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol.name));
     }
-    Ok((response, Plan::WebSocket(wanted, protocol)))
-}
-
-impl Upgrade {
-    /// Takes the connection over from HTTP, with the bytes that were read past the request.
-    pub(super) async fn stream(&self) -> Option<(Socket, Bytes)> {
-        let connection = self.connection.lock().expect("no panic under this lock").take()?;
-        let parts = connection.await.ok()?.downcast::<TokioIo<Socket>>().ok()?;
-        Some((parts.io.into_inner(), parts.read_buf))
-    }
-}
-
-impl Plan {
-    /// Runs the session to its end.
-    pub(super) async fn serve(
-        self,
-        (stream, leftover): (Socket, Bytes),
-        ends: Option<Ends>,
-        config: &Config,
-        shutdown: CancellationToken,
-        backend: &impl Backend,
-    ) {
-        let tunnel = matches!(&self, Self::WebSocket(_, protocol) if protocol.tunnel);
-        let link = &Link::new(tunnel, config.clone(), shutdown, ends);
-        match self {
-            Self::Spdy(Wanted::Process(task), version) => {
-                spdy_stdio::serve(stream, leftover, link, task, version, backend).await;
-            }
-            Self::WebSocket(Wanted::Process(task), protocol) => {
-                websocket_stdio::serve(stream, leftover, link, task, protocol, backend).await;
-            }
-            Self::WebSocket(Wanted::Forward { pod, ports }, protocol) if !tunnel => {
-                websocket_forward::serve(stream, leftover, link, (&pod, &ports), protocol, backend).await;
-            }
-            Self::Spdy(Wanted::Forward { pod, .. }, _) | Self::WebSocket(Wanted::Forward { pod, .. }, _) => {
-                spdy_forward::serve(stream, leftover, link, &pod, tunnel, backend).await;
-            }
-        }
-    }
+    Ok((response, Transport::WebSocket(protocol)))
 }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A client's connection: TCP, or TLS over it. Plain TCP pays for the other with one comparison a call.
+//! A client's connection: TCP, or TLS over it. The choice costs plain TCP one comparison for each call.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
-
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -21,7 +20,7 @@ pub(super) type ReadHalf = Either<OwnedReadHalf, Tls>;
 /// Its writing half.
 pub(super) type WriteHalf = Either<OwnedWriteHalf, Tls>;
 
-/// A TLS session that both halves share. They belong to one task: the lock is never waited for.
+/// A TLS session that both halves share. They belong to one task, so the lock is never contended.
 #[derive(Debug, Clone)]
 pub(super) struct Tls(Arc<Mutex<TlsStream<TcpStream>>>);
 
@@ -37,7 +36,7 @@ impl Tls {
     }
 }
 
-/// Splits a connection for a reader and a writer of one task.
+/// Splits a connection into the halves for a reader and a writer of one task.
 pub(super) fn split(socket: Socket) -> (ReadHalf, WriteHalf) {
     match socket {
         Either::Left(stream) => {
@@ -48,7 +47,7 @@ pub(super) fn split(socket: Socket) -> (ReadHalf, WriteHalf) {
     }
 }
 
-/// Whether the client has ended its side, or the connection is broken, whatever waits to be read.
+/// Whether the client has ended its side, or the connection is broken, even if data still waits to be read.
 pub(super) fn is_hung_up(socket: &ReadHalf) -> bool {
     let look = |stream: &TcpStream| {
         let flags = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;

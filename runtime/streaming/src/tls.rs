@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The server's certificate and key: checked at start, and read anew when their files change.
+//! The server's certificate and key: checked at start, and read again when their files change.
 //!
 //! Each connection first looks at the files' inodes. So a renewed certificate serves the next client, and a server
-//! without clients does nothing. Files that cannot be used leave the certificate before them in place.
-
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+//! without clients does nothing. When the new files cannot be used, the previous certificate stays in use.
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
@@ -17,58 +10,64 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::NoServerSessionStorage;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 /// Largest file that is read.
 const MOST: u64 = 1 << 20;
-/// How long a look at the files may hold a connection up: their file system may not answer.
+/// How long a look at the files may delay a connection: their file system may not answer.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Where certificate and key are.
+/// The files of a certificate and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFiles {
-    /// PEM: the server's certificate, then those between it and the authority that clients know.
+    /// PEM: the server's certificate, then the intermediate ones up to the authority that clients trust.
     pub certificate: PathBuf,
     /// PEM: its private key, in PKCS#8, PKCS#1 or SEC1.
     pub key: PathBuf,
 }
 
-/// What the server shows its clients.
+/// The certificate that the server presents, and the files it comes from. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Certificates {
     shown: Arc<ArcSwap<ServerConfig>>,
     seen: Arc<Mutex<Seen>>,
 }
 
-/// The files as they were last read, whatever came of it.
+/// The files as they were last read, whether they could be used or not.
 #[derive(Debug)]
 struct Seen {
     files: CertificateFiles,
     stamps: [Option<Stamp>; 2],
 }
 
-/// What changes when a file is replaced or written: device, inode, size, and when the inode changed.
+/// What changes when a file is replaced or written: device, inode, size and change time.
 type Stamp = (u64, u64, u64, i64, i64);
 
 impl Certificates {
     /// Reads both files.
     ///
     /// # Errors
-    /// Which of them cannot be used, and why. Nothing of a key is in it.
+    /// Which of them cannot be used, and why. The text holds nothing of a key.
     pub(super) fn load(files: CertificateFiles) -> Result<Self, String> {
         let stamps = stamps(&files);
         let shown = Arc::new(ArcSwap::from(load(&files)?));
         Ok(Self { shown, seen: Arc::new(Mutex::new(Seen { files, stamps })) })
     }
 
-    /// The latest that can be used. While somebody else looks at the files, it is the one before.
+    /// The latest certificate that can be used. While another connection looks at the files, it is the previous one.
     pub(super) async fn latest(&self) -> Arc<ServerConfig> {
         if let Ok(mut seen) = self.seen.clone().try_lock_owned() {
             let shown = self.shown.clone();
             let look = tokio::task::spawn_blocking(move || seen.look(&shown));
             if timeout(LOOK, look).await.is_err() {
-                tracing::warn!("the files of the streaming certificate do not answer; the one before is served on");
+                tracing::warn!("the files of the streaming certificate do not answer; the previous one stays in use");
             }
         }
         self.shown.load_full()
@@ -89,7 +88,7 @@ impl Seen {
                 tracing::info!(certificate = %self.files.certificate.display(), "serving a renewed streaming certificate");
             }
             Err(error) => {
-                tracing::error!(%error, "the streaming certificate is not renewed; the one before is served on")
+                tracing::error!(%error, "the streaming certificate is not renewed; the previous one stays in use")
             }
         }
     }
@@ -107,18 +106,18 @@ fn load(files: &CertificateFiles) -> Result<Arc<ServerConfig>, String> {
     let chain = CertificateDer::pem_slice_iter(&read(certificate)?).collect::<Result<Vec<_>, _>>();
     let chain = chain.map_err(|e| format!("read {}: {e}", certificate.display()))?;
     if chain.is_empty() {
-        return Err(format!("{} has no certificate in PEM", certificate.display()));
+        return Err(format!("{} holds no certificate in PEM", certificate.display()));
     }
-    // The parser's own words may quote the file.
+    // The parser's own error may quote the file.
     let private = PrivateKeyDer::from_pem_slice(&read(key)?);
-    let private = private.map_err(|_| format!("{} has no private key in PEM that can be read", key.display()))?;
+    let private = private.map_err(|_| format!("{} holds no readable private key in PEM", key.display()))?;
     let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().map_err(|e| format!("set TLS up: {e}"))?;
+    let builder = builder.with_safe_default_protocol_versions().map_err(|e| format!("set up TLS: {e}"))?;
     let mut config = builder
         .with_no_client_auth()
         .with_single_cert(chain, private)
         .map_err(|e| format!("use {} with the key {}: {e}", certificate.display(), key.display()))?;
-    // What streams need is HTTP/1.1. Each connection is one session: nothing is ever resumed.
+    // Streams need HTTP/1.1. Each connection is one session: nothing is ever resumed.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
@@ -128,7 +127,7 @@ fn load(files: &CertificateFiles) -> Result<Arc<ServerConfig>, String> {
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let failed = |error: io::Error| format!("read {}: {error}", path.display());
     if !fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(format!("read {}: it is no regular file", path.display()));
+        return Err(format!("read {}: it is not a regular file", path.display()));
     }
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(MOST + 1).read_to_end(&mut bytes)).map_err(failed)?;

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One-time tokens of streaming URLs.
 //!
-//! A token is the only credential of a streaming URL, and pods on the host network reach the loopback address. So
-//! it has 144 random bits, works once, lives a minute, and is never printed. A look-up takes the entry whatever
-//! comes of the connection.
+//! A token is the only credential of a streaming URL, and pods on the host network can reach the loopback address. So
+//! it has 144 random bits, works once, lives for a minute, and is never printed. Redeeming a token removes it, whatever
+//! becomes of the connection.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Mutex;
 use std::time::Duration;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::time::Instant;
 
 /// How long a token can be redeemed.
@@ -22,11 +21,11 @@ pub const CAPACITY: usize = 1000;
 /// Why no token was issued.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenRefused {
-    /// [`CAPACITY`] requests wait for their client.
+    /// [`CAPACITY`] tokens wait for their client.
     #[error("maximum number of in-flight requests exceeded")]
     Full,
     /// The kernel gave no random bytes.
-    #[error("no random bytes for a streaming token: {0}")]
+    #[error("the kernel gave no random bytes for a streaming token: {0}")]
     Random(getrandom::Error),
 }
 
@@ -56,7 +55,7 @@ impl<T> Tokens<T> {
     /// Issues a token for a request: 24 characters of URL-safe base64.
     ///
     /// # Errors
-    /// [`TokenRefused::Full`] while [`CAPACITY`] tokens wait.
+    /// [`TokenRefused::Full`] while [`CAPACITY`] tokens wait; [`TokenRefused::Random`].
     pub fn issue(&self, request: T) -> Result<String, TokenRefused> {
         let mut bytes = [0; 18];
         getrandom::fill(&mut bytes).map_err(TokenRefused::Random)?;
@@ -71,7 +70,7 @@ impl<T> Tokens<T> {
         Ok(token)
     }
 
-    /// Takes the request of a token; `None` when it was never issued, is used or too old.
+    /// Takes the request of a token; `None` when the token was never issued, was used, or has expired.
     pub fn redeem(&self, token: &str) -> Option<T> {
         let entry = self.waiting.lock().expect("no panic under this lock").remove(token)?;
         (entry.until > Instant::now()).then_some(entry.request)

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Connections that have not said yet what they want.
+//! Connections that have not sent their request yet.
 //!
-//! Anybody on the node can open one, and it lives for ten seconds without a word. A client with a token speaks at
-//! once, so it is the oldest that goes when there are too many: a flood of silent ones keeps nobody out and takes no
-//! more descriptors than this.
+//! Every process on the node can open one, and a silent one lives for ten seconds. A client with a token sends its
+//! request at once, so when there are too many, the oldest one goes: a flood of silent connections keeps no client out
+//! and takes no more descriptors than this.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
-
 use tokio_util::sync::CancellationToken;
 
-/// Most connections without an answered request.
+/// Most connections whose request has not been answered.
 pub(super) const MOST: usize = 256;
 
 /// The connections that wait, oldest first.
@@ -38,7 +37,7 @@ impl Waiting {
         self.places.lock().expect("no panic under this lock")
     }
 
-    /// Takes a place, if need be that of the connection which waits longest.
+    /// Takes a place. When there is none left, the connection that has waited longest loses its own.
     pub(super) fn enter(&self) -> Place<'_> {
         let mut places = self.places();
         let (number, evicted) = (places.next, CancellationToken::new());
@@ -54,7 +53,7 @@ impl Waiting {
 }
 
 impl Place<'_> {
-    /// Resolves when another connection has got this place.
+    /// Resolves when another connection has been given this place.
     pub(super) async fn taken(&self) {
         self.evicted.cancelled().await;
     }

@@ -6,16 +6,16 @@
 //! <4711 bytes>
 //! ```
 //!
-//! The line lets a person (and `file`) see what the file is; the checksum turns a torn or flipped record into an
-//! error about that object instead of wrong data about it. Whole, it was written as it is: what cannot be read then is
-//! another program's.
+//! The line shows a person (and `file`) what the file is. The checksum turns a torn or flipped record into an error
+//! about that object, instead of wrong data about it. A record whose checksum matches is exactly what was written: if
+//! it cannot be read, another program wrote it.
 
 use std::path::{Path, PathBuf};
 
 /// Why bytes are not a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CheckedError {
-    /// There is no header line, or it is not ours.
+    /// The header line is missing, or it is not ours.
     NoHeader,
     /// The record is of another kind.
     Kind {
@@ -31,9 +31,9 @@ pub enum CheckedError {
     },
     /// The body is shorter or longer than the header says: a torn write.
     Length {
-        /// Bytes that the header says.
+        /// The length that the header states.
         expected: usize,
-        /// Bytes that are there.
+        /// The bytes after the header.
         found: usize,
     },
     /// The body does not match its checksum: flipped bits.
@@ -56,17 +56,17 @@ impl std::fmt::Display for CheckedError {
 
 impl std::error::Error for CheckedError {}
 
-/// A whole record.
+/// A record whose checksum matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checked<'a> {
     /// The version in its header.
     pub version: u32,
-    /// What the program wrote.
+    /// The bytes that the program wrote.
     pub body: &'a [u8],
 }
 
-/// A record that is whole and means nothing to this program: another one wrote it. It says what is in use all the same, so
-/// whoever finds it stops, and nothing is thrown away.
+/// A record that is intact but means nothing to this program, because another one wrote it. It still says what is in
+/// use, so a program that finds one stops, and throws nothing away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Foreign {
     /// The file.
@@ -77,7 +77,7 @@ pub struct Foreign {
     pub found: u32,
     /// The newest that this program can read.
     pub known: u32,
-    /// What cannot be read.
+    /// The part that cannot be read, and why.
     pub why: String,
 }
 
@@ -86,8 +86,8 @@ impl std::fmt::Display for Foreign {
         let Self { path, kind, found, known, why } = self;
         write!(
             f,
-            "{}: this is a whole record (kind {kind}, version {found}; this program reads up to version {known}), but {why}. \
-             Another program wrote it: run that one again, or move the file away to give up what it describes",
+            "{}: this record is intact (kind {kind}, version {found}; this program reads up to version {known}), but {why}. \
+             Another program wrote it: run that one again, or move the file away to abandon what it describes",
             path.display()
         )
     }
@@ -98,9 +98,9 @@ impl std::error::Error for Foreign {}
 /// Why a record on disk cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unusable {
-    /// It is not what was written once: it costs its object.
+    /// It is not what was once written: the object that it describes is lost.
     Damaged(CheckedError),
-    /// It is what another program wrote: nothing is to be touched.
+    /// Another program wrote it: nothing may be touched.
     Foreign(Foreign),
 }
 
@@ -120,10 +120,10 @@ pub fn read<T, E: std::fmt::Display>(
         CheckedError::Version { found, .. } => foreign(found, "its version is newer".to_owned()),
         other => Unusable::Damaged(other),
     })?;
-    parse(body).map_err(|error| foreign(version, format!("what it says cannot be read: {error}")))
+    parse(body).map_err(|error| foreign(version, format!("its content cannot be read: {error}")))
 }
 
-/// Longest header line that [`decode`] looks at.
+/// Longest header line that [`decode`] reads.
 const MAX_HEADER: usize = 96;
 
 /// Puts the header line before `body`.

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the daemon and the shim both need to know of the kernel and of the disk, each in one place:
-//! what time it is ([`clock`]), who a process is ([`process`]), how netlink messages are framed ([`netlink`]), how a mount table is read
-//! ([`mountinfo`]), and how a record is laid out ([`checked`]) and kept in its file ([`record_file`]).
+//! What the daemon and the shim both need to know of the kernel and of the disk, each in one place.
 //!
-//! Everything here is plain data and single system calls. Nothing knows a pod, a container or a message of Gorae's.
+//! - [`clock`]: the time, in the unit of the CRI.
+//! - [`process`]: a process that cannot be mistaken for a later one.
+//! - [`netlink`], [`netlink_socket`]: how netlink messages are framed, and the socket that carries them.
+//! - [`mountinfo`]: how a mount table is read.
+//! - [`checked`], [`record_file`]: how a record is laid out, and how it is kept in its file.
+//!
+//! Everything here is plain data and single system calls. Nothing knows about pods, containers or Gorae's messages.
 
 pub mod checked;
 pub mod clock;
 pub mod mountinfo;
 pub mod netlink;
+pub mod netlink_socket;
 pub mod process;
 pub mod record_file;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How netlink messages are framed: header, body, attributes. What the bodies mean is their reader's.
+//! How netlink messages are framed: header, body, attributes. The meaning of a body is its reader's business.
 //!
 //! ```text
 //! length u32 | kind u16 | flags u16 | sequence u32 | port u32 | body, padded to 4       struct nlmsghdr
@@ -12,7 +12,7 @@
 pub const HEADER: usize = 16;
 /// `NLM_F_REQUEST`.
 pub const REQUEST: u16 = 1;
-/// `NLM_F_ACK`: without another answer, say that it is done.
+/// `NLM_F_ACK`: acknowledge a request that has no other answer.
 pub const ACK: u16 = 4;
 /// Bit of an attribute's kind that holds attributes.
 pub const NESTED: u16 = 1 << 15;
@@ -54,14 +54,14 @@ pub fn push_attribute(out: &mut Vec<u8>, kind: u16, value: &[u8]) {
     out.resize(out.len().next_multiple_of(4), 0);
 }
 
-/// One attribute, padded.
+/// Makes one attribute, padded.
 pub fn attribute_of(kind: u16, value: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(4 + value.len().next_multiple_of(4));
     push_attribute(&mut bytes, kind, value);
     bytes
 }
 
-/// The value of the first attribute of this kind; a broken attribute ends the search.
+/// Finds the value of the first attribute of this kind; a broken attribute ends the search.
 pub fn attribute(mut attributes: &[u8], kind: u16) -> Option<&[u8]> {
     loop {
         let len = usize::from(half(attributes, 0)?);
@@ -73,26 +73,26 @@ pub fn attribute(mut attributes: &[u8], kind: u16) -> Option<&[u8]> {
     }
 }
 
-/// The `u32` at `at`.
+/// Reads the `u32` at byte `at`.
 pub fn word(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk().map(|b| u32::from_ne_bytes(*b))
 }
 
-/// The `u16` at `at`.
+/// Reads the `u16` at byte `at`.
 pub fn half(bytes: &[u8], at: usize) -> Option<u16> {
     bytes.get(at..)?.first_chunk().map(|b| u16::from_ne_bytes(*b))
 }
 
-/// One message of the kernel's.
+/// One message from the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer<'a> {
-    /// Its kind: the protocol's, or that of an end.
+    /// Its kind: one of the protocol's, or the mark of an end.
     pub kind: u16,
-    /// `NLM_F_*`.
+    /// Its flags: `NLM_F_*`.
     pub flags: u16,
     /// The sequence number of the request that it answers.
     pub sequence: u32,
-    /// What follows the header.
+    /// The bytes after the header.
     pub body: &'a [u8],
 }
 
@@ -105,7 +105,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// What the kernel said beside the errno; empty when it said nothing.
+    /// The kernel's explanation beside the errno; empty when there is none.
     pub fn words(&self) -> &'a str {
         if self.flags & EXTENDED == 0 {
             return "";

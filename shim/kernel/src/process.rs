@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which process it is: its number alone is not enough, because the kernel gives numbers out again.
+//! The identity of a process. Its number alone is not enough, because the kernel reuses numbers.
 
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -11,35 +11,35 @@ use std::os::fd::AsFd;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ProcessId {
-    /// Its number in the pid namespace of the process that says so; never 0.
+    /// Its number, in the pid namespace of the process that read it; never 0.
     pub pid: u32,
-    /// When it was started: field 22 of /proc/PID/stat, in clock ticks since boot.
+    /// When it started: field 22 of /proc/PID/stat, in clock ticks since boot.
     pub start: u64,
 }
 
 impl ProcessId {
-    /// Finds out which process has a number now; `None` when no process has it.
+    /// Identifies the process that has a number now; `None` when no process has it.
     ///
     /// # Errors
-    /// The kernel's, when it cannot say: a descriptor is missing, for instance.
+    /// The kernel's, when it cannot say: no descriptor is left, for instance.
     pub fn of(pid: u32) -> io::Result<Option<Self>> {
         Ok(Stat::read(pid)?.and_then(|stat| stat.start()).map(|start| Self { pid, start }))
     }
 
-    /// The two numbers as they stand on the wire and in records, where 0 is "none".
+    /// Reads the two numbers as they are on the wire and in records, where pid 0 means "none".
     pub fn from_wire(pid: u32, start: u64) -> Option<Self> {
         (pid != 0).then_some(Self { pid, start })
     }
 }
 
-/// The line of /proc/PID/stat.
+/// The content of /proc/PID/stat.
 ///
 /// - Source: proc_pid_stat(5).
 #[derive(Debug, Clone)]
 pub struct Stat(String);
 
 impl Stat {
-    /// Reads the line of a process; `None` when there is no such process.
+    /// Reads the line of a process; `None` when the process does not exist.
     ///
     /// # Errors
     /// The kernel's, when it cannot say.
@@ -70,17 +70,18 @@ impl Stat {
         }
     }
 
-    /// A field by its number in the manual, from 3 on. The command name before may hold anything but a last ')'.
+    /// A field by its number in the manual, from 3 on. The last ')' ends the command name, which may hold any
+    /// character.
     pub fn field(&self, number: usize) -> Option<&str> {
         self.0.trim_end().rsplit_once(") ")?.1.split(' ').nth(number.checked_sub(3)?)
     }
 
-    /// The state letter.
+    /// The state letter, such as 'R' or 'Z'.
     pub fn state(&self) -> Option<char> {
         self.field(3)?.chars().next()
     }
 
-    /// Whether the process has ended; it may still wait for its parent to reap it.
+    /// Whether the process has ended, even if its parent has not reaped it yet.
     pub fn has_ended(&self) -> bool {
         matches!(self.state(), Some('Z' | 'X'))
     }
@@ -90,12 +91,12 @@ impl Stat {
         self.field(9)?.parse().ok()
     }
 
-    /// When the process was started, in clock ticks since boot.
+    /// When the process started, in clock ticks since boot.
     pub fn start(&self) -> Option<u64> {
         self.field(22)?.parse().ok()
     }
 
-    /// The wait status of a process that has ended; 0 for a reader who may not see it.
+    /// The wait status of a process that has ended; 0 for a reader without the right to see it.
     pub fn wait_status(&self) -> Option<i32> {
         self.field(52)?.parse().ok()
     }

@@ -1,41 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The file that a record is kept in: read bounded, replaced whole, its owner's alone.
+//! The file of a record: read up to a limit, replaced as a whole, readable by its owner alone.
 //!
-//! What stands in it is [`crate::checked`]'s. Whether it must outlive a power cut is its caller's decision, and said
-//! with [`Durability`].
+//! [`crate::checked`] knows what is in it. The caller decides whether it must survive a power cut, with [`Durability`].
 
 use std::fs::{File, OpenOptions, metadata, read, remove_file, rename};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// What a record that was written has to outlive.
+/// What a written record has to survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// This process: the page cache keeps it, and nothing waits for the disk.
+    /// The end of this process: the page cache keeps it, and nothing waits for the disk.
     Process,
     /// A power cut: file and directory are synced.
     PowerCut,
 }
 
-/// Writes a new file with mode 0600, or overwrites the one that is there.
+/// Writes a new file with mode 0600, or overwrites the existing one.
 ///
 /// # Errors
-/// The kernel's; part of the file may then be there.
+/// The kernel's; part of the file may then have been written.
 pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     open_new(path)?.write_all(bytes)
 }
 
-/// Replaces `dir/name`, so that a reader sees the old record or the new one and never a part. `dir/name.tmp` is in use
+/// Replaces `dir/name`, so that a reader sees the old record or the new one and never a part. It uses `dir/name.tmp`
 /// meanwhile.
 ///
 /// # Errors
-/// The kernel's; the old record is then still there, and nothing else.
+/// The kernel's; the old record is then unchanged, and nothing else is left.
 pub fn replace(dir: &Path, name: &str, bytes: &[u8], durability: Durability) -> io::Result<()> {
     let temp = dir.join(format!("{name}.tmp"));
     let replaced = write_and_rename(dir, &temp, name, bytes, durability);
     if replaced.is_err() {
-        // What failed is what is told; a file that cannot be removed is overwritten the next time.
+        // The first failure is the one to report; a file that cannot be removed is overwritten the next time.
         let _ = remove_file(&temp);
     }
     replaced
@@ -54,8 +53,7 @@ fn write_and_rename(dir: &Path, temp: &Path, name: &str, bytes: &[u8], durabilit
     }
 }
 
-/// The bytes of a file; `None` when it cannot be a record, whenever it is read: it is larger than `most` bytes or not a
-/// regular file.
+/// Reads a file; `None` when it can never be a record, because it is larger than `most` bytes or not a regular file.
 ///
 /// # Errors
 /// The kernel's, `NotFound` among them.

@@ -3,19 +3,14 @@
 //!
 //! Each target is a function that panics when a property does not hold, not only when a parser panics: what is read
 //! must not depend on how the bytes were cut into reads, what is encoded must decode to the same, and memory must
-//! stay below a limit. The parsers are compiled from their own files, without the crates around them: that is what
-//! keeps an instrumented build short. `tests/fuzz/run` fuzzes them, `tests/smoke.rs` runs them over their seeds.
+//! stay below a limit. `tests/fuzz/run` fuzzes them, `tests/smoke.rs` runs them over their seeds.
 
 #[allow(dead_code)]
 #[path = "../../../image-service/src/config.rs"]
 mod config;
-#[allow(dead_code, missing_docs)]
-#[path = "../../../shim/src/connection.rs"]
-mod connection;
 #[allow(dead_code)]
 #[path = "../../../image-service/src/digest.rs"]
 mod digest;
-mod error;
 #[path = "../../../image-service/src/go_duration.rs"]
 mod go_duration;
 #[allow(dead_code)]
@@ -41,10 +36,6 @@ mod reference;
 mod registry;
 #[allow(dead_code)]
 mod rpc;
-#[allow(dead_code)]
-mod shims;
-#[allow(dead_code, unused_imports)]
-mod streaming;
 mod target;
 mod targets;
 mod trace;
@@ -52,6 +43,5 @@ mod trace;
 #[path = "../../../image-service/src/unpack/mod.rs"]
 mod unpack;
 
-use gorae_proto::shim as wire;
 pub use target::{MAX_INPUT, Target};
 pub use targets::{TARGETS, named};

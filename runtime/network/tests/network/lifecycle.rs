@@ -284,7 +284,7 @@ fn a_pod_cidr_that_waits_is_kept_over_restarts_until_one_finds_no_pod() {
 #[test]
 fn a_damaged_record_is_read_back_from_the_bridge_while_pods_live() {
     as_node("lifecycle::a_damaged_record_is_read_back_from_the_bridge_while_pods_live", async |root| {
-        // Something else has the first candidate, so that choosing anew would give another answer.
+        // Something else has the first candidate, so a new choice would give another answer.
         sh("ip addr add 10.64.3.1/24 dev eth7");
         let a = pod(&open(root, &[]).await, "a", &[]).await;
         assert_eq!(a.network.gateways, ["10.64.16.1"]);

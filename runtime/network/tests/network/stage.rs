@@ -7,9 +7,11 @@
 
 use gorae_network::{LivePod, Network, NetworkConfig, PodNetworkPlan};
 use gorae_proto::cri::{PortMapping, Protocol};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -65,7 +67,7 @@ pub fn sh(script: &str) -> String {
 pub fn inside<T: Send + 'static>(netns: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
     let file = File::open(format!("/run/netns/{netns}")).expect("namespace");
     let thread = std::thread::spawn(move || {
-        nix::sched::setns(&file, nix::sched::CloneFlags::CLONE_NEWNET).expect("enter the namespace");
+        move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).expect("enter the namespace");
         work()
     });
     thread.join().expect("work inside the namespace")

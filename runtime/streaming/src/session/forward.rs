@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One forwarded connection: bytes both ways between a client's stream and a port of a pod, with true half-close.
 
+use super::inlet::Inlet;
+use super::link::Link;
+use super::outlet::Outlet;
+use crate::backend::Backend;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Mutex;
 use std::time::Duration;
-
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -13,15 +16,10 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use super::inlet::Inlet;
-use super::link::Link;
-use super::outlet::Outlet;
-use crate::Backend;
-
 /// How long one direction may stay silent after the other has ended.
 const HALF_CLOSED_SILENCE: Duration = Duration::from_secs(60);
 
-/// Connects to a port of a pod; the error is what the user reads.
+/// Connects to a port of a pod. The error is shown to the user as it is.
 pub(crate) async fn dial(backend: &impl Backend, pod: &str, port: u16) -> Result<TcpStream, String> {
     let told = |cause: &str| format!("error forwarding port {port} to pod {pod}, uid : {cause}");
     let fd = backend.dial(pod, port).await.map_err(|status: Status| told(status.message()))?;
@@ -32,7 +30,7 @@ fn watched(fd: OwnedFd) -> io::Result<TcpStream> {
     let stream = std::net::TcpStream::from(fd);
     stream.set_nonblocking(true)?;
     let stream = TcpStream::from_std(stream)?;
-    // Whatever the socket is, forwarding works without this option.
+    // Forwarding works without this option, too.
     let _ = stream.set_nodelay(true);
     Ok(stream)
 }
@@ -42,10 +40,10 @@ struct Directions {
     moved: Mutex<Instant>,
 }
 
-/// Copies until both directions have ended, the client resets its stream, or a half-closed connection is silent.
+/// Copies until both directions have ended, the client resets its stream, or a half-closed connection stays silent.
 ///
 /// # Errors
-/// What the application's side of the connection broke with. It is no failure of forwarding.
+/// Why the application's side of the connection broke. That is not a failure of forwarding.
 pub(crate) async fn copy(link: &Link, from: &Inlet, to: &Outlet<'_>, app: TcpStream) -> io::Result<()> {
     let (read, write) = app.into_split();
     let directions = Directions { half_closed: CancellationToken::new(), moved: Mutex::new(Instant::now()) };
@@ -62,8 +60,8 @@ pub(crate) async fn copy(link: &Link, from: &Inlet, to: &Outlet<'_>, app: TcpStr
 }
 
 impl Directions {
-    /// Client to application. When that has closed, what the client still sends goes nowhere, and the other direction
-    /// alone decides when all is over.
+    /// Copies from client to application. When the application has closed, the rest is dropped, and the other direction
+    /// alone decides when the connection is over.
     async fn up(&self, link: &Link, from: &Inlet, mut app: OwnedWriteHalf) {
         while let Some(bytes) = from.next().await {
             if app.write_all(&bytes).await.is_err() {

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The queue of bytes that came from the client for one stream and wait for their consumer.
 //!
-//! Bytes are copied into chunks of our own: a queue of borrowed slices would let a peer that sends one byte a frame
-//! hold a whole read buffer with each. The reader never waits inside `push`; it looks at the length and stops
-//! reading the socket while too much is queued.
+//! Bytes are copied into our own chunks: with a queue of borrowed slices, a peer that sends one byte per frame would
+//! pin a whole read buffer with each. The reader never waits inside `push`; it looks at the length and stops reading
+//! the socket while too much is queued.
 
+use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-
-use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 
 /// Above this many queued bytes of a stream the socket is not read.
 pub(crate) const HIGH: usize = 1024 * 1024;
 const CHUNK: usize = 32 * 1024;
 
-/// What waits on all inlets of a connection.
+/// How much waits in all inlets of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Gauge {
     queued: AtomicUsize,
@@ -35,7 +34,7 @@ impl Gauge {
         self.taken.load(Ordering::Relaxed)
     }
 
-    /// Waits until some inlet was read from. One waiter, which looks again at what it needs.
+    /// Waits until some inlet was read from. For one waiter, which then checks again what it waits for.
     pub(crate) async fn drained(&self) {
         self.drained.notified().await;
     }
@@ -93,7 +92,7 @@ impl Inlet {
         self.arrived.notify_one();
     }
 
-    /// Drops what is queued and whatever else comes.
+    /// Drops what is queued and whatever still arrives.
     pub(crate) fn discard(&self) {
         let mut state = self.state();
         state.discarding = true;

@@ -1,26 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The queue of frames that wait for the socket.
 //!
-//! Data is bounded by bytes: whoever has data waits for room first, in arrival order, so that streams take turns
-//! and a slow client stops the process instead of filling memory. Answers (pings, replies, resets of refused
-//! streams) overtake data and never wait, since the reader makes them and must not wait for the writer; their
-//! number is capped, and a peer that makes more of them than it reads is cut off.
-
-use std::collections::VecDeque;
-use std::io::{self, IoSlice};
-use std::sync::{Mutex, MutexGuard};
-
-use tokio::io::AsyncWriteExt;
-use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+//! Data is bounded by bytes: a stream waits for room before it queues data, in arrival order, so that streams take
+//! turns and a slow client stops the process instead of filling memory. Answers (pings, replies, resets of refused
+//! streams) overtake data and never wait, because the reader makes them and must not wait for the writer. Their number
+//! is capped, and a peer that causes more of them than it reads is cut off.
 
 use crate::socket::WriteHalf;
 use crate::websocket;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::sync::{Mutex, MutexGuard};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 /// Most data bytes that wait for the socket of one connection.
 const ROOM: usize = 256 * 1024;
 /// Most bytes of a DATA frame or message.
 pub(crate) const CHUNK: usize = 32 * 1024;
-/// What a frame takes besides its body.
+/// What a frame takes beside its body.
 const FRAME: usize = size_of::<Frame>();
 /// Most answers that wait: each is below 150 bytes, so 300 KiB at worst.
 const MAX_ANSWERS: usize = 2048;
@@ -100,6 +98,11 @@ impl Outbox {
         }
     }
 
+    /// Whether frames travel inside WebSocket messages.
+    pub(crate) fn is_tunnel(&self) -> bool {
+        self.tunnel
+    }
+
     fn queues(&self) -> MutexGuard<'_, Queues> {
         self.queues.lock().expect("no panic under this lock")
     }
@@ -109,7 +112,7 @@ impl Outbox {
         self.room.acquire_many(CHUNK as u32).await.map(Room).map_err(|_| Broken)
     }
 
-    /// Queues data in the room that was made for it. A short read keeps no long buffer, and costs what it holds.
+    /// Queues data in the room that was made for it. A short read gives back the rest of its buffer and of its room.
     pub(crate) fn send(&self, mut frame: Frame, Room(mut room): Room<'_>) {
         frame.body.shrink_to_fit();
         frame.cost = (frame.body.len() + FRAME).min(room.num_permits());
@@ -124,14 +127,14 @@ impl Outbox {
         self.queue(frame, |queues, frame| queues.data.push_back(frame));
     }
 
-    /// Queues the last frame of the connection; what comes later is dropped.
+    /// Queues the last frame of the connection; later ones are dropped.
     pub(crate) fn seal(&self, frame: Option<Frame>) {
         frame.into_iter().for_each(|frame| self.follow(frame));
         self.queues().sealed = true;
         self.ready.notify_one();
     }
 
-    /// As [`Outbox::seal`], with a frame that is not to be wrapped for the tunnel.
+    /// As [`Outbox::seal`], with a frame that is not wrapped for the tunnel.
     pub(crate) fn seal_raw(&self, frame: Frame) {
         self.push_raw(frame, |queues, frame| queues.data.push_back(frame));
         self.seal(None);
@@ -175,7 +178,7 @@ impl Outbox {
         }
     }
 
-    /// Fails everyone who waits for room, now and later.
+    /// Fails all waits for room, now and later.
     pub(crate) fn fail(&self) {
         self.room.close();
     }
@@ -237,7 +240,7 @@ impl Queues {
         self.answers.is_empty() && self.data.is_empty() && !self.writing
     }
 
-    /// Answers go first, but in a flood of them data still has half of each batch.
+    /// Takes a batch. Answers go first, but in a flood of them data still gets half of each batch.
     fn take(&mut self) -> Vec<Frame> {
         let answers = self.answers.len().min(if self.data.is_empty() { BATCH } else { BATCH / 2 });
         let mut batch: Vec<Frame> = self.answers.drain(..answers).collect();

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One stream to the client, over either transport.
 
-use std::sync::Mutex;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use tokio_util::sync::CancellationToken;
-
 use super::link::Link;
 use super::outbox::{CHUNK, Frame, Room};
 use crate::spdy::{ResetReason, Session, frames};
 use crate::websocket::{Codec, frames as messages};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use std::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 /// A SPDY session that the reader and the outlets of one connection share. Locks last a few instructions.
 pub(crate) type SharedSession = Mutex<Session>;
@@ -55,14 +53,14 @@ impl Outlet<'_> {
         }
     }
 
-    /// Sends bytes in the room made for them.
+    /// Queues bytes in the room that was made for them.
     pub(crate) fn send(&self, bytes: Vec<u8>, room: Room<'_>) {
         if let Some(frame) = self.frame(bytes) {
             self.link().outbox.send(frame, room);
         }
     }
 
-    /// Sends a short text, such as a status, behind the data and without waiting for room.
+    /// Queues a short text, such as a status, behind the data and without waiting for room.
     pub(crate) fn say(&self, text: Vec<u8>) {
         if let Some(frame) = self.frame(text) {
             self.link().outbox.follow(frame);
@@ -93,6 +91,11 @@ impl Outlet<'_> {
         if let Some(reset) = session.lock().expect("no panic under this lock").reset(*id, reason) {
             link.outbox.follow(Frame::new(&[], reset));
         }
+    }
+
+    /// Whether the client has reset the stream.
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self, Self::Spdy { closed, .. } if closed.is_cancelled())
     }
 
     /// Resolves when the client has reset the stream.

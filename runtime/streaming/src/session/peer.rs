@@ -1,36 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whether anybody is left at the other end of a connection that says nothing.
+//! Whether there is still a peer at the other end of a silent connection.
 //!
-//! A peer that loses its power or its network sends no end. While nothing is on its way to it, the kernel's keepalive
-//! finds out. Otherwise the kernel tries for a quarter of an hour, and TCP_USER_TIMEOUT is no way to shorten that: it
-//! also ends a peer that answers every probe and only has no room, which is a person reading a pager. So the kernel is
-//! asked what it waits for, and how often it has asked in vain.
+//! A peer that loses its power or its network does not close the connection. While nothing is on its way to it, the
+//! kernel's keepalive finds out. Otherwise the kernel retries for a quarter of an hour. TCP_USER_TIMEOUT cannot shorten
+//! that, because it also ends a peer that answers every probe and merely has no room: a person reading a pager. So we
+//! ask the kernel what it waits for, and how often it has probed in vain.
 
-use std::future::pending;
+use gorae_kernel::netlink::{HEADER, REQUEST, answers, push_message, word};
+use gorae_kernel::netlink_socket::{Family, NetlinkSocket};
+use rustix::net::sockopt::{set_socket_keepalive, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-
-use gorae_kernel::netlink::{HEADER, REQUEST, answers, push_message, word};
-use netlink_sys::Socket as Netlink;
-use netlink_sys::protocols::NETLINK_SOCK_DIAG;
-use rustix::net::sockopt::{
-    Timeout, set_socket_keepalive, set_socket_timeout, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl,
-};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep};
 
-use super::link::Link;
-
-/// How often the kernel must have asked in vain, since a single packet may be lost.
-const TRIES: u8 = 3;
+/// How long the kernel may take to answer.
+const DEADLINE: Duration = Duration::from_secs(1);
 const PROBES: u32 = 3;
 const TCP: u8 = 6;
 /// `SOCK_DIAG_BY_FAMILY`.
 const BY_FAMILY: u16 = 20;
 /// Where `idiag_wqueue` is: after four bytes, both addresses with their ports, and two numbers.
 const WRITE_QUEUE: usize = 4 + 48 + 8;
-/// `idiag_timer` of a connection that sends again what was not acknowledged, and of one that probes a full peer.
+/// `idiag_timer` of a connection that retransmits, and of one that probes a peer without room.
 const RETRANSMITS: u8 = 1;
 const PROBES_WINDOW: u8 = 4;
 
@@ -47,7 +39,7 @@ impl Ends {
     }
 }
 
-/// Has the kernel end a connection on which nothing is under way and nobody answers for so long.
+/// Has the kernel end an idle connection whose peer does not answer for `silence`.
 pub(crate) fn keep_alive(stream: &TcpStream, silence: Duration) -> io::Result<()> {
     let second = Duration::from_secs(1);
     set_socket_keepalive(stream, true)?;
@@ -56,50 +48,11 @@ pub(crate) fn keep_alive(stream: &TcpStream, silence: Duration) -> io::Result<()
     Ok(set_tcp_keepcnt(stream, PROBES)?)
 }
 
-/// Resolves when what was sent has not been acknowledged, nor the kernel's probes answered, for half of the silence.
-/// Looks only while something is on its way and nothing is heard, so a connection at rest costs nothing.
-pub(crate) async fn vanished(link: &Link) {
-    let Some(ends) = link.ends else { return pending().await };
-    let silence = link.config.silence;
-    loop {
-        link.outbox.wrote().await;
-        let mut since = None;
-        loop {
-            let heard = link.last_heard();
-            sleep(silence / 12).await;
-            if link.last_heard() != heard {
-                since = None;
-                continue;
-            }
-            match tokio::task::spawn_blocking(move || tries(ends)).await {
-                Ok(Ok(None)) => break,
-                Ok(Ok(Some(0))) => since = None,
-                Ok(Ok(Some(n))) => {
-                    let since = *since.get_or_insert_with(Instant::now);
-                    if n >= TRIES && since.elapsed() >= silence / 2 {
-                        return;
-                    }
-                }
-                // Closed meanwhile, which the reader sees; or this kernel has no such thing, and its own limit counts.
-                Ok(Err(error)) => {
-                    tracing::debug!(%error, "cannot ask the kernel about a streaming connection");
-                    return pending().await;
-                }
-                Err(_shutting_down) => return pending().await,
-            }
-        }
-    }
-}
-
-/// How often the kernel has asked the peer in vain; `None` when it waits for nothing.
-fn tries(ends: Ends) -> io::Result<Option<u8>> {
-    let mut socket = Netlink::new(NETLINK_SOCK_DIAG)?;
-    socket.bind_auto()?;
-    set_socket_timeout(&socket, Timeout::Recv, Some(Duration::from_secs(1)))?;
-    socket.send_to(&question(ends), &netlink_sys::SocketAddr::new(0, 0), 0)?;
-    let mut answer = Vec::with_capacity(1024);
-    socket.recv(&mut answer, 0)?;
-    read_answer(&answer)
+/// How often the kernel has retransmitted to the peer, or probed it, in vain; `None` when nothing is unacknowledged.
+pub(crate) fn tries(ends: Ends) -> io::Result<Option<u8>> {
+    let socket = NetlinkSocket::open(Family::SockDiag, DEADLINE)?;
+    socket.send(&question(ends))?;
+    read_answer(&socket.receive()?)
 }
 
 /// `struct nlmsghdr` and `struct inet_diag_req_v2`.
@@ -163,7 +116,7 @@ mod tests {
             let begun = std::time::Instant::now();
             while tries(ends).unwrap().is_none_or(|n| n < 2) {
                 assert!(begun.elapsed() < Duration::from_secs(20), "{address}: {:?}", tries(ends));
-                sleep(Duration::from_millis(20)).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
             drop(server);
         }

@@ -1,67 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Exec and attach: bytes between a client's streams and a process, the same over both transports.
 //!
-//! The end of a session is the end of the process, not of any stream: stdin ends when the client says so, and
-//! stdout may end long before. After the exit the outputs are read to their end, or until a child that still holds
-//! them has been quiet for the drain time.
-
-use std::convert::Infallible;
-use std::future::{Future, pending};
-use std::io;
-use std::os::fd::OwnedFd;
-use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::time::Duration;
-
-use futures_util::FutureExt;
-use futures_util::future::{Fuse, FusedFuture};
-use rustix::buffer::spare_capacity;
-use rustix::io::Errno;
-use tokio::io::unix::AsyncFd;
-use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
-use tonic::Status;
+//! A session ends with the process, not with any stream: stdin ends when the client says so, and stdout may end long
+//! before. After the exit the outputs are read to their end, or until a child that still holds them has been quiet
+//! for the drain time.
 
 use super::inlet::Inlet;
 use super::link::Link;
 use super::outlet::Outlet;
+use super::pipes::Pipes;
+use super::pump::{self, EndedBy};
 use super::sizes::Sizes;
 use super::status::Outcome;
-use crate::{AttachRequest, Backend, Control, ExecRequest, Process, TerminalSize};
+use super::task::Task;
+use crate::backend::{Backend, Control, ExecRequest, Process};
+use crate::resize::TerminalSize;
+use futures_util::FutureExt;
+use futures_util::future::{Fuse, FusedFuture};
+use std::convert::Infallible;
+use std::future::{Future, pending};
+use std::pin::{Pin, pin};
+use std::time::Duration;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
 
-/// What the RPC asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Task {
-    /// Run a command.
-    Exec(ExecRequest),
-    /// Take part in a container's stdio.
-    Attach(AttachRequest),
-}
-
-impl Task {
-    pub(crate) fn tty(&self) -> bool {
-        match self {
-            Self::Exec(exec) => exec.tty,
-            Self::Attach(attach) => attach.tty,
-        }
-    }
-
-    /// Wanted stdin, stdout and stderr.
-    pub(crate) fn streams(&self) -> [bool; 3] {
-        match self {
-            Self::Exec(exec) => [exec.stdin, exec.stdout, exec.stderr],
-            Self::Attach(attach) => [attach.stdin, attach.stdout, attach.stderr],
-        }
-    }
-
-    /// Names a failure as clients know it.
-    pub(crate) fn failed(&self, detail: &str) -> Outcome {
-        match self {
-            Self::Exec(_) => Outcome::exec_failed(detail),
-            Self::Attach(_) => Outcome::attach_failed(detail),
-        }
-    }
-}
+/// How long a command with a terminal waits for the client to say the terminal's size, which comes one round trip
+/// after the session is open. A client without a terminal of its own never says it.
+const FIRST_SIZE: Duration = Duration::from_millis(100);
+/// How long a process may read nothing of the input of a client that left.
+const DELIVER_REST: Duration = Duration::from_secs(5);
+/// A container's outputs ended while it runs, which is how its shim drops a client that is too far behind.
+const CUT_OFF: &str =
+    "the outputs ended while the container still runs: this client read too slowly, or the container closed them";
 
 /// The client's side of a session.
 #[derive(Debug)]
@@ -72,98 +43,23 @@ pub(crate) struct Stdio<'l> {
     pub(crate) stderr: Option<Outlet<'l>>,
 }
 
-/// How long a command with a terminal waits for the client to say the terminal's size, which it does a way there and
-/// back after the session is open. A client without a terminal of its own never does.
-const FIRST_SIZE: Duration = Duration::from_millis(100);
-
-/// How long a process may read nothing of the input of a client that left.
-const DELIVER_REST: Duration = Duration::from_secs(5);
-
-/// A container's outputs ended and it did not, which is how its shim drops a client that is too far behind.
-const CUT_OFF: &str =
-    "the outputs ended and the container goes on: this client read too slowly, or the container closed them";
-
-type Descriptor = AsyncFd<OwnedFd>;
-
-/// The process's side, ready for the event loop.
-struct Ends {
-    stdin: Option<Arc<Descriptor>>,
-    stdout: Option<Arc<Descriptor>>,
-    stderr: Option<Arc<Descriptor>>,
-}
-
-/// Runs a session up to its result. `None`: the client has left, and nobody is there to tell.
+/// Runs a session up to its result. `None`: the client has left, so there is no one to tell.
 pub(crate) async fn run(link: &Link, task: Task, stdio: &Stdio<'_>, backend: &impl Backend) -> Option<Outcome> {
     let process = match start(link, &task, stdio, backend).await {
         Ok(process) => process,
         Err(status) => return Some(task.failed(status.message())),
     };
     let Process { stdin, stdout, stderr, tty, stdin_once, control, exit } = process;
-    let ends = match Ends::register(stdin, stdout, stderr, tty) {
-        Ok(ends) => ends,
+    let pipes = match Pipes::register([stdin, stdout, stderr], tty) {
+        Ok(pipes) => pipes,
         Err(error) => return Some(task.failed(&format!("stdio cannot be watched: {error}"))),
     };
+    let detaches = matches!(task, Task::Attach(_)) && (!stdin_once || task.tty());
     let (exited, silent) = (CancellationToken::new(), CancellationToken::new());
-    let watches = matches!(task, Task::Attach(_)) && (ends.stdout.is_some() || ends.stderr.is_some());
-    let output = async {
-        let ends = tokio::join!(
-            pump_out(link, ends.stdout, stdio.stdout.as_ref(), &exited),
-            pump_out(link, ends.stderr, stdio.stderr.as_ref(), &exited),
-        );
-        if watches && ends == (End::Process, End::Process) {
-            silent.cancel();
-        }
-    };
-    let cut_off = async {
-        silent.cancelled().await;
-        sleep(link.config.drain).await;
-    };
-    let exit = async {
-        let result = exit.await;
-        exited.cancel();
-        result
-    };
-    let ended = async { tokio::join!(exit, output).0 };
-    let resize = follow_resizes(stdio.resize, control.as_ref());
-    let mut stdin = pin!(pump_in(link, stdio.stdin, ends.stdin).fuse());
-    let detached = async {
-        stdin.as_mut().await;
-        if matches!(task, Task::Exec(_)) || (stdin_once && !task.tty()) {
-            pending().await
-        }
-    };
-    tokio::select! {
-        biased;
-        result = ended => Some(outcome(&task, result)),
-        () = link.gone.cancelled() => {
-            deliver_rest(link, stdio.stdin, stdin).await;
-            if task.tty() {
-                control.hang_up();
-            }
-            None
-        }
-        () = link.idle() => Some(task.failed("idle timeout")),
-        () = link.shutdown.cancelled() => Some(task.failed("the runtime is shutting down")),
-        () = detached => Some(Outcome::Success),
-        () = cut_off => Some(task.failed(CUT_OFF)),
-        never = resize => match never {},
-    }
+    Running { link, task: &task, stdio, control: control.as_ref(), detaches, exited, silent }.run(pipes, exit).await
 }
 
-/// Gives the process the input that a client sent before it left: some protocols have no other end of stdin.
-async fn deliver_rest(link: &Link, from: Option<&Inlet>, pump: Pin<&mut Fuse<impl Future<Output = ()>>>) {
-    let Some(from) = from else { return };
-    from.end();
-    if !pump.is_terminated() {
-        // A process that reads nothing for a while loses the rest: its client is gone.
-        tokio::select! {
-            () = pump => {}
-            () = link.stuck(DELIVER_REST) => {}
-        }
-    }
-}
-
-/// Starts the process. A command with a terminal is given its size from the start, if the client says it soon.
+/// Starts the process. A command with a terminal gets its size from the start, if the client says it soon.
 async fn start(link: &Link, task: &Task, stdio: &Stdio<'_>, backend: &impl Backend) -> Result<Process, Status> {
     match task {
         Task::Attach(attach) => backend.attach(attach.clone()).await,
@@ -186,147 +82,102 @@ async fn first_size(link: &Link, sizes: Option<&Sizes>) -> Option<TerminalSize> 
     }
 }
 
-fn outcome(task: &Task, result: Result<i32, Status>) -> Outcome {
-    match (task, result) {
-        (_, Err(status)) => task.failed(status.message()),
-        (Task::Attach(_), Ok(_)) | (_, Ok(0)) => Outcome::Success,
-        (Task::Exec(exec), Ok(code)) => {
-            let command = exec.command.first().map_or("", String::as_str).chars().take(128).collect();
-            Outcome::ExitCode { code, command }
-        }
-    }
+/// A process that runs, and the client at it.
+struct Running<'r> {
+    link: &'r Link,
+    task: &'r Task,
+    stdio: &'r Stdio<'r>,
+    control: &'r dyn Control,
+    /// The end of the client's input ends the session.
+    detaches: bool,
+    /// The process has ended.
+    exited: CancellationToken,
+    /// The process, or its shim, has closed every output.
+    silent: CancellationToken,
 }
 
-impl Ends {
-    fn register(
-        stdin: Option<OwnedFd>,
-        stdout: Option<OwnedFd>,
-        stderr: Option<OwnedFd>,
-        tty: Option<OwnedFd>,
-    ) -> io::Result<Self> {
-        let register = |fd: Option<OwnedFd>| fd.map(descriptor).transpose();
-        if let Some(both) = register(tty)? {
-            return Ok(Self { stdin: Some(both.clone()), stdout: Some(both), stderr: None });
-        }
-        Ok(Self { stdin: register(stdin)?, stdout: register(stdout)?, stderr: register(stderr)? })
-    }
-}
-
-/// Puts a descriptor into the event loop.
-#[expect(deprecated, reason = "the replacement is unsafe for types that swap their descriptor; an OwnedFd does not")]
-fn descriptor(fd: OwnedFd) -> io::Result<Arc<Descriptor>> {
-    rustix::io::ioctl_fionbio(&fd, true)?;
-    AsyncFd::new(fd).map(Arc::new)
-}
-
-/// Who ended an output.
-#[derive(PartialEq, Eq)]
-enum End {
-    /// The process closed it, or it was never there.
-    Process,
-    /// The client wants no more, or has gone.
-    Client,
-}
-
-/// Copies an output until its end, until the client wants no more of it, or until it is quiet after the exit.
-async fn pump_out(
-    link: &Link,
-    fd: Option<Arc<Descriptor>>,
-    to: Option<&Outlet<'_>>,
-    exited: &CancellationToken,
-) -> End {
-    let (Some(fd), Some(to)) = (fd, to) else { return End::Process };
-    let end = loop {
-        let mut ready = tokio::select! {
-            biased;
-            () = to.closed() => break End::Client,
-            ready = fd.readable() => match ready { Ok(ready) => ready, Err(_) => break End::Process },
-            () = quiet_after(exited, link) => break End::Process,
-        };
-        let room = tokio::select! {
-            biased;
-            () = to.closed() => break End::Client,
-            room = link.outbox.room() => match room { Ok(room) => room, Err(_) => break End::Client },
-        };
-        let mut chunk = Vec::with_capacity(to.chunk());
-        match ready.try_io(|fd| read(fd, &mut chunk)) {
-            Ok(Ok(0) | Err(_)) => break End::Process,
-            Ok(Ok(_)) => {
-                link.data_moved();
-                to.send(chunk, room);
+impl Running<'_> {
+    async fn run(&self, pipes: Pipes, exit: impl Future<Output = Result<i32, Status>>) -> Option<Outcome> {
+        let Pipes { stdin, stdout, stderr } = pipes;
+        let has_output = stdout.is_some() || stderr.is_some();
+        let outputs = async {
+            let ended_by = tokio::join!(
+                pump::output(self.link, stdout, self.stdio.stdout.as_ref(), &self.exited),
+                pump::output(self.link, stderr, self.stdio.stderr.as_ref(), &self.exited),
+            );
+            if has_output && ended_by == (EndedBy::Process, EndedBy::Process) {
+                self.silent.cancel();
             }
-            Err(_not_ready) => {}
-        }
-    };
-    if let Outlet::Spdy { closed, .. } = to
-        && closed.is_cancelled()
-        && Arc::strong_count(&fd) > 1
-    {
-        discard(&fd).await;
-    }
-    end
-}
-
-async fn quiet_after(exited: &CancellationToken, link: &Link) {
-    exited.cancelled().await;
-    sleep(link.config.drain).await;
-}
-
-/// Reads a terminal that nobody watches any more: its input side is still in use, so it cannot be closed.
-async fn discard(fd: &Descriptor) {
-    let mut chunk = Vec::with_capacity(4096);
-    while let Ok(mut ready) = fd.readable().await {
-        chunk.clear();
-        if let Ok(Ok(0) | Err(_)) = ready.try_io(|fd| read(fd, &mut chunk)) {
-            return;
+        };
+        let mut input = pin!(pump::input(self.link, self.stdio.stdin, stdin).fuse());
+        tokio::select! {
+            biased;
+            result = self.ended(exit, outputs) => Some(self.task.ended(result)),
+            () = self.link.gone.cancelled() => {
+                self.leave(input).await;
+                None
+            }
+            () = self.link.idle() => Some(self.task.failed("idle timeout")),
+            () = self.link.shutdown.cancelled() => Some(self.task.failed("the runtime is shutting down")),
+            () = self.detached(input.as_mut()) => Some(Outcome::Success),
+            () = self.cut_off() => Some(self.task.failed(CUT_OFF)),
+            never = self.follow_resizes() => match never {},
         }
     }
-}
 
-/// Reads once into spare room. EIO is how a pty master says that the other side is closed.
-fn read(fd: &Descriptor, chunk: &mut Vec<u8>) -> io::Result<usize> {
-    match rustix::io::retry_on_intr(|| rustix::io::read(fd.get_ref(), spare_capacity(chunk))) {
-        Err(Errno::IO) => Ok(0),
-        result => Ok(result?),
+    /// Resolves when the process has ended and its outputs are copied.
+    async fn ended(
+        &self,
+        exit: impl Future<Output = Result<i32, Status>>,
+        outputs: impl Future<Output = ()>,
+    ) -> Result<i32, Status> {
+        let exit = async {
+            let result = exit.await;
+            self.exited.cancel();
+            result
+        };
+        tokio::join!(exit, outputs).0
     }
-}
 
-/// Copies stdin until the client ends it, then closes it. A process that reads no more only makes the rest void.
-async fn pump_in(link: &Link, from: Option<&Inlet>, fd: Option<Arc<Descriptor>>) {
-    let Some(from) = from else { return pending().await };
-    let Some(fd) = fd else {
-        from.discard();
-        return at_end(from).await;
-    };
-    while let Some(bytes) = from.next().await {
-        if write_all(link, &fd, &bytes).await.is_err() {
-            from.discard();
-            drop(fd);
-            return at_end(from).await;
+    /// Resolves when the client has ended the input of a session that ends with it.
+    async fn detached(&self, input: impl Future<Output = ()>) {
+        input.await;
+        if !self.detaches {
+            pending().await
         }
     }
-}
 
-async fn at_end(from: &Inlet) {
-    while from.next().await.is_some() {}
-}
+    /// Resolves when a container has closed its outputs and did not end soon after.
+    async fn cut_off(&self) {
+        match self.task {
+            Task::Exec(_) => pending().await,
+            Task::Attach(_) => self.silent.cancelled().await,
+        }
+        sleep(self.link.config.drain).await;
+    }
 
-async fn write_all(link: &Link, fd: &Descriptor, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let mut ready = fd.writable().await?;
-        let write = |fd: &Descriptor| Ok(rustix::io::retry_on_intr(|| rustix::io::write(fd.get_ref(), bytes))?);
-        if let Ok(written) = ready.try_io(write) {
-            bytes = &bytes[written?..];
-            link.data_moved();
+    /// Applies each terminal size that comes. Never resolves: a resize stream that is over or broken ends nothing.
+    async fn follow_resizes(&self) -> Infallible {
+        let Some(from) = self.stdio.resize else { return pending().await };
+        loop {
+            self.control.resize(from.next().await).await;
         }
     }
-    Ok(())
-}
 
-/// Applies each terminal size that comes. Never ends: a resize stream that is over or broken ends nothing.
-async fn follow_resizes(from: Option<&Sizes>, control: &dyn Control) -> Infallible {
-    let Some(from) = from else { return pending().await };
-    loop {
-        control.resize(from.next().await).await;
+    /// Gives the process what the client sent before it left, since some protocols have no other end of stdin, and
+    /// hangs its terminal up. A process that reads nothing for a while loses the rest.
+    async fn leave(&self, input: Pin<&mut Fuse<impl Future<Output = ()>>>) {
+        if let Some(from) = self.stdio.stdin {
+            from.end();
+            if !input.is_terminated() {
+                tokio::select! {
+                    () = input => {}
+                    () = self.link.stuck(DELIVER_REST) => {}
+                }
+            }
+        }
+        if self.task.tty() {
+            self.control.hang_up();
+        }
     }
 }

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The sizes of the client's terminal on their way to the process. Only the latest counts, so however many come
-//! while one is being set, they hold no memory and none is lost but for a newer one.
+//! The sizes of the client's terminal on their way to the process. Only the latest counts: sizes that arrive while one
+//! is being set replace each other and hold no memory.
 
+use crate::resize::{Resizes, TerminalSize};
 use std::sync::{Mutex, MutexGuard};
-
 use tokio::sync::Notify;
-
-use super::resize::{Resizes, TerminalSize};
 
 /// The resize stream of a session.
 #[derive(Debug, Default)]

@@ -11,27 +11,30 @@
 //! closes, or GOAWAY           ──►  GOAWAY, close
 //! ```
 //!
-//! Nothing is written before the client's first frame: its HTTP reader may swallow bytes that come with the 101.
+//! Nothing is written before the client's first frame, because its HTTP reader may swallow bytes that come with the
+//! 101.
 
+use super::connection::{self, Connection};
+use super::inlet::{HIGH, Inlet};
+use super::intake::Intake;
+use super::link::Link;
+use super::outbox::{Broken, Frame};
+use super::outlet::{Outlet, SharedSession};
+use super::process::{self, Stdio};
+use super::sizes::Sizes;
+use super::status::Outcome;
+use super::task::Task;
+use crate::backend::Backend;
+use crate::spdy::fault::{Fault, ResetReason};
+use crate::spdy::frames;
+use crate::spdy::headers::Headers;
+use crate::spdy::session::{Event, Session};
+use crate::websocket::protocol::Version;
 use std::sync::Mutex;
 use std::time::Duration;
-
-use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-
-use super::inlet::{HIGH, Inlet};
-use super::link::{Intake, Link};
-use super::outbox::{Broken, Frame};
-use super::outlet::{Outlet, SharedSession};
-use super::process::{self, Stdio, Task};
-use super::sizes::Sizes;
-use super::status::Outcome;
-use crate::Backend;
-use crate::socket::Socket;
-use crate::spdy::{Event, Fault, Headers, ResetReason, Session, frames};
-use crate::websocket::Version;
 
 const MAX_STREAMS: usize = 8;
 /// How long the client has to open all streams.
@@ -74,24 +77,16 @@ struct Streams {
 }
 
 /// Serves one upgraded connection to its end.
-pub(crate) async fn serve(
-    stream: Socket,
-    leftover: Bytes,
-    link: &Link,
-    task: Task,
-    version: Version,
-    backend: &impl Backend,
-) {
-    let (mut intake, mut socket) = Intake::split(stream, leftover);
+pub(crate) async fn serve(connection: Connection, link: &Link, task: Task, version: Version, backend: &impl Backend) {
+    let (mut intake, mut socket) = connection.split();
     let streams = Streams::new(link, &task, version);
     let reader = async {
         if let Err(fault) = streams.read(link, &mut intake).await {
             *streams.fault.lock().expect("no panic under this lock") = Some(fault);
         }
     };
-    let session = streams.session(link, task, version, backend);
-    link.drive(&mut socket, reader, session).await;
-    intake.close(socket, link).await;
+    connection::drive(link, &mut socket, reader, streams.session(link, task, version, backend)).await;
+    connection::close(link, intake, socket).await;
 }
 
 impl Streams {
@@ -112,23 +107,14 @@ impl Streams {
 
     /// Reads until the client closes, or breaks the protocol.
     async fn read(&self, link: &Link, intake: &mut Intake) -> Result<(), Fault> {
-        loop {
-            tokio::select! {
-                biased;
-                () = self.room(link) => {}
-                () = intake.abandoned(link) => return Ok(()),
-            }
-            let Ok(input) = intake.read(link).await else { return Ok(()) };
-            if input.is_empty() {
-                return Ok(());
-            }
-            let mut input = &*input;
+        while let Some(mut input) = intake.next(link, self.room(link)).await.map(|input| &*input) {
             while let Some(event) = self.next(&mut input)? {
                 if self.handle(link, event).is_err() {
                     return Ok(());
                 }
             }
         }
+        Ok(())
     }
 
     async fn room(&self, link: &Link) {
@@ -173,7 +159,7 @@ impl Streams {
         Ok(())
     }
 
-    /// Accepts a stream at once, since clients open the next one only after the reply.
+    /// Accepts a stream at once, because clients open the next one only after the reply.
     fn opened(&self, link: &Link, id: u32, headers: &Headers, fin: bool) -> Result<(), Broken> {
         let mut session = self.session.lock().expect("no panic under this lock");
         let name = headers.get("streamtype").unwrap_or_default();
@@ -233,7 +219,7 @@ impl Streams {
         }
         let stdin = self.outlet(link, Kind::Stdin);
         if version == Version::V1 {
-            // Clients of the first version wait for the end of our side of stdin, which has no data anyway.
+            // Clients of the first version wait for the end of our side of stdin, which carries no data anyway.
             stdin.iter().for_each(Outlet::finish);
         }
         let stdio = Stdio {
@@ -251,7 +237,7 @@ impl Streams {
         Some(Outlet::Spdy { link, session: &self.session, id, closed })
     }
 
-    /// Says the last words: ends of the outputs, the status, and that no more input is of use.
+    /// Sends the last frames: the ends of the outputs, the status, and that no more input is wanted.
     fn tell(&self, link: &Link, outcome: &Outcome, version: Version) {
         self.stdin.discard();
         for kind in [Kind::Stdout, Kind::Stderr] {

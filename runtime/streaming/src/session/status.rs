@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The last word of a session on its error stream.
 //!
-//! An error stream that ends without a byte means success to every client, so each abnormal end that can still be
-//! told is told.
-
-use serde::Serialize;
+//! An error stream that ends without a byte means success to every client, so every abnormal end that can still be
+//! reported is reported.
 
 use crate::websocket::Version;
+use serde::Serialize;
 
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// As the client wished: exit code 0, or a detach.
+    /// As the client wished: with exit code 0, or by a detach.
     Success,
     /// The command ended with another exit code.
     ExitCode {
@@ -42,7 +41,7 @@ struct Details<'d> {
     causes: [Cause<'d>; 1],
 }
 
-/// The kind of cause goes under the key `reason`.
+/// The API puts the kind of a cause under the key `reason`.
 #[derive(Serialize)]
 struct Cause<'d> {
     reason: &'d str,
@@ -70,7 +69,8 @@ impl Outcome {
         }
     }
 
-    /// What goes on the error stream: a JSON Status from v4 on, before that the message of a failure. May be empty.
+    /// Writes the bytes for the error stream: from v4 on a JSON Status, before that the message of a failure, or
+    /// nothing.
     pub(crate) fn encode(&self, version: Version) -> Vec<u8> {
         let message = self.message();
         if version < Version::V4 {

@@ -6,11 +6,11 @@
 //! data:    |0| stream id (31)             | flags (8) | length (24) | payload
 //! ```
 //!
-//! The [`Decoder`] is fed whatever the transport delivered. It buffers at most one control frame (64 KiB) and hands
-//! DATA on in the pieces it came in, so a frame of 16 MiB costs nothing. It never allocates by a length that a peer
-//! wrote before the bytes are there.
+//! The [`Decoder`] takes whatever the transport delivers. It buffers at most one control frame (64 KiB) and passes DATA
+//! on in the pieces it arrived in, so a frame of 16 MiB costs nothing. It never allocates memory for a length that a
+//! peer announced before the bytes have arrived.
 
-use super::Fault;
+use super::fault::{Fault, ResetReason};
 
 /// The longest control frame payload that is read.
 pub const MAX_CONTROL_PAYLOAD: usize = 64 * 1024;
@@ -19,14 +19,22 @@ pub const MAX_CONTROL_PAYLOAD: usize = 64 * 1024;
 pub const FLAG_FIN: u8 = 0x01;
 const FLAG_UNIDIRECTIONAL: u8 = 0x02;
 
-pub(crate) const SYN_STREAM: u16 = 1;
-pub(crate) const SYN_REPLY: u16 = 2;
-pub(crate) const RST_STREAM: u16 = 3;
-pub(crate) const SETTINGS: u16 = 4;
-pub(crate) const PING: u16 = 6;
-pub(crate) const GOAWAY: u16 = 7;
-pub(crate) const HEADERS: u16 = 8;
-pub(crate) const WINDOW_UPDATE: u16 = 9;
+/// Type of a frame that opens a stream.
+pub const SYN_STREAM: u16 = 1;
+/// Type of a frame that accepts a stream.
+pub const SYN_REPLY: u16 = 2;
+/// Type of a frame that ends both directions of a stream.
+pub const RST_STREAM: u16 = 3;
+/// Type of a frame of parameters.
+pub const SETTINGS: u16 = 4;
+/// Type of a ping and of its answer.
+pub const PING: u16 = 6;
+/// Type of the last frame of a session.
+pub const GOAWAY: u16 = 7;
+/// Type of a frame with more headers of a stream.
+pub const HEADERS: u16 = 8;
+/// Type of a frame of flow control.
+pub const WINDOW_UPDATE: u16 = 9;
 
 /// One frame, or one piece of a DATA frame.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,7 +66,7 @@ pub enum Frame<'i> {
         /// Reason, never zero.
         status: u32,
     },
-    /// Parameters, of which none matters here.
+    /// Parameters, none of which matters here.
     Settings,
     /// A ping or the answer to one.
     Ping {
@@ -79,9 +87,9 @@ pub enum Frame<'i> {
         /// Compressed header block.
         block: Vec<u8>,
     },
-    /// Flow control that this dialect does not have.
+    /// Flow control, which this dialect does not use.
     WindowUpdate,
-    /// A piece of a DATA frame; empty only when the frame was.
+    /// A piece of a DATA frame, empty only when the frame is.
     Data {
         /// Stream id.
         id: u32,
@@ -116,10 +124,10 @@ impl Decoder {
 
     /// Takes bytes from the front of `input` until a frame (or a piece of one) is complete.
     ///
-    /// Returns `None` when all of `input` is used up and more is needed.
+    /// Returns `None` when all of `input` has been consumed and more is needed.
     ///
     /// # Errors
-    /// A [`Fault`] after which the connection is worthless and the decoder must not be used again.
+    /// A [`Fault`], after which the connection must end and the decoder must not be used again.
     pub fn next<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Frame<'i>>, Fault> {
         if self.data.is_some() {
             return Ok(self.take_data(input));
@@ -152,7 +160,7 @@ impl Decoder {
         u16::from_be_bytes([self.head[2], self.head[3]])
     }
 
-    /// Refuses what cannot become a frame before any payload is collected.
+    /// Refuses a frame that cannot be right, before any of its payload is collected.
     fn check_control(&self, length: usize) -> Result<(), Fault> {
         let version = u16::from_be_bytes([self.head[0] & 0x7f, self.head[1]]);
         if version != 3 {
@@ -270,7 +278,7 @@ pub fn syn_reply(id: u32, block: &[u8]) -> Vec<u8> {
 }
 
 /// Writes a RST_STREAM frame.
-pub fn reset(id: u32, reason: super::ResetReason) -> Vec<u8> {
+pub fn reset(id: u32, reason: ResetReason) -> Vec<u8> {
     control_frame(RST_STREAM, 0, &[id, reason as u32], &[])
 }
 
@@ -304,7 +312,7 @@ mod tests {
             ping(7),
             data_head(1, true, 3).to_vec(),
             b"abc".to_vec(),
-            reset(1, super::super::ResetReason::Cancel),
+            reset(1, ResetReason::Cancel),
             goaway(1, 0),
         ]
         .concat();

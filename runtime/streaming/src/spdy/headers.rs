@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Header blocks: name and value pairs inside one zlib stream for each direction of a connection.
 //!
-//! Blocks share their compression window in wire order. A block that is skipped, even one of a refused stream,
-//! makes all later blocks unreadable: whoever reads frames passes every block through the one [`Inflater`].
-//! Sizes are checked while inflating, because 64 KiB can inflate to 64 MiB.
+//! Blocks share their compression window in wire order. Skipping a block, even one of a refused stream, makes all later
+//! blocks unreadable: a reader of frames passes every block through the one [`Inflater`]. Sizes are checked while
+//! inflating, because 64 KiB can inflate to 64 MiB.
 
+use super::dictionary;
+use super::fault::Fault;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-use super::{Fault, dictionary};
-
-/// Most bytes a block may inflate to.
+/// Most bytes that a block may inflate to.
 pub const MAX_BLOCK: usize = 64 * 1024;
 /// Most pairs in a block.
 pub const MAX_PAIRS: usize = 100;
@@ -21,9 +21,9 @@ pub const MAX_TEXT: usize = 8 * 1024;
 pub struct Headers(Vec<(String, Vec<u8>)>);
 
 impl Headers {
-    /// Finds the value of a header, if it is there and is text.
+    /// Finds the value of a header; `None` when it is missing or not UTF-8.
     ///
-    /// - Shapes: `name` in lower case; names of clients come in mixed case and are lowered when read.
+    /// - Shapes: `name` is in lower case; the names that clients send in mixed case are lowered when they are read.
     pub fn get(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.iter().find(|(n, _)| n == name)?;
         std::str::from_utf8(value).ok()
@@ -79,7 +79,7 @@ impl Inflater {
     /// Inflates and reads the next block in wire order.
     ///
     /// # Errors
-    /// Any error leaves the stream out of step: the connection must end.
+    /// Any error makes the rest of the stream unreadable: the connection must end.
     pub fn headers(&mut self, block: &[u8]) -> Result<Headers, Fault> {
         Headers::parse(&self.inflate(block)?)
     }
@@ -147,7 +147,7 @@ impl Deflater {
         self.deflate(&plain)
     }
 
-    /// Compresses raw bytes as a block, for tests that send malformed ones.
+    /// Compresses raw bytes as a block, for tests that send malformed blocks.
     pub fn deflate(&mut self, plain: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(plain.len() + 128);
         let mut used = 0;
@@ -165,7 +165,7 @@ impl Deflater {
 
 /// The blocks of our SYN_REPLY frames, which carry no headers.
 ///
-/// A compressor would give the same two byte strings for every connection, so none is kept: the first block opens
+/// A compressor would produce the same two byte strings for every connection, so none is kept: the first block opens
 /// the zlib stream, and the others repeat four zero bytes from its window.
 #[derive(Debug, Default)]
 pub struct EmptyBlocks {

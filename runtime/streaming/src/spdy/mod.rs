@@ -3,65 +3,19 @@
 //!
 //! - [`frames`]: bytes to frames and back.
 //! - [`headers`]: the compressed header blocks, one zlib stream for each direction of a connection.
-//! - [`session`]: which streams exist and what each frame means for them.
+//! - [`session`]: which streams exist, and what each frame means for them.
 //!
-//! Everything here takes slices and returns values, so it runs the same over TCP, inside a WebSocket, in a unit
-//! test and in a fuzz target. There is no flow control in this dialect: windows and settings are checked for
-//! length and ignored, and only the transport slows a peer down.
+//! Everything here takes slices and returns values, so it runs the same over TCP, inside a WebSocket, in a unit test
+//! and in a fuzz target. This dialect has no flow control: windows and settings are checked for length and ignored, and
+//! only the transport slows a peer down.
 
 pub mod dictionary;
+pub mod fault;
 pub mod frames;
 pub mod headers;
 pub mod session;
 
+pub use fault::{Fault, ResetReason};
 pub use frames::{Decoder, Frame};
 pub use headers::{Headers, Inflater};
 pub use session::{Event, Session};
-
-/// Why a session cannot go on: the peer broke the protocol.
-///
-/// Every variant ends the connection with GOAWAY(1); a fault of one stream alone is answered with RST_STREAM and
-/// never becomes a `Fault`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
-    /// A control frame of another protocol version.
-    #[error("control frame of version {0}, expected 3")]
-    Version(u16),
-    /// A control frame type that does not exist, or is of no use here.
-    #[error("control frame of unknown type {0}")]
-    UnknownType(u16),
-    /// A frame whose length does not fit its type.
-    #[error("frame of type {kind} with length {length}")]
-    Length {
-        /// The control frame type.
-        kind: u16,
-        /// The length of its header field.
-        length: usize,
-    },
-    /// A stream or ping id of zero, or a reset without a reason.
-    #[error("frame of type {0} with a zero field that must not be zero")]
-    Zero(u16),
-    /// A header block that does not inflate.
-    #[error("header block cannot be inflated: {0}")]
-    Inflate(String),
-    /// A header block that inflates to something malformed.
-    #[error("header block is malformed: {0}")]
-    Headers(&'static str),
-    /// A header block above one of the limits of [`headers`].
-    #[error("header block is over the limit: {0}")]
-    TooLarge(&'static str),
-}
-
-/// Reasons carried by RST_STREAM.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-pub enum ResetReason {
-    /// The frame made no sense for the stream.
-    ProtocolError = 1,
-    /// The stream was refused before any processing.
-    RefusedStream = 3,
-    /// The sender has no more use for the stream.
-    Cancel = 5,
-    /// The sender failed.
-    InternalError = 6,
-}

@@ -8,14 +8,13 @@
 //! ```
 //!
 //! The session never writes: calls and events return the frames to send, and the caller sends them in that order.
-//! Frames of streams that are unknown or gone are dropped without a word, which is normal after a reset, but their
-//! header blocks still pass the inflater.
+//! Frames of streams that are unknown or gone are dropped silently, which is normal after a reset, but their header
+//! blocks still pass the inflater.
 
-use std::collections::HashMap;
-
+use super::fault::{Fault, ResetReason};
 use super::frames::{self, Decoder, Frame};
 use super::headers::{Deflater, EmptyBlocks, Headers, Inflater};
-use super::{Fault, ResetReason};
+use std::collections::HashMap;
 
 /// What the peer did.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,7 +28,7 @@ pub enum Event<'i> {
         /// The peer has already ended its direction.
         fin: bool,
     },
-    /// The peer accepted a stream of ours.
+    /// The peer accepted one of our streams.
     Replied {
         /// Its id.
         id: u32,
@@ -51,17 +50,17 @@ pub enum Event<'i> {
         /// The stream.
         id: u32,
     },
-    /// A ping of the peer: the same frame goes back ahead of queued data.
+    /// A ping from the peer: the same frame goes back, ahead of queued data.
     Ping {
         /// Its id.
         id: u32,
     },
-    /// The answer to a ping of ours.
+    /// The answer to one of our pings.
     Pong {
         /// Its id.
         id: u32,
     },
-    /// A frame that must be sent: the refusal of a stream that the caller never hears of.
+    /// A frame to send: the refusal of a stream that the caller does not learn of.
     Answer(Vec<u8>),
     /// The peer opens no more streams.
     GoAway,
@@ -160,7 +159,7 @@ impl Session {
 
     fn opened(&mut self, id: u32, fin: bool, unidirectional: bool, headers: Headers) -> Event<'static> {
         if self.is_client() || id.is_multiple_of(2) || id > 0x7fff_ffff || id < self.next_id {
-            // A reset names one stream, so a repeated id takes the stream that had it along.
+            // A reset names a stream by its id alone, so a repeated id also ends the stream that had it first.
             let reset = frames::reset(id, ResetReason::ProtocolError);
             self.streams.remove(&id);
             return Event::Answer(reset);
@@ -173,7 +172,7 @@ impl Session {
         Event::Opened { id, headers, fin }
     }
 
-    /// A piece that has both bytes and the end is reported as `Data`; the end shows in [`Session::has_ended`].
+    /// Reports a piece that has both bytes and the end as `Data`; [`Session::has_ended`] then tells the end.
     fn data<'i>(&mut self, id: u32, bytes: &'i [u8], fin: bool) -> Option<Event<'i>> {
         if !self.streams.get(&id)?.theirs {
             return None;
@@ -207,12 +206,12 @@ impl Session {
         frames::syn_reply(id, self.replies.advance())
     }
 
-    /// Ends both directions of a stream; the frame to send, unless the stream is already gone.
+    /// Ends both directions of a stream. Returns the frame to send, unless the stream is already gone.
     pub fn reset(&mut self, id: u32, reason: ResetReason) -> Option<Vec<u8>> {
         self.streams.remove(&id).map(|_| frames::reset(id, reason))
     }
 
-    /// Ends our direction of a stream: true when a FIN is to be sent, which happens once.
+    /// Ends our direction of a stream. Returns true when a FIN is to be sent, which happens once.
     pub fn finish(&mut self, id: u32) -> bool {
         let Some(stream) = self.streams.get_mut(&id) else { return false };
         let first = std::mem::replace(&mut stream.ours, false);
@@ -239,10 +238,10 @@ impl Session {
         frames::goaway(last, status)
     }
 
-    /// Opens a stream of the client end; its id and the SYN_STREAM to send.
+    /// Opens a stream from the client end. Returns its id and the SYN_STREAM to send.
     ///
     /// # Panics
-    /// On the accepting end, which opens none.
+    /// On the accepting end, which opens no streams.
     pub fn open(&mut self, headers: &[(&str, &str)]) -> (u32, Vec<u8>) {
         let deflater = self.deflater.as_mut().expect("only the client end opens streams");
         let id = self.next_id;

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Attach: who ends what.
-
-use gorae_proto::cri::AttachRequest;
+//! Attach: which end ends what.
 
 use super::spdy_client::Client;
 use super::websocket_client;
 use super::{server, soon};
 use crate::Server;
+use gorae_proto::cri::AttachRequest;
 
 const SUCCESS: &str = r#"{"status":"Success"}"#;
 

@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A backend that runs commands of this machine with real pipes and terminals, and dials its loopback.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::OwnedFd;
-use std::process::Stdio;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
+use crate::{AttachRequest, Backend, Control, ExecRequest, Process, TerminalSize};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rustix::fs::{Mode, OFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::process::Command;
 use tonic::Status;
-
-use crate::{AttachRequest, Backend, Control, ExecRequest, Process, TerminalSize};
 
 #[derive(Debug)]
 pub(super) struct Local {
@@ -48,7 +46,7 @@ impl Default for Local {
 impl Drop for Local {
     fn drop(&mut self) {
         for pid in self.left() {
-            // It may have ended in this moment.
+            // It may have just ended.
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
     }
@@ -155,7 +153,7 @@ impl Backend for Local {
         self.execs.fetch_add(1, Ordering::SeqCst);
         match request.command[0].as_str() {
             "block" => {
-                // As no backend should: the thread is held, so that nothing can drop the session.
+                // No backend should do this: it blocks the thread, so that nothing can drop the session.
                 std::thread::sleep(std::time::Duration::from_secs(4));
                 Err(Status::internal("awake again"))
             }

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Exec over SPDY, with real commands.
 
-use std::time::{Duration, Instant};
-
-use tokio::io::AsyncWriteExt;
-
 use super::spdy_client::Client;
 use super::{eventually, exec, is_running, left_nothing, server, server_with, shell, soon, unique};
 use crate::Config;
 use crate::spdy::{ResetReason, frames};
+use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt;
 
 const SUCCESS: &str = r#"{"status":"Success"}"#;
 

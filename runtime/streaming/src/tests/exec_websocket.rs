@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Exec over WebSocket, with real commands.
 
-use std::time::Duration;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use super::websocket_client::{Client, MASK};
 use super::{eventually, exec, is_running, left_nothing, server, shell, soon, unique};
 use crate::websocket::frames::{self, BINARY, PING, TEXT};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use std::time::Duration;
 
 const SUCCESS: &str = r#"{"status":"Success"}"#;
 

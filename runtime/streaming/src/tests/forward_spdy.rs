@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Port forwarding over SPDY, against real TCP servers on loopback.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
-
-use gorae_proto::cri::PortForwardRequest;
-
 use super::spdy_client::Client;
 use super::{eventually, server, soon};
 use crate::Server;
 use crate::spdy::{ResetReason, frames};
+use gorae_proto::cri::PortForwardRequest;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 pub(super) fn url(server: &Server, port: Vec<i32>) -> String {
     server.port_forward_url(&PortForwardRequest { pod_sandbox_id: "sandbox".into(), port }).unwrap()
@@ -179,7 +177,7 @@ async fn an_application_that_does_not_read_blocks_only_itself() {
     let port = application("127.0.0.1:0", echoes);
     let mut client = connect(&server).await;
     let (_, stuck) = open(&mut client, deaf, "0").await;
-    // Less than an inlet holds, with what the kernel holds: the reader goes on.
+    // Less than an inlet and the kernel hold together: the reader continues.
     client.send(stuck, &[0; 900_000], false).await;
     let (_, data) = open(&mut client, port, "2").await;
     client.send(data, b"alive", true).await;

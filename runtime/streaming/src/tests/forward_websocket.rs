@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Port forwarding over WebSocket: plain channels, and SPDY inside.
 
-use std::net::TcpListener;
-
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
 use super::forward_spdy::{application, counts_and_answers_late, echoes, url};
 use super::server;
 use super::spdy_client;
 use super::websocket_client::{Client, MASK};
 use crate::websocket::frames;
+use std::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test]
 async fn each_port_has_a_pair_of_channels_that_begin_with_its_number() {

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Peers that vanish without a word: no end and no reset comes, and nothing is answered any more.
-
-use std::io::Read;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+//! Peers that vanish silently: they send neither an end nor a reset, and answer nothing any more.
 
 use super::forward_spdy::{application, url};
 use super::spdy_client::Client;
 use super::{eventually, exec, server_with, shell, vanish, websocket_client};
 use crate::{Config, Server};
+use std::io::Read;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// Short, but with seconds between the kernel's questions.
 const SILENCE: Duration = Duration::from_secs(4);

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Peers that break SPDY: each is told GOAWAY(1) at most, and the server serves the next one.
-
-use std::time::Duration;
-
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! Peers that break SPDY: each gets GOAWAY(1) at most, and the server serves the next one.
 
 use super::spdy_client::Client;
 use super::{eventually, exec, left_nothing, server, shell, soon};
 use crate::spdy::ResetReason;
 use crate::spdy::frames;
 use crate::spdy::headers::Deflater;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const GOAWAY: [u8; 4] = [0x80, 3, 0, 7];
 

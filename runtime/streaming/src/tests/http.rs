@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the HTTP layer accepts and refuses.
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
-
 use super::spdy_client::Client;
 use super::{exec, parts, server, shell, soon};
 use crate::spdy::Session;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// Sends a request and reads the head of the answer; bytes after it stay in the socket.
 pub(super) async fn request(method: &str, url: &str, headers: &str, after: &[u8]) -> (String, TcpStream) {
@@ -16,7 +15,7 @@ pub(super) async fn request(method: &str, url: &str, headers: &str, after: &[u8]
     (head, socket)
 }
 
-/// The same on a connection that is there.
+/// The same on an existing connection.
 pub(super) async fn request_over(
     socket: &mut (impl AsyncRead + AsyncWrite + Unpin),
     (method, path): (&str, &str),

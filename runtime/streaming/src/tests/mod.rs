@@ -9,7 +9,7 @@
 //! | WebSocket frames against the rules, fragments, channels, base64, half-close, Close, cuts | [`exec_websocket`] |
 //! | pairs of streams, half of one, thousands of them; resets, refusals, half-close, back-pressure | [`forward_spdy`] |
 //! | ports as channels, SPDY inside of messages | [`forward_websocket`] |
-//! | who ends an attach session, and a container that goes on without its outputs | [`attach`] |
+//! | what ends an attach session, and a container that runs on without its outputs | [`attach`] |
 //! | a peer that vanishes without a word, and one that only stands still | [`half_open`] |
 //! | TLS: the same sessions, certificates that are renewed, broken or wrong | [`tls`] |
 //! | the server's end | [`shutdown`] |
@@ -32,13 +32,11 @@ mod spdy_client;
 mod tls;
 mod websocket_client;
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use gorae_proto::cri;
-
 use self::backend::Local;
 use super::{Config, Server};
+use gorae_proto::cri;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// A server over processes of this machine.
 async fn server() -> (Server, Arc<Local>) {
@@ -97,7 +95,7 @@ fn is_running(marker: &str) -> bool {
     })
 }
 
-/// Waits until the server serves nobody and no process of its backend is left.
+/// Waits until the server has no connection and its backend has no process left.
 async fn left_nothing(server: &Server, backend: &Local) {
     eventually("connections and processes are gone", || server.connections() == 0 && backend.left().is_empty()).await;
 }

@@ -2,12 +2,11 @@
 //! Parsers against mutated input, for a bounded time: no panic, no endless loop, and the same result however the
 //! input is cut.
 
-use std::time::{Duration, Instant};
-
 use crate::spdy::headers::Deflater;
 use crate::spdy::{Inflater, ResetReason, Session, frames};
 use crate::websocket::channels::Channels;
 use crate::websocket::{Codec, frames as messages};
+use std::time::{Duration, Instant};
 
 /// Marsaglia's xorshift: repeatable from a seed that a failure prints.
 struct Random(u64);

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The end of the server.
 
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
-
 use super::forward_spdy::{application, echoes, url};
 use super::spdy_client::Client;
 use super::{exec, server, websocket_client};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn a_shutdown_tells_every_session_and_is_over_within_a_second() {

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A client that speaks SPDY frame by frame and notes what it sees, in order.
 
-use std::collections::HashMap;
-
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
-
 use super::http;
 use crate::spdy::{Event, Session, frames};
+use std::collections::HashMap;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 #[derive(Debug, Default, Clone)]
 pub(super) struct Seen {
@@ -64,7 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
-    /// Asks for the upgrade on a connection that is there.
+    /// Asks for the upgrade on an existing connection.
     pub(super) async fn upgrade_over(mut socket: S, path: &str, protocols: &str) -> Self {
         let head = format!(
             "Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: {protocols}\r\nContent-Length: 0\r\n"

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A client that speaks WebSocket frame by frame.
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
-
 use super::{http, parts, soon};
 use crate::websocket::frames::{self, BINARY, Decoder, Event};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 pub(super) const MASK: [u8; 4] = [0xa1, 0x02, 0xf3, 0x44];
 
@@ -32,7 +31,7 @@ impl Client {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
-    /// Asks for the upgrade on a connection that is there.
+    /// Asks for the upgrade on an existing connection.
     pub(super) async fn upgrade_over(mut socket: S, path: &str, protocol: &str) -> Self {
         let mut headers = String::from(
             "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\

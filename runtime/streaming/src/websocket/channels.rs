@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Messages of clients to channels: the first byte of a message says which.
 //!
-//! Binary messages are passed on as their pieces come. Base64 ones are collected, since a bad one is dropped whole.
+//! Binary messages are passed on as their pieces arrive. Base64 ones are collected, because a bad one is dropped whole.
 
+use super::fault::Fault;
+use super::frames::Event;
+use super::protocol::Codec;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::frames::Event;
-use super::{Codec, Fault};
-
-/// Longest message that has to be collected or is of no use: 1 MiB.
+/// Longest message that must be collected, or that goes to a channel without endless messages: 1 MiB.
 pub const MAX_MESSAGE: usize = 1024 * 1024;
 const HALF_CLOSE: u8 = 255;
 const TOO_BIG: Fault = Fault { code: 1009, reason: "a message is too big" };
@@ -31,7 +31,7 @@ pub enum Input<'i> {
     },
 }
 
-/// Takes the pieces of messages apart.
+/// Splits messages into their channels.
 #[derive(Debug)]
 pub struct Channels {
     codec: Codec,
@@ -49,7 +49,7 @@ impl Channels {
         Self { codec, half_close, endless, channel: None, length: 0, collected: Vec::new() }
     }
 
-    /// Handles one event of the frame layer; others than pieces are nothing to it.
+    /// Handles one event of the frame layer; events other than pieces are ignored.
     ///
     /// # Errors
     /// A [`Fault`] that ends the connection.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! WebSocket frames on the wire.
 //!
-//! Data frames are handed on in the pieces they arrive in, unmasked in place; only control frames, 125 bytes at
-//! most, are collected. Nothing is allocated by a length that a peer wrote.
+//! Data frames are passed on in the pieces they arrive in, unmasked in place; only control frames, 125 bytes at most,
+//! are collected. Nothing is allocated for a length that a peer announced.
 
-use super::Fault;
+use super::fault::Fault;
 
 /// Opcode of a text message.
 pub const TEXT: u8 = 1;
@@ -23,7 +23,7 @@ const MASKED: u8 = 0x80;
 /// What arrived.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'i> {
-    /// Part of a message, which may span frames. Empty when the message or the frame was.
+    /// Part of a message, which may span frames. It is empty when the message or the frame is.
     Piece {
         /// It is the first of its message.
         start: bool,
@@ -77,7 +77,7 @@ impl Decoder {
         Self { masked: false, ..Self::server() }
     }
 
-    /// Takes bytes from the front of `input` until something happened; `None` when they are used up.
+    /// Consumes bytes from the front of `input` until there is an event; `None` when all of it has been consumed.
     ///
     /// # Errors
     /// A [`Fault`], after which the decoder must not be used again.
@@ -154,12 +154,12 @@ impl Decoder {
             return Err(Fault::protocol("a reserved bit is set"));
         }
         if (second & MASKED != 0) != self.masked {
-            return Err(Fault::protocol("a frame is masked or unmasked against the rule"));
+            return Err(Fault::protocol("a frame is masked that must not be, or the reverse"));
         }
         match opcode {
             CLOSE | PING | PONG if !fin || second & 0x7f > 125 => Err(Fault::protocol("a control frame is too long")),
             CLOSE | PING | PONG => Ok(()),
-            0 if self.message.is_none() => Err(Fault::protocol("a continuation of no message")),
+            0 if self.message.is_none() => Err(Fault::protocol("a continuation without a message")),
             TEXT | BINARY if self.message.is_some() => Err(Fault::protocol("a message inside a message")),
             0 | TEXT | BINARY => Ok(()),
             _ => Err(Fault::protocol("an unknown opcode")),
@@ -217,7 +217,7 @@ fn control(opcode: u8, payload: Vec<u8>) -> Result<Event<'static>, Fault> {
     }
 }
 
-/// Writes the head of a whole, unmasked message or control frame; the array and how much of it is used.
+/// Writes the head of a whole, unmasked message or control frame. Returns an array and how many bytes of it are used.
 pub fn head(opcode: u8, length: usize) -> ([u8; 10], usize) {
     let mut head = [0; 10];
     head[0] = FIN | opcode;

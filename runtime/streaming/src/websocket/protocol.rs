@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The subprotocols: names, how channels are written, how stdin ends and how the result is told.
+//! The subprotocols: their names, how channels are written, how stdin ends and how the result is reported.
 
 /// How the bytes of a channel are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -8,6 +8,17 @@ pub enum Codec {
     Binary,
     /// Text messages: one channel digit, then standard base64.
     Base64,
+}
+
+impl Codec {
+    /// Most ports that one forwarding connection can have: both channels of each fit the channel byte, or are ASCII
+    /// before base64.
+    pub const fn most_ports(self) -> usize {
+        match self {
+            Self::Binary => 127,
+            Self::Base64 => 40,
+        }
+    }
 }
 
 /// What a protocol version means for a session.
@@ -60,7 +71,7 @@ pub const FORWARD: &[Protocol] = &[
     protocol("", Codec::Binary, Version::V4),
 ];
 
-/// Picks the first offered subprotocol that is supported. A client that offers none gets the nameless one.
+/// Picks the first offered subprotocol that is supported. A client that offers none at all gets the nameless one.
 pub fn choose<'o>(supported: &'static [Protocol], offered: impl IntoIterator<Item = &'o str>) -> Option<Protocol> {
     let mut offered = offered.into_iter().peekable();
     let find = |name: &str| supported.iter().find(|protocol| protocol.name == name).copied();

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The daemon's end of the connection to a shim: what callers and the store learn of the bytes that come.
 
-use crate::error::{Error, Kind};
 use crate::random::pieces;
-use crate::shims::connection::{Answer, Shim, ShimEvent};
-use crate::wire::{
+use gorae_proto::frame;
+use gorae_proto::shim::{
     Attached, ContainerState, ExecExited, ExecStarted, Failure, Frame, GetState, Push, Reply, frame::Body, push, reply,
     request::Verb,
 };
-use gorae_proto::frame;
+use gorae_shims::{Answer, Error, Shim, ShimEvent};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -69,7 +68,7 @@ async fn over_a_socket(wire: &[u8]) -> (Vec<End>, Vec<ContainerState>) {
         ends.push(end(call.await.expect("a call never panics")).await);
     }
     let late = shim.call_within(Verb::GetState(GetState {}), &[], DEADLINE).await;
-    assert_eq!(late.map(drop).map_err(|error| error.kind), Err(Kind::Unavailable), "a call of a shim that is gone");
+    assert!(matches!(late, Err(Error::Gone(_))), "a call of a shim that is gone: {late:?}");
     (ends, states)
 }
 
@@ -90,7 +89,7 @@ async fn end(answer: Result<Answer, Error>) -> End {
 /// The same of the frames alone: the first reply to a call counts, and the first end of its exec behind it, unless
 /// another reply has taken the exec's number before.
 fn expected(frames: &[Frame]) -> Vec<End> {
-    let gone = || Error::new(Kind::Unavailable, "the container's shim has ended");
+    let gone = || Error::Gone("the container's shim has ended".to_owned());
     let mut ends: Vec<End> = (0..CALLS).map(|_| (Err(gone()), None)).collect();
     let (mut answered, mut execs) = (HashMap::new(), HashMap::new());
     for frame in frames {
@@ -103,10 +102,10 @@ fn expected(frames: &[Frame]) -> Vec<End> {
                 }
                 let Some(call) = call else { continue };
                 ends[call] = match body.clone() {
-                    Some(reply::Body::Failure(failure)) => (Err(failure.into()), None),
+                    Some(reply::Body::Failure(failure)) => (Err(Error::Refused(failure)), None),
                     Some(body @ reply::Body::ExecStarted(_)) => (Ok(body), Some(None)),
                     Some(body) => (Ok(body), None),
-                    None => (Err(Error::internal("the shim's reply is empty")), None),
+                    None => (Err(Error::Broken("the shim's reply is empty".to_owned())), None),
                 };
             }
             Some(Body::Push(Push { body: Some(push::Body::ExecExited(exited)) })) => {

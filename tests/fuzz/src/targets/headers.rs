@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Header blocks of one connection, which share a zlib stream with a preset dictionary.
 
-use crate::streaming::spdy::headers::{Deflater, MAX_BLOCK};
-use crate::streaming::spdy::{Fault, Headers, Inflater};
+use gorae_streaming::spdy::headers::{Deflater, MAX_BLOCK};
+use gorae_streaming::spdy::{Fault, Headers, Inflater};
 
 /// Blocks, each behind two bytes of length.
 fn blocks(input: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -22,7 +22,7 @@ fn as_it_is(record: &[u8]) {
     let Checked { version, body } = whole;
     assert_eq!(checked::decode(KIND, VERSION, &checked::encode(KIND, version, body)), Ok(whole));
     // What a record holds was written by us, but its checksum does not prove that.
-    let _ = crate::wire::ContainerState::decode(body);
+    let _ = gorae_proto::shim::ContainerState::decode(body);
 }
 
 /// A record comes back as it was, and after damage either as it was or not at all.
@@ -41,7 +41,7 @@ fn damaged(body: &[u8], seed: u64) {
 }
 
 pub fn seeds() -> Vec<Vec<u8>> {
-    let state = crate::wire::ContainerState::default().encode_to_vec();
+    let state = gorae_proto::shim::ContainerState::default().encode_to_vec();
     let record = |body: &[u8]| [&[0][..], &checked::encode(KIND, VERSION, body)].concat();
     vec![
         record(b"body"),

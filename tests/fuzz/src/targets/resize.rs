@@ -2,7 +2,7 @@
 //! The resize stream: JSON objects of a client, one after another.
 
 use crate::random::pieces;
-use crate::streaming::resize::Resizes;
+use gorae_streaming::resize::Resizes;
 
 pub fn check(input: &[u8]) {
     let whole = Resizes::default().push(input);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What goraed and gorae-shim say to each other: the framing, and the shim's end of a real socket.
 
-use crate::connection::{Connection, ConnectionError};
 use crate::random::pieces;
-use crate::wire::{Attach, Exec, Frame, GetState, Reply, Request, ResizeTty, Start, frame::Body, request::Verb};
 use gorae_proto::frame::{self, FrameError};
+use gorae_proto::shim::{Attach, Exec, Frame, GetState, Reply, Request, ResizeTty, Start, frame::Body, request::Verb};
+use gorae_shim::connection::{Connection, ConnectionError};
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair};
 
 pub fn check(wire: &[u8]) {

@@ -2,9 +2,9 @@
 //! A SPDY connection as a client writes it, up to the events of its session.
 
 use crate::random::pieces;
-use crate::streaming::spdy::headers::Deflater;
-use crate::streaming::spdy::{Event, Fault, ResetReason, Session, frames};
 use crate::trace::Trace;
+use gorae_streaming::spdy::headers::Deflater;
+use gorae_streaming::spdy::{Event, Fault, ResetReason, Session, frames};
 
 const MOST_STREAMS: usize = 8;
 

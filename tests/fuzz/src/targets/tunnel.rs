@@ -3,7 +3,7 @@
 
 use super::spdy::{self, Connection};
 use crate::random::pieces;
-use crate::streaming::websocket::frames::{self, BINARY, Decoder, Event, PING, TEXT};
+use gorae_streaming::websocket::frames::{self, BINARY, Decoder, Event, PING, TEXT};
 
 const MASK: [u8; 4] = [9, 0, 0x80, 0xff];
 

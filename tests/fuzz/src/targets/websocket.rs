@@ -2,10 +2,10 @@
 //! WebSocket frames of a client, up to the channels of a session. The first byte chooses the subprotocol.
 
 use crate::random::pieces;
-use crate::streaming::websocket::channels::{Channels, Input};
-use crate::streaming::websocket::frames::{self, BINARY, CLOSE, Decoder, Event, PING, PONG, TEXT};
-use crate::streaming::websocket::{Codec, Fault};
 use crate::trace::Trace;
+use gorae_streaming::websocket::channels::{Channels, Input};
+use gorae_streaming::websocket::frames::{self, BINARY, CLOSE, Decoder, Event, PING, PONG, TEXT};
+use gorae_streaming::websocket::{Codec, Fault};
 
 const MASK: [u8; 4] = [0xa1, 2, 0xf3, 0x44];
 

@@ -12,19 +12,19 @@ pub struct TerminalSize {
     pub height: u16,
 }
 
-/// Longest object that is read, with the blanks before it.
+/// Longest object that is read, blanks before it included.
 const MAX_OBJECT: usize = 4096;
 
-/// Collects the stream and finds sizes in it.
+/// Reads a resize stream, however it is cut.
 #[derive(Debug, Default)]
-pub(crate) struct Resizes {
+pub struct Resizes {
     pending: Vec<u8>,
     broken: bool,
 }
 
 impl Resizes {
     /// Adds bytes and returns the latest size in them. After a parse error nothing more is found.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> Option<TerminalSize> {
+    pub fn push(&mut self, bytes: &[u8]) -> Option<TerminalSize> {
         if self.broken {
             return None;
         }
@@ -37,7 +37,7 @@ impl Resizes {
         latest
     }
 
-    /// Reads the whole objects that are pending: the latest size, and how many bytes they are.
+    /// Reads the complete objects that are pending: the latest size, and how many bytes they took.
     fn objects(&mut self) -> (Option<TerminalSize>, usize) {
         let (mut latest, mut used) = (None, 0);
         let mut objects = serde_json::Deserializer::from_slice(&self.pending).into_iter::<Map<String, Value>>();
@@ -59,7 +59,7 @@ impl Resizes {
     }
 }
 
-/// Reads a size: keys in any case, unknown keys ignored, zeros and numbers beyond 16 bits no size.
+/// Reads a size. Keys come in any case, and unknown ones are ignored; zeros and numbers beyond 16 bits are not sizes.
 fn size(object: &Map<String, Value>) -> Option<TerminalSize> {
     let find = |name: &str| {
         let (_, value) = object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the node says of its network, and the background tries that heal it.
+
+use crate::error::NetworkError;
+use crate::state::State;
+use crate::take_over::resume;
+use crate::{nft, pod_cidr, table};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long after a failure the next try in the background may be made.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// Why something is not as it should be: a CRI condition's reason and message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// One word for machines.
+    pub reason: &'static str,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// See [`Network::status`](crate::Network::status).
+///
+/// # Errors
+/// The last failure.
+pub fn status(state: &Arc<State>) -> Result<(), Reason> {
+    let mut known = state.known();
+    let failures = [known.bridge_failure.as_ref(), known.table_failure.as_ref()];
+    if failures.into_iter().flatten().any(|failure| failure.at.elapsed() > RETRY) {
+        let now = Instant::now();
+        known.bridge_failure.iter_mut().for_each(|failure| failure.at = now);
+        known.table_failure.iter_mut().for_each(|failure| failure.at = now);
+        tokio::spawn(retry(state.clone()));
+    }
+    let message = known.bridge_failure.as_ref().map(|failure| failure.message.clone());
+    message.map_or(Ok(()), |message| Err(Reason { reason: "NetworkNotReady", message }))
+}
+
+/// Tries again what failed. A node without pods and without a bridge only looks for nft.
+async fn retry(state: Arc<State>) {
+    let Some(mut guard) = state.table_if_free() else { return };
+    let nothing_made = {
+        let known = state.known();
+        known.bridge.is_none() && known.bridge_failure.is_none()
+    };
+    if nothing_made {
+        let found: Result<(), NetworkError> =
+            if nft::is_installed() { Ok(()) } else { Err(nft::NftError::Missing.into()) };
+        table::note(&state, &found);
+    } else if let Err(error) = resume(&state, &mut guard).await {
+        tracing::debug!(%error, "the network is still not in line");
+    }
+}
+
+/// See [`Network::degraded`](crate::Network::degraded).
+pub fn degraded(state: &State) -> Option<Reason> {
+    let failure = state.known().table_failure.clone();
+    let table = failure.map(|failure| Reason { reason: "HostPortsUnavailable", message: failure.message });
+    let cidr = pod_cidr::waiting(state).map(|message| Reason { reason: "PodCidrWaiting", message });
+    match (table, cidr) {
+        (Some(table), Some(cidr)) => Some(Reason { message: format!("{}; {}", table.message, cidr.message), ..table }),
+        (table, cidr) => table.or(cidr),
+    }
+}

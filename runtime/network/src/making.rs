@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Makes the bridge of a network, and removes bridge and table.
+
+use crate::addresses::Addresses;
+use crate::bridge::{Bridge, Ready};
+use crate::config::NetworkConfig;
+use crate::decide::{Facts, decide};
+use crate::error::NetworkError;
+use crate::netlink::Rtnl;
+use crate::nft;
+use crate::node_lock::NodeLock;
+use crate::record::{self, Record};
+use crate::rules::Rules;
+use crate::state::{State, TableGuard, TableState, blocking};
+use ipnet::IpNet;
+use std::path::Path;
+
+/// Decides on the subnet, records it, makes the bridge, and takes over the pods that lived before this start.
+///
+/// # Errors
+/// Those of [`decide`] and [`Bridge::ensure`]; [`NetworkError::NodeLock`], [`NetworkError::Record`].
+pub async fn make_bridge(state: &State) -> Result<(), NetworkError> {
+    let (config, root) = (state.config.clone(), state.root.clone());
+    let (earlier, ports) = {
+        let known = state.known();
+        (known.record.clone(), known.host_interfaces())
+    };
+    let (record, ready) = blocking(move || make_blocking(&config, &root, earlier, &ports)).await?;
+    state.use_subnet(&record)?;
+    let mut known = state.known();
+    // Before anybody new can get an address.
+    known.adopt_owed();
+    known.bridge = Some(ready);
+    Ok(())
+}
+
+/// Removes table and bridge, unless a pod has something or is about to; tells whether they are gone.
+///
+/// # Errors
+/// [`NetworkError::Nft`], [`NetworkError::Netlink`].
+pub async fn remove(state: &State, table: &mut TableGuard<'_>) -> Result<bool, NetworkError> {
+    let record = {
+        let mut known = state.known();
+        if !known.is_unused() {
+            return Ok(false);
+        }
+        // From here on a new pod has to make the bridge again, and waits for us.
+        known.bridge = None;
+        known.pods = None;
+        known.record.clone()
+    };
+    let Some(record) = record else { return Ok(true) };
+    **table = TableState::Unknown;
+    if nft::is_installed() {
+        nft::apply(&Rules::of(&record).remove()).await?;
+    }
+    blocking(move || Rtnl::open()?.delete_link(&record.bridge)).await?;
+    Ok(true)
+}
+
+/// Decides, records a new decision, and makes the bridge. Blocking. The node's lock is held until the bridge has its
+/// address: from then on other daemons see that the subnet is taken.
+fn make_blocking(
+    config: &NetworkConfig,
+    root: &Path,
+    earlier: Option<Record>,
+    ports: &[String],
+) -> Result<(Record, Ready), NetworkError> {
+    let _lock = NodeLock::take()?;
+    let mut rtnl = Rtnl::open()?;
+    let taken = taken_by_others(&mut rtnl, earlier.as_ref())?;
+    let facts = Facts { root, config, earlier: earlier.as_ref(), pods_live: !ports.is_empty(), taken: &taken };
+    let record = decide(&facts, |name| Ok(rtnl.link(name)?.is_none()))?;
+    if let Some(earlier) = earlier.as_ref().filter(|earlier| **earlier != record) {
+        // No pod lives in it: the bridge of the old decision may go.
+        rtnl.delete_link(&earlier.bridge)?;
+    }
+    if earlier.as_ref() != Some(&record) {
+        record::save(root, &record)?;
+        tracing::info!(bridge = record.bridge, subnet = %record.subnet, "network");
+    }
+    let gateways = Addresses::new(record.subnet, record.subnet6)?.gateways();
+    let ready = Bridge { name: record.bridge.clone(), gateways, mtu: config.mtu }.ensure(&mut rtnl)?;
+    if ready.created {
+        reattach(&mut rtnl, ports, ready.index);
+    }
+    Ok((record, ready))
+}
+
+/// Puts the host ends of live pods into the bridge again, after the old one was removed from under them.
+fn reattach(rtnl: &mut Rtnl, ports: &[String], bridge: u32) {
+    for port in ports {
+        if let Err(error) = rtnl.make_port(port, bridge) {
+            tracing::debug!(%error, "cannot put an interface into the new bridge");
+        }
+    }
+}
+
+/// The node's addresses and routes, without those of our own bridge.
+fn taken_by_others(rtnl: &mut Rtnl, earlier: Option<&Record>) -> Result<Vec<IpNet>, NetworkError> {
+    let own = match earlier {
+        Some(record) => rtnl.link(&record.bridge)?.map(|link| link.index),
+        None => None,
+    };
+    let addresses = rtnl.addresses()?.into_iter().filter(|(index, _)| Some(*index) != own).map(|(_, net)| net);
+    let mut taken: Vec<IpNet> = addresses.collect();
+    let routes = rtnl.routes()?.into_iter().filter(|route| own.is_none() || route.via != own);
+    taken.extend(routes.map(|route| route.to));
+    Ok(taken)
+}

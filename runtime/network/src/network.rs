@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The built-in network's handle, and a pod's way through it.
+
+use crate::binding::Binding;
+use crate::config::NetworkConfig;
+use crate::error::NetworkError;
+use crate::health::{self, Reason};
+use crate::pod_cidr::{self, CidrOutcome};
+use crate::pods::{Lease, LivePod, Pods};
+use crate::ports::HostPort;
+use crate::reconcile::reconcile;
+use crate::state::{Known, State, TableState, blocking};
+use crate::take_over::{make, take_over};
+use crate::{conntrack, making, reservation, table};
+use gorae_proto::{cri, shim};
+use ipnet::IpNet;
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Name of a pod's interface, inside.
+const POD_INTERFACE: &str = "eth0";
+
+/// What a pod gets: the shim's part, and the addresses for the pod's record and status.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PodNetworkPlan {
+    /// For `SetupPod.network`.
+    pub network: shim::PodNetwork,
+    /// The pod's addresses, IPv4 first.
+    pub ips: Vec<IpAddr>,
+}
+
+impl PodNetworkPlan {
+    fn new(bridge: String, mtu: u32, lease: Lease) -> Self {
+        let ips = lease.addresses.iter().map(IpNet::addr).collect();
+        let network = shim::PodNetwork {
+            bridge,
+            host_interface: lease.host_interface,
+            interface: POD_INTERFACE.into(),
+            addresses: lease.addresses.iter().map(ToString::to_string).collect(),
+            gateways: lease.gateways.iter().map(ToString::to_string).collect(),
+            mtu,
+        };
+        Self { network, ips }
+    }
+}
+
+/// The built-in network of one daemon. Clones are handles to the same one.
+#[derive(Debug, Clone)]
+pub struct Network {
+    state: Arc<State>,
+}
+
+impl Network {
+    /// Takes the network over from the daemon before this one, or starts with none.
+    ///
+    /// - Shapes: `root_dir` exists; `live` are all pods of the built-in network whose namespaces may still exist. The
+    ///   table is rewritten to hold exactly their host ports. What fails here shows in [`status`](Self::status) and is
+    ///   tried again; it does not keep the daemon from starting.
+    ///
+    /// # Errors
+    /// [`NetworkError::Config`], [`NetworkError::SubnetTooSmall`]: a configuration that cannot be right;
+    /// [`NetworkError::ForeignRecord`].
+    pub async fn open(config: NetworkConfig, root_dir: &Path, live: &[LivePod]) -> Result<Self, NetworkError> {
+        let state = Arc::new(State::open(config, root_dir)?);
+        take_over(&state, live).await;
+        Ok(Self { state })
+    }
+
+    /// Reserves an address and host ports for a pod, and makes bridge and table when they are missing.
+    ///
+    /// - Shapes: a second call for the same pod gives the same answer. Nothing is durable: the caller writes the
+    ///   addresses into the pod's record before it has the shim use them.
+    ///
+    /// # Errors
+    /// [`NetworkErrorKind::InvalidArgument`](crate::NetworkErrorKind) for mappings that cannot be right,
+    /// `AlreadyExists` for a host port that is taken, `ResourceExhausted` without a free address; then nothing is
+    /// reserved.
+    pub async fn prepare(&self, pod_id: &str, mappings: &[cri::PortMapping]) -> Result<PodNetworkPlan, NetworkError> {
+        let host_ports = HostPort::read_all(mappings)?;
+        let _preparing = Preparing::begin(self.state.clone());
+        self.make_what_is_missing(!host_ports.is_empty()).await?;
+        match self.reserve(pod_id, &host_ports) {
+            Err(NetworkError::HostPortTaken { binding, holder }) => Err(find_holder(binding, holder).await),
+            other => other,
+        }
+    }
+
+    async fn make_what_is_missing(&self, needs_table: bool) -> Result<(), NetworkError> {
+        let state = &self.state;
+        if state.is_made() && !(needs_table && state.known().table_failure.is_some()) {
+            return Ok(());
+        }
+        let mut guard = state.table().await?;
+        if !state.is_made() {
+            make(state, &mut guard).await?;
+        }
+        if *guard == TableState::Unknown && needs_table {
+            table::write(state, &mut guard).await?;
+        }
+        Ok(())
+    }
+
+    fn reserve(&self, pod_id: &str, host_ports: &[HostPort]) -> Result<PodNetworkPlan, NetworkError> {
+        let mut known = self.state.known();
+        let Known { record: Some(record), pods: Some(pods), bridge: Some(bridge), .. } = &mut *known else {
+            return Err(NetworkError::NotMade);
+        };
+        let lease = pods.reserve(pod_id, host_ports)?;
+        Ok(PodNetworkPlan::new(record.bridge.clone(), bridge.mtu, lease))
+    }
+
+    /// Opens the pod's host ports, once the pod is up. Free for a pod without any.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotPrepared`], [`NetworkError::Nft`]; then the ports are not open.
+    pub async fn publish(&self, pod_id: &str) -> Result<(), NetworkError> {
+        let not_prepared = || Err(NetworkError::NotPrepared { pod_id: pod_id.into() });
+        let bindings = self.state.with_pods(|pods| pods.want(pod_id)).unwrap_or_else(not_prepared)?;
+        if bindings.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = table::change(&self.state, |rules| rules.add(&bindings)).await {
+            self.state.with_pods(|pods| pods.unwant(pod_id));
+            return Err(error);
+        }
+        forget_flows(pod_id, bindings).await;
+        Ok(())
+    }
+
+    /// Closes the pod's host ports and gives them back, before the pod's namespace goes. Idempotent.
+    ///
+    /// # Errors
+    /// [`NetworkError::Nft`]: the ports stay the pod's. The caller may try again, or go on and
+    /// [`release`](Self::release): the address then stays out of use until the table could be rewritten.
+    pub async fn withdraw(&self, pod_id: &str) -> Result<(), NetworkError> {
+        let bindings = self.state.with_pods(|pods| pods.unwant(pod_id)).unwrap_or_default();
+        if bindings.is_empty() {
+            return Ok(());
+        }
+        table::change(&self.state, |rules| rules.delete(&bindings)).await?;
+        self.state.with_pods(|pods| pods.removed(pod_id));
+        forget_flows(pod_id, bindings).await;
+        Ok(())
+    }
+
+    /// Gives the pod's address back, once its namespace is gone. Idempotent, never waits.
+    pub fn release(&self, pod_id: &str) {
+        self.state.known().owed.iter_mut().for_each(|live| live.retain(|pod| pod.pod_id != pod_id));
+        if self.state.with_pods(|pods| pods.forget(pod_id)) == Some(false) {
+            tracing::warn!(pod_id, "the address stays out of use until the table could be rewritten");
+        }
+        pod_cidr::make_way(&self.state);
+    }
+
+    /// Says whether pods can be made. After a failure another try is made in the background, so a node heals by itself.
+    ///
+    /// # Errors
+    /// The last failure, as reason and message of the condition `NetworkReady`.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn status(&self) -> Result<(), Reason> {
+        health::status(&self.state)
+    }
+
+    /// Says what is not as it should be though pods can be made; `None` when all is well. Pods are not masqueraded and
+    /// host ports are refused, or kubelet's pod CIDR is not used yet.
+    pub fn degraded(&self) -> Option<Reason> {
+        health::degraded(&self.state)
+    }
+
+    /// Checks that the kernel still has bridge and table, and makes again what somebody took away; removes host ends of
+    /// pods that no longer exist when two looks in a row find them. `stale` is what the last look returned.
+    ///
+    /// # Errors
+    /// What could not be made; the next look tries again.
+    pub async fn reconcile(&self, stale: &HashSet<String>) -> Result<HashSet<String>, NetworkError> {
+        reconcile(&self.state, stale).await
+    }
+
+    /// Takes kubelet's pod CIDR (`"v4"`, `"v6"` or `"v4,v6"`) as the pods' subnet, when none is configured: at once, or
+    /// when no pod lives in another one any more. It is recorded either way.
+    ///
+    /// # Errors
+    /// [`NetworkError::Config`] when it is not a CIDR; [`NetworkError::Record`] when it cannot be recorded.
+    pub async fn set_pod_cidr(&self, pod_cidr: &str) -> Result<CidrOutcome, NetworkError> {
+        pod_cidr::set(&self.state, pod_cidr).await
+    }
+
+    /// Removes bridge and table when no pod uses them, for a clean shutdown; tells whether they are gone.
+    ///
+    /// # Errors
+    /// [`NetworkError::Nft`], [`NetworkError::Netlink`]; another call, or the next start, continues.
+    pub async fn remove_if_unused(&self) -> Result<bool, NetworkError> {
+        let mut table = self.state.table().await?;
+        making::remove(&self.state, &mut table).await
+    }
+
+    /// Counts the pods that have an address, and the host ports that are held.
+    pub fn count(&self) -> (usize, usize) {
+        self.state.known().pods.as_ref().map_or((0, 0), Pods::count)
+    }
+}
+
+/// A `prepare` in flight.
+struct Preparing(Arc<State>);
+
+impl Preparing {
+    fn begin(state: Arc<State>) -> Self {
+        state.known().preparing += 1;
+        Self(state)
+    }
+}
+
+impl Drop for Preparing {
+    fn drop(&mut self) {
+        self.0.known().preparing -= 1;
+    }
+}
+
+/// Drops the UDP flows to host ports that came or went. They end by themselves later when this fails.
+async fn forget_flows(pod_id: &str, bindings: Vec<Binding>) {
+    if let Err(error) = blocking(move || conntrack::forget_udp(&bindings)).await {
+        tracing::debug!(pod_id, %error, "cannot drop the tracked flows to host ports");
+    }
+}
+
+/// Puts the name of the process that has the port into the error, when it can be found.
+async fn find_holder(binding: Binding, holder: String) -> NetworkError {
+    let holder = match holder.as_str() {
+        reservation::SOME_PROCESS => {
+            blocking(move || Ok(reservation::holder(&binding))).await.ok().flatten().unwrap_or(holder)
+        }
+        _ => holder,
+    };
+    NetworkError::HostPortTaken { binding, holder }
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The facts about the network, and the right to change it.
+//!
+//! Two locks. `known` (a plain mutex, held for microseconds) holds the facts; `table` (async, with a deadline) is held
+//! while the kernel is being changed, so that changes come one after the other. Taken in the order table, known.
+
+use crate::addresses::Addresses;
+use crate::bridge::Ready;
+use crate::config::NetworkConfig;
+use crate::error::NetworkError;
+use crate::pods::{LivePod, Pods};
+use crate::record::{self, Record};
+use crate::{names, nft};
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard};
+
+/// How long one caller waits for the others' changes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The network behind all its handles.
+#[derive(Debug)]
+pub struct State {
+    pub config: NetworkConfig,
+    pub root: PathBuf,
+    /// Any socket: interface names are looked up through it.
+    names: UdpSocket,
+    known: Mutex<Known>,
+    table: AsyncMutex<TableState>,
+}
+
+/// The facts. Everything here is read and changed without waiting.
+#[derive(Debug, Default)]
+pub struct Known {
+    pub record: Option<Record>,
+    pub pods: Option<Pods>,
+    pub bridge: Option<Ready>,
+    /// Calls of `prepare` in flight: the bridge may not go.
+    pub preparing: usize,
+    /// The pods that lived before this start and are still to be taken over; `None` when that is done.
+    pub owed: Option<Vec<LivePod>>,
+    pub bridge_failure: Option<Failure>,
+    pub table_failure: Option<Failure>,
+}
+
+impl Known {
+    /// Whether no pod has anything, and none is about to get something.
+    pub fn is_unused(&self) -> bool {
+        let none_owed = self.owed.as_ref().is_none_or(Vec::is_empty);
+        self.preparing == 0 && none_owed && self.pods.as_ref().is_none_or(Pods::is_empty)
+    }
+
+    /// Host interfaces of all pods, those that are still to be taken over among them.
+    pub fn host_interfaces(&self) -> Vec<String> {
+        let mut all = self.pods.as_ref().map(Pods::host_interfaces).unwrap_or_default();
+        all.extend(self.owed.iter().flatten().map(|pod| names::host_interface(&pod.pod_id)));
+        all
+    }
+
+    /// Gives the pods that lived before this start what they have.
+    pub fn adopt_owed(&mut self) {
+        let live = self.owed.take().unwrap_or_default();
+        for pod in &live {
+            for odd in self.pods.as_mut().map(|pods| pods.adopt(pod)).unwrap_or_default() {
+                tracing::warn!(pod_id = pod.pod_id, "network: {odd}");
+            }
+        }
+    }
+}
+
+/// The last failure of something that is tried again, for conditions.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    pub message: String,
+    pub at: Instant,
+}
+
+impl Failure {
+    pub fn new(error: &NetworkError) -> Self {
+        Self { message: error.to_string(), at: Instant::now() }
+    }
+}
+
+/// What we last did to the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableState {
+    /// Nothing yet, or something failed: it is to be written whole.
+    Unknown,
+    /// It has our chains; elements can be added and removed.
+    Written,
+}
+
+/// The right to change bridge and table.
+pub type TableGuard<'a> = AsyncMutexGuard<'a, TableState>;
+
+impl State {
+    /// Checks the configuration and reads the record. A record that cannot be read is set aside: as long as pods live,
+    /// the bridge says the same. A record of another program stays where it is, and nothing starts.
+    ///
+    /// # Errors
+    /// [`NetworkError::Config`], [`NetworkError::SubnetTooSmall`], [`NetworkError::ForeignRecord`].
+    pub fn open(config: NetworkConfig, root: &Path) -> Result<Self, NetworkError> {
+        config.check()?;
+        let record = match record::load(root) {
+            Ok(record) => record,
+            Err(foreign @ NetworkError::ForeignRecord(_)) => return Err(foreign),
+            Err(error) => {
+                tracing::error!(%error, "the network record is set aside");
+                record::set_aside(root);
+                None
+            }
+        };
+        let names = UdpSocket::bind("127.0.0.1:0").or_else(|_| UdpSocket::bind("[::1]:0"));
+        let names = names.map_err(|source| NetworkError::Netlink { what: "open", object: "socket".into(), source })?;
+        let table_failure = (!nft::is_installed()).then(|| Failure::new(&nft::NftError::Missing.into()));
+        let known = Mutex::new(Known { record, table_failure, ..Known::default() });
+        Ok(Self { config, root: root.to_owned(), names, known, table: AsyncMutex::new(TableState::Unknown) })
+    }
+
+    /// Locks the facts. No call that can wait is made under this lock.
+    pub fn known(&self) -> MutexGuard<'_, Known> {
+        // A panic while it was held left whole values behind: every change is one assignment.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the pods, or changes them; `None` before there is a subnet.
+    pub fn with_pods<T>(&self, f: impl FnOnce(&mut Pods) -> T) -> Option<T> {
+        self.known().pods.as_mut().map(f)
+    }
+
+    /// Waits for the right to change bridge and table.
+    ///
+    /// # Errors
+    /// [`NetworkError::Busy`].
+    pub async fn table(&self) -> Result<TableGuard<'_>, NetworkError> {
+        let late = NetworkError::Busy { seconds: PATIENCE.as_secs() };
+        tokio::time::timeout(PATIENCE, self.table.lock()).await.map_err(|_| late)
+    }
+
+    /// The same without waiting; `None` while it is taken.
+    pub fn table_if_free(&self) -> Option<TableGuard<'_>> {
+        self.table.try_lock().ok()
+    }
+
+    /// Whether the bridge that we made is still the interface of that name.
+    pub fn is_made(&self) -> bool {
+        let known = self.known();
+        let (Some(ready), Some(record)) = (known.bridge, &known.record) else { return false };
+        rustix::net::netdevice::name_to_index(&self.names, &record.bridge) == Ok(ready.index)
+    }
+
+    /// Starts with no pods in a record's subnet, unless that is the one in use.
+    ///
+    /// # Errors
+    /// [`NetworkError::SubnetTooSmall`].
+    pub fn use_subnet(&self, record: &Record) -> Result<(), NetworkError> {
+        let fresh = Pods::new(Addresses::new(record.subnet, record.subnet6)?);
+        let mut known = self.known();
+        known.record = Some(record.clone());
+        match &known.pods {
+            Some(pods) if !pods.is_empty() || pods.gateways() == fresh.gateways() => {}
+            _ => known.pods = Some(fresh),
+        }
+        Ok(())
+    }
+}
+
+/// Runs what may wait for the kernel's routing lock outside the async threads.
+///
+/// # Errors
+/// Those of `work`; [`NetworkError::Task`] when it panicked.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, NetworkError> + Send + 'static,
+) -> Result<T, NetworkError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(NetworkError::Task))
+}
