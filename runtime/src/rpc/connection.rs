@@ -2,8 +2,8 @@
 //! A client's connection, below the HTTP/2 engine: what it writes goes through the [filter](super::authority), and who
 //! stops in the middle of something, or has asked for nothing for long, does not keep the daemon's memory.
 
-use super::authority::Filter;
 use super::clients::Client;
+use gorae_headers::authority::Filter;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //! The CRI socket between the kernel and the handlers.
 //!
 //! ```text
-//! client ─ connection.rs (authority.rs: what h2 would not take; time limits) ─ tonic/h2 ─ layer.rs ─ handlers
+//! client ─ connection.rs (gorae_headers: what h2 would not take; time limits) ─ tonic/h2 ─ layer.rs ─ handlers
 //!               └──────────────── clients.rs: who holds how much ──────────── call.rs ─┘
 //!
 //! call.rs ─ span.rs (method.rs, subject.rs, trace.rs): which call, about what, for whom
@@ -11,14 +11,11 @@
 //!
 //! HTTP/2 and gRPC are tonic's and h2's, with their own bounds on headers, resets, CONTINUATION, SETTINGS and PING.
 
-pub mod authority;
 mod bodies;
 mod call;
 pub mod clients;
 pub mod connection;
 mod failures;
-pub mod fields;
-mod huffman;
 mod layer;
 mod measures;
 mod method;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Connections with the real HTTP/2 engine behind them, and clients that write raw frames.
 
-use super::authority::tests::frame;
 use super::bodies::MESSAGE_LIMIT;
 use super::clients::{Bounds, Clients};
 use super::connection::{Connection, FRAME_LIMIT, IDLE_LIMIT};
@@ -70,6 +69,13 @@ fn connect_to(clients: &Arc<Clients>, measures: Arc<Measures>) -> DuplexStream {
         .serve_with_incoming(incoming);
     tokio::spawn(server);
     ours
+}
+
+/// A frame of HTTP/2: of the connection for SETTINGS and PING, of the first stream for all others.
+fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
+    let stream = u8::from(!matches!(kind, 4 | 6));
+    [&length[1..], &[kind, flags, 0, 0, 0, stream], payload].concat()
 }
 
 fn greeting() -> Vec<u8> {

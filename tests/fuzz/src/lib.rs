@@ -34,8 +34,6 @@ pub mod random;
 mod reference;
 #[allow(dead_code)]
 mod registry;
-#[allow(dead_code)]
-mod rpc;
 mod target;
 mod targets;
 mod trace;

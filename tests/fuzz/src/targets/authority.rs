@@ -2,8 +2,8 @@
 //! What a client writes to the CRI socket, through the filter below the HTTP/2 engine.
 
 use crate::random::pieces;
-use crate::rpc::authority::Filter;
-use crate::rpc::fields::{Names, mend};
+use gorae_headers::authority::Filter;
+use gorae_headers::fields::{Names, mend};
 
 /// Most bytes that a filter keeps, with room for one frame more than it needs.
 const MOST: usize = 64 << 10;

@@ -239,10 +239,10 @@ fn fragments(frames: &[u8]) -> Option<Vec<std::ops::Range<usize>>> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
 
-    pub fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+    fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
         let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
         // Settings and pings are the connection's, the rest is the first stream's.
         let stream = u8::from(!matches!(kind, 4 | 6));
