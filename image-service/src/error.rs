@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::digest::Digest;
 use crate::{hosts, reference, registry, store, unpack};
+use gorae_digest::Digest;
 
 /// What sort of failure it is; each has one gRPC code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

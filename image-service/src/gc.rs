@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::digest::Digest;
 use crate::image::{Held, Top};
 use crate::store::{Error, Kept, Store, discard_in_background, top_first};
+use gorae_digest::Digest;
 
 /// What a collection removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

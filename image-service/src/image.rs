@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use oci_spec::image::ImageConfiguration;
 
-use crate::digest::Digest;
+use gorae_digest::Digest;
 
 /// An image on this node. A snapshot: a later pull or removal makes a new one.
 ///

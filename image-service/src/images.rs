@@ -8,7 +8,6 @@ use gorae_proto::cri::AuthConfig;
 use tokio::sync::Semaphore;
 
 use crate::config::Config;
-use crate::digest::Digest;
 use crate::error::Error;
 use crate::gc::Collected;
 use crate::image::{Held, Image};
@@ -19,6 +18,7 @@ use crate::reference::{Reference, without_userinfo};
 use crate::registry::{self, Common, Credentials, credentials};
 use crate::store::{NameRemoval, Store, Usage};
 use futures_util::FutureExt as _;
+use gorae_digest::Digest;
 
 /// The images of a node. Cheap to clone; all clones are one store.
 #[derive(Debug, Clone)]

@@ -10,7 +10,6 @@
 //! mounts anything and knows nothing of containers: who needs layers holds them under a name of its choice.
 
 pub mod config;
-pub mod digest;
 mod error;
 mod gc;
 mod go_duration;

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::digest::{self, Digest};
+use gorae_digest::Digest;
 
 const DEFAULT_HOST: &str = "docker.io";
 const DEFAULT_TAG: &str = "latest";
@@ -54,7 +54,7 @@ pub enum Invalid {
     Tag(String),
     /// The digest breaks the rules.
     #[error(transparent)]
-    Digest(digest::Invalid),
+    Digest(gorae_digest::Invalid),
 }
 
 impl Reference {

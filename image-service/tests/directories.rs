@@ -321,7 +321,7 @@ async fn an_image_of_an_older_gorae_is_mended_by_its_next_pull() {
         keys.iter().for_each(|key| drop(body.as_object_mut().unwrap().remove(*key).unwrap()));
         std::fs::write(path, checked::encode(kind, 1, body.to_string().as_bytes())).unwrap();
     };
-    let file = |digest: &gorae_image_service::digest::Digest| format!("sha256-{}", digest.hex());
+    let file = |digest: &gorae_digest::Digest| format!("sha256-{}", digest.hex());
     let layer = |n: usize| node.root().join("layers").join(file(&made.layers[n].diff_id));
     (0..2).for_each(|n| forget(&layer(n).join("record"), "layer", &["implied"]));
     std::fs::remove_file(layer(1).join("implied")).unwrap();

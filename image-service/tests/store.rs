@@ -101,7 +101,7 @@ async fn a_damaged_record_costs_its_own_object_and_a_pull_repairs_it() {
     for (name, _) in &names {
         node.images.pull(name, None).await.unwrap();
     }
-    let file = |digest: &gorae_image_service::digest::Digest| format!("sha256-{}", digest.hex());
+    let file = |digest: &gorae_digest::Digest| format!("sha256-{}", digest.hex());
     let image_record = node.root().join("images").join(file(&names[0].1.id));
     let layer_record = node.root().join("layers").join(file(&names[1].1.layers[0].diff_id)).join("record");
     let mut bytes = std::fs::read(&image_record).unwrap();

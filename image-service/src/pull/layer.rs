@@ -10,12 +10,12 @@ use tokio::task::JoinHandle;
 
 use super::Pull;
 use super::progress::Counters;
-use crate::digest::Digest;
 use crate::error::Error;
 use crate::registry::manifest::Descriptor;
 use crate::registry::{self, Download, Ended, Servers};
 use crate::store::{self, Staged};
 use crate::unpack::{self, BlobFacts, Expected, Layer, pipe};
+use gorae_digest::Digest;
 
 /// Chunks between download and inflater, a quarter MiB each at most.
 const CHUNKS: usize = 8;

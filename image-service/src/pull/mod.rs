@@ -17,7 +17,6 @@ use std::sync::{Arc, OnceLock};
 use futures_util::future::try_join_all;
 use tokio::sync::Semaphore;
 
-use crate::digest::Digest;
 use crate::error::Error;
 use crate::gc::Pins;
 use crate::image::{Image, Top};
@@ -28,6 +27,7 @@ use crate::registry::manifest::{Descriptor, shown};
 use crate::registry::{self, Credentials, Registry, Resolved};
 use crate::store::NewImage;
 use crate::{hosts, store};
+use gorae_digest::Digest;
 use progress::{Posted, Stage};
 
 /// The result that callers of the same pull share.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::digest::Digest;
 use crate::registry::Waits;
+use gorae_digest::Digest;
 
 const TICK: Duration = Duration::from_millis(100);
 

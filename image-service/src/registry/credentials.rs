@@ -6,7 +6,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use gorae_proto::cri::AuthConfig;
 use http::HeaderValue;
 
-use crate::digest::{Algorithm, Digest, Hasher};
+use gorae_digest::{Algorithm, Digest, Hasher};
 
 /// Credentials for one registry.
 #[derive(Clone, PartialEq, Eq)]

@@ -15,8 +15,8 @@ use super::challenge::{self, Challenge};
 use super::credentials::Credentials;
 use super::error::{Error, Failure};
 use super::{Clients, Reach, manifest, tls, token};
-use crate::digest::Digest;
 use crate::hosts::Host;
+use gorae_digest::Digest;
 
 const MAX_REDIRECTS: usize = 8;
 /// Most of an error body that is read.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::digest::Digest;
+use gorae_digest::Digest;
 
 /// A final failure of a registry operation, after retries and mirrors.
 #[derive(Debug, thiserror::Error)]

@@ -5,9 +5,9 @@ use serde::de::IgnoredAny;
 
 use super::error::Error;
 use crate::config::Platform;
-use crate::digest::Digest;
 use crate::go_json::{List, go_object};
 use crate::platform;
+use gorae_digest::Digest;
 
 /// Largest manifest or index, the limit that registries have.
 pub const MAX_MANIFEST: u64 = 4 << 20;

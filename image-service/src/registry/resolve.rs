@@ -9,7 +9,7 @@ use super::manifest::{self, Document, MAX_CONFIG, MAX_MANIFEST, Manifest};
 use super::turns::{Failures, Turns};
 use super::wait::Wait;
 use super::{Ask, Endpoint, Error, Failure, Pace, Registry};
-use crate::digest::{Digest, Hasher};
+use gorae_digest::{Digest, Hasher};
 
 /// Most documents on the way to a manifest, itself included.
 const MAX_NESTING: usize = 3;

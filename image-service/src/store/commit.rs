@@ -10,8 +10,8 @@ use oci_spec::image::ImageConfiguration;
 use super::record::{self, ImageRecord, NameRecord};
 use super::{Error, Kept, Staged, Store, top};
 use crate::config::Reserve;
-use crate::digest::Digest;
 use crate::image::{Image, Top};
+use gorae_digest::Digest;
 
 /// A pulled image whose layers are staged or in the store.
 #[derive(Debug)]

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::digest::Digest;
 use crate::image::{Image, Top};
 use crate::reference::Reference;
+use gorae_digest::Digest;
 
 /// An id prefix fits more than one image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

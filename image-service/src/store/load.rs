@@ -15,8 +15,8 @@ use rustix::fs::FlockOperation;
 use super::index::Index;
 use super::record::{self, ImageRecord, LayerRecord, NameRecord, Unreadable};
 use super::{Error, Kept, KeptLayer, Store, Used, commit, staged};
-use crate::digest::Digest;
 use crate::image::{Image, Top};
+use gorae_digest::Digest;
 
 impl Store {
     /// Opens the store in `root`, making it when absent.

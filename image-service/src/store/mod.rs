@@ -36,8 +36,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_swap::ArcSwap;
 
-use crate::digest::Digest;
 use crate::image::Image;
+use gorae_digest::Digest;
 
 pub use commit::NewImage;
 pub use index::Ambiguous;

@@ -23,10 +23,10 @@ use super::plan::Plan;
 use super::record::{self, Implied};
 use super::{Error, Kept, KeptLayer, Staged, Store};
 use crate::config::Reserve;
-use crate::digest::Digest;
 use crate::image::Top;
 use crate::unpack;
 use crate::unpack::tree::open_beneath;
+use gorae_digest::Digest;
 
 /// Most bytes of names that the layers of one image may imply: what the unpacker remembers of one.
 const MAX_NAMES: u64 = 64 << 20;

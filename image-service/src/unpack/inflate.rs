@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::Error;
 use super::pipe::{Sink, Source};
-use crate::digest::{Digest, Hasher};
+use gorae_digest::{Digest, Hasher};
 
 /// Size of the chunks handed on; large enough that the hand-over costs nothing, small enough to stay in cache.
 const CHUNK: usize = 128 << 10;

@@ -27,7 +27,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::config::Limits;
-use crate::digest::{Digest, Hasher};
+use gorae_digest::{Digest, Hasher};
 
 pub use inflate::BlobFacts;
 pub use tree::Usage;

@@ -12,9 +12,6 @@ mod config;
 #[allow(dead_code, missing_docs)]
 #[path = "../../../shim/src/connection.rs"]
 mod connection;
-#[allow(dead_code)]
-#[path = "../../../image-service/src/digest.rs"]
-mod digest;
 mod error;
 #[path = "../../../image-service/src/go_duration.rs"]
 mod go_duration;

@@ -9,10 +9,10 @@ mod seeds;
 mod walk;
 
 use crate::config::{Limits, Reserve};
-use crate::digest::Digest;
 use crate::random::pieces;
 use crate::unpack::{self, BlobFacts, Error, Expected, Layer, pipe};
 use bytes::Bytes;
+use gorae_digest::Digest;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
