@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::{hosts, reference, registry, store, unpack};
+use crate::{hosts, reference, registry, store};
 use gorae_digest::Digest;
 
 /// What sort of failure it is; each has one gRPC code.
@@ -75,7 +75,7 @@ pub enum Error {
         image: String,
         layer: Digest,
         #[source]
-        source: Box<unpack::Error>,
+        source: Box<gorae_unpack::Error>,
     },
     /// The disk is full, or the image is larger than what is free.
     #[error(
@@ -154,8 +154,8 @@ fn registry_kind(error: &registry::Error) -> Kind {
     }
 }
 
-fn layer_kind(error: &unpack::Error) -> Kind {
-    use unpack::Error as E;
+fn layer_kind(error: &gorae_unpack::Error) -> Kind {
+    use gorae_unpack::Error as E;
     match error {
         E::Limit { .. } | E::Reserve { .. } => Kind::ResourceExhausted,
         error if error.is_of_the_image() => Kind::DataLoss,
@@ -171,7 +171,10 @@ mod tests {
     #[test]
     fn what_an_image_does_wrong_is_not_the_nodes_failure() {
         let place = |errno| {
-            layer_kind(&unpack::Error::Place { path: "x".into(), source: std::io::Error::from_raw_os_error(errno) })
+            layer_kind(&gorae_unpack::Error::Place {
+                path: "x".into(),
+                source: std::io::Error::from_raw_os_error(errno),
+            })
         };
         for errno in [libc::ELOOP, libc::ENOTDIR, libc::ENAMETOOLONG, libc::EISDIR, libc::EINVAL] {
             assert_eq!(place(errno), Kind::DataLoss, "{errno}");
@@ -179,9 +182,10 @@ mod tests {
         for errno in [libc::EIO, libc::EROFS, libc::ENOMEM, libc::EPERM] {
             assert_eq!(place(errno), Kind::Internal, "{errno}");
         }
-        let attribute = |length| layer_kind(&unpack::Error::Attribute { path: "x".into(), name: "n".into(), length });
+        let attribute =
+            |length| layer_kind(&gorae_unpack::Error::Attribute { path: "x".into(), name: "n".into(), length });
         assert_eq!((attribute(5000), attribute(70_000)), (Kind::FailedPrecondition, Kind::DataLoss));
-        let reserve = unpack::Error::Reserve { what: "bytes", free: 1, reserve: 2 };
+        let reserve = gorae_unpack::Error::Reserve { what: "bytes", free: 1, reserve: 2 };
         assert_eq!(layer_kind(&reserve), Kind::ResourceExhausted);
     }
 }

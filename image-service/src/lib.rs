@@ -26,11 +26,11 @@ pub mod reference;
 mod registry;
 mod service;
 mod store;
-mod unpack;
 
-pub use config::{Config, Limits, Platform, Reserve};
+pub use config::{Config, Platform};
 pub use error::{Error, Kind};
 pub use gc::Collected;
+pub use gorae_unpack::{Limits, Reserve};
 pub use image::{Held, Image, User};
 pub use images::Images;
 pub use progress_service::ProgressService;

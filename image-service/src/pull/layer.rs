@@ -14,8 +14,8 @@ use crate::error::Error;
 use crate::registry::manifest::Descriptor;
 use crate::registry::{self, Download, Ended, Servers};
 use crate::store::{self, Staged};
-use crate::unpack::{self, BlobFacts, Expected, Layer, pipe};
 use gorae_digest::Digest;
+use gorae_unpack::{BlobFacts, Expected, Layer, pipe};
 
 /// Chunks between download and inflater, a quarter MiB each at most.
 const CHUNKS: usize = 8;
@@ -114,9 +114,9 @@ async fn transfer(
         match (unpacked, task.result().await) {
             (Ok(staged), _) => return Ok(staged),
             // The unpacker's cut stream is the echo of what the download did.
-            (Err(Failure::Unpack(unpack::Error::Cut)), Ok((going_on, Ok(Ended::Anew)))) => download = going_on,
-            (Err(Failure::Unpack(unpack::Error::Cut)), Ok((_, Err(source)))) => return Err(failed(source)),
-            (Err(Failure::Unpack(unpack::Error::Cut)), Err(source)) => return Err(failed(source)),
+            (Err(Failure::Unpack(gorae_unpack::Error::Cut)), Ok((going_on, Ok(Ended::Anew)))) => download = going_on,
+            (Err(Failure::Unpack(gorae_unpack::Error::Cut)), Ok((_, Err(source)))) => return Err(failed(source)),
+            (Err(Failure::Unpack(gorae_unpack::Error::Cut)), Err(source)) => return Err(failed(source)),
             (Err(failure), _) => return Err(explain(pull, blob, counters, failure)),
         }
     }
@@ -138,17 +138,17 @@ async fn stage(
         let room = store.space()?;
         let limits = limits.within(room.bytes, room.inodes);
         store.stage(&expected.diff_id, |directory| -> Result<Layer, Failure> {
-            Ok(unpack::layer(source, directory, &expected, &limits, &counters.unpacked)?)
+            Ok(gorae_unpack::layer(source, directory, &expected, &limits, &counters.unpacked)?)
         })
     });
-    staged.await.unwrap_or(Err(Failure::Unpack(unpack::Error::Cut)))
+    staged.await.unwrap_or(Err(Failure::Unpack(gorae_unpack::Error::Cut)))
 }
 
 /// Either half of staging.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
-    Unpack(#[from] unpack::Error),
+    Unpack(#[from] gorae_unpack::Error),
     #[error(transparent)]
     Store(#[from] store::Error),
 }

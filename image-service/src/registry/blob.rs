@@ -13,7 +13,7 @@ use super::rest::{self, Validator};
 use super::turns::{Failures, Turns};
 use super::wait::Wait;
 use super::{Ask, Endpoint, Error, Failure, Pace, Registry};
-use crate::unpack::pipe::Sink;
+use gorae_unpack::pipe::Sink;
 
 /// An attempt that brought this much does not count as failed: long downloads over bad lines get through.
 const PROGRESS: u64 = 1 << 20;

@@ -9,9 +9,9 @@ use oci_spec::image::ImageConfiguration;
 
 use super::record::{self, ImageRecord, NameRecord};
 use super::{Error, Kept, Staged, Store, top};
-use crate::config::Reserve;
 use crate::image::{Image, Top};
 use gorae_digest::Digest;
+use gorae_unpack::Reserve;
 
 /// A pulled image whose layers are staged or in the store.
 #[derive(Debug)]

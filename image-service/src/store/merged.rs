@@ -11,8 +11,8 @@ use std::rc::Rc;
 
 use rustix::io::Errno;
 
-use crate::unpack::meta::{self, Refusal};
-use crate::unpack::tree::{is_link, is_whiteout, open_beneath, status};
+use gorae_unpack::meta::{self, Refusal};
+use gorae_unpack::tree::{is_link, is_whiteout, open_beneath, status};
 
 /// Most links followed on the way to one directory, the kernel's own number.
 const MAX_LINKS: usize = 40;

@@ -43,7 +43,7 @@ pub use commit::NewImage;
 pub use index::Ambiguous;
 pub use staged::Staged;
 
-use crate::unpack::Usage as LayerUsage;
+use gorae_unpack::Usage as LayerUsage;
 use index::Index;
 pub(crate) use staged::{discard, discard_in_background};
 pub(crate) use top::top_first;
@@ -76,7 +76,7 @@ pub enum Error {
     TooManyImplied { limit: u64 },
     /// The tree of directories on top of an image cannot be made.
     #[error("cannot make the directories on top of the image's layers")]
-    Top(#[source] Box<crate::unpack::Error>),
+    Top(#[source] Box<gorae_unpack::Error>),
     /// A path given as a layer is none of this store.
     #[error("{0} is not a layer directory of this store")]
     NotALayer(PathBuf),

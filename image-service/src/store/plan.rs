@@ -8,11 +8,11 @@ use rustix::fs::Mode;
 
 use super::merged::{Merged, Part};
 use super::top::Lower;
-use crate::config::Reserve;
-use crate::unpack::meta::{self, Refusal};
-use crate::unpack::space::Space;
-use crate::unpack::tree::{open_beneath, shown};
-use crate::unpack::{Error, Usage};
+use gorae_unpack::Reserve;
+use gorae_unpack::meta::{self, Refusal};
+use gorae_unpack::space::Space;
+use gorae_unpack::tree::{open_beneath, shown};
+use gorae_unpack::{Error, Usage};
 
 /// What a directory takes.
 const BLOCK: u64 = 4096;

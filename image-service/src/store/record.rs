@@ -8,7 +8,7 @@ use std::path::Path;
 use gorae_proto::checked::{self, CheckedError, Foreign, Unusable};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::unpack::Usage;
+use gorae_unpack::Usage;
 
 const VERSION: u32 = 1;
 /// A config is at most 8 MiB; JSON escaping at most doubles what real ones hold.

@@ -11,8 +11,8 @@ use rustix::fs::{Mode, OFlags};
 
 use super::record::{self, Implied, LayerRecord};
 use super::{Error, KeptLayer, Store};
-use crate::unpack::Layer;
 use gorae_digest::Digest;
+use gorae_unpack::Layer;
 
 /// A layer directory below `temp`. Dropping it removes it, in the background, unless a commit took it.
 #[derive(Debug)]

@@ -22,11 +22,10 @@ use rustix::io::Errno;
 use super::plan::Plan;
 use super::record::{self, Implied};
 use super::{Error, Kept, KeptLayer, Staged, Store};
-use crate::config::Reserve;
 use crate::image::Top;
-use crate::unpack;
-use crate::unpack::tree::open_beneath;
 use gorae_digest::Digest;
+use gorae_unpack::Reserve;
+use gorae_unpack::tree::open_beneath;
 
 /// Most bytes of names that the layers of one image may imply: what the unpacker remembers of one.
 const MAX_NAMES: u64 = 64 << 20;
@@ -177,7 +176,7 @@ impl Store {
     }
 }
 
-fn top_failed(error: unpack::Error) -> Error {
+fn top_failed(error: gorae_unpack::Error) -> Error {
     Error::Top(Box::new(error))
 }
 

@@ -44,9 +44,6 @@ mod shims;
 mod streaming;
 mod targets;
 mod trace;
-#[allow(dead_code)]
-#[path = "../../../image-service/src/unpack/mod.rs"]
-mod unpack;
 
 use gorae_proto::shim as wire;
 use peak_alloc::PeakAlloc;

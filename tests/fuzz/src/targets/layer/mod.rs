@@ -8,11 +8,10 @@
 mod seeds;
 mod walk;
 
-use crate::config::{Limits, Reserve};
 use crate::random::pieces;
-use crate::unpack::{self, BlobFacts, Error, Expected, Layer, pipe};
 use bytes::Bytes;
 use gorae_digest::Digest;
+use gorae_unpack::{BlobFacts, Error, Expected, Layer, Limits, Reserve, pipe};
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
@@ -66,7 +65,7 @@ fn unpacked<'b>(parts: impl IntoIterator<Item = &'b [u8]>, blob: &[u8], plain: &
     let facts = BlobFacts { digest: Digest::of(blob), size: blob.len() as u64 };
     let expected = Expected { blob: facts, diff_id: Digest::of(plain) };
     let directory = File::open(place.path().join("layer")).expect("the directory").into();
-    let result = unpack::layer(source, directory, &expected, &LIMITS, &AtomicU64::new(0));
+    let result = gorae_unpack::layer(source, directory, &expected, &LIMITS, &AtomicU64::new(0));
     nothing_is_outside(place.path());
     let found = walk::below(&place.path().join("layer"));
     assert!(found.bytes <= LIMITS.bytes, "{found:?}");

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tar::{EntryType, Header};
 
 use super::*;
+use crate::limits::Reserve;
 
 /// Writes tar members exactly as told, valid or not.
 #[derive(Default)]
@@ -879,7 +880,7 @@ fn an_attribute_that_is_too_large_is_no_full_disk() {
 #[test]
 fn a_layer_stops_where_the_reserve_begins() {
     let tar = Tar::default().file("f", "x").end();
-    let all = Limits { reserve: crate::config::Reserve::Bytes(u64::MAX), ..Limits::default() };
+    let all = Limits { reserve: Reserve::Bytes(u64::MAX), ..Limits::default() };
     let error = Place::new().unpack_with(&tar, &tar, all).unwrap_err();
     assert!(matches!(error, Error::Reserve { what: "bytes", .. }) && error.is_no_space(), "{error}");
 }

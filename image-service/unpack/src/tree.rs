@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use super::meta::Times;
 use super::space::Space;
 use super::{Error, Layer, meta};
-use crate::config::Limits;
+use crate::limits::Limits;
 
 /// Most links followed on the way to one member, the kernel's own number.
 const MAX_LINKS: usize = 40;
@@ -67,6 +67,7 @@ enum Origin {
 /// An open directory of the layer.
 #[derive(Debug)]
 pub struct Directory {
+    /// The directory itself.
     pub handle: OwnedFd,
     /// Where it is, no link on the way; empty for the root.
     pub path: Vec<u8>,
@@ -344,7 +345,7 @@ impl Tree {
 }
 
 /// Opens a directory below `at` without following any link.
-pub(crate) fn open_beneath(at: &OwnedFd, path: &[u8]) -> Result<OwnedFd, Errno> {
+pub fn open_beneath(at: &OwnedFd, path: &[u8]) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve =
         ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
@@ -352,7 +353,7 @@ pub(crate) fn open_beneath(at: &OwnedFd, path: &[u8]) -> Result<OwnedFd, Errno> 
 }
 
 /// What a name is, links not followed; `None` when it is free.
-pub(crate) fn status(at: &OwnedFd, name: &[u8]) -> Result<Option<Stat>, Errno> {
+pub fn status(at: &OwnedFd, name: &[u8]) -> Result<Option<Stat>, Errno> {
     match rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(found) => Ok(Some(found)),
         Err(Errno::NOENT) => Ok(None),
@@ -360,11 +361,13 @@ pub(crate) fn status(at: &OwnedFd, name: &[u8]) -> Result<Option<Stat>, Errno> {
     }
 }
 
+/// Whether it is a directory.
 pub(super) fn is_directory(found: &Stat) -> bool {
     FileType::from_raw_mode(found.st_mode) == FileType::Directory
 }
 
-pub(crate) fn is_link(found: &Stat) -> bool {
+/// Whether it is a symbolic link.
+pub fn is_link(found: &Stat) -> bool {
     FileType::from_raw_mode(found.st_mode) == FileType::Symlink
 }
 
@@ -381,11 +384,11 @@ fn taken(found: &Stat) -> u64 {
 }
 
 /// Overlayfs' mark for "deleted in this layer": a character device 0:0.
-pub(crate) fn is_whiteout(found: &Stat) -> bool {
+pub fn is_whiteout(found: &Stat) -> bool {
     FileType::from_raw_mode(found.st_mode) == FileType::CharacterDevice && found.st_rdev == 0
 }
 
 /// A path for an error text: readable and bounded.
-pub(crate) fn shown(path: &[u8]) -> String {
+pub fn shown(path: &[u8]) -> String {
     String::from_utf8_lossy(path).chars().take(200).collect()
 }

@@ -16,6 +16,7 @@ pub const MAX_VALUE: usize = 64 << 10;
 const ROOM: u64 = 1 << 20;
 
 /// What the kernel did not do.
+#[allow(missing_docs, reason = "the variants' lines say what their fields are")]
 #[derive(Debug)]
 pub enum Refusal {
     /// A call failed.
@@ -35,7 +36,9 @@ type Result<T> = std::result::Result<T, Refusal>;
 /// Access and modification time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Times {
+    /// Of the last access.
     pub access: Time,
+    /// Of the last change of its content.
     pub modification: Time,
 }
 

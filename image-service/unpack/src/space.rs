@@ -7,7 +7,7 @@
 use std::os::fd::AsFd;
 
 use super::Error;
-use crate::config::Reserve;
+use crate::limits::Reserve;
 
 /// Bytes and files that may still be written before the kernel is asked again.
 #[derive(Debug)]

@@ -9,30 +9,32 @@
 //! nothing outside the layer directory can be reached; see [`tree`]. The directory is worth nothing until
 //! [`layer`] has returned `Ok`: only then have both digests been compared. Never touches the network or the store.
 
-pub mod archive;
+mod archive;
 mod header;
-pub mod inflate;
-pub(crate) mod meta;
+mod inflate;
+mod limits;
+pub mod meta;
 mod pax;
 pub mod pipe;
 mod place;
-pub(crate) mod space;
+pub mod space;
 mod sparse;
 #[cfg(test)]
 mod tests;
-pub(crate) mod tree;
+pub mod tree;
 
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::config::Limits;
 use gorae_digest::{Digest, Hasher};
 
 pub use inflate::BlobFacts;
+pub use limits::{Limits, Reserve};
 pub use tree::Usage;
 
 /// Why a layer could not be unpacked.
+#[allow(missing_docs, reason = "the variants' lines say what their fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The stream ended before the layer did, because its source failed or was given up.
