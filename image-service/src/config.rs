@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the image service is told: where it keeps images, how it reaches registries, and its limits.
 
+use gorae_image_formats::hosts::Settings;
+use gorae_image_formats::platform::Platform;
+use gorae_unpack::Limits;
 use std::path::PathBuf;
 use std::time::Duration;
-
-use gorae_unpack::Limits;
 
 /// Settings of one image store. [`Config::new`] has a working value for everything but the directory.
 #[derive(Debug, Clone)]
@@ -63,44 +64,15 @@ impl Config {
             limits: Limits::default(),
         }
     }
+
+    /// Where the hosts of registries are looked up.
+    pub fn hosts(&self) -> Settings<'_> {
+        Settings { directories: &self.hosts_dirs, plain_http: &self.plain_http_hosts }
+    }
 }
 
 /// Twice the processors, at most 8: while some layers are unpacked, others are on their way.
 fn usual_parallel_layers() -> usize {
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
     (2 * processors).min(8)
-}
-
-/// An operating system and processor, in the OCI image spec's words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Platform {
-    /// `linux`.
-    pub os: String,
-    /// `amd64`, `arm64`, … (Go's names).
-    pub architecture: String,
-    /// `v7`, `v8`, …; empty when it does not matter.
-    pub variant: String,
-}
-
-impl Platform {
-    /// The platform this program was built for.
-    pub fn host() -> Self {
-        let (architecture, variant) = match std::env::consts::ARCH {
-            "x86_64" => ("amd64", ""),
-            "x86" => ("386", ""),
-            "aarch64" => ("arm64", "v8"),
-            "arm" => ("arm", "v7"),
-            "powerpc64" if cfg!(target_endian = "little") => ("ppc64le", ""),
-            "loongarch64" => ("loong64", ""),
-            other => (other, ""),
-        };
-        Self { os: "linux".to_owned(), architecture: architecture.to_owned(), variant: variant.to_owned() }
-    }
-}
-
-impl std::fmt::Display for Platform {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.os, self.architecture)?;
-        if self.variant.is_empty() { Ok(()) } else { write!(f, "/{}", self.variant) }
-    }
 }

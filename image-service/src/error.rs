@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Errors of the image service and the few kinds that callers tell apart.
 
+use crate::{registry, store};
+use gorae_digest::Digest;
+use gorae_image_formats::{hosts, manifest, reference};
 use std::path::PathBuf;
 use std::sync::Arc;
-
-use crate::{hosts, reference, registry, store};
-use gorae_digest::Digest;
 
 /// What sort of failure it is; each has one gRPC code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,9 +145,10 @@ fn registry_kind(error: &registry::Error) -> Kind {
         E::Unavailable { .. } | E::Stalled { .. } | E::Untrusted { .. } => Kind::RegistryUnavailable,
         E::Unauthenticated { .. } => Kind::Unauthenticated,
         E::Forbidden { .. } => Kind::PermissionDenied,
-        E::NotFound { .. } | E::NoPlatform { .. } => Kind::NotFound,
+        E::NotFound { .. } | E::Manifest(manifest::Error::NoPlatform { .. }) => Kind::NotFound,
         E::Digest { .. } | E::TooLarge { .. } | E::Invalid { .. } | E::TooDeep { .. } => Kind::DataLoss,
-        E::Unsupported { .. } => Kind::Unimplemented,
+        E::Manifest(manifest::Error::Invalid { .. }) => Kind::DataLoss,
+        E::Manifest(manifest::Error::Unsupported { .. }) => Kind::Unimplemented,
         E::Tls(_) | E::Proxy => Kind::FailedPrecondition,
         E::Credentials(_) => Kind::InvalidArgument,
         E::Status { .. } | E::GivenUp => Kind::Internal,

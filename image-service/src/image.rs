@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What is known about an image on this node: immutable facts and its names, as of one moment.
 
+use gorae_digest::Digest;
+use gorae_image_formats::user::User;
+use oci_spec::image::ImageConfiguration;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-use oci_spec::image::ImageConfiguration;
-
-use gorae_digest::Digest;
 
 /// An image on this node. A snapshot: a later pull or removal makes a new one.
 ///
@@ -54,32 +53,7 @@ impl Image {
 
     /// The config's user: who containers run as unless told otherwise.
     pub fn user(&self) -> User {
-        User::parse(self.config.config().as_ref().and_then(|c| c.user().as_deref()).unwrap_or(""))
-    }
-}
-
-/// The user part of an image's `User` (`user[:group]`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum User {
-    /// Nothing was said: root.
-    Unset,
-    /// A number that is a user id.
-    Id(u32),
-    /// Anything else: a name, or a number that is no user id (which must never be taken for root).
-    Name(String),
-}
-
-impl User {
-    fn parse(text: &str) -> Self {
-        let user = text.split(':').next().unwrap_or("");
-        if user.is_empty() {
-            return Self::Unset;
-        }
-        let digits = user.bytes().all(|b| b.is_ascii_digit());
-        match user.parse::<u32>() {
-            Ok(id) if digits && id != u32::MAX => Self::Id(id),
-            _ => Self::Name(user.to_owned()),
-        }
+        User::of(&self.config)
     }
 }
 
@@ -92,27 +66,4 @@ pub struct Held {
     pub layers: Vec<PathBuf>,
     /// The image config, untrusted.
     pub config: Arc<ImageConfiguration>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_plain_32_bit_numbers_are_user_ids() {
-        for (text, user) in [
-            ("", User::Unset),
-            (":5", User::Unset),
-            ("0", User::Id(0)),
-            ("1002:1003", User::Id(1002)),
-            ("www-data:www-data", User::Name("www-data".into())),
-            ("4294967295", User::Name("4294967295".into())),
-            ("4294967296", User::Name("4294967296".into())),
-            ("+1", User::Name("+1".into())),
-            ("-1", User::Name("-1".into())),
-            (" 1", User::Name(" 1".into())),
-        ] {
-            assert_eq!(User::parse(text), user, "{text:?}");
-        }
-    }
 }

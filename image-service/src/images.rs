@@ -14,11 +14,11 @@ use crate::image::{Held, Image};
 use crate::pull::flight::Flights;
 use crate::pull::progress::{Board, Counters, Watch};
 use crate::pull::{self, layer};
-use crate::reference::{Reference, without_userinfo};
 use crate::registry::{self, Common, Credentials, credentials};
 use crate::store::{NameRemoval, Store, Usage};
 use futures_util::FutureExt as _;
 use gorae_digest::Digest;
+use gorae_image_formats::reference::{Reference, without_userinfo};
 
 /// The images of a node. Cheap to clone; all clones are one store.
 #[derive(Debug, Clone)]

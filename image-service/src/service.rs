@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The CRI's ImageService: translation between messages and [`Images`], nothing else.
 
+use crate::error::{Error, Kind};
+use crate::image::Image;
+use crate::images::Images;
+use gorae_image_formats::reference::without_userinfo;
+use gorae_image_formats::user::User;
+use gorae_proto::cri;
+use gorae_proto::cri::image_service_server::ImageService;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-
-use gorae_proto::cri;
-use gorae_proto::cri::image_service_server::ImageService;
 use tokio_stream::Stream;
 use tonic::{Code, Request, Response, Status};
-
-use crate::error::{Error, Kind};
-use crate::image::{Image, User};
-use crate::images::Images;
-use crate::reference::without_userinfo;
 
 /// Images in one message of a stream: far below every client's message limit.
 const IMAGES_PER_MESSAGE: usize = 200;

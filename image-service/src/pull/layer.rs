@@ -11,10 +11,10 @@ use tokio::task::JoinHandle;
 use super::Pull;
 use super::progress::Counters;
 use crate::error::Error;
-use crate::registry::manifest::Descriptor;
 use crate::registry::{self, Download, Ended, Servers};
 use crate::store::{self, Staged};
 use gorae_digest::Digest;
+use gorae_image_formats::manifest::Descriptor;
 use gorae_unpack::{BlobFacts, Expected, Layer, pipe};
 
 /// Chunks between download and inflater, a quarter MiB each at most.

@@ -20,14 +20,15 @@ use tokio::sync::Semaphore;
 use crate::error::Error;
 use crate::gc::Pins;
 use crate::image::{Image, Top};
-use crate::image_config::read_config;
 use crate::images::Inner;
-use crate::reference::Reference;
-use crate::registry::manifest::{Descriptor, shown};
 use crate::registry::{self, Credentials, Registry, Resolved};
+use crate::store;
 use crate::store::NewImage;
-use crate::{hosts, store};
 use gorae_digest::Digest;
+use gorae_image_formats::hosts;
+use gorae_image_formats::image_config::read_config;
+use gorae_image_formats::manifest::{Descriptor, shown};
+use gorae_image_formats::reference::Reference;
 use progress::{Posted, Stage};
 
 /// The result that callers of the same pull share.
@@ -82,7 +83,7 @@ async fn open_registry(
     // Reads configuration and certificates.
     let opened = tokio::task::spawn_blocking(move || {
         let registry = reference.host().to_owned();
-        let hosts = hosts::hosts(&inner.config, &registry)
+        let hosts = hosts::hosts(inner.config.hosts(), &registry)
             .map_err(|source| Error::Hosts { registry, source: Box::new(source) })?;
         Registry::new(&inner.config, &inner.registries, hosts, &reference, credentials, waits)
             .map_err(|source| Error::Registry { image: reference.to_string(), source: Box::new(source) })

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::manifest::Descriptor;
 use super::rest::{self, Validator};
 use super::turns::{Failures, Turns};
 use super::wait::Wait;
 use super::{Ask, Endpoint, Error, Failure, Pace, Registry};
+use gorae_image_formats::manifest::Descriptor;
 use gorae_unpack::pipe::Sink;
 
 /// An attempt that brought this much does not count as failed: long downloads over bad lines get through.

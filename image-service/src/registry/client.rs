@@ -9,7 +9,7 @@ use std::time::Duration;
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Proxy, redirect};
 
 use super::error::{Error, chain};
-use crate::hosts::Host;
+use gorae_image_formats::hosts::{self, Host};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Idle connections are for the next layer, not for the next day.
@@ -25,7 +25,7 @@ struct Key {
     is_loopback: bool,
     skip_verify: bool,
     dial_timeout: Option<Duration>,
-    proxy: Option<crate::hosts::Proxy>,
+    proxy: Option<hosts::Proxy>,
     files: Vec<u8>,
 }
 
@@ -95,7 +95,7 @@ fn build(authorities: &[Vec<u8>], identity: &[u8], key: &Key) -> Result<Client, 
 }
 
 /// The error says nothing of the address, which may have a password in it.
-fn proxy(proxy: &crate::hosts::Proxy) -> Result<Proxy, Error> {
+fn proxy(proxy: &hosts::Proxy) -> Result<Proxy, Error> {
     Proxy::all(proxy.0.clone()).map_err(|_| Error::Proxy)
 }
 

@@ -11,12 +11,13 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use reqwest::{Client, Response, Url};
 use tokio::sync::Mutex;
 
-use super::challenge::{self, Challenge};
 use super::credentials::Credentials;
 use super::error::{Error, Failure};
-use super::{Clients, Reach, manifest, tls, token};
-use crate::hosts::Host;
+use super::{Clients, Reach, tls, token};
 use gorae_digest::Digest;
+use gorae_image_formats::challenge::{self, Challenge};
+use gorae_image_formats::hosts::Host;
+use gorae_image_formats::manifest;
 
 const MAX_REDIRECTS: usize = 8;
 /// Most of an error body that is read.

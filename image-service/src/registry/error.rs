@@ -36,18 +36,15 @@ pub enum Error {
     /// A manifest or config is larger than allowed, or than its descriptor says.
     #[error("{what} is larger than {limit} bytes")]
     TooLarge { what: String, limit: u64 },
-    /// A manifest or config is not what the specifications describe.
+    /// An answer is not what the specifications describe.
     #[error("{what} cannot be used: {why}")]
     Invalid { what: String, why: String },
-    /// The index has no image for this node.
-    #[error("{what} has no image for {platform} (it has {available})")]
-    NoPlatform { what: String, platform: String, available: String },
+    /// A manifest or index cannot be used.
+    #[error(transparent)]
+    Manifest(#[from] gorae_image_formats::manifest::Error),
     /// Indexes lead to indexes without an end.
     #[error("{what} cannot be used: indexes are nested deeper than {limit}")]
     TooDeep { what: String, limit: usize },
-    /// Something about the image is not supported here.
-    #[error("{what} is not supported: {why}")]
-    Unsupported { what: String, why: String },
     /// A client certificate or authority cannot be used.
     #[error("cannot set up TLS: {0}")]
     Tls(String),

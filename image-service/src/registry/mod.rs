@@ -7,12 +7,10 @@
 //! credentials, and the memory of who could not be reached.
 
 mod blob;
-mod challenge;
 pub mod client;
 pub mod credentials;
 mod endpoint;
 mod error;
-pub mod manifest;
 mod pace;
 mod reach;
 mod resolve;
@@ -28,8 +26,8 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use crate::config::Config;
-use crate::hosts::{self, Host};
-use crate::reference::Reference;
+use gorae_image_formats::hosts::{self, Host};
+use gorae_image_formats::reference::Reference;
 
 pub use blob::{Download, Ended, Servers};
 pub use client::Clients;

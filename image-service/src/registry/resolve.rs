@@ -5,11 +5,11 @@ use bytes::Bytes;
 use http::Method;
 use http::header::CONTENT_TYPE;
 
-use super::manifest::{self, Document, MAX_CONFIG, MAX_MANIFEST, Manifest};
 use super::turns::{Failures, Turns};
 use super::wait::Wait;
 use super::{Ask, Endpoint, Error, Failure, Pace, Registry};
 use gorae_digest::{Digest, Hasher};
+use gorae_image_formats::manifest::{self, Document, MAX_CONFIG, MAX_MANIFEST, Manifest};
 
 /// Most documents on the way to a manifest, itself included.
 const MAX_NESTING: usize = 3;
@@ -68,7 +68,9 @@ impl Registry {
                     left.extend(best_first.into_iter().rev().map(|digest| (digest, depth + 1)));
                 }
                 // The first says most: it is about the index that suited best.
-                Err(error @ (Error::NoPlatform { .. } | Error::TooDeep { .. })) => drop(in_vain.get_or_insert(error)),
+                Err(error @ (Error::Manifest(manifest::Error::NoPlatform { .. }) | Error::TooDeep { .. })) => {
+                    in_vain.get_or_insert(error);
+                }
                 Err(error) => return Err(error),
             }
             let what = || format!("index {top} of {}", self.reference.repository());

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::image::{Image, Top};
-use crate::reference::Reference;
 use gorae_digest::Digest;
+use gorae_image_formats::reference::Reference;
 
 /// An id prefix fits more than one image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

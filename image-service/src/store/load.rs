@@ -213,7 +213,7 @@ fn read_image(path: &Path, name: &std::ffi::OsStr, kept: &Kept) -> Result<(Diges
     if Digest::of(record.config.as_bytes()) != id {
         return Err(Unreadable::Misplaced("its config is another image's"));
     }
-    let config = crate::image_config::read_config(&record.config).map_err(Unreadable::Config)?;
+    let config = gorae_image_formats::image_config::read_config(&record.config).map_err(Unreadable::Config)?;
     let layers = record.layers.iter().map(|layer| Digest::parse(layer)).collect::<Result<Vec<_>, _>>();
     let layers = layers.map_err(|_| Unreadable::Misplaced("a layer's diff id is no digest"))?;
     if !layers.iter().all(|layer| kept.layers.contains_key(layer)) {

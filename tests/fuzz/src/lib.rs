@@ -6,36 +6,11 @@
 //! stay below a limit. The parsers are compiled from their own files, without the crates around them: that is what
 //! keeps an instrumented build short. `tests/fuzz/run` fuzzes them, `tests/smoke.rs` runs them over their seeds.
 
-#[allow(dead_code)]
-#[path = "../../../image-service/src/config.rs"]
-mod config;
 #[allow(dead_code, missing_docs)]
 #[path = "../../../shim/src/connection.rs"]
 mod connection;
 mod error;
-#[path = "../../../image-service/src/go_duration.rs"]
-mod go_duration;
-#[allow(dead_code)]
-#[path = "../../../image-service/src/go_json.rs"]
-mod go_json;
-#[allow(dead_code)]
-#[path = "../../../image-service/src/hosts.rs"]
-mod hosts;
-#[path = "../../../image-service/src/hosts_keys.rs"]
-mod hosts_keys;
-#[allow(dead_code)]
-#[path = "../../../image-service/src/image.rs"]
-mod image;
-#[path = "../../../image-service/src/image_config.rs"]
-mod image_config;
-#[path = "../../../image-service/src/platform.rs"]
-mod platform;
 pub mod random;
-#[allow(dead_code)]
-#[path = "../../../image-service/src/reference.rs"]
-mod reference;
-#[allow(dead_code)]
-mod registry;
 #[allow(dead_code)]
 mod rpc;
 #[allow(dead_code)]

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Indexes and manifests. The first byte says which type the registry gives.
 
-use crate::config::Platform;
-use crate::platform;
-use crate::registry::manifest::{self, Document, IndexEntry, MAX_CONFIG, MAX_LAYERS, Manifest};
+use gorae_image_formats::manifest::{self, Document, IndexEntry, MAX_CONFIG, MAX_LAYERS, Manifest};
+use gorae_image_formats::platform::{self, Platform};
 
 const TYPES: [&str; 5] = [
     "",

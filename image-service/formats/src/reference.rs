@@ -4,9 +4,8 @@
 //!
 //! Everything here comes from clients, so lengths are bounded and letters are listed, never excluded.
 
-use std::fmt;
-
 use gorae_digest::Digest;
+use std::fmt;
 
 const DEFAULT_HOST: &str = "docker.io";
 const DEFAULT_TAG: &str = "latest";

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Indexes, manifests and configs: OCI and Docker schema 2, read from untrusted bytes into checked values. Pure.
 
-use serde::de::IgnoredAny;
-
-use super::error::Error;
-use crate::config::Platform;
 use crate::go_json::{List, go_object};
-use crate::platform;
+use crate::platform::{self, Platform};
 use gorae_digest::Digest;
+use serde::de::IgnoredAny;
 
 /// Largest manifest or index, the limit that registries have.
 pub const MAX_MANIFEST: u64 = 4 << 20;
@@ -30,17 +27,36 @@ const IS_SCHEMA_1: &str = "it is a Docker schema 1 manifest; push the image agai
 pub const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
 
+/// Why a document cannot be used. `what` is the document in the caller's words.
+#[allow(missing_docs, reason = "the variants' lines say what their fields are")]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// It is not what the specifications describe.
+    #[error("{what} cannot be used: {why}")]
+    Invalid { what: String, why: String },
+    /// The index has no image for this node.
+    #[error("{what} has no image for {platform} (it has {available})")]
+    NoPlatform { what: String, platform: String, available: String },
+    /// Something about the image is not supported here.
+    #[error("{what} is not supported: {why}")]
+    Unsupported { what: String, why: String },
+}
+
 /// A blob or manifest as another manifest names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Descriptor {
+    /// As written: it may be empty, or wrong.
     pub media_type: String,
+    /// What its bytes hash to.
     pub digest: Digest,
+    /// In bytes.
     pub size: u64,
 }
 
 /// The manifest of one image for one platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
+    /// The image config.
     pub config: Descriptor,
     /// Bottom layer first.
     pub layers: Vec<Descriptor>,
@@ -58,6 +74,7 @@ pub enum Document {
 /// One entry of an index.
 #[derive(Debug, Clone)]
 pub struct IndexEntry {
+    /// The manifest or index that it leads to.
     pub descriptor: Descriptor,
     /// `None` when the entry says nothing.
     pub platform: Option<Platform>,

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Reads an image config the way Go programs do. Pure; its text is a stranger's.
 
-use oci_spec::image::{Arch, Config, History, ImageConfiguration, Os, RootFs};
-
 use crate::go_json::{Keys, List, Texts, go_object};
+use oci_spec::image::{Arch, Config, History, ImageConfiguration, Os, RootFs};
 
 go_object!(Raw {
     created: String = "created",

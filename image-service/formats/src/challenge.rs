@@ -7,7 +7,14 @@ pub enum Challenge {
     /// User and password.
     Basic,
     /// A token from `realm`.
-    Bearer { realm: String, service: Option<String>, scope: Option<String> },
+    Bearer {
+        /// The token server's address.
+        realm: String,
+        /// Who the token is for.
+        service: Option<String>,
+        /// What it is good for.
+        scope: Option<String>,
+    },
 }
 
 /// Reads all challenges of one header value; what is not understood is left out.

@@ -5,17 +5,25 @@
 //! and line, because a typo that silently sends pulls to the internet is worse; a key that is not known is told in the
 //! log. The name that was asked for is the one that images keep; a mirror is only a place to get the bytes.
 
+mod keys;
+
+use crate::go_duration;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-use http::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::Url;
-use serde::Deserialize;
 use toml::Spanned;
+use url::Url;
 
-use crate::config::Config;
-use crate::{go_duration, hosts_keys};
+/// Where hosts are looked up, and which registries are reached without TLS.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings<'a> {
+    /// Directories of directories with a `hosts.toml`; the first that has one for the registry counts.
+    pub directories: &'a [PathBuf],
+    /// Registries (`host` or `host:port`) reached over http. Loopback hosts always are.
+    pub plain_http: &'a [String],
+}
 
 /// A place to get a registry's content from.
 #[derive(Debug, Clone)]
@@ -60,6 +68,7 @@ pub struct Tls {
 }
 
 /// Why a hosts.toml cannot be used.
+#[allow(missing_docs, reason = "the variants' lines say what their fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file is there but cannot be read.
@@ -81,25 +90,25 @@ pub enum Error {
 ///
 /// - Shapes: never empty; `registry` is as in image names (`docker.io`, `127.0.0.1:5000`).
 /// - Errors: [`Error`]; a directory that does not exist is not one.
-pub fn hosts(config: &Config, registry: &str) -> Result<Vec<Host>, Error> {
-    for root in &config.hosts_dirs {
+pub fn hosts(settings: Settings<'_>, registry: &str) -> Result<Vec<Host>, Error> {
+    for root in settings.directories {
         for name in directory_names(registry) {
             let directory = root.join(name);
             let path = directory.join("hosts.toml");
             match std::fs::read_to_string(&path) {
                 Ok(text) if text.trim().is_empty() => {
-                    return Ok(vec![with_certificates(config, registry, &directory)?]);
+                    return Ok(vec![with_certificates(settings, registry, &directory)?]);
                 }
-                Ok(text) => return parse(&path, &text, config, registry),
+                Ok(text) => return parse(&path, &text, settings, registry),
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound && !directory.is_dir() => {}
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                    return Ok(vec![with_certificates(config, registry, &directory)?]);
+                    return Ok(vec![with_certificates(settings, registry, &directory)?]);
                 }
                 Err(source) => return Err(Error::Read { path, source }),
             }
         }
     }
-    Ok(vec![default_host(config, registry)?])
+    Ok(vec![default_host(settings, registry)?])
 }
 
 /// `host_port_` is for file systems and tools that dislike colons.
@@ -110,9 +119,9 @@ fn directory_names(registry: &str) -> Vec<String> {
 }
 
 /// The registry itself: https, or http where that is safe or wanted.
-fn default_host(config: &Config, registry: &str) -> Result<Host, Error> {
+fn default_host(settings: Settings<'_>, registry: &str) -> Result<Host, Error> {
     let address = if registry == "docker.io" { "registry-1.docker.io" } else { registry };
-    let plain = config.plain_http_hosts.iter().any(|host| host == registry) || is_loopback(address);
+    let plain = settings.plain_http.iter().any(|host| host == registry) || is_loopback(address);
     let scheme = if plain { "http" } else { "https" };
     let base = Url::parse(&format!("{scheme}://{address}/v2")).map_err(|_| Error::Name(registry.to_owned()))?;
     let (tls, headers) = (Tls::default(), HeaderMap::new());
@@ -121,7 +130,7 @@ fn default_host(config: &Config, registry: &str) -> Result<Host, Error> {
 
 /// A directory without a hosts.toml has certificates in Docker's layout, or none: `*.crt` are authorities, `*.cert` with
 /// `*.key` is the client's.
-fn with_certificates(config: &Config, registry: &str, directory: &Path) -> Result<Host, Error> {
+fn with_certificates(settings: Settings<'_>, registry: &str, directory: &Path) -> Result<Host, Error> {
     let unreadable = |source| Error::Read { path: directory.to_owned(), source };
     let entries = std::fs::read_dir(directory).map_err(unreadable)?.collect::<Result<Vec<_>, _>>();
     let mut files: Vec<PathBuf> = entries.map_err(unreadable)?.into_iter().map(|entry| entry.path()).collect();
@@ -129,7 +138,7 @@ fn with_certificates(config: &Config, registry: &str, directory: &Path) -> Resul
     let with = |ending: &str| {
         files.iter().filter(move |file| file.extension().is_some_and(|own| own == ending)).cloned().collect::<Vec<_>>()
     };
-    let mut host = default_host(config, registry)?;
+    let mut host = default_host(settings, registry)?;
     host.tls.ca = with("crt");
     let client = with("cert").into_iter().next();
     host.tls.client = client.map(|file| {
@@ -200,12 +209,12 @@ enum ClientCertificates {
     List(Vec<OneOrMany>),
 }
 
-fn parse(path: &Path, text: &str, config: &Config, registry: &str) -> Result<Vec<Host>, Error> {
+fn parse(path: &Path, text: &str, settings: Settings<'_>, registry: &str) -> Result<Vec<Host>, Error> {
     let line_of = |offset: usize| text.as_bytes()[..offset.min(text.len())].iter().filter(|&&b| b == b'\n').count() + 1;
     let invalid = |offset: usize, why: String| Error::Invalid { path: path.to_owned(), line: line_of(offset), why };
     let file: HostsFile =
         toml::from_str(text).map_err(|e| invalid(e.span().map_or(0, |span| span.start), without_value(e.message())))?;
-    hosts_keys::tell_unknown(path, text);
+    keys::tell_unknown(path, text);
     let directory = path.parent().unwrap_or(Path::new("/"));
     let mut tables: Vec<(String, Spanned<HostTable>)> = file.host.into_iter().collect();
     // The order in the file is the order of trying.
@@ -228,7 +237,7 @@ fn parse(path: &Path, text: &str, config: &Config, registry: &str) -> Result<Vec
     };
     let (start, server) = match file.server.filter(|server| !server.get_ref().is_empty()) {
         Some(server) => (server.span().start, server.into_inner()),
-        None => (0, default_host(config, registry)?.base.as_str().trim_end_matches("/v2").to_owned()),
+        None => (0, default_host(settings, registry)?.base.as_str().trim_end_matches("/v2").to_owned()),
     };
     let found = host(&server, top, directory, true);
     hosts.push(found.map_err(|Fault { at, why }| invalid(at.unwrap_or(start), why))?);
@@ -354,8 +363,10 @@ fn base_url(text: &str, exact: bool) -> Result<Url, String> {
 mod tests {
     use super::*;
 
+    const NOWHERE: Settings<'_> = Settings { directories: &[], plain_http: &[] };
+
     fn hosts_of(text: &str) -> Result<Vec<Host>, Error> {
-        parse(Path::new("/etc/x/reg.io/hosts.toml"), text, &Config::new("/x"), "reg.io")
+        parse(Path::new("/etc/x/reg.io/hosts.toml"), text, NOWHERE, "reg.io")
     }
 
     #[test]
@@ -473,8 +484,8 @@ mod tests {
     #[test]
     fn a_directory_without_a_file_has_certificates_in_dockers_layout() {
         let dir = tempfile::tempdir().unwrap();
-        let mut config = Config::new("/x");
-        config.hosts_dirs = vec![dir.path().to_owned()];
+        let directories = [dir.path().to_owned()];
+        let settings = Settings { directories: &directories, ..NOWHERE };
         let own = dir.path().join("r.io");
         std::fs::create_dir(&own).unwrap();
         for file in ["b.crt", "a.crt", "c.cert", "c.key", "d.key", "e.pem"] {
@@ -484,7 +495,7 @@ mod tests {
             if empty {
                 std::fs::write(own.join("hosts.toml"), "\n").unwrap();
             }
-            let found = hosts(&config, "r.io").unwrap();
+            let found = hosts(settings, "r.io").unwrap();
             assert_eq!(found[0].tls.ca, [own.join("a.crt"), own.join("b.crt")]);
             assert_eq!(found[0].tls.client, Some((own.join("c.cert"), Some(own.join("c.key")))));
         }
@@ -493,22 +504,22 @@ mod tests {
     #[test]
     fn the_directory_is_looked_for_under_three_names() {
         let dir = tempfile::tempdir().unwrap();
-        let mut config = Config::new("/x");
-        config.hosts_dirs = vec![dir.path().join("absent"), dir.path().to_owned()];
-        let bases =
-            |config: &Config, name| hosts(config, name).unwrap().iter().map(|h| h.base.to_string()).collect::<Vec<_>>();
-        assert_eq!(bases(&config, "docker.io"), ["https://registry-1.docker.io/v2"]);
+        let directories = [dir.path().join("absent"), dir.path().to_owned()];
+        let settings = Settings { directories: &directories, ..NOWHERE };
+        let bases = |settings: Settings<'_>, name| {
+            hosts(settings, name).unwrap().iter().map(|h| h.base.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(bases(settings, "docker.io"), ["https://registry-1.docker.io/v2"]);
         for (directory, mirror) in [("_default", "http://d"), ("r.io:5", "http://c"), ("r.io_5_", "http://u")] {
             std::fs::create_dir(dir.path().join(directory)).unwrap();
             std::fs::write(dir.path().join(directory).join("hosts.toml"), format!("[host.\"{mirror}\"]\n")).unwrap();
-            assert_eq!(bases(&config, "r.io:5"), [format!("{mirror}/v2"), "https://r.io:5/v2".to_owned()]);
+            assert_eq!(bases(settings, "r.io:5"), [format!("{mirror}/v2"), "https://r.io:5/v2".to_owned()]);
         }
     }
 
     #[test]
     fn plain_http_is_for_loopback_and_for_listed_hosts() {
-        let mut config = Config::new("/x");
-        config.plain_http_hosts = vec!["reg.lan:5000".into()];
+        let settings = Settings { plain_http: &["reg.lan:5000".to_owned()], ..NOWHERE };
         for (name, scheme) in [
             ("localhost:5000", "http"),
             ("127.9.0.1", "http"),
@@ -518,7 +529,7 @@ mod tests {
             ("localhost.evil.io", "https"),
             ("10.0.0.1:5000", "https"),
         ] {
-            assert_eq!(default_host(&config, name).unwrap().base.scheme(), scheme, "{name}");
+            assert_eq!(default_host(settings, name).unwrap().base.scheme(), scheme, "{name}");
         }
     }
 }

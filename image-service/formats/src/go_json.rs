@@ -5,11 +5,10 @@
 //! that is there twice the last one counts. Unknown keys are passed over, numbers have no fraction, and nothing may
 //! follow the document. Pure; the input is a stranger's, so only what a field keeps takes memory.
 
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Formatter};
 use std::marker::PhantomData;
-
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// Most items of a list or map: far above any that a builder wrote, and a few bytes of input make a large item.
 const MAX_ITEMS: usize = 50_000;

@@ -3,7 +3,6 @@
 //! known is told in the log and passed over, because it must not keep a node from every image. Pure but for the log.
 
 use std::path::Path;
-
 use toml::{Table, Value};
 
 /// The keys of one host.

@@ -3,12 +3,44 @@
 //!
 //! The forms and the order of preference are those of containerd: an index picks the same image here as there.
 
-use crate::config::Platform;
-
 /// Where the ranks of the 32-bit sibling of an architecture begin: behind all of its own.
 const SIBLING: u32 = 64;
 /// The last step of ARMv8. ARMv9.N runs what was made for ARMv8.(N+5).
 const LAST_OF_ARMV8: u32 = 9;
+
+/// An operating system and processor, in the OCI image spec's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Platform {
+    /// `linux`.
+    pub os: String,
+    /// `amd64`, `arm64`, … (Go's names).
+    pub architecture: String,
+    /// `v7`, `v8`, …; empty when it does not matter.
+    pub variant: String,
+}
+
+impl Platform {
+    /// The platform this program was built for.
+    pub fn host() -> Self {
+        let (architecture, variant) = match std::env::consts::ARCH {
+            "x86_64" => ("amd64", ""),
+            "x86" => ("386", ""),
+            "aarch64" => ("arm64", "v8"),
+            "arm" => ("arm", "v7"),
+            "powerpc64" if cfg!(target_endian = "little") => ("ppc64le", ""),
+            "loongarch64" => ("loong64", ""),
+            other => (other, ""),
+        };
+        Self { os: "linux".to_owned(), architecture: architecture.to_owned(), variant: variant.to_owned() }
+    }
+}
+
+impl std::fmt::Display for Platform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        if self.variant.is_empty() { Ok(()) } else { write!(f, "/{}", self.variant) }
+    }
+}
 
 /// The one form of a platform: lower case, Go's names, no variant where it is the one that every machine has.
 ///
