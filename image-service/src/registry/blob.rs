@@ -4,24 +4,25 @@
 //! A host that gives no usable answer for the rest of a blob is asked for the whole again, from its first byte and into
 //! an empty pipe, so that the digest is one of one answer.
 
+use crate::registry::ask::Ask;
+use crate::registry::endpoint::Endpoint;
+use crate::registry::endpoints::Registry;
+use crate::registry::error::{Error, Failure};
+use crate::registry::pace::Pace;
+use crate::registry::rest;
+use crate::registry::turn::Turn;
+use crate::registry::turns::{Failures, Turns};
+use crate::registry::wait::Wait;
+use gorae_image_formats::manifest::Descriptor;
+use gorae_unpack::pipe::Sink;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-
-use super::rest::{self, Validator};
-use super::turns::{Failures, Turns};
-use super::wait::Wait;
-use super::{Ask, Endpoint, Error, Failure, Pace, Registry};
-use gorae_image_formats::manifest::Descriptor;
-use gorae_unpack::pipe::Sink;
 
 /// An attempt that brought this much does not count as failed: long downloads over bad lines get through.
 const PROGRESS: u64 = 1 << 20;
 /// Pieces handed on are at most this large, so that the pipe's bound is one in bytes.
 const PIECE: usize = 256 << 10;
-/// So often may a request for the rest fail before the whole is asked for: the first time it may be bad luck.
-const BAD_LUCK: u32 = 1;
-
 /// Which hosts may serve a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Servers {
@@ -54,20 +55,6 @@ pub struct Download {
     furthest: u64,
 }
 
-/// A host's turn.
-#[derive(Debug)]
-struct Turn {
-    place: usize,
-    allowed: u32,
-    attempt: u32,
-    /// The host has been asked for the whole again once already, for nothing.
-    begun_anew: bool,
-    /// The host does not understand requests for a part.
-    no_parts: bool,
-    rest_failed: u32,
-    validator: Validator,
-}
-
 /// One beginning of a blob.
 struct Stream<'a> {
     sink: Sink,
@@ -78,7 +65,8 @@ struct Stream<'a> {
 impl Registry {
     /// Prepares the download of a blob; sends nothing.
     pub fn download(self: &Arc<Self>, blob: &Descriptor, from: Servers) -> Download {
-        let able = |endpoint: &Endpoint| endpoint.host.pull && (from == Servers::All || endpoint.host.is_origin);
+        let able =
+            |endpoint: &Endpoint| endpoint.site.host.pull && (from == Servers::All || endpoint.site.host.is_origin);
         Download {
             turns: Turns::new(self, able),
             registry: Arc::clone(self),
@@ -95,8 +83,10 @@ impl Registry {
 impl Download {
     /// Sends the blob from its first byte to `sink`, and its end; `received` follows.
     ///
-    /// - Errors: [`Error`]; the sink is then dropped without its end, as it is when the blob has to begin anew.
     /// - Cancel: dropping the future ends the download.
+    ///
+    /// # Errors
+    /// [`Error`]; the sink is then dropped without its end, as it is when the blob has to begin anew.
     pub async fn run(&mut self, sink: Sink, received: &AtomicU64) -> Result<Ended, Error> {
         received.store(0, Ordering::Relaxed);
         let registry = Arc::clone(&self.registry);
@@ -115,7 +105,7 @@ impl Download {
                 },
             };
             let endpoint = &registry.endpoints[turn.place];
-            wait.ask(&endpoint.name());
+            wait.ask(&endpoint.site.name());
             let failure = match self.ask(endpoint, &mut turn, &mut stream, wait).await {
                 Ok(()) => {
                     return wait.aside(stream.sink.end()).await.map(|()| Ended::Whole).map_err(|_| Error::GivenUp);
@@ -211,29 +201,4 @@ struct Pause {
     time: Duration,
     /// For the whole blob.
     anew: bool,
-}
-
-impl Turn {
-    fn new(place: usize, allowed: u32) -> Self {
-        let validator = Validator::default();
-        Self { place, allowed, attempt: 0, begun_anew: false, no_parts: false, rest_failed: 0, validator }
-    }
-
-    /// What a request for the rest failed with says little about the whole: the host may only not understand it.
-    fn rest_refused(&mut self, failure: Failure) -> Failure {
-        let why = match &failure {
-            Failure::Unreached { .. } | Failure::Rest { .. } | Failure::Final(Error::Untrusted { .. }) => {
-                return failure;
-            }
-            Failure::Final(error) => error.to_string(),
-            Failure::Passing { why, .. } => {
-                self.rest_failed += 1;
-                if self.rest_failed <= BAD_LUCK && self.attempt + 1 < self.allowed {
-                    return failure;
-                }
-                why.clone()
-            }
-        };
-        Failure::Rest { why, no_parts: true }
-    }
 }

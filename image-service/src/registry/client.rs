@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! HTTP clients by TLS settings, shared by all pulls for their connection pools. They carry no credentials.
 
+use crate::registry::error::{Error, chain};
+use gorae_image_formats::hosts::{self, Host};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, Proxy, redirect};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-
-use reqwest::{Certificate, Client, ClientBuilder, Identity, Proxy, redirect};
-
-use super::error::{Error, chain};
-use gorae_image_formats::hosts::{self, Host};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Idle connections are for the next layer, not for the next day.
@@ -32,7 +30,8 @@ struct Key {
 impl Clients {
     /// A client for what is set for a host.
     ///
-    /// - Errors: [`Error::Tls`] when a certificate cannot be read or used, [`Error::Proxy`].
+    /// # Errors
+    /// [`Error::Tls`] when a certificate cannot be read or used, [`Error::Proxy`].
     pub fn get(&self, host: &Host, is_loopback: bool) -> Result<Client, Error> {
         let tls = &host.tls;
         let read = |path: &Path| std::fs::read(path).map_err(|e| Error::Tls(format!("{}: {e}", path.display())));

@@ -3,10 +3,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use gorae_digest::{Algorithm, Digest, Hasher};
 use gorae_proto::cri::AuthConfig;
 use http::HeaderValue;
-
-use gorae_digest::{Algorithm, Digest, Hasher};
 
 /// Credentials for one registry.
 #[derive(Clone, PartialEq, Eq)]
@@ -27,7 +26,8 @@ pub struct Malformed;
 impl Credentials {
     /// Reads the credentials that are for `registry`; `None` when there are none, or when `server_address` names another host.
     ///
-    /// - Errors: [`Malformed`].
+    /// # Errors
+    /// [`Malformed`].
     pub fn read(auth: &AuthConfig, registry: &str) -> Result<Option<Self>, Malformed> {
         if !auth.server_address.is_empty() && bare_host(&auth.server_address) != bare_host(registry) {
             return Ok(None);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Why a registry did not give what was asked for, and whether asking again can help.
 
-use std::time::Duration;
-
 use gorae_digest::Digest;
+use std::time::Duration;
 
 /// A final failure of a registry operation, after retries and mirrors.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +52,7 @@ pub enum Error {
     Proxy,
     /// `AuthConfig.auth` makes no sense.
     #[error(transparent)]
-    Credentials(#[from] super::credentials::Malformed),
+    Credentials(#[from] crate::registry::credentials::Malformed),
     /// Whoever takes the bytes has stopped.
     #[error("the download was given up")]
     GivenUp,

@@ -4,13 +4,11 @@
 //! Each [`Config::stall_floor_bytes`] of a body have [`Config::stall_timeout`] to come. What counts is the time in which
 //! somebody waited for them: while the unpacker is busy nobody reads, and the host may not even send.
 
-use std::time::{Duration, Instant};
-
+use crate::config::Config;
+use crate::registry::error::Failure;
 use bytes::Bytes;
 use reqwest::Response;
-
-use super::Failure;
-use crate::config::Config;
+use std::time::{Duration, Instant};
 
 /// The pace of one body.
 #[derive(Debug)]
@@ -31,8 +29,10 @@ impl Pace {
 
     /// The next piece of a body that has come to byte `at` of `size`, `None` at its end.
     ///
-    /// - Errors: `Passing` when the connection breaks or is too slow, with what came in what time.
     /// - Cancel: no byte is lost.
+    ///
+    /// # Errors
+    /// `Passing` when the connection breaks or is too slow, with what came in what time.
     pub async fn next(&mut self, body: &mut Response, at: u64, size: Option<u64>) -> Result<Option<Bytes>, Failure> {
         let begun = Instant::now();
         let left = self.window.saturating_sub(self.waited);

@@ -2,10 +2,9 @@
 //! Why a TLS handshake was broken off on this side, and what to do about it; how a TLS server shows that it was asked
 //! over http.
 
+use rustls::CertificateError;
 use std::error::Error as StdError;
 use std::io;
-
-use rustls::CertificateError;
 
 /// In seconds.
 const DAY: u64 = 86_400;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! In which order the hosts are asked for one object, and what they said.
 
+use crate::registry::endpoint::Endpoint;
+use crate::registry::endpoints::Registry;
+use crate::registry::error::{Error, Failure};
 use std::collections::VecDeque;
 use std::time::Duration;
-
-use super::{Endpoint, Error, Failure, Registry};
 
 /// The hosts that have not been asked yet.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ impl Failures {
                 return None;
             }
             Failure::Unreached { why, unknown } => {
-                if endpoint.host.is_origin {
+                if endpoint.site.host.is_origin {
                     self.unknown = unknown;
                 }
                 if let Some(pause) = over {
@@ -75,14 +76,14 @@ impl Failures {
 
     /// A failure that another attempt may not have.
     pub fn add_passing(&mut self, endpoint: &Endpoint, why: &str) {
-        let host = format!("{}: ", endpoint.name());
+        let host = format!("{}: ", endpoint.site.name());
         self.passing.retain(|known| !known.starts_with(&host));
         self.passing.push(format!("{host}{why}"));
     }
 
     /// What a host will say however often it is asked.
     fn add_final(&mut self, endpoint: &Endpoint, error: Error) {
-        let place = if endpoint.host.is_origin { &mut self.origin } else { &mut self.mirror };
+        let place = if endpoint.site.host.is_origin { &mut self.origin } else { &mut self.mirror };
         *place = Some(error);
     }
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Who a pull waits for: a wait that is longer than a moment is said in the log, and shown to who follows the pull.
 
+use crate::config::Config;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
-
-use crate::config::Config;
 
 /// The waits of one pull.
 #[derive(Debug, Default)]
