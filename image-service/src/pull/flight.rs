@@ -4,12 +4,11 @@
 //! Whoever asks first starts it; others with the same key wait for the same result. It goes on while anybody waits and
 //! is dropped, which cancels it, with the last one.
 
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared, WeakShared};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
-
-use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, Shared, WeakShared};
 
 /// A share in work under way; awaiting it gives the result.
 pub type Share<T> = Shared<BoxFuture<'static, T>>;
@@ -65,10 +64,9 @@ impl<K, T: Clone, N> std::fmt::Debug for Flights<K, T, N> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::*;
 
     fn counted(count: &Arc<AtomicUsize>) -> (BoxFuture<'static, usize>, ()) {
         let count = Arc::clone(count);

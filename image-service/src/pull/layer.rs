@@ -1,27 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One layer of a pull: waits for its turn, streams the blob into the unpacker, ends as a staged directory.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
-
-use futures_util::FutureExt as _;
-use tokio::sync::AcquireError;
-use tokio::task::JoinHandle;
-
-use super::Pull;
-use super::progress::Counters;
 use crate::error::Error;
+use crate::pull::progress::Counters;
+use crate::pull::task::Pull;
 use crate::registry::{self, Download, Ended, Servers};
 use crate::store::{self, Staged};
+use futures_util::FutureExt as _;
 use gorae_digest::Digest;
 use gorae_image_formats::manifest::Descriptor;
 use gorae_unpack::{BlobFacts, Expected, Layer, pipe};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+use tokio::sync::AcquireError;
+use tokio::task::JoinHandle;
 
 /// Chunks between download and inflater, a quarter MiB each at most.
 const CHUNKS: usize = 8;
-
-/// The result that callers of the same layer share.
-pub type Outcome = Result<Arc<Staged>, Arc<Error>>;
 
 /// Counters of a layer that was there before.
 pub fn complete(blob: &Descriptor) -> Arc<Counters> {
@@ -40,7 +35,7 @@ pub async fn fetch(
 ) -> Result<Arc<Staged>, Error> {
     loop {
         let key = (blob.digest.clone(), diff_id.clone());
-        let joined = pull.inner.layers.join(key, || {
+        let joined = pull.parts.layers.join(key, || {
             let counters = Arc::new(Counters::default());
             let work = run(Arc::clone(&pull), blob.clone(), diff_id.clone(), Arc::clone(&counters));
             (work.map(|result| result.map_err(Arc::new)).boxed(), counters)
@@ -63,7 +58,7 @@ async fn run(
 ) -> Result<Arc<Staged>, Error> {
     let closed = |_: AcquireError| Error::Interrupted;
     let _own = pull.slots.acquire().await.map_err(closed)?;
-    let _shared = pull.inner.slots.acquire().await.map_err(closed)?;
+    let _shared = pull.parts.slots.acquire().await.map_err(closed)?;
     let first = transfer(&pull, &blob, &diff_id, &counters, Servers::All).await;
     let staged = match first {
         // A mirror that serves wrong bytes must not keep the image from the node.
@@ -130,8 +125,8 @@ async fn stage(
     source: pipe::Source,
     counters: Arc<Counters>,
 ) -> Result<Arc<Staged>, Failure> {
-    let store = Arc::clone(&pull.inner.store);
-    let limits = pull.inner.config.limits;
+    let store = Arc::clone(&pull.parts.store);
+    let limits = pull.parts.config.limits;
     let expected =
         Expected { blob: BlobFacts { digest: blob.digest.clone(), size: blob.size }, diff_id: diff_id.clone() };
     let staged = tokio::task::spawn_blocking(move || {
@@ -156,7 +151,7 @@ enum Failure {
 fn explain(pull: &Pull, blob: &Descriptor, counters: &Counters, failure: Failure) -> Error {
     let no_space = match &failure {
         // Or not even an empty file system of this size has room for it.
-        Failure::Unpack(error) => error.is_no_space() || error.is_below(&pull.inner.config.limits),
+        Failure::Unpack(error) => error.is_no_space() || error.is_below(&pull.parts.config.limits),
         Failure::Store(error) => error.is_no_space(),
     };
     if no_space {

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! How far pulls are: counters that the work advances and that watchers read ten times a second.
 
+use crate::registry::Waits;
+use gorae_digest::Digest;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-
 use tokio::sync::watch;
-
-use crate::registry::Waits;
-use gorae_digest::Digest;
 
 const TICK: Duration = Duration::from_millis(100);
 
