@@ -59,7 +59,8 @@ pub fn is(key: &str, name: &str) -> bool {
 
 /// Reads a struct.
 ///
-/// - Errors: of the JSON reader; for anything but an object or null, and for a field of another type.
+/// # Errors
+/// Of the JSON reader; for anything but an object or null, and for a field of another type.
 pub fn object<'de, O: Object, D: Deserializer<'de>>(deserializer: D) -> Result<O, D::Error> {
     deserializer.deserialize_any(Fields(PhantomData))
 }

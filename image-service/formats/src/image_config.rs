@@ -42,7 +42,9 @@ go_object!(RawHistory {
 /// Reads an image config: null and absent fields are empty, and an empty field is `None`.
 ///
 /// - Shapes: ports and volumes are sorted; each is one whatever its value is.
-/// - Errors: of the JSON reader, for what is no config.
+///
+/// # Errors
+/// Of the JSON reader, for what is no config.
 pub fn read_config(text: &str) -> Result<ImageConfiguration, serde_json::Error> {
     let raw: Raw = serde_json::from_str(text)?;
     let mut read = ImageConfiguration::default();

@@ -13,4 +13,7 @@ pub mod image_config;
 pub mod manifest;
 pub mod platform;
 pub mod reference;
+mod shown;
 pub mod user;
+
+pub use shown::shown;

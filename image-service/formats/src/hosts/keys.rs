@@ -2,6 +2,7 @@
 //! The keys of a hosts.toml. A later containerd has more of them, and the file is often written by a program: what is not
 //! known is told in the log and passed over, because it must not keep a node from every image. Pure but for the log.
 
+use crate::reference::without_userinfo_of_host;
 use std::path::Path;
 use toml::{Table, Value};
 
@@ -58,8 +59,7 @@ fn check(place: &str, key: &str, value: &Value, found: &mut Vec<String>) {
 
 /// A key in letters that a log can hold. A host may be written with a password: what is before an `@` is left out.
 fn shown(key: &str) -> String {
-    let bare = key.rsplit('@').next().unwrap_or_default();
-    bare.chars().filter(|c| !c.is_control()).take(SHOWN).collect()
+    without_userinfo_of_host(key).chars().filter(|c| !c.is_control()).take(SHOWN).collect()
 }
 
 #[cfg(test)]

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The grammar of image names: `[host[:port]/]path[:tag][@digest]`, normalised the way users know it
-//! (`busybox` is `docker.io/library/busybox:latest`). Pure: no lookups, no I/O.
-//!
-//! Everything here comes from clients, so lengths are bounded and letters are listed, never excluded.
+//! A name, parsed and normalised.
 
+use crate::reference::error::{Invalid, MAX_NAME};
+use crate::reference::grammar::{check_host, check_path, is_tag, shown, split_host, split_tag};
+use crate::reference::userinfo::without_userinfo;
 use gorae_digest::Digest;
 use std::fmt;
 
-const DEFAULT_HOST: &str = "docker.io";
 const DEFAULT_TAG: &str = "latest";
-/// Longest `host/path`, the limit that registries themselves apply.
-const MAX_NAME: usize = 255;
-const MAX_TAG: usize = 128;
 
 /// A normalised image name with a tag, a digest, or (given so by the user) both.
 ///
@@ -25,41 +21,11 @@ pub struct Reference {
     digest: Option<Digest>,
 }
 
-/// Why text is not an image name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Invalid {
-    /// Nothing was given.
-    #[error("the name is empty")]
-    Empty,
-    /// What stands before an `@` that begins no digest: it may be a password, so it is not quoted.
-    #[error(
-        "an '@' begins a digest (sha256:… or sha512:…); user and password are given as credentials beside the name"
-    )]
-    UserInfo,
-    /// `host/path` is longer than 255 letters.
-    #[error("the name is longer than {MAX_NAME} letters")]
-    TooLong,
-    /// The host part is not a host name, address or port.
-    #[error("{0:?} is not a registry host")]
-    Host(String),
-    /// A path component breaks the rules.
-    #[error("{0:?} is not a repository path (lower-case letters and digits, separated by '.', '_', '__' or '-')")]
-    Path(String),
-    /// 64 hex digits: that form is for image ids.
-    #[error("64 hex digits are an image id, not a name")]
-    LooksLikeId,
-    /// The tag breaks the rules.
-    #[error("{0:?} is not a tag (letters, digits, '_', '.', '-', at most {MAX_TAG})")]
-    Tag(String),
-    /// The digest breaks the rules.
-    #[error(transparent)]
-    Digest(gorae_digest::Invalid),
-}
-
 impl Reference {
     /// Parses and normalises a name.
     ///
-    /// - Errors: [`Invalid`], with the part that is wrong.
+    /// # Errors
+    /// [`Invalid`], with the part that is wrong.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if text.is_empty() {
             return Err(Invalid::Empty);
@@ -138,106 +104,6 @@ impl fmt::Display for Reference {
             None => write!(f, "{}/{}:{}", self.host, self.path, self.wanted()),
         }
     }
-}
-
-/// The part of a name that may be shown: without what stands before an `@` that begins no digest. Such a thing is no
-/// name, and what people put there are their passwords.
-pub fn without_userinfo(text: &str) -> &str {
-    let is_digest = |after: &str| after.starts_with("sha256:") || after.starts_with("sha512:");
-    let mut from = 0;
-    for (at, _) in text.match_indices('@') {
-        // Of several, only the last can begin the digest.
-        if !is_digest(&text[at + 1..]) || text[at + 1..].contains('@') {
-            from = at + 1;
-        }
-    }
-    &text[from..]
-}
-
-/// Splits `name:tag`; a colon before the last slash belongs to a port.
-fn split_tag(text: &str) -> (&str, Option<&str>) {
-    match text.rfind(':') {
-        Some(colon) if !text[colon..].contains('/') => (&text[..colon], Some(&text[colon + 1..])),
-        _ => (text, None),
-    }
-}
-
-/// The first component is a host when it cannot be a path component of the default registry.
-fn split_host(name: &str) -> (Option<&str>, &str) {
-    match name.split_once('/') {
-        Some((first, rest))
-            if first.contains(['.', ':']) || first == "localhost" || first.bytes().any(|b| b.is_ascii_uppercase()) =>
-        {
-            (Some(first), rest)
-        }
-        _ => (None, name),
-    }
-}
-
-fn check_host(host: Option<&str>) -> Result<String, Invalid> {
-    let Some(host) = host else { return Ok(DEFAULT_HOST.to_owned()) };
-    let (name, port) = match host.strip_prefix('[') {
-        Some(rest) => {
-            let (address, after) = rest.split_once(']').ok_or_else(|| Invalid::Host(shown(host)))?;
-            address.parse::<std::net::Ipv6Addr>().map_err(|_| Invalid::Host(shown(host)))?;
-            (None, after.strip_prefix(':').or(if after.is_empty() { None } else { Some("x") }))
-        }
-        None => match host.split_once(':') {
-            Some((name, port)) => (Some(name), Some(port)),
-            None => (Some(host), None),
-        },
-    };
-    let port_ok = port.is_none_or(|p| p.bytes().all(|b| b.is_ascii_digit()) && p.parse::<u16>().is_ok_and(|p| p > 0));
-    if !port_ok || !name.is_none_or(is_host_name) {
-        return Err(Invalid::Host(shown(host)));
-    }
-    Ok(if host == "index.docker.io" { DEFAULT_HOST.to_owned() } else { host.to_owned() })
-}
-
-fn is_host_name(name: &str) -> bool {
-    name.split('.').all(|label| {
-        !label.is_empty()
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    })
-}
-
-fn check_path(host: &str, path: &str) -> Result<String, Invalid> {
-    if host == DEFAULT_HOST && path.len() == 64 && path.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(Invalid::LooksLikeId);
-    }
-    if !path.split('/').all(is_path_component) {
-        return Err(Invalid::Path(shown(path)));
-    }
-    Ok(if host == DEFAULT_HOST && !path.contains('/') { format!("library/{path}") } else { path.to_owned() })
-}
-
-/// `[a-z0-9]+` groups joined by one '.', one or two '_', or any number of '-'.
-fn is_path_component(component: &str) -> bool {
-    let alnum = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let bytes = component.as_bytes();
-    let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else { return false };
-    if !alnum(first) || !alnum(last) {
-        return false;
-    }
-    bytes.split(|&b| alnum(b)).all(|separator| match separator {
-        [] | b"." | b"_" | b"__" => true,
-        other => other.iter().all(|&b| b == b'-'),
-    })
-}
-
-fn is_tag(tag: &str) -> bool {
-    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    let bytes = tag.as_bytes();
-    bytes.len() <= MAX_TAG
-        && bytes.first().is_some_and(|&b| word(b))
-        && bytes.iter().all(|&b| word(b) || b == b'.' || b == b'-')
-}
-
-/// What of a bad part goes into an error text.
-fn shown(part: &str) -> String {
-    part.chars().take(80).collect()
 }
 
 #[cfg(test)]
