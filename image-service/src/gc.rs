@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Why layers stay: images name them, containers hold them, pulls count on them. A layer with none of these goes.
 
-use std::collections::HashSet;
-use std::path::PathBuf;
-use std::sync::Arc;
-
 use crate::image::{Held, Top};
 use crate::store::{Error, Kept, Store, discard_in_background, top_first};
 use gorae_digest::Digest;
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What a collection removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -48,7 +47,8 @@ impl Store {
 
     /// Keeps layers, given by the directories of an earlier [`Held`], for `owner`.
     ///
-    /// - Errors: [`Error::NotALayer`] before anything is held; [`Error::LayerMissing`] after all that exist are held.
+    /// # Errors
+    /// [`Error::NotALayer`] before anything is held; [`Error::LayerMissing`] after all that exist are held.
     pub fn hold_layers(&self, directories: &[PathBuf], owner: &str) -> Result<(), Error> {
         let mut layers = HashSet::new();
         for path in directories.iter().filter(|path| **path != self.empty_layer()) {

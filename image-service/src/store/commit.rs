@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Makes a pulled image visible: records, one sync, then renames only.
 
+use crate::image::{Image, Top};
+use crate::store::disk::Store;
+use crate::store::error::Error;
+use crate::store::kept::Kept;
+use crate::store::record::{self, ImageRecord, NameRecord};
+use crate::store::staged::{self, Staged};
+use crate::store::top;
+use gorae_digest::Digest;
+use gorae_unpack::Reserve;
+use oci_spec::image::ImageConfiguration;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-use oci_spec::image::ImageConfiguration;
-
-use super::record::{self, ImageRecord, NameRecord};
-use super::{Error, Kept, Staged, Store, top};
-use crate::image::{Image, Top};
-use gorae_digest::Digest;
-use gorae_unpack::Reserve;
 
 /// A pulled image whose layers are staged or in the store.
 #[derive(Debug)]
@@ -32,7 +34,9 @@ impl Store {
     /// Commits an image. After `Ok` it survives a power cut, and every reader sees it.
     ///
     /// - Shapes: the layers that are not staged must be pinned by the caller.
-    /// - Errors: [`Error::File`], [`Error::LayerMissing`], [`Error::Top`]; readers then see the state before.
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::LayerMissing`], [`Error::Top`]; readers then see the state before.
     pub fn commit(
         self: &Arc<Self>,
         new: NewImage,
@@ -53,7 +57,7 @@ impl Store {
         let all: Vec<Arc<Staged>> = staged.iter().cloned().chain(tree).collect();
         let temp = self.temp_path("commit");
         let committed = self.prepare(&new, &top, &temp).and_then(|()| self.publish(new, top, &all, &temp));
-        super::staged::discard(&temp);
+        staged::discard(&temp);
         committed
     }
 
@@ -134,7 +138,7 @@ impl Store {
             }
             let trash = self.temp_path("trash");
             self.rename(path.clone(), trash.clone())?;
-            super::staged::discard_in_background(trash);
+            staged::discard_in_background(trash);
         }
         self.rename(layer.path().to_owned(), path)?;
         layer.take();

@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Opens a store: takes its lock, reads its records into the index, clears what dead pulls left.
 
+use crate::image::{Image, Top};
+use crate::store::disk::{Store, Used};
+use crate::store::error::Error;
+use crate::store::index::Index;
+use crate::store::kept::{Kept, KeptLayer};
+use crate::store::record::{self, ImageRecord, LayerRecord, NameRecord, Unreadable};
+use crate::store::{commit, staged, top};
+use arc_swap::ArcSwap;
+use gorae_digest::Digest;
+use rustix::fs::FlockOperation;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
@@ -9,21 +19,14 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
-use rustix::fs::FlockOperation;
-
-use super::index::Index;
-use super::record::{self, ImageRecord, LayerRecord, NameRecord, Unreadable};
-use super::{Error, Kept, KeptLayer, Store, Used, commit, staged};
-use crate::image::{Image, Top};
-use gorae_digest::Digest;
-
 impl Store {
     /// Opens the store in `root`, making it when absent.
     ///
     /// - Shapes: an object whose record cannot be used is said in the log and not in the index. An image that lost its
     ///   record or a layer goes with all its names: it would come back without them when another image brings the layer.
-    /// - Errors: [`Error::InUse`]; [`Error::File`] when a directory cannot be made or read; [`Error::Foreign`].
+    ///
+    /// # Errors
+    /// [`Error::InUse`]; [`Error::File`] when a directory cannot be made or read; [`Error::Foreign`].
     pub fn open(root: PathBuf) -> Result<Self, Error> {
         make_directories(&root)?;
         let lock = lock(&root)?;
@@ -155,8 +158,9 @@ impl Store {
 
 /// Gives an object up whose record cannot be used, with a word in the log.
 ///
-/// - Errors: when that says nothing against the record (no descriptor, no memory left) or another program has written it.
-///   Going on would take the object for unneeded and delete its data.
+/// # Errors
+/// When that says nothing against the record (no descriptor, no memory left) or another program has written it. Going
+/// on would take the object for unneeded and delete its data.
 fn lose(what: &str, path: &Path, error: Unreadable) -> Result<(), Error> {
     match error {
         Unreadable::File(source)
@@ -222,7 +226,7 @@ fn read_image(path: &Path, name: &std::ffi::OsStr, kept: &Kept) -> Result<(Diges
     let top = match record.top {
         record::Top::Unknown => Top::Unknown,
         record::Top::Nothing => Top::Nothing,
-        record::Top::Tree => Top::Tree(super::top::name(&layers)),
+        record::Top::Tree => Top::Tree(top::name(&layers)),
     };
     let image = commit::assemble(&id, record.config.len(), Arc::new(config), (layers, top), kept);
     Ok((id, image))

@@ -5,14 +5,13 @@
 //! Everything is opened by handle, one component at a time and no link followed; a link that is met is followed here,
 //! with `..` stopping at the root. Descriptors are few: those of one directory at a time, one for each layer.
 
+use gorae_unpack::attributes;
+use gorae_unpack::beneath::{self, is_link, is_whiteout, status};
+use gorae_unpack::refusal::Refusal;
+use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-
-use rustix::io::Errno;
-
-use gorae_unpack::meta::{self, Refusal};
-use gorae_unpack::tree::{is_link, is_whiteout, open_beneath, status};
 
 /// Most links followed on the way to one directory, the kernel's own number.
 const MAX_LINKS: usize = 40;
@@ -122,9 +121,9 @@ impl Merged {
     fn entry(&self, name: &[u8]) -> Result<Entry> {
         let (mut parts, mut is_opaque) = (Vec::new(), false);
         for part in &self.parts {
-            match open_beneath(&part.handle, name) {
+            match beneath::open(&part.handle, name) {
                 Ok(handle) => {
-                    is_opaque = meta::is_opaque(&handle)?;
+                    is_opaque = attributes::is_opaque(&handle)?;
                     parts.push(Part { layer: part.layer, handle: Rc::new(handle) });
                 }
                 Err(Errno::NOENT) => continue,

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The three kinds of record: JSON bodies under the checked header of `gorae_proto::checked`.
 
+use gorae_proto::checked::{self, CheckedError, Foreign, Unusable};
+use gorae_unpack::Usage;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
-
-use gorae_proto::checked::{self, CheckedError, Foreign, Unusable};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-
-use gorae_unpack::Usage;
 
 const VERSION: u32 = 1;
 /// A config is at most 8 MiB; JSON escaping at most doubles what real ones hold.
@@ -100,7 +98,7 @@ pub enum Unreadable {
     Config(serde_json::Error),
     /// The directories on top of an image are gone and cannot be made again.
     #[error("its tree of directories cannot be made again: {0}")]
-    Top(super::Error),
+    Top(crate::store::error::Error),
     /// The record contradicts its name or itself.
     #[error("the record does not belong here: {0}")]
     Misplaced(&'static str),

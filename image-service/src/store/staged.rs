@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A layer on its way into the store: a directory below `temp` that vanishes unless it is committed.
 
+use crate::store::disk::Store;
+use crate::store::error::Error;
+use crate::store::kept::KeptLayer;
+use crate::store::record::{self, Implied, LayerRecord};
+use gorae_digest::Digest;
+use gorae_unpack::Layer;
+use rustix::fs::{Mode, OFlags};
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-use rustix::fs::{Mode, OFlags};
-
-use super::record::{self, Implied, LayerRecord};
-use super::{Error, KeptLayer, Store};
-use gorae_digest::Digest;
-use gorae_unpack::Layer;
 
 /// A layer directory below `temp`. Dropping it removes it, in the background, unless a commit took it.
 #[derive(Debug)]
@@ -26,7 +26,8 @@ pub struct Staged {
 impl Store {
     /// Unpacks a layer into a fresh directory below `temp`, by `unpack`, which gets the empty directory.
     ///
-    /// - Errors: what `unpack` returns, or the store's own as `E`. Nothing is left behind then.
+    /// # Errors
+    /// What `unpack` returns, or the store's own as `E`. Nothing is left behind then.
     pub fn stage<E: From<Error>>(
         &self,
         diff_id: &Digest,
@@ -109,7 +110,7 @@ impl Drop for Staged {
 }
 
 /// Removes a tree of ours; what cannot be removed is removed at the next start.
-pub(crate) fn discard(path: &Path) {
+pub fn discard(path: &Path) {
     if let Err(error) = fs::remove_dir_all(path)
         && error.kind() != std::io::ErrorKind::NotFound
     {
@@ -118,7 +119,7 @@ pub(crate) fn discard(path: &Path) {
 }
 
 /// [`discard`] on a thread of its own: a large layer takes a while.
-pub(crate) fn discard_in_background(path: PathBuf) {
+pub fn discard_in_background(path: PathBuf) {
     let spawned = std::thread::Builder::new().name("layer-remove".to_owned()).spawn({
         let path = path.clone();
         move || discard(&path)

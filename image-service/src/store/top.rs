@@ -11,21 +11,22 @@
 //! It is named by the layers below it, shared by all images with these, kept, counted and collected as a layer is, and
 //! made again when it is missing. An image that needs none pays a look at the numbers in its layers' records.
 
+use crate::image::Top;
+use crate::store::disk::Store;
+use crate::store::error::Error;
+use crate::store::kept::{Kept, KeptLayer};
+use crate::store::plan::{Lower, Plan};
+use crate::store::record::{self, Implied};
+use crate::store::staged::Staged;
+use gorae_digest::Digest;
+use gorae_unpack::Reserve;
+use gorae_unpack::beneath;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use std::collections::HashSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-
-use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
-
-use super::plan::Plan;
-use super::record::{self, Implied};
-use super::{Error, Kept, KeptLayer, Staged, Store};
-use crate::image::Top;
-use gorae_digest::Digest;
-use gorae_unpack::Reserve;
-use gorae_unpack::tree::open_beneath;
 
 /// Most bytes of names that the layers of one image may imply: what the unpacker remembers of one.
 const MAX_NAMES: u64 = 64 << 20;
@@ -43,19 +44,13 @@ pub fn top_first(layers: &[Digest]) -> impl Iterator<Item = &Digest> {
     layers.iter().rev().filter(move |layer| seen.insert(*layer))
 }
 
-/// A layer's files and what it leaves to those below.
-#[derive(Debug)]
-pub struct Lower {
-    pub root: OwnedFd,
-    /// Directories that no member describes, the root with an empty name.
-    pub implied: HashSet<Vec<u8>>,
-}
-
 impl Store {
     /// Finds out whether an image of these layers needs a tree, and makes it below `temp` when it does and is not there.
     ///
     /// - Shapes: the layers are staged or pinned; the name that [`name`] gives is pinned as well.
-    /// - Errors: [`Error::File`]. A layer whose names cannot be read has to be fetched again, which the next pull does.
+    ///
+    /// # Errors
+    /// [`Error::File`]. A layer whose names cannot be read has to be fetched again, which the next pull does.
     pub(super) fn make_top(
         &self,
         layers: &[Digest],
@@ -142,7 +137,7 @@ impl Store {
             }
         }
         let (directory, path) = found?;
-        let root = open_beneath(&directory, b"fs").map_err(|e| self.failed("open the files of", &path, e.into()))?;
+        let root = beneath::open(&directory, b"fs").map_err(|e| self.failed("open the files of", &path, e.into()))?;
         let names = match implied.directories {
             0 => Vec::new(),
             number => self.names_of(layer, &directory, number, *budget)?,

@@ -1,82 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The members of a tar stream, one after the other: ustar, GNU and PAX, with every length bounded.
 //!
-//! A header block is decoded in [`header`], the loop over them is here. Both follow Go's `archive/tar`, which the builders
+//! A header block is decoded in `header.rs`, the loop over them is here. Both follow Go's `archive/tar`, which the builders
 //! and the other runtimes use: a second opinion about the same bytes is what attacks are made of. What Go takes and no
 //! builder writes is refused: owners that are none, an archive that ends behind an extended header.
 
+use crate::blocks::Blocks;
+use crate::error::{Error, malformed};
+use crate::field::text;
+use crate::header::{BLOCK, Header};
+use crate::member::{Content, Member, Time};
+use crate::pieces::Pieces;
+use crate::{pax, sparse};
 use std::io::Read;
-
-use super::header::{BLOCK, Header, text};
-use super::{Error, pax, sparse, stream_error};
-
-/// The largest time that the other runtimes set: what a 64-bit number of nanoseconds holds, in the year 2262.
-const LATEST: Time = Time { seconds: i64::MAX / 1_000_000_000, nanos: i64::MAX % 1_000_000_000 };
-
-/// A point in time as the kernel takes it: `nanos` is 0 to 999,999,999 also before 1970.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Time {
-    pub seconds: i64,
-    pub nanos: i64,
-}
-
-impl Time {
-    /// The start of 1970 for what is before or later than other runtimes (and some file systems) take.
-    pub fn bounded(self) -> Self {
-        if (Self::default()..=LATEST).contains(&self) { self } else { Self::default() }
-    }
-}
-
-/// What a member is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
-    Directory,
-    /// `data` says where the member's bytes go in a file of `length`.
-    File {
-        length: u64,
-        data: sparse::Map,
-    },
-    Symlink {
-        target: Vec<u8>,
-    },
-    /// Another name for a member that came before.
-    Hardlink {
-        target: Vec<u8>,
-    },
-    CharDevice {
-        major: u32,
-        minor: u32,
-    },
-    BlockDevice {
-        major: u32,
-        minor: u32,
-    },
-    Fifo,
-}
-
-/// One member without its data.
-#[derive(Debug, Clone)]
-pub struct Member {
-    /// As in the archive: anything at all.
-    pub path: Vec<u8>,
-    pub content: Content,
-    /// Permission bits, with setuid, setgid and sticky.
-    pub mode: u32,
-    pub uid: u32,
-    pub gid: u32,
-    pub atime: Time,
-    pub mtime: Time,
-    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
-}
 
 /// A tar stream. [`Archive::next_member`] moves to a member, [`Archive::read_data`] reads its data.
 #[derive(Debug)]
 pub struct Archive<R> {
-    reader: R,
-    /// Bytes of the current member's data not yet read.
-    data: u64,
-    /// Zero bytes behind the data, up to the next block.
-    padding: u64,
+    blocks: Blocks<R>,
     /// Whether the first of the two zero blocks at the end has come.
     ending: bool,
     /// The header that was read last, for what is decoded later.
@@ -102,22 +43,23 @@ struct What {
 impl<R: Read> Archive<R> {
     /// Starts at the beginning of a stream.
     pub fn new(reader: R) -> Self {
-        Self { reader, data: 0, padding: 0, ending: false, last: [0; BLOCK] }
+        Self { blocks: Blocks::new(reader), ending: false, last: [0; BLOCK] }
     }
 
     /// The stream behind the last member.
-    pub fn into_inner(self) -> R {
-        self.reader
+    pub fn into_stream(self) -> R {
+        self.blocks.into_stream()
     }
 
     /// Moves to the next member; `None` at the end of the archive.
     ///
-    /// - Errors: [`Error::Malformed`] for broken headers and unknown member types, else as the stream fails.
+    /// # Errors
+    /// [`Error::Malformed`] for broken headers and unknown member types, else as the stream fails.
     pub fn next_member(&mut self) -> Result<Option<Member>, Error> {
         let mut announced = Announced::default();
         let mut announcements = 0;
         loop {
-            self.skip()?;
+            self.blocks.skip()?;
             let Some(header) = self.header()? else {
                 return if announcements == 0 { Ok(None) } else { Err(malformed("extended header without a member")) };
             };
@@ -141,19 +83,10 @@ impl<R: Read> Archive<R> {
 
     /// Reads data of the current member; 0 at its end.
     ///
-    /// - Errors: as the stream fails.
+    /// # Errors
+    /// As the stream fails.
     pub fn read_data(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
-        let most = buffer.len().min(usize::try_from(self.data).unwrap_or(usize::MAX));
-        if most == 0 {
-            return Ok(0);
-        }
-        match self.reader.read(&mut buffer[..most]).map_err(stream_error)? {
-            0 => Err(malformed("the stream ends within a member")),
-            n => {
-                self.data -= n as u64;
-                Ok(n)
-            }
-        }
+        self.blocks.read_data(buffer)
     }
 
     fn member(&mut self, header: Header, announced: Announced) -> Result<Member, Error> {
@@ -185,15 +118,15 @@ impl<R: Read> Archive<R> {
         let What { kind, device, path, link } = what;
         let content = match kind {
             b'S' => {
-                self.expect_data(size)?;
-                let (last, physical) = (self.last, self.data);
-                let (length, data) = sparse::gnu(&last, physical, || self.raw_block())?;
+                self.blocks.expect_data(size)?;
+                let (last, physical) = (self.last, self.blocks.left());
+                let (length, data) = sparse::gnu(&last, physical, || self.blocks.whole_block())?;
                 return Ok((path, Content::File { length, data }));
             }
             // Archives older than POSIX mark directories by a slash; a type of '0' is a file, whatever its name ends with.
             b'\0' if path.ends_with(b"/") => Content::Directory,
             b'\0' | b'0' | b'7' => {
-                self.expect_data(size)?;
+                self.blocks.expect_data(size)?;
                 return self.regular(path, sparse);
             }
             // Links, directories and devices have no data, whatever their size field says.
@@ -213,40 +146,22 @@ impl<R: Read> Archive<R> {
     }
 
     fn regular(&mut self, path: Vec<u8>, sparse: &pax::Sparse) -> Result<(Vec<u8>, Content), Error> {
-        let size = self.data;
+        let size = self.blocks.left();
         if !sparse.is_sparse() {
-            return Ok((path, Content::File { length: size, data: sparse::Map::whole(size) }));
+            return Ok((path, Content::File { length: size, data: Pieces::whole(size) }));
         }
-        let found = sparse::pax(sparse, size, |buffer| {
-            let mut filled = 0;
-            while filled < buffer.len() {
-                match self.read_data(&mut buffer[filled..])? {
-                    0 => return Err(malformed("sparse map is cut")),
-                    n => filled += n,
-                }
-            }
-            Ok(())
-        })?;
+        let found = sparse::pax(sparse, size, |buffer| self.blocks.fill(buffer))?;
         Ok((found.name.unwrap_or(path), Content::File { length: found.length, data: found.data }))
-    }
-
-    fn expect_data(&mut self, size: i64) -> Result<(), Error> {
-        let size = u64::try_from(size).map_err(|_| malformed("negative size"))?;
-        (self.data, self.padding) = (size, size.next_multiple_of(BLOCK as u64) - size);
-        Ok(())
     }
 
     /// The whole data of an extended header.
     fn small(&mut self, header: &Header) -> Result<Vec<u8>, Error> {
-        self.expect_data(header.size)?;
-        if self.data > pax::MAX {
+        self.blocks.expect_data(header.size)?;
+        if self.blocks.left() > pax::MAX {
             return Err(malformed("extended header above 1 MiB"));
         }
-        let mut data = vec![0; self.data as usize];
-        let mut filled = 0;
-        while filled < data.len() {
-            filled += self.read_data(&mut data[filled..])?;
-        }
+        let mut data = vec![0; self.blocks.left() as usize];
+        self.blocks.fill(&mut data)?;
         Ok(data)
     }
 
@@ -254,7 +169,7 @@ impl<R: Read> Archive<R> {
     fn header(&mut self) -> Result<Option<Header>, Error> {
         for _ in 0..2 {
             let mut block = [0; BLOCK];
-            let more = self.block(&mut block)?;
+            let more = self.blocks.block(&mut block)?;
             let is_zero = block == [0; BLOCK];
             match (more, self.ending, is_zero) {
                 (false, ..) => return Ok(None),
@@ -269,40 +184,6 @@ impl<R: Read> Archive<R> {
         }
         Ok(None)
     }
-
-    /// A block that belongs to the header (the rest of an old sparse map).
-    fn raw_block(&mut self) -> Result<[u8; BLOCK], Error> {
-        let mut block = [0; BLOCK];
-        if self.block(&mut block)? { Ok(block) } else { Err(malformed("the stream ends within a header")) }
-    }
-
-    fn block(&mut self, block: &mut [u8; BLOCK]) -> Result<bool, Error> {
-        let mut filled = 0;
-        while filled < block.len() {
-            match self.reader.read(&mut block[filled..]).map_err(stream_error)? {
-                0 if filled == 0 => return Ok(false),
-                0 => return Err(malformed("the stream ends within a header")),
-                n => filled += n,
-            }
-        }
-        Ok(true)
-    }
-
-    /// Leaves the rest of the current member behind. Padding may be missing where the stream ends, data may not.
-    fn skip(&mut self) -> Result<(), Error> {
-        let mut scratch = [0; 16 << 10];
-        let mut left = self.data + self.padding;
-        while left > 0 {
-            let most = scratch.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            match self.reader.read(&mut scratch[..most]).map_err(stream_error)? {
-                0 if left > self.padding => return Err(malformed("the stream ends within a member")),
-                0 => break,
-                got => left -= got as u64,
-            }
-        }
-        (self.data, self.padding) = (0, 0);
-        Ok(())
-    }
 }
 
 /// A device's number as the kernel takes it.
@@ -311,8 +192,4 @@ fn node((major, minor): (i64, i64)) -> Result<(u32, u32), Error> {
         (Ok(major), Ok(minor)) => Ok((major, minor)),
         _ => Err(malformed("bad device number")),
     }
-}
-
-fn malformed(why: &str) -> Error {
-    Error::Malformed(why.to_owned())
 }

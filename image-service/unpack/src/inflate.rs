@@ -3,13 +3,11 @@
 //!
 //! The compression is told by the first bytes, not by the media type: registries hold layers whose type is wrong.
 
-use std::io::{self, BufRead, Read};
-
+use crate::error::Error;
+use crate::pipe::{Sink, Source};
 use bytes::Bytes;
-
-use super::Error;
-use super::pipe::{Sink, Source};
 use gorae_digest::{Digest, Hasher};
+use std::io::{self, BufRead, Read};
 
 /// Size of the chunks handed on; large enough that the hand-over costs nothing, small enough to stay in cache.
 const CHUNK: usize = 128 << 10;
@@ -30,7 +28,8 @@ pub struct BlobFacts {
 
 /// Inflates `blob` into `plain` and compares digest and size at the end.
 ///
-/// - Errors: [`Error::Cut`] when either neighbour gave up; [`Error::Inflate`], [`Error::BlobSize`], [`Error::BlobDigest`].
+/// # Errors
+/// [`Error::Cut`] when either neighbour gave up; [`Error::Inflate`], [`Error::BlobSize`], [`Error::BlobDigest`].
 pub fn run(blob: Source, plain: Sink, expected: &BlobFacts) -> Result<(), Error> {
     let mut hashed = HashedBlob { source: blob, hasher: Hasher::new(expected.digest.algorithm()), read: 0 };
     let inflated = inflate(&mut hashed, &plain);

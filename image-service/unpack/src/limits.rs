@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Bounds on what one layer may unpack to, and what it leaves free of the file system.
 
+/// Most bytes of an extended attribute, whatever the file system.
+pub const MAX_ATTRIBUTE: usize = 64 << 10;
+
 /// Bounds on one layer, so that a small download cannot take the node down.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {

@@ -3,33 +3,12 @@
 //!
 //! The order matters: chown clears setuid and file capabilities, so mode and attributes come after it, and times last.
 
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
-
+use crate::attributes::{attributes, is_wanted, tolerate};
+use crate::limits::MAX_ATTRIBUTE;
+use crate::member::{Member, Time};
+use crate::refusal::Refusal;
 use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
-use rustix::io::Errno;
-
-use super::archive::{Member, Time};
-
-/// Most bytes of an attribute's value, whatever the file system.
-pub const MAX_VALUE: usize = 64 << 10;
-/// Free bytes at which a file system that has no room for an attribute has none for one of this size.
-const ROOM: u64 = 1 << 20;
-
-/// What the kernel did not do.
-#[allow(missing_docs, reason = "the variants' lines say what their fields are")]
-#[derive(Debug)]
-pub enum Refusal {
-    /// A call failed.
-    Kernel(Errno),
-    /// An attribute is larger than the file system takes.
-    TooLarge { name: Vec<u8>, length: usize },
-}
-
-impl From<Errno> for Refusal {
-    fn from(errno: Errno) -> Self {
-        Self::Kernel(errno)
-    }
-}
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 
 type Result<T> = std::result::Result<T, Refusal>;
 
@@ -55,9 +34,6 @@ impl Times {
     }
 }
 
-/// What tells overlayfs that a directory hides the one below it.
-pub const OPAQUE: &str = "trusted.overlay.opaque";
-
 /// Applies all of it to an open file or directory.
 pub fn apply(file: impl AsFd, member: &Member) -> Result<()> {
     let file = file.as_fd();
@@ -77,7 +53,7 @@ pub fn copy(from: impl AsFd, to: impl AsFd) -> Result<Times> {
     rustix::fs::fchown(to, Some(Uid::from_raw(found.st_uid)), Some(Gid::from_raw(found.st_gid)))?;
     rustix::fs::fchmod(to, Mode::from_raw_mode(found.st_mode & 0o7777))?;
     for name in attributes(from)? {
-        let mut value = vec![0; MAX_VALUE];
+        let mut value = vec![0; MAX_ATTRIBUTE];
         let length = rustix::fs::fgetxattr(from, name.as_slice(), &mut value[..])?;
         rustix::fs::fsetxattr(to, name.as_slice(), &value[..length], XattrFlags::empty())?;
     }
@@ -96,7 +72,7 @@ pub fn is_same(one: impl AsFd, other: impl AsFd) -> Result<bool> {
         return Ok(false);
     }
     for name in names {
-        let (mut a, mut b) = (vec![0; MAX_VALUE], vec![0; MAX_VALUE]);
+        let (mut a, mut b) = (vec![0; MAX_ATTRIBUTE], vec![0; MAX_ATTRIBUTE]);
         let a_length = rustix::fs::fgetxattr(one, name.as_slice(), &mut a[..])?;
         let b_length = rustix::fs::fgetxattr(other, name.as_slice(), &mut b[..])?;
         if a[..a_length] != b[..b_length] {
@@ -104,32 +80,6 @@ pub fn is_same(one: impl AsFd, other: impl AsFd) -> Result<bool> {
         }
     }
     Ok(true)
-}
-
-/// The names of a directory's attributes that an image may bring, sorted.
-fn attributes(file: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>> {
-    let mut list = vec![0; 256];
-    let length = loop {
-        match rustix::fs::flistxattr(file, &mut list[..]) {
-            Err(Errno::RANGE) if list.len() < MAX_VALUE => list = vec![0; MAX_VALUE],
-            Err(Errno::OPNOTSUPP) => break 0,
-            other => break other?,
-        }
-    };
-    let mut names: Vec<Vec<u8>> =
-        list[..length].split(|&b| b == 0).filter(|name| is_wanted(name)).map(<[u8]>::to_vec).collect();
-    names.sort();
-    Ok(names)
-}
-
-/// Whether a directory hides what lower layers have under its name.
-pub fn is_opaque(directory: impl AsFd) -> Result<bool> {
-    let mut value = [0; 8];
-    match rustix::fs::fgetxattr(directory, OPAQUE, &mut value[..]) {
-        Ok(length) => Ok(value[..length] == *b"y"),
-        Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::RANGE) => Ok(false),
-        Err(errno) => Err(errno.into()),
-    }
 }
 
 /// Applies all of it to a name in a directory, for what cannot be opened (links, devices, FIFOs).
@@ -153,38 +103,9 @@ pub fn apply_at(directory: BorrowedFd<'_>, name: &[u8], member: &Member, is_syml
     Ok(rustix::fs::utimensat(directory, name, &times(Times::of(member)), AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
-/// Makes a directory hide what lower layers have under its name.
-pub fn set_opaque(directory: impl AsFd) -> rustix::io::Result<()> {
-    rustix::fs::fsetxattr(directory, OPAQUE, b"y", XattrFlags::empty())
-}
-
 /// Sets modification and access time of an open directory.
 pub fn set_times(directory: impl AsFd, set: Times) -> rustix::io::Result<()> {
     rustix::fs::futimens(directory, &times(set))
-}
-
-/// Which attributes an image may bring. Those of overlayfs itself would let a layer redirect names into other layers;
-/// security labels are the node's business.
-fn is_wanted(name: &[u8]) -> bool {
-    match name {
-        b"security.capability" | b"system.posix_acl_access" | b"system.posix_acl_default" => true,
-        _ => name.starts_with(b"user.") && !name.starts_with(b"user.overlay."),
-    }
-}
-
-/// A file system without `user.` attributes or ACLs loses no behaviour that a container could count on; capabilities are
-/// another matter. One that says "no space" for an attribute while it has plenty means the attribute's size.
-fn tolerate(on: impl AsFd, name: &[u8], value: &[u8], result: rustix::io::Result<()>) -> Result<()> {
-    match result {
-        Err(Errno::OPNOTSUPP | Errno::PERM) if name != b"security.capability" => Ok(()),
-        Err(Errno::TOOBIG) => Err(Refusal::TooLarge { name: name.to_vec(), length: value.len() }),
-        Err(Errno::NOSPC) if has_room(on) => Err(Refusal::TooLarge { name: name.to_vec(), length: value.len() }),
-        other => Ok(other?),
-    }
-}
-
-fn has_room(on: impl AsFd) -> bool {
-    rustix::fs::fstatvfs(on).is_ok_and(|found| found.f_bavail.saturating_mul(found.f_frsize) >= ROOM)
 }
 
 fn owner(member: &Member) -> (Uid, Gid) {

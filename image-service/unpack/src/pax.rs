@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! PAX extended headers: `LENGTH KEY=VALUE\n` records that overrule fields of the next member. Pure, strict, bounded.
 
+use crate::error::Error;
+use crate::field::decimal;
+use crate::member::Time;
 use std::collections::BTreeMap;
-
-use super::Error;
-use super::archive::Time;
 
 /// Largest extended header, and largest GNU long name: names are at most 4096 bytes and extended attributes 64 KiB.
 pub const MAX: u64 = 1 << 20;
@@ -61,7 +61,8 @@ impl Sparse {
 
 /// Parses the records of one extended header; of two with the same key the later one counts.
 ///
-/// - Errors: [`Error::Malformed`] on any record that does not end where its length says, and on what Go refuses.
+/// # Errors
+/// [`Error::Malformed`] on any record that does not end where its length says, and on what Go refuses.
 pub fn parse(mut data: &[u8]) -> Result<Overrides, Error> {
     let (mut records, mut numbers) = (BTreeMap::new(), Vec::new());
     while !data.is_empty() {
@@ -91,7 +92,7 @@ pub fn parse(mut data: &[u8]) -> Result<Overrides, Error> {
 
 fn record(data: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let space = data.iter().position(|&b| b == b' ')?;
-    let length: usize = number(&data[..space])?.try_into().ok()?;
+    let length: usize = decimal(&data[..space])?.try_into().ok()?;
     let record = data.get(space + 1..length)?.strip_suffix(b"\n")?;
     let equals = record.iter().position(|&b| b == b'=')?;
     let (key, value) = (&record[..equals], &record[equals + 1..]);
@@ -108,9 +109,9 @@ fn set(overrides: &mut Overrides, key: &[u8], value: &[u8]) -> Result<(), Error>
     match key {
         b"path" => overrides.path = Some(value.to_vec()),
         b"linkpath" => overrides.link = Some(value.to_vec()),
-        b"size" => overrides.size = Some(number(value).ok_or_else(bad)?),
-        b"uid" => overrides.uid = Some(number(value).ok_or_else(bad)?),
-        b"gid" => overrides.gid = Some(number(value).ok_or_else(bad)?),
+        b"size" => overrides.size = Some(decimal(value).ok_or_else(bad)?),
+        b"uid" => overrides.uid = Some(decimal(value).ok_or_else(bad)?),
+        b"gid" => overrides.gid = Some(decimal(value).ok_or_else(bad)?),
         b"atime" => overrides.atime = Some(time(value).ok_or_else(bad)?),
         b"mtime" => overrides.mtime = Some(time(value).ok_or_else(bad)?),
         b"ctime" => drop(time(value).ok_or_else(bad)?),
@@ -132,14 +133,6 @@ fn set(overrides: &mut Overrides, key: &[u8], value: &[u8]) -> Result<(), Error>
     Ok(())
 }
 
-/// Plain decimal digits; no sign, no space.
-pub fn number(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
 /// `[-]SECONDS[.FRACTION]`; digits after the ninth are cut off.
 fn time(text: &[u8]) -> Option<Time> {
     let (negative, text) = match text.strip_prefix(b"-") {
@@ -150,7 +143,7 @@ fn time(text: &[u8]) -> Option<Time> {
         Some(dot) => (&text[..dot], &text[dot + 1..]),
         None => (text, &b""[..]),
     };
-    let seconds = i64::try_from(number(whole)?).ok()?;
+    let seconds = i64::try_from(decimal(whole)?).ok()?;
     let mut nanos = 0;
     for place in 0..9 {
         let digit = fraction.get(place).copied().unwrap_or(b'0');

@@ -4,9 +4,8 @@
 //! An end is sent explicitly. A sender that is dropped without it has failed, and its reader gets `UnexpectedEof`
 //! instead of a stream that looks complete.
 
-use std::io::{self, BufRead, Read};
-
 use bytes::{Buf as _, Bytes};
+use std::io::{self, BufRead, Read};
 use tokio::sync::mpsc;
 
 /// The writing side.
@@ -35,29 +34,34 @@ pub fn pipe(chunks: usize) -> (Sink, Source) {
 impl Sink {
     /// Sends a chunk, waiting for room.
     ///
-    /// - Errors: [`Closed`] when nobody reads any more.
     /// - Cancel: the chunk is either sent or not; dropping the sink cuts the stream.
+    ///
+    /// # Errors
+    /// [`Closed`] when nobody reads any more.
     pub async fn send(&self, chunk: Bytes) -> Result<(), Closed> {
         self.0.send(Some(chunk)).await.map_err(|_| Closed)
     }
 
     /// Marks the stream as complete.
     ///
-    /// - Errors: [`Closed`] when nobody reads any more.
+    /// # Errors
+    /// [`Closed`] when nobody reads any more.
     pub async fn end(self) -> Result<(), Closed> {
         self.0.send(None).await.map_err(|_| Closed)
     }
 
     /// [`Sink::send`] for threads.
     ///
-    /// - Errors: [`Closed`] when nobody reads any more.
+    /// # Errors
+    /// [`Closed`] when nobody reads any more.
     pub fn send_blocking(&self, chunk: Bytes) -> Result<(), Closed> {
         self.0.blocking_send(Some(chunk)).map_err(|_| Closed)
     }
 
     /// [`Sink::end`] for threads.
     ///
-    /// - Errors: [`Closed`] when nobody reads any more.
+    /// # Errors
+    /// [`Closed`] when nobody reads any more.
     pub fn end_blocking(self) -> Result<(), Closed> {
         self.0.blocking_send(None).map_err(|_| Closed)
     }
@@ -66,7 +70,8 @@ impl Sink {
 impl Source {
     /// What comes next, at least `n` bytes unless the stream ends before; they stay where they are.
     ///
-    /// - Errors: `UnexpectedEof` when the stream is cut.
+    /// # Errors
+    /// `UnexpectedEof` when the stream is cut.
     pub fn peek(&mut self, n: usize) -> io::Result<&[u8]> {
         while self.current.len() < n && !self.ended {
             match self.chunks.blocking_recv() {

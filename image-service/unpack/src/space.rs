@@ -4,10 +4,9 @@
 //! Other layers, and the rest of the node, write to it at the same time: so the kernel is asked again after each part of
 //! what was free, in smaller and smaller steps. Far from the end that is once in 16 MiB or 4096 files.
 
-use std::os::fd::AsFd;
-
-use super::Error;
+use crate::error::Error;
 use crate::limits::Reserve;
+use std::os::fd::AsFd;
 
 /// Bytes and files that may still be written before the kernel is asked again.
 #[derive(Debug)]
@@ -31,7 +30,8 @@ impl Space {
 
     /// Asks how much is free on the file system of `on`, if it is time to.
     ///
-    /// - Errors: [`Error::Reserve`] when no more than the reserve is left.
+    /// # Errors
+    /// [`Error::Reserve`] when no more than the reserve is left.
     pub fn check(&mut self, on: impl AsFd) -> Result<(), Error> {
         if self.bytes > 0 && self.inodes > 0 {
             return Ok(());

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Where the bytes of a sparse member go: GNU's old header map and the PAX forms 0.0, 0.1 and 1.0. Bounded.
 
-use super::header::{BLOCK, Format, Header, numeric};
-use super::{Error, pax};
-
-/// Most pieces of one file; a map this long is above 1 MiB.
-const MAX_PIECES: usize = 1 << 16;
+use crate::error::Error;
+use crate::field::{decimal, numeric};
+use crate::header::{BLOCK, Format, Header};
+use crate::pax;
+use crate::pieces::{MAX_PIECES, Pieces, malformed};
 
 /// Bytes of a piece in an old GNU map: two numbers of twelve.
 const PIECE: usize = 24;
@@ -13,51 +13,22 @@ const PIECE: usize = 24;
 /// Most blocks of an old GNU map; one holds 21 pieces, or none.
 const MAX_BLOCKS: usize = MAX_PIECES / 21 + 1;
 
-/// Pieces `(offset, length)` in ascending order, none overlapping. Data bytes fill them one after the other.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Map(Vec<(u64, u64)>);
-
-impl Map {
-    /// A file without holes.
-    pub fn whole(size: u64) -> Self {
-        Self(if size == 0 { Vec::new() } else { vec![(0, size)] })
-    }
-
-    /// The pieces.
-    pub fn pieces(&self) -> &[(u64, u64)] {
-        &self.0
-    }
-
-    /// Checks order, bounds and that the data is exactly what the pieces hold.
-    fn checked(pieces: Vec<(u64, u64)>, length: u64, data: u64) -> Result<Self, Error> {
-        let (mut end, mut sum) = (0u64, 0u64);
-        for &(offset, len) in &pieces {
-            let piece_end = offset.checked_add(len).filter(|&e| e <= length && offset >= end);
-            end = piece_end.ok_or_else(|| malformed("pieces overlap or leave the file"))?;
-            sum += len;
-        }
-        if sum != data {
-            return Err(malformed("pieces do not add up to the data"));
-        }
-        Ok(Self(pieces.into_iter().filter(|&(_, len)| len > 0).collect()))
-    }
-}
-
 /// A file described by PAX records.
 pub struct Described {
     pub name: Option<Vec<u8>>,
     pub length: u64,
-    pub data: Map,
+    pub data: Pieces,
 }
 
 /// Reads an old GNU map: four pieces in the header, more in blocks behind it.
 ///
-/// - Errors: [`Error::Malformed`], or what `next_block` returns.
+/// # Errors
+/// [`Error::Malformed`], or what `next_block` returns.
 pub fn gnu(
     block: &[u8; BLOCK],
     data: u64,
     mut next_block: impl FnMut() -> Result<[u8; BLOCK], Error>,
-) -> Result<(u64, Map), Error> {
+) -> Result<(u64, Pieces), Error> {
     // Schilling's format has the same type byte and another layout.
     if Header::decode(block)?.format != Format::Gnu {
         return Err(malformed("no GNU header"));
@@ -85,32 +56,33 @@ pub fn gnu(
         add(&block[..504])?;
         more = block[504] != 0;
     }
-    Ok((length, Map::checked(pieces, length, data)?))
+    Ok((length, Pieces::checked(pieces, length, data)?))
 }
 
 /// Reads the PAX forms; `read` fills a buffer from the member's data, which in form 1.0 begins with the map.
 ///
-/// - Errors: [`Error::Malformed`], or what `read` returns.
+/// # Errors
+/// [`Error::Malformed`], or what `read` returns.
 pub fn pax(
     records: &pax::Sparse,
     data: u64,
     mut read: impl FnMut(&mut [u8]) -> Result<(), Error>,
 ) -> Result<Described, Error> {
     let said = [&records.size, &records.realsize].into_iter().find(|size| !size.is_empty());
-    let length = said.map_or(Some(data), |size| pax::number(size)).ok_or_else(|| malformed("bad real size"))?;
+    let length = said.map_or(Some(data), |size| decimal(size)).ok_or_else(|| malformed("bad real size"))?;
     let name = Some(records.name.clone()).filter(|name| !name.is_empty());
     if records.is_map_in_data() {
         let (numbers, used) = map_in_data(data, &mut read)?;
-        let data = Map::checked(pairs(&numbers)?, length, data - used)?;
+        let data = Pieces::checked(pairs(&numbers)?, length, data - used)?;
         return Ok(Described { name, length, data });
     }
     let list = Some(&records.map).filter(|map| !map.is_empty()).map(|map| map.split(|&b| b == b','));
-    let numbers: Option<Vec<u64>> = list.into_iter().flatten().map(pax::number).collect();
+    let numbers: Option<Vec<u64>> = list.into_iter().flatten().map(decimal).collect();
     let numbers = numbers.ok_or_else(|| malformed("bad number"))?;
-    if pax::number(&records.numblocks) != Some(numbers.len() as u64 / 2) {
+    if decimal(&records.numblocks) != Some(numbers.len() as u64 / 2) {
         return Err(malformed("another number of pieces than it says"));
     }
-    Ok(Described { name, length, data: Map::checked(pairs(&numbers)?, length, data)? })
+    Ok(Described { name, length, data: Pieces::checked(pairs(&numbers)?, length, data)? })
 }
 
 /// Form 1.0: decimal lines (count, then offset and length of each piece) in whole blocks before the data.
@@ -128,7 +100,7 @@ fn map_in_data(data: u64, read: &mut impl FnMut(&mut [u8]) -> Result<(), Error>)
                 }
                 continue;
             }
-            let number = pax::number(&line).ok_or_else(|| malformed("bad number"))?;
+            let number = decimal(&line).ok_or_else(|| malformed("bad number"))?;
             line.clear();
             match wanted {
                 None if number > MAX_PIECES as u64 => return Err(malformed("too many pieces")),
@@ -148,8 +120,4 @@ fn pairs(numbers: &[u64]) -> Result<Vec<(u64, u64)>, Error> {
         return Err(malformed("odd or too many numbers"));
     }
     Ok(numbers.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect())
-}
-
-fn malformed(why: &str) -> Error {
-    Error::Malformed(format!("sparse map: {why}"))
 }

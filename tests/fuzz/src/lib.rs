@@ -3,8 +3,8 @@
 //!
 //! Each target is a function that panics when a property does not hold, not only when a parser panics: what is read
 //! must not depend on how the bytes were cut into reads, what is encoded must decode to the same, and memory must
-//! stay below a limit. The parsers are compiled from their own files, without the crates around them: that is what
-//! keeps an instrumented build short. `tests/fuzz/run` fuzzes them, `tests/smoke.rs` runs them over their seeds.
+//! stay below a limit. The parsers are in small crates, which keeps an instrumented build short; those that are not yet
+//! are compiled from their own files. `tests/fuzz/run` fuzzes them, `tests/smoke.rs` runs them over their seeds.
 
 #[allow(dead_code, missing_docs)]
 #[path = "../../../shim/src/connection.rs"]
