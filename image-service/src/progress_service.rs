@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The `Node` service for Gorae's own clients: pull progress as a stream, and one name less of an image.
 
-use std::pin::Pin;
-
-use gorae_proto::node;
-use gorae_proto::node::node_server::Node;
-use tokio_stream::Stream;
-use tonic::{Request, Response, Status};
-
 use crate::images::Images;
 use crate::pull::progress::{PullProgress, Stage};
 use crate::service::status;
 use crate::store::NameRemoval;
+use gorae_proto::node;
+use gorae_proto::node::node_server::Node;
+use std::pin::Pin;
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status};
 
 /// [`Images`]' progress as a gRPC service.
 #[derive(Debug, Clone)]

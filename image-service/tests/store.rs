@@ -4,13 +4,12 @@
 
 mod fixture;
 
-use std::path::Path;
-use std::process::Command;
-
 use fixture::debian::Registry;
 use fixture::image::{Flavour, Packing, image, layer, noise};
 use fixture::{Node, entries, eventually};
 use gorae_image_service::{Config, Images, Kind, Reserve};
+use std::path::Path;
+use std::process::Command;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn held_layers_stay_until_their_last_owner_releases_them() {

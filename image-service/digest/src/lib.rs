@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Content digests (`sha256:…`, `sha512:…`): strict parsing and running hashes. Pure.
 
-use std::fmt;
-
 use sha2::Digest as _;
+use std::fmt;
 
 /// The hash algorithms that images may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,7 +56,8 @@ pub enum Invalid {
 impl Digest {
     /// Parses `sha256:<hex>` or `sha512:<hex>`; upper case is refused, so that one content has one name.
     ///
-    /// - Errors: [`Invalid`], by what is wrong first.
+    /// # Errors
+    /// [`Invalid`], by what is wrong first.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let (algorithm, hex) = text.split_once(':').ok_or(Invalid::Form)?;
         let algorithm = match algorithm {
