@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the image service is told: where it keeps images, how it reaches registries, and its limits.
+//! Settings of the image service: where it keeps images, how it reaches registries, and its limits.
 
 use gorae_image_formats::hosts::Settings;
 use gorae_image_formats::platform::Platform;
@@ -22,16 +22,16 @@ pub struct Config {
     pub max_parallel_layers_total: usize,
     /// Which image of a multi-platform index is taken.
     pub platform: Platform,
-    /// A request that is not answered within this time is broken off and tried again. So is a download that brings
-    /// less than `stall_floor_bytes` in so long a time of waiting for it; the unpacker's time does not count.
+    /// A request that gets no answer within this time is aborted and retried. So is a download that delivers less than
+    /// `stall_floor_bytes` in this much time spent waiting for it; time during which the unpacker is busy does not count.
     pub stall_timeout: Duration,
-    /// The least that `stall_timeout` must bring of a layer, manifest or config that has not ended.
+    /// The number of bytes of an unfinished layer, manifest or config that must arrive within each `stall_timeout`.
     pub stall_floor_bytes: u64,
-    /// Requests that fail for a passing reason are tried this often in all.
+    /// How often a request that fails for a transient reason is tried in all.
     pub attempts: u32,
-    /// For so long after a host could not be reached it is asked last, and once.
+    /// For this long after a host was unreachable it is asked last, and only once.
     pub unreached_pause: Duration,
-    /// A wait for a registry that is longer than this is said in the log and to who follows the pull.
+    /// A wait for a registry that exceeds this is logged, and reported to clients that follow the pull.
     pub slow_after: Duration,
     /// The pause before the second attempt; it doubles from there.
     pub first_pause: Duration,
@@ -52,11 +52,11 @@ impl Config {
             max_parallel_layers_total: 24,
             platform: Platform::host(),
             stall_timeout: Duration::from_secs(60),
-            // 273 bytes a second: the worst line is faster, and a host that is slower gives nothing in any useful time.
+            // 273 bytes per second. Even the worst line is faster; from a slower host nothing arrives in useful time.
             stall_floor_bytes: 16 << 10,
             attempts: 5,
-            // Long enough for the objects of a pull and the pulls of a starting node, short enough for a mirror that
-            // was only restarted.
+            // Long enough to cover all objects of a pull and all pulls of a booting node; short enough for a mirror that
+            // was merely restarted.
             unreached_pause: Duration::from_secs(60),
             slow_after: Duration::from_secs(15),
             first_pause: Duration::from_millis(500),
@@ -71,7 +71,7 @@ impl Config {
     }
 }
 
-/// Twice the processors, at most 8: while some layers are unpacked, others are on their way.
+/// Twice the number of processors, at most 8: while some layers are being unpacked, others are being downloaded.
 fn usual_parallel_layers() -> usize {
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
     (2 * processors).min(8)

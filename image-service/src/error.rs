@@ -10,11 +10,11 @@ use std::sync::Arc;
 /// What sort of failure it is; each has one gRPC code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The request makes no sense.
+    /// The request is malformed.
     InvalidArgument,
     /// The image, here or in the registry, does not exist.
     NotFound,
-    /// The node is not set up so that this can work.
+    /// The node's configuration does not allow it.
     FailedPrecondition,
     /// The disk is full, or a limit was reached.
     ResourceExhausted,
@@ -22,13 +22,13 @@ pub enum Kind {
     Unauthenticated,
     /// The registry does not allow it.
     PermissionDenied,
-    /// No registry host answers; kubelet treats this one specially.
+    /// No registry host answers. Kubelet treats this kind specially.
     RegistryUnavailable,
     /// The image needs something that is not supported.
     Unimplemented,
-    /// The registry's bytes are not what their digests say, or break their format.
+    /// The registry's bytes do not match their digests, or violate their format.
     DataLoss,
-    /// The node's own failure.
+    /// A failure of this node.
     Internal,
 }
 
@@ -49,10 +49,10 @@ pub enum Error {
     /// An image that is needed is not on this node.
     #[error("image {0:?} is not on this node")]
     Absent(String),
-    /// `ImageSpec.runtime_handler` names no handler of this node.
+    /// `ImageSpec.runtime_handler` does not name a handler of this node.
     #[error("runtime handler {0:?} is not known")]
     RuntimeHandler(String),
-    /// A hosts.toml is wrong.
+    /// A hosts.toml cannot be used.
     #[error("the hosts configuration of registry {registry} cannot be used")]
     Hosts {
         registry: String,
@@ -86,10 +86,10 @@ pub enum Error {
     /// The store failed.
     #[error("image store failed")]
     Store(#[from] store::Error),
-    /// A task of the pull ended without an answer: the daemon is stopping.
+    /// A task of the pull ended without a result, because the daemon is stopping.
     #[error("the pull was interrupted")]
     Interrupted,
-    /// An error that several callers share, since they waited for the same work.
+    /// An error shared by several callers, which waited for the same work.
     #[error(transparent)]
     Shared(#[from] Arc<Error>),
 }
@@ -115,8 +115,8 @@ impl Error {
     pub fn message(&self) -> String {
         let text = registry::chain(self);
         match (self.kind(), self.of_registry()) {
-            // Kubelet compares the beginning of the text. What people look for comes right behind it: the rest may be
-            // cut where it is shown.
+            // Kubelet compares the beginning of the text. What people look for comes right after it, because the rest
+            // may be cut off where it is displayed.
             (Kind::RegistryUnavailable, source) => {
                 let unknown = match source {
                     Some(registry::Error::Unavailable { unknown: Some(host), .. }) => format!("no such host {host}: "),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// - Shapes: an image whose last tag moved away stays, with empty `repo_tags`, until it is removed.
 #[derive(Debug, Clone)]
 pub struct Image {
-    /// `sha256:<hex>`, the digest of the image config. The same whatever registry or tag the image came from.
+    /// `sha256:<hex>`, the digest of the image config. It does not depend on the registry or tag that the image came from.
     pub id: String,
     /// `host/path:tag` names, normalised and sorted.
     pub repo_tags: Vec<String>,
@@ -20,7 +20,7 @@ pub struct Image {
     pub repo_digests: Vec<String>,
     /// Bytes that the unpacked layers and the config take; never 0.
     pub size: u64,
-    /// The image config. Written by the image's maker: nothing in it is to be trusted.
+    /// The image config. The image's author wrote it, so nothing in it is to be trusted.
     pub config: Arc<ImageConfiguration>,
     /// Diff ids, bottom layer first.
     pub layers: Vec<Digest>,
@@ -28,16 +28,16 @@ pub struct Image {
     pub top: Top,
 }
 
-/// A tree of nothing but directories that is laid on top of an image's layers: those that an upper layer only implies,
-/// as a lower one describes them.
+/// A tree of directories that is laid on top of an image's layers. It has the directories that an upper layer only
+/// implies, as a lower one describes them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Top {
-    /// Nobody has looked: the image was pulled by a Gorae that did not know of them.
+    /// Not known: the image was pulled by a version of Gorae that did not look for such directories.
     #[default]
     Unknown,
-    /// The image needs none.
+    /// The image does not need one.
     Nothing,
-    /// It does; named like a layer.
+    /// The image needs this one, which is named like a layer.
     Tree(Digest),
 }
 
@@ -51,7 +51,7 @@ impl Image {
         self.layers.iter().chain(tree)
     }
 
-    /// The config's user: who containers run as unless told otherwise.
+    /// The config's user, which containers run as by default.
     pub fn user(&self) -> User {
         User::of(&self.config)
     }
@@ -62,7 +62,8 @@ impl Image {
 pub struct Held {
     /// The image's id.
     pub image_id: String,
-    /// Directories for overlayfs, topmost first, each once: the image's layers, below the tree that it may need. Never empty: an image without layers has an empty one.
+    /// Directories for overlayfs, topmost first, each once: the tree that the image may need, then its layers. Never
+    /// empty: an image without layers has an empty directory.
     pub layers: Vec<PathBuf>,
     /// The image config, untrusted.
     pub config: Arc<ImageConfiguration>,

@@ -20,12 +20,12 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Images {
     parts: Arc<Parts>,
-    /// Pulls under way, by reference and credentials.
+    /// Pulls in flight, by reference and credentials.
     pulls: Arc<Flights<(String, Digest), Outcome, ()>>,
 }
 
 impl Images {
-    /// Opens the store, making it when absent, and removes what dead pulls left. Does not touch the network.
+    /// Opens the store, creating it when absent, and removes leftovers of dead pulls. Does not touch the network.
     ///
     /// # Errors
     /// [`Error::Store`] when the directory cannot be used or another process uses it.
@@ -38,8 +38,8 @@ impl Images {
         &self.parts.config
     }
 
-    /// Pulls an image, asking the registry in any case. Pulls of the same reference with the same credentials share
-    /// one download, and all pulls share the layers under way.
+    /// Pulls an image. The registry is always asked. Pulls of the same reference with the same credentials share one
+    /// download, and all pulls share the layers in flight.
     ///
     /// - Cancel: when the last caller drops its future, downloads stop and what was unpacked is removed.
     ///
@@ -73,9 +73,9 @@ impl Images {
         self.parts.store.list()
     }
 
-    /// Removes an image, found as by [`Images::find`], with all its names. What is not there is removed already.
+    /// Removes an image, found as by [`Images::find`], with all its names. Removing an absent image succeeds.
     ///
-    /// Blocks on disk I/O, shortly: layer data goes in the background, and only when nothing holds it.
+    /// Blocks briefly on disk I/O: layer data is removed in the background, and only when nothing holds it.
     ///
     /// # Errors
     /// [`Error::Ambiguous`], [`Error::Store`].
@@ -86,10 +86,10 @@ impl Images {
         }
     }
 
-    /// Takes one name off an image that has others. Blocks on disk I/O, shortly.
+    /// Removes one name of an image that has others. Blocks briefly on disk I/O.
     ///
     /// # Errors
-    /// [`Error::Store`]. What is no name is the name of nothing.
+    /// [`Error::Store`]. Text that is not a name is treated as the name of nothing.
     pub fn remove_name(&self, name: &str) -> Result<NameRemoval, Error> {
         match parse(name) {
             Ok(reference) => Ok(self.parts.store.remove_name(&reference.to_string())?),
@@ -110,17 +110,17 @@ impl Images {
     /// Keeps layer directories of an earlier [`Held`] for `owner`: what the daemon does for each container at its start.
     ///
     /// # Errors
-    /// [`Error::Store`] for a path that is no layer, and when a layer is missing (the others are held then).
+    /// [`Error::Store`] for a path that is not a layer, and when a layer is missing (the others are held then).
     pub fn hold_layers(&self, layers: &[PathBuf], owner: &str) -> Result<(), Error> {
         Ok(self.parts.store.hold_layers(layers, owner)?)
     }
 
-    /// Gives up all that `owner` holds; layers that nothing needs any more are removed. Repeatable.
+    /// Gives up everything that `owner` holds; layers that nothing needs any more are removed. Idempotent.
     pub fn release(&self, owner: &str) {
         self.parts.store.release(owner);
     }
 
-    /// Removes layers that nothing needs. To be called once after the holds of a restart are back.
+    /// Removes layers that nothing needs. Call it once after a restart, when the holds have been restored.
     pub fn collect(&self) -> Collected {
         self.parts.store.collect()
     }
@@ -130,7 +130,7 @@ impl Images {
         self.parts.store.usage()
     }
 
-    /// Follows the pull of a reference, the one under way or the next.
+    /// Follows the pull of a reference, the one in flight or the next.
     ///
     /// # Errors
     /// [`Error::Reference`].

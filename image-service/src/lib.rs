@@ -7,7 +7,7 @@
 //! ```
 //!
 //! [`Images`] is what the daemon works with; [`Service`] and [`ProgressService`] are its gRPC faces. The library never
-//! mounts anything and knows nothing of containers: who needs layers holds them under a name of its choice.
+//! mounts anything and knows nothing of containers: a caller that needs layers holds them under a name of its choice.
 
 pub mod config;
 mod error;

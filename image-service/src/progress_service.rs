@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The `Node` service for Gorae's own clients: pull progress as a stream, and one name less of an image.
+//! The `Node` service for Gorae's own clients: pull progress as a stream, and the removal of one name of an image.
 
 use crate::images::Images;
 use crate::pull::progress::{PullProgress, Stage};

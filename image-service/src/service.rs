@@ -55,7 +55,7 @@ impl ImageService for Service {
         Ok(Response::new(cri::ImageStatusResponse { image: found.as_deref().map(message), info }))
     }
 
-    /// Ends early when the client goes away or its deadline passes: the downloads stop then.
+    /// Ends early when the client disconnects or its deadline passes; the downloads then stop.
     async fn pull_image(
         &self,
         request: Request<cri::PullImageRequest>,
@@ -118,13 +118,13 @@ impl Service {
     }
 }
 
-/// The image's text; an empty one asks for nothing.
+/// The image's name, which must not be empty.
 fn named(image: Option<cri::ImageSpec>) -> Result<String, Status> {
     let name = image.unwrap_or_default().image;
     if name.is_empty() { Err(Status::invalid_argument("no image is named")) } else { Ok(name) }
 }
 
-/// An image as the CRI describes it; the same whatever name it was asked by.
+/// An image as the CRI describes it, independent of the name that it was asked for by.
 pub fn message(image: &Image) -> cri::Image {
     let (uid, username) = match image.user() {
         User::Unset => (None, String::new()),
@@ -149,7 +149,8 @@ fn info(image: &Arc<Image>) -> HashMap<String, String> {
     HashMap::from([("info".to_owned(), info.to_string())])
 }
 
-/// What the client's deadline leaves, less what the answer needs to be first: the transport would say "cancelled".
+/// The time left until the client's deadline, minus a margin for our answer to arrive first: otherwise the transport
+/// would report "cancelled".
 fn deadline<T>(request: &Request<T>) -> Option<Duration> {
     let text = request.metadata().get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `WWW-Authenticate` headers (RFC 9110 11.6.1): which proof a registry asks for. Pure; the text is a stranger's.
+//! `WWW-Authenticate` headers (RFC 9110 11.6.1): which proof a registry asks for. Pure; the text is untrusted.
 
 /// What a registry asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,14 +10,14 @@ pub enum Challenge {
     Bearer {
         /// The token server's address.
         realm: String,
-        /// Who the token is for.
+        /// The service that the token is for.
         service: Option<String>,
         /// What it is good for.
         scope: Option<String>,
     },
 }
 
-/// Reads all challenges of one header value; what is not understood is left out.
+/// Reads all challenges of one header value; those that are not understood are left out.
 pub fn parse(header: &str) -> Vec<Challenge> {
     let mut found = Vec::new();
     let mut rest = header.trim_start();

@@ -9,7 +9,7 @@ const UNITS: [(&str, f64); 8] =
 /// The longest that Go has: 2^63 nanoseconds.
 const LONGEST: f64 = 9.2e18;
 
-/// Reads a duration; `None` for what is none, and for a negative one.
+/// Reads a duration; `None` for text that is not a duration, and for a negative one.
 pub fn parse(text: &str) -> Option<Duration> {
     let text = text.strip_prefix('+').unwrap_or(text);
     if text == "0" {

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! JSON as Go's `encoding/json` reads it into a struct: what registries hold was written and is read by Go programs.
 //!
-//! Null and absent are empty, also as the item of a list and as the value of a map. A key counts in any case. Of a key
-//! that is there twice the last one counts. Unknown keys are passed over, numbers have no fraction, and nothing may
-//! follow the document. Pure; the input is a stranger's, so only what a field keeps takes memory.
+//! Null and absent values are empty, also as items of a list and values of a map. The case of keys does not matter. Of
+//! duplicate keys the last one counts. Unknown keys are ignored, numbers have no fraction, and nothing may follow the
+//! document. Pure; the input is untrusted, so only what a field keeps takes memory.
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Formatter};
 use std::marker::PhantomData;
 
-/// Most items of a list or map: far above any that a builder wrote, and a few bytes of input make a large item.
+/// Most items of a list or map: far more than any builder writes. A bound is needed because a few bytes of input make a
+/// large item.
 const MAX_ITEMS: usize = 50_000;
 
 /// Defines a struct that is read in this way: `go_object!(Name { field: Type = "key", … })`.
@@ -47,7 +48,7 @@ pub trait Object: Default {
     fn set<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error>;
 }
 
-/// Whether `key` stands for the field `name`: two letters outside of ASCII have an ASCII letter as their other case.
+/// Whether `key` means the field `name`. Two letters outside ASCII have an ASCII letter as their other case.
 pub fn is(key: &str, name: &str) -> bool {
     let fold = |c: char| match c {
         '\u{17f}' => 's',
@@ -60,7 +61,7 @@ pub fn is(key: &str, name: &str) -> bool {
 /// Reads a struct.
 ///
 /// # Errors
-/// Of the JSON reader; for anything but an object or null, and for a field of another type.
+/// The JSON reader's, for anything but an object or null, and for a field of another type.
 pub fn object<'de, O: Object, D: Deserializer<'de>>(deserializer: D) -> Result<O, D::Error> {
     deserializer.deserialize_any(Fields(PhantomData))
 }
@@ -120,7 +121,7 @@ impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Items<T> {
     }
 }
 
-/// The keys of a map whose values say nothing, sorted: Go's `map[string]struct{}`.
+/// The keys of a map whose values are ignored, sorted: Go's `map[string]struct{}`.
 #[derive(Debug, Default)]
 pub struct Keys(pub BTreeSet<String>);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Reads an image config the way Go programs do. Pure; its text is a stranger's.
+//! Reads an image config the way Go programs do. Pure; its text is untrusted.
 
 use crate::go_json::{Keys, List, Texts, go_object};
 use oci_spec::image::{Arch, Config, History, ImageConfiguration, Os, RootFs};
@@ -41,10 +41,10 @@ go_object!(RawHistory {
 
 /// Reads an image config: null and absent fields are empty, and an empty field is `None`.
 ///
-/// - Shapes: ports and volumes are sorted; each is one whatever its value is.
+/// - Shapes: ports and volumes are sorted; the values of their maps are ignored.
 ///
 /// # Errors
-/// Of the JSON reader, for what is no config.
+/// The JSON reader's, for text that is not a config.
 pub fn read_config(text: &str) -> Result<ImageConfiguration, serde_json::Error> {
     let raw: Raw = serde_json::from_str(text)?;
     let mut read = ImageConfiguration::default();

@@ -2,8 +2,8 @@
 //! What others write about images, read into checked values: names of images, indexes and manifests, image configs,
 //! challenges of registries, and the node's own `hosts.toml`.
 //!
-//! Nothing here talks to anybody. All text is a stranger's and bounded, and what an error quotes of it is short and
-//! never a secret. The fuzz targets of `tests/fuzz` hold these readers to that.
+//! Nothing here uses the network. All text is untrusted and bounded, and what an error quotes of it is short and never a
+//! secret. The fuzz targets of `tests/fuzz` hold these readers to that.
 
 pub mod challenge;
 mod go_duration;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Platforms as builders write them, put into one form before they are compared. Pure.
+//! Platforms as builders write them, normalised before they are compared. Pure.
 //!
 //! The forms and the order of preference are those of containerd: an index picks the same image here as there.
 
-/// Where the ranks of the 32-bit sibling of an architecture begin: behind all of its own.
+/// Where the ranks of an architecture's 32-bit sibling begin: after all of its own.
 const SIBLING: u32 = 64;
 /// The last step of ARMv8. ARMv9.N runs what was made for ARMv8.(N+5).
 const LAST_OF_ARMV8: u32 = 9;
@@ -42,7 +42,7 @@ impl std::fmt::Display for Platform {
     }
 }
 
-/// The one form of a platform: lower case, Go's names, no variant where it is the one that every machine has.
+/// The normalised form of a platform: lower case, Go's names, no variant where it is the one that every machine has.
 ///
 /// - Shapes: an operating system that is left out is Linux.
 pub fn normalised(platform: &Platform) -> Platform {
@@ -67,7 +67,7 @@ pub fn normalised(platform: &Platform) -> Platform {
     Platform { os, architecture: architecture.to_owned(), variant: variant.to_owned() }
 }
 
-/// How well an image for `offered` suits a node of `wanted`: lower is better, `None` cannot run there.
+/// How well an image for `offered` suits a node of `wanted`: lower is better, `None` means that it cannot run there.
 pub fn rank(offered: &Platform, wanted: &Platform) -> Option<u32> {
     let (offered, wanted) = (normalised(offered), normalised(wanted));
     if offered.os != wanted.os {
@@ -98,7 +98,7 @@ fn step(architecture: &str, offered: &str, wanted: &str) -> Option<u32> {
     .filter(|step| *step < SIBLING)
 }
 
-/// `v8.2` is (8, 2); none at all is the architecture's first.
+/// `v8.2` is (8, 2); an empty variant is the architecture's first.
 fn level(architecture: &str, variant: &str) -> Option<(u32, u32)> {
     let variant = match (architecture, variant) {
         ("amd64", "") => "v1",

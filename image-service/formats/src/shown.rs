@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What of a stranger's text goes into an error.
+//! Untrusted text in errors.
 
-/// What a stranger wrote, for an error text: bounded, since errors become events. The JSON reader quotes whole strings
-/// and says the place behind them, so the end is kept.
+/// Untrusted text for an error: without control characters, and bounded, since errors become events. The JSON reader
+/// quotes whole strings and names the place after them, so the end is kept.
 pub fn shown(text: &str) -> String {
     const BEGINNING: usize = 80;
     const END: usize = 60;

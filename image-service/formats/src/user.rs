@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The `User` of an image config: what containers run as unless told otherwise. Pure; its text is a stranger's.
+//! The `User` of an image config, which containers run as by default. Pure; its text is untrusted.
 
 use oci_spec::image::ImageConfiguration;
 
 /// The user part of an image's `User` (`user[:group]`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum User {
-    /// Nothing was said: root.
+    /// Not given: root.
     Unset,
     /// A number that is a user id.
     Id(u32),
-    /// Anything else: a name, or a number that is no user id (which must never be taken for root).
+    /// Anything else: a name, or a number that is not a user id (which must never be taken for root).
     Name(String),
 }
 

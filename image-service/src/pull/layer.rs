@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 /// Chunks between download and inflater, a quarter MiB each at most.
 const CHUNKS: usize = 8;
 
-/// Counters of a layer that was there before.
+/// Counters of a layer that was already present.
 pub fn complete(blob: &Descriptor) -> Arc<Counters> {
     let counters = Counters::default();
     counters.downloaded.store(blob.size, Ordering::Relaxed);
@@ -77,7 +77,7 @@ fn is_other_blob(error: &Error) -> bool {
     matches!(error, Error::Layer { source, .. } if source.is_other_blob())
 }
 
-/// That the registry itself cannot be asked is half of the story when a mirror's bytes were wrong.
+/// Adds the other half of the story when a mirror's bytes were wrong and the registry itself cannot be reached.
 fn after_a_mirror(mirror: &Error, mut own: Error) -> Error {
     if let Error::Registry { source, .. } = &mut own
         && let registry::Error::Unavailable { tried, .. } = source.as_mut()
@@ -87,7 +87,7 @@ fn after_a_mirror(mirror: &Error, mut own: Error) -> Error {
     own
 }
 
-/// Downloads and unpacks at the same time, from the first byte again whenever the download has to begin anew.
+/// Downloads and unpacks at the same time; starts over from the first byte whenever the download has to.
 async fn transfer(
     pull: &Pull,
     blob: &Descriptor,
@@ -108,7 +108,7 @@ async fn transfer(
         let failed = |source| Error::Registry { image: pull.reference.to_string(), source: Box::new(source) };
         match (unpacked, task.result().await) {
             (Ok(staged), _) => return Ok(staged),
-            // The unpacker's cut stream is the echo of what the download did.
+            // The unpacker's cut stream merely echoes what happened to the download.
             (Err(Failure::Unpack(gorae_unpack::Error::Cut)), Ok((going_on, Ok(Ended::Anew)))) => download = going_on,
             (Err(Failure::Unpack(gorae_unpack::Error::Cut)), Ok((_, Err(source)))) => return Err(failed(source)),
             (Err(Failure::Unpack(gorae_unpack::Error::Cut)), Err(source)) => return Err(failed(source)),
@@ -117,7 +117,7 @@ async fn transfer(
     }
 }
 
-/// Unpacks on blocking threads. They end by themselves when the stream is cut, and then remove what they made.
+/// Unpacks on blocking threads. When the stream is cut they end by themselves and remove what they made.
 async fn stage(
     pull: &Pull,
     blob: &Descriptor,
@@ -150,7 +150,7 @@ enum Failure {
 
 fn explain(pull: &Pull, blob: &Descriptor, counters: &Counters, failure: Failure) -> Error {
     let no_space = match &failure {
-        // Or not even an empty file system of this size has room for it.
+        // Or even an empty file system of this size would not have room for it.
         Failure::Unpack(error) => error.is_no_space() || error.is_below(&pull.parts.config.limits),
         Failure::Store(error) => error.is_no_space(),
     };
@@ -169,7 +169,7 @@ fn explain(pull: &Pull, blob: &Descriptor, counters: &Counters, failure: Failure
     }
 }
 
-/// A task that ends with whoever waits for it.
+/// A task that is aborted when its waiter is dropped.
 struct AbortOnDrop(JoinHandle<(Download, Result<Ended, registry::Error>)>);
 
 impl AbortOnDrop {

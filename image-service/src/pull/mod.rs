@@ -5,8 +5,8 @@
 //! hosts.toml → HEAD, when the name is known: nothing new? → manifest, config → all layers at once → commit
 //! ```
 //!
-//! The registry is asked at every pull, also when all is here: that is the proof that these credentials may have it.
-//! Dropping the future ends the downloads and removes what was unpacked; a commit that has begun is finished.
+//! The registry is asked on every pull, even when everything is present: this proves that the credentials may have the
+//! image. Dropping the future stops the downloads and removes what was unpacked; a commit that has begun is completed.
 
 mod flight;
 mod layer;

@@ -21,13 +21,13 @@ pub struct Parts {
     pub config: Config,
     /// Where layers and images end up.
     pub store: Arc<Store>,
-    /// Connections to registries, and who could not be reached.
+    /// Connections to registries, and which hosts were unreachable.
     pub registries: Common,
     /// Where clients see how far pulls are.
     pub board: Arc<Board>,
     /// Layers of all pulls that run at the same time.
     pub slots: Semaphore,
-    /// Layers under way, by blob digest and diff id.
+    /// Layers in flight, by blob digest and diff id.
     pub layers: Flights<(Digest, Digest), LayerOutcome, Arc<Counters>>,
 }
 

@@ -21,7 +21,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
 
-/// What is to be done, known when manifest and config are.
+/// What is to be done, known once manifest and config are.
 struct Plan {
     new: NewImage,
     /// Blobs beside `new.layers`.
@@ -69,7 +69,7 @@ async fn open_registry(
 }
 
 impl Pull {
-    /// The image of this name when the registry's digest is still the same.
+    /// The image of this name, if the registry still has the same digest for it.
     async fn unchanged(&self) -> Result<Option<Arc<Image>>, Error> {
         let name = self.reference.to_string();
         if self.parts.store.named(&name).is_none() {
@@ -82,7 +82,7 @@ impl Pull {
             Err(error) => return Err(self.failed(error)),
         };
         let known = self.parts.store.named(&name);
-        // One that was pulled before anybody looked for its directories is looked at as if it were new.
+        // An image that was pulled by a version that did not look for its directories is treated as new.
         let known = known.filter(|image| image.top != Top::Unknown);
         Ok(known.filter(|image| image.repo_digests.contains(&self.reference.with_digest(&digest))))
     }
@@ -135,7 +135,7 @@ impl Pull {
         self.commit(new, staged, pins).await
     }
 
-    /// Refuses what cannot fit before anything is downloaded: a layer is hardly ever smaller than its blob.
+    /// Refuses what cannot fit before anything is downloaded: a layer is rarely smaller than its blob.
     fn admit(&self, bytes: u64) -> Result<(), Error> {
         let room = self.parts.store.space()?;
         let reserve = self.parts.config.limits.reserve.bytes(room.bytes);
@@ -147,7 +147,7 @@ impl Pull {
 
     async fn commit(&self, new: NewImage, staged: Vec<Arc<store::Staged>>, pins: Pins) -> Result<Arc<Image>, Error> {
         let (store, reserve) = (Arc::clone(&self.parts.store), self.parts.config.limits.reserve);
-        // Not undone by dropping the pull: the thread finishes what it has begun.
+        // Dropping the pull does not undo it: the thread finishes what it has begun.
         let committed = tokio::task::spawn_blocking(move || {
             let committed = store.commit(new, &staged, reserve);
             drop((staged, pins));

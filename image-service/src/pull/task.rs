@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A pull under way, and the errors that all its steps may have.
+//! A pull in flight, and the errors that all its steps may have.
 
 use crate::error::Error;
 use crate::image::Image;
@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 /// The result that callers of the same pull share.
 pub type Outcome = Result<Arc<Image>, Arc<Error>>;
 
-/// A pull under way.
+/// A pull in flight.
 pub struct Pull {
     /// What it shares with others.
     pub parts: Arc<Parts>,
@@ -28,7 +28,7 @@ pub struct Pull {
 }
 
 impl Pull {
-    /// The error for what the registry failed with.
+    /// The error for a failure of the registry.
     pub fn failed(&self, source: registry::Error) -> Error {
         Error::Registry { image: self.reference.to_string(), source: Box::new(source) }
     }

@@ -16,7 +16,7 @@ pub struct Ask<'a> {
     pub accept: Option<&'a str>,
     /// First and last byte wanted.
     pub range: Option<(u64, u64)>,
-    /// What the body must hash to; a host with other bytes counts as not having it.
+    /// What the body must hash to; a host with different bytes counts as not having it.
     pub digest: Option<&'a Digest>,
     /// What it is, for error texts.
     pub what: &'a str,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Downloads a layer blob, resuming where a connection broke; the taker compares the digest.
+//! Downloads a layer blob, resuming where a connection broke. The consumer compares the digest.
 //!
-//! A host that gives no usable answer for the rest of a blob is asked for the whole again, from its first byte and into
-//! an empty pipe, so that the digest is one of one answer.
+//! A host that gives no usable answer to a request for the rest of a blob is asked for the whole again, from the first
+//! byte and into an empty pipe, so that parts of different blobs are never joined.
 
 use crate::registry::ask::Ask;
 use crate::registry::endpoint::Endpoint;
@@ -19,9 +19,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// An attempt that brought this much does not count as failed: long downloads over bad lines get through.
+/// An attempt that delivered this much does not count as failed, so that long downloads over bad lines succeed.
 const PROGRESS: u64 = 1 << 20;
-/// Pieces handed on are at most this large, so that the pipe's bound is one in bytes.
+/// The largest piece handed on, so that the pipe's bound is one in bytes.
 const PIECE: usize = 256 << 10;
 /// Which hosts may serve a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,11 +37,11 @@ pub enum Servers {
 pub enum Ended {
     /// The whole blob and its end were sent.
     Whole,
-    /// The blob has to begin anew, in another pipe.
+    /// The blob has to start over, in another pipe.
     Anew,
 }
 
-/// A blob on its way, over as many hosts, connections and beginnings as it takes.
+/// A blob being downloaded, over as many hosts, connections and fresh starts as it takes.
 #[derive(Debug)]
 pub struct Download {
     registry: Arc<Registry>,
@@ -51,11 +51,11 @@ pub struct Download {
     turn: Option<Turn>,
     failures: Failures,
     attempts: u32,
-    /// The furthest byte of all beginnings.
+    /// The furthest byte reached by any start.
     furthest: u64,
 }
 
-/// One beginning of a blob.
+/// One start of a blob.
 struct Stream<'a> {
     sink: Sink,
     offset: u64,
@@ -86,7 +86,7 @@ impl Download {
     /// - Cancel: dropping the future ends the download.
     ///
     /// # Errors
-    /// [`Error`]; the sink is then dropped without its end, as it is when the blob has to begin anew.
+    /// [`Error`]; the sink is then dropped without its end, as it is when the blob has to start over.
     pub async fn run(&mut self, sink: Sink, received: &AtomicU64) -> Result<Ended, Error> {
         received.store(0, Ordering::Relaxed);
         let registry = Arc::clone(&self.registry);
@@ -114,7 +114,7 @@ impl Download {
                 Err(failure) => failure,
             };
             if let Some(pause) = self.settle(endpoint, &mut turn, stream.offset, failure) {
-                // The host may have more to say: from the first byte where it cannot go on.
+                // Ask the same host again; from the first byte if it cannot continue.
                 let anew = stream.offset > 0 && turn.no_parts || pause.anew;
                 self.turn = Some(turn);
                 tokio::time::sleep(pause.time).await;
@@ -165,7 +165,7 @@ impl Download {
         Ok(())
     }
 
-    /// Notes a failure; the pause before the same host is asked again, `None` when its turn is over.
+    /// Notes a failure. Returns the pause before the same host is asked again, `None` when its turn is over.
     fn settle(&mut self, endpoint: &Endpoint, turn: &mut Turn, offset: u64, failure: Failure) -> Option<Pause> {
         let gained = offset.saturating_sub(self.furthest);
         self.furthest = self.furthest.max(offset);

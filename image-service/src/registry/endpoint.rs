@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One host for one pull: sends requests with the right proof, follows redirects, tells passing from final failures.
+//! One host for one pull: sends requests with the right proof, follows redirects, tells transient failures from final
+//! ones.
 //!
 //! Credentials leave this room in two ways only: here, as `Authorization` to the registry's own origin, and in `token.rs`
 //! to the token server that this registry names. A redirect to any other origin gets neither that header nor the
@@ -37,19 +38,19 @@ pub struct Endpoint {
     pub repository: String,
     /// How long to wait for an answer to begin.
     pub patience: Duration,
-    /// The hosts that could not be reached lately.
+    /// The hosts that were unreachable recently.
     pub reach: Reach,
     /// The proof that this host accepted last.
     pub proofs: Proofs,
 }
 
 impl Endpoint {
-    /// Whether this host could not be reached lately.
+    /// Whether this host was unreachable recently.
     pub fn is_lost(&self) -> bool {
         self.reach.is_lost(&self.site.origin())
     }
 
-    /// Remembers that it could not be reached, for all pulls.
+    /// Remembers, for all pulls, that it was unreachable.
     pub fn lost(&self, why: &str, pause: Duration) {
         if self.reach.lost(&self.site.origin(), pause) {
             tracing::warn!(
@@ -57,7 +58,7 @@ impl Endpoint {
                 registry = self.site.registry,
                 why,
                 seconds = pause.as_secs(),
-                "a registry host cannot be reached: for a while it is asked last and once"
+                "a registry host is unreachable: for a while it is asked last, and only once"
             );
         }
     }
@@ -100,7 +101,7 @@ impl Endpoint {
         url
     }
 
-    /// Sends and follows redirects; anything that is no redirect is the answer.
+    /// Sends the request and follows redirects; anything that is not a redirect is the answer.
     async fn follow(&self, ask: &Ask<'_>, proof: Option<HeaderValue>) -> Result<Response, Failure> {
         let mut url = self.url(ask);
         for _ in 0..MAX_REDIRECTS {
@@ -110,12 +111,12 @@ impl Endpoint {
                 return Ok(answer);
             }
             let target = answer.headers().get(LOCATION).and_then(|l| l.to_str().ok()).and_then(|l| url.join(l).ok());
-            let target = target.ok_or_else(|| self.invalid(ask, "it redirects to nowhere"))?;
+            let target = target.ok_or_else(|| self.invalid(ask, "it redirects without a valid target"))?;
             if url.scheme() == "https" && target.scheme() != "https" {
-                return Err(self.invalid(ask, "it redirects from https to an unprotected place"));
+                return Err(self.invalid(ask, "it redirects from https to an unencrypted address"));
             }
             if !matches!(target.scheme(), "http" | "https") {
-                return Err(self.invalid(ask, "it redirects to something else than http"));
+                return Err(self.invalid(ask, "it redirects to something other than http"));
             }
             url = target;
         }
@@ -137,7 +138,7 @@ impl Endpoint {
             headers.insert(ACCEPT, accept);
         }
         if let Some((first, last)) = ask.range {
-            // Always closed: some registries refuse `bytes=N-`.
+            // Always with an end: some registries refuse `bytes=N-`.
             headers.insert(RANGE, HeaderValue::from_str(&format!("bytes={first}-{last}")).expect("digits"));
         }
         let sent = self.client.request(ask.method.clone(), url.clone()).headers(headers).send();

@@ -32,12 +32,12 @@ pub struct Registry {
 pub struct Common {
     /// Connections.
     pub clients: Clients,
-    /// Hosts that could not be reached lately.
+    /// Hosts that were unreachable recently.
     pub reach: Reach,
 }
 
 impl Registry {
-    /// Prepares the hosts; sends nothing. Who is waited for stands in `waits`.
+    /// Prepares the hosts; sends nothing. Long waits for them are recorded in `waits`.
     ///
     /// # Errors
     /// [`Error::Tls`] when a host's certificates cannot be used.
@@ -53,7 +53,7 @@ impl Registry {
         for host in hosts {
             let address = host.base.host_str().unwrap_or("").to_owned();
             let client = common.clients.get(&host, hosts::is_loopback(&address))?;
-            // A mirror is somebody else: it never gets what was given for the registry.
+            // A mirror is a third party: it never gets the credentials for the registry.
             let credentials = if host.is_origin { credentials.clone() } else { None };
             endpoints.push(Endpoint {
                 site: Site { host, registry: reference.host().to_owned() },
@@ -69,12 +69,12 @@ impl Registry {
         Ok(Self { endpoints, reference: reference.clone(), config: config.clone(), waits })
     }
 
-    /// Whether a blob may come from somebody else than the registry itself.
+    /// Whether a blob may come from a host other than the registry itself.
     pub fn has_mirrors(&self) -> bool {
         self.endpoints.iter().any(|endpoint| endpoint.site.host.pull && !endpoint.site.host.is_origin)
     }
 
-    /// How often a host is asked: the last one is worth waiting for.
+    /// How often a host is asked: only the registry itself, which comes last, is worth waiting for.
     pub fn attempts(&self, endpoint: &Endpoint) -> u32 {
         if endpoint.site.host.is_origin { self.config.attempts.max(1) } else { 1 }
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a host says when it refuses: read for a short time only, and shown without what must not be.
+//! What a host says when it refuses. It is read for a short time only, and shown without secrets.
 
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
@@ -8,16 +8,16 @@ use std::time::Duration;
 
 /// Most of an error body that is read.
 const MAX_DETAIL: usize = 16 << 10;
-/// A registry's wish for a pause is granted up to this.
+/// A registry's request for a pause is granted up to this.
 const MAX_WISH: Duration = Duration::from_secs(60);
 
-/// The pause that the host wishes for.
+/// The pause that the host asks for.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(MAX_WISH))
 }
 
-/// The beginning of an error body, for at most five seconds: the status says enough when it does not come.
+/// The beginning of an error body. Gives up after five seconds, because the status says enough.
 pub async fn error_body(mut answer: Response) -> Vec<u8> {
     let mut body = Vec::new();
     let reading = async {
@@ -32,8 +32,8 @@ pub async fn error_body(mut answer: Response) -> Vec<u8> {
     body
 }
 
-/// The first error of a registry's error body: its code and message, cleaned of what does not belong into an event.
-/// Nothing of one that says back what it was sent.
+/// The first error of a registry's error body: its code and message, without what does not belong in an event. Empty for
+/// an error that echoes the credentials it was sent.
 pub fn detail(body: &[u8], secrets: &[String]) -> String {
     let Ok(value) = serde_json::from_slice::<serde_json::Value>(body) else { return String::new() };
     let text = |key: &str| value["errors"][0][key].as_str().unwrap_or("");

@@ -43,18 +43,18 @@ impl Registry {
     /// Asks for the current digest of the reference, without its content; `None` when the registry does not say.
     ///
     /// # Errors
-    /// As of [`Registry::resolve`]; a success proves that these credentials may read the image.
+    /// As [`Registry::resolve`]. Success proves that these credentials may read the image.
     pub async fn current_digest(&self) -> Result<Option<Digest>, Error> {
         let wanted = self.reference.wanted();
         let what = format!("manifest {wanted} of {}", self.reference.repository());
         let ask = Ask::manifest(Method::HEAD, &wanted, None, &what);
         let (headers, _) = self.small(&ask, self.reference.digest().is_none(), 0).await?;
-        // For a digest reference the registry's word is not needed: it has what was asked for.
+        // For a digest reference the header is not needed: the registry has what was asked for.
         Ok(self.reference.digest().cloned().or_else(|| said(&headers)))
     }
 
-    /// Fetches the manifest for this platform, through indexes if need be: the entry that suits best first, and when
-    /// that is an index without an image for this node, the next one.
+    /// Fetches the manifest for this platform, through indexes if need be. The most suitable entry comes first; when
+    /// that is an index without an image for this node, the next one is tried.
     ///
     /// # Errors
     /// [`Error`], every variant but `Stalled` and `GivenUp`.
@@ -69,7 +69,7 @@ impl Registry {
                 Ok(Looked::Entries(best_first)) => {
                     left.extend(best_first.into_iter().rev().map(|digest| (digest, depth + 1)));
                 }
-                // The first says most: it is about the index that suited best.
+                // The first error is the most helpful: it is about the most suitable index.
                 Err(error @ (Error::Manifest(manifest::Error::NoPlatform { .. }) | Error::TooDeep { .. })) => {
                     in_vain.get_or_insert(error);
                 }

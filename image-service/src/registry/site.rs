@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A host and the registry that it stands for: what it is called, and what to say when it gives no answer.
+//! A host and the registry that it stands for: its name, and what to say when it does not answer.
 
 use crate::registry::error::{Error, Failure};
 use crate::registry::tls;
@@ -26,7 +26,7 @@ impl Site {
         self.host.base.origin().ascii_serialization()
     }
 
-    /// Why a request to `url` has no answer. A host that is not trusted now will not be in a second.
+    /// Why a request to `url` got no answer. Retrying is pointless for a host that is not trusted.
     pub fn unanswered(&self, what: &str, url: &Url, error: reqwest::Error) -> Failure {
         if let Some(why) = tls::refusal(&error) {
             return Failure::Final(Error::Untrusted { host: name_of(url), what: what.to_owned(), why });
@@ -46,7 +46,7 @@ impl Site {
         failure
     }
 
-    /// What to do about a host of this registry that was asked over http and may want https.
+    /// What to do about a host of this registry that was asked over http and may require https.
     pub fn https_hint(&self, url: &Url) -> Option<String> {
         let mine = url.scheme() == "http" && url.origin() == self.host.base.origin();
         let (name, own) = (self.name(), self.host.is_origin);

@@ -19,7 +19,7 @@ struct Answer {
     access_token: Option<String>,
 }
 
-/// `Authorization: Bearer …`; `None` for a token with letters that no header takes.
+/// `Authorization: Bearer …`; `None` for a token with letters that a header cannot have.
 pub fn header(token: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(&format!("Bearer {token}")).ok()?;
     value.set_sensitive(true);
@@ -45,7 +45,7 @@ impl Server<'_> {
     /// Asks `realm` for a token, with the credentials if there are any.
     ///
     /// # Errors
-    /// [`Failure`]; credentials are never sent over a less protected connection than the registry's own.
+    /// [`Failure`]. Credentials are never sent over a connection that is less secure than the registry's own.
     pub async fn fetch(&self, realm: &str, service: Option<&str>, scope: &str) -> Result<HeaderValue, Failure> {
         let url = self.address(realm)?;
         let request = self.build(url.clone(), service, scope);
@@ -71,7 +71,7 @@ impl Server<'_> {
         let url = Url::parse(realm).map_err(|_| self.invalid("its address is not a URL"))?;
         let weaker = self.site.host.base.scheme() == "https" && url.scheme() != "https";
         if !matches!(url.scheme(), "http" | "https") || weaker {
-            return Err(self.invalid("its address is unprotected while the registry's is not"));
+            return Err(self.invalid("its address is unencrypted while the registry's is not"));
         }
         Ok(url)
     }
@@ -101,7 +101,7 @@ impl Server<'_> {
         let mut form = vec![("grant_type", "refresh_token"), ("client_id", "gorae"), ("scope", scope)];
         form.extend(service.map(|service| ("service", service)));
         form.push(("refresh_token", refresh));
-        // The URL type has the form encoding that OAuth wants.
+        // The URL type provides the form encoding that OAuth requires.
         let mut encoded = Url::parse("http://x/").expect("constant");
         encoded.query_pairs_mut().extend_pairs(form);
         let body = encoded.query().unwrap_or("").to_owned();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A host's turn at a download: how often it may be asked, and what it is known not to understand.
+//! A host's turn at a download: how often it may be asked, and what it is known not to support.
 
 use crate::registry::error::{Error, Failure};
 use crate::registry::rest::Validator;
 
-/// So often may a request for the rest fail before the whole is asked for: the first time it may be bad luck.
+/// How often a request for the rest may fail before the whole is asked for: once may be bad luck.
 const BAD_LUCK: u32 = 1;
 
 /// A host's turn.
@@ -16,9 +16,9 @@ pub struct Turn {
     pub allowed: u32,
     /// How often it was asked.
     pub attempt: u32,
-    /// The host has been asked for the whole again once already, for nothing.
+    /// The host has already been asked for the whole again once without counting it as an attempt.
     pub begun_anew: bool,
-    /// The host does not understand requests for a part.
+    /// The host does not support requests for a part.
     pub no_parts: bool,
     rest_failed: u32,
     /// What it says about the blob's state.
@@ -32,7 +32,8 @@ impl Turn {
         Self { place, allowed, attempt: 0, begun_anew: false, no_parts: false, rest_failed: 0, validator }
     }
 
-    /// What a request for the rest failed with says little about the whole: the host may only not understand it.
+    /// Turns the failure of a request for the rest into one that leaves the whole possible: the host may merely not
+    /// support such requests.
     pub fn rest_refused(&mut self, failure: Failure) -> Failure {
         let why = match &failure {
             Failure::Unreached { .. } | Failure::Rest { .. } | Failure::Final(Error::Untrusted { .. }) => {

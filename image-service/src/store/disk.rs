@@ -8,7 +8,6 @@ use crate::store::kept::Kept;
 use arc_swap::ArcSwap;
 use gorae_digest::Digest;
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,9 +17,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Store {
     pub(super) root: PathBuf,
     pub(super) handle: File,
-    /// What readers see: replaced as a whole, never changed.
+    /// What readers see. It is replaced as a whole, never modified.
     pub(super) index: ArcSwap<Index>,
-    /// What exists and who needs it; the lock is held for index changes and renames, never for data I/O or syncs.
+    /// What exists and what needs it. The lock is held for index changes and renames, never for data I/O or syncs.
     pub(super) kept: Mutex<Kept>,
     pub(super) used: Used,
     pub(super) next_temp: AtomicU64,
@@ -34,7 +33,7 @@ pub(super) struct Used {
     inodes: AtomicU64,
 }
 
-/// A file system's size. One that makes files as it goes has none in numbers.
+/// A file system's size. File systems that allocate inodes dynamically report 0 of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
     /// All bytes.
@@ -93,7 +92,7 @@ impl Store {
     /// [`Error::File`] when the kernel does not say.
     pub fn space(&self) -> Result<Room, Error> {
         let found = rustix::fs::fstatvfs(&self.handle)
-            .map_err(|e| self.failed("ask for free space in", &self.root, e.into()))?;
+            .map_err(|e| Error::file("ask for free space in", &self.root, e.into()))?;
         let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
         Ok(Room {
             bytes: bytes(found.f_blocks),
@@ -152,9 +151,5 @@ impl Store {
     pub fn uncount(&self, usage: gorae_unpack::Usage) {
         self.used.bytes.fetch_sub(usage.bytes, Ordering::Relaxed);
         self.used.inodes.fetch_sub(usage.inodes, Ordering::Relaxed);
-    }
-
-    pub(super) fn failed(&self, what: &'static str, path: &Path, source: io::Error) -> Error {
-        Error::File { what, path: path.to_owned(), source }
     }
 }

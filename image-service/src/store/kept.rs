@@ -13,9 +13,9 @@ pub struct Kept {
     pub layers: HashMap<Digest, KeptLayer>,
     /// By owner: containers that have the layers mounted.
     pub holds: HashMap<String, HashSet<Digest>>,
-    /// By layer: pulls that count on finding it.
+    /// By layer: the number of pulls that rely on finding it.
     pub pins: HashMap<Digest, usize>,
-    /// Whether there is an image whose record cannot be read for now: nobody knows which layers it needs.
+    /// Whether there is an image whose record cannot be read for now, so that it is unknown which layers it needs.
     pub has_unread_images: bool,
 }
 

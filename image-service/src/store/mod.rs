@@ -15,8 +15,8 @@
 //!
 //! Invariants: a name in `layers`, `images` or `names` appears by a rename only, after its data was synced; an image's
 //! layers get theirs before the image, its names after it. Removal goes the other way round: the image record first.
-//! So at any crash point each image is whole or absent, and what is left over is unreferenced. A damaged record costs
-//! the object it describes and nothing else. Disk I/O here blocks; callers come from threads that may.
+//! So a crash at any point leaves each image whole or absent, and leftovers are unreferenced. A damaged record costs the
+//! object that it describes and nothing else. Disk I/O here blocks; call it only from threads that may block.
 
 mod commit;
 mod disk;
@@ -24,7 +24,9 @@ mod error;
 mod index;
 mod kept;
 mod load;
+mod lost;
 mod merged;
+mod open;
 mod plan;
 mod record;
 mod remove;

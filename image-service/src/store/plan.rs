@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which directories the tree on top of an image has to hold, and the making of it; see `top`.
+//! Plans and builds the tree on top of an image: which directories it has to hold; see `top.rs`.
 
 use crate::store::merged::Merged;
 use crate::store::search::{Search, split};
@@ -26,7 +26,7 @@ pub struct Lower {
 /// What the tree has to hold.
 #[derive(Debug)]
 pub struct Plan {
-    /// By path, parents before what is in them: which layer's directory it is to be like, and where that is there.
+    /// By path, parents before their content: the layer whose directory it is copied from, and the path there.
     directories: BTreeMap<Vec<u8>, (usize, Vec<u8>)>,
     layers: Merged,
 }
@@ -39,7 +39,7 @@ impl Plan {
     pub fn of(lowers: Vec<Lower>) -> Result<Self, Error> {
         let (roots, implied): (Vec<OwnedFd>, Vec<HashSet<Vec<u8>>>) =
             lowers.into_iter().map(|lower| (lower.root, lower.implied)).unzip();
-        // What the lowest layer implies nobody describes.
+        // What the lowest layer implies is not described by any layer.
         let above = implied.split_last().map_or(&[][..], |(_, above)| above);
         let paths: BTreeSet<Vec<u8>> = above.iter().flatten().cloned().collect();
         let mut search = Search::new(Merged::root(roots), implied);
@@ -51,7 +51,7 @@ impl Plan {
         }
         let parents: BTreeSet<Vec<u8>> = directories.keys().flat_map(|path| parents(path)).collect();
         for path in parents.into_iter().filter(|path| !directories.contains_key(path)).collect::<Vec<_>>() {
-            // It is shown, or what is in it would not be, and as it has to be.
+            // The layers show it, and as it has to be; otherwise they would not show what is in it.
             let top = search.directory(&path).map_err(|e| e.of(&path))?.and_then(|found| found.parts.first().cloned());
             let top = top.ok_or_else(|| Refusal::from(Errno::NOENT).of(&path))?;
             directories.insert(path.clone(), (top.layer, path));
@@ -59,7 +59,7 @@ impl Plan {
         Ok(Self { directories, layers: search.into_layers() })
     }
 
-    /// Whether the layers show everything as it has to be.
+    /// Whether no tree is needed, because the layers already show everything as it has to be.
     pub fn is_empty(&self) -> bool {
         self.directories.is_empty()
     }
@@ -78,7 +78,7 @@ impl Plan {
                 .and_then(|parent| Ok(rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o700))?));
             made.map_err(|e| e.of(path))?;
         }
-        // After everything is made: what is made in a directory inherits its access lists, and moves its time.
+        // Only after everything is made: new entries inherit a directory's access lists, and change its times.
         for (path, source) in &self.directories {
             self.describe(&root, path, source).map_err(|e| e.of(path))?;
         }

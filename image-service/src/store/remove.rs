@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Takes images and names away: the record first, then what it named.
+//! Removes images and names: the record first, then what it named.
 
 use crate::image::Image;
 use crate::store::disk::Store;
@@ -9,21 +9,21 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// What became of a name.
+/// The outcome of removing a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameRemoval {
-    /// No image has it.
+    /// No image has this name.
     NoSuchName,
-    /// Its image has it no more.
+    /// It was removed from its image.
     Removed,
-    /// Its image has no other, and keeps it.
+    /// Its image has no other name and keeps it.
     LastName,
 }
 
 impl Store {
     /// Removes an image with all its names; layers go when nothing else needs them.
     ///
-    /// - Shapes: removing what is not there is fine; when this returns, no reader sees the image any more.
+    /// - Shapes: removing an absent image succeeds; when this returns, no reader sees the image any more.
     ///
     /// # Errors
     /// [`Error::File`] when the image's record cannot be removed.
@@ -43,10 +43,10 @@ impl Store {
         Ok(())
     }
 
-    /// Takes a normalised name off its image, unless the image has no other.
+    /// Removes a normalised name from its image, unless the image has no other.
     ///
     /// # Errors
-    /// [`Error::File`] when the name's record cannot be removed; names before it are then off.
+    /// [`Error::File`] when the name's record cannot be removed; names handled before it are then removed.
     pub fn remove_name(&self, name: &str) -> Result<NameRemoval, Error> {
         let _kept = self.kept();
         let index = self.index.load_full();
@@ -66,16 +66,16 @@ impl Store {
         Ok(NameRemoval::Removed)
     }
 
-    /// Removes a record; one that is not there is removed already.
+    /// Removes a record, which may be absent.
     fn remove_record(&self, path: &Path) -> Result<(), Error> {
         match std::fs::remove_file(path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(self.failed("remove", path, e)),
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::file("remove", path, e)),
             _ => Ok(()),
         }
     }
 }
 
-/// A tag, and when it is the last of its repository the digest names there: they came with it.
+/// A tag and, when it is the last of its repository, the digest names there, which came with it.
 fn names_that_go_with(image: &Image, name: &str) -> Vec<String> {
     let mut going = vec![name.to_owned()];
     let Some(repository) = repository(name).filter(|_| !name.contains('@')) else { return going };

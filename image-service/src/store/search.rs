@@ -10,14 +10,14 @@ use std::collections::HashSet;
 pub struct Search {
     layers: Merged,
     implied: Vec<HashSet<Vec<u8>>>,
-    /// The directory that was looked into last: names come sorted, so it is the next one's, too.
+    /// The directory that was looked into last: paths come sorted, so it is usually the next one's parent as well.
     last: (Vec<u8>, Option<Merged>),
-    /// The path that nothing below the layer of this number has: neither has it what is in it.
+    /// A path that no layer below this one has; so none of them has anything inside it either.
     nowhere: Option<(usize, Vec<u8>)>,
 }
 
 impl Search {
-    /// Searches layers (topmost first) of which each implies some directories.
+    /// Searches layers (topmost first), each of which implies some directories.
     pub fn new(layers: Merged, implied: Vec<HashSet<Vec<u8>>>) -> Self {
         let last = (Vec::new(), Some(layers.clone()));
         Self { layers, implied, last, nowhere: None }
@@ -41,7 +41,7 @@ impl Search {
 
     /// The topmost layer's directory that a member describes, and where it is in that layer.
     ///
-    /// Where a directory replaces a link, it is what the link led to; where it replaces anything else or is new, nothing.
+    /// Where a directory replaces a link, this is the link's target; where it replaces anything else or is new, nothing.
     fn describing(&mut self, mut found: Merged, path: &[u8]) -> Result<Option<(Part, Vec<u8>)>, Refusal> {
         let mut at = path.to_vec();
         loop {
@@ -88,7 +88,7 @@ fn is_in(path: &[u8], parent: &[u8]) -> bool {
     parent.is_empty() || path.strip_prefix(parent).is_some_and(|rest| rest.starts_with(b"/"))
 }
 
-/// A path as the directory that it is in and the name there.
+/// Splits a path into its parent directory and its last component.
 pub fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|&b| b == b'/') {
         Some(slash) => (&path[..slash], &path[slash + 1..]),

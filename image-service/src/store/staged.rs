@@ -38,7 +38,7 @@ impl Store {
             let implied = Implied { root: !layer.describes_root, directories: layer.implied.len() as u64 };
             if !layer.implied.is_empty() {
                 let names = path.join("implied");
-                record::write_names(&names, &layer.implied).map_err(|e| self.failed("write", &names, e))?;
+                record::write_names(&names, &layer.implied).map_err(|e| Error::file("write", &names, e))?;
             }
             Ok(KeptLayer { usage: layer.usage, implied: Some(implied) })
         })
@@ -65,14 +65,14 @@ impl Store {
         fill: impl FnOnce(&Path, OwnedFd) -> Result<KeptLayer, E>,
     ) -> Result<Arc<Staged>, E> {
         let fs_path = path.join("fs");
-        fs::create_dir(path).and_then(|()| fs::create_dir(&fs_path)).map_err(|e| self.failed("make", &fs_path, e))?;
+        fs::create_dir(path).and_then(|()| fs::create_dir(&fs_path)).map_err(|e| Error::file("make", &fs_path, e))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let directory =
-            rustix::fs::open(&fs_path, flags, Mode::empty()).map_err(|e| self.failed("open", &fs_path, e.into()))?;
+            rustix::fs::open(&fs_path, flags, Mode::empty()).map_err(|e| Error::file("open", &fs_path, e.into()))?;
         let layer = fill(path, directory)?;
         let record_path = path.join("record");
         let record = LayerRecord { diff_id: diff_id.to_string(), usage: layer.usage, implied: layer.implied };
-        record::write(&record_path, &record).map_err(|e| self.failed("write", &record_path, e))?;
+        record::write(&record_path, &record).map_err(|e| Error::file("write", &record_path, e))?;
         Ok(Arc::new(Staged { path: path.to_owned(), diff_id: diff_id.clone(), layer, taken: AtomicBool::new(false) }))
     }
 }
@@ -87,7 +87,7 @@ impl Staged {
         &self.path
     }
 
-    /// What the store is to know of it.
+    /// What the store will know of it.
     pub(super) fn layer(&self) -> KeptLayer {
         self.layer
     }
@@ -109,7 +109,7 @@ impl Drop for Staged {
     }
 }
 
-/// Removes a tree of ours; what cannot be removed is removed at the next start.
+/// Removes a tree of ours. What cannot be removed now is removed at the next start.
 pub fn discard(path: &Path) {
     if let Err(error) = fs::remove_dir_all(path)
         && error.kind() != std::io::ErrorKind::NotFound

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The members of a tar stream, one after the other: ustar, GNU and PAX, with every length bounded.
 //!
-//! A header block is decoded in `header.rs`, the loop over them is here. Both follow Go's `archive/tar`, which the builders
-//! and the other runtimes use: a second opinion about the same bytes is what attacks are made of. What Go takes and no
-//! builder writes is refused: owners that are none, an archive that ends behind an extended header.
+//! Header blocks are decoded in `header.rs`; the loop over them is here. Both follow Go's `archive/tar`, which builders and
+//! other runtimes use, because attacks are made of two readings of the same bytes. Some things that Go accepts and no
+//! builder writes are refused: invalid owners, and an archive that ends after an extended header.
 
 use crate::blocks::Blocks;
 use crate::error::{Error, malformed};
@@ -46,7 +46,7 @@ impl<R: Read> Archive<R> {
         Self { blocks: Blocks::new(reader), ending: false, last: [0; BLOCK] }
     }
 
-    /// The stream behind the last member.
+    /// The stream after the last member.
     pub fn into_stream(self) -> R {
         self.blocks.into_stream()
     }
@@ -69,7 +69,7 @@ impl<R: Read> Archive<R> {
             }
             match header.kind {
                 b'g' => {
-                    // Go hands it out as a member of its own: what came before it described nothing else.
+                    // Go returns it as a member of its own, so what came before it described nothing else.
                     pax::parse(&self.small(&header)?)?;
                     (announced, announcements) = (Announced::default(), 0);
                 }
@@ -113,7 +113,7 @@ impl<R: Read> Archive<R> {
         Ok(Member { path, content, mode, uid, gid, atime, mtime: mtime.bounded(), xattrs: pax.xattrs })
     }
 
-    /// Tells what the member is and how much data follows it.
+    /// Finds out what the member is and how much data follows it.
     fn content(&mut self, what: What, size: i64, sparse: &pax::Sparse) -> Result<(Vec<u8>, Content), Error> {
         let What { kind, device, path, link } = what;
         let content = match kind {
@@ -123,7 +123,7 @@ impl<R: Read> Archive<R> {
                 let (length, data) = sparse::gnu(&last, physical, || self.blocks.whole_block())?;
                 return Ok((path, Content::File { length, data }));
             }
-            // Archives older than POSIX mark directories by a slash; a type of '0' is a file, whatever its name ends with.
+            // Archives older than POSIX mark directories with a slash; type '0' is a file, whatever its name ends with.
             b'\0' if path.ends_with(b"/") => Content::Directory,
             b'\0' | b'0' | b'7' => {
                 self.blocks.expect_data(size)?;
@@ -140,7 +140,7 @@ impl<R: Read> Archive<R> {
             other => return Err(malformed(&format!("member type {other:#04x} is unknown"))),
         };
         if sparse.is_sparse() {
-            return Err(malformed("a sparse map for what is no file"));
+            return Err(malformed("a sparse map for something that is not a file"));
         }
         Ok((path, content))
     }
@@ -165,7 +165,7 @@ impl<R: Read> Archive<R> {
         Ok(data)
     }
 
-    /// The next header; `None` behind two zero blocks, or where the stream ends before or behind the first of them.
+    /// The next header; `None` after two zero blocks, or where the stream ends before or after the first of them.
     fn header(&mut self) -> Result<Option<Header>, Error> {
         for _ in 0..2 {
             let mut block = [0; BLOCK];
@@ -174,7 +174,7 @@ impl<R: Read> Archive<R> {
             match (more, self.ending, is_zero) {
                 (false, ..) => return Ok(None),
                 (_, true, true) => return Ok(None),
-                (_, true, false) => return Err(malformed("a member behind the zero block that ends the archive")),
+                (_, true, false) => return Err(malformed("a member after the zero block that ends the archive")),
                 (_, false, true) => self.ending = true,
                 (_, false, false) => {
                     self.last = block;

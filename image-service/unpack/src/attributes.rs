@@ -7,7 +7,7 @@ use rustix::fs::XattrFlags;
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// Free bytes at which a file system that has no room for an attribute has none for one of this size.
+/// A file system with this many free bytes that reports "no space" for an attribute means the attribute's size.
 const ROOM: u64 = 1 << 20;
 
 /// What tells overlayfs that a directory hides the one below it.
@@ -24,8 +24,11 @@ pub fn is_wanted(name: &[u8]) -> bool {
     }
 }
 
-/// A file system without `user.` attributes or ACLs loses no behaviour that a container could count on; capabilities are
-/// another matter. One that says "no space" for an attribute while it has plenty means the attribute's size.
+/// On a file system without `user.` attributes or ACLs no behaviour is lost that a container could rely on; capabilities
+/// are different. A file system that reports "no space" for an attribute while it has plenty means the attribute's size.
+///
+/// # Errors
+/// [`Refusal::TooLarge`] for an attribute that does not fit, else what the kernel answered.
 pub fn tolerate(on: impl AsFd, name: &[u8], value: &[u8], result: rustix::io::Result<()>) -> Result<()> {
     match result {
         Err(Errno::OPNOTSUPP | Errno::PERM) if name != b"security.capability" => Ok(()),
@@ -40,6 +43,9 @@ fn has_room(on: impl AsFd) -> bool {
 }
 
 /// The names of a directory's attributes that an image may bring, sorted.
+///
+/// # Errors
+/// What the kernel answers.
 pub fn attributes(file: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>> {
     let mut list = vec![0; 256];
     let length = loop {
@@ -56,6 +62,9 @@ pub fn attributes(file: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>> {
 }
 
 /// Whether a directory hides what lower layers have under its name.
+///
+/// # Errors
+/// What the kernel answers, except that there is no such attribute.
 pub fn is_opaque(directory: impl AsFd) -> Result<bool> {
     let mut value = [0; 8];
     match rustix::fs::fgetxattr(directory, OPAQUE, &mut value[..]) {
@@ -66,6 +75,9 @@ pub fn is_opaque(directory: impl AsFd) -> Result<bool> {
 }
 
 /// Makes a directory hide what lower layers have under its name.
+///
+/// # Errors
+/// What the kernel answers; root is needed.
 pub fn set_opaque(directory: impl AsFd) -> rustix::io::Result<()> {
     rustix::fs::fsetxattr(directory, OPAQUE, b"y", XattrFlags::empty())
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a layer takes while it is filled, counted against its bounds and against what is free of the file system.
+//! What a layer takes while it is filled, counted against its bounds and against the file system's free space.
 
 use crate::error::Error;
 use crate::limits::Limits;
@@ -39,7 +39,7 @@ impl Bounds {
         self.limits.depth
     }
 
-    /// Counts one member, and sees that what came before it has left enough free.
+    /// Counts one member, and checks that enough space is left free.
     ///
     /// # Errors
     /// [`Error::Limit`], [`Error::Reserve`].
@@ -64,7 +64,7 @@ impl Bounds {
         Ok(())
     }
 
-    /// Notes bytes that were written, and sees that enough is left free.
+    /// Notes bytes that were written, and checks that enough space is left free.
     ///
     /// # Errors
     /// [`Error::Reserve`].
@@ -106,7 +106,7 @@ impl Bounds {
     }
 }
 
-/// What was counted for something that is there: as many blocks as a file has bytes for, but none for its holes.
+/// What was counted for an existing entry: a file's size in blocks, without its holes.
 fn taken(found: &Stat) -> u64 {
     match FileType::from_raw_mode(found.st_mode) {
         FileType::Directory => BLOCK,

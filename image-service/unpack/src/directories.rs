@@ -22,9 +22,9 @@ pub struct Directories {
 pub enum Origin {
     /// A member describes it. Its times are set last because members that are added later would move them.
     Described(Times),
-    /// Nothing (yet): what it is is for lower layers to say.
+    /// Nothing (yet): lower layers decide what it is.
     Implied,
-    /// The same, but one of its name is deleted first: lower layers have nothing to say.
+    /// Nothing, but a directory of this name is deleted first: lower layers do not count.
     Anew,
 }
 
@@ -38,7 +38,7 @@ impl Directories {
         self.check()
     }
 
-    /// Notes that a directory of lower layers is deleted, and that this one of the same name is another.
+    /// Notes that the lower layers' directory of this name is deleted, so that this one is a new one.
     pub fn note_anew(&mut self, path: &[u8]) {
         if let Some(origin @ Origin::Implied) = self.by_path.get_mut(path) {
             *origin = Origin::Anew;
@@ -53,7 +53,7 @@ impl Directories {
         }
     }
 
-    /// Whether it can go on. One member makes no more directories than its path has components: to look once for each
+    /// Checks the bound on names. One member makes no more directories than its path has components, so one check per
     /// member is enough.
     ///
     /// # Errors

@@ -59,12 +59,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the bytes are another blob's: whoever served them may be at fault.
+    /// Whether the bytes are those of another blob, which may be the fault of the host that served them.
     pub fn is_other_blob(&self) -> bool {
         matches!(self, Self::BlobDigest { .. } | Self::BlobSize { .. })
     }
 
-    /// Whether it is the image that cannot be unpacked anywhere, and not this node that cannot unpack it now.
+    /// Whether the image cannot be unpacked anywhere, as opposed to this node not being able to unpack it now.
     pub fn is_of_the_image(&self) -> bool {
         match self {
             Self::BlobDigest { .. } | Self::BlobSize { .. } | Self::DiffId { .. } => true,
@@ -75,7 +75,7 @@ impl Error {
         }
     }
 
-    /// Whether the bound that was reached is below these: the file system's own size.
+    /// Whether the bound that was reached is lower than these, and so the file system's own size.
     pub fn is_below(&self, usual: &Limits) -> bool {
         match self {
             Self::Limit { what: Limits::MEMBERS, limit } => *limit < usual.entries,
@@ -94,7 +94,7 @@ impl Error {
     }
 }
 
-/// What the kernel answers to names, links, owners and sizes that no file system takes.
+/// What the kernel answers to names, links, owners and sizes that no file system accepts.
 const OF_THE_IMAGE: [i32; 12] = [
     libc::ENOENT,
     libc::ENOTDIR,

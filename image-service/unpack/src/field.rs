@@ -11,7 +11,7 @@ pub fn decimal(digits: &[u8]) -> Option<u64> {
 
 /// A number in octal digits, or in base 256 when the first bit is set; an empty field is 0.
 ///
-/// `None` for what is no number and for what takes more than 63 bits and a sign.
+/// `None` for what is not a number, and for what does not fit into 63 bits and a sign.
 pub fn numeric(field: &[u8]) -> Option<i64> {
     let Some((&first, rest)) = field.split_first().filter(|(first, _)| **first & 0x80 != 0) else {
         return octal(field);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One header block of a tar stream, decoded field by field as Go's `archive/tar` decodes it. Pure.
 //!
-//! Not by a library: where formats are ambiguous the builders and the other runtimes all have Go's opinion, and a
-//! second opinion about the same bytes is what attacks are made of.
+//! No library is used: where formats are ambiguous, builders and other runtimes all follow Go, and attacks are made of
+//! two readings of the same bytes.
 
 use crate::error::Error;
 use crate::field::{numeric, octal, text};
@@ -13,7 +13,7 @@ pub const BLOCK: usize = 512;
 
 const PREFIX: Range<usize> = 345..500;
 
-/// The dialect that a header is written in, told by its magic bytes.
+/// The dialect that a header is written in, as its magic bytes say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Before POSIX: no owners' names, no device numbers, no prefix.
@@ -90,8 +90,8 @@ impl Header {
         Ok(header)
     }
 
-    /// GNU's header has times where others have a prefix. Old Go programs wrote a prefix all the same: what is no time
-    /// is taken for one.
+    /// GNU's header has times where others have a prefix. Old Go programs wrote a prefix there all the same: what is not
+    /// a time is taken for a prefix.
     fn gnu<'b>(&mut self, block: &'b [u8; BLOCK]) -> &'b [u8] {
         let time = |range: Range<usize>| (block[range.start] != 0).then(|| numeric(&block[range]));
         match (time(345..357), time(357..369)) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Blob bytes → tar bytes: gzip, zstd or plain, with the blob's own digest and size compared on the way.
 //!
-//! The compression is told by the first bytes, not by the media type: registries hold layers whose type is wrong.
+//! The compression is detected from the first bytes, not from the media type: registries hold layers whose type is wrong.
 
 use crate::error::Error;
 use crate::pipe::{Sink, Source};
@@ -9,12 +9,12 @@ use bytes::Bytes;
 use gorae_digest::{Digest, Hasher};
 use std::io::{self, BufRead, Read};
 
-/// Size of the chunks handed on; large enough that the hand-over costs nothing, small enough to stay in cache.
+/// Size of the chunks handed on: large enough to make the hand-over cheap, small enough to stay in cache.
 const CHUNK: usize = 128 << 10;
 /// Largest zstd window, what the strongest usual level (`--ultra -22`) needs: 128 MiB.
 const ZSTD_WINDOW_LOG: u32 = 27;
 
-/// Bytes that tell the compression.
+/// Number of bytes from which the compression is detected.
 const MAGIC: usize = 4;
 
 /// What a manifest says about a blob.
@@ -51,7 +51,7 @@ pub fn run(blob: Source, plain: Sink, expected: &BlobFacts) -> Result<(), Error>
 }
 
 fn inflate(blob: &mut HashedBlob, plain: &Sink) -> Result<(), Error> {
-    // However few bytes come first: a network may give them one by one.
+    // However few bytes arrive first: a network may deliver them one by one.
     let first = blob.source.peek(MAGIC).map_err(|_| Error::Cut)?;
     if first.starts_with(&[0x1f, 0x8b]) {
         return forward(flate2::bufread::MultiGzDecoder::new(blob), plain);

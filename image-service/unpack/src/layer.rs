@@ -24,7 +24,7 @@ pub struct Expected {
 
 /// Unpacks the blob that arrives on `blob` into `directory` and compares blob digest, blob size and diff id.
 ///
-/// - Shapes: `directory` is open, empty and reachable by nobody else; `unpacked` is advanced by uncompressed bytes.
+/// - Shapes: `directory` is open, empty and not reachable by anything else; `unpacked` is advanced by uncompressed bytes.
 /// - Blocks: until the sender of `blob` ends or is dropped; to be called on a thread that may block.
 ///
 /// # Errors
@@ -45,7 +45,7 @@ pub fn layer(
         let placed = place_all(plain, directory, &expected.diff_id, limits, unpacked);
         let inflated = inflater.join().unwrap_or(Err(Error::Cut));
         match (placed, inflated) {
-            // A cut on one side is the echo of the other side's failure.
+            // A cut on one side merely echoes the failure of the other.
             (Err(Error::Cut), Err(cause)) | (Ok(_), Err(cause)) => Err(cause),
             (Err(cause), _) => Err(cause),
             (Ok(layer), Ok(())) => Ok(layer),

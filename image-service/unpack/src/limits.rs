@@ -14,7 +14,7 @@ pub struct Limits {
     pub entries: u64,
     /// Components of one path.
     pub depth: usize,
-    /// What stays free of the file system.
+    /// What stays free on the file system.
     pub reserve: Reserve,
 }
 
@@ -28,7 +28,7 @@ impl Limits {
 
     /// The same, but no more than a file system of this size can hold.
     pub fn within(self, bytes: u64, inodes: u64) -> Self {
-        // Some file systems make files as they go and count none.
+        // File systems that allocate inodes dynamically report none.
         let inodes = if inodes == 0 { u64::MAX } else { inodes };
         Self { bytes: self.bytes.min(bytes), entries: self.entries.min(inodes), ..self }
     }
@@ -42,15 +42,15 @@ impl Default for Limits {
     }
 }
 
-/// What a pull leaves free of the store's file system, for all others who write to it.
+/// What a pull leaves free on the store's file system, for everything else that writes to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Reserve {
     /// 5 % of it, but no more than 1 GiB and 65,536 files.
     #[default]
     Usual,
-    /// So many percent of its bytes and of its files.
+    /// This percentage of its bytes and of its files.
     Percent(u8),
-    /// So many bytes, and of the files what is usual; none with 0.
+    /// This many bytes, and the usual share of files; with 0, none of either.
     Bytes(u64),
 }
 

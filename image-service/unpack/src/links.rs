@@ -27,8 +27,8 @@ impl Tree {
         let absent = || {
             let path = shown(&target.join(&b'/'));
             let why = format!(
-                "a hard link to {path:?}, which is not in this layer: a file of a lower one cannot be linked to. Build the \
-                 image again so that the layer brings the file itself"
+                "a hard link to {path:?}, which is not in this layer: a file of a lower layer cannot be linked to. Build \
+                 the image again so that the layer contains the file itself"
             );
             member.refused(&why)
         };
@@ -57,9 +57,9 @@ impl Tree {
     /// As [`Tree::place`].
     pub fn place_symlink(&mut self, member: &Member, at: &OwnedFd, name: &[u8], target: &[u8]) -> Result<(), Error> {
         if target.len() > MAX_TARGET || target.contains(&0) {
-            return Err(member.refused("its link target is no path"));
+            return Err(member.refused("its link target is not a path"));
         }
-        // The target is only a text here; who follows it does so inside the container.
+        // The target is only text here; it is followed inside the container.
         let mut place = || -> Result<(), Refusal> {
             self.remove(at, name)?;
             rustix::fs::symlinkat(target, at, name)?;

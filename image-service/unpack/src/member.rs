@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::pieces::Pieces;
 use crate::refusal::{Refusal, shown};
 
-/// The largest time that the other runtimes set: what a 64-bit number of nanoseconds holds, in the year 2262.
+/// The latest time that other runtimes set: the most that 64 bits of nanoseconds can hold, in the year 2262.
 const LATEST: Time = Time { seconds: i64::MAX / 1_000_000_000, nanos: i64::MAX % 1_000_000_000 };
 
 /// A point in time as the kernel takes it: `nanos` is 0 to 999,999,999 also before 1970.
@@ -16,7 +16,7 @@ pub struct Time {
 }
 
 impl Time {
-    /// The start of 1970 for what is before or later than other runtimes (and some file systems) take.
+    /// The start of 1970 for a time that is earlier or later than other runtimes (and some file systems) accept.
     pub fn bounded(self) -> Self {
         if (Self::default()..=LATEST).contains(&self) { self } else { Self::default() }
     }

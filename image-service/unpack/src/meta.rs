@@ -35,6 +35,9 @@ impl Times {
 }
 
 /// Applies all of it to an open file or directory.
+///
+/// # Errors
+/// [`Refusal`], for the first thing that the kernel does not do.
 pub fn apply(file: impl AsFd, member: &Member) -> Result<()> {
     let file = file.as_fd();
     rustix::fs::fchown(file, Some(owner(member).0), Some(owner(member).1))?;
@@ -46,7 +49,10 @@ pub fn apply(file: impl AsFd, member: &Member) -> Result<()> {
     Ok(rustix::fs::futimens(file, &times(Times::of(member)))?)
 }
 
-/// Gives a directory the owner, mode and attributes of another one, and tells the times that are left to set.
+/// Gives a directory the owner, mode and attributes of another one, and returns the times that are left to set.
+///
+/// # Errors
+/// [`Refusal`], for the first thing that the kernel does not do.
 pub fn copy(from: impl AsFd, to: impl AsFd) -> Result<Times> {
     let (from, to) = (from.as_fd(), to.as_fd());
     let found = rustix::fs::fstat(from)?;
@@ -61,6 +67,9 @@ pub fn copy(from: impl AsFd, to: impl AsFd) -> Result<Times> {
 }
 
 /// Whether two directories have the same owner, mode and attributes.
+///
+/// # Errors
+/// What the kernel answers.
 pub fn is_same(one: impl AsFd, other: impl AsFd) -> Result<bool> {
     let look = |file: BorrowedFd<'_>| -> Result<_> {
         let found = rustix::fs::fstat(file)?;
@@ -85,6 +94,9 @@ pub fn is_same(one: impl AsFd, other: impl AsFd) -> Result<bool> {
 /// Applies all of it to a name in a directory, for what cannot be opened (links, devices, FIFOs).
 ///
 /// `name` is a single component that was just made by us; a mode is set on anything but a symlink.
+///
+/// # Errors
+/// [`Refusal`], for the first thing that the kernel does not do.
 pub fn apply_at(directory: BorrowedFd<'_>, name: &[u8], member: &Member, is_symlink: bool) -> Result<()> {
     let (uid, gid) = owner(member);
     rustix::fs::chownat(directory, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
@@ -104,12 +116,15 @@ pub fn apply_at(directory: BorrowedFd<'_>, name: &[u8], member: &Member, is_syml
 }
 
 /// Sets modification and access time of an open directory.
+///
+/// # Errors
+/// What the kernel answers.
 pub fn set_times(directory: impl AsFd, set: Times) -> rustix::io::Result<()> {
     rustix::fs::futimens(directory, &times(set))
 }
 
 fn owner(member: &Member) -> (Uid, Gid) {
-    // `archive` has refused 2^32-1, the only value that is no id.
+    // `archive.rs` has refused 2^32-1, the only value that is not an id.
     (Uid::from_raw(member.uid), Gid::from_raw(member.gid))
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! PAX extended headers: `LENGTH KEY=VALUE\n` records that overrule fields of the next member. Pure, strict, bounded.
+//! PAX extended headers: `LENGTH KEY=VALUE\n` records that override fields of the next member. Pure, strict, bounded.
 
 use crate::error::Error;
 use crate::field::decimal;
@@ -39,7 +39,7 @@ pub struct Sparse {
     pub size: Vec<u8>,
     pub realsize: Vec<u8>,
     pub numblocks: Vec<u8>,
-    /// Offset and length in turns, between commas. Form 0.0 has a record for each number; they are joined.
+    /// Offsets and lengths in turn, separated by commas. Form 0.0 has a record for each number; they are joined.
     pub map: Vec<u8>,
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A bounded in-process pipe of byte chunks: from a download to the inflater, from the inflater to the extractor.
 //!
-//! An end is sent explicitly. A sender that is dropped without it has failed, and its reader gets `UnexpectedEof`
-//! instead of a stream that looks complete.
+//! The end is sent explicitly. A sender that is dropped before has failed, and its reader gets `UnexpectedEof` instead of
+//! a stream that looks complete.
 
 use bytes::{Buf as _, Bytes};
 use std::io::{self, BufRead, Read};
@@ -37,7 +37,7 @@ impl Sink {
     /// - Cancel: the chunk is either sent or not; dropping the sink cuts the stream.
     ///
     /// # Errors
-    /// [`Closed`] when nobody reads any more.
+    /// [`Closed`] when the reader is gone.
     pub async fn send(&self, chunk: Bytes) -> Result<(), Closed> {
         self.0.send(Some(chunk)).await.map_err(|_| Closed)
     }
@@ -45,7 +45,7 @@ impl Sink {
     /// Marks the stream as complete.
     ///
     /// # Errors
-    /// [`Closed`] when nobody reads any more.
+    /// [`Closed`] when the reader is gone.
     pub async fn end(self) -> Result<(), Closed> {
         self.0.send(None).await.map_err(|_| Closed)
     }
@@ -53,7 +53,7 @@ impl Sink {
     /// [`Sink::send`] for threads.
     ///
     /// # Errors
-    /// [`Closed`] when nobody reads any more.
+    /// [`Closed`] when the reader is gone.
     pub fn send_blocking(&self, chunk: Bytes) -> Result<(), Closed> {
         self.0.blocking_send(Some(chunk)).map_err(|_| Closed)
     }
@@ -61,7 +61,7 @@ impl Sink {
     /// [`Sink::end`] for threads.
     ///
     /// # Errors
-    /// [`Closed`] when nobody reads any more.
+    /// [`Closed`] when the reader is gone.
     pub fn end_blocking(self) -> Result<(), Closed> {
         self.0.blocking_send(None).map_err(|_| Closed)
     }

@@ -2,8 +2,8 @@
 //! One tar member → one name in the layer directory.
 //!
 //! A later member of the same name replaces an earlier one; a directory over a directory keeps its content. Whiteouts
-//! (`.wh.NAME`) become character devices 0:0 and opaque marks (`.wh..wh..opq`) the overlay attribute; both speak about
-//! lower layers only, never about members of the same archive (OCI image-spec layer.md, "Whiteouts").
+//! (`.wh.NAME`) become character devices 0:0, and opaque marks (`.wh..wh..opq`) the overlay attribute. Both concern lower
+//! layers only, never members of the same archive (OCI image-spec layer.md, "Whiteouts").
 
 use crate::archive::Archive;
 use crate::attributes;
@@ -91,7 +91,7 @@ impl Tree {
     /// Hides `name` of lower layers. What this archive itself has under the name stays.
     fn place_whiteout(&mut self, member: &Member, directory: &Directory, name: &[u8]) -> Result<(), Error> {
         if matches!(name, b"" | b"." | b"..") {
-            return Err(member.refused("a whiteout of no name"));
+            return Err(member.refused("a whiteout without a name"));
         }
         let at = &directory.handle;
         let mut place = || -> Result<(), Errno> {

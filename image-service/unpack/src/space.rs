@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What stays free of the file system while a layer is written to it.
+//! Keeps the reserve of a file system free while a layer is written to it.
 //!
-//! Other layers, and the rest of the node, write to it at the same time: so the kernel is asked again after each part of
-//! what was free, in smaller and smaller steps. Far from the end that is once in 16 MiB or 4096 files.
+//! Other layers and the rest of the node write to it at the same time, so the kernel is asked again whenever a fraction
+//! of the free space has been used, in smaller and smaller steps. While there is plenty, that is once per 16 MiB or 4096
+//! files.
 
 use crate::error::Error;
 use crate::limits::Reserve;
@@ -41,7 +42,7 @@ impl Space {
         let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
         let above = headroom("bytes", bytes(found.f_bavail), self.reserve.bytes(bytes(found.f_blocks)))?;
         self.bytes = (above / 32).clamp(64 << 10, 16 << 20);
-        // Some file systems make files as they go and count none.
+        // File systems that allocate inodes dynamically report none.
         self.inodes = match found.f_files {
             0 => u64::MAX,
             all => (headroom("inodes", found.f_favail, self.reserve.inodes(all))? / 32).clamp(16, 4096),

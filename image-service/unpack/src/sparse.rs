@@ -31,7 +31,7 @@ pub fn gnu(
 ) -> Result<(u64, Pieces), Error> {
     // Schilling's format has the same type byte and another layout.
     if Header::decode(block)?.format != Format::Gnu {
-        return Err(malformed("no GNU header"));
+        return Err(malformed("not a GNU header"));
     }
     let unsigned = |field: &[u8]| numeric(field).and_then(|n| u64::try_from(n).ok());
     let length = unsigned(&block[483..495]).ok_or_else(|| malformed("bad real size"))?;
@@ -80,7 +80,7 @@ pub fn pax(
     let numbers: Option<Vec<u64>> = list.into_iter().flatten().map(decimal).collect();
     let numbers = numbers.ok_or_else(|| malformed("bad number"))?;
     if decimal(&records.numblocks) != Some(numbers.len() as u64 / 2) {
-        return Err(malformed("another number of pieces than it says"));
+        return Err(malformed("the number of pieces is not what it says"));
     }
     Ok(Described { name, length, data: Pieces::checked(pairs(&numbers)?, length, data)? })
 }

@@ -8,7 +8,7 @@ pub struct Layer {
     pub usage: Usage,
     /// Whether a member describes the root directory.
     pub describes_root: bool,
-    /// The directories that other members only imply, sorted, without the root: what they are is said by lower layers.
+    /// The directories that other members only imply, sorted, without the root: lower layers decide what they are.
     pub implied: Vec<Vec<u8>>,
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[allow(missing_docs, reason = "the variants' lines say what their fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file is there but cannot be read.
+    /// The file exists but cannot be read.
     #[error("cannot read {path}")]
     Read {
         path: PathBuf,
@@ -17,7 +17,7 @@ pub enum Error {
     /// The file is not valid. The text never shows values: headers can be secrets.
     #[error("{path} line {line}: {why}")]
     Invalid { path: PathBuf, line: usize, why: String },
-    /// A registry name makes no URL.
-    #[error("registry host {0:?} makes no URL")]
+    /// A registry name cannot be part of a URL.
+    #[error("registry host {0:?} is not valid in a URL")]
     Name(String),
 }

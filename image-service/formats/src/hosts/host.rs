@@ -29,15 +29,15 @@ pub struct Host {
     pub is_origin: bool,
     /// How to speak TLS.
     pub tls: Tls,
-    /// How long a connection may take to be there; `None` for the usual time.
+    /// How long connecting may take; `None` for the default.
     pub dial_timeout: Option<Duration>,
-    /// The way to it, in place of what the environment says.
+    /// The proxy to reach it by, in place of the environment's.
     pub proxy: Option<Proxy>,
     /// Headers for every request to it.
     pub headers: HeaderMap,
 }
 
-/// A proxy's address. It may have a password in it, so it is not shown.
+/// A proxy's address. It may contain a password, so it is not shown.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Proxy(pub Url);
 

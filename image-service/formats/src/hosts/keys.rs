@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The keys of a hosts.toml. A later containerd has more of them, and the file is often written by a program: what is not
-//! known is told in the log and passed over, because it must not keep a node from every image. Pure but for the log.
+//! The keys of a hosts.toml. Later versions of containerd have more of them, and the file is often written by a program,
+//! so an unknown key must not keep a node from every image: it is logged and ignored. Pure but for the log.
 
 use crate::reference::without_userinfo_of_host;
 use std::path::Path;
@@ -16,14 +16,14 @@ const MAX_LINES: usize = 20;
 /// Letters of a key that are shown.
 const SHOWN: usize = 60;
 
-/// Tells of each key and capability of `text` that is not known, by the file's path. Values are never shown.
+/// Logs each unknown key and capability of `text`, with the file's path. Values are never shown.
 pub fn tell_unknown(path: &Path, text: &str) {
     for key in unknown(text).iter().take(MAX_LINES) {
-        tracing::warn!(path = %path.display(), key, "hosts.toml has a key or capability that is not known: passed over");
+        tracing::warn!(path = %path.display(), key, "hosts.toml has an unknown key or capability: ignored");
     }
 }
 
-/// Which keys are not known, with the table that they are in.
+/// The unknown keys, each with the table that it is in.
 fn unknown(text: &str) -> Vec<String> {
     let Ok(file) = text.parse::<Table>() else { return Vec::new() };
     let mut found = Vec::new();
@@ -57,7 +57,7 @@ fn check(place: &str, key: &str, value: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// A key in letters that a log can hold. A host may be written with a password: what is before an `@` is left out.
+/// A key in letters that a log can hold. A host may be written with a password, which is left out.
 fn shown(key: &str) -> String {
     without_userinfo_of_host(key).chars().filter(|c| !c.is_control()).take(SHOWN).collect()
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Which hosts stand for a registry: `DIR/HOST/hosts.toml` in containerd's layout, or the registry itself.
 //!
-//! The files are read at each pull, so a change needs no restart. A value that makes no sense stops the pull and names file
-//! and line, because a typo that silently sends pulls to the internet is worse; a key that is not known is told in the
-//! log. The name that was asked for is the one that images keep; a mirror is only a place to get the bytes.
+//! The files are read at each pull, so a change needs no restart. An invalid value fails the pull and names file and line,
+//! because a typo that silently sends pulls to the internet would be worse; unknown keys are logged. Images keep the name
+//! that was asked for; a mirror is only a place to get the bytes from.
 
 mod error;
 mod file;

@@ -64,7 +64,7 @@ impl From<String> for Fault {
 /// # Errors
 /// [`Fault`] for a value that makes no sense. It never shows the value.
 pub fn host(url: &str, table: HostTable, directory: &Path, is_origin: bool) -> Result<Host, Fault> {
-    // An empty list is none, as containerd takes it.
+    // An empty list counts as absent, as in containerd.
     let listed = table.capabilities.filter(|list| !list.is_empty());
     let able =
         |wanted: &str| listed.as_ref().is_none_or(|list| list.iter().any(|own| own.eq_ignore_ascii_case(wanted)));
@@ -88,7 +88,7 @@ fn at<T>(value: Option<Spanned<String>>, read: impl FnOnce(&str) -> Result<T, St
 fn headers(given: BTreeMap<String, OneOrMany>) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for (name, values) in given {
-        let key: HeaderName = name.parse().map_err(|_| format!("{name:?} is no header name"))?;
+        let key: HeaderName = name.parse().map_err(|_| format!("{name:?} is not a header name"))?;
         for value in values.into_vec() {
             let mut value =
                 HeaderValue::from_str(&value).map_err(|_| format!("the value of header {name} is not valid"))?;
@@ -99,7 +99,7 @@ fn headers(given: BTreeMap<String, OneOrMany>) -> Result<HeaderMap, String> {
     Ok(headers)
 }
 
-/// The first of several: one is shown in a handshake.
+/// The first of several, because a handshake uses one.
 fn client_certificate(
     given: ClientCertificates,
     directory: &Path,
@@ -112,7 +112,7 @@ fn client_certificate(
         return Err("client is a file, a list of files, or a list of pairs of certificate and key".to_owned());
     }
     if files.len() > 1 {
-        tracing::warn!(path = %directory.display(), "hosts.toml names several client certificates: the first one is used");
+        tracing::warn!(path = %directory.display(), "hosts.toml names several client certificates: using the first one");
     }
     files.truncate(1);
     Ok(files.pop().map(|files| {
@@ -121,7 +121,7 @@ fn client_certificate(
     }))
 }
 
-/// Zero is no limit of its own, as in Go.
+/// Zero means the default, as in Go.
 fn dial_timeout(text: &str) -> Result<Option<Duration>, String> {
     let time = go_duration::parse(text).ok_or("dial_timeout is a duration such as \"200ms\" or \"1m30s\"")?;
     Ok(Some(time).filter(|time| !time.is_zero()))
@@ -144,7 +144,7 @@ fn base_url(text: &str, exact: bool) -> Result<Url, String> {
         false if is_loopback(text) => format!("http://{text}"),
         false => format!("https://{text}"),
     };
-    let mut url = Url::parse(&with_scheme).map_err(|e| format!("a host is no URL: {e}"))?;
+    let mut url = Url::parse(&with_scheme).map_err(|e| format!("a host is not a URL: {e}"))?;
     let plain =
         url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !plain {

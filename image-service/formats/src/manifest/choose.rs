@@ -7,12 +7,12 @@ use crate::manifest::media_types::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_
 use crate::platform::{self, Platform};
 use crate::shown::shown;
 
-/// The entries that suit a platform, best first: what [`platform::rank`] says, then those that say nothing.
+/// The entries that suit a platform, best first: in the order of [`platform::rank`], then those without a platform.
 ///
 /// - Shapes: never empty; equally good ones in the order of the index.
 ///
 /// # Errors
-/// [`Error::NoPlatform`] with what there is; [`Error::Unsupported`] when that is of schema 1.
+/// [`Error::NoPlatform`] with what is available; [`Error::Unsupported`] when that is of schema 1.
 pub fn choose<'e>(what: &str, entries: &'e [IndexEntry], wanted: &Platform) -> Result<Vec<&'e IndexEntry>, Error> {
     let rank = |entry: &IndexEntry| entry.platform.as_ref().map_or(Some(u32::MAX), |p| platform::rank(p, wanted));
     let of = |types: &'static [&str]| {

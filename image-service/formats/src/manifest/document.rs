@@ -38,6 +38,6 @@ pub enum Document {
 pub struct IndexEntry {
     /// The manifest or index that it leads to.
     pub descriptor: Descriptor,
-    /// `None` when the entry says nothing.
+    /// `None` when the entry does not name one.
     pub platform: Option<Platform>,
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Reads a manifest or index of any of the formats. Pure; the bytes are a stranger's.
+//! Reads a manifest or index of any of the formats. Pure; the bytes are untrusted.
 
 use crate::go_json::{List, go_object};
 use crate::manifest::document::{Descriptor, Document, IndexEntry, Manifest};
@@ -42,7 +42,7 @@ go_object!(RawDocument {
 pub fn read(what: &str, content_type: &str, body: &[u8]) -> Result<Document, Error> {
     let invalid = |why: String| Error::Invalid { what: what.to_owned(), why };
     let content_type = content_type.split(';').next().unwrap_or("").trim();
-    // Signed ones have a form of their own, so the registry's word comes first.
+    // Signed ones have a form of their own, so the registry's content type takes precedence.
     if matches!(content_type, SCHEMA_1 | SCHEMA_1_SIGNED) {
         return Err(Error::schema_1(what));
     }
@@ -59,7 +59,7 @@ pub fn read(what: &str, content_type: &str, body: &[u8]) -> Result<Document, Err
             Err(invalid("it is both an index and a manifest".to_owned()))
         }
         (OCI_MANIFEST | DOCKER_MANIFEST, Some(_), ..) => {
-            Err(invalid("its media type says manifest, its content index".to_owned()))
+            Err(invalid("its media type says manifest, its content says index".to_owned()))
         }
         (OCI_INDEX | DOCKER_LIST, None, None, None) => Ok(Document::Index(Vec::new())),
         (OCI_INDEX | DOCKER_LIST, None, ..) => {

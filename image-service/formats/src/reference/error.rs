@@ -12,7 +12,7 @@ pub enum Invalid {
     /// Nothing was given.
     #[error("the name is empty")]
     Empty,
-    /// What stands before an `@` that begins no digest: it may be a password, so it is not quoted.
+    /// Text before an `@` that does not begin a digest. It may be a password, so it is not quoted.
     #[error(
         "an '@' begins a digest (sha256:… or sha512:…); user and password are given as credentials beside the name"
     )]

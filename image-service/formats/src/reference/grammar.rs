@@ -97,7 +97,7 @@ pub fn is_tag(tag: &str) -> bool {
         && bytes.iter().all(|&b| word(b) || b == b'.' || b == b'-')
 }
 
-/// What of a bad part goes into an error text.
+/// A bad part as an error text shows it.
 pub fn shown(part: &str) -> String {
     part.chars().take(80).collect()
 }

@@ -9,10 +9,10 @@ use std::fmt;
 
 const DEFAULT_TAG: &str = "latest";
 
-/// A normalised image name with a tag, a digest, or (given so by the user) both.
+/// A normalised image name with a tag, a digest, or both if the user gave both.
 ///
 /// - Shapes: `host` is never empty; `tag` is filled with `latest` when neither tag nor digest were given. When both
-///   are there the digest decides and the tag is only a remark.
+///   are given the digest decides and the tag is only a remark.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reference {
     host: String,
@@ -44,7 +44,7 @@ impl Reference {
         let (host, path) = split_host(name);
         let host = check_host(host)?;
         let path = check_path(&host, path)?;
-        // What was left out counts, too: the whole name must be a name again where it is kept and shown.
+        // Defaults count, too: where the whole name is kept and shown it must be a valid name again.
         if host.len() + 1 + path.len() > MAX_NAME {
             return Err(Invalid::TooLong);
         }
@@ -67,7 +67,7 @@ impl Reference {
         &self.path
     }
 
-    /// The tag, when there is one and no digest overrules it.
+    /// The tag, when there is one and no digest overrides it.
     pub fn tag(&self) -> Option<&str> {
         if self.digest.is_some() { None } else { self.tag.as_deref() }
     }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What stands before a host where URLs have user and password, and must not be shown.
+//! User and password before a host, as URLs have them, which must not be shown.
 
-/// The part of a name that may be shown: without what stands before an `@` that begins no digest. Such a thing is no
-/// name, and what people put there are their passwords.
+/// The part of a name that may be shown: without anything before an `@` that does not begin a digest. Such text is not a
+/// name, and people put their passwords there.
+///
+/// - Shapes: everything of Gorae that shows a name that a client gave uses this one function.
 pub fn without_userinfo(text: &str) -> &str {
     let is_digest = |after: &str| after.starts_with("sha256:") || after.starts_with("sha512:");
     let mut from = 0;
@@ -15,7 +17,7 @@ pub fn without_userinfo(text: &str) -> &str {
     &text[from..]
 }
 
-/// The same of a host's address, which has no digest: nothing before an `@` may be shown.
+/// The part of a host's address that may be shown. An address has no digest, so nothing before an `@` may be.
 pub fn without_userinfo_of_host(address: &str) -> &str {
     address.rsplit('@').next().unwrap_or_default()
 }
