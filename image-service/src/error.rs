@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Errors of the image service and the few kinds that callers tell apart.
 
+use crate::{registry, store};
+use gorae_digest::Digest;
+use gorae_image_formats::{hosts, manifest, reference};
 use std::path::PathBuf;
 use std::sync::Arc;
-
-use crate::digest::Digest;
-use crate::{hosts, reference, registry, store, unpack};
 
 /// What sort of failure it is; each has one gRPC code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The request makes no sense.
+    /// The request is malformed.
     InvalidArgument,
     /// The image, here or in the registry, does not exist.
     NotFound,
-    /// The node is not set up so that this can work.
+    /// The node's configuration does not allow it.
     FailedPrecondition,
     /// The disk is full, or a limit was reached.
     ResourceExhausted,
@@ -22,13 +22,13 @@ pub enum Kind {
     Unauthenticated,
     /// The registry does not allow it.
     PermissionDenied,
-    /// No registry host answers; kubelet treats this one specially.
+    /// No registry host answers. Kubelet treats this kind specially.
     RegistryUnavailable,
     /// The image needs something that is not supported.
     Unimplemented,
-    /// The registry's bytes are not what their digests say, or break their format.
+    /// The registry's bytes do not match their digests, or violate their format.
     DataLoss,
-    /// The node's own failure.
+    /// A failure of this node.
     Internal,
 }
 
@@ -49,10 +49,10 @@ pub enum Error {
     /// An image that is needed is not on this node.
     #[error("image {0:?} is not on this node")]
     Absent(String),
-    /// `ImageSpec.runtime_handler` names no handler of this node.
+    /// `ImageSpec.runtime_handler` does not name a handler of this node.
     #[error("runtime handler {0:?} is not known")]
     RuntimeHandler(String),
-    /// A hosts.toml is wrong.
+    /// A hosts.toml cannot be used.
     #[error("the hosts configuration of registry {registry} cannot be used")]
     Hosts {
         registry: String,
@@ -75,7 +75,7 @@ pub enum Error {
         image: String,
         layer: Digest,
         #[source]
-        source: Box<unpack::Error>,
+        source: Box<gorae_unpack::Error>,
     },
     /// The disk is full, or the image is larger than what is free.
     #[error(
@@ -86,10 +86,10 @@ pub enum Error {
     /// The store failed.
     #[error("image store failed")]
     Store(#[from] store::Error),
-    /// A task of the pull ended without an answer: the daemon is stopping.
+    /// A task of the pull ended without a result, because the daemon is stopping.
     #[error("the pull was interrupted")]
     Interrupted,
-    /// An error that several callers share, since they waited for the same work.
+    /// An error shared by several callers, which waited for the same work.
     #[error(transparent)]
     Shared(#[from] Arc<Error>),
 }
@@ -115,8 +115,8 @@ impl Error {
     pub fn message(&self) -> String {
         let text = registry::chain(self);
         match (self.kind(), self.of_registry()) {
-            // Kubelet compares the beginning of the text. What people look for comes right behind it: the rest may be
-            // cut where it is shown.
+            // Kubelet compares the beginning of the text. What people look for comes right after it, because the rest
+            // may be cut off where it is displayed.
             (Kind::RegistryUnavailable, source) => {
                 let unknown = match source {
                     Some(registry::Error::Unavailable { unknown: Some(host), .. }) => format!("no such host {host}: "),
@@ -145,17 +145,18 @@ fn registry_kind(error: &registry::Error) -> Kind {
         E::Unavailable { .. } | E::Stalled { .. } | E::Untrusted { .. } => Kind::RegistryUnavailable,
         E::Unauthenticated { .. } => Kind::Unauthenticated,
         E::Forbidden { .. } => Kind::PermissionDenied,
-        E::NotFound { .. } | E::NoPlatform { .. } => Kind::NotFound,
+        E::NotFound { .. } | E::Manifest(manifest::Error::NoPlatform { .. }) => Kind::NotFound,
         E::Digest { .. } | E::TooLarge { .. } | E::Invalid { .. } | E::TooDeep { .. } => Kind::DataLoss,
-        E::Unsupported { .. } => Kind::Unimplemented,
+        E::Manifest(manifest::Error::Invalid { .. }) => Kind::DataLoss,
+        E::Manifest(manifest::Error::Unsupported { .. }) => Kind::Unimplemented,
         E::Tls(_) | E::Proxy => Kind::FailedPrecondition,
         E::Credentials(_) => Kind::InvalidArgument,
         E::Status { .. } | E::GivenUp => Kind::Internal,
     }
 }
 
-fn layer_kind(error: &unpack::Error) -> Kind {
-    use unpack::Error as E;
+fn layer_kind(error: &gorae_unpack::Error) -> Kind {
+    use gorae_unpack::Error as E;
     match error {
         E::Limit { .. } | E::Reserve { .. } => Kind::ResourceExhausted,
         error if error.is_of_the_image() => Kind::DataLoss,
@@ -171,7 +172,10 @@ mod tests {
     #[test]
     fn what_an_image_does_wrong_is_not_the_nodes_failure() {
         let place = |errno| {
-            layer_kind(&unpack::Error::Place { path: "x".into(), source: std::io::Error::from_raw_os_error(errno) })
+            layer_kind(&gorae_unpack::Error::Place {
+                path: "x".into(),
+                source: std::io::Error::from_raw_os_error(errno),
+            })
         };
         for errno in [libc::ELOOP, libc::ENOTDIR, libc::ENAMETOOLONG, libc::EISDIR, libc::EINVAL] {
             assert_eq!(place(errno), Kind::DataLoss, "{errno}");
@@ -179,9 +183,10 @@ mod tests {
         for errno in [libc::EIO, libc::EROFS, libc::ENOMEM, libc::EPERM] {
             assert_eq!(place(errno), Kind::Internal, "{errno}");
         }
-        let attribute = |length| layer_kind(&unpack::Error::Attribute { path: "x".into(), name: "n".into(), length });
+        let attribute =
+            |length| layer_kind(&gorae_unpack::Error::Attribute { path: "x".into(), name: "n".into(), length });
         assert_eq!((attribute(5000), attribute(70_000)), (Kind::FailedPrecondition, Kind::DataLoss));
-        let reserve = unpack::Error::Reserve { what: "bytes", free: 1, reserve: 2 };
+        let reserve = gorae_unpack::Error::Reserve { what: "bytes", free: 1, reserve: 2 };
         assert_eq!(layer_kind(&reserve), Kind::ResourceExhausted);
     }
 }

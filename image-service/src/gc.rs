@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Why layers stay: images name them, containers hold them, pulls count on them. A layer with none of these goes.
+//! Garbage collection of layers. Images name layers, containers hold them, and pulls pin them; a layer for which none
+//! of this is true is removed.
 
+use crate::image::{Held, Top};
+use crate::store::{Error, Kept, Store, discard_in_background, top_first};
+use gorae_digest::Digest;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-use crate::digest::Digest;
-use crate::image::{Held, Top};
-use crate::store::{Error, Kept, Store, discard_in_background, top_first};
 
 /// What a collection removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct Collected {
     pub bytes: u64,
 }
 
-/// Layers that a pull counts on: they stay, once they are there, until this is dropped.
+/// Layers that a pull relies on. They are kept, as soon as they exist, until this is dropped.
 #[derive(Debug)]
 pub struct Pins {
     store: Arc<Store>,
@@ -27,9 +27,9 @@ pub struct Pins {
 }
 
 impl Store {
-    /// Keeps the layers of an image for `owner`, whatever happens to the image; `None` when it is gone.
+    /// Keeps the layers of an image for `owner`, whatever happens to the image; `None` when the image is gone.
     pub fn hold(&self, id: &str, owner: &str) -> Option<Held> {
-        // Under the lock the image is either still named or already swept.
+        // While the lock is held the image is either still named or already swept.
         let mut kept = self.kept();
         let index = self.index();
         let image = index.image(&Digest::parse(id).ok()?)?;
@@ -48,7 +48,8 @@ impl Store {
 
     /// Keeps layers, given by the directories of an earlier [`Held`], for `owner`.
     ///
-    /// - Errors: [`Error::NotALayer`] before anything is held; [`Error::LayerMissing`] after all that exist are held.
+    /// # Errors
+    /// [`Error::NotALayer`], and then nothing is held; [`Error::LayerMissing`], and then all that exist are held.
     pub fn hold_layers(&self, directories: &[PathBuf], owner: &str) -> Result<(), Error> {
         let mut layers = HashSet::new();
         for path in directories.iter().filter(|path| **path != self.empty_layer()) {
@@ -61,7 +62,7 @@ impl Store {
         missing.map_or(Ok(()), |layer| Err(Error::LayerMissing(layer)))
     }
 
-    /// Gives up everything that `owner` holds. Nothing held is fine.
+    /// Gives up everything that `owner` holds, which may be nothing.
     pub fn release(&self, owner: &str) {
         let mut kept = self.kept();
         if let Some(layers) = kept.holds.remove(owner) {
@@ -69,7 +70,7 @@ impl Store {
         }
     }
 
-    /// Removes every layer that nothing needs, also what a crash left and what has a damaged record.
+    /// Removes every layer that nothing needs, including leftovers of a crash and layers with a damaged record.
     pub fn collect(&self) -> Collected {
         let mut kept = self.kept();
         let on_disk = std::fs::read_dir(self.root().join("layers")).into_iter().flatten().flatten();
@@ -77,7 +78,7 @@ impl Store {
         self.sweep(&mut kept, candidates)
     }
 
-    /// Keeps `layers` until the pins are dropped, those that are there and those that will come; tells which are there.
+    /// Keeps `layers`, present ones and those still to come, until the pins are dropped. The pins know which are present.
     pub fn pin(self: &Arc<Self>, layers: &[Digest]) -> Pins {
         let mut kept = self.kept();
         for layer in layers {
@@ -88,10 +89,10 @@ impl Store {
         Pins { store: Arc::clone(self), layers: layers.to_vec(), present }
     }
 
-    /// Removes those of `candidates` that nothing needs. The caller's lock keeps new needs out meanwhile.
+    /// Removes those of `candidates` that nothing needs. The caller's lock keeps anything from needing them meanwhile.
     pub(crate) fn sweep(&self, kept: &mut Kept, candidates: HashSet<Digest>) -> Collected {
         if kept.has_unread_images {
-            tracing::warn!("no layer is removed, for an image that cannot be read now may need it");
+            tracing::warn!("not removing any layers: an image that cannot be read now may need them");
             return Collected::default();
         }
         let index = self.index();
@@ -112,14 +113,14 @@ impl Store {
         collected
     }
 
-    /// Takes a layer's name away at once and its data in the background.
+    /// Removes a layer's name at once, and its data in the background.
     fn discard_layer(&self, layer: &Digest) {
         let (path, trash) = (self.layer_path(layer), self.temp_path("trash"));
         match std::fs::rename(&path, &trash) {
             Ok(()) => discard_in_background(trash),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
-                // A full disk can refuse even a rename. Without its record the layer counts as damaged until it is gone.
+                // A full disk can refuse even a rename. Without its record the layer counts as damaged until it is removed.
                 tracing::warn!(path = %path.display(), %error, "cannot set a layer aside, removing it in place");
                 let _ = std::fs::remove_file(path.join("record"));
                 crate::store::discard(&path);
@@ -129,7 +130,7 @@ impl Store {
 }
 
 impl Pins {
-    /// Whether the store had this layer, with all that is to be known of it, when it was pinned, and so has it still.
+    /// Whether the store had this layer, with a complete record, when it was pinned; if so, it still has it.
     pub fn has(&self, layer: &Digest) -> bool {
         self.present.contains(layer)
     }

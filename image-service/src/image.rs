@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What is known about an image on this node: immutable facts and its names, as of one moment.
 
+use gorae_digest::Digest;
+use gorae_image_formats::user::User;
+use oci_spec::image::ImageConfiguration;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-use oci_spec::image::ImageConfiguration;
-
-use crate::digest::Digest;
 
 /// An image on this node. A snapshot: a later pull or removal makes a new one.
 ///
 /// - Shapes: an image whose last tag moved away stays, with empty `repo_tags`, until it is removed.
 #[derive(Debug, Clone)]
 pub struct Image {
-    /// `sha256:<hex>`, the digest of the image config. The same whatever registry or tag the image came from.
+    /// `sha256:<hex>`, the digest of the image config. It does not depend on the registry or tag that the image came from.
     pub id: String,
     /// `host/path:tag` names, normalised and sorted.
     pub repo_tags: Vec<String>,
@@ -21,7 +20,7 @@ pub struct Image {
     pub repo_digests: Vec<String>,
     /// Bytes that the unpacked layers and the config take; never 0.
     pub size: u64,
-    /// The image config. Written by the image's maker: nothing in it is to be trusted.
+    /// The image config. The image's author wrote it, so nothing in it is to be trusted.
     pub config: Arc<ImageConfiguration>,
     /// Diff ids, bottom layer first.
     pub layers: Vec<Digest>,
@@ -29,16 +28,16 @@ pub struct Image {
     pub top: Top,
 }
 
-/// A tree of nothing but directories that is laid on top of an image's layers: those that an upper layer only implies,
-/// as a lower one describes them.
+/// A tree of directories that is laid on top of an image's layers. It has the directories that an upper layer only
+/// implies, as a lower one describes them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Top {
-    /// Nobody has looked: the image was pulled by a Gorae that did not know of them.
+    /// Not known: the image was pulled by a version of Gorae that did not look for such directories.
     #[default]
     Unknown,
-    /// The image needs none.
+    /// The image does not need one.
     Nothing,
-    /// It does; named like a layer.
+    /// The image needs this one, which is named like a layer.
     Tree(Digest),
 }
 
@@ -52,34 +51,9 @@ impl Image {
         self.layers.iter().chain(tree)
     }
 
-    /// The config's user: who containers run as unless told otherwise.
+    /// The config's user, which containers run as by default.
     pub fn user(&self) -> User {
-        User::parse(self.config.config().as_ref().and_then(|c| c.user().as_deref()).unwrap_or(""))
-    }
-}
-
-/// The user part of an image's `User` (`user[:group]`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum User {
-    /// Nothing was said: root.
-    Unset,
-    /// A number that is a user id.
-    Id(u32),
-    /// Anything else: a name, or a number that is no user id (which must never be taken for root).
-    Name(String),
-}
-
-impl User {
-    fn parse(text: &str) -> Self {
-        let user = text.split(':').next().unwrap_or("");
-        if user.is_empty() {
-            return Self::Unset;
-        }
-        let digits = user.bytes().all(|b| b.is_ascii_digit());
-        match user.parse::<u32>() {
-            Ok(id) if digits && id != u32::MAX => Self::Id(id),
-            _ => Self::Name(user.to_owned()),
-        }
+        User::of(&self.config)
     }
 }
 
@@ -88,31 +62,9 @@ impl User {
 pub struct Held {
     /// The image's id.
     pub image_id: String,
-    /// Directories for overlayfs, topmost first, each once: the image's layers, below the tree that it may need. Never empty: an image without layers has an empty one.
+    /// Directories for overlayfs, topmost first, each once: the tree that the image may need, then its layers. Never
+    /// empty: an image without layers has an empty directory.
     pub layers: Vec<PathBuf>,
     /// The image config, untrusted.
     pub config: Arc<ImageConfiguration>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_plain_32_bit_numbers_are_user_ids() {
-        for (text, user) in [
-            ("", User::Unset),
-            (":5", User::Unset),
-            ("0", User::Id(0)),
-            ("1002:1003", User::Id(1002)),
-            ("www-data:www-data", User::Name("www-data".into())),
-            ("4294967295", User::Name("4294967295".into())),
-            ("4294967296", User::Name("4294967296".into())),
-            ("+1", User::Name("+1".into())),
-            ("-1", User::Name("-1".into())),
-            (" 1", User::Name(" 1".into())),
-        ] {
-            assert_eq!(User::parse(text), user, "{text:?}");
-        }
-    }
 }

@@ -1,66 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The image service as the daemon uses it.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-
-use gorae_proto::cri::AuthConfig;
-use tokio::sync::Semaphore;
-
 use crate::config::Config;
-use crate::digest::Digest;
 use crate::error::Error;
 use crate::gc::Collected;
 use crate::image::{Held, Image};
-use crate::pull::flight::Flights;
-use crate::pull::progress::{Board, Counters, Watch};
-use crate::pull::{self, layer};
-use crate::reference::{Reference, without_userinfo};
-use crate::registry::{self, Common, Credentials, credentials};
-use crate::store::{NameRemoval, Store, Usage};
+use crate::pull::progress::Watch;
+use crate::pull::{self, Flights, Outcome, Parts};
+use crate::registry::{self, Credentials, credentials};
+use crate::store::{NameRemoval, Usage};
 use futures_util::FutureExt as _;
+use gorae_digest::Digest;
+use gorae_image_formats::reference::{Reference, without_userinfo};
+use gorae_proto::cri::AuthConfig;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The images of a node. Cheap to clone; all clones are one store.
 #[derive(Debug, Clone)]
-pub struct Images(Arc<Inner>);
-
-/// What all clones share.
-#[derive(Debug)]
-pub struct Inner {
-    pub config: Config,
-    pub store: Arc<Store>,
-    pub registries: Common,
-    pub board: Arc<Board>,
-    /// Layers of all pulls that run at the same time.
-    pub slots: Semaphore,
-    /// By blob digest and diff id.
-    pub layers: Flights<(Digest, Digest), layer::Outcome, Arc<Counters>>,
-    /// By reference and credentials.
-    pub pulls: Flights<(String, Digest), pull::Outcome, ()>,
+pub struct Images {
+    parts: Arc<Parts>,
+    /// Pulls in flight, by reference and credentials.
+    pulls: Arc<Flights<(String, Digest), Outcome, ()>>,
 }
 
 impl Images {
-    /// Opens the store, making it when absent, and removes what dead pulls left. Does not touch the network.
+    /// Opens the store, creating it when absent, and removes leftovers of dead pulls. Does not touch the network.
     ///
-    /// - Errors: [`Error::Store`] when the directory cannot be used or another process uses it.
+    /// # Errors
+    /// [`Error::Store`] when the directory cannot be used or another process uses it.
     pub fn open(config: Config) -> Result<Self, Error> {
-        let store = Arc::new(Store::open(config.root.clone())?);
-        let slots = Semaphore::new(config.max_parallel_layers_total.max(1));
-        let (layers, pulls) = (Flights::new(), Flights::new());
-        let (registries, board) = (Common::default(), Arc::new(Board::default()));
-        Ok(Self(Arc::new(Inner { config, store, registries, board, slots, layers, pulls })))
+        Ok(Self { parts: Arc::new(Parts::open(config)?), pulls: Arc::new(Flights::new()) })
     }
 
     /// The settings.
     pub fn config(&self) -> &Config {
-        &self.0.config
+        &self.parts.config
     }
 
-    /// Pulls an image, asking the registry in any case. Pulls of the same reference with the same credentials share
-    /// one download, and all pulls share the layers under way.
+    /// Pulls an image. The registry is always asked. Pulls of the same reference with the same credentials share one
+    /// download, and all pulls share the layers in flight.
     ///
-    /// - Errors: [`Error`]; nothing of a failed pull stays on disk.
     /// - Cancel: when the last caller drops its future, downloads stop and what was unpacked is removed.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing of a failed pull stays on disk.
     pub async fn pull(&self, reference: &str, auth: Option<&AuthConfig>) -> Result<Arc<Image>, Error> {
         let reference = parse(reference)?;
         let given = auth.map(|auth| Credentials::read(auth, reference.host())).transpose();
@@ -69,8 +53,8 @@ impl Images {
             source: Box::new(registry::Error::Credentials(malformed)),
         })?;
         let key = (reference.to_string(), credentials::fingerprint(auth));
-        let joined = self.0.pulls.join(key, || {
-            let work = pull::run(Arc::clone(&self.0), reference, credentials.flatten());
+        let joined = self.pulls.join(key, || {
+            let work = pull::run(Arc::clone(&self.parts), reference, credentials.flatten());
             (work.map(|result| result.map_err(Arc::new)).boxed(), ())
         });
         joined.share.await.map_err(Error::Shared)
@@ -78,74 +62,80 @@ impl Images {
 
     /// Finds an image by id (with or without `sha256:`), name (completed as usual), digest name or unique id prefix. No I/O.
     ///
-    /// - Errors: [`Error::Ambiguous`] for a prefix of several ids.
+    /// # Errors
+    /// [`Error::Ambiguous`] for a prefix of several ids.
     pub fn find(&self, any: &str) -> Result<Option<Arc<Image>>, Error> {
-        Ok(self.0.store.find(any)?)
+        Ok(self.parts.store.find(any)?)
     }
 
     /// All images, ordered by id. No I/O.
     pub fn list(&self) -> Vec<Arc<Image>> {
-        self.0.store.list()
+        self.parts.store.list()
     }
 
-    /// Removes an image, found as by [`Images::find`], with all its names. What is not there is removed already.
+    /// Removes an image, found as by [`Images::find`], with all its names. Removing an absent image succeeds.
     ///
-    /// Blocks on disk I/O, shortly: layer data goes in the background, and only when nothing holds it.
+    /// Blocks briefly on disk I/O: layer data is removed in the background, and only when nothing holds it.
     ///
-    /// - Errors: [`Error::Ambiguous`], [`Error::Store`].
+    /// # Errors
+    /// [`Error::Ambiguous`], [`Error::Store`].
     pub fn remove(&self, any: &str) -> Result<(), Error> {
         match self.find(any)? {
-            Some(image) => Ok(self.0.store.remove(&image.id)?),
+            Some(image) => Ok(self.parts.store.remove(&image.id)?),
             None => Ok(()),
         }
     }
 
-    /// Takes one name off an image that has others. Blocks on disk I/O, shortly.
+    /// Removes one name of an image that has others. Blocks briefly on disk I/O.
     ///
-    /// - Errors: [`Error::Store`]. What is no name is the name of nothing.
+    /// # Errors
+    /// [`Error::Store`]. Text that is not a name is treated as the name of nothing.
     pub fn remove_name(&self, name: &str) -> Result<NameRemoval, Error> {
         match parse(name) {
-            Ok(reference) => Ok(self.0.store.remove_name(&reference.to_string())?),
+            Ok(reference) => Ok(self.parts.store.remove_name(&reference.to_string())?),
             Err(_) => Ok(NameRemoval::NoSuchName),
         }
     }
 
     /// Keeps an image's layers for `owner` until [`Images::release`], even when the image is removed.
     ///
-    /// - Errors: [`Error::Absent`], [`Error::Ambiguous`].
+    /// # Errors
+    /// [`Error::Absent`], [`Error::Ambiguous`].
     pub fn hold(&self, image_id: &str, owner: &str) -> Result<Held, Error> {
         let absent = || Error::Absent(without_userinfo(image_id).chars().take(100).collect());
         let image = self.find(image_id)?.ok_or_else(absent)?;
-        self.0.store.hold(&image.id, owner).ok_or_else(absent)
+        self.parts.store.hold(&image.id, owner).ok_or_else(absent)
     }
 
     /// Keeps layer directories of an earlier [`Held`] for `owner`: what the daemon does for each container at its start.
     ///
-    /// - Errors: [`Error::Store`] for a path that is no layer, and when a layer is missing (the others are held then).
+    /// # Errors
+    /// [`Error::Store`] for a path that is not a layer, and when a layer is missing (the others are held then).
     pub fn hold_layers(&self, layers: &[PathBuf], owner: &str) -> Result<(), Error> {
-        Ok(self.0.store.hold_layers(layers, owner)?)
+        Ok(self.parts.store.hold_layers(layers, owner)?)
     }
 
-    /// Gives up all that `owner` holds; layers that nothing needs any more are removed. Repeatable.
+    /// Gives up everything that `owner` holds; layers that nothing needs any more are removed. Idempotent.
     pub fn release(&self, owner: &str) {
-        self.0.store.release(owner);
+        self.parts.store.release(owner);
     }
 
-    /// Removes layers that nothing needs. To be called once after the holds of a restart are back.
+    /// Removes layers that nothing needs. Call it once after a restart, when the holds have been restored.
     pub fn collect(&self) -> Collected {
-        self.0.store.collect()
+        self.parts.store.collect()
     }
 
     /// Disk use of all layers, from running sums: no I/O.
     pub fn usage(&self) -> Usage {
-        self.0.store.usage()
+        self.parts.store.usage()
     }
 
-    /// Follows the pull of a reference, the one under way or the next.
+    /// Follows the pull of a reference, the one in flight or the next.
     ///
-    /// - Errors: [`Error::Reference`].
+    /// # Errors
+    /// [`Error::Reference`].
     pub fn progress(&self, reference: &str) -> Result<Watch, Error> {
-        Ok(self.0.board.watch(&parse(reference)?.to_string()))
+        Ok(self.parts.board.watch(&parse(reference)?.to_string()))
     }
 }
 

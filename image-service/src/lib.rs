@@ -7,32 +7,27 @@
 //! ```
 //!
 //! [`Images`] is what the daemon works with; [`Service`] and [`ProgressService`] are its gRPC faces. The library never
-//! mounts anything and knows nothing of containers: who needs layers holds them under a name of its choice.
+//! mounts anything and knows nothing of containers: a caller that needs layers holds them under a name of its choice.
 
 pub mod config;
-pub mod digest;
 mod error;
 mod gc;
-mod go_duration;
-mod go_json;
-mod hosts;
-mod hosts_keys;
 mod image;
-mod image_config;
 mod images;
-mod platform;
 mod progress_service;
 mod pull;
-pub mod reference;
 mod registry;
 mod service;
 mod store;
-mod unpack;
 
-pub use config::{Config, Limits, Platform, Reserve};
+pub use config::Config;
 pub use error::{Error, Kind};
 pub use gc::Collected;
-pub use image::{Held, Image, User};
+pub use gorae_image_formats::platform::Platform;
+pub use gorae_image_formats::reference;
+pub use gorae_image_formats::user::User;
+pub use gorae_unpack::{Limits, Reserve};
+pub use image::{Held, Image};
 pub use images::Images;
 pub use progress_service::ProgressService;
 pub use pull::progress::{LayerProgress, PullProgress, Stage, Watch};

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `gorae.v1.Images`, for Gorae's own clients: pull progress as a stream, and taking one name off an image.
-
-use std::pin::Pin;
-
-use gorae_proto::gorae;
-use tokio_stream::Stream;
-use tonic::{Request, Response, Status};
+//! `gorae.v1.Images`, for Gorae's own clients: pull progress as a stream, and the removal of one name of an image.
 
 use crate::images::Images;
 use crate::pull::progress::{PullProgress, Stage};
 use crate::service::status;
 use crate::store::NameRemoval;
+use gorae_proto::gorae;
+use std::pin::Pin;
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status};
 
 /// [`Images`] as `gorae.v1.Images`: what the CRI cannot ask.
 #[derive(Debug, Clone)]

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The CRI's ImageService: translation between messages and [`Images`], nothing else.
 
+use crate::error::{Error, Kind};
+use crate::image::Image;
+use crate::images::Images;
+use gorae_image_formats::reference::without_userinfo;
+use gorae_image_formats::user::User;
+use gorae_proto::cri;
+use gorae_proto::cri::image_service_server::ImageService;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-
-use gorae_proto::cri;
-use gorae_proto::cri::image_service_server::ImageService;
 use tokio_stream::Stream;
 use tonic::{Code, Request, Response, Status};
-
-use crate::error::{Error, Kind};
-use crate::image::{Image, User};
-use crate::images::Images;
-use crate::reference::without_userinfo;
 
 /// Images in one message of a stream: far below every client's message limit.
 const IMAGES_PER_MESSAGE: usize = 200;
@@ -56,7 +55,7 @@ impl ImageService for Service {
         Ok(Response::new(cri::ImageStatusResponse { image: found.as_deref().map(message), info }))
     }
 
-    /// Ends early when the client goes away or its deadline passes: the downloads stop then.
+    /// Ends early when the client disconnects or its deadline passes; the downloads then stop.
     async fn pull_image(
         &self,
         request: Request<cri::PullImageRequest>,
@@ -119,13 +118,13 @@ impl Service {
     }
 }
 
-/// The image's text; an empty one asks for nothing.
+/// The image's name, which must not be empty.
 fn named(image: Option<cri::ImageSpec>) -> Result<String, Status> {
     let name = image.unwrap_or_default().image;
     if name.is_empty() { Err(Status::invalid_argument("no image is named")) } else { Ok(name) }
 }
 
-/// An image as the CRI describes it; the same whatever name it was asked by.
+/// An image as the CRI describes it, independent of the name that it was asked for by.
 pub fn message(image: &Image) -> cri::Image {
     let (uid, username) = match image.user() {
         User::Unset => (None, String::new()),
@@ -150,7 +149,8 @@ fn info(image: &Arc<Image>) -> HashMap<String, String> {
     HashMap::from([("info".to_owned(), info.to_string())])
 }
 
-/// What the client's deadline leaves, less what the answer needs to be first: the transport would say "cancelled".
+/// The time left until the client's deadline, minus a margin for our answer to arrive first: otherwise the transport
+/// would report "cancelled".
 fn deadline<T>(request: &Request<T>) -> Option<Duration> {
     let text = request.metadata().get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;

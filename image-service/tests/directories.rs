@@ -4,72 +4,21 @@
 
 mod fixture;
 
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use fixture::Node;
 use fixture::debian::Registry;
 use fixture::image::{Flavour, Layer, Packing, image, pack};
 use gorae_kernel::checked;
-use tar::{EntryType, Header};
+use gorae_unpack::fixture::Tar;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tar::EntryType;
 
 /// The default access list with an entry for user 1000, as the kernel's attribute has it.
 const LIST: &str = "system.posix_acl_default";
 
-/// A layer of members exactly as told.
-#[derive(Default)]
-struct Tar(Vec<u8>);
-
-impl Tar {
-    fn member(mut self, path: &str, kind: EntryType, change: impl FnOnce(&mut Header)) -> Self {
-        let mut header = Header::new_gnu();
-        header.as_gnu_mut().unwrap().name[..path.len()].copy_from_slice(path.as_bytes());
-        header.set_entry_type(kind);
-        header.set_mode(0o644);
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_mtime(1_600_000_000);
-        header.set_size(0);
-        change(&mut header);
-        header.set_cksum();
-        self.0.extend_from_slice(header.as_bytes());
-        self
-    }
-
-    fn file(self, path: &str) -> Self {
-        self.member(path, EntryType::Regular, |_| {})
-    }
-
-    fn dir(self, path: &str, mode: u32, owner: (u64, u64)) -> Self {
-        self.member(path, EntryType::Directory, |h| {
-            h.set_mode(mode);
-            h.set_uid(owner.0);
-            h.set_gid(owner.1);
-        })
-    }
-
-    fn link(self, path: &str, kind: EntryType, target: &str) -> Self {
-        self.member(path, kind, |h| h.set_link_name_literal(target).unwrap())
-    }
-
-    /// For the next member.
-    fn xattr(mut self, name: &str, value: &[u8]) -> Self {
-        let rest = format!(" SCHILY.xattr.{name}=").len() + value.len() + 1;
-        let length = (1..4).map(|digits| rest + digits).find(|n| n.to_string().len() + rest == *n).unwrap();
-        let mut record = format!("{length} SCHILY.xattr.{name}=").into_bytes();
-        record.extend_from_slice(value);
-        record.push(b'\n');
-        self = self.member("pax", EntryType::XHeader, |h| h.set_size(record.len() as u64));
-        record.resize(512, 0);
-        self.0.extend(record);
-        self
-    }
-
-    fn layer(mut self) -> Layer {
-        self.0.extend([0; 1024]);
-        pack(Packing::Gzip, &self.0)
-    }
+fn layer(tar: Tar) -> Layer {
+    pack(Packing::Gzip, &tar.end())
 }
 
 fn access_list() -> Vec<u8> {
@@ -134,34 +83,36 @@ async fn shown(registry: &Registry, node: &Node, name: &str, layers: &[Layer]) -
 }
 
 fn base() -> Layer {
-    Tar::default()
-        .dir("tmp/", 0o1777, (0, 0))
-        .dir("root/", 0o700, (0, 0))
-        .dir("home/", 0o755, (0, 0))
-        .dir("home/bob/", 0o750, (1000, 1000))
-        .xattr(LIST, &access_list())
-        .dir("srv/", 0o2775, (0, 50))
-        .dir("opt/", 0o700, (7, 7))
-        .dir("mnt/", 0o711, (3, 3))
-        .dir("usr/", 0o755, (0, 0))
-        .file("usr/hidden")
-        .layer()
+    layer(
+        Tar::default()
+            .owned_dir("tmp/", 0o1777, (0, 0))
+            .owned_dir("root/", 0o700, (0, 0))
+            .owned_dir("home/", 0o755, (0, 0))
+            .owned_dir("home/bob/", 0o750, (1000, 1000))
+            .xattr(LIST, &access_list())
+            .owned_dir("srv/", 0o2775, (0, 50))
+            .owned_dir("opt/", 0o700, (7, 7))
+            .owned_dir("mnt/", 0o711, (3, 3))
+            .owned_dir("usr/", 0o755, (0, 0))
+            .file("usr/hidden", ""),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_implied_directory_is_as_the_nearest_lower_layer_describes_it() {
     let (registry, node) = (Registry::open().await, Node::new());
-    let again = Tar::default().dir("opt/", 0o711, (8, 8)).file("mnt/second").layer();
-    let top = Tar::default()
-        .file("tmp/x")
-        .file("home/bob/app/run")
-        .link("root/l", EntryType::Symlink, "x")
-        .link("srv/hard", EntryType::Link, "tmp/x")
-        .file("opt/.wh.gone")
-        .file("mnt/.wh..wh..opq")
-        .file("usr/.wh.hidden")
-        .file("new/f")
-        .layer();
+    let again = layer(Tar::default().owned_dir("opt/", 0o711, (8, 8)).file("mnt/second", ""));
+    let top = layer(
+        Tar::default()
+            .file("tmp/x", "")
+            .file("home/bob/app/run", "")
+            .link("root/l", EntryType::Symlink, "x")
+            .link("srv/hard", EntryType::Link, "tmp/x")
+            .file("opt/.wh.gone", "")
+            .file("mnt/.wh..wh..opq", "")
+            .file("usr/.wh.hidden", "")
+            .file("new/f", ""),
+    );
     let (shown, held) = shown(&registry, &node, "app", &[base(), again, top]).await;
     assert_eq!(held.len(), 4, "three layers and the directories");
     assert_eq!(shown.is("tmp"), (0o1777, 0, 0));
@@ -184,33 +135,35 @@ async fn an_implied_directory_is_as_the_nearest_lower_layer_describes_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_made_anew_takes_nothing_from_what_it_replaces() {
     let (registry, node) = (Registry::open().await, Node::new());
-    let below = Tar::default()
-        .dir("gone/", 0o700, (5, 5))
-        .dir("gone/sub/", 0o700, (5, 5))
-        .dir("cleared/", 0o700, (5, 5))
-        .dir("cleared/sub/", 0o711, (5, 5))
-        .dir("file/", 0o700, (5, 5))
-        .dir("both/", 0o700, (5, 5))
-        .dir("late/", 0o700, (5, 5))
-        .dir("tmp/", 0o1777, (0, 0))
-        .dir("var/", 0o755, (0, 0))
-        .link("var/tmp", EntryType::Symlink, "/tmp")
-        .link("loop", EntryType::Symlink, "loop")
-        .link("out", EntryType::Symlink, "../../../../etc")
-        .layer();
-    let removes = Tar::default().file(".wh.gone").file("cleared/.wh..wh..opq").file("file").layer();
-    let adds = Tar::default()
-        .file("gone/sub/f")
-        .file("cleared/sub/f")
-        .file("file/f")
-        .file(".wh.both")
-        .file("both/f")
-        .file("late/f")
-        .file(".wh.late")
-        .file("var/tmp/f")
-        .file("loop/f")
-        .file("out/f")
-        .layer();
+    let below = layer(
+        Tar::default()
+            .owned_dir("gone/", 0o700, (5, 5))
+            .owned_dir("gone/sub/", 0o700, (5, 5))
+            .owned_dir("cleared/", 0o700, (5, 5))
+            .owned_dir("cleared/sub/", 0o711, (5, 5))
+            .owned_dir("file/", 0o700, (5, 5))
+            .owned_dir("both/", 0o700, (5, 5))
+            .owned_dir("late/", 0o700, (5, 5))
+            .owned_dir("tmp/", 0o1777, (0, 0))
+            .owned_dir("var/", 0o755, (0, 0))
+            .link("var/tmp", EntryType::Symlink, "/tmp")
+            .link("loop", EntryType::Symlink, "loop")
+            .link("out", EntryType::Symlink, "../../../../etc"),
+    );
+    let removes = layer(Tar::default().file(".wh.gone", "").file("cleared/.wh..wh..opq", "").file("file", ""));
+    let adds = layer(
+        Tar::default()
+            .file("gone/sub/f", "")
+            .file("cleared/sub/f", "")
+            .file("file/f", "")
+            .file(".wh.both", "")
+            .file("both/f", "")
+            .file("late/f", "")
+            .file(".wh.late", "")
+            .file("var/tmp/f", "")
+            .file("loop/f", "")
+            .file("out/f", ""),
+    );
     let (shown, held) = shown(&registry, &node, "anew", &[below, removes, adds]).await;
     for name in ["gone", "gone/sub", "cleared/sub", "file", "both", "loop", "out", "late"] {
         assert_eq!(shown.is(name), (0o755, 0, 0), "{name}");
@@ -223,11 +176,14 @@ async fn what_is_made_anew_takes_nothing_from_what_it_replaces() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_whose_directories_are_right_has_nothing_on_top() {
     let (registry, node) = (Registry::open().await, Node::new());
-    let plain = Tar::default().dir("usr/", 0o755, (0, 0)).dir("usr/bin/", 0o755, (0, 0)).dir("tmp/", 0o1777, (0, 0));
-    let plain = plain.layer();
-    let full = Tar::default().dir("tmp/", 0o1777, (0, 0)).file("tmp/x").layer();
-    let same = Tar::default().file("usr/bin/tool").file("fresh/deep/f").layer();
-    let single = Tar::default().file("only/implied/f").layer();
+    let plain = layer(Tar::default().owned_dir("usr/", 0o755, (0, 0)).owned_dir("usr/bin/", 0o755, (0, 0)).owned_dir(
+        "tmp/",
+        0o1777,
+        (0, 0),
+    ));
+    let full = layer(Tar::default().owned_dir("tmp/", 0o1777, (0, 0)).file("tmp/x", ""));
+    let same = layer(Tar::default().file("usr/bin/tool", "").file("fresh/deep/f", ""));
+    let single = layer(Tar::default().file("only/implied/f", ""));
     for (name, layers) in [("full", vec![plain.clone(), full]), ("same", vec![plain, same]), ("single", vec![single])] {
         let (_, held) = shown(&registry, &node, name, &layers).await;
         assert_eq!(held.len(), layers.len(), "{name}");
@@ -237,9 +193,9 @@ async fn an_image_whose_directories_are_right_has_nothing_on_top() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_root_is_as_the_topmost_layer_that_describes_it_says() {
     let (registry, node) = (Registry::open().await, Node::new());
-    let lower = Tar::default().dir("./", 0o1775, (1000, 1000)).file("a").layer();
-    let middle = Tar::default().dir("./", 0o711, (5, 6)).file("b").layer();
-    let silent = Tar::default().file("c").layer();
+    let lower = layer(Tar::default().owned_dir("./", 0o1775, (1000, 1000)).file("a", ""));
+    let middle = layer(Tar::default().owned_dir("./", 0o711, (5, 6)).file("b", ""));
+    let silent = layer(Tar::default().file("c", ""));
     for (name, layers, wanted) in [
         ("none", vec![silent.clone()], (0o755, 0, 0)),
         ("below", vec![lower.clone(), silent.clone()], (0o1775, 1000, 1000)),
@@ -260,8 +216,8 @@ async fn the_root_is_as_the_topmost_layer_that_describes_it_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_layer_that_is_there_already_gets_what_the_next_images_lower_layers_say() {
     let (registry, node) = (Registry::open().await, Node::new());
-    let other = Tar::default().dir("tmp/", 0o1770, (9, 9)).layer();
-    let top = Tar::default().file("tmp/x").layer();
+    let other = layer(Tar::default().owned_dir("tmp/", 0o1770, (9, 9)));
+    let top = layer(Tar::default().file("tmp/x", ""));
     let (first, one) = shown(&registry, &node, "first", &[base(), top.clone()]).await;
     let (second, two) = shown(&registry, &node, "second", &[other, top]).await;
     assert_eq!((first.is("tmp"), second.is("tmp")), ((0o1777, 0, 0), (0o1770, 9, 9)));
@@ -272,7 +228,7 @@ async fn a_layer_that_is_there_already_gets_what_the_next_images_lower_layers_sa
 #[tokio::test(flavor = "multi_thread")]
 async fn the_directories_on_top_are_counted_kept_collected_and_made_again() {
     let (registry, node) = (Registry::open().await, Node::new());
-    let layers = [base(), Tar::default().file("home/bob/x").layer()];
+    let layers = [base(), layer(Tar::default().file("home/bob/x", ""))];
     let made = image(Flavour::Oci, layers.to_vec());
     let name = registry.push("kept", "1", &made).await;
     let pulled = node.images.pull(&name, None).await.unwrap();
@@ -309,7 +265,7 @@ async fn the_directories_on_top_are_counted_kept_collected_and_made_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_of_an_older_gorae_is_mended_by_its_next_pull() {
     let (registry, node) = (Registry::open().await, Node::new());
-    let layers = [base(), Tar::default().file("home/bob/x").layer()];
+    let layers = [base(), layer(Tar::default().file("home/bob/x", ""))];
     let made = image(Flavour::Oci, layers.to_vec());
     let name = registry.push("old", "1", &made).await;
     let pulled = node.images.pull(&name, None).await.unwrap();
@@ -321,7 +277,7 @@ async fn an_image_of_an_older_gorae_is_mended_by_its_next_pull() {
         keys.iter().for_each(|key| drop(body.as_object_mut().unwrap().remove(*key).unwrap()));
         std::fs::write(path, checked::encode(kind, 1, body.to_string().as_bytes())).unwrap();
     };
-    let file = |digest: &gorae_image_service::digest::Digest| format!("sha256-{}", digest.hex());
+    let file = |digest: &gorae_digest::Digest| format!("sha256-{}", digest.hex());
     let layer = |n: usize| node.root().join("layers").join(file(&made.layers[n].diff_id));
     (0..2).for_each(|n| forget(&layer(n).join("record"), "layer", &["implied"]));
     std::fs::remove_file(layer(1).join("implied")).unwrap();
@@ -345,11 +301,11 @@ async fn an_image_of_an_older_gorae_is_mended_by_its_next_pull() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_layer_whose_list_is_damaged_is_fetched_again_with_the_next_image() {
     let (registry, node) = (Registry::open().await, Node::new());
-    let top = Tar::default().file("tmp/x").layer();
+    let top = layer(Tar::default().file("tmp/x", ""));
     let list = node.root().join("layers").join(format!("sha256-{}", top.diff_id.hex())).join("implied");
     let (_first, _) = shown(&registry, &node, "first", &[base(), top.clone()]).await;
     std::fs::write(&list, "nothing").unwrap();
-    let other = Tar::default().dir("tmp/", 0o1770, (9, 9)).layer();
+    let other = layer(Tar::default().owned_dir("tmp/", 0o1770, (9, 9)));
     let name = registry.push("second", "1", &image(Flavour::Oci, vec![other, top])).await;
     let error = node.images.pull(&name, None).await.unwrap_err().message();
     assert!(error.contains("pull the image again"), "{error}");

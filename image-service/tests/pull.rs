@@ -4,14 +4,13 @@
 
 mod fixture;
 
-use std::time::Duration;
-
 use fixture::debian::{PASSWORD, Registry, USER};
 use fixture::image::{Flavour, Packing, image, image_with, index, layer, noise};
 use fixture::{Node, entries};
 use gorae_image_service::{Kind, NameRemoval, Platform, Stage};
 use gorae_proto::cri::AuthConfig;
 use serde_json::json;
+use std::time::Duration;
 
 fn basic(password: &str) -> AuthConfig {
     AuthConfig { username: USER.into(), password: password.into(), ..AuthConfig::default() }

@@ -4,8 +4,6 @@
 
 mod fixture;
 
-use std::time::{Duration, Instant};
-
 use fixture::debian::Registry;
 use fixture::image::{Flavour, Image, Packing, image, image_with, layer, noise};
 use fixture::odd::{Answer, Odd};
@@ -17,6 +15,7 @@ use gorae_proto::gorae::images_client::ImagesClient;
 use gorae_proto::gorae::images_server::ImagesServer;
 use gorae_proto::{cri, gorae};
 use serde_json::json;
+use std::time::{Duration, Instant};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Channel, Server};

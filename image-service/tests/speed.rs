@@ -4,12 +4,11 @@
 
 mod fixture;
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
 use fixture::debian::Registry;
 use fixture::image::{Flavour, Packing, image, pack};
 use fixture::{Node, eventually};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 const LAYERS: usize = 8;
 const LAYER_BYTES: u64 = 25 << 20;

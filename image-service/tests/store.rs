@@ -4,13 +4,12 @@
 
 mod fixture;
 
-use std::path::Path;
-use std::process::Command;
-
 use fixture::debian::Registry;
 use fixture::image::{Flavour, Packing, image, layer, noise};
 use fixture::{Node, entries, eventually};
 use gorae_image_service::{Config, Images, Kind, Reserve};
+use std::path::Path;
+use std::process::Command;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn held_layers_stay_until_their_last_owner_releases_them() {
@@ -101,7 +100,7 @@ async fn a_damaged_record_costs_its_own_object_and_a_pull_repairs_it() {
     for (name, _) in &names {
         node.images.pull(name, None).await.unwrap();
     }
-    let file = |digest: &gorae_image_service::digest::Digest| format!("sha256-{}", digest.hex());
+    let file = |digest: &gorae_digest::Digest| format!("sha256-{}", digest.hex());
     let image_record = node.root().join("images").join(file(&names[0].1.id));
     let layer_record = node.root().join("layers").join(file(&names[1].1.layers[0].diff_id)).join("record");
     let mut bytes = std::fs::read(&image_record).unwrap();

@@ -94,7 +94,7 @@ async fn an_authority_of_hosts_toml_is_trusted_and_no_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_certificate_and_one_for_another_name_are_refused() {
     let (behind, node) = (Behind::with_an_image().await, Node::new());
-    for (certificate, words) in [("expired", "has expired"), ("elsewhere", "registry.example")] {
+    for (certificate, words) in [("expired", "certificate expired"), ("elsewhere", "registry.example")] {
         let registry = behind.serve(certificate).await;
         behind.hosts(&node, &registry.address, &behind.ca("ca"));
         let text = refusal(&node, None).await;
@@ -258,7 +258,8 @@ async fn nothing_leads_from_https_to_an_unprotected_place() {
     })
     .await;
     behind.hosts(&node, &server.address, &behind.ca("ca"));
-    for (name, words) in [("reg.test/r:1", "from https to an unprotected place"), ("reg.test/tokens:1", "unprotected")]
+    for (name, words) in
+        [("reg.test/r:1", "from https to an unencrypted address"), ("reg.test/tokens:1", "unencrypted")]
     {
         let text = node.images.pull(name, Some(&auth())).await.unwrap_err().message();
         assert!(text.contains(words), "{name}: {text}");

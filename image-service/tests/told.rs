@@ -4,14 +4,13 @@
 
 mod fixture;
 
-use std::fmt::Write as _;
-use std::sync::{Mutex, OnceLock};
-use std::time::Duration;
-
 use fixture::Node;
 use fixture::image::{Flavour, Image, Packing, image, layer};
 use fixture::odd::Odd;
 use gorae_image_service::Images;
+use std::fmt::Write as _;
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};

@@ -4,14 +4,13 @@
 
 mod fixture;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
-
 use fixture::Node;
 use fixture::image::{Flavour, Image, Packing, image, layer};
 use fixture::odd::{Answer, Odd};
 use gorae_image_service::Kind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 

@@ -3,7 +3,7 @@
 //! the table.
 //!
 //! A test is named `SUITE::name`. SUITE is a file or directory of `tests/tests` or `tests/vm`, or `CRATE/PATH` for a file
-//! or directory of that crate's own `tests` or `src`.
+//! or directory of that crate's own `tests` or `src`. CRATE is the directory of a crate; it may lie in another one's.
 
 use crate::place::checkout;
 use std::path::{Path, PathBuf};
@@ -38,8 +38,8 @@ pub fn no_reason(proof: &str) -> Option<String> {
 
 /// The sources of a suite.
 fn sources(suite: &str) -> Vec<PathBuf> {
-    let (base, dirs, suite) = match suite.split_once('/') {
-        Some((krate, path)) => (checkout().join(krate), ["tests", "src"], path),
+    let (base, dirs, suite) = match crate_and_path(suite) {
+        Some((krate, path)) => (krate, ["tests", "src"], path),
         None => (checkout().join("tests"), ["tests", "vm"], suite),
     };
     let mut found = Vec::new();
@@ -50,6 +50,13 @@ fn sources(suite: &str) -> Vec<PathBuf> {
     }
     found.retain(|path| path.is_file());
     found
+}
+
+/// The innermost crate that a suite's name begins with, and what follows.
+fn crate_and_path(suite: &str) -> Option<(PathBuf, &str)> {
+    let mut crates =
+        suite.rmatch_indices('/').map(|(slash, _)| (checkout().join(&suite[..slash]), &suite[slash + 1..]));
+    crates.find(|(krate, _)| krate.join("Cargo.toml").is_file())
 }
 
 /// Whether a file has a test of that name.
@@ -71,6 +78,8 @@ mod tests {
     fn only_a_test_that_is_there_is_a_proof() {
         assert_eq!(no_test("tests/proofs::only_a_test_that_is_there_is_a_proof"), None);
         assert_eq!(no_test("proto/contract::every_field_has_the_number_type_label_and_deprecation_of_the_table"), None);
+        let nested = "image-service/digest/lib::a_digest_prints_as_it_was_read";
+        assert_eq!(no_test(nested), None, "a crate in another one's directory");
         let absent = no_test("proto/contract::no_such_test");
         assert_eq!(absent.as_deref(), Some("there is no test no_such_test in proto/contract"));
         assert!(no_test("tests/proofs::has_test").is_some(), "a function that is not a test");

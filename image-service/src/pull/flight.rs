@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Work that several callers want at the same time and that is done once.
 //!
-//! Whoever asks first starts it; others with the same key wait for the same result. It goes on while anybody waits and
-//! is dropped, which cancels it, with the last one.
+//! The first caller starts it; others with the same key wait for the same result. It continues as long as any caller
+//! waits, and is dropped, and so cancelled, with the last one. (The daemon's verbs are joined in another way: they go on
+//! without any caller, see `operations.rs` in `runtime`.)
 
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared, WeakShared};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 
-use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, Shared, WeakShared};
-
-/// A share in work under way; awaiting it gives the result.
+/// A share in work in flight; awaiting it gives the result.
 pub type Share<T> = Shared<BoxFuture<'static, T>>;
 
-/// The work itself, while anybody shares it.
+/// The work itself, as long as anything shares it.
 type Work<T> = WeakShared<BoxFuture<'static, T>>;
 
-/// Work under way, by key, with a note `N` for those who join.
+/// Work in flight, by key, with a note `N` for callers that join.
 pub struct Flights<K, T: Clone, N> {
     running: Mutex<HashMap<K, (Work<T>, N)>>,
 }
@@ -26,14 +26,14 @@ pub struct Flights<K, T: Clone, N> {
 pub struct Joined<T: Clone, N> {
     /// The work.
     pub share: Share<T>,
-    /// The note of whoever started it.
+    /// The note of the caller that started it.
     pub note: N,
     /// Whether this call started it.
     pub is_first: bool,
 }
 
 impl<K: Eq + Hash, T: Clone + Send + Sync + 'static, N: Clone> Flights<K, T, N> {
-    /// Nothing under way.
+    /// Nothing in flight.
     pub fn new() -> Self {
         Self { running: Mutex::new(HashMap::new()) }
     }
@@ -65,10 +65,9 @@ impl<K, T: Clone, N> std::fmt::Debug for Flights<K, T, N> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::*;
 
     fn counted(count: &Arc<AtomicUsize>) -> (BoxFuture<'static, usize>, ()) {
         let count = Arc::clone(count);

@@ -1,29 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One layer of a pull: waits for its turn, streams the blob into the unpacker, ends as a staged directory.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
-
-use futures_util::FutureExt as _;
-use tokio::sync::AcquireError;
-use tokio::task::JoinHandle;
-
-use super::Pull;
-use super::progress::Counters;
-use crate::digest::Digest;
 use crate::error::Error;
-use crate::registry::manifest::Descriptor;
+use crate::pull::progress::Counters;
+use crate::pull::task::Pull;
 use crate::registry::{self, Download, Ended, Servers};
 use crate::store::{self, Staged};
-use crate::unpack::{self, BlobFacts, Expected, Layer, pipe};
+use futures_util::FutureExt as _;
+use gorae_digest::Digest;
+use gorae_image_formats::manifest::Descriptor;
+use gorae_unpack::{BlobFacts, Expected, Layer, pipe};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+use tokio::sync::AcquireError;
+use tokio::task::JoinHandle;
 
 /// Chunks between download and inflater, a quarter MiB each at most.
 const CHUNKS: usize = 8;
 
-/// The result that callers of the same layer share.
-pub type Outcome = Result<Arc<Staged>, Arc<Error>>;
-
-/// Counters of a layer that was there before.
+/// Counters of a layer that was already present.
 pub fn complete(blob: &Descriptor) -> Arc<Counters> {
     let counters = Counters::default();
     counters.downloaded.store(blob.size, Ordering::Relaxed);
@@ -40,7 +35,7 @@ pub async fn fetch(
 ) -> Result<Arc<Staged>, Error> {
     loop {
         let key = (blob.digest.clone(), diff_id.clone());
-        let joined = pull.inner.layers.join(key, || {
+        let joined = pull.parts.layers.join(key, || {
             let counters = Arc::new(Counters::default());
             let work = run(Arc::clone(&pull), blob.clone(), diff_id.clone(), Arc::clone(&counters));
             (work.map(|result| result.map_err(Arc::new)).boxed(), counters)
@@ -63,7 +58,7 @@ async fn run(
 ) -> Result<Arc<Staged>, Error> {
     let closed = |_: AcquireError| Error::Interrupted;
     let _own = pull.slots.acquire().await.map_err(closed)?;
-    let _shared = pull.inner.slots.acquire().await.map_err(closed)?;
+    let _shared = pull.parts.slots.acquire().await.map_err(closed)?;
     let first = transfer(&pull, &blob, &diff_id, &counters, Servers::All).await;
     let staged = match first {
         // A mirror that serves wrong bytes must not keep the image from the node.
@@ -82,7 +77,7 @@ fn is_other_blob(error: &Error) -> bool {
     matches!(error, Error::Layer { source, .. } if source.is_other_blob())
 }
 
-/// That the registry itself cannot be asked is half of the story when a mirror's bytes were wrong.
+/// Adds the other half of the story when a mirror's bytes were wrong and the registry itself cannot be reached.
 fn after_a_mirror(mirror: &Error, mut own: Error) -> Error {
     if let Error::Registry { source, .. } = &mut own
         && let registry::Error::Unavailable { tried, .. } = source.as_mut()
@@ -92,7 +87,7 @@ fn after_a_mirror(mirror: &Error, mut own: Error) -> Error {
     own
 }
 
-/// Downloads and unpacks at the same time, from the first byte again whenever the download has to begin anew.
+/// Downloads and unpacks at the same time; starts over from the first byte whenever the download has to.
 async fn transfer(
     pull: &Pull,
     blob: &Descriptor,
@@ -113,16 +108,16 @@ async fn transfer(
         let failed = |source| Error::Registry { image: pull.reference.to_string(), source: Box::new(source) };
         match (unpacked, task.result().await) {
             (Ok(staged), _) => return Ok(staged),
-            // The unpacker's cut stream is the echo of what the download did.
-            (Err(Failure::Unpack(unpack::Error::Cut)), Ok((going_on, Ok(Ended::Anew)))) => download = going_on,
-            (Err(Failure::Unpack(unpack::Error::Cut)), Ok((_, Err(source)))) => return Err(failed(source)),
-            (Err(Failure::Unpack(unpack::Error::Cut)), Err(source)) => return Err(failed(source)),
+            // The unpacker's cut stream merely echoes what happened to the download.
+            (Err(Failure::Unpack(gorae_unpack::Error::Cut)), Ok((going_on, Ok(Ended::Anew)))) => download = going_on,
+            (Err(Failure::Unpack(gorae_unpack::Error::Cut)), Ok((_, Err(source)))) => return Err(failed(source)),
+            (Err(Failure::Unpack(gorae_unpack::Error::Cut)), Err(source)) => return Err(failed(source)),
             (Err(failure), _) => return Err(explain(pull, blob, counters, failure)),
         }
     }
 }
 
-/// Unpacks on blocking threads. They end by themselves when the stream is cut, and then remove what they made.
+/// Unpacks on blocking threads. When the stream is cut they end by themselves and remove what they made.
 async fn stage(
     pull: &Pull,
     blob: &Descriptor,
@@ -130,33 +125,33 @@ async fn stage(
     source: pipe::Source,
     counters: Arc<Counters>,
 ) -> Result<Arc<Staged>, Failure> {
-    let store = Arc::clone(&pull.inner.store);
-    let limits = pull.inner.config.limits;
+    let store = Arc::clone(&pull.parts.store);
+    let limits = pull.parts.config.limits;
     let expected =
         Expected { blob: BlobFacts { digest: blob.digest.clone(), size: blob.size }, diff_id: diff_id.clone() };
     let staged = tokio::task::spawn_blocking(move || {
         let room = store.space()?;
         let limits = limits.within(room.bytes, room.inodes);
         store.stage(&expected.diff_id, |directory| -> Result<Layer, Failure> {
-            Ok(unpack::layer(source, directory, &expected, &limits, &counters.unpacked)?)
+            Ok(gorae_unpack::layer(source, directory, &expected, &limits, &counters.unpacked)?)
         })
     });
-    staged.await.unwrap_or(Err(Failure::Unpack(unpack::Error::Cut)))
+    staged.await.unwrap_or(Err(Failure::Unpack(gorae_unpack::Error::Cut)))
 }
 
 /// Either half of staging.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
-    Unpack(#[from] unpack::Error),
+    Unpack(#[from] gorae_unpack::Error),
     #[error(transparent)]
     Store(#[from] store::Error),
 }
 
 fn explain(pull: &Pull, blob: &Descriptor, counters: &Counters, failure: Failure) -> Error {
     let no_space = match &failure {
-        // Or not even an empty file system of this size has room for it.
-        Failure::Unpack(error) => error.is_no_space() || error.is_below(&pull.inner.config.limits),
+        // Or even an empty file system of this size would not have room for it.
+        Failure::Unpack(error) => error.is_no_space() || error.is_below(&pull.parts.config.limits),
         Failure::Store(error) => error.is_no_space(),
     };
     if no_space {
@@ -174,7 +169,7 @@ fn explain(pull: &Pull, blob: &Descriptor, counters: &Counters, failure: Failure
     }
 }
 
-/// A task that ends with whoever waits for it.
+/// A task that is aborted when its waiter is dropped.
 struct AbortOnDrop(JoinHandle<(Download, Result<Ended, registry::Error>)>);
 
 impl AbortOnDrop {

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How far pulls are: counters that the work advances and that watchers read ten times a second.
+//! Pull progress: counters that the work advances and that watchers read ten times a second.
 
+use crate::registry::Waits;
+use gorae_digest::Digest;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-
 use tokio::sync::watch;
-
-use crate::digest::Digest;
-use crate::registry::Waits;
 
 const TICK: Duration = Duration::from_millis(100);
 
@@ -23,7 +21,7 @@ pub enum Stage {
     Layers,
     /// Data is synced and made visible.
     Committing,
-    /// The image is there.
+    /// The image is present.
     Done,
     /// The pull has failed or was given up.
     Failed,
@@ -51,7 +49,7 @@ pub struct PullProgress {
     pub stage: Stage,
     /// Bottom layer first; empty while resolving.
     pub layers: Vec<LayerProgress>,
-    /// Which host it waits for, and since when, when that is longer than a moment.
+    /// Which host it waits for and since when, if the wait is long.
     pub waiting: Option<String>,
 }
 
@@ -103,7 +101,7 @@ impl Pull {
     }
 }
 
-/// The pulls under way, by normalised reference.
+/// The pulls in flight, by normalised reference.
 #[derive(Debug)]
 pub struct Board(watch::Sender<HashMap<String, Arc<Pull>>>);
 
@@ -113,7 +111,7 @@ impl Default for Board {
     }
 }
 
-/// A pull's place on the board; taken down when dropped, as failed unless it was done.
+/// A pull's place on the board. Dropping it takes the pull down, as failed unless it was done.
 #[derive(Debug)]
 pub struct Posted {
     board: Arc<Board>,

@@ -1,27 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Downloads a layer blob, resuming where a connection broke; the taker compares the digest.
+//! Downloads a layer blob, resuming where a connection broke. The consumer compares the digest.
 //!
-//! A host that gives no usable answer for the rest of a blob is asked for the whole again, from its first byte and into
-//! an empty pipe, so that the digest is one of one answer.
+//! A host that gives no usable answer to a request for the rest of a blob is asked for the whole again, from the first
+//! byte and into an empty pipe, so that parts of different blobs are never joined.
 
+use crate::registry::ask::Ask;
+use crate::registry::endpoint::Endpoint;
+use crate::registry::endpoints::Registry;
+use crate::registry::error::{Error, Failure};
+use crate::registry::pace::Pace;
+use crate::registry::rest;
+use crate::registry::turn::Turn;
+use crate::registry::turns::{Failures, Turns};
+use crate::registry::wait::Wait;
+use gorae_image_formats::manifest::Descriptor;
+use gorae_unpack::pipe::Sink;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::manifest::Descriptor;
-use super::rest::{self, Validator};
-use super::turns::{Failures, Turns};
-use super::wait::Wait;
-use super::{Ask, Endpoint, Error, Failure, Pace, Registry};
-use crate::unpack::pipe::Sink;
-
-/// An attempt that brought this much does not count as failed: long downloads over bad lines get through.
+/// An attempt that delivered this much does not count as failed, so that long downloads over bad lines succeed.
 const PROGRESS: u64 = 1 << 20;
-/// Pieces handed on are at most this large, so that the pipe's bound is one in bytes.
+/// The largest piece handed on, so that the pipe's bound is one in bytes.
 const PIECE: usize = 256 << 10;
-/// So often may a request for the rest fail before the whole is asked for: the first time it may be bad luck.
-const BAD_LUCK: u32 = 1;
-
 /// Which hosts may serve a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Servers {
@@ -36,11 +37,11 @@ pub enum Servers {
 pub enum Ended {
     /// The whole blob and its end were sent.
     Whole,
-    /// The blob has to begin anew, in another pipe.
+    /// The blob has to start over, in another pipe.
     Anew,
 }
 
-/// A blob on its way, over as many hosts, connections and beginnings as it takes.
+/// A blob being downloaded, over as many hosts, connections and fresh starts as it takes.
 #[derive(Debug)]
 pub struct Download {
     registry: Arc<Registry>,
@@ -50,25 +51,11 @@ pub struct Download {
     turn: Option<Turn>,
     failures: Failures,
     attempts: u32,
-    /// The furthest byte of all beginnings.
+    /// The furthest byte reached by any start.
     furthest: u64,
 }
 
-/// A host's turn.
-#[derive(Debug)]
-struct Turn {
-    place: usize,
-    allowed: u32,
-    attempt: u32,
-    /// The host has been asked for the whole again once already, for nothing.
-    begun_anew: bool,
-    /// The host does not understand requests for a part.
-    no_parts: bool,
-    rest_failed: u32,
-    validator: Validator,
-}
-
-/// One beginning of a blob.
+/// One start of a blob.
 struct Stream<'a> {
     sink: Sink,
     offset: u64,
@@ -78,7 +65,8 @@ struct Stream<'a> {
 impl Registry {
     /// Prepares the download of a blob; sends nothing.
     pub fn download(self: &Arc<Self>, blob: &Descriptor, from: Servers) -> Download {
-        let able = |endpoint: &Endpoint| endpoint.host.pull && (from == Servers::All || endpoint.host.is_origin);
+        let able =
+            |endpoint: &Endpoint| endpoint.site.host.pull && (from == Servers::All || endpoint.site.host.is_origin);
         Download {
             turns: Turns::new(self, able),
             registry: Arc::clone(self),
@@ -95,8 +83,10 @@ impl Registry {
 impl Download {
     /// Sends the blob from its first byte to `sink`, and its end; `received` follows.
     ///
-    /// - Errors: [`Error`]; the sink is then dropped without its end, as it is when the blob has to begin anew.
     /// - Cancel: dropping the future ends the download.
+    ///
+    /// # Errors
+    /// [`Error`]; the sink is then dropped without its end, as it is when the blob has to start over.
     pub async fn run(&mut self, sink: Sink, received: &AtomicU64) -> Result<Ended, Error> {
         received.store(0, Ordering::Relaxed);
         let registry = Arc::clone(&self.registry);
@@ -115,7 +105,7 @@ impl Download {
                 },
             };
             let endpoint = &registry.endpoints[turn.place];
-            wait.ask(&endpoint.name());
+            wait.ask(&endpoint.site.name());
             let failure = match self.ask(endpoint, &mut turn, &mut stream, wait).await {
                 Ok(()) => {
                     return wait.aside(stream.sink.end()).await.map(|()| Ended::Whole).map_err(|_| Error::GivenUp);
@@ -124,7 +114,7 @@ impl Download {
                 Err(failure) => failure,
             };
             if let Some(pause) = self.settle(endpoint, &mut turn, stream.offset, failure) {
-                // The host may have more to say: from the first byte where it cannot go on.
+                // Ask the same host again; from the first byte if it cannot continue.
                 let anew = stream.offset > 0 && turn.no_parts || pause.anew;
                 self.turn = Some(turn);
                 tokio::time::sleep(pause.time).await;
@@ -175,7 +165,7 @@ impl Download {
         Ok(())
     }
 
-    /// Notes a failure; the pause before the same host is asked again, `None` when its turn is over.
+    /// Notes a failure. Returns the pause before the same host is asked again, `None` when its turn is over.
     fn settle(&mut self, endpoint: &Endpoint, turn: &mut Turn, offset: u64, failure: Failure) -> Option<Pause> {
         let gained = offset.saturating_sub(self.furthest);
         self.furthest = self.furthest.max(offset);
@@ -211,29 +201,4 @@ struct Pause {
     time: Duration,
     /// For the whole blob.
     anew: bool,
-}
-
-impl Turn {
-    fn new(place: usize, allowed: u32) -> Self {
-        let validator = Validator::default();
-        Self { place, allowed, attempt: 0, begun_anew: false, no_parts: false, rest_failed: 0, validator }
-    }
-
-    /// What a request for the rest failed with says little about the whole: the host may only not understand it.
-    fn rest_refused(&mut self, failure: Failure) -> Failure {
-        let why = match &failure {
-            Failure::Unreached { .. } | Failure::Rest { .. } | Failure::Final(Error::Untrusted { .. }) => {
-                return failure;
-            }
-            Failure::Final(error) => error.to_string(),
-            Failure::Passing { why, .. } => {
-                self.rest_failed += 1;
-                if self.rest_failed <= BAD_LUCK && self.attempt + 1 < self.allowed {
-                    return failure;
-                }
-                why.clone()
-            }
-        };
-        Failure::Rest { why, no_parts: true }
-    }
 }

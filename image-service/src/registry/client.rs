@@ -1,46 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 //! HTTP clients by TLS settings, shared by all pulls for their connection pools. They carry no credentials.
 
+use crate::registry::error::{Error, chain};
+use gorae_image_formats::hosts::{self, Host};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, Proxy, redirect};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::{Certificate, Client, ClientBuilder, Identity, Proxy, redirect};
-
-use super::error::{Error, chain};
-use crate::hosts::Host;
-
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// Idle connections are for the next layer, not for the next day.
+/// Idle connections are kept for the next layer, not for the next day.
 const POOL_IDLE: Duration = Duration::from_secs(20);
 
-/// The clients made so far, by what is set for their hosts, with the files' contents.
+/// The clients made so far, by the settings of their hosts and the contents of the files named there.
 #[derive(Debug, Default, Clone)]
 pub struct Clients(Arc<Mutex<HashMap<Key, Client>>>);
 
-/// What makes a client another one than the next.
+/// What distinguishes one client from another.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Key {
     is_loopback: bool,
     skip_verify: bool,
     dial_timeout: Option<Duration>,
-    proxy: Option<crate::hosts::Proxy>,
+    proxy: Option<hosts::Proxy>,
     files: Vec<u8>,
 }
 
 impl Clients {
-    /// A client for what is set for a host.
+    /// A client for the settings of a host.
     ///
-    /// - Errors: [`Error::Tls`] when a certificate cannot be read or used, [`Error::Proxy`].
+    /// # Errors
+    /// [`Error::Tls`] when a certificate cannot be read or used, [`Error::Proxy`].
     pub fn get(&self, host: &Host, is_loopback: bool) -> Result<Client, Error> {
         let tls = &host.tls;
         let read = |path: &Path| std::fs::read(path).map_err(|e| Error::Tls(format!("{}: {e}", path.display())));
         let authorities = tls.ca.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
         let mut named = tls.ca.iter().zip(&authorities);
-        // Its whole content would be passed over in silence.
+        // Otherwise its whole content would be ignored silently.
         if let Some((path, _)) = named.find(|(_, pem)| Certificate::from_pem_bundle(pem).is_ok_and(|c| c.is_empty())) {
-            return Err(Error::Tls(format!("{}: there is no certificate in PEM in it", path.display())));
+            return Err(Error::Tls(format!("{}: it does not contain a PEM certificate", path.display())));
         }
         let mut identity = Vec::new();
         if let Some((certificate, key)) = &tls.client {
@@ -62,8 +61,8 @@ impl Clients {
         Ok(client)
     }
 
-    /// Makes all clients anew from the next pull on, with the system's authorities as they are then: whoever adds the
-    /// missing one must not have to restart the node's daemon.
+    /// From the next pull on, makes all clients anew with the system's authorities of that time: an operator who adds
+    /// the missing one must not have to restart the daemon.
     pub fn forget(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -89,13 +88,13 @@ fn build(authorities: &[Vec<u8>], identity: &[u8], key: &Key) -> Result<Client, 
         };
         identities.iter().cloned().fold(builder, |builder, identity| builder.identity(identity))
     };
-    // A machine without CA certificates can still pull over plain http, and over https from the hosts it was given
-    // an authority for; from any other the handshake then fails and says why.
+    // A machine without CA certificates can still pull over plain http, and over https from hosts for which an
+    // authority is configured; with any other host the handshake fails and says why.
     prepare(false).build().or_else(|_| prepare(true).build()).map_err(failed)
 }
 
-/// The error says nothing of the address, which may have a password in it.
-fn proxy(proxy: &crate::hosts::Proxy) -> Result<Proxy, Error> {
+/// The error does not show the address, which may contain a password.
+fn proxy(proxy: &hosts::Proxy) -> Result<Proxy, Error> {
     Proxy::all(proxy.0.clone()).map_err(|_| Error::Proxy)
 }
 

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a CRI client gave to prove who it is, and to whom it may be shown. Pure; prints nothing of it.
+//! The credentials that a CRI client gave, and which hosts may see them. Pure; never prints them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use gorae_digest::{Algorithm, Digest, Hasher};
 use gorae_proto::cri::AuthConfig;
 use http::HeaderValue;
-
-use crate::digest::{Algorithm, Digest, Hasher};
 
 /// Credentials for one registry.
 #[derive(Clone, PartialEq, Eq)]
@@ -19,7 +18,7 @@ pub enum Credentials {
     Registry(String),
 }
 
-/// `AuthConfig.auth` is not base64 of `user:password`. Says nothing about its content.
+/// `AuthConfig.auth` is not base64 of `user:password`. Does not reveal its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the auth field is not base64 of user:password")]
 pub struct Malformed;
@@ -27,7 +26,8 @@ pub struct Malformed;
 impl Credentials {
     /// Reads the credentials that are for `registry`; `None` when there are none, or when `server_address` names another host.
     ///
-    /// - Errors: [`Malformed`].
+    /// # Errors
+    /// [`Malformed`].
     pub fn read(auth: &AuthConfig, registry: &str) -> Result<Option<Self>, Malformed> {
         if !auth.server_address.is_empty() && bare_host(&auth.server_address) != bare_host(registry) {
             return Ok(None);
@@ -45,7 +45,7 @@ impl Credentials {
         if auth.auth.is_empty() { Ok(None) } else { decode(&auth.auth).map(Some) }
     }
 
-    /// What must not be shown of them: as it is, and in the form in which it is sent.
+    /// The parts that must not be shown: as they are, and in the form in which they are sent.
     pub fn secrets(&self) -> Vec<String> {
         match self {
             Self::Basic { username, password } => {
@@ -64,7 +64,7 @@ impl Credentials {
     }
 }
 
-/// A value that is equal for equal credentials and tells nothing about them; for keys of tables.
+/// A value that is equal for equal credentials and reveals nothing about them; for keys of tables.
 pub fn fingerprint(auth: Option<&AuthConfig>) -> Digest {
     let mut hasher = Hasher::new(Algorithm::Sha256);
     if let Some(a) = auth {

@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Why a registry did not give what was asked for, and whether asking again can help.
 
+use gorae_digest::Digest;
 use std::time::Duration;
-
-use crate::digest::Digest;
 
 /// A final failure of a registry operation, after retries and mirrors.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No host gave an answer that counts. The text begins with the word that kubelet looks for. `unknown` is the
-    /// registry's name when nobody knows it.
+    /// No host gave a usable answer. The text begins with the word that kubelet looks for. `unknown` is the registry's
+    /// name when it does not resolve.
     #[error("RegistryUnavailable: {what}: {tried}")]
     Unavailable { what: String, tried: String, unknown: Option<String> },
-    /// A host did not prove in the TLS handshake who it is; nothing else was sent to it.
+    /// A host did not prove its identity in the TLS handshake; nothing else was sent to it.
     #[error("{host} is not trusted with the request for {what}: {why}")]
     Untrusted { host: String, what: String, why: String },
-    /// The registry wants other credentials, or some.
+    /// The registry wants different credentials, or any at all.
     #[error("{host} refuses {what}: {}", if *.given { "the credentials are not accepted" } else { "it needs credentials" })]
     Unauthenticated { host: String, what: String, given: bool },
-    /// The credentials are known but may not.
+    /// The credentials are valid but not authorised.
     #[error("{host} forbids {what}{detail}")]
     Forbidden { host: String, what: String, detail: String },
     /// There is no such manifest or blob.
@@ -36,28 +35,25 @@ pub enum Error {
     /// A manifest or config is larger than allowed, or than its descriptor says.
     #[error("{what} is larger than {limit} bytes")]
     TooLarge { what: String, limit: u64 },
-    /// A manifest or config is not what the specifications describe.
+    /// An answer is not what the specifications describe.
     #[error("{what} cannot be used: {why}")]
     Invalid { what: String, why: String },
-    /// The index has no image for this node.
-    #[error("{what} has no image for {platform} (it has {available})")]
-    NoPlatform { what: String, platform: String, available: String },
-    /// Indexes lead to indexes without an end.
+    /// A manifest or index cannot be used.
+    #[error(transparent)]
+    Manifest(#[from] gorae_image_formats::manifest::Error),
+    /// Indexes are nested too deeply.
     #[error("{what} cannot be used: indexes are nested deeper than {limit}")]
     TooDeep { what: String, limit: usize },
-    /// Something about the image is not supported here.
-    #[error("{what} is not supported: {why}")]
-    Unsupported { what: String, why: String },
     /// A client certificate or authority cannot be used.
     #[error("cannot set up TLS: {0}")]
     Tls(String),
     /// The proxy of a host cannot be used.
     #[error("the proxy that hosts.toml names cannot be used")]
     Proxy,
-    /// `AuthConfig.auth` makes no sense.
+    /// `AuthConfig.auth` is malformed.
     #[error(transparent)]
-    Credentials(#[from] super::credentials::Malformed),
-    /// Whoever takes the bytes has stopped.
+    Credentials(#[from] crate::registry::credentials::Malformed),
+    /// The consumer of the bytes has stopped.
     #[error("the download was given up")]
     GivenUp,
 }
@@ -65,15 +61,15 @@ pub enum Error {
 /// One failed attempt at one host.
 #[derive(Debug)]
 pub enum Failure {
-    /// Another attempt, or another host, may succeed; `after` is the registry's own wish.
+    /// Another attempt, or another host, may succeed; `after` is the pause that the registry asks for.
     Passing { why: String, after: Option<Duration> },
-    /// The host does not answer at all. For a while it is of no use to ask it for anything else; `unknown` is its name
-    /// when nobody knows it.
+    /// The host does not answer at all, and for a while it is pointless to ask it for anything else. `unknown` is its
+    /// name when that does not resolve.
     Unreached { why: String, unknown: Option<String> },
-    /// The answer to a request for the rest of a blob is not the rest; the whole may still be had. `no_parts`: the host
-    /// does not understand such requests.
+    /// The answer to a request for the rest of a blob is not the rest; the whole may still be available. `no_parts`: the
+    /// host does not support such requests.
     Rest { why: String, no_parts: bool },
-    /// This host will not give it, however often it is asked.
+    /// This host will not provide it, however often it is asked.
     Final(Error),
 }
 
@@ -83,9 +79,9 @@ impl Failure {
         let (connecting, name) = (error.is_connect(), error.url().and_then(|url| url.host_str()).map(str::to_owned));
         let looking_up = error.is_dns();
         let why = chain(&error.without_url());
-        // The resolver's own words: there is no such type to look for.
-        let nobody = looking_up && (why.contains("no records found") || why.contains("Non-Existent Domain"));
-        match nobody {
+        // The resolver's own words: there is no error type to look for.
+        let unresolved = looking_up && (why.contains("no records found") || why.contains("Non-Existent Domain"));
+        match unresolved {
             true => Self::Unreached { why: "no such host".to_owned(), unknown: name },
             false if connecting => Self::Unreached { why, unknown: None },
             false => Self::Passing { why, after: None },

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How fast a body has to come. A host that sends a byte now and then would hold a pull for ever if only silence counted.
+//! The least pace of a body. A host that sends a byte now and then would hold up a pull for ever if only silence counted.
 //!
-//! Each [`Config::stall_floor_bytes`] of a body have [`Config::stall_timeout`] to come. What counts is the time in which
-//! somebody waited for them: while the unpacker is busy nobody reads, and the host may not even send.
+//! Each [`Config::stall_floor_bytes`] of a body must arrive within [`Config::stall_timeout`]. Only time spent waiting for
+//! them counts: while the unpacker is busy nothing is read, and the host may not even be able to send.
 
-use std::time::{Duration, Instant};
-
+use crate::config::Config;
+use crate::registry::error::Failure;
 use bytes::Bytes;
 use reqwest::Response;
-
-use super::Failure;
-use crate::config::Config;
+use std::time::{Duration, Instant};
 
 /// The pace of one body.
 #[derive(Debug)]
@@ -29,10 +27,12 @@ impl Pace {
         Self { window, floor, waited: Duration::ZERO, came: 0 }
     }
 
-    /// The next piece of a body that has come to byte `at` of `size`, `None` at its end.
+    /// The next piece of a body of which `at` bytes of `size` have arrived; `None` at its end.
     ///
-    /// - Errors: `Passing` when the connection breaks or is too slow, with what came in what time.
     /// - Cancel: no byte is lost.
+    ///
+    /// # Errors
+    /// `Passing` when the connection breaks or is too slow, with how much arrived in which time.
     pub async fn next(&mut self, body: &mut Response, at: u64, size: Option<u64>) -> Result<Option<Bytes>, Failure> {
         let begun = Instant::now();
         let left = self.window.saturating_sub(self.waited);

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Hosts that could not be reached lately. Waiting for one costs up to a minute, and a pull asks for many objects.
+//! Hosts that were unreachable recently. Waiting for one costs up to a minute, and a pull asks for many objects.
 //!
-//! Such a host is asked last, once, for all pulls, until its time is over or it has answered.
+//! Such a host is asked last and only once, by all pulls, until its time is over or it has answered.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Most hosts that are remembered: the names come from clients.
+/// Most hosts that are remembered, because the names come from clients.
 const MAX_HOSTS: usize = 256;
 
-/// Who is asked last until when, by origin. All clones are one memory.
+/// Until when a host is asked last, by origin. All clones share one memory.
 #[derive(Debug, Default, Clone)]
 pub struct Reach(Arc<Mutex<HashMap<String, Instant>>>);
 
 impl Reach {
-    /// Remembers for `pause` that a host could not be reached; whether that is news.
+    /// Remembers for `pause` that a host was unreachable. Returns whether that is news.
     pub fn lost(&self, host: &str, pause: Duration) -> bool {
         let (mut known, now) = (self.known(), Instant::now());
         known.retain(|_, until| *until > now);
@@ -34,7 +34,7 @@ impl Reach {
         }
     }
 
-    /// Whether a host could not be reached lately.
+    /// Whether a host was unreachable recently.
     pub fn is_lost(&self, host: &str) -> bool {
         self.known().get(host).is_some_and(|until| *until > Instant::now())
     }

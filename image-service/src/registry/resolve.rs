@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From a reference to one platform's manifest and config, each checked against its digest.
 
+use crate::registry::ask::Ask;
+use crate::registry::endpoints::Registry;
+use crate::registry::error::Error;
+use crate::registry::small::said;
 use bytes::Bytes;
+use gorae_digest::Digest;
+use gorae_image_formats::manifest::{self, Document, MAX_CONFIG, MAX_MANIFEST, Manifest};
 use http::Method;
 use http::header::CONTENT_TYPE;
-
-use super::manifest::{self, Document, MAX_CONFIG, MAX_MANIFEST, Manifest};
-use super::turns::{Failures, Turns};
-use super::wait::Wait;
-use super::{Ask, Endpoint, Error, Failure, Pace, Registry};
-use crate::digest::{Digest, Hasher};
 
 /// Most documents on the way to a manifest, itself included.
 const MAX_NESTING: usize = 3;
@@ -42,20 +42,22 @@ struct Fetched {
 impl Registry {
     /// Asks for the current digest of the reference, without its content; `None` when the registry does not say.
     ///
-    /// - Errors: as of [`Registry::resolve`]; a success proves that these credentials may read the image.
+    /// # Errors
+    /// As [`Registry::resolve`]. Success proves that these credentials may read the image.
     pub async fn current_digest(&self) -> Result<Option<Digest>, Error> {
         let wanted = self.reference.wanted();
         let what = format!("manifest {wanted} of {}", self.reference.repository());
         let ask = Ask::manifest(Method::HEAD, &wanted, None, &what);
         let (headers, _) = self.small(&ask, self.reference.digest().is_none(), 0).await?;
-        // For a digest reference the registry's word is not needed: it has what was asked for.
+        // For a digest reference the header is not needed: the registry has what was asked for.
         Ok(self.reference.digest().cloned().or_else(|| said(&headers)))
     }
 
-    /// Fetches the manifest for this platform, through indexes if need be: the entry that suits best first, and when
-    /// that is an index without an image for this node, the next one.
+    /// Fetches the manifest for this platform, through indexes if need be. The most suitable entry comes first; when
+    /// that is an index without an image for this node, the next one is tried.
     ///
-    /// - Errors: [`Error`], every variant but `Stalled` and `GivenUp`.
+    /// # Errors
+    /// [`Error`], every variant but `Stalled` and `GivenUp`.
     pub async fn resolve(&self) -> Result<Resolved, Error> {
         let mut fetched = self.document(&self.reference.wanted(), self.reference.digest()).await?;
         let (top, mut depth, mut documents) = (fetched.digest.clone(), 1, 1);
@@ -67,8 +69,10 @@ impl Registry {
                 Ok(Looked::Entries(best_first)) => {
                     left.extend(best_first.into_iter().rev().map(|digest| (digest, depth + 1)));
                 }
-                // The first says most: it is about the index that suited best.
-                Err(error @ (Error::NoPlatform { .. } | Error::TooDeep { .. })) => drop(in_vain.get_or_insert(error)),
+                // The first error is the most helpful: it is about the most suitable index.
+                Err(error @ (Error::Manifest(manifest::Error::NoPlatform { .. }) | Error::TooDeep { .. })) => {
+                    in_vain.get_or_insert(error);
+                }
                 Err(error) => return Err(error),
             }
             let what = || format!("index {top} of {}", self.reference.repository());
@@ -102,7 +106,8 @@ impl Registry {
 
     /// Fetches an image config.
     ///
-    /// - Errors: [`Error`], among them `Digest` and `TooLarge`.
+    /// # Errors
+    /// [`Error`], among them `Digest` and `TooLarge`.
     pub async fn config(&self, descriptor: &manifest::Descriptor) -> Result<Bytes, Error> {
         let what = format!("config {} of {}", descriptor.digest, self.reference.repository());
         let ask = Ask::blob(&descriptor.digest, None, &what);
@@ -117,81 +122,5 @@ impl Registry {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
         let digest = expected.cloned().or_else(|| said(&headers)).unwrap_or_else(|| Digest::of(&body));
         Ok(Fetched { digest, content_type: header(CONTENT_TYPE.as_str()), body })
-    }
-
-    /// Reads a small answer from the first host that gives it.
-    async fn small(&self, ask: &Ask<'_>, by_tag: bool, limit: u64) -> Result<(http::HeaderMap, Bytes), Error> {
-        let wait = self.waits.begin(&self.config, ask.what);
-        wait.watch(self.small_watched(ask, by_tag, limit, &wait)).await
-    }
-
-    async fn small_watched(
-        &self,
-        ask: &Ask<'_>,
-        by_tag: bool,
-        limit: u64,
-        wait: &Wait,
-    ) -> Result<(http::HeaderMap, Bytes), Error> {
-        let mut failures = Failures::default();
-        let mut turns = Turns::new(self, |endpoint| if by_tag { endpoint.host.resolve } else { endpoint.host.pull });
-        while let Some((place, allowed)) = turns.next(self, &failures) {
-            let endpoint = &self.endpoints[place];
-            wait.ask(&endpoint.name());
-            for attempt in 0..allowed {
-                let is_last = attempt + 1 == allowed;
-                let failure = match self.small_from(endpoint, ask, limit, wait).await {
-                    Ok(answer) => return Ok(answer),
-                    Err(failure) => failure,
-                };
-                let over = is_last.then_some(self.config.unreached_pause);
-                match failures.note(endpoint, failure, over) {
-                    Some(after) if !is_last => tokio::time::sleep(self.pause(attempt, after)).await,
-                    _ => break,
-                }
-            }
-        }
-        Err(failures.into_error(ask.what))
-    }
-
-    async fn small_from(
-        &self,
-        endpoint: &Endpoint,
-        ask: &Ask<'_>,
-        limit: u64,
-        wait: &Wait,
-    ) -> Result<(http::HeaderMap, Bytes), Failure> {
-        let mut answer = endpoint.send(ask).await?;
-        let headers = answer.headers().clone();
-        if ask.method == Method::HEAD {
-            return Ok((headers, Bytes::new()));
-        }
-        let (mut body, mut pace, size) = (Vec::new(), Pace::new(&self.config), answer.content_length());
-        while let Some(chunk) = pace.next(&mut answer, body.len() as u64, size).await? {
-            wait.came(chunk.len());
-            if (body.len() + chunk.len()) as u64 > limit {
-                return Err(Failure::Final(Error::TooLarge { what: ask.what.to_owned(), limit }));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        if let Some(expected) = ask.digest.cloned().or_else(|| said(&headers)) {
-            check(ask.what, &body, &expected).map_err(Failure::Final)?;
-        }
-        Ok((headers, Bytes::from(body)))
-    }
-}
-
-/// The digest that the registry names for its answer.
-fn said(headers: &http::HeaderMap) -> Option<Digest> {
-    Digest::parse(headers.get("docker-content-digest")?.to_str().ok()?).ok()
-}
-
-fn check(what: &str, body: &[u8], expected: &Digest) -> Result<(), Error> {
-    let mut hasher = Hasher::new(expected.algorithm());
-    hasher.update(body);
-    let found = hasher.finish();
-    if found == *expected {
-        Ok(())
-    } else {
-        Err(Error::Digest { what: what.to_owned(), expected: expected.clone(), found })
     }
 }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whether an answer is the rest of the blob that was cut. What is not clearly so is not appended to what came before.
+//! Decides whether an answer is the rest of a blob whose download broke. Unless that is certain, it is not appended.
 
+use crate::registry::error::Failure;
 use http::header::{CONTENT_RANGE, ETAG, LAST_MODIFIED};
 use http::{HeaderMap, HeaderName, StatusCode};
 use reqwest::Response;
 
-use super::Failure;
-
-/// What a host says about the state of a blob, to be the same in the answers that are put together.
+/// What a host says about the state of a blob. It must be the same in answers that are joined.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Validator {
     etag: Option<String>,
@@ -28,10 +27,11 @@ impl Validator {
     }
 }
 
-/// How many bytes of an answer come before byte `offset` of the blob; `known` is what the host said before, and then what
-/// it says now.
+/// How many bytes of an answer precede byte `offset` of the blob. `known` is what the host said before; it is updated to
+/// what the host says now.
 ///
-/// - Errors: `Rest` for an answer to a request for the rest that is not it; `Passing` for a part when all was asked for.
+/// # Errors
+/// `Rest` for an answer to a request for the rest that is not it; `Passing` for a part when all was asked for.
 pub fn bytes_to_skip(answer: &Response, offset: u64, size: u64, known: &mut Validator) -> Result<u64, Failure> {
     let now = Validator::of(answer.headers());
     let is_part = answer.status() == StatusCode::PARTIAL_CONTENT;

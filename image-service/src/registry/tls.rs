@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Why a TLS handshake was broken off on this side, and what to do about it; how a TLS server shows that it was asked
-//! over http.
-
-use std::error::Error as StdError;
-use std::io;
+//! Why this side aborted a TLS handshake, and what to do about it; how a TLS server that was asked over http can be
+//! recognised.
 
 use rustls::CertificateError;
+use std::error::Error as StdError;
+use std::io;
 
 /// In seconds.
 const DAY: u64 = 86_400;
 
-/// The sentence about a host that could not prove who it is; `None` for every other failure of a request.
+/// The sentence about a host that could not prove its identity; `None` for any other failure of a request.
 pub fn refusal(error: &(dyn StdError + 'static)) -> Option<String> {
     match cause::<rustls::Error>(error)? {
         rustls::Error::InvalidCertificate(why) => Some(certificate(why)),
         rustls::Error::InvalidMessage(_) => Some(
-            "it does not speak TLS; if it is to be reached unprotected, give it an http:// address in the registry's \
+            "it does not speak TLS; to reach it without encryption, give it an http:// address in the registry's \
              hosts.toml or list it under plain_http"
                 .to_owned(),
         ),
@@ -36,7 +35,7 @@ pub fn is_wanted(body: &[u8]) -> bool {
     WANTED.iter().any(|words| text.contains(words))
 }
 
-/// Whether something else than http came back, or nothing: other TLS servers send an alert, which is no http, or just
+/// Whether something other than http came back, or nothing. Other TLS servers send an alert, which is not http, or just
 /// close the connection.
 pub fn answers_no_http(error: &(dyn StdError + 'static)) -> bool {
     let http = cause::<hyper::Error>(error).is_some_and(|e| e.is_parse() || e.is_incomplete_message());
@@ -46,19 +45,19 @@ pub fn answers_no_http(error: &(dyn StdError + 'static)) -> bool {
 fn certificate(why: &CertificateError) -> String {
     use CertificateError as E;
     match why {
-        // Another authority of the same name, say one that was made anew, is seen as a bad signature.
+        // A different authority of the same name, say one that was regenerated, shows up as a bad signature.
         E::UnknownIssuer | E::BadSignature => {
-            "its certificate is of an authority that this node does not trust; name the authority's \
+            "its certificate is issued by an authority that this node does not trust; name the authority's \
              certificate as ca in the registry's hosts.toml, or add it to the system's"
                 .to_owned()
         }
         E::ExpiredContext { time, not_after } => {
             let days = time.as_secs().saturating_sub(not_after.as_secs()) / DAY;
-            format!("its certificate has expired {days} days ago and has to be renewed")
+            format!("its certificate expired {days} days ago and has to be renewed")
         }
         E::NotValidYetContext { time, not_before } => {
             let days = not_before.as_secs().saturating_sub(time.as_secs()) / DAY;
-            format!("its certificate begins in {days} days; compare the clocks of both machines")
+            format!("its certificate becomes valid in {days} days; compare the clocks of both machines")
         }
         E::NotValidForNameContext { presented, .. } => format!(
             "its certificate is not for this name but for {}; use such a name, or have this one put into it",
@@ -68,7 +67,7 @@ fn certificate(why: &CertificateError) -> String {
     }
 }
 
-/// A stranger's list of names: the first few, in letters that an event can hold.
+/// The first few of a list of untrusted names, in letters that an event can hold.
 fn shown(names: &[String]) -> String {
     let clean = |name: &String| name.chars().filter(|c| c.is_ascii_graphic()).take(80).collect::<String>();
     let shown: Vec<String> = names.iter().take(4).map(clean).collect();
@@ -79,7 +78,7 @@ fn shown(names: &[String]) -> String {
     }
 }
 
-/// An error of one type among an error's causes. Those inside of I/O errors are no `source` of them.
+/// Finds an error of one type among an error's causes. What an I/O error wraps is not its `source`.
 fn cause<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
     let mut next = Some(error);
     while let Some(cause) = next {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Bearer tokens from a registry's token server (the distribution token flow, with the OAuth form for refresh tokens).
 
+use crate::registry::credentials::Credentials;
+use crate::registry::error::{Error, Failure};
+use crate::registry::site::Site;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method};
-use reqwest::Url;
+use reqwest::{Client, RequestBuilder, Response, Url};
 use serde::Deserialize;
-
-use super::credentials::Credentials;
-use super::endpoint::Endpoint;
-use super::error::{Error, Failure};
+use std::time::Duration;
 
 /// Largest answer of a token server that is read.
 const MAX_ANSWER: usize = 1 << 20;
@@ -19,83 +19,110 @@ struct Answer {
     access_token: Option<String>,
 }
 
-/// `Authorization: Bearer …`; `None` for a token with letters that no header takes.
+/// `Authorization: Bearer …`; `None` for a token with letters that a header cannot have.
 pub fn header(token: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(&format!("Bearer {token}")).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
 
-/// Asks `realm` for a token, with the endpoint's credentials if it has any.
-///
-/// - Errors: [`Failure`]; credentials are never sent over a less protected connection than the registry's own.
-pub async fn fetch(
-    endpoint: &Endpoint,
-    realm: &str,
-    service: Option<&str>,
-    scope: &str,
-    what: &str,
-) -> Result<HeaderValue, Failure> {
-    let invalid = |why: &str| {
-        Failure::Final(Error::Invalid { what: format!("the token server of {}", endpoint.name()), why: why.to_owned() })
-    };
-    let url = Url::parse(realm).map_err(|_| invalid("its address is no URL"))?;
-    let weaker = endpoint.host.base.scheme() == "https" && url.scheme() != "https";
-    if !matches!(url.scheme(), "http" | "https") || weaker {
-        return Err(invalid("its address is unprotected while the registry's is not"));
-    }
-    let request = build(endpoint, url.clone(), service, scope);
-    let answering = async {
-        let answer = request.send().await.map_err(|error| endpoint.unanswered(what, &url, error))?;
-        let status = answer.status();
-        Ok::<_, Failure>((status, read(answer).await?))
-    };
-    let slow = || Failure::Passing { why: "the token server does not answer".to_owned(), after: None };
-    let (status, body) = tokio::time::timeout(endpoint.patience, answering).await.map_err(|_| slow())??;
-    match status.as_u16() {
-        200..=299 => {}
-        // Token servers say 400 to unknown refresh tokens, 401 or 403 to wrong passwords.
-        400..=404 => {
-            let (host, what) = (endpoint.name(), what.to_owned());
-            return Err(Failure::Final(Error::Unauthenticated { host, what, given: endpoint.credentials.is_some() }));
-        }
-        other => return Err(Failure::Passing { why: format!("the token server answers {other}"), after: None }),
-    }
-    let answer: Answer = serde_json::from_slice(&body).map_err(|_| invalid("its answer is not JSON with a token"))?;
-    let token = answer.token.filter(|t| !t.is_empty()).or(answer.access_token).filter(|t| !t.is_empty());
-    token.and_then(|token| header(&token)).ok_or_else(|| invalid("its answer has no token"))
+/// A host whose token server is asked, and for what.
+#[derive(Debug)]
+pub struct Server<'a> {
+    /// The host that named the token server.
+    pub site: &'a Site,
+    /// The client that reaches it.
+    pub client: &'a Client,
+    /// What the token server is shown.
+    pub credentials: Option<&'a Credentials>,
+    /// How long it may take to answer.
+    pub patience: Duration,
+    /// What the token is for, in an error's words.
+    pub what: &'a str,
 }
 
-fn build(endpoint: &Endpoint, mut url: Url, service: Option<&str>, scope: &str) -> reqwest::RequestBuilder {
-    if let Some(Credentials::Identity(refresh)) = &endpoint.credentials {
+impl Server<'_> {
+    /// Asks `realm` for a token, with the credentials if there are any.
+    ///
+    /// # Errors
+    /// [`Failure`]. Credentials are never sent over a connection that is less secure than the registry's own.
+    pub async fn fetch(&self, realm: &str, service: Option<&str>, scope: &str) -> Result<HeaderValue, Failure> {
+        let url = self.address(realm)?;
+        let request = self.build(url.clone(), service, scope);
+        let answering = async {
+            let answer = request.send().await.map_err(|error| self.site.unanswered(self.what, &url, error))?;
+            let status = answer.status();
+            Ok::<_, Failure>((status, read(answer).await?))
+        };
+        let slow = || Failure::Passing { why: "the token server does not answer".to_owned(), after: None };
+        let (status, body) = tokio::time::timeout(self.patience, answering).await.map_err(|_| slow())??;
+        match status.as_u16() {
+            200..=299 => self.token(&body),
+            // Token servers say 400 to unknown refresh tokens, 401 or 403 to wrong passwords.
+            400..=404 => {
+                let (host, what) = (self.site.name(), self.what.to_owned());
+                Err(Failure::Final(Error::Unauthenticated { host, what, given: self.credentials.is_some() }))
+            }
+            other => Err(Failure::Passing { why: format!("the token server answers {other}"), after: None }),
+        }
+    }
+
+    fn address(&self, realm: &str) -> Result<Url, Failure> {
+        let url = Url::parse(realm).map_err(|_| self.invalid("its address is not a URL"))?;
+        let weaker = self.site.host.base.scheme() == "https" && url.scheme() != "https";
+        if !matches!(url.scheme(), "http" | "https") || weaker {
+            return Err(self.invalid("its address is unencrypted while the registry's is not"));
+        }
+        Ok(url)
+    }
+
+    fn build(&self, mut url: Url, service: Option<&str>, scope: &str) -> RequestBuilder {
+        if let Some(Credentials::Identity(refresh)) = self.credentials {
+            return self.with_refresh_token(url, service, scope, refresh);
+        }
+        let mut query = url.query_pairs_mut();
+        if let Some(service) = service {
+            query.append_pair("service", service);
+        }
+        for scope in scope.split(' ') {
+            query.append_pair("scope", scope);
+        }
+        drop(query);
+        let request = self.client.request(Method::GET, url);
+        match self.credentials {
+            Some(Credentials::Basic { username, password }) => {
+                request.header(AUTHORIZATION, Credentials::basic_header(username, password))
+            }
+            _ => request,
+        }
+    }
+
+    fn with_refresh_token(&self, url: Url, service: Option<&str>, scope: &str, refresh: &str) -> RequestBuilder {
         let mut form = vec![("grant_type", "refresh_token"), ("client_id", "gorae"), ("scope", scope)];
         form.extend(service.map(|service| ("service", service)));
         form.push(("refresh_token", refresh));
-        // The URL type has the form encoding that OAuth wants.
+        // The URL type provides the form encoding that OAuth requires.
         let mut encoded = Url::parse("http://x/").expect("constant");
         encoded.query_pairs_mut().extend_pairs(form);
         let body = encoded.query().unwrap_or("").to_owned();
-        let request = endpoint.client.request(Method::POST, url);
-        return request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
+        let request = self.client.request(Method::POST, url);
+        request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)
     }
-    let mut query = url.query_pairs_mut();
-    if let Some(service) = service {
-        query.append_pair("service", service);
+
+    fn token(&self, body: &[u8]) -> Result<HeaderValue, Failure> {
+        let answer: Answer =
+            serde_json::from_slice(body).map_err(|_| self.invalid("its answer is not JSON with a token"))?;
+        let token = answer.token.filter(|t| !t.is_empty()).or(answer.access_token).filter(|t| !t.is_empty());
+        token.and_then(|token| header(&token)).ok_or_else(|| self.invalid("its answer has no token"))
     }
-    for scope in scope.split(' ') {
-        query.append_pair("scope", scope);
-    }
-    drop(query);
-    let request = endpoint.client.request(Method::GET, url);
-    match &endpoint.credentials {
-        Some(Credentials::Basic { username, password }) => {
-            request.header(AUTHORIZATION, Credentials::basic_header(username, password))
-        }
-        _ => request,
+
+    fn invalid(&self, why: &str) -> Failure {
+        let what = format!("the token server of {}", self.site.name());
+        Failure::Final(Error::Invalid { what, why: why.to_owned() })
     }
 }
 
-async fn read(mut answer: reqwest::Response) -> Result<Vec<u8>, Failure> {
+async fn read(mut answer: Response) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(Failure::transport)? {
         body.extend_from_slice(&chunk);

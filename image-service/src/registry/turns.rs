@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//! In which order the hosts are asked for one object, and what they said.
+//! The order in which hosts are asked for one object, and what they answered.
 
+use crate::registry::endpoint::Endpoint;
+use crate::registry::endpoints::Registry;
+use crate::registry::error::{Error, Failure};
 use std::collections::VecDeque;
 use std::time::Duration;
-
-use super::{Endpoint, Error, Failure, Registry};
 
 /// The hosts that have not been asked yet.
 #[derive(Debug)]
 pub struct Turns {
     waiting: VecDeque<usize>,
-    /// Those that could not be reached lately.
+    /// Those that were unreachable recently.
     set_aside: VecDeque<usize>,
 }
 
@@ -21,8 +22,8 @@ impl Turns {
         Self { waiting: able.map(|(place, _)| place).collect(), set_aside: VecDeque::new() }
     }
 
-    /// The next host, and how often it may be asked. One that could not be reached lately is asked once, when no other
-    /// gave the object; the registry's own clear answer ends it.
+    /// The next host, and how often it may be asked. One that was unreachable recently is asked once, when no other host
+    /// provided the object. A definite answer of the registry itself ends the search.
     pub fn next(&mut self, registry: &Registry, failures: &Failures) -> Option<(usize, u32)> {
         while let Some(place) = self.waiting.pop_front() {
             let endpoint = &registry.endpoints[place];
@@ -44,13 +45,13 @@ pub struct Failures {
     pub passing: Vec<String>,
     mirror: Option<Error>,
     pub origin: Option<Error>,
-    /// The registry's own name, when nobody knows it.
+    /// The registry's own name, when it does not resolve.
     unknown: Option<String>,
 }
 
 impl Failures {
-    /// Notes a failure. The host's wish for a pause, `None` when asking it again is of no use; `over` is for how long it is
-    /// asked last if it cannot be reached, given when it is not asked again in this turn.
+    /// Notes a failure. Returns the pause that the host asked for, `None` when asking it again is pointless. `over` is for
+    /// how long it is asked last if it is unreachable; it is given when the host is not asked again in this turn.
     pub fn note(&mut self, endpoint: &Endpoint, failure: Failure, over: Option<Duration>) -> Option<Option<Duration>> {
         let (why, after) = match failure {
             Failure::Final(error) => {
@@ -58,7 +59,7 @@ impl Failures {
                 return None;
             }
             Failure::Unreached { why, unknown } => {
-                if endpoint.host.is_origin {
+                if endpoint.site.host.is_origin {
                     self.unknown = unknown;
                 }
                 if let Some(pause) = over {
@@ -73,20 +74,21 @@ impl Failures {
         Some(after)
     }
 
-    /// A failure that another attempt may not have.
+    /// Notes a transient failure.
     pub fn add_passing(&mut self, endpoint: &Endpoint, why: &str) {
-        let host = format!("{}: ", endpoint.name());
+        let host = format!("{}: ", endpoint.site.name());
         self.passing.retain(|known| !known.starts_with(&host));
         self.passing.push(format!("{host}{why}"));
     }
 
-    /// What a host will say however often it is asked.
+    /// Notes a final answer.
     fn add_final(&mut self, endpoint: &Endpoint, error: Error) {
-        let place = if endpoint.host.is_origin { &mut self.origin } else { &mut self.mirror };
+        let place = if endpoint.site.host.is_origin { &mut self.origin } else { &mut self.mirror };
         *place = Some(error);
     }
 
-    /// The registry's own clear answer counts most. Without one the image may well be there: it is unavailable.
+    /// A definite answer of the registry itself takes precedence. Without one the image may well exist: it is
+    /// unavailable.
     pub fn into_error(mut self, what: &str) -> Error {
         if let Some(error) = self.origin {
             return error;

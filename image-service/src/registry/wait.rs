@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Who a pull waits for: a wait that is longer than a moment is said in the log, and shown to who follows the pull.
-
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+//! Which host a pull waits for. A long wait is logged, and shown to clients that follow the pull.
 
 use crate::config::Config;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 /// The waits of one pull.
 #[derive(Debug, Default)]
@@ -22,7 +21,7 @@ impl Waits {
         wait
     }
 
-    /// The longest wait of now, in words; `None` while everything goes on.
+    /// The longest current wait, in words; `None` while there is progress.
     pub fn longest(&self) -> Option<String> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let long = all.iter().filter_map(Weak::upgrade).filter_map(|wait| Some((wait.long()?, wait)));
@@ -50,7 +49,7 @@ struct State {
 }
 
 impl Wait {
-    /// Who is asked from now on: the wait for another host begins anew.
+    /// Says which host is asked from now on. The wait for a different host starts over.
     pub fn ask(&self, host: &str) {
         let mut state = self.state();
         if state.host != host {
@@ -58,7 +57,7 @@ impl Wait {
         }
     }
 
-    /// So many bytes came: with enough of them the wait begins anew.
+    /// Notes that bytes arrived. With enough of them the wait starts over.
     pub fn came(&self, bytes: usize) {
         let mut state = self.state();
         state.came += bytes as u64;
@@ -67,7 +66,7 @@ impl Wait {
         }
     }
 
-    /// Runs `work` in which this node is the one that is slow.
+    /// Runs `work` during which the host waits for this node.
     pub async fn aside<T>(&self, work: impl Future<Output = T>) -> T {
         self.state().since = None;
         let done = work.await;
@@ -76,7 +75,7 @@ impl Wait {
         done
     }
 
-    /// Runs the work that waits, and says so when it does for long.
+    /// Runs the work that waits, and logs it when the wait is long.
     pub async fn watch<T>(&self, work: impl Future<Output = T>) -> T {
         tokio::pin!(work);
         loop {

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Makes a pulled image visible: records, one sync, then renames only.
 
+use crate::image::{Image, Top};
+use crate::store::disk::Store;
+use crate::store::error::Error;
+use crate::store::kept::Kept;
+use crate::store::record::{self, ImageRecord, NameRecord};
+use crate::store::staged::{self, Staged};
+use crate::store::top;
+use gorae_digest::Digest;
+use gorae_unpack::Reserve;
+use oci_spec::image::ImageConfiguration;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-use oci_spec::image::ImageConfiguration;
-
-use super::record::{self, ImageRecord, NameRecord};
-use super::{Error, Kept, Staged, Store, top};
-use crate::config::Reserve;
-use crate::digest::Digest;
-use crate::image::{Image, Top};
 
 /// A pulled image whose layers are staged or in the store.
 #[derive(Debug)]
@@ -29,10 +31,12 @@ pub struct NewImage {
 }
 
 impl Store {
-    /// Commits an image. After `Ok` it survives a power cut, and every reader sees it.
+    /// Commits an image. After `Ok` it survives a power failure, and every reader sees it.
     ///
     /// - Shapes: the layers that are not staged must be pinned by the caller.
-    /// - Errors: [`Error::File`], [`Error::LayerMissing`], [`Error::Top`]; readers then see the state before.
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::LayerMissing`], [`Error::Top`]; readers then see the state before.
     pub fn commit(
         self: &Arc<Self>,
         new: NewImage,
@@ -53,11 +57,11 @@ impl Store {
         let all: Vec<Arc<Staged>> = staged.iter().cloned().chain(tree).collect();
         let temp = self.temp_path("commit");
         let committed = self.prepare(&new, &top, &temp).and_then(|()| self.publish(new, top, &all, &temp));
-        super::staged::discard(&temp);
+        staged::discard(&temp);
         committed
     }
 
-    /// The image when it is there with all these names.
+    /// The image, if it is present with all these names.
     fn known(&self, new: &NewImage) -> Option<Arc<Image>> {
         let index = self.index();
         let image = index.image(&new.id).filter(|image| image.top != Top::Unknown)?;
@@ -67,7 +71,7 @@ impl Store {
 
     /// Writes the records below `temp` and syncs everything written so far, layers included.
     fn prepare(&self, new: &NewImage, top: &Top, temp: &PathBuf) -> Result<(), Error> {
-        fs::create_dir(temp).map_err(|e| self.failed("make", temp, e))?;
+        fs::create_dir(temp).map_err(|e| Error::file("make", temp, e))?;
         let image_path = temp.join("image");
         let layers = new.layers.iter().map(Digest::to_string).collect();
         let top = match top {
@@ -76,13 +80,13 @@ impl Store {
             Top::Tree(_) => record::Top::Tree,
         };
         let image = ImageRecord { config: new.raw_config.clone(), layers, top };
-        record::write(&image_path, &image).map_err(|e| self.failed("write", &image_path, e))?;
+        record::write(&image_path, &image).map_err(|e| Error::file("write", &image_path, e))?;
         for (n, name) in new.names.iter().enumerate() {
             let path = temp.join(n.to_string());
             let name = NameRecord { name: name.clone(), image: new.id.to_string() };
-            record::write(&path, &name).map_err(|e| self.failed("write", &path, e))?;
+            record::write(&path, &name).map_err(|e| Error::file("write", &path, e))?;
         }
-        rustix::fs::syncfs(&self.handle).map_err(|e| self.failed("sync", &self.root, e.into()))
+        rustix::fs::syncfs(&self.handle).map_err(|e| Error::file("sync", &self.root, e.into()))
     }
 
     /// The renames, layers first; holds the lock.
@@ -126,7 +130,7 @@ impl Store {
             return Ok(());
         }
         let path = self.layer_path(id);
-        // A directory of this name that is not in the index has a damaged record: it makes way.
+        // A directory of this name that is not in the index has a damaged record: it is moved away.
         if path.exists() {
             let held = kept.holds.values().any(|layers| layers.contains(id));
             if held {
@@ -134,7 +138,7 @@ impl Store {
             }
             let trash = self.temp_path("trash");
             self.rename(path.clone(), trash.clone())?;
-            super::staged::discard_in_background(trash);
+            staged::discard_in_background(trash);
         }
         self.rename(layer.path().to_owned(), path)?;
         layer.take();
@@ -159,7 +163,7 @@ impl Store {
     }
 
     fn rename(&self, from: PathBuf, to: PathBuf) -> Result<(), Error> {
-        fs::rename(&from, &to).map_err(|e| self.failed("rename into place", &to, e))
+        fs::rename(&from, &to).map_err(|e| Error::file("rename into place", &to, e))
     }
 }
 

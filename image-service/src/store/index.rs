@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The images and names in memory: an immutable value that each change replaces. Pure.
 
+use crate::image::{Image, Top};
+use gorae_digest::Digest;
+use gorae_image_formats::reference::Reference;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-
-use crate::digest::Digest;
-use crate::image::{Image, Top};
-use crate::reference::Reference;
 
 /// An id prefix fits more than one image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,73 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Opens a store: takes its lock, reads its records into the index, clears what dead pulls left.
+//! Reads the store's records into the index. What cannot be used is given up, in a way that a pull can mend.
 
-use std::ffi::OsString;
-use std::fs::{self, File};
+use crate::image::{Image, Top};
+use crate::store::disk::Store;
+use crate::store::error::Error;
+use crate::store::index::Index;
+use crate::store::kept::{Kept, KeptLayer};
+use crate::store::lost::{lose, lose_image};
+use crate::store::record::{self, ImageRecord, LayerRecord, NameRecord, Unreadable};
+use crate::store::{commit, top};
+use gorae_digest::Digest;
+use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
-
-use arc_swap::ArcSwap;
-use rustix::fs::FlockOperation;
-
-use super::index::Index;
-use super::record::{self, ImageRecord, LayerRecord, NameRecord, Unreadable};
-use super::{Error, Kept, KeptLayer, Store, Used, commit, staged};
-use crate::digest::Digest;
-use crate::image::{Image, Top};
+use std::sync::Arc;
 
 impl Store {
-    /// Opens the store in `root`, making it when absent.
+    /// Takes note of every layer whose record can be read.
     ///
-    /// - Shapes: an object whose record cannot be used is said in the log and not in the index. An image that lost its
-    ///   record or a layer goes with all its names: it would come back without them when another image brings the layer.
-    /// - Errors: [`Error::InUse`]; [`Error::File`] when a directory cannot be made or read; [`Error::Foreign`].
-    pub fn open(root: PathBuf) -> Result<Self, Error> {
-        make_directories(&root)?;
-        let lock = lock(&root)?;
-        let handle = File::open(&root).map_err(|e| file_error("open", &root, e))?;
-        let store = Self {
-            handle,
-            index: ArcSwap::from_pointee(Index::default()),
-            kept: Mutex::new(Kept::default()),
-            used: Used::default(),
-            next_temp: AtomicU64::new(0),
-            _lock: lock,
-            root,
-        };
-        store.clear_temp()?;
-        store.load_layers()?;
-        let names = store.read_names()?;
-        let index = store.load_images(&names)?;
-        store.index.store(Arc::new(store.give_names(index, names)));
-        Ok(store)
-    }
-
-    /// Whatever is in `temp` now belongs to nobody.
-    fn clear_temp(&self) -> Result<(), Error> {
-        let left: Vec<PathBuf> =
-            self.names_in("temp")?.into_iter().map(|name| self.root.join("temp").join(name)).collect();
-        if left.is_empty() {
-            return Ok(());
-        }
-        // Set apart under one name first: numbers start anew and the old names must not be met again.
-        let trash = self.root.join("temp").join(format!("old-{}-{}", std::process::id(), now_nanos()));
-        fs::create_dir(&trash).map_err(|e| file_error("make", &trash, e))?;
-        for path in left {
-            let target = trash.join(path.file_name().unwrap_or_default());
-            match fs::rename(&path, &target) {
-                // A thread of a store that was here before is still deleting it.
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                moved => moved.map_err(|e| file_error("move", &path, e))?,
-            }
-        }
-        staged::discard_in_background(trash);
-        Ok(())
-    }
-
-    fn load_layers(&self) -> Result<(), Error> {
+    /// # Errors
+    /// [`Error::File`], [`Error::Foreign`].
+    pub(super) fn load_layers(&self) -> Result<(), Error> {
         let mut kept = self.kept();
         for name in self.names_in("layers")? {
             let path = self.root.join("layers").join(&name);
@@ -76,11 +30,11 @@ impl Store {
                     self.count(record.usage);
                     kept.layers.insert(diff_id, KeptLayer { usage: record.usage, implied: record.implied });
                 }
-                // Without it images that are fine would be taken for lost.
+                // Without it intact images would be taken for lost.
                 Err(Unreadable::File(source))
                     if !matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
                 {
-                    return Err(file_error("read", &path, source));
+                    return Err(Error::file("read", &path, source));
                 }
                 Err(error) => lose("layer", &path, error)?,
             }
@@ -88,7 +42,11 @@ impl Store {
         Ok(())
     }
 
-    fn load_images(&self, names: &[(PathBuf, NameRecord)]) -> Result<Index, Error> {
+    /// Reads every image whose record can be used and whose layers are present.
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::Foreign`].
+    pub(super) fn load_images(&self, names: &[(PathBuf, NameRecord)]) -> Result<Index, Error> {
         let mut kept = self.kept();
         let mut index = Index::default();
         for name in self.names_in("images")? {
@@ -99,7 +57,7 @@ impl Store {
             });
             match read {
                 Ok((id, image)) => index = index.with(&id, image, &[]),
-                // It may be read again when the disk is well; until then its names and layers wait for it.
+                // It may be readable again when the disk has recovered; until then its names and layers are kept.
                 Err(error @ Unreadable::File(_)) => {
                     lose("image", &path, error)?;
                     kept.has_unread_images = true;
@@ -111,7 +69,10 @@ impl Store {
     }
 
     /// Every name that can be read, with its file.
-    fn read_names(&self) -> Result<Vec<(PathBuf, NameRecord)>, Error> {
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::Foreign`].
+    pub(super) fn read_names(&self) -> Result<Vec<(PathBuf, NameRecord)>, Error> {
         let mut names = Vec::new();
         for name in self.names_in("names")? {
             let path = self.root.join("names").join(&name);
@@ -127,9 +88,9 @@ impl Store {
         Ok(names)
     }
 
-    /// Gives the images their names, and removes those whose image is gone: what a crash between removing an image and
-    /// its names leaves, and what a lost image leaves.
-    fn give_names(&self, mut index: Index, names: Vec<(PathBuf, NameRecord)>) -> Index {
+    /// Gives the images their names, and removes names whose image is gone: leftovers of a lost image, or of a crash
+    /// between the removal of an image and that of its names.
+    pub(super) fn give_names(&self, mut index: Index, names: Vec<(PathBuf, NameRecord)>) -> Index {
         for (path, record) in names {
             let id = Digest::parse(&record.image).ok();
             let image = id.and_then(|id| Some((index.image(&id)?.as_ref().clone(), id)));
@@ -146,57 +107,20 @@ impl Store {
         Digest::parse(&name.image).is_ok_and(|id| fs::symlink_metadata(self.image_path(&id)).is_ok())
     }
 
-    fn names_in(&self, directory: &str) -> Result<Vec<OsString>, Error> {
+    /// The entries of a directory of the store.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub(super) fn names_in(&self, directory: &str) -> Result<Vec<OsString>, Error> {
         let path = self.root.join(directory);
         let entries = fs::read_dir(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-        Ok(entries.map_err(|e| file_error("read", &path, e))?.into_iter().map(|entry| entry.file_name()).collect())
+        Ok(entries.map_err(|e| Error::file("read", &path, e))?.into_iter().map(|entry| entry.file_name()).collect())
     }
 }
 
-/// Gives an object up whose record cannot be used, with a word in the log.
-///
-/// - Errors: when that says nothing against the record (no descriptor, no memory left) or another program has written it.
-///   Going on would take the object for unneeded and delete its data.
-fn lose(what: &str, path: &Path, error: Unreadable) -> Result<(), Error> {
-    match error {
-        Unreadable::File(source)
-            if matches!(source.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) =>
-        {
-            Err(file_error("read", path, source))
-        }
-        Unreadable::Foreign(foreign) => Err(Error::Foreign(foreign)),
-        error => {
-            tracing::warn!(path = %path.display(), %error, "{what} is lost");
-            Ok(())
-        }
-    }
-}
-
-/// Gives up an image that a pull has to bring again, by its names. Its record goes, as [`Store::remove`] begins; its layers
-/// go with the next collection.
-fn lose_image(
-    path: &Path,
-    file: &std::ffi::OsStr,
-    names: &[(PathBuf, NameRecord)],
-    error: Unreadable,
-) -> Result<(), Error> {
-    // What was never an image of this store is not ours to remove.
-    let Some(id) = file.to_str().and_then(Digest::from_file_name).map(|id| id.to_string()) else {
-        return lose("image", path, error);
-    };
-    let own = names.iter().filter(|(_, record)| record.image == id).map(|(_, record)| record.name.as_str());
-    let mut own: Vec<&str> = own.collect();
-    own.sort_unstable();
-    lose(&format!("image {id} ({}) has to be pulled again: it", own.join(", ")), path, error)?;
-    if let Err(error) = fs::remove_file(path) {
-        tracing::warn!(path = %path.display(), %error, "cannot remove the record of a lost image");
-    }
-    Ok(())
-}
-
-fn read_layer(path: &Path, name: &std::ffi::OsStr) -> Result<(Digest, LayerRecord), Unreadable> {
+fn read_layer(path: &Path, name: &OsStr) -> Result<(Digest, LayerRecord), Unreadable> {
     let diff_id =
-        name.to_str().and_then(Digest::from_file_name).ok_or(Unreadable::Misplaced("its name is no digest"))?;
+        name.to_str().and_then(Digest::from_file_name).ok_or(Unreadable::Misplaced("its name is not a digest"))?;
     let record: LayerRecord = record::read(&path.join("record"))?;
     if record.diff_id != diff_id.to_string() {
         return Err(Unreadable::Misplaced("it describes another layer"));
@@ -207,66 +131,23 @@ fn read_layer(path: &Path, name: &std::ffi::OsStr) -> Result<(Digest, LayerRecor
     Ok((diff_id, record))
 }
 
-fn read_image(path: &Path, name: &std::ffi::OsStr, kept: &Kept) -> Result<(Digest, Image), Unreadable> {
-    let id = name.to_str().and_then(Digest::from_file_name).ok_or(Unreadable::Misplaced("its name is no digest"))?;
+fn read_image(path: &Path, name: &OsStr, kept: &Kept) -> Result<(Digest, Image), Unreadable> {
+    let id = name.to_str().and_then(Digest::from_file_name).ok_or(Unreadable::Misplaced("its name is not a digest"))?;
     let record: ImageRecord = record::read(path)?;
     if Digest::of(record.config.as_bytes()) != id {
         return Err(Unreadable::Misplaced("its config is another image's"));
     }
-    let config = crate::image_config::read_config(&record.config).map_err(Unreadable::Config)?;
+    let config = gorae_image_formats::image_config::read_config(&record.config).map_err(Unreadable::Config)?;
     let layers = record.layers.iter().map(|layer| Digest::parse(layer)).collect::<Result<Vec<_>, _>>();
-    let layers = layers.map_err(|_| Unreadable::Misplaced("a layer's diff id is no digest"))?;
+    let layers = layers.map_err(|_| Unreadable::Misplaced("a layer's diff id is not a digest"))?;
     if !layers.iter().all(|layer| kept.layers.contains_key(layer)) {
         return Err(Unreadable::Misplaced("a layer of it is missing or damaged"));
     }
     let top = match record.top {
         record::Top::Unknown => Top::Unknown,
         record::Top::Nothing => Top::Nothing,
-        record::Top::Tree => Top::Tree(super::top::name(&layers)),
+        record::Top::Tree => Top::Tree(top::name(&layers)),
     };
     let image = commit::assemble(&id, record.config.len(), Arc::new(config), (layers, top), kept);
     Ok((id, image))
-}
-
-fn make_directories(root: &Path) -> Result<(), Error> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    // 0700: nobody but root may run a setuid program out of a layer.
-    let make = |path: &Path, mode| {
-        fs::DirBuilder::new().recursive(true).mode(mode).create(path).map_err(|e| file_error("make", path, e))
-    };
-    make(root, 0o700)?;
-    for name in ["layers", "images", "names", "temp"] {
-        make(&root.join(name), 0o700)?;
-    }
-    make(&root.join("empty"), 0o755)
-}
-
-/// How long a process that is ending may hold the lock: the kernel lets go of a killed one's files one by one.
-const DYING: Duration = Duration::from_secs(1);
-
-fn lock(root: &Path) -> Result<File, Error> {
-    let path = root.join("lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|e| file_error("open", &path, e))?;
-    let patience = Instant::now() + DYING;
-    loop {
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(file),
-            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < patience => std::thread::sleep(DYING / 50),
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(Error::InUse(root.to_owned())),
-            Err(errno) => return Err(file_error("lock", &path, errno.into())),
-        }
-    }
-}
-
-fn now_nanos() -> u128 {
-    std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |d| d.as_nanos())
-}
-
-fn file_error(what: &'static str, path: &Path, source: std::io::Error) -> Error {
-    Error::File { what, path: path.to_owned(), source }
 }

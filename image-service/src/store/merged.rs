@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Directories as overlayfs merges them, looked at without a mount: which layers have a part in one, and where that
-//! ends.
+//! Directories as overlayfs merges them, examined without a mount: which layers contribute to one, and where that ends.
 //!
-//! Everything is opened by handle, one component at a time and no link followed; a link that is met is followed here,
-//! with `..` stopping at the root. Descriptors are few: those of one directory at a time, one for each layer.
+//! Everything is opened by handle, one component at a time, without following links. A link on the way is followed by
+//! this code, with `..` stopping at the root. Few descriptors are open: those of one directory at a time, one per layer.
 
+use gorae_unpack::attributes;
+use gorae_unpack::beneath::{self, is_link, is_whiteout, status};
+use gorae_unpack::refusal::Refusal;
+use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-
-use rustix::io::Errno;
-
-use crate::unpack::meta::{self, Refusal};
-use crate::unpack::tree::{is_link, is_whiteout, open_beneath, status};
 
 /// Most links followed on the way to one directory, the kernel's own number.
 const MAX_LINKS: usize = 40;
@@ -34,7 +32,7 @@ pub struct Merged {
     pub parts: Vec<Part>,
     /// Whether the lowest of them hides what those below have in it.
     pub is_opaque: bool,
-    /// Whether that is said of a directory on the way here: then there is nothing of this name below.
+    /// Whether that is true of a directory on the way here: then lower layers show nothing of this name.
     pub is_new: bool,
 }
 
@@ -50,13 +48,13 @@ enum Entry {
 type Result<T> = std::result::Result<T, Refusal>;
 
 impl Merged {
-    /// The root of layers, topmost first. An opaque mark on a layer's root hides nothing: overlayfs does not look there.
+    /// The root of layers, topmost first. An opaque mark on a layer's root hides nothing: overlayfs ignores it there.
     pub fn root(layers: impl IntoIterator<Item = OwnedFd>) -> Self {
         let part = |(layer, handle)| Part { layer, handle: Rc::new(handle) };
         Self { parts: layers.into_iter().enumerate().map(part).collect(), is_opaque: false, is_new: false }
     }
 
-    /// The same of the layers below one alone.
+    /// The same, but only of the layers below `layer`.
     pub fn below(&self, layer: usize) -> Self {
         Self {
             parts: self.parts.iter().filter(|part| part.layer > layer).cloned().collect(),
@@ -82,7 +80,7 @@ impl Merged {
         Ok(Some(at))
     }
 
-    /// The directory at `path`, links followed as inside of a container, and where it is; `None` when there is none.
+    /// The directory at `path`, with links followed as inside a container, and where it is; `None` when there is none.
     pub fn resolve(&self, path: &[u8]) -> Result<Option<(Self, Vec<u8>)>> {
         let (mut at, mut walked) = (self.clone(), Vec::<Vec<u8>>::new());
         let mut pending: VecDeque<Vec<u8>> = path.split(|&b| b == b'/').map(<[u8]>::to_vec).collect();
@@ -122,13 +120,13 @@ impl Merged {
     fn entry(&self, name: &[u8]) -> Result<Entry> {
         let (mut parts, mut is_opaque) = (Vec::new(), false);
         for part in &self.parts {
-            match open_beneath(&part.handle, name) {
+            match beneath::open(&part.handle, name) {
                 Ok(handle) => {
-                    is_opaque = meta::is_opaque(&handle)?;
+                    is_opaque = attributes::is_opaque(&handle)?;
                     parts.push(Part { layer: part.layer, handle: Rc::new(handle) });
                 }
                 Err(Errno::NOENT) => continue,
-                // What is no directory hides those below it, and does not merge with those above.
+                // Anything but a directory hides what is below it, and does not merge with what is above.
                 Err(Errno::LOOP | Errno::NOTDIR) if !parts.is_empty() => break,
                 Err(Errno::LOOP | Errno::NOTDIR) => return self.other(part, name),
                 Err(errno) => return Err(errno.into()),

@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The three kinds of record: JSON bodies under the checked header of `gorae_kernel::checked`.
 
+use gorae_kernel::checked::{self, CheckedError, Foreign, Unusable};
+use gorae_unpack::Usage;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use gorae_kernel::checked::{self, CheckedError, Foreign, Unusable};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-
-use crate::unpack::Usage;
-
 const VERSION: u32 = 1;
 /// A config is at most 8 MiB; JSON escaping at most doubles what real ones hold.
 const MAX_RECORD: u64 = 64 << 20;
-/// More than the first line of a checked file has.
+/// More than the length of a checked file's first line.
 const HEADER: u64 = 256;
 
 /// A kind of record.
@@ -38,7 +36,7 @@ pub struct ImageRecord {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Top {
-    /// Nobody has looked: a Gorae has written the record that did not know of them.
+    /// Not known: the record was written by a version of Gorae that did not look for such directories.
     #[default]
     Unknown,
     /// It needs none.
@@ -59,7 +57,7 @@ pub struct NameRecord {
 pub struct LayerRecord {
     pub diff_id: String,
     pub usage: Usage,
-    /// What lower layers have to say; absent in trees, and when a Gorae has written it that did not know of them.
+    /// What is left to lower layers; absent in trees, and in records of versions of Gorae that did not know of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub implied: Option<Implied>,
 }
@@ -95,12 +93,12 @@ pub enum Unreadable {
     /// Another program wrote it.
     #[error(transparent)]
     Foreign(#[from] Foreign),
-    /// The image's config, which is the registry's, is none that is served.
+    /// The image's config, which came from the registry, cannot be read.
     #[error("its config: {0}")]
     Config(serde_json::Error),
     /// The directories on top of an image are gone and cannot be made again.
     #[error("its tree of directories cannot be made again: {0}")]
-    Top(super::Error),
+    Top(crate::store::error::Error),
     /// The record contradicts its name or itself.
     #[error("the record does not belong here: {0}")]
     Misplaced(&'static str),
@@ -153,7 +151,7 @@ mod tests {
     use super::*;
 
     /// Records of every version that was ever written, in `golden/KIND-VERSION`: an upgrade that cannot read one costs a
-    /// node its images. None of these files is ever changed.
+    /// node its images. These files are never changed.
     fn golden<R: Record>(version: u32) -> R {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/store/golden/{}-{version}", R::KIND));
         read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A layer on its way into the store: a directory below `temp` that vanishes unless it is committed.
 
+use crate::store::disk::Store;
+use crate::store::error::Error;
+use crate::store::kept::KeptLayer;
+use crate::store::record::{self, Implied, LayerRecord};
+use gorae_digest::Digest;
+use gorae_unpack::Layer;
+use rustix::fs::{Mode, OFlags};
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-use rustix::fs::{Mode, OFlags};
-
-use super::record::{self, Implied, LayerRecord};
-use super::{Error, KeptLayer, Store};
-use crate::digest::Digest;
-use crate::unpack::Layer;
 
 /// A layer directory below `temp`. Dropping it removes it, in the background, unless a commit took it.
 #[derive(Debug)]
@@ -26,7 +26,8 @@ pub struct Staged {
 impl Store {
     /// Unpacks a layer into a fresh directory below `temp`, by `unpack`, which gets the empty directory.
     ///
-    /// - Errors: what `unpack` returns, or the store's own as `E`. Nothing is left behind then.
+    /// # Errors
+    /// What `unpack` returns, or the store's own as `E`. Nothing is left behind then.
     pub fn stage<E: From<Error>>(
         &self,
         diff_id: &Digest,
@@ -37,7 +38,7 @@ impl Store {
             let implied = Implied { root: !layer.describes_root, directories: layer.implied.len() as u64 };
             if !layer.implied.is_empty() {
                 let names = path.join("implied");
-                record::write_names(&names, &layer.implied).map_err(|e| self.failed("write", &names, e))?;
+                record::write_names(&names, &layer.implied).map_err(|e| Error::file("write", &names, e))?;
             }
             Ok(KeptLayer { usage: layer.usage, implied: Some(implied) })
         })
@@ -64,14 +65,14 @@ impl Store {
         fill: impl FnOnce(&Path, OwnedFd) -> Result<KeptLayer, E>,
     ) -> Result<Arc<Staged>, E> {
         let fs_path = path.join("fs");
-        fs::create_dir(path).and_then(|()| fs::create_dir(&fs_path)).map_err(|e| self.failed("make", &fs_path, e))?;
+        fs::create_dir(path).and_then(|()| fs::create_dir(&fs_path)).map_err(|e| Error::file("make", &fs_path, e))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let directory =
-            rustix::fs::open(&fs_path, flags, Mode::empty()).map_err(|e| self.failed("open", &fs_path, e.into()))?;
+            rustix::fs::open(&fs_path, flags, Mode::empty()).map_err(|e| Error::file("open", &fs_path, e.into()))?;
         let layer = fill(path, directory)?;
         let record_path = path.join("record");
         let record = LayerRecord { diff_id: diff_id.to_string(), usage: layer.usage, implied: layer.implied };
-        record::write(&record_path, &record).map_err(|e| self.failed("write", &record_path, e))?;
+        record::write(&record_path, &record).map_err(|e| Error::file("write", &record_path, e))?;
         Ok(Arc::new(Staged { path: path.to_owned(), diff_id: diff_id.clone(), layer, taken: AtomicBool::new(false) }))
     }
 }
@@ -86,7 +87,7 @@ impl Staged {
         &self.path
     }
 
-    /// What the store is to know of it.
+    /// What the store will know of it.
     pub(super) fn layer(&self) -> KeptLayer {
         self.layer
     }
@@ -108,8 +109,8 @@ impl Drop for Staged {
     }
 }
 
-/// Removes a tree of ours; what cannot be removed is removed at the next start.
-pub(crate) fn discard(path: &Path) {
+/// Removes a tree of ours. What cannot be removed now is removed at the next start.
+pub fn discard(path: &Path) {
     if let Err(error) = fs::remove_dir_all(path)
         && error.kind() != std::io::ErrorKind::NotFound
     {
@@ -118,7 +119,7 @@ pub(crate) fn discard(path: &Path) {
 }
 
 /// [`discard`] on a thread of its own: a large layer takes a while.
-pub(crate) fn discard_in_background(path: PathBuf) {
+pub fn discard_in_background(path: PathBuf) {
     let spawned = std::thread::Builder::new().name("layer-remove".to_owned()).spawn({
         let path = path.clone();
         move || discard(&path)

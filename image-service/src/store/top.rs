@@ -1,62 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The tree of directories on top of an image's layers.
 //!
-//! A layer need not list the parents of its members, and layers are unpacked at the same time, none knowing the others.
-//! So a directory that a layer only implies is 0755 and root's there, and overlayfs shows it as the topmost layer has
-//! it: `/tmp` would lose its sticky bit to a layer with nothing but `tmp/x`. Runtimes that apply one layer after the
-//! other keep what the lower layer says. Here each layer notes what it implied, and an image that needs it gets one more
-//! layer: only the directories in question, and their parents, as the nearest layer that describes them has them. What
-//! overlayfs would hide stays hidden, for the tree has no directory that the layers do not show already.
+//! A layer need not list the parents of its members, and layers are unpacked concurrently, without knowing each other.
+//! So a directory that a layer only implies belongs to root there and has mode 0755, and overlayfs shows it as the
+//! topmost layer has it: a layer with nothing but `tmp/x` would cost `/tmp` its sticky bit. Runtimes that apply one layer
+//! after the other keep what the lower layer says. Here each layer records what it implied, and an image that needs it
+//! gets one more layer: only the directories in question and their parents, as the nearest layer that describes them has
+//! them. What overlayfs would hide stays hidden, because the tree has no directory that the layers do not show already.
 //!
-//! It is named by the layers below it, shared by all images with these, kept, counted and collected as a layer is, and
-//! made again when it is missing. An image that needs none pays a look at the numbers in its layers' records.
+//! The tree is named after the layers below it and shared by all images with these layers. It is kept, counted and
+//! collected like a layer, and made again when it is missing. For an image that needs none, the cost is a look at the
+//! numbers in its layers' records.
 
+use crate::image::Top;
+use crate::store::disk::Store;
+use crate::store::error::Error;
+use crate::store::kept::{Kept, KeptLayer};
+use crate::store::plan::{Lower, Plan};
+use crate::store::record::{self, Implied};
+use crate::store::staged::Staged;
+use gorae_digest::Digest;
+use gorae_unpack::Reserve;
+use gorae_unpack::beneath;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use std::collections::HashSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
-
-use super::plan::Plan;
-use super::record::{self, Implied};
-use super::{Error, Kept, KeptLayer, Staged, Store};
-use crate::config::Reserve;
-use crate::digest::Digest;
-use crate::image::Top;
-use crate::unpack;
-use crate::unpack::tree::open_beneath;
-
-/// Most bytes of names that the layers of one image may imply: what the unpacker remembers of one.
+/// Most bytes of names that the layers of one image may imply: as much as the unpacker remembers of one layer.
 const MAX_NAMES: u64 = 64 << 20;
 
-/// The name of the tree on top of these layers (bottom first). No layer from outside can have it: this is no tar stream.
+/// The name of the tree on top of these layers (bottom first). No layer of a registry can have it, because the hashed
+/// text is not a tar stream.
 pub fn name(layers: &[Digest]) -> Digest {
     let list: Vec<String> = layers.iter().map(Digest::to_string).collect();
     Digest::of(format!("directories on top of\n{}", list.join("\n")).as_bytes())
 }
 
-/// Layers as overlayfs gets them: topmost first. It refuses a directory given twice, and the topmost stands for all: it
-/// hides what the others would show.
+/// Layers as overlayfs gets them: topmost first, each once. Overlayfs refuses duplicates, and the topmost of them hides
+/// what the others would show.
 pub fn top_first(layers: &[Digest]) -> impl Iterator<Item = &Digest> {
     let mut seen = HashSet::new();
     layers.iter().rev().filter(move |layer| seen.insert(*layer))
 }
 
-/// A layer's files and what it leaves to those below.
-#[derive(Debug)]
-pub struct Lower {
-    pub root: OwnedFd,
-    /// Directories that no member describes, the root with an empty name.
-    pub implied: HashSet<Vec<u8>>,
-}
-
 impl Store {
-    /// Finds out whether an image of these layers needs a tree, and makes it below `temp` when it does and is not there.
+    /// Finds out whether an image of these layers needs a tree; if so and it is absent, makes it below `temp`.
     ///
     /// - Shapes: the layers are staged or pinned; the name that [`name`] gives is pinned as well.
-    /// - Errors: [`Error::File`]. A layer whose names cannot be read has to be fetched again, which the next pull does.
+    ///
+    /// # Errors
+    /// [`Error::File`]. A layer whose names cannot be read has to be fetched again, which the next pull does.
     pub(super) fn make_top(
         &self,
         layers: &[Digest],
@@ -68,7 +64,7 @@ impl Store {
             let kept = self.kept();
             order.iter().map(|layer| implied(&kept, staged, layer)).collect()
         };
-        // A layer that is not known is missing, which the commit says, or it is the record of one that a container holds.
+        // A layer that is not known is missing, which the commit reports, or a container holds it and its record is lost.
         let Some(known) = known else { return Ok((Top::Unknown, None)) };
         let name = name(layers);
         if !may_need_one(&known) {
@@ -98,10 +94,10 @@ impl Store {
         });
         let known: Vec<(&Digest, Implied)> = known.collect::<Result<_, Error>>()?;
         let plan = Plan::of(self.lowers(known.into_iter(), &[])?).map_err(top_failed)?;
-        // It was there, and the image with it: the reserve is not for this.
+        // It existed, and the image with it, so the reserve does not apply.
         let made = self.stage_top(name, &plan, Reserve::Bytes(0))?;
-        rustix::fs::syncfs(&self.handle).map_err(|e| self.failed("sync", &self.root, e.into()))?;
-        tracing::warn!(tree = %name, "the directories on top of an image were missing and are made again");
+        rustix::fs::syncfs(&self.handle).map_err(|e| Error::file("sync", &self.root, e.into()))?;
+        tracing::warn!(tree = %name, "made the missing directories on top of an image again");
         self.publish_layer(kept, &made)
     }
 
@@ -129,7 +125,7 @@ impl Store {
         budget: &mut u64,
     ) -> Result<Lower, Error> {
         let staged = staged.iter().find(|staged| staged.diff_id() == layer).map(|staged| staged.path().to_owned());
-        // Another pull may have committed a staged layer meanwhile: then it is where all are.
+        // Another pull may have committed a staged layer meanwhile: then it is among the layers.
         let places = staged.into_iter().chain([self.layer_path(layer)]);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut found = Err(Error::LayerMissing(layer.to_string()));
@@ -137,13 +133,13 @@ impl Store {
             match rustix::fs::open(&path, flags, Mode::empty()) {
                 Err(Errno::NOENT) => {}
                 other => {
-                    found = other.map(|fd| (fd, path.clone())).map_err(|e| self.failed("open", &path, e.into()));
+                    found = other.map(|fd| (fd, path.clone())).map_err(|e| Error::file("open", &path, e.into()));
                     break;
                 }
             }
         }
         let (directory, path) = found?;
-        let root = open_beneath(&directory, b"fs").map_err(|e| self.failed("open the files of", &path, e.into()))?;
+        let root = beneath::open(&directory, b"fs").map_err(|e| Error::file("open the files of", &path, e.into()))?;
         let names = match implied.directories {
             0 => Vec::new(),
             number => self.names_of(layer, &directory, number, *budget)?,
@@ -167,7 +163,7 @@ impl Store {
         }
     }
 
-    /// What a layer's names are is no longer known: the next pull unpacks it again.
+    /// Forgets what a layer implies, so that the next pull unpacks it again.
     pub(super) fn forget_implied(&self, layer: &str) {
         if let Ok(layer) = Digest::parse(layer)
             && let Some(kept) = self.kept().layers.get_mut(&layer)
@@ -177,7 +173,7 @@ impl Store {
     }
 }
 
-fn top_failed(error: unpack::Error) -> Error {
+fn top_failed(error: gorae_unpack::Error) -> Error {
     Error::Top(Box::new(error))
 }
 

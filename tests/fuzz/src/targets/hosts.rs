@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! hosts.toml, as a file where the node looks for it.
 
-use crate::config::Config;
-use crate::hosts::{self, Error, Host};
+use gorae_image_formats::hosts::{self, Error, Host, Settings};
 use std::fs;
+use std::path::Path;
 
 const REGISTRY: &str = "reg.example";
 /// A value of a header that no error and no log may show.
@@ -11,11 +11,9 @@ const SECRET: &str = "s3cr3t";
 
 pub fn check(input: &[u8]) {
     let place = tempfile::tempdir().expect("a directory");
-    let mut config = Config::new("/nowhere");
-    config.hosts_dirs = vec![place.path().to_owned()];
     fs::create_dir(place.path().join(REGISTRY)).expect("a directory");
     fs::write(place.path().join(REGISTRY).join("hosts.toml"), input).expect("a file");
-    match hosts::hosts(&config, REGISTRY) {
+    match hosts_in(place.path()) {
         Ok(found) => usable(&found),
         Err(Error::Invalid { line, why, .. }) => {
             let lines = 1 + input.iter().filter(|&&byte| byte == b'\n').count();
@@ -26,6 +24,10 @@ pub fn check(input: &[u8]) {
         Err(other) => panic!("{other}"),
     }
     no_error_shows(input);
+}
+
+fn hosts_in(place: &Path) -> Result<Vec<Host>, Error> {
+    hosts::hosts(Settings { directories: &[place.to_owned()], plain_http: &[] }, REGISTRY)
 }
 
 fn usable(hosts: &[Host]) {
@@ -50,8 +52,6 @@ fn no_error_shows(input: &[u8]) {
         return;
     }
     let place = tempfile::tempdir().expect("a directory");
-    let mut config = Config::new("/nowhere");
-    config.hosts_dirs = vec![place.path().to_owned()];
     fs::create_dir(place.path().join(REGISTRY)).expect("a directory");
     for around in [
         ["[header]\nauthorization = \"", "\"\n"],
@@ -62,7 +62,7 @@ fn no_error_shows(input: &[u8]) {
     ] {
         let file = format!("{}{SECRET}{text}{}", around[0], around[1]);
         fs::write(place.path().join(REGISTRY).join("hosts.toml"), file).expect("a file");
-        match hosts::hosts(&config, REGISTRY) {
+        match hosts_in(place.path()) {
             Ok(hosts) => assert!(!format!("{hosts:?}").contains(SECRET), "{hosts:?}"),
             Err(error) => assert!(!error.to_string().contains(SECRET), "{error}"),
         }

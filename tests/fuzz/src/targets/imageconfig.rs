@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Image configs, as registries give them and as records keep them.
 
-use crate::image::{Image, Top, User};
-use crate::image_config::read_config;
+use gorae_image_formats::image_config::read_config;
+use gorae_image_formats::user::User;
 use oci_spec::image::ImageConfiguration;
-use std::sync::Arc;
 
 pub fn check(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
@@ -13,19 +12,9 @@ pub fn check(input: &[u8]) {
     let json = |config: &ImageConfiguration| serde_json::to_value(config).expect("what was read can be written");
     let again = read_config(&json(&config).to_string()).expect("what was written can be read");
     assert_eq!(json(&again), json(&config), "a config changes on its way");
-    let config = Arc::new(config);
     let said = config.config().as_ref().and_then(|config| config.user().clone()).unwrap_or_default();
-    let image = Image {
-        id: String::new(),
-        repo_tags: Vec::new(),
-        repo_digests: Vec::new(),
-        size: 1,
-        config,
-        layers: Vec::new(),
-        top: Top::Nothing,
-    };
     let user = said.split(':').next().unwrap_or_default();
-    match image.user() {
+    match User::of(&config) {
         User::Unset => assert_eq!(user, ""),
         User::Id(id) => {
             assert!(id != u32::MAX && user.trim_start_matches('0') == id.to_string().trim_start_matches('0'))

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Indexes and manifests. The first byte says which type the registry gives.
 
-use crate::config::Platform;
-use crate::platform;
-use crate::registry::manifest::{self, Document, IndexEntry, MAX_CONFIG, MAX_LAYERS, Manifest};
+use gorae_image_formats::manifest::{self, Document, IndexEntry, MAX_CONFIG, MAX_LAYERS, Manifest};
+use gorae_image_formats::platform::{self, Platform};
 
 const TYPES: [&str; 5] = [
     "",
@@ -27,7 +26,7 @@ pub fn check(input: &[u8]) {
 fn one(manifest: &Manifest) {
     assert!((1..=MAX_CONFIG).contains(&manifest.config.size) && manifest.layers.len() <= MAX_LAYERS);
     for blob in manifest.layers.iter().chain([&manifest.config]) {
-        assert_eq!(crate::digest::Digest::parse(&blob.digest.to_string()).as_ref(), Ok(&blob.digest));
+        assert_eq!(gorae_digest::Digest::parse(&blob.digest.to_string()).as_ref(), Ok(&blob.digest));
         assert!(!blob.media_type.ends_with("+encrypted"));
     }
 }

@@ -2,6 +2,7 @@
 //! The targets, one file each.
 
 mod authority;
+mod challenge;
 mod daemon;
 mod headers;
 mod hosts;
@@ -33,6 +34,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "imageconfig", check: imageconfig::check, seeds: imageconfig::seeds, memory: 16 << 20 },
     Target { name: "hosts", check: hosts::check, seeds: hosts::seeds, memory: 16 << 20 },
     Target { name: "authority", check: authority::check, seeds: authority::seeds, memory: 1 << 20 },
+    Target { name: "challenge", check: challenge::check, seeds: challenge::seeds, memory: 4 << 20 },
     Target { name: "layer", check: layer::check, seeds: layer::seeds, memory: 16 << 20 },
 ];
 

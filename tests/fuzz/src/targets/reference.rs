@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Names of images.
 
-use crate::reference::{Reference, without_userinfo};
+use gorae_image_formats::reference::{Reference, without_userinfo};
 
 /// The longest `host/path` with a tag or a digest behind it.
 const LONGEST: usize = 255 + 1 + 7 + 128;

@@ -1,65 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Layers to begin with: every kind of member and header, and the ways out that have been tried elsewhere.
 
-use super::blob::{BLOCK, ESCAPED, compressed};
+use super::{ESCAPED, compressed};
+use gorae_unpack::fixture::Tar;
 use std::iter::repeat_n;
 use tar::{EntryType, GnuExtSparseHeader, Header};
-
-/// A tar stream that is written member by member, valid or not.
-#[derive(Default)]
-struct Tar(Vec<u8>);
-
-impl Tar {
-    fn member(mut self, path: &str, kind: EntryType, data: &[u8], change: impl FnOnce(&mut Header)) -> Self {
-        let mut header = Header::new_gnu();
-        header.as_gnu_mut().expect("it is one").name[..path.len()].copy_from_slice(path.as_bytes());
-        header.set_entry_type(kind);
-        header.set_mode(0o4755);
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_mtime(1_600_000_000);
-        header.set_size(data.len() as u64);
-        change(&mut header);
-        header.set_cksum();
-        self.0.extend_from_slice(header.as_bytes());
-        self.0.extend_from_slice(data);
-        self.0.resize(self.0.len().next_multiple_of(BLOCK), 0);
-        self
-    }
-
-    fn file(self, path: &str, data: &str) -> Self {
-        self.member(path, EntryType::Regular, data.as_bytes(), |_| {})
-    }
-
-    fn dir(self, path: &str) -> Self {
-        self.member(path, EntryType::Directory, b"", |_| {})
-    }
-
-    fn link(self, path: &str, kind: EntryType, target: &str) -> Self {
-        self.member(path, kind, b"", |header| header.set_link_name_literal(target).expect("it is short"))
-    }
-
-    fn node(self, path: &str, kind: EntryType) -> Self {
-        self.member(path, kind, b"", |header| {
-            header.set_device_major(1).and_then(|()| header.set_device_minor(3)).expect("a GNU header");
-        })
-    }
-
-    fn pax(self, records: &[(&str, &str)]) -> Self {
-        let record = |(key, value): &(&str, &str)| {
-            let rest = format!(" {key}={value}\n");
-            let length = (rest.len() + 1..).find(|n| n.to_string().len() + rest.len() == *n);
-            format!("{}{rest}", length.expect("some length fits"))
-        };
-        let data: String = records.iter().map(record).collect();
-        self.member("pax", EntryType::XHeader, data.as_bytes(), |_| {})
-    }
-
-    fn end(mut self) -> Vec<u8> {
-        self.0.extend([0; 2 * BLOCK]);
-        self.0
-    }
-}
 
 pub fn seeds() -> Vec<Vec<u8>> {
     let tars =
@@ -78,7 +23,7 @@ fn usual() -> Vec<u8> {
     Tar::default()
         .dir("./")
         .dir("etc/")
-        .file("etc/passwd", "root\n")
+        .member("etc/passwd", EntryType::Regular, b"root\n", |header| header.set_mode(0o4755))
         .link("etc/hard", EntryType::Link, "etc/passwd")
         .link("etc/soft", EntryType::Symlink, "/etc/passwd")
         .node("dev/null", EntryType::Char)
@@ -143,18 +88,18 @@ fn pax() -> Vec<u8> {
     Tar::default()
         .member("global", EntryType::XGlobalHeader, b"17 comment=hello\n", |_| {})
         .pax(&[
-            ("path", &long),
-            ("uid", "3000000000"),
-            ("gid", "5"),
-            ("mtime", "-1700000000.123456789"),
-            ("SCHILY.xattr.user.note", "a=b"),
-            ("SCHILY.xattr.trusted.overlay.redirect", "/secret"),
-            ("SCHILY.xattr.system.posix_acl_access", "\x02\0\0\0"),
+            ("path", long.as_bytes()),
+            ("uid", b"3000000000"),
+            ("gid", b"5"),
+            ("mtime", b"-1700000000.123456789"),
+            ("SCHILY.xattr.user.note", b"a=b"),
+            ("SCHILY.xattr.trusted.overlay.redirect", b"/secret"),
+            ("SCHILY.xattr.system.posix_acl_access", b"\x02\0\0\0"),
         ])
         .file("short", "data")
-        .pax(&[("size", "3"), ("path", "")])
+        .pax(&[("size", &b"3"[..]), ("path", b"")])
         .member("sized", EntryType::Regular, b"abc", |header| header.set_size(0))
-        .pax(&[("linkpath", "../../outside")])
+        .pax(&[("linkpath", &b"../../outside"[..])])
         .link("l", EntryType::Symlink, "x")
         .end()
 }
@@ -199,19 +144,19 @@ fn sparse_new() -> Vec<u8> {
     let map: Vec<u8> = b"2\n0\n1\n5000\n4\n".iter().copied().chain(repeat_n(0, 499)).chain(*b"vwxyz").collect();
     Tar::default()
         .pax(&[
-            ("GNU.sparse.major", "1"),
-            ("GNU.sparse.minor", "0"),
-            ("GNU.sparse.name", "new"),
-            ("GNU.sparse.realsize", "20000"),
+            ("GNU.sparse.major", &b"1"[..]),
+            ("GNU.sparse.minor", b"0"),
+            ("GNU.sparse.name", b"new"),
+            ("GNU.sparse.realsize", b"20000"),
         ])
         .member("GNUSparseFile.0/new", EntryType::Regular, &map, |_| {})
-        .pax(&[("GNU.sparse.size", "10"), ("GNU.sparse.map", "2,2,8,1")])
+        .pax(&[("GNU.sparse.size", &b"10"[..]), ("GNU.sparse.map", b"2,2,8,1")])
         .file("mapped", "123")
         .pax(&[
-            ("GNU.sparse.size", "9"),
-            ("GNU.sparse.numblocks", "1"),
-            ("GNU.sparse.offset", "4"),
-            ("GNU.sparse.numbytes", "3"),
+            ("GNU.sparse.size", &b"9"[..]),
+            ("GNU.sparse.numblocks", b"1"),
+            ("GNU.sparse.offset", b"4"),
+            ("GNU.sparse.numbytes", b"3"),
         ])
         .file("first", "123")
         .link("new", EntryType::Symlink, "first")

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The hosts of one registry as one pull sees them, and what all pulls have in common.
+
+use crate::config::Config;
+use crate::registry::client::Clients;
+use crate::registry::credentials::Credentials;
+use crate::registry::endpoint::Endpoint;
+use crate::registry::error::Error;
+use crate::registry::proof::Proofs;
+use crate::registry::reach::Reach;
+use crate::registry::site::Site;
+use crate::registry::wait::Waits;
+use gorae_image_formats::hosts::{self, Host};
+use gorae_image_formats::reference::Reference;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// No pause between attempts is longer than this, except at the registry's own wish.
+const MAX_PAUSE: Duration = Duration::from_secs(20);
+
+/// The hosts of one registry for one pull.
+#[derive(Debug)]
+pub struct Registry {
+    pub endpoints: Vec<Endpoint>,
+    pub reference: Reference,
+    pub config: Config,
+    pub waits: Arc<Waits>,
+}
+
+/// What all pulls of a node have in common.
+#[derive(Debug, Default)]
+pub struct Common {
+    /// Connections.
+    pub clients: Clients,
+    /// Hosts that were unreachable recently.
+    pub reach: Reach,
+}
+
+impl Registry {
+    /// Prepares the hosts; sends nothing. Long waits for them are recorded in `waits`.
+    ///
+    /// # Errors
+    /// [`Error::Tls`] when a host's certificates cannot be used.
+    pub fn new(
+        config: &Config,
+        common: &Common,
+        hosts: Vec<Host>,
+        reference: &Reference,
+        credentials: Option<Credentials>,
+        waits: Arc<Waits>,
+    ) -> Result<Self, Error> {
+        let mut endpoints = Vec::new();
+        for host in hosts {
+            let address = host.base.host_str().unwrap_or("").to_owned();
+            let client = common.clients.get(&host, hosts::is_loopback(&address))?;
+            // A mirror is a third party: it never gets the credentials for the registry.
+            let credentials = if host.is_origin { credentials.clone() } else { None };
+            endpoints.push(Endpoint {
+                site: Site { host, registry: reference.host().to_owned() },
+                client,
+                clients: common.clients.clone(),
+                reach: common.reach.clone(),
+                credentials,
+                repository: reference.path().to_owned(),
+                patience: config.stall_timeout,
+                proofs: Proofs::default(),
+            });
+        }
+        Ok(Self { endpoints, reference: reference.clone(), config: config.clone(), waits })
+    }
+
+    /// Whether a blob may come from a host other than the registry itself.
+    pub fn has_mirrors(&self) -> bool {
+        self.endpoints.iter().any(|endpoint| endpoint.site.host.pull && !endpoint.site.host.is_origin)
+    }
+
+    /// How often a host is asked: only the registry itself, which comes last, is worth waiting for.
+    pub fn attempts(&self, endpoint: &Endpoint) -> u32 {
+        if endpoint.site.host.is_origin { self.config.attempts.max(1) } else { 1 }
+    }
+
+    /// The pause before the next attempt.
+    pub fn pause(&self, attempt: u32, wish: Option<Duration>) -> Duration {
+        let grown = self.config.first_pause.saturating_mul(1 << attempt.min(16)).min(MAX_PAUSE);
+        wish.map_or(grown, |wish| wish.max(grown))
+    }
+}

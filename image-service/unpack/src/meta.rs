@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Owner, mode, extended attributes and times of a placed member.
+//!
+//! The order matters: chown clears setuid and file capabilities, so mode and attributes come after it, and times last.
+
+use crate::attributes::{attributes, is_wanted, tolerate};
+use crate::limits::MAX_ATTRIBUTE;
+use crate::member::{Member, Time};
+use crate::refusal::Refusal;
+use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+
+type Result<T> = std::result::Result<T, Refusal>;
+
+/// Access and modification time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    /// Of the last access.
+    pub access: Time,
+    /// Of the last change of its content.
+    pub modification: Time,
+}
+
+impl Times {
+    /// Those of a member.
+    pub fn of(member: &Member) -> Self {
+        Self { access: member.atime, modification: member.mtime }
+    }
+
+    /// Those of a file.
+    pub fn at(file: &rustix::fs::Stat) -> Self {
+        let time = |seconds, nanos| Time { seconds, nanos: nanos as i64 };
+        Self { access: time(file.st_atime, file.st_atime_nsec), modification: time(file.st_mtime, file.st_mtime_nsec) }
+    }
+}
+
+/// Applies all of it to an open file or directory.
+///
+/// # Errors
+/// [`Refusal`], for the first thing that the kernel does not do.
+pub fn apply(file: impl AsFd, member: &Member) -> Result<()> {
+    let file = file.as_fd();
+    rustix::fs::fchown(file, Some(owner(member).0), Some(owner(member).1))?;
+    rustix::fs::fchmod(file, Mode::from_raw_mode(member.mode))?;
+    for (name, value) in member.xattrs.iter().filter(|(name, _)| is_wanted(name)) {
+        let set = rustix::fs::fsetxattr(file, name.as_slice(), value, XattrFlags::empty());
+        tolerate(file, name, value, set)?;
+    }
+    Ok(rustix::fs::futimens(file, &times(Times::of(member)))?)
+}
+
+/// Gives a directory the owner, mode and attributes of another one, and returns the times that are left to set.
+///
+/// # Errors
+/// [`Refusal`], for the first thing that the kernel does not do.
+pub fn copy(from: impl AsFd, to: impl AsFd) -> Result<Times> {
+    let (from, to) = (from.as_fd(), to.as_fd());
+    let found = rustix::fs::fstat(from)?;
+    rustix::fs::fchown(to, Some(Uid::from_raw(found.st_uid)), Some(Gid::from_raw(found.st_gid)))?;
+    rustix::fs::fchmod(to, Mode::from_raw_mode(found.st_mode & 0o7777))?;
+    for name in attributes(from)? {
+        let mut value = vec![0; MAX_ATTRIBUTE];
+        let length = rustix::fs::fgetxattr(from, name.as_slice(), &mut value[..])?;
+        rustix::fs::fsetxattr(to, name.as_slice(), &value[..length], XattrFlags::empty())?;
+    }
+    Ok(Times::at(&found))
+}
+
+/// Whether two directories have the same owner, mode and attributes.
+///
+/// # Errors
+/// What the kernel answers.
+pub fn is_same(one: impl AsFd, other: impl AsFd) -> Result<bool> {
+    let look = |file: BorrowedFd<'_>| -> Result<_> {
+        let found = rustix::fs::fstat(file)?;
+        Ok(((found.st_uid, found.st_gid, found.st_mode), attributes(file)?))
+    };
+    let (one, other) = (one.as_fd(), other.as_fd());
+    let ((mode, names), other_look) = (look(one)?, look(other)?);
+    if (mode, &names) != (other_look.0, &other_look.1) {
+        return Ok(false);
+    }
+    for name in names {
+        let (mut a, mut b) = (vec![0; MAX_ATTRIBUTE], vec![0; MAX_ATTRIBUTE]);
+        let a_length = rustix::fs::fgetxattr(one, name.as_slice(), &mut a[..])?;
+        let b_length = rustix::fs::fgetxattr(other, name.as_slice(), &mut b[..])?;
+        if a[..a_length] != b[..b_length] {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Applies all of it to a name in a directory, for what cannot be opened (links, devices, FIFOs).
+///
+/// `name` is a single component that was just made by us; a mode is set on anything but a symlink.
+///
+/// # Errors
+/// [`Refusal`], for the first thing that the kernel does not do.
+pub fn apply_at(directory: BorrowedFd<'_>, name: &[u8], member: &Member, is_symlink: bool) -> Result<()> {
+    let (uid, gid) = owner(member);
+    rustix::fs::chownat(directory, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+    if !is_symlink {
+        rustix::fs::chmodat(directory, name, Mode::from_raw_mode(member.mode), AtFlags::empty())?;
+    }
+    if member.xattrs.iter().any(|(name, _)| is_wanted(name)) {
+        // There is no setxattrat before Linux 6.13: go through the directory's handle.
+        let mut path = format!("/proc/self/fd/{}/", directory.as_raw_fd()).into_bytes();
+        path.extend_from_slice(name);
+        for (key, value) in member.xattrs.iter().filter(|(key, _)| is_wanted(key)) {
+            let set = rustix::fs::lsetxattr(path.as_slice(), key.as_slice(), value, XattrFlags::empty());
+            tolerate(directory, key, value, set)?;
+        }
+    }
+    Ok(rustix::fs::utimensat(directory, name, &times(Times::of(member)), AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+/// Sets modification and access time of an open directory.
+///
+/// # Errors
+/// What the kernel answers.
+pub fn set_times(directory: impl AsFd, set: Times) -> rustix::io::Result<()> {
+    rustix::fs::futimens(directory, &times(set))
+}
+
+fn owner(member: &Member) -> (Uid, Gid) {
+    // `archive.rs` has refused 2^32-1, the only value that is not an id.
+    (Uid::from_raw(member.uid), Gid::from_raw(member.gid))
+}
+
+fn times(set: Times) -> Timestamps {
+    let time = |time: Time| Timespec { tv_sec: time.seconds, tv_nsec: time.nanos };
+    Timestamps { last_access: time(set.access), last_modification: time(set.modification) }
+}

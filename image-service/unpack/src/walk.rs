@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The way to a member's parent directory, one component after the other, links followed as inside the container.
+
+use crate::attributes;
+use crate::beneath::{self, is_link, is_whiteout};
+use crate::directories::Origin;
+use crate::tree::{Directory, Tree};
+use rustix::io::Errno;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+/// Most links followed on the way to one member, the kernel's own number.
+const MAX_LINKS: usize = 40;
+/// Most components that links may make of one path.
+const MAX_PENDING: usize = 4096;
+
+/// What is left of a way.
+struct Way {
+    /// The directories down to where it is, the root first.
+    stack: Vec<Rc<Directory>>,
+    pending: VecDeque<Vec<u8>>,
+    links: usize,
+}
+
+impl Tree {
+    /// Opens the directory at `path`, making what is missing with mode 0755 (the archive may describe it later).
+    ///
+    /// # Errors
+    /// What the kernel answers; `LOOP` and `NAMETOOLONG` for what links lead to.
+    pub fn parent(&mut self, path: &[&[u8]]) -> Result<Rc<Directory>, Errno> {
+        self.directory(path, true)
+    }
+
+    /// Opens the directory at `path`, which must be there.
+    ///
+    /// # Errors
+    /// `NOENT` when it is not there, else as [`Tree::parent`].
+    pub fn existing(&mut self, path: &[&[u8]]) -> Result<Rc<Directory>, Errno> {
+        self.directory(path, false)
+    }
+
+    fn directory(&mut self, path: &[&[u8]], make: bool) -> Result<Rc<Directory>, Errno> {
+        if path.is_empty() {
+            return Ok(self.root());
+        }
+        let key = path.join(&b'/');
+        if let Some(known) = self.known(&key) {
+            return Ok(known);
+        }
+        let found = match beneath::open(&self.root().handle, &key) {
+            Ok(handle) => Rc::new(Directory { handle, path: key.clone() }),
+            Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR) => self.walk(path, make)?,
+            Err(other) => return Err(other),
+        };
+        self.keep_open(key, &found);
+        Ok(found)
+    }
+
+    /// Goes down component by component.
+    fn walk(&mut self, path: &[&[u8]], make: bool) -> Result<Rc<Directory>, Errno> {
+        let pending = path.iter().map(|component| component.to_vec()).collect();
+        let mut way = Way { stack: vec![self.root()], pending, links: 0 };
+        while let Some(component) = way.pending.pop_front() {
+            match component.as_slice() {
+                b"" | b"." => continue,
+                b".." => {
+                    way.stack.truncate((way.stack.len() - 1).max(1));
+                    continue;
+                }
+                name => self.step(&mut way, name, make)?,
+            }
+            if way.stack.len() > self.bounds.depth() + 1 {
+                return Err(Errno::NAMETOOLONG);
+            }
+        }
+        Ok(way.stack.pop().expect("the root is never popped"))
+    }
+
+    /// Goes to a name, which may be a directory, a link or nothing yet.
+    fn step(&mut self, way: &mut Way, name: &[u8], make: bool) -> Result<(), Errno> {
+        let at = Rc::clone(way.stack.last().expect("the root is never popped"));
+        match beneath::open(&at.handle, name) {
+            Ok(handle) => way.stack.push(Rc::new(Directory { handle, path: at.path_of(name) })),
+            Err(Errno::NOENT) if make => way.stack.push(Rc::new(self.make_undescribed(&at, name, Origin::Implied)?)),
+            Err(Errno::LOOP | Errno::NOTDIR) => match beneath::status(&at.handle, name)? {
+                Some(found) if is_link(&found) => {
+                    way.follow(rustix::fs::readlinkat(&at.handle, name, Vec::new())?.as_bytes())?;
+                }
+                Some(found) if make && is_whiteout(&found) => {
+                    // Deleted below and made anew here: what was below stays hidden.
+                    self.remove(&at.handle, name)?;
+                    let made = self.make_undescribed(&at, name, Origin::Anew)?;
+                    attributes::set_opaque(&made.handle)?;
+                    way.stack.push(Rc::new(made));
+                }
+                _ => return Err(Errno::NOTDIR),
+            },
+            Err(other) => return Err(other),
+        }
+        Ok(())
+    }
+}
+
+impl Way {
+    /// Puts a link's target in front of what is left.
+    fn follow(&mut self, target: &[u8]) -> Result<(), Errno> {
+        self.links += 1;
+        if self.links > MAX_LINKS || self.pending.len() > MAX_PENDING {
+            return Err(Errno::LOOP);
+        }
+        if target.starts_with(b"/") {
+            self.stack.truncate(1);
+        }
+        target.split(|&b| b == b'/').rev().for_each(|part| self.pending.push_front(part.to_vec()));
+        Ok(())
+    }
+}
