@@ -21,7 +21,7 @@ TEST := $(CARGO) test --locked --offline --workspace --no-fail-fast
 export CARGO_TARGET_$(shell echo $(TRIPLE) | tr a-z- A-Z_)_RUNNER := $(CURDIR)/tests/limit
 
 .NOTPARALLEL:
-.PHONY: help build build-harness setup setup-images tools demo test test-native vm test-vm test-binaries test-fuzz fuzz bench speed soak \
+.PHONY: help build build-harness setup setup-images tools demo test test-native suite vm test-vm test-binaries test-fuzz fuzz bench speed soak \
     check check-style check-house doc conformance begin clean
 
 help: ## Lists the targets
@@ -56,6 +56,11 @@ test: begin check-style doc setup-images tools build test-binaries test-fuzz vm 
 test-native: export GORAE_STAGES := $(CURDIR)/build/stages
 test-native: begin check-style doc setup-images tools build test-binaries test-fuzz ## Runs the tests of this machine alone
 	@tests/summary tests/everything --native
+
+# SUITE is PACKAGE/TEST, or some of them; WORDS are for the test binary. With all packages: for one of them cargo would choose
+# other features, and compile all that it depends on anew.
+suite: setup-images tools build test-binaries ## Runs one suite: SUITE=gorae-tests/exec WORDS=large_output
+	RUST_TEST_THREADS=1 GORAE_TEST_ONLY='$(SUITE)' tests/run $(TEST) --lib --bins --tests -- $(WORDS)
 
 begin:
 	@mkdir -p build
