@@ -26,7 +26,6 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    sys::find_title();
     let Some(socket) = take_socket() else {
         eprintln!("gorae-shim is started by goraed, with a socket as descriptor 0");
         return ExitCode::from(2);

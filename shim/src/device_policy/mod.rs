@@ -9,12 +9,11 @@
 mod program;
 mod rule;
 
-pub use rule::{ALL_ACCESS, DeviceKind, MOST, Rule, checked};
+pub use rule::{ACCESS, ALL_ACCESS, DeviceKind, MOST, Rule, checked};
 
 use crate::cgroup::{Cgroup, Dir};
 use crate::failure::{self, Kind, Result};
 use crate::sys::{attach_device_program, load_device_program};
-use rule::ACCESS;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Puts the rules in force on the cgroup, before any process is in it.

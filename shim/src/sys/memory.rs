@@ -29,7 +29,7 @@ pub fn release_heap() {
 /// Empties the heap: nothing that was ever allocated can be read in this process's memory.
 ///
 /// For a child that never allocates, nor frees, nor looks at anything allocated again: it is on its way to sleep. No-op
-/// without [`title::find_title`].
+/// without [`Single::begin`](super::Single::begin).
 pub fn forget_heap(_child: InChild) {
     const PAGE: usize = 4096;
     let Some(begin) = title::begin_of_heap() else { return };

@@ -29,5 +29,5 @@ pub use rlimit::{rlimit, set_rlimit};
 pub use seccomp::load_seccomp;
 pub use signals::{ignore_signals, prepare_signals, reset_signals};
 pub use single::{InChild, Single};
-pub use title::{find_title, set_title};
+pub use title::set_title;
 pub use unshare::unshare;

@@ -2,9 +2,9 @@
 //! Proofs that a process is in a state in which a dangerous system call is right.
 
 use super::answer::check;
+use super::title;
 use std::io;
 use std::marker::PhantomData;
-use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Shows that this process has one thread, so that no lock can be held by a thread that a copy does not have.
@@ -20,23 +20,20 @@ pub struct Single(PhantomData<*const ()>);
 #[derive(Debug, Clone, Copy)]
 pub struct InChild(Single);
 
-/// The files of a directory with one entry: itself, its parent, and the entry.
-const LINKS_OF_ONE_ENTRY: u64 = 3;
-
 static BEGUN: AtomicBool = AtomicBool::new(false);
 
 impl Single {
-    /// The first thing that a program does: proves that it has one thread, and closes every descriptor from 3 up.
-    ///
-    /// What its parent left open has no owner here yet.
+    /// The first thing that a program does: proves that it has one thread, finds what [`set_title`](super::set_title)
+    /// needs, and closes every descriptor from 3 up. What its parent left open has no owner here yet.
     ///
     /// # Errors
     /// What the kernel answered; `EBUSY` with a second thread, and for a second call, when descriptors have owners.
     pub fn begin() -> io::Result<Self> {
-        let threads = std::fs::metadata("/proc/self/task")?.nlink();
-        if threads != LINKS_OF_ONE_ENTRY || BEGUN.swap(true, Ordering::Relaxed) {
+        let stat = std::fs::read_to_string("/proc/self/stat")?;
+        if threads(&stat) != Some(1) || BEGUN.swap(true, Ordering::Relaxed) {
             return Err(io::Error::from_raw_os_error(libc::EBUSY));
         }
+        title::remember(&stat);
         // SAFETY: plain integers. This process has just begun, which the flag above says, so that no descriptor above
         // those of stdio has an owner in it.
         check(unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32) })?;
@@ -64,9 +61,22 @@ impl InChild {
     }
 }
 
+/// Field 20 of /proc/PID/stat.
+fn threads(stat: &str) -> Option<u32> {
+    // The name before the last ')' may hold anything; the state after it is field 3.
+    stat.rsplit_once(") ")?.1.split_whitespace().nth(17)?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Single;
+    use super::{Single, threads};
+
+    #[test]
+    fn threads_are_counted_whatever_the_process_is_called() {
+        let fields = (4..=20).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
+        assert_eq!(threads(&format!("1 (a) b) S {fields} 21")), Some(20));
+        assert_eq!(threads("1 (a) S 4 5"), None);
+    }
 
     #[test]
     fn a_process_with_threads_has_no_proof() {

@@ -16,9 +16,10 @@ struct Regions {
 
 static REGIONS: OnceLock<Option<Regions>> = OnceLock::new();
 
-/// Looks for them, once: a process that has gone elsewhere since cannot trust what is called /proc there.
-pub fn find_title() {
-    REGIONS.get_or_init(|| regions(&std::fs::read_to_string("/proc/self/stat").ok()?));
+/// Takes them from this process's /proc/PID/stat, once and at its begin: a process that has gone elsewhere since cannot
+/// trust what is called /proc there.
+pub(super) fn remember(stat: &str) {
+    REGIONS.get_or_init(|| regions(stat));
 }
 
 /// Reads /proc/PID/stat: fields 47 to 51.
@@ -33,7 +34,8 @@ fn regions(stat: &str) -> Option<Regions> {
 
 /// Has /proc show `words` as this process's command line, as much of them as there is room for, and no environment.
 ///
-/// For a process that needs neither its own arguments nor its environment any more. No-op without [`find_title`].
+/// For a process that needs neither its own arguments nor its environment any more. No-op without
+/// [`Single::begin`](super::Single::begin).
 pub fn set_title(words: &[CString]) {
     let Some(Some(regions)) = REGIONS.get() else { return };
     fill(&regions.environment, &[]);
@@ -41,7 +43,7 @@ pub fn set_title(words: &[CString]) {
     fill(&regions.arguments, &line);
 }
 
-/// Where the heap begins, once [`find_title`] has looked.
+/// Where the heap begins, once it is known.
 pub(super) fn begin_of_heap() -> Option<usize> {
     REGIONS.get()?.as_ref().map(|regions| regions.heap)
 }
