@@ -5,7 +5,7 @@
 //! cycle, and [`super::program`] can lay it out back to front in one pass. Equal nodes are the same node, which is how
 //! the argument checks of `clone` or `personality` are shared by all architectures.
 
-use super::Error;
+use super::error::{Error, LONGEST};
 use super::profile::{Action, Condition, Test};
 use std::collections::HashMap;
 
@@ -13,9 +13,6 @@ use std::collections::HashMap;
 pub(super) const NR: u32 = 0;
 pub(super) const ARCH: u32 = 4;
 const ARGS: u32 = 16;
-
-/// Longest program we make, in instructions: the kernel's BPF_MAXINSNS. Every reachable node is at least one.
-pub(super) const LONGEST: usize = 4096;
 
 /// Index of a node.
 pub(super) type Id = usize;

@@ -7,8 +7,8 @@
 //! Read as runc and libseccomp read it, since that is what profiles are tried with: a rule whose action is the default
 //! one is as good as absent; two conditions on the same argument make alternatives of all the rule's conditions.
 
-use super::Error;
 use super::arch::Arch;
+use super::error::Error;
 use super::kernel::{self, Release};
 use super::profile::{Action, Condition, Profile, Rule, Test};
 use crate::capabilities;

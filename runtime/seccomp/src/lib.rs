@@ -20,6 +20,7 @@ mod arch;
 pub mod capabilities;
 mod cubes;
 mod default;
+mod error;
 mod graph;
 mod json;
 mod kernel;
@@ -30,12 +31,11 @@ mod search;
 #[cfg(test)]
 mod tests;
 
+pub use error::{Error, LARGEST_PROFILE};
+
 use profile::Profile;
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// Largest profile text, in bytes. The largest in use are some 30 kB.
-pub const LARGEST_PROFILE: usize = 1 << 20;
 
 /// Filters kept. Nodes use a handful of profiles; each entry holds a few kB.
 const KEPT: usize = 64;
@@ -59,34 +59,6 @@ impl Filter {
     pub fn instructions(&self) -> usize {
         self.program.len() / 8
     }
-}
-
-/// Why a profile was refused. InvalidArgument for the client.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The text is larger than [`LARGEST_PROFILE`].
-    #[error("seccomp profile of {0} bytes: the limit is {LARGEST_PROFILE}")]
-    TooLarge(usize),
-    /// The text is not JSON of the known form; the message has line and column.
-    #[error("parse seccomp profile: {0}")]
-    Json(#[from] serde_json::Error),
-    /// A part of it makes no sense.
-    #[error("seccomp profile, {place}: {why}")]
-    Invalid {
-        /// Which part: `defaultAction`, `syscalls[3].args[0]`.
-        place: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// It asks for a supervisor process.
-    #[error("seccomp profile, {place}: notifying a supervisor process is not supported")]
-    Notify {
-        /// Which part asks for it.
-        place: String,
-    },
-    /// It needs more instructions than the kernel takes.
-    #[error("seccomp profile needs more than {} instructions, the most that the kernel takes", graph::LONGEST)]
-    TooLong,
 }
 
 /// Gives the built-in profile for a container (`RuntimeDefault`).

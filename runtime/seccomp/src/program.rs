@@ -5,8 +5,8 @@
 //! is written. A conditional jump reaches 255 instructions; a target that is further away gets a copy (an end) or a
 //! long jump next to the branch.
 
-use super::Error;
-use super::graph::{Compare, Graph, Id, LONGEST, Node};
+use super::error::{Error, LONGEST};
+use super::graph::{Compare, Graph, Id, Node};
 
 /// One `struct sock_filter`. Source: linux/filter.h.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

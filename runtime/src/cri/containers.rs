@@ -3,7 +3,7 @@
 //! container.
 
 use super::verbs::{absent_is_fine, seconds, to_the_end};
-use gorae_node::container::view::Verbose;
+use gorae_node::container::verbose::Verbose;
 use gorae_node::container::{self, Container};
 use gorae_node::disposable;
 use gorae_node::error::{Error, Result};

@@ -37,6 +37,7 @@ mod state;
 pub mod stop;
 pub mod take_over;
 pub mod update;
+pub mod verbose;
 pub mod view;
 
 pub use exit::{Exit, Identity, Reason, time};

@@ -3,17 +3,18 @@
 //! comes, or a tar stream whose header checksums are set right (or a fuzzer would never get behind them), plain or
 //! compressed.
 //!
-//! As root everything happens that happens on a node. Other users get as far as the first member of somebody else.
+//! Root sees everything that happens on a node. Another user gets as far as the first member that belongs to a different user.
 
+mod blob;
 mod seeds;
 mod walk;
 
 use crate::random::pieces;
+use blob::{ESCAPED, compressed, with_checksums};
 use bytes::Bytes;
 use gorae_digest::Digest;
 use gorae_unpack::{BlobFacts, Error, Expected, Layer, Limits, Reserve, pipe};
 use std::fs::{self, File};
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use walk::Found;
@@ -21,9 +22,6 @@ use walk::Found;
 pub use seeds::seeds;
 
 const LIMITS: Limits = Limits { bytes: 1 << 20, entries: 48, depth: 12, reserve: Reserve::Bytes(0) };
-/// Where a member gets that leaves its layer by a link to the root.
-const ESCAPED: &str = "/gorae-fuzz-escaped";
-const BLOCK: usize = 512;
 
 pub fn check(input: &[u8]) {
     let Some((choice, rest)) = input.split_first() else { return };
@@ -79,35 +77,4 @@ fn nothing_is_outside(place: &Path) {
     assert_eq!(fs::read_dir(place).expect("the place").count(), 2, "something was made beside the layer");
     assert_eq!(fs::read_dir(place.join("outside")).expect("it is there").count(), 0, "something was made outside");
     assert!(!Path::new(ESCAPED).exists(), "something was made in the root directory");
-}
-
-/// Sets the checksum of everything that is where a header is, by the sizes that headers have.
-fn with_checksums(mut tar: Vec<u8>) -> Vec<u8> {
-    let mut at = 0;
-    while let Some(block) = tar.get_mut(at..at + BLOCK) {
-        at += BLOCK;
-        if block.iter().all(|&byte| byte == 0) {
-            continue;
-        }
-        let mut header = tar::Header::new_old();
-        header.as_mut_bytes().copy_from_slice(block);
-        header.set_cksum();
-        block.copy_from_slice(header.as_bytes());
-        let size = header.entry_size().ok().and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
-        let data = if header.entry_type().is_dir() { 0 } else { size };
-        let Some(next) = data.checked_next_multiple_of(BLOCK).and_then(|data| at.checked_add(data)) else { break };
-        at = next;
-    }
-    tar
-}
-
-fn compressed(how: u8, tar: &[u8]) -> Vec<u8> {
-    match how {
-        1 => tar.to_vec(),
-        2 => {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-            encoder.write_all(tar).and_then(|()| encoder.finish()).expect("memory takes everything")
-        }
-        _ => zstd::encode_all(tar, 1).expect("memory takes everything"),
-    }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Layers to begin with: every kind of member and header, and the ways out that have been tried elsewhere.
 
-use super::{ESCAPED, compressed};
+use super::blob::{ESCAPED, compressed};
 use gorae_unpack::fixture::Tar;
 use std::iter::repeat_n;
 use tar::{EntryType, GnuExtSparseHeader, Header};
