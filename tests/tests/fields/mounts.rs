@@ -271,7 +271,7 @@ fn a_device_of_the_host_has_the_asked_place_and_permissions() {
         }
         for (wrong, said) in [
             (device("/dev/null", "rx"), "rx"),
-            (device("/etc/passwd", "rw"), "no device"),
+            (device("/etc/passwd", "rw"), "not a device"),
             (device("/no/such/device", "rw"), "/no/such/device"),
         ] {
             let made = pod.container("wrong").image(TINY).with(|c| c.devices.push(wrong)).try_create().await;

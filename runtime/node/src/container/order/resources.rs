@@ -46,7 +46,7 @@ fn memory_and_swap(asked: &LinuxContainerResources) -> i64 {
     }
 }
 
-/// A limit that nothing keeps is no limit. Kubelet sends one of 0 for each size of huge pages, also where there are none.
+/// A limit that nothing keeps is not one. Kubelet sends one of 0 for each size of huge pages, also where there are none.
 fn check_node(asked: &LinuxContainerResources, layout: &CgroupLayout) -> Result<()> {
     if layout.unified_has_controllers {
         return Ok(());
