@@ -159,7 +159,9 @@ async fn authorities_that_cannot_be_read_stop_the_pull_by_name() {
     let registry = behind.serve("good").await;
     let empty = node.dir.path().join("empty.pem");
     std::fs::write(&empty, "no certificate\n").unwrap();
-    for (file, words) in [("absent.pem", "No such file"), (empty.to_str().unwrap(), "no certificate in PEM")] {
+    for (file, words) in
+        [("absent.pem", "No such file"), (empty.to_str().unwrap(), "does not contain a PEM certificate")]
+    {
         behind.hosts(&node, &registry.address, &format!("ca = {file:?}"));
         let error = pull(&node, None).await.unwrap_err();
         assert_eq!(error.kind(), Kind::FailedPrecondition);

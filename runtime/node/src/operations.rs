@@ -9,6 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use tracing::Instrument;
 
 /// The result of an operation, for every request that waits for it.
 pub type Outcome<T> = Shared<BoxFuture<'static, Result<T>>>;
@@ -80,11 +81,15 @@ impl<T: Clone + Send + Sync + 'static> Operations<T> {
         let (all, name) = (self.running.clone(), key.clone());
         // Wrapped before the async block, whose state has room for both what it captures and what it awaits.
         let work = std::panic::AssertUnwindSafe(work).catch_unwind();
-        let task = tokio::spawn(async move {
-            let result = work.await;
-            all.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
-            result.unwrap_or_else(|_| Err(Error::internal("the operation panicked; see the daemon's log")))
-        });
+        // Its log lines belong to the call that began it.
+        let task = tokio::spawn(
+            async move {
+                let result = work.await;
+                all.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+                result.unwrap_or_else(|_| Err(Error::internal("the operation panicked; see the daemon's log")))
+            }
+            .in_current_span(),
+        );
         let outcome = task
             .map(|joined| joined.unwrap_or_else(|e| Err(Error::internal(format!("operation: {e}")))))
             .boxed()
