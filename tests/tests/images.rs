@@ -553,6 +553,6 @@ fn a_directory_mounted_on_a_file_is_refused_with_the_reason() {
             });
         });
         let error = container.create().await.try_start().await.unwrap_err();
-        assert!(error.message().contains("is a directory, and the container has a file there"), "{error:?}");
+        assert!(error.message().contains("is a directory, but the container has a file there"), "{error:?}");
     });
 }
