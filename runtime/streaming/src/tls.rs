@@ -106,11 +106,11 @@ fn load(files: &CertificateFiles) -> Result<Arc<ServerConfig>, String> {
     let chain = CertificateDer::pem_slice_iter(&read(certificate)?).collect::<Result<Vec<_>, _>>();
     let chain = chain.map_err(|e| format!("read {}: {e}", certificate.display()))?;
     if chain.is_empty() {
-        return Err(format!("{} holds no certificate in PEM", certificate.display()));
+        return Err(format!("{} has no certificate in PEM", certificate.display()));
     }
     // The parser's own error may quote the file.
     let private = PrivateKeyDer::from_pem_slice(&read(key)?);
-    let private = private.map_err(|_| format!("{} holds no readable private key in PEM", key.display()))?;
+    let private = private.map_err(|_| format!("{} has no private key in PEM that can be read", key.display()))?;
     let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
     let builder = builder.with_safe_default_protocol_versions().map_err(|e| format!("set up TLS: {e}"))?;
     let mut config = builder
