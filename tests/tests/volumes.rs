@@ -279,7 +279,7 @@ fn places_that_no_volume_can_have_are_told() {
             assert!(error.code() == Code::InvalidArgument && error.message().contains(words), "{error:?}");
         }
         let at_start = [
-            ("file", "/file", "no directory"),
+            ("file", "/file", "not a directory"),
             ("below", "/file/x", "/file/x"),
             ("ring", "/ring", "/ring"),
             ("secret", "/proc/own", "/proc/own"),
