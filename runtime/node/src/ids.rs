@@ -3,6 +3,13 @@
 //!
 //! The two are types of their own, so that one is never taken for the other. What a client sent may be a shortened id,
 //! and stays text until [`resolve`] has found what it means.
+//!
+//! ```compile_fail
+//! # use gorae_node::{ids::ContainerId, objects::Objects};
+//! # fn example(objects: &Objects, container_id: &ContainerId) {
+//! objects.pods.get(container_id);
+//! # }
+//! ```
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

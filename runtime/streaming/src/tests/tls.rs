@@ -215,7 +215,7 @@ async fn what_cannot_be_used_is_refused_at_the_start_with_its_file() {
         let error = started(&files).await.unwrap_err().to_string();
         assert!(error.contains("No such file") && error.contains(path.to_str().unwrap()), "{error}");
         std::fs::create_dir(&path).unwrap();
-        assert!(started(&files).await.unwrap_err().to_string().contains("no regular file"));
+        assert!(started(&files).await.unwrap_err().to_string().contains("not a regular file"));
     }
 }
 
