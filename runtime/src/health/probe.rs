@@ -40,7 +40,7 @@ impl<T: Clone + Send + Sync + 'static> Probe<T> {
     /// Looks, or joins the look that is under way.
     ///
     /// # Errors
-    /// Those of the work; a sentence when there is no answer within [`PATIENCE`].
+    /// Those of the work; a sentence when there is no answer within `PATIENCE`.
     pub async fn look(&self) -> Result<T, String> {
         let look = self.join();
         tokio::time::timeout(PATIENCE, look).await.unwrap_or_else(|_| {

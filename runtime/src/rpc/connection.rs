@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A client's connection, below the HTTP/2 engine: what it writes goes through the [filter](super::authority), and who
+//! A client's connection, below the HTTP/2 engine: what it writes goes through the [filter](gorae_headers), and who
 //! stops in the middle of something, or has asked for nothing for long, does not keep the daemon's memory.
 
 use super::clients::Client;
