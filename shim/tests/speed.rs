@@ -107,7 +107,7 @@ fn executing_a_command() {
     let mut container = realistic(&pod, &["/bin/sleep", "1000"]).run();
     let mut samples = Vec::new();
     for _ in 0..1000 {
-        let exec = Exec { args: words(&["/bin/true"]), kill_tree_at_exit: true, timeout_ms: 10_000, ..Exec::default() };
+        let exec = Exec { args: words(&["/bin/true"]), timeout_ms: 10_000, ..Exec::default() };
         let begin = Instant::now();
         container.exec_with(exec);
         samples.push(begin.elapsed());

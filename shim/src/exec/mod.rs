@@ -84,7 +84,7 @@ pub fn start(
 ) -> Result<Exec> {
     asked.check_descriptors(descriptors.len())?;
     let (streams, pair) = streams(container, asked.streams, descriptors)?;
-    let (terminal, timeout, kill_tree) = (pair.is_some(), asked.timeout, asked.kill_tree);
+    let (terminal, timeout) = (pair.is_some(), asked.timeout);
     let program = program_of(container, asked);
     let cgroup = container.cgroup.make_exec(id)?;
     let begun = birth::begin(container, &program, &streams, terminal, cgroup.as_ref()).inspect_err(|_| {
@@ -104,7 +104,7 @@ pub fn start(
         slave,
         deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
         timed_out: false,
-        kill_tree,
+        kill_tree: false,
         orphaned: false,
         exit_code: None,
         told: false,

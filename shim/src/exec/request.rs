@@ -19,8 +19,6 @@ pub struct Request {
     pub streams: Streams,
     /// How long it may run; `None`: for ever.
     pub timeout: Option<Duration>,
-    /// Whether what it leaves behind is killed.
-    pub kill_tree: bool,
 }
 
 /// Where input comes from and output goes to.
@@ -61,7 +59,6 @@ impl Request {
             cwd,
             streams,
             timeout: Some(exec.timeout_ms).filter(|&ms| ms > 0).map(Duration::from_millis),
-            kill_tree: exec.kill_tree_at_exit,
         })
     }
 

@@ -442,7 +442,7 @@ pub fn checked(place: CgroupPlace) -> gorae_shim::cgroup::Place {
 
 /// A command for [`Running::exec_with`] and [`Running::begin_exec`].
 pub fn exec_of(args: &[&str]) -> Exec {
-    Exec { args: words(args), kill_tree_at_exit: true, ..Exec::default() }
+    Exec { args: words(args), ..Exec::default() }
 }
 
 /// Reads a pipe to its end.
