@@ -20,6 +20,7 @@ use crate::machine::Machine;
 use crate::objects::Objects;
 use crate::records;
 use gorae_kernel::clock;
+use gorae_proto::PROTOCOL;
 use gorae_proto::shim::{self as wire, CleanContainer, container_state::Phase};
 use gorae_shims::{self as shims, Shim, ShimEvent};
 use std::path::Path;
@@ -69,6 +70,19 @@ enum Found {
     Nothing,
     /// There may be one: it takes no more connections, or this daemon has no descriptor left.
     OutOfReach(shims::Error),
+}
+
+/// Reports a shim that speaks a later version of the protocol, as after the daemon alone went back to an earlier release.
+/// Such a shim answers every verb of this daemon. What it was told beyond this version stays as it is.
+fn warn_of_a_later_shim(state: &wire::ContainerState) {
+    if state.protocol > PROTOCOL {
+        tracing::warn!(
+            container = ids::short(&state.container_id),
+            shim = state.protocol,
+            daemon = PROTOCOL,
+            "the container's shim is of a later version than this daemon; restart the container when you can"
+        );
+    }
 }
 
 /// The end that is recorded for a container whose start was given up.
@@ -257,6 +271,7 @@ impl Keeper {
             let verb = wire::request::Verb::GetState(wire::GetState {});
             match shim.call_within(verb, &[], shims::SETUP_DEADLINE).await {
                 Ok(shims::Answer { body: wire::reply::Body::State(state), .. }) => {
+                    warn_of_a_later_shim(&state);
                     keeper.said(&container, &state).await
                 }
                 Err(error @ shims::Error::TimedOut(_)) => keeper.end_hung_start(&container, &error).await,
