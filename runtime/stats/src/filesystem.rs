@@ -2,6 +2,7 @@
 //! The file system that holds the writable layers: where it is mounted, from which device, and how full it is.
 
 use super::group::read_path;
+use gorae_kernel::mountinfo::unescape;
 use std::path::{Path, PathBuf};
 
 /// A mounted file system.
@@ -44,13 +45,17 @@ impl Filesystem {
 fn find(table: &str, directory: &Path) -> Option<Filesystem> {
     let above = |line: &str| {
         let (mount, filesystem) = line.split_once(" - ")?;
-        let mount_point = mount.split(' ').nth(4)?;
-        directory.starts_with(mount_point).then(|| Filesystem {
-            mount_point: mount_point.to_owned(),
-            device: filesystem.split(' ').nth(1).unwrap_or_default().to_owned(),
-        })
+        let mount_point = text(mount.split(' ').nth(4)?);
+        directory
+            .starts_with(&mount_point)
+            .then(|| Filesystem { mount_point, device: text(filesystem.split(' ').nth(1).unwrap_or_default()) })
     };
     table.lines().filter_map(above).max_by_key(|filesystem| filesystem.mount_point.len())
+}
+
+/// A field of the table as text.
+fn text(field: &str) -> String {
+    String::from_utf8_lossy(&unescape(field.as_bytes())).into_owned()
 }
 
 #[cfg(test)]
@@ -63,6 +68,13 @@ mod tests {
             31 27 8:2 / /var/lib rw shared:1 - ext4 /dev/sdb rw\n32 27 8:3 / /var/lib/gorae-other rw - ext4 /dev/sdc rw\n";
         let found = find(table, Path::new("/var/lib/gorae")).unwrap();
         assert_eq!((found.mount_point.as_str(), found.device.as_str()), ("/var/lib", "/dev/sdb"));
+    }
+
+    #[test]
+    fn a_mount_point_with_a_space_is_found() {
+        let table = "27 1 254:0 / / rw - ext4 /dev/vda rw\n30 27 8:1 / /my\\040disk rw - xfs /dev/disk\\040one rw\n";
+        let found = find(table, Path::new("/my disk/gorae")).unwrap();
+        assert_eq!((found.mount_point.as_str(), found.device.as_str()), ("/my disk", "/dev/disk one"));
     }
 
     #[test]
