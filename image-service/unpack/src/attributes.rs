@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Extended attributes: which of them an image may bring, what a file system may refuse, and overlayfs' opaque mark.
+//! Extended attributes: what a file system may refuse, and overlayfs' opaque mark.
 
 use crate::limits::MAX_ATTRIBUTE;
 use crate::refusal::Refusal;
+use gorae_kernel::attributes::is_kept;
 use rustix::fs::XattrFlags;
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -14,15 +15,6 @@ const ROOM: u64 = 1 << 20;
 pub const OPAQUE: &str = "trusted.overlay.opaque";
 
 type Result<T> = std::result::Result<T, Refusal>;
-
-/// Which attributes an image may bring. Those of overlayfs itself would let a layer redirect names into other layers;
-/// security labels are the node's business.
-pub fn is_wanted(name: &[u8]) -> bool {
-    match name {
-        b"security.capability" | b"system.posix_acl_access" | b"system.posix_acl_default" => true,
-        _ => name.starts_with(b"user.") && !name.starts_with(b"user.overlay."),
-    }
-}
 
 /// On a file system without `user.` attributes or ACLs no behaviour is lost that a container could rely on; capabilities
 /// are different. A file system that reports "no space" for an attribute while it has plenty means the attribute's size.
@@ -56,7 +48,7 @@ pub fn attributes(file: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>> {
         }
     };
     let mut names: Vec<Vec<u8>> =
-        list[..length].split(|&b| b == 0).filter(|name| is_wanted(name)).map(<[u8]>::to_vec).collect();
+        list[..length].split(|&b| b == 0).filter(|name| is_kept(name)).map(<[u8]>::to_vec).collect();
     names.sort();
     Ok(names)
 }

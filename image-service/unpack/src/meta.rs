@@ -3,10 +3,11 @@
 //!
 //! The order matters: chown clears setuid and file capabilities, so mode and attributes come after it, and times last.
 
-use crate::attributes::{attributes, is_wanted, tolerate};
+use crate::attributes::{attributes, tolerate};
 use crate::limits::MAX_ATTRIBUTE;
 use crate::member::{Member, Time};
 use crate::refusal::Refusal;
+use gorae_kernel::attributes::is_kept;
 use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 
@@ -42,7 +43,7 @@ pub fn apply(file: impl AsFd, member: &Member) -> Result<()> {
     let file = file.as_fd();
     rustix::fs::fchown(file, Some(owner(member).0), Some(owner(member).1))?;
     rustix::fs::fchmod(file, Mode::from_raw_mode(member.mode))?;
-    for (name, value) in member.xattrs.iter().filter(|(name, _)| is_wanted(name)) {
+    for (name, value) in member.xattrs.iter().filter(|(name, _)| is_kept(name)) {
         let set = rustix::fs::fsetxattr(file, name.as_slice(), value, XattrFlags::empty());
         tolerate(file, name, value, set)?;
     }
@@ -103,11 +104,11 @@ pub fn apply_at(directory: BorrowedFd<'_>, name: &[u8], member: &Member, is_syml
     if !is_symlink {
         rustix::fs::chmodat(directory, name, Mode::from_raw_mode(member.mode), AtFlags::empty())?;
     }
-    if member.xattrs.iter().any(|(name, _)| is_wanted(name)) {
+    if member.xattrs.iter().any(|(name, _)| is_kept(name)) {
         // There is no setxattrat before Linux 6.13: go through the directory's handle.
         let mut path = format!("/proc/self/fd/{}/", directory.as_raw_fd()).into_bytes();
         path.extend_from_slice(name);
-        for (key, value) in member.xattrs.iter().filter(|(key, _)| is_wanted(key)) {
+        for (key, value) in member.xattrs.iter().filter(|(key, _)| is_kept(key)) {
             let set = rustix::fs::lsetxattr(path.as_slice(), key.as_slice(), value, XattrFlags::empty());
             tolerate(directory, key, value, set)?;
         }

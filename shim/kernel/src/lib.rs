@@ -5,10 +5,12 @@
 //! - [`process`]: a process that cannot be mistaken for a later one.
 //! - [`netlink`], [`netlink_socket`]: how netlink messages are framed, and the socket that carries them.
 //! - [`mountinfo`]: how a mount table is read.
+//! - [`attributes`]: which extended attributes a file of an image may bring along.
 //! - [`checked`], [`record_file`]: how a record is laid out, and how it is kept in its file.
 //!
 //! Everything here is plain data and single system calls. Nothing knows about pods, containers or Gorae's messages.
 
+pub mod attributes;
 pub mod checked;
 pub mod clock;
 pub mod mountinfo;

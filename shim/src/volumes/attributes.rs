@@ -3,6 +3,7 @@
 //!
 //! In this order: a change of the owner takes set-user-id bits and file capabilities away, and any change the times.
 
+use gorae_kernel::attributes::is_kept;
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, fchmod, fchown,
     fgetxattr, flistxattr, fsetxattr, futimens, utimensat,
@@ -53,7 +54,7 @@ impl Copier {
             Err(Errno::OPNOTSUPP) => return Ok(()),
             other => other?,
         };
-        for name in self.names[..length].split(|&b| b == 0).filter(|name| is_wanted(name)) {
+        for name in self.names[..length].split(|&b| b == 0).filter(|name| is_kept(name)) {
             let length = fgetxattr(from, name, &mut self.value[..])?;
             match fsetxattr(to, name, &self.value[..length], XattrFlags::empty()) {
                 // As with the image's layers: only capabilities can be relied on.
@@ -63,12 +64,6 @@ impl Copier {
         }
         Ok(())
     }
-}
-
-/// What an image may bring: neither overlayfs's own, nor labels, which are the node's business.
-fn is_wanted(name: &[u8]) -> bool {
-    matches!(name, b"security.capability" | b"system.posix_acl_access" | b"system.posix_acl_default")
-        || name.starts_with(b"user.") && !name.starts_with(b"user.overlay.")
 }
 
 fn owner(stat: &Stat) -> (Uid, Gid) {
