@@ -7,7 +7,7 @@ use super::trace::TraceParent;
 use tracing::Span;
 use tracing::field::Empty;
 
-/// Longest name of a method that is shown, in characters.
+/// Longest name of an unknown method that is logged, in bytes.
 const LONGEST: usize = 64;
 
 /// Opens the span of a call, with what its headers say.
@@ -15,28 +15,36 @@ const LONGEST: usize = 64;
 /// It is of level error, because a filter leaves a span out with the lines of its level: the lines of failures have to
 /// name their call whatever the log's level is.
 pub fn open(method: Method, path: &str, parent: Option<TraceParent<'_>>) -> Span {
-    let span = tracing::error_span!(
+    let name = if method.is_known() { method.name() } else { made_up(path) };
+    tracing::error_span!(
         "rpc",
-        method = Empty,
+        method = name,
         namespace = Empty,
         pod = Empty,
         container = Empty,
         image = Empty,
         trace_id = parent.map(|parent| parent.trace_id),
         parent_id = parent.map(|parent| parent.parent_id),
-    );
-    if method.is_known() {
-        span.record("method", method.name());
-    } else {
-        let name: String = path.rsplit('/').next().unwrap_or_default().chars().take(LONGEST).collect();
-        span.record("method", name.as_str());
-    }
-    span
+    )
 }
 
-/// Adds what the call's request says. The words of a [`Subject`] are fields of the span.
+/// The name at the end of a path that none of our services has.
+fn made_up(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    &name[..name.floor_char_boundary(LONGEST)]
+}
+
+/// Adds the ids and names in the call's request. All at once: the log writes the fields of a span anew each time that some are added.
 pub fn record(span: &Span, subject: &Subject) {
-    for (word, value) in subject {
-        span.record(*word, value.as_str());
+    if subject.is_empty() {
+        return;
     }
+    let value = |word: &str| subject.iter().find(|(known, _)| *known == word).map(|(_, value)| value.as_str());
+    tracing::record_all!(
+        span,
+        namespace = value("namespace"),
+        pod = value("pod"),
+        container = value("container"),
+        image = value("image"),
+    );
 }

@@ -4,14 +4,17 @@
 //! A line has the span of the call that it is logged for. As text: `TIME LEVEL rpc{method="…" pod="…"}: MESSAGE
 //! field=value`. As JSON, one object a line: `timestamp`, `level`, `fields` (with `message`), and `span`.
 
+mod threshold;
+
 use std::fmt::{Debug, Display, Formatter};
 use std::str::FromStr;
 use std::sync::Arc;
+use threshold::Threshold;
 use tracing::Subscriber;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, fmt, reload};
+use tracing_subscriber::{Layer, fmt};
 
 /// The least important lines that are logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,9 +104,12 @@ impl Log {
 
     /// Begins to write to standard error. To be called once in a process.
     pub fn to_stderr(level: Level, format: Format) -> Self {
-        let (filter, handle) = reload::Layer::new(filter(level));
-        tracing_subscriber::registry().with(filter).with(lines(format)).init();
-        Self::new(move |level| handle.reload(self::filter(level)).map_err(|e| e.to_string()))
+        let threshold = Threshold::new(level);
+        tracing_subscriber::registry().with(threshold.clone()).with(lines(format)).init();
+        Self::new(move |level| {
+            threshold.set(level);
+            Ok(())
+        })
     }
 
     /// Sets the level from now on.
@@ -115,16 +121,11 @@ impl Log {
     }
 }
 
-/// Of the libraries, only what matters to an operator.
-fn filter(level: Level) -> EnvFilter {
-    EnvFilter::new(format!("{level},h2=warn,hyper=warn,tonic=warn,rustls=warn,reqwest=warn,hickory_proto=warn"))
-}
-
 fn lines<S>(format: Format) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(false);
+    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
     match format {
         Format::Text => lines.boxed(),
         // A call has one span, and spans do not nest: a list of them would say everything twice.
