@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Who is connected to the socket, and how much of the daemon each client holds.
+//! The clients that are connected to the socket, and how much of the daemon's resources each of them holds.
 //!
-//! Nobody is turned away, for who comes last may be kubelet. When there is too much of something, a connection ends that
-//! needs it least: of too many connections the one that has been quiet for longest, if possible one without a request;
-//! of too many requests, or too many bytes of them, the one that holds most.
+//! No client is turned away, because the newest may be kubelet. When a limit is exceeded, one connection is closed
+//! instead. For the limit on connections it is the one that has been quiet for longest, if possible one without a
+//! request. For the limits on requests and on bytes it is the one that holds the most.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,26 +12,26 @@ use std::time::Duration;
 use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
-/// What all clients together may hold.
+/// Limits on what all clients may hold together.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// Connections.
     pub connections: usize,
-    /// Requests that are not answered yet.
+    /// Requests in flight.
     pub requests: usize,
-    /// Bytes of these requests and of answers on their way.
+    /// Bytes of these requests and of the responses that are being sent.
     pub bytes: usize,
 }
 
 impl Default for Bounds {
-    /// kubelet has four connections, as many requests as it has workers, and messages of a few kilobytes; the largest
-    /// message has 16 MiB.
+    /// kubelet has four connections, as many requests as it has workers, and messages of a few kilobytes. The largest
+    /// message is 16 MiB.
     fn default() -> Self {
         Self { connections: 256, requests: 2048, bytes: 128 << 20 }
     }
 }
 
-/// Everyone who is connected.
+/// All connected clients.
 #[derive(Debug)]
 pub struct Clients {
     bounds: Bounds,
@@ -47,15 +47,15 @@ pub struct Client {
     clients: Arc<Clients>,
     requests: AtomicUsize,
     bytes: AtomicUsize,
-    /// When it last said something, and when its last request ended: milliseconds since `clients.begun`.
-    spoke: AtomicU64,
+    /// When data last arrived, and when the last request ended: milliseconds since `clients.begun`.
+    last_active: AtomicU64,
     idle_since: AtomicU64,
-    leaving: AtomicBool,
+    closing: AtomicBool,
     waker: AtomicWaker,
 }
 
 impl Clients {
-    /// Nobody yet.
+    /// No client is connected yet.
     pub fn new(bounds: Bounds) -> Arc<Self> {
         Arc::new(Self {
             bounds,
@@ -66,35 +66,35 @@ impl Clients {
         })
     }
 
-    /// Takes one in; it is to be [dismissed](Self::dismiss) when its connection ends.
+    /// Registers a new client. It has to be [removed](Self::remove) when its connection ends.
     pub fn admit(self: &Arc<Self>) -> Arc<Client> {
         let now = self.now();
         let client = Arc::new(Client {
             clients: self.clone(),
             requests: AtomicUsize::default(),
             bytes: AtomicUsize::default(),
-            spoke: now.into(),
+            last_active: now.into(),
             idle_since: now.into(),
-            leaving: AtomicBool::default(),
+            closing: AtomicBool::default(),
             waker: AtomicWaker::default(),
         });
         let mut connected = self.connected();
-        let there = connected.iter().filter(|c| !c.is_leaving());
-        if there.clone().count() >= self.bounds.connections
-            && let Some(quiet) = there.min_by_key(|c| (c.has_requests(), c.spoke.load(Ordering::Relaxed)))
+        let staying = connected.iter().filter(|c| !c.is_closing());
+        if staying.clone().count() >= self.bounds.connections
+            && let Some(quiet) = staying.min_by_key(|c| (c.has_requests(), c.last_active.load(Ordering::Relaxed)))
         {
-            quiet.leave("there are too many connections, and it has been quiet for longest");
+            quiet.close("too many connections; this one has been quiet for longest");
         }
         connected.push(client.clone());
         client
     }
 
-    /// Forgets one.
-    pub fn dismiss(&self, client: &Arc<Client>) {
+    /// Removes a client whose connection has ended.
+    pub fn remove(&self, client: &Arc<Client>) {
         self.connected().retain(|c| !Arc::ptr_eq(c, client));
     }
 
-    /// How many are connected.
+    /// The number of connected clients.
     pub fn count(&self) -> usize {
         self.connected().len()
     }
@@ -107,41 +107,41 @@ impl Clients {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Ends the connection that holds most of something, if they hold too much without those that are ending already.
-    fn end_largest(&self, most: usize, what: &str, held: impl Fn(&Client) -> usize) {
+    /// Closes the connection that holds the most, if those that are not closing already hold more than `most` in total.
+    fn close_largest(&self, most: usize, why: &str, held: impl Fn(&Client) -> usize) {
         let connected = self.connected();
-        let there = connected.iter().filter(|c| !c.is_leaving());
-        if there.clone().map(|c| held(c)).sum::<usize>() > most
-            && let Some(largest) = there.max_by_key(|c| held(c))
+        let staying = connected.iter().filter(|c| !c.is_closing());
+        if staying.clone().map(|c| held(c)).sum::<usize>() > most
+            && let Some(largest) = staying.max_by_key(|c| held(c))
         {
-            largest.leave(what);
+            largest.close(why);
         }
     }
 }
 
 impl Client {
-    /// A request begins.
+    /// Registers a request that begins.
     pub fn open(self: &Arc<Self>) -> Open {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let most = self.clients.bounds.requests;
         if self.clients.requests.fetch_add(1, Ordering::Relaxed) >= most {
             let held = |c: &Client| c.requests.load(Ordering::Relaxed);
-            self.clients.end_largest(most, "there are too many requests, and it holds most of them", held);
+            self.clients.close_largest(most, "too many requests; this client has the most", held);
         }
         Open { client: self.clone(), bytes: AtomicUsize::default() }
     }
 
-    /// Everyone who is connected beside it.
+    /// All connected clients, this one included.
     pub fn clients(&self) -> &Arc<Clients> {
         &self.clients
     }
 
-    /// It has said something.
-    pub fn speaks(&self) {
-        self.spoke.store(self.clients.now(), Ordering::Relaxed);
+    /// Records that data has arrived.
+    pub fn mark_active(&self) {
+        self.last_active.store(self.clients.now(), Ordering::Relaxed);
     }
 
-    /// Since when it has no request; `None` while it has.
+    /// Since when it has had no request in flight; `None` while it has one.
     pub fn idle_since(&self) -> Option<Instant> {
         let since = Duration::from_millis(self.idle_since.load(Ordering::Relaxed));
         (!self.has_requests()).then_some(self.clients.begun + since)
@@ -151,26 +151,26 @@ impl Client {
         self.requests.load(Ordering::Relaxed) > 0
     }
 
-    /// Asks its connection to end.
-    fn leave(&self, why: &str) {
+    /// Tells its connection to close.
+    fn close(&self, why: &str) {
         let requests = self.requests.load(Ordering::Relaxed);
-        tracing::warn!(requests, bytes = self.bytes.load(Ordering::Relaxed), why, "a client's connection is ended");
-        self.leaving.store(true, Ordering::Release);
+        tracing::warn!(requests, bytes = self.bytes.load(Ordering::Relaxed), why, "closing a client's connection");
+        self.closing.store(true, Ordering::Release);
         self.waker.wake();
     }
 
-    /// Whether its connection is to end.
-    pub fn is_leaving(&self) -> bool {
-        self.leaving.load(Ordering::Acquire)
+    /// Whether its connection has to close.
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
     }
 
-    /// Whom to wake when it is.
-    pub fn watch(&self, waker: &std::task::Waker) {
+    /// Sets the waker to call when the connection has to close.
+    pub fn set_waker(&self, waker: &std::task::Waker) {
         self.waker.register(waker);
     }
 }
 
-/// A request that is not answered yet.
+/// A request in flight.
 #[derive(Debug)]
 pub struct Open {
     client: Arc<Client>,
@@ -178,19 +178,19 @@ pub struct Open {
 }
 
 impl Open {
-    /// So many bytes of it are held from now on, besides those before.
+    /// Counts more bytes that are held for this request.
     pub fn hold(&self, bytes: usize) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.client.bytes.fetch_add(bytes, Ordering::Relaxed);
         let clients = &self.client.clients;
         if clients.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > clients.bounds.bytes {
             let held = |c: &Client| c.bytes.load(Ordering::Relaxed);
-            let why = "there are too many bytes of requests, and it holds most of them";
-            clients.end_largest(clients.bounds.bytes, why, held);
+            let why = "requests hold too many bytes; those of this client hold the most";
+            clients.close_largest(clients.bounds.bytes, why, held);
         }
     }
 
-    /// Nothing is held any more of what was.
+    /// Stops counting the bytes that were held so far.
     pub fn release(&self) {
         let bytes = self.bytes.swap(0, Ordering::Relaxed);
         self.client.bytes.fetch_sub(bytes, Ordering::Relaxed);
@@ -217,48 +217,48 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_too_many_connections_the_quietest_without_a_request_goes() {
+    async fn of_too_many_connections_the_quietest_without_a_request_is_closed() {
         let clients = clients(3, 9, 9);
-        let mut there = Vec::new();
+        let mut admitted = Vec::new();
         for _ in 0..3 {
-            there.push(clients.admit());
+            admitted.push(clients.admit());
             tokio::time::advance(Duration::from_secs(1)).await;
         }
-        let _request = there[0].open();
-        there[1].speaks();
-        there.push(clients.admit());
-        assert!(there.iter().map(|c| c.is_leaving()).eq([false, false, true, false]));
-        // It is on its way: the next one finds room again only at another's cost.
-        there.push(clients.admit());
-        assert!(there.iter().map(|c| c.is_leaving()).eq([false, true, true, false, false]));
-        there.iter().for_each(|c| clients.dismiss(c));
+        let _request = admitted[0].open();
+        admitted[1].mark_active();
+        admitted.push(clients.admit());
+        assert!(admitted.iter().map(|c| c.is_closing()).eq([false, false, true, false]));
+        // The closing one no longer counts, so the next connection closes one more.
+        admitted.push(clients.admit());
+        assert!(admitted.iter().map(|c| c.is_closing()).eq([false, true, true, false, false]));
+        admitted.iter().for_each(|c| clients.remove(c));
         assert!(clients.connected().is_empty());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn when_all_have_requests_the_quietest_goes_and_the_new_one_is_let_in() {
+    async fn when_all_have_requests_the_quietest_is_closed_and_the_new_one_is_admitted() {
         let clients = clients(2, 9, 9);
-        let there = [clients.admit(), clients.admit()];
-        let _requests = there.each_ref().map(|c| c.open());
+        let admitted = [clients.admit(), clients.admit()];
+        let _requests = admitted.each_ref().map(|c| c.open());
         tokio::time::advance(Duration::from_secs(1)).await;
-        there[0].speaks();
-        assert!(!clients.admit().is_leaving());
-        assert!(there.iter().map(|c| c.is_leaving()).eq([false, true]));
+        admitted[0].mark_active();
+        assert!(!clients.admit().is_closing());
+        assert!(admitted.iter().map(|c| c.is_closing()).eq([false, true]));
     }
 
     #[tokio::test]
-    async fn of_too_many_requests_and_bytes_the_largest_holder_goes() {
+    async fn of_too_many_requests_or_bytes_the_largest_holder_is_closed() {
         let clients = clients(9, 4, 100);
         let (greedy, modest) = (clients.admit(), clients.admit());
         let _held: Vec<Open> = (0..4).map(|_| greedy.open()).collect();
         let open = modest.open();
-        assert!(greedy.is_leaving() && !modest.is_leaving());
+        assert!(greedy.is_closing() && !modest.is_closing());
         let other = clients.admit();
         open.hold(40);
         other.open().hold(90);
-        assert!(other.is_leaving() && !modest.is_leaving());
+        assert!(other.is_closing() && !modest.is_closing());
         open.hold(70);
-        assert!(modest.is_leaving());
+        assert!(modest.is_closing());
         drop(open);
         assert_eq!(clients.bytes.load(Ordering::Relaxed), 0);
     }

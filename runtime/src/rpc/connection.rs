@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A client's connection, below the HTTP/2 engine: what it writes goes through the [filter](gorae_headers), and who
-//! stops in the middle of something, or has asked for nothing for long, does not keep the daemon's memory.
+//! A client's connection, below the HTTP/2 engine. What the client writes goes through the
+//! [filter](gorae_headers::authority). A client that stops half way, or that has had no request for long, is
+//! disconnected, so that it does not hold the daemon's memory.
 
 use super::clients::Client;
 use gorae_headers::authority::Filter;
@@ -13,51 +14,51 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::transport::server::Connected;
 
-/// How long the greeting, a frame or a header block may take once it has begun: each is a few kilobytes that a client has
-/// at hand.
+/// How long the connection preface, a frame or a header block may take once it has begun: each is a few kilobytes that
+/// a client has ready to send.
 pub const FRAME_LIMIT: Duration = Duration::from_secs(20);
-/// How long a connection may be without a request. Clients make a new one when they need it.
+/// How long a connection may have no request in flight. Clients reconnect when they need to.
 pub const IDLE_LIMIT: Duration = Duration::from_secs(15 * 60);
-/// Most bytes that are read at once where a frame is put together.
+/// Most bytes that are read at once while a frame is assembled.
 const PIECE: usize = 4096;
-/// Number of a frame that nobody has counted.
+/// Stands for the number of a frame after the filter has stopped counting.
 const UNCOUNTED: u64 = u64::MAX;
 
-/// A connection of the CRI socket.
+/// A connection to the CRI socket.
 #[derive(Debug)]
 pub struct Connection<S> {
     stream: S,
     filter: Filter,
-    client: Dismissed,
-    /// The frame that is waited for, and since when.
+    client: Registered,
+    /// The unfinished frame, and since when it has been unfinished.
     waiting: Option<(u64, Instant)>,
-    /// Rings no later than something is overdue.
+    /// Fires no later than the client's deadline.
     alarm: Pin<Box<Sleep>>,
 }
 
-/// A client whose connection ends with this.
+/// A registered client; dropping this removes it.
 #[derive(Debug)]
-struct Dismissed(Arc<Client>);
+struct Registered(Arc<Client>);
 
-impl Drop for Dismissed {
+impl Drop for Registered {
     fn drop(&mut self) {
-        self.0.clients().dismiss(&self.0);
+        self.0.clients().remove(&self.0);
     }
 }
 
 impl<S> Connection<S> {
-    /// The connection of a client that was let in.
+    /// The connection of a client that was admitted.
     pub fn new(stream: S, client: Arc<Client>) -> Self {
         let alarm = Box::pin(sleep_until(Instant::now() + FRAME_LIMIT));
-        Self { stream, filter: Filter::default(), client: Dismissed(client), waiting: None, alarm }
+        Self { stream, filter: Filter::default(), client: Registered(client), waiting: None, alarm }
     }
 
     fn client(&self) -> &Client {
         &self.client.0
     }
 
-    /// When the client has taken too long, as far as can be said now; nothing more was read.
-    fn due(&mut self) -> Instant {
+    /// The client's deadline as of now. To be called when there is nothing more to read.
+    fn deadline(&mut self) -> Instant {
         let now = Instant::now();
         let begun = if self.filter.is_blind() { Some(UNCOUNTED) } else { self.filter.unfinished() };
         let Some(frame) = begun else {
@@ -68,17 +69,17 @@ impl<S> Connection<S> {
         since + FRAME_LIMIT
     }
 
-    /// Whether the client has taken too long; otherwise the task is woken when it has.
+    /// Whether the client has missed its deadline. If not, the task is woken when it does.
     fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
-            let due = self.due();
+            let due = self.deadline();
             if self.alarm.deadline() > due || self.alarm.is_elapsed() {
                 self.alarm.as_mut().reset(due);
             }
             if self.alarm.as_mut().poll(cx).is_pending() {
                 return false;
             }
-            // It rang for something that was finished meanwhile, unless this is over as well.
+            // The alarm may have fired for a deadline that was met in the meantime; the current one decides.
             if due <= Instant::now() {
                 return true;
             }
@@ -87,7 +88,7 @@ impl<S> Connection<S> {
 }
 
 impl<S: AsyncRead + Unpin> Connection<S> {
-    /// Reads what the filter waits for, no more.
+    /// Reads what the filter waits for and nothing more.
     fn poll_complete(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut piece = [0; PIECE];
         let room = self.filter.needs().min(PIECE);
@@ -96,13 +97,13 @@ impl<S: AsyncRead + Unpin> Connection<S> {
         if piece.filled().is_empty() {
             self.filter.give_up();
         } else {
-            self.client().speaks();
+            self.client().mark_active();
             self.filter.complete(piece.filled());
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Reads what can be read right through; true when there is something, or the client has ended.
+    /// Reads data that goes straight through; true when there is some, or when the client has ended the stream.
     fn poll_pass(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
@@ -111,7 +112,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
             return Poll::Ready(Ok(true));
         }
         let passed = self.filter.pass(new);
-        self.client().speaks();
+        self.client().mark_active();
         buf.set_filled(before + passed);
         Poll::Ready(Ok(passed > 0))
     }
@@ -137,16 +138,16 @@ impl<S: AsyncRead + Unpin> Connection<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.client().watch(cx.waker());
-        // Reading nothing is the end.
-        if this.client().is_leaving() {
+        this.client().set_waker(cx.waker());
+        // A read of zero bytes is the end of the stream.
+        if this.client().is_closing() {
             return Poll::Ready(Ok(()));
         }
         match this.poll_more(cx, buf) {
             Poll::Pending if this.is_overdue(cx) => {
                 tracing::debug!(
                     unfinished = this.waiting.is_some(),
-                    "a client asks for nothing; its connection is ended"
+                    "a client is idle or too slow; closing its connection"
                 );
                 Poll::Ready(Ok(()))
             }
@@ -157,7 +158,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if self.client().is_leaving() {
+        if self.client().is_closing() {
             return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
         }
         Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
@@ -168,7 +169,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.client().is_leaving() {
+        if self.client().is_closing() {
             return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
         }
         Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bufs)

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The CRI socket between the kernel and the handlers.
+//! The CRI socket: everything between the kernel's listener and the handlers.
 //!
 //! ```text
-//! client ─ connection.rs (gorae_headers: what h2 would not take; time limits) ─ tonic/h2 ─ layer.rs ─ handlers
-//!               └──────────────── clients.rs: who holds how much ──────────── call.rs ─┘
+//! client ─ connection.rs (gorae_headers: what h2 would refuse; time limits) ─ tonic/h2 ─ layer.rs ─ handlers
+//!               └─────────── clients.rs: what each client holds ──────────── call.rs ─┘
 //!
 //! call.rs ─ span.rs (method.rs, subject.rs, trace.rs): which call, about what, for whom
 //!     └ measures.rs: how many, how long      └ failures.rs (severity.rs, repeats.rs): the log
 //! ```
 //!
-//! HTTP/2 and gRPC are tonic's and h2's, with their own bounds on headers, resets, CONTINUATION, SETTINGS and PING.
+//! tonic and h2 implement gRPC and HTTP/2, with their own bounds on headers, resets, CONTINUATION, SETTINGS and PING.
 
 mod bodies;
 mod call;
@@ -37,24 +37,24 @@ use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio_stream::Stream;
 
-/// Requests that one connection may have open. More than kubelet has for the most pods; its client waits for a place.
+/// Most requests in flight on one connection: more than kubelet has with the most pods. At the limit, its client waits.
 pub const STREAMS: u32 = 1000;
-/// How long no connection is taken when none can be: without a free descriptor the listener is ready all the time.
+/// The pause after a failed accept: while no descriptor is free, the listener stays ready and every accept fails.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The connections that clients make, one after the other, without an end.
+/// Accepts the connections of clients; the stream never ends.
 pub fn connections(
     listener: UnixListener,
     clients: Arc<Clients>,
 ) -> impl Stream<Item = io::Result<Connection<UnixStream>>> {
     stream::unfold((listener, clients), async |(listener, clients)| {
-        let mut told = false;
+        let mut warned = false;
         let stream = loop {
             match listener.accept().await {
                 Ok((stream, _)) => break stream,
                 Err(error) => {
-                    if !std::mem::replace(&mut told, true) {
-                        tracing::warn!(%error, "no connection can be accepted; it is tried again");
+                    if !std::mem::replace(&mut warned, true) {
+                        tracing::warn!(%error, "cannot accept a client's connection; retrying");
                     }
                     tokio::time::sleep(PAUSE).await;
                 }

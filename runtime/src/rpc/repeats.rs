@@ -1,38 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The same failure again and again: it has one line a minute, which says how often it came.
+//! Limits a repeated failure to one line a minute, which says how often it was left out.
 
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a failure that was shown is only counted.
+/// How long a failure is only counted after it was logged.
 pub const QUIET: Duration = Duration::from_secs(60);
-/// Failures that are remembered; of more, the one that was shown first is forgotten.
+/// Most failures that are remembered; beyond that, the one logged least recently is evicted.
 const MOST: usize = 256;
 
-/// Failures that were shown, by a number that stands for all that makes two of them the same.
+/// Failures that were logged, by a hash of everything that makes two of them the same.
 #[derive(Debug, Default)]
-pub struct Repeats(HashMap<u64, Shown>);
+pub struct Repeats(HashMap<u64, Logged>);
 
 #[derive(Debug)]
-struct Shown {
+struct Logged {
     at: Instant,
-    since: u64,
+    left_out: u64,
 }
 
 impl Repeats {
-    /// Whether a failure is to be shown: with the number of those that were not since the last time.
+    /// Whether to log a failure: if so, how often it was left out since its last line.
     pub fn shows(&mut self, failure: u64) -> Option<u64> {
         let now = Instant::now();
         match self.0.get_mut(&failure) {
-            Some(shown) if now.duration_since(shown.at) < QUIET => {
-                shown.since += 1;
+            Some(logged) if now.duration_since(logged.at) < QUIET => {
+                logged.left_out += 1;
                 None
             }
-            Some(shown) => Some(std::mem::replace(shown, Shown { at: now, since: 0 }).since),
+            Some(logged) => Some(std::mem::replace(logged, Logged { at: now, left_out: 0 }).left_out),
             None => {
                 self.make_room();
-                self.0.insert(failure, Shown { at: now, since: 0 });
+                self.0.insert(failure, Logged { at: now, left_out: 0 });
                 Some(0)
             }
         }
@@ -42,7 +42,7 @@ impl Repeats {
         if self.0.len() < MOST {
             return;
         }
-        if let Some(oldest) = self.0.iter().min_by_key(|(_, shown)| shown.at).map(|(failure, _)| *failure) {
+        if let Some(oldest) = self.0.iter().min_by_key(|(_, logged)| logged.at).map(|(failure, _)| *failure) {
             self.0.remove(&oldest);
         }
     }
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn the_same_failure_is_shown_once_a_minute_with_its_number() {
+    async fn a_repeated_failure_is_logged_once_a_minute_with_a_count() {
         let mut repeats = Repeats::default();
         assert_eq!(
             (repeats.shows(1), repeats.shows(1), repeats.shows(1), repeats.shows(2)),
@@ -71,6 +71,6 @@ mod tests {
             tokio::time::advance(Duration::from_millis(1)).await;
         }
         assert_eq!(repeats.0.len(), MOST);
-        assert_eq!((repeats.shows(9_999), repeats.shows(0)), (None, Some(0)), "the oldest are forgotten first");
+        assert_eq!((repeats.shows(9_999), repeats.shows(0)), (None, Some(0)), "the oldest are evicted first");
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How much a failed call matters to an operator: the level of its line in the log.
+//! How much a failed call matters to an operator: the level at which it is logged.
 
 use super::method::Kind;
 use tonic::Code;
@@ -7,12 +7,12 @@ use tracing::Level;
 
 /// The level of a failure.
 ///
-/// An error is for a person to act on: something here is broken. A warning is for a person to know: what a client wanted
-/// did not come to be. The rest happens on a healthy node all the time: a look at what has just gone, a probe of a program
-/// that does not answer, a client that leaves, a call that is not there.
+/// An error needs an operator to act: something here is broken. A warning is for an operator to know: a client did not
+/// get what it asked for. The rest happens on a healthy node all the time: a query for an object that was just removed,
+/// a probe of a program that does not answer, a client that disconnects, a call that is not implemented.
 pub fn of(kind: Kind, code: Code) -> Level {
     match (kind, code) {
-        // The code for a registry that cannot be reached: clients know that failure by its text.
+        // The code for a registry that cannot be reached: clients recognise that failure by its text.
         (Kind::Fetches, Code::Unknown) => Level::WARN,
         (_, Code::Internal | Code::Unknown | Code::DataLoss) => Level::ERROR,
         (_, Code::Ok | Code::Cancelled | Code::Unimplemented) => Level::INFO,
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_broken_is_an_error_and_what_happens_every_day_is_not() {
+    fn a_breakage_is_an_error_and_an_everyday_failure_is_not() {
         for (kind, code, level) in [
             (Kind::Reads, Code::Internal, Level::ERROR),
             (Kind::Enters, Code::Unknown, Level::ERROR),

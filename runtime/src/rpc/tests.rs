@@ -21,7 +21,7 @@ const RESET: u8 = 3;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// Answers `end` with an update and its end, everything else with an update and silence.
+/// Sends one update, and then ends the stream of the reference `end` and leaves any other one open.
 struct Progress;
 
 #[tonic::async_trait]
@@ -54,7 +54,7 @@ fn clients() -> Arc<Clients> {
     Clients::new(Bounds::default())
 }
 
-/// A client's end of a connection that is served.
+/// The client's end of a connection that is served.
 fn connect(clients: &Arc<Clients>) -> DuplexStream {
     connect_to(clients, Arc::default())
 }
@@ -71,7 +71,7 @@ fn connect_to(clients: &Arc<Clients>, measures: Arc<Measures>) -> DuplexStream {
     ours
 }
 
-/// A frame of HTTP/2: of the connection for SETTINGS and PING, of the first stream for all others.
+/// An HTTP/2 frame: on the connection for SETTINGS and PING, on the first stream for all others.
 fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
     let stream = u8::from(!matches!(kind, 4 | 6));
@@ -87,7 +87,7 @@ fn literal(name: &str, value: &str) -> Vec<u8> {
     [&[0x40][..], &text(name), &text(value)].concat()
 }
 
-/// The headers of a call, as gRPC's C core writes them: names and values spelled out and kept.
+/// The headers of a call, as gRPC's C core writes them: literal names and values, added to the dynamic table.
 fn block(authority: &str) -> Vec<u8> {
     block_of("PullProgress", authority)
 }
@@ -107,12 +107,12 @@ fn call(authority: &str, reference: &str) -> Vec<u8> {
     [frame(HEADERS, END_HEADERS, &block(authority)), frame(0, END_STREAM, &message(reference))].concat()
 }
 
-/// The kinds of the frames that come on the first stream, until the server has nothing more to say.
+/// The kinds of the frames that arrive on the first stream, until the server ends it.
 async fn answer(client: &mut DuplexStream) -> Vec<u8> {
     let mut kinds = Vec::new();
     loop {
         let mut head = [0; 9];
-        client.read_exact(&mut head).await.expect("the connection stays");
+        client.read_exact(&mut head).await.expect("the connection stays open");
         let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
         client.read_exact(&mut payload).await.expect("whole");
         if head[8] == 1 {
@@ -124,7 +124,7 @@ async fn answer(client: &mut DuplexStream) -> Vec<u8> {
     }
 }
 
-/// How long it takes until the server ends the connection, when the client writes nothing more.
+/// How long it takes until the server closes the connection, when the client writes nothing more.
 async fn end(client: &mut DuplexStream) -> Duration {
     let begun = Instant::now();
     let mut rest = Vec::new();
@@ -151,11 +151,11 @@ async fn the_engine_itself_resets_such_a_call() {
     let server = tonic::transport::Server::builder().add_service(ImagesServer::new(Progress));
     tokio::spawn(server.serve_with_incoming(incoming));
     client.write_all(&[greeting(), call("%2Frun%2Fx.sock", "end")].concat()).await.expect("open");
-    assert_eq!(answer(&mut client).await, [RESET], "when this fails, the filter has done its work");
+    assert_eq!(answer(&mut client).await, [RESET], "when this fails, the filter is no longer needed");
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_stops_in_the_middle_of_something_goes_after_a_while() {
+async fn a_client_that_stops_half_way_is_disconnected_after_a_while() {
     let begun = |bytes: &[u8]| [&greeting()[..], bytes].concat();
     for wire in [
         Vec::new(),
@@ -174,7 +174,7 @@ async fn who_stops_in_the_middle_of_something_goes_after_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_frame_that_comes_byte_by_byte_has_no_more_time_than_another() {
+async fn a_frame_that_arrives_byte_by_byte_gets_no_more_time_than_any_other() {
     let mut client = connect(&clients());
     client.write_all(&greeting()).await.expect("open");
     let begun = Instant::now();
@@ -188,7 +188,7 @@ async fn a_frame_that_comes_byte_by_byte_has_no_more_time_than_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_stops_half_way_fails_its_call_alone() {
+async fn a_message_that_stops_half_way_fails_only_its_own_call() {
     let mut client = connect(&clients());
     let half = [frame(HEADERS, END_HEADERS, &block("/x")), frame(0, 0, &message("end")[..7])].concat();
     client.write_all(&[greeting(), half].concat()).await.expect("open");
@@ -196,31 +196,31 @@ async fn a_message_that_stops_half_way_fails_its_call_alone() {
     let kinds = answer(&mut client).await;
     assert_eq!(kinds.first(), Some(&HEADERS), "{kinds:?}");
     assert!(begun.elapsed() >= MESSAGE_LIMIT && begun.elapsed() < MESSAGE_LIMIT * 2, "{:?}", begun.elapsed());
-    assert!(end(&mut client).await > FRAME_LIMIT * 2, "the connection stays for other calls");
+    assert!(end(&mut client).await > FRAME_LIMIT * 2, "the connection stays open for other calls");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_without_a_request_goes_and_one_with_an_open_stream_stays() {
+async fn a_connection_without_a_request_is_closed_and_one_with_an_open_stream_stays() {
     let clients = clients();
     let mut idle = connect(&clients);
     idle.write_all(&greeting()).await.expect("open");
     let took = end(&mut idle).await;
     assert!(took >= IDLE_LIMIT && took < IDLE_LIMIT * 2, "{took:?}");
     let mut watching = connect(&clients);
-    watching.write_all(&[greeting(), call("/x", "for ever")].concat()).await.expect("open");
+    watching.write_all(&[greeting(), call("/x", "other")].concat()).await.expect("open");
     assert!(end(&mut watching).await >= IDLE_LIMIT * 3, "its stream is quiet and open");
-    // Its end begins the time anew.
+    // The end of the stream starts the idle time again.
     watching.write_all(&frame(RESET, 0, &[0, 0, 0, 8])).await.expect("open");
     let took = end(&mut watching).await;
     assert!(took >= IDLE_LIMIT && took < IDLE_LIMIT * 2, "{took:?}");
 }
 
 #[tokio::test]
-async fn one_connection_too_many_costs_the_quietest_its_own() {
+async fn one_connection_too_many_closes_the_quietest_one() {
     let clients = Clients::new(Bounds { connections: 2, ..Bounds::default() });
     let (mut quiet, mut busy) = (connect(&clients), connect(&clients));
     quiet.write_all(&greeting()).await.expect("open");
-    busy.write_all(&[greeting(), call("/x", "for ever")].concat()).await.expect("open");
+    busy.write_all(&[greeting(), call("/x", "other")].concat()).await.expect("open");
     let mut kinds = [0; 9];
     busy.read_exact(&mut kinds).await.expect("served");
     tokio::time::sleep(Duration::from_millis(5)).await;
@@ -228,10 +228,10 @@ async fn one_connection_too_many_costs_the_quietest_its_own() {
     assert!(end(&mut quiet).await < FRAME_LIMIT);
     last.write_all(&[greeting(), call("/x", "end")].concat()).await.expect("open");
     assert_eq!(answer(&mut last).await, [HEADERS, 0, HEADERS]);
-    busy.write_all(&frame(6, 0, &[0; 8])).await.expect("it is still there");
+    busy.write_all(&frame(6, 0, &[0; 8])).await.expect("it is still open");
 }
 
-/// Collects what is logged on this thread.
+/// Collects the lines that this thread logs.
 #[derive(Debug, Clone, Default)]
 struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
 
@@ -261,14 +261,14 @@ impl Lines {
 }
 
 #[tokio::test]
-async fn a_failed_call_is_one_line_in_a_span_that_says_whose_it_is() {
+async fn a_failed_call_is_one_line_in_a_span_that_identifies_it() {
     let lines = Lines::default();
     let _log = lines.collect();
     let measures = Arc::<Measures>::default();
     let mut client = connect_to(&clients(), measures.clone());
     let trace = literal("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
     let headers = [block_of("RemoveImageName", "x"), trace].concat();
-    // In two pieces: what the call is about is known when both are here.
+    // In two pieces: the subject of the call is known only when both have arrived.
     let message = message("u:secret@host/image:1");
     let body = [frame(0, 0, &message[..9]), frame(0, END_STREAM, &message[9..])].concat();
     client.write_all(&[greeting(), frame(HEADERS, END_HEADERS, &headers), body].concat()).await.expect("open");
@@ -289,12 +289,12 @@ async fn a_failed_call_is_one_line_in_a_span_that_says_whose_it_is() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_a_stream_has_canceled_it_without_a_line() {
+async fn a_client_that_disconnects_from_a_stream_has_canceled_it_without_a_line() {
     let lines = Lines::default();
     let _log = lines.collect();
     let measures = Arc::<Measures>::default();
     let mut client = connect_to(&clients(), measures.clone());
-    client.write_all(&[greeting(), call("x", "for ever")].concat()).await.expect("open");
+    client.write_all(&[greeting(), call("x", "other")].concat()).await.expect("open");
     let text = || {
         let mut page = crate::metrics::Page::default();
         measures.write(&mut page);

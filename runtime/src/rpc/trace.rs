@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The trace that a call is a part of, as its client says in the header `traceparent`. kubelet does when its tracing is on.
+//! The trace that a call belongs to, from its header `traceparent`. kubelet sends one when its tracing is on.
 //!
-//! The header is read strictly: what is not exactly of the form is not there, and nothing else of it comes into the log.
+//! The header is parsed strictly. A malformed one counts as absent, and nothing but its two ids reaches the log.
 
 use http::HeaderMap;
 
@@ -10,7 +10,7 @@ const HEADER: &str = "traceparent";
 /// `00-TRACE-PARENT-FLAGS`: two digits, 32, 16 and two, with dashes between them.
 const LENGTH: usize = 55;
 
-/// Who has caused a call.
+/// The span on whose behalf a client makes a call.
 ///
 /// - Shapes: hexadecimal digits in lower case, neither of them all zeros.
 /// - Source: W3C Trace Context, section 3.2.
@@ -18,11 +18,11 @@ const LENGTH: usize = 55;
 pub struct TraceParent<'a> {
     /// The trace, 32 digits.
     pub trace_id: &'a str,
-    /// The client's own span in it, 16 digits.
+    /// The client's own span in the trace, 16 digits.
     pub parent_id: &'a str,
 }
 
-/// The trace parent of a call; `None` when there is none, more than one, or one that is not of the form.
+/// The trace parent of a call; `None` when there is none, more than one, or a malformed one.
 pub fn parent(headers: &HeaderMap) -> Option<TraceParent<'_>> {
     let mut values = headers.get_all(HEADER).iter();
     let value = values.next()?.to_str().ok()?;
@@ -33,25 +33,25 @@ pub fn parent(headers: &HeaderMap) -> Option<TraceParent<'_>> {
 }
 
 fn parse(value: &str) -> Option<TraceParent<'_>> {
-    // Of a later version, what follows these fields is not for us.
+    // Later versions may append fields, which are ignored.
     let (known, more) = value.split_at_checked(LENGTH)?;
     let mut parts = known.split('-');
     let (version, trace_id, parent_id, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let fits = |part: &str, digits: usize| part.len() == digits && part.bytes().all(is_digit);
     let is_set = |part: &str| part.bytes().any(|digit| digit != b'0');
-    let is_of_the_form = parts.next().is_none()
+    let is_well_formed = parts.next().is_none()
         && fits(version, 2)
         && fits(trace_id, 32)
         && fits(parent_id, 16)
         && fits(flags, 2)
         && is_set(trace_id)
         && is_set(parent_id);
-    let is_read = match version {
+    let is_supported = match version {
         "ff" => false,
         "00" => more.is_empty(),
         _ => more.is_empty() || more.starts_with('-'),
     };
-    (is_of_the_form && is_read).then_some(TraceParent { trace_id, parent_id })
+    (is_well_formed && is_supported).then_some(TraceParent { trace_id, parent_id })
 }
 
 fn is_digit(byte: u8) -> bool {
@@ -66,7 +66,7 @@ mod tests {
     const PARENT: &str = "00f067aa0ba902b7";
 
     #[test]
-    fn a_trace_parent_is_read_only_when_it_is_exactly_of_the_form() {
+    fn a_trace_parent_is_accepted_only_when_it_is_well_formed() {
         let good = format!("00-{TRACE}-{PARENT}-01");
         let wanted = Some(TraceParent { trace_id: TRACE, parent_id: PARENT });
         assert_eq!(parse(&good), wanted);
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn two_trace_parents_are_none() {
+    fn two_trace_parents_count_as_none() {
         let mut headers = HeaderMap::new();
         assert_eq!(parent(&headers), None);
         let value = format!("00-{TRACE}-{PARENT}-01");
