@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the streaming server runs on: execs, attached stdio and dialled ports, each by one message to a shim.
+//! The streaming server's backend: it starts execs, attaches to stdio and dials ports, each with one message to a shim.
 //!
-//! Bytes go between the client's connection and the process; neither the shim nor this file sees them.
+//! A session's bytes flow between the client's connection and the process; neither the shim nor this file sees them.
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -17,9 +17,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use tonic::Status;
 
-/// How long a connection inside a pod may take.
+/// How long connecting to a port inside a pod may take.
 const DIAL_TIMEOUT_MS: u32 = 10_000;
-/// Signal of a terminal that was hung up.
+/// The signal for a terminal that was hung up.
 const SIGHUP: i32 = 1;
 
 /// The node as the streaming server's backend.
@@ -55,7 +55,7 @@ impl Sessions {
         drop(theirs);
         pipes.theirs.clear();
         let (reply::Body::ExecStarted(started), Some(exit)) = (body, exit) else {
-            return Err(Error::internal("the shim answered something else than ExecStarted"));
+            return Err(Error::internal("the shim replied with something other than ExecStarted"));
         };
         let tty = exactly(usize::from(request.tty), fds, "exec")?.next();
         Ok(Process {
@@ -74,7 +74,7 @@ impl Sessions {
         let record = container.record();
         if request.tty != record.config.tty {
             return Err(Error::precondition(format!(
-                "attach: tty is {}, but the container's is {}",
+                "attach: tty is {} in the request, but {} in the container",
                 request.tty, record.config.tty
             )));
         }
@@ -86,7 +86,7 @@ impl Sessions {
         };
         let Answer { body, fds, .. } = shim.call(Verb::Attach(asked)).await.map_err(ended_meanwhile)?;
         if !matches!(body, reply::Body::Attached(_)) {
-            return Err(Error::internal("the shim answered something else than Attached"));
+            return Err(Error::internal("the shim replied with something other than Attached"));
         }
         let streams = usize::from(asked.stdin) + usize::from(asked.stdout) + usize::from(asked.stderr);
         let mut fds = exactly(if request.tty { 1 } else { streams }, fds, "attach")?;
@@ -138,19 +138,19 @@ impl Backend for Sessions {
     }
 }
 
-/// The descriptors of an answer, when they are as many as was asked for: without one a session would show nothing, and
-/// say nothing of it.
+/// The descriptors of a reply, if there are exactly as many as requested: with one missing, a session would show
+/// nothing and report no error.
 fn exactly(wanted: usize, fds: Vec<OwnedFd>, what: &str) -> Result<std::vec::IntoIter<OwnedFd>> {
     if fds.len() == wanted {
         return Ok(fds.into_iter());
     }
     let sent = fds.len();
-    // The kernel leaves out what there is no room for.
-    let hint = if sent < wanted { "; the daemon may be at its limit of open files" } else { "" };
-    Err(Error::internal(format!("{what}: {sent} descriptors came from the shim instead of {wanted}{hint}")))
+    // The kernel drops descriptors for which the receiver has no room.
+    let hint = if sent < wanted { "; the daemon may have reached its limit of open files" } else { "" };
+    Err(Error::internal(format!("{what}: the shim sent {sent} descriptors instead of {wanted}{hint}")))
 }
 
-/// Both ends of an exec's pipes; the process gets `theirs`.
+/// Both ends of an exec's pipes; `theirs` go to the process.
 #[derive(Default)]
 struct Pipes {
     stdin: Option<OwnedFd>,
@@ -191,13 +191,13 @@ fn container_exit(container: &Arc<Container>) -> BoxFuture<'static, std::result:
         let ended = watch.wait_for(|s| matches!(s, State::Exited(_))).await;
         match ended.as_deref() {
             Ok(State::Exited(container::Exit { code, .. })) => Ok(*code),
-            _ => Err(Status::internal("the container's end is not known")),
+            _ => Err(Status::internal("the container's exit code is not known")),
         }
     }
     .boxed()
 }
 
-/// A process as its shim knows it; exec 0 is the container's first process.
+/// A process, by its number in its shim; exec 0 is the container's first process.
 struct Remote {
     shim: Shim,
     exec: u64,
@@ -208,7 +208,7 @@ impl Control for Remote {
         let verb = ResizeTty { exec: self.exec, rows: size.height.into(), columns: size.width.into() };
         async move {
             if let Err(error) = self.shim.call(Verb::ResizeTty(verb)).await {
-                tracing::debug!(%error, "terminal was not resized");
+                tracing::debug!(%error, "cannot resize the terminal");
             }
         }
         .boxed()
@@ -226,14 +226,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_with_a_descriptor_too_few_or_too_many_is_none() {
+    fn a_session_with_too_few_or_too_many_descriptors_is_refused() {
         let some = |n| (0..n).map(|_| OwnedFd::from(std::fs::File::open("/dev/null").expect("a file"))).collect();
         assert_eq!(exactly(2, some(2), "attach").expect("as asked").count(), 2);
         assert_eq!(exactly(0, some(0), "exec").expect("as asked").count(), 0);
         let error = exactly(3, some(2), "attach").expect_err("too few").to_string();
         assert_eq!(
             error,
-            "attach: 2 descriptors came from the shim instead of 3; the daemon may be at its limit of open files"
+            "attach: the shim sent 2 descriptors instead of 3; the daemon may have reached its limit of open files"
         );
         assert!(exactly(0, some(1), "exec").is_err());
     }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Status: what kubelet polls to know whether the node can run pods, and what it can do.
+//! Status: kubelet polls it to learn whether the node can run pods, and which features it has.
 
 use gorae_node::node::Node;
 use gorae_proto::cri;
 use std::path::Path;
 
-/// Builds the answer from memory; touches no container and no file.
+/// Builds the response from memory, without touching a container or a file.
 pub fn view(node: &Node, socket: &Path, verbose: bool) -> cri::StatusResponse {
     let network = node.network.status();
     let kernel = Kernel::here();
@@ -44,12 +44,12 @@ fn handler(name: &str, kernel: &Kernel) -> cri::RuntimeHandler {
     cri::RuntimeHandler { name: name.into(), features: Some(features) }
 }
 
-/// What this kernel can do, by its version.
+/// Features of the running kernel, judged by its version.
 #[derive(Debug, PartialEq, Eq)]
 struct Kernel {
-    /// mount_setattr(2), all the way down.
+    /// mount_setattr(2), which can apply to a whole mount tree.
     mount_attributes: bool,
-    /// User namespaces with an id-mapped overlay for the root.
+    /// User namespaces with an id-mapped overlay as the root file system.
     user_namespaces: bool,
 }
 

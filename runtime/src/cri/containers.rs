@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Calls about containers: each finds its container, calls the verb, and fails as the verb does, or because there is no such
-//! container.
+//! Calls about containers. Each finds its container and runs the verb; it fails as the verb does, or when the container
+//! does not exist.
 
-use super::verbs::{absent_is_fine, seconds, to_the_end};
+use super::verbs::{allow_absent, seconds, to_completion};
 use gorae_node::container::verbose::Verbose;
 use gorae_node::container::{self, Container};
 use gorae_node::disposable;
@@ -12,7 +12,7 @@ use gorae_proto::cri;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// CreateContainer. It runs to its end in the operation that repeats of it join.
+/// CreateContainer. It runs to completion in an operation that repeated requests join.
 pub async fn create(node: &Arc<Node>, request: cri::CreateContainerRequest) -> Result<cri::CreateContainerResponse> {
     let config = request.config.ok_or_else(|| Error::invalid("config is not set"))?;
     let sandbox_config = request.sandbox_config.as_ref();
@@ -27,31 +27,31 @@ pub async fn start(node: &Arc<Node>, request: cri::StartContainerRequest) -> Res
         let container = node.objects.containers.find(&id)?;
         container::start::start(&node, &container).await
     };
-    to_the_end(verb).await.map(|()| cri::StartContainerResponse {})
+    to_completion(verb).await.map(|()| cri::StartContainerResponse {})
 }
 
 /// StopContainer.
 pub async fn stop(node: &Arc<Node>, request: cri::StopContainerRequest) -> Result<cri::StopContainerResponse> {
     let node = node.clone();
     let verb = async move {
-        match absent_is_fine(node.objects.containers.find(&request.container_id))? {
+        match allow_absent(node.objects.containers.find(&request.container_id))? {
             Some(container) => container::stop::stop(&node.keeper, &container, seconds(request.timeout)).await,
             None => Ok(()),
         }
     };
-    to_the_end(verb).await.map(|()| cri::StopContainerResponse {})
+    to_completion(verb).await.map(|()| cri::StopContainerResponse {})
 }
 
 /// RemoveContainer.
 pub async fn remove(node: &Arc<Node>, request: cri::RemoveContainerRequest) -> Result<cri::RemoveContainerResponse> {
     let (node, id) = (node.clone(), request.container_id);
     let verb = async move {
-        match absent_is_fine(node.objects.containers.find(&id))? {
+        match allow_absent(node.objects.containers.find(&id))? {
             Some(container) => container::remove::remove(&node, &container).await,
             None => Ok(()),
         }
     };
-    to_the_end(verb).await.map(|()| cri::RemoveContainerResponse {})
+    to_completion(verb).await.map(|()| cri::RemoveContainerResponse {})
 }
 
 /// UpdateContainerResources.
@@ -67,7 +67,7 @@ pub async fn update(
             None => Ok(()),
         }
     };
-    to_the_end(verb).await.map(|()| cri::UpdateContainerResourcesResponse {})
+    to_completion(verb).await.map(|()| cri::UpdateContainerResourcesResponse {})
 }
 
 /// ReopenContainerLog.
@@ -77,10 +77,10 @@ pub async fn reopen_log(
 ) -> Result<cri::ReopenContainerLogResponse> {
     let container = node.objects.containers.find(&request.container_id)?;
     let verb = async move { container::reopen_log::reopen(&container).await };
-    to_the_end(verb).await.map(|()| cri::ReopenContainerLogResponse {})
+    to_completion(verb).await.map(|()| cri::ReopenContainerLogResponse {})
 }
 
-/// ExecSync. Not in a task of its own: a client that goes away ends the command.
+/// ExecSync. It does not run in a task of its own: when the client disconnects, the command is ended.
 pub async fn exec(node: &Node, request: cri::ExecSyncRequest) -> Result<cri::ExecSyncResponse> {
     let container = node.objects.containers.find(&request.container_id)?;
     let output = container::exec::sync(&container, request.cmd, seconds(request.timeout)).await?;
@@ -94,7 +94,7 @@ pub async fn status(node: &Arc<Node>, request: cri::ContainerStatusRequest) -> R
     if !request.verbose {
         return Ok(cri::ContainerStatusResponse { status, info: HashMap::new() });
     }
-    // The spec shows the devices and profiles of the host.
+    // The runtime spec includes devices and profiles, which are read from the host.
     let info = disposable::probe("devices and profiles", Verbose::of(node, &container), Verbose::info).await?;
     Ok(cri::ContainerStatusResponse { status, info })
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! GetContainerEvents: the node's events as a stream, and what is lost of them on the way to slow clients.
+//! GetContainerEvents: the node's events as a stream, and a count of those that slow clients miss.
 
 use super::lists::Items;
 use gorae_node::events::Events;
@@ -11,28 +11,29 @@ use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError::Lagged;
 use tonic::Status;
 
-/// Events that clients did not get because they read too slowly, since the daemon's start. Clones count together.
+/// Counts the events that clients missed because they read too slowly, since the daemon's start. Clones share the
+/// count.
 #[derive(Debug, Clone, Default)]
 pub struct Losses(Arc<AtomicU64>);
 
 impl Losses {
-    /// So many more.
+    /// Adds to the count.
     fn add(&self, events: u64) {
         self.0.fetch_add(events, Ordering::Relaxed);
     }
 
-    /// How many so far.
+    /// The count so far.
     pub fn total(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// The events from now on. A client that reads too slowly is told so, and lists again.
+/// Streams the events from now on. A client that reads too slowly gets an error, and has to list again.
 pub fn follow(events: &Events, losses: Losses) -> Items<ContainerEventResponse> {
     let stream = BroadcastStream::new(events.subscribe()).map(move |event| {
         event.map_err(|Lagged(lost)| {
             losses.add(lost);
-            Status::resource_exhausted(format!("the client is too slow and lost {lost} events; list again"))
+            Status::resource_exhausted(format!("the client read too slowly and missed {lost} events; list again"))
         })
     });
     Box::pin(stream)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! RuntimeService: each call finds its object, calls the verb, and turns the result into the CRI's message.
+//! RuntimeService. Each call finds its object, runs the verb, and converts the result to a CRI message.
 //!
 //! ```text
 //! mod.rs ─ pods.rs, containers.rs, sessions.rs, statistics.rs, events.rs ─ verbs of pod/ and container/
-//!             └ verbs.rs (to the end), lists.rs (one message, or a stream)
+//!             └ verbs.rs (to completion), lists.rs (one message, or a stream)
 //! ```
 //!
-//! Nothing is logged here: the layer around the service has the line of a failed call, and its span.
+//! Failed calls are not logged here: the layer around the service opens a call's span and logs its failure.
 
 mod containers;
 mod events;
@@ -27,12 +27,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
-/// The prefix of container ids in pod statuses; it may never change.
+/// The prefix of container ids in pod statuses; it must never change.
 const RUNTIME_NAME: &str = "gorae";
 
 type Reply<T> = Result<Response<T>, Status>;
 
-/// The service over one node.
+/// The service of one node.
 #[derive(Debug, Clone)]
 pub struct Runtime {
     node: Arc<Node>,
@@ -42,24 +42,24 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// The service of a node, with the server that its streaming URLs name; `socket` is what it is served on, and
-    /// `losses` counts the events that slow clients do not get.
+    /// The service of a node. `streaming` is the server that its streaming URLs lead to, `socket` is the socket that it
+    /// is served on, and `losses` counts the events that slow clients miss.
     pub fn new(node: Arc<Node>, streaming: Arc<Server>, socket: PathBuf, losses: Losses) -> Self {
         Self { node, streaming, socket, losses }
     }
 }
 
-/// The words are gRPC's own for a verb that a server has not got: clients look for them, among them Kubernetes' suite,
-/// which then skips what needs the verb.
-fn not_done<T>(what: &str) -> Reply<T> {
+/// The text is gRPC's own for a method that a server lacks. Clients match on it, among them the Kubernetes test suite,
+/// which then skips what needs the method.
+fn unimplemented<T>(what: &str) -> Reply<T> {
     Err(Status::unimplemented(format!("method {what} not implemented")))
 }
 
-/// Kubelet's pod CIDR becomes the network's, when it is new and may.
+/// Gives kubelet's pod CIDR to the network, which adopts it if it is new and may be adopted.
 async fn take_pod_cidr(node: &Node, cidr: &str) -> gorae_node::error::Result<()> {
     if !cidr.is_empty() {
         let outcome = node.network.set_pod_cidr(cidr).await?;
-        tracing::info!(%cidr, ?outcome, "kubelet named a pod CIDR");
+        tracing::info!(%cidr, ?outcome, "kubelet sent a pod CIDR");
     }
     Ok(())
 }
@@ -308,14 +308,14 @@ impl RuntimeService for Runtime {
         &self,
         _: Request<cri::CheckpointContainerRequest>,
     ) -> Reply<cri::CheckpointContainerResponse> {
-        not_done("CheckpointContainer")
+        unimplemented("CheckpointContainer")
     }
 
     async fn checkpoint_pod(&self, _: Request<cri::CheckpointPodRequest>) -> Reply<cri::CheckpointPodResponse> {
-        not_done("CheckpointPod")
+        unimplemented("CheckpointPod")
     }
 
     async fn restore_pod(&self, _: Request<cri::RestorePodRequest>) -> Reply<cri::RestorePodResponse> {
-        not_done("RestorePod")
+        unimplemented("RestorePod")
     }
 }

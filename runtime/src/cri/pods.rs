@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Calls about pods: each finds its pod, calls the verb, and fails as the verb does, or because there is no such pod.
+//! Calls about pods. Each finds its pod and runs the verb; it fails as the verb does, or when the pod does not exist.
 
-use super::verbs::{absent_is_fine, to_the_end};
+use super::verbs::{allow_absent, to_completion};
 use gorae_node::error::{Error, Result};
 use gorae_node::node::Node;
 use gorae_node::pod::{self, Pod};
@@ -10,7 +10,7 @@ use gorae_proto::cri;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// RunPodSandbox. It runs to its end in the operation that repeats of it join.
+/// RunPodSandbox. It runs to completion in an operation that repeated requests join.
 pub async fn run(node: &Arc<Node>, request: cri::RunPodSandboxRequest) -> Result<cri::RunPodSandboxResponse> {
     let config = request.config.ok_or_else(|| Error::invalid("config is not set"))?;
     let pod_sandbox_id = pod::run::run(node.clone(), config, request.runtime_handler).await?;
@@ -21,24 +21,24 @@ pub async fn run(node: &Arc<Node>, request: cri::RunPodSandboxRequest) -> Result
 pub async fn stop(node: &Arc<Node>, request: cri::StopPodSandboxRequest) -> Result<cri::StopPodSandboxResponse> {
     let (node, id) = (node.clone(), request.pod_sandbox_id);
     let verb = async move {
-        match absent_is_fine(node.objects.pods.find(&id))? {
+        match allow_absent(node.objects.pods.find(&id))? {
             Some(pod) => pod::stop::stop(&node, &pod).await,
             None => Ok(()),
         }
     };
-    to_the_end(verb).await.map(|()| cri::StopPodSandboxResponse {})
+    to_completion(verb).await.map(|()| cri::StopPodSandboxResponse {})
 }
 
 /// RemovePodSandbox.
 pub async fn remove(node: &Arc<Node>, request: cri::RemovePodSandboxRequest) -> Result<cri::RemovePodSandboxResponse> {
     let (node, id) = (node.clone(), request.pod_sandbox_id);
     let verb = async move {
-        match absent_is_fine(node.objects.pods.find(&id))? {
+        match allow_absent(node.objects.pods.find(&id))? {
             Some(pod) => pod::remove::remove(&node, &pod).await,
             None => Ok(()),
         }
     };
-    to_the_end(verb).await.map(|()| cri::RemovePodSandboxResponse {})
+    to_completion(verb).await.map(|()| cri::RemovePodSandboxResponse {})
 }
 
 /// UpdatePodSandboxResources.
@@ -49,13 +49,13 @@ pub async fn update(
     let node = node.clone();
     let change = pod::Resources { overhead: request.overhead, resources: request.resources };
     let verb = async move { pod::resources::update(&node, &request.pod_sandbox_id, change).await };
-    to_the_end(verb).await.map(|()| cri::UpdatePodSandboxResourcesResponse {})
+    to_completion(verb).await.map(|()| cri::UpdatePodSandboxResourcesResponse {})
 }
 
 /// PodSandboxStatus.
 pub fn status(node: &Node, request: &cri::PodSandboxStatusRequest) -> Result<cri::PodSandboxStatusResponse> {
     let pod = node.objects.pods.find(&request.pod_sandbox_id)?;
-    // Before the look: kubelet would not take an event that is newer than the look and older than this.
+    // Taken before the state is read: kubelet would ignore an event that is newer than the state but older than this.
     let timestamp = clock::unique_ns();
     let containers = node.objects.of_pod(pod.id());
     Ok(cri::PodSandboxStatusResponse {

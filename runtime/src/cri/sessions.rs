@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Exec, Attach and PortForward: a URL that the client goes to. First what can be wrong: a URL takes one of few places
-//! until its client comes.
+//! Exec, Attach and PortForward: each returns a URL for the client to connect to. A request is checked first,
+//! because a URL takes one of a few slots until its client connects.
 
 use gorae_node::error::{Error, Result};
 use gorae_node::ids;
@@ -31,7 +31,7 @@ pub fn attach(
     must_run(node, &request.container_id)?;
     let tty = node.objects.containers.find(&request.container_id)?.record().config.tty;
     if tty != request.tty {
-        let why = format!("tty is {}, but the container's is {tty}", request.tty);
+        let why = format!("tty is {} in the request, but {tty} in the container", request.tty);
         return Err(Error::invalid(why).into());
     }
     Ok(cri::AttachResponse { url: streaming.attach_url(request)? })
@@ -50,7 +50,7 @@ pub fn port_forward(
     Ok(cri::PortForwardResponse { url: streaming.port_forward_url(request)? })
 }
 
-/// Checks that a session of the container can work.
+/// Checks that the container runs, which a session needs.
 fn must_run(node: &Node, id: &str) -> Result<()> {
     node.objects.containers.find(id)?.running_shim().map(|_| ())
 }

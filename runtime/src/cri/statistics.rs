@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Calls about what pods and containers use: each fails as the look at the numbers does.
+//! Calls about the resource usage of pods and containers. Each fails when the usage cannot be read.
 
 use super::lists::whole;
 use gorae_node::error::Result;
