@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! SIGHUP: the configuration is read again. What a running daemon can change counts at once, of the rest it is said that
-//! it needs a restart, and a file with a mistake changes nothing.
+//! SIGHUP reloads the configuration. Settings that a running daemon can change apply at once; for the others, the log
+//! says that they need a restart. A file with a mistake changes nothing.
 
 use crate::config::{self, Change, Config, Overrides};
 use crate::log::Log;
@@ -11,53 +11,53 @@ use tokio::sync::watch;
 /// Where the configuration comes from.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// The file, when there is one.
+    /// The file, if there is one.
     pub file: Option<PathBuf>,
-    /// What the command line says over it.
+    /// The command-line options, which override the file.
     pub overrides: Overrides,
 }
 
 impl Source {
-    /// Reads it.
+    /// Reads and checks the configuration.
     ///
     /// # Errors
-    /// As [`config::load`].
+    /// Those of [`config::load`].
     pub fn load(&self) -> Result<Config, String> {
         config::load(self.file.as_deref(), &self.overrides)
     }
 }
 
-/// Reads the configuration again at each signal; `config` is what the daemon was started with.
-pub async fn at_each(mut hangup: Signal, source: Source, config: Config, log: Log) {
+/// Reloads the configuration on each signal; `config` is the one that the daemon was started with.
+pub async fn on_hangup(mut hangup: Signal, source: Source, config: Config, log: Log) {
     while hangup.recv().await.is_some() {
         match source.load() {
-            Ok(new) => take(&config, &new, &log),
+            Ok(new) => apply(&config, &new, &log),
             Err(error) => tracing::error!(error, "SIGHUP: the configuration cannot be used; nothing has changed"),
         }
     }
 }
 
-fn take(config: &Config, new: &Config, log: &Log) {
+fn apply(config: &Config, new: &Config, log: &Log) {
     let changes = config.changes(new);
     let level = *new.log_level.borrow();
     if replace(&config.log_level, level)
         && let Err(error) = log.set_level(level)
     {
-        tracing::error!(error, "the level of the log stays as it is");
+        tracing::error!(error, "cannot change the log level");
     }
     replace(&config.live, new.live.borrow().clone());
     for change in &changes {
         match change {
-            Change::Taken(key) => tracing::info!(key, "SIGHUP: the new value counts from now on"),
+            Change::Applied(key) => tracing::info!(key, "SIGHUP: the new value applies from now on"),
             Change::NeedsRestart(key) => {
-                tracing::warn!(key, "SIGHUP: the new value needs a restart; the old one counts until then");
+                tracing::warn!(key, "SIGHUP: the new value needs a restart; the old one applies until then");
             }
         }
     }
-    tracing::info!(changed = changes.len(), "SIGHUP: the configuration was read again");
+    tracing::info!(changed = changes.len(), "SIGHUP: configuration reloaded");
 }
 
-/// Sends a value that is another one than before; whether it is.
+/// Sends a value if it differs from the current one. Returns whether it does.
 fn replace<T: PartialEq>(sender: &watch::Sender<T>, wanted: T) -> bool {
     sender.send_if_modified(|value| {
         let differs = *value != wanted;
@@ -73,7 +73,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     #[test]
-    fn the_level_of_the_log_is_set_when_it_changes_and_the_command_line_wins() {
+    fn the_log_level_is_set_when_it_changes_and_the_command_line_wins() {
         let dir = tempfile::tempdir().expect("tempdir");
         let file = dir.path().join("c.toml");
         let write = |text: &str| std::fs::write(&file, text).expect("write");
@@ -86,15 +86,15 @@ mod tests {
             Ok(())
         });
         let levels = || levels.lock().expect("no panic").clone();
-        let read_again = |source: &Source| take(&config, &source.load().expect("fine"), &log);
-        read_again(&source);
+        let reload = |source: &Source| apply(&config, &source.load().expect("fine"), &log);
+        reload(&source);
         write("log_level = \"debug\"\nreconcile_seconds = 7");
-        read_again(&source);
-        read_again(&source);
+        reload(&source);
+        reload(&source);
         assert_eq!(levels(), [Level::Debug]);
         assert_eq!(config.live.borrow().reconcile_every.as_secs(), 7);
         let overrides = Overrides { log_level: Some("error".into()), ..Overrides::default() };
-        read_again(&Source { overrides, ..source });
+        reload(&Source { overrides, ..source });
         assert_eq!(levels(), [Level::Debug, Level::Error]);
     }
 }

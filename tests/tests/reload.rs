@@ -16,7 +16,7 @@ async fn read_again(node: &Node) -> String {
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGHUP).unwrap();
     soon("the daemon says that it has read its configuration", async || {
         let said = node.daemon().log()[before..].to_owned();
-        (said.contains("was read again") || said.contains("cannot be used")).then_some(said)
+        (said.contains("configuration reloaded") || said.contains("cannot be used")).then_some(said)
     })
     .await
 }

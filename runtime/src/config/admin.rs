@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `[admin]`: where the listener for operators is.
+//! `[admin]`: the address of the listener for operators.
 
 use super::paths::{Paths, socket, socket_path};
 use super::raw::RawAdmin;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Where the listener is, checked.
+/// The address of the listener, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admin {
-    /// There is none.
+    /// There is no listener.
     Off,
-    /// A unix socket, for root alone; an absolute path.
+    /// A unix socket for root only; an absolute path.
     Unix(PathBuf),
-    /// A loopback address, for everybody on this machine; port 0 takes any free one.
+    /// A loopback address, for every user of this machine; port 0 picks any free port.
     Loopback(SocketAddr),
 }
 
@@ -37,15 +37,13 @@ pub fn check(raw: &RawAdmin, paths: &Paths) -> Result<Admin, String> {
 
 fn loopback(key: &str, listen: &str) -> Result<SocketAddr, String> {
     let address: SocketAddr = listen.parse().map_err(|_| {
-        format!(
-            "{key}: {listen:?} is not one of \"unix:///PATH\", a loopback address as \"127.0.0.1:9090\", and \"off\""
-        )
+        format!("{key}: {listen:?} is not \"unix:///PATH\", a loopback address such as \"127.0.0.1:9090\", or \"off\"")
     })?;
     if !address.ip().is_loopback() {
         return Err(format!(
-            "{key}: {address} is not a loopback address: nothing there asks who a client is, so that everybody who reaches \
-             the address would see what runs on this node; to read it from afar, have a server with TLS and a password \
-             forward to a loopback address"
+            "{key}: {address} is not a loopback address: the listener does not authenticate clients, so anyone who can \
+             reach the address could see what runs on this node; for access from other machines, put a proxy with TLS \
+             and authentication in front of a loopback address"
         ));
     }
     Ok(address)
@@ -66,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_a_socket_of_its_own_a_loopback_address_or_off() {
+    fn the_listener_is_on_its_own_socket_or_a_loopback_address_or_off() {
         assert_eq!(of(""), Ok(Admin::Unix("/s/admin.sock".into())));
         assert_eq!(of("unix:///x/y.sock"), Ok(Admin::Unix("/x/y.sock".into())));
         assert_eq!(of("off"), Ok(Admin::Off));
@@ -76,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_others_could_reach_is_refused_with_the_reason() {
+    fn an_address_that_other_machines_could_reach_is_refused_with_the_reason() {
         for address in ["0.0.0.0:9090", "10.0.0.1:9090", "[::]:9090", "[::ffff:10.0.0.1]:1"] {
             let error = of(address).expect_err(address);
             assert!(error.starts_with("admin.listen: ") && error.contains("not a loopback address"), "{error}");

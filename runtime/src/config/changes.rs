@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which keys differ between two configurations, and what a running daemon can do about it.
+//! Which keys differ between two configurations, and which of them a running daemon can change.
 
 use super::checked::Config;
 
-/// A key that has another value than before.
+/// A key whose value has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// It counts from now on.
-    Taken(&'static str),
-    /// It counts from the next start on.
+    /// The new value applies at once.
+    Applied(&'static str),
+    /// The new value applies from the next start.
     NeedsRestart(&'static str),
 }
 
 impl Config {
-    /// The keys in which a configuration that was read later differs.
+    /// The keys whose values differ in a configuration that was read later.
     pub fn changes(&self, new: &Config) -> Vec<Change> {
         let (ours, theirs) = (self.live.borrow(), new.live.borrow());
-        let taken = [
+        let applied = [
             ("log_level", *self.log_level.borrow() != *new.log_level.borrow()),
             ("reconcile_seconds", ours.reconcile_every != theirs.reconcile_every),
             ("cdi.directories", ours.cdi_directories != theirs.cdi_directories),
@@ -45,8 +45,8 @@ impl Config {
             ("runtimes", self.handlers != new.handlers),
             ("mounts.missing_host_path", self.missing_host_path != new.missing_host_path),
         ];
-        let taken = taken.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| Change::Taken(key));
+        let applied = applied.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| Change::Applied(key));
         let restart = restart.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| Change::NeedsRestart(key));
-        taken.chain(restart).collect()
+        applied.chain(restart).collect()
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What holds after checking: the configuration that the daemon works with.
+//! The configuration after checking, which the daemon runs with.
 
 use super::admin::{self, Admin};
 use super::images::{self, Images};
@@ -21,41 +21,41 @@ use tokio::sync::watch;
 pub struct Config {
     /// Where pods, containers and images are kept; absolute.
     pub root: PathBuf,
-    /// Where what lives as long as the machine is kept; absolute.
+    /// Where state that does not survive a reboot is kept; absolute.
     pub state: PathBuf,
     /// Absolute path of the CRI socket.
     pub socket: PathBuf,
     /// Absolute path of the shim binary.
     pub shim: PathBuf,
-    /// How a line of the log looks.
+    /// The format of log lines.
     pub log_format: Format,
     /// Where images come from and how they are pulled.
     pub images: Images,
     /// The built-in network, as far as it can be checked without the machine.
     pub network: NetworkConfig,
-    /// Where sessions are served.
+    /// Where exec, attach and port-forward sessions are served.
     pub streaming: Streaming,
-    /// Where the listener for operators is.
+    /// The address of the listener for operators.
     pub admin: Admin,
     /// Names of runtime handlers.
     pub handlers: Handlers,
-    /// What becomes of a mount whose host path does not exist.
+    /// What to do with a mount whose host path does not exist.
     pub missing_host_path: MissingHostPath,
-    /// The least important lines that are logged. May change while the daemon runs, also through the admin listener; clones
-    /// share it.
+    /// The least severe level that is logged. It may change while the daemon runs, also through the admin listener;
+    /// clones share it.
     pub log_level: Arc<watch::Sender<Level>>,
-    /// What else may change while the daemon runs; clones share it.
+    /// The other settings that may change while the daemon runs; clones share them.
     pub live: Arc<watch::Sender<Live>>,
 }
 
 impl Config {
-    /// What the node needs of it.
+    /// The settings that the node needs.
     pub fn settings(&self) -> Settings {
         Settings { handlers: self.handlers.clone(), missing_host_path: self.missing_host_path, live: self.live.clone() }
     }
 }
 
-/// Checks everything; the command line wins over the file.
+/// Checks everything; the command line overrides the file.
 ///
 /// # Errors
 /// A sentence that begins with the key and says what is allowed.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 /// Default of `images.hosts_dirs`.
 const DEFAULT_HOSTS_DIR: &str = "/etc/gorae/hosts.d";
-/// Most layers at the same time: each has a thread and some megabytes.
+/// Most layers at the same time: each takes a thread and a few megabytes.
 const MOST_LAYERS: usize = 64;
 /// Longest name of a host with its port.
 const LONGEST_HOST: usize = 255;
@@ -18,11 +18,11 @@ const LONGEST_HOST: usize = 255;
 pub struct Images {
     /// Directories in containerd's `hosts.toml` layout, absolute; the first match wins.
     pub hosts_dirs: Vec<PathBuf>,
-    /// Hosts (`name` or `name:port`) that are spoken to without TLS, beside loopback addresses.
+    /// Hosts (`name` or `name:port`) that are contacted without TLS, in addition to loopback addresses.
     pub plain_http: Vec<String>,
     /// Layers fetched and unpacked at the same time, 1 to 64; `None` leaves it to the image service.
     pub parallel_layers: Option<usize>,
-    /// What a pull leaves free of the store's file system.
+    /// How much space a pull leaves free on the store's file system.
     pub reserve: Reserve,
 }
 
@@ -32,10 +32,10 @@ pub struct Images {
 /// A sentence that begins with the key.
 pub fn check(raw: RawImages) -> Result<Images, String> {
     if raw.parallel_layers.is_some_and(|layers| !(1..=MOST_LAYERS).contains(&layers)) {
-        return Err(format!("images.parallel_layers: allowed are 1 to {MOST_LAYERS}"));
+        return Err(format!("images.parallel_layers: must be between 1 and {MOST_LAYERS}"));
     }
     if let Some(bad) = raw.plain_http.iter().find(|host| !is_host(host)) {
-        return Err(format!("images.plain_http: {bad:?} is not a host as \"name\" or \"name:port\""));
+        return Err(format!("images.plain_http: {bad:?} is not a host of the form \"name\" or \"name:port\""));
     }
     let hosts_dirs = match raw.hosts_dirs {
         Some(list) => all_absolute("images.hosts_dirs", list)?,
@@ -45,7 +45,7 @@ pub fn check(raw: RawImages) -> Result<Images, String> {
     Ok(Images { hosts_dirs, plain_http: raw.plain_http, parallel_layers: raw.parallel_layers, reserve })
 }
 
-/// Whether a word can be the first part of an image's name: nobody would notice that another one never matches.
+/// Whether a word can be the host in an image's name. Any other word would never match, and nothing would report it.
 fn is_host(word: &str) -> bool {
     let (name, port) = match word.rsplit_once(':') {
         Some((name, port)) if !port.ends_with(']') => (name, Some(port)),

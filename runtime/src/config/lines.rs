@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where a key stands in the file, for a sentence that says what is wrong with it.
+//! Finds the line of a key in the file, for errors about that key.
 
 use toml::de::{DeTable, DeValue};
 
-/// Puts the line in front of a sentence that begins with a key, where the file has the key.
+/// Puts the key's line in front of an error that begins with a key, if the file has that key.
 pub fn with_line(text: &str, sentence: String) -> String {
     let key = sentence.split_once(':').map_or("", |(key, _)| key);
     match line_of(text, key) {
@@ -12,7 +12,7 @@ pub fn with_line(text: &str, sentence: String) -> String {
     }
 }
 
-/// The line in which a key of the file stands.
+/// The number of the line on which a key appears in the file.
 fn line_of(text: &str, key: &str) -> Option<usize> {
     let table = DeTable::parse(text).ok()?;
     let (mut table, mut start) = (table.get_ref().clone(), 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What may change while the daemon runs, checked.
+//! The settings that may change while the daemon runs, checked.
 
 use super::paths::all_absolute;
 use super::raw::{Overrides, RawConfig};
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Default of `reconcile_seconds`.
 const DEFAULT_RECONCILE_SECONDS: u32 = 60;
 
-/// Checks what may change.
+/// Checks the settings that may change.
 ///
 /// # Errors
 /// A sentence that begins with the key.
@@ -22,7 +22,7 @@ pub fn check(raw: &RawConfig, over: &Overrides) -> Result<(Level, Live), String>
     };
     let seconds = raw.reconcile_seconds.unwrap_or(DEFAULT_RECONCILE_SECONDS);
     if !(1..=3600).contains(&seconds) {
-        return Err("reconcile_seconds: allowed are 1 to 3600".into());
+        return Err("reconcile_seconds: must be between 1 and 3600".into());
     }
     let cdi_directories = match raw.cdi.directories.clone() {
         Some(list) => all_absolute("cdi.directories", list)?,

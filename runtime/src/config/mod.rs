@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Configuration: what the file may say ([`RawConfig`]), and what holds after checking ([`Config`]).
+//! Configuration: the file as written ([`RawConfig`]), and the result of checking it ([`Config`]).
 //!
 //! ```text
-//! raw.rs ─ checked.rs (paths, images, network, streaming, admin, runtimes, live: one file a section) ─ changes.rs
+//! raw.rs ─ checked.rs (paths, images, network, streaming, admin, runtimes, live: one file per section) ─ changes.rs
 //! ```
 //!
-//! No file is needed. An unknown key, a relative path or a value out of range stops the start with its place.
+//! The file is optional. An unknown key, a relative path or a value out of range keeps the daemon from starting; the
+//! error says where it is.
 
 mod admin;
 mod changes;
@@ -31,7 +32,7 @@ pub use streaming::Streaming;
 
 use std::path::Path;
 
-/// Reads the file, when there is one, and checks everything.
+/// Reads the file, if there is one, and checks everything.
 ///
 /// # Errors
 /// A sentence with the file, the line and what is allowed.
@@ -45,7 +46,7 @@ pub fn load(file: Option<&Path>, over: &Overrides) -> Result<Config, String> {
 /// Parses the text of a configuration file.
 ///
 /// # Errors
-/// The parser's sentence, with the line.
+/// The parser's message, with the line.
 pub fn parse(text: &str) -> Result<RawConfig, String> {
     toml::from_str(text).map_err(|e| e.to_string())
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `[network]`: what can be said of it without a look at the machine.
+//! `[network]`: the checks that do not depend on the machine.
 
 use super::raw::RawNetwork;
 use gorae_network::{NetworkConfig, NetworkError};
@@ -13,7 +13,7 @@ pub fn check(raw: RawNetwork) -> Result<NetworkConfig, String> {
     match config.check() {
         Ok(()) => Ok(config),
         Err(error @ NetworkError::SubnetTooSmall { .. }) => Err(format!("network.subnet: {error}")),
-        // It begins with the key.
+        // Every other error already begins with the key.
         Err(error) => Err(error.to_string()),
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Paths of the configuration: the directories of the daemon, its socket, its shim.
+//! Paths in the configuration: the daemon's directories, its socket and its shim.
 
 use super::raw::{Overrides, RawConfig};
 use std::path::{Component, Path, PathBuf};
@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 pub const DEFAULT_ROOT: &str = "/var/lib/gorae";
 /// Default of `state`.
 pub const DEFAULT_STATE: &str = "/run/gorae";
-/// Longest path of a unix socket that the kernel takes, without the final NUL.
+/// Longest path of a unix socket that the kernel accepts, without the final NUL.
 const MAX_SOCKET_PATH: usize = 107;
 
 /// The paths that a daemon needs, checked: absolute, and without `..`.
@@ -16,7 +16,7 @@ const MAX_SOCKET_PATH: usize = 107;
 pub struct Paths {
     /// Where pods, containers and images are kept.
     pub root: PathBuf,
-    /// Where what lives as long as the machine is kept.
+    /// Where state that does not survive a reboot is kept.
     pub state: PathBuf,
     /// The CRI socket.
     pub socket: PathBuf,
@@ -35,7 +35,7 @@ pub fn check(raw: &RawConfig, over: &Overrides) -> Result<Paths, String> {
     let root = absolute("root", chosen(&over.root, &raw.root, DEFAULT_ROOT))?;
     let state = absolute("state", chosen(&over.state, &raw.state, DEFAULT_STATE))?;
     if root == state {
-        return Err(format!("root and state are both {}: they have to be two directories", root.display()));
+        return Err(format!("root and state are both {}: they must be different directories", root.display()));
     }
     let socket = match over.listen.as_ref().or(raw.listen.as_ref()) {
         Some(listen) => socket("listen", listen)?,
@@ -43,21 +43,22 @@ pub fn check(raw: &RawConfig, over: &Overrides) -> Result<Paths, String> {
     };
     let shim = match raw.shim.clone() {
         Some(path) => absolute("shim", path)?,
-        None => beside_this_program()?,
+        None => next_to_this_program()?,
     };
     Ok(Paths { root, state, socket, shim })
 }
 
-/// The path of a socket that is written as `unix:///PATH`.
+/// Parses the path of a socket from `unix:///PATH`.
 ///
 /// # Errors
 /// A sentence that begins with the key.
 pub fn socket(key: &str, listen: &str) -> Result<PathBuf, String> {
-    let path = listen.strip_prefix("unix://").ok_or_else(|| format!("{key}: {listen:?} is not unix:///PATH"))?;
+    let path =
+        listen.strip_prefix("unix://").ok_or_else(|| format!("{key}: {listen:?} is not of the form unix:///PATH"))?;
     socket_path(key, path.into())
 }
 
-/// Checks that a socket can have a path.
+/// Checks that a path can be that of a socket.
 ///
 /// # Errors
 /// A sentence that begins with the key.
@@ -69,7 +70,7 @@ pub fn socket_path(key: &str, path: PathBuf) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-/// Checks that a path means the same wherever the daemon is started.
+/// Checks that a path means the same from any working directory, and has no `..`.
 ///
 /// # Errors
 /// A sentence that begins with the key.
@@ -85,12 +86,12 @@ pub fn absolute(key: &str, path: PathBuf) -> Result<PathBuf, String> {
 /// [`absolute`] for each path of a list.
 ///
 /// # Errors
-/// A sentence that begins with the key, about the first path that is not.
+/// A sentence that begins with the key, about the first path that fails.
 pub fn all_absolute(key: &str, paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, String> {
     paths.into_iter().map(|path| absolute(key, path)).collect()
 }
 
-fn beside_this_program() -> Result<PathBuf, String> {
-    let me = std::env::current_exe().map_err(|e| format!("look up where this program is: {e}"))?;
+fn next_to_this_program() -> Result<PathBuf, String> {
+    let me = std::env::current_exe().map_err(|e| format!("find the path of this program: {e}"))?;
     Ok(me.with_file_name("gorae-shim"))
 }

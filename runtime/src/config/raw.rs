@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a configuration file may say: the keys and the types of their values. Ranges are not checked here.
+//! The configuration file as written: its keys and the types of their values. Ranges are not checked here.
 
 use gorae_image_service::Reserve;
 use gorae_node::settings::MissingHostPath;
@@ -14,17 +14,17 @@ use std::path::PathBuf;
 pub struct RawConfig {
     /// Where pods, containers and images are kept.
     pub root: Option<PathBuf>,
-    /// Where what lives as long as the machine is kept: pins, sockets, state.
+    /// Where state that does not survive a reboot is kept: pins, sockets, states.
     pub state: Option<PathBuf>,
     /// `unix:///PATH` of the CRI socket.
     pub listen: Option<String>,
-    /// The least important lines that are logged: `error`, `warn`, `info`, `debug` or `trace`; default `info`.
+    /// The least severe level that is logged: `error`, `warn`, `info`, `debug` or `trace`; default `info`.
     pub log_level: Option<String>,
-    /// How a line of the log looks: `text` or `json`; default `text`.
+    /// The format of log lines: `text` or `json`; default `text`.
     pub log_format: Option<String>,
-    /// The shim binary; default: `gorae-shim` beside goraed.
+    /// The shim binary; default: `gorae-shim` next to goraed.
     pub shim: Option<PathBuf>,
-    /// How often left-overs and damage by others are looked for, in seconds; default 60.
+    /// Seconds between reconciliations, which look for left-overs and for damage done by other programs; default 60.
     pub reconcile_seconds: Option<u32>,
     /// Where images come from and how they are pulled.
     pub images: RawImages,
@@ -34,11 +34,11 @@ pub struct RawConfig {
     pub streaming: RawStreaming,
     /// The listener for operators.
     pub admin: RawAdmin,
-    /// Where the specs of CDI device names are.
+    /// Where the specs of CDI devices are.
     pub cdi: RawCdi,
-    /// Names of runtime handlers beside the built-in one, for the RuntimeClasses of a cluster.
+    /// Names of runtime handlers in addition to the built-in one, for the RuntimeClasses of a cluster.
     pub runtimes: BTreeMap<String, RawRuntime>,
-    /// What is done about mounts.
+    /// How mounts are handled.
     pub mounts: RawMounts,
 }
 
@@ -48,11 +48,11 @@ pub struct RawConfig {
 pub struct RawImages {
     /// Directories in containerd's `hosts.toml` layout, the first match wins; default `/etc/gorae/hosts.d`.
     pub hosts_dirs: Option<Vec<PathBuf>>,
-    /// Hosts (`name` or `name:port`) that are spoken to without TLS; loopback addresses always may be.
+    /// Hosts (`name` or `name:port`) that are contacted without TLS; loopback addresses always may be.
     pub plain_http: Vec<String>,
     /// Layers fetched and unpacked at the same time; default: twice the CPUs, at most 8.
     pub parallel_layers: Option<usize>,
-    /// What a pull leaves free of the file system, a share or a size; default: 5 %, at most 1 GiB.
+    /// How much space a pull leaves free on the file system, as a share or a size; default: 5 %, at most 1 GiB.
     pub reserve: Option<Reserve>,
 }
 
@@ -76,9 +76,9 @@ pub struct RawNetwork {
 pub struct RawStreaming {
     /// Address to listen on; default 127.0.0.1.
     pub address: Option<IpAddr>,
-    /// Port; default 0, any.
+    /// Port; default 0, which picks any free port.
     pub port: u16,
-    /// PEM file of the certificate to speak TLS with; default: none, plain HTTP.
+    /// PEM file of the TLS certificate; default: none, which means plain HTTP.
     pub tls_certificate: Option<PathBuf>,
     /// PEM file of its private key.
     pub tls_key: Option<PathBuf>,
@@ -96,7 +96,7 @@ pub struct RawAdmin {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawCdi {
-    /// Directories of spec files, a later one winning over an earlier; default `/etc/cdi`, then `/var/run/cdi`.
+    /// Directories of spec files, where a later one overrides an earlier one; default `/etc/cdi`, then `/var/run/cdi`.
     pub directories: Option<Vec<PathBuf>>,
 }
 
@@ -104,11 +104,11 @@ pub struct RawCdi {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawRuntime {
-    /// What runs the handler's pods.
+    /// The kind of runtime that runs the handler's pods.
     pub kind: RuntimeKind,
 }
 
-/// What can run pods.
+/// The kinds of runtime that can run pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RuntimeKind {
@@ -120,11 +120,11 @@ pub enum RuntimeKind {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawMounts {
-    /// What becomes of a mount whose host path does not exist; default `create`.
+    /// What to do with a mount whose host path does not exist; default `create`.
     pub missing_host_path: Option<MissingHostPath>,
 }
 
-/// What the command line says; it wins over the file, also when the file is read again.
+/// The command-line options. They override the file, also when it is reloaded.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     /// `--root`.

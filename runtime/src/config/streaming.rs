@@ -10,13 +10,13 @@ use std::path::PathBuf;
 /// The checked section.
 #[derive(Debug, Clone)]
 pub struct Streaming {
-    /// Where the server listens; port 0 takes any free one.
+    /// Where the server listens; port 0 picks any free port.
     pub address: SocketAddr,
-    /// What it speaks TLS with, if at all.
+    /// The files of the TLS certificate and its key; `None` for plain HTTP.
     pub tls: Option<CertificateFiles>,
 }
 
-/// Checks the section. The certificate is read by the server, with each connection.
+/// Checks the section. The server reads the certificate itself, and checks on each connection whether it has changed.
 ///
 /// # Errors
 /// A sentence that begins with the key.
@@ -32,6 +32,6 @@ fn tls(certificate: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<Cert
             let certificate = absolute("streaming.tls_certificate", certificate)?;
             Ok(Some(CertificateFiles { certificate, key: absolute("streaming.tls_key", key)? }))
         }
-        _ => Err("streaming: tls_certificate and tls_key go together, and only one is there".into()),
+        _ => Err("streaming: tls_certificate and tls_key must be set together, but only one is".into()),
     }
 }

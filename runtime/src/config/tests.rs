@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The configuration as a whole: defaults, refusals, and what a change of each key needs.
+//! The configuration as a whole: defaults, refusals, and whether a change of each key needs a restart.
 
 use super::changes::Change;
 use super::checked::check;
@@ -9,7 +9,7 @@ use gorae_node::settings::MissingHostPath;
 use std::net::SocketAddr;
 
 #[test]
-fn nothing_configured_is_enough() {
+fn an_empty_configuration_is_valid() {
     let config = check(RawConfig::default(), &Overrides::default()).expect("defaults");
     assert_eq!(config.socket, Path::new("/run/gorae/gorae.sock"));
     assert_eq!(config.streaming.address, SocketAddr::from(([127, 0, 0, 1], 0)));
@@ -28,7 +28,7 @@ fn an_unknown_key_is_refused_with_its_line() {
 }
 
 #[test]
-fn handlers_are_the_built_in_one_and_those_that_are_named() {
+fn the_handlers_are_the_built_in_one_and_those_in_the_file() {
     let text =
         "[runtimes.runc]\nkind = \"native\"\n[runtimes.gorae]\nkind = \"native\"\n[runtimes.crun]\nkind = \"native\"";
     let config = check(parse(text).expect("parses"), &Overrides::default()).expect("fine");
@@ -58,14 +58,14 @@ fn the_reserve_of_pulls_is_a_share_or_a_size() {
 }
 
 #[test]
-fn a_value_out_of_range_is_refused_with_its_line_wherever_it_stands() {
+fn a_value_out_of_range_is_refused_with_its_line_however_it_is_written() {
     let dir = tempfile::tempdir().expect("tempdir");
     let file = dir.path().join("c.toml");
     for (text, line) in [
-        ("# first\nreconcile_seconds = 0\n", "line 2: reconcile_seconds: allowed"),
-        ("[images]\n\nparallel_layers = 0", "line 3: images.parallel_layers: allowed"),
-        ("images.parallel_layers = 0", "line 1: images.parallel_layers: allowed"),
-        ("\nimages = { plain_http = [], parallel_layers = 0 }", "line 2: images.parallel_layers: allowed"),
+        ("# first\nreconcile_seconds = 0\n", "line 2: reconcile_seconds: must be"),
+        ("[images]\n\nparallel_layers = 0", "line 3: images.parallel_layers: must be"),
+        ("images.parallel_layers = 0", "line 1: images.parallel_layers: must be"),
+        ("\nimages = { plain_http = [], parallel_layers = 0 }", "line 2: images.parallel_layers: must be"),
         ("[network]\nmtu = 9", "line 2: network.mtu: \"9\""),
         ("[network]\n\nsubnet = \"10.0.0.0/31\"", "line 3: network.subnet: "),
         ("[images]\nplain_http = [\"a/b\"]", "line 2: images.plain_http: \"a/b\""),
@@ -81,7 +81,7 @@ fn a_value_out_of_range_is_refused_with_its_line_wherever_it_stands() {
 }
 
 #[test]
-fn a_missing_host_path_is_made_unless_the_file_says_otherwise() {
+fn a_missing_host_path_is_created_unless_the_file_says_otherwise() {
     let said = |text| check(parse(text).expect("parses"), &Overrides::default()).expect("fine").missing_host_path;
     assert_eq!(said(""), MissingHostPath::Create);
     assert_eq!(said("[mounts]\nmissing_host_path = \"refuse\""), MissingHostPath::Refuse);
@@ -90,13 +90,13 @@ fn a_missing_host_path_is_made_unless_the_file_says_otherwise() {
 }
 
 #[test]
-fn each_key_that_changes_is_named_with_what_it_needs() {
+fn each_changed_key_is_reported_with_whether_it_needs_a_restart() {
     let of = |text: &str| check(parse(text).expect("parses"), &Overrides::default()).expect("fine");
     let before = of("");
     for (text, change) in [
-        ("log_level = \"debug\"", Change::Taken("log_level")),
-        ("reconcile_seconds = 5", Change::Taken("reconcile_seconds")),
-        ("[cdi]\ndirectories = [\"/c\"]", Change::Taken("cdi.directories")),
+        ("log_level = \"debug\"", Change::Applied("log_level")),
+        ("reconcile_seconds = 5", Change::Applied("reconcile_seconds")),
+        ("[cdi]\ndirectories = [\"/c\"]", Change::Applied("cdi.directories")),
         (
             "state = \"/s\"\nlisten = \"unix:///run/gorae/gorae.sock\"\nadmin.listen = \"unix:///run/gorae/admin.sock\"",
             Change::NeedsRestart("state"),
@@ -128,7 +128,7 @@ fn each_key_that_changes_is_named_with_what_it_needs() {
 }
 
 #[test]
-fn every_key_of_the_file_is_looked_at_when_it_is_read_again() {
+fn every_key_of_the_file_is_compared_on_a_reload() {
     let sample = include_str!("../../../deploy/config.toml");
     let source = include_str!("changes.rs");
     let mut section = String::new();
@@ -138,7 +138,7 @@ fn every_key_of_the_file_is_looked_at_when_it_is_read_again() {
             section = format!("{name}.");
         } else if let Some((key, _)) = line.split_once(" = ") {
             keys += 1;
-            // Tables with names of their own are compared whole.
+            // A table whose name the user chooses is compared as a whole.
             let name = if section.starts_with("runtimes.") { "runtimes".to_owned() } else { format!("{section}{key}") };
             assert!(source.contains(&format!("(\"{name}\", ")), "{section}{key} is not compared");
         }
