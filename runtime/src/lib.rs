@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! goraed, the daemon's outside: configuration, the CRI's services on their socket, and one daemon from start to end.
+//! The outer layer of goraed: configuration, the CRI services on their socket, and the daemon from start to shutdown.
 //!
 //! ```text
 //! kubelet ─gRPC─ rpc/ ─ cri/ ─┬── gorae_node: pod|container/<verb>.rs ─ gorae_shims ═ gorae-shim ─ kernel

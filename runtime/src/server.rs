@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One daemon from start to end: open what is kept, serve the socket, settle what is owed, shut down in time.
+//! The daemon from start to shutdown: open its state, serve the socket, finish interrupted work in the background, and
+//! shut down within a deadline.
 
 use crate::admin::{self, Counters};
 use crate::config::Config;
 use crate::cri::{Losses, MAX_MESSAGE, Runtime};
-use crate::health::checks::{Bound, is_program};
+use crate::health::checks::{Bound, check_executable};
 use crate::log::Log;
 use crate::rpc;
 use crate::rpc::clients::Clients;
@@ -31,22 +32,22 @@ use std::time::{Duration, Instant};
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 
-/// How long requests in flight may take once the end was asked for.
+/// How long requests in flight may take once shutdown was requested.
 const DRAIN: Duration = Duration::from_secs(3);
 
-/// Opens everything and serves until `stop` says true; operators may set the level of `log`.
+/// Opens everything and serves until `stop` becomes true. Operators may change the level of `log`.
 ///
 /// # Errors
-/// What keeps the daemon from starting, with what to do about it.
+/// What keeps the daemon from starting or serving, and what to do about it.
 pub async fn run(config: Config, log: Log, stop: watch::Receiver<bool>) -> Result<()> {
     if !rustix::process::geteuid().is_root() {
-        return Err(Error::precondition("run it as root: only root can make containers"));
+        return Err(Error::precondition("run goraed as root: only root can create containers"));
     }
     let places = Places { root: config.root.clone(), state: config.state.clone() };
     places.prepare()?;
     let _locks = own_directories(&places)?;
     let _socket_lock = own_socket(&config.socket)?;
-    is_program(&config.shim).map_err(Error::precondition)?;
+    check_executable(&config.shim).map_err(Error::precondition)?;
     let (node, found) = open(&config, places).await?;
     found.fill(&node);
     let streaming = Arc::new(start_streaming(&config, &node).await?);
@@ -98,10 +99,10 @@ async fn open(config: &Config, places: Places) -> Result<(Arc<Node>, recover::Fo
 
 async fn open_hierarchies(spawner: &Spawner, layout: &CgroupLayout) -> Result<Hierarchies> {
     let mounts = mount_cgroups(spawner, Hierarchies::mount_points(layout)).await;
-    let hint = "mount the cgroup hierarchies once more; gorae-shim must be of this goraed's build";
+    let hint = "mount the cgroup hierarchies again (gorae-shim must be from the same build as goraed)";
     let mounts = mounts.map_err(|e| e.during(hint))?;
     Hierarchies::new(layout, mounts)
-        .ok_or_else(|| Error::internal("the shim sent not one mount for each cgroup hierarchy"))
+        .ok_or_else(|| Error::internal("the shim did not send exactly one mount for each cgroup hierarchy"))
 }
 
 fn image_config(config: &Config) -> images::Config {
@@ -117,18 +118,19 @@ fn image_config(config: &Config) -> images::Config {
     image_config
 }
 
-/// One daemon per root directory and one per state directory: two would settle each other's work, and write the table
-/// of one network in turns. Before anything in them is read.
+/// Locks the root directory and the state directory, so that each has only one daemon. Two daemons would clean up each
+/// other's work and take turns overwriting the same network table. Must come before anything in them is read.
 fn own_directories(places: &Places) -> Result<[File; 2]> {
-    let root = lock(&places.root.join("lock"), &places.root, "give --root")?;
-    let state = lock(&places.state.join("lock"), &places.state, "give --state")?;
+    let root = lock(&places.root.join("lock"), &places.root, "pass a different --root")?;
+    let state = lock(&places.state.join("lock"), &places.state, "pass a different --state")?;
     Ok([root, state])
 }
 
-/// How long a killed daemon may hold its locks: the kernel lets go when it has ended all of its threads.
+/// How long to wait for the locks of a killed daemon: the kernel releases them only once its last thread has exited.
 const DYING: Duration = Duration::from_secs(2);
 
-/// Locks a file for as long as it is open. Whoever may open it may hold it: nobody else is to keep a daemon from starting.
+/// Locks a file for as long as it is open. Any process that can open the file can hold the lock, so its mode admits
+/// only root: no other user may keep a daemon from starting.
 fn lock(path: &Path, object: &Path, hint: &str) -> Result<File> {
     let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(path);
     let file = file.map_err(|e| Error::io("create", path, &e))?;
@@ -147,41 +149,41 @@ fn lock(path: &Path, object: &Path, hint: &str) -> Result<File> {
     }
 }
 
-/// Makes sure that nobody serves the socket, whose clients would be taken away: no goraed, by a lock beside it, and
-/// nobody else, by a look.
+/// Makes sure that no other process serves the socket, because binding it would take that server's clients away. A lock
+/// file next to the socket excludes another goraed; a trial connection detects any other program.
 fn own_socket(socket: &Path) -> Result<File> {
     if let Some(dir) = socket.parent() {
         gorae_node::records::make_dir(dir)?;
     }
-    let mut beside = socket.as_os_str().to_owned();
-    beside.push(".lock");
-    let file = lock(Path::new(&beside), socket, "give --listen")?;
+    let mut lock_path = socket.as_os_str().to_owned();
+    lock_path.push(".lock");
+    let file = lock(Path::new(&lock_path), socket, "pass a different --listen")?;
     let patience = Instant::now() + DYING;
-    while is_served(socket).map_err(|e| Error::io("look who listens on", socket, &e.into()))? {
+    while is_served(socket).map_err(|e| Error::io("check for a listener on", socket, &e.into()))? {
         if Instant::now() < patience {
             std::thread::sleep(DYING / 100);
             continue;
         }
-        let why = format!("another program listens on {}; stop it or give --listen", socket.display());
+        let why = format!("another program listens on {}; stop it or pass a different --listen", socket.display());
         return Err(Error::new(Kind::AlreadyExists, why));
     }
     Ok(file)
 }
 
-/// Whether somebody listens on a socket, also one who does not answer. Never waits.
+/// Whether a process listens on a socket, even one that does not accept connections. Never blocks.
 fn is_served(socket: &Path) -> rustix::io::Result<bool> {
     use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let probe = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     match connect(&probe, &SocketAddrUnix::new(socket)?) {
-        // So many wait already that there is no room for one more.
+        // EAGAIN: the listener's backlog is full.
         Ok(()) | Err(rustix::io::Errno::AGAIN) => Ok(true),
         Err(_) => Ok(false),
     }
 }
 
 fn listen(socket: &Path) -> Result<(UnixListener, Bound)> {
-    // [`own_socket`] has seen that nobody listens there.
+    // [`own_socket`] has checked that no process listens there.
     match std::fs::remove_file(socket) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("remove old socket", socket, &e)),
         _ => {}
@@ -189,7 +191,7 @@ fn listen(socket: &Path) -> Result<(UnixListener, Bound)> {
     let listener = UnixListener::bind(socket).map_err(|e| Error::io("listen on", socket, &e))?;
     std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o660))
         .map_err(|e| Error::io("restrict socket", socket, &e))?;
-    let bound = Bound::new(socket).map_err(|e| Error::io("look at socket", socket, &e))?;
+    let bound = Bound::new(socket).map_err(|e| Error::io("stat socket", socket, &e))?;
     Ok((listener, bound))
 }
 
@@ -232,13 +234,13 @@ async fn serve(
         result = &mut server => Some(result),
         _ = stop.wait_for(|&s| s) => None,
     };
-    // An open event stream would hold a graceful end for ever.
+    // An open event stream would hold up a graceful shutdown indefinitely.
     let finished = match finished {
         Some(result) => result,
         None => match tokio::time::timeout(DRAIN, &mut server).await {
             Ok(result) => result,
             Err(_) => {
-                tracing::info!("ending the streams that are still open");
+                tracing::info!("closing the streams that are still open");
                 return Ok(());
             }
         },
@@ -253,8 +255,8 @@ async fn shut_down(config: &Config, node: &Arc<Node>) {
     }
     match tokio::time::timeout(Duration::from_secs(1), node.network.remove_if_unused()).await {
         Ok(Ok(_)) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "the bridge stays"),
-        Err(_) => tracing::warn!("the bridge stays: its removal took too long"),
+        Ok(Err(error)) => tracing::warn!(%error, "cannot remove the unused bridge"),
+        Err(_) => tracing::warn!("removing the unused bridge timed out"),
     }
     cgroups::remove_default_parent(&node.machine.hierarchies);
 }
@@ -265,7 +267,7 @@ mod tests {
     use crate::config::{self, Overrides};
 
     #[test]
-    fn images_are_pulled_as_the_sample_configuration_says_when_nothing_is_configured() {
+    fn the_defaults_for_pulls_are_those_in_the_sample_configuration() {
         let config = image_config(&config::load(None, &Overrides::default()).expect("defaults"));
         let sample = include_str!("../../deploy/config.toml");
         assert!(sample.contains(&format!("\n#hosts_dirs = {:?}\n", config.hosts_dirs)), "{:?}", config.hosts_dirs);
@@ -275,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_layers_as_configured_are_fetched_at_once() {
+    fn as_many_layers_are_fetched_at_once_as_configured() {
         let mut config = config::load(None, &Overrides::default()).expect("defaults");
         config.images.parallel_layers = Some(64);
         let images = image_config(&config);

@@ -524,7 +524,7 @@ fn a_second_daemon_over_the_same_root_is_refused_and_touches_nothing_of_the_firs
         let mut second = std::process::Command::new(gorae_tests::place::binary("goraed"));
         let refused = second.arg("--root").arg(&root).arg("--state").arg(&place).output().unwrap();
         let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-        let why = format!("another goraed uses {}; stop it or give --root", root.display());
+        let why = format!("another goraed uses {}; stop it or pass a different --root", root.display());
         assert!(!refused.status.success() && said.contains(&why), "{said}");
         assert!(pods.join("record.new").exists() && containers.exists(), "{said}");
         assert_eq!(web::get("127.0.0.1:12403", "/").await.expect("its host ports are open"), (200, "page".into()));

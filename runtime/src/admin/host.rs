@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which hosts a request may be for. A web page can have a name of its own lead to 127.0.0.1 and then read what is served
-//! there as its own (DNS rebinding): its requests carry that name.
+//! Which hosts a request may name. A web page can make its own domain resolve to 127.0.0.1 and then read what is served
+//! there as if it were its own (DNS rebinding), but its requests name that domain.
 
 use http::{HeaderMap, Uri, header, uri::Authority};
 use std::net::IpAddr;
 
-/// Whether a request was made for this machine by a name that cannot lead elsewhere.
+/// Whether a request addresses this machine by a name that cannot resolve to anything else.
 pub fn is_this_machine(uri: &Uri, headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(header::HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
     let named = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
-    // A request to a proxy has the host in its first line, too.
+    // A request in the form for proxies has the host in its request line as well.
     named.is_some_and(|host| is_loopback(&host)) && uri.authority().is_none_or(is_loopback)
 }
 
@@ -33,7 +33,7 @@ mod tests {
     }
 
     #[test]
-    fn only_names_that_cannot_lead_elsewhere_are_this_machine() {
+    fn only_names_that_cannot_resolve_elsewhere_are_this_machine() {
         for host in ["localhost", "LOCALHOST:9644", "127.0.0.1", "127.0.0.1:9644", "127.1.2.3", "[::1]", "[::1]:9644"] {
             assert!(allowed("/metrics", &[host]), "{host}");
         }
@@ -50,7 +50,7 @@ mod tests {
         }
         assert!(!allowed("/metrics", &[]), "no host");
         assert!(!allowed("/metrics", &["localhost", "localhost"]), "two");
-        assert!(!allowed("http://evil.example/metrics", &["localhost"]), "another in the first line");
+        assert!(!allowed("http://evil.example/metrics", &["localhost"]), "another one in the request line");
         assert!(allowed("http://localhost/metrics", &["localhost"]));
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where the listener is, and one connection after the other from there.
+//! Binds the listener and accepts its connections.
 
 use crate::config::Admin;
 use gorae_node::error::{Error, Result};
@@ -13,25 +13,25 @@ use tokio::net::{TcpListener, UnixListener};
 #[derive(Debug)]
 pub struct Listener {
     socket: Socket,
-    place: Place,
+    path: SocketPath,
 }
 
 /// Either kind of listener.
 #[derive(Debug)]
 pub enum Socket {
-    /// For root alone.
+    /// For root only.
     Unix(UnixListener),
-    /// For everybody on this machine.
+    /// For every user of this machine.
     Tcp(TcpListener),
 }
 
 /// Who can be at the other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
-    /// Root: the socket is for nobody else.
+    /// Root: no other user can connect to the socket.
     Root,
-    /// Everybody on this machine, and every web page that somebody's browser here has open.
-    Anybody,
+    /// Any user of this machine, and any web page that is open in a browser on it.
+    Anyone,
 }
 
 /// A connection of either kind.
@@ -39,24 +39,24 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// The path of a socket; removed when this is dropped.
+/// The path of a unix socket, `None` for TCP. The socket is removed when this is dropped.
 #[derive(Debug)]
-pub struct Place(Option<PathBuf>);
+pub struct SocketPath(Option<PathBuf>);
 
-impl Drop for Place {
+impl Drop for SocketPath {
     fn drop(&mut self) {
         if let Some(path) = &self.0 {
-            // What is there at the next start is removed then.
+            // A socket that is left behind is removed at the next start.
             let _ = std::fs::remove_file(path);
         }
     }
 }
 
 impl Listener {
-    /// Listens where the configuration says; `None` when it says nowhere.
+    /// Listens where the configuration says; `None` when the listener is off.
     ///
     /// # Errors
-    /// The kernel's, with the path or address and the key to change.
+    /// The kernel's error, with the path or address and the key to change.
     pub async fn bind(admin: &Admin) -> Result<Option<Self>> {
         match admin {
             Admin::Off => Ok(None),
@@ -65,13 +65,13 @@ impl Listener {
         }
     }
 
-    /// The socket and its place.
-    pub(super) fn into_parts(self) -> (Socket, Place) {
-        (self.socket, self.place)
+    /// The socket and its path.
+    pub(super) fn into_parts(self) -> (Socket, SocketPath) {
+        (self.socket, self.path)
     }
 }
 
-/// A socket that was bound is for everybody until its mode is set: it gets its name only then.
+/// Binds a hidden path first: any user can connect to a new socket until its mode is set, so it is renamed only then.
 fn unix(path: &Path) -> Result<Listener> {
     let mut hidden = path.as_os_str().to_owned();
     hidden.push(".new");
@@ -85,13 +85,13 @@ fn unix(path: &Path) -> Result<Listener> {
         }
     }
     let socket = UnixListener::bind(&hidden).map_err(|e| Error::io("listen on", path, &e))?;
-    let place = Place(Some(hidden.clone()));
+    let guard = SocketPath(Some(hidden.clone()));
     std::fs::set_permissions(&hidden, std::fs::Permissions::from_mode(0o600))
         .map_err(|e| Error::io("restrict socket", path, &e))?;
-    std::fs::rename(&hidden, path).map_err(|e| Error::io("name socket", path, &e))?;
-    drop(place);
+    std::fs::rename(&hidden, path).map_err(|e| Error::io("rename socket to", path, &e))?;
+    drop(guard);
     tracing::info!(socket = %path.display(), "serving operators");
-    Ok(Listener { socket: Socket::Unix(socket), place: Place(Some(path.to_owned())) })
+    Ok(Listener { socket: Socket::Unix(socket), path: SocketPath(Some(path.to_owned())) })
 }
 
 async fn loopback(address: SocketAddr) -> Result<Listener> {
@@ -99,14 +99,14 @@ async fn loopback(address: SocketAddr) -> Result<Listener> {
     let socket = TcpListener::bind(address).await.map_err(failed)?;
     let address = socket.local_addr().map_err(failed)?;
     tracing::info!(%address, "serving operators");
-    Ok(Listener { socket: Socket::Tcp(socket), place: Place(None) })
+    Ok(Listener { socket: Socket::Tcp(socket), path: SocketPath(None) })
 }
 
 impl Socket {
-    /// The next connection.
+    /// Accepts the next connection.
     ///
     /// # Errors
-    /// The kernel's, as when no descriptor is free.
+    /// The kernel's error, for example when no descriptor is free.
     pub async fn accept(&self) -> std::io::Result<(Box<dyn Stream>, Peer)> {
         match self {
             Self::Unix(listener) => {
@@ -115,7 +115,7 @@ impl Socket {
             }
             Self::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
-                Ok((Box::new(stream), Peer::Anybody))
+                Ok((Box::new(stream), Peer::Anyone))
             }
         }
     }
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_socket_is_for_its_owner_alone_takes_the_place_of_an_old_one_and_goes() {
+    async fn a_socket_is_for_its_owner_only_replaces_an_old_one_and_is_removed() {
         let dir = tempfile::tempdir().expect("tempdir");
         let path = dir.path().join("admin.sock");
         drop(std::os::unix::net::UnixListener::bind(&path).expect("an old one"));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_that_is_taken_is_named_with_its_key() {
+    async fn an_address_that_is_in_use_is_reported_with_its_key() {
         let taken = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let address = taken.local_addr().expect("known");
         let error = Listener::bind(&Admin::Loopback(address)).await.expect_err("taken").to_string();

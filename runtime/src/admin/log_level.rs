@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `/log-level`: the level of the log is told, and set while the daemon runs. What is set here counts until the
-//! configuration is read again, or the daemon ends.
+//! `/log-level`: shows the log level and sets it while the daemon runs. A level that is set here applies until the
+//! configuration is reloaded or the daemon exits.
 
 use crate::log::{Level, Log};
 use tokio::sync::watch;
 
-/// Longest word that is read.
+/// Longest request body that is read, in bytes.
 pub const LONGEST: usize = 64;
 
-/// Sets the level; returns the one before and the new one.
+/// Sets the level; returns the old one and the new one.
 ///
 /// # Errors
-/// A sentence with the words that are allowed, or what keeps the log from changing.
+/// A sentence that lists the allowed levels, or says why the level cannot be changed.
 pub fn set(word: &[u8], log: &Log, level: &watch::Sender<Level>) -> Result<(Level, Level), String> {
-    let word = std::str::from_utf8(word).map_err(|_| "the body is not text".to_owned())?;
+    let word = std::str::from_utf8(word).map_err(|_| "the body is not UTF-8 text".to_owned())?;
     let new: Level = word.trim().parse()?;
     log.set_level(new)?;
     let mut old = new;
-    // SIGHUP compares with what counts now.
+    // SIGHUP compares with the level in force.
     level.send_modify(|level| old = std::mem::replace(level, new));
-    tracing::info!(%old, %new, "an operator has set the level of the log");
+    tracing::info!(%old, %new, "an operator set the log level");
     Ok((old, new))
 }
 
@@ -29,7 +29,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     #[test]
-    fn a_word_sets_the_level_and_another_changes_nothing() {
+    fn a_known_word_sets_the_level_and_any_other_changes_nothing() {
         let level = watch::Sender::new(Level::Info);
         let levels = Arc::new(Mutex::new(Vec::new()));
         let in_force = levels.clone();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The daemon as a process, under the names that dashboards know (`process_*`).
+//! Metrics of the daemon's own process, under the names that dashboards know (`process_*`).
 
 use crate::metrics::{Kind, Page};
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
@@ -7,32 +7,33 @@ use nix::sys::time::TimeValLike;
 use nix::unistd::{SysconfVar, sysconf};
 use std::time::SystemTime;
 
-/// Writes what can be read; what cannot is left out.
+/// Writes the metrics that can be read and leaves out the others.
 pub fn write(page: &mut Page, started: SystemTime) {
     if let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) {
         let microseconds = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
-        let help = "Processor time of goraed, user and system.";
+        let help = "User and system CPU time of goraed, in seconds.";
         page.single("process_cpu_seconds_total", Kind::Counter, help, microseconds as f64 / 1e6);
     }
     if let Some((virtual_bytes, resident_bytes)) = memory() {
-        page.single("process_virtual_memory_bytes", Kind::Gauge, "Address space of goraed.", virtual_bytes);
-        page.single("process_resident_memory_bytes", Kind::Gauge, "Memory of goraed that is in use.", resident_bytes);
+        page.single("process_virtual_memory_bytes", Kind::Gauge, "Virtual memory of goraed, in bytes.", virtual_bytes);
+        let help = "Resident memory of goraed, in bytes.";
+        page.single("process_resident_memory_bytes", Kind::Gauge, help, resident_bytes);
     }
     if let Ok(entries) = std::fs::read_dir("/proc/self/fd") {
-        // One of them is the list's own.
+        // One of them belongs to the directory listing itself.
         let open = entries.count().saturating_sub(1);
-        page.single("process_open_fds", Kind::Gauge, "File descriptors that goraed has open.", open);
+        page.single("process_open_fds", Kind::Gauge, "Open file descriptors of goraed.", open);
     }
     if let Ok((soft, _)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        page.single("process_max_fds", Kind::Gauge, "File descriptors that goraed may have open.", soft);
+        page.single("process_max_fds", Kind::Gauge, "Limit on open file descriptors of goraed.", soft);
     }
     if let Ok(since) = started.duration_since(SystemTime::UNIX_EPOCH) {
-        let help = "When goraed was started, in seconds since 1970.";
+        let help = "Start time of goraed, in seconds since the Unix epoch.";
         page.single("process_start_time_seconds", Kind::Gauge, help, since.as_secs_f64());
     }
 }
 
-/// Bytes of the address space, and those in memory.
+/// Virtual and resident memory, in bytes.
 fn memory() -> Option<(u64, u64)> {
     let text = std::fs::read_to_string("/proc/self/statm").ok()?;
     let page_size = u64::try_from(sysconf(SysconfVar::PAGE_SIZE).ok()??).ok()?;
@@ -46,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_is_told_with_numbers_that_can_be() {
+    fn the_metrics_of_this_process_have_plausible_values() {
         let mut page = Page::default();
         write(&mut page, SystemTime::now());
         let text = page.into_text();

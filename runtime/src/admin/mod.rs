@@ -7,8 +7,8 @@
 //!                                                    └────────── log_level.rs: /log-level
 //! ```
 //!
-//! Who asks costs little and harms nobody: connections, headers, bodies and time are bounded, a connection carries one
-//! request, and nothing is answered from a disk that may hang without a limit of its own.
+//! A client costs little and cannot starve others: connections, headers, bodies and time are bounded, and a connection
+//! carries one request. Anything read from a disk that may hang has a time limit of its own.
 
 mod host;
 mod listen;
@@ -25,19 +25,19 @@ pub use sources::{Counters, Sources};
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
-/// The listener at work.
+/// The running listener.
 #[derive(Debug)]
 pub struct Server {
     task: JoinHandle<()>,
-    /// Removes the socket at the end.
-    _place: listen::Place,
+    /// Removes the socket when this is dropped.
+    _path: listen::SocketPath,
 }
 
 impl Server {
     /// Serves until it is dropped.
     pub fn start(listener: Listener, sources: Sources) -> Self {
-        let (socket, place) = listener.into_parts();
-        Self { task: tokio::spawn(serve::forever(socket, Arc::new(sources))), _place: place }
+        let (socket, path) = listener.into_parts();
+        Self { task: tokio::spawn(serve::accept(socket, Arc::new(sources))), _path: path }
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The page of `/metrics`: everything is read from memory or from this process's own files in /proc, but for the number
-//! of damaged records, which is left out when the disk does not answer.
+//! The page of `/metrics`. Everything is read from memory or from this process's own files in /proc, except for the
+//! number of damaged records, which is left out when the disk does not respond.
 
 use super::machine;
 use super::sources::Sources;
@@ -11,23 +11,23 @@ use gorae_node::node::Node;
 pub async fn write(sources: &Sources) -> String {
     let mut page = Page::default();
     let name = "gorae_build_info";
-    page.family(name, Kind::Gauge, "Which goraed this is; always 1.");
+    page.family(name, Kind::Gauge, "Version of goraed; the value is always 1.");
     page.sample(name, &[("version", env!("CARGO_PKG_VERSION"))], 1);
     sources.measures.write(&mut page);
     let connections = sources.clients.count();
-    page.single("gorae_rpc_connections", Kind::Gauge, "Connections to the CRI socket.", connections);
+    page.single("gorae_rpc_connections", Kind::Gauge, "Open connections to the CRI socket.", connections);
     objects(&mut page, &sources.node);
-    let help = "Events that clients of GetContainerEvents did not get because they read too slowly.";
+    let help = "Events that clients of GetContainerEvents missed because they read too slowly.";
     page.single("gorae_events_lost_total", Kind::Counter, help, sources.losses.total());
-    if let Ok(damaged) = sources.damaged.look().await {
-        let help = "Pods and containers whose damaged records lie in ROOT/damaged for a person to look at.";
+    if let Ok(damaged) = sources.damaged.run().await {
+        let help = "Pods and containers whose damaged records are kept in ROOT/damaged for inspection.";
         page.single("gorae_records_damaged", Kind::Gauge, help, damaged);
     }
     machine::write(&mut page, sources.started);
     page.into_text()
 }
 
-/// What is on the node.
+/// Pods, containers, operations and images on the node.
 fn objects(page: &mut Page, node: &Node) {
     let pods = node.objects.pods.all();
     let ready = pods.iter().filter(|pod| pod.is_ready()).count();
@@ -35,12 +35,12 @@ fn objects(page: &mut Page, node: &Node) {
     page.sample("gorae_pods", &[("state", "ready")], ready);
     page.sample("gorae_pods", &[("state", "not_ready")], pods.len() - ready);
     containers(page, node);
-    let help = "RunPodSandbox and CreateContainer that are under way, also those whose client is gone.";
+    let help = "RunPodSandbox and CreateContainer operations in flight, even if their client is gone.";
     page.single("gorae_operations_in_flight", Kind::Gauge, help, node.runs.count() + node.creates.count());
     page.single("gorae_images", Kind::Gauge, "Images on the node.", node.images.list().len());
     let usage = node.images.usage();
-    page.single("gorae_image_store_bytes", Kind::Gauge, "Bytes of all layers.", usage.used_bytes);
-    page.single("gorae_image_store_files", Kind::Gauge, "Files of all layers.", usage.inodes_used);
+    page.single("gorae_image_store_bytes", Kind::Gauge, "Size of all image layers, in bytes.", usage.used_bytes);
+    page.single("gorae_image_store_files", Kind::Gauge, "Number of files in all image layers.", usage.inodes_used);
 }
 
 fn containers(page: &mut Page, node: &Node) {
@@ -56,6 +56,6 @@ fn containers(page: &mut Page, node: &Node) {
     for (state, count) in counts {
         page.sample("gorae_containers", &[("state", state)], count);
     }
-    let help = "Containers whose shim says that a stop does not finish, as when a disk does not answer.";
+    let help = "Containers whose shim reports a stop that does not finish, for example on a hung disk.";
     page.single("gorae_shims_stuck", Kind::Gauge, help, stuck);
 }

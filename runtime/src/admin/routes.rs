@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The three paths, and who may do what there. Nothing else is answered.
+//! The three paths, and what each kind of peer may do there. Any other path is not found.
 
 use super::listen::Peer;
 use super::sources::Sources;
@@ -8,7 +8,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 
-/// An answer, whole.
+/// A complete response.
 pub type Answer = Response<Full<Bytes>>;
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -16,8 +16,8 @@ const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Answers a request.
 pub async fn answer(request: Request<Incoming>, peer: Peer, sources: &Sources) -> Answer {
-    if peer == Peer::Anybody && !host::is_this_machine(request.uri(), request.headers()) {
-        return text(StatusCode::FORBIDDEN, "only a request for localhost or a loopback address is answered\n");
+    if peer == Peer::Anyone && !host::is_this_machine(request.uri(), request.headers()) {
+        return text(StatusCode::FORBIDDEN, "the host of a request must be localhost or a loopback address\n");
     }
     match (request.uri().path(), request.method()) {
         ("/metrics", &Method::GET) => of_type(METRICS, StatusCode::OK, page::write(sources).await),
@@ -26,11 +26,11 @@ pub async fn answer(request: Request<Incoming>, peer: Peer, sources: &Sources) -
         ("/log-level", &(Method::PUT | Method::POST)) => set_level(request, peer, sources).await,
         ("/metrics" | "/healthz", _) => not_allowed("GET"),
         ("/log-level", _) => not_allowed("GET, PUT, POST"),
-        _ => text(StatusCode::NOT_FOUND, "there are /metrics, /healthz and /log-level\n"),
+        _ => text(StatusCode::NOT_FOUND, "the paths are /metrics, /healthz and /log-level\n"),
     }
 }
 
-/// A line for each check: its name, and "ok" or what is wrong.
+/// One line for each check: its name, then "ok" or what is wrong.
 async fn health(sources: &Sources) -> Answer {
     let findings = sources.health().await;
     let is_fine = findings.iter().all(|finding| finding.result.is_ok());
@@ -43,13 +43,13 @@ async fn health(sources: &Sources) -> Answer {
 }
 
 async fn set_level(request: Request<Incoming>, peer: Peer, sources: &Sources) -> Answer {
-    if peer == Peer::Anybody {
-        let why = "everybody on this machine can connect here, so that nothing can be set: have admin.listen be a unix \
-                   socket, or change log_level in the configuration and send SIGHUP\n";
+    if peer == Peer::Anyone {
+        let why = "the level cannot be set here, because any user of this machine can connect: set admin.listen to a \
+                   unix socket, or change log_level in the configuration and send SIGHUP\n";
         return text(StatusCode::FORBIDDEN, why);
     }
     let Ok(body) = Limited::new(request.into_body(), log_level::LONGEST).collect().await else {
-        return text(StatusCode::PAYLOAD_TOO_LARGE, "the body is a level, as \"debug\"\n");
+        return text(StatusCode::PAYLOAD_TOO_LARGE, "the body must be a log level, such as \"debug\"\n");
     };
     match log_level::set(&body.to_bytes(), sources.log(), sources.log_level()) {
         Ok((old, new)) => text(StatusCode::OK, format!("{old} -> {new}\n")),
@@ -58,7 +58,7 @@ async fn set_level(request: Request<Incoming>, peer: Peer, sources: &Sources) ->
 }
 
 fn not_allowed(methods: &'static str) -> Answer {
-    let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, format!("allowed here: {methods}\n"));
+    let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, format!("allowed methods: {methods}\n"));
     answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
     answer
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Connections of the listener, within bounds.
+//! Accepts and serves the listener's connections, within bounds.
 //!
-//! Nobody is turned away, for the last to come may be the one that matters: of too many connections the oldest ends. An
-//! honest one is over within milliseconds.
+//! No client is turned away, because the newest may be the one that matters. When there are too many connections, the
+//! oldest is closed: a well-behaved one is finished within milliseconds.
 
 use super::listen::{Peer, Socket, Stream};
 use super::routes;
@@ -15,21 +15,21 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{AbortHandle, JoinSet};
 
-/// Connections at the same time.
+/// Most connections at the same time.
 const CONNECTIONS: usize = 16;
-/// How long a client may take for its headers.
+/// How long a client may take to send its headers.
 const HEADERS_LIMIT: Duration = Duration::from_secs(5);
-/// How long a connection may be there, answer included.
+/// How long a connection may last, response included.
 const LIMIT: Duration = Duration::from_secs(10);
-/// Most headers of a request; Prometheus sends six.
+/// Most headers in a request; Prometheus sends six.
 const MOST_HEADERS: usize = 32;
-/// Most bytes of headers, and of an answer that waits for its client.
+/// Most bytes of headers, and of a response that the client has not read yet.
 const BUFFER: usize = 16 << 10;
-/// How long no connection is taken when none can be: without a free descriptor the listener is ready all the time.
+/// The pause after a failed accept: while no descriptor is free, the listener stays ready and every accept fails.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves one connection after the other; all of them end with this.
-pub async fn forever(socket: Socket, sources: Arc<Sources>) {
+/// Accepts connections and serves each in a task of its own. Dropping this future ends all of them.
+pub async fn accept(socket: Socket, sources: Arc<Sources>) {
     let (mut tasks, mut order) = (JoinSet::new(), VecDeque::new());
     loop {
         while tasks.try_join_next().is_some() {}
@@ -44,14 +44,14 @@ pub async fn forever(socket: Socket, sources: Arc<Sources>) {
                 order.push_back(tasks.spawn(connection(stream, peer, sources.clone())));
             }
             Err(error) => {
-                tracing::debug!(%error, "no connection of an operator can be accepted; it is tried again");
+                tracing::debug!(%error, "cannot accept an operator's connection; retrying");
                 tokio::time::sleep(PAUSE).await;
             }
         }
     }
 }
 
-/// One request and its answer. A client that breaks off or takes too long has nobody to be told of it.
+/// Serves one request. A client that disconnects or takes too long is only worth a debug line.
 async fn connection(stream: Box<dyn Stream>, peer: Peer, sources: Arc<Sources>) {
     let answer = service_fn(move |request| {
         let sources = sources.clone();
@@ -66,7 +66,7 @@ async fn connection(stream: Box<dyn Stream>, peer: Peer, sources: Arc<Sources>) 
         .serve_connection(TokioIo::new(stream), answer);
     match tokio::time::timeout(LIMIT, served).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "a connection of an operator broke off"),
-        Err(_) => tracing::debug!(limit_s = LIMIT.as_secs(), "a connection of an operator took too long"),
+        Ok(Err(error)) => tracing::debug!(%error, "an operator's connection failed"),
+        Err(_) => tracing::debug!(limit_s = LIMIT.as_secs(), "an operator's connection timed out"),
     }
 }

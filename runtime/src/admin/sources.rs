@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the listener tells about: the node and the counters of this daemon.
+//! What the listener reports on: the node and the daemon's counters.
 
 use crate::config::Config;
 use crate::cri::Losses;
@@ -13,18 +13,18 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::sync::watch;
 
-/// Everything that is told, and the one thing that is set.
+/// Everything that the listener reports, and the one setting that it changes.
 #[derive(Debug)]
 pub struct Sources {
     /// The node.
     pub node: Arc<Node>,
-    /// What is known of calls.
+    /// Counts and durations of calls.
     pub measures: Arc<Measures>,
-    /// Who is connected to the CRI socket.
+    /// The clients that are connected to the CRI socket.
     pub clients: Arc<Clients>,
-    /// Events that clients did not get.
+    /// Events that clients missed.
     pub losses: Losses,
-    /// Objects whose records are damaged.
+    /// The number of objects whose records are damaged.
     pub damaged: Probe<u64>,
     /// When the daemon was started.
     pub started: SystemTime,
@@ -33,19 +33,19 @@ pub struct Sources {
     health: Health,
 }
 
-/// What of a daemon is counted.
+/// The counters of a daemon.
 #[derive(Debug, Clone)]
 pub struct Counters {
-    /// What is known of calls.
+    /// Counts and durations of calls.
     pub measures: Arc<Measures>,
-    /// Who is connected to the CRI socket.
+    /// The clients that are connected to the CRI socket.
     pub clients: Arc<Clients>,
-    /// Events that clients did not get.
+    /// Events that clients missed.
     pub losses: Losses,
 }
 
 impl Sources {
-    /// What is told of this node; `socket` is its CRI socket.
+    /// The sources of this node; `socket` is its CRI socket.
     pub fn new(node: Arc<Node>, config: &Config, counters: Counters, socket: Bound, log: Log) -> Self {
         let damaged = node.machine.places.damaged();
         let health = Health::new(&node.machine.places.root, &node.machine.places.state, &config.shim, socket);
@@ -62,15 +62,15 @@ impl Sources {
         }
     }
 
-    /// What is right and wrong now.
+    /// Runs all health checks.
     pub async fn health(&self) -> Vec<Finding> {
-        let mut findings = self.health.look().await;
+        let mut findings = self.health.check().await;
         let network = self.node.network.status().map_err(|why| format!("{}: {}", why.reason, why.message));
         findings.push(Finding { check: "network", result: network });
         findings
     }
 
-    /// The level of the log.
+    /// The log level in force.
     pub fn log_level(&self) -> &watch::Sender<Level> {
         &self.log_level
     }

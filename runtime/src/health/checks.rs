@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What has to be right on the disk for the daemon to do its work. Each check says what is wrong and what to do about it.
+//! Checks of what the daemon needs on disk. Each error says what is wrong and, where possible, what to do about it.
 
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// The file that is written to see whether a directory can be written to.
+/// The file that is written to test whether a directory is writable.
 const TRIAL: &str = ".written-by-health-check";
 
-/// Checks that a file can be made and written in a directory.
+/// Checks that a file can be created and written in a directory.
 ///
 /// # Errors
-/// What the kernel answers, with the path.
-pub fn is_writable(dir: &Path) -> Result<(), String> {
+/// The kernel's error, with the path.
+pub fn check_writable(dir: &Path) -> Result<(), String> {
     let path = dir.join(TRIAL);
     let failed = |what: &str, e: &std::io::Error| format!("{what} {}: {e}", path.display());
     let mut file = File::create(&path).map_err(|e| failed("create", &e))?;
@@ -22,22 +22,22 @@ pub fn is_writable(dir: &Path) -> Result<(), String> {
     written.and(removed)
 }
 
-/// Checks that the shim can be started.
+/// Checks that the shim is an executable file.
 ///
 /// # Errors
-/// A sentence with what to do.
-pub fn is_program(shim: &Path) -> Result<(), String> {
+/// A sentence that says what is wrong, and what to do when the file cannot be found.
+pub fn check_executable(shim: &Path) -> Result<(), String> {
     match std::fs::metadata(shim) {
         Ok(meta) if meta.is_file() && meta.permissions().mode() & 0o111 != 0 => Ok(()),
-        Ok(_) => Err(format!("{} is not a program", shim.display())),
+        Ok(_) => Err(format!("{} is not an executable file", shim.display())),
         Err(e) => {
-            let hint = "install gorae-shim beside goraed, or set `shim` in the configuration";
+            let hint = "install gorae-shim next to goraed, or set `shim` in the configuration";
             Err(format!("shim {}: {e}; {hint}", shim.display()))
         }
     }
 }
 
-/// A socket that is listened on, as it was when that began.
+/// A socket that is listened on, with the identity that its file had when it was bound.
 #[derive(Debug, Clone)]
 pub struct Bound {
     path: PathBuf,
@@ -45,20 +45,20 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Takes note of a socket that was just bound.
+    /// Records the identity of a socket that was just bound.
     ///
     /// # Errors
-    /// What the kernel answers.
+    /// The kernel's error.
     pub fn new(path: &Path) -> std::io::Result<Self> {
         let meta = std::fs::symlink_metadata(path)?;
         Ok(Self { path: path.to_owned(), identity: (meta.dev(), meta.ino()) })
     }
 
-    /// Checks that clients who go to the path reach the socket.
+    /// Checks that clients that connect to the path reach this socket.
     ///
     /// # Errors
-    /// A sentence with what to do.
-    pub fn is_there(&self) -> Result<(), String> {
+    /// A sentence that says what is wrong and what to do about it.
+    pub fn check(&self) -> Result<(), String> {
         let path = self.path.display();
         match std::fs::symlink_metadata(&self.path) {
             Ok(meta) if meta.file_type().is_socket() && (meta.dev(), meta.ino()) == self.identity => Ok(()),
@@ -68,10 +68,10 @@ impl Bound {
     }
 }
 
-/// How many objects lie in the directory for those whose records are damaged.
+/// Counts the objects in the directory for those whose records are damaged.
 ///
 /// # Errors
-/// What the kernel answers, with the path.
+/// The kernel's error, with the path.
 pub fn count_damaged(dir: &Path) -> Result<u64, String> {
     match std::fs::read_dir(dir) {
         Ok(entries) => Ok(u64::try_from(entries.count()).unwrap_or(u64::MAX)),
@@ -86,42 +86,42 @@ mod tests {
     use std::os::unix::net::UnixListener;
 
     #[test]
-    fn a_directory_is_writable_when_it_is_there_and_nothing_stays_in_it() {
+    fn a_directory_is_writable_when_it_exists_and_nothing_is_left_in_it() {
         let dir = tempfile::tempdir().expect("tempdir");
-        is_writable(dir.path()).expect("writable");
+        check_writable(dir.path()).expect("writable");
         assert_eq!(std::fs::read_dir(dir.path()).expect("there").count(), 0);
         let absent = dir.path().join("absent");
-        let error = is_writable(&absent).expect_err("not there");
+        let error = check_writable(&absent).expect_err("not there");
         assert!(error.contains("create") && error.contains("absent"), "{error}");
     }
 
     #[test]
-    fn a_shim_is_a_file_that_can_be_run() {
+    fn a_shim_is_an_executable_file() {
         let dir = tempfile::tempdir().expect("tempdir");
         let shim = dir.path().join("shim");
-        assert!(is_program(&shim).expect_err("absent").contains("install gorae-shim"));
+        assert!(check_executable(&shim).expect_err("absent").contains("install gorae-shim"));
         std::fs::write(&shim, "x").expect("written");
-        assert!(is_program(&shim).expect_err("no mode").contains("is not a program"));
-        assert!(is_program(dir.path()).is_err(), "a directory");
+        assert!(check_executable(&shim).expect_err("no mode").contains("is not an executable file"));
+        assert!(check_executable(dir.path()).is_err(), "a directory");
         std::fs::set_permissions(&shim, std::fs::Permissions::from_mode(0o755)).expect("set");
-        is_program(&shim).expect("a program");
+        check_executable(&shim).expect("a program");
     }
 
     #[test]
-    fn a_socket_that_was_removed_or_replaced_is_noticed() {
+    fn a_socket_that_was_removed_or_replaced_is_detected() {
         let dir = tempfile::tempdir().expect("tempdir");
         let path = dir.path().join("socket");
         let _ours = UnixListener::bind(&path).expect("bound");
         let bound = Bound::new(&path).expect("there");
-        bound.is_there().expect("ours");
+        bound.check().expect("ours");
         std::fs::rename(&path, dir.path().join("away")).expect("moved");
-        assert!(bound.is_there().expect_err("gone").contains("restart goraed"));
+        assert!(bound.check().expect_err("gone").contains("restart goraed"));
         let _theirs = UnixListener::bind(&path).expect("bound");
-        assert!(bound.is_there().expect_err("another's").contains("is not the socket"));
+        assert!(bound.check().expect_err("another's").contains("is not the socket"));
     }
 
     #[test]
-    fn damaged_objects_are_counted_and_no_directory_has_none() {
+    fn damaged_objects_are_counted_and_an_absent_directory_has_none() {
         let dir = tempfile::tempdir().expect("tempdir");
         let damaged = dir.path().join("damaged");
         assert_eq!(count_damaged(&damaged), Ok(0));

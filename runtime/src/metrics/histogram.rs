@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How long something takes, as counts by duration.
+//! A histogram of durations.
 
 use super::page::Page;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Upper bounds in microseconds, each included, and the same in seconds as the page writes them. From a list that is
-/// answered from memory to a pull that takes minutes.
+/// Inclusive upper bounds in microseconds, and the same in seconds as the page shows them. They range from a list that
+/// is answered from memory to a pull that takes minutes.
 const BOUNDS: [(u64, &str); 16] = [
     (500, "0.0005"),
     (1_000, "0.001"),
@@ -26,12 +26,12 @@ const BOUNDS: [(u64, &str); 16] = [
     (300_000_000, "300"),
 ];
 
-/// Durations, counted. Threads add to it at the same time.
+/// Counts of durations. Threads may add to it concurrently.
 #[derive(Debug, Default)]
 pub struct Histogram {
-    /// Durations within each bound and above the one before; the last are those above all bounds.
+    /// The durations within each bound and above the previous one; the last count is for those above all bounds.
     counts: [AtomicU64; BOUNDS.len() + 1],
-    /// Nanoseconds of all of them.
+    /// The sum of all durations, in nanoseconds.
     sum_ns: AtomicU64,
 }
 
@@ -44,12 +44,12 @@ impl Histogram {
         self.sum_ns.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
-    /// How many were counted.
+    /// The number of durations counted.
     pub fn count(&self) -> u64 {
         self.counts.iter().map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
-    /// Writes its samples; the family `name` was begun. Each bucket has those of the ones before, as Prometheus wants it.
+    /// Writes the samples of the family `name`, which was begun before. Buckets are cumulative, as Prometheus requires.
     pub fn write(&self, page: &mut Page, name: &str, label: (&str, &str)) {
         let (bucket, mut so_far) = (format!("{name}_bucket"), 0);
         let bounds = BOUNDS.iter().map(|(_, bound)| *bound).chain(["+Inf"]);
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_counts_in_the_first_bucket_that_has_room_for_it_and_all_after() {
+    fn a_duration_counts_in_the_first_bucket_that_includes_it_and_in_all_later_ones() {
         let histogram = Histogram::default();
         for took in [0, 500, 501, 1_000_000, 300_000_001] {
             histogram.add(Duration::from_micros(took));
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bounds_rise_and_are_written_as_they_are() {
+    fn the_bounds_rise_and_their_text_has_the_same_value() {
         assert!(BOUNDS.is_sorted_by(|a, b| a.0 < b.0));
         for (microseconds, seconds) in BOUNDS {
             assert_eq!(Duration::from_micros(microseconds).as_secs_f64(), seconds.parse::<f64>().expect("a number"));

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The page of metrics in Prometheus' text format, version 0.0.4.
+//! A page of metrics in the text format of Prometheus, version 0.0.4.
 
 use std::fmt::{Display, Write};
 
-/// What a family's values are.
+/// The type of a family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Only rises, from zero at the daemon's start.
+    /// Only goes up, from zero at the daemon's start.
     Counter,
     /// Goes up and down.
     Gauge,
-    /// Counts by size.
+    /// Counts values by size.
     Histogram,
 }
 
-/// A page that is being written: one family after the other, each with its samples.
+/// A page that is being written: one family after another, each with its samples.
 #[derive(Debug, Default)]
 pub struct Page(String);
 
@@ -40,24 +40,24 @@ impl Page {
         }
     }
 
-    /// A family with one sample.
+    /// Writes a family with one sample.
     pub fn single(&mut self, name: &str, kind: Kind, help: &str, value: impl Display) {
         self.family(name, kind, help);
         self.sample(name, &[], value);
     }
 
-    /// The text.
+    /// The text of the page.
     pub fn into_text(self) -> String {
         self.0
     }
 
     fn line(&mut self, line: std::fmt::Arguments<'_>) {
-        // A string has always room.
+        // Writing to a string cannot fail.
         let _ = writeln!(self.0, "{line}");
     }
 }
 
-/// With a backslash before backslashes and these characters, and `\n` for the end of a line.
+/// Escapes backslashes, the characters in `more`, and line breaks (as `\n`).
 fn escaped(text: &str, more: &[char]) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_family_has_its_head_and_its_samples_and_no_value_ends_a_line() {
+    fn a_family_has_a_header_and_samples_and_no_value_breaks_a_line() {
         let mut page = Page::default();
         page.single("up_seconds", Kind::Gauge, "How long.\nAnd \"more\".", 1.5);
         page.family("calls_total", Kind::Counter, "Calls.");
