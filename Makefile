@@ -117,6 +117,7 @@ check: check-style check-house doc test-binaries ## Looks at style, runs unit te
 check-style: setup
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml --check
+	@$(CARGO) metadata --locked --format-version 1 --manifest-path tests/fuzz/Cargo.toml >/dev/null
 	$(STAGE) 'lint' $(CARGO) clippy --locked --workspace --all-targets $(VM_TESTS) -- -D warnings
 
 check-house: setup ## Looks for circles of imports and dependencies that nothing names
