@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The daemon's log: lines on standard error, as text or as JSON, from a level on that can be changed at any time.
+//! The daemon's log: lines on standard error, as text or as JSON, down to a level that can be changed at any time.
 //!
-//! A line has the span of the call that it is logged for. As text: `TIME LEVEL rpc{method="…" pod="…"}: MESSAGE
+//! A line carries the span of the call that it is logged for. As text: `TIME LEVEL rpc{method="…" pod="…"}: MESSAGE
 //! field=value`. As JSON, one object a line: `timestamp`, `level`, `fields` (with `message`), and `span`.
 
 mod threshold;
@@ -16,25 +16,25 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-/// The least important lines that are logged.
+/// The least severe level that is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// What a person has to act on.
+    /// An operator has to act.
     Error,
-    /// What a person should know.
+    /// An operator should know.
     Warn,
-    /// What happens to pods, containers and images.
+    /// Changes to pods, containers and images.
     Info,
-    /// The steps of it.
+    /// The steps of these changes.
     Debug,
     /// Everything.
     Trace,
 }
 
-/// How a line looks.
+/// The format of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// For people.
+    /// For people to read.
     Text,
     /// One JSON object a line.
     Json,
@@ -52,7 +52,7 @@ const FORMATS: [(&str, Format); 2] = [("text", Format::Text), ("json", Format::J
 impl FromStr for Level {
     type Err = String;
 
-    /// Reads the word for a level; the error lists all of them.
+    /// Parses the word for a level; the error lists all of them.
     fn from_str(word: &str) -> Result<Self, String> {
         one_of(&LEVELS, word)
     }
@@ -68,7 +68,7 @@ impl Display for Level {
 impl FromStr for Format {
     type Err = String;
 
-    /// Reads the word for a format; the error lists both.
+    /// Parses the word for a format; the error lists both.
     fn from_str(word: &str) -> Result<Self, String> {
         one_of(&FORMATS, word)
     }
@@ -86,7 +86,7 @@ fn one_of<T: Copy>(known: &[(&str, T)], word: &str) -> Result<T, String> {
 /// Sets the level of a running log.
 type SetLevel = dyn Fn(Level) -> Result<(), String> + Send + Sync;
 
-/// A log that is written; clones are the same one.
+/// A running log; clones are the same one.
 #[derive(Clone)]
 pub struct Log(Arc<SetLevel>);
 
@@ -97,12 +97,12 @@ impl Debug for Log {
 }
 
 impl Log {
-    /// A log whose level is set by this.
+    /// A log whose level is changed by calling `set_level`.
     pub fn new(set_level: impl Fn(Level) -> Result<(), String> + Send + Sync + 'static) -> Self {
         Self(Arc::new(set_level))
     }
 
-    /// Begins to write to standard error. To be called once in a process.
+    /// Starts logging to standard error. Must be called only once in a process.
     pub fn to_stderr(level: Level, format: Format) -> Self {
         let threshold = Threshold::new(level);
         tracing_subscriber::registry().with(threshold.clone()).with(lines(format)).init();
@@ -115,7 +115,7 @@ impl Log {
     /// Sets the level from now on.
     ///
     /// # Errors
-    /// When the log is no longer written; the level stays.
+    /// When the level cannot be changed; it stays as it is.
     pub fn set_level(&self, level: Level) -> Result<(), String> {
         (self.0)(level).map_err(|e| format!("set the level of the log to {level}: {e}"))
     }
@@ -128,7 +128,7 @@ where
     let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
     match format {
         Format::Text => lines.boxed(),
-        // A call has one span, and spans do not nest: a list of them would say everything twice.
+        // A call has one span, and spans do not nest: a list of spans would repeat everything.
         Format::Json => lines.json().with_current_span(true).with_span_list(false).boxed(),
     }
 }

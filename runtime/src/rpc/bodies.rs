@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The bodies of a call on their way: each piece is counted, a request has to come in time, an answer's end is seen.
+//! The two bodies of a call as they pass: every piece is counted, a request has to arrive in time, and the end of a response is
+//! noticed.
 
 use super::call::Call;
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use tokio::time::{Sleep, sleep_until};
 use tonic::Status;
 use tonic::body::Body;
 
-/// How long a request's message may take: clients have it at hand, and it has 16 MiB at most.
+/// How long a request's message may take to arrive. A client has it ready, and it has 16 MiB at most.
 pub const MESSAGE_LIMIT: Duration = Duration::from_secs(60);
 
 /// The body of a request.
@@ -42,11 +43,11 @@ impl HttpBody for Message {
         let this = self.get_mut();
         match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Pending if this.is_late(cx) => {
-                let why = format!("the request did not come whole within {} s", MESSAGE_LIMIT.as_secs());
+                let why = format!("the request did not arrive in full within {} s", MESSAGE_LIMIT.as_secs());
                 Poll::Ready(Some(Err(Status::deadline_exceeded(why))))
             }
             Poll::Ready(Some(Ok(frame))) => {
-                frame.data_ref().into_iter().for_each(|piece| this.call.takes(piece));
+                frame.data_ref().into_iter().for_each(|piece| this.call.received(piece));
                 Poll::Ready(Some(Ok(frame)))
             }
             other => other,
@@ -62,20 +63,20 @@ impl HttpBody for Message {
     }
 }
 
-/// The body of an answer.
-pub struct Answer {
+/// The body of a response.
+pub struct Reply {
     body: Body,
     call: Arc<Call>,
 }
 
-impl Answer {
-    /// The body of a call's answer.
+impl Reply {
+    /// The body of a call's response.
     pub fn new(body: Body, call: Arc<Call>) -> Self {
         Self { body, call }
     }
 }
 
-impl HttpBody for Answer {
+impl HttpBody for Reply {
     type Data = Bytes;
     type Error = Status;
 
@@ -83,8 +84,8 @@ impl HttpBody for Answer {
         let this = self.get_mut();
         let polled = this.call.span().in_scope(|| Pin::new(&mut this.body).poll_frame(cx));
         if let Poll::Ready(Some(Ok(frame))) = &polled {
-            frame.data_ref().into_iter().for_each(|piece| this.call.gives(piece));
-            frame.trailers_ref().into_iter().for_each(|trailers| this.call.says(trailers, true));
+            frame.data_ref().into_iter().for_each(|piece| this.call.sending(piece));
+            frame.trailers_ref().into_iter().for_each(|trailers| this.call.status_in(trailers, true));
         }
         polled
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One call, from its headers to the last of its answer: its span, what it holds, and how it ends.
+//! One call, from its headers to the end of its response: its span, the memory it holds, and its result.
 
 use super::clients::{Client, Open};
 use super::failures::{Failure, Failures};
@@ -15,31 +15,31 @@ use tokio::time::Instant;
 use tonic::{Code, Status};
 use tracing::Span;
 
-/// What all calls share.
+/// Where all calls are recorded.
 #[derive(Debug, Clone)]
-pub struct Books {
+pub struct Accounts {
     /// The log of failures.
     pub failures: Failures,
-    /// The numbers.
+    /// The counters and durations.
     pub measures: Arc<Measures>,
 }
 
-/// One call, as long as anything of it is there.
+/// One call. It lives until its request and its response are gone.
 #[derive(Debug)]
 pub struct Call {
     method: Method,
     begun: Instant,
     span: Span,
     request: Mutex<Beginning>,
-    /// The beginning of its answer is on its way: the client's leaving is not a failure any more.
+    /// The headers of the response have been sent: from then on, a client that disconnects is not a failure.
     answered: AtomicBool,
-    /// How it ended is known.
+    /// The result has been recorded.
     ended: AtomicBool,
     open: Option<Open>,
-    books: Books,
+    accounts: Accounts,
 }
 
-/// The beginning of a request's body, until it was looked at.
+/// The beginning of a request's body: kept until it is enough to say what the call is about.
 #[derive(Debug)]
 enum Beginning {
     Head(Vec<u8>),
@@ -47,11 +47,11 @@ enum Beginning {
 }
 
 impl Call {
-    /// A call begins.
-    pub fn begin<B>(request: &Request<B>, books: &Books) -> Arc<Self> {
+    /// Opens a call.
+    pub fn begin<B>(request: &Request<B>, accounts: &Accounts) -> Arc<Self> {
         let path = request.uri().path();
         let method = Method::of_path(path);
-        books.measures.begun(method);
+        accounts.measures.opened(method);
         Arc::new(Self {
             method,
             begun: Instant::now(),
@@ -60,28 +60,28 @@ impl Call {
             answered: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             open: request.extensions().get::<Arc<Client>>().map(|client| client.open()),
-            books: books.clone(),
+            accounts: accounts.clone(),
         })
     }
 
-    /// When it began.
+    /// When the call began.
     pub fn begun(&self) -> Instant {
         self.begun
     }
 
-    /// Its span, for everything that is done on its behalf.
+    /// The span for everything that is done on behalf of the call.
     pub fn span(&self) -> &Span {
         &self.span
     }
 
-    /// A piece of the request has come. The handler sees no message before all pieces of it were here: from then on the
-    /// span has what the request is about.
-    pub fn takes(&self, piece: &Bytes) {
+    /// Takes note of a piece of the request that has arrived. The handler gets the message only when all of it is here, so the
+    /// span says what the request is about before anything is logged in it.
+    pub fn received(&self, piece: &Bytes) {
         self.open.iter().for_each(|open| open.hold(piece.len()));
         let mut request = self.request();
         let Beginning::Head(head) = &mut *request else { return };
         if head.is_empty() && subject::is_enough(piece) {
-            // The usual case: one piece, of which nothing has to be kept.
+            // The usual case: the whole message is one piece, and nothing has to be copied.
             *request = self.known(piece);
             return;
         }
@@ -103,31 +103,31 @@ impl Call {
         self.request.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A piece of the answer goes out; those before it have gone.
-    pub fn gives(&self, piece: &Bytes) {
+    /// Takes note of a piece of the response that is being sent; the pieces before it have been sent.
+    pub fn sending(&self, piece: &Bytes) {
         if let Some(open) = &self.open {
             open.release();
             open.hold(piece.len());
         }
     }
 
-    /// What the headers or trailers of the answer say; `is_all` when nothing follows them.
-    pub fn says(&self, headers: &HeaderMap, is_all: bool) {
+    /// Looks for the result in the headers or trailers of the response; `is_all` when nothing follows them.
+    pub fn status_in(&self, headers: &HeaderMap, is_all: bool) {
         self.answered.store(true, Ordering::Relaxed);
         match Status::from_header_map(headers) {
-            Some(status) => self.ends(status.code(), status.message()),
-            None if is_all => self.ends(Code::Unknown, "the answer has no status"),
+            Some(status) => self.end(status.code(), status.message()),
+            None if is_all => self.end(Code::Unknown, "the response has no status"),
             None => {}
         }
     }
 
-    fn ends(&self, code: Code, error: &str) {
+    fn end(&self, code: Code, error: &str) {
         if self.ended.swap(true, Ordering::Relaxed) {
             return;
         }
         let took = self.begun.elapsed();
-        self.books.measures.ended(self.method, code, took);
-        // A client that has begun to read its answer may leave when it likes.
+        self.accounts.measures.ended(self.method, code, took);
+        // A client that has begun to read a response may stop at any time.
         let is_fine = code == Code::Ok || (code == Code::Cancelled && self.answered.load(Ordering::Relaxed));
         if is_fine {
             return;
@@ -139,13 +139,13 @@ impl Call {
         }
         let Beginning::Known(subject) = &*request else { return };
         let failure = Failure { method: self.method, subject, code, error, took };
-        self.span.in_scope(|| self.books.failures.tell(&failure));
+        self.span.in_scope(|| self.accounts.failures.log(&failure));
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.ends(Code::Cancelled, "the client went away, or its deadline passed, before there was an answer");
-        self.books.measures.left(self.method);
+        self.end(Code::Cancelled, "the client disconnected, or its deadline passed, before there was a response");
+        self.accounts.measures.closed(self.method);
     }
 }

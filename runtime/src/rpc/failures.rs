@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One line of the log for each failed call: what became of it. What was asked, and of which object, is in its span.
+//! One log line for each failed call: its result. The call's span says what was asked, and of which object.
 //!
-//! A client that fails on purpose does not fill the disk with it. The same failure has [one line a
-//! minute](super::repeats), and a method has so many lines at once and then one each second. What was left out is
-//! counted, and told within a minute; the metrics count every call.
+//! A client that fails on purpose cannot fill the disk. The same failure is logged [once a minute](super::repeats), and each
+//! method has a budget of lines that is refilled at one a second. Failures over the budget are counted, and their number is
+//! logged within a minute. The metrics count every call.
 
 use super::method::{METHODS, Method};
 use super::repeats::Repeats;
@@ -17,29 +17,29 @@ use tokio::time::Instant;
 use tonic::Code;
 use tracing::Level;
 
-/// Lines of one method at once; each second gives one back.
+/// The budget of a method, in lines; one is given back each second.
 const AT_ONCE: u32 = 100;
-/// How often it is told how many were left out.
-const TOLD_EVERY: Duration = Duration::from_secs(60);
-/// Longest error that is shown, in bytes.
+/// The delay until the number of failures over the budget is logged.
+const REPORT_DELAY: Duration = Duration::from_secs(60);
+/// Longest error text that is logged, in bytes.
 const LONGEST: usize = 2048;
 
 /// A call that failed.
 #[derive(Debug)]
 pub struct Failure<'a> {
-    /// What was called.
+    /// The method.
     pub method: Method,
-    /// What it was about.
+    /// What the call was about.
     pub subject: &'a Subject,
-    /// How it failed.
+    /// The code.
     pub code: Code,
-    /// The same in words.
+    /// The error text.
     pub error: &'a str,
-    /// How long it took.
+    /// The duration of the call.
     pub took: Duration,
 }
 
-/// What was written of failures, and how many lines each method has left. Clones share it.
+/// The failures that were logged, and the budget of each method. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Failures(Arc<Mutex<Written>>);
 
@@ -67,20 +67,20 @@ impl Allowance {
         Self { lines: AT_ONCE, since: Instant::now(), left_out: 0 }
     }
 
-    /// Takes a line, if there is one.
+    /// Takes a line from the budget, if there is one left.
     fn take(&mut self) -> bool {
         let seconds = Instant::now().duration_since(self.since).as_secs();
         self.since += Duration::from_secs(seconds);
         self.lines = self.lines.saturating_add(u32::try_from(seconds).unwrap_or(u32::MAX)).min(AT_ONCE);
-        let is_there = self.lines > 0;
+        let is_allowed = self.lines > 0;
         self.lines = self.lines.saturating_sub(1);
-        is_there
+        is_allowed
     }
 }
 
 impl Failures {
-    /// Writes the line, in the call's span, or counts it.
-    pub fn tell(&self, failure: &Failure<'_>) {
+    /// Logs a failure in the call's span, or counts it.
+    pub fn log(&self, failure: &Failure<'_>) {
         let Some(repeated) = self.written().repeats.shows(failure.number()) else { return };
         if self.allows(failure.method) {
             write(failure, repeated);
@@ -95,16 +95,16 @@ impl Failures {
         }
         of.left_out += 1;
         if of.left_out == 1 {
-            tokio::spawn(self.clone().tell_left_out(method));
+            tokio::spawn(self.clone().report_left_out(method));
         }
         false
     }
 
-    async fn tell_left_out(self, method: Method) {
-        tokio::time::sleep(TOLD_EVERY).await;
+    async fn report_left_out(self, method: Method) {
+        tokio::time::sleep(REPORT_DELAY).await;
         let left_out =
             self.written().allowances[method.index()].as_mut().map_or(0, |of| std::mem::take(&mut of.left_out));
-        tracing::warn!(method = method.name(), left_out, "more calls failed, too many for a line each");
+        tracing::warn!(method = method.name(), left_out, "more calls failed than are logged one by one");
     }
 
     fn written(&self) -> MutexGuard<'_, Written> {
@@ -113,7 +113,7 @@ impl Failures {
 }
 
 impl Failure<'_> {
-    /// Stands for all that makes two failures the same.
+    /// A hash of everything that makes two failures the same.
     fn number(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         (self.method.index(), self.subject, i32::from(self.code), self.error).hash(&mut hasher);
@@ -121,7 +121,7 @@ impl Failure<'_> {
     }
 }
 
-/// Text values are escaped by the log: none ends the line.
+/// The log escapes text values, so a text cannot end the line.
 fn write(failure: &Failure<'_>, repeated: u64) {
     let took_ms = u64::try_from(failure.took.as_millis()).unwrap_or(u64::MAX);
     let (code, error) = (failure.code, &*bounded(failure.error));
@@ -163,14 +163,14 @@ mod tests {
         assert_eq!(left_out(), 900);
         tokio::time::sleep(Duration::from_millis(1100)).await;
         assert!(failures.allows(exec) && !failures.allows(exec), "one a second");
-        tokio::time::sleep(TOLD_EVERY).await;
-        assert_eq!(left_out(), 0, "they were told");
-        tokio::time::sleep(TOLD_EVERY * 60).await;
-        assert_eq!((0..1000).filter(|_| failures.allows(exec)).count(), 100, "as many as at first");
+        tokio::time::sleep(REPORT_DELAY).await;
+        assert_eq!(left_out(), 0, "they were reported");
+        tokio::time::sleep(REPORT_DELAY * 60).await;
+        assert_eq!((0..1000).filter(|_| failures.allows(exec)).count(), 100, "the whole budget again");
     }
 
     #[test]
-    fn two_failures_are_the_same_only_when_everything_that_is_told_is() {
+    fn two_failures_are_the_same_only_when_everything_that_is_logged_is() {
         let subject = vec![("pod", "a".to_owned())];
         let failure = |method, subject, code, error| Failure { method, subject, code, error, took: Duration::ZERO };
         let first = failure(method("Exec"), &subject, Code::NotFound, "gone").number();

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The layer around both CRI services and gorae.v1: each call is counted while it is open, has a span that everything
-//! logged on its behalf is in, its message has to come in time, its end is measured, and a failure has its line in the
-//! log. Handlers know nothing of it.
+//! The layer around the two CRI services and gorae.v1. Handlers do not know of it.
+//!
+//! It counts each call while it is open, opens a span around everything that is logged on its behalf, gives its message a
+//! time limit, measures its duration, and logs a line if it fails.
 
-use super::bodies::{Answer, Message};
-use super::call::{Books, Call};
+use super::bodies::{Message, Reply};
+use super::call::{Accounts, Call};
 use super::failures::Failures;
 use super::measures::Measures;
 use http::{Request, Response};
@@ -17,14 +18,14 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 use tracing::Instrument;
 
-/// Puts all this around a service.
+/// Wraps services in `Watched`.
 #[derive(Debug, Clone)]
-pub struct Calls(Books);
+pub struct Calls(Accounts);
 
 impl Calls {
-    /// A layer that counts in `measures`.
+    /// A layer that records calls in `measures`.
     pub fn new(measures: Arc<Measures>) -> Self {
-        Self(Books { failures: Failures::default(), measures })
+        Self(Accounts { failures: Failures::default(), measures })
     }
 }
 
@@ -32,15 +33,15 @@ impl<S> Layer<S> for Calls {
     type Service = Watched<S>;
 
     fn layer(&self, service: S) -> Watched<S> {
-        Watched { service, books: self.0.clone() }
+        Watched { service, accounts: self.0.clone() }
     }
 }
 
-/// A service with all this around it.
+/// A service whose calls are counted, traced, limited and logged.
 #[derive(Debug, Clone)]
 pub struct Watched<S> {
     service: S,
-    books: Books,
+    accounts: Accounts,
 }
 
 impl<S> Service<Request<Body>> for Watched<S>
@@ -57,14 +58,14 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let call = Call::begin(&request, &self.books);
+        let call = Call::begin(&request, &self.accounts);
         let span = call.span().clone();
         let of = call.clone();
         let answer = self.service.call(request.map(|body| Body::new(Message::new(body, of))));
         let answered = async move {
             let (head, body) = answer.await?.into_parts();
-            call.says(&head.headers, body.is_end_stream());
-            Ok(Response::from_parts(head, Body::new(Answer::new(body, call))))
+            call.status_in(&head.headers, body.is_end_stream());
+            Ok(Response::from_parts(head, Body::new(Reply::new(body, call))))
         };
         Box::pin(answered.instrument(span))
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How many calls of each method there were, how they ended, and how long they took. Labels are the methods and codes
-//! that exist, whatever clients send.
+//! Counts and durations of calls, by method and by result. Labels are only the methods and codes that exist, whatever
+//! clients send.
 //!
-//! Streams count as clients see them: one that hands out a list takes until its last message; one that is followed for as
-//! long as its client likes (events, the progress of a pull) counts when it ends and has no duration. A client that
-//! leaves in the middle of an answer has canceled its call.
+//! Streams are measured as clients see them. The duration of a stream that returns a list ends with its last message. A stream
+//! that stays open until its client closes it (events, the progress of a pull) is counted when it ends and has no
+//! duration. If a client disconnects in the middle of a response, the call counts as canceled.
 
 use super::method::{Kind, METHODS, Method};
 use crate::metrics::{self, Histogram, Page};
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tonic::Code;
 
-/// The codes' names as gRPC's other implementations write them, in the order of their numbers.
+/// The names of the codes as other gRPC implementations write them, in numerical order.
 const CODES: [&str; 17] = [
     "OK",
     "Canceled",
@@ -33,7 +33,7 @@ const CODES: [&str; 17] = [
     "Unauthenticated",
 ];
 
-/// The numbers of all methods.
+/// The counters and durations of all methods.
 #[derive(Debug)]
 pub struct Measures(Box<[OfMethod]>);
 
@@ -51,17 +51,17 @@ impl Default for Measures {
 }
 
 impl Measures {
-    /// A call begins. [`Self::left`] is to follow.
-    pub fn begun(&self, method: Method) {
+    /// Records that a call was opened; [`Self::closed`] must follow.
+    pub fn opened(&self, method: Method) {
         self.0[method.index()].in_flight.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Nothing of a call is there any more.
-    pub fn left(&self, method: Method) {
+    /// Records that a call's request and response are gone.
+    pub fn closed(&self, method: Method) {
         self.0[method.index()].in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// A call has its end.
+    /// Records the result of a call.
     pub fn ended(&self, method: Method, code: Code, took: Duration) {
         let of = &self.0[method.index()];
         let handled = usize::try_from(i32::from(code)).ok().and_then(|number| of.handled.get(number));
@@ -71,7 +71,7 @@ impl Measures {
         }
     }
 
-    /// Writes the families. Methods and codes that did not occur are left out.
+    /// Writes the metric families. Methods and codes that have not occurred are left out.
     pub fn write(&self, page: &mut Page) {
         let all = || Method::all().zip(&self.0);
         let name = "gorae_rpc_handled_total";
@@ -85,16 +85,16 @@ impl Measures {
             }
         }
         let name = "gorae_rpc_duration_seconds";
-        page.family(name, metrics::Kind::Histogram, "How long calls took, up to the end of their answer.");
+        page.family(name, metrics::Kind::Histogram, "Duration of calls, up to the end of their response.");
         for (method, of) in all().filter(|(_, of)| of.durations.count() > 0) {
             of.durations.write(page, name, ("method", method.name()));
         }
         let in_flight = all().map(|(_, of)| of.in_flight.load(Ordering::Relaxed)).sum::<u64>();
         let open = all().filter(|(method, _)| method.kind() == Kind::Watches);
         let open = open.map(|(_, of)| of.in_flight.load(Ordering::Relaxed)).sum::<u64>();
-        let help = "Calls that are being answered, without the streams that clients follow.";
+        let help = "Calls in flight, without the streams that stay open until their client closes them.";
         page.single("gorae_rpc_in_flight", metrics::Kind::Gauge, help, in_flight.saturating_sub(open));
-        page.single("gorae_rpc_streams_open", metrics::Kind::Gauge, "Streams that clients follow.", open);
+        page.single("gorae_rpc_streams_open", metrics::Kind::Gauge, "Open streams of events and pull progress.", open);
     }
 }
 
@@ -113,15 +113,15 @@ mod tests {
     }
 
     #[test]
-    fn calls_are_told_by_method_and_code_and_only_those_that_occurred() {
+    fn calls_are_counted_by_method_and_code_and_only_those_that_occurred() {
         let measures = Measures::default();
         assert_eq!(page(&measures).lines().filter(|line| !line.starts_with('#')).count(), 2, "nothing but gauges");
         for _ in 0..2 {
             measures.ended(method("Version"), Code::Ok, Duration::from_micros(300));
         }
         measures.ended(Method::of_path("/made/up"), Code::Unimplemented, Duration::ZERO);
-        measures.begun(method("GetContainerEvents"));
-        measures.begun(method("PullImage"));
+        measures.opened(method("GetContainerEvents"));
+        measures.opened(method("PullImage"));
         measures.ended(method("PullProgress"), Code::Cancelled, Duration::from_secs(900));
         let text = page(&measures);
         for line in [
@@ -135,13 +135,13 @@ mod tests {
         ] {
             assert!(text.contains(&format!("{line}\n")), "{line} is not in\n{text}");
         }
-        assert!(!text.contains("duration_seconds_count{method=\"PullProgress\"}"), "it has no duration");
-        measures.left(method("PullImage"));
+        assert!(!text.contains("duration_seconds_count{method=\"PullProgress\"}"), "such a stream has no duration");
+        measures.closed(method("PullImage"));
         assert!(page(&measures).contains("gorae_rpc_in_flight 0\n"));
     }
 
     #[test]
-    fn each_code_has_its_place() {
+    fn each_code_is_at_its_number() {
         for (number, name) in (0..).zip(CODES) {
             let ours = format!("{:?}", Code::from_i32(number)).replace("Cancelled", "Canceled").replace("Ok", "OK");
             assert_eq!(ours, name);
@@ -155,9 +155,9 @@ mod tests {
             let begun = std::time::Instant::now();
             for _ in 0..count {
                 let method = Method::of_path("/runtime.v1.RuntimeService/ListPodSandbox");
-                measures.begun(method);
+                measures.opened(method);
                 measures.ended(method, Code::Ok, Duration::from_micros(170));
-                measures.left(method);
+                measures.closed(method);
             }
             begun.elapsed() / count
         };

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The methods that clients can call: their names, what sort of call each is, and where its request says what it is
-//! about.
+//! The methods that clients can call: their names, what sort of call each is, and which fields of the request identify
+//! what it is about.
 
 /// What sort of call a method is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Looks at something; polled by clients.
+    /// Reads the node's state; clients poll these.
     Reads,
-    /// Works inside of a container or pod: what fails is often the program there.
+    /// Works inside a container or pod: a failure is often the fault of the program there.
     Enters,
-    /// Changes something of the node.
+    /// Changes the node's state.
     Changes,
-    /// The same with something from elsewhere: what fails is often there.
+    /// Changes it with data from another machine: a failure is often that machine's fault.
     Fetches,
-    /// A stream that is open for as long as its client likes.
+    /// A stream that stays open until its client closes it.
     Watches,
 }
 
-/// A word for the log, and the numbers of the fields of a request that lead to its value.
+/// A field of the span, and the path of field numbers that leads to its value in a request.
 pub type Field = (&'static str, &'static [u64]);
 
 /// One row of the table.
@@ -28,13 +28,13 @@ struct Row {
     fields: &'static [Field],
 }
 
-/// A method that is known, or "other" for all that are not: a client that makes names up makes no labels.
+/// A known method, or "other" for every unknown one, so that a client cannot create labels by making up names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Method(u8);
 
-/// How many there are, "other" included.
+/// The number of methods, "other" included.
 pub const METHODS: usize = TABLE.len();
-/// The paths of the services that are served.
+/// The paths of our services.
 const SERVICES: [&str; 3] = ["/runtime.v1.RuntimeService/", "/runtime.v1.ImageService/", "/gorae.v1.Images/"];
 
 const POD: &[Field] = &[("pod", &[1])];
@@ -45,7 +45,7 @@ const CONTAINERS_FILTER: &[Field] = &[("container", &[1, 1]), ("pod", &[1, 3])];
 const STATS_FILTER: &[Field] = &[("container", &[1, 1]), ("pod", &[1, 2])];
 const IMAGE_FILTER: &[Field] = &[("image", &[1, 1, 1])];
 
-/// In the order of their names, but for the last row.
+/// Sorted by name, except for the last row.
 static TABLE: [Row; 46] = [
     row("Attach", Kind::Enters, CONTAINER),
     row("CheckpointContainer", Kind::Changes, CONTAINER),
@@ -100,11 +100,11 @@ const fn row(name: &'static str, kind: Kind, fields: &'static [Field]) -> Row {
 }
 
 impl Method {
-    /// The method of a request's path, as `/runtime.v1.RuntimeService/Version`.
+    /// The method for a request's path, such as `/runtime.v1.RuntimeService/Version`.
     pub fn of_path(path: &str) -> Self {
         let name = SERVICES.iter().find_map(|service| path.strip_prefix(service)).unwrap_or_default();
         let known = TABLE[..METHODS - 1].binary_search_by(|row| row.name.cmp(name));
-        // The table is short: an index fits.
+        // The table is short enough for the index to fit.
         Self(u8::try_from(known.unwrap_or(METHODS - 1)).unwrap_or(u8::MAX))
     }
 
@@ -113,7 +113,7 @@ impl Method {
         (0..u8::MAX).take(METHODS).map(Self)
     }
 
-    /// Its place among all of them.
+    /// Its position in [`Self::all`].
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
@@ -122,12 +122,12 @@ impl Method {
         &TABLE[self.index()]
     }
 
-    /// Its name, "other" for one that is not known.
+    /// Its name; "other" for an unknown method.
     pub fn name(self) -> &'static str {
         self.row().name
     }
 
-    /// Whether it is one of the services' own.
+    /// Whether it is a method of one of our services.
     pub fn is_known(self) -> bool {
         self.index() + 1 < METHODS
     }
@@ -137,7 +137,7 @@ impl Method {
         self.row().kind
     }
 
-    /// The fields of its request that say what it is about.
+    /// The fields of its request that identify what the call is about.
     pub fn fields(self) -> &'static [Field] {
         self.row().fields
     }
@@ -147,7 +147,7 @@ impl Method {
 mod tests {
     use super::*;
 
-    /// The names that stand after `rpc` in a service's definition.
+    /// The names after `rpc` in a service's definition.
     fn defined(proto: &str) -> Vec<&str> {
         proto.lines().filter_map(|line| line.trim().strip_prefix("rpc ")?.split(['(', ' ']).next()).collect()
     }

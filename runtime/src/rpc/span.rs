@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The span of a call: what every line that is logged on its behalf says besides itself.
+//! The span of a call: the fields that every line logged on its behalf carries.
 
 use super::method::Method;
 use super::subject::Subject;
@@ -10,10 +10,10 @@ use tracing::field::Empty;
 /// Longest name of an unknown method that is logged, in bytes.
 const LONGEST: usize = 64;
 
-/// Opens the span of a call, with what its headers say.
+/// Opens the span of a call with what is known from its headers.
 ///
-/// It is of level error, because a filter leaves a span out with the lines of its level: the lines of failures have to
-/// name their call whatever the log's level is.
+/// Its level is error, because a filter drops a span together with the lines of its level, and a failure must name its call at
+/// every log level.
 pub fn open(method: Method, path: &str, parent: Option<TraceParent<'_>>) -> Span {
     let name = if method.is_known() { method.name() } else { made_up(path) };
     tracing::error_span!(
@@ -28,13 +28,13 @@ pub fn open(method: Method, path: &str, parent: Option<TraceParent<'_>>) -> Span
     )
 }
 
-/// The name at the end of a path that none of our services has.
+/// The last part of a path that is not one of our methods.
 fn made_up(path: &str) -> &str {
     let name = path.rsplit('/').next().unwrap_or_default();
     &name[..name.floor_char_boundary(LONGEST)]
 }
 
-/// Adds the ids and names in the call's request. All at once: the log writes the fields of a span anew each time that some are added.
+/// Adds the ids and names from the call's request. All at once, because the log formats the fields anew each time.
 pub fn record(span: &Span, subject: &Subject) {
     if subject.is_empty() {
         return;

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a request is about: the ids and names in the beginning of its message, for the log.
+//! What a request is about: the ids and names at the beginning of its message, for the log.
 //!
-//! A message is looked through for the [fields of its method](Method::fields) and nothing else, so that no credential and
-//! no variable of a container can come into a line. All of them stand in its first bytes.
+//! Only the [fields of the method](Method::fields) are read from a message, so that credentials and environment variables
+//! cannot reach the log. All of these fields are in its first bytes.
 
 use super::method::Method;
 use gorae_image_service::reference::without_userinfo;
 
-/// Bytes of a message that are looked at.
+/// How many bytes of a message are read.
 pub const LOOKED_AT: usize = 2048;
-/// Longest id or name that is shown.
+/// Longest id or name that is logged.
 const LONGEST: usize = 300;
-/// Bytes before a message: whether it is compressed, and its length.
+/// Bytes before a message: one that says whether it is compressed, and its length.
 const PREFIX: usize = 5;
 
-/// What a request is about: words of the log and their values, in the order of the method's fields.
+/// What a request is about: fields of the span and their values, in the order of the method's fields.
 pub type Subject = Vec<(&'static str, String)>;
 
-/// Whether the beginning of a body has all that is looked at.
+/// Whether the beginning of a body has everything that is read.
 pub fn is_enough(body: &[u8]) -> bool {
     match body {
         [_, a, b, c, d, message @ ..] => {
@@ -28,7 +28,7 @@ pub fn is_enough(body: &[u8]) -> bool {
     }
 }
 
-/// What the request of a method is about, from the beginning of its body.
+/// Reads what the request of a method is about from the beginning of its body.
 pub fn of(method: Method, body: &[u8]) -> Subject {
     let message = match body {
         [0, ..] => body.get(PREFIX..).unwrap_or_default(),
@@ -44,7 +44,7 @@ fn text(mut message: &[u8], word: &str, path: &[u64]) -> Option<String> {
         (message, is_whole) = field(message, *number)?;
     }
     let text = String::from_utf8_lossy(message);
-    // What stands before an `@` may be a password, and of a name that is cut off nobody knows whether one follows.
+    // The part before an `@` may be a password, and in a name that is cut off the `@` may be missing.
     let shown = match word {
         "image" if is_whole => without_userinfo(&text),
         "image" => return None,
@@ -53,7 +53,7 @@ fn text(mut message: &[u8], word: &str, path: &[u64]) -> Option<String> {
     (!shown.is_empty()).then(|| shown[..shown.floor_char_boundary(LONGEST)].to_owned())
 }
 
-/// The bytes of the first field of a number, as far as they are there, and whether that is all of them.
+/// The bytes of the first field with this number, as far as they are present, and whether that is all of them.
 fn field(mut message: &[u8], wanted: u64) -> Option<(&[u8], bool)> {
     while !message.is_empty() {
         let key = varint(&mut message)?;
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_is_cut_or_wrong_says_what_is_there() {
+    fn a_truncated_or_malformed_message_gives_what_it_has() {
         let long = cri::RemovePodSandboxRequest { pod_sandbox_id: "x".repeat(5000) };
         let body = body(&long);
         assert_eq!(of("RemovePodSandbox", &body[..LOOKED_AT]), [("pod", "x".repeat(LONGEST))]);
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn enough_is_the_whole_message_or_all_that_is_looked_at() {
+    fn enough_is_the_whole_message_or_everything_that_is_read() {
         let body = body(&cri::RemovePodSandboxRequest { pod_sandbox_id: "abc".into() });
         assert!(is_enough(&body) && (0..body.len()).all(|end| !is_enough(&body[..end])));
         assert!(is_enough(&[0, 0, 0, 0, 0]) && is_enough(&[0xff; LOOKED_AT]));
