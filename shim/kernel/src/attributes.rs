@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which extended attributes a file of an image may bring along.
+//! Which extended attributes a file from an image may carry.
 
 /// Whether an attribute of this name is kept when a layer is unpacked and when a volume is filled from an image.
 ///
-/// overlayfs's own attributes would let a layer redirect names into other layers. Security labels are up to the node.
+/// overlayfs's own attributes would let a layer redirect names into other layers. Security labels belong to the node.
 pub fn is_kept(name: &[u8]) -> bool {
     match name {
         b"security.capability" | b"system.posix_acl_access" | b"system.posix_acl_default" => true,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A record on disk: one text line with kind, version, length and checksum, then the body.
+//! A record on disk: one text line with the kind, version, length and checksum, then the body.
 //!
 //! ```text
 //! gorae container 1 4711 9bd366ae\n
 //! <4711 bytes>
 //! ```
 //!
-//! The line shows a person (and `file`) what the file is. The checksum turns a torn or flipped record into an error
+//! The line tells a person (and `file`) what the file is. The checksum turns a torn or bit-flipped record into an error
 //! about that object, instead of wrong data about it. A record whose checksum matches is exactly what was written: if
-//! it cannot be read, another program wrote it.
+//! it still cannot be read, another program wrote it.
 
 use std::path::{Path, PathBuf};
 
@@ -36,7 +36,7 @@ pub enum CheckedError {
         /// The bytes after the header.
         found: usize,
     },
-    /// The body does not match its checksum: flipped bits.
+    /// The body does not match its checksum: bits have flipped.
     Checksum,
 }
 
@@ -65,8 +65,8 @@ pub struct Checked<'a> {
     pub body: &'a [u8],
 }
 
-/// A record that is intact but means nothing to this program, because another one wrote it. It still says what is in
-/// use, so a program that finds one stops, and throws nothing away.
+/// A record that is intact but that this program cannot read, because another one wrote it. It still describes things
+/// that are in use, so a program that finds one stops and discards nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Foreign {
     /// The file.
@@ -98,13 +98,13 @@ impl std::error::Error for Foreign {}
 /// Why a record on disk cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unusable {
-    /// It is not what was once written: the object that it describes is lost.
+    /// It is not what was written: the object that it describes is lost.
     Damaged(CheckedError),
-    /// Another program wrote it: nothing may be touched.
+    /// Another program wrote it: nothing may be changed.
     Foreign(Foreign),
 }
 
-/// Reads the record that a file holds; `known` is the newest version that `parse` can read.
+/// Reads a record from the bytes of its file; `known` is the newest version that `parse` can read.
 ///
 /// # Errors
 /// See [`Unusable`].
@@ -128,7 +128,7 @@ const MAX_HEADER: usize = 96;
 
 /// Puts the header line before `body`.
 ///
-/// - Shapes: `kind` is one lower-case word; `version` grows when old programs could misread the body.
+/// - Shapes: `kind` is one lower-case word; raise `version` when old programs could misread the body.
 pub fn encode(kind: &str, version: u32, body: &[u8]) -> Vec<u8> {
     debug_assert!(kind.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'));
     let mut out = format!("gorae {kind} {version} {} {:08x}\n", body.len(), crc32fast::hash(body)).into_bytes();
@@ -220,7 +220,7 @@ mod tests {
         for bit in 0..record.len() * 8 {
             let mut broken = record.clone();
             broken[bit / 8] ^= 1 << (bit % 8);
-            // Case flips of hex digits in the checksum leave its value the same: the body is still right.
+            // Case flips of hex digits in the checksum leave its value the same, and the body is still right.
             if let Ok(whole) = decode("state", 1, &broken) {
                 assert_eq!(whole.body, b"what is true now");
             }

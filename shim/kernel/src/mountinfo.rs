@@ -2,7 +2,7 @@
 //! The mount table as the kernel prints it.
 
 /// Undoes the octal escapes of a path in /proc/PID/mountinfo: space `\040`, tab `\011`, newline `\012`, backslash
-/// `\134`. Everything else is taken as it stands.
+/// `\134`. Everything else is copied unchanged.
 ///
 /// - Source: `mangle()` in the kernel's fs/proc_namespace.c.
 pub fn unescape(path: &[u8]) -> Vec<u8> {

@@ -1,38 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How netlink messages are framed: header, body, attributes. The meaning of a body is its reader's business.
+//! How netlink messages are framed: header, body, attributes. Interpreting the body is up to the reader.
 //!
 //! ```text
 //! length u32 | kind u16 | flags u16 | sequence u32 | port u32 | body, padded to 4       struct nlmsghdr
 //! length u16 | kind u16 | value, padded to 4                                          struct nlattr
 //! ```
 //!
-//! All numbers are in the machine's byte order. Nothing here opens a socket or panics at a short message.
+//! All numbers are in native byte order. Nothing here opens a socket or panics on a short message.
 
 /// Length of `struct nlmsghdr`.
 pub const HEADER: usize = 16;
 /// `NLM_F_REQUEST`.
 pub const REQUEST: u16 = 1;
-/// `NLM_F_ACK`: acknowledge a request that has no other answer.
+/// `NLM_F_ACK`: acknowledge a request that gets no other reply.
 pub const ACK: u16 = 4;
-/// Bit of an attribute's kind that holds attributes.
+/// Bit in an attribute's kind that marks nested attributes.
 pub const NESTED: u16 = 1 << 15;
 
-/// `NLMSG_ERROR`; an acknowledgement is one with the error number 0.
+/// `NLMSG_ERROR`; error number 0 makes it an acknowledgement.
 const ERROR: u16 = 2;
 /// `NLMSG_DONE`, the end of a list.
 const DONE: u16 = 3;
-/// `NLM_F_CAPPED`: only the header of the request is repeated in the error.
+/// `NLM_F_CAPPED`: the error repeats only the header of the request.
 const CAPPED: u16 = 0x100;
 /// `NLM_F_ACK_TLVS`: attributes follow the error.
 const EXTENDED: u16 = 0x200;
 /// `NLMSGERR_ATTR_MSG`.
 const MESSAGE: u16 = 1;
-/// `EBADMSG`: what an answer without an error number counts as.
+/// `EBADMSG`: used for a final reply without an error number.
 const BAD_MESSAGE: i32 = 74;
 
 /// Appends one message.
 ///
-/// - Shapes: `kind` is the protocol's, `flags` as given: [`REQUEST`] is not added.
+/// - Shapes: `kind` is the protocol's. `flags` are sent as given; [`REQUEST`] is not added.
 pub fn push_message(out: &mut Vec<u8>, kind: u16, flags: u16, sequence: u32, body: &[u8]) {
     out.extend(((HEADER + body.len()) as u32).to_ne_bytes());
     out.extend(kind.to_ne_bytes());
@@ -61,7 +61,7 @@ pub fn attribute_of(kind: u16, value: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Finds the value of the first attribute of this kind; a broken attribute ends the search.
+/// Finds the value of the first attribute of this kind; a malformed attribute ends the search.
 pub fn attribute(mut attributes: &[u8], kind: u16) -> Option<&[u8]> {
     loop {
         let len = usize::from(half(attributes, 0)?);
@@ -86,18 +86,18 @@ pub fn half(bytes: &[u8], at: usize) -> Option<u16> {
 /// One message from the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer<'a> {
-    /// Its kind: one of the protocol's, or the mark of an end.
+    /// Its kind: one of the protocol's, or an end marker.
     pub kind: u16,
     /// Its flags: `NLM_F_*`.
     pub flags: u16,
-    /// The sequence number of the request that it answers.
+    /// The sequence number of the request that this replies to.
     pub sequence: u32,
     /// The bytes after the header.
     pub body: &'a [u8],
 }
 
 impl<'a> Answer<'a> {
-    /// The errno with which the request ended, 0 for success; `None` for an answer in between.
+    /// The errno with which the request ended, 0 for success; `None` if this is not the final reply.
     pub fn end(&self) -> Option<i32> {
         match self.kind {
             ERROR | DONE => Some(word(self.body, 0).map_or(BAD_MESSAGE, |e| -(e as i32))),
@@ -105,7 +105,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// The kernel's explanation beside the errno; empty when there is none.
+    /// The kernel's explanation of the errno; empty when it gave none.
     pub fn words(&self) -> &'a str {
         if self.flags & EXTENDED == 0 {
             return "";
@@ -117,7 +117,7 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// Walks the messages of one datagram; a broken one ends the walk.
+/// Iterates over the messages of one datagram; a malformed one ends the iteration.
 pub fn answers(datagram: &[u8]) -> Answers<'_> {
     Answers(datagram)
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A socket to the kernel that carries netlink messages. [`crate::netlink`] writes and reads them.
+//! A socket to the kernel for netlink messages. [`crate::netlink`] encodes and decodes them.
 
 use rustix::buffer::spare_capacity;
 use rustix::io::retry_on_intr;
@@ -12,7 +12,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-/// Larger than any datagram of the kernel's: it fills at most 32 KiB.
+/// Larger than any datagram from the kernel, which fills at most 32 KiB.
 const DATAGRAM: usize = 64 << 10;
 
 /// Which part of the kernel a socket talks to.
@@ -20,9 +20,9 @@ const DATAGRAM: usize = 64 << 10;
 pub enum Family {
     /// Interfaces, addresses and routes.
     Route,
-    /// The sockets of the machine.
+    /// The sockets on the machine.
     SockDiag,
-    /// Tables of rules and tracked connections.
+    /// Rule tables and tracked connections.
     Netfilter,
 }
 
@@ -45,7 +45,7 @@ impl NetlinkSocket {
     /// Opens a socket whose [`receive`](Self::receive) waits for at most `deadline`.
     ///
     /// # Errors
-    /// The kernel's; a family that it was built without is one.
+    /// The kernel's error, for example when it was built without this family.
     pub fn open(family: Family, deadline: Duration) -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC;
         let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, family.protocol())?;
@@ -60,7 +60,7 @@ impl NetlinkSocket {
     /// Sends one datagram.
     ///
     /// # Errors
-    /// The kernel's. What it makes of the request comes as an answer.
+    /// The kernel's error. The outcome of the request itself arrives as a reply.
     pub fn send(&self, datagram: &[u8]) -> io::Result<()> {
         retry_on_intr(|| send(&self.0, datagram, SendFlags::empty()))?;
         Ok(())
@@ -69,7 +69,7 @@ impl NetlinkSocket {
     /// Receives one datagram.
     ///
     /// # Errors
-    /// `WouldBlock` when the kernel did not answer within the deadline; the kernel's.
+    /// `WouldBlock` when the kernel did not reply within the deadline; otherwise the kernel's error.
     pub fn receive(&self) -> io::Result<Vec<u8>> {
         let mut datagram = Vec::with_capacity(DATAGRAM);
         retry_on_intr(|| recv(&self.0, spare_capacity(&mut datagram), RecvFlags::empty()))?;
@@ -86,7 +86,7 @@ mod tests {
     fn the_kernel_answers_a_request_and_silence_ends_at_the_deadline() {
         let socket = NetlinkSocket::open(Family::Route, Duration::from_millis(50)).expect("a socket");
         let mut message = Vec::new();
-        // No such message: what it says to that needs no rights.
+        // No such message type: the error reply to it needs no privileges.
         push_message(&mut message, 0x3ff, REQUEST | ACK, 7, &[0; 16]);
         socket.send(&message).expect("sent");
         let datagram = socket.receive().expect("answered");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The identity of a process. Its number alone is not enough, because the kernel reuses numbers.
+//! The identity of a process. Its pid alone is not enough, because the kernel reuses pids.
 
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -7,26 +7,26 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsFd;
 
-/// A process that cannot be mistaken for a later one with the same number, while the machine runs.
+/// A process that cannot be mistaken for a later one with the same pid, until the machine reboots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ProcessId {
-    /// Its number, in the pid namespace of the process that read it; never 0.
+    /// Its pid, in the pid namespace of the process that read it; never 0.
     pub pid: u32,
     /// When it started: field 22 of /proc/PID/stat, in clock ticks since boot.
     pub start: u64,
 }
 
 impl ProcessId {
-    /// Identifies the process that has a number now; `None` when no process has it.
+    /// Identifies the process that has this pid now; `None` when no process has it.
     ///
     /// # Errors
-    /// The kernel's, when it cannot say: no descriptor is left, for instance.
+    /// The kernel's error when it cannot find out, for example when no descriptor is free.
     pub fn of(pid: u32) -> io::Result<Option<Self>> {
         Ok(Stat::read(pid)?.and_then(|stat| stat.start()).map(|start| Self { pid, start }))
     }
 
-    /// Reads the two numbers as they are on the wire and in records, where pid 0 means "none".
+    /// Builds the identity from the two numbers on the wire or in a record, where pid 0 means "none".
     pub fn from_wire(pid: u32, start: u64) -> Option<Self> {
         (pid != 0).then_some(Self { pid, start })
     }
@@ -39,18 +39,18 @@ impl ProcessId {
 pub struct Stat(String);
 
 impl Stat {
-    /// Reads the line of a process; `None` when the process does not exist.
+    /// Reads the stat line of a process; `None` when the process does not exist.
     ///
     /// # Errors
-    /// The kernel's, when it cannot say.
+    /// The kernel's error when it cannot find out.
     pub fn read(pid: u32) -> io::Result<Option<Self>> {
         Self::from(std::fs::read(format!("/proc/{pid}/stat")))
     }
 
-    /// The same, from an open directory /proc/PID, which never means another process.
+    /// Like [`Stat::read`], but from an open directory /proc/PID, which never comes to mean another process.
     ///
     /// # Errors
-    /// As [`Stat::read`].
+    /// See [`Stat::read`].
     pub fn read_in(process: impl AsFd) -> io::Result<Option<Self>> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let line = openat(process, "stat", flags, Mode::empty()).map_err(io::Error::from).and_then(|file| {
@@ -70,7 +70,7 @@ impl Stat {
         }
     }
 
-    /// A field by its number in the manual, from 3 on. The last ')' ends the command name, which may hold any
+    /// A field by its number in the manual, from 3 on. The last ')' ends the command name, which may contain any
     /// character.
     pub fn field(&self, number: usize) -> Option<&str> {
         self.0.trim_end().rsplit_once(") ")?.1.split(' ').nth(number.checked_sub(3)?)
@@ -96,7 +96,7 @@ impl Stat {
         self.field(22)?.parse().ok()
     }
 
-    /// The wait status of a process that has ended; 0 for a reader without the right to see it.
+    /// The wait status of a process that has ended; 0 if the reader lacks the right to see it.
     pub fn wait_status(&self) -> Option<i32> {
         self.field(52)?.parse().ok()
     }

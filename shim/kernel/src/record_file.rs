@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The file of a record: read up to a limit, replaced as a whole, readable by its owner alone.
+//! The file of a record: read up to a size limit, replaced as a whole, readable only by its owner.
 //!
-//! [`crate::checked`] knows what is in it. The caller decides whether it must survive a power cut, with [`Durability`].
+//! [`crate::checked`] defines its content. The caller chooses with [`Durability`] whether it must survive a power cut.
 
 use std::fs::{File, OpenOptions, metadata, read, remove_file, rename};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// What a written record has to survive.
+/// What a written record must survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// The end of this process: the page cache keeps it, and nothing waits for the disk.
+    /// The end of this process: the page cache holds it, and nothing waits for the disk.
     Process,
     /// A power cut: file and directory are synced.
     PowerCut,
@@ -20,21 +20,21 @@ pub enum Durability {
 /// Writes a new file with mode 0600, or overwrites the existing one.
 ///
 /// # Errors
-/// The kernel's; part of the file may then have been written.
+/// The kernel's error; part of the file may then have been written.
 pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     open_new(path)?.write_all(bytes)
 }
 
-/// Replaces `dir/name`, so that a reader sees the old record or the new one and never a part. It uses `dir/name.tmp`
+/// Replaces `dir/name` atomically: a reader sees the old record or the new one, never a part. Uses `dir/name.tmp`
 /// meanwhile.
 ///
 /// # Errors
-/// The kernel's; the old record is then unchanged, and nothing else is left.
+/// The kernel's error. The old record is then unchanged, unless only the final sync of the directory failed.
 pub fn replace(dir: &Path, name: &str, bytes: &[u8], durability: Durability) -> io::Result<()> {
     let temp = dir.join(format!("{name}.tmp"));
     let replaced = write_and_rename(dir, &temp, name, bytes, durability);
     if replaced.is_err() {
-        // The first failure is the one to report; a file that cannot be removed is overwritten the next time.
+        // The first failure is the one to report; a temporary file that cannot be removed is overwritten next time.
         let _ = remove_file(&temp);
     }
     replaced
@@ -56,7 +56,7 @@ fn write_and_rename(dir: &Path, temp: &Path, name: &str, bytes: &[u8], durabilit
 /// Reads a file; `None` when it can never be a record, because it is larger than `most` bytes or not a regular file.
 ///
 /// # Errors
-/// The kernel's, `NotFound` among them.
+/// The kernel's error, including `NotFound`.
 pub fn read_bounded(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     let meta = metadata(path)?;
     if !meta.is_file() || meta.len() > most {
