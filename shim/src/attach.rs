@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One attached client's end of one stream: a bounded queue towards it, or bytes from it.
+//! One attached client's end of one stream: a bounded queue towards the client, or bytes from it.
 //!
-//! Without a terminal a client has up to three of these (pipes), with a terminal a single socket for both ways. The
-//! container never waits for a client: up to [`QUEUE`] bytes that it does not read in time are queued. Beyond that the
-//! client is dropped with all its descriptors; it reads what was queued in the kernel, then end of file.
+//! Without a terminal a client has up to three of these (pipes), with a terminal a single socket for both directions.
+//! The container never waits for a client: up to [`QUEUE`] bytes that it does not read in time are queued. Beyond that
+//! the client is dropped with all its descriptors; it can still read what the kernel has buffered, then end of file.
 
 use crate::log::Stream;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -25,11 +25,11 @@ pub enum Carries {
     Terminal,
 }
 
-/// A client's descriptor, seen from the shim.
+/// A client's descriptor, as the shim sees it.
 #[derive(Debug)]
 pub struct Viewer {
     pub(crate) token: u32,
-    /// Which call of attach made it.
+    /// The attach call that made it.
     pub(crate) client: u64,
     fd: OwnedFd,
     carries: Carries,
@@ -37,12 +37,13 @@ pub struct Viewer {
     ended: bool,
 }
 
-/// Why a client's descriptor is to be dropped.
+/// Why a client's descriptor must be dropped.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Gone {
-    /// The client closed its end, or everything is said.
+    /// The client closed its end, or everything has been sent.
     Away,
-    /// It is too far behind: its other descriptors go with this one, so that it sees more than a stream that ended.
+    /// It is too far behind. Its other descriptors are dropped too, so that it cannot take this for the normal end of a
+    /// stream.
     Behind,
 }
 
@@ -56,12 +57,12 @@ impl Viewer {
         self.fd.as_fd()
     }
 
-    /// Whether bytes for the container's stdin come from here.
+    /// Whether bytes for the container's stdin come from this descriptor.
     pub(crate) fn gives_input(&self) -> bool {
         matches!(self.carries, Carries::Input | Carries::Terminal)
     }
 
-    /// The client's input has ended. `Err` when nothing else goes over this descriptor.
+    /// Ends the client's input. `Err` when the descriptor carries nothing else.
     pub(crate) fn end_input(&mut self) -> Result<(), Gone> {
         if self.carries != Carries::Terminal {
             return Err(Gone::Away);
@@ -82,7 +83,7 @@ impl Viewer {
         }
     }
 
-    /// Sends output on, or queues it. `Err` when the client is away or too far behind.
+    /// Forwards output, or queues it. `Err` when the client is gone or too far behind.
     pub(crate) fn show(&mut self, stream: Stream, mut output: &[u8]) -> Result<(), Gone> {
         if !self.shows(stream) {
             return Ok(());
@@ -98,7 +99,7 @@ impl Viewer {
         Ok(())
     }
 
-    /// The stream has ended. `Err` when everything is sent, so that the client may see the end of file.
+    /// Ends an output stream. `Err` when everything has been sent, so that the client can be shown the end of file.
     pub(crate) fn end_output(&mut self, stream: Stream) -> Result<(), Gone> {
         if !self.shows(stream) {
             return Ok(());
@@ -107,7 +108,7 @@ impl Viewer {
         if self.queue.is_empty() { Err(Gone::Away) } else { Ok(()) }
     }
 
-    /// The descriptor is ready: sends what is queued. `Err` when the client is away or everything is sent.
+    /// Sends queued output when the descriptor is ready. `Err` when the client is gone or everything has been sent.
     pub(crate) fn flush(&mut self) -> Result<(), Gone> {
         while !self.queue.is_empty() {
             let sent = send(&self.fd, self.queue.as_slices().0)?;
@@ -121,7 +122,7 @@ impl Viewer {
     }
 }
 
-/// Sends as much as goes without waiting.
+/// Sends as much as possible without blocking.
 fn send(fd: &OwnedFd, mut bytes: &[u8]) -> Result<usize, Gone> {
     let whole = bytes.len();
     while !bytes.is_empty() {
@@ -135,7 +136,7 @@ fn send(fd: &OwnedFd, mut bytes: &[u8]) -> Result<usize, Gone> {
     Ok(whole - bytes.len())
 }
 
-/// Whether the other end is closed, which poll(2) reports even when nothing was asked for.
+/// Whether the other end is closed, which poll(2) reports even when no event was requested.
 pub(crate) fn hung_up(fd: &OwnedFd) -> bool {
     let mut fds = [PollFd::new(fd, PollFlags::empty())];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };

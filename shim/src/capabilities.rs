@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Giving a process its user and exactly the capabilities asked for, as far as the shim holds them itself.
+//! Gives a process its user and exactly the requested capabilities, limited to those that the shim holds itself.
 //!
-//! The order matters. The bounding set can only be cut while CAP_SETPCAP is held; a user change away from root
-//! drops capabilities unless "keep" is set; ambient ones need to be permitted and inheritable first.
+//! The order matters. The bounding set can only be reduced while CAP_SETPCAP is held. Changing from root to another
+//! user drops capabilities unless "keep" is set. Ambient capabilities must be permitted and inheritable first.
 
 use crate::failure::{self, Result};
 use crate::user::User;
@@ -14,26 +14,26 @@ use rustix::thread::{
     set_thread_res_gid, set_thread_res_uid,
 };
 
-/// The capability numbers there can be: one bit each.
+/// The number of possible capabilities: one bit each.
 const BITS: u32 = 64;
 
-/// The sets to give, cut to what this process holds.
+/// The sets to grant, limited to what this process holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grant {
-    /// Cut of the request's bounding set.
+    /// The allowed part of the requested bounding set.
     pub bounding: u64,
     sets: [u64; 3],
     ambient: u64,
 }
 
 impl Grant {
-    /// Whether its holder may do what CAP_SYS_ADMIN allows.
+    /// Whether the holder may do what CAP_SYS_ADMIN allows.
     pub fn may_administer(&self) -> bool {
         self.sets[0] & CapabilitySet::SYS_ADMIN.bits() != 0
     }
 }
 
-/// Cuts the asked sets to the `held` ones, and each to what the kernel's rules allow: effective within permitted,
+/// Limits the requested sets to the `held` ones, and each to what the kernel's rules allow: effective within permitted,
 /// ambient within permitted and inheritable.
 pub fn grant(asked: &wire::Capabilities, held: u64) -> Grant {
     let permitted = asked.permitted & held;
@@ -42,16 +42,16 @@ pub fn grant(asked: &wire::Capabilities, held: u64) -> Grant {
     Grant { bounding: asked.bounding & held, sets: [asked.effective & permitted, permitted, inheritable], ambient }
 }
 
-/// What this process may hand on.
+/// The capabilities that this process can pass on.
 pub fn held() -> Result<u64> {
     capabilities(None).map(|sets| sets.permitted.bits()).map_err(|e| failure::kernel("capget", "self", e))
 }
 
-/// Makes the calling process `user` with the capabilities of `grant`. For a child that is about to exec.
+/// Turns the calling process into `user` with the capabilities of `grant`. For a child that is about to exec.
 pub fn become_user(user: &User, grant: &Grant) -> Result<()> {
     for bit in (0..BITS).filter(|bit| grant.bounding & (1 << bit) == 0) {
         match remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << bit)) {
-            // Past the last one that the kernel has.
+            // Past the last capability that the kernel knows.
             Err(rustix::io::Errno::INVAL) => break,
             other => other.map_err(|e| failure::kernel("drop bounding capability", bit.to_string(), e))?,
         }

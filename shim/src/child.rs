@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The container's first process, from the clone to the program: one named step a line.
+//! The container's first process, from the clone to its program: one named step per line.
 //!
 //! It runs in a copy of the shim's memory, with the shim's descriptors. A failure is reported on the fault channel and
-//! ends the process; it never returns.
+//! ends the process; `run` never returns.
 //!
-//! With a PID namespace of its own it is the container's first process. In a shared one, others would see it with all of
-//! that. So it stays outside, and its last step is to make the container's first process inside ([`newborn`]).
+//! With its own PID namespace it is the container's first process. In a shared one, other processes would see it
+//! together with the shim's memory and descriptors. So it stays outside, and its last step is to create the container's
+//! first process inside ([`newborn`]).
 
 use crate::cgroup::Cgroup;
 use crate::devices;
@@ -28,29 +29,29 @@ use rustix::mount::{
 use rustix::process::{chdir, fchdir, pivot_root};
 use std::os::fd::OwnedFd;
 
-/// What the shim hands to the child.
+/// What the shim passes to the child.
 #[derive(Debug)]
 pub struct Child<'a> {
-    /// What is asked for.
+    /// What the daemon ordered.
     pub order: &'a Order,
-    /// Its cgroup, made.
+    /// Its cgroup, already created.
     pub cgroup: &'a Cgroup,
-    /// Its namespaces, pins open.
+    /// Its namespaces, with their pins open.
     pub namespaces: &'a Namespaces,
     /// The overlay, detached.
     pub overlay: OwnedFd,
     /// All mounts.
     pub plan: Plan<'a>,
-    /// What to become.
+    /// The program to become.
     pub program: &'a Program,
     /// stdin, stdout, stderr.
     pub streams: [&'a OwnedFd; 3],
-    /// Where to wait for the hooks that the shim runs, when there are any before the pivot.
+    /// Where to wait for the hooks that the shim runs; `None` without hooks before the pivot.
     pub gate: Option<ChildSide>,
 }
 
 impl Child<'_> {
-    /// Goes all the way and never returns.
+    /// Runs all the steps and never returns.
     pub fn run(self, in_child: InChild, reporter: Reporter) -> ! {
         let (program, streams, terminal) = (self.program, self.streams, self.order.process.terminal);
         let joins_others = self.namespaces.pin(Kind::Pid).is_some();
@@ -63,7 +64,7 @@ impl Child<'_> {
 
     fn enter(self) -> Result<()> {
         if self.cgroup.is_v2() {
-            // Born in it; what is mounted below shows the namespace.
+            // The process was created in the cgroup. The mounts made below show this namespace.
             self.namespaces.unshare_cgroup()?;
         }
         self.namespaces.join()?;
@@ -89,7 +90,7 @@ impl Child<'_> {
         if let (Some(gate), Some(hooks)) = (self.gate, hooks) {
             let pid = gate.wait_for_release()?;
             hooks::run(hooks, hooks::Point::CreateContainer, pid)?;
-            // Not before: it is for the next program, and these are of the host.
+            // Not earlier: the label applies to the next exec, and the hooks are host programs.
             self.program.label.set()?;
         }
         mounts::read_only(&root, &self.order.readonly_paths)?;
@@ -105,7 +106,8 @@ impl Child<'_> {
     }
 }
 
-/// Cuts the mounts of this namespace off the host's and puts the overlay on top of "/"; hooks find it in the bundle.
+/// Cuts this namespace's mounts off from the host's and puts the overlay on top of "/"; with hooks, it goes into the
+/// bundle.
 fn mount_root(overlay: OwnedFd, order: &Order) -> Result<Root> {
     mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)
         .map_err(|e| failure::kernel("set propagation", "/", e))?;
@@ -115,7 +117,7 @@ fn mount_root(overlay: OwnedFd, order: &Order) -> Result<Root> {
     Ok(Root::new(overlay))
 }
 
-/// Makes the root the root. The old one is stacked below the new and detached with everything in it.
+/// Makes `root` the root. The old one is stacked below the new one and detached with everything in it.
 fn pivot(root: &Root) -> Result<()> {
     fchdir(root).map_err(|e| failure::kernel("chdir", "/", e))?;
     pivot_root(".", ".").map_err(|e| failure::kernel("pivot_root", "/", e))?;
@@ -123,27 +125,27 @@ fn pivot(root: &Root) -> Result<()> {
     chdir("/").map_err(|e| failure::kernel("chdir", "/", e))
 }
 
-/// The root's own attributes come last: mount points had to be made in it.
+/// Sets the root's own attributes. They come last, because mount points had to be created in it.
 fn finish_root(root: &Root, rootfs: &Rootfs) -> Result<()> {
     let attributes = if rootfs.readonly { MountAttrFlags::MOUNT_ATTR_RDONLY } else { MountAttrFlags::empty() };
     tree::change(root, Reach::Top, attributes, rootfs.propagation, "/")
 }
 
-/// `/dev/console` is the container's terminal.
+/// Mounts the container's terminal on `/dev/console`.
 fn mount_console(root: &Root, terminal: &OwnedFd) -> Result<()> {
     let point = root.make(b"/dev/console", Point::File)?;
     let tree = tree::clone_peer(terminal, Reach::Top, "/dev/console")?;
     mounts::attach(root, tree, &point, "/dev/console")
 }
 
-/// The working directory, and the volumes that the image declares: people expect them to be there.
+/// Creates the working directory and the volumes that the image declares: users expect them to exist.
 fn make_directories(root: &Root, order: &Order, program: &Program) -> Result<()> {
     root.make(program.cwd.as_bytes(), Point::Directory)?;
     let mut directories = order.rootfs.directories.iter();
     directories.try_for_each(|directory| root.make(directory.as_bytes(), Point::Directory).map(drop))
 }
 
-/// Without CAP_SYS_RESOURCE the score can only be raised; a lower one than ours is then left as it is.
+/// Without CAP_SYS_RESOURCE the score can only be raised; a score lower than ours is then not applied.
 fn set_oom_score_adj(score: Option<i32>) -> Result<()> {
     let Some(score) = score else { return Ok(()) };
     match std::fs::write("/proc/self/oom_score_adj", score.to_string()) {

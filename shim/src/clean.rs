@@ -15,10 +15,10 @@ use std::fs;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-/// How long a killed shim's end is waited for.
+/// How long to wait for a killed shim to exit.
 const DYING: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
-/// A container to be settled: a checked [`CleanContainer`].
+/// A container to settle: a checked [`CleanContainer`].
 #[derive(Debug)]
 pub struct Leftover {
     container_id: String,
@@ -32,7 +32,7 @@ impl Leftover {
     /// Checks the message.
     ///
     /// # Errors
-    /// `InvalidArgument` with the first field that cannot be.
+    /// `InvalidArgument` with the first invalid field.
     pub fn checked(request: CleanContainer) -> Result<Self> {
         Ok(check(request)?)
     }
@@ -48,15 +48,15 @@ fn check(request: CleanContainer) -> malformed::Result<Leftover> {
     })
 }
 
-/// Ends the shim if it is there after all, kills what is left, removes the cgroup, and makes sure that there is an
+/// Kills the shim if it still runs, kills the remaining processes, removes the cgroup, and makes sure that there is an
 /// EXITED record.
 ///
 /// # Errors
-/// The record is only written when nothing of the container runs any more: `EBUSY` otherwise.
+/// `EBUSY` when a process of the container still runs: the record is only written when none does.
 pub fn clean(request: Leftover) -> Result<ContainerState> {
     let Leftover { container_id, run_dir, cgroup: place, hooks, end } = request;
     let run_dir = run_dir.as_path();
-    // First: it must not go on with a start, or write a record over ours.
+    // First the shim: it must not continue with a start, or write a record over ours.
     end_shim(state::read(run_dir).map_or(0, |known| known.shim_pid), &container_id);
     cgroup::kill(&place)?;
     cgroup::remove(&place)?;
@@ -65,7 +65,7 @@ pub fn clean(request: Leftover) -> Result<ContainerState> {
     }
     let told = state::read(run_dir).is_some_and(|s| s.phase() == Phase::Exited);
     let mut record = settle(run_dir, container_id, end)?;
-    // A shim that could record the end has run them, or was killed while it did.
+    // A shim that recorded the end has run the hooks, or was killed while running them.
     let hooks = hooks.filter(|_| !told);
     let run = hooks.map_or(Ok(()), |hooks| hooks::run(&hooks, Point::Poststop, 0));
     if let Err(failure) = run {
@@ -102,11 +102,11 @@ fn unseen() -> End {
     End { exit_code: state::UNKNOWN_CODE, reason: "Unknown".into(), message: message.into() }
 }
 
-/// SIGKILL for the container's shim. One that hangs in the kernel dies when it comes out of there, before it does
-/// anything else; nothing waits for that.
+/// Sends SIGKILL to the container's shim. A shim that hangs in the kernel dies when it leaves the kernel, before it
+/// does anything else; nothing waits for that.
 fn end_shim(pid: u32, container_id: &str) {
     let Some(raw) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
-    // First the handle, then the look: the number cannot change hands in between.
+    // Open the handle before looking: the pid cannot be reused in between.
     let Ok(pidfd) = pidfd_open(raw, PidfdFlags::empty()) else { return };
     let line = fs::read(format!("/proc/{}/cmdline", pid)).unwrap_or_default();
     if line.ends_with(format!("\0container\0{container_id}\0").as_bytes()) {

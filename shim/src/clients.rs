@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The daemons that are connected: the one that started the container, and any that comes later through the socket
-//! in the run directory.
+//! The connected daemons: the one that started the container, and any that connects later through the socket in the run
+//! directory.
 
 use crate::connection::{Connection, Incoming};
 use crate::epoll::{Epoll, Token, Wanted};
@@ -14,7 +14,7 @@ use std::path::Path;
 /// The socket's name in the run directory.
 const SOCKET: &str = "shim.sock";
 
-/// The most connections at once: a daemon, the one that replaces it, and people who look.
+/// The most connections at once: a daemon, the one that replaces it, and people who debug.
 const MAX_CLIENTS: usize = 32;
 
 /// All connections, and the socket for new ones.
@@ -55,7 +55,7 @@ impl Clients {
         epoll.add(&self.listener, Token::Listener, Wanted::Input)
     }
 
-    /// Takes a connection in; returns its number.
+    /// Adds a connection; returns its number.
     pub fn admit(&mut self, epoll: &Epoll, connection: Connection) -> Result<u64> {
         let id = self.next;
         self.next += 1;
@@ -65,7 +65,7 @@ impl Clients {
         Ok(id)
     }
 
-    /// Accepts all pending connections, and keeps those of root.
+    /// Accepts all pending connections, and keeps those from root.
     pub fn accept(&mut self, epoll: &Epoll) {
         while let Ok(socket) = accept_with(&self.listener, SocketFlags::CLOEXEC) {
             let is_root = rustix::net::sockopt::socket_peercred(&socket).is_ok_and(|peer| peer.uid.is_root());
@@ -75,7 +75,7 @@ impl Clients {
         }
     }
 
-    /// The next whole request of a connection. `Err` when it is over and has been dropped.
+    /// The next complete request of a connection. `Err` when the connection has ended and been dropped.
     pub fn receive(&mut self, id: u64) -> std::result::Result<Option<Incoming>, Gone> {
         let Some(client) = self.list.iter_mut().find(|c| c.id == id) else { return Ok(None) };
         match client.connection.try_receive() {
@@ -87,7 +87,7 @@ impl Clients {
         }
     }
 
-    /// Answers a request; a connection that has gone away meanwhile is fine.
+    /// Replies to a request; it is not an error if the connection is gone by then.
     pub fn reply(&mut self, epoll: &Epoll, id: u64, request: u64, body: reply::Body, descriptors: Vec<OwnedFd>) {
         let mut once = Some((body, descriptors));
         self.send(epoll, Some(id), |connection| {
@@ -95,17 +95,17 @@ impl Clients {
         });
     }
 
-    /// Tells one connection (`Some`) or all (`None`).
+    /// Sends a push message to one connection (`Some`) or to all (`None`).
     pub fn push(&mut self, epoll: &Epoll, to: Option<u64>, body: &push::Body) {
         self.send(epoll, to, |connection| connection.queue_push(body.clone()).is_ok());
     }
 
-    /// Sends on what waits for connections that can take more.
+    /// Sends queued output when a connection can take more.
     pub fn flush(&mut self, epoll: &Epoll, id: u64) {
         self.send(epoll, Some(id), |connection| connection.flush().is_ok());
     }
 
-    /// Whether the connection is still there.
+    /// Whether the connection still exists.
     pub fn contains(&self, id: u64) -> bool {
         self.list.iter().any(|c| c.id == id)
     }
@@ -133,11 +133,11 @@ impl Clients {
     }
 }
 
-/// A connection is over.
+/// The connection has ended.
 #[derive(Debug)]
 pub struct Gone;
 
-/// Removes the socket's name.
+/// Removes the socket's path.
 pub fn unlink(run_dir: &Path) {
     let _ = fs::remove_file(run_dir.join(SOCKET));
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One socket to a daemon: frames in and out, with descriptors.
 //!
-//! A frame is read in two steps: first its four length bytes, then exactly its body. So received descriptors, which travel
-//! on the first byte of a frame, always belong to the frame that is being read. Idle connections hold no buffer.
+//! A frame is read in two steps: first its four length bytes, then exactly its body. Received descriptors travel on the
+//! first byte of a frame, so they always belong to the frame that is being read. Idle connections hold no buffer.
 
 use crate::wire::{Frame, Push, Reply, Request, frame, push, reply};
 use gorae_proto::frame::{self as framing, FrameError, MAX_FRAME};
@@ -16,16 +16,16 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// The most descriptors with one frame: the mounts of all cgroup hierarchies.
+/// The most descriptors with one frame: enough for the mounts of all cgroup hierarchies.
 pub const MAX_DESCRIPTORS: usize = 32;
 
-/// The most bytes queued for a daemon that does not read; beyond it the connection is given up.
+/// The most bytes queued for a daemon that does not read; beyond that the connection is dropped.
 const MAX_OUTBOX: usize = 1 << 20;
 
 /// A request with the descriptors that came with it.
 #[derive(Debug)]
 pub struct Incoming {
-    /// What the daemon asks.
+    /// The daemon's request.
     pub request: Request,
     /// Its descriptors, in the order they were sent; close-on-exec.
     pub descriptors: Vec<OwnedFd>,
@@ -47,7 +47,7 @@ pub enum ConnectionError {
     #[error("the daemon sent a frame that is not a request")]
     NotRequest,
     /// The daemon does not read its replies.
-    #[error("the daemon does not read: {0} bytes wait")]
+    #[error("the daemon does not read its replies: {0} bytes are queued")]
     Stuck(usize),
 }
 
@@ -79,7 +79,7 @@ impl Connection {
     /// Waits for one whole request. The socket must be in blocking mode.
     ///
     /// # Errors
-    /// [`ConnectionError::Closed`] when the daemon goes away first.
+    /// [`ConnectionError::Closed`] when the daemon closes the connection first.
     pub fn receive(&mut self) -> Result<Incoming, ConnectionError> {
         loop {
             if let Some(incoming) = self.step(RecvFlags::empty())? {
@@ -88,7 +88,7 @@ impl Connection {
         }
     }
 
-    /// Takes one whole request if it has arrived; `None` when the rest is still to come.
+    /// Returns one complete request if it has arrived; `None` when more bytes are needed.
     pub fn try_receive(&mut self) -> Result<Option<Incoming>, ConnectionError> {
         loop {
             match self.step(RecvFlags::DONTWAIT) {
@@ -129,7 +129,7 @@ impl Connection {
         if self.have < 4 || self.have - 4 < self.body.len() { Ok(None) } else { self.take().map(Some) }
     }
 
-    /// Decodes the body that has just become whole and forgets it.
+    /// Decodes the complete body and resets the state for the next frame.
     fn take(&mut self) -> Result<Incoming, ConnectionError> {
         self.have = 0;
         let body = std::mem::take(&mut self.body);
@@ -138,7 +138,7 @@ impl Connection {
         Ok(Incoming { request, descriptors: std::mem::take(&mut self.descriptors) })
     }
 
-    /// Sends the reply to request `id`, and waits until it is out.
+    /// Sends the reply to request `id`, and waits until it is sent.
     pub fn reply(&mut self, id: u64, body: reply::Body, descriptors: Vec<OwnedFd>) -> Result<(), ConnectionError> {
         self.queue_reply(id, body, descriptors)?;
         while self.has_output() {
@@ -147,12 +147,12 @@ impl Connection {
         Ok(())
     }
 
-    /// Puts the reply to request `id` into the outbox and sends what goes without waiting.
+    /// Queues the reply to request `id` and sends what it can without blocking.
     pub fn queue_reply(&mut self, id: u64, body: reply::Body, fds: Vec<OwnedFd>) -> Result<(), ConnectionError> {
         self.queue(frame::Body::Reply(Reply { id, body: Some(body) }), fds)
     }
 
-    /// Puts an unasked message into the outbox and sends what goes without waiting.
+    /// Queues a push message and sends what it can without blocking.
     pub fn queue_push(&mut self, body: push::Body) -> Result<(), ConnectionError> {
         self.queue(frame::Body::Push(Push { body: Some(body) }), Vec::new())
     }
@@ -167,7 +167,7 @@ impl Connection {
         self.flush()
     }
 
-    /// Sends what goes without waiting; the rest stays in the outbox.
+    /// Sends what it can without blocking; the rest stays in the outbox.
     pub fn flush(&mut self) -> Result<(), ConnectionError> {
         while self.has_output() {
             match self.send_some(SendFlags::DONTWAIT) {
@@ -179,7 +179,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether something waits to be sent: then watch the socket for writing.
+    /// Whether output is queued: the socket must then be watched for writing.
     pub fn has_output(&self) -> bool {
         !self.outbox.is_empty()
     }
@@ -201,7 +201,7 @@ impl Connection {
             Err(rustix::io::Errno::INTR) => return Ok(()),
             other => other?,
         };
-        // They are the receiver's as soon as the first byte is on its way.
+        // The receiver owns them as soon as the first byte is sent.
         out.descriptors.clear();
         out.sent += sent;
         if out.sent == out.bytes.len() {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What is in the container's /dev.
+//! The content of the container's /dev.
 //!
-//! It is filled while it is still a detached tmpfs, through its own descriptor: no name of the image takes part
-//! (CVE-2026-41579 class), the container's device policy is not in the way, and inside a user namespace the nodes
-//! work because the file system belongs to the host's.
+//! It is filled through its own descriptor while it is still a detached tmpfs. So no path of the image is involved
+//! (CVE-2026-41579 class), the container's device policy does not get in the way, and with a user namespace the nodes
+//! work because the file system belongs to the host's namespace.
 
 use crate::device_policy::{ALL_ACCESS, DeviceKind, Rule};
 use crate::failure::{self, Kind, Result};
@@ -16,7 +16,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Uid, chownat, makedev, mkdir
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 
-/// A node to be made.
+/// A device node to create.
 #[derive(Debug)]
 pub struct Device {
     path: String,
@@ -28,12 +28,12 @@ pub struct Device {
     gid: Owner,
 }
 
-/// Whose a node is.
+/// The owner of a node.
 #[derive(Debug, Clone, Copy)]
 enum Owner {
     /// An id in the container.
     Id(u32),
-    /// That of the container's process.
+    /// The id of the container's process.
     Process,
 }
 
@@ -54,7 +54,7 @@ impl Device {
     /// Checks the message.
     ///
     /// # Errors
-    /// For a path, a kind or a mode that cannot be.
+    /// For an invalid path, kind or mode.
     pub fn checked(device: wire::Device) -> malformed::Result<Self> {
         let kind = match device.kind.as_str() {
             "c" | "u" => FileType::CharacterDevice,
@@ -63,7 +63,7 @@ impl Device {
             other => return Err(Malformed::new("kind", format!("{other:?} is not a kind of device"))),
         };
         if device.mode > 0o7777 {
-            return Err(Malformed::new("mode", format!("{:#o} has more in it than permissions", device.mode)));
+            return Err(Malformed::new("mode", format!("{:#o} has bits other than permissions", device.mode)));
         }
         Ok(Self {
             path: absolute("path", device.path)?,
@@ -84,7 +84,7 @@ impl Device {
     }
 }
 
-/// The arguments of mknod(2), and the owner in the ids of the process that makes the node.
+/// The arguments of mknod(2), and the owner as ids of the process that creates the node.
 struct Node<'a> {
     name: &'a str,
     kind: FileType,
@@ -93,11 +93,11 @@ struct Node<'a> {
     owner: (u32, u32),
 }
 
-/// Every container's character devices: name, major, minor.
+/// The character devices of every container: name, major, minor.
 const ALWAYS: [(&str, u32, u32); 6] =
     [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
 
-/// Every container's links.
+/// The links of every container.
 const LINKS: [(&str, &str); 5] = [
     ("fd", "/proc/self/fd"),
     ("stdin", "/proc/self/fd/0"),
@@ -106,10 +106,10 @@ const LINKS: [(&str, &str); 5] = [
     ("ptmx", "pts/ptmx"),
 ];
 
-/// Fills a detached /dev; `user` is the container's process's.
+/// Fills a detached /dev; `user` is the user of the container's process.
 ///
 /// # Errors
-/// What the kernel answered, with the name.
+/// The kernel's error, with the name.
 pub fn populate(dev: &OwnedFd, devices: &[Device], user: &User, ids: &IdMaps) -> Result<()> {
     let umask = rustix::process::umask(Mode::empty());
     let filled = fill(dev, devices, user, ids);
@@ -118,7 +118,7 @@ pub fn populate(dev: &OwnedFd, devices: &[Device], user: &User, ids: &IdMaps) ->
 }
 
 fn fill(dev: &OwnedFd, devices: &[Device], user: &User, ids: &IdMaps) -> Result<()> {
-    // First: what was asked for takes the place of what every container has.
+    // First the requested devices, which override those that every container has.
     for device in devices {
         if let Some(name) = below_dev(&device.path) {
             make_parents(dev, name)?;
@@ -142,8 +142,8 @@ fn fill(dev: &OwnedFd, devices: &[Device], user: &User, ids: &IdMaps) -> Result<
     Ok(())
 }
 
-/// The request's rules with those that every container needs: its own default devices, consoles and terminals, and
-/// making (not opening) any node. An empty list stays empty: no policy.
+/// Adds the rules that every container needs: its default devices, consoles and terminals, and creating (not opening)
+/// any node. An empty list stays empty: no policy.
 pub fn with_always_allowed(rules: &[Rule]) -> Vec<Rule> {
     const MAKE: u32 = 1;
     if rules.is_empty() {
@@ -158,11 +158,10 @@ pub fn with_always_allowed(rules: &[Rule]) -> Vec<Rule> {
     all
 }
 
-/// Makes the devices that are not in our own /dev, inside the root. A node that is there already and is the very
-/// device is fine.
+/// Creates the devices that are not in our own /dev, inside the root. An existing node of the same device is kept.
 ///
 /// # Errors
-/// What the kernel answered, with the path; `AlreadyExists` when something else is there.
+/// The kernel's error, with the path; `AlreadyExists` when another file exists there.
 pub fn make_elsewhere<'a>(root: &Root, devices: impl Iterator<Item = &'a Device>, user: &User) -> Result<()> {
     for device in devices {
         let (parent, name) = device.path.rsplit_once('/').unwrap_or(("", &device.path));
@@ -184,7 +183,7 @@ pub fn make_elsewhere<'a>(root: &Root, devices: impl Iterator<Item = &'a Device>
     Ok(())
 }
 
-/// Those of a container that are not in a /dev of its own.
+/// The devices that are not below /dev, for a container with a /dev of ours.
 pub fn outside_dev(devices: &[Device]) -> impl Iterator<Item = &Device> {
     devices.iter().filter(|device| below_dev(&device.path).is_none())
 }
@@ -204,7 +203,7 @@ fn make_parents(dev: &OwnedFd, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Makes one node; its mode is exact because the callers have cleared the umask.
+/// Creates one node; its mode is exact because the callers have cleared the umask.
 fn make_node(dir: impl AsFd, node: &Node<'_>) -> Result<()> {
     let &Node { name, kind, mode, number: (major, minor), owner } = node;
     let fail = |e| failure::kernel("make device", name, e);
@@ -216,7 +215,7 @@ fn make_node(dir: impl AsFd, node: &Node<'_>) -> Result<()> {
     chownat(&dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW).map_err(fail)
 }
 
-/// Opens the host's null device for the shim itself. Containers get it from [`crate::null`].
+/// Opens the host's null device for the shim itself. Containers get theirs from [`crate::null`].
 pub fn open_null() -> Result<OwnedFd> {
     use rustix::fs::{OFlags, openat};
     openat(CWD, "/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Waiting for descriptors, which are named by a [`Token`] and never by their number.
+//! Waits for descriptors, which are identified by a [`Token`] and never by their number.
 
 use crate::failure::{self, Result};
 use rustix::event::epoll::{self, CreateFlags, Event, EventData};
@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// Events taken at once. A busy shim has its container's two pipes and an exec or two.
+/// Events per wait. A busy shim has its container's two pipes and an exec or two.
 const BATCH: usize = 8;
 
 /// Which descriptor is ready.
@@ -16,19 +16,19 @@ const BATCH: usize = 8;
 pub enum Token {
     /// A daemon wants to connect.
     Listener,
-    /// Something of the container's stdio.
+    /// A descriptor of the container's stdio.
     Stdio,
     /// The container's first process has ended.
     Container,
-    /// A daemon has sent something, or can take more.
+    /// A daemon has sent something, or can receive more.
     Client(u64),
-    /// An exec's child has become the program, or failed to.
+    /// An exec's child has started its program, or failed to.
     Fault(u64),
     /// An exec's process has ended.
     Exec(u64),
 }
 
-/// What a descriptor is waited for to be.
+/// The readiness to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
     /// Readable.
@@ -38,7 +38,7 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    /// For a socket on which something waits to be sent, or nothing.
+    /// For a socket, with or without output to send.
     pub fn of_socket(has_output: bool) -> Self {
         if has_output { Self::InputOrRoom } else { Self::Input }
     }
@@ -73,61 +73,61 @@ impl Token {
     }
 }
 
-/// One epoll instance. A descriptor that is closed leaves it by itself.
+/// One epoll instance. Closing a descriptor removes it.
 #[derive(Debug)]
 pub struct Epoll(OwnedFd);
 
 impl Epoll {
-    /// Makes an empty one.
+    /// Makes an empty instance.
     pub fn new() -> Result<Self> {
         epoll::create(CreateFlags::CLOEXEC).map(Self).map_err(|e| failure::kernel("make", "epoll", e))
     }
 
-    /// Waits for `fd`.
+    /// Starts waiting for `fd`.
     ///
     /// # Errors
-    /// What the kernel answered.
+    /// The kernel's error.
     pub fn add(&self, fd: impl AsFd, token: Token, wanted: Wanted) -> Result<()> {
         epoll::add(&self.0, fd, EventData::new_u64(token.encode()), wanted.into())
             .map_err(|e| failure::kernel("add to", "epoll", e))
     }
 
-    /// Waits for exactly the given, under a number of the caller's.
+    /// Starts waiting for exactly the given readiness, with a number that the caller chooses.
     ///
     /// # Errors
-    /// What the kernel answered.
+    /// The kernel's error.
     pub fn add_raw(&self, fd: impl AsFd, data: u64, readable: bool, writable: bool) -> Result<()> {
         epoll::add(&self.0, fd, EventData::new_u64(data), flags(readable, writable))
             .map_err(|e| failure::kernel("add to", "epoll", e))
     }
 
-    /// Changes what `fd` is waited for.
+    /// Changes the readiness that `fd` is watched for.
     ///
     /// # Errors
-    /// What the kernel answered.
+    /// The kernel's error.
     pub fn modify(&self, fd: impl AsFd, token: Token, wanted: Wanted) -> Result<()> {
         epoll::modify(&self.0, fd, EventData::new_u64(token.encode()), wanted.into())
             .map_err(|e| failure::kernel("modify in", "epoll", e))
     }
 
-    /// No longer waits for `fd`.
+    /// Stops waiting for `fd`.
     pub fn remove(&self, fd: impl AsFd) {
         let _ = epoll::delete(&self.0, fd);
     }
 
-    /// Waits until something is ready or `until` is there.
+    /// Waits until a descriptor is ready or `until` is reached.
     pub fn wait(&self, until: Option<Instant>) -> Vec<Token> {
         self.wait_raw(until).into_iter().filter_map(Token::decode).collect()
     }
 
-    /// As [`Epoll::wait`], for numbers of the caller's.
+    /// Like [`Epoll::wait`], for numbers that the caller chose.
     pub fn wait_raw(&self, until: Option<Instant>) -> Vec<u64> {
         let mut events = [Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; BATCH];
         let timeout = until.map(|at| timespec(at.saturating_duration_since(Instant::now())));
         match epoll::wait(&self.0, &mut events[..], timeout.as_ref()) {
             Ok(n) => events[..n].iter().map(|event| event.data.u64()).collect(),
             Err(Errno::INTR) => Vec::new(),
-            // Nothing else can happen with a valid descriptor and buffer.
+            // No other error is possible with a valid descriptor and buffer.
             Err(_) => Vec::new(),
         }
     }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The one error type of the shim: the wire's [`Failure`], made where the thing failed.
+//! The shim's only error type: the wire's [`Failure`], built where the failure occurs.
 //!
-//! Every failure names the step, the object and the kernel's answer. So it crosses the fault channel (from a forked child
-//! to the shim) and the socket (from the shim to the daemon) unchanged.
+//! Every failure names the step, the object and the kernel's error. So it crosses the fault channel (from a forked
+//! child to the shim) and the socket (from the shim to the daemon) unchanged.
 
 pub use gorae_proto::shim::Failure;
 pub use gorae_proto::shim::failure::Kind;
 use std::io;
 
-/// A result whose error can be sent as it is.
+/// A result whose error can be sent unchanged.
 pub type Result<T> = std::result::Result<T, Failure>;
 
-/// A failure that the kernel reported: `step` was tried on `object` and ended with `error`.
+/// A failure that the kernel reported: `step` was tried on `object` and failed with `error`.
 pub fn kernel(step: &'static str, object: impl Into<String>, error: impl Into<io::Error>) -> Failure {
     let (object, error) = (object.into(), error.into());
     let errno = error.raw_os_error().unwrap_or(0);
@@ -19,14 +19,14 @@ pub fn kernel(step: &'static str, object: impl Into<String>, error: impl Into<io
     Failure { kind: kind_of(errno).into(), step: step.into(), object, errno, message }
 }
 
-/// A refusal of our own; `why` is the rest of the sentence.
+/// A refusal of our own; `why` completes the sentence.
 pub fn refused(kind: Kind, step: &'static str, object: impl Into<String>, why: &str) -> Failure {
     let object = object.into();
     let message = format!("{step} {object}: {why}");
     Failure { kind: kind.into(), step: step.into(), object, errno: 0, message }
 }
 
-/// The kind of an errno when nothing more is known about the step.
+/// The kind for an errno when nothing more is known about the step.
 pub fn kind_of(errno: i32) -> Kind {
     match errno {
         libc::ENOENT | libc::ESRCH => Kind::NotFound,
@@ -44,7 +44,7 @@ pub fn kind_of(errno: i32) -> Kind {
     }
 }
 
-/// The kernel's words without Rust's "(os error N)", in lower case.
+/// The kernel's text without Rust's "(os error N)", in lower case.
 fn describe(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The fault channel between the shim and a child that is on its way to execve.
+//! The fault channel between the shim and a child on its way to execve.
 //!
 //! ```text
 //! child  --[one Failure record]--> shim     it failed: the record says where
@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// A failure record is some names and numbers; a pipe takes this much in one piece.
+/// Largest failure record in bytes: a few names and numbers. A pipe takes this much atomically.
 const MAX_RECORD: usize = 4096;
 
 /// The child's end.
@@ -27,11 +27,11 @@ pub struct Watcher(OwnedFd);
 /// How the child's way to execve ended.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Not known yet (only for a non-blocking look).
+    /// Not known yet (only from [`Watcher::look`]).
     Pending,
-    /// execve has happened.
+    /// execve has succeeded.
     Running,
-    /// It failed before.
+    /// The child failed before execve.
     Failed(Failure),
 }
 
@@ -78,12 +78,12 @@ impl Watcher {
         }
     }
 
-    /// Makes [`Watcher::look`] come back at once.
+    /// Makes [`Watcher::look`] return at once.
     pub fn set_nonblocking(&self) -> Result<()> {
         rustix::io::ioctl_fionbio(&self.0, true).map_err(|e| failure::kernel("make non-blocking", "fault", e))
     }
 
-    /// Takes the outcome if it is there.
+    /// Reads the outcome if it is known.
     pub fn look(&self) -> Outcome {
         let mut record = [0; MAX_RECORD];
         match rustix::io::read(&self.0, &mut record) {

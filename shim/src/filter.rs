@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whether a seccomp filter allows a call, found out by running it as the kernel would.
+//! Finds out whether a seccomp filter allows a call, by running it as the kernel would.
 
-/// How the kernel names this machine to a filter; `None` where it has not been looked up.
+/// The number by which a filter knows this architecture; `None` for one that is not supported here.
 const ARCH: Option<u32> = if cfg!(target_arch = "x86_64") {
     Some(0xc000_003e)
 } else if cfg!(target_arch = "aarch64") {
@@ -10,13 +10,13 @@ const ARCH: Option<u32> = if cfg!(target_arch = "x86_64") {
     None
 };
 
-/// `SECCOMP_RET_ALLOW` and `SECCOMP_RET_LOG`; the lower half of an answer is data.
+/// `SECCOMP_RET_ALLOW` and `SECCOMP_RET_LOG`; the lower half of a return value is data.
 const LETS_THROUGH: [u32; 2] = [0x7fff_0000, 0x7ffc_0000];
 
 /// A system call's number and arguments.
 pub type Call = (libc::c_long, [u64; 6]);
 
-/// Whether the program allows that call. The answer is no, too, when it cannot be found out.
+/// Whether the program allows the call. Also false when that cannot be determined.
 pub fn allows(program: &[u8], (number, args): Call) -> bool {
     let Some(arch) = ARCH else { return false };
     let mut data = [0; 64];
@@ -28,7 +28,8 @@ pub fn allows(program: &[u8], (number, args): Call) -> bool {
     answer(program, &data).is_some_and(|answer| LETS_THROUGH.contains(&(answer & 0xffff_0000)))
 }
 
-/// Jumps only lead forward, so it ends. `None` for an instruction that our filters do not have.
+/// Runs the program and returns its value. Jumps only go forward, so it ends. `None` for an instruction that our
+/// filters do not use.
 fn answer(program: &[u8], data: &[u8; 64]) -> Option<u32> {
     const LOAD: u16 = 0x20;
     const AND: u16 = 0x54;

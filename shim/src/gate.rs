@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where a container's first process waits while the shim runs the hooks of the runtime's namespaces.
+//! Where a container's first process waits while the shim runs hooks in the runtime's namespaces.
 //!
 //! ```text
 //! child  --[one byte]-----------> shim     everything is mounted, nothing pivoted
-//! shim   --[its pid, 4 bytes]---> child    go on
+//! shim   --[its pid, 4 bytes]---> child    continue
 //! ```
-//! An end of file on either side means that the other has failed; its own channel says why.
+//! An end of file on either side means that the other side has failed; its own channel reports why.
 
 use crate::failure::{self, Kind, Result};
 use rustix::io::Errno;
@@ -28,7 +28,7 @@ pub fn pair() -> Result<(ShimSide, ChildSide)> {
 }
 
 impl ShimSide {
-    /// Waits for the child; false when it has failed before.
+    /// Waits for the child; false when it failed before the gate.
     pub fn wait_for_child(&self) -> bool {
         let mut byte = [0; 1];
         loop {
@@ -39,14 +39,14 @@ impl ShimSide {
         }
     }
 
-    /// Lets the child go on and gives it its pid here.
+    /// Lets the child continue and sends it its pid in the shim's namespace.
     pub fn release(&self, pid: i32) -> Result<()> {
         rustix::io::write(&self.0, &pid.to_ne_bytes()).map(drop).map_err(|e| failure::kernel("open", "gate", e))
     }
 }
 
 impl ChildSide {
-    /// Says that this process is at the gate and waits until it opens; returns its pid in the shim's namespace.
+    /// Reports that this process is at the gate and waits until it opens; returns its pid in the shim's namespace.
     pub fn wait_for_release(&self) -> Result<i32> {
         rustix::io::write(&self.0, &[1]).map_err(|e| failure::kernel("write", "gate", e))?;
         let mut pid = [0; 4];
@@ -54,7 +54,7 @@ impl ChildSide {
             match rustix::io::read(&self.0, &mut pid) {
                 Err(Errno::INTR) => {}
                 Ok(4) => return Ok(i32::from_ne_bytes(pid)),
-                _ => return Err(failure::refused(Kind::Internal, "wait", "gate", "the shim has gone")),
+                _ => return Err(failure::refused(Kind::Internal, "wait", "gate", "the shim is gone")),
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::failure::{self, Result};
 use crate::malformed::{self, Malformed, non_empty};
 use std::path::Path;
 
-/// `None`: none is asked for.
+/// `None` means that no label is requested.
 #[derive(Debug, Clone, Default)]
 pub struct Label {
     apparmor_profile: Option<String>,
@@ -13,13 +13,13 @@ pub struct Label {
 }
 
 impl Label {
-    /// Checks what a process asks for; an empty name asks for none.
+    /// Checks a process's request; an empty name requests none.
     ///
     /// # Errors
-    /// For a name that has a line's end or a NUL in it.
+    /// For a name with a newline or a NUL.
     pub fn checked(apparmor_profile: String, selinux_label: String) -> malformed::Result<Self> {
         let name = |field, name: String| match name.contains(['\0', '\n']) {
-            true => Err(Malformed::new(field, format!("{name:?} is not a name"))),
+            true => Err(Malformed::new(field, format!("{name:?} is not a valid name"))),
             false => Ok(non_empty(name)),
         };
         Ok(Self {
@@ -28,9 +28,9 @@ impl Label {
         })
     }
 
-    /// Has the kernel change to the label at this process's next execve.
+    /// Asks the kernel to change to the label at this process's next execve.
     ///
-    /// To be called while the host's /proc is still there: the container's could be anything.
+    /// Call this while the host's /proc is still mounted: the container's could be anything.
     pub fn set(&self) -> Result<()> {
         if let Some(profile) = &self.apparmor_profile {
             let own = "/proc/self/attr/apparmor/exec";

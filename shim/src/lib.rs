@@ -2,9 +2,9 @@
 //! `gorae-shim`: one short-lived process that sets a pod up, and one process per container that owns its first
 //! process, stdio, log, exit status and cgroup.
 //!
-//! The process is started by the daemon as `gorae-shim ROLE ID` with a unix stream socket as descriptor 0 (the
-//! protocol is described in `proto/shim.proto`). It is strictly single-threaded: that makes `clone3` without exec
-//! safe, lets it change user and mount namespaces, and keeps the overhead of a container near 100 kB.
+//! The daemon starts it as `gorae-shim ROLE ID` with a unix stream socket as descriptor 0 (`proto/shim.proto` describes
+//! the protocol). It is strictly single-threaded: that makes `clone3` without exec safe, lets it change user and mount
+//! namespaces, and keeps the overhead of a container near 100 kB.
 //!
 //! `unsafe` lives in [`sys`] and nowhere else.
 

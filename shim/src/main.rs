@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `gorae-shim ROLE ID`: does what the first request on descriptor 0 asks.
+//! `gorae-shim ROLE ID`: serves the first request on descriptor 0.
 //!
-//! The role repeats on the command line what the request says, so that `ps` shows what the process is for. A request
-//! for another role is refused.
+//! The role on the command line repeats the request's, so that `ps` shows what the process does. A request for another
+//! role is refused.
 
 use gorae_shim::binary;
 use gorae_shim::cgroup;
@@ -31,9 +31,9 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     sys::prepare_signals();
-    // The modes given below are meant as they stand, whatever umask the daemon was started with.
+    // The modes used below are exact, whatever umask the daemon was started with.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    // The kernel names a process after the path it was started from, which here is that of a descriptor.
+    // The kernel names a process after the path it was started from, which here is a descriptor's.
     let _ = rustix::thread::set_name(c"gorae-shim");
     let mut connection = Connection::new(socket);
     // If the daemon goes away before its first request, there is nothing to do and nothing to undo.
@@ -50,7 +50,7 @@ fn take_socket() -> Option<OwnedFd> {
     Some(socket)
 }
 
-/// Does what is asked, as far as it is the role's: all but a container's shim answer once and end.
+/// Serves the request if it belongs to the role. All roles but a container's shim send one reply and exit.
 fn serve(role: &str, mut connection: Connection, incoming: Incoming, single: Single) -> ExitCode {
     let Incoming { request, descriptors } = incoming;
     let id = request.id;
@@ -94,7 +94,7 @@ fn answer(role: &str, verb: Option<Verb>, single: Single) -> Answer {
             let state = clean::clean(clean::Leftover::checked(request)?)?;
             Ok((reply::Body::State(state), Vec::new()))
         }
-        _ => Err(failure::refused(Kind::InvalidArgument, "serve", role, "the request is not this role's")),
+        _ => Err(failure::refused(Kind::InvalidArgument, "serve", role, "the request does not belong to this role")),
     }
 }
 

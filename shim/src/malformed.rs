@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A field of a request that cannot be right, by its name in the request: `mounts[2].destination`.
+//! An invalid field of a request, by its name in the request: `mounts[2].destination`.
 //!
-//! The checks of a message know only its own fields; the check of the message around it adds the way there. So a name is
-//! only built when there is an error to report.
+//! The checks of a message know only its own fields; the check of the enclosing message adds the path to it. So a name
+//! is only built when there is an error to report.
 
 use crate::failure::{self, Failure, Kind};
 use std::ffi::CString;
 use std::fmt::Display;
 
-/// Which field, and why it cannot be.
+/// The invalid field, and why it is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed {
     field: String,
     why: String,
 }
 
-/// A checked value, or what is wrong with it.
+/// A checked value, or the error.
 pub type Result<T> = std::result::Result<T, Malformed>;
 
 impl Malformed {
-    /// `why` is the rest of the sentence that begins with the field.
+    /// `why` completes the sentence that begins with the field.
     pub fn new(field: impl Into<String>, why: impl Into<String>) -> Self {
         Self { field: field.into(), why: why.into() }
     }
 
-    /// The same, of a message that is in the field `outer`; an empty name is that field itself.
+    /// Moves the error into the field `outer` of the enclosing message; an empty name means that field itself.
     #[must_use]
     pub fn within(self, outer: impl Display) -> Self {
         let field = if self.field.is_empty() { outer.to_string() } else { format!("{outer}.{}", self.field) };
@@ -38,18 +38,18 @@ impl From<Malformed> for Failure {
     }
 }
 
-/// What has to be there.
+/// Returns a value that must be set.
 ///
 /// # Errors
-/// When it is not.
+/// When it is not set.
 pub fn required<T>(field: &str, value: Option<T>) -> Result<T> {
     value.ok_or_else(|| Malformed::new(field, "is missing"))
 }
 
-/// A path from the root.
+/// Checks that a path is absolute.
 ///
 /// # Errors
-/// For any other text, and for one with a NUL.
+/// For any other text, and for a path with a NUL.
 pub fn absolute(field: &str, path: String) -> Result<String> {
     if !path.starts_with('/') || path.contains('\0') {
         return Err(Malformed::new(field, format!("{path:?} is not an absolute path")));
@@ -57,7 +57,7 @@ pub fn absolute(field: &str, path: String) -> Result<String> {
     Ok(path)
 }
 
-/// What can be passed to the kernel as a string.
+/// Converts bytes to a string for the kernel.
 ///
 /// # Errors
 /// For bytes with a NUL among them.
@@ -65,10 +65,10 @@ pub fn c_string(field: &str, bytes: Vec<u8>) -> Result<CString> {
     CString::new(bytes).map_err(|_| Malformed::new(field, "has a NUL byte in it"))
 }
 
-/// Checks every element of a list; the name of one that is wrong gets its number.
+/// Checks every element of a list; the name of an invalid one gets its index.
 ///
 /// # Errors
-/// The first that is wrong.
+/// The first invalid element.
 pub fn each<T, U>(field: &str, list: Vec<T>, check: impl Fn(T) -> Result<U>) -> Result<Vec<U>> {
     let one = |(n, element)| check(element).map_err(|wrong| wrong.within(format!("{field}[{n}]")));
     list.into_iter().enumerate().map(one).collect()
@@ -85,7 +85,7 @@ pub fn arguments(args: Vec<Vec<u8>>) -> Result<Vec<CString>> {
     each("args", args, |word| c_string("", word))
 }
 
-/// `None` for a text that says nothing.
+/// `None` for an empty text.
 pub fn non_empty(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Files of the kernel with a name and a number in each line.
+//! Kernel files with a name and a number on each line.
 
 /// The value after `name` in a file of `name value` lines.
 pub fn counter(text: &str, name: &str) -> u64 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! An open directory of a cgroup hierarchy. Whatever is in it is reached from its handle.
+//! An open directory of a cgroup hierarchy. Everything in it is reached through its handle.
 //!
-//! A cgroup's path leads through a mount table. If something is mounted over it, it leads elsewhere: to a file of the host
-//! behind a link, or to a FIFO that never answers. So a path is walked once, from the mount point down, and no walk follows
-//! a link or enters a mount (`EXDEV`): what a name gives here is what the kernel made.
+//! A cgroup's path goes through a mount table. If something is mounted over it, it leads elsewhere: to a host file
+//! behind a link, or to a FIFO that blocks forever. So a path is walked once, from the mount point down, and no walk
+//! follows a link or crosses into another mount (`EXDEV`): every name found here was made by the kernel.
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, fstatfs, mkdirat, open, openat, openat2, unlinkat};
 use rustix::io::Errno;
@@ -15,11 +15,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// What `fstatfs` says of cgroup v1 and of cgroup2.
+/// The file system types that `fstatfs` reports for cgroup v1 and cgroup2.
 const MAGIC: [i64; 2] = [0x27_e0eb, 0x6367_7270];
-/// Most mounts that are taken away from one place.
+/// Maximum number of mounts that are removed from one place.
 const COVERS: usize = 64;
-/// Bytes of a path from which on it does not grow: messages go no deeper, however deep a container nests.
+/// Length in bytes beyond which a path no longer grows: messages go no deeper, however deep a container nests.
 const LONGEST: usize = 4096;
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
@@ -27,15 +27,15 @@ const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::
 #[derive(Debug)]
 pub struct Dir {
     fd: OwnedFd,
-    /// For messages, and the last component for a removal.
+    /// For messages; its last component also names the directory for removal.
     path: PathBuf,
 }
 
 impl Dir {
-    /// Opens a hierarchy where it is mounted.
+    /// Opens a hierarchy at its mount point.
     ///
     /// # Errors
-    /// `EXDEV` when something else is there: mounted over it, or left where it was unmounted.
+    /// `EXDEV` when another file system is there: mounted over it, or exposed because it was unmounted.
     pub fn root(mount_point: &Path) -> io::Result<Self> {
         let fd = open(mount_point, DIRECTORY, Mode::empty())?;
         if !MAGIC.contains(&(fstatfs(&fd)?.f_type as i64)) {
@@ -44,7 +44,7 @@ impl Dir {
         Ok(Self { fd, path: mount_point.to_owned() })
     }
 
-    /// Opens what is below, at a relative path.
+    /// Opens a directory below, at a relative path.
     pub fn walk(&self, path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
         if path.as_os_str().is_empty() {
@@ -55,32 +55,32 @@ impl Dir {
         Ok(Self { fd, path: if stays { self.path.clone() } else { self.path.join(path) } })
     }
 
-    /// The directory that this one is in.
+    /// Opens the parent directory.
     pub fn parent(&self) -> io::Result<Self> {
-        // Not BENEATH, for it is above.
+        // Not BENEATH, because the parent is above.
         let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
         let fd = openat2(&self.fd, "..", DIRECTORY, Mode::empty(), resolve)?;
         Ok(Self { fd, path: self.path.parent().unwrap_or(&self.path).to_owned() })
     }
 
-    /// Where it was found.
+    /// The path where it was found.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The last component of where it was found.
+    /// The last component of that path.
     pub fn name(&self) -> &OsStr {
         self.path.file_name().unwrap_or_default()
     }
 
-    /// A file's name for messages.
+    /// A file's path, for messages.
     pub fn show(&self, file: &str) -> String {
         self.path.join(file).display().to_string()
     }
 
-    /// Opens something that is below. Never waits, whatever it turns out to be.
+    /// Opens something below. Never blocks, whatever it turns out to be.
     pub fn open(&self, path: impl AsRef<Path>, flags: OFlags) -> io::Result<OwnedFd> {
-        // A handle has nothing to wait for, and the kernel refuses the flag.
+        // An O_PATH handle never blocks, and the kernel refuses the flag for it.
         let nonblock = if flags.contains(OFlags::PATH) { OFlags::empty() } else { OFlags::NONBLOCK };
         let flags = flags | OFlags::CLOEXEC | nonblock;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
@@ -94,16 +94,16 @@ impl Dir {
         Ok(text)
     }
 
-    /// Writes a value in one call of write(2); an empty one as a lone newline.
+    /// Writes a value with one write(2); an empty one as a lone newline.
     ///
     /// # Errors
-    /// `NotFound` for a file that this kernel does not have.
+    /// `NotFound` for a file that this kernel does not provide.
     pub fn write(&self, file: &str, value: &str) -> io::Result<()> {
         let value = if value.is_empty() { "\n" } else { value };
         File::from(self.open(file, OFlags::WRONLY)?).write_all(value.as_bytes())
     }
 
-    /// Makes a group in this one; `false` when it is there.
+    /// Creates a child group; `false` when it exists.
     pub fn make(&self, name: &OsStr) -> io::Result<bool> {
         match mkdirat(&self.fd, name, Mode::from_raw_mode(0o755)) {
             Ok(()) => Ok(true),
@@ -112,12 +112,12 @@ impl Dir {
         }
     }
 
-    /// Removes an empty group in this one.
+    /// Removes an empty child group.
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
         Ok(unlinkat(&self.fd, name, AtFlags::REMOVEDIR)?)
     }
 
-    /// The names of the groups right in this one.
+    /// The names of the direct child groups.
     pub fn names(&self) -> Vec<OsString> {
         let Ok(entries) = rustix::fs::Dir::read_from(&self.fd) else { return Vec::new() };
         let entries = entries.flatten().filter(|entry| entry.file_type() == FileType::Directory);
@@ -125,7 +125,7 @@ impl Dir {
         names.filter(|name| name != "." && name != "..").collect()
     }
 
-    /// Calls `see` for this group and each one below it, however deep they are: a container may have made them.
+    /// Calls `see` for this group and each one below it, however deep: a container may have made them.
     pub fn each(&self, mut see: impl FnMut(&Self)) {
         let Ok(mut here) = self.walk(".") else { return };
         see(&here);
@@ -146,8 +146,8 @@ impl Dir {
         }
     }
 
-    /// Takes away what is mounted over `name`, in this process's mount namespace: for the end of a group,
-    /// which takes along whatever stands on it.
+    /// Unmounts everything that is mounted over `name`, in this process's mount namespace. For the removal of a group,
+    /// which takes any mounts on it along.
     pub fn uncover(&self, name: impl AsRef<Path>) -> io::Result<()> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for _ in 0..COVERS {
@@ -156,13 +156,13 @@ impl Dir {
                 other => return other.map(drop),
             }
             let cover = openat(&self.fd, name.as_ref(), flags, Mode::empty())?;
-            // By its number: the name would be looked up once more.
+            // By descriptor number, because the name would be looked up again.
             unmount(format!("/proc/self/fd/{}", cover.as_raw_fd()), UnmountFlags::DETACH)?;
         }
         Err(Errno::XDEV.into())
     }
 
-    /// Does `work`, and when `name` is mounted over, uncovers it and does it again.
+    /// Runs `work`; if `name` is mounted over, uncovers it and runs `work` again.
     pub fn uncovered<T>(&self, name: impl AsRef<Path>, work: impl Fn() -> io::Result<T>) -> io::Result<T> {
         match work() {
             Err(e) if e.raw_os_error() == Some(libc::EXDEV) => self.uncover(name).and_then(|()| work()),
@@ -170,7 +170,7 @@ impl Dir {
         }
     }
 
-    /// A directory that is not a cgroup's.
+    /// A directory that is not in a cgroup hierarchy.
     #[cfg(test)]
     pub fn of_test(path: &Path) -> Self {
         Self { fd: open(path, DIRECTORY, Mode::empty()).expect("a directory"), path: path.to_owned() }

@@ -9,7 +9,7 @@ use std::ffi::OsString;
 pub struct Dirs {
     /// In the cgroup2 mount, when there is one.
     pub unified: Option<Dir>,
-    /// In the v1 hierarchies; none where the controllers are v2's.
+    /// In the v1 hierarchies; empty where v2 has the controllers.
     pub v1: Vec<V1>,
     /// Whether the cgroup2 mount has the controllers.
     pub is_v2: bool,
@@ -22,7 +22,7 @@ pub struct V1 {
     pub dir: Dir,
     /// The name of the hierarchy's mount point, as under /sys/fs/cgroup.
     pub mount: OsString,
-    /// What the hierarchy controls: "cpu", "cpuacct"; "name=systemd" for one that controls nothing.
+    /// The controllers of the hierarchy: "cpu", "cpuacct"; "name=systemd" for a hierarchy without controllers.
     pub controllers: Vec<String>,
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How often the kernel's OOM killer struck in a cgroup.
+//! The number of OOM kills in a cgroup.
 
 use super::counter::counter;
 use super::group::Cgroup;
 
-/// The number of processes of this cgroup (and below) that the OOM killer ended; 0 when it cannot be read.
+/// The number of processes of this cgroup (and below) that the OOM killer has killed; 0 when it cannot be read.
 ///
 /// - Source: `oom_kill` in v2 `memory.events` (hierarchical), in v1 `memory.oom_control` (since 4.13).
 pub fn oom_kills(cgroup: &Cgroup) -> u64 {

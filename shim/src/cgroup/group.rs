@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A cgroup that is there, with its directories open.
+//! An existing cgroup, with its directories open.
 
 use super::dir::Dir;
 use super::dirs::Dirs;
@@ -14,7 +14,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-/// A cgroup that exists, with the descriptors that joining it takes.
+/// A cgroup that exists, with the descriptors that are needed to join it.
 #[derive(Debug)]
 pub struct Cgroup {
     place: Place,
@@ -23,7 +23,7 @@ pub struct Cgroup {
     tasks: Vec<File>,
 }
 
-/// Makes the cgroup at `place` with all missing parents, and sets `resources`. An existing one is taken over.
+/// Creates the cgroup at `place` with all missing parents, and sets `resources`. An existing one is reused.
 pub fn create(place: Place, resources: &Resources) -> Result<Cgroup> {
     let dirs = place.make()?;
     let tasks = dirs.v1.iter().map(|v1| open_tasks(&v1.dir)).collect::<Result<_>>()?;
@@ -32,7 +32,8 @@ pub fn create(place: Place, resources: &Resources) -> Result<Cgroup> {
     Ok(cgroup)
 }
 
-/// Makes sure that the cgroup at `place` exists in every hierarchy. Controllers are handed down when one is made in it.
+/// Makes sure that the cgroup at `place` exists in every hierarchy. Its controllers are enabled when a child is
+/// created.
 pub fn ensure(place: &Place) -> Result<()> {
     place.ensure()
 }
@@ -48,7 +49,7 @@ impl Cgroup {
         self.dirs.controller(controller)
     }
 
-    /// Moves the calling, single-threaded process into the v1 hierarchies; nothing to do on pure v2.
+    /// Moves the calling, single-threaded process into the v1 hierarchies; does nothing on pure v2.
     pub fn join_v1(&self) -> Result<()> {
         for mut file in &self.tasks {
             file.write_all(b"0").map_err(|e| failure::kernel("join cgroup", self.place.path(), e))?;
@@ -56,12 +57,12 @@ impl Cgroup {
         Ok(())
     }
 
-    /// Changes limits, all or none.
+    /// Changes all the limits, or none.
     pub fn update(&self, resources: &Resources) -> Result<()> {
         update::update(&self.dirs, resources)
     }
 
-    /// The v1 directories of this container by the names of their hierarchies' mount points, for the cgroup mount in the
+    /// This container's v1 directories with the names of their hierarchies' mount points, for the cgroup mount in the
     /// container.
     pub fn v1_mounts(&self) -> impl Iterator<Item = (&OsStr, &Dir)> {
         self.dirs.v1.iter().map(|v1| (v1.mount.as_os_str(), &v1.dir))
@@ -89,7 +90,7 @@ impl Cgroup {
         remove::listed(&self.dirs).into_iter().collect()
     }
 
-    /// Removes the directories; waits up to a second for ended processes to leave.
+    /// Removes the directories; waits up to a second for killed processes to leave.
     pub fn remove(&self) -> Result<()> {
         match remove::remove_at(&self.dirs) {
             Err(failure) if failure.errno == libc::EXDEV => remove::remove(&self.place),
@@ -102,7 +103,7 @@ impl Cgroup {
         self.dirs.is_v2
     }
 
-    /// Makes the sub-cgroup for an exec and opens it; `None` without a cgroup2 mount.
+    /// Creates the sub-cgroup for an exec and opens it; `None` without a cgroup2 mount.
     pub fn make_exec(&self, exec: u64) -> Result<Option<OwnedFd>> {
         let Some(dir) = &self.dirs.unified else { return Ok(None) };
         let name = exec_name(exec);
@@ -117,7 +118,7 @@ impl Cgroup {
         dir.write(&format!("exec-{exec}/cgroup.kill"), "1")
     }
 
-    /// Removes an exec's sub-cgroup; `false` while a process is in it.
+    /// Removes an exec's sub-cgroup; `false` while it contains a process.
     pub fn remove_exec(&self, exec: u64) -> bool {
         let Some(dir) = &self.dirs.unified else { return true };
         !matches!(dir.remove(&exec_name(exec)), Err(e) if e.raw_os_error() == Some(libc::EBUSY))

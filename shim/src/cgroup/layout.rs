@@ -8,9 +8,9 @@ use std::path::PathBuf;
 /// A checked [`CgroupLayout`].
 #[derive(Debug, Clone)]
 pub struct Layout {
-    /// Where cgroup2 is mounted: all there is on v2, beside the hierarchies on v1.
+    /// Where cgroup2 is mounted: the only mount on v2, next to the hierarchies on v1.
     pub unified: Option<PathBuf>,
-    /// Those of v1; none where the controllers are v2's.
+    /// The v1 hierarchies; empty where v2 has the controllers.
     pub hierarchies: Vec<Hierarchy>,
     /// Whether the cgroup2 mount has the controllers.
     pub is_v2: bool,
@@ -21,15 +21,15 @@ pub struct Layout {
 pub struct Hierarchy {
     /// Where it is mounted.
     pub mount_point: PathBuf,
-    /// "cpu", "cpuacct"; "name=systemd" for one that controls nothing.
+    /// Its controllers: "cpu", "cpuacct"; "name=systemd" for a hierarchy without controllers.
     pub controllers: Vec<String>,
 }
 
 impl Layout {
-    /// Checks where cgroups are mounted.
+    /// Checks the message.
     ///
     /// # Errors
-    /// For a mount point that cannot be, and for a v1 hierarchy without a name.
+    /// For a mount point that is not an absolute path, and for a v1 hierarchy without controllers.
     pub fn checked(layout: CgroupLayout) -> Result<Self> {
         let unified = non_empty(layout.unified).map(|path| absolute("unified", path)).transpose()?.map(PathBuf::from);
         let is_v2 = unified.is_some() && layout.unified_has_controllers;

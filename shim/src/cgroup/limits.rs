@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! CRI limits as cgroup file writes: computed by pure functions, applied by a few lines.
+//! CRI limits as cgroup file writes: pure functions compute them, and a few lines apply them.
 
 use super::dir::Dir;
 use super::dirs::Dirs;
@@ -10,17 +10,17 @@ use std::io;
 /// One file to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Write {
-    /// Which hierarchy on v1; on v2 only a hint.
+    /// The controller, which selects the hierarchy on v1; on v2 it only appears in errors.
     pub controller: &'static str,
     /// The file's name.
     pub file: String,
-    /// What is written.
+    /// The text to write.
     pub value: String,
-    /// The kernel may not have this file (swap accounting, huge pages): then the limit is left out.
+    /// The kernel may lack this file (swap accounting, huge pages); the limit is then skipped.
     pub optional: bool,
 }
 
-/// Stands for the quota in force in a `cpu.max` write that only changes the period.
+/// Placeholder for the current quota in a `cpu.max` write that only changes the period.
 pub const KEEP_QUOTA: &str = "keep ";
 
 fn write(controller: &'static str, file: &str, value: impl ToString) -> Write {
@@ -31,12 +31,12 @@ fn optional(controller: &'static str, file: &str, value: impl ToString) -> Write
     Write { optional: true, ..write(controller, file, value) }
 }
 
-/// Kubelet sends a limit of 0 for each size of pages, also where the kernel has none of them.
+/// Kubelet sends a limit of 0 for every page size, even for sizes that the kernel lacks.
 fn pages(file: &str, limit: u64) -> Write {
     Write { optional: limit == 0, ..write("hugetlb", file, limit) }
 }
 
-/// The writes that put `resources` in force in this layout.
+/// The writes that apply `resources` in this layout.
 pub fn writes(v2: bool, resources: &Resources) -> Vec<Write> {
     if v2 { for_v2(resources) } else { for_v1(resources) }
 }
@@ -46,7 +46,7 @@ fn for_v2(r: &Resources) -> Vec<Write> {
     all.extend(r.cpu_shares.map(|shares| write("cpu", "cpu.weight", weight_from_shares(shares))));
     match (r.cpu_quota, r.cpu_period) {
         (None, None) => {}
-        // A period without a quota: `update` fills in the quota in force; a new cgroup has none ("max").
+        // A period without a quota: `update` fills in the current quota; a new cgroup has none ("max").
         (None, Some(period)) => all.push(write("cpu", "cpu.max", format!("{KEEP_QUOTA}{period}"))),
         // The kernel keeps the period when only the first word is written.
         (Some(quota), None) => all.push(write("cpu", "cpu.max", or_max(quota))),
@@ -66,7 +66,7 @@ fn for_v2(r: &Resources) -> Vec<Write> {
         all.push(optional("hugetlb", &format!("hugetlb.{}.rsvd.max", page.page_size), page.limit_bytes));
     }
     for value in &r.unified {
-        // The kernel takes one device of io.max and its like in a write.
+        // The kernel accepts one device per write to io.max and similar files.
         let lines = value.value.trim_end_matches('\n').split('\n');
         all.extend(lines.map(|line| write("unified", &value.file, line)));
     }
@@ -89,7 +89,7 @@ fn for_v1(r: &Resources) -> Vec<Write> {
     all
 }
 
-/// The same in both versions.
+/// The cpuset writes, which are the same in both versions.
 fn cpuset(r: &Resources) -> impl Iterator<Item = Write> {
     let files = [("cpuset.cpus", &r.cpus), ("cpuset.mems", &r.memory_nodes)];
     files.into_iter().filter_map(|(file, list)| list.as_ref().map(|list| write("cpuset", file, list)))
@@ -109,7 +109,7 @@ fn or_minus_one(limit: Limit) -> String {
     }
 }
 
-/// cpu.weight for v1 shares: 2 and less is 1, 1024 is 100, 262144 and more is 10000.
+/// The cpu.weight for v1 shares: 2 and less is 1, 1024 is 100, 262144 and more is 10000.
 fn weight_from_shares(shares: u64) -> u64 {
     match shares {
         0..=2 => 1,
@@ -133,10 +133,10 @@ pub fn apply(dirs: &Dirs, resources: &Resources) -> Result<()> {
     Ok(())
 }
 
-/// Where a write goes; `None` when it is optional and this machine has no such controller.
+/// Finds the directory for a write; `None` when it is optional and this machine has no such controller.
 ///
 /// # Errors
-/// `FailedPrecondition` when there is none for any other: a limit that is left out is found out too late.
+/// `FailedPrecondition` when a write that is not optional has no directory: a skipped limit would be noticed too late.
 pub fn dir_of<'a>(dirs: &'a Dirs, one: &Write) -> Result<Option<&'a Dir>> {
     match dirs.controller(one.controller) {
         None if !one.optional => {

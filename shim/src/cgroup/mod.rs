@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One cgroup: made with its parents and limits, joined, killed, asked about OOM, removed.
+//! One cgroup: created with its parents and limits, joined, killed, queried for OOM kills, removed.
 //!
 //! ```text
 //! v2        MOUNT/path              limits, the container's processes, BPF device policy
@@ -10,13 +10,14 @@
 //! ```
 //!
 //! `exec-N` enables no controllers, so v2's rule that a cgroup with controllers below it holds no processes does not
-//! touch it: the container's first process stays in `path` itself, where programs look for their own limits, and
+//! apply: the container's first process stays in `path` itself, where programs look for their own limits, and
 //! everything in `exec-N` counts against `path`.
 //!
-//! Writing another process's id into a v1 `cgroup.procs` waits for an RCU grace period (2 ms each). So nothing here
-//! does: on v2 processes are born in the cgroup (`clone3`), on v1 a single-threaded child writes `0` to `tasks`.
+//! Writing another process's pid into a v1 `cgroup.procs` waits for an RCU grace period (2 ms each). So nothing here
+//! does that: on v2 processes are created in the cgroup (`clone3`), on v1 a single-threaded child writes `0` to
+//! `tasks`.
 //!
-//! Its directories are opened when it is made; from then on nothing of it is looked up by a path (`dir`).
+//! The directories are opened when the cgroup is created; after that nothing in it is looked up by path (`dir`).
 
 mod counter;
 mod detached;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where a cgroup's directories are, and making them.
+//! Where a cgroup's directories are, and how they are created.
 
 use super::dir::Dir;
 use super::dirs::{Dirs, V1};
@@ -11,7 +11,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-/// The v2 controllers that are handed down to containers where the kernel has them.
+/// The v2 controllers that are enabled for containers if the kernel has them.
 const DELEGATED: [&str; 7] = ["cpu", "cpuset", "io", "memory", "hugetlb", "pids", "rdma"];
 
 /// A checked [`CgroupPlace`].
@@ -22,19 +22,19 @@ pub struct Place {
 }
 
 impl Place {
-    /// Checks what the daemon sent: a path that is not the root and has no `..`.
+    /// Checks the message: the path must not be the root and must have no `..`.
     ///
     /// # Errors
-    /// For any other path, and without a layout.
+    /// For any other path, and for a missing layout.
     pub fn checked(wire: CgroupPlace) -> malformed::Result<Self> {
         let layout = Layout::checked(required("layout", wire.layout)?).map_err(|wrong| wrong.within("layout"))?;
         Self::new(layout, "path", &wire.path)
     }
 
-    /// The place at `path`, which the message has in `field`.
+    /// The place at `path`; `field` is the path's name in the message.
     ///
     /// # Errors
-    /// For the root, and for a path that is not plain.
+    /// For the root, and for a path with anything but plain names.
     pub fn new(layout: Layout, field: &str, path: &str) -> malformed::Result<Self> {
         let plain = PathBuf::from(path.trim_start_matches('/'));
         if plain.components().next().is_none() {
@@ -46,7 +46,7 @@ impl Place {
         Ok(Self { layout, path: plain })
     }
 
-    /// The one in it with this name.
+    /// The child cgroup of this name.
     #[must_use]
     pub fn below(&self, name: &str) -> Self {
         Self { layout: self.layout.clone(), path: self.path.join(name) }
@@ -62,27 +62,27 @@ impl Place {
         self.layout.unified.as_deref()
     }
 
-    /// The path of the cgroup above, and the name of this one in it.
+    /// The path of the parent cgroup, and the name of this one in it.
     pub fn split(&self) -> (&Path, &OsStr) {
         (self.path.parent().unwrap_or(Path::new("")), self.path.file_name().unwrap_or_default())
     }
 
-    /// Every hierarchy's mount, open; cgroup2's is the first.
+    /// Opens the mount of every hierarchy; cgroup2's is the first.
     ///
     /// # Errors
-    /// `EXDEV` with the mount point when no cgroup file system is there (any more).
+    /// `FailedPrecondition` with the mount point when no cgroup file system is mounted there (any more).
     pub fn roots(&self) -> Result<Vec<Dir>> {
         let v1 = self.layout.hierarchies.iter().map(|hierarchy| hierarchy.mount_point.as_path());
         self.layout.unified.iter().map(PathBuf::as_path).chain(v1).map(root).collect()
     }
 
-    /// Makes the directories that are missing, as [`Self::make`] does.
+    /// Creates the missing directories, as [`Self::make`] does.
     pub fn ensure(&self) -> Result<()> {
         let is_there = |root: &Dir| root.walk(&self.path).is_ok();
         if self.roots()?.iter().all(is_there) { Ok(()) } else { self.make().map(drop) }
     }
 
-    /// Makes the directories in every hierarchy with their parents, controllers handed down, and opens them.
+    /// Creates the directories and their parents in every hierarchy, enables controllers on the way, and opens them.
     pub fn make(&self) -> Result<Dirs> {
         let unified = match &self.layout.unified {
             Some(mount) if self.layout.is_v2 => Some(self.make_v2(&root(mount)?)?),
@@ -115,14 +115,14 @@ impl Place {
         made(&dir, name)
     }
 
-    /// `after` gets each directory with the one above it.
+    /// Creates and opens the directories; calls `after` with each parent and its child.
     fn make_below(&self, root: &Dir, after: fn(&Dir, &Dir) -> io::Result<()>) -> Result<Dir> {
         let finish = |above: &Dir, dir: Dir| match after(above, &dir) {
             Ok(()) => Ok(dir),
             Err(e) => Err(failure::kernel("make cgroup", dir.path().display().to_string(), e)),
         };
         let (above, name) = self.split();
-        // What is above is there as a rule. If not, or if it is wanting, the whole way is gone.
+        // The parent usually exists. If it does not, or is not set up, the whole path is walked from the root.
         if let Ok(parent) = root.walk(above)
             && let Ok(dir) = made(&parent, name).and_then(|dir| finish(&parent, dir))
         {
@@ -142,7 +142,8 @@ pub(super) fn root(mount: &Path) -> Result<Dir> {
     let name = || mount.display().to_string();
     Dir::root(mount).map_err(|e| match e.raw_os_error() {
         Some(libc::EXDEV | libc::ENOENT) => {
-            let why = "no cgroup hierarchy is mounted there any more; mount it, or restart goraed to go on without it";
+            let why =
+                "no cgroup hierarchy is mounted there any more; mount it, or restart goraed to continue without it";
             failure::refused(Kind::FailedPrecondition, "open cgroup", name(), why)
         }
         _ => failure::kernel("open cgroup", name(), e),
@@ -153,14 +154,15 @@ fn again(dir: &Dir) -> Result<Dir> {
     dir.walk(".").map_err(|e| failure::kernel("open cgroup", dir.path().display().to_string(), e))
 }
 
-/// Makes one group where it is not there, and opens it.
+/// Creates a group if it does not exist, and opens it.
 fn made(parent: &Dir, name: &OsStr) -> Result<Dir> {
     let made = parent.make(name).and_then(|_| parent.walk(name));
     made.map_err(|e| failure::kernel("make cgroup", parent.path().join(name).display().to_string(), e))
 }
 
-/// A fresh v1 cpuset has no CPUs and takes no process: it starts with its parent's. One that something else left
-/// empty does so, too. What is made below one that was filled here is born with its parent's, which costs a fifth.
+/// Fills in a cpuset. A new v1 cpuset has no CPUs and accepts no process, so it starts with its parent's. So does one
+/// that something else left empty. Groups below one that was filled here inherit at creation, which takes a fifth of
+/// the time.
 fn inherit_cpuset(parent: &Dir, dir: &Dir) -> io::Result<()> {
     let mut was_empty = false;
     for file in ["cpuset.cpus", "cpuset.mems"] {
@@ -176,7 +178,7 @@ fn inherit_cpuset(parent: &Dir, dir: &Dir) -> io::Result<()> {
     if was_empty { dir.write("cgroup.clone_children", "1") } else { Ok(()) }
 }
 
-/// The controllers that `dir` has, that its children should have, and that they do not have yet.
+/// The controllers that `dir` has and its children should have, but do not have yet.
 fn missing_controllers(dir: &Dir) -> Vec<&'static str> {
     let words = |file| dir.read(file).unwrap_or_default();
     let (have, given) = (words("cgroup.controllers"), words("cgroup.subtree_control"));
@@ -186,8 +188,8 @@ fn missing_controllers(dir: &Dir) -> Vec<&'static str> {
 
 /// Enables `dir`'s controllers for its children.
 ///
-/// All at once first; one by one when the kernel refuses, for one controller that cannot be enabled (cpu with
-/// realtime processes, say) must not take the others along. What is then missing shows when its limit is written.
+/// Tries all at once, then one by one when the kernel refuses: one controller that cannot be enabled (cpu with realtime
+/// processes, say) must not block the others. A controller that is still missing shows when its limit is written.
 fn hand_down(dir: &Dir) -> Result<()> {
     const FILE: &str = "cgroup.subtree_control";
     let missing = missing_controllers(dir);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Ending a cgroup: kill what is in it, remove its directories. All of it idempotent, and not to be held up by what
-//! somebody has mounted over it.
+//! Kills the processes in a cgroup and removes its directories. Everything here is idempotent, and mounts over a group
+//! do not get in the way.
 //!
-//! The directory in the cgroup2 mount is the first that is made and the last that is removed: where it is not, there is
-//! nothing in the other hierarchies either.
+//! The directory in the cgroup2 mount is created first and removed last: where it is missing, the other hierarchies
+//! have nothing either.
 
 use super::dir::Dir;
 use super::dirs::Dirs;
@@ -16,20 +16,20 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long [`remove`] tries while the kernel says that the cgroup is busy: killed processes need a moment to end.
+/// How long [`remove`] retries while the cgroup is busy: killed processes need a moment to exit.
 const REMOVE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Steps of a removal before it is given up: then groups are being made faster than they are removed.
+/// Steps of a removal before it gives up: groups are then being created faster than they are removed.
 const MOST_STEPS: usize = 1 << 21;
 
-/// Sends SIGKILL to every process in the cgroup and below. A cgroup that is gone is fine; `false` when nothing of it is
-/// there, so that nothing is left to be removed.
+/// Sends SIGKILL to every process in the cgroup and below. A missing cgroup is not an error; returns `false` when none
+/// of its directories exist, so that nothing is left to remove.
 ///
-/// - Source: `cgroup.kill` (5.14); without it, the processes are listed and killed until none is left to list, at
-///   most some rounds.
+/// - Source: `cgroup.kill` (5.14). Without it, processes are listed and killed until none is left, for a few rounds at
+///   most.
 pub fn kill(place: &Place) -> Result<bool> {
     if let Some(mount) = place.unified_mount() {
-        // Every process of ours is in the cgroup2 directory, also where the controllers are v1's.
+        // All our processes are in the cgroup2 directory, even where v1 has the controllers.
         let Some(unified) = find(&root(mount)?, &place.path())? else { return Ok(false) };
         if kill_at_once(&unified).map_err(|e| failure::kernel("kill cgroup", place.path(), e))? {
             return Ok(true);
@@ -48,7 +48,7 @@ pub(super) fn kill_in(dirs: &Dirs) -> io::Result<()> {
     Ok(())
 }
 
-/// Kills by `cgroup.kill`; `false` when the group is gone, or the kernel has no such file.
+/// Kills with `cgroup.kill`; `false` when the group is gone or the kernel has no such file.
 fn kill_at_once(unified: &Dir) -> io::Result<bool> {
     gone(unified.uncovered("cgroup.kill", || unified.write("cgroup.kill", "1"))).map(|written| written.is_some())
 }
@@ -70,7 +70,7 @@ fn found(place: &Place) -> Result<Vec<Option<Dir>>> {
     place.roots()?.iter().map(|root| find(root, &place.path())).collect()
 }
 
-/// Walks down, through whatever is mounted over one of the groups.
+/// Walks down, and unmounts whatever is mounted over one of the groups.
 fn find(root: &Dir, path: &str) -> Result<Option<Dir>> {
     let fail = |dir: &Dir, e| failure::kernel("open cgroup", dir.path().display().to_string(), e);
     let mut dir = match root.walk(path.trim_start_matches('/')) {
@@ -87,7 +87,7 @@ fn find(root: &Dir, path: &str) -> Result<Option<Dir>> {
     Ok(Some(dir))
 }
 
-/// What is not there (any more) is `None`.
+/// Turns "does not exist (any more)" into `None`.
 fn gone<T>(answer: io::Result<T>) -> io::Result<Option<T>> {
     match answer {
         Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENODEV)) => Ok(None),
@@ -110,14 +110,14 @@ fn listed_in<'a>(dirs: impl Iterator<Item = &'a Dir>) -> BTreeSet<i32> {
     for dir in dirs {
         dir.each(|group| {
             let text = group.read("cgroup.procs").unwrap_or_default();
-            // 0 is a process that is not in our pid namespace's view: not ours to signal by number.
+            // 0 stands for a process outside our pid namespace, which we cannot signal by number.
             pids.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|&pid| pid > 0));
         });
     }
     pids
 }
 
-/// Kills by pidfd and only if it is alive, so that a number that was reused in between is the only risk left.
+/// Kills a process through a pidfd. The only risk left is that its pid was reused since it was listed.
 fn kill_pid(pid: i32) {
     let Some(pid) = rustix::process::Pid::from_raw(pid) else { return };
     if let Ok(pidfd) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
@@ -125,10 +125,10 @@ fn kill_pid(pid: i32) {
     }
 }
 
-/// Removes the cgroup's directories with everything below them; waits up to a second for ended processes to leave.
+/// Removes the cgroup's directories with everything below them; waits up to a second for killed processes to leave.
 ///
 /// # Errors
-/// `EBUSY` with the directory's name when processes are still in it then.
+/// `EBUSY` with the directory's name when processes are still in it after that.
 pub fn remove(place: &Place) -> Result<()> {
     let (above, name) = place.split();
     let above = above.display().to_string();
@@ -141,19 +141,19 @@ pub fn remove(place: &Place) -> Result<()> {
     Ok(())
 }
 
-/// As [`remove`], without a look for the directories; `EXDEV` when something stands over one above.
+/// Like [`remove`], but uses the open directories; `EXDEV` when something is mounted over a parent.
 pub(super) fn remove_at(dirs: &Dirs) -> Result<()> {
     let deadline = Instant::now() + REMOVE_PATIENCE;
     for dir in dirs.v1.iter().map(|v1| &v1.dir).chain(&dirs.unified) {
         let fail = |e| failure::kernel("remove cgroup", dir.path().display().to_string(), e);
-        // A group that is gone has no parent any more.
+        // A group that is gone has no parent.
         let Some(parent) = gone(dir.parent()).map_err(fail)? else { continue };
         remove_group(parent, dir.name(), deadline)?;
     }
     Ok(())
 }
 
-/// Removes a (parent) cgroup's directories where they are empty: no processes, nothing below. Never waits.
+/// Removes a (parent) cgroup's directories if they are empty: no processes, no groups below. Never waits.
 pub fn remove_if_empty(place: &Place) -> Result<()> {
     let (above, name) = place.split();
     for root in place.roots()? {
@@ -175,8 +175,8 @@ fn remove_group(parent: Dir, name: &OsStr, deadline: Instant) -> Result<()> {
     remove_tree(parent, name, deadline).map_err(|e| failure::kernel("remove cgroup", path.display().to_string(), e))
 }
 
-/// Removes the group with those below it, the deepest first: `above` and `way` are where it has come to. Only processes are waited for:
-/// however many groups a container has made, the next attempt would find as many.
+/// Removes the group and those below it, deepest first; `above` and `way` track the current position. Only the wait for
+/// processes has a deadline: however many groups a container has made, a retry would find as many.
 fn remove_tree(mut above: Dir, name: &OsStr, deadline: Instant) -> io::Result<()> {
     let mut way: Vec<OsString> = vec![name.to_owned()];
     let mut pause = Duration::from_micros(100);
@@ -197,7 +197,7 @@ fn remove_tree(mut above: Dir, name: &OsStr, deadline: Instant) -> io::Result<()
             }
             continue;
         };
-        // What is mounted over it keeps it, too.
+        // Something mounted over the group also keeps it busy.
         let Some(dir) = gone(above.uncovered(name, || above.walk(name)))? else { continue };
         match dir.names().pop() {
             Some(below) => {

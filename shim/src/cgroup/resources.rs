@@ -1,48 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The limits of a cgroup, checked.
+//! The checked limits of a cgroup.
 
 use crate::malformed::{Malformed, Result, each, non_empty};
 use crate::wire::{self, HugepageLimit, UnifiedValue};
 
-/// A limit that can be lifted.
+/// A limit that can also be unlimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
-    /// As much as there is.
+    /// No limit.
     Unlimited,
-    /// So much, in the unit of the thing that is limited.
+    /// This much, in the unit of the resource.
     To(u64),
 }
 
-/// What to limit; `None` is left as it is, which for a new cgroup is no limit.
+/// The limits to set; `None` leaves a limit unchanged, which for a new cgroup means unlimited.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resources {
-    /// Of each period, in microseconds.
+    /// CPU time per period, in microseconds.
     pub cpu_quota: Option<Limit>,
-    /// In microseconds.
+    /// The length of a period, in microseconds.
     pub cpu_period: Option<u64>,
-    /// A weight among its neighbours on v1's scale, 2 to 262144.
+    /// The weight relative to sibling cgroups on v1's scale, 2 to 262144.
     pub cpu_shares: Option<u64>,
     /// In bytes.
     pub memory: Option<Limit>,
-    /// The sum of both, in bytes.
+    /// The sum of memory and swap, in bytes.
     pub memory_and_swap: Option<Limit>,
-    /// As the kernel lists them: `0-3,7`.
+    /// CPUs, in the kernel's list format: `0-3,7`.
     pub cpus: Option<String>,
-    /// Memory nodes, in the same form.
+    /// Memory nodes, in the same format.
     pub memory_nodes: Option<String>,
-    /// For each size of pages, in bytes.
+    /// A limit for each page size, in bytes.
     pub hugepages: Vec<HugepageLimit>,
-    /// Files of cgroup v2 and what is written to them.
+    /// Files of cgroup v2 and the values to write to them.
     pub unified: Vec<UnifiedValue>,
     /// Processes and threads.
     pub pids: Option<Limit>,
 }
 
 impl Resources {
-    /// Checks the message, in which 0 and the empty text mean nothing, and -1 no limit.
+    /// Checks the message. 0 and the empty string mean "not set", -1 means unlimited.
     ///
     /// # Errors
-    /// For a negative number that means nothing, and for names that are not those of a limit.
+    /// For other negative numbers, and for names that do not belong to a limit.
     pub fn checked(resources: wire::Resources) -> Result<Self> {
         Ok(Self {
             cpu_quota: limit("cpu_quota_us", resources.cpu_quota_us)?,
@@ -75,15 +75,15 @@ fn positive(field: &str, number: i64) -> Result<Option<u64>> {
     }
 }
 
-/// The size is a part of a file's name.
+/// The page size becomes a part of a file name.
 fn hugepage(limit: HugepageLimit) -> Result<HugepageLimit> {
     if !limit.page_size.is_empty() && limit.page_size.bytes().all(|b| b.is_ascii_alphanumeric()) {
         return Ok(limit);
     }
-    Err(Malformed::new("page_size", format!("{:?} is not a size of pages", limit.page_size)))
+    Err(Malformed::new("page_size", format!("{:?} is not a page size", limit.page_size)))
 }
 
-/// The core files decide who is in the cgroup and are not limits.
+/// The core files control the membership of the cgroup and are not limits.
 fn unified(value: UnifiedValue) -> Result<UnifiedValue> {
     if value.file.contains('/') || value.file.starts_with("cgroup.") || !value.file.contains('.') {
         return Err(Malformed::new("file", format!("{:?} is not a controller's file", value.file)));

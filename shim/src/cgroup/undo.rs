@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What to write into a limit's file so that it says again what it said. Pure.
+//! Computes what to write into a limit's file to restore its old value. Pure.
 //!
-//! Most files hold one value, which is written back as it was read. Some hold a line for each device or resource,
-//! change only the one that a write names, and say nothing of those without a limit: `8:0 rbps=max wbps=1048576 …`.
+//! Most files hold one value, which is written back as it was read. Some hold a line per device or resource, such as
+//! `8:0 rbps=max wbps=1048576 …`. A write to them changes only the line that it names, and they do not list a device or
+//! resource without a limit.
 
-/// The value that undoes the write of `line` to `file`, which said `old` before.
+/// The value that undoes writing `line` to `file`, whose content was `old` before.
 pub fn value(file: &str, line: &str, old: &str) -> String {
     let Some(unlimited) = unlimited(file) else { return old.to_owned() };
-    // `io.weight` takes its default with or without the word.
+    // `io.weight` accepts its default with or without the word.
     let key = line.split_once(' ').map_or("default", |(key, _)| key);
     let known = old.lines().find(|known| known.split(' ').next() == Some(key));
     known.map_or_else(|| format!("{key} {unlimited}"), str::to_owned)
 }
 
-/// What stands for "no limit" behind the key; `None` for files with one value.
+/// The text for "no limit" after the key; `None` for files with one value.
 fn unlimited(file: &str) -> Option<&'static str> {
     match file {
         "io.max" => Some("rbps=max wbps=max riops=max wiops=max"),

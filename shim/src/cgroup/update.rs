@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Changing the limits of a running container: all of them, or none.
+//! Changes the limits of a running container: all of them, or none.
 
 use super::counter::counter;
 use super::dir::Dir;
@@ -13,11 +13,11 @@ use std::io;
 struct Change<'a> {
     dir: &'a Dir,
     write: Write,
-    /// What the file says while the old limits are in force.
+    /// The content of the file while the old limits are in force.
     old: String,
 }
 
-/// Puts `resources` in force; when one value is refused, the old values of all of them are put back.
+/// Applies `resources`; when one value is refused, all old values are restored.
 pub fn update(dirs: &Dirs, resources: &Resources) -> Result<()> {
     let mut changes = read_old(dirs, limits::writes(dirs.is_v2, resources))?;
     order(&mut changes);
@@ -40,13 +40,13 @@ impl Change<'_> {
     }
 }
 
-/// Undoes `changes`, the latest first; what stays changed is added to `failure`. The change that was refused is
-/// among them: a kernel may take a part of it.
+/// Undoes `changes`, the latest first; any that could not be undone are added to `failure`. The refused change is
+/// included, because a kernel may have applied a part of it.
 fn put_back(changes: &[Change<'_>], mut failure: Failure) -> Failure {
     let stays = |change: &Change<'_>| change.said().is_ok_and(|now| now == change.old);
-    // What did not change is not written: a v2 cpuset that was empty could never be emptied again.
+    // Unchanged files are not written: a v2 cpuset that was empty could never be emptied again.
     for change in changes.iter().rev().filter(|change| !stays(change)) {
-        // Whether it worked is looked at below.
+        // The loop below checks whether it worked.
         let Write { file, value, .. } = &change.write;
         let _ = change.dir.write(file, &undo::value(file, value, &change.old));
     }
@@ -54,14 +54,14 @@ fn put_back(changes: &[Change<'_>], mut failure: Failure) -> Failure {
         let (path, old) = (change.show(), &change.old);
         match change.said() {
             Ok(now) if now == *old => {}
-            Ok(now) => failure.message += &format!("; {path} says {now:?} now and could not be put back to {old:?}"),
+            Ok(now) => failure.message += &format!("; {path} is {now:?} now and could not be restored to {old:?}"),
             Err(e) => failure.message += &format!("; {path} cannot be read any more: {e}"),
         }
     }
     failure
 }
 
-/// Reads what each file says now. An optional file that is missing drops its change.
+/// Reads the current value of each file. A change whose optional file is missing is dropped.
 fn read_old(dirs: &Dirs, writes: Vec<Write>) -> Result<Vec<Change<'_>>> {
     let mut changes = Vec::with_capacity(writes.len());
     for write in writes {
@@ -76,8 +76,8 @@ fn read_old(dirs: &Dirs, writes: Vec<Write>) -> Result<Vec<Change<'_>>> {
     Ok(changes)
 }
 
-/// What a limit's file says. A v2 cpuset that says nothing has its parent's, and the kernel lets none that holds
-/// processes say nothing again.
+/// The value of a limit's file. An empty v2 cpuset means the parent's, and the kernel does not let one with processes
+/// become empty again.
 fn said(dir: &Dir, file: &str) -> io::Result<String> {
     let mut text = dir.read(file)?;
     if text.trim_end().is_empty() && is_cpuset(file) {
@@ -90,7 +90,7 @@ fn is_cpuset(file: &str) -> bool {
     matches!(file, "cpuset.cpus" | "cpuset.mems")
 }
 
-/// The file that says how much of a limited memory is in use, and what of `memory.stat` the kernel can reclaim.
+/// The file with the current usage of a limited memory, and the counters in `memory.stat` that the kernel can reclaim.
 fn usage_of(limit: &str) -> Option<(&'static str, [&'static str; 2])> {
     const V1: [&str; 2] = ["total_inactive_file", "total_active_file"];
     match limit {
@@ -101,7 +101,7 @@ fn usage_of(limit: &str) -> Option<(&'static str, [&'static str; 2])> {
     }
 }
 
-/// v2 takes a limit below what is used, and then kills; v1 tries in vain for a while to make room.
+/// v2 accepts a limit below the usage and then kills; v1 tries for a while to make room and fails.
 fn refuse_below_use(change: &Change<'_>) -> Result<()> {
     let Some((usage, reclaimable)) = usage_of(&change.write.file) else { return Ok(()) };
     let read = |file: &str| change.dir.read(file).map_err(|e| failure::kernel("read", change.dir.show(file), e));
@@ -115,20 +115,20 @@ fn below_use(change: &Change<'_>, used: u64) -> Failure {
     failure::refused(Kind::FailedPrecondition, "set limit", change.show(), &why)
 }
 
-/// What v1 answers when it could not make room.
+/// Explains the `EBUSY` that v1 returns when it could not make room.
 fn told(change: &Change<'_>, failure: Failure) -> Failure {
     let usage = usage_of(&change.write.file).filter(|_| failure.errno == libc::EBUSY);
     let used = usage.and_then(|(usage, _)| change.dir.read(usage).ok());
     used.map_or(failure, |used| below_use(change, number(used.trim_end())))
 }
 
-/// Bytes in use that are not file cache: the kernel can only free them by killing.
+/// Bytes in use that are not file cache: the kernel can free them only by killing.
 fn in_use(current: u64, stat: &str, reclaimable: [&str; 2]) -> u64 {
     let cached: u64 = reclaimable.iter().map(|name| counter(stat, name)).sum();
     current.saturating_sub(cached)
 }
 
-/// v2 has quota and period in one file: a period without a quota must keep the quota in force.
+/// v2 has quota and period in one file: a period without a quota must keep the current quota.
 fn keep_quota(changes: &mut [Change<'_>]) {
     for change in changes.iter_mut().filter(|c| c.write.file == "cpu.max") {
         let old_quota = change.old.split(' ').next().unwrap_or("max").to_owned();
@@ -138,10 +138,10 @@ fn keep_quota(changes: &mut [Change<'_>]) {
     }
 }
 
-/// CPUs and memory nodes come last, for on v2 the file of one that had none cannot be emptied again.
+/// CPUs and memory nodes come last: on v2 a cpuset that was empty cannot be emptied again.
 ///
-/// v1 demands memory <= memory plus swap at every moment: when growing, the sum goes first. The same goes for the
-/// CPU period and quota, which the kernel checks as a ratio against the parent: the smaller ratio comes first.
+/// v1 requires memory <= memory plus swap at every moment, so the sum goes first when limits grow. The kernel also
+/// checks the ratio of CPU quota to period against the parent, so the smaller ratio comes first.
 fn order(changes: &mut [Change<'_>]) {
     changes.sort_by_key(|change| is_cpuset(&change.write.file));
     let find = |changes: &[Change<'_>], file: &str| changes.iter().position(|c| c.write.file == file);
@@ -161,7 +161,7 @@ fn order(changes: &mut [Change<'_>]) {
     }
 }
 
-/// A limit as a number; "-1" and "max" are the largest.
+/// Parses a limit; "-1" and "max" become the largest number.
 fn number(value: &str) -> u64 {
     value.parse().unwrap_or(u64::MAX)
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which devices a container may open or make: OCI rules as a BPF program on its cgroup.
+//! Which devices a container may open or create: OCI rules as a BPF program on its cgroup.
 //!
-//! Each kind of access (read, write, mknod) to a device is decided by the last rule that covers it; what no rule
-//! covers is refused. A request for several is allowed when each of them is. An empty list is no policy at all.
+//! Each kind of access (read, write, mknod) to a device is decided by the last rule that covers it; access that no rule
+//! covers is refused. A request for several kinds is allowed when each of them is. An empty list means no policy at
+//! all.
 //!
-//! Where there is no cgroup2 mount the v1 devices controller gets the same rules, in order.
+//! Without a cgroup2 mount the v1 devices controller gets the same rules, in order.
 
 mod program;
 mod rule;
@@ -16,13 +17,13 @@ use crate::failure::{self, Kind, Result};
 use crate::sys::{attach_device_program, load_device_program};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Puts the rules in force on the cgroup, before any process is in it.
+/// Applies the rules to the cgroup, before any process is in it.
 ///
-/// - Shapes: `loaded` is the program of these very rules from an earlier container: to load it is what a policy costs,
-///   and one program may be attached to any number of cgroups. Returned is a program that was loaded here.
+/// - Shapes: `loaded` is the program of exactly these rules from an earlier container. Loading is the expensive part,
+///   and one program can be attached to any number of cgroups. Returns the program if it was loaded here.
 ///
 /// # Errors
-/// What bpf(2) or the v1 files answered; `Unimplemented` on a machine that has neither.
+/// The kernel's error from bpf(2) or the v1 files; `Unimplemented` on a machine that has neither.
 pub fn apply(cgroup: &Cgroup, rules: &[Rule], loaded: Option<OwnedFd>) -> Result<Option<OwnedFd>> {
     if rules.is_empty() {
         return Ok(None);
@@ -46,14 +47,14 @@ fn attach(cgroup: BorrowedFd<'_>, rules: &[Rule], loaded: Option<OwnedFd>) -> Re
     Ok(Some(program))
 }
 
-/// One rule into the v1 files, where a later rule overrides an earlier one just the same.
+/// Writes one rule to the v1 files, where a later rule overrides an earlier one as well.
 fn write_v1(dir: &Dir, rule: &Rule) -> Result<()> {
     let any = |number: Option<u32>| number.map_or_else(|| "*".to_owned(), |n| n.to_string());
     let access: String = ACCESS.iter().filter(|(_, bit)| rule.access & bit != 0).map(|(letter, _)| letter).collect();
     let file = if rule.allow { "devices.allow" } else { "devices.deny" };
     let everything = rule.kind.is_none() && rule.major.is_none() && rule.minor.is_none() && rule.access == ALL_ACCESS;
     let kinds: &[&str] = match rule.kind {
-        // To the v1 files "a" means everything whatever follows it.
+        // In the v1 files "a" means everything, whatever follows it.
         None if everything => &["a"],
         None => &["b", "c"],
         Some(DeviceKind::Block) => &["b"],

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The rules as a BPF program.
+//! Compiles the rules to a BPF program.
 //!
 //! ```text
 //! access = request's access           for each rule, last first:
@@ -11,10 +11,10 @@
 
 use super::rule::{ALL_ACCESS, Rule};
 
-/// The answer that refuses; 1 allows.
+/// The return value that refuses; 1 allows.
 const DENY: u32 = 0;
 
-/// What the program's registers hold.
+/// The use of the program's registers.
 mod register {
     pub const RESULT: u8 = 0;
     pub const CONTEXT: u8 = 1;
@@ -44,13 +44,13 @@ fn instruction(code: u8, to: u8, from: u8, offset: i16, value: u32) -> u64 {
     u64::from_ne_bytes([code, registers, o0, o1, v0, v1, v2, v3])
 }
 
-/// Ends the program with its answer.
+/// Ends the program with a return value.
 fn end(answer: u32) -> [u64; 2] {
     [instruction(code::SET, register::RESULT, 0, 0, answer), instruction(code::EXIT, 0, 0, 0, 0)]
 }
 
-/// The program for `struct bpf_cgroup_dev_ctx { access_type, major, minor }`, whose first word holds the access in
-/// its upper and the kind in its lower half.
+/// Compiles the program for `struct bpf_cgroup_dev_ctx { access_type, major, minor }`, whose first word holds the
+/// access in its upper half and the kind in its lower half.
 pub fn compile(rules: &[Rule]) -> Vec<u64> {
     let load = |to, offset| instruction(code::LOAD_WORD, to, register::CONTEXT, offset, 0);
     let mut program = vec![
@@ -71,7 +71,7 @@ pub fn compile(rules: &[Rule]) -> Vec<u64> {
         .filter_map(|(register, wanted)| wanted.map(|wanted| (register, wanted)))
         .collect();
         if conditions.is_empty() && rule.access == ALL_ACCESS {
-            // Decides everything that is left; the kernel refuses instructions that nothing reaches.
+            // This rule decides everything that is left; the kernel rejects unreachable instructions.
             program.extend(end(rule.allow.into()));
             return program;
         }
@@ -86,7 +86,7 @@ pub fn compile(rules: &[Rule]) -> Vec<u64> {
     program
 }
 
-/// What a rule does to an access to its device: decide, or fall through to the next rule.
+/// The effect of a rule on an access to its device: decide, or fall through to the next rule.
 fn verdict(rule: &Rule) -> Vec<u64> {
     let mut steps = if rule.allow {
         vec![

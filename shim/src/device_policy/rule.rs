@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One rule of a device policy, checked.
+//! One checked rule of a device policy.
 
 use crate::malformed::{Malformed, Result, each};
 use crate::wire::DeviceRule;
 
-/// Bounds the program (and the time that a start can spend on it).
+/// Maximum number of rules of a container: bounds the program, and the time that a start can spend on it.
 pub const MOST: usize = 512;
-/// `BPF_DEVCG_ACC_*`, in the order in which the v1 files show them.
+/// `BPF_DEVCG_ACC_*`, in the order in which the v1 files list them.
 pub const ACCESS: [(char, u32); 3] = [('m', 1), ('r', 2), ('w', 4)];
-/// All of them.
+/// All kinds of access.
 pub const ALL_ACCESS: u32 = 7;
 
-/// Whether a device is read by blocks or by characters.
+/// Whether it is a block or a character device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceKind {
     /// `BPF_DEVCG_DEV_BLOCK`.
@@ -20,10 +20,10 @@ pub enum DeviceKind {
     Character = 2,
 }
 
-/// What is allowed, or not, to which devices; `None` stands for any.
+/// Which access is allowed or denied to which devices; `None` matches any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
-    /// Whether it allows.
+    /// Whether the rule allows.
     pub allow: bool,
     /// Devices of this kind.
     pub kind: Option<DeviceKind>,
@@ -31,12 +31,12 @@ pub struct Rule {
     pub major: Option<u32>,
     /// Devices with this minor number.
     pub minor: Option<u32>,
-    /// The sum of some of [`ACCESS`].
+    /// The sum of some of the bits in [`ACCESS`].
     pub access: u32,
 }
 
 impl Rule {
-    /// One that allows.
+    /// Makes a rule that allows.
     pub const fn allowing(kind: DeviceKind, major: Option<u32>, minor: Option<u32>, access: u32) -> Self {
         Self { allow: true, kind: Some(kind), major, minor, access }
     }
@@ -44,7 +44,7 @@ impl Rule {
     /// Checks the message.
     ///
     /// # Errors
-    /// For a kind, a number or an access that cannot be.
+    /// For an invalid kind, number or access.
     pub fn checked(rule: DeviceRule) -> Result<Self> {
         Ok(Self {
             allow: rule.allow,
@@ -59,10 +59,10 @@ impl Rule {
 /// Checks the rules of a container.
 ///
 /// # Errors
-/// For a rule that cannot be, and for more than 512.
+/// For an invalid rule, and for more than [`MOST`].
 pub fn checked(rules: Vec<DeviceRule>) -> Result<Vec<Rule>> {
     if rules.len() > MOST {
-        return Err(Malformed::new("device_rules", format!("{} rules are more than {MOST}", rules.len())));
+        return Err(Malformed::new("device_rules", format!("{} rules exceed the maximum of {MOST}", rules.len())));
     }
     each("device_rules", rules, Rule::checked)
 }

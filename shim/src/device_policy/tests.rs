@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The compiled program, run by a small interpreter, against the rule it stands for.
+//! Runs the compiled program in a small interpreter and compares it with the meaning of its rules.
 
 use super::program::{code, compile};
 use super::rule::checked;
@@ -51,7 +51,7 @@ fn run(program: &[u64], (kind, major, minor, access): Request) -> u32 {
     panic!("the program does not end")
 }
 
-/// The meaning of the rules, said without a program.
+/// The meaning of the rules, evaluated without a program.
 fn meant(rules: &[Rule], (kind, major, minor, access): Request) -> bool {
     let same = |wanted: Option<u32>, have| wanted.is_none_or(|wanted| wanted == have);
     let covers = |rule: &&Rule, bit: u32| {
@@ -70,7 +70,7 @@ fn rule(allow: bool, kind: &str, major: i64, minor: i64, access: &str) -> Device
 
 #[test]
 fn every_request_is_decided_as_the_rules_mean() {
-    // A fixed sequence of rule lists: a multiplicative generator over small numbers, so that rules overlap.
+    // A fixed sequence of rule lists, from a multiplicative generator over small numbers so that rules overlap.
     let mut seed = 1_u64;
     let mut next = |below: u64| {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -129,7 +129,7 @@ fn a_rule_for_everything_ends_the_program() {
 fn the_kernel_takes_the_longest_program() {
     let rules: Vec<_> = (0..MOST as i64).map(|n| rule(n % 2 == 0, "c", n, n, "rw")).collect();
     let mut rules = checked(rules).unwrap();
-    // And those that every container has.
+    // Plus the rules that every container has.
     rules.extend(vec![rules[0]; 16]);
     load_device_program(&compile(&rules)).expect("the verifier accepts it");
 }
@@ -141,7 +141,7 @@ fn v1_rules_are_written_in_its_words() {
         (rule(false, "a", -1, -1, "rwm"), "devices.deny", "a *:* mrw"),
         (rule(true, "c", 1, 3, "rw"), "devices.allow", "c 1:3 rw"),
         (rule(true, "b", 8, -1, "m"), "devices.allow", "b 8:* m"),
-        // Not "a": that would allow everything. The file holds the last of two writes.
+        // Not "a", which would allow everything. The file holds the last of two writes.
         (rule(true, "a", 5, -1, "r"), "devices.allow", "c 5:* r"),
     ];
     for (rule, file, line) in cases {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How an exec's process is made: in the container's root, with nothing of the host within reach ([`newborn`]).
+//! Creates an exec's process: in the container's root, with nothing of the host within reach ([`newborn`]).
 //!
 //! ```text
 //! shim ──clone3──> middle process     in the host's PID namespace: no process of the container can look at it
@@ -7,8 +7,8 @@
 //!                    ──newborn::spawn──> the exec's process, a child of the shim
 //!                    '── its pid, 4 bytes ──> shim; exit
 //! ```
-//! The middle process is in the exec's cgroup, which can be frozen or short of CPU time. So the shim never waits for it:
-//! it reads the pid when an event of the fault channel or the end of the middle process arrives.
+//! The middle process is in the exec's cgroup, which can be frozen or short of CPU time. So the shim never waits for
+//! it: it reads the pid when the fault channel reports an event or the middle process exits.
 
 use crate::failure::{self, Result};
 use crate::fault::{self, Reporter, Watcher};
@@ -28,14 +28,14 @@ pub struct Birth {
     child: Option<i32>,
 }
 
-/// A middle process at work.
+/// A running middle process.
 #[derive(Debug)]
 pub struct Begun {
     /// Its pid in the shim's namespace.
     pub pid: i32,
     /// Readable once it has ended.
     pub pidfd: OwnedFd,
-    /// Reports the exec's process.
+    /// Receives the pid of the exec's process.
     pub birth: Birth,
     /// Where either process reports a failure.
     pub watcher: Watcher,
@@ -85,7 +85,7 @@ impl Birth {
 }
 
 impl Middle<'_> {
-    /// Becomes the middle process, and in its clone the exec's process. Returns in neither.
+    /// Becomes the middle process, and in its clone the exec's process. Never returns in either.
     fn run(&self, in_child: InChild, reporter: Reporter, tell: OwnedFd) -> ! {
         match self.enter() {
             Ok(()) => newborn::spawn(in_child, self.program, self.streams.each_ref(), self.tty, reporter, Some(tell)),
@@ -94,11 +94,11 @@ impl Middle<'_> {
     }
 
     fn enter(&self) -> Result<()> {
-        // Until it leads a session, the newborn would be in the process group and session of its parent, and a traced
-        // one could reach the shim by `kill(0)`.
+        // Without this the newborn would share its parent's process group and session until it leads its own, and if
+        // traced it could reach the shim with `kill(0)`.
         rustix::process::setsid().map_err(|e| failure::kernel("setsid", "middle process", e))?;
         if let Some(score) = self.container.oom_score_adj {
-            // Through the host's /proc, and as far as it is allowed.
+            // Through the host's /proc, as far as permitted.
             let _ = std::fs::write("/proc/self/oom_score_adj", score.to_string());
         }
         self.program.label.set()?;

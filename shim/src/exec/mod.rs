@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One more process in a container, and its end.
+//! One more process in a container, from its start to its end.
 //!
 //! ```text
 //! Exec ─> birth ─> Fault: running ─> reply ExecStarted ─> pidfd readable ─> reaped ─> push ExecExited
 //!                       '─> failed ─> reply Failure                          '─ (timeout, EndExec) the whole tree is gone
 //! ```
-//! Its processes are in a sub-cgroup of the container's, so that a timeout ends the whole tree with one write. Afterwards
-//! nothing of it remains: no descriptor, no zombie, no directory. The one exception are processes that a command left
-//! behind when it ended by itself: they keep the directory until they end.
+//! Its processes are in a sub-cgroup of the container's, so that a timeout kills the whole tree with one write.
+//! Afterwards nothing is left: no descriptor, no zombie, no directory. The only exception are processes that a command
+//! left behind when it exited by itself: they keep the directory until they exit.
 
 mod birth;
 mod refusal;
@@ -32,7 +32,7 @@ use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// How long the report of an exec's end waits for its killed processes to be gone.
+/// How long the report of an exec's end waits for its killed processes to disappear.
 const TREE_PATIENCE: Duration = Duration::from_millis(100);
 
 /// An exec, from the clone to the removal of its cgroup.
@@ -40,41 +40,41 @@ const TREE_PATIENCE: Duration = Duration::from_millis(100);
 pub struct Exec {
     /// Its number on the wire.
     pub id: u64,
-    /// Its pid in the shim's namespace; its middle process's until it is known.
+    /// Its pid in the shim's namespace; the middle process's pid until its own is known.
     pub pid: i32,
-    /// Readable once it has ended; `None` until it is known.
+    /// Readable once it has ended; `None` until its pid is known.
     pub pidfd: Option<OwnedFd>,
-    /// Readable once the middle process has ended; `None` when that is reaped.
+    /// Readable once the middle process has ended; `None` once that is reaped.
     pub middle: Option<OwnedFd>,
     birth: Option<Birth>,
     killed: bool,
-    /// The connection that asked; its exit goes there.
+    /// The connection that requested it; its exit is reported there.
     pub client: u64,
-    /// The request that is still to be answered, until the child is the program.
+    /// The request that has no reply yet; `None` once the child has started its program.
     pub unanswered: Option<(u64, Watcher)>,
     /// For the reply: the terminal's master.
     pub master: Option<OwnedFd>,
     /// For resizes: the other end.
     pub slave: Option<OwnedFd>,
-    /// When its tree is killed.
+    /// When to kill its tree.
     pub deadline: Option<Instant>,
-    /// Whether that has happened.
+    /// Whether the deadline has passed.
     pub timed_out: bool,
-    /// Whether what the command leaves behind is killed.
+    /// Whether to kill the processes that the command leaves behind.
     pub kill_tree: bool,
-    /// Whether the connection that asked is gone.
+    /// Whether the connection that requested it is gone.
     pub orphaned: bool,
     /// Its exit code once reaped.
     pub exit_code: Option<i32>,
     /// Whether the exit has been reported.
     pub told: bool,
-    /// The next look at whether its cgroup has become empty.
+    /// When to check again whether its cgroup is empty.
     pub retry_at: Option<Instant>,
     retry_pause: Duration,
     reaped_at: Option<Instant>,
 }
 
-/// Starts a process in the container. The watcher shows whether it became the program.
+/// Starts a process in the container. The watcher reports whether it started its program.
 pub fn start(
     container: &Container,
     id: u64,
@@ -129,7 +129,7 @@ fn program_of(container: &Container, asked: Request) -> Program {
     program
 }
 
-/// stdin, stdout and stderr: those that were sent, the null device for the others, or a new terminal.
+/// Returns stdin, stdout and stderr: the descriptors that were sent, the null device for the others, or a new terminal.
 fn streams(
     container: &Container,
     asked: Streams,
@@ -160,7 +160,7 @@ fn streams(
     Ok((streams, None))
 }
 
-/// A handle on a child of this process. Nothing else reaps it, so its number cannot have been reused.
+/// Opens a child of this process. Nothing else reaps it, so its pid cannot have been reused.
 fn open_child(pid: i32) -> rustix::io::Result<OwnedFd> {
     let pidfd = pidfd_open(Pid::from_raw(pid).ok_or(Errno::CHILD)?, PidfdFlags::empty())?;
     let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -168,21 +168,21 @@ fn open_child(pid: i32) -> rustix::io::Result<OwnedFd> {
 }
 
 impl Exec {
-    /// Takes the process over once the middle process has reported which one it is. True when that happens now: from
-    /// then on the caller waits for its end.
+    /// Takes over the process once the middle process has reported its pid. True when that happens now: from then on
+    /// the caller waits for the exit.
     ///
     /// - Shapes: `known` are the shim's other children.
     pub fn meet(&mut self, container: &Container, known: &[i32], now: Instant) -> bool {
         let told = self.birth.as_mut().filter(|_| self.pidfd.is_none()).and_then(Birth::child);
         if told.is_some_and(|pid| known.contains(&pid)) {
-            // No message of the middle process's: something in the container has written it.
+            // Not from the middle process: something in the container wrote this pid.
             self.birth = None;
             return false;
         }
         told.is_some_and(|pid| self.adopt(pid, container, now))
     }
 
-    /// As [`Exec::meet`], for a process that was found. It is to end.
+    /// Like [`Exec::meet`], for a stray process that was found. It is killed.
     pub fn adopt_stray(&mut self, pid: i32, container: &Container, now: Instant) -> bool {
         self.killed = true;
         self.adopt(pid, container, now)
@@ -191,7 +191,7 @@ impl Exec {
     fn adopt(&mut self, pid: i32, container: &Container, now: Instant) -> bool {
         match open_child(pid) {
             Ok(pidfd) => (self.pid, self.pidfd, self.birth) = (pid, Some(pidfd), None),
-            // No message of the middle process's: something in the container has written it.
+            // Not from the middle process: something in the container wrote this pid.
             Err(Errno::CHILD | Errno::SRCH) => self.birth = None,
             Err(_) => self.look_again(now),
         }
@@ -201,18 +201,18 @@ impl Exec {
         self.pidfd.is_some()
     }
 
-    /// Whether its process is still to come, or to be found.
+    /// Whether its process has not been created or found yet.
     pub fn is_unborn(&self) -> bool {
         self.pidfd.is_none() && self.exit_code.is_none()
     }
 
-    /// What no event reports is polled, less and less often.
+    /// Schedules a check of a state that no event reports, less and less often.
     pub fn look_again(&mut self, now: Instant) {
         self.retry_at = Some(now + self.retry_pause);
         self.retry_pause = (self.retry_pause * 2).min(Duration::from_secs(600));
     }
 
-    /// SIGKILL of the whole tree; of its own processes alone where there is no cgroup2 to do it with.
+    /// Sends SIGKILL to the whole tree, or only to its own processes where no cgroup2 exists for that.
     pub fn kill(&mut self, container: &Container) {
         self.killed = true;
         if container.cgroup.kill_exec(self.id).is_err() {
@@ -222,10 +222,10 @@ impl Exec {
         }
     }
 
-    /// The process has been reaped.
+    /// Records that the process has been reaped.
     pub fn ended(&mut self, container: &Container, exit_code: i32, now: Instant) {
         (self.exit_code, self.reaped_at, self.deadline, self.pidfd) = (Some(exit_code), Some(now), None, None);
-        // The shim's end of the terminal goes: the master's reader gets its end of file.
+        // Closes the shim's end of the terminal, so that the master's reader gets end of file.
         self.slave = None;
         if !container.cgroup.remove_exec(self.id) {
             if self.kill_tree || self.timed_out {
@@ -235,7 +235,7 @@ impl Exec {
         }
     }
 
-    /// Looks again whether the cgroup has become empty.
+    /// Checks again whether the cgroup is empty.
     pub fn retry(&mut self, container: &Container, now: Instant) {
         if container.cgroup.remove_exec(self.id) {
             self.retry_at = None;
@@ -244,25 +244,25 @@ impl Exec {
         self.look_again(now);
     }
 
-    /// Whether its end can be reported: its start was, the process is reaped, and the processes that are killed with it
-    /// are gone or have been waited for long enough.
+    /// Whether its end can be reported: its start was reported, the process is reaped, and the processes that are
+    /// killed with it are gone or have been waited for long enough.
     pub fn can_be_told(&self, now: Instant) -> bool {
         let Some(reaped_at) = self.reaped_at else { return false };
         let waits_for_tree = (self.kill_tree || self.timed_out) && self.retry_at.is_some();
         !self.told && self.unanswered.is_none() && (!waits_for_tree || now >= reaped_at + TREE_PATIENCE)
     }
 
-    /// Whether nothing of it is left except, perhaps, a cgroup that still holds processes.
+    /// Whether nothing is left except, perhaps, a cgroup that still holds processes.
     pub fn is_over(&self) -> bool {
         self.exit_code.is_some() && self.middle.is_none() && self.told
     }
 
-    /// Whether its cgroup is still to be removed.
+    /// Whether its cgroup has yet to be removed.
     pub fn has_cgroup(&self) -> bool {
         self.retry_at.is_some()
     }
 
-    /// When something is due.
+    /// When its next action is due.
     pub fn next_time(&self) -> Option<Instant> {
         self.deadline.into_iter().chain(self.retry_at).min()
     }

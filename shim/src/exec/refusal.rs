@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Why an exec's process could not be made: usually because its container is ending.
+//! Explains why an exec's process could not be created: usually because its container is ending.
 
 use crate::failure::{Failure, Kind};
 use gorae_kernel::process::Stat;
 
-/// `PF_EXITING`, of the flags in /proc/PID/stat.
+/// `PF_EXITING`, among the flags in /proc/PID/stat.
 const EXITING: u32 = 4;
 
-/// The report of a failure on the way to the program. For a container that is ending the kernel answers ESRCH, or,
-/// when its PID namespace takes no process any more, ENOMEM: its first process is then exiting, however long that takes.
+/// Rewrites a failure on the way to the program. For a container that is ending the kernel returns ESRCH, or ENOMEM
+/// when its PID namespace accepts no more processes: its first process is then exiting, however long that takes.
 ///
-/// - Shapes: `first` is that process, not reaped yet.
+/// - Shapes: `first` is the pid of that process, which has not been reaped.
 pub fn explained(failure: Failure, first: i32) -> Failure {
     let may_be_the_container = matches!(failure.errno, libc::ESRCH | libc::ENOMEM);
     if !may_be_the_container || !is_exiting(first) {
@@ -20,7 +20,7 @@ pub fn explained(failure: Failure, first: i32) -> Failure {
     Failure { kind: Kind::FailedPrecondition.into(), errno: 0, message, ..failure }
 }
 
-/// Whether a process is on its way out, or gone.
+/// Whether a process is exiting, or gone.
 fn is_exiting(pid: i32) -> bool {
     let stat = u32::try_from(pid).ok().and_then(|pid| Stat::read(pid).ok().flatten());
     let Some(stat) = stat else { return true };

@@ -1,38 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A command to be run in the container, checked.
+//! A checked request to run a command in the container.
 
 use crate::malformed::{Malformed, Result, absolute, arguments, c_string, each};
 use crate::wire;
 use std::ffi::CString;
 use std::time::Duration;
 
-/// A command; what is `None` is the container's.
+/// A command; `None` stands for the container's own value.
 #[derive(Debug)]
 pub struct Request {
-    /// argv, at least one word.
+    /// argv, with at least one word.
     pub args: Vec<CString>,
     /// The environment.
     pub env: Option<Vec<CString>>,
     /// Absolute, in the container.
     pub cwd: Option<CString>,
-    /// Where its input comes from and its output goes to.
+    /// Where its input comes from and its output goes.
     pub streams: Streams,
-    /// How long it may run; `None`: for ever.
+    /// How long it may run; `None` means no limit.
     pub timeout: Option<Duration>,
 }
 
-/// Where input comes from and output goes to.
+/// Where input comes from and output goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Streams {
-    /// A new terminal, with so many rows and columns when they are known.
+    /// A new terminal, with the given rows and columns when they are known.
     Terminal(Option<(u32, u32)>),
-    /// The descriptors that came with the request, for those that are named; the null device for the others.
+    /// The descriptors that came with the request, for the streams that are set; the null device for the others.
     Sent {
-        /// Whether there is one for its input.
+        /// Whether a descriptor was sent for stdin.
         stdin: bool,
-        /// Whether there is one for its output.
+        /// Whether a descriptor was sent for stdout.
         stdout: bool,
-        /// Whether there is one for its errors.
+        /// Whether a descriptor was sent for stderr.
         stderr: bool,
     },
 }
@@ -41,7 +41,7 @@ impl Request {
     /// Checks the message.
     ///
     /// # Errors
-    /// With the field that cannot be.
+    /// With the first invalid field.
     pub fn checked(exec: wire::Exec) -> Result<Self> {
         let env = each("env", exec.env, |variable| c_string("", variable))?;
         let cwd = match exec.cwd.is_empty() {
@@ -62,10 +62,10 @@ impl Request {
         })
     }
 
-    /// How many descriptors have to come along.
+    /// Checks that a descriptor was sent for each stream.
     ///
     /// # Errors
-    /// When fewer came.
+    /// When there are fewer.
     pub fn check_descriptors(&self, sent: usize) -> Result<()> {
         let named = match self.streams {
             Streams::Terminal(_) => 0,
@@ -76,7 +76,7 @@ impl Request {
         if sent >= named {
             return Ok(());
         }
-        Err(Malformed::new("stdin, stdout, stderr", format!("{sent} descriptors came for {named} streams")))
+        Err(Malformed::new("stdin, stdout, stderr", format!("{sent} descriptors were sent for {named} streams")))
     }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The bundle: the directory that the state names, in which hooks find config.json and the container's root.
+//! The bundle: the directory named in the state, where hooks find config.json and the container's root.
 
 use super::list::Hooks;
 use crate::failure::{self, Result};
@@ -7,10 +7,10 @@ use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, fchown};
 
-/// Makes it; `owner` is the host's ids of the container's root.
+/// Creates the bundle; `owner` is the container's root as host ids.
 ///
 /// # Errors
-/// What the kernel answered, with the bundle.
+/// The kernel's error, with the bundle's path.
 pub fn make_bundle(hooks: &Hooks, owner: (u32, u32)) -> Result<()> {
     let fail = |e| failure::kernel("make bundle", hooks.bundle.display().to_string(), e);
     DirBuilder::new().recursive(true).mode(0o711).create(hooks.rootfs()).map_err(fail)?;

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The hooks of a container, checked.
+//! The checked hooks of a container.
 
 use crate::malformed::{Malformed, Result, absolute, each};
 use crate::wire;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How long a hook may take that says nothing else.
+/// Time limit for a hook that sets none.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(30);
 
 /// When a hook runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Point {
-    /// The same as `CreateRuntime`, by its old name.
+    /// The same as `CreateRuntime`, under its old name.
     Prestart,
-    /// Everything is mounted, nothing pivoted; on the host.
+    /// On the host: everything is mounted, nothing pivoted.
     CreateRuntime,
-    /// Then, in the container's namespaces.
+    /// After that, in the container's namespaces.
     CreateContainer,
-    /// Right before the program.
+    /// Right before the program starts.
     StartContainer,
     /// The program runs.
     Poststart,
@@ -27,7 +27,7 @@ pub enum Point {
 }
 
 impl Point {
-    /// All of them.
+    /// All points.
     const ALL: [Self; 6] = [
         Self::Prestart,
         Self::CreateRuntime,
@@ -49,7 +49,7 @@ impl Point {
         }
     }
 
-    /// What the state that a hook reads says then.
+    /// The status in the state that a hook reads.
     pub(super) fn status(self) -> &'static str {
         match self {
             Self::Prestart | Self::CreateRuntime | Self::CreateContainer => "creating",
@@ -76,7 +76,7 @@ pub struct Hooks {
 pub(super) struct Hook {
     pub(super) point: Point,
     pub(super) path: String,
-    /// With the program's own name; empty: the path alone.
+    /// With the program's own name; when empty, only the path.
     pub(super) args: Vec<String>,
     pub(super) env: Vec<(String, String)>,
     pub(super) limit: Duration,
@@ -86,7 +86,7 @@ impl Hooks {
     /// Checks the message.
     ///
     /// # Errors
-    /// For a point that is not known, and for paths and variables that cannot be.
+    /// For an unknown point, and for invalid paths and variables.
     pub fn checked(hooks: wire::Hooks) -> Result<Self> {
         if !hooks.state.starts_with('{') {
             return Err(Malformed::new("state", "is not the beginning of an object"));
@@ -104,12 +104,12 @@ impl Hooks {
         [Point::Prestart, Point::CreateRuntime, Point::CreateContainer].into_iter().any(|point| self.has(point))
     }
 
-    /// Whether some hook runs at that point.
+    /// Whether some hook runs at this point.
     pub fn has(&self, point: Point) -> bool {
         self.list.iter().any(|hook| hook.point == point)
     }
 
-    /// Where the container's root stands, in its own mount namespace, until the pivot.
+    /// Where the container's root is mounted, in its own mount namespace, until the pivot.
     pub fn rootfs(&self) -> PathBuf {
         self.bundle.join("rootfs")
     }
@@ -117,10 +117,10 @@ impl Hooks {
 
 fn hook(hook: wire::Hook) -> Result<Hook> {
     let point = Point::ALL.into_iter().find(|point| point.name() == hook.name);
-    let point = point.ok_or_else(|| Malformed::new("name", format!("{:?} is not a point of a hook", hook.name)))?;
+    let point = point.ok_or_else(|| Malformed::new("name", format!("{:?} is not a hook point", hook.name)))?;
     let variable = |text: String| match text.split_once('=') {
         Some((name, value)) if !name.is_empty() && !text.contains('\0') => Ok((name.to_owned(), value.to_owned())),
-        _ => Err(Malformed::new("", "is not a variable with its value")),
+        _ => Err(Malformed::new("", "is not of the form NAME=value")),
     };
     let argument = |text: String| match text.contains('\0') {
         true => Err(Malformed::new("", "has a NUL byte in it")),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Running hooks: each with the state on its standard input, a time limit, and a pipe for what it prints.
+//! Runs hooks: each with the state on its standard input, a time limit, and a pipe for its output.
 
 use super::list::{Hook, Hooks, Point};
 use crate::failure::{self, Failure, Kind, Result};
@@ -13,21 +13,22 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long any may take: less than what the daemon waits for a start.
+/// Limit for all the hooks of one point together: shorter than the daemon waits for a start.
 const LONGEST: Duration = Duration::from_secs(100);
-/// How much of what a hook printed last is in the error.
+/// How many bytes of a hook's last output are in the error.
 const TAIL: usize = 1024;
-/// What a pipe holds, in bytes.
+/// Capacity of a pipe, in bytes.
 const PIPE: usize = 64 << 10;
-/// For hooks that say nothing else.
+/// For hooks that set no PATH.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Runs those of a point, in order, as this process is.
+/// Runs the hooks of a point in order, with the credentials and namespaces of this process.
 ///
-/// - Shapes: `pid` is the container's first process as a hook sees it; 0 for none.
+/// - Shapes: `pid` is the container's first process as a hook sees it; 0 when there is none.
 ///
 /// # Errors
-/// The first that failed: `FailedPrecondition` with the last that it printed, `DeadlineExceeded` after its time limit.
+/// That of the first hook that fails: `FailedPrecondition` with its last output, `DeadlineExceeded` after its time
+/// limit.
 pub fn run(hooks: &Hooks, point: Point, pid: i32) -> Result<()> {
     if !hooks.has(point) {
         return Ok(());
@@ -41,7 +42,7 @@ fn run_one(hook: &Hook, state: &str, last: Instant) -> Result<()> {
     let end = last.min(Instant::now() + hook.limit);
     let (read, write) =
         pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(|e| failed(hook, &e.to_string()))?;
-    // The hook's own ends block, as programs expect.
+    // The hook's own end must block, as programs expect.
     rustix::io::ioctl_fionbio(&write, false).map_err(|e| failed(hook, &e.to_string()))?;
     let mut child = spawn(hook, state, write)?;
     let mut said = Vec::new();
@@ -49,7 +50,7 @@ fn run_one(hook: &Hook, state: &str, last: Instant) -> Result<()> {
         Ok(true) => {}
         Ok(false) => {
             kill(&mut child);
-            let mut failure = failed(hook, &format!("does not end within {:?}{}", hook.limit, words(&said)));
+            let mut failure = failed(hook, &format!("did not exit within {:?}{}", hook.limit, words(&said)));
             failure.set_kind(Kind::DeadlineExceeded);
             return Err(failure);
         }
@@ -66,7 +67,7 @@ fn run_one(hook: &Hook, state: &str, last: Instant) -> Result<()> {
 }
 
 fn spawn(hook: &Hook, state: &str, output: OwnedFd) -> Result<Child> {
-    // A process of the container may have given this one a keyring of its own (KEYCTL_SESSION_TO_PARENT).
+    // A container process may have given this process a keyring (KEYCTL_SESSION_TO_PARENT).
     crate::keyring::join_new_or_keep()?;
     let fail = |e: std::io::Error| failed(hook, &e.to_string());
     let copy = output.try_clone().map_err(fail)?;
@@ -76,14 +77,14 @@ fn spawn(hook: &Hook, state: &str, output: OwnedFd) -> Result<Child> {
     }
     let env = hook.env.iter().map(|(name, value)| (name, value));
     command.env_clear().env("PATH", DEFAULT_PATH).envs(env);
-    // Its own process group: with a limit passed, its children end, too.
+    // In its own process group, so that its children are killed as well when the time limit has passed.
     command.stdin(input(state).map_err(fail)?).stdout(copy).stderr(output).process_group(0);
-    // When a start is given up, the process that runs the hook is ended by SIGKILL, and the hook with it.
+    // When a start is aborted, the process that runs the hook gets SIGKILL, and the hook must die with it.
     sys::end_with_this_process(&mut command);
     command.spawn().map_err(fail)
 }
 
-/// The state as a file: a hook may read it, or not.
+/// The state as a file, which a hook may read or ignore.
 fn input(state: &str) -> std::io::Result<Stdio> {
     let file = memfd_create("state", MemfdFlags::CLOEXEC)?;
     let mut file = std::fs::File::from(file);
@@ -92,7 +93,7 @@ fn input(state: &str) -> std::io::Result<Stdio> {
     Ok(file.into())
 }
 
-/// Waits for the end and takes in what is printed; false when the time is over first.
+/// Waits for the exit and collects the output; false when the time runs out first.
 fn wait(child: &Child, output: &OwnedFd, said: &mut Vec<u8>, end: Instant) -> rustix::io::Result<bool> {
     let pid = Pid::from_raw(child.id() as i32).ok_or(rustix::io::Errno::SRCH)?;
     let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
@@ -114,14 +115,15 @@ fn wait(child: &Child, output: &OwnedFd, said: &mut Vec<u8>, end: Instant) -> ru
         if ended {
             return Ok(true);
         }
-        // Of a hook that never stops printing there is always something to take: poll alone may never run out.
+        // A hook that never stops printing always has output ready, so poll alone may never time out.
         if Instant::now() >= end {
             return Ok(false);
         }
     }
 }
 
-/// Takes at most what a pipe holds, so that a hook that writes as fast cannot keep the shim here. False at its end.
+/// Reads at most the capacity of a pipe, so that a hook that writes as fast cannot keep the shim here. False at end of
+/// file.
 fn take(output: &OwnedFd, said: &mut Vec<u8>) -> bool {
     let mut chunk = [0; 4096];
     for _ in 0..PIPE / chunk.len() {
@@ -152,15 +154,15 @@ fn failed(hook: &Hook, why: &str) -> Failure {
 
 fn ending(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
-        (Some(code), _) => format!("ended with code {code}"),
-        (None, signal) => format!("was ended by signal {}", signal.unwrap_or(0)),
+        (Some(code), _) => format!("exited with code {code}"),
+        (None, signal) => format!("was killed by signal {}", signal.unwrap_or(0)),
     }
 }
 
 fn words(said: &[u8]) -> String {
     let text = String::from_utf8_lossy(said);
     let text: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.is_empty() { String::new() } else { format!(" and said: {text}") }
+    if text.is_empty() { String::new() } else { format!(" and printed: {text}") }
 }
 
 #[cfg(test)]
@@ -180,7 +182,7 @@ mod tests {
     fn a_hook_reads_the_state_and_its_words_are_in_the_error() {
         let read = hooks("read -r line; echo \"$line\" >&2; exit 3", 0);
         let error = run(&read, Point::Poststart, 7).unwrap_err();
-        assert!(error.message.contains("ended with code 3 and said:"), "{error:?}");
+        assert!(error.message.contains("exited with code 3 and printed:"), "{error:?}");
         assert!(error.message.contains(r#"{"id":"c1","status":"running","pid":7}"#), "{error:?}");
         assert!(run(&read, Point::Poststop, 0).is_ok(), "of another point");
     }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The maps of a user namespace, checked.
+//! The checked id maps of a user namespace.
 
 use crate::failure;
 use crate::malformed::{Malformed, Result, each};
 use crate::wire::{IdMap, UserMapping};
 use std::fmt::Write as _;
 
-/// Uids and gids of a user namespace as the host has them. The default has no maps: ids mean the same on both sides.
+/// How uids and gids of a user namespace map to the host's. The default has no maps: ids are the same on both sides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IdMaps {
     uids: Vec<IdMap>,
@@ -14,10 +14,10 @@ pub struct IdMaps {
 }
 
 impl IdMaps {
-    /// Checks the maps of a user namespace, which has at least one of each kind.
+    /// Checks the maps of a user namespace, which has at least one map of each kind.
     ///
     /// # Errors
-    /// For a list that is empty, and for a map that is, or that leaves the range of ids.
+    /// For an empty list, and for a map that is empty or leaves the range of ids.
     pub fn checked(mapping: UserMapping) -> Result<Self> {
         let maps = Self::of("uids", mapping.uids, "gids", mapping.gids)?;
         match (maps.uids.is_empty(), maps.gids.is_empty()) {
@@ -27,7 +27,7 @@ impl IdMaps {
         }
     }
 
-    /// The same for two lists of a message, of which one may be empty. `None` when both are.
+    /// Checks the maps of a mount, of which one list may be empty. `None` when both are.
     ///
     /// # Errors
     /// For a map that is empty, or leaves the range of ids.
@@ -40,30 +40,30 @@ impl IdMaps {
         Ok(Self { uids: each(uid_field, uids, range)?, gids: each(gid_field, gids, range)? })
     }
 
-    /// Whether ids mean the same on both sides.
+    /// Whether ids are the same on both sides.
     pub fn is_identity(&self) -> bool {
         self.uids.is_empty() && self.gids.is_empty()
     }
 
-    /// The host's uid for one in the container.
+    /// The host's uid for a uid in the container.
     pub fn host_uid(&self, uid: u32) -> u32 {
         translate(&self.uids, uid)
     }
 
-    /// The host's gid for one in the container.
+    /// The host's gid for a gid in the container.
     pub fn host_gid(&self, gid: u32) -> u32 {
         translate(&self.gids, gid)
     }
 
-    /// The host's ids of the container's root.
+    /// The container's root as host ids.
     pub fn host_root(&self) -> (u32, u32) {
         (self.host_uid(0), self.host_gid(0))
     }
 
-    /// Gives the user namespace that process `pid` has made its maps.
+    /// Writes the maps of the user namespace that process `pid` has created.
     ///
     /// # Errors
-    /// What the kernel answered, with the map.
+    /// The kernel's error, with the map.
     pub fn write(&self, pid: i32) -> failure::Result<()> {
         for (file, maps) in [("uid_map", &self.uids), ("gid_map", &self.gids)] {
             let mut lines = String::new();
@@ -83,7 +83,7 @@ fn range(map: IdMap) -> Result<IdMap> {
         return Ok(map);
     }
     let IdMap { container_id, host_id, length } = map;
-    Err(Malformed::new("", format!("{length} ids from {container_id} at {host_id} are not a range of ids")))
+    Err(Malformed::new("", format!("{length} ids from {container_id} at {host_id} are not a valid range")))
 }
 
 fn translate(maps: &[IdMap], id: u32) -> u32 {

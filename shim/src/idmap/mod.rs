@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Ids of a container and of the host: how they translate, user namespaces that say so, and mounts whose file owners are
-//! translated.
+//! Ids of a container and of the host: how they translate, user namespaces that hold the maps, and mounts whose file
+//! owners are translated.
 
 mod maps;
 mod mount;

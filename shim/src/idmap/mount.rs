@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Translates the owners on a detached mount by `user_namespace`'s maps.
 ///
 /// # Errors
-/// `Unimplemented` when the file system there cannot be id-mapped.
+/// `Unimplemented` when the file system cannot be id-mapped.
 pub fn set(tree: &OwnedFd, user_namespace: BorrowedFd<'_>, reach: Reach, object: &str) -> Result<()> {
     let attr = MountAttr {
         set: MountAttrFlags::MOUNT_ATTR_IDMAP.bits().into(),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! User namespaces that are only there for their maps.
+//! User namespaces that exist only for their maps.
 
 use super::maps::IdMaps;
 use crate::failure::{self, Result};
@@ -8,20 +8,20 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// A user namespace with certain maps.
+/// A user namespace with given maps.
 #[derive(Debug)]
 pub enum UserNamespace<'a> {
-    /// The pod's.
+    /// The pod's namespace.
     Pods(BorrowedFd<'a>),
-    /// One that was made for its maps.
+    /// A namespace that was created for its maps.
     Own(OwnedFd),
 }
 
 impl<'a> UserNamespace<'a> {
-    /// One with the maps `wanted`: the pod's, when its maps are `pods`, else a new one.
+    /// Returns a namespace with the maps `wanted`: the pod's if its maps `pods` are the same, otherwise a new one.
     ///
     /// # Errors
-    /// What the kernel answered to making it.
+    /// The kernel's error from creating it.
     pub fn with(wanted: &IdMaps, pods: &IdMaps, pin: Option<BorrowedFd<'a>>, single: Single) -> Result<Self> {
         match pin {
             Some(pin) if wanted == pods => Ok(Self::Pods(pin)),
@@ -39,7 +39,7 @@ impl AsFd for UserNamespace<'_> {
     }
 }
 
-/// A child that only stands in a new user namespace until its maps are written and the namespace is opened.
+/// Creates a namespace. A child holds it only until its maps are written and it is open.
 fn make(maps: &IdMaps, single: Single) -> Result<OwnedFd> {
     let forked = sys::clone3(single, libc::CLONE_NEWUSER as u64, None);
     let (pid, pidfd) = match forked.map_err(|e| failure::kernel("clone3", "user namespace", e))? {

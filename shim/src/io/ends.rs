@@ -5,14 +5,14 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use std::os::fd::OwnedFd;
 
-/// Room in the output pipes: the container runs on while a write to the log takes its time. A quarter of it (the
-/// default) halves the throughput, more of it gains nothing.
+/// Capacity of the output pipes in bytes: the container keeps running while a write to the log takes its time. A
+/// quarter of it (the default) halves the throughput, and more gains nothing.
 const PIPE: usize = 256 << 10;
 
 /// The shim's ends of a container's stdio.
 #[derive(Debug)]
 pub enum Ends {
-    /// Three pipes; `stdin` only when one is kept open for attach.
+    /// Three pipes; `stdin` is only set when it is kept open for attach.
     Pipes {
         /// Writable end.
         stdin: Option<OwnedFd>,
@@ -23,15 +23,15 @@ pub enum Ends {
     },
     /// The master of the container's terminal.
     Terminal {
-        /// Both ways.
+        /// For both directions.
         master: OwnedFd,
     },
 }
 
-/// The container's ends, to become its descriptors 0, 1 and 2.
+/// The container's ends, which become its descriptors 0, 1 and 2.
 #[derive(Debug)]
 pub struct ChildEnds {
-    /// A pipe, or what was given for it.
+    /// A pipe, or the descriptor that was given for it.
     pub stdin: OwnedFd,
     /// A pipe.
     pub stdout: OwnedFd,
@@ -40,15 +40,15 @@ pub struct ChildEnds {
 }
 
 /// Makes the pipes of a container without a terminal; all descriptors are close-on-exec. Without an `input` to read
-/// from, its stdin is a pipe, too.
+/// from, its stdin is a pipe as well.
 ///
 /// # Errors
-/// What `pipe2` answered.
+/// The error of `pipe2`.
 pub fn pipes(input: Option<OwnedFd>) -> Result<(Ends, ChildEnds), Errno> {
     let (stdout, child_stdout) = pipe_with(PipeFlags::CLOEXEC)?;
     let (stderr, child_stderr) = pipe_with(PipeFlags::CLOEXEC)?;
     for pipe in [&stdout, &stderr] {
-        // Above the user's allowance for pipes the default size stays.
+        // Beyond the user's pipe quota the default size remains.
         let _ = fcntl_setpipe_size(pipe, PIPE);
     }
     let (child_stdin, stdin) = match input {

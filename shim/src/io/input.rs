@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Container input: from whichever client sends, one read at a time.
+//! Container input: from any client that sends, one read at a time.
 
 use super::{READ, Stdio};
 use crate::attach::{Carries, Gone};
@@ -44,7 +44,7 @@ impl Stdio {
         }
     }
 
-    /// Writes what waits to the container, and closes its stdin when that was the last of it.
+    /// Writes pending input to the container, and closes its stdin if that was the last.
     pub(super) fn feed_container(&mut self) {
         while !self.waiting.is_empty() {
             let stdin = if self.terminal { &self.outputs[0] } else { &self.stdin };
@@ -63,7 +63,7 @@ impl Stdio {
         }
     }
 
-    /// The container gets the end of file; clients that still send see a closed pipe.
+    /// Gives the container end of file; clients that still send see a closed pipe.
     pub(super) fn close_stdin(&mut self) {
         self.waiting = Vec::new();
         if self.stdin.take().is_some() {

@@ -7,11 +7,11 @@
 //! viewers' stdin --read--> waiting (at most one read) --write--> container stdin (or terminal)
 //! ```
 //!
-//! Plain state machines over non-blocking descriptors; the caller's event loop does the waiting. It watches what
-//! [`Stdio::interests`] lists (again after [`Stdio::changes`] moved; level-triggered), calls [`Stdio::on_ready`]
-//! with the token of a ready descriptor (readable, writable, error and hang-up alike), and [`Stdio::on_time`] at
-//! [`Stdio::deadline`]. Invariants: output is read whatever log and viewers do; read buffers exist only while
-//! there is traffic; no call waits except [`Stdio::drain`], which has a limit.
+//! Plain state machines over non-blocking descriptors; the caller's event loop does the waiting. It watches the list
+//! from [`Stdio::interests`] (again after [`Stdio::changes`] moved; level-triggered), calls [`Stdio::on_ready`] with
+//! the token of a ready descriptor (readable, writable, error and hang-up alike), and [`Stdio::on_time`] at
+//! [`Stdio::deadline`]. Invariants: output is read whatever the log and the viewers do; read buffers exist only while
+//! there is traffic; no call blocks except [`Stdio::drain`], which has a limit.
 
 mod ends;
 mod input;
@@ -28,23 +28,23 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// One read of output. What fits in the processor's second-level cache together with its records.
+/// Bytes per read of output. They fit into the processor's L2 cache together with their records.
 const READ: usize = 64 << 10;
 /// Reads per call of [`Stdio::on_ready`], so that a chatty container does not starve the control connection.
 const READS_PER_TURN: usize = 16;
-/// Buffers are given back after this long without output.
+/// Buffers are freed after this long without output.
 const IDLE: Duration = Duration::from_secs(1);
-/// The most recent output of a terminal that is kept for its first viewer: one screen, and more.
+/// Bytes of a terminal's latest output that are kept for its first viewer: more than one screen.
 const UNSEEN: usize = 16 << 10;
 /// Attached descriptors per container.
 const MAX_VIEWERS: usize = 64;
 const STDIN: u32 = 2;
 const FIRST_VIEWER: u32 = 16;
 
-/// What to wait for on one descriptor. Errors and hang-ups count always.
+/// What to wait for on one descriptor. Errors and hang-ups always count.
 #[derive(Debug)]
 pub struct Interest<'a> {
-    /// Names the descriptor towards [`Stdio::on_ready`]; never used for another one.
+    /// Identifies the descriptor to [`Stdio::on_ready`]; never reused for another one.
     pub token: u32,
     /// The descriptor.
     pub fd: BorrowedFd<'a>,
@@ -69,7 +69,7 @@ pub struct Stdio {
     clients: u64,
     changes: u64,
     chunk: Vec<u8>,
-    /// What a terminal showed before anybody looked; `None` from the first viewer on, and without a terminal.
+    /// The terminal's output before the first viewer; `None` once one has attached, and without a terminal.
     unseen: Option<Vec<u8>>,
     last_output: Instant,
 }
@@ -77,10 +77,10 @@ pub struct Stdio {
 impl Stdio {
     /// Takes over the shim's ends.
     ///
-    /// - Shapes: `stdin_once` closes the container's stdin for good when the first attached one closes.
+    /// - Shapes: `stdin_once` closes the container's stdin for good when the first attached stdin closes.
     ///
     /// # Errors
-    /// What `fcntl` answered to making the descriptors non-blocking.
+    /// The error of making the descriptors non-blocking.
     pub fn new(log: Log, ends: Ends, stdin_once: bool) -> Result<Self, Errno> {
         let (outputs, stdin, terminal) = match ends {
             Ends::Pipes { stdin, stdout, stderr } => ([Some(stdout), Some(stderr)], stdin, false),
@@ -107,23 +107,23 @@ impl Stdio {
         })
     }
 
-    /// Whether there is a terminal.
+    /// Whether the container has a terminal.
     pub fn terminal(&self) -> bool {
         self.terminal
     }
 
-    /// The terminal's master, for a resize; `None` without one or after its end.
+    /// The terminal's master, for a resize; `None` without a terminal or after its end.
     pub fn master(&self) -> Option<BorrowedFd<'_>> {
         self.outputs[0].as_ref().filter(|_| self.terminal).map(AsFd::as_fd)
     }
 
-    /// Moves whenever [`Stdio::interests`] may have.
+    /// A counter that moves whenever [`Stdio::interests`] may have changed.
     pub fn changes(&self) -> u64 {
         self.changes
     }
 
-    /// What to wait for now. A descriptor that is not listed is closed, or must not be watched for the moment: a
-    /// client that hung up is not looked at again before its last input has gone to the container.
+    /// What to wait for now. A descriptor that is not listed is closed, or must not be watched for the moment: a client
+    /// that hung up is not served again before its last input has gone to the container.
     pub fn interests(&self) -> Vec<Interest<'_>> {
         let waiting = !self.waiting.is_empty();
         let mut list = Vec::with_capacity(3 + self.viewers.len());
@@ -143,7 +143,7 @@ impl Stdio {
         list
     }
 
-    /// Does what the descriptor with this token is ready for; unknown tokens are ignored.
+    /// Handles the descriptor with this token, which is ready; unknown tokens are ignored.
     pub fn on_ready(&mut self, token: u32) {
         match token {
             0 => {
@@ -157,13 +157,13 @@ impl Stdio {
         }
     }
 
-    /// When [`Stdio::on_time`] wants to be called; `None` while there is nothing to do later.
+    /// When to call [`Stdio::on_time`]; `None` while nothing is scheduled.
     pub fn deadline(&self) -> Option<Instant> {
         let idle = self.holds_buffers().then(|| self.last_output + IDLE);
         idle.into_iter().chain(self.log.retry_at()).min()
     }
 
-    /// Retries a log that refused writes, and gives buffers back that were not used for a while.
+    /// Retries a log that refused writes, and frees buffers that have been idle.
     pub fn on_time(&mut self, now: Instant) {
         if self.log.retry_at().is_some_and(|at| at <= now) {
             self.log.retry();
@@ -183,20 +183,20 @@ impl Stdio {
         self.log.reopen()
     }
 
-    /// Bytes of output that the log does not have because writes failed.
+    /// Bytes of output that are missing in the log because writes failed.
     pub fn gap_bytes(&self) -> u64 {
         self.log.gap_bytes()
     }
 
-    /// Lets a client take part, from now on. A terminal's first client also gets the last 16 KiB that the terminal
-    /// showed before: a shell's first prompt is always written earlier than anybody can attach.
+    /// Attaches a client from now on. A terminal's first client also gets the last 16 KiB of output from before: a
+    /// shell writes its first prompt before anyone can attach.
     ///
-    /// - Shapes: the client's descriptors in the order stdin, stdout, stderr, those asked for; with a terminal one
-    ///   for everything. A stdin that the container does not have (any more) is `/dev/null`, an output that has
-    ///   ended is at its end of file.
+    /// - Shapes: returns the client's descriptors in the order stdin, stdout, stderr, as requested; with a terminal one
+    ///   for everything. A stdin that the container does not have (any more) is `/dev/null`, an output that has ended
+    ///   is at end of file.
     ///
     /// # Errors
-    /// `EMFILE` above 64 attached descriptors; else what the kernel answered.
+    /// `EMFILE` above 64 attached descriptors; otherwise the kernel's error.
     pub fn attach(&mut self, wanted: &Attach) -> Result<Vec<OwnedFd>, Errno> {
         if self.viewers.len() + 3 > MAX_VIEWERS {
             return Err(Errno::MFILE);
@@ -223,12 +223,12 @@ impl Stdio {
         Ok(fds)
     }
 
-    /// Takes in the output that an exited container left behind, until its end or for `limit` at most, and
-    /// settles the log. Afterwards only queues of viewers are left to serve, see [`Stdio::finished`].
+    /// Reads the output that an exited container left behind, until end of file or for at most `limit`, and settles the
+    /// log. Afterwards only the viewers' queues have to be served, see [`Stdio::finished`].
     pub fn drain(&mut self, limit: Duration) {
         let end = Instant::now() + limit;
         loop {
-            // In turns: the output of a process that writes without pause would have no end.
+            // In turns: a process that writes without pause would never let the read end.
             self.read_output(Stream::Stdout, READS_PER_TURN);
             self.read_output(Stream::Stderr, READS_PER_TURN);
             if self.outputs.iter().all(Option::is_none) || !self.wait_for_output(end) {
@@ -241,7 +241,7 @@ impl Stdio {
         self.log.settle();
     }
 
-    /// Whether all output has ended and every viewer has got it.
+    /// Whether all output has ended and every viewer has received it.
     pub fn finished(&self) -> bool {
         self.outputs.iter().all(Option::is_none) && !self.viewers.iter().any(Viewer::wants_room)
     }
@@ -250,7 +250,7 @@ impl Stdio {
         self.chunk.capacity() > 0 || self.log.holds_buffers()
     }
 
-    /// Lets a descriptor take part; `first` is shown on it before anything else.
+    /// Adds a descriptor; `first` is sent on it before anything else.
     fn admit(&mut self, fd: OwnedFd, carries: Carries, first: &[u8]) -> Result<(), Errno> {
         rustix::io::ioctl_fionbio(&fd, true)?;
         let ended = match carries {

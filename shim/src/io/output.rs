@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Container output: read, logged, shown to viewers.
+//! Container output: read, logged, sent to viewers.
 
 use super::{READ, Stdio, UNSEEN};
 use crate::attach::{Gone, Viewer};
@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use std::time::Instant;
 
 impl Stdio {
-    /// Reads one output stream until it is empty, at its end, or has had its turn.
+    /// Reads one output stream until it is empty, at its end, or has used up its turns.
     pub(super) fn read_output(&mut self, stream: Stream, turns: usize) {
         for _ in 0..turns {
             let Some(fd) = &self.outputs[stream as usize] else { return };

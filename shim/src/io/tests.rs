@@ -72,7 +72,7 @@ fn drain_does_not_wait_longer_than_told_for_a_process_that_keeps_the_pipe() {
     assert_eq!(contents(&log), ["stdout F a", "stdout P b"]);
 }
 
-/// /dev/zero stands for a pipe that somebody fills as fast as it is read.
+/// /dev/zero stands for a pipe that a process fills as fast as it is read.
 #[test]
 fn drain_has_its_limit_whoever_writes_without_pause() {
     let (done, over) = std::sync::mpsc::channel();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The log file: opened for append, holding whole records only.
+//! The log file: opened for append, and made of whole records only.
 //!
-//! Nothing else writes to it. A write that the kernel cuts short (a full disk) is undone back to the last whole
-//! record, so that what a reader finds is always well formed and a rotation never splits a record.
+//! Nothing else writes to it. A write that the kernel cuts short (a full disk) is undone back to the last whole record,
+//! so that a reader always finds well-formed content and a rotation never splits a record.
 
 use super::error::Error;
 use crate::sys;
@@ -13,27 +13,27 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// How often a file that comes and goes is looked for.
+/// How often to try when the file keeps appearing and disappearing.
 const TRIES: usize = 16;
 
-/// An open log file and where it stands.
+/// An open log file and its path.
 #[derive(Debug)]
 pub struct LogFile {
     path: PathBuf,
     fd: OwnedFd,
 }
 
-/// A write that did not go through: `done` bytes (whole records) are in the file.
+/// A write that failed: `done` bytes (whole records) are in the file.
 #[derive(Debug)]
 pub struct Stopped {
     /// Bytes of the batch that the file holds.
     pub done: usize,
-    /// What the kernel answered.
+    /// The kernel's error.
     pub errno: Errno,
 }
 
 impl LogFile {
-    /// Opens `path` for append; makes it (0640) and its parents (0755) when missing.
+    /// Opens `path` for append; creates it (0640) and its parents (0755) when missing.
     ///
     /// # Errors
     /// `Directory`, `Open`, and `NotRegular`: the directory can be mounted into containers, so a link, a FIFO or a
@@ -58,10 +58,10 @@ impl LogFile {
         }
     }
 
-    /// Opens the same path anew (after the old file was renamed away) and lets go of the old file.
+    /// Opens the same path again (after the old file was renamed away) and closes the old file.
     ///
     /// # Errors
-    /// As [`LogFile::open`]; the old file then stays in use.
+    /// See [`LogFile::open`]; the old file then stays in use.
     pub fn reopen(&mut self) -> Result<(), Error> {
         *self = Self::open(&self.path)?;
         Ok(())
@@ -70,7 +70,7 @@ impl LogFile {
     /// Appends whole records.
     ///
     /// # Errors
-    /// [`Stopped`] with how much is in the file; the rest can be tried again at any time.
+    /// [`Stopped`] with how much is in the file; the rest can be retried at any time.
     pub fn append(&self, records: &[u8]) -> Result<(), Stopped> {
         let mut done = 0;
         while done < records.len() {
@@ -99,7 +99,7 @@ impl LogFile {
     }
 }
 
-/// `None` for anything but a regular file. That is not opened: opening a device can have effects.
+/// `None` for anything but a regular file. Other files are not opened, because opening a device can have effects.
 fn open(path: &Path) -> Result<Option<OwnedFd>, Errno> {
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     for _ in 0..TRIES {
@@ -109,7 +109,7 @@ fn open(path: &Path) -> Result<Option<OwnedFd>, Errno> {
             other => return other.map(Some),
         }
         let handle = match rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
-            // Removed in this instant.
+            // It was removed in between.
             Err(Errno::NOENT) => continue,
             other => other?,
         };

@@ -2,15 +2,15 @@
 //! The container's CRI log: records of both output streams in one file.
 //!
 //! Owns the file, the cutting of output into records (`records`) and the handling of failed writes. For the caller a
-//! write never fails and never blocks. While the file refuses writes, records are kept in a bounded backlog, then dropped
-//! and counted; once writes work again, a marker record states the count.
+//! write never fails and never blocks. While the file refuses writes, records are kept in a bounded backlog; once that
+//! is full they are dropped and counted. When writes work again, a marker record states the count.
 //!
 //! ```text
 //! healthy --write fails--> outage{backlog} --backlog full--> outage{backlog, lost}
 //!    ^-- backlog written, then "N bytes were lost" when N > 0 --'
 //! ```
 //!
-//! Invariants: the file holds whole records only; a batch is one `write`; stamps never go back; memory is bounded
+//! Invariants: the file holds whole records only; a batch is one `write`; timestamps never go back; memory is bounded
 //! by `BATCH`, one read and the backlog, and an idle log holds none of them.
 
 mod error;
@@ -29,9 +29,9 @@ use stamp::Clock;
 use std::path::Path;
 use std::time::Instant;
 
-/// Content of one record, as other runtimes have it; an unfinished line waits in memory up to here.
+/// Content bytes of one record, as in other runtimes; an unfinished line waits in memory up to this length.
 const MAX_LINE: usize = 16 << 10;
-/// A batch is written when it reaches this size: one read of ordinary lines fits.
+/// A batch is written when it reaches this many bytes: one read of ordinary lines fits.
 const BATCH: usize = 192 << 10;
 
 /// The log of one container.
@@ -46,7 +46,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the log at `path`; without one output is dropped.
+    /// Opens the log at `path`; without a path, output is dropped.
     ///
     /// - Shapes: `path` absolute; `terminal` keeps carriage returns.
     ///
@@ -58,7 +58,7 @@ impl Log {
         Ok(Self { file, lines, clock: Clock::default(), batch: Vec::new(), outage: None, lost: 0 })
     }
 
-    /// Logs what `stream` put out. Never fails and never waits for room.
+    /// Logs output of `stream`. Never fails and never waits for disk space.
     pub fn write(&mut self, stream: Stream, mut output: &[u8]) {
         if self.file.is_none() {
             return;
@@ -74,14 +74,14 @@ impl Log {
         }
     }
 
-    /// The stream has ended: its unfinished line is logged as it is.
+    /// Ends the stream: its unfinished line is logged as it is.
     pub fn finish(&mut self, stream: Stream) {
         let heads = Heads::new(&self.clock.now(), stream);
         self.lines[stream as usize].finish(&heads, &mut self.batch);
         self.flush();
     }
 
-    /// Opens the path anew and switches to it; the new file exists when this returns.
+    /// Opens the path again and switches to it; the new file exists when this returns.
     ///
     /// # Errors
     /// See [`Error`]; the old file then stays in use.
@@ -93,12 +93,12 @@ impl Log {
         Ok(())
     }
 
-    /// When [`Log::retry`] wants to be called; `None` while writes work.
+    /// When to call [`Log::retry`]; `None` while writes work.
     pub fn retry_at(&self) -> Option<Instant> {
         self.outage.as_ref().map(|outage| outage.retry_at)
     }
 
-    /// Tries to write what waits since a write failed.
+    /// Retries the writes that have failed.
     pub fn retry(&mut self) {
         let (Some(file), Some(outage)) = (&self.file, &mut self.outage) else { return };
         let stamp = self.clock.now();
@@ -108,7 +108,7 @@ impl Log {
         }
     }
 
-    /// The last chance before the process ends: tries once more, and counts what cannot be written as lost.
+    /// Makes a last attempt before the process ends, and counts what still cannot be written as lost.
     pub fn settle(&mut self) {
         self.retry();
         if let Some(outage) = self.outage.take() {
@@ -116,17 +116,17 @@ impl Log {
         }
     }
 
-    /// Bytes of output that the log does not have because writes failed.
+    /// Bytes of output that are missing in the log because writes failed.
     pub fn gap_bytes(&self) -> u64 {
         self.lost + self.outage.as_ref().map_or(0, |outage| outage.lost)
     }
 
-    /// Whether [`Log::release`] would give memory back.
+    /// Whether [`Log::release`] would free memory.
     pub fn holds_buffers(&self) -> bool {
         self.batch.capacity() > 0
     }
 
-    /// Gives the batch buffer back; the next write allocates anew.
+    /// Frees the batch buffer; the next write allocates it again.
     pub fn release(&mut self) {
         self.batch = Vec::new();
         self.lines.iter_mut().for_each(Lines::release);

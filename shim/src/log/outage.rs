@@ -6,12 +6,12 @@ use super::records::{Heads, Stream, content_bytes};
 use super::stamp::STAMP;
 use std::time::{Duration, Instant};
 
-/// Records kept while the file refuses writes.
+/// Bytes of records kept while the file refuses writes.
 const BACKLOG: usize = 256 << 10;
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(1);
 
-/// The file refuses writes: what is kept, what is gone, when to try again.
+/// The file refuses writes: which records are kept, how much is lost, when to retry.
 #[derive(Debug)]
 pub struct Outage {
     pub(super) backlog: Vec<u8>,
@@ -22,7 +22,7 @@ pub struct Outage {
 }
 
 impl Outage {
-    /// The first write that did not go through.
+    /// Begins with the first write that failed.
     pub fn begin(batch: &[u8], stopped: Stopped) -> Self {
         let retry_at = Instant::now() + FIRST_RETRY;
         let mut outage = Self { backlog: Vec::new(), lost: 0, why: stopped.errno, retry_at, delay: FIRST_RETRY };
@@ -30,7 +30,7 @@ impl Outage {
         outage
     }
 
-    /// Once something was dropped everything after it is, so that the gap is one place in the log.
+    /// Keeps records. Once some are dropped, all later ones are, so that the log has a single gap.
     pub fn keep(&mut self, records: &[u8]) {
         if self.lost == 0 && self.backlog.len() + records.len() <= BACKLOG {
             self.backlog.extend_from_slice(records);
@@ -39,7 +39,7 @@ impl Outage {
         }
     }
 
-    /// Writes backlog and marker; true when both are in the file.
+    /// Writes the backlog and the marker; true when both are in the file.
     pub fn settle(&mut self, file: &LogFile, stamp: &[u8; STAMP]) -> bool {
         let written = file.append(&self.backlog).and_then(|()| {
             self.backlog = Vec::new();

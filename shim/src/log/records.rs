@@ -6,28 +6,28 @@
 //! ^ 30 bytes                     ^ 6    ^ tag at TAG, content from HEAD on
 //! ```
 //!
-//! A line with more than `max` bytes of content becomes records of exactly `max` bytes tagged `P` and a last one
-//! tagged `F`; where the cuts fall depends on the line alone, never on how reads happened to chunk it. An
-//! unfinished line waits here (at most `max` + 2 bytes) for its newline and leaves as `P` at the end of the
-//! stream. Bytes are passed through as they are, except the carriage return before a newline when asked.
+//! A line with more than `max` bytes of content becomes records of exactly `max` bytes tagged `P` and a last one tagged
+//! `F`. Where the cuts fall depends only on the line, never on how reads happened to chunk it. An unfinished line waits
+//! here (at most `max` + 2 bytes) for its newline and is written as `P` at the end of the stream. Bytes are passed
+//! through unchanged, except for the carriage return before a newline if it is to be removed.
 
 use super::stamp::STAMP;
 
-/// Length of what stands before the content of a record.
+/// Length of a record before its content.
 pub const HEAD: usize = STAMP + 10;
-/// Where the tag of a record stands.
+/// Position of a record's tag.
 const TAG: usize = HEAD - 2;
 
 /// Which of a container's two output streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
-    /// Descriptor 1, and everything that a terminal shows.
+    /// Descriptor 1, and all output of a terminal.
     Stdout = 0,
     /// Descriptor 2.
     Stderr = 1,
 }
 
-/// The two heads that records of one stream and one moment can have.
+/// The two possible heads of records of one stream at one time.
 #[derive(Debug)]
 pub struct Heads {
     full: [u8; HEAD],
@@ -64,7 +64,7 @@ fn record(head: &[u8; HEAD], content: &[u8], out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// How many bytes of the container's output whole records stand for: content, and one for each line's end.
+/// How many bytes of output complete records stand for: their content, and one for each line end.
 pub fn content_bytes(records: &[u8]) -> u64 {
     let (mut bytes, mut start) = (0, 0);
     for end in memchr::memchr_iter(b'\n', records) {
@@ -75,7 +75,7 @@ pub fn content_bytes(records: &[u8]) -> u64 {
     bytes
 }
 
-/// The cutter of one stream.
+/// Cuts one stream into records.
 #[derive(Debug)]
 pub struct Lines {
     pending: Vec<u8>,
@@ -84,6 +84,8 @@ pub struct Lines {
 }
 
 impl Lines {
+    /// Starts without a pending line.
+    ///
     /// - Units: `max` in bytes of content per record, at least 1.
     pub fn new(max: usize, keep_cr: bool) -> Self {
         Self { pending: Vec::new(), max: max.max(1), keep_cr }
@@ -91,7 +93,7 @@ impl Lines {
 
     /// Appends the records that `chunk` completes to `out`, and keeps an unfinished line for later.
     ///
-    /// Stops after the record with which `out` reaches `limit` bytes, and returns how much of `chunk` is done.
+    /// Stops after the record with which `out` reaches `limit` bytes, and returns how much of `chunk` was processed.
     pub fn push(&mut self, chunk: &[u8], heads: &Heads, out: &mut Vec<u8>, limit: usize) -> usize {
         let mut start = 0;
         while !self.pending.is_empty() && start < chunk.len() {
@@ -122,19 +124,19 @@ impl Lines {
         chunk.len()
     }
 
-    /// The stream has ended: what waits for a newline leaves as partial records.
+    /// Ends the stream: an unfinished line becomes partial records.
     pub fn finish(&mut self, heads: &Heads, out: &mut Vec<u8>) {
         for piece in std::mem::take(&mut self.pending).chunks(self.max) {
             heads.partial(piece, out);
         }
     }
 
-    /// Gives memory back that holds nothing.
+    /// Frees memory that holds no data.
     pub fn release(&mut self) {
         self.pending.shrink_to_fit();
     }
 
-    /// Continues a waiting line with the front of `chunk`; returns how much was taken.
+    /// Continues a pending line with the front of `chunk`; returns how much was used.
     fn extend_pending(&mut self, chunk: &[u8], heads: &Heads, out: &mut Vec<u8>) -> usize {
         let room = self.max + 2 - self.pending.len();
         let window = &chunk[..chunk.len().min(room)];
@@ -153,7 +155,7 @@ impl Lines {
         }
     }
 
-    /// Keeps the unfinished `tail` after emitting the partial records that are already certain.
+    /// Keeps the unfinished `tail` after writing the partial records that are already certain.
     fn hold(&mut self, mut tail: &[u8], heads: &Heads, out: &mut Vec<u8>) {
         while tail.len() > self.max + 1 {
             heads.partial(&tail[..self.max], out);
@@ -163,8 +165,8 @@ impl Lines {
         self.spill(heads, out);
     }
 
-    /// A first record is certain once the content is above `max` even if the last byte so far turns out to be
-    /// the carriage return of a line's end.
+    /// Writes the first record once it is certain: when the content exceeds `max` even if its last byte so far turns
+    /// out to be the carriage return of a line end.
     fn spill(&mut self, heads: &Heads, out: &mut Vec<u8>) {
         let maybe_end = !self.keep_cr && self.pending.last() == Some(&b'\r');
         if self.pending.len() > self.max + usize::from(maybe_end) {
@@ -192,7 +194,7 @@ mod tests {
 
     const STAMP_TEXT: &[u8; STAMP] = b"2026-11-21T06:15:30.123456789Z";
 
-    /// Pushes `input` in pieces of `step` bytes and returns tag and content of each record.
+    /// Pushes `input` in pieces of `step` bytes and returns the tag and content of each record.
     fn cut(input: &[u8], step: usize, max: usize, keep_cr: bool) -> Vec<(char, Vec<u8>)> {
         let heads = Heads::new(STAMP_TEXT, Stream::Stdout);
         let (mut lines, mut out) = (Lines::new(max, keep_cr), Vec::new());

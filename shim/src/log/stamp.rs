@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The time in front of every log record: RFC 3339 with nine digits of nanoseconds, in UTC.
+//! The timestamp of every log record: RFC 3339 with nine digits of nanoseconds, in UTC.
 //!
-//! The date and the second are formatted once a second; the digits below once a batch. Every stamp has the same
-//! length, which lets the rest of the module find a record's parts by position.
+//! The date and the time to the second are formatted once per second, the digits below once per batch. Every stamp has
+//! the same length, which lets the rest of the module find a record's parts by position.
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
@@ -23,7 +23,7 @@ impl Default for Clock {
 }
 
 impl Clock {
-    /// The present time, or the latest one given before when the clock was set back since.
+    /// The current time, or the latest one returned before if the clock has been set back.
     pub fn now(&mut self) -> [u8; STAMP] {
         self.at(clock_gettime(ClockId::Realtime))
     }
@@ -40,7 +40,7 @@ impl Clock {
     }
 }
 
-/// Writes `value` in decimal over the whole of `field`, leading zeros included.
+/// Writes `value` in decimal over the whole of `field`, with leading zeros.
 fn digits(field: &mut [u8], mut value: u64) {
     for byte in field.iter_mut().rev() {
         *byte = b'0' + (value % 10) as u8;
@@ -48,8 +48,8 @@ fn digits(field: &mut [u8], mut value: u64) {
     }
 }
 
-/// Writes date and time of day. The calendar is counted in eras of 400 years that begin on 1 March, so that the
-/// leap day is the last of its year.
+/// Writes the date and the time of day. Years are counted from 1 March in eras of 400, so that the leap day is the last
+/// of its year.
 fn write_second(text: &mut [u8; STAMP], second: u64) {
     let (days, of_day) = (second / 86_400 + 719_468, second % 86_400);
     let (era, of_era) = (days / 146_097, days % 146_097);

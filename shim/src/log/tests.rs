@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The log against a real file, and against a file system that is full.
+//! Tests the log against a real file, and against a full file system.
 
 use super::*;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 
-/// Streams, tags and contents of a log file.
+/// The stream, tag and content of each record in a log file.
 fn records(path: &Path) -> Vec<(String, char, String)> {
     let bytes = std::fs::read(path).unwrap();
     assert!(bytes.is_empty() || bytes.ends_with(b"\n"), "a torn record");
@@ -22,7 +22,7 @@ fn records(path: &Path) -> Vec<(String, char, String)> {
     bytes.strip_suffix(b"\n").map_or_else(Vec::new, |all| all.split(|&b| b == b'\n').map(record).collect())
 }
 
-/// What a reader makes of a log file: contents, with a newline after each full record.
+/// The output that a reader reconstructs: contents, with a newline after each full record.
 fn content(path: &Path) -> String {
     records(path).into_iter().map(|(_, tag, text)| if tag == 'F' { text + "\n" } else { text }).collect()
 }
@@ -60,7 +60,7 @@ fn an_unusable_path_is_a_clean_error() {
     assert!(matches!(Log::open(Some(Path::new("/dev/null")), false), Err(Error::NotRegular { .. })));
 }
 
-/// Nobody has number 254 of the "misc" devices: opening it is an error of its own.
+/// No driver has minor number 254 of the "misc" devices: opening it would fail with another error.
 #[test]
 fn a_device_in_the_files_place_is_not_opened() {
     let dir = tempfile::tempdir().unwrap();
@@ -150,10 +150,10 @@ fn a_long_outage_is_told_in_the_log_to_the_byte() {
     }
     let gap = log.gap_bytes();
     assert!(gap > 1 << 20, "{gap}");
-    // More room than the backlog needs, less than all output had needed.
+    // More space than the backlog needs, less than all the output would have needed.
     std::fs::remove_file(dir.join("ballast")).unwrap();
     log.retry();
-    // 240 KiB are free and the backlog is larger: still out, nothing torn.
+    // 240 KiB are free and the backlog is larger: the outage goes on, and no record is torn.
     records(&path);
     std::fs::rename(&path, dir.join("old")).unwrap();
     std::fs::remove_file(dir.join("old")).unwrap();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The child's half: every prepared mount onto its place inside the root.
+//! The child's half: attaches every prepared mount at its place inside the root.
 
 use super::plan::{Plan, Prepared, Source};
 use super::{filesystem, image, proc, shared};
@@ -11,7 +11,7 @@ use rustix::mount::{MountAttrFlags, MoveMountFlags, UnmountFlags, move_mount, un
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-/// The files of procfs that may be replaced: what fills them in for a container (LXCFS) mounts over these.
+/// The procfs files that may be mounted over: LXCFS does so, to fill them in for a container.
 const REPLACEABLE: [&str; 11] = [
     "/proc/cpuinfo",
     "/proc/diskstats",
@@ -67,8 +67,8 @@ fn attach_one(root: &Root, mount: Prepared<'_>) -> Result<()> {
     }
 }
 
-/// A file system of the child's namespaces. A sysfs of a network namespace that the child's user namespace does not
-/// own is refused by the kernel: there the host's /sys is shown, read-only all the way down.
+/// Makes a file system of the child's namespaces. The kernel refuses a sysfs of a network namespace that the child's
+/// user namespace does not own; the host's /sys is then mounted instead, read-only all the way down.
 fn new(name: &str, options: &str, attributes: MountAttrFlags) -> Result<OwnedFd> {
     match filesystem::detached(name, options, attributes) {
         Err(e) if name == "sysfs" && e.errno == libc::EPERM => {
@@ -78,7 +78,7 @@ fn new(name: &str, options: &str, attributes: MountAttrFlags) -> Result<OwnedFd>
     }
 }
 
-/// Nothing covers what is inside procfs, except the few files that exist to be covered.
+/// Refuses mounts inside procfs, except over the few files that are meant to be covered.
 fn refuse_over_proc(point: &OwnedFd, object: &str) -> Result<()> {
     let stat = rustix::fs::fstatfs(point).map_err(|e| failure::kernel("statfs", object, e))?;
     if stat.f_type as i64 != proc::MAGIC || REPLACEABLE.contains(&object) {
@@ -87,15 +87,16 @@ fn refuse_over_proc(point: &OwnedFd, object: &str) -> Result<()> {
     Err(failure::refused(Kind::InvalidArgument, "mount", object, "nothing may be mounted inside /proc"))
 }
 
-/// Whether a mount begins at `point`. Names are compared by the daemon; what a link in the image makes of them shows here.
+/// Whether `point` is the root of a mount. The daemon compares names; links in the image may lead elsewhere, which
+/// shows here.
 fn is_mounted_on(point: &OwnedFd, object: &str) -> Result<bool> {
     let stat = statx(point, "", AtFlags::EMPTY_PATH, StatxFlags::empty());
     let stat = stat.map_err(|e| failure::kernel("statx", object, e))?;
     Ok(stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
-/// A directory goes on a directory, anything else on anything else. The kernel answers "not a directory" without saying
-/// which of the two is meant.
+/// A directory goes on a directory, anything else on anything else. The kernel's "not a directory" does not tell which
+/// of the two is wrong.
 fn refuse_other_kind(point: &OwnedFd, needed: Point, from: &str, object: &str) -> Result<()> {
     let why = match (needed, is_dir(point)) {
         (Point::Directory, true) | (Point::File, false) => return Ok(()),
@@ -105,8 +106,8 @@ fn refuse_other_kind(point: &OwnedFd, needed: Point, from: &str, object: &str) -
     Err(failure::refused(Kind::InvalidArgument, "mount", object, &why))
 }
 
-/// The part of an image volume that is shown. The overlay stands on `scratch` meanwhile: in this mount namespace
-/// only, and on top of the tree that is detached when the root is pivoted.
+/// The visible part of an image volume. Meanwhile the overlay is mounted on `scratch`: in this mount namespace only,
+/// and on top of the tree that is detached when the root is pivoted.
 fn sub_tree(overlay: OwnedFd, sub_path: &str, scratch: &Path, object: &str) -> Result<OwnedFd> {
     let scratch_name = scratch.display().to_string();
     move_mount(&overlay, "", CWD, scratch, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
@@ -120,7 +121,7 @@ fn sub_tree(overlay: OwnedFd, sub_path: &str, scratch: &Path, object: &str) -> R
     Ok(tree)
 }
 
-/// Attaches `tree` to a directory of a file system that is our own: the name is what we made it.
+/// Attaches `tree` to a directory of one of our own file systems: we created the name ourselves.
 fn attach_below(base: &OwnedFd, name: &str, tree: &OwnedFd) -> Result<()> {
     move_mount(tree, "", base, name, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
         .map_err(|e| failure::kernel("mount", name, e))

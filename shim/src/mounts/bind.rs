@@ -17,15 +17,15 @@ use std::os::fd::{AsFd, OwnedFd};
 pub struct Detached {
     /// The cloned tree.
     pub tree: OwnedFd,
-    /// What it needs to stand on.
+    /// What it needs as a mount point.
     pub point: Point,
 }
 
-/// Opens, checks and clones a bind source. `maps` finds the user namespace that translates its owners.
+/// Opens, checks and clones a bind source. `maps` returns the user namespace that translates its owners.
 ///
 /// # Errors
-/// `NotFound` when it is missing and must not be made; `FailedPrecondition` when the source's mount cannot propagate as
-/// asked.
+/// `NotFound` when it is missing and must not be created; `FailedPrecondition` when the source's mount cannot propagate
+/// as requested.
 pub fn prepare<'a>(
     bind: &Bind,
     attributes: MountAttrFlags,
@@ -38,7 +38,7 @@ pub fn prepare<'a>(
     if let Some(user_namespace) = maps()? {
         idmap::set(&tree, user_namespace.as_fd(), bind.reach, &bind.source)?;
     }
-    // The clone of one that is to be shared is in the source's peer group already.
+    // The clone of a mount that is to be shared is already in the source's peer group.
     if bind.propagation != Propagation::Shared {
         set_propagation(&tree, Reach::All, bind.propagation, &bind.source)?;
     }
@@ -48,7 +48,8 @@ pub fn prepare<'a>(
 
 fn open_source(bind: &Bind) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    // As a directory first: asked for a mere handle, the kernel leaves an automount point as it is, empty.
+    // As a directory first: for a plain O_PATH handle the kernel does not trigger an automount point, and it stays
+    // empty.
     let open = || match rustix::fs::open(&bind.source, flags | OFlags::DIRECTORY, Mode::empty()) {
         Err(Errno::NOTDIR) => rustix::fs::open(&bind.source, flags, Mode::empty()),
         other => other,
@@ -63,7 +64,7 @@ fn open_source(bind: &Bind) -> Result<OwnedFd> {
     source.map_err(|e| failure::kernel("open mount source", &bind.source, e))
 }
 
-/// What the source's mount must be on the host for the asked propagation to mean anything.
+/// Checks that the source's mount on the host makes the requested propagation possible.
 fn check_propagation(bind: &Bind, source: &OwnedFd) -> Result<()> {
     let (fits, why): (fn(&str) -> bool, _) = match bind.propagation {
         Propagation::Private => return Ok(()),

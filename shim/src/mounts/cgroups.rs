@@ -9,10 +9,10 @@ use crate::tree::{Reach, clone_handle, clone_path, set_attributes};
 use rustix::fs::{Mode, mkdirat, symlinkat};
 use rustix::mount::MountAttrFlags;
 
-/// The host's cgroup2, or on v1 a directory with the container's own cgroup of each hierarchy.
+/// Mounts the host's cgroup2, or on v1 a directory with the container's own cgroup of each hierarchy.
 ///
 /// # Errors
-/// What the kernel answered.
+/// The kernel's error.
 pub fn detached(cgroup: &Cgroup, attributes: MountAttrFlags, destination: &str) -> Result<Source<'static>> {
     if let (true, Some(mount_point)) = (cgroup.is_v2(), cgroup.unified_mount()) {
         return clone_path(mount_point, Reach::Top, attributes).map(Source::Tree);

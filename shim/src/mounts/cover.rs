@@ -11,10 +11,10 @@ use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 use std::os::fd::OwnedFd;
 
-/// Covers each path: a file by the host's null device, taken before the root is pivoted, and a directory by an empty
-/// tmpfs, both read-only. Missing paths are skipped.
+/// Covers each path: a file with the host's null device, taken before the root is pivoted, and a directory with an
+/// empty tmpfs, both read-only. Missing paths are skipped.
 pub fn mask(root: &Root, paths: &[String]) -> Result<()> {
-    // One mount serves all files, one all directories. Only an attached one can be cloned before Linux 6.15.
+    // One mount serves all files, another all directories. Before Linux 6.15 only an attached mount can be cloned.
     let (mut of_files, mut of_directories) = (None, None);
     for path in paths {
         let Some(point) = find(root, path)? else { continue };
@@ -41,7 +41,8 @@ pub fn read_only(root: &Root, paths: &[String]) -> Result<()> {
     for path in paths {
         let Some(point) = find(root, path)? else { continue };
         let tree = clone_peer(&point, Reach::All, path)?;
-        // Of a volume that shares its mounts with the host: what is mounted there is to be seen here, and no more.
+        // Part of a volume that shares its mounts with the host: mounts from the host must appear here, but not the
+        // reverse.
         change(&tree, Reach::All, MountAttrFlags::MOUNT_ATTR_RDONLY, Propagation::Slave, path)?;
         attach(root, tree, &point, path)?;
     }

@@ -14,7 +14,7 @@ pub fn detached(name: &str, options: &str, attributes: MountAttrFlags) -> Result
     mounted(&context, name, options, attributes)
 }
 
-/// The same from a context that is open already.
+/// Does the same with an open context.
 pub fn mounted(context: &OwnedFd, name: &str, options: &str, attributes: MountAttrFlags) -> Result<OwnedFd> {
     for option in options.split(',').filter(|o| !o.is_empty()) {
         let set = match option.split_once('=') {

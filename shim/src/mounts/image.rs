@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Images as volumes: their layers at a path of the container, whole or one directory or file of them, read-only.
+//! Images as volumes: their layers at a path of the container, whole or only one directory or file, read-only.
 
 use super::plan::Source;
 use crate::failure::{self, Failure, Result};
@@ -17,13 +17,13 @@ use std::path::Path;
 /// An image volume, ready to be attached.
 #[derive(Debug)]
 pub struct Volume<'a> {
-    /// What is mounted.
+    /// The mount.
     pub source: Source<'a>,
-    /// What it needs to stand on.
+    /// What it needs as a mount point.
     pub point: Point,
 }
 
-/// Mounts the layers, attached nowhere, and looks at what is shown of them.
+/// Mounts the layers, attached nowhere, and checks the part that is shown.
 ///
 /// # Errors
 /// `NotFound` for a path that the image does not have.
@@ -37,10 +37,10 @@ pub fn prepare<'a>(
     prepare_any(mount, image, run_dir, user_namespace, single).map_err(of_image_volume)
 }
 
-/// Whether the path of each volume is in its image: the container is not made when it is not.
+/// Checks that each volume's path is in its image; the container is not created otherwise.
 ///
 /// # Errors
-/// `InvalidArgument` for a volume that cannot be; else as a start would fail, for the first that cannot be mounted.
+/// `InvalidArgument` for an invalid volume; otherwise the error of a start, for the first that cannot be mounted.
 pub fn look_in_images(request: LookInImages, single: Single) -> Result<()> {
     let checked = |mut mount: wire::Mount| -> malformed::Result<(String, Image)> {
         let destination = absolute("destination", std::mem::take(&mut mount.destination))?;
@@ -72,7 +72,7 @@ fn prepare_any<'a>(
     Ok(Volume { source, point })
 }
 
-/// What the volume shows. Links in the image are followed inside of it.
+/// Opens the part that the volume shows. Links in the image are followed inside it.
 fn find(root: &Root, image: &Image, destination: &str) -> Result<OwnedFd> {
     root.handle(image.path.as_bytes()).map_err(|e| {
         let object = format!("{:?} of the image for {destination}", image.path);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the shim hands to the child: mounts that are made, or that the child can make.
+//! What the shim passes to the child: mounts that are made, or that the child can make.
 
 use crate::rootfs::Point;
 use rustix::mount::MountAttrFlags;
@@ -9,26 +9,26 @@ use std::path::Path;
 /// A container's mounts, ready for the child.
 #[derive(Debug, Default)]
 pub struct Plan<'a> {
-    /// In the order in which they are attached.
+    /// In the order of attachment.
     pub mounts: Vec<Prepared<'a>>,
     /// The devpts that the container gets, to open terminals from.
     pub devpts: Option<OwnedFd>,
-    /// Whether `/dev` is ours: then it has all devices already.
+    /// Whether `/dev` is ours: it then has all devices already.
     pub own_dev: bool,
-    /// Whether one of them shares its mounts with the host.
+    /// Whether one of the mounts shares its mounts with the host.
     pub shares: bool,
 }
 
 /// A mount on its way from the shim to the child.
 #[derive(Debug)]
 pub struct Prepared<'a> {
-    /// Where it goes, inside the root.
+    /// Its path inside the root.
     pub destination: &'a str,
-    /// What it needs to stand on.
+    /// What it needs as a mount point.
     pub point: Point,
-    /// What it is.
+    /// The mount itself.
     pub source: Source<'a>,
-    /// What it is, for people.
+    /// A description for error messages.
     pub from: &'a str,
     /// Attributes of the new mount.
     pub attributes: MountAttrFlags,
@@ -39,25 +39,25 @@ pub struct Prepared<'a> {
 pub enum Source<'a> {
     /// A detached tree, attributes already set.
     Tree(OwnedFd),
-    /// The same for a volume that the image declares: any mount that is at its place already is meant to be there.
+    /// The same, for a volume that the image declares: a mount that already exists at its place takes precedence.
     Volume(OwnedFd),
     /// A file system that shows the child's namespaces: name and options.
     New(&'static str, &'a str),
-    /// Layers of an image of which only `sub_path` is shown. `scratch` is any host directory to stand on while the
-    /// path is walked, in the child's own namespace; the root of a user namespace must be able to get there.
+    /// Image layers of which only `sub_path` is shown. `scratch` is any host directory to mount on while the path is
+    /// walked, in the child's own namespace; the root of a user namespace must be able to reach it.
     SubPath {
         /// The detached overlay.
         overlay: OwnedFd,
-        /// Below its root.
+        /// The path below the overlay's root.
         sub_path: &'a str,
         /// A host directory.
         scratch: &'a Path,
     },
-    /// v1: a tmpfs with one directory per hierarchy, all made, each for the container's own cgroup.
+    /// On v1: a tmpfs with one directory per hierarchy, all created, each for the container's own cgroup.
     CgroupV1 {
         /// The detached tmpfs.
         base: OwnedFd,
-        /// Directory name in it and a detached bind of the cgroup.
+        /// The name of a directory in it and a detached bind of the cgroup, for each hierarchy.
         hierarchies: Vec<(String, OwnedFd)>,
     },
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The shim's half: each mount of the order made as far as it can be made outside, one function a kind.
+//! The shim's half: makes each mount of the order as far as possible from outside, one function per kind.
 
 use super::plan::{Plan, Prepared, Source};
 use super::{bind, cgroups, filesystem, image, proc};
@@ -18,7 +18,7 @@ use crate::volumes;
 use rustix::mount::MountAttrFlags;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-/// What of the container is known by now.
+/// The facts about the container that are known by now.
 #[derive(Debug, Clone, Copy)]
 struct Preparation<'a> {
     order: &'a Order,
@@ -28,10 +28,10 @@ struct Preparation<'a> {
     single: Single,
 }
 
-/// Makes everything that can be made in the host's mount namespace; `user` is the container's process's.
+/// Makes everything that can be made in the host's mount namespace; `user` is the user of the container's process.
 ///
 /// # Errors
-/// The first mount that cannot be made.
+/// The failure of the first mount that cannot be made.
 pub fn prepare<'a>(
     order: &'a Order,
     cgroup: &'a Cgroup,
@@ -55,7 +55,7 @@ impl<'a> Preparation<'a> {
         let (from, source) = match &mount.what {
             What::Bind(bind) => (bind.source.as_str(), Source::Tree(self.bind(mount, bind, plan, &mut point)?)),
             What::Volume(bind) => (bind.source.as_str(), Source::Volume(self.bind(mount, bind, plan, &mut point)?)),
-            What::Image(image) => ("what is mounted", self.image(mount, image, &mut point)?),
+            What::Image(image) => ("the image volume", self.image(mount, image, &mut point)?),
             What::Tmpfs(options) => ("tmpfs", Source::Tree(self.tmpfs(options, mount.attributes)?)),
             What::Dev(options) => ("tmpfs", Source::Tree(self.dev(options, mount.attributes, plan)?)),
             What::Devpts(options) => ("devpts", Source::Tree(self.devpts(options, mount.attributes, plan)?)),
@@ -85,7 +85,7 @@ impl<'a> Preparation<'a> {
         Ok(volume.source)
     }
 
-    /// That of a pod with a user namespace belongs to that namespace's root.
+    /// In a pod with a user namespace it belongs to that namespace's root.
     fn tmpfs(&self, options: &str, attributes: MountAttrFlags) -> Result<OwnedFd> {
         match self.order.ids.host_root() {
             (0, 0) => filesystem::detached("tmpfs", options, attributes),
@@ -93,7 +93,7 @@ impl<'a> Preparation<'a> {
         }
     }
 
-    /// Nodes work in it, whatever the attributes say.
+    /// Device nodes work in it, whatever the attributes say.
     fn dev(&self, options: &str, attributes: MountAttrFlags, plan: &mut Plan<'_>) -> Result<OwnedFd> {
         let tree = self.tmpfs(options, attributes - MountAttrFlags::MOUNT_ATTR_NODEV)?;
         devices::populate(&tree, &self.order.devices, self.user, &self.order.ids)?;
@@ -101,7 +101,7 @@ impl<'a> Preparation<'a> {
         Ok(tree)
     }
 
-    /// The terminals' group is given as the container's id.
+    /// The option has the terminals' group as an id in the container.
     fn devpts(&self, options: &str, attributes: MountAttrFlags, plan: &mut Plan<'_>) -> Result<OwnedFd> {
         let translate = |option: &str| match option.strip_prefix("gid=").and_then(|gid| gid.parse().ok()) {
             Some(gid) => format!("gid={}", self.order.ids.host_gid(gid)),
@@ -122,7 +122,7 @@ impl<'a> Preparation<'a> {
 
     fn proc(&self, options: &'a str, attributes: MountAttrFlags) -> Result<Source<'a>> {
         match self.namespaces.pin(Kind::Pid) {
-            // The child is not in a PID namespace that others live in.
+            // The child stays outside a PID namespace that others live in.
             Some(pin) => {
                 proc::detached(pin, self.namespaces, self.cgroup, options, attributes, self.single).map(Source::Tree)
             }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! procfs of a PID namespace in which others live, made by the shim, which is not in there.
+//! procfs of a shared PID namespace, made by the shim, which is outside it.
 //!
-//! procfs shows the PID namespace of the process that opens its context (`fsopen`), or, since Linux 6.17, the one that an
-//! option names. On older kernels a process inside has to open it, and others in there may be able to trace it. So that
-//! process holds nothing that would be worth tracing:
+//! procfs shows the PID namespace of the process that opens its context (`fsopen`), or, since Linux 6.17, the one that
+//! an option names. On older kernels a process inside has to open it, and other processes there may be able to trace
+//! it. So that process holds nothing worth tracing:
 //!
 //! ```text
 //! shim ──clone3──> opener, outside     the pod's namespaces; an empty root; a user namespace without a single id
@@ -33,16 +33,16 @@ use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// What `statfs` says of procfs.
+/// The file system type that `statfs` reports for procfs.
 pub(super) const MAGIC: i64 = 0x9fa0;
 
-/// For two processes to make some twenty system calls. A process that may trace the one inside can stop it.
+/// Enough for two processes to make some twenty system calls. A process that may trace the one inside can stop it.
 const PATIENCE: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
 
 /// Makes the procfs of the PID namespace behind `pin`, attached nowhere yet.
 ///
 /// # Errors
-/// What the kernel answered; `DeadlineExceeded` and `PermissionDenied` when something inside is in the way.
+/// The kernel's error; `DeadlineExceeded` and `PermissionDenied` when a process inside interferes.
 pub fn detached(
     pin: BorrowedFd<'_>,
     namespaces: &Namespaces,
@@ -56,7 +56,7 @@ pub fn detached(
         None => from_inside(namespaces, cgroup, single)?,
     };
     let tree = filesystem::mounted(&context, "proc", options, attributes)?;
-    // A process that traces the opener can have sent something else.
+    // A process that traces the opener may have sent something else.
     let stat = rustix::fs::fstatfs(&tree).map_err(|e| failure::kernel("statfs", "proc", e))?;
     if stat.f_type as i64 != MAGIC {
         return Err(failure::refused(
@@ -69,7 +69,7 @@ pub fn detached(
     Ok(tree)
 }
 
-/// A context for the PID namespace behind `pin`; `None` when this kernel does not take one.
+/// Opens a context for the PID namespace behind `pin`; `None` when this kernel does not support that.
 fn named(pin: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
     let context = fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC).map_err(|e| failure::kernel("fsopen", "proc", e))?;
     match fsconfig_set_fd(&context, "pidns", pin) {
@@ -79,7 +79,7 @@ fn named(pin: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
     }
 }
 
-/// A context that a process inside has opened.
+/// Gets a context from a process inside, which opens it.
 fn from_inside(namespaces: &Namespaces, cgroup: &Cgroup, single: Single) -> Result<OwnedFd> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .map_err(|e| failure::kernel("make socket", "opener of proc", e))?;
@@ -92,7 +92,7 @@ fn from_inside(namespaces: &Namespaces, cgroup: &Cgroup, single: Single) -> Resu
     }
     drop((theirs, reporter));
     let context = receive(&ours);
-    // It is done, or given up.
+    // They are done, or given up.
     for pid in reap::children().into_iter().filter_map(Pid::from_raw) {
         let _ = kill_process(pid, Signal::KILL);
         let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
@@ -103,12 +103,12 @@ fn from_inside(namespaces: &Namespaces, cgroup: &Cgroup, single: Single) -> Resu
     }
 }
 
-/// The opener, outside and inside. Never returns.
+/// Runs the opener, outside and inside. Never returns.
 fn open(in_child: InChild, namespaces: &Namespaces, cgroup: &Cgroup, socket: &OwnedFd, reporter: &Reporter) -> ! {
     if let Err(failure) = let_go(namespaces, cgroup) {
         reporter.fail(failure);
     }
-    // Only the socket is left, in the place of stdin.
+    // Only the socket stays open, as stdin.
     let placed = rustix::stdio::dup2_stdin(socket).map_err(std::io::Error::from);
     let socket = match placed.and_then(|()| sys::close_from(in_child, 1)) {
         Ok(()) => rustix::stdio::stdin(),
@@ -124,15 +124,15 @@ fn open(in_child: InChild, namespaces: &Namespaces, cgroup: &Cgroup, socket: &Ow
     sys::exit_now(i32::from(sent.is_err()))
 }
 
-/// Leaves everything of the host's behind.
+/// Leaves everything of the host behind.
 fn let_go(namespaces: &Namespaces, cgroup: &Cgroup) -> Result<()> {
     let fail = |e| failure::kernel("set up", "opener of proc", e);
     cgroup.join_v1()?;
     namespaces.join()?;
     namespaces.enter_pids()?;
-    // Somewhere to put the empty root: the way is looked up in the new mount namespace.
+    // A place for the empty root: paths are looked up in the new mount namespace.
     let and_users = ThreadNameSpaceType::USER | ThreadNameSpaceType::MOUNT;
-    // Where user namespaces are not allowed there is still the filter.
+    // Where user namespaces are not allowed, the filter still protects.
     sys::unshare(and_users).or_else(|_| sys::unshare(ThreadNameSpaceType::MOUNT)).map_err(fail)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = openat(CWD, "/", flags, Mode::empty()).map_err(fail)?;
@@ -144,7 +144,7 @@ fn let_go(namespaces: &Namespaces, cgroup: &Cgroup) -> Result<()> {
     set_capabilities(None, sets).map_err(fail)
 }
 
-/// Everything that the opener does from there on, and nothing else.
+/// The calls that the opener makes from there on, and no others.
 fn filter() -> Vec<u8> {
     const ALLOW: u32 = 0x7fff_0000;
     const KILL: u32 = 0x8000_0000;
@@ -159,7 +159,7 @@ fn filter() -> Vec<u8> {
     program.flat_map(bytes).collect()
 }
 
-/// Sends the context, or why there is none.
+/// Sends the context, or the errno if there is none.
 fn send(socket: BorrowedFd<'_>, context: rustix::io::Result<OwnedFd>) -> rustix::io::Result<usize> {
     let errno = context.as_ref().map_or_else(|e| e.raw_os_error(), |_| 0).to_ne_bytes();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -175,7 +175,7 @@ fn receive(socket: &OwnedFd) -> Result<OwnedFd> {
     let mut readable = [PollFd::new(socket, PollFlags::IN)];
     let came = poll(&mut readable, Some(&PATIENCE)).map_err(|e| failure::kernel("wait for", "opener of proc", e))?;
     if came == 0 {
-        return Err(lost(Kind::DeadlineExceeded, "does not answer; something in the pod may have stopped it"));
+        return Err(lost(Kind::DeadlineExceeded, "does not respond; something in the pod may have stopped it"));
     }
     let mut errno = [0; 4];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -188,7 +188,7 @@ fn receive(socket: &OwnedFd) -> Result<OwnedFd> {
     });
     match (rights, i32::from_ne_bytes(errno)) {
         (Some(context), _) => Ok(context),
-        (None, 0) => Err(lost(Kind::Internal, "ended early")),
+        (None, 0) => Err(lost(Kind::Internal, "exited early")),
         (None, errno) => Err(failure::kernel("fsopen", "proc, inside", Errno::from_raw_os_error(errno))),
     }
 }

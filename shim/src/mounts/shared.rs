@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Mounts of a container inside a volume that shares its mounts with the host.
 //!
-//! What is attached in such a volume is attached on the host as well, and stays there when the container has ended. So
-//! while a mount of the container's own is put there, the volume is in no group:
+//! A mount that is attached in such a volume is attached on the host as well, and stays there when the container has
+//! ended. So while a mount of the container is attached there, the volume is in no peer group:
 //!
 //! ```text
 //! copy of the volume, in its group ── volume leaves the group ── the mount is put ── volume joins the copy's group
@@ -20,7 +20,7 @@ use std::path::Path;
 
 const TABLE: &str = "/proc/self/mountinfo";
 
-/// The top of the mount that `point` is on, when that mount has peers; else `None`.
+/// Opens the root of the mount that `point` is on; `None` when that mount has no peers.
 pub fn top(root: &Root, point: &OwnedFd) -> Result<Option<OwnedFd>> {
     let table = std::fs::read(TABLE).map_err(|e| failure::kernel("read", TABLE, e))?;
     let wanted = mount_id(point)?;
@@ -33,11 +33,11 @@ pub fn top(root: &Root, point: &OwnedFd) -> Result<Option<OwnedFd>> {
     let place = place.strip_prefix(std::ffi::OsStr::from_bytes(&base)).unwrap_or(place);
     let top = root.handle(place.as_os_str().as_bytes());
     let top = top.map_err(|e| failure::kernel("open", place.display().to_string(), e))?;
-    // Another mount may stand on the same place.
+    // Another mount may cover the same place.
     if mount_id(&top)? == wanted { Ok(Some(top)) } else { Err(odd(wanted, "is covered by another one")) }
 }
 
-/// Does `put` while the mount at `top` is in no group.
+/// Runs `put` while the mount at `top` is in no peer group.
 pub fn apart(top: &OwnedFd, object: &str, put: impl FnOnce() -> Result<()>) -> Result<()> {
     let copy = clone_peer(top, Reach::Top, object)?;
     set_propagation(top, Reach::Top, Propagation::Private, object)?;
@@ -48,13 +48,15 @@ pub fn apart(top: &OwnedFd, object: &str, put: impl FnOnce() -> Result<()>) -> R
     move_mount(&copy, "", top, "", flags).map_err(|e| failure::kernel("set propagation", object, e))
 }
 
-/// What the mount table says of a mount.
+/// One line of the mount table.
 struct Line {
     place: Vec<u8>,
     is_shared: bool,
 }
 
-/// Source: proc_pid_mountinfo(5).
+/// Finds the line of a mount.
+///
+/// - Source: proc_pid_mountinfo(5).
 fn find(table: &[u8], id: u64) -> Option<Line> {
     let words = table.split(|b| *b == b'\n').map(|line| line.split(|b| *b == b' '));
     let mut words = words.into_iter().find(|words| words.clone().next() == Some(id.to_string().as_bytes()))?;

@@ -175,7 +175,7 @@ fn a_hook_that_takes_too_long_is_ended() {
             let container = pod.container("c").script("sleep 1000").with(ask("example.com/gadget=one")).create().await;
             let begun = Instant::now();
             let error = container.try_start().await.expect_err("the hook hangs");
-            assert!(error.message().contains("does not end within 1s"), "{error:?}");
+            assert!(error.message().contains("did not exit within 1s"), "{error:?}");
             assert!(begun.elapsed() < Duration::from_secs(10));
             assert_eq!(container.status().await.state(), ContainerState::ContainerExited);
             pod.remove().await;
