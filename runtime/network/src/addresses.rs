@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which host numbers of the subnet are in use. Memory only: it is rebuilt at start from the pod records.
+//! Tracks which host numbers of the subnet are in use. Memory only: it is rebuilt at start from the pod records.
 //!
-//! The next address is the one after the last that was given out, so a released address rests for as long as the subnet
-//! allows: neighbour caches, connection tracking and clients forget it meanwhile.
+//! Numbers are allocated in ascending order and wrap around, so a released address is reused as late as possible. By
+//! then, neighbour caches, connection tracking and clients have forgotten it.
 //!
 //! An address is `network + number`. Number 0 is the network, 1 the gateway, and the last one (broadcast) is never
-//! given out. With two families a pod has the same number in both.
+//! allocated. With two families a pod has the same number in both.
 
 use crate::error::NetworkError;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The gateway's number.
 const GATEWAY: u32 = 1;
-/// At most this many addresses are given out, however large the subnet is.
+/// The most addresses that are allocated, however large the subnet is.
 const MAX_NUMBERS: u32 = 1 << 20;
 
 /// The addresses of the pods of this node.
@@ -63,7 +63,7 @@ impl Addresses {
         Ok(number)
     }
 
-    /// Takes the number of an address that a live pod already has; `None` when it is outside this subnet or taken.
+    /// Takes the number of an address that a live pod already has; `None` when it is outside this subnet or in use.
     pub fn take_back(&mut self, ip: IpAddr) -> Option<u32> {
         let number = match (ip, self.subnet6) {
             (IpAddr::V4(ip), _) if self.subnet.contains(&ip) => u32::from(ip) - u32::from(self.subnet.network()),
@@ -79,7 +79,7 @@ impl Addresses {
         Some(number)
     }
 
-    /// Gives a number back.
+    /// Frees a number.
     pub fn give(&mut self, number: u32) {
         self.taken.remove(&number);
     }
@@ -100,7 +100,7 @@ impl Addresses {
         self.of(GATEWAY)
     }
 
-    /// One past the last number that can be given out.
+    /// One past the last number that can be allocated.
     fn end(&self) -> u32 {
         let v4 = (1u32 << (32 - u32::from(self.subnet.prefix_len())).min(31)) - 1;
         let v6 = self.subnet6.map_or(u32::MAX, |net| (1u32 << (128 - u32::from(net.prefix_len())).min(31)) - 1);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One host port in one address family: the unit that is held, that becomes a rule, and that errors name.
+//! One host port in one address family: the unit that is reserved, that becomes a rule, and that errors name.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -30,7 +30,7 @@ impl fmt::Display for Protocol {
 pub struct Binding {
     /// Transport protocol.
     pub protocol: Protocol,
-    /// Address of the node; the unspecified address is every address of the family.
+    /// Address of the node; the unspecified address stands for every address of the family.
     pub at: IpAddr,
     /// Port of the node.
     pub port: u16,
@@ -39,12 +39,12 @@ pub struct Binding {
 }
 
 impl Binding {
-    /// The node's side for error texts: `0.0.0.0:80/tcp`.
+    /// The node's side, for error messages: `0.0.0.0:80/tcp`.
     pub fn place(&self) -> String {
         format!("{}/{}", SocketAddr::new(self.at, self.port), self.protocol)
     }
 
-    /// Whether the two cannot exist at once.
+    /// Whether the two cannot coexist.
     pub fn collides(&self, other: &Self) -> bool {
         self.protocol == other.protocol
             && self.port == other.port

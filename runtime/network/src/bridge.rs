@@ -16,7 +16,7 @@ pub struct Bridge {
     pub name: String,
     /// Its addresses, the pods' gateways.
     pub gateways: Vec<IpNet>,
-    /// MTU; `None` takes that of the default route's interface, so that what a pod sends fits on its way out.
+    /// MTU; `None` takes that of the default route's interface, so that packets from pods fit on their way out.
     pub mtu: Option<u32>,
 }
 
@@ -32,11 +32,11 @@ pub struct Ready {
 }
 
 impl Bridge {
-    /// Makes whatever is missing of the bridge, and sets the node's knobs for routing.
+    /// Creates whatever is missing of the bridge, and sets the node's sysctls for routing.
     ///
     /// # Errors
     /// [`NetworkError::NotABridge`], [`NetworkError::ForeignBridge`] when the name belongs to something else;
-    /// [`NetworkError::Netlink`], [`NetworkError::Sysctl`] with the kernel's answer.
+    /// [`NetworkError::Netlink`], [`NetworkError::Sysctl`] with the kernel's error.
     pub fn ensure(&self, rtnl: &mut Rtnl) -> Result<Ready, NetworkError> {
         let mtu = self.mtu.map_or_else(|| default_mtu(rtnl), Ok)?;
         let found = rtnl.link(&self.name)?;
@@ -61,7 +61,7 @@ impl Bridge {
         Ok(Ready { index: link.index, mtu, created })
     }
 
-    /// An IPv4 address that is not ours shows that the bridge is not ours.
+    /// Refuses a bridge with an IPv4 address that is not ours, because the bridge is then not ours either.
     fn refuse_foreign(&self, rtnl: &mut Rtnl, index: u32) -> Result<(), NetworkError> {
         let on_it = |(of, net): (u32, IpNet)| (of == index && matches!(net, IpNet::V4(_))).then_some(net);
         let strange = rtnl.addresses()?.into_iter().filter_map(on_it).find(|net| !self.gateways.contains(net));

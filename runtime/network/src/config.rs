@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What an operator may configure of the built-in network.
+//! The settings of the built-in network.
 
 use crate::addresses::Addresses;
 use crate::error::NetworkError;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Drops tracked UDP flows to a host port when its translation rule comes or goes: a client that keeps sending would
-//! otherwise keep its old destination for as long as it sends.
+//! Drops tracked UDP flows to a host port when its translation rule is added or removed. Otherwise a client that keeps
+//! sending would keep its old destination.
 //!
-//! It is one ctnetlink request with a filter on protocol and destination port, and the kernel walks its own table
-//! (Linux 5.8 or newer; older kernels refuse the request). Blocking, and best effort: flows expire when the client
+//! This is one ctnetlink request with a filter on protocol and destination port, and the kernel walks its own table
+//! (Linux 5.8 or newer; older kernels refuse the request). Blocking, and best effort: flows expire once the client
 //! pauses.
 
 use crate::binding::{Binding, Protocol};
@@ -28,7 +28,7 @@ const UDP: u8 = 17;
 /// Drops the tracked UDP flows to the UDP ports among `bindings`.
 ///
 /// # Errors
-/// [`NetworkError::Netlink`] with the kernel's answer.
+/// [`NetworkError::Netlink`] with the kernel's error.
 pub fn forget_udp(bindings: &[Binding]) -> Result<(), NetworkError> {
     for binding in bindings.iter().filter(|binding| binding.protocol == Protocol::Udp) {
         delete(binding).map_err(|source| NetworkError::Netlink {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Decides on the name and the subnet of this daemon's network. Pure: facts in, [`Record`] out.
 //!
-//! While pods live, nothing changes: their addresses are valid only in the subnet they were given in. Otherwise the
-//! configuration wins over kubelet's pod CIDR, the CIDR over the earlier choice, and that over a new choice.
+//! While pods live, nothing changes: their addresses are valid only in the subnet they were allocated from. Otherwise
+//! the configuration wins over kubelet's pod CIDR, the CIDR over the earlier choice, and the earlier choice over a new
+//! one.
 
 use crate::config::NetworkConfig;
 use crate::error::NetworkError;
@@ -11,7 +12,7 @@ use crate::{names, subnet};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::path::Path;
 
-/// What is known when the decision is made.
+/// The facts that the decision depends on.
 #[derive(Debug)]
 pub struct Facts<'a> {
     /// The daemon's root directory.
@@ -20,13 +21,13 @@ pub struct Facts<'a> {
     pub config: &'a NetworkConfig,
     /// The record of an earlier start.
     pub earlier: Option<&'a Record>,
-    /// Whether pods have addresses in it.
+    /// Whether pods have addresses in the recorded network.
     pub pods_live: bool,
     /// The node's addresses and routes, without those of the earlier bridge.
     pub taken: &'a [IpNet],
 }
 
-/// Decides on name and subnets. `is_free` says whether no interface has a name yet.
+/// Decides on name and subnets. `is_free` checks that no interface has a given name yet.
 ///
 /// # Errors
 /// [`NetworkError::NoFreeSubnet`]; whatever `is_free` reports.
@@ -72,7 +73,7 @@ fn subnets(facts: &Facts<'_>) -> Result<(Ipv4Net, Option<Ipv6Net>, Origin), Netw
     }
 }
 
-/// The derived name, or the next one when an interface has that: two roots may have the same short hash.
+/// The derived name, or the next one when an interface already has it: two roots may have the same short hash.
 fn free_name(root: &Path, mut is_free: impl FnMut(&str) -> Result<bool, NetworkError>) -> Result<String, NetworkError> {
     for salt in 0..8 {
         let name = names::bridge(root, salt);
@@ -118,7 +119,7 @@ mod tests {
     #[test]
     fn configuration_wins_over_the_pod_cidr_and_that_over_a_choice() {
         let earlier = record("10.244.3.0/24", Origin::PodCidr);
-        // A cluster route that covers the node's own range is as it should be.
+        // A cluster route that covers the node's own range is normal.
         assert_eq!(decided(&NetworkConfig::default(), Some(&earlier), false, &["10.244.0.0/16"]), earlier);
         let config = NetworkConfig { subnet: Some("10.9.0.7/16".parse().expect("net")), ..Default::default() };
         let configured = decided(&config, Some(&earlier), false, &[]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What can go wrong with the node's network, and the kind of each failure.
+//! The errors of the node's network, and the kind of each.
 
 use crate::binding::{Binding, Protocol};
 use crate::nft::NftError;
@@ -10,38 +10,38 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NetworkError {
-    /// A port mapping of the request cannot be right.
+    /// A port mapping of the request is not valid.
     #[error("port mapping {mapping}: {why}")]
     PortMapping {
-        /// The mapping as it came.
+        /// The mapping as requested.
         mapping: String,
-        /// Which rule it breaks.
+        /// The rule that it breaks.
         why: &'static str,
     },
-    /// A pod or a process of the node has the host port.
+    /// A pod or a process of the node already has the host port.
     #[error("host port {} is taken by {holder}", .binding.place())]
     HostPortTaken {
-        /// The wanted binding.
+        /// The requested binding.
         binding: Binding,
-        /// `pod ID`, or the process as far as it could be found.
+        /// `pod ID`, or the process if it could be found.
         holder: String,
     },
     /// The kernel refused the socket that reserves a host port.
     #[error("reserve host port {}: {errno}", .binding.place())]
     Reserve {
-        /// The wanted binding.
+        /// The requested binding.
         binding: Binding,
-        /// The kernel's answer.
+        /// The kernel's error.
         errno: rustix::io::Errno,
     },
     /// The pod has no address of a host address's family.
     #[error("host port {port}/{protocol} on {host_ip}: the pod has no address of that family")]
     HostAddressFamily {
-        /// The wanted address.
+        /// The requested address.
         host_ip: IpAddr,
-        /// The wanted port.
+        /// The requested port.
         port: u16,
-        /// The wanted protocol.
+        /// The requested protocol.
         protocol: Protocol,
     },
     /// Every address of the subnet is in use.
@@ -49,9 +49,9 @@ pub enum NetworkError {
     AddressesExhausted {
         /// The subnet.
         subnet: ipnet::IpNet,
-        /// How many addresses pods can have in all.
+        /// How many addresses pods can have in total.
         usable: u64,
-        /// How many pods have one.
+        /// How many of them are in use.
         used: u64,
     },
     /// The node's addresses and routes leave no subnet for pods.
@@ -84,24 +84,24 @@ pub enum NetworkError {
         /// The gateway of our subnet.
         wanted: ipnet::IpNet,
     },
-    /// The kernel refused a netlink request, or gave no answer in time.
+    /// The kernel refused a netlink request, or did not reply in time.
     #[error("{what} {object}: {source}")]
     Netlink {
         /// The operation.
         what: &'static str,
         /// The interface or table.
         object: String,
-        /// The kernel's answer.
+        /// The kernel's error.
         source: std::io::Error,
     },
-    /// A kernel knob could not be set.
+    /// A sysctl could not be set.
     #[error("set {} to {value}: {source}", .path.display())]
     Sysctl {
         /// The file below `/proc/sys`.
         path: PathBuf,
-        /// The wanted value.
+        /// The value to set.
         value: &'static str,
-        /// The kernel's answer.
+        /// The kernel's error.
         source: std::io::Error,
     },
     /// The record of this node's network could not be read or written.
@@ -109,20 +109,20 @@ pub enum NetworkError {
     Record {
         /// The record.
         path: PathBuf,
-        /// The reason, the kernel's or the checksum's.
+        /// The reason: the kernel's error, or a wrong checksum.
         why: String,
     },
     /// Another program wrote the record of this node's network.
     #[error(transparent)]
     ForeignRecord(gorae_kernel::checked::Foreign),
-    /// A configured value that cannot be right.
+    /// A configured value is not valid.
     #[error("network.{key}: {value:?} {why}")]
     Config {
         /// The key.
         key: &'static str,
         /// Its value.
         value: String,
-        /// What is allowed.
+        /// What is wrong with it.
         why: &'static str,
     },
     /// Other changes to the node's network took too long.
@@ -142,14 +142,14 @@ pub enum NetworkError {
     LockFile {
         /// The file.
         path: PathBuf,
-        /// The kernel's answer.
+        /// The kernel's error.
         source: std::io::Error,
     },
     /// There is no bridge, and none is being made.
     #[error("the bridge does not exist yet")]
     NotMade,
     /// The pod was never prepared, or was released.
-    #[error("pod {pod_id} has no place in the network")]
+    #[error("pod {pod_id} has no reservation in the network")]
     NotPrepared {
         /// The pod.
         pod_id: String,
@@ -157,7 +157,7 @@ pub enum NetworkError {
     /// nft is missing, failed or took too long.
     #[error(transparent)]
     Nft(#[from] NftError),
-    /// A task of this daemon ended without an answer.
+    /// A task of this daemon ended without a result.
     #[error("network task ended early")]
     Task,
 }
@@ -167,13 +167,13 @@ pub enum NetworkError {
 pub enum NetworkErrorKind {
     /// The request can never succeed as it is.
     InvalidArgument,
-    /// Something else has the port.
+    /// Something else holds the port.
     AlreadyExists,
     /// Addresses or subnets ran out.
     ResourceExhausted,
-    /// A deadline passed; another try may work.
+    /// A deadline passed; a retry may succeed.
     DeadlineExceeded,
-    /// The node or the pod is not in the state that the request needs.
+    /// The node or the pod is not in the state that the request requires.
     FailedPrecondition,
     /// Everything else.
     Internal,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the node says of its network, and the background tries that heal it.
+//! The health of the node's network as conditions report it, and the background retries that heal it.
 
 use crate::error::NetworkError;
 use crate::state::State;
@@ -8,13 +8,13 @@ use crate::{nft, pod_cidr, table};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long after a failure the next try in the background may be made.
+/// How long to wait after a failure before the next background retry.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// Why something is not as it should be: a CRI condition's reason and message.
+/// Why the network is not ready or not complete: a CRI condition's reason and message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
-    /// One word for machines.
+    /// One word for programs.
     pub reason: &'static str,
     /// A sentence for people.
     pub message: String,
@@ -37,7 +37,7 @@ pub fn status(state: &Arc<State>) -> Result<(), Reason> {
     message.map_or(Ok(()), |message| Err(Reason { reason: "NetworkNotReady", message }))
 }
 
-/// Tries again what failed. A node without pods and without a bridge only looks for nft.
+/// Retries what failed. A node without pods and without a bridge only looks for nft.
 async fn retry(state: Arc<State>) {
     let Some(mut guard) = state.table_if_free() else { return };
     let nothing_made = {
@@ -49,7 +49,7 @@ async fn retry(state: Arc<State>) {
             if nft::is_installed() { Ok(()) } else { Err(nft::NftError::Missing.into()) };
         table::note(&state, &found);
     } else if let Err(error) = resume(&state, &mut guard).await {
-        tracing::debug!(%error, "the network is still not in line");
+        tracing::debug!(%error, "the network is still not ready");
     }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Makes the bridge of a network, and removes bridge and table.
+//! Creates the bridge of a network, and removes bridge and table.
 
 use crate::addresses::Addresses;
 use crate::bridge::{Bridge, Ready};
@@ -15,7 +15,7 @@ use crate::state::{State, TableGuard, TableState, blocking};
 use ipnet::IpNet;
 use std::path::Path;
 
-/// Decides on the subnet, records it, makes the bridge, and takes over the pods that lived before this start.
+/// Decides on the subnet, records it, creates the bridge, and takes over the pods that lived before this start.
 ///
 /// # Errors
 /// Those of [`decide`] and [`Bridge::ensure`]; [`NetworkError::NodeLock`], [`NetworkError::Record`].
@@ -28,13 +28,13 @@ pub async fn make_bridge(state: &State) -> Result<(), NetworkError> {
     let (record, ready) = blocking(move || make_blocking(&config, &root, earlier, &ports)).await?;
     state.use_subnet(&record)?;
     let mut known = state.known();
-    // Before anybody new can get an address.
+    // Earlier pods must have their addresses before a new pod can get one.
     known.adopt_owed();
     known.bridge = Some(ready);
     Ok(())
 }
 
-/// Removes table and bridge, unless a pod has something or is about to; tells whether they are gone.
+/// Removes table and bridge, unless a pod has a reservation or is about to make one; returns whether they are gone.
 ///
 /// # Errors
 /// [`NetworkError::Nft`], [`NetworkError::Netlink`].
@@ -44,7 +44,7 @@ pub async fn remove(state: &State, table: &mut TableGuard<'_>) -> Result<bool, N
         if !known.is_unused() {
             return Ok(false);
         }
-        // From here on a new pod has to make the bridge again, and waits for us.
+        // From here on a new pod has to recreate the bridge, and waits for us.
         known.bridge = None;
         known.pods = None;
         known.record.clone()
@@ -58,8 +58,8 @@ pub async fn remove(state: &State, table: &mut TableGuard<'_>) -> Result<bool, N
     Ok(true)
 }
 
-/// Decides, records a new decision, and makes the bridge. Blocking. The node's lock is held until the bridge has its
-/// address: from then on other daemons see that the subnet is taken.
+/// Decides, records a new decision, and creates the bridge. Blocking. The node's lock is held until the bridge has its
+/// address: from then on other daemons see that the subnet is in use.
 fn make_blocking(
     config: &NetworkConfig,
     root: &Path,
@@ -72,7 +72,7 @@ fn make_blocking(
     let facts = Facts { root, config, earlier: earlier.as_ref(), pods_live: !ports.is_empty(), taken: &taken };
     let record = decide(&facts, |name| Ok(rtnl.link(name)?.is_none()))?;
     if let Some(earlier) = earlier.as_ref().filter(|earlier| **earlier != record) {
-        // No pod lives in it: the bridge of the old decision may go.
+        // No pod lives in it, so the bridge of the old decision can be removed.
         rtnl.delete_link(&earlier.bridge)?;
     }
     if earlier.as_ref() != Some(&record) {
@@ -87,11 +87,11 @@ fn make_blocking(
     Ok((record, ready))
 }
 
-/// Puts the host ends of live pods into the bridge again, after the old one was removed from under them.
+/// Attaches the host ends of live pods to the new bridge, after the old one was removed under them.
 fn reattach(rtnl: &mut Rtnl, ports: &[String], bridge: u32) {
     for port in ports {
         if let Err(error) = rtnl.make_port(port, bridge) {
-            tracing::debug!(%error, "cannot put an interface into the new bridge");
+            tracing::debug!(%error, "cannot attach an interface to the new bridge");
         }
     }
 }

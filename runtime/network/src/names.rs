@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Names of interfaces, derived so that two daemons or two pods do not collide and a restart finds the same names.
+//! Names of interfaces. They are derived, so that two daemons or two pods do not collide and a restart finds the same
+//! names.
 
 use std::path::Path;
 
-/// Longest interface name that the kernel takes, without the final NUL.
+/// The longest interface name that the kernel accepts, without the final NUL.
 pub const MAX_INTERFACE_NAME: usize = 15;
 
 /// The bridge (and table) of the daemon with this root directory: `gorae-1a2b3c`. Another `salt` gives another name.
@@ -15,8 +16,8 @@ pub fn bridge(root: &Path, salt: u32) -> String {
     format!("gorae-{:06x}", hash & 0xff_ffff)
 }
 
-/// The nftables table of the daemon with this bridge: the same name, if that shows whose it is. (A table's name has to
-/// begin with a letter, and must not be a keyword of nft.)
+/// The nftables table of the daemon with this bridge: the same name, if that shows whose it is. (A table's name must
+/// begin with a letter, and must not be an nft keyword.)
 pub fn table(bridge: &str) -> String {
     if bridge.starts_with("gorae") { bridge.to_owned() } else { format!("gorae-{bridge}") }
 }
@@ -32,7 +33,7 @@ pub fn is_host_interface(name: &str) -> bool {
         && name.strip_prefix("gp").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-/// The hardware address of a bridge, locally administered. Without a fixed one it would change when the first pod
+/// The hardware address of a bridge, locally administered. Without a fixed one, it would change when the first pod
 /// leaves.
 pub fn hardware_address(bridge: &str) -> [u8; 6] {
     let [a, b, c, d, e, ..] = fnv1a(bridge.as_bytes()).to_be_bytes();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The few rtnetlink requests that a bridge needs, each one message and its answer, in the caller's network namespace.
+//! The few rtnetlink requests that a bridge needs, each one message and its reply, in the caller's network namespace.
 //!
-//! Blocking: the kernel answers at once unless its routing lock is busy (removing an interface takes it for tens of
+//! Blocking: the kernel replies at once unless its routing lock is busy (removing an interface holds it for tens of
 //! milliseconds), so async callers use a blocking task. Only this file uses the types of the netlink crates.
 
 use crate::error::NetworkError;
@@ -22,7 +22,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-/// How long the kernel may take for one answer.
+/// How long the kernel may take for one reply.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The properties of an interface that matter here.
@@ -41,7 +41,7 @@ pub struct Link {
 /// The properties of a route that matter here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// Where it leads; prefix length 0 is the default route.
+    /// Its destination; prefix length 0 is the default route.
     pub to: IpNet,
     /// Index of the interface it uses.
     pub via: Option<u32>,
@@ -115,7 +115,7 @@ impl Rtnl {
         }
     }
 
-    /// Makes a bridge, in the state "down". It runs no spanning tree and tracks no multicast groups, so it needs no
+    /// Creates a bridge, in the state "down". It runs no spanning tree and does no multicast snooping, so it needs no
     /// timers.
     pub fn create_bridge(&mut self, name: &str, hardware: [u8; 6], mtu: u32) -> Result<(), NetworkError> {
         let mut request = LinkMessage::default();
@@ -143,11 +143,11 @@ impl Rtnl {
     pub fn make_port(&mut self, name: &str, bridge: u32) -> Result<(), NetworkError> {
         let mut request = LinkMessage::default();
         request.attributes = vec![LinkAttribute::IfName(name.into()), LinkAttribute::Controller(bridge)];
-        self.acked("put into the bridge", name, Message::NewLink(request), 0)?;
+        self.acked("attach bridge port", name, Message::NewLink(request), 0)?;
         self.set_hairpin(name)
     }
 
-    /// Lets a bridge port send packets back where they came from, for a pod that calls its own host port or service.
+    /// Lets a bridge port send packets back out where they came in, for a pod that calls its own host port or service.
     fn set_hairpin(&mut self, name: &str) -> Result<(), NetworkError> {
         let mut request = LinkMessage::default();
         let port = vec![
@@ -158,7 +158,7 @@ impl Rtnl {
         self.acked("allow hairpin on", name, Message::NewLink(request), 0)
     }
 
-    /// Gives an interface an address; it may have it already.
+    /// Adds an address to an interface, unless it already has it.
     pub fn add_address(&mut self, name: &str, index: u32, address: IpNet) -> Result<(), NetworkError> {
         let mut request = address_message(index, address);
         if let IpNet::V4(net) = address {
@@ -173,7 +173,7 @@ impl Rtnl {
         }
     }
 
-    /// Removes an interface; it may be gone already.
+    /// Removes an interface, unless it is already gone.
     pub fn delete_link(&mut self, name: &str) -> Result<(), NetworkError> {
         let Some(link) = self.link(name)? else { return Ok(()) };
         let mut request = LinkMessage::default();
@@ -201,8 +201,8 @@ impl Rtnl {
         })
     }
 
-    /// Sends one request and reads answers up to the last: acknowledgement, error, end of the dump, or the single
-    /// answer.
+    /// Sends one request and reads replies up to the last: an acknowledgement, an error, the end of a dump, or the
+    /// single reply.
     fn exchange(&mut self, message: Message, flags: u16) -> io::Result<Vec<Message>> {
         self.sequence += 1;
         let mut request = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::from(message));
@@ -229,7 +229,7 @@ impl Rtnl {
         while rest.len() >= HEADER {
             let length = u32::from_ne_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
             if length < HEADER || length > rest.len() {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "the kernel's answer is cut off"));
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "the kernel's reply is truncated"));
             }
             if self.take(&rest[..length], answers)? {
                 return Ok(true);
@@ -239,8 +239,8 @@ impl Rtnl {
         Ok(false)
     }
 
-    /// Takes one message; true when it ends the exchange. Messages that the crate cannot read (a newer kernel's) are
-    /// skipped.
+    /// Processes one message; true when it ends the exchange. Messages that the crate cannot parse (a newer kernel's)
+    /// are skipped.
     fn take(&self, bytes: &[u8], answers: &mut Vec<Message>) -> io::Result<bool> {
         let Ok(message) = NetlinkMessage::<Message>::deserialize(bytes) else { return Ok(false) };
         if message.header.sequence_number != self.sequence {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The built-in network's handle, and a pod's way through it.
+//! The handle of the built-in network, with the steps of a pod's life in it.
 
 use crate::binding::Binding;
 use crate::config::NetworkConfig;
@@ -19,7 +19,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Name of a pod's interface, inside.
+/// Name of a pod's interface inside its namespace.
 const POD_INTERFACE: &str = "eth0";
 
 /// What a pod gets: the shim's part, and the addresses for the pod's record and status.
@@ -53,14 +53,14 @@ pub struct Network {
 }
 
 impl Network {
-    /// Takes the network over from the daemon before this one, or starts with none.
+    /// Takes over the network of the previous daemon, or starts without one.
     ///
     /// - Shapes: `root_dir` exists; `live` are all pods of the built-in network whose namespaces may still exist. The
-    ///   table is rewritten to hold exactly their host ports. What fails here shows in [`status`](Self::status) and is
-    ///   tried again; it does not keep the daemon from starting.
+    ///   table is rewritten to hold exactly their host ports. A failure here shows in [`status`](Self::status) and is
+    ///   retried; it does not keep the daemon from starting.
     ///
     /// # Errors
-    /// [`NetworkError::Config`], [`NetworkError::SubnetTooSmall`]: a configuration that cannot be right;
+    /// [`NetworkError::Config`], [`NetworkError::SubnetTooSmall`]: the configuration is not valid;
     /// [`NetworkError::ForeignRecord`].
     pub async fn open(config: NetworkConfig, root_dir: &Path, live: &[LivePod]) -> Result<Self, NetworkError> {
         let state = Arc::new(State::open(config, root_dir)?);
@@ -68,15 +68,14 @@ impl Network {
         Ok(Self { state })
     }
 
-    /// Reserves an address and host ports for a pod, and makes bridge and table when they are missing.
+    /// Reserves an address and host ports for a pod, and creates bridge and table when they are missing.
     ///
-    /// - Shapes: a second call for the same pod gives the same answer. Nothing is durable: the caller writes the
-    ///   addresses into the pod's record before it has the shim use them.
+    /// - Shapes: a second call for the same pod gives the same result. Nothing is durable: the caller writes the
+    ///   addresses into the pod's record before the shim uses them.
     ///
     /// # Errors
-    /// [`NetworkErrorKind::InvalidArgument`](crate::NetworkErrorKind) for mappings that cannot be right,
-    /// `AlreadyExists` for a host port that is taken, `ResourceExhausted` without a free address; then nothing is
-    /// reserved.
+    /// [`NetworkErrorKind::InvalidArgument`](crate::NetworkErrorKind) for mappings that are not valid, `AlreadyExists`
+    /// for a host port that is in use, `ResourceExhausted` without a free address; then nothing is reserved.
     pub async fn prepare(&self, pod_id: &str, mappings: &[cri::PortMapping]) -> Result<PodNetworkPlan, NetworkError> {
         let host_ports = HostPort::read_all(mappings)?;
         let _preparing = Preparing::begin(self.state.clone());
@@ -111,7 +110,7 @@ impl Network {
         Ok(PodNetworkPlan::new(record.bridge.clone(), bridge.mtu, lease))
     }
 
-    /// Opens the pod's host ports, once the pod is up. Free for a pod without any.
+    /// Opens the pod's host ports, once the pod is up. Costs nothing for a pod without any.
     ///
     /// # Errors
     /// [`NetworkError::NotPrepared`], [`NetworkError::Nft`]; then the ports are not open.
@@ -129,11 +128,11 @@ impl Network {
         Ok(())
     }
 
-    /// Closes the pod's host ports and gives them back, before the pod's namespace goes. Idempotent.
+    /// Closes the pod's host ports and releases them, before the pod's namespace is removed. Idempotent.
     ///
     /// # Errors
-    /// [`NetworkError::Nft`]: the ports stay the pod's. The caller may try again, or go on and
-    /// [`release`](Self::release): the address then stays out of use until the table could be rewritten.
+    /// [`NetworkError::Nft`]: the pod keeps the ports. The caller may retry, or go on and [`release`](Self::release):
+    /// the address then stays out of use until the table has been rewritten.
     pub async fn withdraw(&self, pod_id: &str) -> Result<(), NetworkError> {
         let bindings = self.state.with_pods(|pods| pods.unwant(pod_id)).unwrap_or_default();
         if bindings.is_empty() {
@@ -145,16 +144,17 @@ impl Network {
         Ok(())
     }
 
-    /// Gives the pod's address back, once its namespace is gone. Idempotent, never waits.
+    /// Releases the pod's address, once its namespace is gone. Idempotent, never blocks.
     pub fn release(&self, pod_id: &str) {
         self.state.known().owed.iter_mut().for_each(|live| live.retain(|pod| pod.pod_id != pod_id));
         if self.state.with_pods(|pods| pods.forget(pod_id)) == Some(false) {
-            tracing::warn!(pod_id, "the address stays out of use until the table could be rewritten");
+            tracing::warn!(pod_id, "the address stays out of use until the table has been rewritten");
         }
         pod_cidr::make_way(&self.state);
     }
 
-    /// Says whether pods can be made. After a failure another try is made in the background, so a node heals by itself.
+    /// Reports whether pods can be created. After a failure, this also starts a background retry, so a node heals by
+    /// itself.
     ///
     /// # Errors
     /// The last failure, as reason and message of the condition `NetworkReady`.
@@ -165,23 +165,23 @@ impl Network {
         health::status(&self.state)
     }
 
-    /// Says what is not as it should be though pods can be made; `None` when all is well. Pods are not masqueraded and
-    /// host ports are refused, or kubelet's pod CIDR is not used yet.
+    /// Reports what is wrong although pods can be created; `None` when all is well. Either pods are not masqueraded and
+    /// host ports are refused, or kubelet's pod CIDR is not in use yet.
     pub fn degraded(&self) -> Option<Reason> {
         health::degraded(&self.state)
     }
 
-    /// Checks that the kernel still has bridge and table, and makes again what somebody took away; removes host ends of
-    /// pods that no longer exist when two looks in a row find them. `stale` is what the last look returned.
+    /// Checks that the kernel still has bridge and table, and recreates what was removed; removes host ends of pods
+    /// that no longer exist when two checks in a row find them. `stale` is the result of the last check.
     ///
     /// # Errors
-    /// What could not be made; the next look tries again.
+    /// The error of what could not be recreated; the next check retries.
     pub async fn reconcile(&self, stale: &HashSet<String>) -> Result<HashSet<String>, NetworkError> {
         reconcile(&self.state, stale).await
     }
 
-    /// Takes kubelet's pod CIDR (`"v4"`, `"v6"` or `"v4,v6"`) as the pods' subnet, when none is configured: at once, or
-    /// when no pod lives in another one any more. It is recorded either way.
+    /// Uses kubelet's pod CIDR (`"v4"`, `"v6"` or `"v4,v6"`) as the pods' subnet when none is configured: at once, or
+    /// when no pod lives in a different one any more. It is recorded either way.
     ///
     /// # Errors
     /// [`NetworkError::Config`] when it is not a CIDR; [`NetworkError::Record`] when it cannot be recorded.
@@ -189,16 +189,16 @@ impl Network {
         pod_cidr::set(&self.state, pod_cidr).await
     }
 
-    /// Removes bridge and table when no pod uses them, for a clean shutdown; tells whether they are gone.
+    /// Removes bridge and table when no pod uses them, for a clean shutdown; returns whether they are gone.
     ///
     /// # Errors
-    /// [`NetworkError::Nft`], [`NetworkError::Netlink`]; another call, or the next start, continues.
+    /// [`NetworkError::Nft`], [`NetworkError::Netlink`]; another call, or the next start, finishes the job.
     pub async fn remove_if_unused(&self) -> Result<bool, NetworkError> {
         let mut table = self.state.table().await?;
         making::remove(&self.state, &mut table).await
     }
 
-    /// Counts the pods that have an address, and the host ports that are held.
+    /// Counts the pods that have an address, and the host ports that are reserved.
     pub fn count(&self) -> (usize, usize) {
         self.state.known().pods.as_ref().map_or((0, 0), Pods::count)
     }
@@ -220,14 +220,14 @@ impl Drop for Preparing {
     }
 }
 
-/// Drops the UDP flows to host ports that came or went. They end by themselves later when this fails.
+/// Drops the UDP flows to host ports that were opened or closed. If this fails, they expire by themselves later.
 async fn forget_flows(pod_id: &str, bindings: Vec<Binding>) {
     if let Err(error) = blocking(move || conntrack::forget_udp(&bindings)).await {
         tracing::debug!(pod_id, %error, "cannot drop the tracked flows to host ports");
     }
 }
 
-/// Puts the name of the process that has the port into the error, when it can be found.
+/// Adds the name of the process that has the port to the error, if it can be found.
 async fn find_holder(binding: Binding, holder: String) -> NetworkError {
     let holder = match holder.as_str() {
         reservation::SOME_PROCESS => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One request to the kernel's netfilter subsystems and its one answer, in the caller's network namespace. Blocking.
+//! One request to the kernel's netfilter subsystems and its reply, in the caller's network namespace. Blocking.
 
 use gorae_kernel::netlink;
 use gorae_kernel::netlink_socket::{Family, NetlinkSocket};
@@ -8,12 +8,12 @@ use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Sends one message and reads the answer.
+/// Sends one message and reads the reply.
 ///
-/// - Shapes: `kind` is subsystem (high byte) and message, `attributes` what follows `struct nfgenmsg`.
+/// - Shapes: `kind` is subsystem (high byte) and message; `attributes` are the bytes after `struct nfgenmsg`.
 ///
 /// # Errors
-/// The kernel's answer; `WouldBlock` when there is none in time.
+/// The kernel's error; `WouldBlock` when it does not reply in time.
 pub fn exchange(kind: u16, flags: u16, family: u8, attributes: &[u8]) -> io::Result<()> {
     let socket = NetlinkSocket::open(Family::Netfilter, DEADLINE)?;
     socket.send(&message(kind, flags, family, attributes))?;

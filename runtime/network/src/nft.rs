@@ -30,13 +30,13 @@ pub enum NftError {
     /// It could not be started, or its pipes failed.
     #[error("run nft: {0}")]
     Run(String),
-    /// It did not end in time and was killed; the transaction may or may not have been applied.
+    /// It did not exit in time and was killed; the transaction may or may not have been applied.
     #[error("nft did not finish within {} s", .after.as_secs())]
     Deadline {
         /// The deadline.
         after: Duration,
     },
-    /// The kernel or nft refused the transaction; nothing of it was applied.
+    /// The kernel or nft refused the transaction; no part of it was applied.
     #[error("nft refused the transaction: {0}")]
     Refused(String),
 }
@@ -61,7 +61,7 @@ pub async fn apply(script: &str) -> Result<(), NftError> {
     tokio::time::timeout(DEADLINE, feed(child, script)).await.unwrap_or(Err(NftError::Deadline { after: DEADLINE }))
 }
 
-/// Asks the kernel whether it has the table. Blocking; no program is run.
+/// Asks the kernel whether the table exists. Blocking; does not run nft.
 pub fn has_table(name: &str) -> std::io::Result<bool> {
     let name = attribute_of(NFTA_TABLE_NAME, &[name.as_bytes(), b"\0"].concat());
     match exchange(NFT_MSG_GETTABLE, REQUEST, NFPROTO_INET, &name) {
@@ -78,7 +78,7 @@ pub fn is_installed() -> bool {
 
 async fn feed(mut child: Child, script: &str) -> Result<(), NftError> {
     if let Some(mut stdin) = child.stdin.take() {
-        // An nft that ends before it has read everything explains why on stderr.
+        // An nft that exits before it has read everything explains why on stderr.
         let _ = stdin.write_all(script.as_bytes()).await;
     }
     let output = child.wait_with_output().await.map_err(|e| NftError::Run(e.to_string()))?;

@@ -2,9 +2,9 @@
 //! A lock that daemons of one network namespace share while they choose a subnet and put it on a bridge.
 //!
 //! It is a lock on a file that only root can open, so that no other process of the namespace can hold it. The file is
-//! named after the namespace's inode, and is where every daemon of the machine looks, whatever its own directories are.
-//! It is removed with its directory when no daemon has the lock, and the kernel releases the lock when its holder dies.
-//! Daemons of one network namespace that do not share /run do not share the lock.
+//! named after the namespace's inode, and every daemon of the machine uses the same path, whatever its own directories
+//! are. It is removed with its directory when no daemon holds the lock, and the kernel releases the lock when its
+//! holder dies. Daemons of one network namespace that do not share /run do not share the lock.
 
 use crate::error::NetworkError;
 use rustix::fs::{FlockOperation, flock};
@@ -15,9 +15,9 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Where the locks of all network namespaces are.
+/// The directory with the locks of all network namespaces.
 const PLACE: &str = "/run/gorae-network";
-/// Longer than any holder needs: it dumps routes and makes one bridge.
+/// Longer than any holder needs: it dumps routes and creates one bridge.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The held lock.
@@ -31,7 +31,7 @@ impl NodeLock {
     /// Waits for the lock of this thread's network namespace. Blocking.
     ///
     /// # Errors
-    /// [`NetworkError::NodeLock`] after 10 s, [`NetworkError::LockFile`] with the kernel's answer.
+    /// [`NetworkError::NodeLock`] after 10 s, [`NetworkError::LockFile`] with the kernel's error.
     pub fn take() -> std::result::Result<Self, NetworkError> {
         let namespace = Path::new("/proc/thread-self/ns/net");
         let inode = std::fs::metadata(namespace).map(|meta| meta.ino());
@@ -57,13 +57,13 @@ impl NodeLock {
 impl Drop for NodeLock {
     /// Unlinks the file while still holding the lock; waiters notice that the inode changed and retry.
     fn drop(&mut self) {
-        // If it stays behind, the next daemon finds and takes it.
+        // If the file stays behind, the next daemon finds and locks it.
         let _ = std::fs::remove_file(&self.path);
         let _ = self.path.parent().map(std::fs::remove_dir);
     }
 }
 
-/// Locks the file of this path; `None` while another daemon has the lock, or is just removing the file.
+/// Locks the file at this path; `None` while another daemon holds the lock or is just removing the file.
 fn try_lock(path: &Path) -> Result<Option<File>> {
     if let Some(dir) = path.parent() {
         make_own_directory(dir)?;
@@ -88,7 +88,7 @@ fn open(path: &Path) -> Result<File> {
     OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(path)
 }
 
-/// Makes a directory that no other user can enter. A directory that others can enter is not trusted.
+/// Creates a directory that no other user can enter. A directory that others can enter is not trusted.
 fn make_own_directory(dir: &Path) -> Result<()> {
     match DirBuilder::new().mode(0o700).create(dir) {
         Ok(()) => return Ok(()),
@@ -103,7 +103,7 @@ fn make_own_directory(dir: &Path) -> Result<()> {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
         Err(e) => Err(e),
         Ok(_) => {
-            let why = format!("{} is not a directory of this user alone; remove it", dir.display());
+            let why = format!("{} is not a directory that only this user can enter; remove it", dir.display());
             Err(Error::new(ErrorKind::PermissionDenied, why))
         }
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! kubelet's pod CIDR (CRI `UpdateRuntimeConfig`) as the pods' subnet.
 //!
-//! kubelet says it once, and on a node's first boot static pods start before it does: their addresses are valid only in
-//! the subnet they were given in. The CIDR is then recorded, and taken when the last of them is gone, or by the next
-//! start that finds none.
+//! kubelet sends it once. On a node's first boot, static pods start before that, and their addresses are valid only in
+//! the subnet they were allocated from. The CIDR is then recorded, and is used once the last of them is gone, or by the
+//! next start that finds none.
 
 use crate::addresses::Addresses;
 use crate::error::NetworkError;
@@ -14,16 +14,16 @@ use crate::state::{Known, State};
 use crate::take_over::catch_up;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// What became of kubelet's pod CIDR.
+/// The result of setting kubelet's pod CIDR.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CidrOutcome {
     /// Pods get their addresses from it from now on.
     Adopted,
-    /// Pods use it already.
+    /// Pods already use it.
     Unchanged,
-    /// Pods live in another subnet; it is taken when the last of them is gone.
+    /// Pods live in another subnet; the CIDR is used when the last of them is gone.
     Waiting,
-    /// It was left aside, and why.
+    /// The CIDR is ignored, for this reason.
     Kept(&'static str),
 }
 
@@ -38,7 +38,7 @@ pub async fn set(state: &State, text: &str) -> Result<CidrOutcome, NetworkError>
     }
     Addresses::new(subnet, subnet6)?;
     let mut table = state.table().await?;
-    // While it is not known which pods live in which subnet, nothing may be changed.
+    // Nothing may change while it is unknown which pods live in which subnet.
     catch_up(state).await?;
     let Some(earlier) = state.known().record.clone() else {
         // No pod has an address before there is a record.
@@ -52,7 +52,7 @@ pub async fn set(state: &State, text: &str) -> Result<CidrOutcome, NetworkError>
         }
         return Ok(CidrOutcome::Unchanged);
     }
-    // The old bridge has the old gateway; the next pod makes the new one.
+    // The old bridge has the old gateway; the next pod creates the new one.
     if remove(state, &mut table).await? {
         keep(state, of_pod_cidr(earlier.bridge, subnet, subnet6))?;
         return Ok(CidrOutcome::Adopted);
@@ -68,26 +68,26 @@ fn keep(state: &State, record: Record) -> Result<(), NetworkError> {
     Ok(())
 }
 
-/// When no pod lives in another subnet than the wanted one: has the next pod make the bridge again, in the wanted one.
+/// Once no pod lives outside the pending CIDR, makes the next pod recreate the bridge, in that CIDR.
 pub fn make_way(state: &State) {
     let mut known = state.known();
     if wanted(state, &known).is_some() && known.is_unused() {
-        tracing::info!("no pod is left in another subnet; the next one gets an address of kubelet's pod CIDR");
+        tracing::info!("no pod is left in the old subnet; the next one gets an address from kubelet's pod CIDR");
         known.bridge = None;
     }
 }
 
-/// The CIDR that is wanted while another subnet is used, and that subnet.
+/// The CIDR that is pending while another subnet is in use, and that subnet.
 fn wanted(state: &State, known: &Known) -> Option<(Wanted, Ipv4Net)> {
     let record = known.record.as_ref().filter(|_| state.config.subnet.is_none() && known.bridge.is_some())?;
     Some((record.wanted?, record.subnet))
 }
 
-/// What to tell people while the CIDR waits; `None` when none does.
+/// The message for operators while the CIDR is pending; `None` when none is.
 pub fn waiting(state: &State) -> Option<String> {
     let (Wanted { subnet, subnet6 }, used) = wanted(state, &state.known())?;
     let wanted = subnet6.map_or_else(|| subnet.to_string(), |subnet6| format!("{subnet},{subnet6}"));
-    Some(format!("pods live in {used}; kubelet's pod CIDR {wanted} is used when the last of them is gone"))
+    Some(format!("pods still use {used}; kubelet's pod CIDR {wanted} applies once the last of them is gone"))
 }
 
 fn of_pod_cidr(bridge: String, subnet: Ipv4Net, subnet6: Option<Ipv6Net>) -> Record {

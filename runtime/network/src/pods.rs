@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which pod has which address and which host ports: memory only, one short lock, no waiting.
+//! Which pod has which address and which host ports: memory only, one short lock, never blocks.
 //!
 //! ```text
 //! reserve ──► reserved ──wanted()──► wanted, maybe in the table ──unwanted()──► maybe still in the table
 //!                │                                                                   │ settled: nft said so
 //!                └────────────────────────── forget() ◄──────────────────────────────┘
 //! ```
-//! "Maybe in the table" keeps an address from a new pod: a rule that could not be removed must not lead another pod's
+//! While a pod is "maybe in the table", its address is not given to a new pod: a stale rule must not send another pod's
 //! traffic to it. Forgetting such a pod only marks it; the next rewrite of the table settles it.
 
 use crate::addresses::Addresses;
@@ -40,7 +40,7 @@ pub struct Pods {
 
 #[derive(Debug)]
 struct Entry {
-    /// `None`: an address of an earlier subnet, which is not given out any more.
+    /// `None`: an address of an earlier subnet, which is no longer allocated from.
     number: Option<u32>,
     ips: Vec<IpAddr>,
     host_ports: Vec<HostPort>,
@@ -54,7 +54,7 @@ struct Entry {
     forgotten: bool,
 }
 
-/// What a pod was given.
+/// The lease of a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     /// The pod's addresses with the prefix length of their subnet, IPv4 first.
@@ -71,12 +71,12 @@ impl Pods {
         Self { addresses, by_id: HashMap::new() }
     }
 
-    /// Whether no pod has anything here.
+    /// Whether no pod has a reservation.
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
     }
 
-    /// Counts the pods that have something here, and the host ports that are held.
+    /// Counts the pods with a reservation, and the host ports that are reserved.
     pub fn count(&self) -> (usize, usize) {
         (self.by_id.len(), self.by_id.values().map(|entry| entry.held.len()).sum())
     }
@@ -91,11 +91,11 @@ impl Pods {
         self.by_id.keys().map(|id| names::host_interface(id)).collect()
     }
 
-    /// Gives a pod an address and its host ports; a second time it gives the same.
+    /// Reserves an address and host ports for a pod; a second call returns the same lease.
     ///
     /// # Errors
     /// [`NetworkError::HostPortTaken`], [`NetworkError::AddressesExhausted`],
-    /// [`NetworkError::HostAddressFamily`]; then the pod has nothing.
+    /// [`NetworkError::HostAddressFamily`]; then nothing is reserved.
     pub fn reserve(&mut self, pod_id: &str, host_ports: &[HostPort]) -> Result<Lease, NetworkError> {
         if let Some(entry) = self.by_id.get(pod_id) {
             if entry.present || entry.host_ports == host_ports {
@@ -122,8 +122,8 @@ impl Pods {
         }
     }
 
-    /// Takes over a pod that lived before this daemon. Its host ports are held as far as the kernel allows; failures
-    /// come back as sentences for the log.
+    /// Takes over a pod that lived before this daemon. Its host ports are reserved as far as the kernel allows;
+    /// failures are returned as sentences for the log.
     pub fn adopt(&mut self, pod: &LivePod) -> Vec<String> {
         let mut odd = Vec::new();
         let mut number = None;
@@ -131,7 +131,7 @@ impl Pods {
             match self.addresses.take_back(*ip) {
                 Some(taken) => number = number.or(Some(taken)),
                 None if number.is_some_and(|n| self.addresses.of(n).iter().any(|net| net.addr() == *ip)) => {}
-                None => odd.push(format!("address {ip} is outside this network, or another pod has it, too")),
+                None => odd.push(format!("address {ip} is outside this network, or another pod also has it")),
             }
         }
         let host_ports = HostPort::read_all(&pod.port_mappings).unwrap_or_else(|e| {
@@ -154,7 +154,7 @@ impl Pods {
         for port in host_ports {
             for binding in port.bindings(ips)? {
                 if bindings.iter().any(|other| other.collides(&binding)) {
-                    return Err(NetworkError::HostPortTaken { binding, holder: "this same pod".into() });
+                    return Err(NetworkError::HostPortTaken { binding, holder: "this pod itself".into() });
                 }
                 if let Some(pod_id) = self.holder(&binding) {
                     return Err(NetworkError::HostPortTaken { binding, holder: format!("pod {pod_id}") });
@@ -179,7 +179,7 @@ impl Pods {
         Lease { addresses, gateways, host_interface: names::host_interface(pod_id) }
     }
 
-    /// Notes that the pod's host ports shall be in the table, and returns them.
+    /// Marks the pod's host ports as wanted in the table, and returns them.
     ///
     /// # Errors
     /// [`NetworkError::NotPrepared`].
@@ -194,8 +194,8 @@ impl Pods {
         Ok(entry.bindings.clone())
     }
 
-    /// Notes that the pod's host ports shall leave the table, and returns those that may be in it. When none are, they
-    /// are free at once.
+    /// Marks the pod's host ports as unwanted, and returns those that may be in the table. When none are, they are free
+    /// at once.
     pub fn unwant(&mut self, pod_id: &str) -> Vec<Binding> {
         let Some(entry) = self.by_id.get_mut(pod_id) else { return Vec::new() };
         entry.wanted = false;
@@ -206,7 +206,7 @@ impl Pods {
         Vec::new()
     }
 
-    /// Notes that the pod's host ports are out of the table.
+    /// Records that the pod's host ports are out of the table.
     pub fn removed(&mut self, pod_id: &str) {
         let Some(entry) = self.by_id.get_mut(pod_id) else { return };
         entry.present = entry.wanted;
@@ -218,14 +218,14 @@ impl Pods {
         }
     }
 
-    /// What the whole table shall hold, and which pods it belongs to.
+    /// The bindings that the whole table should hold, and the pods they belong to.
     pub fn wanted(&self) -> (Vec<Binding>, HashSet<String>) {
         let wanted = || self.by_id.iter().filter(|(_, entry)| entry.wanted);
         let bindings = wanted().flat_map(|(_, entry)| entry.bindings.iter().copied()).collect();
         (bindings, wanted().map(|(id, _)| id.clone()).collect())
     }
 
-    /// Notes that the table was rewritten and holds the host ports of these pods and of no others.
+    /// Records that the table was rewritten and holds the host ports of these pods and of no others.
     pub fn rewritten(&mut self, holding: &HashSet<String>) {
         let is_out = |id: &str, entry: &Entry| entry.present && !entry.wanted && !holding.contains(id);
         let out = self.by_id.iter().filter(|(id, entry)| is_out(id, entry)).map(|(id, _)| id.clone());
@@ -234,7 +234,8 @@ impl Pods {
         }
     }
 
-    /// Forgets a pod that is gone: its address is free, unless a rule may still lead there. Returns whether it is free.
+    /// Forgets a pod that is gone: its address is free, unless a rule may still point to it. Returns whether it is
+    /// free.
     pub fn forget(&mut self, pod_id: &str) -> bool {
         let Some(entry) = self.by_id.get_mut(pod_id) else { return true };
         entry.wanted = false;

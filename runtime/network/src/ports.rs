@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Host ports: strict reading of CRI port mappings, and the bindings that they become.
+//! Host ports: strict parsing of CRI port mappings into bindings.
 //!
 //! A mapping says "this port of the node leads to that port of the pod". For a pod with two address families and no
 //! host address it becomes two [`Binding`]s, one for each family. Pure: no sockets, no rules.
@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 pub struct HostPort {
     /// Transport protocol.
     pub protocol: Protocol,
-    /// Address of the node to listen on; `None` is every address, an unspecified one every address of its family.
+    /// Address of the node to listen on; `None` means every address, an unspecified one every address of its family.
     pub host_ip: Option<IpAddr>,
     /// Port of the node, never 0.
     pub host_port: u16,
@@ -23,7 +23,7 @@ pub struct HostPort {
 }
 
 impl HostPort {
-    /// Reads the mappings of a pod. Mappings without a host port are left out; repeated ones count once.
+    /// Reads the mappings of a pod. Mappings without a host port are skipped; repeated ones count once.
     ///
     /// - Source: CRI `PortMapping`: host port 0 means "not mapped".
     ///
@@ -59,7 +59,7 @@ impl HostPort {
         })
     }
 
-    /// Makes the bindings of this mapping for a pod with these addresses.
+    /// Returns the bindings of this mapping for a pod with these addresses.
     ///
     /// # Errors
     /// [`NetworkError::HostAddressFamily`] when the pod has no address of the host address's family.

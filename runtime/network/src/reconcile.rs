@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Compares from time to time what the kernel has with what was made: others flush tables and remove bridges, and a
-//! clean-up can be cut off.
+//! Periodically compares the kernel's state with ours: other programs flush tables and remove bridges, and a clean-up
+//! can be interrupted.
 
 use crate::error::NetworkError;
 use crate::netlink::Rtnl;
@@ -9,12 +9,12 @@ use crate::take_over::{make, resume};
 use crate::{names, nft, pod_cidr, table};
 use std::collections::HashSet;
 
-/// Brings bridge, table and host ends back in line, and retries what failed. Does nothing before the first pod, nor
-/// while another change is in flight. `stale` are the host ends that the last look found without a pod; those that this
-/// one finds are returned.
+/// Repairs bridge, table and host ends, and retries what failed. Does nothing before the first pod, nor while another
+/// change is in flight. `stale` are the host ends that the last check found without a pod; returns those that this
+/// check finds.
 ///
 /// # Errors
-/// Those of what had to be made again; the next look tries again.
+/// The error of what could not be recreated; the next check retries.
 pub async fn reconcile(state: &State, stale: &HashSet<String>) -> Result<HashSet<String>, NetworkError> {
     pod_cidr::make_way(state);
     let Some(mut guard) = state.table_if_free() else { return Ok(HashSet::new()) };
@@ -25,7 +25,7 @@ pub async fn reconcile(state: &State, stale: &HashSet<String>) -> Result<HashSet
         return Ok(HashSet::new());
     };
     if !state.is_made() {
-        tracing::warn!(bridge = record.bridge, "the bridge was removed from outside; making it again");
+        tracing::warn!(bridge = record.bridge, "the bridge was removed from outside; recreating it");
         make(state, &mut guard).await?;
         return Ok(HashSet::new());
     }
@@ -47,13 +47,13 @@ async fn look_after_table(state: &State, guard: &mut TableGuard<'_>, name: Strin
     let wanted = name.clone();
     let exists = blocking(move || nft::has_table(&wanted).map_err(|e| nft::NftError::Run(e.to_string()).into()));
     if !exists.await? {
-        tracing::warn!(table = name, "the table of host ports was removed from outside; writing it again");
+        tracing::warn!(table = name, "the table of host ports was removed from outside; rewriting it");
         table::write(state, guard).await?;
     }
     Ok(())
 }
 
-/// Host ends in our bridge that belong to no pod: being made or removed, or left behind.
+/// Host ends on our bridge that belong to no pod: being created or removed, or left behind.
 async fn without_pod(state: &State, bridge: u32) -> Result<HashSet<String>, NetworkError> {
     let ports = blocking(move || Rtnl::open()?.ports(bridge)).await?;
     let own = state.with_pods(|pods| pods.host_interfaces()).unwrap_or_default();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The durable record of the name and the subnet of this daemon's network: `ROOT/network`.
 //!
-//! It is written (and synced) before the bridge is made, and read at every start: the addresses of live pods are valid
-//! only in the subnet they were given in.
+//! It is written (and synced) before the bridge is created, and read at every start: the addresses of live pods are
+//! valid only in the subnet they were allocated from.
 
 use crate::error::NetworkError;
 use gorae_kernel::checked::{self, Unusable};
@@ -74,7 +74,7 @@ pub fn load(root: &Path) -> Result<Option<Record>, NetworkError> {
     })
 }
 
-/// Moves a record that cannot be read to `network.damaged`, for a person to look at.
+/// Moves a record that cannot be read to `network.damaged`, for inspection.
 pub fn set_aside(root: &Path) {
     let _ = rename(path(root), root.join("network.damaged"));
 }

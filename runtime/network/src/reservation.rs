@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Host ports are held with a bound socket for as long as they belong to a pod: a process of the node that wants the
-//! same port gets the kernel's refusal, and so do we in the opposite case.
+//! Host ports are reserved with a bound socket for as long as they belong to a pod: the kernel then refuses the port to
+//! other processes of the node, and refuses it to us while one of them has it.
 //!
 //! The socket is only bound: it never listens, and no packet reaches it while the translation rule exists.
 //!
-//! An SCTP port is not held by a socket: making one loads the kernel's SCTP module, which Kubernetes forbids (it is an
-//! attack surface, and gets in the way of SCTP stacks in user space). [`crate::pods`] keeps pods from sharing it.
+//! An SCTP port is not reserved with a socket: creating one loads the kernel's SCTP module, which Kubernetes forbids
+//! (it is an attack surface, and gets in the way of SCTP stacks in user space). [`crate::pods`] keeps pods from sharing
+//! it.
 
 use crate::binding::{Binding, Protocol};
 use crate::error::NetworkError;
@@ -15,20 +16,21 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-/// How many processes are searched for the holder of a port.
+/// How many processes are searched for the one that has a port.
 const MAX_PROCESSES: usize = 20_000;
 
 /// The holder of a port, before it has been looked up.
 pub const SOME_PROCESS: &str = "a process of the node";
 
-/// A held host port; dropping it releases the port. `None` inside: an SCTP port, or a family that this kernel lacks.
+/// A reserved host port; dropping it releases the port. `None` inside: an SCTP port, or a family that this kernel
+/// lacks.
 #[derive(Debug)]
 pub struct Reservation(#[expect(dead_code, reason = "held, never used")] Option<OwnedFd>);
 
 impl Reservation {
     /// Takes the port from the kernel.
     ///
-    /// - Shapes: the address need not be the node's yet: addresses come and go with failover.
+    /// - Shapes: the node need not have the address yet: addresses come and go with failover.
     ///
     /// # Errors
     /// [`NetworkError::HostPortTaken`] (the holder is not looked up: see [`holder`]),
@@ -79,7 +81,8 @@ fn bind_over_lingering(socket: &OwnedFd, address: &SocketAddr) -> Result<(), Err
     sockopt::set_socket_reuseaddr(socket, false)
 }
 
-/// Finds the process of the node that has a port, if possible. It reads all of `/proc`, so it is only for error texts.
+/// Finds the process of the node that has a port, if possible. It reads all of `/proc`, so it is only for error
+/// messages.
 pub fn holder(binding: &Binding) -> Option<String> {
     let inode = socket_inode(binding)?;
     let link = format!("socket:[{inode}]");
@@ -104,7 +107,7 @@ fn socket_inode(binding: &Binding) -> Option<u64> {
         .map(|(_, inode)| inode)
 }
 
-/// Reads one line of `/proc/net/tcp` and its like. Inode 0 is a connection without a process.
+/// Reads one line of `/proc/net/tcp` or a similar file. Inode 0 is a connection without a process.
 fn local_port_and_inode(line: &str) -> Option<(u16, u64)> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let port = u16::from_str_radix(fields.get(1)?.rsplit(':').next()?, 16).ok()?;
@@ -144,7 +147,7 @@ mod tests {
         TcpListener::bind(("127.0.0.1", port)).expect("free again");
     }
 
-    /// For as long as this thread lives, the kernel answers EACCES to it where it asks for an SCTP socket.
+    /// Makes the kernel refuse SCTP sockets to this thread with EACCES, until the thread ends.
     fn forbid_sctp_sockets() {
         use seccompiler::{
             BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -161,7 +164,7 @@ mod tests {
 
     #[test]
     fn an_sctp_port_is_held_without_a_socket_that_would_load_the_kernels_sctp() {
-        // A thread of its own: a filter stays.
+        // On its own thread, because a filter cannot be removed.
         let tried = std::thread::spawn(|| {
             forbid_sctp_sockets();
             let asked = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, Some(ipproto::SCTP));

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The text of our one nftables table. Pure: [`crate::nft`] gives it to the kernel.
+//! Generates the text of our one nftables table. Pure: [`crate::nft`] passes it to the kernel.
 //!
 //! ```text
 //! prerouting ─┐ to an address of the node      ports4_at: address . protocol . port -> pod address . port
 //! output ─────┴──────────► hostports ─ dnat by ports4:             protocol . port -> pod address . port
-//! guard        drops traffic from or to 127.0.0.0/8 that does not come in over the loopback. Such an address is local on
-//!              every interface, and translation comes before the kernel's own check: a neighbour could otherwise reach a
-//!              port published on 127.0.0.1, and so could pods, because the bridge has route_localnet
-//! postrouting  masquerades what leaves the bridge, and what reached a pod through a host port from the node's loopback
-//!              or from a pod (otherwise the answer would take a shortcut past the translation)
+//! guard        drops traffic from or to 127.0.0.0/8 that does not arrive on the loopback interface. Such an address is
+//!              local on every interface, and translation precedes the kernel's own check: otherwise a neighbour could
+//!              reach a port published on 127.0.0.1, and so could pods, because the bridge has route_localnet
+//! postrouting  masquerades traffic that leaves the bridge, and traffic that reached a pod through a host port from the
+//!              node's loopback or from a pod (otherwise the reply would bypass the translation)
 //! ```
 //!
 //! One host port is one map element: adding or removing it does not touch any other flow. Chains are written only with
@@ -20,10 +20,10 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use std::fmt::Write;
 use std::net::IpAddr;
 
-/// Packet mark between our prerouting and postrouting: "from a pod, to a host port". One bit is set, none cleared.
+/// Packet mark between our prerouting and postrouting: "from a pod, to a host port". Sets one bit and clears none.
 const MARK: &str = "0x2000";
 
-/// What the chains are made for, and the writer of their text.
+/// The inputs of the chains; writes their text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules<'a> {
     /// Name of the table.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The facts about the network, and the right to change it.
+//! The facts about the network, and the lock for changing it.
 //!
-//! Two locks. `known` (a plain mutex, held for microseconds) holds the facts; `table` (async, with a deadline) is held
-//! while the kernel is being changed, so that changes come one after the other. Taken in the order table, known.
+//! There are two locks. `known` (a plain mutex, held for microseconds) guards the facts; `table` (async, with a
+//! deadline) is held while the kernel is being changed, so that changes are serialized. Lock order: table, known.
 
 use crate::addresses::Addresses;
 use crate::bridge::Ready;
@@ -17,10 +17,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard};
 
-/// How long one caller waits for the others' changes.
+/// How long one caller waits for the changes of others.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The network behind all its handles.
+/// The network that all handles share.
 #[derive(Debug)]
 pub struct State {
     pub config: NetworkConfig,
@@ -31,13 +31,13 @@ pub struct State {
     table: AsyncMutex<TableState>,
 }
 
-/// The facts. Everything here is read and changed without waiting.
+/// The facts. They are read and changed without blocking.
 #[derive(Debug, Default)]
 pub struct Known {
     pub record: Option<Record>,
     pub pods: Option<Pods>,
     pub bridge: Option<Ready>,
-    /// Calls of `prepare` in flight: the bridge may not go.
+    /// Calls of `prepare` in flight: while there are any, the bridge must stay.
     pub preparing: usize,
     /// The pods that lived before this start and are still to be taken over; `None` when that is done.
     pub owed: Option<Vec<LivePod>>,
@@ -46,20 +46,20 @@ pub struct Known {
 }
 
 impl Known {
-    /// Whether no pod has anything, and none is about to get something.
+    /// Whether no pod has a reservation, and none is about to make one.
     pub fn is_unused(&self) -> bool {
         let none_owed = self.owed.as_ref().is_none_or(Vec::is_empty);
         self.preparing == 0 && none_owed && self.pods.as_ref().is_none_or(Pods::is_empty)
     }
 
-    /// Host interfaces of all pods, those that are still to be taken over among them.
+    /// Host interfaces of all pods, including those that are still to be taken over.
     pub fn host_interfaces(&self) -> Vec<String> {
         let mut all = self.pods.as_ref().map(Pods::host_interfaces).unwrap_or_default();
         all.extend(self.owed.iter().flatten().map(|pod| names::host_interface(&pod.pod_id)));
         all
     }
 
-    /// Gives the pods that lived before this start what they have.
+    /// Restores the reservations of the pods that lived before this start.
     pub fn adopt_owed(&mut self) {
         let live = self.owed.take().unwrap_or_default();
         for pod in &live {
@@ -70,7 +70,7 @@ impl Known {
     }
 }
 
-/// The last failure of something that is tried again, for conditions.
+/// The last failure of an operation that is retried, for conditions.
 #[derive(Debug, Clone)]
 pub struct Failure {
     pub message: String,
@@ -83,10 +83,10 @@ impl Failure {
     }
 }
 
-/// What we last did to the table.
+/// The state of the table after our last change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TableState {
-    /// Nothing yet, or something failed: it is to be written whole.
+    /// Nothing written yet, or a change failed: the whole table must be written.
     Unknown,
     /// It has our chains; elements can be added and removed.
     Written,
@@ -97,7 +97,8 @@ pub type TableGuard<'a> = AsyncMutexGuard<'a, TableState>;
 
 impl State {
     /// Checks the configuration and reads the record. A record that cannot be read is set aside: as long as pods live,
-    /// the bridge says the same. A record of another program stays where it is, and nothing starts.
+    /// the bridge holds the same facts. If the record belongs to another program, it stays where it is, and the start
+    /// fails.
     ///
     /// # Errors
     /// [`NetworkError::Config`], [`NetworkError::SubnetTooSmall`], [`NetworkError::ForeignRecord`].
@@ -107,7 +108,7 @@ impl State {
             Ok(record) => record,
             Err(foreign @ NetworkError::ForeignRecord(_)) => return Err(foreign),
             Err(error) => {
-                tracing::error!(%error, "the network record is set aside");
+                tracing::error!(%error, "cannot use the network record; setting it aside");
                 record::set_aside(root);
                 None
             }
@@ -119,13 +120,13 @@ impl State {
         Ok(Self { config, root: root.to_owned(), names, known, table: AsyncMutex::new(TableState::Unknown) })
     }
 
-    /// Locks the facts. No call that can wait is made under this lock.
+    /// Locks the facts. Do not make a blocking call under this lock.
     pub fn known(&self) -> MutexGuard<'_, Known> {
-        // A panic while it was held left whole values behind: every change is one assignment.
+        // A panic under this lock leaves no half-made change behind: every change is one assignment.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at the pods, or changes them; `None` before there is a subnet.
+    /// Reads or changes the pods; `None` before there is a subnet.
     pub fn with_pods<T>(&self, f: impl FnOnce(&mut Pods) -> T) -> Option<T> {
         self.known().pods.as_mut().map(f)
     }
@@ -139,19 +140,19 @@ impl State {
         tokio::time::timeout(PATIENCE, self.table.lock()).await.map_err(|_| late)
     }
 
-    /// The same without waiting; `None` while it is taken.
+    /// The same without waiting; `None` while another caller holds it.
     pub fn table_if_free(&self) -> Option<TableGuard<'_>> {
         self.table.try_lock().ok()
     }
 
-    /// Whether the bridge that we made is still the interface of that name.
+    /// Whether the interface of that name is still the bridge that we created.
     pub fn is_made(&self) -> bool {
         let known = self.known();
         let (Some(ready), Some(record)) = (known.bridge, &known.record) else { return false };
         rustix::net::netdevice::name_to_index(&self.names, &record.bridge) == Ok(ready.index)
     }
 
-    /// Starts with no pods in a record's subnet, unless that is the one in use.
+    /// Starts with no pods in a record's subnet, unless that one is already in use.
     ///
     /// # Errors
     /// [`NetworkError::SubnetTooSmall`].
@@ -167,10 +168,10 @@ impl State {
     }
 }
 
-/// Runs what may wait for the kernel's routing lock outside the async threads.
+/// Runs work that may wait for the kernel's routing lock outside the async threads.
 ///
 /// # Errors
-/// Those of `work`; [`NetworkError::Task`] when it panicked.
+/// Those of `work`; [`NetworkError::Task`] when it panics.
 pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, NetworkError> + Send + 'static,
 ) -> Result<T, NetworkError> {

@@ -5,8 +5,8 @@ use crate::error::NetworkError;
 use ipnet::{IpNet, Ipv4Net};
 use std::net::Ipv4Addr;
 
-/// Where a subnet comes from when none is configured, in this order. 10.96.0.0/12 is left out on purpose: most clusters
-/// use it for services, and no route of the node shows that.
+/// Where subnets are chosen from when none is configured, in this order. 10.96.0.0/12 is left out on purpose: most
+/// clusters use it for services, and no route of the node shows that.
 const POOLS: [(Ipv4Addr, u8); 3] =
     [(Ipv4Addr::new(10, 64, 0, 0), 11), (Ipv4Addr::new(172, 24, 0, 0), 13), (Ipv4Addr::new(192, 168, 128, 0), 17)];
 /// 4,094 addresses for each node.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Kernel knobs below `/proc/sys/net` that routing between bridge and node needs.
+//! The sysctls below `/proc/sys/net` that routing between bridge and node needs.
 //!
-//! Node-wide knobs are only ever switched on, and stay on, because others may rely on them by then.
+//! Node-wide sysctls are only ever switched on, and stay on, because other programs may rely on them by then.
 
 use crate::error::NetworkError;
 use std::io::ErrorKind;
@@ -12,13 +12,13 @@ const NET: &str = "/proc/sys/net";
 /// Lets the node route IPv4 between interfaces.
 ///
 /// # Errors
-/// [`NetworkError::Sysctl`], for instance when `/proc/sys` is read-only and the knob is off.
+/// [`NetworkError::Sysctl`], for example when `/proc/sys` is read-only and the sysctl is off.
 pub fn forward_ipv4() -> Result<(), NetworkError> {
     set(&Path::new(NET).join("ipv4/ip_forward"), "1")
 }
 
 /// Lets the node route IPv6. Interfaces that learn their routes from router advertisements keep doing so; by default
-/// the kernel would stop listening to them once it forwards.
+/// the kernel would ignore the advertisements once forwarding is on.
 ///
 /// # Errors
 /// As [`forward_ipv4`].
@@ -46,13 +46,13 @@ pub fn settle_bridge(bridge: &str, ipv6: bool) -> Result<(), NetworkError> {
         return Ok(());
     }
     set(&conf.join("accept_ra"), "0")?;
-    // No one else can have the gateway's address; duplicate detection would delay the first pod by a second.
+    // Nothing else can have the gateway's address; duplicate detection would delay the first pod by a second.
     set(&conf.join("accept_dad"), "0")?;
     set(&conf.join("disable_ipv6"), if ipv6 { "0" } else { "1" })
 }
 
-/// Lets packets from 127.0.0.0/8 leave over the bridge. Only once the table's guard exists, because it also lets pods
-/// in.
+/// Lets packets from 127.0.0.0/8 leave over the bridge. Call it only once the table's guard exists, because it also
+/// lets pods in.
 ///
 /// # Errors
 /// As [`forward_ipv4`].

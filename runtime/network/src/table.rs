@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The table of host ports: written whole, or changed by one element.
+//! The table of host ports: written as a whole, or changed by one element.
 
 use crate::error::NetworkError;
 use crate::rules::Rules;
 use crate::state::{Failure, State, TableGuard, TableState};
 use crate::{nft, sysctl};
 
-/// Applies a small change; when that fails, the whole table is written as it should be.
+/// Applies a small change; if that fails, rewrites the whole table.
 ///
 /// # Errors
 /// As [`write`]; [`NetworkError::Busy`].
@@ -17,7 +17,7 @@ pub async fn change(state: &State, change: impl FnOnce(&Rules<'_>) -> String) ->
         match nft::apply(&script.ok_or(NetworkError::NotMade)?).await {
             Ok(()) => return Ok(()),
             // It was flushed from outside, or an earlier change was cut off.
-            Err(error) => tracing::debug!(%error, "the table is not as expected; it is written again"),
+            Err(error) => tracing::debug!(%error, "the table is not as expected; rewriting it"),
         }
     }
     write(state, &mut table).await
@@ -27,7 +27,7 @@ pub async fn change(state: &State, change: impl FnOnce(&Rules<'_>) -> String) ->
 ///
 /// # Errors
 /// [`NetworkError::NotMade`] before there is a subnet; [`NetworkError::Nft`], [`NetworkError::Sysctl`], which
-/// `degraded` keeps.
+/// `degraded` reports.
 pub async fn write(state: &State, table: &mut TableGuard<'_>) -> Result<(), NetworkError> {
     **table = TableState::Unknown;
     let record = state.known().record.clone().ok_or(NetworkError::NotMade)?;
@@ -43,7 +43,7 @@ pub async fn write(state: &State, table: &mut TableGuard<'_>) -> Result<(), Netw
     Ok(())
 }
 
-/// Keeps how writing the table went; a new reason is logged once, not at every try.
+/// Records the result of writing the table; a new failure is logged once, not at every attempt.
 pub fn note(state: &State, written: &Result<(), NetworkError>) {
     let failure = written.as_ref().err().map(Failure::new);
     let before = std::mem::replace(&mut state.known().table_failure, failure.clone());

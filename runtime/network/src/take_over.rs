@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The start: finds the network of the daemon before this one, and the pods that live in it. A failure shows in
-//! `status` and is tried again; until then no pod gets an address, because it could belong to another pod.
+//! The start: finds the network of the previous daemon, and the pods that live in it. A failure shows in `status` and
+//! is retried; until then no pod gets an address, because it could belong to another pod.
 
 use crate::error::NetworkError;
 use crate::making::make_bridge;
@@ -11,8 +11,8 @@ use crate::state::{Failure, State, TableGuard, TableState, blocking};
 use crate::{names, table};
 use ipnet::IpNet;
 
-/// Takes live pods over and brings bridge and table in line. Without pods it looks only after what a killed daemon
-/// left; a clean node stays untouched. A failure is kept for `status`, and tried again.
+/// Takes over live pods and repairs bridge and table. Without pods it only cleans up after a killed daemon; a clean
+/// node stays untouched. A failure is kept for `status`, and retried.
 pub async fn take_over(state: &State, live: &[LivePod]) {
     state.known().owed = Some(live.to_vec());
     let done = match state.table().await {
@@ -20,14 +20,14 @@ pub async fn take_over(state: &State, live: &[LivePod]) {
         Err(error) => Err(error),
     };
     if let Err(error) = done {
-        tracing::error!(%error, "the network could not be brought in line; it is tried again");
+        tracing::error!(%error, "cannot take over the network; it will be retried");
     }
 }
 
-/// Continues what a start or an earlier try did not finish.
+/// Continues an unfinished start or retry.
 ///
 /// # Errors
-/// Those of [`catch_up`] and [`make`], which `status` keeps.
+/// Those of [`catch_up`] and [`make`], which `status` reports.
 pub async fn resume(state: &State, table: &mut TableGuard<'_>) -> Result<(), NetworkError> {
     match catch_up(state).await {
         Ok(true) => make(state, table).await,
@@ -39,10 +39,10 @@ pub async fn resume(state: &State, table: &mut TableGuard<'_>) -> Result<(), Net
     }
 }
 
-/// Makes the bridge, then writes the table if that is due.
+/// Creates the bridge, then writes the table if that is due.
 ///
 /// # Errors
-/// A failure of the bridge, which `status` keeps. A failure of the table is kept for `degraded` and is not an error.
+/// A failure of the bridge, which `status` reports. A failure of the table is kept for `degraded` and is not an error.
 pub async fn make(state: &State, table: &mut TableGuard<'_>) -> Result<(), NetworkError> {
     let before = state.known().bridge;
     let made = match catch_up(state).await {
@@ -52,14 +52,14 @@ pub async fn make(state: &State, table: &mut TableGuard<'_>) -> Result<(), Netwo
     state.known().bridge_failure = made.as_ref().err().map(Failure::new);
     made?;
     if **table == TableState::Unknown || state.known().bridge != before {
-        // Kept for `degraded`; a pod without host ports does not need to fail for it.
+        // Kept for `degraded`; a pod without host ports need not fail because of it.
         let _ = table::write(state, table).await;
     }
     Ok(())
 }
 
-/// Does what a start owes, once: finds the subnet in which earlier pods live, and holds their addresses and ports.
-/// The caller holds the table. False when there was nothing: no pod, and no bridge.
+/// Does the pending work of a start, once: finds the subnet in which earlier pods live, and reserves their addresses
+/// and ports. The caller holds the table lock. False when there was nothing to do: no pod, and no bridge.
 ///
 /// # Errors
 /// [`NetworkError::Netlink`], [`NetworkError::SubnetTooSmall`]; those of [`make_bridge`].
@@ -82,7 +82,7 @@ pub async fn catch_up(state: &State) -> Result<bool, NetworkError> {
     Ok(true)
 }
 
-/// Looks for the bridge of an earlier daemon. When the record is lost, the bridge says the same.
+/// Looks for the bridge of an earlier daemon. If the record is lost, the bridge holds the same facts.
 async fn find_earlier(state: &State) -> Result<bool, NetworkError> {
     let record = state.known().record.clone();
     let derived = || state.config.bridge.clone().unwrap_or_else(|| names::bridge(&state.root, 0));
@@ -94,7 +94,7 @@ async fn find_earlier(state: &State) -> Result<bool, NetworkError> {
     Ok(found)
 }
 
-/// Looks for a bridge of this name, and makes a record from its addresses.
+/// Looks for a bridge of this name, and derives a record from its addresses.
 fn read_bridge(name: String) -> Result<(bool, Option<Record>), NetworkError> {
     let mut rtnl = Rtnl::open()?;
     let Some(link) = rtnl.link(&name)?.filter(|link| link.is_bridge) else { return Ok((false, None)) };

@@ -16,7 +16,7 @@ fn a_host_port_answers_on_loopback_on_the_nodes_address_from_outside_and_from_po
             let plan = pod(&network, "a", &[tcp("", 12000, 80)]).await;
             pod(&network, "b", &[]).await;
             serve("a", "0.0.0.0:80");
-            // Packets between pods pass nftables or do not, as the node's administrator likes.
+            // Packets between pods may or may not pass through nftables, depending on the node's configuration.
             for bridge_netfilter in ["1", "0"] {
                 sh(&format!("echo {bridge_netfilter} > /proc/sys/net/bridge/bridge-nf-call-iptables || true"));
                 let gateway: IpAddr = plan.network.gateways[0].parse().expect("address");
@@ -69,7 +69,7 @@ fn a_neighbour_that_routes_loopback_addresses_here_finds_no_host_port_behind_the
              ip addr del 127.0.0.1/8 dev lo; ip route add 127.0.0.0/8 via {NODE} src {OUTSIDE}
              ip -6 addr del ::1/128 dev lo; ip -6 route add ::1/128 via fd00:2::2 src fd00:2::1'"
             ));
-            // A node whose own check is off, as kube-proxy leaves it, and one as it comes.
+            // A node whose own check is off, as kube-proxy leaves it, and one with the kernel's default.
             for route_localnet in ["1", "0"] {
                 sh(&format!("echo {route_localnet} > /proc/sys/net/ipv4/conf/all/route_localnet"));
                 for place in ["127.0.0.1:12030", "127.0.0.1:12031", "127.1.2.3:12031", "[::1]:12032", "[::1]:12031"] {
@@ -97,7 +97,8 @@ fn an_sctp_port_is_mapped_and_is_one_pods_alone() {
         pod(&network, "third", &[tcp("", 12033, 80)]).await;
         take_away(&network, "first").await;
         network.prepare("second", &[sctp("127.0.0.1")]).await.expect("free");
-        // There on a kernel with modules alone; elsewhere SCTP is a part of it or not, and nothing loads it.
+        // /proc/modules exists only on a kernel with modules; on others SCTP is built in or absent, and nothing loads
+        // it.
         let modules = std::fs::read_to_string("/proc/modules").unwrap_or_default();
         assert!(!modules.lines().any(|module| module.starts_with("sctp ")), "{modules}");
     });

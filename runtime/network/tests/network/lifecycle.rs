@@ -9,7 +9,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 
-/// Descriptors of this process.
+/// Counts the descriptors of this process.
 fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("own descriptors").count()
 }
@@ -70,7 +70,7 @@ fn a_clean_shutdown_leaves_nothing_and_the_next_start_has_the_same_subnet() {
         assert!(network.remove_if_unused().await.expect("removed already"));
         assert!(!sh("ip link").contains("gorae"));
         assert_eq!(sh("nft list tables"), "");
-        // The same handle makes it again, and so does the next daemon.
+        // The same handle recreates it, and so does the next daemon.
         let b = pod(&network, "b", &[]).await;
         assert_eq!(a.network.gateways, b.network.gateways);
         take_away(&network, "b").await;
@@ -114,7 +114,7 @@ fn two_daemons_side_by_side_share_nothing() {
 #[test]
 fn a_process_that_is_not_root_cannot_keep_pods_from_being_made() {
     as_node("lifecycle::a_process_that_is_not_root_cannot_keep_pods_from_being_made", async |root| {
-        // A name of this namespace that every process may take: nothing may hang on it.
+        // A name in this namespace that any process may take: nothing may depend on it.
         let name = SocketAddr::from_abstract_name("gorae-network").expect("a name");
         let _held = UnixDatagram::bind_addr(&name).expect("free");
         open(root, &[]).await.prepare("a", &[]).await.expect("prepared");
@@ -211,7 +211,7 @@ fn a_table_that_could_not_be_written_is_written_by_a_later_look() {
             for file in /usr/sbin/nft /sbin/nft /usr/local/sbin/nft /usr/bin/nft; do
               if [ -f $file ]; then mount --bind /dev/null $file; fi; done");
         network.reconcile(&HashSet::new()).await.expect_err("there is no nft");
-        network.reconcile(&HashSet::new()).await.expect("it is told already");
+        network.reconcile(&HashSet::new()).await.expect("it is reported already");
         assert!(network.degraded().is_some());
         sh("for file in /usr/sbin/nft /sbin/nft /usr/local/sbin/nft /usr/bin/nft; do
               while umount $file 2>/dev/null; do :; done; done");
@@ -273,7 +273,7 @@ fn a_pod_cidr_that_waits_is_kept_over_restarts_until_one_finds_no_pod() {
         sh("ip netns del a");
         let b = open(root, &[]).await.prepare("b", &[]).await.expect("prepared");
         assert_eq!(b.network.addresses, ["10.244.3.2/24"]);
-        // What kubelet takes back is not waited for.
+        // A CIDR that kubelet replaces is no longer waited for.
         let last = open(root, &[live("b", &b, &[])]).await;
         assert_eq!(last.set_pod_cidr("10.244.9.0/24").await.expect("asked"), CidrOutcome::Waiting);
         assert_eq!(last.set_pod_cidr("10.244.3.0/24").await.expect("asked"), CidrOutcome::Unchanged);
@@ -284,7 +284,7 @@ fn a_pod_cidr_that_waits_is_kept_over_restarts_until_one_finds_no_pod() {
 #[test]
 fn a_damaged_record_is_read_back_from_the_bridge_while_pods_live() {
     as_node("lifecycle::a_damaged_record_is_read_back_from_the_bridge_while_pods_live", async |root| {
-        // Something else has the first candidate, so a new choice would give another answer.
+        // Something else has the first candidate, so a new choice would give a different subnet.
         sh("ip addr add 10.64.3.1/24 dev eth7");
         let a = pod(&open(root, &[]).await, "a", &[]).await;
         assert_eq!(a.network.gateways, ["10.64.16.1"]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The built-in network on a real kernel: each test is a node of its own, in its own network namespace, with pods that
-//! are namespaces too and real connections between them. Needs root, ip(8), nft(8), unshare(1).
+//! The built-in network on a real kernel: each test is its own node, in its own network namespace, with pods that are
+//! namespaces too and real connections between them. Needs root, ip(8), nft(8), unshare(1).
 
 mod families;
 mod host_ports;

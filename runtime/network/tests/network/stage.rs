@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The stage: a node, pods, and a peer outside of the node.
+//! The stage: a node, its pods, and a peer outside the node.
 //!
 //! ```text
 //! outside (namespace) 192.0.2.1, fd00:2::1 ── 192.0.2.2, fd00:2::2 node (the test) bridge ── pods (namespaces)
@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-/// The node's address to the outside.
+/// The node's address on the outside link.
 pub const NODE: &str = "192.0.2.2";
 /// The peer outside.
 pub const OUTSIDE: &str = "192.0.2.1";
@@ -55,7 +55,7 @@ fn set_up_outside() {
         ip route add default via 192.0.2.1 && ip -6 route add default via fd00:2::1");
 }
 
-/// Runs a shell script; its output, or a panic with what it complained about.
+/// Runs a shell script and returns its output; panics with its stderr if it fails.
 pub fn sh(script: &str) -> String {
     let output = Command::new("sh").args(["-ec", script]).output().expect("sh runs");
     let complaint = String::from_utf8_lossy(&output.stderr);
@@ -73,7 +73,7 @@ pub fn inside<T: Send + 'static>(netns: &str, work: impl FnOnce() -> T + Send + 
     thread.join().expect("work inside the namespace")
 }
 
-/// Serves TCP in a namespace: every client is told its own address as the server sees it.
+/// Serves TCP in a namespace: every client gets its own address as the server sees it.
 pub fn serve(netns: &str, address: &str) {
     let address = address.to_owned();
     let listener = inside(netns, move || TcpListener::bind(&address).expect("free port"));
@@ -90,7 +90,8 @@ pub fn serve_on(listener: TcpListener) {
     });
 }
 
-/// Calls such a server from a namespace (`""` is the node): the address it sees, `None` when it cannot be reached.
+/// Calls such a server from a namespace (`""` is the node): returns the address it sees, `None` when it cannot be
+/// reached.
 pub fn call(netns: &str, to: impl ToString) -> Option<IpAddr> {
     let to: SocketAddr = to.to_string().parse().expect("address");
     let dial = move || {
@@ -116,7 +117,7 @@ pub async fn pod(network: &Network, id: &str, mappings: &[PortMapping]) -> PodNe
     plan
 }
 
-/// What the shim does. (It also tells the bridge the pod's hardware address, which here the bridge learns.)
+/// Does what the shim does, except that here the bridge learns the pod's hardware address; the shim sets it.
 fn set_up_pod(id: &str, plan: &PodNetworkPlan) {
     let net = &plan.network;
     let (host, inside) = (&net.host_interface, &net.interface);
@@ -133,7 +134,7 @@ fn set_up_pod(id: &str, plan: &PodNetworkPlan) {
     }
 }
 
-/// Takes a pod away in the daemon's order.
+/// Removes a pod in the daemon's order.
 pub async fn take_away(network: &Network, id: &str) {
     network.withdraw(id).await.expect("withdrawn");
     sh(&format!("ip netns del {id}"));
@@ -155,7 +156,7 @@ pub fn mapping(protocol: Protocol, host_ip: &str, host_port: u16, container_port
     }
 }
 
-/// A pod as its record tells it at the next start.
+/// A pod as its record describes it at the next start.
 pub fn live(id: &str, plan: &PodNetworkPlan, mappings: &[PortMapping]) -> LivePod {
     LivePod { pod_id: id.into(), ips: plan.ips.clone(), port_mappings: mappings.to_vec() }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which ends reach each other, and with which address.
+//! Which ends can reach each other, and from which address.
 
 use super::stage::{NODE, OUTSIDE, as_node, call, open, pod, serve, serve_on, sh};
 use std::net::{IpAddr, TcpListener};
