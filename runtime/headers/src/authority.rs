@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A look at what a client writes before the HTTP/2 engine reads it: `:authority` gets a value that the engine takes.
+//! Rewrites `:authority` in what a client sends, before the HTTP/2 engine reads it, to a value that the engine accepts.
 //!
-//! Clients whose name for the server is a socket's path (gRPC's C core and what is built on it: Python, C++, Ruby) send
-//! the path, plain or percent-encoded, as `:authority`. Go's servers and gRPC's own never look at it; our engine, h2,
-//! resets the stream before anybody can be asked.
+//! Clients that address the server by a socket's path (gRPC's C core and what is built on it: Python, C++, Ruby) send
+//! the path, plain or percent-encoded, as `:authority`. Go's servers and gRPC's own ignore it; our engine, h2, resets
+//! the stream before any handler sees it.
 //!
-//! Bytes are changed and never added or taken away, so the engine sees the client's frames where they were. Whole header
-//! blocks are needed for that: one that is cut waits here for its rest. What does not look like HTTP/2 as a client
-//! writes it is passed on as it is, with all that follows, for the engine to refuse.
+//! Bytes are changed but never added or removed, so the engine sees the client's frames where they were. This requires
+//! whole header blocks: a partial one waits here for the rest. Anything that does not look like HTTP/2 from a client is
+//! passed on unchanged, with all that follows, for the engine to refuse.
 
 use super::fields::{self, Names};
 
-/// What a client says first.
+/// The length of the connection preface.
 const PREFACE: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
-/// Bytes before a frame's payload.
+/// The bytes before a frame's payload.
 const HEAD: usize = 9;
-/// Longest payload; the engine tells clients no other.
+/// The longest payload; the engine does not allow clients a longer one.
 const LONGEST_FRAME: usize = 16 << 10;
-/// Longest header block with the heads of its frames. The engine takes 16 KiB of headers: coded, they are no longer.
+/// The longest header block, including the heads of its frames. The engine accepts 16 KiB of headers, and encoding does
+/// not make them longer.
 const LONGEST_BLOCK: usize = 64 << 10;
-/// Most frames of a header block. The engine takes seven.
+/// The most frames of a header block. The engine accepts seven.
 const MOST_FRAMES: usize = 8;
 
 const HEADERS: u8 = 1;
@@ -29,33 +30,33 @@ const END_HEADERS: u8 = 0x4;
 const PADDED: u8 = 0x8;
 const PRIORITY: u8 = 0x20;
 
-/// What a connection has been seen of.
+/// The state of one connection.
 #[derive(Debug)]
 pub struct Filter {
     names: Names,
     /// Bytes until the next frame's head.
     left: usize,
-    /// Frames whose head was seen.
+    /// Number of frames whose head was seen.
     frames: u64,
-    /// The beginning of a frame or header block that waits for the rest, then all of it.
+    /// The beginning of a frame or header block that waits for the rest, and then all of it.
     kept: Vec<u8>,
-    /// Bytes that `kept` needs; 0 when it can be given away.
+    /// Bytes that `kept` needs; 0 when it can be passed on.
     needed: usize,
-    /// Bytes of `kept` that were given away.
+    /// Bytes of `kept` that were passed on.
     given: usize,
-    /// Nothing is looked at any more.
+    /// Nothing is inspected any more.
     blind: bool,
 }
 
-/// What stands at the beginning of a frame.
+/// What a connection's next bytes are.
 enum Look {
-    /// So many bytes are needed to see more.
+    /// This many bytes are needed to see more.
     Needs(usize),
-    /// A frame of so many bytes without headers.
+    /// A frame of this many bytes without headers.
     Other(usize),
-    /// A header block, whole, of so many bytes.
+    /// A complete header block of this many bytes.
     Block(usize),
-    /// Nothing that a client of ours writes.
+    /// Nothing that one of our clients sends.
     Odd,
 }
 
@@ -66,8 +67,8 @@ impl Default for Filter {
 }
 
 impl Filter {
-    /// Looks at the next bytes of a client and changes them; returns how many of them may be read now. The rest is kept,
-    /// and what follows it goes to [`Self::complete`].
+    /// Inspects and rewrites the next bytes of a client; returns how many of them may be read now. The rest is kept,
+    /// and the bytes after it go to [`Self::complete`].
     ///
     /// - Shapes: called while nothing is [kept](Self::needs) or [ready](Self::ready).
     pub fn pass(&mut self, bytes: &mut [u8]) -> usize {
@@ -95,12 +96,12 @@ impl Filter {
         }
     }
 
-    /// How many bytes are wanted before those that are kept can be read; 0 when none are kept.
+    /// How many more bytes are needed before the kept ones can be read; 0 when none are kept.
     pub fn needs(&self) -> usize {
         self.needed.saturating_sub(self.kept.len())
     }
 
-    /// Takes bytes that are wanted, at most [as many](Self::needs).
+    /// Adds bytes that are needed, at most [as many](Self::needs).
     pub fn complete(&mut self, bytes: &[u8]) {
         self.kept.extend_from_slice(bytes);
         if self.kept.len() < self.needed {
@@ -124,18 +125,18 @@ impl Filter {
         }
     }
 
-    /// Gives up waiting: what is kept can be read as it is.
+    /// Gives up waiting: the kept bytes can be read as they are.
     pub fn give_up(&mut self) {
         self.needed = 0;
         self.blind = true;
     }
 
-    /// Bytes that were kept and can be read now.
+    /// The kept bytes that can be read now.
     pub fn ready(&self) -> &[u8] {
         if self.needed > 0 { &[] } else { &self.kept[self.given..] }
     }
 
-    /// So many of the bytes that are [ready](Self::ready) were read.
+    /// Records that this many of the [ready](Self::ready) bytes were read.
     pub fn read(&mut self, count: usize) {
         self.given += count;
         if self.given == self.kept.len() {
@@ -144,13 +145,13 @@ impl Filter {
         }
     }
 
-    /// Which frame the client has begun and not finished: its number, or 0 before the first is there.
+    /// The number of the frame that the client has started and not finished, or 0 before its first frame arrives.
     pub fn unfinished(&self) -> Option<u64> {
         let begun = self.left > 0 || self.needed > 0 || self.frames == 0;
         (begun && !self.blind).then_some(self.frames + u64::from(self.needed > 0))
     }
 
-    /// Whether the client has written what no client of ours does.
+    /// Whether the client has sent something that none of our clients send.
     pub fn is_blind(&self) -> bool {
         self.blind
     }
@@ -160,7 +161,7 @@ impl Filter {
         self.left = length;
     }
 
-    /// A block is whole, so that the bytes of it are skipped by [`Self::pass`].
+    /// Rewrites a complete block, so that [`Self::pass`] can skip its bytes.
     fn mend(&mut self, block: &mut [u8]) {
         if mend(block, &mut self.names).is_none() {
             self.blind = true;
@@ -168,7 +169,7 @@ impl Filter {
     }
 }
 
-/// A frame's payload length, kind, flags and stream; `bytes` has its head.
+/// Reads a frame's payload length, kind, flags and stream; `bytes` contains its head.
 fn head(bytes: &[u8]) -> (usize, u8, u8, [u8; 4]) {
     let length = usize::from(bytes[0]) << 16 | usize::from(bytes[1]) << 8 | usize::from(bytes[2]);
     (length, bytes[3], bytes[4], [bytes[5] & 0x7f, bytes[6], bytes[7], bytes[8]])
@@ -202,7 +203,7 @@ fn look(bytes: &[u8]) -> Look {
     Look::Odd
 }
 
-/// Changes a header block in its frames; `None` when it cannot be read.
+/// Rewrites a header block in its frames; `None` when it cannot be read.
 fn mend(frames: &mut [u8], names: &mut Names) -> Option<()> {
     let fragments = fragments(frames)?;
     if let [only] = &fragments[..] {
@@ -219,7 +220,7 @@ fn mend(frames: &mut [u8], names: &mut Names) -> Option<()> {
     Some(())
 }
 
-/// Where the block's parts are: the payloads without padding and priority.
+/// Finds the parts of the block: the payloads without padding and priority.
 fn fragments(frames: &[u8]) -> Option<Vec<std::ops::Range<usize>>> {
     let (mut found, mut at) = (Vec::with_capacity(1), 0);
     while at < frames.len() {
@@ -244,12 +245,12 @@ mod tests {
 
     fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
         let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
-        // Settings and pings are the connection's, the rest is the first stream's.
+        // Settings and pings belong to the connection, the other kinds to the first stream.
         let stream = u8::from(!matches!(kind, 4 | 6));
         [&length[1..], &[kind, flags, 0, 0, 0, stream], payload].concat()
     }
 
-    /// A block as gRPC's C core writes it: `:path`, `:authority` with its name spelled out, and later an index.
+    /// A block as gRPC's C core writes it: `:path`, `:authority` with its name as a literal, and later an index.
     fn block(authority: &str) -> Vec<u8> {
         let authority = [&[0x40, 10][..], b":authority", &[authority.len() as u8], authority.as_bytes()].concat();
         [&[0x83, 0x86, 0x44, 2][..], b"/x", &authority, &[0xbe]].concat()
@@ -279,7 +280,7 @@ mod tests {
         .concat()
     }
 
-    /// What comes out for bytes that come in these parts, as a connection reads them.
+    /// The output for bytes that arrive in these parts, as a connection reads them.
     pub fn through<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> Vec<u8> {
         let (mut filter, mut out) = (Filter::default(), Vec::new());
         for part in parts {

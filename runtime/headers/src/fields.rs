@@ -1,30 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Header blocks (RFC 7541), as far as it takes to find the `:authority` fields that are written out in them.
+//! Reads header blocks (RFC 7541) as far as needed to find the `:authority` fields that are written as literals.
 //!
-//! A value is changed where it stands, and keeps its length in the block. So nothing else of the block moves, and a value
-//! that the client keeps in its table for later is changed in ours with this one look.
+//! A value is rewritten in place and keeps its length in the block. So nothing else in the block moves, and a value
+//! that the client adds to its table for later is changed in ours at the same time.
 //!
-//! The reader's table keeps every entry that the writer's keeps, as long as no changed value is longer than it was: an
-//! entry that is as long or shorter leaves the table at the same time or later. So neither sizes nor evictions have to be
-//! followed here, only which of the last entries are called `:authority`: a later field may name one to say its name.
+//! The reader's table keeps every entry that the writer's keeps, as long as no rewritten value is longer than the
+//! original: an entry that is as long or shorter is evicted at the same time or later. So neither sizes nor evictions
+//! have to be tracked here, only which of the last entries are named `:authority`: a later field may refer to one for
+//! its name.
 
 use super::huffman;
 use http::uri::Authority;
 
 const NAME: &[u8] = b":authority";
-/// Entries of the static table; higher numbers count those that the client has put in, the latest first.
+/// Entries of the static table; higher numbers refer to those that the client has added, the latest first.
 const STATIC: usize = 61;
 /// `:authority` in the static table.
 const AUTHORITY: usize = 1;
-/// What stands for an authority that is none, as far as there is room.
+/// The replacement for an invalid authority, as much of it as fits.
 const HOST: &[u8] = b"localhost";
 
-/// A block that cannot be read: the connection is over, and its server will say so.
+/// A block that cannot be read: the server will end the connection with an error.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Malformed;
 
-/// The last entries of a connection's table, the latest in the lowest bit: set where the name is `:authority`. A table of
-/// 4096 bytes has 128 at most, and nobody has allowed the client a larger one.
+/// The last entries of a connection's table, the latest in the lowest bit: set where the name is `:authority`. A table
+/// of 4096 bytes has at most 128 entries, and the server does not allow the client a larger table.
 #[derive(Debug, Default)]
 pub struct Names(u128);
 
@@ -41,10 +42,10 @@ impl Names {
     }
 }
 
-/// Gives each `:authority` that the server would refuse a value that it takes.
+/// Replaces each `:authority` that the server would refuse with a value that it accepts.
 ///
 /// # Errors
-/// [`Malformed`], when the rest of the block has no meaning.
+/// [`Malformed`], when the rest of the block cannot be decoded.
 pub fn mend(block: &mut [u8], names: &mut Names) -> Result<(), Malformed> {
     let mut at = 0;
     while let Some(&first) = block.get(at) {
@@ -71,7 +72,7 @@ pub fn mend(block: &mut [u8], names: &mut Names) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// A string in a block: where its length begins, and where its bytes are.
+/// A string in a block: the position of its length, and the range of its bytes.
 struct Text {
     head: usize,
     bytes: std::ops::Range<usize>,
@@ -91,14 +92,14 @@ impl Text {
 }
 
 fn is_name(block: &[u8], text: Text) -> bool {
-    // However it is coded: longer ones need not be looked at.
+    // This holds for either encoding, so longer names need not be inspected.
     text.bytes.len() <= NAME.len() && text.plain(block).is_some_and(|plain| plain == NAME)
 }
 
 fn mend_value(block: &mut [u8], text: Text) {
     let Some(plain) = text.plain(block) else { return };
     let room = text.bytes.len();
-    // No room for a host, or more than the value had: the Huffman code of rare bytes, which nobody writes so.
+    // No room for a host, or more than the value had: that takes the Huffman code of rare bytes, which no client uses.
     if plain.is_empty() || room > plain.len() || Authority::try_from(&plain[..]).is_ok() {
         return;
     }
@@ -114,7 +115,7 @@ fn string(block: &[u8], at: &mut usize) -> Result<Text, Malformed> {
     Ok(Text { head, bytes: std::mem::replace(at, end)..end })
 }
 
-/// A number in the low `prefix` bits of a byte and, when they are all ones, in those that follow.
+/// Reads a number from the low `prefix` bits of a byte and, when they are all ones, from the bytes that follow.
 fn number(block: &[u8], at: &mut usize, prefix: u32) -> Result<usize, Malformed> {
     let mut next = || {
         let byte = block.get(*at).copied().ok_or(Malformed);
@@ -126,7 +127,7 @@ fn number(block: &[u8], at: &mut usize, prefix: u32) -> Result<usize, Malformed>
     if value < ones {
         return Ok(value);
     }
-    // Four bytes more are 28 bits: beyond any block.
+    // Four more bytes hold 28 bits, which exceeds any block.
     for shift in [0, 7, 14, 21] {
         let byte = next()?;
         value += usize::from(byte & 0x7f) << shift;
@@ -141,7 +142,7 @@ fn number(block: &[u8], at: &mut usize, prefix: u32) -> Result<usize, Malformed>
 mod tests {
     use super::*;
 
-    /// A literal field with a name of the tables and a plain value.
+    /// A literal field with an indexed name and a plain value.
     fn field(kind: u8, index: u8, value: &[u8]) -> Vec<u8> {
         [&[kind | index, value.len() as u8][..], value].concat()
     }
@@ -177,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_value_that_would_grow_stays_as_it_is() {
-        // Three slashes fit into no more than three bytes; four bytes for one come of a code that nobody has to use.
+        // Three slashes fit into at most three bytes; four bytes for one take a code that no client has to use.
         let nul = [0x41, 0x82, 0xff, 0xc7];
         assert_eq!(huffman::decode(&nul[2..]).as_deref(), Some(&[0][..]));
         assert_eq!(mended(&nul, &mut Names::default()), nul);
@@ -189,7 +190,7 @@ mod tests {
             let block = field(0x40, 1, value);
             assert_eq!(mended(&block, &mut Names::default()), block);
         }
-        // Another field with a path, an index alone, a change of the table's size.
+        // Another field with a path, an index only, a change of the table's size.
         let block = [&field(0x40, 4, b"/run/gorae/gorae.sock")[..], &[0x82, 0xbe, 0x3f, 0x0f]].concat();
         assert_eq!(mended(&block, &mut Names::default()), block);
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The Huffman code of header strings (RFC 7541, appendix B), read only.
+//! Decodes the Huffman code of header strings (RFC 7541, appendix B).
 //!
 //! The code is canonical: codes of one length are consecutive numbers in the order of their symbols, and follow the
-//! shorter ones. So the lengths are all that has to be known.
+//! shorter ones. So the lengths define the whole code.
 
-/// Bits of each symbol's code. That of the end of a string, 30 ones, is left out: it may not occur in one.
+/// Length of each symbol's code in bits. The end-of-string code, 30 ones, is left out: it must not occur in a string.
 const LENGTHS: [u8; 256] = [
     13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28, 28,
     28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 7, 8, 15, 6, 12,
@@ -47,7 +47,7 @@ const SYMBOLS: [u8; 256] = {
     symbols
 };
 
-/// The string that `coded` stands for; `None` when it stands for none.
+/// Decodes a string; `None` when it is not valid.
 pub fn decode(coded: &[u8]) -> Option<Vec<u8>> {
     let mut plain = Vec::with_capacity(coded.len() * 8 / 5);
     let mut code = Code::default();
@@ -74,7 +74,7 @@ struct Code {
 }
 
 impl Code {
-    /// Takes one more bit: the symbol, when that completes it; `None` when there is no such code.
+    /// Takes one more bit; returns the symbol if that completes it, or `None` if no such code exists.
     fn push(&mut self, bit: u8) -> Option<Option<u8>> {
         self.shorter += u32::from(COUNTS[self.length]);
         self.first = (self.first + u32::from(COUNTS[self.length])) << 1;
@@ -88,7 +88,7 @@ impl Code {
         Some(complete.then(|| SYMBOLS[(self.shorter + at) as usize]))
     }
 
-    /// Fewer bits than a byte, all ones: what fills the last byte.
+    /// Whether the bits are valid padding of the last byte: fewer than eight, all ones.
     fn is_padding(&self) -> bool {
         self.length < 8 && self.bits + 1 == 1 << self.length
     }
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn what_no_string_is_coded_as_is_refused() {
-        // Padding of zeros, of a whole byte, and the end of a string inside of one.
+        // Padding of zeros, padding of a whole byte, and the end-of-string code inside a string.
         for coded in [&[0x18][..], &[0x1f, 0xff], &[0xff; 4], &[0xff; 64]] {
             assert_eq!(decode(coded), None, "{coded:x?}");
         }
