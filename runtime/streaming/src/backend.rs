@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the streaming server needs from the daemon: processes with their descriptors, and connections into pods.
+//! The interface from the streaming server to the daemon: processes with their descriptors, and connections into pods.
 
 use crate::resize::TerminalSize;
 use futures_util::future::BoxFuture;
@@ -9,14 +9,14 @@ use std::os::fd::OwnedFd;
 use tonic::Status;
 
 /// Starts processes and dials ports. The methods are called once the client's streams are complete, so they check the
-/// state again: a container may be gone by then.
+/// state again: the container may be gone by then.
 ///
-/// - Cancel: a client that leaves does not cancel a call; the call runs to its end and the result is dropped. So each
-///   call needs a deadline of its own. Only a shutdown of the server cancels a call.
+/// - Cancel: a client that disconnects does not cancel a call; the call runs to its end and the result is dropped. So
+///   each call needs its own deadline. Only a shutdown of the server cancels a call.
 pub trait Backend: Send + Sync + 'static {
     /// Starts a command in a container.
     ///
-    /// The process must not be tied to the returned value: when the client leaves, the value is dropped, which
+    /// The process must not be tied to the returned value. When the client disconnects, the value is dropped. This
     /// closes the descriptors, and the process sees end of file, SIGPIPE or (with a tty) SIGHUP. The backend still
     /// reaps it.
     fn exec(&self, request: ExecRequest) -> impl Future<Output = Result<Process, Status>> + Send;
@@ -31,57 +31,57 @@ pub trait Backend: Send + Sync + 'static {
     fn dial(&self, pod_sandbox_id: &str, port: u16) -> impl Future<Output = Result<OwnedFd, Status>> + Send;
 }
 
-/// A command to run. The streams are those that the RPC asked for, whatever the client then opens.
+/// A command to run. The streams are those of the RPC, whatever the client then opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecRequest {
-    /// Full id or prefix, as the RPC had it.
+    /// Full id or prefix, as in the RPC.
     pub container_id: String,
     /// The command and its arguments.
     pub command: Vec<String>,
-    /// It gets a terminal; then `stderr` is false.
+    /// Whether it gets a terminal; then `stderr` is false.
     pub tty: bool,
-    /// It gets a stdin.
+    /// Whether it gets a stdin.
     pub stdin: bool,
-    /// Its stdout is wanted.
+    /// Whether its stdout is wanted.
     pub stdout: bool,
-    /// Its stderr is wanted.
+    /// Whether its stderr is wanted.
     pub stderr: bool,
-    /// The terminal's size, if the client said it before the start.
+    /// The terminal's size, if the client sent it before the start.
     pub size: Option<TerminalSize>,
 }
 
 /// A running container's streams to attach to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttachRequest {
-    /// Full id or prefix, as the RPC had it.
+    /// Full id or prefix, as in the RPC.
     pub container_id: String,
     /// Whether the container has a terminal, according to the RPC; the backend checks it.
     pub tty: bool,
-    /// The client writes to its stdin.
+    /// Whether the client writes to its stdin.
     pub stdin: bool,
-    /// The client reads its stdout.
+    /// Whether the client reads its stdout.
     pub stdout: bool,
-    /// The client reads its stderr.
+    /// Whether the client reads its stderr.
     pub stderr: bool,
 }
 
-/// A running process as a session sees it. Its descriptors are pipes, sockets or a pty master: anything epoll takes.
+/// A running process as a session sees it. Its descriptors are pipes, sockets or a pty master: anything epoll supports.
 pub struct Process {
-    /// Where the client's bytes go. Closing it is the process's end of file, so for exec no other copy may stay open.
+    /// Receives the client's bytes. Closing it is the process's end of file, so for exec no other copy may stay open.
     pub stdin: Option<OwnedFd>,
-    /// Where its stdout comes from.
+    /// The process's stdout.
     pub stdout: Option<OwnedFd>,
-    /// Where its stderr comes from.
+    /// The process's stderr.
     pub stderr: Option<OwnedFd>,
-    /// With a terminal: the one descriptor for both directions. The three others are then `None`.
+    /// With a terminal: the one descriptor for both directions. The other three are then `None`.
     pub tty: Option<OwnedFd>,
     /// For attach: the end of the client's stdin closes the container's stdin for good, and the output continues.
-    /// Otherwise the end of stdin ends the attach session. Exec ignores it.
+    /// Otherwise it ends the attach session. Exec ignores this.
     pub stdin_once: bool,
-    /// Changes the process from outside.
+    /// Controls the process other than through its stdio.
     pub control: Box<dyn Control>,
-    /// Resolves when the process has ended: its exit code 0..=255 (128+n after signal n), or why none is known.
-    /// For attach it also resolves, with an error, when the container's side dropped this viewer for being too slow.
+    /// Resolves when the process has exited: its exit code 0..=255 (128+n after signal n), or why it is unknown. For
+    /// attach it also resolves, with an error, when the container's side dropped this viewer for being too slow.
     pub exit: BoxFuture<'static, Result<i32, Status>>,
 }
 
@@ -97,12 +97,13 @@ impl fmt::Debug for Process {
     }
 }
 
-/// Changes a process from outside its stdio. Calls come one at a time.
+/// Controls a process other than through its stdio. Calls are made one at a time.
 pub trait Control: Send + Sync {
     /// Sets the terminal's size. The implementation logs failures: a lost resize does not end a session.
     fn resize(&self, size: TerminalSize) -> BoxFuture<'_, ()>;
 
-    /// Called when the client of an exec with a terminal has left, just before the session closes its descriptor. An
-    /// implementation that holds another copy of the pty master closes it now, so that the process gets its SIGHUP.
+    /// Called when the client of an exec with a terminal has disconnected, just before the session closes its
+    /// descriptor. An implementation that holds another copy of the pty master closes it now, so that the process gets
+    /// its SIGHUP.
     fn hang_up(&self) {}
 }

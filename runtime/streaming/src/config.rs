@@ -8,16 +8,16 @@ use std::time::Duration;
 /// The address and the limits of a server.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where to listen. Port 0 takes a free one. URLs name this address, so a wildcard is refused.
+    /// The address to listen on. Port 0 picks a free one. URLs contain this address, so a wildcard is refused.
     pub bind: SocketAddr,
     /// A session in which no data moves for this long is ended. Zero: never.
     pub idle_timeout: Duration,
     /// How long a session outlives its process while a child still holds the outputs open and writes nothing.
     pub drain: Duration,
-    /// How long a client's kernel may answer nothing before its session ends: the client vanished without a word.
+    /// How long a client's kernel may stay silent before its session ends, because the client vanished without closing.
     /// It takes longer when the connection was stalled before, since the kernel probes at growing intervals.
     pub silence: Duration,
-    /// Speak TLS, with this certificate.
+    /// Use TLS, with this certificate.
     pub tls: Option<CertificateFiles>,
 }
 

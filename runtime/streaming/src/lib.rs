@@ -10,8 +10,8 @@
 //! ```
 //!
 //! The crate owns tokens, sockets and byte copying. It does not know what a container is: a [`Backend`] starts
-//! processes and dials ports, and hands over descriptors. A connection is one task that owns everything of its session,
-//! so dropping the task closes every descriptor of it.
+//! processes and dials ports, and returns descriptors. A connection is one task that owns everything in its session, so
+//! dropping the task closes all its descriptors.
 
 mod backend;
 mod config;

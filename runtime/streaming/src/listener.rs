@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The connections of clients: each is a task that reads one request and then serves the session it asks for.
+//! Accepts the clients' connections. Each is a task that reads one request and then serves the session it asks for.
 
 use crate::backend::Backend;
 use crate::config::Config;
@@ -23,11 +23,11 @@ use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How long a client has to send the head of its request, and before it for the TLS handshake.
+/// How long a client may take to send the head of its request, and before that for the TLS handshake.
 const HEAD: Duration = Duration::from_secs(10);
-/// Most bytes of that head.
+/// The most bytes of that head.
 const HEAD_BYTES: usize = 64 * 1024;
-/// How long to wait after a failed accept, which usually fails again at once.
+/// How long to wait after a failed accept, because the next one usually fails too.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
 /// What each connection needs.
@@ -37,9 +37,9 @@ pub(super) struct Service<B> {
     pub(super) certificates: Option<Certificates>,
     pub(super) tokens: Arc<Tokens<Wanted>>,
     pub(super) waiting: Waiting,
-    /// Sessions end themselves.
+    /// Cancelled when sessions should end themselves.
     pub(super) shutdown: CancellationToken,
-    /// Whatever is left is dropped.
+    /// Cancelled when the remaining sessions are dropped.
     pub(super) abort: CancellationToken,
 }
 
@@ -52,7 +52,7 @@ pub(super) async fn accept<B: Backend>(listener: TcpListener, service: Arc<Servi
         };
         match accepted {
             Ok((stream, _)) => drop(tasks.spawn(until_abort(stream, service.clone()))),
-            // Out of descriptors or memory, or a client that left: none of it ends the listener.
+            // Out of descriptors or memory, or a client that disconnected: none of these ends the listener.
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a streaming connection");
                 sleep(ACCEPT_AGAIN).await;
@@ -68,13 +68,13 @@ async fn until_abort<B: Backend>(stream: TcpStream, service: Arc<Service<B>>) {
     }
 }
 
-/// One connection: a request, its answer, and then the session if the answer was an upgrade.
+/// Serves one connection: a request, its response, and then the session if the response was an upgrade.
 async fn connection<B: Backend>(stream: TcpStream, service: &Service<B>) {
     let tuned = stream.set_nodelay(true).and_then(|()| peer::keep_alive(&stream, service.config.silence));
     if let Err(error) = tuned {
         tracing::debug!(%error, "cannot set the options of a streaming connection");
     }
-    // None: the client has just left.
+    // `None`: the client has just disconnected.
     let ends = Ends::of(&stream).ok();
     if let Some(upgrade) = request(stream, service).await {
         upgrade.serve(ends, &service.config, service.shutdown.clone(), service.backend.as_ref()).await;
@@ -105,7 +105,7 @@ async fn request<B: Backend>(stream: TcpStream, service: &Service<B>) -> Option<
     served.and_then(|()| upgrade.into_inner().expect("no panic under this lock"))
 }
 
-/// Does the handshake, when the server speaks TLS. `None`: it failed, and the client knows.
+/// Does the handshake, if the server uses TLS. `None`: it failed, and the client knows.
 async fn secured(stream: TcpStream, certificates: Option<&Certificates>) -> Option<Socket> {
     let Some(certificates) = certificates else { return Some(Either::Left(stream)) };
     let acceptor = TlsAcceptor::from(certificates.latest().await);

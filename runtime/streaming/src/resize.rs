@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The resize stream: JSON objects one after another, cut anywhere.
+//! The resize stream: a sequence of JSON objects, split at any point.
 
 use serde_json::{Map, Value};
 
-/// A terminal's size in characters, neither of them 0.
+/// A terminal's size in characters, both at least 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TerminalSize {
     /// Columns.
@@ -12,10 +12,10 @@ pub struct TerminalSize {
     pub height: u16,
 }
 
-/// Longest object that is read, blanks before it included.
+/// The longest object that is read, including blanks before it.
 const MAX_OBJECT: usize = 4096;
 
-/// Reads a resize stream, however it is cut.
+/// Reads a resize stream, however it is split.
 #[derive(Debug, Default)]
 pub struct Resizes {
     pending: Vec<u8>,
@@ -37,7 +37,7 @@ impl Resizes {
         latest
     }
 
-    /// Reads the complete objects that are pending: the latest size, and how many bytes they took.
+    /// Parses the complete objects that are pending: returns the latest size, and how many bytes were consumed.
     fn objects(&mut self) -> (Option<TerminalSize>, usize) {
         let (mut latest, mut used) = (None, 0);
         let mut objects = serde_json::Deserializer::from_slice(&self.pending).into_iter::<Map<String, Value>>();
@@ -59,7 +59,7 @@ impl Resizes {
     }
 }
 
-/// Reads a size. Keys come in any case, and unknown ones are ignored; zeros and numbers beyond 16 bits are not sizes.
+/// Reads a size. Keys may be in any case, and unknown ones are ignored; zeros and numbers beyond 16 bits are not sizes.
 fn size(object: &Map<String, Value>) -> Option<TerminalSize> {
     let find = |name: &str| {
         let (_, value) = object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! HTTP requests to upgrades: `/exec/TOKEN`, `/attach/TOKEN` and `/portforward/TOKEN`, GET or POST.
+//! Maps HTTP requests to upgrades: `/exec/TOKEN`, `/attach/TOKEN` and `/portforward/TOKEN`, GET or POST.
 //!
-//! Host, Origin and all other headers are the original client's, forwarded by kubelet, and are ignored.
+//! Host, Origin and all other headers are from the original client, forwarded by kubelet, and are ignored.
 
 use crate::tokens::Tokens;
 use crate::upgrade::{Transport, Upgrade, Wanted};
@@ -27,7 +27,7 @@ const FORWARD: &[(&str, Version)] = &[("portforward.k8s.io", Version::V4)];
 
 type Answer = Response<Full<Bytes>>;
 
-/// A refusal. Clients see all of it.
+/// A refusal. Clients see the whole of it.
 #[derive(Debug)]
 struct Refused {
     status: StatusCode,
@@ -53,7 +53,7 @@ impl Refused {
     }
 }
 
-/// Answers a request; the session follows when it is a 101. The token is used up either way.
+/// Answers a request; the session follows if the response is a 101. The token is used up either way.
 pub(super) fn answer(request: &mut Request<Incoming>, tokens: &Tokens<Wanted>) -> (Answer, Option<Upgrade>) {
     match switch(request, tokens) {
         Err(refused) => (refused.response(), None),
@@ -82,7 +82,7 @@ fn texts<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = 
     headers.get_all(name).iter().filter_map(|value| value.to_str().ok())
 }
 
-/// The items of a header: repeating it and listing items with commas mean the same.
+/// The items of a header: repeating the header and listing items with commas are equivalent.
 fn list<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> + use<'h> {
     texts(headers, name).flat_map(|value| value.split(',')).map(str::trim).filter(|item| !item.is_empty())
 }

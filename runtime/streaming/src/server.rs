@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The server: its start, the URLs it issues and its shutdown.
+//! The server: its start, the URLs it issues, and its shutdown.
 
 use crate::backend::{AttachRequest, Backend, ExecRequest};
 use crate::config::Config;
@@ -20,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::Status;
 
-/// How long sessions have to say their last words at shutdown.
+/// How long sessions have at shutdown to send their last frames.
 const GRACE: Duration = Duration::from_millis(900);
-/// How long sessions have to be dropped after that.
+/// How long sessions may take after that to be dropped.
 const ABORT: Duration = Duration::from_secs(1);
 
 /// A running streaming server. Dropping it cuts its sessions off; [`Server::shutdown`] ends them in order.
@@ -31,9 +31,9 @@ pub struct Server {
     address: SocketAddr,
     scheme: &'static str,
     tokens: Arc<Tokens<Wanted>>,
-    /// Asks sessions to end.
+    /// Tells sessions to end.
     shutdown: CancellationToken,
-    /// Drops the sessions that are left.
+    /// Drops the remaining sessions.
     abort: CancellationToken,
     tasks: TaskTracker,
 }
@@ -42,8 +42,8 @@ impl Server {
     /// Binds the socket and serves it in the current tokio runtime.
     ///
     /// # Errors
-    /// `InvalidInput` when the address is a wildcard, which no URL can name, or the certificate cannot be used; the
-    /// kernel's when the address cannot be bound.
+    /// `InvalidInput` when the address is a wildcard, which a URL cannot name, or the certificate cannot be used; the
+    /// kernel's error when the address cannot be bound.
     pub async fn start<B: Backend>(config: Config, backend: Arc<B>) -> io::Result<Self> {
         if config.bind.ip().is_unspecified() {
             let text = format!(
@@ -82,7 +82,8 @@ impl Server {
         self.address
     }
 
-    /// Issues the URL at which a client can run a command. The caller has checked that the container exists and runs.
+    /// Issues the URL at which a client can run a command. The caller has checked that the container exists and is
+    /// running.
     ///
     /// # Errors
     /// `InvalidArgument` for a request without a container or a stream, or with both a terminal and stderr;
@@ -139,7 +140,7 @@ impl Server {
     }
 
     /// Stops listening, tells every client that its session ends, and closes everything within a second. A session that
-    /// cannot be dropped, because a call of its backend blocks its thread, is abandoned a second later.
+    /// cannot be dropped, because a backend call blocks its thread, is abandoned a second later.
     pub async fn shutdown(&self) {
         self.shutdown.cancel();
         self.tasks.close();
@@ -152,7 +153,7 @@ impl Server {
         }
     }
 
-    /// Counts the connections being served, for tests that look for leaks.
+    /// Counts the connections in service, for tests that look for leaks.
     #[cfg(test)]
     pub(super) fn connections(&self) -> usize {
         // One task is the listener, until the shutdown.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A client's connection: TCP, or TLS over it. The choice costs plain TCP one comparison for each call.
+//! A client's connection: TCP, or TLS over TCP. The choice costs plain TCP one comparison per call.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, IoSlice};
@@ -13,11 +13,11 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
-/// A connection as HTTP begins on it.
+/// A connection as HTTP gets it.
 pub(super) type Socket = Either<TcpStream, Tls>;
-/// Its reading half.
+/// The read half.
 pub(super) type ReadHalf = Either<OwnedReadHalf, Tls>;
-/// Its writing half.
+/// The write half.
 pub(super) type WriteHalf = Either<OwnedWriteHalf, Tls>;
 
 /// A TLS session that both halves share. They belong to one task, so the lock is never contended.

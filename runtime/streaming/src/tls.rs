@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The server's certificate and key: checked at start, and read again when their files change.
+//! The server's certificate and key: checked at start, and reloaded when their files change.
 //!
-//! Each connection first looks at the files' inodes. So a renewed certificate serves the next client, and a server
+//! Each connection first checks the files' inodes. So a renewed certificate serves the next client, and a server
 //! without clients does nothing. When the new files cannot be used, the previous certificate stays in use.
 
 use arc_swap::ArcSwap;
@@ -19,9 +19,9 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-/// Largest file that is read.
+/// The largest file that is read, in bytes.
 const MOST: u64 = 1 << 20;
-/// How long a look at the files may delay a connection: their file system may not answer.
+/// How long the check of the files may delay a connection: their file system may hang.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The files of a certificate and its key.
@@ -47,27 +47,27 @@ struct Seen {
     stamps: [Option<Stamp>; 2],
 }
 
-/// What changes when a file is replaced or written: device, inode, size and change time.
+/// Changes when a file is replaced or written: device, inode, size and change time.
 type Stamp = (u64, u64, u64, i64, i64);
 
 impl Certificates {
     /// Reads both files.
     ///
     /// # Errors
-    /// Which of them cannot be used, and why. The text holds nothing of a key.
+    /// Which of them cannot be used, and why. The text contains no part of a key.
     pub(super) fn load(files: CertificateFiles) -> Result<Self, String> {
         let stamps = stamps(&files);
         let shown = Arc::new(ArcSwap::from(load(&files)?));
         Ok(Self { shown, seen: Arc::new(Mutex::new(Seen { files, stamps })) })
     }
 
-    /// The latest certificate that can be used. While another connection looks at the files, it is the previous one.
+    /// The latest certificate that can be used. While another connection checks the files, it is the previous one.
     pub(super) async fn latest(&self) -> Arc<ServerConfig> {
         if let Ok(mut seen) = self.seen.clone().try_lock_owned() {
             let shown = self.shown.clone();
             let look = tokio::task::spawn_blocking(move || seen.look(&shown));
             if timeout(LOOK, look).await.is_err() {
-                tracing::warn!("the files of the streaming certificate do not answer; the previous one stays in use");
+                tracing::warn!("cannot check the streaming certificate in time; keeping the previous one");
             }
         }
         self.shown.load_full()
@@ -75,7 +75,7 @@ impl Certificates {
 }
 
 impl Seen {
-    /// Reads the files if they have changed since.
+    /// Reloads the files if they have changed.
     fn look(&mut self, shown: &ArcSwap<ServerConfig>) {
         let stamps = stamps(&self.files);
         if stamps == self.stamps {
@@ -88,7 +88,7 @@ impl Seen {
                 tracing::info!(certificate = %self.files.certificate.display(), "serving a renewed streaming certificate");
             }
             Err(error) => {
-                tracing::error!(%error, "the streaming certificate is not renewed; the previous one stays in use")
+                tracing::error!(%error, "cannot renew the streaming certificate; keeping the previous one")
             }
         }
     }
@@ -106,18 +106,18 @@ fn load(files: &CertificateFiles) -> Result<Arc<ServerConfig>, String> {
     let chain = CertificateDer::pem_slice_iter(&read(certificate)?).collect::<Result<Vec<_>, _>>();
     let chain = chain.map_err(|e| format!("read {}: {e}", certificate.display()))?;
     if chain.is_empty() {
-        return Err(format!("{} has no certificate in PEM", certificate.display()));
+        return Err(format!("{} has no certificate in PEM format", certificate.display()));
     }
     // The parser's own error may quote the file.
     let private = PrivateKeyDer::from_pem_slice(&read(key)?);
-    let private = private.map_err(|_| format!("{} has no private key in PEM that can be read", key.display()))?;
+    let private = private.map_err(|_| format!("{} has no private key in a readable PEM format", key.display()))?;
     let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
     let builder = builder.with_safe_default_protocol_versions().map_err(|e| format!("set up TLS: {e}"))?;
     let mut config = builder
         .with_no_client_auth()
         .with_single_cert(chain, private)
         .map_err(|e| format!("use {} with the key {}: {e}", certificate.display(), key.display()))?;
-    // Streams need HTTP/1.1. Each connection is one session: nothing is ever resumed.
+    // Streams need HTTP/1.1. Each connection is one session, so none is ever resumed.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;

@@ -3,7 +3,7 @@
 //!
 //! A token is the only credential of a streaming URL, and pods on the host network can reach the loopback address. So
 //! it has 144 random bits, works once, lives for a minute, and is never printed. Redeeming a token removes it, whatever
-//! becomes of the connection.
+//! happens to the connection.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,15 +21,15 @@ pub const CAPACITY: usize = 1000;
 /// Why no token was issued.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenRefused {
-    /// [`CAPACITY`] tokens wait for their client.
+    /// [`CAPACITY`] tokens are waiting for their client.
     #[error("maximum number of in-flight requests exceeded")]
     Full,
-    /// The kernel gave no random bytes.
-    #[error("the kernel gave no random bytes for a streaming token: {0}")]
+    /// The kernel did not supply random bytes.
+    #[error("cannot get random bytes for a streaming token: {0}")]
     Random(getrandom::Error),
 }
 
-/// The tokens that wait, each with the request it stands for.
+/// The outstanding tokens, each with its request.
 pub struct Tokens<T> {
     waiting: Mutex<HashMap<String, Waiting<T>>>,
 }
@@ -55,7 +55,7 @@ impl<T> Tokens<T> {
     /// Issues a token for a request: 24 characters of URL-safe base64.
     ///
     /// # Errors
-    /// [`TokenRefused::Full`] while [`CAPACITY`] tokens wait; [`TokenRefused::Random`].
+    /// [`TokenRefused::Full`] while [`CAPACITY`] tokens are outstanding; [`TokenRefused::Random`].
     pub fn issue(&self, request: T) -> Result<String, TokenRefused> {
         let mut bytes = [0; 18];
         getrandom::fill(&mut bytes).map_err(TokenRefused::Random)?;
@@ -70,7 +70,7 @@ impl<T> Tokens<T> {
         Ok(token)
     }
 
-    /// Takes the request of a token; `None` when the token was never issued, was used, or has expired.
+    /// Removes a token and returns its request; `None` when the token was never issued, was used, or has expired.
     pub fn redeem(&self, token: &str) -> Option<T> {
         let entry = self.waiting.lock().expect("no panic under this lock").remove(token)?;
         (entry.until > Instant::now()).then_some(entry.request)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The session that a client's URL promised, from the HTTP upgrade on.
+//! The session of a client's URL, from the HTTP upgrade on.
 
 use crate::backend::Backend;
 use crate::config::Config;
@@ -17,7 +17,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio_util::sync::CancellationToken;
 
-/// What a token stands for.
+/// The request that a token stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Wanted {
     /// The streams of a process.
@@ -52,7 +52,7 @@ impl Transport {
     }
 }
 
-/// A session that begins once the answer is sent.
+/// A session that begins once the response is sent.
 #[derive(Debug)]
 pub(super) struct Upgrade {
     connection: OnUpgrade,
@@ -61,7 +61,7 @@ pub(super) struct Upgrade {
 }
 
 impl Upgrade {
-    /// Prepares the session that follows the answer to `request`.
+    /// Prepares the session that follows the response to `request`.
     pub(super) fn new(request: &mut Request<Incoming>, wanted: Wanted, transport: Transport) -> Self {
         Self { connection: hyper::upgrade::on(request), wanted, transport }
     }
@@ -94,7 +94,7 @@ impl Upgrade {
     }
 }
 
-/// Takes the connection over, with the bytes that were read past the request. `None`: the client has left.
+/// Takes the connection over, with the bytes that were read past the request. `None`: the client has disconnected.
 async fn take_over(connection: OnUpgrade) -> Option<Connection> {
     let parts = connection.await.ok()?.downcast::<TokioIo<Socket>>().ok()?;
     Some(Connection { stream: parts.io.into_inner(), leftover: parts.read_buf })

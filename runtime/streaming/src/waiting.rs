@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Connections that have not sent their request yet.
 //!
-//! Every process on the node can open one, and a silent one lives for ten seconds. A client with a token sends its
-//! request at once, so when there are too many, the oldest one goes: a flood of silent connections keeps no client out
-//! and takes no more descriptors than this.
+//! Any process on the node can open one, and a silent one lives for ten seconds. A client with a token sends its
+//! request at once, so when there are too many, the oldest one is closed: a flood of silent connections cannot lock
+//! clients out, and holds no more descriptors than this limit.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
-/// Most connections whose request has not been answered.
+/// The most connections whose request has not been answered.
 pub(super) const MOST: usize = 256;
 
-/// The connections that wait, oldest first.
+/// The waiting connections, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     places: Mutex<Places>,
@@ -24,7 +24,7 @@ struct Places {
     taken: BTreeMap<u64, CancellationToken>,
 }
 
-/// One connection's place, which is free again when this is dropped.
+/// One connection's place. It is free again when this is dropped.
 #[derive(Debug)]
 pub(super) struct Place<'w> {
     waiting: &'w Waiting,
@@ -37,7 +37,7 @@ impl Waiting {
         self.places.lock().expect("no panic under this lock")
     }
 
-    /// Takes a place. When there is none left, the connection that has waited longest loses its own.
+    /// Takes a place. If none is free, the connection that has waited longest loses its place.
     pub(super) fn enter(&self) -> Place<'_> {
         let mut places = self.places();
         let (number, evicted) = (places.next, CancellationToken::new());
@@ -53,7 +53,7 @@ impl Waiting {
 }
 
 impl Place<'_> {
-    /// Resolves when another connection has been given this place.
+    /// Resolves when this place has been given to another connection.
     pub(super) async fn taken(&self) {
         self.evicted.cancelled().await;
     }

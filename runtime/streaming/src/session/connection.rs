@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One upgraded connection, from its upgrade to its close: a reader, a writer and a session side by side.
+//! One upgraded connection, from its upgrade to its close: a reader, a writer and a session run concurrently.
 
 use super::intake::Intake;
 use super::link::{LINGER_AT_SHUTDOWN, Link};
@@ -36,7 +36,7 @@ impl Connection {
 /// Runs the reader, the writer and the session of a connection until the session is over and everything is written, or
 /// until the client has left the rest unread for half a minute or has vanished.
 ///
-/// When the reader returns, the client has left or has broken the protocol.
+/// When the reader returns, the client has disconnected or has violated the protocol.
 pub(crate) async fn drive(
     link: &Link,
     socket: &mut WriteHalf,
@@ -78,13 +78,13 @@ async fn write(link: &Link, socket: &mut WriteHalf, over: &CancellationToken) {
     }
 }
 
-/// Ends a connection: ends our direction, then gives the client a short while to notice and close.
+/// Ends a connection: ends our direction, then gives the client a short time to notice and close.
 pub(crate) async fn close(link: &Link, intake: Intake, mut socket: WriteHalf) {
     let drain = async {
         socket.shutdown().await?;
         intake.drain(link).await?;
         io::Result::Ok(())
     };
-    // Whether it fails or not, the connection is over; both halves are dropped.
+    // The connection is over whether this fails or not; both halves are dropped.
     let _ = timeout(LINGER_AT_SHUTDOWN, drain).await;
 }

@@ -19,7 +19,7 @@ use tonic::Status;
 /// How long one direction may stay silent after the other has ended.
 const HALF_CLOSED_SILENCE: Duration = Duration::from_secs(60);
 
-/// Connects to a port of a pod. The error is shown to the user as it is.
+/// Connects to a port of a pod. The error is shown to the user unchanged.
 pub(crate) async fn dial(backend: &impl Backend, pod: &str, port: u16) -> Result<TcpStream, String> {
     let told = |cause: &str| format!("error forwarding port {port} to pod {pod}, uid : {cause}");
     let fd = backend.dial(pod, port).await.map_err(|status: Status| told(status.message()))?;
@@ -30,7 +30,7 @@ fn watched(fd: OwnedFd) -> io::Result<TcpStream> {
     let stream = std::net::TcpStream::from(fd);
     stream.set_nonblocking(true)?;
     let stream = TcpStream::from_std(stream)?;
-    // Forwarding works without this option, too.
+    // Forwarding also works without this option.
     let _ = stream.set_nodelay(true);
     Ok(stream)
 }
@@ -43,7 +43,7 @@ struct Directions {
 /// Copies until both directions have ended, the client resets its stream, or a half-closed connection stays silent.
 ///
 /// # Errors
-/// Why the application's side of the connection broke. That is not a failure of forwarding.
+/// Why the application's side of the connection broke. This is not a failure of forwarding.
 pub(crate) async fn copy(link: &Link, from: &Inlet, to: &Outlet<'_>, app: TcpStream) -> io::Result<()> {
     let (read, write) = app.into_split();
     let directions = Directions { half_closed: CancellationToken::new(), moved: Mutex::new(Instant::now()) };
@@ -70,7 +70,7 @@ impl Directions {
             }
             self.note(link);
         }
-        // Fails only when the application has closed already.
+        // This fails only when the application has already closed.
         let _ = app.shutdown().await;
         self.half_closed.cancel();
     }
@@ -78,7 +78,7 @@ impl Directions {
     async fn down(&self, link: &Link, app: OwnedReadHalf, to: &Outlet<'_>) -> io::Result<()> {
         loop {
             app.readable().await?;
-            // Broken: the client has gone, and the whole session with it.
+            // Broken: the client is gone, and the whole session with it.
             let Ok(room) = link.outbox.room().await else { return Ok(()) };
             let mut chunk = Vec::with_capacity(to.chunk());
             match app.try_read_buf(&mut chunk) {

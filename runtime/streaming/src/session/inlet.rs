@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The queue of bytes that came from the client for one stream and wait for their consumer.
+//! The queue of bytes that the client sent on one stream and that wait for their consumer.
 //!
 //! Bytes are copied into our own chunks: with a queue of borrowed slices, a peer that sends one byte per frame would
-//! pin a whole read buffer with each. The reader never waits inside `push`; it looks at the length and stops reading
-//! the socket while too much is queued.
+//! pin a whole read buffer with each. The reader never waits inside `push`; it checks the length and stops reading the
+//! socket while too much is queued.
 
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Notify;
 
-/// Above this many queued bytes of a stream the socket is not read.
+/// The socket is not read while a stream has more than this many bytes queued.
 pub(crate) const HIGH: usize = 1024 * 1024;
 const CHUNK: usize = 32 * 1024;
 
-/// How much waits in all inlets of a connection.
+/// How much is queued in all inlets of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Gauge {
     queued: AtomicUsize,
@@ -29,12 +29,12 @@ impl Gauge {
         self.queued.load(Ordering::Relaxed)
     }
 
-    /// Bytes that left an inlet since the connection began: while it stands still, no consumer reads.
+    /// Bytes taken from inlets since the connection began. While this does not change, no consumer reads.
     pub(crate) fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)
     }
 
-    /// Waits until some inlet was read from. For one waiter, which then checks again what it waits for.
+    /// Waits until a consumer takes bytes from some inlet. For one waiter, which then checks its condition again.
     pub(crate) async fn drained(&self) {
         self.drained.notified().await;
     }
@@ -65,7 +65,7 @@ impl Inlet {
         self.state.lock().expect("no panic under this lock")
     }
 
-    /// Queues bytes, unless the stream has ended or nobody wants them.
+    /// Queues bytes, unless the stream has ended or is being discarded.
     pub(crate) fn push(&self, mut bytes: &[u8]) {
         let mut state = self.state();
         if state.ended || state.discarding {
@@ -86,13 +86,13 @@ impl Inlet {
         self.arrived.notify_one();
     }
 
-    /// Marks the end of the stream: what is queued is still delivered.
+    /// Marks the end of the stream: queued bytes are still delivered.
     pub(crate) fn end(&self) {
         self.state().ended = true;
         self.arrived.notify_one();
     }
 
-    /// Drops what is queued and whatever still arrives.
+    /// Drops the queued bytes and any that still arrive.
     pub(crate) fn discard(&self) {
         let mut state = self.state();
         state.discarding = true;
@@ -107,7 +107,7 @@ impl Inlet {
         self.gauge.drained.notify_one();
     }
 
-    /// Bytes that wait.
+    /// The number of queued bytes.
     pub(crate) fn queued(&self) -> usize {
         self.state().length
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The reading half of a connection.
+//! The read half of a connection.
 
 use super::link::Link;
 use crate::socket::{self, ReadHalf};
@@ -12,10 +12,10 @@ use std::time::Duration;
 use tokio_util::io::poll_read_buf;
 
 const READ: usize = 64 * 1024;
-/// How long a client that has hung up still counts as present while nobody reads what it sent.
+/// How long a client that has hung up still counts as present while its bytes are not consumed.
 const HUNG_UP: Duration = Duration::from_secs(5);
 
-/// The reading half of a connection. It holds no buffer while nothing comes.
+/// The read half of a connection. It holds no buffer while no data arrives.
 #[derive(Debug)]
 pub(crate) struct Intake {
     socket: ReadHalf,
@@ -25,14 +25,14 @@ pub(crate) struct Intake {
 }
 
 impl Intake {
-    /// Takes the reading half over from HTTP.
+    /// Takes the read half over from HTTP.
     pub(crate) fn new(socket: ReadHalf, leftover: Bytes) -> Self {
         Self { socket, leftover, buffer: Vec::new() }
     }
 
     /// Waits for `room`, then reads what the client sent, at least one byte.
     ///
-    /// `None`: the client has closed, the connection broke, or the client hung up while nobody took what it sent.
+    /// `None`: the client has closed, the connection broke, or the client hung up while its bytes were not consumed.
     pub(crate) async fn next(&mut self, link: &Link, room: impl Future<Output = ()>) -> Option<&mut [u8]> {
         tokio::select! {
             biased;
@@ -49,7 +49,7 @@ impl Intake {
             self.buffer.extend_from_slice(&std::mem::take(&mut self.leftover));
             return Ok(&mut self.buffer);
         }
-        // The other futures of this connection get their turn between two reads of a busy socket.
+        // Lets the other futures of this connection run between two reads of a busy socket.
         tokio::task::yield_now().await;
         let Self { socket, buffer, .. } = self;
         poll_fn(|context| {
@@ -65,8 +65,8 @@ impl Intake {
         Ok(&mut self.buffer)
     }
 
-    /// Resolves when the client has hung up and nobody takes what it sent. A reader that waits for room needs this:
-    /// it would otherwise learn only from its next read that the client has left.
+    /// Resolves when the client has hung up and its bytes are not consumed. A reader that waits for room needs this:
+    /// otherwise only its next read would notice that the client has disconnected.
     async fn abandoned(&self, link: &Link) {
         loop {
             link.stuck(HUNG_UP).await;

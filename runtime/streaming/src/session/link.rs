@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the futures of one connection share: the queue to its socket, its clocks and the ways it can end.
+//! The shared state of one connection's futures: the queue to its socket, its clocks and the ways it can end.
 
 use super::inlet::Gauge;
 use super::outbox::Outbox;
@@ -12,30 +12,30 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-/// How long a finished session waits for its client to close, in all and while nothing is heard from it.
+/// How long a finished session waits for its client to close: in total, and while the client is silent.
 const LINGER: Duration = Duration::from_secs(15 * 60);
 const LINGER_SILENT: Duration = Duration::from_secs(30);
 /// The same when the server shuts down, which is over within a second.
 pub(super) const LINGER_AT_SHUTDOWN: Duration = Duration::from_millis(300);
-/// How often a stalled connection is looked at.
+/// How often a stalled connection is checked.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often the kernel must have probed in vain, since a single packet may be lost.
+/// How many probes must have failed, since a single packet may be lost.
 const TRIES: u8 = 3;
 
-/// What the futures of one connection share.
+/// The shared state of one connection's futures.
 #[derive(Debug)]
 pub(crate) struct Link {
     /// Frames for the socket.
     pub(crate) outbox: Outbox,
-    /// Bytes from the client that wait for a consumer.
+    /// Queued bytes from the client.
     pub(crate) gauge: Arc<Gauge>,
     /// The client has closed, or the connection broke.
     pub(crate) gone: CancellationToken,
-    /// The client said that it is about to close.
+    /// The client has announced that it is about to close.
     pub(crate) leaving: CancellationToken,
     /// The server is shutting down.
     pub(crate) shutdown: CancellationToken,
-    /// Limits of the server.
+    /// The server's limits.
     pub(crate) config: Config,
     ends: Option<Ends>,
     started: Instant,
@@ -44,7 +44,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Makes the shared state of a connection. `ends` is `None` when the client left before they could be read.
+    /// Makes the shared state of a connection. `ends` is `None` when the client disconnected before they could be read.
     pub(crate) fn new(outbox: Outbox, config: Config, shutdown: CancellationToken, ends: Option<Ends>) -> Self {
         Self {
             outbox,
@@ -64,12 +64,12 @@ impl Link {
         self.started.elapsed().as_millis() as u64
     }
 
-    /// Notes that data moved, in either direction. Pings are not data.
+    /// Records that data moved, in either direction. Pings are not data.
     pub(crate) fn data_moved(&self) {
         self.moved.store(self.clock(), Ordering::Relaxed);
     }
 
-    /// Notes that something came from the client, of whatever kind.
+    /// Records that the client sent something, of any kind.
     pub(crate) fn heard(&self) {
         self.heard.store(self.clock(), Ordering::Relaxed);
     }
@@ -92,10 +92,10 @@ impl Link {
         }
     }
 
-    /// Waits for the client to close after the session's last word; bounded.
+    /// Waits for the client to close after the session's last frame, for a limited time.
     ///
-    /// Closing at once would lose that last word: data from the client that arrives at a closed socket, such as its
-    /// next ping, makes the kernel drop what was not delivered yet.
+    /// Closing at once would lose that frame: data from the client that arrives at a closed socket, such as its next
+    /// ping, makes the kernel drop what was not delivered yet.
     pub(crate) async fn linger(&self) {
         let silent = async {
             self.outbox.flushed().await;
@@ -127,8 +127,8 @@ impl Link {
         }
     }
 
-    /// Resolves when the peer has acknowledged nothing and answered no probe for half of [`Config::silence`]. It looks
-    /// only after something was sent, so a connection at rest costs nothing.
+    /// Resolves when the peer has acknowledged nothing and answered no probe for half of [`Config::silence`]. It checks
+    /// only after something was sent, so an idle connection costs nothing.
     pub(crate) async fn peer_vanished(&self) {
         let Some(ends) = self.ends else { return pending().await };
         loop {
@@ -136,7 +136,8 @@ impl Link {
             match self.unanswered(ends).await {
                 Ok(false) => {}
                 Ok(true) => return,
-                // Closed meanwhile, which the reader sees; or this kernel cannot tell, and its own time limit applies.
+                // Closed in the meantime, which the reader sees; or this kernel cannot tell, and its own timeout
+                // applies.
                 Err(error) => {
                     tracing::debug!(%error, "cannot ask the kernel about a streaming connection");
                     return pending().await;
@@ -145,7 +146,7 @@ impl Link {
         }
     }
 
-    /// Watches what is on its way to the peer: false once it has arrived, true when the peer no longer answers.
+    /// Watches the data in flight to the peer: false once it has arrived, true when the peer no longer responds.
     async fn unanswered(&self, ends: Ends) -> std::io::Result<bool> {
         let silence = self.config.silence;
         let mut since = None;

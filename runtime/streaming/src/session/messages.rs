@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What both kinds of WebSocket session share: the loop that reads messages, and the Close at the end.
+//! The parts that both kinds of WebSocket session share: the loop that reads messages, and the Close at the end.
 
 use super::inlet::HIGH;
 use super::intake::Intake;
@@ -13,7 +13,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// While the socket is not read, its pings go unanswered; clients give up after 60 s without a pong.
+/// The interval of unsolicited pongs. While the socket is not read, pings go unanswered, and clients give up after 60 s
+/// without a pong.
 pub(super) const UNASKED_PONG: Duration = Duration::from_secs(15);
 
 /// The messages of one connection, and how its client ended it.
@@ -24,7 +25,7 @@ pub(super) struct Messages<'l> {
 }
 
 impl<'l> Messages<'l> {
-    /// Begins with the upgraded connection of `link`.
+    /// Starts reading the upgraded connection of `link`.
     pub(super) fn new(link: &'l Link) -> Self {
         Self { link, farewell: Mutex::new(Farewell::Cut) }
     }
@@ -33,7 +34,7 @@ impl<'l> Messages<'l> {
         *self.farewell.lock().expect("no panic under this lock")
     }
 
-    /// The client's breach of the protocol, if that is how it ended the connection.
+    /// The client's protocol violation, if that is how it ended the connection.
     pub(super) fn fault(&self) -> Option<Fault> {
         match self.farewell() {
             Farewell::Fault(fault) => Some(fault),
@@ -43,7 +44,7 @@ impl<'l> Messages<'l> {
 
     /// Reads and delivers messages until the client ends the connection.
     ///
-    /// `queued` says how many bytes wait for the slowest consumer; while they are too many, the socket is not read.
+    /// `queued` returns how many bytes wait for the slowest consumer; while they are too many, the socket is not read.
     pub(super) async fn pump(
         &self,
         intake: &mut Intake,
@@ -85,7 +86,7 @@ impl<'l> Messages<'l> {
         }
     }
 
-    /// Waits while too much is queued. Pings of the client stay unread meanwhile, so pongs are sent unasked.
+    /// Waits while too much is queued. The client's pings stay unread meanwhile, so unsolicited pongs are sent.
     async fn room(&self, queued: impl Fn() -> usize) {
         if queued() <= HIGH {
             return;
@@ -100,7 +101,7 @@ impl<'l> Messages<'l> {
         }
     }
 
-    /// Ends the connection with Close, and waits for the client's unless it has come already.
+    /// Ends the connection with Close, and waits for the client's Close unless it has already arrived.
     pub(super) async fn close(&self) {
         if !self.link.gone.is_cancelled() {
             self.link.outbox.seal_raw(Frame::new(&[], frames::close(1000, "")));

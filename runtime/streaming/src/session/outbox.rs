@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The queue of frames that wait for the socket.
+//! The queue of frames for the socket.
 //!
 //! Data is bounded by bytes: a stream waits for room before it queues data, in arrival order, so that streams take
 //! turns and a slow client stops the process instead of filling memory. Answers (pings, replies, resets of refused
-//! streams) overtake data and never wait, because the reader makes them and must not wait for the writer. Their number
-//! is capped, and a peer that causes more of them than it reads is cut off.
+//! streams) overtake data and never wait, because the reader produces them and must not wait for the writer. Their
+//! number is capped, and a peer that causes more of them than it reads is disconnected.
 
 use crate::socket::WriteHalf;
 use crate::websocket;
@@ -14,19 +14,19 @@ use std::sync::{Mutex, MutexGuard};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
-/// Most data bytes that wait for the socket of one connection.
+/// The most data bytes that are queued for the socket of one connection.
 const ROOM: usize = 256 * 1024;
-/// Most bytes of a DATA frame or message.
+/// The most bytes of a DATA frame or message.
 pub(crate) const CHUNK: usize = 32 * 1024;
-/// What a frame takes beside its body.
+/// The size of a frame without its body.
 const FRAME: usize = size_of::<Frame>();
-/// Most answers that wait: each is below 150 bytes, so 300 KiB at worst.
+/// The most answers that are queued: each is below 150 bytes, so 300 KiB at worst.
 const MAX_ANSWERS: usize = 2048;
-/// Most answers to pings among them; further pings are not answered.
+/// The most answers to pings among them; further pings are not answered.
 const MAX_PONGS: usize = 16;
 const BATCH: usize = 16;
 
-/// The connection is broken: nothing can be sent any more.
+/// The connection is broken: nothing more can be sent.
 #[derive(Debug)]
 pub(crate) struct Broken;
 
@@ -65,7 +65,7 @@ impl Frame {
 #[derive(Debug)]
 pub(crate) struct Room<'o>(SemaphorePermit<'o>);
 
-/// The queue. Frames leave in the order they came, answers first.
+/// The queue. Frames leave in the order of their arrival, answers first.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     queues: Mutex<Queues>,
@@ -112,7 +112,7 @@ impl Outbox {
         self.room.acquire_many(CHUNK as u32).await.map(Room).map_err(|_| Broken)
     }
 
-    /// Queues data in the room that was made for it. A short read gives back the rest of its buffer and of its room.
+    /// Queues data in its reserved room. A short read returns the rest of its buffer and of its room.
     pub(crate) fn send(&self, mut frame: Frame, Room(mut room): Room<'_>) {
         frame.body.shrink_to_fit();
         frame.cost = (frame.body.len() + FRAME).min(room.num_permits());
@@ -153,7 +153,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Queues the answer to a ping, unless many wait already.
+    /// Queues the answer to a ping, unless many are already queued.
     pub(crate) fn pong(&self, frame: Vec<u8>) {
         self.queue(Frame { pong: true, ..Frame::new(&[], frame) }, push_pong);
     }
@@ -194,12 +194,12 @@ impl Outbox {
         }
     }
 
-    /// Resolves when something was on its way to the socket since the last time. For one waiter.
+    /// Resolves when a write to the socket has started since the last call. For one waiter.
     pub(crate) async fn wrote(&self) {
         self.wrote.notified().await;
     }
 
-    /// Writes frames until the last one after [`Outbox::seal`] is written.
+    /// Writes frames until the queue is [sealed](Outbox::seal) and the last one is written.
     pub(crate) async fn write_to(&self, socket: &mut WriteHalf) -> io::Result<()> {
         while let Some(batch) = self.batch().await {
             self.wrote.notify_one();
@@ -240,7 +240,7 @@ impl Queues {
         self.answers.is_empty() && self.data.is_empty() && !self.writing
     }
 
-    /// Takes a batch. Answers go first, but in a flood of them data still gets half of each batch.
+    /// Takes a batch. Answers go first, but in a flood of answers data still gets half of each batch.
     fn take(&mut self) -> Vec<Frame> {
         let answers = self.answers.len().min(if self.data.is_empty() { BATCH } else { BATCH / 2 });
         let mut batch: Vec<Frame> = self.answers.drain(..answers).collect();
@@ -272,7 +272,7 @@ async fn write_batch(socket: &mut WriteHalf, batch: &[Frame]) -> io::Result<()> 
             written => IoSlice::advance_slices(&mut left, written),
         }
     }
-    // TLS keeps what the socket did not take at once.
+    // TLS keeps what the socket did not accept at once.
     socket.flush().await
 }
 

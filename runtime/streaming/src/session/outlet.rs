@@ -10,10 +10,10 @@ use base64::engine::general_purpose::STANDARD;
 use std::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-/// A SPDY session that the reader and the outlets of one connection share. Locks last a few instructions.
+/// A SPDY session that the reader and the outlets of one connection share. It is locked for only a few instructions.
 pub(crate) type SharedSession = Mutex<Session>;
 
-/// Where a stream's bytes go.
+/// The destination of a stream's bytes.
 #[derive(Debug, Clone)]
 pub(crate) enum Outlet<'l> {
     /// A SPDY stream.
@@ -24,7 +24,7 @@ pub(crate) enum Outlet<'l> {
         session: &'l SharedSession,
         /// The stream's id.
         id: u32,
-        /// The client has reset the stream.
+        /// Cancelled when the client resets the stream.
         closed: CancellationToken,
     },
     /// A channel of WebSocket messages.
@@ -45,7 +45,7 @@ impl Outlet<'_> {
         }
     }
 
-    /// Most bytes to send at once.
+    /// The most bytes to send at once.
     pub(crate) fn chunk(&self) -> usize {
         match self {
             Self::Channel { codec: Codec::Base64, .. } => CHUNK / 4 * 3,
@@ -53,14 +53,14 @@ impl Outlet<'_> {
         }
     }
 
-    /// Queues bytes in the room that was made for them.
+    /// Queues bytes in their reserved room.
     pub(crate) fn send(&self, bytes: Vec<u8>, room: Room<'_>) {
         if let Some(frame) = self.frame(bytes) {
             self.link().outbox.send(frame, room);
         }
     }
 
-    /// Queues a short text, such as a status, behind the data and without waiting for room.
+    /// Queues a short text, such as a status, behind the data, without waiting for room.
     pub(crate) fn say(&self, text: Vec<u8>) {
         if let Some(frame) = self.frame(text) {
             self.link().outbox.follow(frame);
@@ -77,7 +77,7 @@ impl Outlet<'_> {
         }
     }
 
-    /// Ends the stream behind its data. Channels have no end of their own.
+    /// Ends the stream behind its data. A channel cannot be ended.
     pub(crate) fn finish(&self) {
         let Self::Spdy { link, session, id, .. } = self else { return };
         if session.lock().expect("no panic under this lock").finish(*id) {

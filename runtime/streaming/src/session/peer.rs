@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whether there is still a peer at the other end of a silent connection.
+//! Checks whether a peer still exists at the other end of a silent connection.
 //!
-//! A peer that loses its power or its network does not close the connection. While nothing is on its way to it, the
-//! kernel's keepalive finds out. Otherwise the kernel retries for a quarter of an hour. TCP_USER_TIMEOUT cannot shorten
+//! A peer that loses its power or its network does not close the connection. While no data is in flight to it, the
+//! kernel's keepalive notices. Otherwise the kernel retries for a quarter of an hour. TCP_USER_TIMEOUT cannot shorten
 //! that, because it also ends a peer that answers every probe and merely has no room: a person reading a pager. So we
-//! ask the kernel what it waits for, and how often it has probed in vain.
+//! ask the kernel what it is waiting for, and how many probes have failed.
 
 use gorae_kernel::netlink::{HEADER, REQUEST, answers, push_message, word};
 use gorae_kernel::netlink_socket::{Family, NetlinkSocket};
@@ -14,13 +14,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::net::TcpStream;
 
-/// How long the kernel may take to answer.
+/// How long the kernel may take to reply.
 const DEADLINE: Duration = Duration::from_secs(1);
 const PROBES: u32 = 3;
 const TCP: u8 = 6;
 /// `SOCK_DIAG_BY_FAMILY`.
 const BY_FAMILY: u16 = 20;
-/// Where `idiag_wqueue` is: after four bytes, both addresses with their ports, and two numbers.
+/// The offset of `idiag_wqueue`: after four bytes, both addresses with their ports, and two numbers.
 const WRITE_QUEUE: usize = 4 + 48 + 8;
 /// `idiag_timer` of a connection that retransmits, and of one that probes a peer without room.
 const RETRANSMITS: u8 = 1;
@@ -39,7 +39,7 @@ impl Ends {
     }
 }
 
-/// Has the kernel end an idle connection whose peer does not answer for `silence`.
+/// Makes the kernel end an idle connection whose peer does not respond for `silence`.
 pub(crate) fn keep_alive(stream: &TcpStream, silence: Duration) -> io::Result<()> {
     let second = Duration::from_secs(1);
     set_socket_keepalive(stream, true)?;
@@ -48,7 +48,7 @@ pub(crate) fn keep_alive(stream: &TcpStream, silence: Duration) -> io::Result<()
     Ok(set_tcp_keepcnt(stream, PROBES)?)
 }
 
-/// How often the kernel has retransmitted to the peer, or probed it, in vain; `None` when nothing is unacknowledged.
+/// How many retransmissions or probes to the peer have failed; `None` when nothing is unacknowledged.
 pub(crate) fn tries(ends: Ends) -> io::Result<Option<u8>> {
     let socket = NetlinkSocket::open(Family::SockDiag, DEADLINE)?;
     socket.send(&question(ends))?;
@@ -83,7 +83,7 @@ fn address(ip: IpAddr) -> [u8; 16] {
 
 /// Reads `idiag_timer`, `idiag_retrans` and `idiag_wqueue` of `struct inet_diag_msg`.
 fn read_answer(datagram: &[u8]) -> io::Result<Option<u8>> {
-    let short = || io::Error::new(io::ErrorKind::InvalidData, "the kernel's answer is too short");
+    let short = || io::Error::new(io::ErrorKind::InvalidData, "the kernel's reply is too short");
     let answer = answers(datagram).next().ok_or_else(short)?;
     if let Some(errno) = answer.end() {
         return Err(io::Error::from_raw_os_error(errno));

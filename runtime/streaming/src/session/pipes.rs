@@ -40,7 +40,7 @@ fn descriptor(fd: OwnedFd) -> io::Result<Arc<Descriptor>> {
 pub(super) fn read(ready: &mut AsyncFdReadyGuard<'_, OwnedFd>, chunk: &mut Vec<u8>) -> Option<io::Result<usize>> {
     let read = |fd: &Descriptor| {
         match rustix::io::retry_on_intr(|| rustix::io::read(fd.get_ref(), spare_capacity(chunk))) {
-            // How a pty master says that the other side is closed.
+            // A pty master reports in this way that the other side is closed.
             Err(Errno::IO) => Ok(0),
             result => Ok(result?),
         }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Exec and attach: bytes between a client's streams and a process, the same over both transports.
 //!
-//! A session ends with the process, not with any stream: stdin ends when the client says so, and stdout may end long
-//! before. After the exit the outputs are read to their end, or until a child that still holds them has been quiet
-//! for the drain time.
+//! A session ends with the process, not with any stream: the client ends stdin, and stdout may end long before. After
+//! the exit, the outputs are read to their end, or until a child that still holds them has been quiet for the drain
+//! time.
 
 use super::inlet::Inlet;
 use super::link::Link;
@@ -25,12 +25,12 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-/// How long a command with a terminal waits for the client to say the terminal's size, which comes one round trip
-/// after the session is open. A client without a terminal of its own never says it.
+/// How long a command with a terminal waits for the client to send the terminal's size, which arrives one round trip
+/// after the session is open. A client without its own terminal never sends it.
 const FIRST_SIZE: Duration = Duration::from_millis(100);
-/// How long a process may read nothing of the input of a client that left.
+/// How long a process may leave the input of a disconnected client unread.
 const DELIVER_REST: Duration = Duration::from_secs(5);
-/// A container's outputs ended while it runs, which is how its shim drops a client that is too far behind.
+/// A container's outputs ended while it runs. Its shim does this to drop a client that is too far behind.
 const CUT_OFF: &str =
     "the outputs ended while the container still runs: this client read too slowly, or the container closed them";
 
@@ -43,7 +43,7 @@ pub(crate) struct Stdio<'l> {
     pub(crate) stderr: Option<Outlet<'l>>,
 }
 
-/// Runs a session up to its result. `None`: the client has left, so there is no one to tell.
+/// Runs a session up to its result. `None`: the client has disconnected, so nobody needs the result.
 pub(crate) async fn run(link: &Link, task: Task, stdio: &Stdio<'_>, backend: &impl Backend) -> Option<Outcome> {
     let process = match start(link, &task, stdio, backend).await {
         Ok(process) => process,
@@ -52,14 +52,14 @@ pub(crate) async fn run(link: &Link, task: Task, stdio: &Stdio<'_>, backend: &im
     let Process { stdin, stdout, stderr, tty, stdin_once, control, exit } = process;
     let pipes = match Pipes::register([stdin, stdout, stderr], tty) {
         Ok(pipes) => pipes,
-        Err(error) => return Some(task.failed(&format!("stdio cannot be watched: {error}"))),
+        Err(error) => return Some(task.failed(&format!("cannot poll stdio: {error}"))),
     };
     let detaches = matches!(task, Task::Attach(_)) && (!stdin_once || task.tty());
     let (exited, silent) = (CancellationToken::new(), CancellationToken::new());
     Running { link, task: &task, stdio, control: control.as_ref(), detaches, exited, silent }.run(pipes, exit).await
 }
 
-/// Starts the process. A command with a terminal gets its size from the start, if the client says it soon.
+/// Starts the process. A command with a terminal has its size from the start, if the client sends it soon.
 async fn start(link: &Link, task: &Task, stdio: &Stdio<'_>, backend: &impl Backend) -> Result<Process, Status> {
     match task {
         Task::Attach(attach) => backend.attach(attach.clone()).await,
@@ -70,7 +70,7 @@ async fn start(link: &Link, task: &Task, stdio: &Stdio<'_>, backend: &impl Backe
     }
 }
 
-/// `None` at once without a terminal, and when the client has left.
+/// Waits for the first size. `None` at once without a terminal, and when the client has disconnected.
 async fn first_size(link: &Link, sizes: Option<&Sizes>) -> Option<TerminalSize> {
     let sizes = sizes?;
     tokio::select! {
@@ -82,7 +82,7 @@ async fn first_size(link: &Link, sizes: Option<&Sizes>) -> Option<TerminalSize> 
     }
 }
 
-/// A process that runs, and the client at it.
+/// A running process and its client.
 struct Running<'r> {
     link: &'r Link,
     task: &'r Task,
@@ -125,7 +125,7 @@ impl Running<'_> {
         }
     }
 
-    /// Resolves when the process has ended and its outputs are copied.
+    /// Resolves when the process has exited and its outputs are copied.
     async fn ended(
         &self,
         exit: impl Future<Output = Result<i32, Status>>,
@@ -147,7 +147,7 @@ impl Running<'_> {
         }
     }
 
-    /// Resolves when a container has closed its outputs and did not end soon after.
+    /// Resolves when a container has closed its outputs and does not exit soon after.
     async fn cut_off(&self) {
         match self.task {
             Task::Exec(_) => pending().await,
@@ -156,7 +156,8 @@ impl Running<'_> {
         sleep(self.link.config.drain).await;
     }
 
-    /// Applies each terminal size that comes. Never resolves: a resize stream that is over or broken ends nothing.
+    /// Applies each terminal size that arrives. Never resolves: the end or failure of a resize stream ends nothing
+    /// else.
     async fn follow_resizes(&self) -> Infallible {
         let Some(from) = self.stdio.resize else { return pending().await };
         loop {
@@ -164,8 +165,8 @@ impl Running<'_> {
         }
     }
 
-    /// Gives the process what the client sent before it left, since some protocols have no other end of stdin, and
-    /// hangs its terminal up. A process that reads nothing for a while loses the rest.
+    /// Delivers to the process what the client sent before it disconnected, since some protocols have no other end of
+    /// stdin, and hangs up its terminal. A process that reads nothing for a while loses the rest.
     async fn leave(&self, input: Pin<&mut Fuse<impl Future<Output = ()>>>) {
         if let Some(from) = self.stdio.stdin {
             from.end();

@@ -10,16 +10,16 @@ use std::sync::Arc;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-/// Who ended an output.
+/// Which side ended an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EndedBy {
     /// The process closed it, or it never existed.
     Process,
-    /// The client wants no more, or has left.
+    /// The client does not want more, or has disconnected.
     Client,
 }
 
-/// Copies an output until its end, until the client wants no more of it, or until it is quiet after the exit.
+/// Copies an output until its end, until the client does not want more of it, or until it is quiet after the exit.
 pub(super) async fn output(
     link: &Link,
     fd: Option<Arc<Descriptor>>,
@@ -32,7 +32,7 @@ pub(super) async fn output(
         () = to.closed() => EndedBy::Client,
         ended_by = copy_out(link, &fd, to, exited) => ended_by,
     };
-    // The input side of a terminal is still in use when only its output is closed.
+    // The client closed only the output of a terminal, whose input is still in use.
     if to.is_closed() && Arc::strong_count(&fd) > 1 {
         discard(&fd).await;
     }
@@ -64,7 +64,7 @@ async fn quiet_after(exited: &CancellationToken, link: &Link) {
     sleep(link.config.drain).await;
 }
 
-/// Reads a terminal that nobody watches any more, so that its process does not block.
+/// Reads a terminal whose output nobody wants any more, so that its process does not block.
 async fn discard(fd: &Descriptor) {
     let mut chunk = Vec::with_capacity(4096);
     while let Ok(mut ready) = fd.readable().await {

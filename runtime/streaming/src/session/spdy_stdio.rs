@@ -11,7 +11,7 @@
 //! closes, or GOAWAY           ──►  GOAWAY, close
 //! ```
 //!
-//! Nothing is written before the client's first frame, because its HTTP reader may swallow bytes that come with the
+//! Nothing is written before the client's first frame, because its HTTP reader may swallow bytes that arrive with the
 //! 101.
 
 use super::connection::{self, Connection};
@@ -37,7 +37,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 const MAX_STREAMS: usize = 8;
-/// How long the client has to open all streams.
+/// How long the client may take to open all streams.
 const CREATION: Duration = Duration::from_secs(30);
 
 /// Streams of a session, in the order of [`NAMES`].
@@ -65,7 +65,7 @@ struct Open {
     closed: CancellationToken,
 }
 
-/// What the reader and the session share.
+/// The state that the reader and the session share.
 struct Streams {
     session: SharedSession,
     wanted: [bool; 5],
@@ -105,7 +105,7 @@ impl Streams {
 
     // === reader ===
 
-    /// Reads until the client closes, or breaks the protocol.
+    /// Reads until the client closes or violates the protocol.
     async fn read(&self, link: &Link, intake: &mut Intake) -> Result<(), Fault> {
         while let Some(mut input) = intake.next(link, self.room(link)).await.map(|input| &*input) {
             while let Some(event) = self.next(&mut input)? {
@@ -206,7 +206,7 @@ impl Streams {
         self.goaway(link, 0);
     }
 
-    /// Waits for the streams and runs the process. `None`: the client has left.
+    /// Waits for the streams and runs the process. `None`: the client has disconnected.
     async fn outcome(&self, link: &Link, task: Task, version: Version, backend: &impl Backend) -> Option<Outcome> {
         tokio::select! {
             () = link.gone.cancelled() => return None,
@@ -237,7 +237,7 @@ impl Streams {
         Some(Outlet::Spdy { link, session: &self.session, id, closed })
     }
 
-    /// Sends the last frames: the ends of the outputs, the status, and that no more input is wanted.
+    /// Sends the last frames: the ends of the outputs, the status, and resets of the input streams.
     fn tell(&self, link: &Link, outcome: &Outcome, version: Version) {
         self.stdin.discard();
         for kind in [Kind::Stdout, Kind::Stderr] {

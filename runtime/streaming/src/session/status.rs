@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The last word of a session on its error stream.
+//! The result of a session, as sent on its error stream.
 //!
-//! An error stream that ends without a byte means success to every client, so every abnormal end that can still be
+//! To every client, an error stream that ends without a byte means success. So every abnormal end that can still be
 //! reported is reported.
 
 use crate::websocket::Version;
@@ -10,16 +10,16 @@ use serde::Serialize;
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// As the client wished: with exit code 0, or by a detach.
+    /// As the client wanted: with exit code 0, or by a detach.
     Success,
-    /// The command ended with another exit code.
+    /// The command exited with another code.
     ExitCode {
         /// 1..=255.
         code: i32,
-        /// What ran, for the message.
+        /// The command, for the message.
         command: String,
     },
-    /// Something failed; the whole message.
+    /// Something failed; this is the whole message.
     Failure(String),
 }
 
@@ -69,7 +69,7 @@ impl Outcome {
         }
     }
 
-    /// Writes the bytes for the error stream: from v4 on a JSON Status, before that the message of a failure, or
+    /// Encodes the bytes for the error stream: from v4 on a JSON Status, before that the message of a failure, or
     /// nothing.
     pub(crate) fn encode(&self, version: Version) -> Vec<u8> {
         let message = self.message();

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a client of exec or attach asked for, and how its end is worded.
+//! The request of an exec or attach client, and the wording of its end.
 
 use super::status::Outcome;
 use crate::backend::{AttachRequest, ExecRequest};
 use tonic::Status;
 
-/// What the RPC asked for.
+/// The request of the RPC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Task {
     /// Run a command.
     Exec(ExecRequest),
-    /// Take part in a container's stdio.
+    /// Join a container's stdio.
     Attach(AttachRequest),
 }
 
@@ -31,7 +31,7 @@ impl Task {
         }
     }
 
-    /// Words a failure as clients know it.
+    /// Words a failure in the form that clients know.
     pub(crate) fn failed(&self, detail: &str) -> Outcome {
         match self {
             Self::Exec(_) => Outcome::exec_failed(detail),
@@ -39,7 +39,7 @@ impl Task {
         }
     }
 
-    /// Words the end of the process: an exit code, or why none is known.
+    /// Words the end of the process: an exit code, or why it is unknown.
     pub(crate) fn ended(&self, result: Result<i32, Status>) -> Outcome {
         match (self, result) {
             (_, Err(status)) => self.failed(status.message()),

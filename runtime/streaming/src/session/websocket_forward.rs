@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Port forwarding over plain WebSocket channels: for the i-th port of the RPC, channel 2i carries its data and
-//! 2i+1 its error. One connection to each port, opened with the session.
+//! Port forwarding over plain WebSocket channels: for the i-th port of the RPC, channel 2i carries its data and 2i+1
+//! its error. Each port has one connection, opened with the session.
 
 use super::connection::{self, Connection};
 use super::forward;
@@ -40,7 +40,7 @@ pub(crate) async fn serve(
 }
 
 impl Forwards<'_> {
-    /// Bytes that wait for the application that is furthest behind.
+    /// Bytes that are queued for the slowest application.
     fn queued(&self) -> usize {
         self.inlets.iter().map(Inlet::queued).max().unwrap_or(0)
     }
@@ -73,7 +73,7 @@ impl Forwards<'_> {
         error.say(port.to_le_bytes().to_vec());
         match forward::dial(backend, self.pod, port).await {
             Err(told) => error.say(told.into_bytes()),
-            // When the application breaks its connection, forwarding has not failed.
+            // An application that breaks its connection is not a failure of forwarding.
             Ok(app) => drop(forward::copy(self.link, &self.inlets[at], &data, app).await),
         }
         self.inlets[at].discard();

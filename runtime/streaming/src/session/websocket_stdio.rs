@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Exec and attach over WebSocket: channels 0 stdin, 1 stdout, 2 stderr, 3 error, 4 resize.
 //!
-//! All five exist from the start; the flags of the RPC say which of them carry anything. An empty message on the
-//! first output says that the session is ready. The end is a status on channel 3, then Close 1000.
+//! All five exist from the start; the flags of the RPC determine which of them carry data. An empty message on the
+//! first output signals that the session is ready. The end is a status on channel 3, then Close 1000.
 
 use super::connection::{self, Connection};
 use super::inlet::Inlet;

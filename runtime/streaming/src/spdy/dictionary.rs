@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The preset zlib dictionary of SPDY/3: 65 words, each with its length before it, then one run of text.
+//! The preset zlib dictionary of SPDY/3: 65 words, each preceded by its length, then one run of text.
 //!
 //! Source: SPDY draft 3, section 2.6.10.1. One wrong byte makes every header block of every client unreadable,
 //! so the length and the Adler-32 that the draft implies are asserted below.

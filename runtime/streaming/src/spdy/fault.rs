@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Why a SPDY session cannot go on, and why one of its streams cannot.
+//! Why a SPDY session, or one of its streams, cannot continue.
 
-/// Why a session cannot go on: the peer broke the protocol.
+/// Why a session cannot continue: the peer violated the protocol.
 ///
-/// Every variant ends the connection with GOAWAY(1). A fault of one stream alone is answered with RST_STREAM and never
+/// Every variant ends the connection with GOAWAY(1). A fault of a single stream is answered with RST_STREAM and never
 /// becomes a `Fault`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// A control frame of another protocol version.
     #[error("control frame of version {0}, expected 3")]
     Version(u16),
-    /// A control frame type that does not exist, or has no use here.
+    /// A control frame type that does not exist, or is not used here.
     #[error("control frame of unknown type {0}")]
     UnknownType(u16),
     /// A frame whose length does not fit its type.

@@ -6,9 +6,9 @@
 //! data:    |0| stream id (31)             | flags (8) | length (24) | payload
 //! ```
 //!
-//! The [`Decoder`] takes whatever the transport delivers. It buffers at most one control frame (64 KiB) and passes DATA
-//! on in the pieces it arrived in, so a frame of 16 MiB costs nothing. It never allocates memory for a length that a
-//! peer announced before the bytes have arrived.
+//! The [`Decoder`] accepts whatever the transport delivers. It buffers at most one control frame (64 KiB) and passes
+//! DATA on in the pieces it arrived in, so a frame of 16 MiB costs nothing. It never allocates memory for a length that
+//! a peer announced before the bytes have arrived.
 
 use super::fault::{Fault, ResetReason};
 
@@ -25,36 +25,36 @@ pub const SYN_STREAM: u16 = 1;
 pub const SYN_REPLY: u16 = 2;
 /// Type of a frame that ends both directions of a stream.
 pub const RST_STREAM: u16 = 3;
-/// Type of a frame of parameters.
+/// Type of a frame with parameters.
 pub const SETTINGS: u16 = 4;
-/// Type of a ping and of its answer.
+/// Type of a ping and of its reply.
 pub const PING: u16 = 6;
 /// Type of the last frame of a session.
 pub const GOAWAY: u16 = 7;
 /// Type of a frame with more headers of a stream.
 pub const HEADERS: u16 = 8;
-/// Type of a frame of flow control.
+/// Type of a flow control frame.
 pub const WINDOW_UPDATE: u16 = 9;
 
 /// One frame, or one piece of a DATA frame.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Frame<'i> {
-    /// A new stream. `id` is as written, with its reserved bit, so that a refusal can name it.
+    /// A new stream. `id` is as received, with its reserved bit, so that a refusal can name it.
     SynStream {
         /// Stream id, 32 bits.
         id: u32,
-        /// The sender has already ended its direction.
+        /// Whether the sender has already ended its direction.
         fin: bool,
-        /// The receiver may not send.
+        /// Whether the receiver may not send.
         unidirectional: bool,
         /// Compressed header block.
         block: Vec<u8>,
     },
-    /// The answer to a SYN_STREAM.
+    /// The reply to a SYN_STREAM.
     SynReply {
         /// Stream id.
         id: u32,
-        /// The sender has already ended its direction.
+        /// Whether the sender has already ended its direction.
         fin: bool,
         /// Compressed header block.
         block: Vec<u8>,
@@ -66,9 +66,9 @@ pub enum Frame<'i> {
         /// Reason, never zero.
         status: u32,
     },
-    /// Parameters, none of which matters here.
+    /// Parameters, all of them irrelevant here.
     Settings,
-    /// A ping or the answer to one.
+    /// A ping or the reply to one.
     Ping {
         /// Odd from a client, never zero.
         id: u32,
@@ -82,7 +82,7 @@ pub enum Frame<'i> {
     Headers {
         /// Stream id.
         id: u32,
-        /// The sender ends its direction.
+        /// Whether the sender ends its direction.
         fin: bool,
         /// Compressed header block.
         block: Vec<u8>,
@@ -95,7 +95,7 @@ pub enum Frame<'i> {
         id: u32,
         /// The bytes, borrowed from the input.
         bytes: &'i [u8],
-        /// This is the last piece of a frame that ends the sender's direction.
+        /// Whether this is the last piece of a frame that ends the sender's direction.
         fin: bool,
     },
 }
@@ -122,7 +122,7 @@ impl Decoder {
         Self::default()
     }
 
-    /// Takes bytes from the front of `input` until a frame (or a piece of one) is complete.
+    /// Consumes bytes from the front of `input` until a frame (or a piece of one) is complete.
     ///
     /// Returns `None` when all of `input` has been consumed and more is needed.
     ///
@@ -160,7 +160,7 @@ impl Decoder {
         u16::from_be_bytes([self.head[2], self.head[3]])
     }
 
-    /// Refuses a frame that cannot be right, before any of its payload is collected.
+    /// Refuses an invalid frame before any of its payload is collected.
     fn check_control(&self, length: usize) -> Result<(), Fault> {
         let version = u16::from_be_bytes([self.head[0] & 0x7f, self.head[1]]);
         if version != 3 {
@@ -217,7 +217,7 @@ fn word(payload: &[u8], at: usize) -> u32 {
     payload.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_be_bytes)
 }
 
-/// Reads the payload of a control frame whose type and length `check_control` has passed.
+/// Parses the payload of a control frame whose type and length `check_control` has accepted.
 fn control(kind: u16, flags: u8, mut payload: Vec<u8>) -> Result<Frame<'static>, Fault> {
     const ID: u32 = 0x7fff_ffff;
     let first = word(&payload, 0);
@@ -243,7 +243,7 @@ fn control(kind: u16, flags: u8, mut payload: Vec<u8>) -> Result<Frame<'static>,
     })
 }
 
-/// Writes the head of a DATA frame.
+/// Encodes the head of a DATA frame.
 ///
 /// - Shapes: `length` below 2^24.
 pub fn data_head(id: u32, fin: bool, length: usize) -> [u8; 8] {
@@ -266,28 +266,28 @@ fn control_frame(kind: u16, flags: u8, fields: &[u32], rest: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Writes a whole SYN_STREAM frame around a compressed header block.
+/// Encodes a whole SYN_STREAM frame around a compressed header block.
 pub fn syn_stream(id: u32, fin: bool, block: &[u8]) -> Vec<u8> {
     let rest = [&[0, 0], block].concat();
     control_frame(SYN_STREAM, u8::from(fin), &[id, 0], &rest)
 }
 
-/// Writes a whole SYN_REPLY frame around a compressed header block.
+/// Encodes a whole SYN_REPLY frame around a compressed header block.
 pub fn syn_reply(id: u32, block: &[u8]) -> Vec<u8> {
     control_frame(SYN_REPLY, 0, &[id], block)
 }
 
-/// Writes a RST_STREAM frame.
+/// Encodes a RST_STREAM frame.
 pub fn reset(id: u32, reason: ResetReason) -> Vec<u8> {
     control_frame(RST_STREAM, 0, &[id, reason as u32], &[])
 }
 
-/// Writes a PING frame; the answer to a ping is the same frame.
+/// Encodes a PING frame; the reply to a ping is the same frame.
 pub fn ping(id: u32) -> Vec<u8> {
     control_frame(PING, 0, &[id], &[])
 }
 
-/// Writes a GOAWAY frame: `last` is the last stream of the peer that was accepted.
+/// Encodes a GOAWAY frame: `last` is the last stream of the peer that was accepted.
 pub fn goaway(last: u32, status: u32) -> Vec<u8> {
     control_frame(GOAWAY, 0, &[last, status], &[])
 }

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Header blocks: name and value pairs inside one zlib stream for each direction of a connection.
+//! Header blocks: name and value pairs inside one zlib stream per direction of a connection.
 //!
-//! Blocks share their compression window in wire order. Skipping a block, even one of a refused stream, makes all later
-//! blocks unreadable: a reader of frames passes every block through the one [`Inflater`]. Sizes are checked while
-//! inflating, because 64 KiB can inflate to 64 MiB.
+//! Blocks share their compression window in wire order. Skipping a block, even that of a refused stream, makes all
+//! later blocks unreadable, so a reader of frames must pass every block through the one [`Inflater`]. Sizes are checked
+//! while inflating, because 64 KiB can inflate to 64 MiB.
 
 use super::dictionary;
 use super::fault::Fault;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-/// Most bytes that a block may inflate to.
+/// The most bytes that a block may inflate to.
 pub const MAX_BLOCK: usize = 64 * 1024;
-/// Most pairs in a block.
+/// The most pairs in a block.
 pub const MAX_PAIRS: usize = 100;
-/// Longest name or value.
+/// The longest name or value, in bytes.
 pub const MAX_TEXT: usize = 8 * 1024;
 
 /// The pairs of one block, names in lower case.
@@ -23,13 +23,13 @@ pub struct Headers(Vec<(String, Vec<u8>)>);
 impl Headers {
     /// Finds the value of a header; `None` when it is missing or not UTF-8.
     ///
-    /// - Shapes: `name` is in lower case; the names that clients send in mixed case are lowered when they are read.
+    /// - Shapes: `name` is in lower case; names that clients send in mixed case are lowered when they are read.
     pub fn get(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.iter().find(|(n, _)| n == name)?;
         std::str::from_utf8(value).ok()
     }
 
-    /// Reads an inflated block.
+    /// Parses an inflated block.
     ///
     /// # Errors
     /// [`Fault::Headers`] when lengths do not add up, [`Fault::TooLarge`] above the limits of this module.
@@ -76,7 +76,7 @@ impl Inflater {
         Self::default()
     }
 
-    /// Inflates and reads the next block in wire order.
+    /// Inflates and parses the next block in wire order.
     ///
     /// # Errors
     /// Any error makes the rest of the stream unreadable: the connection must end.
@@ -99,7 +99,7 @@ impl Inflater {
             let result = zlib.decompress_vec(&block[used..], &mut out, FlushDecompress::Sync);
             used += (zlib.total_in() - before_in) as usize;
             match result {
-                Ok(Status::StreamEnd) => return Err(Fault::Inflate("the stream was finished".into())),
+                Ok(Status::StreamEnd) => return Err(Fault::Inflate("the stream has ended".into())),
                 Ok(_) if used == block.len() && out.len() < out.capacity() => return Ok(out),
                 Ok(_) if used < block.len() && out.len() == before_out && out.len() < out.capacity() => {
                     return Err(Fault::Inflate("no progress".into()));
@@ -165,8 +165,8 @@ impl Deflater {
 
 /// The blocks of our SYN_REPLY frames, which carry no headers.
 ///
-/// A compressor would produce the same two byte strings for every connection, so none is kept: the first block opens
-/// the zlib stream, and the others repeat four zero bytes from its window.
+/// A compressor would produce the same two byte strings for every connection, so we do not run one: the first block
+/// opens the zlib stream, and the others repeat four zero bytes from its window.
 #[derive(Debug, Default)]
 pub struct EmptyBlocks {
     opened: bool,

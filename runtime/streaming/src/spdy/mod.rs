@@ -2,7 +2,7 @@
 //! SPDY/3.1 as Kubernetes clients speak it, without any I/O.
 //!
 //! - [`frames`]: bytes to frames and back.
-//! - [`headers`]: the compressed header blocks, one zlib stream for each direction of a connection.
+//! - [`headers`]: the compressed header blocks, one zlib stream per direction of a connection.
 //! - [`session`]: which streams exist, and what each frame means for them.
 //!
 //! Everything here takes slices and returns values, so it runs the same over TCP, inside a WebSocket, in a unit test

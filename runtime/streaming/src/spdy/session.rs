@@ -7,9 +7,9 @@
 //!                                                               └───── RST either way ─ forgotten
 //! ```
 //!
-//! The session never writes: calls and events return the frames to send, and the caller sends them in that order.
+//! The session performs no I/O: calls and events return the frames to send, and the caller sends them in that order.
 //! Frames of streams that are unknown or gone are dropped silently, which is normal after a reset, but their header
-//! blocks still pass the inflater.
+//! blocks still pass through the inflater.
 
 use super::fault::{Fault, ResetReason};
 use super::frames::{self, Decoder, Frame};
@@ -25,7 +25,7 @@ pub enum Event<'i> {
         id: u32,
         /// Its headers.
         headers: Headers,
-        /// The peer has already ended its direction.
+        /// Whether the peer has already ended its direction.
         fin: bool,
     },
     /// The peer accepted one of our streams.
@@ -50,17 +50,17 @@ pub enum Event<'i> {
         /// The stream.
         id: u32,
     },
-    /// A ping from the peer: the same frame goes back, ahead of queued data.
+    /// A ping from the peer: the same frame must be sent back, ahead of queued data.
     Ping {
         /// Its id.
         id: u32,
     },
-    /// The answer to one of our pings.
+    /// The reply to one of our pings.
     Pong {
         /// Its id.
         id: u32,
     },
-    /// A frame to send: the refusal of a stream that the caller does not learn of.
+    /// A frame to send: the refusal of a stream that is not reported to the caller.
     Answer(Vec<u8>),
     /// The peer opens no more streams.
     GoAway,
@@ -68,9 +68,9 @@ pub enum Event<'i> {
 
 #[derive(Debug)]
 struct Stream {
-    /// We may still send.
+    /// Whether we may still send.
     ours: bool,
-    /// The peer may still send.
+    /// Whether the peer may still send.
     theirs: bool,
 }
 
@@ -89,7 +89,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Makes the accepting end, which refuses streams above `most_streams` open ones.
+    /// Makes the accepting end. It refuses new streams while `most_streams` are open.
     pub fn server(most_streams: usize) -> Self {
         Self {
             decoder: Decoder::new(),
@@ -108,7 +108,7 @@ impl Session {
         Self { deflater: Some(Deflater::new()), ..Self::server(0) }
     }
 
-    /// Takes bytes from the front of `input` until something happened; `None` when they are used up.
+    /// Consumes bytes from the front of `input` until there is an event; `None` when all of it has been consumed.
     ///
     /// # Errors
     /// A [`Fault`]: the connection ends with GOAWAY(1).
@@ -159,7 +159,7 @@ impl Session {
 
     fn opened(&mut self, id: u32, fin: bool, unidirectional: bool, headers: Headers) -> Event<'static> {
         if self.is_client() || id.is_multiple_of(2) || id > 0x7fff_ffff || id < self.next_id {
-            // A reset names a stream by its id alone, so a repeated id also ends the stream that had it first.
+            // A reset identifies a stream only by its id, so a repeated id also ends the stream that had it first.
             let reset = frames::reset(id, ResetReason::ProtocolError);
             self.streams.remove(&id);
             return Event::Answer(reset);
@@ -172,7 +172,7 @@ impl Session {
         Event::Opened { id, headers, fin }
     }
 
-    /// Reports a piece that has both bytes and the end as `Data`; [`Session::has_ended`] then tells the end.
+    /// Reports a piece that has both bytes and the end as `Data`; [`Session::has_ended`] then reports the end.
     fn data<'i>(&mut self, id: u32, bytes: &'i [u8], fin: bool) -> Option<Event<'i>> {
         if !self.streams.get(&id)?.theirs {
             return None;
@@ -187,7 +187,7 @@ impl Session {
         }
     }
 
-    /// Says whether the peer has ended its direction of a stream, or the stream is gone.
+    /// Whether the peer has ended its direction of a stream, or the stream is gone.
     pub fn has_ended(&self, id: u32) -> bool {
         self.streams.get(&id).is_none_or(|stream| !stream.theirs)
     }
@@ -211,7 +211,7 @@ impl Session {
         self.streams.remove(&id).map(|_| frames::reset(id, reason))
     }
 
-    /// Ends our direction of a stream. Returns true when a FIN is to be sent, which happens once.
+    /// Ends our direction of a stream. Returns true when a FIN must be sent, which happens once.
     pub fn finish(&mut self, id: u32) -> bool {
         let Some(stream) = self.streams.get_mut(&id) else { return false };
         let first = std::mem::replace(&mut stream.ours, false);
@@ -221,7 +221,7 @@ impl Session {
         first
     }
 
-    /// Says whether we may send on a stream.
+    /// Whether we may send on a stream.
     pub fn may_send(&self, id: u32) -> bool {
         self.streams.get(&id).is_some_and(|stream| stream.ours)
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A backend that runs commands of this machine with real pipes and terminals, and dials its loopback.
+//! A backend that runs commands on this machine with real pipes and terminals, and dials its loopback.
 
 use crate::{AttachRequest, Backend, Control, ExecRequest, Process, TerminalSize};
 use futures_util::FutureExt;
@@ -19,15 +19,15 @@ use tonic::Status;
 
 #[derive(Debug)]
 pub(super) struct Local {
-    /// A variable that marks every process of this backend, so that its end is theirs.
+    /// The value of a variable that marks every process of this backend, so that all of them end with it.
     mark: String,
-    /// What [`Backend::attach`] runs in place of a container.
+    /// The command that [`Backend::attach`] runs in place of a container.
     pub(super) container: Mutex<Vec<String>>,
     pub(super) stdin_once: Mutex<bool>,
     pub(super) dials: AtomicUsize,
-    /// Commands that were asked for.
+    /// Number of requested commands.
     pub(super) execs: AtomicUsize,
-    /// Exits that were reaped.
+    /// Number of reaped exits.
     pub(super) exits: Arc<AtomicUsize>,
 }
 
@@ -46,7 +46,7 @@ impl Default for Local {
 impl Drop for Local {
     fn drop(&mut self) {
         for pid in self.left() {
-            // It may have just ended.
+            // It may have just exited.
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
     }
@@ -69,7 +69,7 @@ fn set_size(master: &OwnedFd, size: TerminalSize) {
 }
 
 impl Local {
-    /// The processes that still run, of whatever a test started here.
+    /// The processes that are still running, of all that a test started here.
     pub(super) fn left(&self) -> Vec<rustix::process::Pid> {
         let mark = format!("{MARK}={}\0", self.mark);
         let marked = |id: &str| {
@@ -139,7 +139,7 @@ fn pipe() -> (OwnedFd, OwnedFd) {
     pipe_with(PipeFlags::CLOEXEC).unwrap()
 }
 
-/// A new terminal: master and slave. No child but the one it is for may get the master, or nothing hangs up.
+/// A new terminal: master and slave. No child but its own may inherit the master, or nothing hangs up.
 fn terminal() -> (OwnedFd, OwnedFd) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     unlockpt(&master).unwrap();
@@ -153,7 +153,7 @@ impl Backend for Local {
         self.execs.fetch_add(1, Ordering::SeqCst);
         match request.command[0].as_str() {
             "block" => {
-                // No backend should do this: it blocks the thread, so that nothing can drop the session.
+                // No backend should do this: it blocks the thread, so that the session cannot be dropped.
                 std::thread::sleep(std::time::Duration::from_secs(4));
                 Err(Status::internal("awake again"))
             }

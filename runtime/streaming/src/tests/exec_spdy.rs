@@ -36,7 +36,7 @@ async fn the_end_comes_in_the_order_that_clients_need() {
     };
     assert!(at("fin", "stdout") < at("fin", "error") && at("fin", "stderr") < at("fin", "error"));
     assert!(at("fin", "error") < at("reset", "stdin"));
-    // The server waits for the client to leave, answers its pings meanwhile, and says GOAWAY last.
+    // The server waits for the client to disconnect, answers its pings meanwhile, and sends GOAWAY last.
     client.raw(&frames::ping(9)).await;
     client.until(|client| client.log.iter().any(|line| line == "ping 9")).await;
     client.raw(&frames::goaway(0, 0)).await;
@@ -115,7 +115,7 @@ async fn a_background_child_that_holds_stdout_does_not_hold_the_session() {
     assert!(begun.elapsed() < Duration::from_secs(10));
 }
 
-/// The largest resident set this process had since the last call, in bytes.
+/// The largest resident set of this process since the last call, in bytes.
 fn resident() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     statm.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 4096
@@ -252,7 +252,7 @@ async fn a_client_that_vanishes_while_the_process_does_not_read_is_noticed() {
     let url = server.exec_url(&exec(&["sleep", "60"], "i")).unwrap();
     let mut client = Client::exec(&url, "i").await;
     let stdin = client.id("stdin");
-    // More than the server takes for a process that does not read, so that it does not read either.
+    // More than the server accepts for a process that does not read, so that the server stops reading.
     soon(client.send(stdin, &vec![0; 1_500_000], false)).await;
     drop(client);
     let begun = Instant::now();
@@ -267,7 +267,7 @@ async fn a_client_that_never_reads_its_rest_is_cut_off() {
     let (server, _) = server_with(Config { idle_timeout: Duration::from_secs(60), ..Config::default() }).await;
     let url = server.exec_url(&exec(&["cat", "/dev/zero"], "o")).unwrap();
     let _client = Client::exec(&url, "o").await;
-    // Time stands still while something runs: the kernel's buffers fill up before the first minute is over.
+    // The clock stands still while something runs: the kernel's buffers fill up before the first minute is over.
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(1) {
         tokio::task::yield_now().await;
@@ -471,6 +471,6 @@ async fn many_sessions_leave_nothing_behind() {
     run(1).await;
     let before = count();
     run(10).await;
-    // Other tests of this process come and go meanwhile: a leak of ten rounds would be over a hundred.
+    // Other tests of this process run concurrently: a leak of ten rounds would be over a hundred.
     eventually("descriptors are closed", || count() < before + 60).await;
 }

@@ -27,7 +27,7 @@ pub(super) fn application(address: &str, serve: fn(TcpStream)) -> u16 {
     port
 }
 
-/// Reads to the end, waits, and then answers how much it was.
+/// Reads to the end, waits, and then replies with the number of bytes.
 pub(super) fn counts_and_answers_late(mut stream: TcpStream) {
     let mut all = Vec::new();
     stream.read_to_end(&mut all).unwrap();
@@ -123,7 +123,7 @@ async fn a_connection_that_the_application_closed_ends_when_the_client_writes_on
     client.send(data, b"1", false).await;
     client.until(|client| client.streams[&data].finished).await;
     assert_eq!(client.streams[&data].data, b"part");
-    // The first word after the end is answered by a reset, the next one is an error.
+    // The first write after the end is answered by a reset, the next one is an error.
     let begin = Instant::now();
     while !client.streams[&error].finished && begin.elapsed() < Duration::from_secs(20) {
         client.send(data, b"more", false).await;
@@ -177,7 +177,7 @@ async fn an_application_that_does_not_read_blocks_only_itself() {
     let port = application("127.0.0.1:0", echoes);
     let mut client = connect(&server).await;
     let (_, stuck) = open(&mut client, deaf, "0").await;
-    // Less than an inlet and the kernel hold together: the reader continues.
+    // Less than an inlet and the kernel hold together, so the reader continues.
     client.send(stuck, &[0; 900_000], false).await;
     let (_, data) = open(&mut client, port, "2").await;
     client.send(data, b"alive", true).await;

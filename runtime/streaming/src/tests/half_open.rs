@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Peers that vanish silently: they send neither an end nor a reset, and answer nothing any more.
+//! Peers that vanish silently: they send neither an end nor a reset, and no longer respond.
 
 use super::forward_spdy::{application, url};
 use super::spdy_client::Client;
@@ -9,7 +9,7 @@ use std::io::Read;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Short, but with seconds between the kernel's questions.
+/// Short, but with seconds between the kernel's probes.
 const SILENCE: Duration = Duration::from_secs(4);
 
 fn config() -> Config {
@@ -29,7 +29,7 @@ async fn sessions_of_clients_that_vanish_end_whatever_they_are_doing() {
     let mut talking = spdy(&server, &["sh", "-c", "while echo x; do sleep 0.1; done"], "o").await;
     talking.until(|client| client.seen("stdout").length > 0).await;
     let full = spdy(&server, &["cat", "/dev/zero"], "o").await;
-    // More than the server takes for a process that does not read, so that it does not read either.
+    // More than the server accepts for a process that does not read, so that the server stops reading.
     let mut unread = spdy(&server, &["sleep", "600"], "i").await;
     let stdin = unread.id("stdin");
     super::soon(unread.send(stdin, &vec![0; 1_500_000], false)).await;
@@ -54,7 +54,7 @@ async fn sessions_of_clients_that_vanish_end_whatever_they_are_doing() {
     }
     vanish(&websocket.socket);
     let begun = Instant::now();
-    // One process neither reads nor writes: nothing tells it that its client is gone.
+    // One process neither reads nor writes: it cannot notice that its client is gone.
     while server.connections() > 0 || backend.left().len() > 1 || FORWARDED.load(Ordering::SeqCst) > 0 {
         assert!(
             begun.elapsed() < Duration::from_secs(60),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Peers that break SPDY: each gets GOAWAY(1) at most, and the server serves the next one.
+//! Peers that violate SPDY: each gets at most GOAWAY(1), and the server serves the next one.
 
 use super::spdy_client::Client;
 use super::{eventually, exec, left_nothing, server, shell, soon};
@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const GOAWAY: [u8; 4] = [0x80, 3, 0, 7];
 
-/// Sends bytes after the upgrade and returns all that comes back until the end.
+/// Sends bytes after the upgrade and returns all bytes that arrive until the end.
 async fn answer_to(wire: &[u8]) -> Vec<u8> {
     let (server, backend) = server().await;
     let url = server.exec_url(&exec(&["sleep", "5"], "o")).unwrap();
@@ -27,7 +27,7 @@ async fn answer_to(wire: &[u8]) -> Vec<u8> {
     answer
 }
 
-/// A header block whose zlib stream ends, which no client may do.
+/// A header block whose zlib stream ends, which is forbidden.
 fn finished() -> Vec<u8> {
     let mut zlib = flate2::Compress::new(flate2::Compression::fast(), true);
     let mut block = Vec::with_capacity(64);
@@ -104,7 +104,7 @@ async fn ids_that_may_not_be_are_reset_and_the_session_goes_on() {
     client.open("error").await;
     client.open("nonsense").await;
     for id in [2u32, 3, 0x8000_0000, 0xffff_ffff] {
-        // The block is of the one zlib stream, so what follows proves that it was inflated.
+        // The block is part of the one zlib stream, so the rest of the test proves that it was inflated.
         let (_, mut frame) = client.session.open(&[("streamtype", "stdout")]);
         frame[8..12].copy_from_slice(&id.to_be_bytes());
         client.raw(&frame).await;

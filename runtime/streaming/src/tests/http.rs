@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the HTTP layer accepts and refuses.
+//! The requests that the HTTP layer accepts and refuses.
 
 use super::spdy_client::Client;
 use super::{exec, parts, server, shell, soon};
@@ -7,7 +7,7 @@ use crate::spdy::Session;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Sends a request and reads the head of the answer; bytes after it stay in the socket.
+/// Sends a request and reads the head of the response; bytes after it stay in the socket.
 pub(super) async fn request(method: &str, url: &str, headers: &str, after: &[u8]) -> (String, TcpStream) {
     let (address, path) = parts(url);
     let mut socket = TcpStream::connect(address).await.unwrap();

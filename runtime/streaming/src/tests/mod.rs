@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The whole server, with real processes behind it and clients that write raw frames.
+//! Tests of the whole server, with real processes behind it and clients that send raw frames.
 //!
 //! | what a client may do | where |
 //! |---|---|
@@ -10,12 +10,12 @@
 //! | pairs of streams, half of one, thousands of them; resets, refusals, half-close, back-pressure | [`forward_spdy`] |
 //! | ports as channels, SPDY inside of messages | [`forward_websocket`] |
 //! | what ends an attach session, and a container that runs on without its outputs | [`attach`] |
-//! | a peer that vanishes without a word, and one that only stands still | [`half_open`] |
+//! | a peer that vanishes without closing, and one that only stops reading | [`half_open`] |
 //! | TLS: the same sessions, certificates that are renewed, broken or wrong | [`tls`] |
-//! | the server's end | [`shutdown`] |
-//! | whatever a little change makes of correct bytes | [`mutations`], and longer in `tests/fuzz` |
+//! | the server's shutdown | [`shutdown`] |
+//! | small changes to valid bytes | [`mutations`], and longer in `tests/fuzz` |
 //!
-//! What real clients do is in `tests/tests/streaming`.
+//! Real clients are tested in `tests/tests/streaming`.
 
 mod attach;
 mod backend;
@@ -38,7 +38,7 @@ use gorae_proto::cri;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A server over processes of this machine.
+/// Starts a server whose backend runs processes on this machine.
 async fn server() -> (Server, Arc<Local>) {
     server_with(Config { drain: Duration::from_millis(300), ..Config::default() }).await
 }
@@ -48,7 +48,7 @@ async fn server_with(config: Config) -> (Server, Arc<Local>) {
     (Server::start(config, backend.clone()).await.unwrap(), backend)
 }
 
-/// Flags are letters: i stdin, o stdout, e stderr, t terminal.
+/// Builds a request. Flags are letters: i stdin, o stdout, e stderr, t terminal.
 fn exec(command: &[&str], flags: &str) -> cri::ExecRequest {
     cri::ExecRequest {
         container_id: "here".into(),
@@ -64,13 +64,13 @@ fn shell(script: &str, flags: &str) -> cri::ExecRequest {
     exec(&["sh", "-c", script], flags)
 }
 
-/// Cuts a URL into address and path.
+/// Splits a URL into address and path.
 fn parts(url: &str) -> (&str, &str) {
     let (_, rest) = url.split_once("://").expect("absolute, with its scheme");
     rest.split_at(rest.find('/').expect("a path"))
 }
 
-/// Lets a peer's machine vanish: nothing reaches it any more, so it answers nothing, and its connection stays.
+/// Makes a peer's machine vanish: no packet reaches it, so it does not respond, but its connection stays.
 pub(super) fn vanish(client: &tokio::net::TcpStream) {
     const DROP_ALL: socket2::SockFilter = socket2::SockFilter::new(libc::BPF_RET as u16, 0, 0, 0);
     socket2::SockRef::from(client).attach_filter(&[DROP_ALL]).unwrap();
@@ -86,7 +86,7 @@ fn unique(name: &str) -> String {
     format!("{name}-{}", std::process::id())
 }
 
-/// Says whether a process with this marker in its command line is alive.
+/// Whether a process with this marker in its command line is alive.
 fn is_running(marker: &str) -> bool {
     std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
@@ -95,12 +95,12 @@ fn is_running(marker: &str) -> bool {
     })
 }
 
-/// Waits until the server has no connection and its backend has no process left.
+/// Waits until the server has no connection and its backend has no process.
 async fn left_nothing(server: &Server, backend: &Local) {
     eventually("connections and processes are gone", || server.connections() == 0 && backend.left().is_empty()).await;
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 async fn eventually(what: &str, mut so: impl FnMut() -> bool) {
     for _ in 0..500 {
         if so() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Parsers against mutated input, for a bounded time: no panic, no endless loop, and the same result however the
-//! input is cut.
+//! Runs the parsers on mutated input, for a limited time: no panic, no endless loop, and the same result however the
+//! input is split.
 
 use crate::spdy::headers::Deflater;
 use crate::spdy::{Inflater, ResetReason, Session, frames};
@@ -60,7 +60,7 @@ fn spdy_seed() -> Vec<u8> {
     wire
 }
 
-/// What a session makes of the input, with pieces of data put together.
+/// The events of a session for this input, with pieces of data joined.
 fn spdy_result(wire: &[u8], step: usize) -> (String, Vec<u8>) {
     let mut session = Session::server(8);
     let (mut seen, mut data) = (String::new(), Vec::new());
@@ -133,7 +133,7 @@ fn mutated_header_blocks_never_inflate_past_the_limit() {
         let mut block = seed.clone();
         random.mutate(&mut block);
         let mut inflater = Inflater::new();
-        // Whatever it says, the next block must not panic either.
+        // Whatever the result, the next block must not panic either.
         let _ = inflater.headers(&block);
         let _ = inflater.headers(&seed);
     });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The end of the server.
+//! The shutdown of the server.
 
 use super::forward_spdy::{application, echoes, url};
 use super::spdy_client::Client;
@@ -36,7 +36,7 @@ async fn a_shutdown_tells_every_session_and_is_over_within_a_second() {
 async fn a_shutdown_does_not_wait_for_a_session_that_cannot_be_dropped() {
     let (server, backend) = server().await;
     let mut client = Client::upgrade(&server.exec_url(&exec(&["block"], "o")).unwrap(), "v4.channel.k8s.io").await;
-    // Without waiting for replies or timers of the runtime: the thread that is held may be the one that sees to them.
+    // This does not wait for replies or timers of the runtime: the blocked thread may be the one that handles them.
     for name in ["error", "stdout"] {
         client.syn(&[("streamtype", name)]).await;
     }

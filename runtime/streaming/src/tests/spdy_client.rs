@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A client that speaks SPDY frame by frame and notes what it sees, in order.
+//! A client that speaks SPDY frame by frame and records what it sees, in order.
 
 use super::http;
 use crate::spdy::{Event, Session, frames};
@@ -21,13 +21,13 @@ pub(super) struct Client<S = TcpStream> {
     pub(super) socket: S,
     pub(super) session: Session,
     pub(super) streams: HashMap<u32, Seen>,
-    /// Ends and replies as they came: `reply 1`, `fin 3`, `reset 5`, `ping 7`, `goaway`, `eof`.
+    /// Ends and replies in the order of arrival: `reply 1`, `fin 3`, `reset 5`, `ping 7`, `goaway`, `eof`.
     pub(super) log: Vec<String>,
     pub(super) names: HashMap<String, u32>,
-    /// Count received bytes, and do not keep them.
+    /// Counts received bytes instead of keeping them.
     pub(super) count_only: bool,
     pub(super) eof: bool,
-    /// Most bytes of one read.
+    /// The most bytes of one read.
     pub(super) window: usize,
 }
 
@@ -35,7 +35,7 @@ impl Client {
     pub(super) async fn upgrade(url: &str, protocols: &str) -> Self {
         let (address, path) = super::parts(url);
         let socket = TcpStream::connect(address).await.unwrap();
-        // As Go's clients have it: without, every second small frame waits 40 ms for an acknowledgement.
+        // As in Go's clients: otherwise every second small frame waits 40 ms for an acknowledgement.
         socket.set_nodelay(true).unwrap();
         Self::upgrade_over(socket, path, protocols).await
     }
@@ -180,7 +180,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
-    /// Reads up to the end of the error stream, and leaves as clients do.
+    /// Reads up to the end of the error stream, and disconnects as clients do.
     pub(super) async fn status(&mut self) -> String {
         self.until(|client| client.seen("error").finished).await;
         self.text("error")

@@ -39,7 +39,7 @@ impl Files {
         CertificateFiles { certificate: path("tls.crt"), key: path("tls.key") }
     }
 
-    /// Puts a new certificate and a new key into place, as renewals do.
+    /// Puts a new certificate and a new key in place, as renewals do.
     fn renew(&self) -> CertificateDer<'static> {
         let (certificate, key, der) = make();
         self.replace(self.paths().certificate, &certificate);
@@ -58,7 +58,7 @@ impl Files {
     }
 }
 
-/// A certificate for the loopback address and its key in PEM, and the certificate as clients trust it.
+/// Makes a certificate for the loopback address with its key, in PEM, and the certificate as clients trust it.
 fn make() -> (String, String, CertificateDer<'static>) {
     let directory = tempfile::tempdir().unwrap();
     let request = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -subj /CN=gorae-test \
@@ -178,7 +178,7 @@ async fn files_that_cannot_be_used_leave_the_certificate_before_them_in_place() 
     let CertificateFiles { certificate, key } = files.paths();
     files.replace(certificate.clone(), "half of a certif");
     connect(&server, &first).await.unwrap();
-    // The certificate comes before its key.
+    // The certificate arrives before its key.
     let (new, new_key, second) = make();
     files.replace(certificate.clone(), &new);
     connect(&server, &first).await.unwrap();

@@ -24,7 +24,7 @@ impl Client {
     pub(super) async fn upgrade(url: &str, protocol: &str) -> Self {
         let (address, path) = parts(url);
         let socket = TcpStream::connect(address).await.unwrap();
-        // As Go's clients have it: without, every second small frame waits 40 ms for an acknowledgement.
+        // As in Go's clients: otherwise every second small frame waits 40 ms for an acknowledgement.
         socket.set_nodelay(true).unwrap();
         Self::upgrade_over(socket, path, protocol).await
     }
@@ -93,7 +93,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
-    /// Everything that came on a channel.
+    /// All bytes that arrived on a channel.
     pub(super) fn channel(&self, number: u8) -> Vec<u8> {
         let of_channel = self.messages.iter().filter(|message| message.first() == Some(&number));
         of_channel.flat_map(|message| message[1..].to_vec()).collect()
@@ -103,10 +103,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         String::from_utf8_lossy(&self.channel(number)).into_owned()
     }
 
-    /// Reads up to Close, answers it, and sees the connection end.
+    /// Reads up to Close, answers it, and waits for the connection to end.
     pub(super) async fn close_code(&mut self) -> u16 {
         self.until(|client| client.closed.is_some()).await;
-        // A server that closed for a fault need not take the answer.
+        // A server that closed because of a fault need not read the answer.
         let answer = frames::masked_frame(frames::CLOSE, true, MASK, &1000u16.to_be_bytes());
         let _ = self.socket.write_all(&answer).await;
         while soon(self.pump()).await {}

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Messages of clients to channels: the first byte of a message says which.
+//! Maps the messages of clients to channels: the first byte of a message is the channel.
 //!
-//! Binary messages are passed on as their pieces arrive. Base64 ones are collected, because a bad one is dropped whole.
+//! Binary messages are passed on as their pieces arrive. Base64 messages are collected, because a bad one is dropped
+//! whole.
 
 use super::fault::Fault;
 use super::frames::Event;
@@ -9,7 +10,7 @@ use super::protocol::Codec;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// Longest message that must be collected, or that goes to a channel without endless messages: 1 MiB.
+/// The longest message that must be collected, or that goes to a channel without endless messages: 1 MiB.
 pub const MAX_MESSAGE: usize = 1024 * 1024;
 const HALF_CLOSE: u8 = 255;
 const TOO_BIG: Fault = Fault { code: 1009, reason: "a message is too big" };
@@ -24,7 +25,7 @@ pub enum Input<'i> {
         /// The bytes.
         bytes: &'i [u8],
     },
-    /// The client sends no more on a channel (v5).
+    /// The client sends nothing more on a channel (v5).
     HalfClosed {
         /// The channel, 0..=4.
         channel: u8,
@@ -36,7 +37,7 @@ pub enum Input<'i> {
 pub struct Channels {
     codec: Codec,
     half_close: bool,
-    /// Says which channels may carry endless messages.
+    /// Whether a channel may carry endless messages.
     endless: fn(u8) -> bool,
     channel: Option<u8>,
     length: usize,
@@ -44,7 +45,7 @@ pub struct Channels {
 }
 
 impl Channels {
-    /// Makes the splitter of a connection. `half_close`: `[255, channel]` ends a channel.
+    /// Makes the splitter of a connection. `half_close`: whether `[255, channel]` ends a channel.
     pub fn new(codec: Codec, half_close: bool, endless: fn(u8) -> bool) -> Self {
         Self { codec, half_close, endless, channel: None, length: 0, collected: Vec::new() }
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How a client ends a WebSocket connection, and what it is answered.
+//! How a client ends a WebSocket connection, and the Close that it gets back.
 
 use super::fault::Fault;
 use super::frames;
@@ -7,16 +7,16 @@ use super::frames;
 /// How the client ended the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Farewell {
-    /// It sent Close, with this code if it gave one.
+    /// It sent Close, with this code if it included one.
     Close(Option<u16>),
-    /// It broke the protocol.
+    /// It violated the protocol.
     Fault(Fault),
     /// It closed the connection without a Close, or the connection broke.
     Cut,
 }
 
 impl Farewell {
-    /// Writes the Close that answers the client; `None` when no answer is due.
+    /// Encodes the Close that answers the client; `None` when no answer is due.
     pub fn answer(self) -> Option<Vec<u8>> {
         match self {
             Self::Close(code) => Some(frames::close(code.unwrap_or(1000), "")),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Why a WebSocket connection cannot go on.
+//! Why a WebSocket connection cannot continue.
 
-/// The peer broke the protocol. It gets a Close with the code.
+/// The peer violated the protocol. It gets a Close with the code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{reason} (close code {code})")]
 pub struct Fault {

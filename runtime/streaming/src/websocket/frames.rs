@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! WebSocket frames on the wire.
 //!
-//! Data frames are passed on in the pieces they arrive in, unmasked in place; only control frames, 125 bytes at most,
-//! are collected. Nothing is allocated for a length that a peer announced.
+//! Data frames are passed on in the pieces they arrive in, unmasked in place; only control frames, at most 125 bytes
+//! long, are collected. No memory is allocated for a length that a peer announced.
 
 use super::fault::Fault;
 
@@ -25,33 +25,33 @@ const MASKED: u8 = 0x80;
 pub enum Event<'i> {
     /// Part of a message, which may span frames. It is empty when the message or the frame is.
     Piece {
-        /// It is the first of its message.
+        /// Whether it is the first of its message.
         start: bool,
-        /// It is the last of its message.
+        /// Whether it is the last of its message.
         end: bool,
-        /// The message is text.
+        /// Whether the message is text.
         text: bool,
         /// The bytes, unmasked.
         bytes: &'i [u8],
     },
     /// A ping: its payload goes back in a pong.
     Ping(Vec<u8>),
-    /// A pong, asked for or not.
+    /// A pong, solicited or not.
     Pong,
-    /// The peer ends the connection, with this code if it gave one.
+    /// The peer ends the connection, with this code if it included one.
     Close(Option<u16>),
 }
 
 /// Cuts a byte stream into frames and frames into messages.
 #[derive(Debug)]
 pub struct Decoder {
-    /// Frames must be masked, as those of clients are.
+    /// Whether frames must be masked, as those of clients are.
     masked: bool,
     head: [u8; 14],
     head_filled: usize,
     frame: Option<FrameLeft>,
     control: Vec<u8>,
-    /// Inside a fragmented message: is it text?
+    /// Inside a fragmented message: whether it is text.
     message: Option<bool>,
 }
 
@@ -117,7 +117,7 @@ impl Decoder {
         }
     }
 
-    /// Collects a frame's head; its first two bytes say how long it is.
+    /// Collects a frame's head; its first two bytes determine its length.
     fn fill_head(&mut self, input: &mut &mut [u8]) -> Result<bool, Fault> {
         loop {
             let wanted = if self.head_filled < 2 { 2 } else { self.head_length() };
@@ -154,7 +154,7 @@ impl Decoder {
             return Err(Fault::protocol("a reserved bit is set"));
         }
         if (second & MASKED != 0) != self.masked {
-            return Err(Fault::protocol("a frame is masked that must not be, or the reverse"));
+            return Err(Fault::protocol("a frame with the wrong masking"));
         }
         match opcode {
             CLOSE | PING | PONG if !fin || second & 0x7f > 125 => Err(Fault::protocol("a control frame is too long")),
@@ -217,7 +217,7 @@ fn control(opcode: u8, payload: Vec<u8>) -> Result<Event<'static>, Fault> {
     }
 }
 
-/// Writes the head of a whole, unmasked message or control frame. Returns an array and how many bytes of it are used.
+/// Encodes the head of a whole, unmasked message or control frame. Returns an array and how many bytes of it are used.
 pub fn head(opcode: u8, length: usize) -> ([u8; 10], usize) {
     let mut head = [0; 10];
     head[0] = FIN | opcode;
@@ -239,13 +239,13 @@ pub fn head(opcode: u8, length: usize) -> ([u8; 10], usize) {
     }
 }
 
-/// Writes a whole frame without a mask.
+/// Encodes a whole frame without a mask.
 pub fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let (head, length) = head(opcode, payload.len());
     [&head[..length], payload].concat()
 }
 
-/// Writes a whole frame as clients send it.
+/// Encodes a whole frame as clients send it.
 pub fn masked_frame(opcode: u8, fin: bool, mask: [u8; 4], payload: &[u8]) -> Vec<u8> {
     let (head, length) = head(opcode, payload.len());
     let mut frame = [&head[..length], &mask].concat();
@@ -255,7 +255,7 @@ pub fn masked_frame(opcode: u8, fin: bool, mask: [u8; 4], payload: &[u8]) -> Vec
     frame
 }
 
-/// Writes a Close frame.
+/// Encodes a Close frame.
 pub fn close(code: u16, reason: &str) -> Vec<u8> {
     let most = reason.len().min(123);
     frame(CLOSE, &[&code.to_be_bytes(), &reason.as_bytes()[..most]].concat())

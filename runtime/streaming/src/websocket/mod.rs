@@ -3,11 +3,11 @@
 //!
 //! - [`frames`]: bytes to pieces of messages and back. There are no extensions, so a reserved bit is a fault.
 //! - [`channels`]: messages to the numbered channels of a session.
-//! - [`protocol`]: the subprotocols and what each of them means.
-//! - [`farewell`]: the ways a client leaves.
+//! - [`protocol`]: the subprotocols and their differences.
+//! - [`farewell`]: the ways a client ends a connection.
 //!
-//! This is our own code rather than a library because a message on stdin may be as long as a file: pieces are
-//! passed on as they arrive, where a library would collect the whole message first.
+//! This is our own code rather than a library because a message on stdin may be as long as a file: pieces are passed on
+//! as they arrive, while a library would collect the whole message first.
 
 pub mod channels;
 pub mod farewell;

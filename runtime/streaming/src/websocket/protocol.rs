@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The subprotocols: their names, how channels are written, how stdin ends and how the result is reported.
+//! The subprotocols: their names, how channels are encoded, how stdin ends and how the result is reported.
 
-/// How the bytes of a channel are written.
+/// How the bytes of a channel are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Codec {
     /// Binary messages: one channel byte, then the bytes.
@@ -11,8 +11,8 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// Most ports that one forwarding connection can have: both channels of each fit the channel byte, or are ASCII
-    /// before base64.
+    /// The most ports that one forwarding connection can have: both channels of each must fit the channel byte, or be
+    /// ASCII before base64.
     pub const fn most_ports(self) -> usize {
         match self {
             Self::Binary => 127,
@@ -21,18 +21,18 @@ impl Codec {
     }
 }
 
-/// What a protocol version means for a session.
+/// The meaning of a protocol version for a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
     /// Result as text, on failure only.
     V1,
-    /// As v1, with stdin that ends properly over SPDY.
+    /// Like v1, with stdin that ends properly over SPDY.
     V2,
-    /// As v2, with a resize stream.
+    /// Like v2, with a resize stream.
     V3,
-    /// As v3, with the result as a JSON Status, always.
+    /// Like v3, with the result as a JSON Status, always.
     V4,
-    /// As v4, with a half-close message. WebSocket only.
+    /// Like v4, with a half-close message. WebSocket only.
     V5,
 }
 
@@ -41,11 +41,11 @@ pub enum Version {
 pub struct Protocol {
     /// The value of `Sec-WebSocket-Protocol`; empty for a client that asked for none.
     pub name: &'static str,
-    /// How channels are written.
+    /// How channels are encoded.
     pub codec: Codec,
-    /// What the version means.
+    /// The protocol version.
     pub version: Version,
-    /// The messages carry a SPDY connection.
+    /// Whether the messages carry a SPDY connection.
     pub tunnel: bool,
 }
 

@@ -2,10 +2,10 @@
 //! Port forwarding over SPDY, on a connection of its own or inside a WebSocket.
 //!
 //! Each forwarded connection is a pair of streams with the same `requestid`: `error` and `data`. The pair is a future
-//! that waits for its second stream, dials, copies, and takes itself out of the table. Any byte on an error stream
-//! makes kubectl end the whole session, so only the reason why a connection was never made goes there.
+//! that waits for its second stream, dials, copies, and removes itself from the table. Any byte on an error stream
+//! makes kubectl end the whole session, so it carries only the reason why a connection could not be made.
 //!
-//! - [`reader`]: the client's frames, up to the queues of the streams.
+//! - [`reader`]: from the client's frames to the queues of the streams.
 //! - [`pairs`], [`streams`]: which streams exist, and which two belong together.
 
 mod pairs;
@@ -29,7 +29,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// How long a pair has to become complete.
+/// How long a pair may take to become complete.
 const CREATION: Duration = Duration::from_secs(30);
 
 struct Forwards<'s> {
@@ -81,7 +81,7 @@ impl Forwards<'_> {
             }
             (error, data) => {
                 if !settled && let Some(error) = &error {
-                    let told = format!("error forwarding port {}: the data stream did not come in time", pair.port);
+                    let told = format!("error forwarding port {}: the data stream did not arrive in time", pair.port);
                     self.streams.outlet(error).say(told.into_bytes());
                 }
                 let lines = [error, data].into_iter().flatten();

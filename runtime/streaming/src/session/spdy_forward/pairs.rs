@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 /// What a stream of a pair carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// The reason why the connection to the port was never made.
+    /// The reason why the connection to the port could not be made.
     Error,
     /// The bytes of the connection.
     Data,
@@ -61,7 +61,7 @@ pub(super) struct Pair {
     pub(super) key: String,
     pub(super) port: u16,
     lines: Mutex<Lines>,
-    /// Both streams are there, or the one that was is gone.
+    /// Both streams exist, or the only one is gone.
     pub(super) settled: Notify,
 }
 
@@ -72,7 +72,7 @@ struct Lines {
 }
 
 impl Pair {
-    /// A pair whose streams have not come yet.
+    /// Makes a pair whose streams have not arrived yet.
     pub(super) fn new(key: String, port: u16) -> Self {
         Self { key, port, lines: Mutex::default(), settled: Notify::new() }
     }
@@ -81,13 +81,13 @@ impl Pair {
         self.lines.lock().expect("no panic under this lock")
     }
 
-    /// The error stream and the data stream, as far as they have come.
+    /// The error stream and the data stream, if they have arrived.
     pub(super) fn both(&self) -> (Option<Arc<Line>>, Option<Arc<Line>>) {
         let lines = self.lines();
         (lines.error.clone(), lines.data.clone())
     }
 
-    /// Takes a stream in; false when the pair has one of its kind.
+    /// Adds a stream; false when the pair already has one of its kind.
     pub(super) fn join(&self, kind: Kind, line: &Arc<Line>) -> bool {
         let mut lines = self.lines();
         let place = match kind {
@@ -122,7 +122,7 @@ impl Table {
         }
     }
 
-    /// The stream with the most bytes waiting; `None` when there is no other pair that it could starve.
+    /// The stream with the most bytes queued; `None` when there is no other pair that it could starve.
     pub(super) fn fullest(&self) -> Option<&Arc<Line>> {
         let lines = self.streams.values().map(|(line, _)| line);
         lines.max_by_key(|line| line.inlet.queued()).filter(|_| self.pairs.len() > 1)

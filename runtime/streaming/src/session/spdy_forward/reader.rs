@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The reader of a forwarding connection: bytes to frames, frames to the streams of pairs.
+//! The reader of a forwarding connection: parses bytes into frames, and delivers frames to the streams of pairs.
 
 use super::pairs::Line;
 use super::streams::Streams;
@@ -16,25 +16,25 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Most bytes that wait for applications, over all streams.
+/// The most bytes that are queued for applications, over all streams.
 const TOTAL: usize = 16 * 1024 * 1024;
-/// A stream that takes nothing for so long while others starve is reset.
+/// A stream that consumes nothing for this long while others starve is reset.
 const STUCK: Duration = Duration::from_secs(60);
 
 /// How the client ended the connection.
 pub(super) enum End {
-    /// By a Close, or against the rules of WebSocket.
+    /// With a Close, or by violating WebSocket.
     WebSocket(Farewell),
-    /// Against the rules of SPDY.
+    /// By violating SPDY.
     Spdy(Fault),
-    /// Without a word.
+    /// Without notice.
     Cut,
 }
 
 /// Reads one connection.
 pub(super) struct Reader<'s> {
     streams: &'s Streams<'s>,
-    /// Streams that may have too much queued.
+    /// Streams whose queue may be too long.
     full: Vec<Arc<Line>>,
 }
 
@@ -59,7 +59,7 @@ impl<'s> Reader<'s> {
         End::Cut
     }
 
-    /// Takes SPDY bytes out of messages, whose boundaries mean nothing.
+    /// Extracts SPDY bytes from messages, whose boundaries mean nothing.
     fn unwrap(&mut self, decoder: &mut messages::Decoder, input: &mut &mut [u8]) -> Result<(), End> {
         let fault = |fault| End::WebSocket(Farewell::Fault(fault));
         while let Some(event) = decoder.next(input).map_err(fault)? {

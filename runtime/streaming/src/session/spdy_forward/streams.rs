@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the reader of a forwarding connection and its forwards share.
+//! The state that the reader of a forwarding connection shares with its forwards.
 
 use super::pairs::{Kind, Line, Pair, Table, key, kind_and_port};
 use crate::session::inlet::Inlet;
@@ -14,10 +14,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 const MAX_STREAMS: usize = 2000;
-/// Longest `requestid`: clients count connections with it.
+/// Longest `requestid`: clients use it to number connections.
 const MAX_KEY: usize = 128;
 
-/// The streams of one connection. Locks are taken in the order of the fields.
+/// The streams of one connection. Lock order is the order of the fields.
 pub(super) struct Streams<'l> {
     pub(super) link: &'l Link,
     table: Mutex<Table>,
@@ -26,7 +26,7 @@ pub(super) struct Streams<'l> {
 }
 
 impl<'l> Streams<'l> {
-    /// Makes the streams of a connection, and the queue of the pairs that begin on it.
+    /// Makes the streams of a connection, and the queue of its new pairs.
     pub(super) fn new(link: &'l Link) -> (Self, mpsc::Receiver<Arc<Pair>>) {
         let (started, pairs) = mpsc::channel(MAX_STREAMS);
         let session = Mutex::new(Session::server(MAX_STREAMS));
@@ -51,7 +51,7 @@ impl<'l> Streams<'l> {
         Outlet::Spdy { link: self.link, session: &self.session, id: line.id, closed: line.closed.clone() }
     }
 
-    /// Accepts a stream and puts it into its pair; a stream that cannot be forwarded is reset before any reply.
+    /// Accepts a stream and adds it to its pair; a stream that cannot be forwarded is reset before any reply.
     pub(super) fn opened(&self, id: u32, headers: &Headers, fin: bool) -> Result<(), Broken> {
         let Some((kind, port)) = kind_and_port(headers) else {
             return self.refuse(id, ResetReason::Cancel);
@@ -81,7 +81,7 @@ impl<'l> Streams<'l> {
         self.refuse_second(&pair, kind, id)
     }
 
-    /// Finds the pair of a key or begins it; `None` when too many wait to begin.
+    /// Finds the pair of a key or makes a new one; `None` when too many new pairs are queued.
     fn pair(&self, table: &mut Table, key: String, port: u16) -> Option<Arc<Pair>> {
         if let Some(pair) = table.pairs.get(&key) {
             return Some(pair.clone());
@@ -92,7 +92,7 @@ impl<'l> Streams<'l> {
         Some(pair)
     }
 
-    /// Tells the client that a pair has its stream of a kind already.
+    /// Tells the client that a pair already has a stream of this kind.
     fn refuse_second(&self, pair: &Pair, kind: Kind, id: u32) -> Result<(), Broken> {
         if let (Some(error), _) = pair.both() {
             let told = format!("request {} already has its {} stream", pair.key, kind.name());
@@ -106,7 +106,7 @@ impl<'l> Streams<'l> {
         reset.map_or(Ok(()), |frame| self.link.outbox.answer(frame))
     }
 
-    /// Notes that the client has reset a stream.
+    /// Records that the client has reset a stream.
     pub(super) fn reset(&self, id: u32) {
         if let Some((line, pair)) = self.table().streams.remove(&id) {
             line.inlet.discard();
@@ -115,7 +115,7 @@ impl<'l> Streams<'l> {
         }
     }
 
-    /// Resets the stream that keeps the others from being read. A stream that is alone may block for ever.
+    /// Resets the stream that blocks the others. A stream that is alone may block for ever.
     pub(super) fn reset_fullest(&self) {
         let table = self.table();
         if let Some(line) = table.fullest() {
