@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Architectures a filter can meet on this machine, and their syscall numbers.
+//! The architectures that a filter can see on this machine, and their syscall numbers.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-/// Added to a number by the x32 ABI, which shares x86_64's audit value.
+/// The x32 ABI adds this bit to a number. It shares x86_64's audit value.
 pub(super) const X32_BIT: u32 = 0x4000_0000;
 
 /// x32's own numbers, 512 and up in this order. The rest are x86_64's. Source: linux syscall_64.tbl, ABI "x32".
@@ -88,9 +88,9 @@ const IPC_CALLS: [(&str, u32); 12] = [
     ("shmctl", 24),
 ];
 
-/// ARM's own calls, far above the common range. Source: linux/arch/arm unistd.h.
+/// ARM's private calls, far above the common range. Source: linux/arch/arm unistd.h.
 const ARM_CALLS: [(&str, u32); 3] = [("breakpoint", 0xf0001), ("cacheflush", 0xf0002), ("set_tls", 0xf0005)];
-/// Numbers that all architectures count up together end well below.
+/// Upper bound of the numbers that all architectures assign in common; those in use are well below it.
 const COMMON_END: u32 = 0x1000;
 
 /// A syscall ABI.
@@ -103,26 +103,26 @@ pub(super) enum Arch {
     Arm,
 }
 
-/// A call that stands behind another one's first argument.
+/// A call that is also reached through another call, selected by that call's first argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Multiplexed {
     /// "socketcall" or "ipc".
     pub(super) through: &'static str,
-    /// Which bits of the first argument select.
+    /// The bits of the first argument that select the call.
     pub(super) mask: u32,
-    /// What they are for this call.
+    /// Their value for this call.
     pub(super) call: u32,
 }
 
 impl Arch {
-    /// The machine's own.
+    /// The machine's native architecture.
     #[cfg(target_arch = "x86_64")]
     pub(super) const NATIVE: Self = Self::X86_64;
-    /// The machine's own.
+    /// The machine's native architecture.
     #[cfg(target_arch = "aarch64")]
     pub(super) const NATIVE: Self = Self::Aarch64;
 
-    /// What a filter for this machine can meet, the machine's own first.
+    /// The architectures that a filter on this machine can see, the native one first.
     pub(super) fn here() -> &'static [Self] {
         match Self::NATIVE {
             Self::Aarch64 => &[Self::Aarch64, Self::Arm],
@@ -162,7 +162,7 @@ impl Arch {
         }
     }
 
-    /// The number of a syscall; `None` when this ABI (as far as our table goes) has no such call.
+    /// The number of a syscall; `None` when this ABI (as far as our table goes) does not have it.
     pub(super) fn number(self, name: &str) -> Option<u32> {
         match self {
             Self::X32 => x32_number(name),
@@ -171,12 +171,12 @@ impl Arch {
         }
     }
 
-    /// [`Arch::number`] without the calls that an architecture has to itself, which say nothing about age.
+    /// [`Arch::number`] without the calls that only one architecture has. Their numbers say nothing about age.
     pub(super) fn common_number(self, name: &str) -> Option<u32> {
         self.number(name).filter(|number| number & !X32_BIT < COMMON_END)
     }
 
-    /// How an unconditional rule for `name` can be reached around its own number.
+    /// The other way to reach the call `name`, which an unconditional rule for it must cover.
     pub(super) fn multiplexed(self, name: &str) -> Option<Multiplexed> {
         if self != Self::X86 {
             return None;
@@ -203,7 +203,7 @@ impl Arch {
         })
     }
 
-    /// The name behind a number, in the ABI's own table (x86_64's for x32).
+    /// The name of a number, in the ABI's own table (x86_64's for x32).
     pub(super) fn name(self, number: usize) -> Option<&'static str> {
         match self {
             Self::X86_64 | Self::X32 => syscalls::x86_64::Sysno::new(number).map(|call| call.name()),

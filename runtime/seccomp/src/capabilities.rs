@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Linux capabilities: their names, and the five sets of a container's first process.
 //!
-//! Owns the rule by which `add`, `drop` and `add_ambient` become sets. Never asks the kernel: what the node does not
-//! hold itself is dropped, with a note, by the shim.
+//! Owns the rule that turns `add`, `drop` and `add_ambient` into sets. It never asks the kernel: the shim drops what
+//! the node itself does not hold, with a note.
 //!
 //! Invariants: inheritable equals ambient, so a binary of the image with inheritable file capabilities gains nothing;
 //! ambient ⊆ permitted = effective = bounding.
@@ -55,7 +55,7 @@ pub const NAMES: [&str; 41] = [
 /// Every capability of [`NAMES`].
 pub const ALL: u64 = (1 << NAMES.len()) - 1;
 
-/// What a container has when nothing is said: the 14 that images have come to rely on.
+/// A container's capabilities when the request names none: the 14 that images have come to rely on.
 pub const DEFAULT: u64 = mask("CHOWN")
     | mask("DAC_OVERRIDE")
     | mask("FOWNER")
@@ -71,10 +71,10 @@ pub const DEFAULT: u64 = mask("CHOWN")
     | mask("AUDIT_WRITE")
     | mask("SETFCAP");
 
-/// What a request says about capabilities, as lists of names in any case, with or without `CAP_`.
+/// The capabilities of a request, as lists of names in any case, with or without `CAP_`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Request<'a> {
-    /// `add_capabilities` of the CRI; "ALL" among them means every one.
+    /// `add_capabilities` of the CRI; "ALL" adds every capability.
     pub add: &'a [String],
     /// `drop_capabilities`.
     pub drop: &'a [String],
@@ -85,15 +85,15 @@ pub struct Request<'a> {
 /// The five sets of a process; bit n is capability n.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sets {
-    /// What it and its children can ever have.
+    /// The capabilities that it and its children can ever have.
     pub bounding: u64,
-    /// What the kernel checks.
+    /// The capabilities that the kernel checks.
     pub effective: u64,
-    /// What it can make effective.
+    /// The capabilities that it can make effective.
     pub permitted: u64,
-    /// What a program with inheritable file capabilities keeps.
+    /// The capabilities that a program with inheritable file capabilities keeps.
     pub inheritable: u64,
-    /// What any program keeps.
+    /// The capabilities that any program keeps.
     pub ambient: u64,
 }
 
@@ -101,13 +101,13 @@ pub struct Sets {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown capability {name:?} in {list}")]
 pub struct UnknownCapability {
-    /// The name as it was sent, cut to 64 characters.
+    /// The name as sent, cut to 64 characters.
     pub name: String,
     /// The request's field.
     pub list: &'static str,
 }
 
-/// The mask of one capability of [`NAMES`], for constants: an unknown name stops the build.
+/// The mask of one capability of [`NAMES`], for constants: an unknown name fails the build.
 pub const fn mask(name: &str) -> u64 {
     let mut bit = 0;
     while bit < NAMES.len() {
@@ -127,23 +127,23 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
     at == a.len() && at == b.len()
 }
 
-/// The bit of a name in any case, with or without `CAP_`; `None` when there is no such capability.
+/// The bit of a name in any case, with or without `CAP_`; `None` when no such capability exists.
 pub fn bit(name: &str) -> Option<u32> {
     let name = name.to_ascii_uppercase();
     let name = name.strip_prefix("CAP_").unwrap_or(&name);
     NAMES.iter().position(|known| *known == name).map(|bit| bit as u32)
 }
 
-/// The names in a mask, with `CAP_`, lowest bit first. Bits without a name are left out.
+/// The names in a mask, with `CAP_`, lowest bit first. Bits without a name are skipped.
 pub fn names(mask: u64) -> impl Iterator<Item = String> {
     (0..).zip(NAMES).filter(move |(bit, _)| mask & (1 << bit) != 0).map(|(_, name)| format!("CAP_{name}"))
 }
 
 /// Computes the sets of a container's first process.
 ///
-/// - Shapes: "ALL" (any case) in `add` or `drop` counts first, then single adds, then single drops: a dropped name is
-///   gone even when it is also added. Ambient names are adds that reach all five sets; a drop takes them out again.
-///   `privileged` gives everything and ignores drops.
+/// - Shapes: "ALL" (any case) in `add` or `drop` is applied first, then single adds, then single drops: a dropped name
+///   is gone even when it is also added. Ambient names are adds that reach all five sets; a drop removes them again.
+///   `privileged` grants everything and ignores drops.
 /// - Source: CRI `Capability`; capabilities(7).
 ///
 /// # Errors
@@ -167,7 +167,7 @@ pub fn effective(request: Request<'_>, privileged: bool) -> Result<Sets, Unknown
     Ok(Sets { bounding: held, effective: held, permitted: held, inheritable: ambient, ambient })
 }
 
-/// One list of a request: the word "ALL" apart from the single names.
+/// One list of a request: the word "ALL" separate from the single names.
 #[derive(Debug)]
 struct Named {
     all: bool,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Sets of 64-bit values as unions of cubes: all values that have given bits in given places.
+//! Sets of 64-bit values as unions of cubes. A cube is all values with given bits in given places.
 //!
-//! Every condition on an argument is such a union, and so is every conjunction of conditions on it. A form of profile
-//! that takes one comparison for each argument can say all of them: each cube is a masked comparison.
+//! Every condition on an argument is such a union, and so is every conjunction of conditions on it. Each cube is a
+//! masked comparison, so a profile format with one comparison per argument can express all of them.
 
 use super::profile::{Condition, Test};
 
@@ -10,11 +10,11 @@ use super::profile::{Condition, Test};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cube {
     pub(super) mask: u64,
-    /// No bit that `mask` has not.
+    /// Has no bit outside `mask`.
     pub(super) bits: u64,
 }
 
-/// The values for which all conditions hold, whatever argument they name; no two cubes share one.
+/// The values for which all conditions hold, whichever argument they name. The cubes are disjoint.
 pub(super) fn of_all(conditions: &[Condition]) -> Vec<Cube> {
     let everything = vec![Cube { mask: 0, bits: 0 }];
     conditions.iter().fold(everything, |before, condition| {
@@ -26,7 +26,7 @@ pub(super) fn of_all(conditions: &[Condition]) -> Vec<Cube> {
 fn of_one(condition: &Condition) -> Vec<Cube> {
     match (condition.test, condition.expect) {
         (Test::Masked { mask, value }, expect) if value & !mask != 0 => {
-            // It never holds.
+            // The condition's test never holds.
             if expect { Vec::new() } else { vec![Cube { mask: 0, bits: 0 }] }
         }
         (Test::Masked { mask, value }, true) => vec![Cube { mask, bits: value }],
@@ -39,7 +39,7 @@ fn of_one(condition: &Condition) -> Vec<Cube> {
     }
 }
 
-/// A cube for each place of `leave`: as `value` in the higher places of `mask`, and the opposite of it in this one.
+/// One cube for each place of `leave`: equal to `value` in the higher places of `mask`, and its opposite in this place.
 fn leaving(mask: u64, value: u64, leave: u64) -> Vec<Cube> {
     let places = (0..u64::BITS).rev().filter(|place| leave & (1 << place) != 0);
     places
@@ -51,7 +51,7 @@ fn leaving(mask: u64, value: u64, leave: u64) -> Vec<Cube> {
 }
 
 impl Cube {
-    /// What both have; `None` when that is nothing.
+    /// The intersection; `None` when it is empty.
     fn and(&self, other: &Self) -> Option<Self> {
         let agree = (self.bits ^ other.bits) & self.mask & other.mask == 0;
         agree.then_some(Self { mask: self.mask | other.mask, bits: self.bits | other.bits })
@@ -62,7 +62,7 @@ impl Cube {
 mod tests {
     use super::*;
 
-    /// Whether the conditions hold, read one by one.
+    /// Whether the conditions hold, evaluated one by one.
     fn hold(conditions: &[Condition], value: u64) -> bool {
         conditions.iter().all(|condition| {
             let test = match condition.test {

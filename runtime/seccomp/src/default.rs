@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The built-in profile: what programs need is allowed by name, all else is EPERM.
+//! The built-in profile: it allows what programs need by name, and everything else fails with EPERM.
 //!
-//! Kept out: what reaches past the container (mounts, namespaces, modules, other processes' memory, clocks, keys,
-//! raw devices), what has been a way into the kernel time and again and is rarely needed (bpf, userfaultfd, io_uring,
-//! AF_ALG, AF_VSOCK), and what is obsolete. A capability that is granted brings the calls it is for.
+//! It blocks what reaches beyond the container (mounts, namespaces, modules, other processes' memory, clocks, keys, raw
+//! devices), what has repeatedly been a way into the kernel and is rarely needed (bpf, userfaultfd, io_uring, AF_ALG,
+//! AF_VSOCK), and what is obsolete. A granted capability also allows its calls.
 
 use super::arch::Arch;
 use super::kernel::Release;
 use super::profile::{Action, Condition, Profile, Rule};
 use crate::capabilities::mask;
 
-/// Allowed to everyone, by subject.
+/// Always allowed, by subject.
 const ALWAYS: &[&[&str]] =
     &[FILES, METADATA, EVENTS, MEMORY, SYSTEM_V, PROCESSES, SIGNALS, IDENTITY, SCHEDULING, TIME, SOCKETS, ITSELF];
 
@@ -376,7 +376,7 @@ const SCHEDULING: &[&str] = &[
     "ioprio_set",
 ];
 
-/// Setting a clock is refused by the kernel without CAP_SYS_TIME; `adjtimex` also reads.
+/// The kernel refuses to set a clock without CAP_SYS_TIME; `adjtimex` also reads.
 const TIME: &[&str] = &[
     "time",
     "gettimeofday",
@@ -402,7 +402,7 @@ const TIME: &[&str] = &[
     "clock_adjtime64",
 ];
 
-/// `socket` has a rule of its own.
+/// `socket` has its own rule.
 const SOCKETS: &[&str] = &[
     "socketcall",
     "socketpair",
@@ -427,7 +427,7 @@ const SOCKETS: &[&str] = &[
     "shutdown",
 ];
 
-/// What a process does to confine itself, and asks about its confinement.
+/// Calls with which a process confines itself or queries its confinement.
 const ITSELF: &[&str] = &[
     "prctl",
     "seccomp",
@@ -439,7 +439,7 @@ const ITSELF: &[&str] = &[
     "lsm_list_modules",
 ];
 
-/// What a capability brings; the capability check in the kernel stands behind each of these.
+/// The calls that a capability allows; each of them is also guarded by the kernel's capability check.
 const WITH_CAPABILITY: &[(u64, &[&str])] = &[
     (
         mask("SYS_ADMIN"),
@@ -498,10 +498,10 @@ pub(super) const RELEVANT_CAPABILITIES: u64 = {
     all
 };
 
-/// From this release on a tracer cannot change what a filter has already let through.
+/// From this release on, a tracer cannot change a call after the filter has let it through.
 const PTRACE_IS_SAFE: Release = Release(4, 8);
 
-/// Flags of `clone` that make namespaces. (The bit of CLONE_NEWTIME is part of the exit signal there.)
+/// Flags of `clone` that create namespaces. (There, the bit of CLONE_NEWTIME is part of the exit signal.)
 const NAMESPACES: u32 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWUTS
     | libc::CLONE_NEWIPC
@@ -510,7 +510,7 @@ const NAMESPACES: u32 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWNET
     | libc::CLONE_NEWCGROUP) as u32;
 
-/// PER_LINUX, PER_LINUX32, each also with UNAME26, and the question "which one is it?".
+/// PER_LINUX, PER_LINUX32, each also with UNAME26, and the value that queries the current personality.
 const PERSONALITIES: [u32; 5] = [0, 0x8, 0x2_0000, 0x2_0008, u32::MAX];
 
 /// Makes the profile for a capability set on a kernel.
@@ -522,7 +522,7 @@ pub(super) fn profile(caps: u64, kernel: Release) -> Profile {
     }
     if caps & mask("SYS_ADMIN") == 0 {
         rules.push(only_if("clone", Action::Allow, &[Condition::low_word(0, NAMESPACES, 0, true)]));
-        // Its flags are in memory; ENOSYS makes libraries use clone.
+        // Its flags are in memory, where a filter cannot read them; ENOSYS makes libraries fall back to clone.
         rules.push(Rule { names: vec!["clone3".into()], action: Action::ENOSYS, conditions: Vec::new() });
     }
     rules.extend(

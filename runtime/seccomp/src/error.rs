@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Why a profile is refused, and the limits that it is held to.
+//! The errors of a profile, and the limits on its size.
 
-/// Largest profile text, in bytes. The largest in use are some 30 kB.
+/// The largest profile text, in bytes. The largest in use are about 30 kB.
 pub const LARGEST_PROFILE: usize = 1 << 20;
 
-/// Longest program we make, in instructions: the kernel's BPF_MAXINSNS. Every reachable node is at least one.
+/// The longest program we generate, in instructions: the kernel's BPF_MAXINSNS. Every reachable node is at least one.
 pub(super) const LONGEST: usize = 4096;
 
 /// Why a profile was refused. InvalidArgument for the client.
@@ -13,13 +13,13 @@ pub enum Error {
     /// The text is larger than [`LARGEST_PROFILE`].
     #[error("seccomp profile of {0} bytes: the limit is {LARGEST_PROFILE}")]
     TooLarge(usize),
-    /// The text is not JSON of the known form; the message has line and column.
+    /// The text is not JSON of the known form; the message contains line and column.
     #[error("parse seccomp profile: {0}")]
     Json(#[from] serde_json::Error),
-    /// A part of it makes no sense.
+    /// A part of it is not valid.
     #[error("seccomp profile, {place}: {why}")]
     Invalid {
-        /// Which part: `defaultAction`, `syscalls[3].args[0]`.
+        /// The part: `defaultAction`, `syscalls[3].args[0]`.
         place: String,
         /// What is wrong with it.
         why: String,
@@ -27,10 +27,10 @@ pub enum Error {
     /// It asks for a supervisor process.
     #[error("seccomp profile, {place}: notifying a supervisor process is not supported")]
     Notify {
-        /// Which part asks for it.
+        /// The part that asks for it.
         place: String,
     },
-    /// It needs more instructions than the kernel takes.
-    #[error("seccomp profile needs more than {} instructions, the most that the kernel takes", LONGEST)]
+    /// It needs more instructions than the kernel accepts.
+    #[error("seccomp profile needs more than {} instructions, the most that the kernel accepts", LONGEST)]
     TooLong,
 }

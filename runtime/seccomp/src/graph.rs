@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The decision graph between a profile and its program: nodes that test the accumulator, each made once.
+//! The decision graph between a profile and its program. Its nodes test the accumulator, and no node exists twice.
 //!
 //! A node is built after the nodes it leads to, so a node's index is above those of its targets: the graph has no
-//! cycle, and [`super::program`] can lay it out back to front in one pass. Equal nodes are the same node, which is how
-//! the argument checks of `clone` or `personality` are shared by all architectures.
+//! cycles, and [`super::program`] can lay it out back to front in one pass. Equal nodes are the same node. This lets
+//! all architectures share the argument checks of `clone` or `personality`.
 
 use super::error::{Error, LONGEST};
 use super::profile::{Action, Condition, Test};
@@ -40,7 +40,7 @@ pub(super) enum Node {
     Branch { compare: Compare, with: u32, yes: Id, no: Id },
 }
 
-/// Nodes, each made once.
+/// The nodes, each stored once.
 #[derive(Debug, Default)]
 pub(super) struct Graph {
     pub(super) nodes: Vec<Node>,
@@ -54,8 +54,8 @@ impl Graph {
             return *id;
         }
         if self.nodes.len() >= 2 * LONGEST {
-            // Some of these may be unreachable, so the limit is twice the program's; what is built from here on is
-            // thrown away by `check`.
+            // Some of these may be unreachable, so the limit is twice the program's; from here on the graph is not
+            // valid, and `check` fails.
             self.too_long = true;
             return 0;
         }
@@ -64,7 +64,7 @@ impl Graph {
         self.nodes.len() - 1
     }
 
-    /// Fails when nodes were refused because there were too many.
+    /// Fails if nodes were refused because there were too many.
     pub(super) fn check(&self) -> Result<(), Error> {
         if self.too_long { Err(Error::TooLong) } else { Ok(()) }
     }
@@ -73,7 +73,7 @@ impl Graph {
         self.node(Node::Return(action.value()))
     }
 
-    /// Loads a word for `then`, unless that is an end or loads for itself: then no test of this word is left.
+    /// Loads a word for `then`. If `then` returns or does its own load, nothing tests this word, and no load is added.
     pub(super) fn load(&mut self, offset: u32, then: Id) -> Id {
         if matches!(self.nodes[then], Node::Return(_) | Node::Load(..)) {
             return then;
@@ -88,7 +88,7 @@ impl Graph {
         self.node(Node::Branch { compare, with, yes, no })
     }
 
-    /// Tests one argument. `holds` and `fails` are ends or load for themselves; so does the result.
+    /// Tests one argument. `holds` and `fails` return or do their own loads, and so does the result.
     pub(super) fn condition(&mut self, condition: Condition, holds: Id, fails: Id) -> Id {
         let (yes, no) = if condition.expect { (holds, fails) } else { (fails, holds) };
         let (low, high) = words_of(condition.arg);
@@ -127,7 +127,7 @@ impl Graph {
         self.load(offset, test)
     }
 
-    /// Compares the high word of an argument: above leads to `yes`, the same to `tie`, below to `no`.
+    /// Compares the high word of an argument: above leads to `yes`, equal to `tie`, below to `no`.
     fn high_word(&mut self, offset: u32, value: u32, yes: Id, tie: Id, no: Id) -> Id {
         let below_or_same = if value == 0 { tie } else { self.branch(Compare::Equal, value, tie, no) };
         let test = match value {

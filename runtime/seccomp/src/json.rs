@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Profiles as people write them: the OCI's JSON form, and Docker's with its conditions per rule.
+//! Parses profiles as people write them: in the OCI's JSON form, or in Docker's, which has conditions per rule.
 //!
-//! Strict where a slip would widen a profile: an unknown key, action, operator or architecture is an error. Lenient
-//! where profiles are written for many machines: unknown syscall names, and architectures that are not this machine's.
+//! It is strict where a mistake would widen a profile: an unknown key, action, operator or architecture is an error. It
+//! is lenient where profiles are written for many machines: unknown syscall names and other machines' architectures are
+//! skipped.
 //!
-//! Read as runc and libseccomp read it, since that is what profiles are tried with: a rule whose action is the default
-//! one is as good as absent; two conditions on the same argument make alternatives of all the rule's conditions.
+//! It follows runc and libseccomp, because profiles are tested with those: a rule with the default action has no
+//! effect; two conditions on the same argument turn all the rule's conditions into alternatives.
 
 use super::arch::Arch;
 use super::error::Error;
@@ -14,10 +15,10 @@ use super::profile::{Action, Condition, Profile, Rule, Test};
 use crate::capabilities;
 use serde::Deserialize;
 
-/// Largest errno that a system call can return. Source: linux/err.h MAX_ERRNO.
+/// The largest errno that a system call can return. Source: linux/err.h MAX_ERRNO.
 const LARGEST_ERRNO: u32 = 4095;
 
-/// Names in `architectures` that are valid, but of other machines.
+/// Names in `architectures` that are valid, but belong to other machines.
 const OTHER_ARCHES: [&str; 19] = [
     "SCMP_ARCH_NATIVE",
     "SCMP_ARCH_MIPS",
@@ -39,10 +40,10 @@ const OTHER_ARCHES: [&str; 19] = [
     "SCMP_ARCH_SH",
     "SCMP_ARCH_SHEB",
 ];
-/// All that this code knows, of any machine.
+/// All architectures that this code knows, of any machine.
 const OUR_ARCHES: [Arch; 5] = [Arch::X86_64, Arch::X86, Arch::X32, Arch::Aarch64, Arch::Arm];
 
-/// `SECCOMP_FILTER_FLAG_*` by name. WAIT_KILLABLE_RECV is missing: it is for notification only.
+/// `SECCOMP_FILTER_FLAG_*` by name. WAIT_KILLABLE_RECV is missing: it is only for notification.
 pub(super) const FLAGS: [(&str, u64); 3] = [
     ("SECCOMP_FILTER_FLAG_TSYNC", libc::SECCOMP_FILTER_FLAG_TSYNC),
     ("SECCOMP_FILTER_FLAG_LOG", libc::SECCOMP_FILTER_FLAG_LOG),
@@ -107,7 +108,7 @@ struct WhereText {
     min_kernel: Option<String>,
 }
 
-/// Reads a profile for a container with these capabilities, on this machine and a kernel.
+/// Parses a profile for a container with these capabilities, on this machine and the given kernel.
 pub(super) fn parse(bytes: &[u8], caps: u64, kernel: Release) -> Result<Profile, Error> {
     let text: ProfileText = serde_json::from_slice(bytes)?;
     for (place, asked) in [("listenerPath", &text.listener_path), ("listenerMetadata", &text.listener_metadata)] {
@@ -134,7 +135,7 @@ fn invalid(place: impl Into<String>, why: impl Into<String>) -> Error {
     Error::Invalid { place: place.into(), why: why.into() }
 }
 
-/// At most 64 characters of a word from the profile, for an error text.
+/// At most 64 characters of a word from the profile, for an error message.
 fn shown(word: &str) -> String {
     format!("{:?}", word.chars().take(64).collect::<String>())
 }
@@ -170,7 +171,7 @@ fn repeats_an_argument(conditions: &[Condition]) -> bool {
     conditions.iter().any(|condition| std::mem::replace(&mut seen[usize::from(condition.arg)], true))
 }
 
-/// The errno of an action as text has it, by number or by name.
+/// The errno of an action as written in the profile, by number or by name.
 #[derive(Debug)]
 struct Errno<'a> {
     number: Option<u32>,
@@ -181,7 +182,9 @@ impl Errno<'_> {
     fn or_eperm(&self, place: &str) -> Result<u16, Error> {
         let named = match self.name {
             None | Some("") => None,
-            Some(name) => Some(errno_by_name(name).ok_or_else(|| invalid(place, format!("no errno {}", shown(name))))?),
+            Some(name) => {
+                Some(errno_by_name(name).ok_or_else(|| invalid(place, format!("unknown errno {}", shown(name))))?)
+            }
         };
         match (self.number, named) {
             (Some(number), Some(named)) if number != named => {
@@ -231,7 +234,7 @@ fn condition(place: &str, arg: &ArgText) -> Result<Condition, Error> {
     Ok(Condition { arg: arg.index as u8, test, expect })
 }
 
-/// Which parts of an `includes` or `excludes` say yes to this container; `None` where nothing is said.
+/// Which parts of an `includes` or `excludes` match this container; `None` for a part that is absent.
 #[derive(Debug)]
 struct Matched {
     every_cap: Option<bool>,
@@ -241,12 +244,12 @@ struct Matched {
 }
 
 impl Matched {
-    /// As `includes`: all that is said holds, every capability included.
+    /// For `includes`: every part that is present matches, with every capability in it.
     fn all(&self) -> bool {
         [self.every_cap, self.arch, self.kernel].iter().all(|part| part.unwrap_or(true))
     }
 
-    /// As `excludes`: anything that is said holds, one capability is enough.
+    /// For `excludes`: some part that is present matches, with at least one capability in it.
     fn any(&self) -> bool {
         [self.some_cap, self.arch, self.kernel].iter().any(|part| part.unwrap_or(false))
     }
@@ -272,7 +275,7 @@ fn matches(place: &str, text: Option<&WhereText>, caps: u64, kernel: Release) ->
     })
 }
 
-/// The machine's own architecture and those of its others that the profile takes in.
+/// The native architecture, and the machine's other ones that the profile lists.
 fn arches(listed: Option<&[String]>, map: Option<&[ArchText]>) -> Result<Vec<Arch>, Error> {
     let (listed, map) = (listed.unwrap_or_default(), map.unwrap_or_default());
     if !listed.is_empty() && !map.is_empty() {
@@ -293,7 +296,7 @@ fn arches(listed: Option<&[String]>, map: Option<&[ArchText]>) -> Result<Vec<Arc
     Ok(here.filter(|arch| *arch == Arch::NATIVE || asked.contains(arch)).collect())
 }
 
-/// `None` for a valid name of a machine that we do not run on.
+/// `None` for a valid architecture of other machines.
 fn arch(place: &str, name: &str) -> Result<Option<Arch>, Error> {
     match OUR_ARCHES.iter().find(|arch| arch.oci_name() == name) {
         Some(arch) => Ok(Some(*arch)),
@@ -302,7 +305,7 @@ fn arch(place: &str, name: &str) -> Result<Option<Arch>, Error> {
     }
 }
 
-/// Absent: speculation stays as it is for other processes, which newer kernels do anyway. Empty: no flag.
+/// When absent, a filter does not change speculation, which is also the default of newer kernels. When empty: no flag.
 fn flags(names: Option<&[String]>) -> Result<u32, Error> {
     let Some(names) = names else {
         return Ok(libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW as u32);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The kernel's release, for rules that apply from one on.
+//! The kernel's release, for rules that apply from a certain one on.
 
 use std::sync::OnceLock;
 
@@ -7,7 +7,8 @@ use std::sync::OnceLock;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Release(pub(super) u32, pub(super) u32);
 
-/// The running kernel's. One that cannot be read counts as 0.0: rules that need a newer one are left out.
+/// The release of the running kernel. If it cannot be read, it counts as 0.0, and rules that need a newer one are
+/// skipped.
 pub(super) fn running() -> Release {
     static RUNNING: OnceLock<Release> = OnceLock::new();
     *RUNNING.get_or_init(|| {

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Seccomp profiles as classic BPF, by a compiler of our own.
+//! Compiles seccomp profiles to classic BPF.
 //!
 //! ```text
-//! default.rs  json.rs        what was asked, for these capabilities, this kernel, this machine
+//! default.rs  json.rs        the requested profile, for these capabilities, this kernel, this machine
 //!        └──┬──┘
 //!      profile.rs            rules by name over a default action ── oci.rs, cubes.rs: the OCI's form again
 //!           │ search.rs      numbers → ranges → comparisons         arch.rs: names ↔ numbers
-//!       graph.rs             tests that lead to tests, each made once
+//!       graph.rs             tests that lead to tests, each stored once
 //!           │
 //!      program.rs            struct sock_filter[], at most 4096
 //! ```
 //!
-//! Pure: reads no file and asks the kernel only for its release, once. Never loads a filter: the shim does.
+//! Pure: reads no file and asks the kernel only for its release, once. Never loads a filter: the shim does that.
 //!
-//! Known limit, shared with every runtime: a filter sees numbers, not memory, so `socketcall` of 32-bit programs
-//! (which they need) is not held to the address families that `socket` is.
+//! Known limit, shared with every runtime: a filter sees numbers, not memory. So `socketcall` of 32-bit programs (which
+//! need it) is not restricted to the address families that `socket` is.
 
 mod arch;
 pub mod capabilities;
@@ -37,7 +37,7 @@ use profile::Profile;
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Filters kept. Nodes use a handful of profiles; each entry holds a few kB.
+/// Number of cached filters. Nodes use a handful of profiles; each entry holds a few kB.
 const KEPT: usize = 64;
 
 /// A compiled filter.
@@ -61,13 +61,13 @@ impl Filter {
     }
 }
 
-/// Gives the built-in profile for a container (`RuntimeDefault`).
+/// Returns the compiled built-in profile for a container (`RuntimeDefault`).
 ///
 /// - Shapes: `caps` is the bounding set, bit n for capability n; it widens the profile.
 pub fn default_filter(caps: u64) -> Arc<Filter> {
     let asked = caps & default::RELEVANT_CAPABILITIES;
     FILTERS.get_or_compile(Key::Default(asked), || compile(&default::profile(asked, kernel::running()))).unwrap_or_else(
-        // A test compiles it for every relevant capability set's extremes; it has a fifth of the limit's size.
+        // A test compiles it with no, all and each of the relevant capabilities; it has a fifth of the limit's size.
         |error| unreachable!("the built-in profile compiles: {error}"),
     )
 }
@@ -88,16 +88,17 @@ pub fn from_profile_json(bytes: &[u8], caps: u64) -> Result<Arc<Filter>, Error> 
     FILTERS.get_or_compile(key, || compile(&json::parse(bytes, caps, kernel::running())?))
 }
 
-/// Writes the built-in profile in the OCI's form (`linux.seccomp`): what [`default_filter`] compiles for the same `caps`.
+/// Writes the built-in profile in the OCI's form (`linux.seccomp`), as [`default_filter`] compiles it for the same
+/// `caps`.
 pub fn default_in_oci_form(caps: u64) -> serde_json::Value {
     oci::write(&default::profile(caps & default::RELEVANT_CAPABILITIES, kernel::running()))
 }
 
-/// Writes a profile in the OCI's form, with its conditions on capabilities, kernel and architecture settled: what
-/// [`from_profile_json`] compiles for the same `bytes` and `caps`.
+/// Writes a profile in the OCI's form, with its conditions on capabilities, kernel and architecture resolved, as
+/// [`from_profile_json`] compiles it for the same `bytes` and `caps`.
 ///
 /// # Errors
-/// As [`from_profile_json`], but for [`Error::TooLong`].
+/// As [`from_profile_json`], except for [`Error::TooLong`].
 pub fn profile_json_in_oci_form(bytes: &[u8], caps: u64) -> Result<serde_json::Value, Error> {
     if bytes.len() > LARGEST_PROFILE {
         return Err(Error::TooLarge(bytes.len()));
@@ -119,7 +120,7 @@ enum Key {
     Json([u8; 32]),
 }
 
-/// The latest [`KEPT`] filters, the one used last at the end.
+/// The [`KEPT`] most recently used filters, the latest at the end.
 #[derive(Debug)]
 struct Filters {
     kept: Mutex<Vec<(Key, Arc<Filter>)>>,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A profile in the form of the OCI runtime specification (`linux.seccomp`), settled for one container: rules that do
-//! not apply to its capabilities, to this kernel or to this machine are not in it.
+//! Writes a profile in the form of the OCI runtime specification (`linux.seccomp`), resolved for one container: rules
+//! that do not apply to its capabilities, to this kernel or to this machine are left out.
 //!
-//! What that form cannot say, and runtimes decide for themselves:
-//! - ENOSYS for system calls that are newer than all that the profile mentions. runc does so, too, and takes the names
-//!   into account that stand here with the default action; crun answers with the default action.
-//! - What becomes of an ABI that is not among the architectures: here the process is killed, by libseccomp the thread.
+//! That form cannot express the following, and runtimes decide for themselves:
+//! - ENOSYS for system calls that are newer than all calls in the profile. runc does this too, and also counts the
+//!   names that are listed here with the default action; crun uses the default action.
+//! - The effect of an ABI that is not among the architectures: here the process is killed, with libseccomp the thread.
 
 use super::cubes;
 use super::json::FLAGS;
@@ -17,7 +17,7 @@ pub(super) fn write(profile: &Profile) -> Value {
     let mut written = Map::new();
     put_action(&mut written, ["defaultAction", "defaultErrnoRet"], profile.default);
     written.insert("architectures".into(), profile.arches.iter().map(|arch| arch.oci_name()).collect());
-    // What a profile has that says nothing; see `json::flags`.
+    // This is the value of a profile without `flags`; see `json::flags`.
     if u64::from(profile.flags) != libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW {
         let set = FLAGS.iter().filter(|(_, flag)| u64::from(profile.flags) & flag != 0);
         written.insert("flags".into(), set.map(|(name, _)| *name).collect());
@@ -32,7 +32,7 @@ fn syscalls(profile: &Profile) -> Vec<Value> {
     for rule in &profile.rules {
         let alternatives = alternatives(&rule.conditions);
         if alternatives.is_empty() {
-            // No call can meet its conditions.
+            // No call can satisfy its conditions.
             known.extend(&rule.names);
         }
         rules.extend(alternatives.into_iter().map(|args| syscall(json!(rule.names), rule.action, args)));
@@ -66,7 +66,7 @@ fn put_action(written: &mut Map<String, Value>, [key, errno_key]: [&str; 2], act
     written.extend(errno.map(|errno| (errno_key.to_owned(), errno.into())));
 }
 
-/// The conditions of a rule as rules with one comparison for each argument, of which one is enough.
+/// Converts the conditions of a rule to alternative rules with at most one comparison per argument.
 fn alternatives(conditions: &[Condition]) -> Vec<Vec<Value>> {
     (0..6).fold(vec![Vec::new()], |before, arg| {
         let on_it: Vec<Condition> = conditions.iter().filter(|condition| condition.arg == arg).copied().collect();
@@ -81,7 +81,7 @@ fn alternatives(conditions: &[Condition]) -> Vec<Vec<Value>> {
     })
 }
 
-/// All conditions on one argument as comparisons of which one is enough.
+/// Converts all conditions on one argument to alternative comparisons.
 fn comparisons(arg: u8, conditions: &[Condition]) -> Vec<Value> {
     if let [condition] = conditions
         && let Some(comparison) = comparison(condition)
@@ -91,7 +91,7 @@ fn comparisons(arg: u8, conditions: &[Condition]) -> Vec<Value> {
     cubes::of_all(conditions).into_iter().map(|cube| masked(arg, cube.mask, cube.bits)).collect()
 }
 
-/// A condition that the form has an operator for.
+/// Converts a condition that the form has an operator for.
 fn comparison(condition: &Condition) -> Option<Value> {
     let (op, value) = match (condition.test, condition.expect) {
         (Test::Masked { mask: u64::MAX, value }, true) => ("SCMP_CMP_EQ", value),

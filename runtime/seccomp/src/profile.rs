@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a profile means, free of its notation: ordered rules by syscall name, over a default action.
+//! The meaning of a profile, independent of its notation: ordered rules by syscall name, and a default action.
 //!
 //! ```text
-//! rule order          a rule without conditions decides alone, wherever it stands (the first of several); else the
-//!                     first rule whose conditions all hold; else the default action
-//! newest              a number above every syscall the profile mentions is ENOSYS, unless the default lets it
-//!                     through: its author could not know it, and libraries fall back on ENOSYS, not on EPERM
+//! rule order          a rule without conditions decides alone, wherever it is (the first one of several); otherwise
+//!                     the first rule whose conditions all hold; otherwise the default action
+//! newest              a number above every syscall in the profile returns ENOSYS, unless the default action lets it
+//!                     through: the author could not know it, and libraries fall back on ENOSYS, not on EPERM
 //! foreign numbers     an ABI that is not among `arches` is killed (x32: ENOSYS, as on kernels built without it)
 //! ```
 
@@ -40,16 +40,16 @@ impl Action {
         }
     }
 
-    /// Whether the call goes on (a tracer is expected to let unknown calls go on).
+    /// Whether the call proceeds (a tracer is expected to let unknown calls proceed).
     pub(super) fn lets_through(self) -> bool {
         matches!(self, Self::Allow | Self::Log | Self::Trace(_))
     }
 }
 
-/// A test of one 64-bit argument. All eight operators of the OCI form are one of these, or its opposite.
+/// A test of one 64-bit argument. Each of the eight operators of the OCI form is one of these, or its opposite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Test {
-    /// `arg & mask == value`; never true when `value` has a bit that `mask` has not.
+    /// `arg & mask == value`; never true when `value` has a bit outside `mask`.
     Masked { mask: u64, value: u64 },
     /// `arg >= value`, unsigned.
     AtLeast(u64),
@@ -61,13 +61,13 @@ pub(super) struct Condition {
     /// 0..=5.
     pub(super) arg: u8,
     pub(super) test: Test,
-    /// False: the condition holds when the test does not.
+    /// If false, the condition holds when the test does not.
     pub(super) expect: bool,
 }
 
 impl Condition {
-    /// Compares the low 32 bits only: right for arguments that the kernel takes as `int`, whose high half a
-    /// 64-bit caller may fill as it likes.
+    /// Compares only the low 32 bits. This is right for arguments that the kernel takes as `int`, because a 64-bit
+    /// caller may put anything in the high half.
     pub(super) const fn low_word(arg: u8, mask: u32, value: u32, expect: bool) -> Self {
         Self { arg, test: Test::Masked { mask: mask as u64, value: value as u64 }, expect }
     }
@@ -81,11 +81,11 @@ pub(super) struct Rule {
     pub(super) conditions: Vec<Condition>,
 }
 
-/// A whole profile, for one container: conditions on capabilities, kernel and architecture are settled.
+/// A whole profile for one container: conditions on capabilities, kernel and architecture are resolved.
 #[derive(Debug, Clone)]
 pub(super) struct Profile {
     pub(super) default: Action,
-    /// The machine's own first, then those that it also runs.
+    /// The native architecture first, then the others that the machine also runs.
     pub(super) arches: Vec<Arch>,
     pub(super) rules: Vec<Rule>,
     /// Names whose rules do not apply to this container, but which the author knew.
@@ -95,8 +95,8 @@ pub(super) struct Profile {
 }
 
 impl Profile {
-    /// The highest number of an architecture that the profile mentions; `None` when it mentions none, or lets
-    /// unmentioned calls through anyway.
+    /// The highest number of an architecture among the profile's syscalls; `None` when it names none, or lets other
+    /// calls through anyway.
     pub(super) fn newest(&self, arch: Arch) -> Option<u32> {
         if self.default.lets_through() {
             return None;

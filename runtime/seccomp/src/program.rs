@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! From the decision graph to classic BPF.
+//! Assembles the decision graph into classic BPF.
 //!
-//! Written back to front: all jumps of a BPF program go forward, so that a node's targets stand already when the node
-//! is written. A conditional jump reaches 255 instructions; a target that is further away gets a copy (an end) or a
-//! long jump next to the branch.
+//! The program is written back to front: all jumps in BPF go forward, so a node's targets must exist when the node is
+//! written. A conditional jump reaches 255 instructions; a more distant target gets a copy (a return) or a long jump
+//! next to the branch.
 
 use super::error::{Error, LONGEST};
 use super::graph::{Compare, Graph, Id, Node};
@@ -54,7 +54,7 @@ pub(super) fn assemble(graph: &Graph, root: Id) -> Result<Vec<u8>, Error> {
     let mut program = Backwards { code: Vec::new(), at: vec![None; graph.nodes.len()] };
     let needed = reachable(graph, root);
     for id in (0..=root).filter(|id| needed[*id]) {
-        // Ends are written where they are first jumped to.
+        // Returns are written at the first jump to them.
         if !matches!(graph.nodes[id], Node::Return(_)) || id == root {
             program.write(graph, id);
         }
@@ -65,7 +65,7 @@ pub(super) fn assemble(graph: &Graph, root: Id) -> Result<Vec<u8>, Error> {
     Ok(program.code.iter().rev().flat_map(|instruction| instruction.bytes()).collect())
 }
 
-/// Targets have lower indices than what leads to them, so one pass from the top finds them all.
+/// Targets have lower indices than the nodes that lead to them, so one pass from the top finds them all.
 fn reachable(graph: &Graph, root: Id) -> Vec<bool> {
     let mut reached = vec![false; graph.nodes.len()];
     reached[root] = true;
@@ -115,7 +115,7 @@ impl Backwards {
         self.code.push(instruction);
     }
 
-    /// How far a node is from an instruction that would be written now.
+    /// The distance from an instruction that would be written now to a node.
     fn distance(&self, id: Id) -> Option<usize> {
         self.at[id].map(|at| self.code.len() - 1 - at)
     }
@@ -128,7 +128,7 @@ impl Backwards {
         }
     }
 
-    /// Writes something here that leads to `id`: the end itself, or a long jump.
+    /// Writes something here that leads to `id`: a copy of its return, or a long jump.
     fn stand_in(&mut self, graph: &Graph, id: Id) {
         match (graph.nodes[id], self.distance(id)) {
             (Node::Return(_), _) => self.write(graph, id),
@@ -137,7 +137,7 @@ impl Backwards {
         }
     }
 
-    /// Sees to it that both targets are in reach of a branch written next, and returns the two offsets.
+    /// Makes both targets reachable for a branch that is written next, and returns the two offsets.
     fn reach_both(&mut self, graph: &Graph, yes: Id, no: Id) -> (u8, u8) {
         loop {
             let offset = |program: &Self, id| program.distance(id).and_then(|distance| u8::try_from(distance).ok());

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-//! From rules to a search over syscall numbers: few comparisons, few instructions.
+//! Turns rules into a search over syscall numbers, with few comparisons and few instructions.
 //!
-//! Numbers fall into ranges of equal fate. A range of one number inside a larger one (`a…a b a…a`) costs one
-//! comparison for equality where two splits would cost two; the rest is a balanced tree of splits. Only loads of
-//! number and architecture and comparisons are used on the way to a plain action, since that is what the kernel can
-//! evaluate beforehand: such calls then skip the filter altogether (kernel/seccomp.c, the action cache).
+//! Numbers form ranges with the same decision. A single number inside a larger range (`a…a b a…a`) costs one comparison
+//! for equality where two splits would cost two; the rest is a balanced tree of splits. The path to a plain action uses
+//! only loads of number and architecture and comparisons, because the kernel can evaluate those in advance: such calls
+//! then skip the filter altogether (kernel/seccomp.c, the action cache).
 
 use super::arch::{Arch, X32_BIT, X32_FIRST, X32_NAMES};
 use super::graph::{self, Compare, Graph, Id};
 use super::profile::{Action, Condition, Profile, Rule};
 use std::collections::BTreeMap;
 
-/// Most equality tests in a row; above it one more split pays, since the kernel walks the path of every number once
-/// when it loads the filter.
+/// The most equality tests in a row. Above this, one more split pays off, because the kernel walks the path of every
+/// number once when it loads the filter.
 const LONGEST_CHAIN: usize = 8;
 
-/// Builds the decision on everything: architecture, number, arguments.
+/// Builds the decision for everything: architecture, number, arguments.
 pub(super) fn decide(graph: &mut Graph, profile: &Profile) -> Id {
     let default = graph.action(profile.default);
     let mut audits: Vec<u32> = profile.arches.iter().map(|arch| arch.audit()).collect();
     audits.sort_unstable();
     audits.dedup();
-    // Native first: it is the one that is met.
+    // Native first, because almost all calls use it.
     audits.sort_by_key(|audit| *audit != Arch::NATIVE.audit());
     let foreign = graph.action(Action::KillProcess);
     let tree = audits.iter().rev().fold(foreign, |others, audit| {
@@ -33,7 +33,7 @@ pub(super) fn decide(graph: &mut Graph, profile: &Profile) -> Id {
     graph.load(graph::ARCH, tree)
 }
 
-/// Numbers of one fate, both ends included.
+/// Numbers with the same decision, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Range {
     first: u32,
@@ -41,7 +41,7 @@ struct Range {
     fate: Id,
 }
 
-/// The fate of all 2^32 numbers under one audit value.
+/// The decisions for all 2^32 numbers under one audit value.
 fn ranges(graph: &mut Graph, profile: &Profile, audit: u32, default: Id) -> Vec<Range> {
     let base = unmentioned(graph, profile, audit, default);
     let mut starts = base.clone();
@@ -67,7 +67,7 @@ fn ranges(graph: &mut Graph, profile: &Profile, audit: u32, default: Id) -> Vec<
     ranges
 }
 
-/// Where fates of numbers that no rule mentions begin.
+/// The start of each range of decisions, for numbers that no rule names.
 fn unmentioned(graph: &mut Graph, profile: &Profile, audit: u32, default: Id) -> BTreeMap<u32, Id> {
     let enosys = graph.action(Action::ENOSYS);
     let mut starts = BTreeMap::from([(0, default)]);
@@ -84,7 +84,8 @@ fn unmentioned(graph: &mut Graph, profile: &Profile, audit: u32, default: Id) ->
             starts.insert(X32_BIT, enosys);
         }
         if profile.default.lets_through() {
-            // Kernels with x32 used to take its own numbers without the bit as well: a way around a list of denials.
+            // Kernels with x32 used to accept its own numbers without the bit as well, which bypasses a list of denied
+            // calls.
             starts.insert(X32_FIRST, enosys);
             starts.insert(X32_FIRST + X32_NAMES.len() as u32, default);
         }
@@ -92,7 +93,7 @@ fn unmentioned(graph: &mut Graph, profile: &Profile, audit: u32, default: Id) ->
     starts
 }
 
-/// The fate of each number that rules mention.
+/// The decision for each number that a rule names.
 fn mentioned(graph: &mut Graph, profile: &Profile, arch: Arch, default: Id) -> BTreeMap<u32, Id> {
     let mut decisions: BTreeMap<u32, Vec<(Action, Vec<Condition>)>> = BTreeMap::new();
     let mut around = Vec::new();
@@ -115,7 +116,7 @@ fn mentioned(graph: &mut Graph, profile: &Profile, arch: Arch, default: Id) -> B
     decisions.into_iter().map(|(number, rules)| (number, fate(graph, &rules, default))).collect()
 }
 
-/// The decision of one syscall's rules.
+/// Builds the decision of one syscall's rules.
 fn fate(graph: &mut Graph, rules: &[(Action, Vec<Condition>)], default: Id) -> Id {
     if let Some((action, _)) = rules.iter().find(|(_, conditions)| conditions.is_empty()) {
         return graph.action(*action);
@@ -126,7 +127,7 @@ fn fate(graph: &mut Graph, rules: &[(Action, Vec<Condition>)], default: Id) -> I
     })
 }
 
-/// A range with the single numbers inside it that have another fate.
+/// A range, and the single numbers inside it that have a different decision.
 #[derive(Debug)]
 struct Stretch {
     range: Range,
@@ -164,7 +165,7 @@ fn split_stretches(graph: &mut Graph, stretches: &[Stretch]) -> Id {
         .expect("there are at least two stretches");
     let (low, high) = stretches.split_at(middle);
     let at = high[0].range.first;
-    // What is built last stands next to the branch; the other one is as far away as that is long.
+    // The part that is built last ends up next to the branch; the other one is as far away as that part is long.
     let (low, high) = if weight(low) > weight(high) {
         let low = split_stretches(graph, low);
         (low, split_stretches(graph, high))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Compiled filters against a direct reading of the profile, by a BPF interpreter.
+//! Compares compiled filters, run by a BPF interpreter, with a direct evaluation of the profile.
 
 use super::arch::{Arch, X32_BIT, X32_FIRST, X32_NAMES};
 use super::graph::Compare;
@@ -10,7 +10,7 @@ use crate::capabilities::{ALL, DEFAULT, mask};
 
 const KERNEL: Release = Release(6, 18);
 
-/// What a filter sees of one call.
+/// The part of one call that a filter sees.
 #[derive(Debug, Clone, Copy)]
 struct Call {
     audit: u32,
@@ -35,7 +35,7 @@ impl Call {
     }
 }
 
-/// Runs a program as the kernel does, and holds it to what the kernel's checker asks. Also returns the steps taken.
+/// Runs a program as the kernel does, and applies the kernel's checks to it. Also returns the number of steps.
 fn run(program: &[u8], call: &Call) -> (u32, usize) {
     let code: Vec<&[u8]> = program.chunks_exact(8).collect();
     let data = call.bytes();
@@ -64,7 +64,7 @@ fn run(program: &[u8], call: &Call) -> (u32, usize) {
     }
 }
 
-/// Reads the profile itself, rule by rule.
+/// Evaluates the profile itself, rule by rule.
 fn read(profile: &Profile, call: &Call) -> Action {
     let x32 = call.audit == Arch::X32.audit() && call.number >= X32_BIT;
     let own = |arch: &&Arch| arch.audit() == call.audit && (**arch == Arch::X32) == x32;
@@ -99,7 +99,7 @@ fn read(profile: &Profile, call: &Call) -> Action {
     })
 }
 
-/// The rule that i386's `socketcall` or `ipc` runs into.
+/// Finds the rule that applies to a call through i386's `socketcall` or `ipc`.
 fn read_around(profile: &Profile, arch: Arch, name: &str, first_arg: u64) -> Option<Action> {
     profile.rules.iter().filter(|rule| rule.conditions.is_empty()).find_map(|rule| {
         let ways = rule.names.iter().filter_map(|name| arch.multiplexed(name));
@@ -108,7 +108,7 @@ fn read_around(profile: &Profile, arch: Arch, name: &str, first_arg: u64) -> Opt
     })
 }
 
-/// A small generator (xorshift64*): the same cases in every run.
+/// A small generator (xorshift64*): every run has the same cases.
 struct Random(u64);
 
 impl Random {
@@ -127,7 +127,7 @@ impl Random {
         of[self.below(of.len() as u64) as usize]
     }
 
-    /// Values near what comparisons of halves could get wrong.
+    /// Values near those that comparisons of halves could get wrong.
     fn value(&mut self) -> u64 {
         let half = |random: &mut Self| match random.below(8) {
             0 => 0,
@@ -209,7 +209,7 @@ fn conditions_of(profile: &Profile) -> Vec<Condition> {
     profile.rules.iter().flat_map(|rule| rule.conditions.clone()).collect()
 }
 
-/// Every number that could matter, for every architecture that a machine could meet.
+/// Every number that could matter, for every architecture that a machine could see.
 fn calls() -> impl Iterator<Item = (u32, u32)> {
     let edges = [X32_BIT - 1, u32::MAX, u32::MAX - 1, 0x8000_0000, 0x7fff_ffff, 0xf0005];
     let numbers = (0..600).chain((0..600).map(|number| X32_BIT | number)).chain(edges);
@@ -270,7 +270,7 @@ fn the_default_filter_decides_as_its_profile_reads_for_every_relevant_capability
     }
 }
 
-/// The profile after it was written in the OCI's form and read again.
+/// Writes the profile in the OCI's form and parses it again.
 fn through_oci(profile: &Profile, caps: u64) -> Profile {
     let written = serde_json::to_vec(&oci::write(profile)).expect("it is JSON");
     json::parse(&written, caps, KERNEL).unwrap_or_else(|e| panic!("{e}"))
@@ -303,7 +303,7 @@ fn any_profile_decides_the_same_in_the_ocis_form() {
     for round in 0..12 {
         let mut profile = random.profile();
         profile.flags = flags.iter().filter(|_| round % 2 == 0).sum();
-        // No rule of a text has the default action: json.rs leaves these out.
+        // No rule of a text has the default action: json.rs skips these.
         profile.rules.retain(|rule| rule.action != profile.default);
         for rule in &mut profile.rules {
             rule.conditions.sort_by_key(|condition| condition.arg);
@@ -532,7 +532,7 @@ fn the_same_question_gets_the_same_filter_and_old_ones_are_let_go() {
     assert_eq!(Arc::strong_count(&first), 1, "the cache has let it go");
 }
 
-/// Loads a filter in a child process through python's ctypes, then tries some calls; gives what it printed.
+/// Loads a filter in a child process through Python's ctypes, then tries some calls; returns the output.
 fn in_a_process_with(filter: &Filter, tries: &str) -> String {
     let script = r#"
 import ctypes, sys, os, time, errno
