@@ -10,7 +10,7 @@ pub const MAX_FRAME: usize = 16 << 20;
 /// Why bytes are not a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FrameError {
-    /// The length prefix is above [`MAX_FRAME`]; the connection cannot be used any more.
+    /// The length prefix is above [`MAX_FRAME`]; the connection is unusable from then on.
     TooLong(usize),
     /// The body is not a `Frame` message.
     Malformed(String),
@@ -30,7 +30,7 @@ impl std::error::Error for FrameError {}
 /// Encodes a frame with its length prefix.
 ///
 /// # Errors
-/// [`FrameError::TooLong`] when the message is above [`MAX_FRAME`].
+/// [`FrameError::TooLong`] when the message is larger than [`MAX_FRAME`].
 pub fn encode(frame: &Frame) -> Result<Vec<u8>, FrameError> {
     let len = frame.encoded_len();
     if len > MAX_FRAME {
@@ -42,7 +42,7 @@ pub fn encode(frame: &Frame) -> Result<Vec<u8>, FrameError> {
     Ok(out)
 }
 
-/// Takes the first whole frame off the front of `buffer`; `None` when more bytes are needed.
+/// Removes the first whole frame from the front of `buffer`; `None` when more bytes are needed.
 ///
 /// - Shapes: bytes of later frames stay in `buffer`.
 ///

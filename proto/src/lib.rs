@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Wire types of Gorae and nothing else: the CRI v1 messages and services, the protocol between the daemon and
-//! its shims, and the byte layout that carries shim messages on a socket ([`frame`]).
+//! The wire types of Gorae and nothing else: the CRI v1 messages and services, the protocol between the daemon and its
+//! shims, and the byte layout that carries shim messages on a socket ([`frame`]).
 
 pub mod frame;
 
@@ -25,23 +25,23 @@ pub mod cri {
     }
 }
 
-/// `gorae.v1`: what Gorae's own clients can ask beside the CRI, generated from `proto/gorae.proto`, where every field is
-/// described.
+/// `gorae.v1`: requests of Gorae's own clients that the CRI does not have, generated from `proto/gorae.proto`, which
+/// describes every field.
 #[cfg(feature = "cri")]
 #[allow(missing_docs, clippy::all, clippy::missing_errors_doc, clippy::unwrap_used)]
 pub mod gorae {
     tonic::include_proto!("gorae.v1");
 }
 
-/// The version of the daemon-to-shim protocol that this build speaks, which a shim writes into every state of its
-/// container: in the answer to its start, in each push and in the record on disk.
+/// The version of the daemon-to-shim protocol in this build. A shim writes it into every state of its container: in the
+/// reply to its start, in each push and in the record on disk.
 ///
-/// It is raised by a change that an older shim would misread or silently drop: a field that a daemon must not send to a
-/// shim that does not know it, such as a new limit in `Resources`. A new verb does not raise it, because an older shim
-/// answers `UNIMPLEMENTED`. Neither does a field that only carries more information.
+/// Raise it for a change that an older shim would misread or silently drop: a field that a daemon must not send to a
+/// shim that does not know it, such as a new limit in `Resources`. Do not raise it for a new verb, because an older
+/// shim replies `UNIMPLEMENTED`, or for a field that only carries more information.
 pub const PROTOCOL: u32 = 1;
 
-/// The daemon-to-shim protocol, generated from `proto/shim.proto`, where every field is described.
+/// The daemon-to-shim protocol, generated from `proto/shim.proto`, which describes every field.
 #[allow(missing_docs, clippy::all, clippy::missing_errors_doc, clippy::unwrap_used)]
 pub mod shim {
     include!(concat!(env!("OUT_DIR"), "/gorae.shim.v1.rs"));

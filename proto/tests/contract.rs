@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Holds `proto/api.proto` against the table of the CRI, `data/cri-v1-fields.tsv`, in both directions: a row that
-//! the file lacks fails, and so does anything in the file that no row has.
+//! Compares `proto/api.proto` with the table of the CRI, `data/cri-v1-fields.tsv`, in both directions: a row that the
+//! file lacks fails the test, and so does anything in the file that has no row.
 
 use protox::prost_reflect::{
     Cardinality, DescriptorPool, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, Value,
@@ -16,14 +16,14 @@ fn api() -> DescriptorPool {
     compiler.descriptor_pool()
 }
 
-/// The rows of one section of the table, its heading and comments left out.
+/// The rows of one section of the table, without its heading and comments.
 fn section(number: u32) -> BTreeSet<String> {
     let heading = format!("# section {number}:");
     let rows = TABLE.lines().skip_while(|l| !l.starts_with(&heading)).skip(1);
     rows.take_while(|l| !l.starts_with("# section")).filter(|l| !l.starts_with('#')).map(str::to_owned).collect()
 }
 
-/// What follows a marker at the start of a comment line, the whole table over.
+/// The text after a marker at the start of a comment line, in the whole table.
 fn marked(marker: &str) -> BTreeSet<String> {
     TABLE.lines().filter_map(|l| l.strip_prefix(marker)).map(|l| l.trim().to_owned()).collect()
 }
@@ -32,7 +32,7 @@ fn name(full: &str) -> &str {
     full.strip_prefix(PACKAGE).unwrap_or(full)
 }
 
-/// Every message of ours, the hidden ones of maps left out.
+/// Every message in the file, without the hidden ones of maps.
 fn messages(pool: &DescriptorPool) -> impl Iterator<Item = MessageDescriptor> + '_ {
     pool.all_messages().filter(|m| m.full_name().starts_with(PACKAGE) && !m.is_map_entry())
 }
@@ -77,7 +77,7 @@ fn field_row(field: &FieldDescriptor) -> String {
     format!("{message}\t{}\t{}\t{kind}\t{label}\t{deprecated}", field.name(), field.number())
 }
 
-/// Fails with every row that only one side has.
+/// Fails and lists every row that only one side has.
 fn assert_same(what: &str, table: &BTreeSet<String>, proto: &BTreeSet<String>) {
     assert!(!table.is_empty(), "the table has no {what}");
     let missing: Vec<_> = table.difference(proto).collect();
