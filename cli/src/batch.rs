@@ -11,11 +11,11 @@ use tonic::Code;
 /// grace period of another; few enough to leave the daemon room.
 pub const AT_ONCE: usize = 16;
 
-/// Looks at each object and returns what was found, in the order of the objects. An object that is gone by now
-/// (`NOT_FOUND`) is left out.
+/// Requests the state of each object and returns the results, in the order of the objects. An object that is gone by
+/// now (`NOT_FOUND`) is left out.
 ///
 /// # Errors
-/// The first other error of a look, in the order of the objects.
+/// The first other error, in the order of the objects.
 pub async fn look_at_all<T, R, F>(objects: Vec<T>, look: impl Fn(T) -> F) -> Result<Vec<R>>
 where
     F: Future<Output = Result<R>>,
@@ -32,7 +32,7 @@ where
     Ok(found)
 }
 
-/// Does one thing to each named object, `at_once` of them at the same time, and continues after a failure. Returns the
+/// Applies one action to each named object, `at_once` of them concurrently, and continues after a failure. Returns the
 /// program's exit code: 1 when any of them failed.
 ///
 /// Failures are printed as they happen; then the names that worked, in the order in which they were typed.
@@ -67,7 +67,7 @@ mod tests {
     use tonic::Status;
 
     async fn look(number: u64) -> Result<u64> {
-        // The later ones answer first.
+        // The later ones finish first.
         tokio::time::sleep(std::time::Duration::from_millis(20 - number)).await;
         match number {
             3 => Err(refused(|| "look at 3")(Status::not_found("gone"))),

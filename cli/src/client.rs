@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The connection to the daemon's socket, and the questions that several commands ask.
+//! The connection to the daemon's socket, and the requests that several commands send.
 
 use crate::failure::refused;
 use anyhow::{Result, bail, ensure};
@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
 
-/// The largest answer accepted: goraed keeps its answers below 16 MiB, other runtimes go higher.
+/// The largest response that is accepted: goraed keeps its responses below 16 MiB, other runtimes send larger ones.
 const MAX_ANSWER: usize = 80 << 20;
 
 /// A connection; clones share it. It is re-established when the daemon comes back after a restart.
 #[derive(Debug, Clone)]
 pub struct Client {
     channel: Channel,
-    /// The socket as it was given, for messages.
+    /// The socket as given, for messages.
     pub host: String,
 }
 
@@ -79,7 +79,7 @@ impl Client {
     pub async fn container_status(&self, id: &str, verbose: bool) -> Result<cri::ContainerStatusResponse> {
         let request = cri::ContainerStatusRequest { container_id: id.to_owned(), verbose };
         let answer = self.runtime().container_status(request).await;
-        Ok(answer.map_err(refused(|| format!("look at container {id:.12}")))?.into_inner())
+        Ok(answer.map_err(refused(|| format!("inspect container {id:.12}")))?.into_inner())
     }
 
     /// The state of a pod; `verbose` adds the daemon's own information.
@@ -89,7 +89,7 @@ impl Client {
     pub async fn pod_status(&self, id: &str, verbose: bool) -> Result<cri::PodSandboxStatusResponse> {
         let request = cri::PodSandboxStatusRequest { pod_sandbox_id: id.to_owned(), verbose };
         let answer = self.runtime().pod_sandbox_status(request).await;
-        Ok(answer.map_err(refused(|| format!("look at pod {id:.12}")))?.into_inner())
+        Ok(answer.map_err(refused(|| format!("inspect pod {id:.12}")))?.into_inner())
     }
 
     /// The image with this name or id; `None` when it is not on this machine.
@@ -99,7 +99,7 @@ impl Client {
     pub async fn image(&self, name: &str, verbose: bool) -> Result<Option<cri::ImageStatusResponse>> {
         let image = Some(cri::ImageSpec { image: name.to_owned(), ..Default::default() });
         let answer = self.images().image_status(cri::ImageStatusRequest { image, verbose }).await;
-        let answer = answer.map_err(refused(|| format!("look at image {name}")))?.into_inner();
+        let answer = answer.map_err(refused(|| format!("inspect image {name}")))?.into_inner();
         Ok(answer.image.is_some().then_some(answer))
     }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What every command is given.
+//! The settings that every command gets.
 
 use crate::client::Client;
 use crate::environment::Environment;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Docker's commands that gorae does not have: the answer to each says what to do instead.
+//! Docker's commands that gorae does not have. The reply to each says what to do instead.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -63,7 +63,7 @@ const MISSING: &[(&str, &str)] = &[
     ("wait", "`gorae attach --no-stdin NAME` waits for the container and ends with its exit code"),
 ];
 
-/// The answer to a command line whose verb Docker has and gorae does not; `None` for any other mistake.
+/// The reply to a command line whose verb Docker has and gorae does not; `None` for any other mistake.
 pub fn missing(error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return None };
     let (verb, instead) = MISSING.iter().find(|(verb, _)| verb == typed)?;

@@ -11,8 +11,8 @@ use std::process::{Command, Stdio};
 /// Seconds between the stop signal and SIGKILL when nothing else was asked for, as with Docker.
 pub const GRACE_S: i64 = 10;
 
-/// Stops one container: its stop signal, then SIGKILL after `grace_s` seconds. A container that has ended already is
-/// left as it is.
+/// Stops one container: sends its stop signal, then SIGKILL after `grace_s` seconds. A container that has already
+/// exited is left as it is.
 ///
 /// # Errors
 /// When the daemon refuses.
@@ -22,7 +22,7 @@ pub async fn stop_container(client: &Client, id: &str, grace_s: i64) -> Result<(
     Ok(())
 }
 
-/// Starts `gorae collect` in the background: it waits for the container's end and then removes it.
+/// Starts `gorae collect` in the background: it waits for the container to exit and then removes it.
 ///
 /// # Errors
 /// When the process cannot be started.
@@ -31,6 +31,6 @@ pub fn remove_at_end(client: &Client, id: &str) -> Result<()> {
     let mut command = Command::new(program);
     command.args(["--host", &client.host, "collect", id]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/").process_group(0);
-    command.spawn().context("start the background process that removes the container at its end")?;
+    command.spawn().context("start the background process that removes the container when it exits")?;
     Ok(())
 }

@@ -12,7 +12,7 @@ use tonic::Code;
 
 /// Pause between two attempts to reach a daemon that went away.
 const DAEMON_RETRY: Duration = Duration::from_millis(250);
-/// Pause between two looks at a container when the daemon has no events.
+/// Pause between two status requests when the daemon has no events.
 const STATUS_RETRY: Duration = Duration::from_millis(250);
 
 /// Waits until the container has exited, and returns its last status.
@@ -45,7 +45,7 @@ fn went_away(error: &anyhow::Error) -> bool {
 
 /// Waits until the container has exited (`Some`), or until the event stream ends (`None`).
 async fn until_event(client: &Client, id: &str) -> Result<Option<ContainerStatus>> {
-    // Subscribe first, look second: then no exit falls between the two.
+    // Subscribe first, then check the status, so that an exit between the two is not missed.
     let events = client.runtime().get_container_events(cri::GetEventsRequest {}).await;
     let events = match events {
         Err(status) if status.code() == Code::Unimplemented => None,
@@ -68,7 +68,7 @@ async fn until_event(client: &Client, id: &str) -> Result<Option<ContainerStatus
 }
 
 async fn exited(client: &Client, id: &str) -> Result<Option<ContainerStatus>> {
-    let status = client.container_status(id, false).await?.status.context("the daemon's answer has no status")?;
+    let status = client.container_status(id, false).await?.status.context("the daemon's response has no status")?;
     Ok((status.state() == ContainerState::ContainerExited).then_some(status))
 }
 

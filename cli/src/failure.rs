@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How a command fails: what was tried, what the daemon answered, and which exit code the program ends with.
+//! The failures of a command: what was tried, how the daemon responded, and the exit code of the program.
 
 use tonic::{Code, Status};
 
@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 pub struct Refused {
     /// What was tried, on which object: `stop container web`.
     pub tried: String,
-    /// The gRPC code of the answer.
+    /// The gRPC code of the response.
     pub code: Code,
     /// The daemon's message; never empty.
     pub message: String,
@@ -18,14 +18,14 @@ impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.code {
             Code::Unimplemented => write!(f, "{}: this daemon does not support it ({})", self.tried, self.message),
-            Code::Unavailable => write!(f, "{}: the daemon does not answer ({})", self.tried, self.message),
+            Code::Unavailable => write!(f, "{}: the daemon does not respond ({})", self.tried, self.message),
             _ => write!(f, "{}: {}", self.tried, without_repetition(&self.tried, &self.message)),
         }
     }
 }
 
-/// Cuts what the daemon's message repeats: "start container web: start container 12ab: why" becomes "start container web:
-/// why".
+/// Removes the part that the daemon's message repeats: "start container web: start container 12ab: why" becomes "start
+/// container web: why".
 fn without_repetition<'a>(tried: &str, message: &'a str) -> &'a str {
     let verb_and_kind = tried.match_indices(' ').nth(1).map_or(tried, |(at, _)| &tried[..=at]);
     let rest = message.strip_prefix(verb_and_kind).and_then(|rest| rest.split_once(": "));
@@ -34,7 +34,7 @@ fn without_repetition<'a>(tried: &str, message: &'a str) -> &'a str {
 
 impl std::error::Error for Refused {}
 
-/// Turns the daemon's answer into an error: `.map_err(refused(|| format!("stop {id}")))`.
+/// Turns the daemon's response into an error: `.map_err(refused(|| format!("stop {id}")))`.
 pub fn refused<T: Into<String>>(tried: impl FnOnce() -> T) -> impl FnOnce(Status) -> anyhow::Error {
     move |status| {
         let message = if status.message().is_empty() { status.code().description() } else { status.message() };
@@ -42,7 +42,7 @@ pub fn refused<T: Into<String>>(tried: impl FnOnce() -> T) -> impl FnOnce(Status
     }
 }
 
-/// The gRPC code of the daemon's answer behind an error; `None` for errors of other origin.
+/// The gRPC code of the daemon's response behind an error; `None` for errors from elsewhere.
 pub fn code(error: &anyhow::Error) -> Option<Code> {
     error.chain().find_map(|cause| cause.downcast_ref::<Refused>()).map(|refused| refused.code)
 }
@@ -56,7 +56,7 @@ pub const NOT_FOUND: u8 = 127;
 
 /// The exit code for a container that did not start: 126 and 127 as in a shell, else [`OWN_FAILURE`].
 ///
-/// The gRPC code says what kind of failure it is; only the message says whether the command was its object.
+/// The gRPC code identifies the kind of failure; only the message shows whether it concerns the command.
 pub fn start_code(error: &anyhow::Error) -> u8 {
     let Some(refused) = error.chain().find_map(|cause| cause.downcast_ref::<Refused>()) else { return OWN_FAILURE };
     exec_code(&refused.message).unwrap_or(OWN_FAILURE)
@@ -77,7 +77,7 @@ pub fn exec_code(message: &str) -> Option<u8> {
     }
 }
 
-/// An error with the exit code that the program is to end with.
+/// An error with the program's exit code.
 #[derive(Debug)]
 pub struct Failure {
     /// The exit code.

@@ -23,7 +23,7 @@ const REATTACHES: u32 = 60;
 /// Pause between two of these attempts.
 const REATTACH_AFTER: Duration = Duration::from_millis(250);
 
-/// How this terminal takes part while the container runs.
+/// How this terminal is used while the container runs.
 #[derive(Debug, Clone, Copy)]
 pub struct Foreground {
     /// Whether standard input goes to the container.
@@ -32,7 +32,7 @@ pub struct Foreground {
     pub tty: bool,
 }
 
-/// The signals that ask for the end (SIGINT and SIGTERM). From the moment this exists, they no longer end this program.
+/// The signals that ask the program to end (SIGINT and SIGTERM). Once this exists, they no longer end the program.
 #[derive(Debug)]
 pub struct Interrupts {
     interrupt: Signal,
@@ -91,7 +91,7 @@ async fn stop_on_signals(client: &Client, id: &str, interrupts: &mut Interrupts)
 }
 
 async fn streams(client: &Client, id: &str, how: Foreground) -> Result<ContainerStatus> {
-    let status = client.container_status(id, false).await?.status.context("the daemon's answer has no status")?;
+    let status = client.container_status(id, false).await?.status.context("the daemon's response has no status")?;
     let input = async {
         match how.stdin {
             true => session::feed_stdin(client, id).await,

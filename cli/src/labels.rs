@@ -16,7 +16,7 @@ pub const NAME: &str = "dev.gorae.name";
 pub const COMMAND: &str = "dev.gorae.command";
 /// Annotation of a container with its published ports, as `ps` shows them.
 pub const PORTS: &str = "dev.gorae.ports";
-/// Annotation that asks the daemon to give a new container the files of an exited one; its value is that one's id.
+/// Annotation that asks the daemon to give a new container the files of an exited one; its value is the old one's id.
 pub const CONTINUE: &str = "dev.gorae.continue";
 
 /// The labels for the pod and the container of this name.

@@ -15,7 +15,7 @@ const ROOT: &str = "/var/lib/gorae";
 /// Finds the directory under which every pod of the command line gets its own log directory; an absolute path.
 ///
 /// # Errors
-/// When the daemon does not answer.
+/// When the daemon does not respond.
 pub async fn find(client: &Client) -> Result<String> {
     let answer = client.runtime().status(cri::StatusRequest { verbose: true }).await;
     let info = answer.map_err(refused(|| "ask the daemon for its directories"))?.into_inner().info;

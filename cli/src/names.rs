@@ -15,10 +15,10 @@ const SECOND: [&str; 32] = [
     "pelican", "puffin", "reef", "sail", "seal", "tern", "tide", "whale",
 ];
 
-/// Generates a name for which `taken` is false: two words, and a number behind them when many names are taken.
+/// Generates a name for which `taken` is false: two words, followed by a number when many names are taken.
 ///
 /// # Errors
-/// When the kernel gives no random bytes.
+/// When the kernel supplies no random bytes.
 pub fn fresh(taken: impl Fn(&str) -> bool) -> Result<String> {
     let mut random = [0; 64];
     std::fs::File::open("/dev/urandom")

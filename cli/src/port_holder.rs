@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Names the holder of a host port: the daemon's error has the id of a pod, but people know its container.
+//! Names the holder of a host port: the daemon's error contains the id of a pod, but people know its container.
 
 use crate::client::Client;
 use crate::failure::Refused;
 use crate::labels;
 
-/// What stands before the pod's id in the daemon's message (`runtime/src/network/`).
+/// The text before the pod's id in the daemon's message (`runtime/network/`).
 const BY_POD: &str = "is taken by pod ";
 
-/// Replaces the pod's id in such an error by the name of its container. Any other error stays as it is, and so does one
-/// whose container cannot be found.
+/// Replaces the pod's id in such an error with the name of its container. Any other error is returned unchanged, and so
+/// is one whose container cannot be found.
 pub async fn name_the_holder(client: &Client, mut error: anyhow::Error) -> anyhow::Error {
     let Some(refused) = error.downcast_mut::<Refused>() else { return error };
     let Some(pod) = holder(&refused.message).map(str::to_owned) else { return error };

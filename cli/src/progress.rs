@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The progress of a pull: one bar per layer on a terminal, one line per layer elsewhere.
 //!
-//! It goes to standard error, so that standard output has nothing but the result.
+//! It goes to standard error, so that standard output contains only the result.
 
 use crate::client::Client;
 use crate::output;

@@ -74,7 +74,7 @@ fn not_pulled(image: &str, status: Status) -> Error {
     }
 }
 
-/// Runs `work` to its end, and `picture` beside it for no longer than that.
+/// Runs `work` to its end, and `picture` concurrently, but no longer than that.
 async fn beside<T>(work: impl Future<Output = T>, picture: impl Future<Output = ()>) -> T {
     tokio::pin!(work);
     tokio::select! {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What `run` asks the daemon before it makes anything: whether the name is free, which image is meant, where logs go.
+//! The requests of `run` before it creates anything: whether the name is free, which image is meant, where logs go.
 
 use crate::client::Client;
 use crate::context::Context;
@@ -12,10 +12,10 @@ use serde_json::Value;
 use std::collections::HashMap;
 
 /// Fills in what only the daemon knows: a free name, the image's id and command, and the log directory. Pulls the image
-/// when `pull` says so. `named` says whether the name was chosen by the user.
+/// if `pull` requires it. `named` is true if the user chose the name.
 ///
 /// # Errors
-/// When the name is taken, or the image is not there and cannot be pulled.
+/// When the name is taken, or the image is not on this machine and cannot be pulled.
 pub async fn resolve(client: &Client, context: &Context, spec: &mut RunSpec, pull: Pull, named: bool) -> Result<()> {
     let containers = client.containers().await?;
     let taken = |name: &str| containers.iter().find(|c| labels::name(&c.labels) == Some(name));
@@ -32,7 +32,7 @@ pub async fn resolve(client: &Client, context: &Context, spec: &mut RunSpec, pul
     }
     let image = image(client, context, &spec.image, pull).await?;
     spec.shown_command = shown_command(spec, &image.info);
-    spec.image_id = image.image.context("the daemon's answer has no image")?.id;
+    spec.image_id = image.image.context("the daemon's response has no image")?.id;
     spec.uid = names::uid()?;
     spec.logs = log_dir::find(client).await?;
     Ok(())

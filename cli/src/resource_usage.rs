@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a container uses, computed from two readings of its counters. Pure.
+//! Computes a container's resource usage from two readings of its counters. Pure.
 
 use gorae_proto::cri;
 use serde::Serialize;

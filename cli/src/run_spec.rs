@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What `run` was asked for.
+//! The request of one `run`.
 
 use crate::parse::network::Network;
 use crate::parse::user::User;
 use gorae_proto::cri;
 use std::collections::HashMap;
 
-/// One container with its pod, as it was asked for. `run` fills it in two steps: from the command line, then with what
-/// only the daemon knows ([`crate::resolving`]).
+/// One container with its pod, as requested. `run` fills it in two steps: from the command line, then with what only
+/// the daemon knows ([`crate::resolving`]).
 #[derive(Debug, Clone, Default)]
 pub struct RunSpec {
     /// The container's name, and the pod's.
     pub name: String,
     /// The pod's uid, new for each `run`.
     pub uid: String,
-    /// The image as it was typed.
+    /// The image as typed.
     pub image: String,
     /// The id of that image.
     pub image_id: String,

@@ -49,8 +49,8 @@ pub async fn run(
     ended
 }
 
-/// Does what `--rm` asked for. If the container still runs, because only the connection to it ended, it is removed when
-/// it exits.
+/// Does what `--rm` requires. If the container is still running, because only the connection to it ended, it is removed
+/// when it exits.
 async fn remove(client: &Client, container: &cri::Container) -> Result<()> {
     let status = client.container_status(&container.id, false).await.map(|answer| answer.status.unwrap_or_default());
     match status.map(|status| status.state()) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Streaming sessions: asks the daemon for the URL of a session, then hands it to `streaming`.
+//! Streaming sessions: requests the URL of a session from the daemon, then passes it to `streaming`.
 
 use crate::client::Client;
 use crate::failure::refused;
@@ -91,7 +91,7 @@ async fn converse(url: &str, streams: Streams) -> Result<u8> {
 /// # Errors
 /// When a local port is taken, or the daemon refuses.
 pub async fn forward(client: &Client, pod: &str, address: IpAddr, ports: &[Forward]) -> Result<()> {
-    // Ask once before anything listens: an absent pod is then an error now, and not at the first connection.
+    // Ask once before listening, so that a missing pod is an error now and not at the first connection.
     forward_url(client, pod, ports[0].remote).await?;
     let mut running = Vec::new();
     for port in ports {
@@ -107,7 +107,7 @@ pub async fn forward(client: &Client, pod: &str, address: IpAddr, ports: &[Forwa
     Ok(())
 }
 
-/// Asks for a URL, which is good for one connection.
+/// Requests a URL, which is valid for one connection.
 async fn forward_url(client: &Client, pod: &str, port: u16) -> Result<String> {
     let request = cri::PortForwardRequest { pod_sandbox_id: pod.to_owned(), port: vec![port.into()] };
     let answer = client.runtime().port_forward(request).await;

@@ -13,7 +13,7 @@ pub fn of_container(state: ContainerState) -> &'static str {
     }
 }
 
-/// A pod's state: the CRI's "not ready" is what people call stopped.
+/// A pod's state: people call the CRI's "not ready" stopped.
 pub fn of_pod(state: PodSandboxState) -> &'static str {
     match state {
         PodSandboxState::SandboxReady => "ready",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The configurations that a container and its pod were made with. The daemon stores them and returns them in its verbose
-//! answers.
+//! The configurations that a container and its pod were created with. The daemon stores them and returns them in its
+//! verbose responses.
 
 use crate::client::Client;
 use anyhow::{Context, Result, anyhow};
@@ -13,14 +13,14 @@ use std::collections::HashMap;
 /// The configuration that a container was created with.
 ///
 /// # Errors
-/// When the daemon's answer does not include it, or has another form. The error never quotes values.
+/// When the daemon's response does not include it, or has another form. The error never quotes values.
 pub async fn container(client: &Client, id: &str) -> Result<cri::ContainerConfig> {
     let read = |info| container_config(config(info)?);
     read(&client.container_status(id, true).await?.info)
         .with_context(|| format!("read the configuration of container {id:.12}"))
 }
 
-/// The configuration that a pod was made with.
+/// The configuration that a pod was created with.
 ///
 /// # Errors
 /// As [`container`].
@@ -31,9 +31,9 @@ pub async fn pod(client: &Client, id: &str) -> Result<cri::PodSandboxConfig> {
 
 /// `info["info"]` is one JSON object; its `config` is the one of the request.
 fn config(info: &HashMap<String, String>) -> Result<Value> {
-    let text = info.get("info").context("the daemon's answer does not include it")?;
-    let mut value: Value = serde_json::from_str(text).context("the daemon's answer is not valid JSON")?;
-    Ok(value.get_mut("config").context("the daemon's answer does not include it")?.take())
+    let text = info.get("info").context("the daemon's response does not include it")?;
+    let mut value: Value = serde_json::from_str(text).context("the daemon's response is not valid JSON")?;
+    Ok(value.get_mut("config").context("the daemon's response does not include it")?.take())
 }
 
 /// Reads the configuration of a container, in which the values of variables may be text instead of bytes.
@@ -56,7 +56,7 @@ fn variable(stored: &Value) -> Option<cri::KeyValue> {
     Some(cri::KeyValue { key: stored.get("key")?.as_str()?.to_owned(), value })
 }
 
-/// Reads a message. The error does not say what is wrong with it: serde's messages quote values, and some are secret.
+/// Parses a message. The error does not say what is wrong with it: serde's messages quote values, and some are secret.
 fn message<T: DeserializeOwned>(config: Value) -> Result<T> {
     serde_json::from_value(config).map_err(|_| anyhow!("it has an unexpected form"))
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What gorae does without a daemon: the program as a whole, through its arguments, outputs and exit codes.
+//! gorae without a daemon: the program as a whole, through its arguments, outputs and exit codes.
 
 use std::process::{Command, Output};
 

@@ -35,7 +35,7 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
         streams(&client, &container.id, stdin).await?;
     }
     let status =
-        client.container_status(&container.id, false).await?.status.context("the daemon's answer has no status")?;
+        client.container_status(&container.id, false).await?.status.context("the daemon's response has no status")?;
     Ok(if status.state() == ContainerState::ContainerExited { exit::code(&status) } else { 0 })
 }
 

@@ -60,7 +60,7 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     let container = lookup::container(&client, &args.container).await?;
     let status =
-        client.container_status(&container.id, false).await?.status.context("the daemon's answer has no status")?;
+        client.container_status(&container.id, false).await?.status.context("the daemon's response has no status")?;
     ensure!(!status.log_path.is_empty(), "container {} was made without a log", args.container);
     ensure!(status.state() != ContainerState::ContainerCreated, "container {} was never started", args.container);
     let path = Path::new(&status.log_path);

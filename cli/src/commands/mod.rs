@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The commands, one file each: the arguments of the command, and what it does. Nothing else in this crate uses these.
+//! The commands, one file each: the arguments of the command, and its work. Nothing else in this crate uses these.
 
 mod attach;
 mod collect;

@@ -30,7 +30,7 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
     batch::act_on_each(&args.images, &context.output, 1, |name| remove(&client, name, args.force)).await
 }
 
-/// Takes the name off an image that has others; else removes the image.
+/// Removes one name if the image has others, otherwise the image.
 async fn remove(client: &Client, name: &str, force: bool) -> Result<()> {
     let image = client.image(name, false).await?.and_then(|answer| answer.image);
     let image = image.with_context(|| format!("no such image: {:?}", shown(name)))?;
@@ -58,8 +58,8 @@ async fn remove(client: &Client, name: &str, force: bool) -> Result<()> {
     Ok(())
 }
 
-/// Asks Gorae's own service to take one name off. Another runtime has no such service; there the image is removed with all
-/// its names.
+/// Asks Gorae's own service to remove one name. Another runtime does not have this service; it removes the image with
+/// all its names.
 async fn remove_name(client: &Client, name: &str) -> Result<NameRemoval> {
     let request = RemoveImageNameRequest { name: name.to_owned() };
     match ImagesClient::new(client.channel()).remove_image_name(request).await {

@@ -123,7 +123,7 @@ fn next_pod(config: &mut cri::PodSandboxConfig) {
 }
 
 async fn ready(client: &Client, pod: &str) -> Result<bool> {
-    let status = client.pod_status(pod, false).await?.status.context("the daemon's answer has no status")?;
+    let status = client.pod_status(pod, false).await?.status.context("the daemon's response has no status")?;
     Ok(status.state() == PodSandboxState::SandboxReady)
 }
 

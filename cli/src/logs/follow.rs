@@ -61,8 +61,8 @@ impl Watch {
         Ok(Self { queue: Receiver::from_owned_fd_unchecked(inotify).with_context(tried)? })
     }
 
-    /// Waits until something has changed in the directory since the last call. What changed does not matter: the reader
-    /// looks for itself.
+    /// Waits until something has changed in the directory since the last call. It does not matter what: the reader
+    /// checks the file itself.
     async fn changed(&mut self) -> Result<()> {
         let mut events = [0; 4096];
         self.queue.read(&mut events).await.context("wait for changes of the log")?;

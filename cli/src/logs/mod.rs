@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Reading the log file of a container: its records, its last lines, and what is still to come.
+//! Reads the log file of a container: its records, its last lines, and new output as it is written.
 //!
 //! The container's shim writes the file, and log rotation may rename it at any time. Nothing here writes.
 

@@ -46,7 +46,7 @@ impl Source {
             self.read_to_end(each)?;
             match self.successor()? {
                 Some(next) => {
-                    // The writer may have added something between that read and the look at the new file.
+                    // The writer may have added something between that read and the check for the new file.
                     self.read_to_end(each)?;
                     self.file = next;
                     self.rest.clear();
@@ -102,7 +102,7 @@ impl Source {
     fn successor(&self) -> io::Result<Option<File>> {
         let next = match File::open(&self.path) {
             Ok(next) => next,
-            // Between the rename and the new file, nothing has this name.
+            // Between the rename and the new file, no file has this name.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };

@@ -26,7 +26,7 @@ pub fn offset_of_last(file: &File, count: u64) -> io::Result<u64> {
         let mut block = vec![0; (high - low) as usize];
         file.read_exact_at(&mut block, low)?;
         block.append(&mut pending);
-        // What follows the first line end of the block are whole lines. The piece before it waits for the next block.
+        // After the first line end of the block, all lines are whole. The piece before it waits for the next block.
         let first = if low == 0 { 0 } else { block.iter().position(|&b| b == b'\n').map_or(block.len(), |at| at + 1) };
         if let Some(start) = counted.look(&block[first..], low + first as u64) {
             return Ok(start);
@@ -45,7 +45,7 @@ struct Counted {
 }
 
 impl Counted {
-    /// Looks at whole lines from the last to the first. `Some` is the offset that was wanted.
+    /// Examines whole lines from the last to the first. `Some` is the offset to find.
     fn look(&mut self, lines: &[u8], base: u64) -> Option<u64> {
         let body = lines.strip_suffix(b"\n").unwrap_or(lines);
         if lines.is_empty() {

@@ -10,7 +10,7 @@ pub fn acts(c: char) -> bool {
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// Replaces every character that [`acts`] by a visible escape: `\n`, `\x1b`, `\u{202e}`.
+/// Replaces every character that [`acts`] with a visible escape: `\n`, `\x1b`, `\u{202e}`.
 pub fn plain(text: &str) -> Cow<'_, str> {
     escape(text, |_| false)
 }

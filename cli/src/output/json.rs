@@ -88,7 +88,7 @@ fn camel(key: &str) -> String {
     out
 }
 
-/// The `info` of a verbose answer: values that are valid JSON become JSON, others stay text.
+/// The `info` of a verbose response: values that are valid JSON become JSON, others stay text.
 pub fn info(info: &std::collections::HashMap<String, String>) -> Value {
     let value = |text: &String| serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
     Value::Object(info.iter().map(|(key, text)| (key.clone(), value(text))).collect())

@@ -100,12 +100,12 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Whether an error only says that the reader of the output has gone away: `gorae logs x | head` is not a failure.
+/// Whether an error only means that the reader of the output has gone away: `gorae logs x | head` is not a failure.
 pub fn reader_is_gone(error: &anyhow::Error) -> bool {
     error.root_cause().downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 
-/// Writes a line to standard error. That this fails is not an error: there is nowhere left to report it.
+/// Writes a line to standard error. A failure is ignored, because there is nowhere left to report it.
 pub fn remark(text: &str) {
     drop(writeln!(std::io::stderr(), "{}", escape::lines(text)));
 }

@@ -11,7 +11,7 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 /// Opens a WebSocket that offers exactly one subprotocol.
 ///
 /// # Errors
-/// When the URL is bad, the server cannot be reached, or it refuses; the error then has its answer.
+/// When the URL is not valid, the server cannot be reached, or it refuses; the error then contains its response.
 pub async fn connect(url: &str, protocol: &'static str) -> Result<WebSocketStream<TcpStream>> {
     let mut request = url.replacen("http://", "ws://", 1).into_client_request().context("read the streaming URL")?;
     let (host, port) = (request.uri().host().map(str::to_owned), request.uri().port_u16());

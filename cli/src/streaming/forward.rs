@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A local port connected to a port of a pod: each connection is its own SPDY session, inside of a WebSocket.
+//! A local port connected to a port of a pod: each connection is its own SPDY session inside a WebSocket.
 //!
-//! Such a session has one pair of streams: 1 for errors and 3 for data. So back-pressure is that of the connection, a
-//! stuck connection does not block others, and little of SPDY is needed: headers are sent as uncompressed blocks, and the
-//! headers of replies are not read.
+//! Such a session has one pair of streams: 1 for errors and 3 for data. So the connection itself provides
+//! back-pressure, a stuck connection does not block others, and little of SPDY is needed: headers are sent as
+//! uncompressed blocks, and the headers of replies are not read.
 
 use crate::streaming::connect::connect;
 use anyhow::{Context, Result, bail};
@@ -30,7 +30,7 @@ type Server = WebSocketStream<TcpStream>;
 
 /// Forwards every connection of a listener to a port of a pod, until the future is dropped.
 ///
-/// `url` asks the daemon for a port-forward URL, which is good for one connection. `report` gets the errors of single
+/// `url` asks the daemon for a port-forward URL, which is valid for one connection. `report` gets the errors of single
 /// connections.
 ///
 /// # Errors
@@ -55,7 +55,7 @@ where
     }
 }
 
-/// Carries one connection to its end.
+/// Forwards one connection to its end.
 async fn carry(url: &str, port: u16, local: TcpStream) -> Result<()> {
     let server = connect(url, "SPDY/3.1+portforward.k8s.io").await?;
     local.set_nodelay(true).context("set up the local connection")?;
@@ -110,7 +110,7 @@ fn data(flags: u8, bytes: &[u8]) -> Message {
     Message::Binary(frame.into())
 }
 
-/// Sends what the local side writes, up to its end. If the server accepts no more, `receive` learns why.
+/// Sends what the local side writes, up to its end. If the server stops accepting, `receive` gets the reason.
 async fn send(to_server: &mut SplitSink<Server, Message>, mut local: OwnedReadHalf) {
     let mut buffer = vec![0; 32 * 1024];
     loop {

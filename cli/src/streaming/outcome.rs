@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-/// What stands before the reason in the result of a session: texts that kubectl expects, and people do not need.
+/// The text before the reason in the result of a session. kubectl expects it, and people do not need it.
 const BEFORE_REASON: [&str; 3] =
     ["Internal error occurred: ", "error executing command in container: ", "error attaching to container: "];
 

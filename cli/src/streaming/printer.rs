@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Writes our outputs from a separate thread: a pager or pipe that does not read must not block the other direction of the
-//! session, and must reach the process as back-pressure.
+//! Writes our outputs from a separate thread: a pager or pipe that does not read must not block the other direction of
+//! the session, and must reach the process as back-pressure.
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -44,7 +44,8 @@ impl Printer {
         Self { chunks, ended }
     }
 
-    /// Queues bytes, and waits while the queue is full. `false` when an output has failed: [`Printer::finish`] has the error.
+    /// Queues bytes, and waits while the queue is full. `false` when an output has failed: [`Printer::finish`] returns the
+    /// error.
     pub async fn print(&self, to: To, bytes: Bytes) -> bool {
         self.chunks.send((to, bytes)).await.is_ok()
     }

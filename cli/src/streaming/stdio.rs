@@ -22,7 +22,7 @@ const RESIZE: u8 = 4;
 /// `[255, channel]` ends a channel.
 const END: u8 = 255;
 
-/// How this terminal takes part in a session.
+/// How this terminal is used in a session.
 #[derive(Debug, Clone, Copy)]
 pub struct Streams {
     /// Whether the process has a terminal: then ours becomes raw, and its sizes are sent.
@@ -98,14 +98,14 @@ async fn send(
                 None => vec![END, STDIN],
             },
         };
-        // `receive` gets the result of the session, which says more than this error.
+        // `receive` gets the result of the session, which is more informative than this error.
         if to_server.send(Message::Binary(Bytes::from(message))).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 }
 
-/// Waits for the next bytes of input; `None` once at their end, then waits for ever.
+/// Waits for the next bytes of input; returns `None` once at the end, then waits for ever.
 async fn next_input(input: &mut Option<mpsc::Receiver<Vec<u8>>>) -> Option<Vec<u8>> {
     let Some(receiver) = input else { return std::future::pending().await };
     let bytes = receiver.recv().await;
