@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How a program's process is made in a PID namespace in which others live: with nothing of the host, and with no right
+//! Makes a program's process in a PID namespace that others already use: with nothing of the host, and with no right
 //! that the program does not have.
 //!
 //! ```text
-//! middle process, outside: nobody in there can look at it       the newborn, inside: in sight from its first instant
+//! middle process, outside: invisible to those inside            the newborn, inside: visible from its first instant
 //!   namespaces, root, cgroup (the caller's part)
 //!   name, descriptors, limits, keyring, working directory,
 //!   filter, user, capabilities
 //!   ──clone(CLONE_PARENT)──────────────────────────────────────>  session, terminal, execve
-//!   reports its pid, where asked to; exit
+//!   reports its pid, if asked to; exit
 //! ```
-//! A process with CAP_SYS_PTRACE may do as it likes with every process in its PID namespace: see its root and its
-//! descriptors, read and write its memory, act in its name. So a newborn has the container's root, the program's
-//! streams and two pipes to the shim, the program's ids, groups and capabilities. What is left of the shim's is its
-//! memory, until execve: of things that concern this container alone. A user namespace keeps its processes even from
-//! that: memory that was made outside and is not dumpable is closed to capabilities inside.
+//! A process with CAP_SYS_PTRACE has full control over every process in its PID namespace: it can reach its root and its
+//! descriptors, read and write its memory, and act in its name. A newborn therefore has only the container's root, the
+//! program's streams and two pipes to the shim, and the program's ids, groups and capabilities. Until execve it still has
+//! the shim's memory, which holds only data about this container. With a user namespace, not even that is exposed:
+//! memory that was created outside and is not dumpable is closed to capabilities inside.
 //!
-//! The middle process loads the filter, too, when that allows what is still to come: without no_new_privs it takes
-//! CAP_SYS_ADMIN, which the newborn usually lacks. A filter that does not (under one without clone the program cannot
-//! start another either) is loaded by the newborn as the last step, under no_new_privs.
+//! The middle process also loads the filter, if the filter allows the remaining steps: without no_new_privs, loading one
+//! takes CAP_SYS_ADMIN, which the newborn usually lacks. If it does not allow them, the newborn loads the filter as its
+//! last step, under no_new_privs. (A filter without clone, for example, keeps the program from starting others as well.)
 
 use crate::failure::{self, Failure, Kind, Result};
 use crate::fault::{Outcome, Reporter, Watcher};
@@ -33,8 +33,8 @@ use std::convert::Infallible;
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 
-/// Goes on in the middle process once it has the container's namespaces, root and cgroup, and its children start in the
-/// container's PID namespace. Returns in neither process.
+/// Does the rest of the middle process's work. By now it has the container's namespaces, root and cgroup, and its
+/// children start in the container's PID namespace. Returns in neither process.
 pub fn spawn(
     in_child: InChild,
     program: &Program,
@@ -46,7 +46,7 @@ pub fn spawn(
     set_title(&program.args);
     let (reporter, tell) = match program::place_descriptors(in_child, streams, &reporter, tell.as_ref()) {
         Ok(placed) => {
-            // Closed with the rest: dropping them would close their numbers a second time.
+            // They were closed with the rest: dropping them would close the same numbers again.
             std::mem::forget((reporter, tell));
             placed
         }
@@ -66,11 +66,11 @@ pub fn spawn(
     }
 }
 
-/// Shows this process as the program that it is about to become.
+/// Makes this process look like the program that it is about to become.
 fn set_title(args: &[CString]) {
     sys::set_title(args);
     let name = args[0].as_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    // The kernel takes as much of it as there is room for.
+    // The kernel truncates a name that is too long.
     let _ = CString::new(name).map(|name| rustix::thread::set_name(&name));
 }
 
@@ -88,7 +88,7 @@ const OTHERWISE_BEFORE: [libc::c_long; 9] = [
     libc::SYS_faccessat,
 ];
 
-/// The first always, the others as those of [`OTHERWISE_BEFORE`].
+/// The first is always needed, the others under the same condition as [`OTHERWISE_BEFORE`].
 const PRCTL: [libc::c_int; 5] = [
     libc::PR_SET_DUMPABLE,
     libc::PR_SET_KEEPCAPS,
@@ -106,7 +106,7 @@ struct Birth<'a> {
 impl Birth<'_> {
     fn ready_and_clone(&self) -> Result<(Ready, Option<i32>)> {
         let ready = self.program.give_up_rights(self.loads_filter_early())?;
-        // Changing ids may have made it readable to processes with these ids, or to all (fs.suid_dumpable).
+        // The change of ids may have made its memory readable to processes with these ids, or to all (fs.suid_dumpable).
         set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|e| failure::kernel("close memory", "self", e))?;
         let pid =
             sys::clone_sibling(self.in_child).map_err(|e| failure::kernel("clone", "process in the container", e))?;
@@ -118,8 +118,8 @@ impl Birth<'_> {
         seccomp.is_some_and(|seccomp| self.calls_to_come().all(|call| filter::allows(&seccomp.filter, call)))
     }
 
-    /// What both processes still ask the kernel for once the filter is loaded. Under no_new_privs the filter need not
-    /// allow what it takes to become the program's user and to find the program, otherwise it has to in any case.
+    /// The system calls that both processes still make once the middle process has loaded the filter. Those that become
+    /// the program's user and find the program count only under no_new_privs: without it, any filter must allow them.
     fn calls_to_come(&self) -> impl Iterator<Item = filter::Call> {
         let terminal = self.terminal.then_some((libc::SYS_ioctl, [0, libc::TIOCSCTTY, 0, 0, 0, 0]));
         let otherwise_before = if self.program.no_new_privs { &OTHERWISE_BEFORE[..] } else { &[] };
@@ -129,7 +129,7 @@ impl Birth<'_> {
         plain.chain(options).chain([sys::SIBLING]).chain(terminal)
     }
 
-    /// The newborn, to its end.
+    /// The remaining steps of the newborn, up to execve.
     fn last_steps(&self, ready: &Ready) -> Result<Infallible> {
         rustix::process::setsid().map_err(|e| failure::kernel("setsid", "self", e))?;
         if self.terminal {
@@ -141,12 +141,12 @@ impl Birth<'_> {
     }
 }
 
-/// The shim's part of a start: waits for the end of the middle process and finds the one that it has made.
+/// The shim's part of a start: waits for the middle process to exit and finds the process that it made.
 pub fn adopt(middle: &OwnedFd, watcher: &Watcher) -> Result<(i32, OwnedFd)> {
     let code = loop {
         match waitid(WaitId::PidFd(middle.as_fd()), WaitIdOptions::EXITED) {
             Err(Errno::INTR) => {}
-            Err(e) => return Err(failure::kernel("wait for", "the process that sets up", e)),
+            Err(e) => return Err(failure::kernel("wait for", "the set-up process", e)),
             Ok(status) => break status.and_then(|status| status.exit_status()),
         }
     };
@@ -156,7 +156,7 @@ pub fn adopt(middle: &OwnedFd, watcher: &Watcher) -> Result<(i32, OwnedFd)> {
             _ => lost("it was killed"),
         });
     }
-    // The shim has no other children yet, and none is reaped: nothing depends on the word of a process that can be traced.
+    // The shim has no other children yet and has reaped none, so it need not trust the report of a traceable process.
     match reap::children()[..] {
         [pid] => pidfd_of_child(pid).map(|pidfd| (pid, pidfd)),
         _ => Err(lost("it did not leave exactly one process")),
@@ -164,5 +164,5 @@ pub fn adopt(middle: &OwnedFd, watcher: &Watcher) -> Result<(i32, OwnedFd)> {
 }
 
 fn lost(why: &str) -> Failure {
-    failure::refused(Kind::Internal, "start", "the process that sets up", why)
+    failure::refused(Kind::Internal, "start", "the set-up process", why)
 }

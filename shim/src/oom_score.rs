@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The OOM scores of a container's processes, changed while they run.
+//! Changes the OOM scores of a container's processes while they run.
 
 use crate::failure::{self, Result};
 use std::collections::BTreeMap;
 use std::fs;
 
-/// A process that is changed hands its score to its later children: a few looks find all that were forked meanwhile.
+/// How often the processes are listed. A changed process passes its score on to later children, so a few rounds find
+/// all that were forked in the meantime.
 const ROUNDS: usize = 8;
 
-/// The scores before a change, by process.
+/// The scores before a change, by pid. An empty score belongs to a process that has ended.
 #[derive(Debug, Default)]
 pub struct Before(BTreeMap<i32, String>);
 
-/// Gives this score to all of `processes`, which is asked again until it has no new ones.
+/// Gives this score to all `processes`, which is called again until it returns no new ones.
 ///
 /// # Errors
-/// What the kernel answered; no score is changed then. It is not an error that a process has ended meanwhile.
+/// The kernel's error; the scores are then put back. It is not an error if a process has ended in the meantime.
 pub fn change(processes: impl Fn() -> Vec<i32>, score: i32) -> Result<Before> {
     let mut before = Before::default();
     for _ in 0..ROUNDS {
@@ -38,10 +39,10 @@ pub fn change(processes: impl Fn() -> Vec<i32>, score: i32) -> Result<Before> {
 }
 
 impl Before {
-    /// Gives each process its old score again.
+    /// Gives each process its old score back.
     pub fn put_back(&self) {
         for (pid, old) in self.0.iter().filter(|(_, old)| !old.is_empty()) {
-            // Refused for processes that have ended only: it was allowed to change them a moment ago.
+            // Fails only for processes that have ended: changing the others was allowed a moment ago.
             let _ = fs::write(path(*pid), old);
         }
     }

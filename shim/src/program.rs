@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The last steps of a child, the same for a container's first process and for an exec: from "in the right
-//! namespaces" to `execve`.
+//! The last steps of a child, from being in the right namespaces to `execve`. They are the same for a container's first
+//! process and for an exec.
 //!
-//! Invariants: nothing but descriptors 0 to 2 and the fault pipe is open when a directory of the container is first
-//! entered (CVE-2024-21626: no host directory is left to reach through /proc/self/fd), and the working directory is
-//! proven to be inside the root.
+//! Invariants: only descriptors 0 to 2 and the fault pipe are open when a directory of the container is first entered
+//! (CVE-2024-21626: no host directory can be reached through /proc/self/fd), and the working directory is proven to be
+//! inside the root.
 
 use crate::capabilities::{self, Grant};
 use crate::failure::{self, Failure, Kind, Result};
@@ -23,38 +23,38 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 
-/// Where commands are looked for when the environment has no PATH.
+/// The search path for commands when the environment has no PATH.
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The terminal type of a program whose environment does not name one.
 const DEFAULT_TERM: &[u8] = b"xterm";
 
-/// Everything that an exec has in common with the container's first process. Kept by the shim for that.
+/// Everything that an exec has in common with the container's first process. The shim keeps it for later execs.
 #[derive(Debug, Clone)]
 pub struct Program {
-    /// argv, at least one.
+    /// argv, with at least one element.
     pub args: Vec<CString>,
     /// The environment.
     pub env: Vec<CString>,
-    /// Absolute, in the container.
+    /// The working directory: an absolute path in the container.
     pub cwd: CString,
-    /// Ids and groups.
+    /// User id and groups.
     pub user: User,
     /// Capabilities.
     pub grant: Grant,
-    /// Whether set-user-id programs are powerless.
+    /// Whether set-user-id programs have no effect.
     pub no_new_privs: bool,
-    /// Which system calls it may make; `None`: all.
+    /// The filter of its system calls; `None`: all are allowed.
     pub seccomp: Option<Seccomp>,
     /// Resource limits.
     pub rlimits: Vec<Rlimit>,
-    /// For the security modules.
+    /// Its label for the security modules.
     pub label: Label,
-    /// Of these, startContainer's run right before; only the container's first process has any.
+    /// The hooks, of which startContainer's run right before execve; only the container's first process has any.
     pub hooks: Option<Rc<Hooks>>,
 }
 
-/// How far a process is that has become the program's user.
+/// The steps that are already done in a process that has become the program's user.
 #[derive(Debug)]
 pub struct Ready {
     in_place: bool,
@@ -62,7 +62,7 @@ pub struct Ready {
 }
 
 impl Program {
-    /// Completes what was asked for: HOME is added when it is not set, or empty.
+    /// The program that was requested. HOME is added if it is not set or empty.
     pub fn new(process: &Process, user: User, grant: Grant) -> Self {
         let mut env = process.env.clone();
         env.retain(|variable| variable.as_bytes() != b"HOME=");
@@ -81,17 +81,17 @@ impl Program {
         }
     }
 
-    /// Tells the program what its terminal can do, unless its environment says so.
+    /// Sets TERM to the default terminal type, unless the environment already sets it.
     pub fn set_default_term(&mut self) {
         add_default(&mut self.env, b"TERM=", DEFAULT_TERM);
     }
 
     /// Puts the streams in place, closes everything else, and becomes the program. `streams` are stdin, stdout and
-    /// stderr; with `terminal` the first is made the controlling terminal.
+    /// stderr; with `terminal`, the first becomes the controlling terminal.
     pub fn run(&self, in_child: InChild, streams: [&OwnedFd; 3], terminal: bool, reporter: Reporter) -> ! {
         let (reporter, _) = match place_descriptors(in_child, streams, &reporter, None) {
             Ok(placed) => {
-                // Its descriptor has been closed with the rest: dropping it would close the number a second time.
+                // Its descriptor was closed with the rest: dropping it would close the same number again.
                 std::mem::forget(reporter);
                 placed
             }
@@ -105,12 +105,12 @@ impl Program {
         if terminal {
             take_terminal()?;
         }
-        // Without no_new_privs only a holder of CAP_SYS_ADMIN may load a filter: before it is dropped.
+        // Without no_new_privs, loading a filter takes CAP_SYS_ADMIN, so it is loaded before that is dropped.
         let ready = self.give_up_rights(!self.no_new_privs)?;
         self.execute(&ready, self.no_new_privs)
     }
 
-    /// Everything that needs the shim's rights, and then lets go of them: this process is the program's user.
+    /// Does everything that needs the shim's rights, then drops them: afterwards, this process is the program's user.
     pub fn give_up_rights(&self, load_filter: bool) -> Result<Ready> {
         sys::reset_signals();
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
@@ -125,10 +125,10 @@ impl Program {
         Ok(Ready { in_place: entered.is_ok(), filtered: load_filter })
     }
 
-    /// The rest, with the rights of the program alone.
+    /// Does the rest, with only the rights of the program.
     pub fn execute(&self, ready: &Ready, no_new_privs: bool) -> Result<std::convert::Infallible> {
         if !ready.in_place {
-            // A directory that only the user may enter (a root-squashed export).
+            // A directory that only this user may enter, such as a root-squashed export.
             enter(&self.cwd)?;
         }
         let path = self.find()?;
@@ -153,7 +153,7 @@ impl Program {
         })
     }
 
-    /// The file to execute, as the user that executes it: in PATH when the command has no slash.
+    /// Finds the file to execute, with the rights of the user that executes it; in PATH if the command has no slash.
     fn find(&self) -> Result<CString> {
         let command = &self.args[0];
         if command.as_bytes().contains(&b'/') {
@@ -185,15 +185,15 @@ fn add_default(env: &mut Vec<CString>, key: &[u8], value: &[u8]) {
     }
 }
 
-/// Moves the streams to 0..=2, the reporter and what else is given to the numbers after them, and closes the rest. What
-/// was given is then closed, too: only the copies in the answer are to be used.
+/// Moves the streams to 0..=2 and the reporter and `tell` to the numbers after them, and closes everything else. That
+/// includes the originals: only the returned copies may be used afterwards.
 pub fn place_descriptors(
     in_child: InChild,
     streams: [&OwnedFd; 3],
     reporter: &Reporter,
     tell: Option<&OwnedFd>,
 ) -> Result<(Reporter, Option<OwnedFd>)> {
-    // Above the places that are about to be filled.
+    // Above the numbers that are about to be filled.
     let high = |fd| rustix::io::fcntl_dupfd_cloexec(fd, 10).map_err(|e| failure::kernel("dup", "pipe", e));
     let rest = [Some(reporter.as_fd()), tell.map(AsFd::as_fd)].into_iter().flatten().map(high);
     let rest = rest.collect::<Result<Vec<OwnedFd>>>()?;
@@ -209,7 +209,7 @@ pub fn place_descriptors(
     Ok((Reporter::from(reporter), placed.next()))
 }
 
-/// Makes stdin the controlling terminal of this process, which leads its session.
+/// Makes stdin the controlling terminal of this process, which is a session leader.
 pub fn take_terminal() -> Result<()> {
     rustix::process::ioctl_tiocsctty(rustix::stdio::stdin()).map_err(|e| failure::kernel("set terminal", "stdin", e))
 }
@@ -218,7 +218,7 @@ pub fn take_terminal() -> Result<()> {
 fn enter(cwd: &CString) -> Result<()> {
     let name = || cwd.to_string_lossy().into_owned();
     rustix::process::chdir(cwd.as_c_str()).map_err(|e| failure::kernel("enter working directory", name(), e))?;
-    // For a directory outside the root the kernel answers "(unreachable)/...".
+    // For a directory outside the root, the kernel returns "(unreachable)/...".
     match rustix::process::getcwd(Vec::new()) {
         Ok(path) if path.as_bytes().starts_with(b"/") => Ok(()),
         Ok(_) => Err(failure::refused(Kind::PermissionDenied, "enter working directory", name(), "outside the root")),
@@ -226,7 +226,7 @@ fn enter(cwd: &CString) -> Result<()> {
     }
 }
 
-/// Sets the limits; a hard limit above ours is cut to ours when we may not raise it.
+/// Sets the limits. A hard limit above our own is reduced to ours if we may not raise it.
 fn set_rlimits(limits: &[Rlimit]) -> Result<()> {
     for limit in limits {
         let fail = |e| failure::kernel("set rlimit", limit.resource.to_string(), e);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The container's root, and the only way to touch names inside it.
 //!
-//! Everything below a root is under the control of the image and of the container's volumes. So a name inside is never
-//! joined to a host path: it is walked by the kernel from a descriptor of the root
-//! (`RESOLVE_IN_ROOT`: absolute links and `..` stay inside, magic links are refused), and what is found is used
-//! through its descriptor.
+//! The image and the container's volumes control everything below a root. So a name inside is never joined to a host path:
+//! the kernel resolves it from a descriptor of the root (`RESOLVE_IN_ROOT`: absolute links and `..` stay inside, magic
+//! links are refused), and the result is used through its descriptor.
 
 use crate::failure::{self, Kind, Result};
 use crate::sys;
@@ -16,22 +15,22 @@ use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
-/// Links followed while a missing mount point is made, as many as the kernel follows in a path.
+/// Most links that are followed to create a missing mount point: as many as the kernel follows in a path.
 const MAX_LINKS: usize = 40;
 
-/// How often a path is walked again because something is being renamed in it.
+/// How often a path is resolved again because something in it is being renamed.
 const WALKS: usize = 128;
 
-/// What a mount point is.
+/// The type of a mount point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Point {
-    /// For directories.
+    /// A directory, to mount directories on.
     Directory,
-    /// For everything else.
+    /// A file, to mount anything else on.
     File,
 }
 
-/// A directory tree whose names are not to be trusted.
+/// A directory tree whose names are untrusted.
 #[derive(Debug)]
 pub struct Root {
     fd: OwnedFd,
@@ -39,34 +38,34 @@ pub struct Root {
 }
 
 impl Root {
-    /// Wraps a descriptor of the tree's top directory (of a detached mount, too).
+    /// Wraps a descriptor of the tree's top directory, which may be a detached mount.
     pub fn new(fd: OwnedFd) -> Self {
         Self { fd, shares: Cell::new(false) }
     }
 
-    /// From now on some of what is mounted in it shares its mounts with the host.
+    /// Records that a mount in the tree shares its mounts with the host.
     pub fn set_shares(&self) {
         self.shares.set(true);
     }
 
-    /// Whether it may be that what is mounted in it is mounted on the host as well.
+    /// Whether something that is mounted in the tree may be mounted on the host as well.
     pub fn shares(&self) -> bool {
         self.shares.get()
     }
 
-    /// Gives the descriptor back.
+    /// Returns the descriptor.
     pub fn into_fd(self) -> OwnedFd {
         self.fd
     }
 
-    /// Walks `path` inside the root and opens what is there.
+    /// Resolves `path` inside the root and opens it.
     pub fn open(&self, path: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         let path = if path.iter().all(|&b| b == b'/') { b"." } else { path };
         let mut answer = Err(Errno::AGAIN);
         for _ in 0..WALKS {
             answer = openat2(&self.fd, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve);
-            // Something was renamed during the walk: the kernel could not prove that it stayed inside.
+            // EAGAIN: something was renamed meanwhile, so the kernel could not prove that the path stays inside.
             if !matches!(answer, Err(Errno::AGAIN | Errno::INTR)) {
                 break;
             }
@@ -74,13 +73,13 @@ impl Root {
         answer
     }
 
-    /// Walks `path` to a handle (`O_PATH`).
+    /// Resolves `path` to a handle (`O_PATH`).
     pub fn handle(&self, path: &[u8]) -> rustix::io::Result<OwnedFd> {
         self.open(path, OFlags::PATH)
     }
 
-    /// A handle of `path`, which is made with its parents when missing. Dangling links are followed: images have
-    /// `/etc/resolv.conf` point into directories that only exist on a booted system.
+    /// Returns a handle of `path`, which is created with its parents if it is missing. Dangling links are followed: in some
+    /// images, `/etc/resolv.conf` points into directories that only exist on a booted system.
     pub fn make(&self, path: &[u8], point: Point) -> Result<OwnedFd> {
         self.make_mode(path, point, Mode::from_raw_mode(0o755))
     }
@@ -124,10 +123,10 @@ impl Root {
         self.handle(&walked).map_err(fail)
     }
 
-    /// Reads a regular file of at most `limit` bytes; `None` when there is none, or something else has its name.
+    /// Reads a regular file of at most `limit` bytes; `None` when it does not exist, or is not a regular file.
     ///
-    /// Looked at by handle before it is opened: this process may open every device, and opening alone can rewind a
-    /// tape or arm a watchdog.
+    /// The type is checked by handle before the file is opened: this process may open any device, and merely opening one
+    /// can rewind a tape or arm a watchdog.
     pub fn read(&self, path: &[u8], limit: usize) -> Result<Option<Vec<u8>>> {
         let fail = |e: Errno| failure::kernel("read", String::from_utf8_lossy(path), e);
         let handle = match self.handle(path) {
@@ -135,7 +134,7 @@ impl Root {
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
             Err(e) => return Err(fail(e)),
         };
-        // Before it is opened: opening a device of the node does things.
+        // Checked before it is opened: opening a device of the node can have side effects.
         if FileType::from_raw_mode(fstat(&handle).map_err(fail)?.st_mode) != FileType::RegularFile {
             return Ok(None);
         }
@@ -174,7 +173,7 @@ fn make_file(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<()> {
     openat(parent, OsStr::from_bytes(name), flags, Mode::from_raw_mode(0o644)).map(drop)
 }
 
-/// A failure with the words that the file system left in its context.
+/// A failure with the message that the file system left in its context.
 pub fn explain(context: &OwnedFd, step: &'static str, object: &str, errno: Errno) -> failure::Failure {
     let mut failure = failure::kernel(step, object, errno);
     let mut words = [0; 256];
@@ -186,17 +185,17 @@ pub fn explain(context: &OwnedFd, step: &'static str, object: &str, errno: Errno
     failure
 }
 
-/// Whether a handle is a directory.
+/// Whether a descriptor refers to a directory.
 pub fn is_dir(fd: impl AsFd) -> bool {
     fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
-/// Whether a handle is the character device `major:minor`.
+/// Whether a descriptor refers to the character device `major:minor`.
 pub fn is_char_device(fd: impl AsFd, major: u32, minor: u32) -> bool {
     is_node(fd, FileType::CharacterDevice, (major, minor))
 }
 
-/// Whether a handle is of that kind, and, being a device, has that number.
+/// Whether a descriptor refers to a file of that kind and, for a device, with that number.
 pub fn is_node(fd: impl AsFd, kind: FileType, number: (u32, u32)) -> bool {
     let is_device = matches!(kind, FileType::CharacterDevice | FileType::BlockDevice);
     rustix::fs::statat(fd, "", AtFlags::EMPTY_PATH).is_ok_and(|stat| {
@@ -273,7 +272,7 @@ mod tests {
         assert_eq!(root(dir.path()).read(b"/huge", 100).unwrap_err().kind(), Kind::InvalidArgument);
     }
 
-    /// Number 254 of the "misc" devices is free: opening it is an error, finding it is not.
+    /// Number 254 of the "misc" devices is unused: opening it is an error, but a handle of it is not.
     #[test]
     fn a_device_in_a_files_place_is_not_opened() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Containers of a pod with a user namespace: root inside, nobody outside.
+//! Tests containers of a pod with a user namespace: root inside, unprivileged outside.
 
 mod driver;
 
@@ -26,7 +26,7 @@ fn adopt(pod: &Pod, bench: &mut Bench) {
     bench.start.namespaces.push(Namespace { kind: namespace::Kind::User.into(), ..Namespace::default() });
     bench.start.user_mapping = Some(mapping());
     pod.adopt(bench);
-    // The layer stands for an unpacked image: world-readable, owned by the host's root.
+    // The layer plays the part of an unpacked image: world-readable, owned by the host's root.
     for dir in [bench.dir.path().to_path_buf(), bench.path("root"), bench.path("layer")] {
         fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("the directory is ours");
     }
@@ -90,7 +90,7 @@ fn an_id_mapped_bind_shows_the_volumes_owners() {
     assert_eq!(fs::metadata(data.join("x")).unwrap().uid(), 0);
 }
 
-/// The layers of an image stand where only the host's root gets.
+/// The layers of an image are in a directory that only the host's root can enter.
 #[test]
 fn a_part_of_an_image_is_shown_in_a_user_namespace() {
     let pod = pod(false);
@@ -128,7 +128,7 @@ fn a_process_whose_number_another_one_has_is_no_target() {
                 assert_eq!((refused, container.bench.output("stdout").as_str()), (false, "sleep\n"));
             }
             Err((failure, bench)) => {
-                assert!(refused && failure.message.contains("another one has its number"), "{failure:?}");
+                assert!(refused && failure.message.contains("its pid was reused"), "{failure:?}");
                 bench.assert_clean();
             }
         }
@@ -165,7 +165,7 @@ fn containers_of_a_pod_share_its_pid_namespace_and_end_without_it() {
         assert!(!out.contains("pid 1\n") && out.contains("sleep 4711"), "{out}");
         let (exited, ps, _) = first.exec(&["ps"]);
         assert_eq!((exited.exit_code, ps.matches("4711").count() >= 2), (0, true), "{ps}");
-        // The first process alone is killed: the rest of the container's goes with it, by its cgroup.
+        // Only the first process is killed: the rest of the container follows, through its cgroup.
         first.done(gorae_proto::shim::request::Verb::Signal(gorae_proto::shim::Signal { exec: 0, number: 9 }));
         assert_eq!(first.wait().exit_code, 137);
     }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The namespaces that are asked for a container, checked.
+//! The namespaces that a start message requests for a container, checked.
 
 use crate::malformed::{Malformed, Result, absolute, each};
 use crate::wire;
 
 pub use crate::wire::namespace::Kind;
 
-/// One of a container's namespaces, asked for.
+/// A requested namespace of a container.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Namespace {
-    /// What it divides.
+    /// Its kind.
     pub kind: Kind,
     /// Where it comes from.
     pub origin: Origin,
@@ -18,26 +18,26 @@ pub struct Namespace {
 /// Where a namespace comes from.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// It is made for the container.
+    /// It is created for the container.
     New,
-    /// It is there, behind this file.
+    /// It exists, and this file refers to it.
     File(String),
-    /// A process is in it, which was started at `start_ticks`.
+    /// It is the namespace of a process that was started at `start_ticks`.
     Process {
         /// The process's directory in /proc.
         process: String,
-        /// The name below its `ns`.
+        /// The name of the namespace file in its `ns` directory.
         name: String,
-        /// Field 22 of its stat: its number may have changed hands since.
+        /// Field 22 of its stat: its pid may have been reused since.
         start_ticks: u64,
     },
 }
 
-/// Checks the namespaces of a container, which always has mounts of its own.
+/// Checks the namespaces of a container, and adds the mount namespace that every container gets.
 ///
 /// # Errors
-/// For a kind that is not known or is there twice, and for what no container can have: the mounts of others, a user
-/// namespace of its own.
+/// For a kind that is unknown or given twice, and for what no container can have: an existing mount namespace, or a
+/// new user namespace.
 pub fn checked(list: Vec<wire::Namespace>, private_cgroup: bool) -> Result<Vec<Namespace>> {
     let mut namespaces = each("namespaces", list, one)?;
     for kind in [private_cgroup.then_some(Kind::Cgroup), Some(Kind::Mount)].into_iter().flatten() {
@@ -48,7 +48,7 @@ pub fn checked(list: Vec<wire::Namespace>, private_cgroup: bool) -> Result<Vec<N
     let twice =
         |(n, namespace): &(usize, &Namespace)| namespaces[..*n].iter().any(|other| other.kind == namespace.kind);
     match namespaces.iter().enumerate().find(twice) {
-        Some((n, _)) => Err(Malformed::new(format!("namespaces[{n}].kind"), "is there twice")),
+        Some((n, _)) => Err(Malformed::new(format!("namespaces[{n}].kind"), "is given twice")),
         None => Ok(namespaces),
     }
 }
@@ -66,9 +66,9 @@ fn one(namespace: wire::Namespace) -> Result<Namespace> {
         },
     };
     match (kind, &origin) {
-        (Kind::User, Origin::New) => Err(Malformed::new("path", "a user namespace is always the pod's")),
+        (Kind::User, Origin::New) => Err(Malformed::new("path", "a container can only join its pod's user namespace")),
         (Kind::Mount, Origin::File(_) | Origin::Process { .. }) => {
-            Err(Malformed::new("path", "a container always has mounts of its own"))
+            Err(Malformed::new("path", "a container always gets a new mount namespace"))
         }
         _ => Ok(Namespace { kind, origin }),
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Handles of namespaces and of children, each opened so that it cannot be another one's.
+//! Handles of namespaces and of children, each opened so that it cannot refer to a different one.
 
 use crate::failure::{self, Result};
 use crate::state;
@@ -10,30 +10,31 @@ use std::os::fd::{AsFd, OwnedFd};
 /// Opens a namespace file.
 ///
 /// # Errors
-/// What the kernel answered, with the file.
+/// The kernel's error, with the file.
 pub fn open_file(path: &str) -> Result<OwnedFd> {
     rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|e| failure::kernel("open namespace", path, e))
 }
 
-/// Opens a process's, which is looked for in a handle of that very process: its number may have changed hands since
-/// it was noted, and must not while it is opened.
+/// Opens a process's namespace through a handle of its directory in /proc: the pid may have been reused since it was
+/// recorded, and must not be while the file is opened.
 ///
 /// # Errors
-/// What the kernel answered; `FailedPrecondition` when another process has its number.
+/// The kernel's error; `FailedPrecondition` when the pid now belongs to another process.
 pub fn open_of_process(process: &str, name: &str, start_ticks: u64) -> Result<OwnedFd> {
     let object = || format!("{process}/ns/{name}");
     let fail = |e| failure::kernel("open namespace", object(), e);
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let process = rustix::fs::open(process, flags, Mode::empty()).map_err(fail)?;
     if state::start_ticks_in(process.as_fd()) != start_ticks {
-        let why = "the process has ended and another one has its number";
+        let why = "the process has ended and its pid was reused";
         return Err(failure::refused(failure::Kind::FailedPrecondition, "open namespace", object(), why));
     }
     openat(&process, format!("ns/{name}"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(fail)
 }
 
-/// A child that a middle process made for us: nothing else reaps it, so its pid cannot have been reused.
+/// Opens a pidfd of a child that a middle process made for us. Nothing else reaps it, so its pid cannot have been
+/// reused.
 pub fn pidfd_of_child(pid: i32) -> Result<OwnedFd> {
     let fail = |e: rustix::io::Errno| failure::kernel("pidfd_open", pid.to_string(), e);
     let raw = Pid::from_raw(pid).ok_or_else(|| fail(rustix::io::Errno::SRCH))?;

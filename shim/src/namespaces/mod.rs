@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which namespaces a container joins and which it gets new.
+//! The namespaces that a container joins, and those that are created for it.
 
 mod asked;
 mod handles;
@@ -16,7 +16,7 @@ use rustix::process::{WaitId, WaitIdOptions, waitid};
 use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name_space};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// A container's namespaces. A kind that is in neither list is the host's.
+/// A container's namespaces. For a kind that is in neither list, the container uses the host's.
 #[derive(Debug, Default)]
 pub struct Namespaces {
     pins: Vec<(Kind, OwnedFd)>,
@@ -27,7 +27,7 @@ impl Namespaces {
     /// Opens every pin.
     ///
     /// # Errors
-    /// What the kernel answered, with the pin; `FailedPrecondition` when its process has ended.
+    /// The kernel's error, with the pin; `FailedPrecondition` when its process has ended.
     pub fn open(list: &[Namespace]) -> Result<Self> {
         let mut namespaces = Self::default();
         for Namespace { kind, origin } in list {
@@ -42,21 +42,21 @@ impl Namespaces {
         Ok(namespaces)
     }
 
-    /// Whether the container gets a new one of this kind.
+    /// Whether the container gets a new namespace of this kind.
     pub fn is_new(&self, kind: Kind) -> bool {
         self.new.contains(&kind)
     }
 
-    /// The pin of a kind.
+    /// The pin of the namespace of this kind, if the container joins one.
     pub fn pin(&self, kind: Kind) -> Option<BorrowedFd<'_>> {
         self.pins.iter().find(|(k, _)| *k == kind).map(|(_, pin)| pin.as_fd())
     }
 
-    /// Makes the child in the container's new namespaces, born in `cgroup`. It is not in a pinned PID namespace: see
-    /// [`Namespaces::enter_pids`].
+    /// Makes the child in the container's new namespaces, directly in `cgroup`. It does not join a pinned PID namespace:
+    /// see [`Namespaces::enter_pids`].
     ///
-    /// A PID and a mount namespace belong to the user namespace of the process that makes them. So with a pinned one the
-    /// clone is made by a middle process that has joined it; the child still is the shim's own (`CLONE_PARENT`).
+    /// A PID or mount namespace belongs to the user namespace of the process that makes it. With a pinned user namespace,
+    /// a middle process therefore joins it and makes the clone; the child is still the shim's own (`CLONE_PARENT`).
     pub fn fork(&self, single: Single, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked> {
         let Some(user) = self.pin(Kind::User) else { return self.fork_here(single, cgroup) };
         let (watcher, reporter) = fault::channel()?;
@@ -88,14 +88,14 @@ impl Namespaces {
         sys::clone3(single, self.clone_flags(), cgroup).map_err(|e| failure::kernel("clone3", "container", e))
     }
 
-    /// Has children of this process start in the pinned PID namespace; nothing to do without one.
+    /// Makes later children of this process start in the pinned PID namespace. No-op without one.
     pub fn enter_pids(&self) -> Result<()> {
         let Some(pin) = self.pin(Kind::Pid) else { return Ok(()) };
         move_into_link_name_space(pin, Some(LinkNameSpaceType::ProcessID))
             .map_err(|e| failure::kernel("join namespace", "pid", e))
     }
 
-    /// The middle process: never comes back as itself; the child comes back as `Forked::Child`.
+    /// Runs in the middle process, and never returns there. Only its child returns, as `Forked::Child`.
     fn fork_in_the_middle(
         &self,
         in_child: InChild,
@@ -123,7 +123,7 @@ impl Namespaces {
             .map_err(|e| failure::kernel("join namespace", "user", e))
     }
 
-    /// Inside a user namespace: becomes its root, so that what is made has an owner there. No-op outside of one.
+    /// Becomes root of the pinned user namespace, so that whatever is created has an owner there. No-op without one.
     pub fn become_root(&self) -> Result<()> {
         if self.pin(Kind::User).is_none() {
             return Ok(());
@@ -136,14 +136,14 @@ impl Namespaces {
         set_thread_res_uid(uid, uid, uid).map_err(fail)
     }
 
-    /// The flags for the clone. A new cgroup namespace is not among them: its root is the cgroup of the process that makes it,
-    /// so the child makes it itself once it is in its own.
+    /// The flags for the clone. A new cgroup namespace is not among them: its root is the cgroup of the process that makes
+    /// it, so the child makes it once it is in the container's cgroup.
     pub fn clone_flags(&self) -> u64 {
         self.new.iter().filter(|kind| **kind != Kind::Cgroup).map(|kind| flag(*kind)).sum()
     }
 
-    /// Joins the pins that a process joins itself (a PID namespace is only for its children, a user namespace comes
-    /// first and apart).
+    /// Joins the pins that a process can join itself. A PID namespace only affects its children, and a user namespace is
+    /// joined earlier and separately.
     pub fn join(&self) -> Result<()> {
         let own = |kind: &Kind| !matches!(kind, Kind::Pid | Kind::User);
         for (kind, pin) in self.pins.iter().filter(|(kind, _)| own(kind)) {
@@ -153,7 +153,7 @@ impl Namespaces {
         Ok(())
     }
 
-    /// Makes the cgroup namespace, when there is to be one.
+    /// Makes the cgroup namespace, if the container gets a new one.
     pub fn unshare_cgroup(&self) -> Result<()> {
         if !self.is_new(Kind::Cgroup) {
             return Ok(());
@@ -161,14 +161,14 @@ impl Namespaces {
         sys::unshare(ThreadNameSpaceType::CONTROL_GROUP).map_err(|e| failure::kernel("unshare", "cgroup namespace", e))
     }
 
-    /// Everything of a container's that an exec has to join.
+    /// All namespaces of the container, which an exec has to join.
     pub fn of_container(&self) -> ThreadNameSpaceType {
         let kinds = self.pins.iter().map(|(kind, _)| *kind).chain(self.new.iter().copied());
         let bits = kinds.map(flag).fold(0, |all, one| all | one);
         ThreadNameSpaceType::from_bits_retain(bits as u32)
     }
 
-    /// Whether processes of others can see this container's: killing its first process does not end the rest then.
+    /// Whether the container shares its PID namespace: then killing its first process does not end the others.
     pub fn shares_pids(&self) -> bool {
         !self.is_new(Kind::Pid)
     }

@@ -28,7 +28,7 @@ impl Network {
     /// Parses names, addresses and gateways.
     ///
     /// # Errors
-    /// `InvalidArgument` with the text that is not an address, a prefix or an interface name.
+    /// `InvalidArgument`, with the text that is not an address, a prefix or an interface name.
     pub fn checked(wire: &PodNetwork) -> Result<Self> {
         for name in [&wire.bridge, &wire.host_interface, &wire.interface] {
             if !is_interface_name(name) {
@@ -52,7 +52,7 @@ impl Network {
 
     /// Brings loopback and the pod's interface up, and gives it addresses and default routes.
     ///
-    /// - Shapes: `route` is in the pod's namespace, where the interface exists.
+    /// - Shapes: `route` is in the pod's network namespace, where the interface already exists.
     pub fn configure(&self, route: &mut Route) -> Result<()> {
         let index = rustix::net::netdevice::name_to_index(route.fd(), &self.interface)
             .map_err(|errno| failure::kernel("look up interface", &self.interface, errno))?;
@@ -62,7 +62,7 @@ impl Network {
         route.run(&requests)
     }
 
-    /// A locally administered MAC address made of the last four bytes of the first IP address.
+    /// A locally administered MAC address, made from the last four bytes of the first IP address.
     pub(super) fn mac(&self) -> Option<Vec<u8>> {
         let tail = match self.addresses.first()?.0 {
             IpAddr::V4(ip) => ip.octets(),
@@ -78,7 +78,7 @@ impl Network {
         message.header.index = index;
         message.attributes = vec![AddressAttribute::Local(ip), AddressAttribute::Address(ip)];
         if ip.is_ipv6() {
-            // The daemon gives an address to one pod at a time; asking the link would cost a second.
+            // The daemon assigns an address to one pod at a time, and duplicate address detection would take a second.
             message.header.flags = AddressHeaderFlags::Nodad;
             message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
         }
@@ -106,13 +106,13 @@ impl Network {
     }
 }
 
-/// Takes every address off the interfaces of the socket's namespace, so that it stops answering for them at once
-/// while the kernel takes its time to end the namespace.
+/// Removes every address from the interfaces of the socket's namespace, except loopback, so that it stops responding
+/// for them at once, although the kernel destroys the namespace later.
 pub fn forget_addresses(route: &mut Route) -> Result<()> {
     let everything = AddressMessage::default();
     let dump = Request::new(libc::RTM_GETADDR, libc::NLM_F_DUMP as u16, &everything, "list", "addresses");
     let mut requests = Vec::new();
-    // What the kernel lists is, word for word, what it wants to see for a removal. Bytes 4 to 7 are the interface.
+    // A removal request takes exactly the body that the dump returns. Bytes 4 to 7 are the interface.
     route.ask(dump, |body| {
         if word(body, 4).is_some_and(|index| index != LOOPBACK) {
             requests.push(Request::raw(libc::RTM_DELADDR, 0, body.to_vec(), "remove address", "of the pod"));
@@ -125,7 +125,7 @@ fn family(ip: IpAddr) -> AddressFamily {
     if ip.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
 }
 
-/// What the kernel takes as a name: 1 to 15 bytes, no slash, no blank, not a directory's name.
+/// Whether the kernel accepts this as a name: 1 to 15 bytes, no slash, colon or blank, and not "." or "..".
 fn is_interface_name(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_graphic() && b != b'/' && b != b':';
     (1..16).contains(&name.len()) && name.bytes().all(plain) && name != "." && name != ".."

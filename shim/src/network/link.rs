@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Interfaces brought up.
+//! Brings interfaces up.
 
 use super::netlink::{Request, Route};
 use crate::failure::Result;
 use netlink_packet_route::link::{LinkFlags, LinkHeader, LinkMessage};
 
-/// The loopback interface of every namespace.
+/// The index of the loopback interface in every namespace.
 pub(super) const LOOPBACK: u32 = 1;
 
 /// Brings loopback up in the socket's namespace, and nothing else.
@@ -23,7 +23,7 @@ pub(super) fn set_up(index: u32, name: &str) -> Request {
     Request::new(libc::RTM_NEWLINK, 0, &up, "bring up interface", name)
 }
 
-/// The head of a message that sets the interface (or the one being made, for 0) up.
+/// The header of a message that brings up an interface; index 0 stands for the one that the message creates.
 pub(super) fn up_header(index: u32) -> LinkHeader {
     LinkHeader { index, flags: LinkFlags::Up, change_mask: LinkFlags::Up, ..LinkHeader::default() }
 }

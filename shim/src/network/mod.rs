@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A pod's built-in network: loopback, and one veth pair whose host end hangs in a bridge.
+//! A pod's built-in network: loopback, and one veth pair whose host end is a port of a bridge.
 //!
-//! Owns the interfaces; which addresses there are, the bridge itself and the packet filter are the daemon's. Every
-//! function talks through the socket it is given, so it works in that socket's namespace whatever namespace the
+//! This module owns the interfaces. The daemon owns the choice of addresses, the bridge itself and the packet filter.
+//! Every function uses the socket that it is given, so it works in that socket's namespace, whichever namespace the
 //! process is in.
 //!
-//! The pod's end has a MAC address made from its first IP address: when an address is used again by the next pod,
-//! what neighbours have cached about it stays true.
+//! The MAC address of the pod's end is derived from its first IP address, so the neighbours' caches stay valid when the
+//! next pod reuses that address.
 
 mod addresses;
 mod link;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One blocking rtnetlink socket: requests out, the kernel's answers in.
+//! One blocking rtnetlink socket, which sends requests and reads the kernel's responses.
 //!
-//! A socket always belongs to the network namespace it was made in, so one process can talk to several. Requests
-//! go out in one send; each is acknowledged on its own, and the first one that failed is the error.
+//! A socket always belongs to the network namespace it was created in, so one process can talk to several. Requests
+//! go out in one send; each is acknowledged separately, and the first failure is returned.
 
 use crate::failure::{self, Failure, Result};
 use gorae_kernel::netlink::{self, ACK, REQUEST};
@@ -12,13 +12,13 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// The kernel fills dump answers up to this size.
+/// The largest dump response that the kernel sends at once, in bytes.
 const ANSWER: usize = 32 << 10;
 
-/// Creates, and fails when it is there already.
+/// Flags to create an object, failing if it already exists.
 pub const CREATE: u16 = (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
 
-/// One thing to ask, and how to call it in an error.
+/// One request, and how an error describes it.
 #[derive(Debug)]
 pub struct Request {
     kind: u16,
@@ -29,14 +29,16 @@ pub struct Request {
 }
 
 impl Request {
-    /// - Shapes: `kind` is an `RTM_*` number, `flags` are added to request and acknowledge.
+    /// A request with this body.
+    ///
+    /// - Shapes: `kind` is an `RTM_*` number; `flags` are added to `NLM_F_REQUEST` and `NLM_F_ACK`.
     pub fn new(kind: u16, flags: u16, body: &impl Emitable, step: &'static str, object: impl Into<String>) -> Self {
         let mut bytes = vec![0; body.buffer_len()];
         body.emit(&mut bytes);
         Self::raw(kind, flags, bytes, step, object)
     }
 
-    /// The same with a body that is encoded already.
+    /// The same, with an encoded body.
     pub fn raw(kind: u16, flags: u16, body: Vec<u8>, step: &'static str, object: impl Into<String>) -> Self {
         Self { kind, flags, body, step, object: object.into() }
     }
@@ -63,11 +65,11 @@ pub struct Route {
 }
 
 impl Route {
-    /// Opens a socket in the present network namespace.
+    /// Opens a socket in the current network namespace.
     pub fn open() -> Result<Self> {
         let fail = |error| failure::kernel("open netlink socket", "route", error);
         let socket = Socket::new(NETLINK_ROUTE).map_err(fail)?;
-        // Words for the errno, where the kernel has some; old kernels have none.
+        // Asks for a message in addition to the errno. Old kernels do not support that.
         let _ = socket.set_ext_ack(true);
         Ok(Self { socket, sequence: 0, answer: Vec::new() })
     }
@@ -80,12 +82,12 @@ impl Route {
     /// Sends all requests at once and waits for every acknowledgement.
     ///
     /// # Errors
-    /// The first request that failed, with the kernel's errno and words. Later ones were tried too.
+    /// The first request that failed, with the kernel's errno and message. The later ones were still executed.
     pub fn run(&mut self, requests: &[Request]) -> Result<()> {
         self.exchange(requests, |_| {})
     }
 
-    /// Asks for one object or, with `NLM_F_DUMP`, for many; `each` gets the body of every answer.
+    /// Queries one object or, with `NLM_F_DUMP`, many. `each` gets the body of every response.
     pub fn ask(&mut self, request: Request, each: impl FnMut(&[u8])) -> Result<()> {
         self.exchange(&[request], each)
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The veth pair: born with one end in the bridge and the other in the pod's namespace, and taken away again.
+//! The veth pair: created with one end in the bridge and the other in the pod's namespace, and removed again.
 
 use super::addresses::Network;
 use super::link::up_header;
@@ -17,21 +17,21 @@ use rustix::io::Errno;
 use rustix::net::netdevice::name_to_index;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// Length of `struct ifinfomsg`, after which a link's attributes follow.
+/// Length of `struct ifinfomsg`, which precedes a link's attributes.
 const LINK_HEADER: usize = 16;
 
-/// Makes the pair, the host end up and the pod's end down.
+/// Creates the pair, with the host end up and the pod's end down.
 ///
 /// - Shapes: `route` is in the bridge's namespace; `netns` is the pod's.
 ///
 /// # Errors
-/// `NotFound` for a bridge that is not there; else the kernel's answer with the host end's name.
+/// `NotFound` if the bridge does not exist; otherwise the kernel's error, with the name of the host end.
 pub fn create(route: &mut Route, network: &Network, netns: BorrowedFd<'_>) -> Result<()> {
     let (bridge, bridge_mtu) = find(route, &network.bridge)?
         .ok_or_else(|| failure::refused(Kind::NotFound, "look up bridge", &network.bridge, "no such interface"))?
         .index_and_mtu();
     let mtu = LinkAttribute::Mtu(if network.mtu == 0 { bridge_mtu } else { network.mtu });
-    // The peer cannot be born up: at that moment it has no other end yet.
+    // The peer cannot be created up, because its other end does not exist yet at that moment.
     let mut peer = LinkMessage::default();
     peer.attributes =
         vec![LinkAttribute::IfName(network.interface.clone()), LinkAttribute::NetNsFd(netns.as_raw_fd()), mtu.clone()];
@@ -52,12 +52,12 @@ pub fn create(route: &mut Route, network: &Network, netns: BorrowedFd<'_>) -> Re
     settle_port(route, network)
 }
 
-/// Tells the bridge which MAC address is behind the new port, so that it need not learn.
+/// Registers the MAC address behind the new port with the bridge, and turns learning off.
 ///
-/// An address goes to the next pod while the last one's port may still be there, and both ends have the MAC address
-/// that follows from it: a bridge that learns would send the new pod's packets to the old port, at first and again
-/// after each word from there. It also keeps a pod from taking the packets of another one. What the pod sends to an
-/// address of its own (a service it is behind, its own host port) comes back through the same port.
+/// The next pod may get an address while the last one's port still exists, and both pods then have the MAC address that
+/// is derived from it. A learning bridge would send the new pod's packets to the old port, at first and again after each
+/// packet from there. Fixed entries also keep a pod from stealing another's packets. In hairpin mode, packets that a pod
+/// sends to an address of its own (a service that it backs, its own host port) return through the same port.
 fn settle_port(route: &mut Route, network: &Network) -> Result<()> {
     let name = &network.host_interface;
     let Some(mac) = network.mac() else { return Ok(()) };
@@ -78,11 +78,11 @@ fn settle_port(route: &mut Route, network: &Network) -> Result<()> {
     let replace = (libc::NLM_F_CREATE | libc::NLM_F_REPLACE) as u16;
     route.run(&[
         Request::new(libc::RTM_NEWLINK, 0, &link, "set up bridge port", name),
-        Request::new(libc::RTM_NEWNEIGH, replace, &entry, "tell the bridge the address behind", name),
+        Request::new(libc::RTM_NEWNEIGH, replace, &entry, "add forwarding entry for", name),
     ])
 }
 
-/// Removes an interface with its peer. The kernel takes some 25 ms for it; one that is gone is fine.
+/// Removes an interface with its peer, which takes the kernel about 25 ms. It is not an error if it is already gone.
 pub fn delete(route: &mut Route, name: &str) -> Result<()> {
     let Ok(index) = name_to_index(route.fd(), name) else { return Ok(()) };
     let mut message = LinkMessage::default();
@@ -93,24 +93,24 @@ pub fn delete(route: &mut Route, name: &str) -> Result<()> {
     }
 }
 
-/// Whether the other end of a host interface is going away by itself.
+/// Whether the kernel is about to remove a host interface by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
-    /// There is no such interface.
+    /// The interface does not exist.
     NoInterface,
-    /// The peer's namespace has no user left: the kernel removes both ends soon.
+    /// The peer's namespace has no users left: the kernel will soon remove both ends.
     Ending,
     /// Something still uses the peer's namespace.
     InUse,
 }
 
-/// What holds of the namespace that the other end of `name` is in.
+/// Looks up the state of the namespace that the other end of `name` is in.
 pub fn peer_of(route: &mut Route, name: &str) -> Result<Peer> {
     let Some(link) = find(route, name)? else { return Ok(Peer::NoInterface) };
     let Some(id) = link.peer_namespace() else { return Ok(Peer::InUse) };
     let mut message = NsidMessage::default();
     message.header.family = AddressFamily::Unspec;
-    // The attribute numbers of this request are those of `NETNSA_*`; 1 asks by id.
+    // The attribute numbers of this request are those of `NETNSA_*`; 1 queries by id.
     message.attributes = vec![NsidAttribute::Id(id)];
     match route.ask(Request::new(libc::RTM_GETNSID, 0, &message, "look up namespace of", name), |_| {}) {
         Ok(()) => Ok(Peer::InUse),
