@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a container's shim is to make: the start message, checked once, in types that cannot say what cannot be.
+//! The container that a shim is to start: the start message, checked once, in types that cannot hold an invalid state.
 //!
-//! After [`Order::checked`] no code asks again whether a field is there, or what a word in it means. What is only known
-//! later is not checked here: whether a path exists, which id a user name has, what the kernel accepts.
+//! After [`Order::checked`], no code checks again whether a field is set or what a word in it means. Facts that are only
+//! known later are not checked here: whether a path exists, which id a user name has, what the kernel accepts.
 
 mod mount;
 mod process;
@@ -29,23 +29,23 @@ use std::rc::Rc;
 pub struct Order {
     /// Its id.
     pub container_id: String,
-    /// For the state record and the socket; exists.
+    /// The directory of the state record and the socket; it exists.
     pub run_dir: PathBuf,
-    /// For the writable layer and the volumes; exists.
+    /// The directory of the writable layer and the volumes; it exists.
     pub root_dir: PathBuf,
-    /// What its root is made of.
+    /// The parts of its root.
     pub rootfs: Rootfs,
-    /// What to become.
+    /// Its first process.
     pub process: Process,
-    /// Namespaces of its own and those that it joins. Of a kind that is not among them it has the host's.
+    /// New namespaces and those that it joins. For any other kind, it uses the host's.
     pub namespaces: Vec<Namespace>,
-    /// What is mounted in it, in order.
+    /// Its mounts, in order.
     pub mounts: Vec<Mount>,
-    /// Nodes beside those that every container has.
+    /// Device nodes in addition to those that every container has.
     pub devices: Vec<Device>,
-    /// Which devices may be used; empty: all.
+    /// The devices that it may use; empty: all.
     pub device_rules: Vec<Rule>,
-    /// Paths in it that show nothing.
+    /// Paths in it that appear empty.
     pub masked_paths: Vec<String>,
     /// Paths in it that cannot be changed.
     pub readonly_paths: Vec<String>,
@@ -53,17 +53,17 @@ pub struct Order {
     pub cgroup: Place,
     /// The cgroup's limits.
     pub resources: Resources,
-    /// Its log; `None`: output is dropped.
+    /// Its log; `None`: output is discarded.
     pub log_path: Option<PathBuf>,
-    /// Whether a stdin is kept open for clients.
+    /// Whether its stdin is kept open for clients.
     pub stdin: bool,
-    /// Whether stdin ends with the first client that gives some.
+    /// Whether its stdin is closed for good when the first client that attached to it closes its end.
     pub stdin_once: bool,
-    /// How its ids translate to the host's.
+    /// How its ids map to the host's.
     pub ids: IdMaps,
-    /// Programs to run at points of its life.
+    /// Programs to run at certain points of its life.
     pub hooks: Option<Rc<Hooks>>,
-    /// Whether the program of an earlier start with these `device_rules` came with the request.
+    /// Whether the request carries the device program of an earlier start with these `device_rules`.
     pub has_device_program: bool,
 }
 
@@ -71,7 +71,7 @@ impl Order {
     /// Checks a start message.
     ///
     /// # Errors
-    /// `InvalidArgument` with the first field that cannot be.
+    /// `InvalidArgument`, with the first invalid field.
     pub fn checked(start: wire::Start) -> Result<Self> {
         Ok(check(start)?)
     }
@@ -85,7 +85,7 @@ fn check(start: wire::Start) -> malformed::Result<Order> {
     };
     let joins_user_namespace = namespaces.iter().any(|namespace| namespace.kind == Kind::User);
     if joins_user_namespace == ids.is_identity() {
-        return Err(Malformed::new("user_mapping", "does not go with the namespaces: one of the two is missing"));
+        return Err(Malformed::new("user_mapping", "must be set if, and only if, a user namespace is joined"));
     }
     let path = |path| absolute("", path);
     Ok(Order {

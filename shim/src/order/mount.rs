@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One mount of a container, checked: what it is, and where it goes.
+//! One mount of a container, checked: its content and its destination.
 
 use super::rootfs::layers;
 use crate::idmap::IdMaps;
@@ -11,7 +11,7 @@ use rustix::mount::MountAttrFlags;
 /// A mount to be made.
 #[derive(Debug)]
 pub struct Mount {
-    /// Where it goes: absolute, inside the root, and not the root itself.
+    /// Its path in the container: absolute, and not the root itself.
     pub destination: String,
     /// Its attributes.
     pub attributes: MountAttrFlags,
@@ -19,18 +19,18 @@ pub struct Mount {
     pub what: What,
 }
 
-/// What is mounted. Options are comma-separated, as mount(8) has them.
+/// The content of a mount. Options are comma-separated, as in mount(8).
 #[derive(Debug)]
 pub enum What {
-    /// Something of the host.
+    /// A file or directory of the host.
     Bind(Bind),
-    /// A directory of the container's own, which is first filled with what the image has at the mount's place.
+    /// A directory of the container's own, initially filled with what the image has at the destination.
     Volume(Bind),
-    /// An image, or something in it.
+    /// An image, or a path in it.
     Image(Image),
     /// An empty file system.
     Tmpfs(String),
-    /// The same as `/dev`, with the container's devices.
+    /// An empty file system at `/dev`, which gets the container's devices.
     Dev(String),
     /// The container's terminals.
     Devpts(String),
@@ -38,24 +38,24 @@ pub enum What {
     Cgroup,
     /// The processes of the container's PID namespace.
     Proc(String),
-    /// A file system that shows one of the container's other namespaces: its name and options.
+    /// A file system that shows another of the container's namespaces: its name and options.
     Kernel(&'static str, String),
 }
 
 /// A file or directory of the host.
 #[derive(Debug)]
 pub struct Bind {
-    /// Where it is.
+    /// Its path on the host.
     pub source: String,
-    /// What of the mounts below it is bound along.
+    /// Whether the mounts below it are bound as well.
     pub reach: Reach,
     /// How far the mount's attributes reach.
     pub attributes_reach: Reach,
-    /// Whether it is made as a directory when it is missing.
+    /// Whether it is created as a directory if it is missing.
     pub create_source: bool,
-    /// What it shares with the host.
+    /// How mounts propagate between it and the host.
     pub propagation: Propagation,
-    /// How owners in it are translated.
+    /// How the ids of owners in it are mapped.
     pub ids: Option<IdMaps>,
 }
 
@@ -64,7 +64,7 @@ pub struct Bind {
 pub struct Image {
     /// Its layers, the topmost first; at least one.
     pub layers: Vec<String>,
-    /// What is shown of it, without slashes at its ends; empty: all.
+    /// The path in it to mount, without slashes at its ends; empty: the whole image.
     pub path: String,
 }
 
@@ -72,7 +72,7 @@ impl Mount {
     /// Checks the message.
     ///
     /// # Errors
-    /// For a place, a kind, a source, or maps that cannot be.
+    /// For an invalid destination, kind, source, propagation or id map.
     pub fn checked(mut mount: wire::Mount) -> Result<Self> {
         let destination = absolute("destination", std::mem::take(&mut mount.destination))?;
         if destination.bytes().all(|b| b == b'/') {
@@ -91,7 +91,7 @@ impl Mount {
             "proc" => What::Proc(data),
             "sysfs" => What::Kernel("sysfs", data),
             "mqueue" => What::Kernel("mqueue", data),
-            other => return Err(Malformed::new("filesystem", format!("{other:?} is not offered"))),
+            other => return Err(Malformed::new("filesystem", format!("{other:?} is not supported"))),
         };
         Ok(Self { destination, attributes, what })
     }
@@ -121,13 +121,13 @@ impl Bind {
 }
 
 impl Image {
-    /// Checks what of the message is about an image.
+    /// Checks the image fields of the message.
     ///
     /// # Errors
-    /// For an image without layers, and for a path that cannot be.
+    /// For an image without layers, and for an invalid path.
     pub fn checked(mount: wire::Mount) -> Result<Self> {
         if mount.source_layer_path.contains('\0') {
-            return Err(Malformed::new("source_layer_path", "has a NUL byte in it"));
+            return Err(Malformed::new("source_layer_path", "contains a NUL byte"));
         }
         let layers = layers("image_layers", mount.image_layers)?;
         Ok(Self { layers, path: mount.source_layer_path.trim_matches('/').to_owned() })

@@ -7,66 +7,66 @@ use crate::user::Account;
 use crate::wire::{self, Capabilities};
 use std::ffi::CString;
 
-/// Most instructions that the kernel takes. Source: `BPF_MAXINSNS`.
+/// Most instructions that the kernel accepts. Source: `BPF_MAXINSNS`.
 const MOST_INSTRUCTIONS: usize = 4096;
-/// The size of `struct sock_filter`.
+/// The size of `struct sock_filter`, in bytes.
 const INSTRUCTION: usize = 8;
-/// The resources that have a limit. Source: `RLIM_NLIMITS`.
+/// The number of resources that have a limit. Source: `RLIM_NLIMITS`.
 const RLIMITS: u32 = 16;
-/// Least and largest scores that the kernel knows.
+/// The scores that the kernel accepts.
 const SCORES: std::ops::RangeInclusive<i32> = -1000..=1000;
 
 /// A process to be started.
 #[derive(Debug)]
 pub struct Process {
-    /// argv, at least one word.
+    /// argv, with at least one element.
     pub args: Vec<CString>,
     /// The environment.
     pub env: Vec<CString>,
-    /// Absolute, in the container; made when it is missing.
+    /// The working directory: an absolute path in the container, created if it is missing.
     pub cwd: CString,
     /// Whether its streams are a terminal.
     pub terminal: bool,
-    /// Whose it is, by number or name.
+    /// Its user and groups, by number or name.
     pub account: Account,
-    /// What it may do, as far as the shim may do it.
+    /// Its capabilities; those that the shim lacks are left out.
     pub capabilities: Capabilities,
-    /// Whether set-user-id programs are powerless.
+    /// Whether set-user-id programs have no effect.
     pub no_new_privs: bool,
-    /// Which system calls it may make; `None`: all.
+    /// The filter of its system calls; `None`: all are allowed.
     pub seccomp: Option<Seccomp>,
-    /// How soon it is ended when memory runs out; `None`: as the shim.
+    /// How early the OOM killer picks it; `None`: like the shim.
     pub oom_score_adj: Option<i32>,
     /// Resource limits.
     pub rlimits: Vec<Rlimit>,
-    /// For the security modules.
+    /// Its label for the security modules.
     pub label: Label,
 }
 
 /// A seccomp filter.
 #[derive(Debug, Clone)]
 pub struct Seccomp {
-    /// Whole `struct sock_filter`s, at least one, in native order.
+    /// One or more complete `struct sock_filter`, in native byte order.
     pub filter: Vec<u8>,
     /// `SECCOMP_FILTER_FLAG_*`.
     pub flags: u32,
 }
 
 impl Seccomp {
-    /// Its length.
+    /// Its length in instructions.
     pub fn instructions(&self) -> usize {
         self.filter.len() / INSTRUCTION
     }
 }
 
-/// A limit of a resource by its `RLIMIT_*` number.
+/// A limit of one resource.
 #[derive(Debug, Clone, Copy)]
 pub struct Rlimit {
-    /// Which resource.
+    /// The resource, by its `RLIMIT_*` number.
     pub resource: u32,
-    /// What is in force.
+    /// The limit in force.
     pub soft: u64,
-    /// What it can be raised to.
+    /// The value that the soft limit can be raised to.
     pub hard: u64,
 }
 
@@ -74,7 +74,7 @@ impl Process {
     /// Checks the message.
     ///
     /// # Errors
-    /// With the field that cannot be.
+    /// For the first invalid field.
     pub fn checked(process: wire::Process) -> Result<Self> {
         let cwd = if process.cwd.is_empty() { "/".to_owned() } else { absolute("cwd", process.cwd)? };
         Ok(Self {
@@ -95,10 +95,10 @@ impl Process {
 
 fn seccomp(filter: Vec<u8>, flags: u32) -> Result<Option<Seccomp>> {
     if filter.is_empty() {
-        return if flags == 0 { Ok(None) } else { Err(Malformed::new("seccomp_flags", "there is no filter")) };
+        return if flags == 0 { Ok(None) } else { Err(Malformed::new("seccomp_flags", "is set without a filter")) };
     }
     if !filter.len().is_multiple_of(INSTRUCTION) || filter.len() / INSTRUCTION > MOST_INSTRUCTIONS {
-        return Err(Malformed::new("seccomp_filter", format!("{} bytes are not a filter", filter.len())));
+        return Err(Malformed::new("seccomp_filter", format!("{} bytes is not a valid length", filter.len())));
     }
     Ok(Some(Seccomp { filter, flags }))
 }
@@ -106,12 +106,12 @@ fn seccomp(filter: Vec<u8>, flags: u32) -> Result<Option<Seccomp>> {
 /// Checks a score.
 ///
 /// # Errors
-/// For one that the kernel does not know.
+/// For one that the kernel does not accept.
 pub fn score(adj: wire::OomScoreAdj) -> Result<i32> {
     if SCORES.contains(&adj.value) {
         return Ok(adj.value);
     }
-    Err(Malformed::new("oom_score_adj", format!("{} is not in -1000..1000", adj.value)))
+    Err(Malformed::new("oom_score_adj", format!("{} is not between -1000 and 1000", adj.value)))
 }
 
 fn rlimit(limit: wire::Rlimit) -> Result<Rlimit> {

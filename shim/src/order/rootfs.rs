@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a container's root is made of.
+//! The parts of a container's root.
 
 use crate::malformed::{Malformed, Result, absolute, each};
 use crate::tree::Propagation;
 use crate::wire;
 
-/// A root in the making.
+/// A root to be assembled.
 #[derive(Debug)]
 pub struct Rootfs {
-    /// Directories on the host, the topmost first; at least one.
+    /// Directories on the host, topmost first; at least one.
     pub layers: Vec<String>,
-    /// Whether nothing can be written to it.
+    /// Whether it is read-only.
     pub readonly: bool,
-    /// What the mounts in it need of it.
+    /// The propagation that the mounts in it need.
     pub propagation: Propagation,
-    /// Made in it when they are missing.
+    /// Directories to create in it if they are missing.
     pub directories: Vec<String>,
 }
 
@@ -22,7 +22,7 @@ impl Rootfs {
     /// Checks the message.
     ///
     /// # Errors
-    /// For a root without layers, and for paths and words that cannot be.
+    /// For a root without layers, and for an invalid path or propagation.
     pub fn checked(rootfs: wire::Rootfs) -> Result<Self> {
         let propagation = match rootfs.propagation.as_str() {
             "" | "private" => Propagation::Private,
@@ -42,7 +42,7 @@ impl Rootfs {
 /// Checks the layers of an image.
 ///
 /// # Errors
-/// When there is none, and for one that is not a path from the root.
+/// When there are none, and for one that is not an absolute path.
 pub(super) fn layers(field: &str, layers: Vec<String>) -> Result<Vec<String>> {
     if layers.is_empty() {
         return Err(Malformed::new(field, "the image has no layers"));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Every field of the start message that can be malformed, and what the daemon sends.
+//! Tests every field of the start message that can be malformed, and a message as the daemon sends it.
 
 use super::*;
 use crate::tree::{Propagation, Reach};
@@ -16,7 +16,7 @@ fn mount(destination: &str, filesystem: &str) -> wire::Mount {
     wire::Mount { destination: destination.into(), filesystem: filesystem.into(), ..wire::Mount::default() }
 }
 
-/// A message with something in every part, as the daemon could have written it.
+/// A message with content in every part, as the daemon could send it.
 fn start() -> Start {
     let v1 = vec![V1Hierarchy { mount_point: "/c/cpu".into(), controllers: vec!["cpu".into()] }];
     let layout = CgroupLayout { unified: "/c/unified".into(), unified_has_controllers: false, v1 };
@@ -87,7 +87,7 @@ fn words_and_numbers_become_what_they_mean() {
     assert_eq!((bind.reach, bind.attributes_reach, bind.propagation), (Reach::All, Reach::Top, Propagation::Private));
     let What::Image(image) = &order.mounts[4].what else { panic!("{:?}", order.mounts[4]) };
     assert_eq!(image.path, "a/b");
-    assert!(order.namespaces.iter().any(|namespace| namespace.kind == Kind::Cgroup), "a private one is made");
+    assert!(order.namespaces.iter().any(|namespace| namespace.kind == Kind::Cgroup), "a private one is created");
     assert_eq!((order.ids.host_uid(5), order.process.oom_score_adj), (70_005, Some(-1000)));
     assert_eq!(order.log_path, Some("/logs/0.log".into()));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The overlay for kernels that do not take layers one by one: a short-lived child with a mount namespace of its own
-//! attaches what has to be attached there, mounts with the old option string, and passes the mount back detached.
+//! The overlay for kernels that do not accept layers one by one. A short-lived child with its own mount namespace attaches
+//! whatever has to be attached, mounts with the old option string, and passes the mount back detached.
 
 use super::parts::Parts;
 use crate::failure::{self, Kind, Result};
@@ -21,10 +21,10 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
-/// The kernel's limit for the option string, its end included.
+/// The kernel's limit for the option string, in bytes, including the terminating NUL.
 const OPTIONS: usize = 4096;
 
-/// Builds it in a child.
+/// Builds the overlay in a child.
 pub fn build(parts: &Parts<'_>, single: Single) -> Result<OwnedFd> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .map_err(|e| failure::kernel("make socket", "overlay helper", e))?;
@@ -68,10 +68,10 @@ fn make(parts: &Parts<'_>) -> Result<OwnedFd> {
         options.push_str(&format!(",upperdir={},workdir={},volatile", name(&writable[0]), name(&writable[1])));
     }
     if options.len() >= OPTIONS {
-        let why = format!("{} layers are more than this kernel takes", parts.layers.len());
+        let why = format!("{} layers are more than this kernel supports", parts.layers.len());
         return Err(failure::refused(Kind::Unimplemented, "mount overlay", &parts.layers[0], &why));
     }
-    // Any directory serves as mount point: this namespace ends with the process.
+    // Any directory can serve as the mount point: this namespace ends with the process.
     let point = Path::new(&parts.layers[0]);
     mount(
         "overlay",
@@ -85,8 +85,8 @@ fn make(parts: &Parts<'_>) -> Result<OwnedFd> {
     clone_path(point, Reach::Top, MountAttrFlags::empty())
 }
 
-/// A layer's directory, id-mapped when there is a user namespace. Old kernels take id-mapped layers only from mounts
-/// that are attached.
+/// Opens a layer's directory, id-mapped if there is a user namespace. Old kernels accept id-mapped layers only from
+/// attached mounts.
 fn open_layer(parts: &Parts<'_>, layer: &str) -> Result<OwnedFd> {
     let path = Path::new(layer);
     let Some(user_namespace) = parts.user_namespace else { return open_path(path) };
@@ -113,7 +113,7 @@ fn send(socket: &OwnedFd, tree: &OwnedFd) -> Result<()> {
         .map_err(|e| failure::kernel("pass", "overlay", e))
 }
 
-/// The mount, once the child has sent it; `None` when it ended without.
+/// Waits for the child to send the mount; `None` if it exits without sending it.
 fn receive(socket: &OwnedFd) -> Option<OwnedFd> {
     let mut byte = [0];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];

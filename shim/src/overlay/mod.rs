@@ -2,13 +2,13 @@
 //! A container's overlay as a detached mount: it is in no mount table until the child attaches it in its own mount
 //! namespace.
 //!
-//! Writable ones are `volatile`: a container's changes never outlive a reboot, and without it every unmount would
-//! sync the whole file system below. In a pod with a user namespace every layer is id-mapped (an overlay itself
-//! cannot be), and new files belong to the namespace's ids.
+//! Writable overlays are `volatile`: a container's changes never outlive a reboot, and otherwise every unmount would sync
+//! the whole underlying file system. In a pod with a user namespace, every layer is id-mapped (an overlay itself cannot
+//! be), and new files are owned by the namespace's ids.
 //!
-//! Three ways to say the layers, by what the kernel takes: descriptors (6.13, and 6.15 for detached ones), paths one
-//! by one (6.7), and the old option string in a mount namespace of a helper process, where a descriptor's short name
-//! stands for each path: 4 kB hold some 200 layers.
+//! There are three ways to pass the layers, depending on the kernel: descriptors (6.13, and 6.15 for detached mounts),
+//! paths one by one (6.7), and the old option string in the mount namespace of a helper process. In that string, the short
+//! name of a descriptor stands for each path, so its 4 kB hold about 200 layers.
 
 mod helper;
 mod parts;
@@ -30,7 +30,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use top::Top;
 
-/// Makes a container's writable directories and its root. `owner` is the host's ids of the container's root.
+/// Makes a container's writable directories and its root file system. `owner` are the host's ids of the container's root
+/// user.
 pub fn writable(
     layers: &[String],
     root_dir: &Path,
@@ -41,7 +42,7 @@ pub fn writable(
     build(&writable_parts(layers, root_dir, user_namespace, owner)?, single)
 }
 
-/// The same for a kernel that does not take layers one by one; [`writable`] falls back to it.
+/// The same for a kernel that does not accept layers one by one; [`writable`] falls back to it.
 pub fn writable_by_helper(
     layers: &[String],
     root_dir: &Path,
@@ -63,7 +64,7 @@ fn writable_parts<'a>(
     if make_new(&upper)?
         && let Some(layer) = layers.first()
     {
-        // Upper is what the container sees of its "/" itself.
+        // The container sees the attributes of upper as those of its "/".
         Top::of(layer, user_namespace, owner).and_then(|top| top.apply(&upper)).inspect_err(|_| {
             let _ = fs::remove_dir(&upper);
         })?;
@@ -81,12 +82,12 @@ pub fn read_only(layers: &[String], user_namespace: Option<BorrowedFd<'_>>, sing
     build(&Parts { layers, upper_and_work: None, user_namespace }, single)
 }
 
-/// Whether there are files already that the container is to go on with.
+/// Whether an earlier start has left files that the container continues with.
 pub fn has_files(root_dir: &Path) -> bool {
     root_dir.join("upper").exists()
 }
 
-/// Undoes the directories that [`writable`] made.
+/// Removes the directories that [`writable`] made.
 pub fn remove(root_dir: &Path) {
     for name in ["upper", "work"] {
         let _ = fs::remove_dir_all(root_dir.join(name));
@@ -102,7 +103,7 @@ fn make_dir(dir: &Path, (uid, gid): (u32, u32)) -> Result<()> {
         .map_err(|e| failure::kernel("make directory", dir.display().to_string(), e))
 }
 
-/// Makes a directory; whether it is new.
+/// Makes a directory, unless it exists; returns whether it is new.
 fn make_new(dir: &Path) -> Result<bool> {
     use std::os::unix::fs::DirBuilderExt;
     match fs::DirBuilder::new().mode(0o755).create(dir) {
@@ -126,7 +127,7 @@ fn build(parts: &Parts<'_>, single: Single) -> Result<OwnedFd> {
 
 /// Why the direct way did not work.
 enum Direct {
-    /// The kernel does not know it: there is another.
+    /// The kernel does not support it: the helper has to be used.
     TooOld,
     Failed(Failure),
 }
@@ -148,16 +149,16 @@ fn by_paths(parts: &Parts<'_>) -> std::result::Result<OwnedFd, Direct> {
     finish(&context, parts).map_err(Direct::Failed)
 }
 
-/// As [`by_paths`], with an id-mapped clone of each layer.
+/// Like [`by_paths`], but with an id-mapped clone of each layer.
 fn by_descriptors(parts: &Parts<'_>, user_namespace: BorrowedFd<'_>) -> std::result::Result<OwnedFd, Direct> {
     let context = open_context()?;
-    // A detached tree is gone with its descriptor: all are kept until the overlay has taken its own copies.
+    // A detached tree is destroyed with its descriptor: all are kept until the overlay has made its own copies.
     let mut trees = Vec::with_capacity(parts.layers.len());
     for (n, layer) in parts.layers.iter().enumerate() {
         let tree = clone_path(Path::new(layer), Reach::Top, MountAttrFlags::empty())?;
         idmap::set(&tree, user_namespace, Reach::Top, layer)?;
         match fsconfig_set_fd(&context, "lowerdir+", tree.as_fd()) {
-            // Before 6.13 descriptors are not taken at all, then those of mounts (`O_PATH`) are not.
+            // Before 6.13, descriptors are not accepted at all; after that, those of mounts (`O_PATH`) are not at first.
             Err(Errno::INVAL | Errno::BADF) if n == 0 => return Err(Direct::TooOld),
             other => other.map_err(|e| explain(&context, "mount overlay", layer, e))?,
         }
@@ -170,7 +171,7 @@ fn open_context() -> Result<OwnedFd> {
     fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).map_err(|e| failure::kernel("fsopen", "overlay", e))
 }
 
-/// Everything but the layers, and the mount.
+/// Sets everything but the layers, and makes the mount.
 fn finish(context: &OwnedFd, parts: &Parts<'_>) -> Result<OwnedFd> {
     let top = &parts.layers[0];
     let set = |key, value: &str| {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What an overlay is made of.
+//! The parts of an overlay.
 
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
-/// Directories, and how their owners are translated.
+/// The directories of an overlay, and how the ids of their owners are mapped.
 #[derive(Debug)]
 pub struct Parts<'a> {
-    /// The topmost first; at least one.
+    /// The lower directories, topmost first; at least one.
     pub layers: &'a [String],
-    /// Where changes go; `None`: it cannot be changed.
+    /// The directories that take the changes; `None`: the overlay is read-only.
     pub upper_and_work: Option<(PathBuf, PathBuf)>,
-    /// Whose maps translate the layers' owners.
+    /// The user namespace whose maps apply to the layers' owners.
     pub user_namespace: Option<BorrowedFd<'a>>,
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What an image says of its `/`: the writable directory on top begins like the topmost layer.
+//! The attributes of an image's `/`: the writable directory on top starts with those of the topmost layer.
 //!
-//! Overlayfs shows the root as the writable directory has it, and that one is new. The store sees to it that the topmost
-//! directory it gives is as the image's `/` has to be, whichever layer describes it.
+//! Overlayfs shows the root with the attributes of the writable directory, which is new. The store makes sure that the
+//! topmost directory has the attributes of the image's `/`, whichever layer describes it.
 
 use crate::failure::{self, Result};
 use crate::idmap;
@@ -13,9 +13,9 @@ use rustix::mount::MountAttrFlags;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-/// The access lists of a directory. Other attributes of an image's `/` mean nothing to anybody.
+/// The access lists of a directory. Other extended attributes have no meaning on an image's `/`.
 const LISTS: [&str; 2] = ["system.posix_acl_access", "system.posix_acl_default"];
-/// More than any access list of a file system that people use.
+/// Longest access list that is read, in bytes: more than any file system in common use allows.
 const MAX_LIST: usize = 8 << 10;
 
 /// Mode, owner (in the host's ids) and access lists of the topmost layer's directory.
@@ -27,17 +27,18 @@ pub struct Top {
 }
 
 impl Top {
-    /// Looks at `layer`, through `user_namespace`'s maps when there is one; `root` is the host's ids of its root.
+    /// Reads the attributes of `layer`, through the maps of `user_namespace` if there is one; `root` are the host's ids of
+    /// its root.
     pub fn of(layer: &str, user_namespace: Option<BorrowedFd<'_>>, root: (u32, u32)) -> Result<Self> {
         let fail = |e: Errno| failure::kernel("mount overlay", layer, e);
         let found = rustix::fs::stat(layer).map_err(fail)?;
         let top = Self { mode: found.st_mode & 0o7777, owner: ids(&found), lists: lists(layer).map_err(fail)? };
         let Some(user_namespace) = user_namespace else { return Ok(top) };
-        // Most images' root is root's, and says no more.
+        // In most images, the directory belongs to root and has no access lists.
         if top.owner == (0, 0) && top.lists.is_empty() {
             return Ok(Self { owner: root, ..top });
         }
-        // The kernel translates, as it does for everything in the layer.
+        // The kernel maps the ids, as it does for everything in the layer.
         let tree = clone_path(Path::new(layer), Reach::Top, MountAttrFlags::empty())?;
         idmap::set(&tree, user_namespace, Reach::Top, layer)?;
         let found = rustix::fs::statat(&tree, "", AtFlags::EMPTY_PATH).map_err(fail)?;
@@ -45,7 +46,7 @@ impl Top {
         Ok(Self { owner: ids(&found), lists, ..top })
     }
 
-    /// Makes a directory that was just made like it.
+    /// Applies the attributes to a new directory.
     pub fn apply(&self, dir: &Path) -> Result<()> {
         let fail = |e: Errno| failure::kernel("set up directory", dir.display().to_string(), e);
         let handle = open(dir).map_err(fail)?;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Undoing a pod, however far it had come: everything is looked for at its path, nothing is taken from memory.
+//! Undoes a pod, however far its set-up got: everything is found by its path, and nothing depends on remembered state.
 //!
-//! Order: first what can still act (processes), then what holds namespaces (pins), then what waits for both
-//! (interface, cgroups). One failing step does not stop the others; the first failure is reported.
+//! The order: first what can still act (processes), then what keeps namespaces alive (pins), then what depends on both
+//! (interface, cgroups). A failing step does not stop the others; the first failure is reported.
 //!
-//! The host end of the pod's veth goes with the namespace, which the kernel ends by itself some 20 ms after the last
-//! user has left; nothing waits for that. The addresses are taken off before, so that the next pod can have them at
-//! once. Only when something keeps the namespace is the interface deleted by hand, after the reply.
+//! The host end of the pod's veth disappears with the namespace, which the kernel destroys by itself about 20 ms after its
+//! last user has left; nothing waits for that. The addresses are removed before, so that the next pod can have them at
+//! once. Only if something keeps the namespace alive is the interface deleted explicitly, after the reply.
 
 use super::lock::{RunDir, lock};
 use super::{namespaces, shm};
@@ -26,9 +26,9 @@ const LEAVE: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Clean {
     run_dir: PathBuf,
-    /// Killed and removed; `None`: the cgroup is the client's, or there is none.
+    /// The cgroup to kill and remove; `None`: it is the client's, or there is none.
     own: Option<Place>,
-    /// Removed afterwards where they are empty.
+    /// Cgroups to remove afterwards if they are empty.
     empty: Vec<Place>,
     host_interface: Option<String>,
 }
@@ -37,7 +37,7 @@ impl Clean {
     /// Checks the message.
     ///
     /// # Errors
-    /// `InvalidArgument` with the first field that cannot be.
+    /// `InvalidArgument`, with the first invalid field.
     pub fn checked(request: CleanPod) -> Result<Self> {
         Ok(check(request)?)
     }
@@ -48,7 +48,7 @@ fn check(request: CleanPod) -> malformed::Result<Clean> {
     let within = |wrong: Malformed| wrong.within("cgroup");
     let layout = layout.flatten().map(Layout::checked).transpose().map_err(|wrong| within(wrong.within("layout")))?;
     let at = |field: &str, path: &str| Place::new(required("cgroup.layout", layout.clone())?, field, path);
-    // Without a path it only says the layout: the cgroup is the client's.
+    // Without a path, it only carries the layout: the cgroup is the client's.
     let own = path.and_then(non_empty).map(|path| at("cgroup.path", &path)).transpose()?;
     Ok(Clean {
         run_dir: absolute("run_dir", request.run_dir)?.into(),
@@ -58,11 +58,11 @@ fn check(request: CleanPod) -> malformed::Result<Clean> {
     })
 }
 
-/// Undoes what there is. Idempotent.
+/// Undoes whatever exists of the pod. Idempotent.
 ///
 /// # Errors
-/// The first step that failed; all others were done. `DeadlineExceeded` when another process works on the pod and does
-/// not end.
+/// The first step that failed; all others were still run. `DeadlineExceeded` when another process works on the pod and
+/// does not exit.
 pub fn clean(request: &Clean) -> Result<()> {
     let _lock = match lock(&request.run_dir) {
         Err(failure) if failure.errno == libc::ENOENT => None,
@@ -73,7 +73,7 @@ pub fn clean(request: &Clean) -> Result<()> {
     result.and(others)
 }
 
-/// Undoes everything of the pod itself, with the cgroup `own`. The lock shows that no other process works on it.
+/// Undoes everything of the pod itself, including the cgroup `own`. The lock proves that no other process works on it.
 pub(super) fn undo(run_dir: &Path, own: Option<&Place>, _lock: Option<&RunDir>) -> Result<()> {
     let killed = own.map_or(Ok(false), cgroup::kill);
     let silenced = silence(run_dir);
@@ -83,19 +83,19 @@ pub(super) fn undo(run_dir: &Path, own: Option<&Place>, _lock: Option<&RunDir>) 
     killed.and(silenced).and(unpinned).and(unmounted).and(removed)
 }
 
-/// Removes the cgroup; what `cgroup.kill` did not reach (it may have left the cgroup2 hierarchy alone) is killed one
-/// by one when it is in the way.
+/// Removes the cgroup. If that fails, processes that `cgroup.kill` did not reach (it may have left the cgroup2 hierarchy
+/// alone) are killed one by one.
 fn remove_cgroup(place: &Place) -> Result<()> {
     cgroup::remove(place).or_else(|_| {
         for pid in cgroup::processes(place)?.into_iter().filter_map(Pid::from_raw) {
-            // ESRCH: it went by itself.
+            // ESRCH: it has exited by itself.
             let _ = rustix::process::kill_process(pid, Signal::KILL);
         }
         cgroup::remove(place)
     })
 }
 
-/// Takes the addresses off the interfaces in the pod's network namespace.
+/// Removes the addresses from the interfaces in the pod's network namespace.
 fn silence(run_dir: &Path) -> Result<()> {
     let path = namespaces::pin_path(run_dir, "net");
     let own = namespaces::open_path(Path::new("/proc/self/ns/net"))?;
@@ -109,11 +109,11 @@ fn silence(run_dir: &Path) -> Result<()> {
     forgotten
 }
 
-/// After the reply: watches the host end go, and deletes it by hand when something keeps the pod's namespace (a
+/// After the reply: waits for the host end to disappear, and deletes it if something keeps the pod's namespace alive (a
 /// process that was never in the cgroup, a connection that the daemon still holds).
 ///
-/// Nothing waits for this: the addresses are off, and names are not reused. A failure here is found again when the node's
-/// interfaces are compared with its pods.
+/// Nothing waits for this: the addresses are already removed, and names are not reused. If it fails, the interface is
+/// found later, when the node's interfaces are reconciled with its pods.
 pub fn see_off_interface(request: &Clean) {
     let Some(name) = &request.host_interface else { return };
     let _ = Route::open().and_then(|mut route| {

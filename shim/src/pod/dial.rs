@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A TCP connection to localhost inside a pod, made here and used by the daemon.
+//! Makes a TCP connection to localhost inside a pod, for the daemon to use.
 
 use super::namespaces;
 use crate::failure::{self, Result};
@@ -13,7 +13,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// The wait when none is asked for.
+/// The time limit when the request sets none.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A port of a pod to connect to: a checked [`DialPod`].
@@ -29,7 +29,7 @@ impl Dial {
     /// Checks the message.
     ///
     /// # Errors
-    /// `InvalidArgument` with the first field that cannot be.
+    /// `InvalidArgument`, with the first invalid field.
     pub fn checked(request: DialPod) -> Result<Self> {
         let netns = non_empty(request.netns).map(|path| absolute("netns", path)).transpose()?;
         let port = u16::try_from(request.port).ok().filter(|&port| port != 0);
@@ -48,7 +48,7 @@ impl Dial {
 ///
 /// # Errors
 /// That of the IPv4 attempt (`ECONNREFUSED` when nothing listens), unless IPv6 failed in another way; `DeadlineExceeded`
-/// when the time is over.
+/// when the time limit is reached.
 pub fn dial(request: &Dial) -> Result<OwnedFd> {
     if let Some(path) = &request.netns {
         namespaces::enter_net(&namespaces::open_path(path)?, path)?;

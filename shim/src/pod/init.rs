@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The first process of a pod whose containers share a PID namespace.
 //!
-//! It is a fork of the set-up process that sleeps: the kernel reaps for it (SIGCHLD is ignored), every other signal
-//! is ignored, and only the end of the pod's cgroup ends it. Containers see it as pid 1, so it must be worth nothing
-//! to them: no descriptor, an empty root directory in a mount namespace of its own, no capability, an identity of
-//! its own. (With the node's root, `/proc/1/root` would be a way out for a container that may trace.)
+//! It is a fork of the set-up process, and sleeps: the kernel reaps for it (SIGCHLD is ignored), every other signal is
+//! ignored, and only killing the pod's cgroup ends it. Containers see it as pid 1, so it must be useless to them: no
+//! descriptor, an empty root directory in its own mount namespace, no capability, and an identity of its own. (With the
+//! node's root, `/proc/1/root` would be a way out for a container with ptrace rights.)
 
 use crate::cgroup::Cgroup;
 use crate::failure::{self, Result};
@@ -26,31 +26,31 @@ use std::path::Path;
 /// The user of the init where that id exists.
 const NOBODY: u32 = 65_534;
 
-/// What `ps` shows, on the node and in the pod.
+/// The name that `ps` shows, on the node and in the pod.
 const NAME: &CStr = c"gorae-pod-init";
 
-/// What the init needs before it lets go of everything.
+/// What the init needs before it gives everything up.
 #[derive(Debug)]
 pub struct Plan<'a> {
     /// Its own cgroup, below the pod's.
     pub cgroup: Option<&'a Cgroup>,
-    /// Some directory to put the empty root on.
+    /// Any directory, to mount the empty root on.
     pub mount_point: &'a Path,
-    /// Whether the pod has a user namespace: then the init is its root.
+    /// Whether the pod has a user namespace; the init then runs as its root.
     pub own_user: bool,
 }
 
 /// Starts it in a new PID namespace; returns its pid.
 ///
-/// - Shapes: it reports a failure through `reporter`, or closes it when it is ready.
+/// - Shapes: the init reports a failure through `reporter`, or closes it once it is ready.
 pub fn spawn(plan: &Plan<'_>, reporter: &Reporter, single: Single) -> Result<i32> {
     let cgroup = plan.cgroup.and_then(Cgroup::unified);
     let flags = (libc::CLONE_NEWPID | libc::CLONE_NEWNS) as u64;
     match sys::clone3(single, flags, cgroup).map_err(|e| failure::kernel("start", "the pod's init", e))? {
         Forked::Parent { pid, .. } => Ok(pid),
         Forked::Child(in_child) => match settle(plan) {
-            // Its memory still has paths of the node from the pod's set-up. The fault channel's end is closed with
-            // everything else, which reports success.
+            // Its memory still holds paths of the node from the pod's set-up, so the heap is cleared. Its end of the fault
+            // channel is closed with everything else, which reports success.
             Ok(()) => sys::sleep_without_descriptors(in_child),
             Err(failure) => reporter.fail(failure),
         },
@@ -62,12 +62,12 @@ fn settle(plan: &Plan<'_>) -> Result<()> {
     let fail = |errno| failure::kernel("set up", "the pod's init", errno);
     sys::unshare(ThreadNameSpaceType::CONTROL_GROUP)
         .map_err(|e| failure::kernel("unshare", "the init's cgroup namespace", e))?;
-    // Looked up here, in the new mount namespace, and by the node's root: the way there may be closed to others.
+    // Opened here, in the new mount namespace and still as the node's root: other users may not be able to reach it.
     let mount_point = open_dir(plan.mount_point).map_err(fail)?;
     if plan.own_user {
         become_id(0).map_err(fail)?;
     }
-    empty_root(mount_point.as_fd()).map_err(|e| failure::kernel("take the root from", "the pod's init", e))?;
+    empty_root(mount_point.as_fd()).map_err(|e| failure::kernel("empty the root of", "the pod's init", e))?;
     if !plan.own_user {
         become_id(NOBODY).map_err(fail)?;
     }
@@ -75,7 +75,7 @@ fn settle(plan: &Plan<'_>) -> Result<()> {
     let none = CapabilitySets { effective: nothing, permitted: nothing, inheritable: nothing };
     set_capabilities(None, none).map_err(fail)?;
     rustix::thread::set_no_new_privs(true).map_err(fail)?;
-    // Names and the rest are for people and may fail. They are seen in the pod, so they tell nothing of the node.
+    // Names and the rest are cosmetic and may fail. They are visible in the pod, so they reveal nothing about the node.
     let _ = rustix::thread::set_name(NAME);
     sys::set_title(&[NAME.to_owned()]);
     let _ = rustix::process::setsid();
@@ -84,7 +84,7 @@ fn settle(plan: &Plan<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Becomes `id` as user and only group, keeping capabilities in the user namespace when it is 0.
+/// Becomes `id` as user and only group. With id 0, the capabilities in the user namespace are kept.
 pub(super) fn become_id(id: u32) -> std::result::Result<(), Errno> {
     let (uid, gid) = (Uid::from_raw(id), Gid::from_raw(id));
     rustix::thread::set_thread_groups(&[])?;
@@ -96,7 +96,7 @@ fn open_dir(path: &Path) -> std::result::Result<OwnedFd, Errno> {
     rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// Swaps the root of this process's own mount namespace for an empty read-only directory.
+/// Replaces the root of this process's own mount namespace with an empty read-only directory.
 pub(crate) fn empty_root(mount_point: BorrowedFd<'_>) -> std::result::Result<(), Errno> {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
     let fs = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;

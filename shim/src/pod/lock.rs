@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One process at a time works on a pod: a lock on its run directory.
+//! A lock on a pod's run directory, so that one process at a time works on the pod.
 //!
-//! The lock ends with its last holder, however it ends. A set-up whose daemon died may still run when the next
-//! daemon cleans up; the clean-up waits for it here.
+//! The lock is released when its holder exits, however it exits. A set-up whose daemon died may still be running when the
+//! next daemon cleans up; the clean-up waits for it here.
 
 use crate::failure::{self, Kind, Result};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, open};
@@ -23,7 +23,7 @@ pub struct RunDir {
 /// Locks `run_dir`, waiting a bounded time for another holder.
 ///
 /// # Errors
-/// `DeadlineExceeded` naming the holder; `NotFound` when there is no such directory.
+/// `DeadlineExceeded`, with the holder; `NotFound` when the directory does not exist.
 pub fn lock(run_dir: &Path) -> Result<RunDir> {
     let object = || run_dir.display().to_string();
     let fail = |errno: Errno| failure::kernel("lock run directory", object(), errno);

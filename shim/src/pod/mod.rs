@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a pod shares: its namespaces, pinned as files, its /dev/shm, its network and its cgroup.
+//! What the containers of a pod share: its namespaces, pinned as files, its /dev/shm, its network and its cgroup.
 //!
 //! ```text
 //! RUN_DIR             locked (flock) while a process works on the pod
@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A pod has no process of its own, unless its containers share a PID namespace: then it has an init that does nothing
-//! (`init`). Each verb runs in a process of its own that may be killed at any point: what exists is found by its path, and
-//! every side effect is made below a path that `clean` visits. Nothing here knows about containers.
+//! (`init`). Each verb runs in its own process, which may be killed at any point: whatever exists is found by its path,
+//! and every side effect is made below a path that `clean` visits. Nothing here knows about containers.
 
 pub mod clean;
 pub mod dial;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Namespaces as files: making, pinning and unpinning.
+//! Namespaces as files: creates, pins and unpins them.
 
 use super::own::Own;
 use crate::failure::{self, Result};
@@ -11,10 +11,10 @@ use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-/// The kinds that a pod can have of its own, by their names below /proc/PID/ns.
+/// The kinds of namespace that a pod can have of its own, by their names below /proc/PID/ns.
 pub const KINDS: [&str; 5] = ["net", "ipc", "uts", "user", "pid"];
 
-/// The namespaces to make without the user and the PID namespace, which are made otherwise.
+/// The namespaces to create, except for the user and the PID namespace, which are created in other ways.
 pub fn wanted(own: Own) -> Vec<(&'static str, ThreadNameSpaceType)> {
     let all = [
         ("net", own.net, ThreadNameSpaceType::NETWORK),
@@ -34,7 +34,7 @@ pub fn unshare(wanted: &[(&'static str, ThreadNameSpaceType)]) -> Result<()> {
     sys::unshare(flags).map_err(|e| failure::kernel("make namespaces", names.join(", "), e))
 }
 
-/// Where a kind is pinned.
+/// The path of the pin of this kind.
 pub fn pin_path(run_dir: &Path, kind: &str) -> PathBuf {
     run_dir.join("ns").join(kind)
 }
@@ -90,19 +90,19 @@ pub fn unpin_all(run_dir: &Path) -> Result<()> {
     gone("remove directory", &dir, rustix::fs::rmdir(&dir))
 }
 
-/// Takes away every mount that stands on `path`; nothing that uses one is disturbed.
+/// Detaches every mount on `path`, without disturbing their users.
 pub fn detach(path: &Path) -> Result<()> {
     loop {
         match unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
             Ok(()) => {}
-            // EINVAL: no mount stands there (any more).
+            // EINVAL: `path` is not a mount point (any more).
             Err(Errno::INVAL | Errno::NOENT) => return Ok(()),
             Err(errno) => return Err(failure::kernel("unmount", path.display().to_string(), errno)),
         }
     }
 }
 
-/// Makes "it is not there" a success.
+/// Turns "does not exist" into success.
 pub fn gone(step: &'static str, path: &Path, answer: std::result::Result<(), Errno>) -> Result<()> {
     match answer {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
@@ -110,10 +110,10 @@ pub fn gone(step: &'static str, path: &Path, answer: std::result::Result<(), Err
     }
 }
 
-/// Sets the host name of this process's UTS namespace; without one it is left as it is.
+/// Sets the host name of this process's UTS namespace; `None` leaves it unchanged.
 ///
 /// # Errors
-/// What the kernel answered, with the name.
+/// The kernel's error, with the name.
 pub fn set_hostname(name: Option<&str>) -> Result<()> {
     let Some(name) = name else { return Ok(()) };
     rustix::system::sethostname(name.as_bytes()).map_err(|errno| failure::kernel("set host name", name, errno))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a pod does not share with the node.
+//! The namespaces that a pod does not share with the node.
 
-/// Which namespaces a pod has of its own, beside those of users.
+/// Which namespaces a pod has of its own, apart from the user namespace.
 #[derive(Debug, Clone, Copy)]
 pub struct Own {
     /// Its network.
@@ -10,6 +10,6 @@ pub struct Own {
     pub ipc: bool,
     /// Its host name.
     pub uts: bool,
-    /// Its processes, which all of its containers see: then it has an init.
+    /// Its processes, which all of its containers see; the pod then has an init.
     pub pid: bool,
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The child that makes the namespaces of a pod with a user namespace, so that they belong to it.
+//! The child that creates the namespaces of a pod with a user namespace, so that this namespace owns them.
 //!
-//! A process that enters a new user namespace loses all power over the node's mounts and network. So a child enters it,
-//! and the parent does from outside what needs that power.
+//! A process that enters a new user namespace loses its rights over the node's mounts and network. So a child enters it,
+//! and the parent performs from outside the steps that need those rights.
 //!
 //! ```text
 //! parent                                    child (born in user, net, ipc, uts)
@@ -10,7 +10,7 @@
 //! pin the namespaces        --[gate]-->     start the pod's init; become the namespace's root; host name
 //! pid of the init         <--[answer]--
 //! network                   --[gate]-->     sysctls
-//!                          <--[fault]--     a failure, or end of file when all is done
+//!                          <--[fault]--     a failure, or end of file once everything is done
 //! ```
 
 use super::request::Setup;
@@ -26,7 +26,7 @@ use rustix::thread::ThreadNameSpaceType;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-/// The child, waiting at its gate.
+/// The child, which waits at its gate.
 #[derive(Debug)]
 pub struct Owner {
     pid: i32,
@@ -43,9 +43,9 @@ struct Ends {
 }
 
 impl Owner {
-    /// Starts the child and gives its user namespace the maps.
+    /// Starts the child and writes the id maps of its user namespace.
     ///
-    /// - Shapes: `mount_point` see [`init::Plan`].
+    /// - Shapes: for `mount_point`, see [`init::Plan`].
     pub fn start(
         setup: &Setup,
         ids: &IdMaps,
@@ -82,7 +82,7 @@ impl Owner {
         self.pid.to_string()
     }
 
-    /// Lets it go on to the network; returns the pid of the pod's init, 0 for none.
+    /// Lets the child continue up to the network step; returns the pid of the pod's init, or 0 if there is none.
     pub fn settle(&self) -> Result<i32> {
         self.open_gate()?;
         let mut pid = [0; 4];
@@ -92,7 +92,7 @@ impl Owner {
         }
     }
 
-    /// Lets it write the sysctls, and waits until it and the init are done.
+    /// Lets the child write the sysctls, and waits until it and the init are done.
     pub fn finish(self) -> Result<()> {
         self.open_gate()?;
         match self.fault.wait() {
@@ -102,7 +102,7 @@ impl Owner {
     }
 
     fn open_gate(&self) -> Result<()> {
-        // EPIPE: the child is gone, and the fault channel knows why.
+        // EPIPE: the child is gone, and the fault channel carries the reason.
         write(&self.gate, b"g").map(drop).map_err(|_| self.lost())
     }
 
@@ -117,7 +117,7 @@ impl Owner {
 /// The child's part.
 fn run(in_child: InChild, setup: &Setup, ends: &Ends, plan: &init::Plan<'_>) -> Result<()> {
     pass(&ends.gate)?;
-    // Before this process becomes the namespace's root: only the node's may put a process into the cgroup.
+    // Before this process becomes the namespace's root: only the node's root may put a process into the cgroup.
     let pid = if setup.own.pid { init::spawn(plan, &ends.reporter, in_child.single())? } else { 0 };
     let fail = |errno: Errno| failure::kernel("become root of", "the user namespace", errno);
     init::become_id(0).map_err(fail)?;
@@ -127,7 +127,7 @@ fn run(in_child: InChild, setup: &Setup, ends: &Ends, plan: &init::Plan<'_>) -> 
     sysctl::apply(&setup.sysctls)
 }
 
-/// Waits for the parent. If it has ended, the gate is closed, and there is nothing left to do.
+/// Waits for the parent to open the gate. If the parent has exited, the gate is closed and there is nothing left to do.
 fn pass(gate: &OwnedFd) -> Result<()> {
     match read(gate.as_fd(), &mut [0; 1][..]) {
         Ok(1) => Ok(()),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Pins that were removed, made again from a process that lives in the namespace.
+//! Restores pins that were removed, from a process that lives in the namespace.
 //!
-//! A process is identified by number and start time and looked at through a handle, so that it is never another one. Which
-//! namespace it is in is its own choice where it may make some: only the very one that was pinned counts.
+//! A process is identified by pid and start time and accessed through a handle, so it cannot be confused with another. A
+//! process that may create namespaces chooses which one it is in, so only the exact namespace that was pinned counts.
 
 use super::lock::lock;
 use super::namespaces::{self, KINDS};
@@ -14,10 +14,10 @@ use rustix::fs::{Mode, OFlags, fstat, open, openat};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-/// Most processes that are looked at.
+/// Most processes that are searched.
 const MOST_MEMBERS: usize = 64;
 
-/// Pins to be made again: a checked [`PinPod`].
+/// Pins to restore: a checked [`PinPod`].
 #[derive(Debug)]
 pub struct Pins {
     run_dir: PathBuf,
@@ -25,7 +25,7 @@ pub struct Pins {
     members: Vec<Member>,
 }
 
-/// A pin, and which namespace it was.
+/// A pin, and the namespace that it held.
 #[derive(Debug)]
 struct Pin {
     kind: &'static str,
@@ -36,7 +36,7 @@ impl Pins {
     /// Checks the message.
     ///
     /// # Errors
-    /// `InvalidArgument` with the first field that cannot be.
+    /// `InvalidArgument`, with the first invalid field.
     pub fn checked(request: PinPod) -> Result<Self> {
         Ok(check(request)?)
     }
@@ -45,7 +45,7 @@ impl Pins {
 fn check(request: PinPod) -> malformed::Result<Pins> {
     let pin = |pin: wire::Pin| {
         let kind = KINDS.into_iter().find(|kind| *kind == pin.kind);
-        let kind = kind.ok_or_else(|| Malformed::new("kind", format!("{:?} is not one of a pod's", pin.kind)))?;
+        let kind = kind.ok_or_else(|| Malformed::new("kind", format!("{:?} is not a pinned kind", pin.kind)))?;
         Ok(Pin { kind, inode: pin.inode })
     };
     Ok(Pins {
@@ -55,10 +55,10 @@ fn check(request: PinPod) -> malformed::Result<Pins> {
     })
 }
 
-/// Makes the pins again, all or none.
+/// Restores the pins, all or none.
 ///
 /// # Errors
-/// `FailedPrecondition` with the kind when none of the processes is in that namespace.
+/// `FailedPrecondition`, with the kind, when none of the processes is in that namespace.
 pub fn pin(request: &Pins) -> Result<()> {
     let run_dir = request.run_dir.as_path();
     let _lock = lock(run_dir)?;
@@ -73,7 +73,7 @@ pub fn pin(request: &Pins) -> Result<()> {
     Ok(())
 }
 
-/// A handle of a process's directory in /proc; `None` when that process has ended.
+/// Opens a handle of a process's directory in /proc; `None` when that process has ended.
 fn open_member(member: &Member) -> Option<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let process = open(format!("/proc/{}", member.pid), flags, Mode::empty()).ok()?;
@@ -88,7 +88,7 @@ fn find(pin: &Pin, members: &[OwnedFd]) -> Result<OwnedFd> {
         (fstat(&namespace).ok()?.st_ino == pin.inode).then_some(namespace)
     };
     members.iter().find_map(of).ok_or_else(|| {
-        let why = format!("none of {} known processes is in it", members.len());
+        let why = format!("none of {} known processes is in this namespace", members.len());
         failure::refused(Kind::FailedPrecondition, "pin namespace", pin.kind, &why)
     })
 }
@@ -113,8 +113,8 @@ mod tests {
     #[test]
     fn only_the_process_that_is_meant_is_a_member() {
         assert!(open_member(&own(ticks())).is_some());
-        assert!(open_member(&own(ticks() + 1)).is_none(), "another one has its number");
-        assert!(open_member(&own(0)).is_none(), "nobody has noted when it was started");
+        assert!(open_member(&own(ticks() + 1)).is_none(), "its pid was reused");
+        assert!(open_member(&own(0)).is_none(), "its start time is not known");
         assert!(open_member(&Member { pid: u32::MAX, start_ticks: 1 }).is_none());
     }
 

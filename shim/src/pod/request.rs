@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A pod to be made, checked.
+//! A pod to set up, checked.
 
 use super::own::Own;
 use super::sysctl::Sysctl;
@@ -11,18 +11,18 @@ use crate::network::Network;
 use crate::wire::{self, SetupPod};
 use std::path::PathBuf;
 
-/// A pod to be made.
+/// A pod to set up.
 #[derive(Debug)]
 pub struct Setup {
-    /// For the pins; exists.
+    /// The directory of the pins; it exists.
     pub run_dir: PathBuf,
-    /// `None`: as it is.
+    /// `None`: it is left unchanged.
     pub hostname: Option<String>,
     /// Its namespaces.
     pub own: Own,
-    /// The maps of its user namespace; `None`: it has the host's.
+    /// The maps of its user namespace; `None`: it uses the host's.
     pub ids: Option<IdMaps>,
-    /// Written in this order.
+    /// Its sysctls, written in this order.
     pub sysctls: Vec<Sysctl>,
     /// `None`: only loopback is brought up.
     pub network: Option<Network>,
@@ -33,11 +33,11 @@ pub struct Setup {
 /// The cgroups of a pod.
 #[derive(Debug)]
 pub struct Cgroups {
-    /// Made with its parents.
+    /// The pod's cgroup, created with its parents.
     pub pod: Place,
-    /// For the init, in the pod's.
+    /// The init's cgroup, inside the pod's.
     pub init: Place,
-    /// What a failed set-up kills and removes: of a client's cgroup only what is in it for the init.
+    /// The cgroup that a failed set-up kills and removes: inside a client's cgroup, only the init's.
     pub own: Place,
 }
 
@@ -45,7 +45,7 @@ impl Setup {
     /// Checks the message.
     ///
     /// # Errors
-    /// `InvalidArgument` with the first field that cannot be.
+    /// `InvalidArgument`, with the first invalid field.
     pub fn checked(setup: SetupPod) -> failure::Result<Self> {
         let network = setup.network.as_ref().map(Network::checked).transpose()?;
         Ok(check(setup, network)?)
@@ -55,7 +55,7 @@ impl Setup {
 fn check(setup: SetupPod, network: Option<Network>) -> Result<Setup> {
     let own = Own { net: setup.own_net, ipc: setup.own_ipc, uts: setup.own_uts, pid: setup.own_pid };
     if network.is_some() && !own.net {
-        return Err(Malformed::new("network", "the pod has the node's network"));
+        return Err(Malformed::new("network", "the pod uses the node's network"));
     }
     let ids = setup.user.map(IdMaps::checked).transpose().map_err(|wrong| wrong.within("user"))?;
     Ok(Setup {
@@ -69,7 +69,7 @@ fn check(setup: SetupPod, network: Option<Network>) -> Result<Setup> {
     })
 }
 
-/// The init gets a cgroup below the pod's: on v2 the pod's own hands controllers down and so may hold no process, and a
+/// The init gets a cgroup below the pod's: on v2, the pod's own delegates controllers and so may not hold processes, and a
 /// client's is not ours to kill.
 fn cgroups(cgroup: wire::CgroupPlace, clients_init: &str) -> Result<Cgroups> {
     let within = |wrong: Malformed| wrong.within("cgroup");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Making a pod: the script of one process that replies and ends.
+//! Sets up a pod, in one process that replies and exits.
 //!
-//! The order lets [`clean`](super::clean()) find everything however early the process is killed: directories and pins come
-//! before what they hold, and the veth is born into a namespace that is pinned already.
+//! The order lets [`clean`](super::clean()) find everything, however early the process is killed: directories and pins are
+//! made before their contents, and the veth is created in a namespace that is already pinned.
 
 use super::clean::undo;
 use super::init;
@@ -21,10 +21,10 @@ use gorae_kernel::process::Stat;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-/// Makes the pod, or undoes what it made so far.
+/// Sets up the pod, or undoes everything that was made so far.
 ///
 /// # Errors
-/// The step that failed; a failed undo is reported in the same message.
+/// The step that failed; a failure to undo it is reported in the same message.
 pub fn setup(setup: Setup, single: Single) -> Result<PodReady> {
     let lock = lock(&setup.run_dir)?;
     let home = namespaces::open_path(Path::new("/proc/self/ns/net"))?;
@@ -46,7 +46,7 @@ impl Pod {
         }
         cgroups.as_ref().map_or(Ok(()), |cgroups| cgroup::ensure(&cgroups.pod))?;
         let cgroup = self.make_init_cgroup()?;
-        // Belongs to the node's namespace, wherever this process goes later.
+        // The socket stays in the node's namespace, whichever one this process enters later.
         let mut node = if network.is_some() { Some(Route::open()?) } else { None };
         let init_pid = match ids {
             Some(ids) => self.make_owned(ids, cgroup.as_ref(), node.as_mut())?,
@@ -64,7 +64,7 @@ impl Pod {
         cgroups.map(|cgroups| cgroup::create(cgroups.init.clone(), &Resources::default())).transpose()
     }
 
-    /// Namespaces of the node's user namespace: this process moves into them.
+    /// Makes namespaces that the node's user namespace owns: this process moves into them.
     fn make_here(&self, cgroup: Option<&Cgroup>, node: Option<&mut Route>) -> Result<i32> {
         let wanted = namespaces::wanted(self.setup.own);
         namespaces::unshare(&wanted)?;
@@ -82,7 +82,7 @@ impl Pod {
         }
     }
 
-    /// Namespaces of a user namespace of the pod's own: a child makes them.
+    /// Makes namespaces that the pod's user namespace owns, in a child.
     fn make_owned(&self, ids: &IdMaps, cgroup: Option<&Cgroup>, node: Option<&mut Route>) -> Result<i32> {
         let run_dir = &self.setup.run_dir;
         let owner = Owner::start(&self.setup, ids, cgroup, &run_dir.join("ns"), self.single)?;
@@ -111,7 +111,8 @@ impl Pod {
         Ok(Some((pid, fault)))
     }
 
-    /// The veth pair from the node's side, then everything inside. Leaves the process in the pod's namespace.
+    /// Makes the veth pair from the node's side, then configures everything inside. Leaves this process in the pod's
+    /// network namespace.
     fn make_network(&self, node: Option<&mut Route>) -> Result<()> {
         let Setup { run_dir, own, ids, network, .. } = &self.setup;
         if !own.net {
@@ -131,7 +132,7 @@ impl Pod {
         }
     }
 
-    /// Back in the node's network namespace, cleans up as for a pod that was found half made.
+    /// Returns to the node's network namespace and cleans up, as for a pod that was found half made.
     fn undo(&self, lock: &RunDir, home: &OwnedFd, failure: Failure) -> Failure {
         let own = self.setup.cgroups.as_ref().map(|cgroups| &cgroups.own);
         let undone =
@@ -139,19 +140,19 @@ impl Pod {
         match undone {
             Ok(()) => failure,
             Err(second) => {
-                let message = format!("{}; undoing it: {}", failure.message, second.message);
+                let message = format!("{}; undoing it failed too: {}", failure.message, second.message);
                 Failure { message, ..failure }
             }
         }
     }
 }
 
-/// When the process was started, which tells a reused pid.
+/// The start time of the process, which distinguishes it from a later one with the same pid.
 fn start_ticks(pid: i32) -> Result<u64> {
     let fail = |e| failure::kernel("read", format!("/proc/{pid}/stat"), e);
     let stat = u32::try_from(pid).map_or(Ok(None), Stat::read).map_err(fail)?;
     let start = stat.and_then(|stat| stat.start());
-    start.ok_or_else(|| failure::refused(Kind::Internal, "read", format!("/proc/{pid}/stat"), "no start time in it"))
+    start.ok_or_else(|| failure::refused(Kind::Internal, "read", format!("/proc/{pid}/stat"), "it has no start time"))
 }
 
 #[cfg(test)]

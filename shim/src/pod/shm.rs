@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The pod's /dev/shm: a tmpfs of its own that its containers bind.
+//! The pod's /dev/shm: a tmpfs of its own that its containers bind-mount.
 
 use super::namespaces::{detach, gone};
 use crate::failure::{self, Result};
@@ -10,14 +10,14 @@ use rustix::mount::{MountFlags, mount};
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
-/// Its size, as everywhere.
+/// Its size, the usual default of container runtimes.
 const BYTES: u64 = 64 << 20;
 
 fn path(run_dir: &Path) -> PathBuf {
     run_dir.join("shm")
 }
 
-/// Mounts it. With a user namespace it belongs to that namespace's root.
+/// Mounts it. With a user namespace, it belongs to that namespace's root.
 pub fn make(run_dir: &Path, ids: Option<&IdMaps>) -> Result<()> {
     let path = path(run_dir);
     let fail = |errno: Errno| failure::kernel("mount shared memory", path.display().to_string(), errno);
@@ -38,12 +38,12 @@ fn options(ids: Option<&IdMaps>) -> String {
     options
 }
 
-/// Unmounts and removes it. Containers that have it mounted keep it until they end.
+/// Unmounts and removes it. Containers that have it mounted keep it until they exit.
 pub fn remove(run_dir: &Path) -> Result<()> {
     let path = path(run_dir);
     detach(&path)?;
     match rustix::fs::rmdir(&path) {
-        // It was unmounted before, and a container that was given the bare directory has written there.
+        // It was already unmounted, and a container that got the bare directory has written to it.
         Err(Errno::NOTEMPTY) => {
             let removed = std::fs::remove_dir_all(&path);
             removed.map_err(|e| {

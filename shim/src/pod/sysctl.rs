@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The pod's sysctls: names to paths, and writing them inside the pod's namespaces.
+//! The pod's sysctls: turns names into paths, and writes values inside the pod's namespaces.
 //!
-//! The daemon has checked the names; a name of something that no namespace of the pod holds is refused here once
-//! more, since the write would change the node.
+//! The daemon has checked the names. A sysctl that does not belong to a namespace of the pod is refused here again, because
+//! writing it would change the node.
 
 use super::own::Own;
 use crate::failure::{self, Result};
@@ -14,9 +14,9 @@ use std::io::Write;
 /// A sysctl of a namespace that the pod has of its own.
 #[derive(Debug)]
 pub struct Sysctl {
-    /// As it was asked for.
+    /// As in the request.
     name: String,
-    /// Below /proc/sys.
+    /// The path below /proc/sys.
     path: String,
     value: String,
 }
@@ -25,7 +25,7 @@ impl Sysctl {
     /// Checks the message.
     ///
     /// # Errors
-    /// For a name that is not one, or that is of something that the pod shares with the node.
+    /// For an invalid name, and for a sysctl that the pod shares with the node.
     pub fn checked(sysctl: wire::Sysctl, own: Own) -> malformed::Result<Self> {
         let wire::Sysctl { name, value } = sysctl;
         let refuse = |why: &str| Malformed::new("name", format!("{name:?} {why}"));
@@ -40,7 +40,7 @@ impl Sysctl {
 /// Writes every sysctl, in order. The process must be in the pod's namespaces, and root in the one that owns them.
 ///
 /// # Errors
-/// The first that failed, by its name.
+/// The first that failed, with its name.
 pub fn apply(sysctls: &[Sysctl]) -> Result<()> {
     sysctls.iter().try_for_each(|Sysctl { name, path, value }| {
         let file = OpenOptions::new().write(true).open(format!("/proc/sys/{path}"));
@@ -49,8 +49,8 @@ pub fn apply(sysctls: &[Sysctl]) -> Result<()> {
     })
 }
 
-/// The path below /proc/sys. As in sysctl(8), the first separator decides which of the two separates; the other one
-/// then stands for itself, swapped: `net.ipv4.conf.eth0/100.forwarding` is `net/ipv4/conf/eth0.100/forwarding`.
+/// The path below /proc/sys. As in sysctl(8), the first separator in the name is the one in use, and the other stands for a
+/// literal `.` in a path component: `net.ipv4.conf.eth0/100.forwarding` is `net/ipv4/conf/eth0.100/forwarding`.
 fn path(name: &str) -> Option<String> {
     let separator = name.find(['.', '/']).map(|at| name.as_bytes()[at])?;
     let swap = |c| match c {
