@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The container's state record: what is true now, on disk before it is pushed to anyone.
+//! The container's state record: its current state, which is written to disk before it is pushed to any client.
 //!
 //! ```text
 //! STARTING -> RUNNING -> EXITED
 //!     '--------------------^        the start failed: code 128, reason StartError
 //! ```
-//! `RUN_DIR/state` is one checked record, replaced by rename. Its only writers are the container's shim and, once
-//! that is gone, `clean-container`.
+//! `RUN_DIR/state` is one checked record, replaced by rename. Its only writers are the container's shim and, once that is
+//! gone, `clean-container`.
 
 use crate::failure::{self, Failure, Result};
 use crate::hooks::{self, Hooks, Point};
@@ -32,7 +32,7 @@ pub const START_ERROR_CODE: i32 = 128;
 /// The exit code of a container whose exit was not observed.
 pub const UNKNOWN_CODE: i32 = 255;
 
-/// The record and its place.
+/// The record and the directory that it is kept in.
 #[derive(Debug)]
 pub struct State {
     record: ContainerState,
@@ -54,12 +54,12 @@ impl State {
         Self { record, run_dir: PathBuf::from(run_dir) }
     }
 
-    /// What is true now.
+    /// The current record.
     pub fn record(&self) -> &ContainerState {
         &self.record
     }
 
-    /// Where records are kept.
+    /// The directory of the record.
     pub fn run_dir(&self) -> &Path {
         &self.run_dir
     }
@@ -70,15 +70,15 @@ impl State {
         write(&self.run_dir, &self.record)
     }
 
-    /// Runs the hooks of the end, which nothing waits for; a failure is recorded for the daemon's log.
+    /// Runs the poststop hooks. Their failure affects nothing else; it is recorded for the daemon's log.
     pub fn poststop(&mut self, hooks: &Hooks) {
         if let Err(failure) = hooks::run(hooks, Point::Poststop, 0) {
-            // A record that cannot be written changes nothing any more.
+            // It does not matter any more if the record cannot be written.
             let _ = self.change(|record| record.hook_error = failure.message);
         }
     }
 
-    /// STARTING to RUNNING.
+    /// Moves from STARTING to RUNNING.
     pub fn running(&mut self, pid: i32, user: &User) -> Result<()> {
         self.change(|record| {
             (record.uid, record.gid, record.gids) = (user.uid, user.gid, user.gids.clone());
@@ -89,7 +89,7 @@ impl State {
         })
     }
 
-    /// To EXITED, for a start that failed.
+    /// Moves to EXITED, for a start that failed.
     pub fn start_failed(&mut self, why: &Failure) -> Result<()> {
         self.change(|record| {
             record.phase = Phase::Exited.into();
@@ -102,7 +102,7 @@ impl State {
     }
 }
 
-/// The record of a container, if there is a good one.
+/// Reads the record of a container; `None` if it is missing or damaged.
 pub fn read(run_dir: &Path) -> Option<ContainerState> {
     let bytes = fs::read(run_dir.join(KIND)).ok()?;
     ContainerState::decode(checked::decode(KIND, VERSION, &bytes).ok()?.body).ok()
@@ -115,7 +115,7 @@ pub fn write(run_dir: &Path, record: &ContainerState) -> Result<()> {
         .map_err(|e| failure::kernel("write", run_dir.join(KIND).display().to_string(), e))
 }
 
-/// When a process was started, in clock ticks since boot; 0 when it is gone.
+/// The start time of a process, in clock ticks since boot; 0 when it is gone.
 pub fn start_ticks(pid: i32) -> u64 {
     ticks_of(u32::try_from(pid).map_or(Ok(None), Stat::read))
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Stopping the container: signal, grace period, SIGKILL of the whole cgroup, and retries for what does not die.
+//! Stops the container: signal, grace period, SIGKILL to the whole cgroup, and retries while something does not die.
 //!
 //! ```text
 //! Stop ──signal──> waiting ──grace over──> killed ──2 s──> stuck (retries with growing pauses)
-//!                     │ a further Stop: the nearer deadline counts, no second signal
+//!                     │ another Stop: the earlier deadline applies, no second signal
 //!                     '──> the process ends: done, from any state
 //! ```
-//! It proceeds by itself, whether the daemon that asked is there or not.
+//! It proceeds by itself, even if the daemon that requested it is gone.
 
 use crate::failure::{self, Result};
 use crate::setup::Container;
@@ -16,16 +16,16 @@ use std::fs;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// How long a killed process may take to end before it is called stuck.
+/// How long a killed process may take to exit before it is reported as stuck.
 const STUCK_AFTER: Duration = Duration::from_secs(2);
 
 /// The longest pause between two SIGKILLs of something that does not die.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// The largest grace that makes sense to keep: ten years.
+/// The longest grace period that is kept, in milliseconds: ten years.
 const LONGEST_GRACE_MS: u64 = 10 * 365 * 86_400 * 1000;
 
-/// A stop under way.
+/// A stop in progress.
 #[derive(Debug)]
 pub struct Stop {
     /// When the next step is due.
@@ -36,7 +36,7 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Signals the first process (unless the grace is 0) and sets the deadline.
+    /// Signals the first process and sets the deadline. Without a grace period, kills at once.
     pub fn begin(container: &Container, signal: i32, grace_ms: u64, now: Instant) -> Result<Self> {
         let mut stop = Self { deadline: now + grace(grace_ms), killed: false, pause: STUCK_AFTER };
         if grace_ms == 0 {
@@ -51,15 +51,15 @@ impl Stop {
         }
     }
 
-    /// A further Stop can only bring the deadline nearer.
+    /// Applies another Stop, which can only bring the deadline forward.
     pub fn shorten(&mut self, grace_ms: u64, now: Instant) {
         if !self.killed {
             self.deadline = self.deadline.min(now + grace(grace_ms));
         }
     }
 
-    /// Does what is due: the first SIGKILL, or a further one. Returns why the process does not die, once it should
-    /// have.
+    /// Sends the SIGKILL that is due, the first or another one. If an earlier one had no effect, returns what the process is
+    /// stuck in.
     pub fn on_time(&mut self, container: &Container, now: Instant) -> Result<Option<String>> {
         if now < self.deadline {
             return Ok(None);
@@ -75,7 +75,7 @@ impl Stop {
         }
         self.killed = true;
         self.deadline = now + self.pause;
-        // The first process apart: without cgroup.kill the cgroup's list may be read while it forks.
+        // The first process is killed separately: without cgroup.kill, the cgroup may be listed while it forks.
         let _ = sys::pidfd_send_signal(container.pidfd.as_fd(), libc::SIGKILL);
         container.cgroup.kill()
     }
@@ -85,7 +85,7 @@ fn grace(ms: u64) -> Duration {
     Duration::from_millis(ms.min(LONGEST_GRACE_MS))
 }
 
-/// The process that is still there, its state and what it waits for.
+/// Describes a process that is still alive: its pid, its state and where it waits in the kernel.
 fn describe_stuck(container: &Container) -> String {
     let pid = container.cgroup.processes().into_iter().find(|&pid| !is_zombie(pid)).unwrap_or(container.pid);
     let wchan = fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();

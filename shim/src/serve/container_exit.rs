@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The container's end, in the order that makes the record true: reap, kill what is left, read all output, decide about
-//! OOM, write the record, push it, remove the cgroup.
+//! The container's end, in the order that keeps the record accurate: reap, kill what is left, read all output, decide
+//! about OOM, write the record, push it, remove the cgroup.
 
 use super::Shim;
 use crate::cgroup;
@@ -9,10 +9,10 @@ use crate::reap;
 use crate::wire::container_state::Phase;
 use std::time::{Duration, Instant};
 
-/// How long to wait for output after the end: a process that was handed a pipe and escaped may hold it for ever.
+/// How long to wait for output after the end: a process that inherited a pipe and escaped may hold it indefinitely.
 const DRAIN_LIMIT: Duration = Duration::from_secs(1);
 
-/// How long the shim stays for slow readers: daemons, viewers, execs that are being killed.
+/// How long the shim stays for slow readers (daemons, viewers) and for execs that are being killed.
 const FAREWELL: Duration = Duration::from_secs(10);
 
 impl Shim {
@@ -37,7 +37,7 @@ impl Shim {
         });
         self.leave_at = Some(Instant::now() + FAREWELL);
         self.stdio_has_changed();
-        // Execs have ended with the PID namespace, or are being killed; their ends come as events.
+        // Execs have ended with the PID namespace, or are being killed; their ends arrive as events.
         for exec in &mut self.execs {
             exec.kill_tree = true;
             exec.kill(&self.container);
@@ -50,9 +50,9 @@ impl Shim {
         nobody_waits || Instant::now() >= leave_at
     }
 
-    /// The last things: the daemon sees the connection close when all of them are done.
+    /// Does the final steps. When they are all done, the daemon sees the connection close.
     pub(super) fn leave(&mut self) {
-        // What cannot be removed now is removed when the container is.
+        // If this fails, the cgroup is removed together with the container.
         let _ = self.container.cgroup.remove();
         if let Some(hooks) = self.container.hooks.take() {
             self.state.poststop(&hooks);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The execs of a running container, by event.
+//! The execs of a running container, driven by events.
 
 use super::Shim;
 use super::requests::{no_such_exec, not_running};
@@ -14,7 +14,7 @@ use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 impl Shim {
-    /// Starts one; its answer is sent when its child has become the program.
+    /// Starts an exec. The reply is sent once its child has become the program.
     pub(super) fn start_exec(&mut self, asker: (u64, u64), asked: exec::Request, fds: Vec<OwnedFd>) -> Result<()> {
         let id = self.next_exec;
         self.next_exec += 1;
@@ -29,9 +29,9 @@ impl Shim {
         Ok(())
     }
 
-    /// The fault channel has something to say.
+    /// Handles an event of an exec's fault channel.
     pub(super) fn on_exec_fault(&mut self, id: u64) {
-        // A process that has become the program was reported before.
+        // A process that has become the program has already been reported.
         self.meet_exec(id);
         let Some(exec) = self.execs.iter_mut().find(|e| e.id == id) else { return };
         let Some((request, watcher)) = exec.unanswered.take() else { return };
@@ -40,15 +40,15 @@ impl Shim {
                 exec.unanswered = Some((request, watcher));
                 return;
             }
-            // The end of the container has taken the middle process along.
+            // The container's end has killed the middle process as well.
             Outcome::Running | Outcome::Pending if exec.is_unborn() && self.leave_at.is_some() => {
                 exec.told = true;
                 Body::Failure(not_running())
             }
-            // When it has ended, a process that traced it may still hold the other end of the channel.
+            // Pending although it has ended: a process that traced it may still hold the other end of the channel.
             Outcome::Running | Outcome::Pending => Body::ExecStarted(ExecStarted { exec: id, pid: exec.pid as u32 }),
             Outcome::Failed(failure) => {
-                // There was no program, so there is no exit to tell.
+                // There was no program, so there is no exit to report.
                 exec.told = true;
                 let over = self.leave_at.is_some();
                 Body::Failure(if over { not_running() } else { exec::explained(failure, self.container.pid) })
@@ -59,7 +59,7 @@ impl Shim {
         self.clients.reply(&self.epoll, client, request, body, master.into_iter().collect());
     }
 
-    /// The process has ended, or the middle process before it.
+    /// Handles the end of an exec's process, or of the middle process before it.
     pub(super) fn on_exec_end(&mut self, id: u64) {
         self.on_exec_fault(id);
         self.end_middle(id);
@@ -74,11 +74,11 @@ impl Shim {
         let Some(exit_code) = reap::reap(pidfd) else { return };
         self.epoll.remove(pidfd);
         exec.ended(&self.container, exit_code, Instant::now());
-        // It may have become the program and ended since the last look.
+        // It may have become the program and ended since the last check.
         self.on_exec_fault(id);
     }
 
-    /// Waits for the end of an exec's process from the moment when it is known.
+    /// Starts to watch an exec's process once its pid is known.
     fn meet_exec(&mut self, id: u64) {
         let known = self.known();
         let Some(exec) = self.execs.iter_mut().find(|e| e.id == id) else { return };
@@ -97,7 +97,7 @@ impl Shim {
         }
     }
 
-    /// A middle process that was killed may leave a process that it could not tell of.
+    /// Looks for a process that a killed middle process made but could not report.
     fn look_for_lost(&mut self, id: u64) {
         let is_lost = |e: &Exec| e.is_unborn() && e.middle.is_none();
         let Some(at) = self.execs.iter().position(|e| e.id == id && is_lost(e)) else { return };
@@ -105,14 +105,14 @@ impl Shim {
         let (stray, now) = (self.stray(), Instant::now());
         let exec = &mut self.execs[at];
         match stray {
-            // It may be the one that another middle process is about to tell of.
+            // It may be the one that another middle process is about to report.
             Some(_) if others_come => exec.look_again(now),
             Some(pid) => {
                 if exec.adopt_stray(pid, &self.container, now) {
                     watch(&self.epoll, exec, &self.container);
                 }
             }
-            // Without a word, a middle process ends by SIGKILL alone.
+            // A middle process that reports nothing can only have been ended by SIGKILL.
             None => exec.ended(&self.container, 128 + libc::SIGKILL, now),
         }
     }
@@ -134,8 +134,8 @@ impl Shim {
         Ok(())
     }
 
-    /// Ends the execs of connections that are gone: their output and exit have no reader any more. What one that has
-    /// ended has left behind is not meant.
+    /// Ends the execs of closed connections, whose output and exit have no reader any more. Processes that a finished exec
+    /// left behind are not affected.
     fn end_orphans(&mut self) {
         let running = |e: &&mut Exec| !e.orphaned && e.exit_code.is_none();
         for exec in self.execs.iter_mut().filter(running).filter(|e| !self.clients.contains(e.client)) {
@@ -174,7 +174,7 @@ impl Shim {
         self.settle_execs(now);
     }
 
-    /// Reports the ends that can be reported, and drops the execs that are over.
+    /// Reports the exits that can be reported, and drops the execs that are finished.
     fn settle_execs(&mut self, now: Instant) {
         for exec in self.execs.iter_mut().filter(|e| e.can_be_told(now)) {
             exec.told = true;
@@ -196,7 +196,7 @@ impl Shim {
     }
 }
 
-/// Has the end of an exec's process come as an event. One for which that cannot be is ended, and looked at by time.
+/// Watches for the end of an exec's process. One that cannot be watched is killed, and polled instead.
 fn watch(epoll: &Epoll, exec: &mut Exec, container: &Container) {
     let watched =
         exec.pidfd.as_ref().is_some_and(|pidfd| epoll.add(pidfd, Token::Exec(exec.id), Wanted::Input).is_ok());

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The sub-cgroups of execs that have ended and left a process behind, a helper that a hook started, say.
+//! The sub-cgroups of execs that have ended but left a process behind, such as a helper that a hook started.
 //!
-//! Each is removed once it is empty. That is polled, less and less often, and checked again with each later exec's end.
-//! What is left when the container ends goes with its cgroup.
+//! Each is removed once it is empty. That is polled, less and less often, and also checked when a later exec ends. Any
+//! that are left when the container ends are removed with its cgroup.
 
 use crate::cgroup::Cgroup;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// The most that one look checks, so that no number of helpers slows an exec down.
+/// Most cgroups that one round checks, so that many helpers do not slow an exec down.
 const AT_ONCE: usize = 16;
-/// The first pause before another look.
+/// The first pause before another round.
 const SHORTEST: Duration = Duration::from_millis(100);
 /// The longest one.
 const LONGEST: Duration = Duration::from_secs(600);
 
-/// Numbers of execs, in the order in which they are looked at.
+/// Numbers of execs, in the order in which they are checked.
 #[derive(Debug, Default)]
 pub struct Leftovers {
     execs: VecDeque<u64>,
@@ -24,25 +24,25 @@ pub struct Leftovers {
 }
 
 impl Leftovers {
-    /// Takes an exec in that is over but for its cgroup.
+    /// Adds an exec that is finished except for its cgroup.
     pub fn take(&mut self, exec: u64, now: Instant) {
         self.execs.push_back(exec);
         self.look_soon(now);
     }
 
-    /// When something is due.
+    /// When the next round is due.
     pub fn next_time(&self) -> Option<Instant> {
         self.look_at
     }
 
-    /// A look when it is time for one.
+    /// Runs a round if one is due.
     pub fn on_time(&mut self, cgroup: &Cgroup, now: Instant) {
         if self.look_at.is_some_and(|at| at <= now) {
             self.look_with(|exec| cgroup.remove_exec(exec), now);
         }
     }
 
-    /// A look that other work makes cheap.
+    /// Runs a round out of turn, when other work makes it cheap.
     pub fn look(&mut self, cgroup: &Cgroup, now: Instant) {
         self.look_with(|exec| cgroup.remove_exec(exec), now);
     }
@@ -105,7 +105,7 @@ mod tests {
         for _ in 0..3 {
             left.look_with(|exec| exec >= 32, now);
         }
-        assert_eq!(left.execs.len(), 32, "all have had their turn");
+        assert_eq!(left.execs.len(), 32, "all were checked");
     }
 
     #[test]

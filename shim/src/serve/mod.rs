@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The container's shim after the start: one thread and one loop, until the container has ended and every client knows.
+//! The container's shim after the start: one thread and one loop, until the container has ended and every client has been
+//! informed.
 //!
-//! Requests are answered at once, in the order of their arrival. Only `Exec` is answered later, when the program runs; the
-//! loop does not wait for it. At rest nothing runs: every wait has an event, or a deadline that was asked for.
+//! Requests get their replies at once, in order of arrival. Only `Exec` gets its reply later, once the program runs; the
+//! loop does not block on it. An idle shim never wakes up: every wait is for an event or for a deadline in use.
 
 mod container_exit;
 mod execs;
@@ -31,14 +32,14 @@ use std::time::Instant;
 #[derive(Debug)]
 pub struct Shim {
     epoll: Epoll,
-    /// The stdio's descriptors; made anew when they change.
+    /// Watches the descriptors of the stdio; recreated when they change.
     stdio_epoll: Epoll,
     stdio_changes: u64,
     clients: Clients,
     container: Container,
     state: State,
     stop: Option<Stop>,
-    /// Whether a Signal was SIGKILL for the container.
+    /// Whether a Signal request sent SIGKILL to the container.
     killed: bool,
     execs: Vec<Exec>,
     next_exec: u64,
@@ -47,12 +48,12 @@ pub struct Shim {
     leave_at: Option<Instant>,
 }
 
-/// Starts the container and serves it to its end.
+/// Starts the container and serves it until it ends.
 ///
 /// - Shapes: `descriptors` came with the request.
 ///
 /// # Errors
-/// The failure of the start, already reported to the daemon and recorded.
+/// The failure of the start, which has already been reported to the daemon and recorded.
 pub fn run(
     mut connection: Connection,
     request: u64,
@@ -72,7 +73,7 @@ pub fn run(
         crate::clients::unlink(&run_dir);
         let _ = connection.reply(request, reply::Body::Failure(failure.clone()), Vec::new());
     })?;
-    // If the daemon has died meanwhile, the next one reads the record.
+    // If the daemon has died in the meantime, the next one reads the record.
     let device_program = container.device_program.take();
     let started = Started { state: Some(state.record().clone()), device_program: device_program.is_some() };
     let _ = connection.queue_reply(request, reply::Body::Started(started), device_program.into_iter().collect());
@@ -85,10 +86,10 @@ pub fn run(
 }
 
 fn start_container(start: Start, descriptors: Vec<OwnedFd>, state: &mut State, single: Single) -> Result<Container> {
-    // The reason goes into the record, too.
+    // The reason also goes into the record.
     let order = Order::checked(start).inspect_err(|failure| drop(state.start_failed(failure)))?;
     let device_program = match (order.has_device_program, descriptors.into_iter().next()) {
-        (true, None) => return Err(Malformed::new("device_program", "did not come with the request").into()),
+        (true, None) => return Err(Malformed::new("device_program", "was not passed with the request").into()),
         (true, program) => program,
         (false, _) => None,
     };
@@ -104,7 +105,7 @@ fn detach() {
         let _ = rustix::stdio::dup2_stdout(&null);
         let _ = rustix::stdio::dup2_stderr(&null);
     }
-    // So that a child of this process is not readable through /proc before execve by others in its PID namespace.
+    // Keeps other processes in its PID namespace from reading a child of this process through /proc before execve.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
@@ -160,15 +161,15 @@ impl Shim {
         self.stdio_has_changed();
     }
 
-    /// To be called after everything that may have opened or closed a descriptor of the stdio.
+    /// Must be called after anything that may have opened or closed a descriptor of the stdio.
     fn stdio_has_changed(&mut self) {
         if self.container.stdio.changes() != self.stdio_changes {
-            // Without it output stops being read; the next change tries again.
+            // If it fails, output is not read any more; the next change tries again.
             let _ = self.watch_stdio();
         }
     }
 
-    /// A fresh epoll each time: closed descriptors cannot be named any more, and so not be removed from the old one.
+    /// Makes a new epoll each time: closed descriptors have no number any more to remove them from the old one by.
     fn watch_stdio(&mut self) -> Result<()> {
         let fresh = Epoll::new()?;
         for interest in self.container.stdio.interests() {
@@ -199,7 +200,7 @@ impl Shim {
 
     /// Writes the record, then pushes it to every daemon.
     fn change_state(&mut self, change: impl FnOnce(&mut ContainerState)) {
-        // It is pushed even if the disk is full or broken: the daemon must learn the truth.
+        // The record is pushed even if the disk is full or broken: the daemon must learn the actual state.
         let _ = self.state.change(change);
         let body = push::Body::State(self.state.record().clone());
         self.clients.push(&self.epoll, None, &body);

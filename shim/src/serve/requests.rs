@@ -17,7 +17,7 @@ use std::time::Instant;
 type Answer = (Body, Vec<OwnedFd>);
 
 impl Shim {
-    /// Serves everything that a connection has sent.
+    /// Serves all requests that a connection has sent.
     pub(super) fn on_client(&mut self, id: u64) {
         self.clients.flush(&self.epoll, id);
         loop {
@@ -35,7 +35,7 @@ impl Shim {
         }
     }
 
-    /// `None`: the answer comes later.
+    /// Serves one request. `None`: the reply is sent later.
     fn answer(&mut self, asker: (u64, u64), verb: Option<Verb>, descriptors: Vec<OwnedFd>) -> Result<Option<Answer>> {
         let verb =
             verb.ok_or_else(|| failure::refused(Kind::Unimplemented, "serve", "request", "unknown to this shim"))?;
@@ -63,7 +63,7 @@ impl Shim {
         Ok(Some((Body::Done(Done {}), Vec::new())))
     }
 
-    /// What is idempotent has been done already; the rest comes too late.
+    /// Idempotent requests succeed, because their work is already done; the others come too late.
     fn answer_after_the_end(&self, verb: &Verb) -> Result<Answer> {
         match verb {
             Verb::Stop(_) | Verb::EndExec(_) => Ok((Body::Done(Done {}), Vec::new())),
@@ -73,7 +73,7 @@ impl Shim {
 
     fn signal(&mut self, &Signal { target, number }: &Signal) -> Result<()> {
         let fail = |e| failure::kernel("signal", number.to_string(), e);
-        // Before it is sent: the end may come at once.
+        // Set before the signal is sent, because the container may end at once.
         self.killed |= number == libc::SIGKILL && target == Target::Container;
         let pidfd = match target {
             Target::Container => &self.container.pidfd,
@@ -120,7 +120,7 @@ impl Shim {
     }
 
     fn resize(&self, &Resize { target, rows, columns }: &Resize) -> Result<()> {
-        let no_terminal = || failure::refused(Kind::FailedPrecondition, "resize", "terminal", "there is none");
+        let no_terminal = || failure::refused(Kind::FailedPrecondition, "resize", "terminal", "the process has none");
         match target {
             Target::Container => {
                 terminal::resize(self.container.stdio.master().ok_or_else(no_terminal)?, rows, columns)
@@ -144,13 +144,13 @@ impl Shim {
     }
 }
 
-/// The container has ended.
+/// The failure of a request that needs a running container, after its end.
 pub(super) fn not_running() -> failure::Failure {
     failure::refused(Kind::FailedPrecondition, "serve", "request", "the container is not running")
 }
 
 pub(super) fn no_such_exec(exec: u64) -> failure::Failure {
-    failure::refused(Kind::NotFound, "find exec", exec.to_string(), "it has ended or never was")
+    failure::refused(Kind::NotFound, "find exec", exec.to_string(), "it has ended or never existed")
 }
 
 /// An error with its causes in one sentence.

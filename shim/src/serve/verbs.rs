@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a daemon asks of a running container, checked.
+//! The requests of a daemon to a running container, checked.
 
 use crate::cgroup::Resources;
 use crate::malformed::{Malformed, Result};
 use crate::order::score;
 use crate::wire;
 
-/// The signals that there are.
+/// The valid signal numbers.
 const SIGNALS: std::ops::RangeInclusive<i32> = 1..=64;
 
-/// Whose process is meant.
+/// The process that a request addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
-    /// The container's first.
+    /// The container's first process.
     Container,
-    /// An exec's.
+    /// The process of an exec.
     Exec(u64),
 }
 
@@ -27,7 +27,7 @@ impl From<u64> for Target {
 /// A signal to a process.
 #[derive(Debug)]
 pub struct Signal {
-    /// To whom.
+    /// The process that gets it.
     pub target: Target,
     /// Its number.
     pub number: i32,
@@ -37,18 +37,18 @@ impl Signal {
     /// Checks the message.
     ///
     /// # Errors
-    /// For a number that is not a signal's.
+    /// For an invalid signal number.
     pub fn checked(signal: wire::Signal) -> Result<Self> {
         Ok(Self { target: signal.exec.into(), number: number("number", signal.number)? })
     }
 }
 
-/// A stop: a signal, and SIGKILL after the grace.
+/// A stop: a signal, and SIGKILL after the grace period.
 #[derive(Debug)]
 pub struct Stop {
-    /// The signal; without a grace it is not sent.
+    /// The signal; without a grace period it is not sent.
     pub signal: i32,
-    /// In milliseconds.
+    /// The grace period, in milliseconds.
     pub grace_ms: u64,
 }
 
@@ -56,19 +56,19 @@ impl Stop {
     /// Checks the message.
     ///
     /// # Errors
-    /// For a number that is not a signal's, with a grace.
+    /// For an invalid signal number with a grace period.
     pub fn checked(stop: wire::Stop) -> Result<Self> {
         let signal = if stop.grace_ms == 0 { libc::SIGKILL } else { number("signal", stop.signal)? };
         Ok(Self { signal, grace_ms: stop.grace_ms })
     }
 }
 
-/// Limits to change: all of them, or none.
+/// Limits to change, all or none.
 #[derive(Debug)]
 pub struct Update {
-    /// Those of the cgroup.
+    /// The limits of the cgroup.
     pub resources: Resources,
-    /// The score of all processes; `None` is left as it is.
+    /// The OOM score of all processes; `None` leaves it unchanged.
     pub oom_score_adj: Option<i32>,
 }
 
@@ -76,7 +76,7 @@ impl Update {
     /// Checks the message.
     ///
     /// # Errors
-    /// For limits and scores that cannot be.
+    /// For an invalid limit or score.
     pub fn checked(update: wire::UpdateResources) -> Result<Self> {
         let resources = Resources::checked(update.resources.unwrap_or_default());
         Ok(Self {
@@ -89,7 +89,7 @@ impl Update {
 /// The size of a terminal.
 #[derive(Debug)]
 pub struct Resize {
-    /// Whose it is.
+    /// The process whose terminal is resized.
     pub target: Target,
     /// Lines.
     pub rows: u32,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Starting a container: the parent's script. Each step's undo is known before the step is taken; when one fails,
-//! everything is undone and the state says why.
+//! Starts a container: the parent's part. The undo of each step is known before the step is taken; when one fails,
+//! everything is undone and the state record gives the reason.
 
 mod spawn;
 mod streams;
@@ -29,7 +29,7 @@ use spawn::{Spawn, kill};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-/// A started container: what its shim keeps.
+/// A started container, as its shim keeps it.
 #[derive(Debug)]
 pub struct Container {
     /// The first process; readable once it has ended.
@@ -40,32 +40,32 @@ pub struct Container {
     pub cgroup: Cgroup,
     /// Its output and input.
     pub stdio: Stdio,
-    /// Its devpts, to open terminals for execs from.
+    /// Its devpts, from which terminals for execs are opened.
     pub devpts: Option<OwnedFd>,
-    /// The null device, for streams that are not asked for; see [`null::detached`].
+    /// The null device, for streams that were not requested; see [`null::detached`].
     pub null: OwnedFd,
     /// Its namespaces.
     pub namespaces: Namespaces,
-    /// What an exec has in common with it.
+    /// The properties that its execs share.
     pub program: Program,
     /// The host's id of its user.
     pub host_uid: u32,
-    /// The score that execs get, too.
+    /// The OOM score, which execs get as well.
     pub oom_score_adj: Option<i32>,
-    /// For after its end; only when there are any.
+    /// The hooks, kept only if some run after its end.
     pub hooks: Option<Rc<Hooks>>,
-    /// The device program that was loaded for it; for the daemon, which gives it to the next with the same rules.
+    /// The device program that was loaded for it. The daemon reuses it for other containers with the same rules.
     pub device_program: Option<OwnedFd>,
-    /// For the processes that its shim still makes.
+    /// The proof that its shim needs to make more processes.
     pub single: Single,
 }
 
-/// Starts the container. On failure nothing of it is left but the record.
+/// Starts the container. After a failure, only its record is left.
 ///
-/// - Shapes: `device_program` is a loaded one for the device rules of the order.
+/// - Shapes: `device_program` is already loaded, for the device rules of the order.
 ///
 /// # Errors
-/// The step that failed, which the record says, too.
+/// The step that failed, which is also recorded.
 pub fn start(order: &Order, device_program: Option<OwnedFd>, state: &mut State, single: Single) -> Result<Container> {
     state.change(|_| {})?;
     let fresh = !overlay::has_files(&order.root_dir);
@@ -74,7 +74,7 @@ pub fn start(order: &Order, device_program: Option<OwnedFd>, state: &mut State, 
     if let Err(failure) = &started {
         let _ = cgroup::kill(&order.cgroup);
         let _ = cgroup::remove(&order.cgroup);
-        // Files that an earlier container left are all there is of them.
+        // Files that an earlier start left are the only copy and must be kept.
         if fresh {
             overlay::remove(&order.root_dir);
             volumes::remove(&order.root_dir);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The container's first process: its clone, the hooks on its way, and its end when it fails.
+//! Makes the container's first process: clones it, runs the hooks on the way, and kills it on failure.
 
 use crate::cgroup::Cgroup;
 use crate::child::Child;
@@ -16,24 +16,24 @@ use crate::sys::{self, Forked, Single};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use std::os::fd::{AsFd, OwnedFd};
 
-/// What a child needs that is made for it, but not given away.
+/// What the child uses but the caller keeps.
 #[derive(Debug, Clone, Copy)]
 pub struct Spawn<'a> {
-    /// What is asked for.
+    /// The request.
     pub order: &'a Order,
     /// Its cgroup.
     pub cgroup: &'a Cgroup,
     /// Its namespaces.
     pub namespaces: &'a Namespaces,
-    /// What it becomes.
+    /// The program that it becomes.
     pub program: &'a Program,
 }
 
 impl Spawn<'_> {
-    /// Makes the child, and waits until it has become the program. On failure nothing of it is left.
+    /// Makes the child, and waits until it has become the program. After a failure, nothing of it is left.
     ///
     /// # Errors
-    /// Where the child failed, or a hook.
+    /// The step of the child, or the hook, that failed.
     pub fn run(
         &self,
         overlay: OwnedFd,
@@ -68,9 +68,9 @@ impl Spawn<'_> {
         self.follow(pid, pidfd, &watcher)
     }
 
-    /// Waits until the child, or the process that it makes, is the program.
+    /// Waits until the child, or the process that it makes, has become the program.
     fn follow(&self, pid: i32, pidfd: OwnedFd, watcher: &Watcher) -> Result<(i32, OwnedFd)> {
-        // Until here it was the process that sets up.
+        // Until here, this was the middle process.
         let (pid, pidfd) = match self.namespaces.pin(Kind::Pid) {
             Some(_) => newborn::adopt(&pidfd, watcher)?,
             None => (pid, pidfd),
@@ -86,17 +86,17 @@ impl Spawn<'_> {
     }
 }
 
-/// What happens while the child waits: everything is mounted, nothing pivoted.
+/// Runs the hooks while the child waits: everything is mounted, but the root is not pivoted yet.
 fn at_the_gate(hooks: &Hooks, gate_here: &ShimSide, pid: i32) -> Result<()> {
     if !gate_here.wait_for_child() {
-        return Ok(()); // It has failed; the fault channel says why.
+        return Ok(()); // It has failed; the fault channel carries the reason.
     }
     hooks::run(hooks, Point::Prestart, pid)?;
     hooks::run(hooks, Point::CreateRuntime, pid)?;
     gate_here.release(pid)
 }
 
-/// Ends a child that has gone too far to end by itself.
+/// Kills and reaps a child that no longer exits by itself on a failure.
 pub fn kill(pidfd: &OwnedFd) {
     let _ = sys::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
     reap(pidfd);

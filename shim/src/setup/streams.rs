@@ -12,10 +12,10 @@ use crate::terminal;
 use rustix::fs::OFlags;
 use std::os::fd::OwnedFd;
 
-/// Makes them, the property of the container's user, and the shim's ends of them.
+/// Makes the streams, owned by the container's user, and the shim's ends of them.
 ///
 /// # Errors
-/// What the kernel answered; `InvalidArgument` for a terminal without a devpts.
+/// The kernel's error; `InvalidArgument` for a terminal without a devpts.
 pub fn make(order: &Order, plan: &Plan<'_>, null: &OwnedFd, host_uid: u32) -> Result<(Ends, [OwnedFd; 3])> {
     let (ends, streams) = if order.process.terminal { terminal_streams(plan)? } else { pipes(order.stdin, null)? };
     for stream in &streams {
@@ -26,7 +26,7 @@ pub fn make(order: &Order, plan: &Plan<'_>, null: &OwnedFd, host_uid: u32) -> Re
 
 fn terminal_streams(plan: &Plan<'_>) -> Result<(Ends, [OwnedFd; 3])> {
     let devpts = plan.devpts.as_ref();
-    let devpts = devpts.ok_or_else(|| Malformed::new("mounts", "there is no devpts for a terminal"))?;
+    let devpts = devpts.ok_or_else(|| Malformed::new("mounts", "a terminal needs a devpts mount"))?;
     let pair = terminal::open(devpts, None)?;
     let copies = [duplicate(&pair.slave, "terminal")?, duplicate(&pair.slave, "terminal")?, pair.slave];
     Ok((Ends::Terminal { master: pair.master }, copies))
