@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Terminals of the container's own devpts, opened by the shim.
+//! Opens terminals in the container's own devpts, for the shim.
 //!
-//! The shim holds a descriptor of the devpts mount that it made, and opens `ptmx` from there: no path inside the
-//! container, which its processes could have replaced (CVE-2025-52565 class), is ever looked up.
+//! The shim holds a descriptor of the devpts mount that it made, and opens `ptmx` relative to it. It never resolves a path
+//! inside the container, which its processes could have replaced (as in CVE-2025-52565).
 
 use crate::failure::{self, Result};
 use rustix::fs::{FileType, Mode, OFlags, Uid, fchown, fstat, openat};
@@ -13,13 +13,13 @@ use std::os::fd::{AsFd, OwnedFd};
 /// Both ends of a new terminal.
 #[derive(Debug)]
 pub struct Terminal {
-    /// The side that is shown.
+    /// The side that clients read and write.
     pub master: OwnedFd,
-    /// For the process.
+    /// The side for the process.
     pub slave: OwnedFd,
 }
 
-/// Opens a terminal; `size` is rows and columns.
+/// Opens a new terminal; `size` is rows and columns.
 pub fn open(devpts: &OwnedFd, size: Option<(u32, u32)>) -> Result<Terminal> {
     let fail = |e| failure::kernel("open terminal", "/dev/pts/ptmx", e);
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -33,15 +33,15 @@ pub fn open(devpts: &OwnedFd, size: Option<(u32, u32)>) -> Result<Terminal> {
     Ok(Terminal { master, slave })
 }
 
-/// Tells a terminal (either end) its size.
+/// Sets the size of a terminal, given either end.
 pub fn resize(terminal: impl AsFd, rows: u32, columns: u32) -> Result<()> {
     let clamp = |n: u32| u16::try_from(n).unwrap_or(u16::MAX);
     let size = Winsize { ws_row: clamp(rows), ws_col: clamp(columns), ws_xpixel: 0, ws_ypixel: 0 };
     tcsetwinsize(terminal, size).map_err(|e| failure::kernel("resize", "terminal", e))
 }
 
-/// Makes a pipe or terminal the property of the process that gets it: `/dev/stdout` must open for any user. The
-/// null device is left alone.
+/// Makes the user of the process that gets a pipe or terminal its owner, because any user must be able to open
+/// `/dev/stdout`. The null device is left unchanged.
 pub fn give_to(stream: &OwnedFd, uid: u32) -> Result<()> {
     let fail = |e| failure::kernel("chown", "stream", e);
     let stat = fstat(stream).map_err(fail)?;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Detached mount trees: clones of what is mounted somewhere, with attributes and propagation set before anyone sees
-//! them.
+//! Detached mount trees: clones of existing mounts, with attributes and propagation set before they become visible.
 
 use crate::failure::{self, Result};
 use crate::sys::{self, MountAttr};
@@ -8,28 +7,28 @@ use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-/// How much of a tree is meant.
+/// How much of a tree an operation covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// The mount at its top alone.
+    /// Only the mount at its top.
     Top,
     /// That mount and all mounts below it.
     All,
 }
 
-/// What a mount shares with the mounts that it was cloned from, or that are cloned from it.
+/// The mount propagation between a mount and those that it was cloned from, or that are cloned from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Propagation {
-    /// Nothing.
+    /// None.
     Private,
-    /// What is mounted on the other side shows here.
+    /// Mounts made on the other side appear here.
     Slave,
-    /// What is mounted on either side shows on both.
+    /// Mounts made on either side appear on both.
     Shared,
 }
 
 impl Propagation {
-    /// The kernel's `MS_*`.
+    /// The kernel's `MS_*` flag.
     fn flag(self) -> u64 {
         match self {
             Self::Private => libc::MS_PRIVATE,
@@ -39,14 +38,14 @@ impl Propagation {
     }
 }
 
-/// Clones the mount that `path` is on, starting at `path`, with `attributes`; links are followed, on the host. The clone
+/// Clones the mount that `path` is on, starting at `path`, with `attributes`. Links are followed, on the host. The clone
 /// is private.
 ///
-/// A clone is born into the peer group of the mount that it comes from. Whatever is mounted in it afterwards, also in
-/// another mount namespace, would be mounted in the host's table as well: so it leaves the group right here.
+/// A clone starts in the peer group of the original mount. Whatever is mounted in it later, even in another mount
+/// namespace, would also be mounted on the host, so it leaves the group right here.
 ///
 /// # Errors
-/// What the kernel answered, with the path.
+/// The kernel's error, with the path.
 pub fn clone_path(path: &Path, reach: Reach, attributes: MountAttrFlags) -> Result<OwnedFd> {
     let object = path.display().to_string();
     let tree = open_tree(rustix::fs::CWD, path, flags(reach));
@@ -54,19 +53,19 @@ pub fn clone_path(path: &Path, reach: Reach, attributes: MountAttrFlags) -> Resu
     change(&tree, reach, attributes, Propagation::Private, &object).map(|()| tree)
 }
 
-/// As [`clone_path`], of the mount alone that a handle refers to.
+/// Like [`clone_path`], but clones only the single mount that a handle refers to.
 ///
 /// # Errors
-/// What the kernel answered, with `object`.
+/// The kernel's error, with `object`.
 pub fn clone_handle(handle: impl AsFd, attributes: MountAttrFlags, object: &str) -> Result<OwnedFd> {
     let tree = clone_peer(handle, Reach::Top, object)?;
     change(&tree, Reach::Top, attributes, Propagation::Private, object).map(|()| tree)
 }
 
-/// Clones what a handle refers to, as it is: in the peer group of the mount that it comes from.
+/// Clones what a handle refers to, unchanged: the clone stays in the peer group of the original mount.
 ///
 /// # Errors
-/// What the kernel answered, with `object`.
+/// The kernel's error, with `object`.
 pub fn clone_peer(handle: impl AsFd, reach: Reach, object: &str) -> Result<OwnedFd> {
     let flags = flags(reach) | OpenTreeFlags::AT_EMPTY_PATH;
     open_tree(handle, "", flags).map_err(|e| failure::kernel("bind", object, e))
@@ -83,7 +82,7 @@ fn flags(reach: Reach) -> OpenTreeFlags {
 /// Switches `attributes` on and sets the propagation.
 ///
 /// # Errors
-/// What the kernel answered, with `object`.
+/// The kernel's error, with `object`.
 pub fn change(
     tree: impl AsFd,
     reach: Reach,
@@ -98,7 +97,7 @@ pub fn change(
 /// Switches `attributes` on.
 ///
 /// # Errors
-/// What the kernel answered, with `object`.
+/// The kernel's error, with `object`.
 pub fn set_attributes(tree: impl AsFd, reach: Reach, attributes: MountAttrFlags, object: &str) -> Result<()> {
     if attributes.is_empty() {
         return Ok(());
@@ -110,7 +109,7 @@ pub fn set_attributes(tree: impl AsFd, reach: Reach, attributes: MountAttrFlags,
 /// Sets the propagation.
 ///
 /// # Errors
-/// What the kernel answered, with `object`.
+/// The kernel's error, with `object`.
 pub fn set_propagation(tree: impl AsFd, reach: Reach, propagation: Propagation, object: &str) -> Result<()> {
     let attr = MountAttr { propagation: propagation.flag(), ..of(reach) };
     sys::mount_setattr(tree.as_fd(), attr).map_err(|e| failure::kernel("set propagation", object, e))

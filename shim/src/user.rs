@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The user of a container's process: names are looked up in the image's own /etc/passwd and /etc/group.
+//! Resolves the user of a container's process. Names are looked up in the image's own /etc/passwd and /etc/group.
 //!
-//! Both files are hostile: they are read by handle, as bytes, at most `MAX_FILE` of them. A user or group that looks
-//! like a number is one, or is refused, and is never looked up by name, so that nothing in the image can give `1000`,
-//! `-1` or `4294967296` the meaning of root.
+//! Both files are untrusted: they are read by handle, as bytes, up to `MAX_FILE` of them. A user or group that looks like a
+//! number is treated as one or refused, and never looked up by name, so that nothing in the image can make `1000`, `-1` or
+//! `4294967296` mean root.
 
 use crate::failure::{self, Kind, Result};
 use crate::malformed::{self, Malformed};
@@ -11,20 +11,20 @@ use crate::rootfs::Root;
 use crate::wire;
 use std::collections::HashSet;
 
-/// More than any real user database, and little enough to read at each start.
+/// Largest file that is read, in bytes: larger than any real user database, and small enough to read at each start.
 const MAX_FILE: usize = 10 << 20;
 
-/// Most supplementary groups that the kernel takes.
+/// Most supplementary groups that the kernel accepts.
 const MAX_GROUPS: usize = 65_536;
 
-/// The user that is asked for; root by default.
+/// The requested user; root by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Account {
     user: Named,
-    /// `None`: the user's in passwd, else root's.
+    /// `None`: the user's group in passwd, or else root's.
     group: Option<Named>,
     supplemental_gids: Vec<u32>,
-    /// Whether `supplemental_gids` are all there are: then the image's memberships do not count.
+    /// Whether `supplemental_gids` are the only ones; the memberships in the image are then ignored.
     strict_groups: bool,
 }
 
@@ -32,7 +32,7 @@ pub struct Account {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Named {
     Id(u32),
-    /// With more in it than digits, signs and spaces.
+    /// Contains more than digits, signs and spaces.
     Name(String),
 }
 
@@ -56,7 +56,7 @@ impl Account {
     /// Checks the message.
     ///
     /// # Errors
-    /// For what looks like a number and is not an id.
+    /// For text that looks like a number but is not an id.
     pub fn checked(user: wire::User) -> malformed::Result<Self> {
         let named = |field, text: String| match text.is_empty() {
             true => Ok(None),
@@ -78,9 +78,9 @@ pub struct User {
     pub uid: u32,
     /// Primary group id.
     pub gid: u32,
-    /// Supplementary groups, the primary one first, none twice.
+    /// Supplementary groups without duplicates, the primary one first.
     pub gids: Vec<u32>,
-    /// The home directory in passwd; "/" when the user is not in it.
+    /// The home directory in passwd; "/" when the user is not listed or has none.
     pub home: Vec<u8>,
 }
 
@@ -91,12 +91,12 @@ struct PasswdEntry<'a> {
     home: &'a [u8],
 }
 
-/// Looks `asked` up in the root's user database.
+/// Looks up `asked` in the user database of the root.
 ///
 /// - Source: CRI `run_as_user`, `run_as_username`, `run_as_group`, `supplemental_groups(_policy)`.
 ///
 /// # Errors
-/// `NotFound` for a name that is not there.
+/// `NotFound` for an unknown name.
 pub fn resolve(root: &Root, asked: &Account) -> Result<User> {
     let passwd = root.read(b"/etc/passwd", MAX_FILE)?.unwrap_or_default();
     let needs_groups = !asked.strict_groups || matches!(asked.group, Some(Named::Name(_)));
@@ -134,7 +134,7 @@ fn not_found(step: &'static str, name: &str, file: &str) -> failure::Failure {
     failure::refused(Kind::NotFound, step, format!("{name:?}"), &format!("not in {file} of the image"))
 }
 
-/// An id in digits: the kernel's "no id" (all ones) is not one.
+/// Parses a decimal id. The kernel's "no id" (all ones) is not valid.
 fn parse_id(text: &[u8]) -> Option<u32> {
     let id: u32 = std::str::from_utf8(text).ok()?.parse().ok()?;
     (text.iter().all(u8::is_ascii_digit) && id != u32::MAX).then_some(id)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a raw system call answers.
+//! The return value of a raw system call.
 
 use std::io;
 
-/// Turns a raw system call's answer into a `Result`.
+/// Turns the return value of a raw system call into a `Result`.
 pub(super) fn check(answer: libc::c_long) -> io::Result<libc::c_long> {
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(answer) }
 }

@@ -9,10 +9,10 @@ const PROG_LOAD: libc::c_int = 5;
 const PROG_ATTACH: libc::c_int = 8;
 const PROG_TYPE_CGROUP_DEVICE: u32 = 15;
 const ATTACH_CGROUP_DEVICE: u32 = 6;
-/// Programs of parents and of others on the same cgroup stay in force.
+/// Keeps the programs of parent cgroups, and others on the same cgroup, in force.
 const ALLOW_MULTI: u32 = 2;
 
-/// The front of `union bpf_attr` for a load; the kernel takes what is missing as zero.
+/// The beginning of `union bpf_attr` for a load; the kernel reads the missing rest as zero.
 #[repr(C)]
 struct Load {
     prog_type: u32,
@@ -21,7 +21,7 @@ struct Load {
     license: u64,
 }
 
-/// The front of `union bpf_attr` for an attach.
+/// The beginning of `union bpf_attr` for an attach.
 #[repr(C)]
 struct Attach {
     target_fd: u32,
@@ -46,7 +46,7 @@ pub fn load_device_program(instructions: &[u64]) -> io::Result<OwnedFd> {
     // SAFETY: `insns` points at `insn_cnt` 8-byte instructions and `license` at a NUL-terminated literal; both live
     // across the call and are only read. `attr` is passed with its own size.
     let fd = check(unsafe { libc::syscall(libc::SYS_bpf, PROG_LOAD, &raw const attr, size_of::<Load>()) })?;
-    // SAFETY: a successful load returns a new descriptor without another owner.
+    // SAFETY: a successful load returns a new descriptor that has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Descriptors by their numbers: what a child closes on its way.
+//! Descriptors by their numbers: closes, places and reopens them.
 
 use super::answer::check;
 use super::memory::forget_heap;
@@ -8,19 +8,19 @@ use rustix::fs::{Mode, OFlags};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 
-/// Closes every descriptor from `first` up. The child uses and drops none of them afterwards.
+/// Closes every descriptor from `first` up. The child must not use or drop any of them afterwards.
 ///
 /// # Errors
-/// What the kernel answered.
+/// The kernel's error.
 pub fn close_from(_child: InChild, first: u32) -> io::Result<()> {
     // SAFETY: plain integers. The owners of what is closed are in the parent (`_child`).
     check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0u32) }).map(drop)
 }
 
-/// Waits for the end of the child, which has nothing any more: no descriptor, and nothing in its heap.
+/// Sleeps until the child is killed, without any descriptor and with an empty heap.
 pub fn sleep_without_descriptors(child: InChild) -> ! {
     forget_heap(child);
-    // A descriptor that could not be closed would be there for as long as this process.
+    // A descriptor that could not be closed would stay open for as long as this process lives.
     if close_from(child, 0).is_err() {
         super::process::exit_now(1);
     }
@@ -29,26 +29,26 @@ pub fn sleep_without_descriptors(child: InChild) -> ! {
     }
 }
 
-/// Opens what a handle (`O_PATH`) refers to, by no name that could have changed hands. Needs /proc.
+/// Opens what a handle (`O_PATH`) refers to, without a path that could have been replaced. Needs /proc.
 ///
 /// # Errors
-/// What the kernel answered.
+/// The kernel's error.
 pub fn reopen(handle: BorrowedFd<'_>, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     rustix::fs::open(format!("/proc/self/fd/{}", handle.as_raw_fd()), flags | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// Moves descriptors to `number` and the numbers after it (close-on-exec) and closes everything above them.
 ///
-/// - Shapes: each of them is above the places that are to be filled.
+/// - Shapes: each of them is above the numbers that are to be filled.
 ///
 /// # Errors
-/// What the kernel answered.
+/// The kernel's error.
 pub fn place_and_close_rest(child: InChild, fds: Vec<OwnedFd>, number: i32) -> io::Result<Vec<OwnedFd>> {
     let mut placed = Vec::with_capacity(fds.len());
     for (fd, number) in fds.into_iter().zip(number..) {
-        // SAFETY: plain integers; `fd` was given up. The owner of what was at `number` is in the parent (`child`).
+        // SAFETY: plain integers; `fd` was released. The owner of what was at `number` is in the parent (`child`).
         check(libc::c_long::from(unsafe { libc::dup3(fd.into_raw_fd(), number, libc::O_CLOEXEC) }))?;
-        // SAFETY: `number` was opened by dup3 just now and has no other user.
+        // SAFETY: dup3 has just opened `number`, which has no other user.
         placed.push(unsafe { OwnedFd::from_raw_fd(number) });
     }
     close_from(child, number as u32 + placed.len() as u32)?;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The system calls that no safe crate offers, each as one small safe function. The only `unsafe` of Gorae.
+//! The system calls that no safe crate offers, each as one small safe function. This is the only `unsafe` code in Gorae.
 //!
-//! Never decides anything: arguments in, kernel's answer out. A raw descriptor number does not leave this module. What
-//! is only right in a process with one thread, or in a child that never returns to its parent's code, asks for a proof
-//! of that: [`Single`], [`InChild`].
+//! This module makes no decisions: it passes arguments to the kernel and returns the result. Raw descriptor numbers do not
+//! leave it. A call that is only sound in a process with one thread, or in a child that never returns to its parent's
+//! code, takes a proof of that: [`Single`], [`InChild`].
 
 mod answer;
 mod bpf;

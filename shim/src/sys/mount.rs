@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Attributes of mounts.
+//! Changes the attributes of mounts.
 
 use super::answer::check;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// What [`mount_setattr`] changes. The flags are `MOUNT_ATTR_*`, `propagation` is one of `MS_PRIVATE`, `MS_SLAVE`,
+/// The changes that [`mount_setattr`] makes. The flags are `MOUNT_ATTR_*`, `propagation` is one of `MS_PRIVATE`, `MS_SLAVE`,
 /// `MS_SHARED` or 0.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct MountAttr<'fd> {
@@ -13,20 +13,20 @@ pub struct MountAttr<'fd> {
     pub set: u64,
     /// Attributes to switch off.
     pub clear: u64,
-    /// The new propagation type; 0 leaves it.
+    /// The new propagation type; 0 leaves it unchanged.
     pub propagation: u64,
-    /// The user namespace whose maps translate ids; goes with `MOUNT_ATTR_IDMAP` in `set`.
+    /// The user namespace whose maps apply to the ids; goes with `MOUNT_ATTR_IDMAP` in `set`.
     pub user_namespace: Option<BorrowedFd<'fd>>,
-    /// Whether all mounts below are changed, too: all or none.
+    /// Whether all mounts below are changed as well, all or none.
     pub recursive: bool,
 }
 
-/// Changes the attributes of the mount that `mount` (an `O_PATH`, `open_tree` or `fsmount` descriptor) stands on.
+/// Changes the attributes of the mount that `mount` (an `O_PATH`, `open_tree` or `fsmount` descriptor) refers to.
 ///
 /// - Source: mount_setattr(2).
 ///
 /// # Errors
-/// What the kernel answered; nothing is changed then.
+/// The kernel's error; nothing is changed then.
 pub fn mount_setattr(mount: BorrowedFd<'_>, attr: MountAttr<'_>) -> io::Result<()> {
     #[repr(C)]
     struct Raw {

@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// Replaces this process by `path`; comes back only with the reason why not.
+/// Replaces this process with the program `path`. Returns only on failure, with the error.
 pub fn execve(path: &CStr, args: &[CString], env: &[CString]) -> io::Error {
     let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {
         strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
@@ -25,10 +25,10 @@ pub fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Sends a signal by number (real-time ones too) to the process behind `pidfd`.
+/// Sends a signal by number, which may be a real-time signal, to the process behind `pidfd`.
 ///
 /// # Errors
-/// `ESRCH` when it has been reaped.
+/// `ESRCH` when the process has been reaped.
 pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     // SAFETY: a null siginfo is allowed; the rest are plain integers.
     check(unsafe {
@@ -37,19 +37,20 @@ pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     .map(drop)
 }
 
-/// Gives this thread another session keyring: a new one without a name, or the one of that name, made when missing.
+/// Gives this thread another session keyring: a new anonymous one, or the one of that name, created if it is missing.
 ///
 /// - Source: keyctl(2), `KEYCTL_JOIN_SESSION_KEYRING`.
 ///
 /// # Errors
-/// `EDQUOT` when its user may have no key more; `ENOSYS` when the kernel has no keys.
+/// `EDQUOT` when its user may not have more keys; `ENOSYS` when the kernel does not support keys.
 pub fn join_session_keyring(name: Option<&CStr>) -> io::Result<()> {
     let name = name.map_or(std::ptr::null(), CStr::as_ptr);
     // SAFETY: `name` is null or NUL-terminated and lives across the call; the kernel only reads it.
     check(unsafe { libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, name) }).map(drop)
 }
 
-/// Has the command's process end by SIGKILL when this one ends. This one has one thread: the kernel counts by threads.
+/// Makes the kernel kill the command's process when this one ends. It acts on the end of the parent thread, which is the
+/// end of this process because it has only one.
 pub fn end_with_this_process(command: &mut Command) {
     let parent = std::process::id();
     let follow = move || {
@@ -63,7 +64,7 @@ pub fn end_with_this_process(command: &mut Command) {
     unsafe { command.pre_exec(follow) };
 }
 
-/// Does nothing until it is killed, at the latest when the parent ends. For a child whose namespaces are wanted.
+/// Sleeps until it is killed, at the latest when the parent ends. For a child that only keeps namespaces alive.
 pub fn wait_for_death() -> ! {
     // SAFETY: plain integers.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) };

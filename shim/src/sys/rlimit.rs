@@ -7,11 +7,11 @@ use std::io;
 /// Sets one resource limit of this process by its `RLIMIT_*` number.
 ///
 /// # Errors
-/// `EPERM` when `hard` is above the present hard limit and `CAP_SYS_RESOURCE` is not held; `EINVAL` for an unknown number
-/// or `soft` above `hard`.
+/// `EPERM` when `hard` is above the current hard limit and `CAP_SYS_RESOURCE` is not held; `EINVAL` for an unknown number,
+/// or for `soft` above `hard`.
 pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> io::Result<()> {
     let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
-    // SAFETY: pid 0 is this process; `limit` lives across the call and is only read; no old value is asked for.
+    // SAFETY: pid 0 is this process; `limit` lives across the call and is only read; no old value is requested.
     check(unsafe {
         libc::syscall(
             libc::SYS_prlimit64,

@@ -6,11 +6,11 @@ use std::io;
 
 /// Loads a classic BPF program as this thread's seccomp filter.
 ///
-/// - Shapes: `program` is a whole number of 8-byte `struct sock_filter`, at most 4096 of them.
+/// - Shapes: `program` is a sequence of 8-byte `struct sock_filter`, at most 4096 of them.
 /// - Source: seccomp(2), `SECCOMP_SET_MODE_FILTER`.
 ///
 /// # Errors
-/// `EINVAL` for another length and for a program that the kernel's checker refuses; `EACCES` without no_new_privs and
+/// `EINVAL` for an invalid length and for a program that the kernel's checker rejects; `EACCES` without no_new_privs and
 /// without `CAP_SYS_ADMIN`.
 pub fn load_seccomp(program: &[u8], flags: u32) -> io::Result<()> {
     const MAX_INSTRUCTIONS: usize = 4096;

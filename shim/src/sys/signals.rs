@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What this process does about signals. Asked of the kernel: the C library refuses two of them, 32 and 33, which it
-//! uses itself, and a parent may have left just those ignored.
+//! Sets how this process handles signals, by raw system calls: the C library refuses to change 32 and 33, which it uses
+//! itself, but a parent may have left exactly those ignored.
 
-/// A `struct sigaction` as the kernel has it. The mask is all of it that differs between machines, and always empty here.
+/// The kernel's `struct sigaction`. Only the mask differs between machines, and it is always empty here.
 #[repr(C)]
 #[derive(Default)]
 struct Action {
@@ -12,45 +12,45 @@ struct Action {
     mask: u64,
 }
 
-/// Ignores every signal that can be ignored, SIGCHLD among them: the kernel then reaps this process's children, and
-/// those it inherits, by itself.
+/// Ignores every signal that can be ignored. That includes SIGCHLD, so the kernel reaps this process's children, and those
+/// it inherits, by itself.
 pub fn ignore_signals() {
     for signal in 1..=64 {
         ignore_signal(signal);
     }
 }
 
-/// Ignores one signal, when it can be.
+/// Ignores one signal, if it can be ignored.
 fn ignore_signal(signal: libc::c_int) {
     // SAFETY: SIG_IGN installs no handler.
     unsafe { act(signal, libc::SIG_IGN) }
 }
 
-/// Puts every signal back to its default action and unblocks all: what a fresh program expects.
+/// Resets every signal to its default action and unblocks all of them, as a new program expects.
 pub fn reset_signals() {
     for signal in 1..=64 {
         // SAFETY: SIG_DFL installs no handler.
         unsafe { act(signal, libc::SIG_DFL) }
     }
     let none = 0u64;
-    // SAFETY: the new set is 8 bytes, as said, lives across the call and is only read; the old one is not asked for.
+    // SAFETY: the new set has the size that is passed, lives across the call and is only read; no old set is requested.
     unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const none, 0usize, size_of::<u64>()) };
 }
 
-/// Forgets what the parent did to signals, and ignores SIGPIPE: a write to a closed socket or pipe is an error.
+/// Undoes the parent's signal settings, and ignores SIGPIPE: a write to a closed socket or pipe then returns an error.
 pub fn prepare_signals() {
     reset_signals();
     ignore_signal(libc::SIGPIPE);
 }
 
-/// Sets a signal's action. SIGKILL and SIGSTOP cannot be set, and the kernel's refusal changes nothing.
+/// Sets a signal's action. The kernel refuses to set SIGKILL and SIGSTOP, which has no other effect.
 ///
 /// # Safety
-/// `handler` is SIG_DFL or SIG_IGN: a handler would need the C library's way back from it.
+/// `handler` is SIG_DFL or SIG_IGN: an actual handler would need the C library's code to return from it.
 unsafe fn act(signal: libc::c_int, handler: libc::sighandler_t) {
     let action = Action { handler, ..Action::default() };
-    // SAFETY: `action` is of the kernel's form and lives across the call, which only reads it; the old action is not
-    // asked for; the mask's size is the kernel's. That no code of ours is called is the caller's contract.
+    // SAFETY: `action` has the kernel's layout and lives across the call, which only reads it; no old action is requested;
+    // the mask's size is the kernel's. By the caller's contract, none of our code is called.
     unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, 0usize, size_of::<u64>()) };
 }
 
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn every_signal_is_at_its_default_and_none_is_blocked_after_a_reset() {
         if std::env::var_os(INSIDE).is_none() {
-            // A process of its own, in which nothing else counts on its signals.
+            // Runs in its own process, where nothing else depends on the signals.
             let name = "sys::signals::tests::every_signal_is_at_its_default_and_none_is_blocked_after_a_reset";
             let mut inside = std::process::Command::new(std::env::current_exe().unwrap());
             let output = inside.args(["--exact", name, "--nocapture"]).env(INSIDE, "1").output().unwrap();

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What /proc shows of a process that has not become another program: its command line and its environment, which are
-//! memory of its own, and what else its memory remembers.
+//! Changes what /proc shows of a process that has not become another program: its command line and its environment, which
+//! are part of its own memory. Also finds the heap.
 
 use std::ffi::CString;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-/// Where the kernel put the arguments, the environment, and the beginning of the heap.
+/// The addresses of the arguments, the environment, and the beginning of the heap.
 #[derive(Debug)]
 struct Regions {
     arguments: Range<usize>,
@@ -16,13 +16,13 @@ struct Regions {
 
 static REGIONS: OnceLock<Option<Regions>> = OnceLock::new();
 
-/// Takes them from this process's /proc/PID/stat, once and at its begin: a process that has gone elsewhere since cannot
-/// trust what is called /proc there.
+/// Reads the regions from this process's /proc/PID/stat, once, when it starts. A process that has entered other namespaces
+/// since then cannot trust the /proc there.
 pub(super) fn remember(stat: &str) {
     REGIONS.get_or_init(|| regions(stat));
 }
 
-/// Reads /proc/PID/stat: fields 47 to 51.
+/// Parses /proc/PID/stat: fields 47 to 51.
 fn regions(stat: &str) -> Option<Regions> {
     // The name before the last ')' may hold anything.
     let after_name = stat.rsplit_once(") ")?.1;
@@ -32,7 +32,7 @@ fn regions(stat: &str) -> Option<Regions> {
     Some(Regions { arguments, environment, heap })
 }
 
-/// Has /proc show `words` as this process's command line, as much of them as there is room for, and no environment.
+/// Makes /proc show `words`, truncated to the available space, as this process's command line, and no environment.
 ///
 /// For a process that needs neither its own arguments nor its environment any more. No-op without
 /// [`Single::begin`](super::Single::begin).
@@ -43,17 +43,17 @@ pub fn set_title(words: &[CString]) {
     fill(&regions.arguments, &line);
 }
 
-/// Where the heap begins, once it is known.
+/// The address at which the heap begins, if it is known.
 pub(super) fn begin_of_heap() -> Option<usize> {
     REGIONS.get()?.as_ref().map(|regions| regions.heap)
 }
 
-/// Writes `bytes`, cut so that a NUL is left at the end, and NULs over the rest.
+/// Writes `bytes`, truncated to leave room for a final NUL, and fills the rest with NULs.
 fn fill(place: &Range<usize>, bytes: &[u8]) {
     let cut = bytes.len().min(place.len().saturating_sub(1));
     // SAFETY: the kernel has mapped the range for the strings that this process was started with, at the top of its
-    // stack, which is writable and never unmapped. What points into it are argv and environ: wherever in the range,
-    // there is a NUL at its end. The process has one thread (lib.rs), and the standard library hands out copies.
+    // stack, which is writable and never unmapped. Only argv and environ point into it, and wherever they point, there is
+    // a NUL at the end. The process has one thread (lib.rs), and the standard library returns copies.
     unsafe {
         let start = place.start as *mut u8;
         std::ptr::write_bytes(start, 0, place.len());

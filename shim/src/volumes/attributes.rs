@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Owner, mode, extended attributes and times of a copy.
+//! Copies owner, mode, extended attributes and times.
 //!
-//! In this order: a change of the owner takes set-user-id bits and file capabilities away, and any change the times.
+//! In this order: changing the owner clears set-user-id bits and file capabilities, and every change updates the times.
 
 use gorae_kernel::attributes::is_kept;
 use rustix::fs::{
@@ -12,10 +12,10 @@ use rustix::io::{Errno, Result};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// The kernel's limit for a value, and for all names of a file. Source: linux/limits.h.
+/// The kernel's limit for a value, and for all names of a file together, in bytes. Source: linux/limits.h.
 const LARGEST: usize = 65_536;
 
-/// Copies them; keeps its buffers from one file to the next.
+/// Copies attributes, and reuses its buffers for the next file.
 #[derive(Debug)]
 pub struct Copier {
     names: Vec<u8>,
@@ -29,7 +29,7 @@ impl Default for Copier {
 }
 
 impl Copier {
-    /// Of an open file or directory.
+    /// Copies those of an open file or directory.
     pub fn open(&mut self, from: BorrowedFd<'_>, to: impl AsFd, stat: &Stat) -> Result<()> {
         let to = to.as_fd();
         let (uid, gid) = owner(stat);
@@ -39,7 +39,7 @@ impl Copier {
         futimens(to, &times(stat))
     }
 
-    /// Of what cannot be opened: a link, a device, a pipe, a socket.
+    /// Copies those of something that cannot be opened: a link, a device, a pipe, a socket.
     pub fn named(&mut self, directory: BorrowedFd<'_>, name: &CStr, stat: &Stat) -> Result<()> {
         let (uid, gid) = owner(stat);
         chownat(directory, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
@@ -57,7 +57,7 @@ impl Copier {
         for name in self.names[..length].split(|&b| b == 0).filter(|name| is_kept(name)) {
             let length = fgetxattr(from, name, &mut self.value[..])?;
             match fsetxattr(to, name, &self.value[..length], XattrFlags::empty()) {
-                // As with the image's layers: only capabilities can be relied on.
+                // As for the image's layers: only capabilities are guaranteed.
                 Err(Errno::OPNOTSUPP | Errno::PERM) if name != b"security.capability" => {}
                 other => other?,
             }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A directory of an image copied: what is there, with owners, modes, times, attributes, holes and hard links.
+//! Copies a directory of an image, with owners, modes, times, attributes, holes and hard links.
 //!
-//! Both sides are walked by descriptors, a name at a time, and no link is followed. The image is hostile: directories
-//! are entered to a depth, names of linked files are kept to a number, and a file is as long as its data.
+//! Both sides are walked by descriptors, one name at a time, and no link is followed. The image is untrusted: the depth of
+//! directories and the number of remembered hard links are bounded, and a file takes only as much space as its data.
 
 use super::attributes::Copier;
 use rustix::fs::{
@@ -15,16 +15,16 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-/// Deepest directory that is entered: each level holds two descriptors.
+/// Deepest level that is entered: each level holds two descriptors.
 const DEEPEST: usize = 256;
-/// Most hard-linked files whose names are kept; a link to a later one becomes a file of its own.
+/// Most hard-linked files whose names are remembered; a link to any further one becomes a separate file.
 const MOST_LINKED: usize = 1 << 16;
-/// Longest name below the top that is kept, well below what the kernel takes.
+/// Longest path below the top that is remembered, in bytes: well below the kernel's limit.
 const LONGEST: usize = 2048;
-/// Copied in one go: between two a signal is looked at.
+/// Most bytes that are copied in one call: signals are handled between two calls.
 const PIECE: u64 = 8 << 20;
 
-/// Which file or directory something is.
+/// Identifies a file or directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FileId {
     device: u64,
@@ -32,7 +32,7 @@ pub struct FileId {
 }
 
 impl FileId {
-    /// That of an open one.
+    /// The id of an open file or directory.
     pub fn of(fd: impl AsFd) -> Result<Self> {
         Ok(Self::from(&fstat(fd)?))
     }
@@ -44,11 +44,11 @@ impl From<&Stat> for FileId {
     }
 }
 
-/// A failure, and the name below the top that it is about.
+/// An error, and the path below the top that it concerns.
 pub type Failed = (Vec<u8>, Errno);
 
-/// Copies what is in the directory `from`, and its own owner, mode and so on, to the directory `to`, which is empty.
-/// Directories in `elsewhere` are made, and left empty.
+/// Copies the contents of the directory `from`, and its own owner, mode and so on, to the empty directory `to`.
+/// Directories in `elsewhere` are created, but left empty.
 pub fn tree(from: &OwnedFd, to: &Path, elsewhere: &HashSet<FileId>) -> std::result::Result<(), Failed> {
     let at_top = |e| (b".".to_vec(), e);
     let top = directory(CWD, to).map_err(at_top)?;
@@ -86,7 +86,7 @@ pub fn tree(from: &OwnedFd, to: &Path, elsewhere: &HashSet<FileId>) -> std::resu
 struct Level {
     entries: Dir,
     to: OwnedFd,
-    /// How much of the path is the one above it.
+    /// The length of the parent's part of the path.
     above: usize,
 }
 
@@ -101,7 +101,7 @@ impl Level {
         Ok(Self { entries: Dir::new(directory(from, name)?)?, to: directory(parent, to)?, above })
     }
 
-    /// Last of all: what is made in a directory changes its times, and a mode may forbid it.
+    /// Copies the directory's own attributes. Done last: creating entries changes its times, and its mode may forbid it.
     fn finish(&mut self, copier: &mut Copier) -> Result<()> {
         let from = self.entries.fd()?;
         copier.open(from, &self.to, &fstat(from)?)
@@ -116,13 +116,13 @@ fn directory<P: rustix::path::Arg>(parent: impl AsFd, name: P) -> Result<OwnedFd
 struct Copy<'a> {
     top: OwnedFd,
     elsewhere: &'a HashSet<FileId>,
-    /// The copy's name below the top of each file that has more than one.
+    /// The path below the top of each copied file that has several names.
     linked: HashMap<FileId, CString>,
     copier: Copier,
 }
 
 impl Copy<'_> {
-    /// Copies an entry; gives the directory to go on with when it is one.
+    /// Copies an entry. If it is a directory, returns the level to continue with.
     fn entry(&mut self, level: &Level, name: &CStr, path: &[u8], above: usize) -> Result<Option<Level>> {
         let (from, to) = (level.entries.fd()?, level.to.as_fd());
         let stat = statat(from, name, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -133,7 +133,7 @@ impl Copy<'_> {
                 symlinkat(readlinkat(from, name, Vec::new())?, to, name)?;
                 self.copier.named(to, name, &stat)?;
             }
-            // Overlayfs hides what has this name below.
+            // A whiteout: overlayfs hides the file of this name in the layers below.
             FileType::CharacterDevice if stat.st_rdev == 0 => {}
             kind => {
                 mknodat(to, name, kind, Mode::empty(), stat.st_rdev)?;
@@ -176,12 +176,12 @@ impl Copy<'_> {
     }
 }
 
-/// Copies what there is of a file between its holes.
+/// Copies the data of a file and skips its holes.
 fn data(from: &OwnedFd, to: &OwnedFd, size: u64) -> Result<()> {
     let mut at = 0;
     while at < size {
         at = match seek(from, SeekFrom::Data(at)) {
-            Err(Errno::NXIO) => break, // The rest is one hole.
+            Err(Errno::NXIO) => break, // The rest is a hole.
             other => other?,
         };
         let end = seek(from, SeekFrom::Hole(at))?;
@@ -189,7 +189,7 @@ fn data(from: &OwnedFd, to: &OwnedFd, size: u64) -> Result<()> {
         while at < end {
             let piece = usize::try_from((end - at).min(PIECE)).unwrap_or(usize::MAX);
             if retry_on_intr(|| sendfile(to, from, Some(&mut at), piece))? == 0 {
-                return Err(Errno::IO); // It is shorter than it said.
+                return Err(Errno::IO); // The file is shorter than its size.
             }
         }
     }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The volumes that an image declares: directories beside the container's writable layer, each a mount of its own.
+//! The volumes that an image declares: directories next to the container's writable layer, each mounted separately.
 //!
-//! `ROOT/containers/ID/volumes/N` holds what the image has at the volume's place, with the image's own owners: in a
-//! pod with a user namespace the mount translates them. It is filled once, at the first start, under another name, and
-//! renamed: one that is there is whole. The copying is the image's to make long; it ends with this process, which the
-//! daemon kills when a start takes too long or is given up, and only the container's own verbs wait for it. Its
-//! memory and disk traffic are this process's, so the daemon's cgroup pays for them, not the container's.
+//! `ROOT/containers/ID/volumes/N` holds what the image has at the volume's destination, with the image's own owners; in a
+//! pod with a user namespace, the mount maps them. It is filled once, at the first start, under another name, and then
+//! renamed: a volume that exists is complete. How long the copy takes depends on the image. It ends with this process,
+//! which the daemon kills when a start takes too long or is abandoned, and only the container's own verbs wait for it. Its
+//! memory and disk traffic belong to this process, so they are charged to the daemon's cgroup, not the container's.
 
 mod attributes;
 mod copy;
@@ -23,28 +23,28 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-/// The most bytes of a path in the image that an error shows.
+/// Most bytes of a path in the image that an error shows.
 const MOST_TOLD: usize = 512;
 
-/// A volume that is to be filled.
+/// A volume to fill.
 struct Empty<'a> {
     volume: &'a Volume<'a>,
-    /// What the image has there, to be copied; `None` for nothing.
+    /// The image's directory to copy; `None` if there is none.
     origin: Option<OwnedFd>,
 }
 
-/// A volume: where it is, and where the container finds it.
+/// A volume: its directory on the host and its path in the container.
 struct Volume<'a> {
     directory: &'a Path,
     destination: &'a str,
 }
 
-/// Fills the volumes that are not there yet. False when the container goes on with the files of one that was made when
-/// volumes were still directories of the writable layer: there they stay.
+/// Fills the volumes that do not exist yet. Returns false when the container continues with the files of an older version,
+/// which kept volumes as directories in the writable layer: they stay there.
 ///
 /// # Errors
-/// `InvalidArgument` when the image has something else than a directory at a volume's place; else what the kernel
-/// answered.
+/// `InvalidArgument` when the image has something other than a directory at a volume's destination; otherwise the kernel's
+/// error.
 pub fn fill(order: &Order, single: Single) -> Result<bool> {
     let volumes = order.mounts.iter().filter_map(|mount| match &mount.what {
         What::Volume(bind) => Some(Volume { directory: Path::new(&bind.source), destination: &mount.destination }),
@@ -68,7 +68,7 @@ pub fn fill(order: &Order, single: Single) -> Result<bool> {
     Ok(true)
 }
 
-/// Undoes what [`fill`] made.
+/// Removes what [`fill`] made.
 pub fn remove(root_dir: &Path) {
     let _ = fs::remove_dir_all(home(root_dir));
 }
@@ -77,38 +77,38 @@ fn home(root_dir: &Path) -> std::path::PathBuf {
     root_dir.join("volumes")
 }
 
-/// Whether there is a writable layer that something was written to.
+/// Whether something has been written to the writable layer.
 fn has_written(root_dir: &Path) -> bool {
     fs::read_dir(root_dir.join("upper")).is_ok_and(|mut entries| entries.next().is_some())
 }
 
-/// Looks in the image for each volume's place. Two names can lead to one place, by a link: the first gets what is there,
-/// the other is never mounted. And what has a place of its own is not copied with what is above it. So all copies
-/// together are no more than the image.
+/// Finds each volume's destination in the image. Two paths can lead to the same directory, through a link: the first
+/// volume gets its content, the other is never mounted. A directory with a volume of its own is not copied as part of an
+/// outer volume. So all copies together are not larger than the image.
 fn survey<'a>(image: &Root, volumes: &'a [Volume<'a>]) -> Result<(Vec<Empty<'a>>, HashSet<FileId>)> {
-    let top = FileId::of(image).map_err(|e| failure::kernel("look at", "the image's root", e))?;
+    let top = FileId::of(image).map_err(|e| failure::kernel("stat", "the image's root", e))?;
     let mut ids = HashSet::from([top]);
     let mut empty = Vec::new();
     for volume in volumes {
         let mut origin = find(image, volume.destination)?;
         if let Some(found) = &origin {
-            let place = FileId::of(found).map_err(|e| failure::kernel("look at", volume.destination, e))?;
+            let place = FileId::of(found).map_err(|e| failure::kernel("stat", volume.destination, e))?;
             if !ids.insert(place) {
                 origin = None;
             }
         }
-        // All handles are held until the end: a directory keeps its number as long as it is open.
+        // All handles stay open until the end, because a directory keeps its inode number as long as it is open.
         empty.push(Empty { volume, origin });
     }
     Ok((empty, ids))
 }
 
-/// What the image has where the volume is to be.
+/// The image's directory at the volume's destination, if there is one.
 fn find(image: &Root, destination: &str) -> Result<Option<OwnedFd>> {
     match image.handle(destination.as_bytes()) {
         Ok(found) if is_dir(&found) => Ok(Some(found)),
         Ok(_) => {
-            let why = "the image declares a volume there, and has something there that is not a directory";
+            let why = "the image declares a volume there, but the path in the image is not a directory";
             Err(failure::refused(Kind::InvalidArgument, "make volume", destination, why))
         }
         Err(Errno::NOENT) => Ok(None),
@@ -116,7 +116,7 @@ fn find(image: &Root, destination: &str) -> Result<Option<OwnedFd>> {
     }
 }
 
-/// For root alone: other users of the node must not get at a container's set-user-id programs.
+/// Makes a directory for root only: other users of the node must not reach a container's set-user-id programs.
 fn make_private(dir: &Path) -> Result<()> {
     match DirBuilder::new().mode(0o700).create(dir) {
         Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
