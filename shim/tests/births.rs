@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Programs that start in a PID namespace where others live, on every kernel and under every filter.
+//! Tests programs that start in a PID namespace that others already use, on every kernel and under every filter.
 
-#![allow(clippy::unwrap_used)] // A test fails by a panic.
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
 
 mod driver;
 
@@ -13,14 +13,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 const CAP_SYS_PTRACE: u32 = 19;
 
-/// Instructions of a filter: code, jumps, value.
+/// Encodes the instructions of a filter: code, jumps, value.
 fn filter(instructions: &[(u16, u8, u8, u32)]) -> Vec<u8> {
     let bytes =
         |&(code, yes, no, k): &(u16, u8, u8, u32)| [&code.to_ne_bytes()[..], &[yes, no], &k.to_ne_bytes()].concat();
     instructions.iter().flat_map(bytes).collect()
 }
 
-/// One that answers `errno` to a call, with that value of an argument where one is given, and allows everything else.
+/// A filter that fails one call with `errno`, only with the given argument value if there is one, and allows the rest.
 fn without(call: libc::c_long, argument: Option<(u32, u32)>, errno: i32) -> Vec<u8> {
     let refuse = (0x06, 0, 0, 0x0005_0000 | errno as u32);
     let allow = (0x06, 0, 0, 0x7fff_0000);
@@ -37,7 +37,8 @@ fn without(call: libc::c_long, argument: Option<(u32, u32)>, errno: i32) -> Vec<
     }
 }
 
-/// A container that reports whoever it sees the node's root or a directory (but /proc, for ps) in, until `/stop` is there.
+/// A container that reports every process in which it sees the node's root or a directory (except /proc, for ps), until
+/// `/stop` exists.
 fn watcher(pod: &Pod) -> Running {
     let mut bench = Bench::sh("");
     let host = bench.path("layer").display().to_string();
@@ -56,7 +57,7 @@ fn watcher(pod: &Pod) -> Running {
 }
 
 fn has_seen_nothing(mut watcher: Running) {
-    // Its end may come before that of this command.
+    // It may end before this command does.
     let touch = driver::exec_of(&["touch", "/stop"]);
     let _output = watcher.begin_exec(touch).unwrap_or_else(|failure| panic!("exec failed: {}", failure.message));
     watcher.wait();
@@ -84,7 +85,7 @@ fn no_process_of_a_pod_sees_the_host_through_a_container_that_starts() {
     has_seen_nothing(watcher);
 }
 
-/// The process group and the session of a process, and how many PID namespaces it is in; `None` when it has ended.
+/// The process group and session of a process, and the number of PID namespaces it is in; `None` when it has ended.
 fn standing(pid: i32) -> Option<(i32, i32, usize)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(2).map(|field| field.parse::<i32>().unwrap());
@@ -93,7 +94,7 @@ fn standing(pid: i32) -> Option<(i32, i32, usize)> {
     Some((fields.next()?, fields.next()?, depth))
 }
 
-/// `kill(0)` and the like go by the process group, and no PID namespace stands in their way.
+/// Calls such as `kill(0)` act on the process group, and a PID namespace does not limit them.
 #[test]
 fn no_process_of_a_container_is_in_the_group_or_the_session_of_its_shim() {
     let mut container = Bench::sh("sleep 1000").run();
@@ -126,12 +127,12 @@ fn no_process_of_a_container_is_in_the_group_or_the_session_of_its_shim() {
     container.kill();
 }
 
-/// Before Linux 6.17 procfs cannot be told of a PID namespace: somebody inside has to open it.
+/// Before Linux 6.17, procfs cannot be mounted for a given PID namespace: a process inside has to open it.
 #[test]
 fn no_process_of_a_pod_sees_the_host_on_an_older_kernel() {
     const SYS_FSCONFIG: libc::c_long = 431;
     const FSCONFIG_SET_FD: u32 = 5;
-    // For what this thread starts, and nothing else.
+    // Applies only to what this thread starts.
     let on_an_older_kernel = || {
         gorae_shim::sys::load_seccomp(&without(SYS_FSCONFIG, Some((1, FSCONFIG_SET_FD)), libc::EINVAL), 0).unwrap();
         let pod = Pod::new(|setup| setup.own_pid = true);
@@ -144,7 +145,7 @@ fn no_process_of_a_pod_sees_the_host_on_an_older_kernel() {
 
 #[test]
 fn a_filter_is_in_force_whatever_it_forbids_on_the_way_to_the_program() {
-    // What a birth needs is allowed: set-user-id programs go on working. What it needs is not: they do not.
+    // If the filter allows what a birth needs, set-user-id programs keep working; otherwise they do not.
     for (call, no_new_privs) in [(libc::SYS_mkdir, 0), (libc::SYS_setsid, 1), (libc::SYS_clone, 1)] {
         let pod = Pod::new(|setup| setup.own_pid = true);
         let status = "while read -r line; do echo $line; done </proc/self/status";
@@ -169,7 +170,7 @@ fn a_newborn_that_fails_names_the_step_and_leaves_nothing() {
     let pod = Pod::new(|setup| setup.own_pid = true);
     let mut bench = Bench::new(&["nope"]);
     pod.adopt(&mut bench);
-    let (failure, bench) = bench.try_run().err().expect("there is no such program");
+    let (failure, bench) = bench.try_run().err().expect("the program does not exist");
     assert_eq!(failure.message, "exec \"nope\": executable file not found in $PATH");
     bench.assert_clean();
     let mut bench = Bench::new(&["true"]);

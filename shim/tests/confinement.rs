@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a container sees and may do: namespaces, mounts, devices, identity, capabilities, seccomp, descriptors.
+//! Tests what a container can see and do: namespaces, mounts, devices, identity, capabilities, seccomp, descriptors.
 
 mod driver;
 
@@ -12,7 +12,7 @@ use std::ops::Add;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
-/// Runs a script to its end and gives its output; the exit code must be 0.
+/// Runs a container until it ends and returns its output; the exit code must be 0.
 fn output(bench: Bench) -> String {
     let mut container = bench.run();
     let code = container.wait().exit_code;
@@ -104,7 +104,7 @@ fn masked_and_read_only_paths_hold() {
 
 #[test]
 fn the_hosts_null_device_serves_a_container_and_cannot_be_changed_by_it() {
-    // What the shim takes for the host's is one of the test's own: without the guard it would be the machine's.
+    // The guard gives the shim a null device of the test's own; otherwise the test would use the machine's.
     let own = OwnNull::new();
     let change = "for it in $TARGETS; do chmod 0 $it; busybox chown 1:1 $it; busybox touch $it; done 2>&1; ";
     let masks = "echo x >/proc/keys && test -z \"$(cat /proc/keys)\" && test -z \"$(cat)\" && echo works; sleep 100";
@@ -264,12 +264,12 @@ fn what_is_mounted_inside_of_a_shared_volume_is_the_containers_alone_and_the_vol
     let table = fs::read_to_string(format!("/proc/{}/mountinfo", container.state.pid)).unwrap();
     let shared: Vec<_> = table.lines().filter(|l| l.contains(" shared:")).collect();
     let places: Vec<_> = shared.iter().map(|line| line.split(' ').nth(4).unwrap()).collect();
-    assert_eq!(places, ["/", "/da\\040ta"], "the root has a group of its own:\n{table}");
+    assert_eq!(places, ["/", "/da\\040ta"], "the root has its own peer group:\n{table}");
     let inside = table.lines().filter(|line| line.contains(" /da\\040ta/")).count();
     assert_eq!(inside, 4, "{table}");
     let late = HostMount::tmpfs(&data.join("host"));
     let (_, sees, _) = container.exec(&["grep", "-c", "host ", "/proc/self/mountinfo"]);
-    assert_eq!(sees, "1\n", "what the host mounts later");
+    assert_eq!(sees, "1\n", "a mount that the host makes later");
     drop(late);
     let below = data.display().to_string().replace(' ', "\\040") + "/";
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
@@ -278,7 +278,7 @@ fn what_is_mounted_inside_of_a_shared_volume_is_the_containers_alone_and_the_vol
     drop(host);
 }
 
-/// debugfs has one automount point: its `tracing` is another file system, once somebody goes there.
+/// debugfs has one automount point: its `tracing` is another file system once it is accessed.
 #[test]
 fn an_automount_point_is_mounted_before_it_is_bound() {
     use rustix::mount::{MountFlags, mount};
@@ -363,7 +363,7 @@ fn a_working_directory_in_proc_self_fd_does_not_lead_to_the_host() {
 #[test]
 fn only_three_descriptors_reach_the_program_even_when_the_shim_got_more() {
     use rustix::fs::{Mode, OFlags};
-    // Left open across exec on purpose: what a careless parent would hand on.
+    // Left open across exec on purpose, as by a careless parent.
     let _leak = rustix::fs::open("/", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
     let mut container = Bench::sh("ls /proc/self/fd; sleep 100").run();
     let (_, fds, _) = container.exec(&["ls", "/proc/self/fd"]);
@@ -395,7 +395,7 @@ fn users_and_groups_come_from_the_image() {
         let out = container.bench.output("stdout");
         assert_eq!(out.lines().next(), Some(expected));
         assert!(out.ends_with("denied\n"), "{out}");
-        assert_eq!(container.bench.output("stderr"), "ok\n", "/dev/stderr opens for any user");
+        assert_eq!(container.bench.output("stderr"), "ok\n", "any user can open /dev/stderr");
         assert!(state.gids.contains(&state.gid) && state.uid != 0);
     }
 }
@@ -428,13 +428,13 @@ fn capability_sets_are_what_was_asked_for() {
     ] {
         assert!(out.contains(line), "{out}");
     }
-    // Everything asked for is cut to what there is, not refused.
+    // A request for all capabilities is reduced to the existing ones, not refused.
     let mut bench = Bench::sh(script);
     all_capabilities(&mut bench);
     let held = fs::read_to_string("/proc/self/status").unwrap();
     let held = held.lines().find(|l| l.starts_with("CapPrm")).unwrap().to_owned();
     assert!(status(bench).contains(&held));
-    // None at all.
+    // No capabilities.
     let mut bench = Bench::sh(script);
     bench.process().capabilities = Some(Capabilities::default());
     assert!(status(bench).contains("CapBnd:\t0000000000000000"));
@@ -442,12 +442,12 @@ fn capability_sets_are_what_was_asked_for() {
 
 #[test]
 fn set_user_id_programs_work_unless_no_new_privs() {
-    // The container's root is not nosuid: sudo and ping work in it as far as capabilities go.
+    // The container's root is not nosuid: sudo and ping work in it, within the container's capabilities.
     for (no_new_privs, effective) in [(false, "1000\t0\t0\t0"), (true, "1000\t1000\t1000\t1000")] {
         let mut bench = Bench::new(&["/suid/cat", "/proc/self/status"]);
         let dir = bench.path("layer/suid");
         fs::create_dir(&dir).unwrap();
-        // Busybox gives set-user-id rights up, except to some applets; the system's cat does not.
+        // Busybox drops set-user-id rights for most applets; the system's cat does not.
         for library in libraries_of("/bin/cat") {
             let copy = bench.path("layer").join(library.strip_prefix("/").unwrap());
             fs::create_dir_all(copy.parent().unwrap()).unwrap();
@@ -493,13 +493,13 @@ fn a_seccomp_filter_is_in_force_with_and_without_no_new_privs() {
 
 #[test]
 fn keys_of_the_node_are_not_seen_in_a_container_nor_in_a_command_there() {
-    // The keyring is this thread's, and so that of the shim which it starts.
+    // This thread's keyring is also that of the shim that it starts.
     let name = unique("keys");
     gorae_shim::sys::join_session_keyring(Some(&std::ffi::CString::new(name.as_str()).unwrap())).unwrap();
     assert!(fs::read_to_string("/proc/keys").unwrap().contains(&name));
     let mut bench = Bench::sh("cat /proc/keys; echo all; sleep 100");
     bench.start.masked_paths.clear();
-    // Who is not root sees only keys that it holds.
+    // A user other than root sees only the keys that it holds.
     bench.process().user = Some(User { user: "bob".into(), ..User::default() });
     let mut container = bench.run();
     driver::eventually("output", || container.bench.output("stdout").ends_with("all\n"));
@@ -577,7 +577,7 @@ fn all_capabilities(bench: &mut Bench) {
     bench.start.readonly_paths.clear();
 }
 
-/// A null device of the test's own over that of the machine.
+/// A null device of the test's own, mounted over that of the machine.
 struct OwnNull {
     over: HostMount,
     _tmpfs: HostMount,

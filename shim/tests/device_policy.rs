@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The device policy where it counts: processes in the cgroup open and make real device nodes.
+//! Tests that the device policy is in force: processes in the cgroup open and make real device nodes.
 
-#![allow(clippy::unwrap_used)] // A test fails by a panic.
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
 
 mod driver;
 
@@ -32,7 +32,7 @@ impl Limited {
         Self { place, dir }
     }
 
-    /// Whether a shell in the cgroup can do it.
+    /// Whether a shell in the cgroup can run this command.
     fn can(&self, what: &str) -> bool {
         let script = format!("echo 0 > {}/cgroup.procs || exit 9; {what}", self.dir.display());
         let status = Command::new("sh").args(["-c", &script]).stderr(std::process::Stdio::null()).status().unwrap();
@@ -100,11 +100,11 @@ fn a_policy_costs_well_under_a_millisecond() {
     assert!(times[0].as_micros() < 1_000, "{times:?}");
 }
 
-/// A container that says what it may do to /dev/kmsg.
+/// A container that reports how it can access /dev/kmsg.
 fn with_kmsg(access: &str) -> driver::Bench {
     let mut bench = driver::Bench::sh("(: </dev/kmsg) && echo read; (: >/dev/kmsg) && echo write; true");
     let (path, kind) = ("/dev/kmsg".into(), "c".into());
-    // CAP_SYSLOG, without which nobody reads it.
+    // CAP_SYSLOG, without which no process can read it.
     let bits = driver::DEFAULT_CAPABILITIES | 1 << 34;
     let capabilities = Capabilities { bounding: bits, effective: bits, permitted: bits, ..Default::default() };
     bench.process().capabilities = Some(capabilities);
@@ -131,7 +131,7 @@ fn a_container_with_the_program_of_an_earlier_one_is_held_to_the_same_rules() {
     let (first, program) = with_kmsg("r").run_sharing(None);
     let program = program.expect("the program that was loaded");
     assert_eq!(said(first), "read");
-    // The first is gone, and its cgroup with it.
+    // The first container is gone, and so is its cgroup.
     for _ in 0..2 {
         let (container, loaded) = with_kmsg("r").run_sharing(Some(&program));
         assert!(loaded.is_none(), "it was loaded again");

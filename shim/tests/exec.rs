@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Processes added to a running container, and that nothing of them stays.
+//! Tests execs in a running container, and that they leave nothing behind.
 
 mod driver;
 
@@ -62,7 +62,7 @@ fn an_exec_is_in_the_containers_namespaces_cgroup_and_identity() {
     container.kill();
 }
 
-/// CAP_SYS_PTRACE opens the root and the descriptors of every process that is in sight.
+/// CAP_SYS_PTRACE gives access to the root and the descriptors of every visible process.
 #[test]
 fn no_process_of_the_container_sees_the_host_through_an_exec_that_is_born() {
     let mut bench = Bench::sh("");
@@ -117,7 +117,7 @@ fn a_command_that_is_not_there_is_an_error_that_names_it() {
     assert_eq!(failure.kind(), Kind::InvalidArgument);
     let exec = Exec { args: words(&["true"]), cwd: "/nowhere".into(), ..Exec::default() };
     assert_eq!(container.begin_exec(exec).unwrap_err().kind(), Kind::NotFound);
-    driver::eventually("nothing of the failed execs is left", || exec_cgroups(&container) == 0);
+    driver::eventually("the failed execs leave nothing", || exec_cgroups(&container) == 0);
     container.kill();
 }
 
@@ -163,7 +163,7 @@ fn what_a_command_leaves_behind_stays_when_not_asked_and_goes_with_the_container
     assert_eq!(exec_cgroups(&container), 1);
     let begin = Instant::now();
     container.kill();
-    assert!(begin.elapsed() < Duration::from_secs(5), "the shim does not wait for it: {:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(5), "the shim waited for it: {:?}", begin.elapsed());
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn an_exec_with_a_terminal_has_one_of_its_own_and_its_size() {
     }
     container.done(Verb::ResizeTty(ResizeTty { exec: started.exec, rows: 50, columns: 132 }));
     master.write_all(b"word\n").unwrap();
-    // A terminal whose last process is gone reads as an I/O error.
+    // Reading a terminal whose last process is gone fails with an I/O error.
     while let Ok(n @ 1..) = master.read(&mut chunk) {
         text.push_str(std::str::from_utf8(&chunk[..n]).unwrap());
     }
@@ -238,7 +238,7 @@ fn an_exec_with_a_terminal_has_one_of_its_own_and_its_size() {
     container.kill();
 }
 
-/// Runs a command with a terminal to its end: what it showed there.
+/// Runs a command with a terminal until it ends; returns what it wrote to the terminal.
 fn on_a_terminal(container: &mut Running, env: &[&str], script: &str) -> String {
     use std::io::Read;
     let exec = Exec { args: words(&["sh", "-c", script]), env: words(env), tty: true, ..Exec::default() };
@@ -261,7 +261,7 @@ fn a_terminal_is_an_xterm_where_neither_container_nor_request_say_what_it_is() {
     assert_eq!(on_a_terminal(&mut container, &["PATH=/bin", "TERM=vt100"], SHOW), "vt100\r\n");
     assert_eq!(on_a_terminal(&mut container, &["PATH=/bin", "TERM="], SHOW), "\r\n");
     assert_eq!(on_a_terminal(&mut container, &["PATH=/bin", "XTERM=1"], SHOW), "xterm\r\n");
-    assert_eq!(container.exec(&["sh", "-c", SHOW]).1, "none\n", "no terminal, nothing to tell");
+    assert_eq!(container.exec(&["sh", "-c", SHOW]).1, "none\n", "no terminal, so TERM is not set");
     container.kill();
     let mut bench = Bench::new(&["/bin/sleep", "1000"]);
     bench.process().env.push(b"TERM=linux".to_vec());

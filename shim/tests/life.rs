@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A container's life: start, output, exit, signals, stop, and what a start that fails leaves behind.
+//! Tests a container's life: start, output, exit, signals, stop, and what a failed start leaves behind.
 
 mod driver;
 
@@ -22,7 +22,7 @@ fn a_container_runs_and_its_output_is_logged_before_its_exit_is_told() {
 
 #[test]
 fn a_process_that_dies_of_a_signal_exits_with_128_and_its_number() {
-    // pid 1 ignores signals that it has no handler for, so the shell's child dies and the shell reports it.
+    // Pid 1 ignores signals that it has no handler for, so the shell's child dies and the shell reports it.
     let mut container = Bench::sh("sh -c 'kill -TERM $$'; exit $?").run();
     assert_eq!(container.wait().exit_code, 143);
     let mut container = Bench::new(&["/bin/sleep", "100"]).run();
@@ -113,7 +113,7 @@ fn a_deaf_process_is_killed_after_the_grace_and_a_second_stop_only_shortens() {
     let begin = Instant::now();
     container.done(Verb::Stop(Stop { signal: libc::SIGTERM, grace_ms: 60_000 }));
     let reply::Body::State(state) = container.ask(Verb::GetState(GetState {})) else { panic!("no state") };
-    assert!(!state.stopping.expect("a stop is under way").killed);
+    assert!(!state.stopping.expect("a stop is in progress").killed);
     container.done(Verb::Stop(Stop { signal: libc::SIGTERM, grace_ms: 300 }));
     container.done(Verb::Stop(Stop { signal: libc::SIGTERM, grace_ms: 30_000 }));
     let state = container.wait();
@@ -204,7 +204,7 @@ fn the_shim_is_one_thread_with_no_descriptor_of_the_container_world_and_no_cpu_a
     let before = ticks();
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(ticks(), before);
-    assert!(processes_with(&container.bench.id).len() == 1, "one process of ours per container");
+    assert!(processes_with(&container.bench.id).len() == 1, "one shim process per container");
     container.kill();
 }
 
@@ -236,7 +236,7 @@ fn the_log_is_reopened_at_its_path() {
     eventually("one", || std::fs::read_to_string(&log).unwrap_or_default().contains("one"));
     std::fs::rename(&log, &old).unwrap();
     container.done(Verb::ReopenLog(gorae_proto::shim::ReopenLog {}));
-    assert!(log.exists(), "the new file is there when the reply is");
+    assert!(log.exists(), "the new file exists when the reply arrives");
     container.exec(&["touch", "/tmp/go"]);
     container.wait();
     assert_eq!(container.bench.output("stdout"), "two\n");

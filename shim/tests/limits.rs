@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Limits: in force from the first instruction, changed all or none, and the truth about OOM.
+//! Tests limits: they are in force from the first instruction, change all or none, and OOM kills are reported correctly.
 
 mod driver;
 
@@ -7,7 +7,7 @@ use driver::{Bench, Running, layout};
 use gorae_proto::shim::failure::Kind;
 use gorae_proto::shim::{Resources, UpdateResources, reply, request::Verb};
 
-/// The value of a limit by its v1 and its v2 name.
+/// The value of a limit, by its v1 or v2 name.
 fn limit(bench: &Bench, v1: &str, v2: &str) -> Option<String> {
     bench.cgroup_file(if layout().unified_has_controllers { v2 } else { v1 })
 }
@@ -66,12 +66,12 @@ fn a_container_is_in_every_hierarchy_and_sees_its_own_group_in_each() {
         assert!(said.lines().any(|line| line == name), "{name} is not shown:\n{said}");
         let controllers = hierarchy.controllers.join(",");
         let line = said.lines().find(|line| line.split(':').nth(1) == Some(&controllers));
-        assert!(line.is_some_and(|line| line.ends_with(":/")), "{line:?}: it is in a group of its own:\n{said}");
+        assert!(line.is_some_and(|line| line.ends_with(":/")), "{line:?}: it sees its own cgroup as the root:\n{said}");
     }
     if !hierarchies.is_empty() {
         assert!(!said.contains("is empty"), "{said}");
         let alone = said.lines().filter(|line| ["1", "2"].contains(line)).count();
-        assert_eq!(alone, hierarchies.len(), "nobody but the shell and grep:\n{said}");
+        assert_eq!(alone, hierarchies.len(), "only the shell and grep:\n{said}");
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The log of a real container under load: rotated all the time, on a disk that is full, with a viewer that is stuck.
+//! Tests the log of a real container under load: with constant rotation, on a full disk, and with a stuck viewer.
 
-#![allow(clippy::unwrap_used)] // A test fails by a panic.
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
 
 mod driver;
 
@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Contents of the records in some files, one after the other, without the runtime's own.
+/// The contents of all records in the files, in order.
 fn contents(files: &[PathBuf]) -> Vec<String> {
     let mut lines = Vec::new();
     for file in files {
@@ -39,7 +39,7 @@ fn no_line_is_lost_or_doubled_by_rotations_under_load() {
         fs::rename(&path, &old).unwrap();
         files.push(old);
         container.done(Verb::ReopenLog(ReopenLog {}));
-        assert!(path.exists(), "the new file is there when the reply is");
+        assert!(path.exists(), "the new file exists when the reply arrives");
         std::thread::sleep(Duration::from_millis(5));
     }
     container.exec(&["/bin/touch", "/tmp/go"]);
@@ -51,7 +51,7 @@ fn no_line_is_lost_or_doubled_by_rotations_under_load() {
     assert!(lines.iter().take(800_000).enumerate().all(|(at, line)| line.parse() == Ok(at + 1)));
 }
 
-/// A directory with 256 KiB of room, in a mount namespace of this thread.
+/// A tmpfs of 1 MiB that is already full, in a mount namespace of this thread.
 fn small_disk(bench: &Bench) -> PathBuf {
     unshare(ThreadNameSpaceType::MOUNT).expect("tests run as root");
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).expect("make private");
@@ -74,19 +74,19 @@ fn a_full_disk_does_not_stop_the_container_and_the_gap_is_told_to_the_byte() {
     let log = disk.join("0.log");
     bench.start.log_path = log.display().to_string();
     let mut container = bench.run();
-    // The container writes it all although nothing of it can be logged.
+    // The container finishes writing, although most of its output cannot be logged.
     let (exited, ..) = container.exec(&["/bin/sh", "-c", "until test -e /tmp/done; do sleep 0.01; done"]);
     assert_eq!(exited.exit_code, 0);
     fs::remove_file(disk.join("ballast")).unwrap();
     let text = |log: &Path| fs::read_to_string(log).unwrap();
-    eventually("the log goes on", || text(&log).contains("[gorae: "));
+    eventually("the log continues", || text(&log).contains("[gorae: "));
     container.exec(&["/bin/touch", "/tmp/go"]);
     let state = container.wait();
     assert_eq!(state.exit_code, 0);
     let lines = contents(&[log]);
     let gap = lines.iter().position(|line| line.starts_with("[gorae: ")).unwrap();
     let lost = told(&lines[gap]).unwrap();
-    assert_eq!(lost + 7 * gap as u64, 200_001 * 7, "lost and logged are all that was written");
+    assert_eq!(lost + 7 * gap as u64, 200_001 * 7, "lost and logged bytes add up to all that was written");
     assert!(lines[..gap].iter().enumerate().all(|(at, line)| line.parse() == Ok(at + 100_000)));
     assert_eq!(lines[gap + 1..], ["after"]);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The overlay's two ways. One test, so that the process that is cloned has no other thread at work.
+//! Tests both ways to build an overlay, in a single test, so that no other thread runs in the process that is cloned.
 
-#![allow(unsafe_code)] // The proof that no other thread is at work is the file's own.
+#![allow(unsafe_code)] // This file itself proves that no other thread runs.
 
 use gorae_proto::shim::{IdMap, UserMapping};
 use gorae_shim::idmap::{IdMaps, UserNamespace};
@@ -32,7 +32,7 @@ fn make_file(tree: &OwnedFd, name: &str) {
 
 #[test]
 fn the_helper_builds_the_same_root_as_the_direct_way() {
-    // SAFETY: the harness's own thread waits for this one, which is the only test here.
+    // SAFETY: this is the only test here, and the harness's own thread only waits for it.
     let single = unsafe { Single::assume() };
     let dir = tempfile::tempdir().unwrap();
     let mut layers = Vec::new();
@@ -68,7 +68,7 @@ fn the_helper_builds_the_same_root_as_the_direct_way() {
         assert_eq!(fs::metadata(root_dir.join("upper")).unwrap().uid(), 70_000);
     }
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    assert!(!mounts.contains(&dir.path().display().to_string()), "nothing is attached");
+    assert!(!mounts.contains(&dir.path().display().to_string()), "nothing may be attached");
 
     layers = (0..400).map(|_| layers[0].clone()).collect();
     let failure = overlay::writable_by_helper(&layers, &fresh("many"), None, (0, 0), single).unwrap_err();

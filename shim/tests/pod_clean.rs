@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Clean-up: from any state, any number of times, whoever is in the way.
+//! Tests the clean-up of pods: from any state, any number of times, whatever is in the way.
 
-#![allow(clippy::unwrap_used)] // A test fails by a panic.
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
 
 mod driver;
 mod pods;
@@ -37,7 +37,7 @@ fn a_set_up_that_is_killed_at_any_moment_leaves_nothing_behind_a_clean_up() {
             pod.own_user();
         }
         let mut shim = pod.spawn_setup();
-        // Spread over the whole run of a set-up, from before its first step to after its reply.
+        // The kills are spread over a whole set-up, from before its first step until after its reply.
         let moment = Instant::now() + Duration::from_micros(round * 7919 % 6_000);
         while Instant::now() < moment {
             std::hint::spin_loop();
@@ -77,7 +77,7 @@ fn everything_in_the_pods_cgroups_is_killed_and_removed() {
     for (number, dir) in pod.cgroup_dirs().into_iter().enumerate() {
         let below = dir.join(format!("left-{number}"));
         fs::create_dir(&below).unwrap();
-        // One of v1 takes no process before it has some.
+        // A cpuset of v1 accepts no process before it has CPUs and memory nodes.
         for file in ["cpuset.cpus", "cpuset.mems"].into_iter().filter(|file| below.join(file).exists()) {
             fs::write(below.join(file), fs::read(dir.join(file)).unwrap()).unwrap();
         }
@@ -95,7 +95,7 @@ fn everything_in_the_pods_cgroups_is_killed_and_removed() {
     pod.assert_clean();
 }
 
-/// Where `place` is in each hierarchy, the cgroup2 mount first.
+/// The directories of `place` in each hierarchy, the cgroup2 mount first.
 fn directories(place: &CgroupPlace) -> Vec<std::path::PathBuf> {
     let layout = place.layout.as_ref().unwrap();
     let v1 = layout.v1.iter().map(|hierarchy| &hierarchy.mount_point);
@@ -109,7 +109,7 @@ fn a_cgroup() -> CgroupPlace {
 
 #[test]
 fn what_is_left_of_a_cgroup_by_a_removal_that_failed_is_found_again() {
-    // The last hierarchy with a process: on v1 none of ours is in it alone.
+    // Puts a process into the last hierarchy only: on v1, none of our own processes is in just one.
     let place = a_cgroup();
     cgroup::create(checked(place.clone()), &Resources::default()).unwrap();
     let dirs = directories(&place);
@@ -117,13 +117,13 @@ fn what_is_left_of_a_cgroup_by_a_removal_that_failed_is_found_again() {
     fs::write(dirs.last().unwrap().join("cgroup.procs"), child.id().to_string()).unwrap();
     let failure = cgroup::remove(&checked(place.clone())).unwrap_err();
     assert_eq!(failure.errno, libc::EBUSY, "{}", failure.message);
-    assert!(dirs[0].exists(), "the directory by which the others are found is gone");
+    assert!(dirs[0].exists(), "the directory that leads to the others is gone");
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(cgroup::kill(&checked(place.clone())).unwrap(), "it is there");
+    assert!(cgroup::kill(&checked(place.clone())).unwrap(), "it still exists");
     cgroup::remove(&checked(place.clone())).unwrap();
     assert_eq!(dirs.iter().filter(|dir| dir.exists()).count(), 0);
-    assert!(!cgroup::kill(&checked(place.clone())).unwrap(), "it is gone");
+    assert!(!cgroup::kill(&checked(place.clone())).unwrap(), "it does not exist");
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_cgroup_that_only_the_cgroup2_mount_still_has_is_removed() {
     cgroup::create(checked(place.clone()), &Resources::default()).unwrap();
     let dirs = directories(&place);
     dirs.iter().skip(1).for_each(|dir| fs::remove_dir(dir).unwrap());
-    assert!(cgroup::kill(&checked(place.clone())).unwrap(), "it is there");
+    assert!(cgroup::kill(&checked(place.clone())).unwrap(), "it still exists");
     cgroup::remove(&checked(place.clone())).unwrap();
     assert!(!dirs[0].exists() && !cgroup::kill(&checked(place.clone())).unwrap());
 }
@@ -163,7 +163,7 @@ fn an_interface_whose_namespace_is_still_in_use_is_deleted_by_hand() {
     std::thread::sleep(Duration::from_millis(50));
     let begin = Instant::now();
     pod.clean();
-    assert!(begin.elapsed() > Duration::from_millis(150), "nobody gave it time to leave");
+    assert!(begin.elapsed() > Duration::from_millis(150), "the namespace got no time to end");
     assert!(!interface_exists(&pod.request.network.as_ref().unwrap().host_interface));
     user.kill().unwrap();
     user.wait().unwrap();
@@ -178,7 +178,7 @@ fn cleaning_waits_for_a_set_up_that_still_runs() {
         let shim = pod.spawn_setup();
         pod.clean();
         let Shim { mut process, mut line } = shim;
-        // Either the set-up came first and was undone, or it came second and stands: never a mixture.
+        // Either the set-up came first and was undone, or it came second and is complete: never a mixture.
         let ready = matches!(line.wait_reply(1).0, gorae_proto::shim::reply::Body::PodReady(_));
         process.wait().unwrap();
         assert!(ready);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Connections to localhost inside a pod.
+//! Tests connections to localhost inside a pod.
 
-#![allow(clippy::unwrap_used)] // A test fails by a panic.
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
 
 mod driver;
 mod pods;
@@ -72,7 +72,7 @@ fn a_port_that_does_not_answer_times_out() {
     let node = Node::new();
     let pod = node.pod();
     pod.setup();
-    // A listener whose queue is full drops what comes.
+    // A listener whose backlog is full drops new connections.
     let listener = pod.inside(&["net"], || TcpListener::bind("127.0.0.1:0").unwrap());
     rustix::net::listen(&listener, 0).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -84,7 +84,7 @@ fn a_port_that_does_not_answer_times_out() {
         }
         assert!(taken.len() < 10);
     };
-    // IPv4 times out; nobody listens on IPv6.
+    // IPv4 times out; nothing listens on IPv6.
     assert_eq!(failure.kind(), Kind::DeadlineExceeded, "{failure:?}");
     pod.clean();
 }

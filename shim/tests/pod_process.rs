@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Pods with a PID namespace (and its init) and pods with a user namespace.
+//! Tests pods with a PID namespace (and its init), and pods with a user namespace.
 
-#![allow(clippy::unwrap_used)] // A test fails by a panic.
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
 
 mod driver;
 mod pods;
@@ -43,7 +43,7 @@ fn a_shared_pid_namespace_has_an_init_that_holds_nothing() {
         let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
         assert_eq!(line.trim_end_matches('\0'), "gorae-pod-init");
         assert!(fs::read(format!("/proc/{pid}/environ")).unwrap().iter().all(|byte| *byte == 0));
-        assert!(!remembers(pid, &pod.request.run_dir), "paths of the node");
+        assert!(!remembers(pid, &pod.request.run_dir), "its memory holds paths of the node");
         let cgroup = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
         let path = pod.request.cgroup.as_ref().unwrap().path.clone();
         for controller in ["memory", "pids", "cpu"] {
@@ -61,7 +61,7 @@ fn a_shared_pid_namespace_has_an_init_that_holds_nothing() {
     }
 }
 
-/// Whether a text is in memory that the process could have written.
+/// Whether the writable memory of a process contains a text.
 fn remembers(pid: u32, text: &str) -> bool {
     use std::os::unix::fs::FileExt;
     let memory = fs::File::open(format!("/proc/{pid}/mem")).unwrap();
@@ -121,7 +121,7 @@ fn the_init_is_small() {
     };
     let private = kilobytes("Private_Dirty:");
     println!("init: PSS {} kB, private dirty {private} kB", kilobytes("Pss:"));
-    // The binary for nodes (static, small) has little to copy; the debug one has all its relocations.
+    // The release binary (static, small) has few dirty pages; the debug binary has all of its relocations.
     let limit = if std::env::var_os("GORAE_SHIM").is_some() { 150 } else { 4_096 };
     assert!(private < limit, "{private} kB");
     pod.clean();
@@ -139,7 +139,7 @@ fn the_namespaces_of_a_pod_with_a_user_namespace_belong_to_it() {
         ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/kernel/msgmax"].map(|p| fs::read_to_string(p).unwrap())
     });
     assert_eq!(values, ["1\n", "5555\n"]);
-    // Root of the user namespace, who is nobody on the node, may change what its namespaces hold.
+    // Root of the user namespace, unprivileged on the node, may change the settings of its namespaces.
     let all = ["user", "net", "ipc", "uts"];
     for command in [
         "hostname changed || echo changed > /proc/sys/kernel/hostname",
@@ -150,7 +150,7 @@ fn the_namespaces_of_a_pod_with_a_user_namespace_belong_to_it() {
         let status = pod.nsenter(&all, command).status().expect("nsenter");
         assert!(status.success(), "{command}");
     }
-    // The same identity has no say in the node's.
+    // The same identity may not change the node's.
     assert!(!pod.nsenter(&["user"], "ip link set br-test down 2>/dev/null").status().unwrap().success());
     let shm = fs::metadata(pod.run_dir.join("shm")).unwrap();
     assert_eq!((shm.uid(), shm.gid()), (700_000, 700_000));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a pod has after its set-up, and that a set-up which fails leaves nothing.
+//! Tests what a pod has after its set-up, and that a failed set-up leaves nothing.
 
-#![allow(clippy::unwrap_used)] // A test fails by a panic.
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
 
 mod driver;
 mod pods;
@@ -142,28 +142,28 @@ fn an_interface_name_that_is_taken_fails_with_the_kernels_answer_and_is_left_alo
     one.assert_clean();
 }
 
-/// A TCP connection from the node to the pod, a word each way.
+/// Opens a TCP connection from the node to the pod and sends a word each way.
 fn talk(pod: &pods::Pod, address: &str) {
     let address: SocketAddr = address.parse().unwrap();
     let listener = pod.inside(&["net"], || TcpListener::bind(address).expect("listen in the pod"));
     let mut client = TcpStream::connect_timeout(&address, SOON).expect("connect to the pod");
-    // The connection stands on the node's side: its last packet may still be on its way.
+    // The connection is established on the node's side, but its last packet may still be in flight.
     let (mut server, _) = within(&listener).expect("a connection reaches the pod");
     for end in [&client, &server] {
         end.set_read_timeout(Some(SOON)).unwrap();
     }
     let mut word = [0; 4];
     client.write_all(b"ping").unwrap();
-    server.read_exact(&mut word).expect("the pod hears the node");
+    server.read_exact(&mut word).expect("the pod receives from the node");
     server.write_all(&word).unwrap();
-    client.read_exact(&mut word).expect("the node hears the pod");
+    client.read_exact(&mut word).expect("the node receives from the pod");
     assert_eq!(&word, b"ping");
 }
 
-/// How long a packet may take to the next namespace, with some lost and sent again.
+/// How long a packet may take to the next namespace, including retransmissions.
 const SOON: Duration = Duration::from_secs(5);
 
-/// Accepts a connection that comes soon.
+/// Accepts a connection, with a time limit.
 fn within(listener: &TcpListener) -> std::io::Result<(TcpStream, SocketAddr)> {
     listener.set_nonblocking(true)?;
     let end = Instant::now() + SOON;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a pod costs: its set-up with and without the start of the process, and its clean-up.
+//! Measures what a pod costs: its set-up with and without the start of the process, and its clean-up.
 //!
-//! Not part of a normal run: figures mean something only for the binary that is shipped, on a quiet machine. Build it
-//! with the `shim` profile (static, non-PIE), then
+//! Not part of a normal run: the figures are only meaningful for the shipped binary on an idle machine. Build it with the
+//! `shim` profile (static, non-PIE), then run
 //! `GORAE_SHIM=PATH cargo test -p gorae-shim --test pod_speed -- --ignored --nocapture --test-threads=1`.
 
-#![allow(clippy::unwrap_used)] // A test fails by a panic.
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
 
 mod driver;
 mod pods;

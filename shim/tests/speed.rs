@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a container costs: time of a start and an exec, memory of an idle shim.
+//! Measures what a container costs: the time of a start and of an exec, and the memory of an idle shim.
 //!
-//! Not part of a normal run: figures mean something only for the binary that is shipped, on a quiet machine. Build it
-//! with the `shim` profile (README of the crate's `Cargo.toml` profile: static, non-PIE), then
+//! Not part of a normal run: the figures are only meaningful for the shipped binary on an idle machine. Build it with the
+//! `shim` profile (static, non-PIE), then run
 //! `GORAE_SHIM=PATH cargo test -p gorae-shim --test speed -- --ignored --nocapture --test-threads=1`.
 
 mod driver;
@@ -28,11 +28,10 @@ fn us(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
 }
 
-/// The kernel tells times in hundredths of a second (`USER_HZ`).
+/// The kernel reports times in hundredths of a second (`USER_HZ`).
 const TICK_MS: u64 = 10;
 
-/// User and system time of all ended and reaped descendants, in steps of 10 ms: what other load on the machine does not
-/// change.
+/// User and system time of all reaped descendants, in steps of 10 ms. Other load on the machine does not change it.
 fn children_cpu() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").expect("own stat");
     let (_, fields) = stat.rsplit_once(") ").expect("a name");
@@ -41,7 +40,7 @@ fn children_cpu() -> Duration {
     Duration::from_millis(ticks * TICK_MS)
 }
 
-/// A filter like a usual profile's size: `n` system calls refused, everything else allowed.
+/// A filter that refuses `n` system calls and allows everything else, about as large as that of a usual profile.
 fn filter(n: u32) -> Vec<u8> {
     let instruction =
         |code: u16, jt: u8, jf: u8, k: u32| [&code.to_ne_bytes()[..], &[jt, jf], &k.to_ne_bytes()].concat();
@@ -75,7 +74,7 @@ fn realistic(pod: &Pod, args: &[&str]) -> Bench {
 fn starting_a_container() {
     let pod = Pod::new(|_| {});
     let (mut spawn, mut start, mut end) = (Vec::new(), Vec::new(), Vec::new());
-    // Kept to the end: a file system that has just freed a thousand inodes is slow to give new ones.
+    // Kept until the end: a file system that has just freed a thousand inodes is slow to allocate new ones.
     let mut kept = Vec::new();
     let before = children_cpu();
     for _ in 0..200 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Drives the real `gorae-shim` as the daemon does: a socket pair, frames with descriptors, a rootfs directory, and a
-//! look at what is left afterwards.
+//! Drives the real `gorae-shim` as the daemon does, with a socket pair, frames with descriptors and a rootfs directory, and
+//! checks what is left afterwards.
 
-#![allow(dead_code)] // Each test binary uses its part.
+#![allow(dead_code)] // Each test binary uses only a part.
 
 use gorae_proto::frame as framing;
 use gorae_proto::shim::*;
@@ -23,12 +23,12 @@ use std::time::{Duration, Instant};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// Where the shim under test is: the one that cargo built, or another one to measure.
+/// The path of the shim under test: the one that cargo built, or another one to measure.
 pub fn shim_binary() -> PathBuf {
     std::env::var_os("GORAE_SHIM").map_or_else(|| env!("CARGO_BIN_EXE_gorae-shim").into(), PathBuf::from)
 }
 
-/// A name that no other test of this or a parallel run uses.
+/// A name that no other test in this or a parallel run uses.
 pub fn unique(prefix: &str) -> String {
     format!("{prefix}-{}-{}.", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
@@ -52,7 +52,7 @@ impl Line {
         Self::new(stream.into())
     }
 
-    /// Sends one request and waits for its reply; pushes that come first are kept.
+    /// Sends one request and waits for its reply. Pushes that arrive earlier are kept.
     pub fn ask(&mut self, verb: request::Verb) -> (reply::Body, Vec<OwnedFd>) {
         self.ask_with(verb, &[])
     }
@@ -81,16 +81,16 @@ impl Line {
         loop {
             match self.frame().expect("the shim closed the connection before its reply") {
                 frame::Body::Reply(reply) => {
-                    assert_eq!(reply.id, id, "reply to another request");
+                    assert_eq!(reply.id, id, "this is the reply to another request");
                     return (reply.body.expect("empty reply"), std::mem::take(&mut self.descriptors));
                 }
                 frame::Body::Push(push) => self.pushes.push_back(push.body.expect("empty push")),
-                frame::Body::Request(_) => panic!("a shim asks nothing"),
+                frame::Body::Request(_) => panic!("a shim sends no requests"),
             }
         }
     }
 
-    /// The next push, `None` at the end of the connection.
+    /// The next push; `None` at the end of the connection.
     pub fn next_push(&mut self) -> Option<push::Body> {
         if let Some(push) = self.pushes.pop_front() {
             return Some(push);
@@ -143,14 +143,14 @@ impl Shim {
 /// Directories and names of one container under test, and the requests for it.
 pub struct Bench {
     pub dir: tempfile::TempDir,
-    /// On tmpfs, as /run is.
+    /// The run directory, on tmpfs as /run is.
     run: tempfile::TempDir,
     pub id: String,
     pub start: Start,
 }
 
 impl Bench {
-    /// A container that runs `args` in a busybox root, as the daemon would ask for it.
+    /// A container that runs `args` in a busybox root, as the daemon would request it.
     pub fn new(args: &[&str]) -> Self {
         let dir = tempfile::Builder::new().prefix("gorae-shim-").tempdir().expect("temp dir");
         let id = unique("ctr");
@@ -197,7 +197,7 @@ impl Bench {
         self.try_run().unwrap_or_else(|(failure, _)| panic!("start failed: {}", failure.message))
     }
 
-    /// Starts it with a device program of an earlier start, or without; returns the one that its shim has loaded.
+    /// Starts it with or without the device program of an earlier start; returns the one that its shim has loaded.
     pub fn run_sharing(mut self, program: Option<&OwnedFd>) -> (Running, Option<OwnedFd>) {
         self.start.device_program = program.is_some();
         let descriptors: Vec<_> = program.iter().map(|program| program.as_fd()).collect();
@@ -205,7 +205,7 @@ impl Bench {
         started.unwrap_or_else(|(failure, _)| panic!("start failed: {}", failure.message))
     }
 
-    #[allow(clippy::result_large_err)] // The bench comes back for a look at what is left.
+    #[allow(clippy::result_large_err)] // The bench is returned to check what is left.
     pub fn try_run(self) -> Result<Running, (Failure, Bench)> {
         self.try_run_with(&[]).map(|(running, _)| running)
     }
@@ -232,7 +232,7 @@ impl Bench {
         String::from_utf8_lossy(&fs::read(self.path("log")).unwrap_or_default()).into_owned()
     }
 
-    /// What the process wrote: the log's contents without times and tags.
+    /// The output of the process: the log's contents without times and tags.
     pub fn output(&self, stream: &str) -> String {
         let mark = format!(" {stream} ");
         let mut out = String::new();
@@ -259,13 +259,13 @@ impl Bench {
         mounts.map(|m| PathBuf::from(format!("{m}{}", place.path))).filter(|d| d.exists()).collect()
     }
 
-    /// A file of the container's cgroup, wherever its controller is.
+    /// A file of the container's cgroup, in whichever hierarchy its controller is.
     pub fn cgroup_file(&self, name: &str) -> Option<String> {
         let file = self.cgroup_dirs().into_iter().map(|d| d.join(name)).find(|f| f.exists())?;
         Some(fs::read_to_string(file).expect("read cgroup file").trim_end().to_owned())
     }
 
-    /// Nothing of the container is left: no cgroup, no mount, no process that names it.
+    /// Asserts that nothing of the container is left: no cgroup, no mount, no process that names it.
     pub fn assert_clean(&self) {
         assert_eq!(self.cgroup_dirs(), Vec::<PathBuf>::new(), "cgroups left");
         let mounts = fs::read_to_string("/proc/self/mountinfo").expect("mountinfo");
@@ -273,12 +273,12 @@ impl Bench {
             assert!(!mounts.contains(&self.path(name).display().to_string()), "mounts left:\n{mounts}");
         }
         assert!(!self.path("run/shim.sock").exists(), "socket left");
-        assert!(!self.path("run/state.tmp").exists(), "temporary record left");
+        assert!(!self.path("run/state.tmp").exists(), "a temporary record is left");
         assert_eq!(processes_with(&self.id), Vec::<String>::new(), "processes left");
     }
 }
 
-/// A pod made by the shim's own `setup-pod`, cleaned when dropped.
+/// A pod that the shim's own `setup-pod` made, cleaned up on drop.
 pub struct Pod {
     pub dir: tempfile::TempDir,
     id: String,
@@ -365,7 +365,7 @@ impl Running {
         }
     }
 
-    /// Waits for the EXITED push, checks it against the record on disk, and for the shim's end.
+    /// Waits for the EXITED push, checks it against the record on disk, and waits for the shim to exit.
     pub fn wait(&mut self) -> ContainerState {
         let state = loop {
             match self.line().next_push().expect("a push before the end") {
@@ -382,7 +382,7 @@ impl Running {
         state
     }
 
-    /// Runs a command in the container to its end: exit, stdout, stderr.
+    /// Runs a command in the container until it ends; returns its exit, stdout and stderr.
     pub fn exec(&mut self, args: &[&str]) -> (ExecExited, String, String) {
         self.exec_with(exec_of(args))
     }
@@ -425,7 +425,7 @@ impl Drop for Running {
         if self.reaped {
             return;
         }
-        // A test failed half-way: leave nothing behind.
+        // A test has failed half-way: leave nothing behind.
         let place = checked(self.bench.start.cgroup.clone().expect("set in new"));
         let _ = gorae_shim::cgroup::kill(&place);
         if let Some(shim) = &mut self.shim {
@@ -461,7 +461,7 @@ pub fn eventually(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-/// Command lines of processes that contain `needle`, this test's own excepted.
+/// Command lines of processes that contain `needle`, except for this test's own.
 pub fn processes_with(needle: &str) -> Vec<String> {
     let own = std::process::id().to_string();
     let entries = fs::read_dir("/proc").expect("proc").flatten();
@@ -478,14 +478,14 @@ pub fn words(args: &[&str]) -> Vec<Vec<u8>> {
     args.iter().map(|a| a.as_bytes().to_vec()).collect()
 }
 
-/// Debian's static busybox as `make setup` unpacks it, or where there is no such build directory the installed one.
+/// Debian's static busybox as `make setup` unpacks it, or the installed one if that build directory does not exist.
 fn busybox() -> PathBuf {
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in the checkout");
     let unpacked = checkout.join("build/busybox-static/bin/busybox");
     if unpacked.exists() { unpacked } else { "/bin/busybox".into() }
 }
 
-/// A root directory with a static busybox, a user database and nothing else.
+/// Makes a root directory with only a static busybox and a user database.
 pub fn make_layer(layer: &Path) {
     for dir in ["bin", "etc", "tmp"] {
         fs::create_dir_all(layer.join(dir)).expect("make dir");
@@ -504,7 +504,7 @@ pub fn make_layer(layer: &Path) {
     fs::set_permissions(layer.join("tmp"), std::os::unix::fs::PermissionsExt::from_mode(0o1777)).expect("chmod");
 }
 
-/// This machine's cgroups.
+/// The cgroup layout of this machine.
 pub fn layout() -> CgroupLayout {
     let mut layout = CgroupLayout::default();
     for line in fs::read_to_string("/proc/mounts").expect("mounts").lines() {
@@ -538,7 +538,7 @@ fn filesystem(destination: &str, filesystem: &str, data: &str) -> Mount {
     Mount { destination, filesystem, data, nosuid: true, noexec: true, nodev: true, ..Mount::default() }
 }
 
-/// The capabilities that a container gets when nobody says anything: bits of the fourteen usual ones.
+/// The capabilities that a container gets by default: the bits of the usual fourteen.
 pub const DEFAULT_CAPABILITIES: u64 = 0xa804_25fb;
 
 fn default_start(dir: &Path, run: &Path, id: &str, args: &[&str]) -> Start {

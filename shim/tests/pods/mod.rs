@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A node for one test: the test's thread gets a network and a mount namespace of its own, so that bridges, veths and
-//! pins end with it and never meet those of another test or of the machine.
+//! A node for one test: the test's thread gets its own network and mount namespace, so that bridges, veths and pins end
+//! with it and never conflict with those of another test or of the machine.
 
-#![allow(dead_code)] // Each test binary uses its part.
+#![allow(dead_code)] // Each test binary uses only a part.
 
 use crate::driver::{Shim, checked, eventually, layout, processes_with, unique};
 use gorae_proto::shim::*;
@@ -32,7 +32,7 @@ impl Node {
         mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).expect("make private");
         for line in [
             "link set lo up",
-            // With an address of its own, as a node's: else each port that comes and goes may change it.
+            // With a fixed MAC address, as on a node: otherwise it may change with each port that is added or removed.
             "link add br-test address 02:67:00:00:00:01 type bridge",
             "addr add 10.77.0.1/16 dev br-test",
             "addr add fd77::1/64 dev br-test nodad",
@@ -43,7 +43,7 @@ impl Node {
         Self { dir }
     }
 
-    /// A pod with everything of its own but a user and a PID namespace, and a network.
+    /// A pod with a network and its own namespaces, except for a user and a PID namespace.
     pub fn pod(&self) -> Pod {
         let id = unique("pod");
         let run_dir = self.dir.path().join(&id);
@@ -73,7 +73,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // The last test to end takes the parent of all pods' cgroups along.
+        // The last test to end removes the parent of all pods' cgroups.
         let parent = CgroupPlace { layout: Some(layout()), path: "/gorae-pod-test".into() };
         let _ = gorae_shim::cgroup::remove_if_empty(&checked(parent));
     }
@@ -155,7 +155,7 @@ impl Pod {
         self.run_dir.join("ns").join(kind)
     }
 
-    /// Which namespace a pin holds.
+    /// The inode number of the namespace that a pin holds.
     pub fn inode(&self, kind: &str) -> u64 {
         std::os::unix::fs::MetadataExt::ino(&fs::metadata(self.pin(kind)).expect("pin"))
     }
@@ -189,7 +189,7 @@ impl Pod {
         mounts.map(|mount| PathBuf::from(format!("{mount}{}", place.path))).filter(|dir| dir.exists()).collect()
     }
 
-    /// Nothing of the pod is left, except for the interface, which the kernel may take a moment for.
+    /// Asserts that nothing of the pod is left, and waits for the interface, which the kernel removes a moment later.
     pub fn assert_clean(&self) {
         let left: Vec<_> = fs::read_dir(&self.run_dir).expect("run dir stays").flatten().map(|e| e.path()).collect();
         assert_eq!(left, Vec::<PathBuf>::new(), "files left");
@@ -211,7 +211,7 @@ impl Drop for Pod {
     }
 }
 
-/// One request to a process of its own that ends after its reply.
+/// Sends one request to a process of its own, which exits after its reply.
 pub fn one_shot(role: &str, verb: request::Verb) -> (reply::Body, Vec<std::os::fd::OwnedFd>) {
     let mut shim = Shim::spawn(role, "pod-under-test");
     let reply = shim.line.ask(verb);
