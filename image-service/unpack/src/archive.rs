@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The members of a tar stream, one after the other: ustar, GNU and PAX, with every length bounded.
+//! Iterates over the members of a tar stream: ustar, GNU and PAX, with every length bounded.
 //!
-//! Header blocks are decoded in `header.rs`; the loop over them is here. Both follow Go's `archive/tar`, which builders and
-//! other runtimes use, because attacks are made of two readings of the same bytes. Some things that Go accepts and no
-//! builder writes are refused: invalid owners, and an archive that ends after an extended header.
+//! `header.rs` decodes header blocks; the loop over them is here. Both follow Go's `archive/tar`, which builders and other
+//! runtimes use: attacks are built on bytes that two programs read differently. Some input that Go accepts but no builder
+//! writes is rejected: invalid owners, and an archive that ends after an extended header.
 
 use crate::blocks::Blocks;
 use crate::error::{Error, malformed};
@@ -18,13 +18,13 @@ use std::io::Read;
 #[derive(Debug)]
 pub struct Archive<R> {
     blocks: Blocks<R>,
-    /// Whether the first of the two zero blocks at the end has come.
+    /// Whether the first of the two zero blocks at the end was read.
     ending: bool,
-    /// The header that was read last, for what is decoded later.
+    /// The last header block that was read, for fields that are decoded later.
     last: [u8; BLOCK],
 }
 
-/// What came in headers before the member that they describe.
+/// Fields from extended headers, for the member that follows them.
 #[derive(Default)]
 struct Announced {
     pax: pax::Overrides,
@@ -32,7 +32,7 @@ struct Announced {
     link: Option<Vec<u8>>,
 }
 
-/// What a header and those before it say of a member, besides its size.
+/// What the headers of a member describe, besides its size.
 struct What {
     kind: u8,
     device: (i64, i64),
@@ -46,15 +46,15 @@ impl<R: Read> Archive<R> {
         Self { blocks: Blocks::new(reader), ending: false, last: [0; BLOCK] }
     }
 
-    /// The stream after the last member.
+    /// Returns the stream, positioned after the last member.
     pub fn into_stream(self) -> R {
         self.blocks.into_stream()
     }
 
-    /// Moves to the next member; `None` at the end of the archive.
+    /// Moves to the next member; returns `None` at the end of the archive.
     ///
     /// # Errors
-    /// [`Error::Malformed`] for broken headers and unknown member types, else as the stream fails.
+    /// [`Error::Malformed`] for broken headers and unknown member types, otherwise the error of the stream.
     pub fn next_member(&mut self) -> Result<Option<Member>, Error> {
         let mut announced = Announced::default();
         let mut announcements = 0;
@@ -69,7 +69,7 @@ impl<R: Read> Archive<R> {
             }
             match header.kind {
                 b'g' => {
-                    // Go returns it as a member of its own, so what came before it described nothing else.
+                    // Go returns it as a member of its own, so the extended headers before it describe nothing else.
                     pax::parse(&self.small(&header)?)?;
                     (announced, announcements) = (Announced::default(), 0);
                 }
@@ -81,10 +81,10 @@ impl<R: Read> Archive<R> {
         }
     }
 
-    /// Reads data of the current member; 0 at its end.
+    /// Reads data of the current member; returns 0 at its end.
     ///
     /// # Errors
-    /// As the stream fails.
+    /// The error of the stream.
     pub fn read_data(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         self.blocks.read_data(buffer)
     }
@@ -95,7 +95,7 @@ impl<R: Read> Archive<R> {
         let path = given(announced.path).or(pax.path).unwrap_or(header.path);
         let link = given(announced.link).or(pax.link).unwrap_or(header.link);
         let id = |over: Option<u64>, own: i64| {
-            // 2^32-1 means "no change" to chown, so it cannot be an owner.
+            // 2^32-1 means "no change" to chown, so it is not a valid owner.
             let id = over.map_or_else(|| u32::try_from(own).ok(), |over| u32::try_from(over).ok());
             id.filter(|&id| id != u32::MAX).ok_or_else(|| malformed("owner above 32 bits"))
         };
@@ -113,7 +113,7 @@ impl<R: Read> Archive<R> {
         Ok(Member { path, content, mode, uid, gid, atime, mtime: mtime.bounded(), xattrs: pax.xattrs })
     }
 
-    /// Finds out what the member is and how much data follows it.
+    /// Determines what the member is and how much data follows it.
     fn content(&mut self, what: What, size: i64, sparse: &pax::Sparse) -> Result<(Vec<u8>, Content), Error> {
         let What { kind, device, path, link } = what;
         let content = match kind {
@@ -123,13 +123,13 @@ impl<R: Read> Archive<R> {
                 let (length, data) = sparse::gnu(&last, physical, || self.blocks.whole_block())?;
                 return Ok((path, Content::File { length, data }));
             }
-            // Archives older than POSIX mark directories with a slash; type '0' is a file, whatever its name ends with.
+            // Formats before POSIX mark directories with a trailing slash; type '0' is a file, whatever its name ends with.
             b'\0' if path.ends_with(b"/") => Content::Directory,
             b'\0' | b'0' | b'7' => {
                 self.blocks.expect_data(size)?;
                 return self.regular(path, sparse);
             }
-            // Links, directories and devices have no data, whatever their size field says.
+            // Links, directories and devices have no data, whatever the size field says.
             b'1' if !link.is_empty() => Content::Hardlink { target: link },
             b'2' if !link.is_empty() => Content::Symlink { target: link },
             b'1' | b'2' => return Err(malformed("link without a target")),
@@ -140,7 +140,7 @@ impl<R: Read> Archive<R> {
             other => return Err(malformed(&format!("member type {other:#04x} is unknown"))),
         };
         if sparse.is_sparse() {
-            return Err(malformed("a sparse map for something that is not a file"));
+            return Err(malformed("a sparse map for a member that is not a file"));
         }
         Ok((path, content))
     }
@@ -154,7 +154,7 @@ impl<R: Read> Archive<R> {
         Ok((found.name.unwrap_or(path), Content::File { length: found.length, data: found.data }))
     }
 
-    /// The whole data of an extended header.
+    /// Reads the whole data of an extended header.
     fn small(&mut self, header: &Header) -> Result<Vec<u8>, Error> {
         self.blocks.expect_data(header.size)?;
         if self.blocks.left() > pax::MAX {
@@ -165,7 +165,7 @@ impl<R: Read> Archive<R> {
         Ok(data)
     }
 
-    /// The next header; `None` after two zero blocks, or where the stream ends before or after the first of them.
+    /// The next header; `None` after two zero blocks, or if the stream ends before or after the first of them.
     fn header(&mut self) -> Result<Option<Header>, Error> {
         for _ in 0..2 {
             let mut block = [0; BLOCK];
@@ -186,7 +186,7 @@ impl<R: Read> Archive<R> {
     }
 }
 
-/// A device's number as the kernel takes it.
+/// Converts a device number for the kernel.
 fn node((major, minor): (i64, i64)) -> Result<(u32, u32), Error> {
     match (u32::try_from(major), u32::try_from(minor)) {
         (Ok(major), Ok(minor)) => Ok((major, minor)),

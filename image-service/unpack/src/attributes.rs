@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Extended attributes: what a file system may refuse, and overlayfs' opaque mark.
+//! Extended attributes: failures that can be tolerated, and the opaque mark of overlayfs.
 
 use crate::limits::MAX_ATTRIBUTE;
 use crate::refusal::Refusal;
@@ -8,19 +8,19 @@ use rustix::fs::XattrFlags;
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// A file system with this many free bytes that reports "no space" for an attribute means the attribute's size.
+/// Free bytes above which "no space" for an attribute means that the attribute itself is too large.
 const ROOM: u64 = 1 << 20;
 
-/// What tells overlayfs that a directory hides the one below it.
+/// The attribute that makes a directory hide the one below it in overlayfs.
 pub const OPAQUE: &str = "trusted.overlay.opaque";
 
 type Result<T> = std::result::Result<T, Refusal>;
 
-/// On a file system without `user.` attributes or ACLs no behaviour is lost that a container could rely on; capabilities
-/// are different. A file system that reports "no space" for an attribute while it has plenty means the attribute's size.
+/// Ignores that a file system lacks `user.` attributes or ACLs, because no container can rely on them. File capabilities are
+/// different. "No space" on a file system with plenty of it means that the attribute is too large.
 ///
 /// # Errors
-/// [`Refusal::TooLarge`] for an attribute that does not fit, else what the kernel answered.
+/// [`Refusal::TooLarge`] for an attribute that does not fit, otherwise the kernel's error.
 pub fn tolerate(on: impl AsFd, name: &[u8], value: &[u8], result: rustix::io::Result<()>) -> Result<()> {
     match result {
         Err(Errno::OPNOTSUPP | Errno::PERM) if name != b"security.capability" => Ok(()),
@@ -34,10 +34,10 @@ fn has_room(on: impl AsFd) -> bool {
     rustix::fs::fstatvfs(on).is_ok_and(|found| found.f_bavail.saturating_mul(found.f_frsize) >= ROOM)
 }
 
-/// The names of a directory's attributes that an image may bring, sorted.
+/// The names of a directory's attributes, sorted; only those that an image may set.
 ///
 /// # Errors
-/// What the kernel answers.
+/// The kernel's error.
 pub fn attributes(file: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>> {
     let mut list = vec![0; 256];
     let length = loop {
@@ -53,10 +53,10 @@ pub fn attributes(file: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>> {
     Ok(names)
 }
 
-/// Whether a directory hides what lower layers have under its name.
+/// Whether a directory hides the content of lower layers under its name.
 ///
 /// # Errors
-/// What the kernel answers, except that there is no such attribute.
+/// The kernel's error. A missing attribute is not an error.
 pub fn is_opaque(directory: impl AsFd) -> Result<bool> {
     let mut value = [0; 8];
     match rustix::fs::fgetxattr(directory, OPAQUE, &mut value[..]) {
@@ -66,10 +66,10 @@ pub fn is_opaque(directory: impl AsFd) -> Result<bool> {
     }
 }
 
-/// Makes a directory hide what lower layers have under its name.
+/// Makes a directory hide the content of lower layers under its name.
 ///
 /// # Errors
-/// What the kernel answers; root is needed.
+/// The kernel's error; this needs root.
 pub fn set_opaque(directory: impl AsFd) -> rustix::io::Result<()> {
     rustix::fs::fsetxattr(directory, OPAQUE, b"y", XattrFlags::empty())
 }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Looking at names below an open directory without leaving it: no link is followed, no mount point crossed.
+//! Looks up names below an open directory without leaving it: follows no links and crosses no mount points.
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 
-/// Opens a directory below `at` without following any link.
+/// Opens a directory below `at` without following links.
 ///
 /// - Shapes: `path` is relative and may have several components.
 ///
 /// # Errors
-/// `NOENT` when there is nothing of that name, `LOOP` or `NOTDIR` for a link or anything else on the way, `XDEV` for a
-/// path that leads out.
+/// `NOENT` if nothing has that name, `LOOP` or `NOTDIR` if a component is a link or not a directory, `XDEV` if the path
+/// leads out.
 pub fn open(at: &OwnedFd, path: &[u8]) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve =
@@ -19,10 +19,10 @@ pub fn open(at: &OwnedFd, path: &[u8]) -> Result<OwnedFd, Errno> {
     rustix::fs::openat2(at, path, flags, Mode::empty(), resolve)
 }
 
-/// What a name is, links not followed; `None` when it is free.
+/// The status of a name, without following links; `None` if the name is free.
 ///
 /// # Errors
-/// As `fstatat` fails.
+/// The error of `fstatat`.
 pub fn status(at: &OwnedFd, name: &[u8]) -> Result<Option<Stat>, Errno> {
     match rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(found) => Ok(Some(found)),
@@ -31,17 +31,17 @@ pub fn status(at: &OwnedFd, name: &[u8]) -> Result<Option<Stat>, Errno> {
     }
 }
 
-/// Whether it is a directory.
+/// Whether the status is that of a directory.
 pub fn is_directory(found: &Stat) -> bool {
     FileType::from_raw_mode(found.st_mode) == FileType::Directory
 }
 
-/// Whether it is a symbolic link.
+/// Whether the status is that of a symbolic link.
 pub fn is_link(found: &Stat) -> bool {
     FileType::from_raw_mode(found.st_mode) == FileType::Symlink
 }
 
-/// Whether it is overlayfs' mark for "deleted in this layer": a character device 0:0.
+/// Whether it is the mark of overlayfs for "deleted in this layer": a character device 0:0.
 pub fn is_whiteout(found: &Stat) -> bool {
     FileType::from_raw_mode(found.st_mode) == FileType::CharacterDevice && found.st_rdev == 0
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a layer takes while it is filled, counted against its bounds and against the file system's free space.
+//! Counts what a layer takes while it is filled, and checks it against its bounds and the file system's free space.
 
 use crate::error::Error;
 use crate::limits::Limits;
@@ -8,10 +8,10 @@ use crate::unpacked::Usage;
 use rustix::fs::{FileType, Stat};
 use std::os::fd::AsFd;
 
-/// The block that sizes are rounded up to.
+/// The block size that file sizes are rounded up to.
 const BLOCK: u64 = 4096;
 
-/// The running sums of one layer.
+/// The running totals of one layer.
 #[derive(Debug)]
 pub struct Bounds {
     limits: Limits,
@@ -23,23 +23,23 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Begins with the layer's root directory.
+    /// Starts with the layer's root directory.
     pub fn new(limits: Limits) -> Self {
         let usage = Usage { bytes: BLOCK, inodes: 1 };
         Self { limits, usage, logical: 0, members: 0, space: Space::new(limits.reserve) }
     }
 
-    /// What the layer has come to.
+    /// The disk usage of the layer so far.
     pub fn usage(&self) -> Usage {
         self.usage
     }
 
-    /// Most components of a path.
+    /// The largest number of components in a path.
     pub fn depth(&self) -> usize {
         self.limits.depth
     }
 
-    /// Counts one member, and checks that enough space is left free.
+    /// Counts one member, and checks that the reserve stays free.
     ///
     /// # Errors
     /// [`Error::Limit`], [`Error::Reserve`].
@@ -64,7 +64,7 @@ impl Bounds {
         Ok(())
     }
 
-    /// Notes bytes that were written, and checks that enough space is left free.
+    /// Counts bytes that were written, and checks that the reserve stays free.
     ///
     /// # Errors
     /// [`Error::Reserve`].
@@ -80,13 +80,13 @@ impl Bounds {
         self.usage.bytes += BLOCK;
     }
 
-    /// Counts a link, device or FIFO, which has no blocks.
+    /// Counts a link, device or FIFO. They take no blocks.
     pub fn count_node(&mut self) {
         self.space.spend(0, 1);
         self.usage.inodes += 1;
     }
 
-    /// Counts a file by the blocks that its pieces touch: the holes of a sparse one take nothing.
+    /// Counts a file by the blocks that its pieces touch: holes take no space.
     pub fn count_file(&mut self, pieces: &[(u64, u64)]) {
         let mut end = 0;
         let touched = pieces.iter().map(|&(offset, len)| {
@@ -99,14 +99,14 @@ impl Bounds {
         self.usage.bytes += touched.sum::<u64>() * BLOCK;
     }
 
-    /// Takes back what was counted for something whose last name is removed.
+    /// Subtracts an entry whose last name was removed.
     pub fn uncount(&mut self, removed: &Stat) {
         self.usage.inodes -= 1;
         self.usage.bytes = self.usage.bytes.saturating_sub(taken(removed));
     }
 }
 
-/// What was counted for an existing entry: a file's size in blocks, without its holes.
+/// What was counted for an existing entry: for a file its size in blocks, without holes.
 fn taken(found: &Stat) -> u64 {
     match FileType::from_raw_mode(found.st_mode) {
         FileType::Directory => BLOCK,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Why a layer could not be unpacked, and whose fault that is: the image's, the registry's or this node's.
+//! Why a layer could not be unpacked, and which side is at fault: the image, the registry or this node.
 
 use crate::limits::{Limits, MAX_ATTRIBUTE};
 use gorae_digest::Digest;
@@ -9,37 +9,37 @@ use std::io;
 #[allow(missing_docs, reason = "the variants' lines say what their fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The stream ended before the layer did, because its source failed or was given up.
+    /// The stream ended before the layer did, because its source failed or was dropped.
     #[error("the layer's stream was cut")]
     Cut,
-    /// The blob's bytes are not those that the manifest names.
+    /// The blob does not have the digest in the manifest.
     #[error("blob digest is {found}, the manifest says {expected}")]
     BlobDigest { expected: Digest, found: Digest },
-    /// The blob's length is not what the manifest says.
+    /// The blob does not have the size in the manifest.
     #[error("blob has {found} bytes, the manifest says {expected}")]
     BlobSize { expected: u64, found: u64 },
-    /// The uncompressed bytes are not those that the image config names.
+    /// The uncompressed bytes do not have the digest in the image config.
     #[error("diff id is {found}, the image config says {expected}")]
     DiffId { expected: Digest, found: Digest },
-    /// gzip or zstd data is damaged.
+    /// The gzip or zstd data is damaged.
     #[error("the compressed data is damaged")]
     Inflate(#[source] io::Error),
-    /// The tar stream breaks the format.
+    /// The tar stream is malformed.
     #[error("not a valid tar stream: {0}")]
     Malformed(String),
-    /// A member cannot be placed as asked.
+    /// A member asks for something that is not allowed.
     #[error("member {path:?}: {why}")]
     Member { path: String, why: String },
-    /// A [`Limits`] bound was reached.
+    /// The layer exceeds one of the [`Limits`].
     #[error("the layer is above the limit of {limit} {what}")]
     Limit { what: &'static str, limit: u64 },
-    /// Less would be left free than is kept in reserve.
+    /// Writing on would use space that is kept in reserve.
     #[error("{free} {what} are free, and {reserve} are kept in reserve")]
     Reserve { what: &'static str, free: u64, reserve: u64 },
     /// An extended attribute is too large for the file system.
     #[error(
         "member {path:?}: its extended attribute {name:?} has {length} bytes, more than the image store's file system \
-         takes (XFS takes 64 KiB, ext4 less than 4 KiB unless it was made with ea_inode)"
+         allows (XFS allows 64 KiB, ext4 less than 4 KiB unless it was made with ea_inode)"
     )]
     Attribute { path: String, name: String, length: usize },
     /// The kernel refused to place a member.
@@ -59,12 +59,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the bytes are those of another blob, which may be the fault of the host that served them.
+    /// Whether these are the bytes of a different blob, which may be the fault of the host that served them.
     pub fn is_other_blob(&self) -> bool {
         matches!(self, Self::BlobDigest { .. } | Self::BlobSize { .. })
     }
 
-    /// Whether the image cannot be unpacked anywhere, as opposed to this node not being able to unpack it now.
+    /// Whether the image itself is at fault and cannot be unpacked anywhere, as opposed to a failure of this node.
     pub fn is_of_the_image(&self) -> bool {
         match self {
             Self::BlobDigest { .. } | Self::BlobSize { .. } | Self::DiffId { .. } => true,
@@ -75,7 +75,7 @@ impl Error {
         }
     }
 
-    /// Whether the bound that was reached is lower than these, and so the file system's own size.
+    /// Whether the limit that was exceeded is lower than the usual one, because the file system is smaller.
     pub fn is_below(&self, usual: &Limits) -> bool {
         match self {
             Self::Limit { what: Limits::MEMBERS, limit } => *limit < usual.entries,
@@ -84,7 +84,7 @@ impl Error {
         }
     }
 
-    /// Whether the file system ran out of blocks, inodes or quota, or would have.
+    /// Whether the file system ran out of blocks, inodes or quota, or was about to.
     pub fn is_no_space(&self) -> bool {
         if matches!(self, Self::Reserve { .. }) {
             return true;
@@ -94,7 +94,7 @@ impl Error {
     }
 }
 
-/// What the kernel answers to names, links, owners and sizes that no file system accepts.
+/// The kernel's errors for names, links, owners and sizes that no file system accepts.
 const OF_THE_IMAGE: [i32; 12] = [
     libc::ENOENT,
     libc::ENOTDIR,
@@ -110,7 +110,7 @@ const OF_THE_IMAGE: [i32; 12] = [
     libc::EILSEQ,
 ];
 
-/// What is wrong with a tar stream.
+/// An error for a malformed tar stream.
 pub fn malformed(why: &str) -> Error {
     Error::Malformed(why.to_owned())
 }

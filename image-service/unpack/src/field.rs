@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The fields of headers and records: numbers and texts, read as Go reads them. Pure.
+//! Decodes the fields of headers and records, numbers and text, the way Go does. Pure.
 
-/// Plain decimal digits; no sign, no space.
+/// Reads plain decimal digits; no sign, no spaces.
 pub fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
@@ -9,14 +9,14 @@ pub fn decimal(digits: &[u8]) -> Option<u64> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// A number in octal digits, or in base 256 when the first bit is set; an empty field is 0.
+/// Reads a number in octal digits, or in base 256 if the first bit is set; an empty field is 0.
 ///
-/// `None` for what is not a number, and for what does not fit into 63 bits and a sign.
+/// `None` if it is not a number, or does not fit into 63 bits and a sign.
 pub fn numeric(field: &[u8]) -> Option<i64> {
     let Some((&first, rest)) = field.split_first().filter(|(first, _)| **first & 0x80 != 0) else {
         return octal(field);
     };
-    // Two's complement: of a negative number the inverted bits are added up.
+    // Two's complement: a negative number is summed up from the inverted bits.
     let inverted = if first & 0x40 != 0 { 0xff } else { 0 };
     let mut number = u64::from((first ^ inverted) & 0x7f);
     for &byte in rest {
@@ -29,7 +29,7 @@ pub fn numeric(field: &[u8]) -> Option<i64> {
     Some(if inverted == 0 { number } else { !number })
 }
 
-/// Octal digits between spaces and zero bytes; no sign.
+/// Reads octal digits between spaces and zero bytes; no sign.
 pub fn octal(field: &[u8]) -> Option<i64> {
     let is_padding = |b: &u8| matches!(b, b' ' | 0);
     let Some(start) = field.iter().position(|b| !is_padding(b)) else { return Some(0) };
@@ -40,7 +40,7 @@ pub fn octal(field: &[u8]) -> Option<i64> {
     })
 }
 
-/// Up to the first zero byte.
+/// The text up to the first zero byte.
 pub fn text(field: &[u8]) -> &[u8] {
     field.split(|&b| b == 0).next().unwrap_or_default()
 }

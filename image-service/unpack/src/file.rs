@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One regular file, from an archive to its name.
+//! Writes one regular file from an archive.
 
 use crate::archive::Archive;
 use crate::error::Error;
@@ -13,10 +13,10 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 
 impl Tree {
-    /// Makes a file in place of whatever has its name, and reads its data from `archive`.
+    /// Creates a file in place of any existing entry of that name, and reads its data from `archive`.
     ///
     /// # Errors
-    /// As [`Tree::place`].
+    /// See [`Tree::place`].
     pub fn place_file<R: Read>(
         &mut self,
         member: &Member,
@@ -45,7 +45,7 @@ impl Tree {
         applied.map_err(|refusal| member.failed(refusal))
     }
 
-    /// Copies a piece of the member's data, `(offset, length)`, to its place in the file.
+    /// Copies a piece of the member's data, `(offset, length)`, to its position in the file.
     fn copy<R: Read>(
         &mut self,
         archive: &mut Archive<R>,

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Archives written member by member, valid or not, for tests and fuzz targets (the feature `fixture`).
+//! Builds archives member by member, valid or not, for tests and fuzz targets (feature `fixture`).
 
 use tar::{EntryType, Header};
 
-/// A tar stream. Members are placed exactly as told: mode 0644, root's, of September 2020 unless the caller changes it.
+/// A tar stream. Members are written exactly as given, by default with mode 0644, owner root and a time in 2020.
 #[derive(Debug, Clone, Default)]
 pub struct Tar(pub Vec<u8>);
 
 impl Tar {
-    /// A member with its data; `change` gets the header last, before its checksum is set. Panics for a name that is
-    /// longer than 100 bytes.
+    /// Adds a member with its data; `change` may edit the header before its checksum is set. Panics if the name is longer
+    /// than 100 bytes.
     #[must_use]
     pub fn member(mut self, path: &str, kind: EntryType, data: &[u8], change: impl FnOnce(&mut Header)) -> Self {
         let mut header = Header::new_gnu();
@@ -28,19 +28,19 @@ impl Tar {
         self
     }
 
-    /// A file.
+    /// Adds a file.
     #[must_use]
     pub fn file(self, path: &str, data: &str) -> Self {
         self.member(path, EntryType::Regular, data.as_bytes(), |_| {})
     }
 
-    /// A directory of mode 0755.
+    /// Adds a directory of mode 0755.
     #[must_use]
     pub fn dir(self, path: &str) -> Self {
         self.member(path, EntryType::Directory, b"", |header| header.set_mode(0o755))
     }
 
-    /// A directory of this mode and owner.
+    /// Adds a directory of this mode and owner.
     #[must_use]
     pub fn owned_dir(self, path: &str, mode: u32, (uid, gid): (u64, u64)) -> Self {
         self.member(path, EntryType::Directory, b"", |header| {
@@ -50,13 +50,13 @@ impl Tar {
         })
     }
 
-    /// A hard or symbolic link. Panics for a target that is longer than 100 bytes.
+    /// Adds a hard or symbolic link. Panics if the target is longer than 100 bytes.
     #[must_use]
     pub fn link(self, path: &str, kind: EntryType, target: &str) -> Self {
         self.member(path, kind, b"", |header| header.set_link_name_literal(target).expect("the target is short"))
     }
 
-    /// A device with the number 1:3.
+    /// Adds a device with the number 1:3.
     #[must_use]
     pub fn node(self, path: &str, kind: EntryType) -> Self {
         self.member(path, kind, b"", |header| {
@@ -64,7 +64,7 @@ impl Tar {
         })
     }
 
-    /// An extended header for the next member.
+    /// Adds an extended header for the next member.
     #[must_use]
     pub fn pax(self, records: &[(&str, &[u8])]) -> Self {
         let mut data = Vec::new();
@@ -78,13 +78,13 @@ impl Tar {
         self.member("pax", EntryType::XHeader, &data, |_| {})
     }
 
-    /// An extended attribute of the next member.
+    /// Adds an extended attribute for the next member.
     #[must_use]
     pub fn xattr(self, name: &str, value: &[u8]) -> Self {
         self.pax(&[(&format!("SCHILY.xattr.{name}"), value)])
     }
 
-    /// The stream with the two zero blocks that end an archive.
+    /// Adds the two zero blocks that end an archive and returns the stream.
     #[must_use]
     pub fn end(mut self) -> Vec<u8> {
         self.0.extend([0; 1024]);

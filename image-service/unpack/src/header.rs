@@ -1,38 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One header block of a tar stream, decoded field by field as Go's `archive/tar` decodes it. Pure.
+//! Decodes one header block of a tar stream, field by field as Go's `archive/tar` does. Pure.
 //!
-//! No library is used: where formats are ambiguous, builders and other runtimes all follow Go, and attacks are made of
-//! two readings of the same bytes.
+//! This is not left to a library: where the formats are ambiguous, builders and other runtimes all follow Go, and attacks
+//! are built on bytes that two programs read differently.
 
 use crate::error::Error;
 use crate::field::{numeric, octal, text};
 use std::ops::Range;
 
-/// Bytes of a block: headers are one, data is padded to whole ones.
+/// Size of a block in bytes: a header is one block, and data is padded to whole blocks.
 pub const BLOCK: usize = 512;
 
 const PREFIX: Range<usize> = 345..500;
 
-/// The dialect that a header is written in, as its magic bytes say.
+/// The dialect of a header, from its magic bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// Before POSIX: no owners' names, no device numbers, no prefix.
+    /// Before POSIX: no owner names, device numbers or prefix.
     V7,
     /// POSIX, with or without extended headers.
     Ustar,
-    /// Schilling's.
+    /// The format of Schilling's star.
     Star,
-    /// GNU's.
+    /// The GNU format.
     Gnu,
 }
 
-/// A decoded header; numbers may be negative, since two of the dialects can say so.
+/// A decoded header. Numbers may be negative, since two of the dialects allow that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
     pub format: Format,
     /// The type byte.
     pub kind: u8,
-    /// With the prefix in front.
+    /// The path, with the prefix in front.
     pub path: Vec<u8>,
     pub link: Vec<u8>,
     pub size: i64,
@@ -46,10 +46,10 @@ pub struct Header {
 }
 
 impl Header {
-    /// Decodes a block whose checksum is right.
+    /// Decodes a block after checking its checksum.
     ///
     /// # Errors
-    /// [`Error::Malformed`] with the field's name.
+    /// [`Error::Malformed`] that names the field.
     pub fn decode(block: &[u8; BLOCK]) -> Result<Self, Error> {
         let number = |range: Range<usize>, name: &str| {
             numeric(&block[range]).ok_or_else(|| Error::Malformed(format!("bad {name} field")))
@@ -90,8 +90,8 @@ impl Header {
         Ok(header)
     }
 
-    /// GNU's header has times where others have a prefix. Old Go programs wrote a prefix there all the same: what is not
-    /// a time is taken for a prefix.
+    /// The GNU header has times where others have a prefix, but old Go programs wrote a prefix there. Fields that are not
+    /// times are therefore read as a prefix.
     fn gnu<'b>(&mut self, block: &'b [u8; BLOCK]) -> &'b [u8] {
         let time = |range: Range<usize>| (block[range.start] != 0).then(|| numeric(&block[range]));
         match (time(345..357), time(357..369)) {
@@ -106,7 +106,7 @@ impl Header {
     }
 }
 
-/// The sum of all bytes, those of the sum itself taken as spaces; some programs add the bytes up with a sign.
+/// Compares the checksum: the sum of all bytes, with the checksum field read as spaces. Some programs sum signed bytes.
 fn has_checksum(block: &[u8; BLOCK]) -> bool {
     let byte = |(n, &byte): (usize, &u8)| if (148..156).contains(&n) { b' ' } else { byte };
     let unsigned: i64 = block.iter().enumerate().map(byte).map(i64::from).sum();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Blob bytes → tar bytes: gzip, zstd or plain, with the blob's own digest and size compared on the way.
+//! Blob bytes → tar bytes: gzip, zstd or plain; checks the digest and size of the blob along the way.
 //!
-//! The compression is detected from the first bytes, not from the media type: registries hold layers whose type is wrong.
+//! The compression is detected from the first bytes, not from the media type: some registries hold layers with a wrong type.
 
 use crate::error::Error;
 use crate::pipe::{Sink, Source};
@@ -9,31 +9,31 @@ use bytes::Bytes;
 use gorae_digest::{Digest, Hasher};
 use std::io::{self, BufRead, Read};
 
-/// Size of the chunks handed on: large enough to make the hand-over cheap, small enough to stay in cache.
+/// Size of the chunks that are passed on: large enough to make passing cheap, small enough to stay in cache.
 const CHUNK: usize = 128 << 10;
-/// Largest zstd window, what the strongest usual level (`--ultra -22`) needs: 128 MiB.
+/// Largest zstd window: 128 MiB, which the strongest usual level (`--ultra -22`) needs.
 const ZSTD_WINDOW_LOG: u32 = 27;
 
-/// Number of bytes from which the compression is detected.
+/// Number of bytes that the compression is detected from.
 const MAGIC: usize = 4;
 
-/// What a manifest says about a blob.
+/// The size and digest of a blob from the manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlobFacts {
-    /// Digest of the bytes as the registry has them.
+    /// Digest of the bytes as the registry stores them.
     pub digest: Digest,
-    /// Their number.
+    /// Size of the blob in bytes.
     pub size: u64,
 }
 
-/// Inflates `blob` into `plain` and compares digest and size at the end.
+/// Inflates `blob` into `plain`, then checks digest and size.
 ///
 /// # Errors
-/// [`Error::Cut`] when either neighbour gave up; [`Error::Inflate`], [`Error::BlobSize`], [`Error::BlobDigest`].
+/// [`Error::Cut`] if either neighbour gave up; [`Error::Inflate`], [`Error::BlobSize`], [`Error::BlobDigest`].
 pub fn run(blob: Source, plain: Sink, expected: &BlobFacts) -> Result<(), Error> {
     let mut hashed = HashedBlob { source: blob, hasher: Hasher::new(expected.digest.algorithm()), read: 0 };
     let inflated = inflate(&mut hashed, &plain);
-    // A wrong blob usually breaks the format as well: the digest says it better, so read on to the end.
+    // A wrong blob usually breaks the format as well. A digest mismatch is the better error, so read to the end.
     let drained = match inflated {
         Err(Error::Cut) => Err(Error::Cut),
         _ => io::copy(&mut hashed, &mut io::sink()).map(drop).map_err(|_| Error::Cut),
@@ -51,7 +51,7 @@ pub fn run(blob: Source, plain: Sink, expected: &BlobFacts) -> Result<(), Error>
 }
 
 fn inflate(blob: &mut HashedBlob, plain: &Sink) -> Result<(), Error> {
-    // However few bytes arrive first: a network may deliver them one by one.
+    // Waits for all of them: a network may deliver single bytes.
     let first = blob.source.peek(MAGIC).map_err(|_| Error::Cut)?;
     if first.starts_with(&[0x1f, 0x8b]) {
         return forward(flate2::bufread::MultiGzDecoder::new(blob), plain);
@@ -64,7 +64,7 @@ fn inflate(blob: &mut HashedBlob, plain: &Sink) -> Result<(), Error> {
     forward(blob, plain)
 }
 
-/// zstd streams may begin with frames of user data (0x184D2A50 to 0x184D2A5F, little-endian).
+/// Whether this is a zstd frame of user data, which may precede the stream (0x184D2A50 to 0x184D2A5F, little-endian).
 fn is_skippable_frame(first: &[u8]) -> bool {
     matches!(first, [low, 0x2a, 0x4d, 0x18, ..] if low & 0xf0 == 0x50)
 }
@@ -94,7 +94,7 @@ fn fill(from: &mut impl Read, buffer: &mut [u8]) -> Result<usize, Error> {
     Ok(filled)
 }
 
-/// The blob with its running hash: each byte is hashed when the decoder takes it.
+/// The blob with its running hash: bytes are hashed as the decoder consumes them.
 struct HashedBlob {
     source: Source,
     hasher: Hasher,
@@ -107,7 +107,7 @@ impl BufRead for HashedBlob {
     }
 
     fn consume(&mut self, n: usize) {
-        // What is consumed was in the last filled buffer, so this cannot block or fail.
+        // The consumed bytes are in the last filled buffer, so this cannot block or fail.
         if n > 0
             && let Ok(buffer) = self.source.fill_buf()
         {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A layer from its blob to its directory: two threads and the pipes between them.
+//! Unpacks a layer from its blob to its directory: two threads and the pipes between them.
 
 use crate::archive::Archive;
 use crate::error::Error;
@@ -13,7 +13,7 @@ use gorae_digest::Digest;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicU64;
 
-/// What a caller knows about a layer beforehand.
+/// What a caller knows about a layer in advance.
 #[derive(Debug, Clone)]
 pub struct Expected {
     /// Digest and size of the (compressed) blob, from the manifest.
@@ -22,13 +22,13 @@ pub struct Expected {
     pub diff_id: Digest,
 }
 
-/// Unpacks the blob that arrives on `blob` into `directory` and compares blob digest, blob size and diff id.
+/// Unpacks the blob from the pipe `blob` into `directory` and checks blob digest, blob size and diff id.
 ///
-/// - Shapes: `directory` is open, empty and not reachable by anything else; `unpacked` is advanced by uncompressed bytes.
-/// - Blocks: until the sender of `blob` ends or is dropped; to be called on a thread that may block.
+/// - Shapes: `directory` is open, empty and not reachable by anything else; `unpacked` counts uncompressed bytes.
+/// - Blocks: until the sender of `blob` ends or is dropped; must run on a thread that may block.
 ///
 /// # Errors
-/// [`Error`]; the directory then holds an arbitrary part of the layer and is to be removed.
+/// [`Error`]; the directory then holds an arbitrary part of the layer and must be removed.
 pub fn layer(
     blob: Source,
     directory: OwnedFd,
@@ -45,7 +45,7 @@ pub fn layer(
         let placed = place_all(plain, directory, &expected.diff_id, limits, unpacked);
         let inflated = inflater.join().unwrap_or(Err(Error::Cut));
         match (placed, inflated) {
-            // A cut on one side merely echoes the failure of the other.
+            // A cut on one side only echoes the failure of the other.
             (Err(Error::Cut), Err(cause)) | (Ok(_), Err(cause)) => Err(cause),
             (Err(cause), _) => Err(cause),
             (Ok(layer), Ok(())) => Ok(layer),
@@ -53,7 +53,7 @@ pub fn layer(
     })
 }
 
-/// The second half: tar members into the tree, the whole stream into the diff id.
+/// The second half: places tar members into the tree and hashes the whole stream for the diff id.
 fn place_all(
     plain: Source,
     directory: OwnedFd,

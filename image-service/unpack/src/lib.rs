@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A compressed layer stream → a directory that overlayfs can take as a lower layer, in one pass.
+//! Unpacks a compressed layer stream into a directory that overlayfs can use as a lower layer, in one pass.
 //!
 //! ```text
 //! blob bytes ─ thread 1: blob digest, size, inflate ─ thread 2: diff id, tar members ─ Tree (by handle)
 //! ```
 //!
-//! Everything in the stream is hostile. Members are placed by directory handle with single-component names, so
-//! nothing outside the layer directory can be reached; see `tree.rs`. The directory is worth nothing until [`layer`]
-//! has returned `Ok`: only then have both digests been compared. Never touches the network or the store.
+//! Everything in the stream is treated as hostile. Members are placed by directory handle with single-component names, so
+//! nothing outside the layer directory can be reached; see `tree.rs`. The directory must not be used until [`layer`]
+//! has returned `Ok`: only then have both digests been checked. This crate never touches the network or the store.
 
 mod archive;
 pub mod attributes;

@@ -1,34 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Bounds on what one layer may unpack to, and what it leaves free of the file system.
+//! Bounds on the unpacked size of a layer, and the space that stays free on the file system.
 
-/// Most bytes of an extended attribute, whatever the file system.
+/// Largest extended attribute in bytes, whatever the file system.
 pub const MAX_ATTRIBUTE: usize = 64 << 10;
 
 /// Bounds on one layer, so that a small download cannot take the node down.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Bytes of the uncompressed tar stream, and apart from it of the files in it (a sparse file is larger than its
-    /// part of the stream).
+    /// Bytes of the uncompressed tar stream, and separately of all files in it (a sparse file is larger than its part of the
+    /// stream).
     pub bytes: u64,
-    /// Tar entries.
+    /// Number of tar entries.
     pub entries: u64,
-    /// Components of one path.
+    /// Number of components in a path.
     pub depth: usize,
-    /// What stays free on the file system.
+    /// Space that stays free on the file system.
     pub reserve: Reserve,
 }
 
 impl Limits {
-    /// What `entries` bounds, in an error's words.
+    /// What `entries` limits, for error messages.
     pub const MEMBERS: &str = "members";
-    /// What `bytes` bounds.
+    /// What `bytes` limits, for error messages.
     pub const FILES: &str = "bytes in files";
-    /// What `bytes` bounds as well.
+    /// The other thing that `bytes` limits, for error messages.
     pub const STREAM: &str = "unpacked bytes";
 
-    /// The same, but no more than a file system of this size can hold.
+    /// The same limits, capped to what a file system of this size can hold.
     pub fn within(self, bytes: u64, inodes: u64) -> Self {
-        // File systems that allocate inodes dynamically report none.
+        // File systems that allocate inodes dynamically report 0.
         let inodes = if inodes == 0 { u64::MAX } else { inodes };
         Self { bytes: self.bytes.min(bytes), entries: self.entries.min(inodes), ..self }
     }
@@ -37,20 +37,20 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         // 256 GiB is above the largest model images seen; 16 million entries fill an ext4 of that size.
-        // A file system that is smaller has its own size as limit.
+        // On a smaller file system its own size is the limit.
         Self { bytes: 256 << 30, entries: 16_000_000, depth: 256, reserve: Reserve::default() }
     }
 }
 
-/// What a pull leaves free on the store's file system, for everything else that writes to it.
+/// Space that a pull leaves free on the store's file system, for everything else that writes to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Reserve {
-    /// 5 % of it, but no more than 1 GiB and 65,536 files.
+    /// 5 % of the file system, but at most 1 GiB and 65,536 files.
     #[default]
     Usual,
-    /// This percentage of its bytes and of its files.
+    /// This percentage of its bytes and its files.
     Percent(u8),
-    /// This many bytes, and the usual share of files; with 0, none of either.
+    /// This many bytes, and the usual share of files; 0 keeps neither free.
     Bytes(u64),
 }
 
@@ -62,7 +62,8 @@ impl<'de> serde::Deserialize<'de> for Reserve {
             Number(u64),
             Text(String),
         }
-        let wrong = || serde::de::Error::custom("allowed are a share as \"5%\" and a size as 1073741824 or \"1GiB\"");
+        let wrong =
+            || serde::de::Error::custom("expected a share such as \"5%\" or a size such as 1073741824 or \"1GiB\"");
         match Given::deserialize(deserializer).map_err(|_| wrong())? {
             Given::Number(bytes) => Ok(Self::Bytes(bytes)),
             Given::Text(text) => Self::parse(&text).ok_or_else(wrong),
@@ -71,7 +72,7 @@ impl<'de> serde::Deserialize<'de> for Reserve {
 }
 
 impl Reserve {
-    /// Reads `5%`, or a number with or without one of the units KiB, MiB, GiB and TiB.
+    /// Parses `5%`, or a number with or without one of the units KiB, MiB, GiB and TiB.
     pub fn parse(text: &str) -> Option<Self> {
         let number = |digits: &str| {
             let digits = digits.trim_end_matches(' ');
@@ -86,7 +87,7 @@ impl Reserve {
         number(digits).and_then(|n| n.checked_mul(1 << shift)).map(Self::Bytes)
     }
 
-    /// Bytes of a file system of `all` bytes.
+    /// Bytes to keep free on a file system of `all` bytes.
     pub fn bytes(self, all: u64) -> u64 {
         match self {
             Self::Usual => (all / 20).min(1 << 30),
@@ -95,7 +96,7 @@ impl Reserve {
         }
     }
 
-    /// Files of a file system that can have `all`.
+    /// Files to keep free on a file system that can have `all` of them.
     pub fn inodes(self, all: u64) -> u64 {
         match self {
             Self::Usual => (all / 20).min(1 << 16),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What has no data: hard links, symbolic links, devices and FIFOs.
+//! Places members without data: hard links, symbolic links, devices and FIFOs.
 
 use crate::beneath;
 use crate::error::Error;
@@ -11,14 +11,14 @@ use rustix::fs::{AtFlags, FileType, Mode};
 use rustix::io::Errno;
 use std::os::fd::{AsFd as _, OwnedFd};
 
-/// The longest symlink target that file systems take.
+/// Longest symlink target that file systems accept, in bytes.
 const MAX_TARGET: usize = 4095;
 
 impl Tree {
-    /// Gives a member that came before one more name.
+    /// Adds a name to an earlier member.
     ///
     /// # Errors
-    /// As [`Tree::place`].
+    /// See [`Tree::place`].
     pub fn place_hardlink(&mut self, member: &Member, at: &OwnedFd, name: &[u8], target: &[u8]) -> Result<(), Error> {
         let target = self.components(target)?;
         let Some((&target_name, target_parent)) = target.split_last() else {
@@ -51,15 +51,15 @@ impl Tree {
             .map_err(|errno| member.failed(errno))
     }
 
-    /// Makes a symbolic link.
+    /// Creates a symbolic link.
     ///
     /// # Errors
-    /// As [`Tree::place`].
+    /// See [`Tree::place`].
     pub fn place_symlink(&mut self, member: &Member, at: &OwnedFd, name: &[u8], target: &[u8]) -> Result<(), Error> {
         if target.len() > MAX_TARGET || target.contains(&0) {
             return Err(member.refused("its link target is not a path"));
         }
-        // The target is only text here; it is followed inside the container.
+        // The target is only text here; it is resolved inside the container.
         let mut place = || -> Result<(), Refusal> {
             self.remove(at, name)?;
             rustix::fs::symlinkat(target, at, name)?;
@@ -69,10 +69,10 @@ impl Tree {
         place().map_err(|errno| member.failed(errno))
     }
 
-    /// Makes a device or a FIFO.
+    /// Creates a device or a FIFO.
     ///
     /// # Errors
-    /// As [`Tree::place`].
+    /// See [`Tree::place`].
     pub fn place_node(
         &mut self,
         member: &Member,

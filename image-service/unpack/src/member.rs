@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A member of an archive: what it is, without its data.
+//! A member of an archive, without its data.
 
 use crate::error::Error;
 use crate::pieces::Pieces;
 use crate::refusal::{Refusal, shown};
 
-/// The latest time that other runtimes set: the most that 64 bits of nanoseconds can hold, in the year 2262.
+/// The latest time that other runtimes set: the largest that fits into 64 bits of nanoseconds, in the year 2262.
 const LATEST: Time = Time { seconds: i64::MAX / 1_000_000_000, nanos: i64::MAX % 1_000_000_000 };
 
-/// A point in time as the kernel takes it: `nanos` is 0 to 999,999,999 also before 1970.
+/// A point in time in the kernel's form: `nanos` is 0 to 999,999,999 even before 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Time {
     pub seconds: i64,
@@ -16,17 +16,17 @@ pub struct Time {
 }
 
 impl Time {
-    /// The start of 1970 for a time that is earlier or later than other runtimes (and some file systems) accept.
+    /// Replaces a time that other runtimes (and some file systems) do not accept with the start of 1970.
     pub fn bounded(self) -> Self {
         if (Self::default()..=LATEST).contains(&self) { self } else { Self::default() }
     }
 }
 
-/// What a member is.
+/// The kind of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     Directory,
-    /// `data` says where the member's bytes go in a file of `length`.
+    /// `data` maps the member's bytes to positions in a file of `length` bytes.
     File {
         length: u64,
         data: Pieces,
@@ -34,7 +34,7 @@ pub enum Content {
     Symlink {
         target: Vec<u8>,
     },
-    /// Another name for a member that came before.
+    /// Another name for an earlier member.
     Hardlink {
         target: Vec<u8>,
     },
@@ -52,7 +52,7 @@ pub enum Content {
 /// One member without its data.
 #[derive(Debug, Clone)]
 pub struct Member {
-    /// As in the archive: anything at all.
+    /// The path as written in the archive; it may be anything.
     pub path: Vec<u8>,
     pub content: Content,
     /// Permission bits, with setuid, setgid and sticky.
@@ -65,12 +65,12 @@ pub struct Member {
 }
 
 impl Member {
-    /// The error for what the kernel did not do for it.
+    /// The error for an operation that the kernel refused.
     pub fn failed(&self, refusal: impl Into<Refusal>) -> Error {
         refusal.into().of(&self.path)
     }
 
-    /// The error for what is not done for it.
+    /// The error for a member that we refuse.
     pub fn refused(&self, why: &str) -> Error {
         Error::Member { path: shown(&self.path), why: why.to_owned() }
     }

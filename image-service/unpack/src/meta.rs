@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Owner, mode, extended attributes and times of a placed member.
+//! Sets owner, mode, extended attributes and times of a placed member.
 //!
 //! The order matters: chown clears setuid and file capabilities, so mode and attributes come after it, and times last.
 
@@ -13,32 +13,32 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 
 type Result<T> = std::result::Result<T, Refusal>;
 
-/// Access and modification time.
+/// Access and modification times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Times {
-    /// Of the last access.
+    /// Time of the last access.
     pub access: Time,
-    /// Of the last change of its content.
+    /// Time of the last change of the content.
     pub modification: Time,
 }
 
 impl Times {
-    /// Those of a member.
+    /// The times of a member.
     pub fn of(member: &Member) -> Self {
         Self { access: member.atime, modification: member.mtime }
     }
 
-    /// Those of a file.
+    /// The times of a file.
     pub fn at(file: &rustix::fs::Stat) -> Self {
         let time = |seconds, nanos| Time { seconds, nanos: nanos as i64 };
         Self { access: time(file.st_atime, file.st_atime_nsec), modification: time(file.st_mtime, file.st_mtime_nsec) }
     }
 }
 
-/// Applies all of it to an open file or directory.
+/// Applies all metadata to an open file or directory.
 ///
 /// # Errors
-/// [`Refusal`], for the first thing that the kernel does not do.
+/// [`Refusal`], for the first operation that the kernel refuses.
 pub fn apply(file: impl AsFd, member: &Member) -> Result<()> {
     let file = file.as_fd();
     rustix::fs::fchown(file, Some(owner(member).0), Some(owner(member).1))?;
@@ -50,10 +50,10 @@ pub fn apply(file: impl AsFd, member: &Member) -> Result<()> {
     Ok(rustix::fs::futimens(file, &times(Times::of(member)))?)
 }
 
-/// Gives a directory the owner, mode and attributes of another one, and returns the times that are left to set.
+/// Copies owner, mode and attributes from one directory to another, and returns the times, which the caller must set.
 ///
 /// # Errors
-/// [`Refusal`], for the first thing that the kernel does not do.
+/// [`Refusal`], for the first operation that the kernel refuses.
 pub fn copy(from: impl AsFd, to: impl AsFd) -> Result<Times> {
     let (from, to) = (from.as_fd(), to.as_fd());
     let found = rustix::fs::fstat(from)?;
@@ -70,7 +70,7 @@ pub fn copy(from: impl AsFd, to: impl AsFd) -> Result<Times> {
 /// Whether two directories have the same owner, mode and attributes.
 ///
 /// # Errors
-/// What the kernel answers.
+/// The kernel's error.
 pub fn is_same(one: impl AsFd, other: impl AsFd) -> Result<bool> {
     let look = |file: BorrowedFd<'_>| -> Result<_> {
         let found = rustix::fs::fstat(file)?;
@@ -92,12 +92,12 @@ pub fn is_same(one: impl AsFd, other: impl AsFd) -> Result<bool> {
     Ok(true)
 }
 
-/// Applies all of it to a name in a directory, for what cannot be opened (links, devices, FIFOs).
+/// Applies all metadata to a name in a directory, for types that cannot be opened (links, devices, FIFOs).
 ///
-/// `name` is a single component that was just made by us; a mode is set on anything but a symlink.
+/// `name` is a single component that we just created. The mode is set unless it is a symlink.
 ///
 /// # Errors
-/// [`Refusal`], for the first thing that the kernel does not do.
+/// [`Refusal`], for the first operation that the kernel refuses.
 pub fn apply_at(directory: BorrowedFd<'_>, name: &[u8], member: &Member, is_symlink: bool) -> Result<()> {
     let (uid, gid) = owner(member);
     rustix::fs::chownat(directory, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
@@ -105,7 +105,7 @@ pub fn apply_at(directory: BorrowedFd<'_>, name: &[u8], member: &Member, is_syml
         rustix::fs::chmodat(directory, name, Mode::from_raw_mode(member.mode), AtFlags::empty())?;
     }
     if member.xattrs.iter().any(|(name, _)| is_kept(name)) {
-        // There is no setxattrat before Linux 6.13: go through the directory's handle.
+        // Linux before 6.13 has no setxattrat, so go through the directory's handle.
         let mut path = format!("/proc/self/fd/{}/", directory.as_raw_fd()).into_bytes();
         path.extend_from_slice(name);
         for (key, value) in member.xattrs.iter().filter(|(key, _)| is_kept(key)) {
@@ -116,16 +116,16 @@ pub fn apply_at(directory: BorrowedFd<'_>, name: &[u8], member: &Member, is_syml
     Ok(rustix::fs::utimensat(directory, name, &times(Times::of(member)), AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
-/// Sets modification and access time of an open directory.
+/// Sets the modification and access times of an open directory.
 ///
 /// # Errors
-/// What the kernel answers.
+/// The kernel's error.
 pub fn set_times(directory: impl AsFd, set: Times) -> rustix::io::Result<()> {
     rustix::fs::futimens(directory, &times(set))
 }
 
 fn owner(member: &Member) -> (Uid, Gid) {
-    // `archive.rs` has refused 2^32-1, the only value that is not an id.
+    // `archive.rs` rejects 2^32-1, the only value that is not a valid id.
     (Uid::from_raw(member.uid), Gid::from_raw(member.gid))
 }
 

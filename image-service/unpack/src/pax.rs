@@ -6,16 +6,16 @@ use crate::field::decimal;
 use crate::member::Time;
 use std::collections::BTreeMap;
 
-/// Largest extended header, and largest GNU long name: names are at most 4096 bytes and extended attributes 64 KiB.
+/// Largest extended header or GNU long name, in bytes: names have at most 4096 and extended attributes 64 KiB.
 pub const MAX: u64 = 1 << 20;
 
-/// Most extended attributes of one member: all their names together are at most 64 KiB for the kernel.
+/// Most extended attributes of a member: the kernel allows 64 KiB for all their names together.
 const MAX_XATTRS: usize = 1000;
 
-/// What stands before the name of an extended attribute.
+/// Prefix of the keys of extended attributes.
 const XATTR: &[u8] = b"SCHILY.xattr.";
 
-/// The records that matter for unpacking; `None` where the member's own header counts.
+/// The records that matter for unpacking; `None` where the member's own header applies.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     pub path: Option<Vec<u8>>,
@@ -25,12 +25,12 @@ pub struct Overrides {
     pub gid: Option<u64>,
     pub atime: Option<Time>,
     pub mtime: Option<Time>,
-    /// Names without the `SCHILY.xattr.` in front, sorted.
+    /// Sorted by name, without the prefix `SCHILY.xattr.`.
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
     pub sparse: Sparse,
 }
 
-/// The records of GNU's sparse files, `GNU.sparse.` taken off the key; empty where there is none.
+/// The records of GNU sparse files, without the prefix `GNU.sparse.`; empty if absent.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Sparse {
     pub major: Vec<u8>,
@@ -39,12 +39,12 @@ pub struct Sparse {
     pub size: Vec<u8>,
     pub realsize: Vec<u8>,
     pub numblocks: Vec<u8>,
-    /// Offsets and lengths in turn, separated by commas. Form 0.0 has a record for each number; they are joined.
+    /// Alternating offsets and lengths, separated by commas. Form 0.0 has one record per number; they are joined.
     pub map: Vec<u8>,
 }
 
 impl Sparse {
-    /// Whether the records describe a sparse file in a form that is known.
+    /// Whether the records describe a sparse file in a known form.
     pub fn is_sparse(&self) -> bool {
         match (self.major.as_slice(), self.minor.as_slice()) {
             (b"0", b"0" | b"1") | (b"1", b"0") => true,
@@ -53,16 +53,16 @@ impl Sparse {
         }
     }
 
-    /// Whether the map stands before the data and not in the records.
+    /// Whether the map precedes the data instead of being in the records.
     pub fn is_map_in_data(&self) -> bool {
         self.major == b"1"
     }
 }
 
-/// Parses the records of one extended header; of two with the same key the later one counts.
+/// Parses the records of one extended header; if a key is repeated, the last record applies.
 ///
 /// # Errors
-/// [`Error::Malformed`] on any record that does not end where its length says, and on what Go refuses.
+/// [`Error::Malformed`] for a record that does not end where its length says, and for anything that Go rejects.
 pub fn parse(mut data: &[u8]) -> Result<Overrides, Error> {
     let (mut records, mut numbers) = (BTreeMap::new(), Vec::new());
     while !data.is_empty() {
@@ -80,7 +80,7 @@ pub fn parse(mut data: &[u8]) -> Result<Overrides, Error> {
         data = rest;
     }
     let mut overrides = Overrides::default();
-    // An empty value means "as if the record were not there"; an attribute may have one.
+    // An empty value cancels the record, except that an attribute may be empty.
     for (key, value) in records.into_iter().filter(|(key, value)| !value.is_empty() || key.starts_with(XATTR)) {
         set(&mut overrides, key, value)?;
     }
@@ -133,7 +133,7 @@ fn set(overrides: &mut Overrides, key: &[u8], value: &[u8]) -> Result<(), Error>
     Ok(())
 }
 
-/// `[-]SECONDS[.FRACTION]`; digits after the ninth are cut off.
+/// Parses `[-]SECONDS[.FRACTION]`; digits after the ninth are ignored.
 fn time(text: &[u8]) -> Option<Time> {
     let (negative, text) = match text.strip_prefix(b"-") {
         Some(rest) => (true, rest),

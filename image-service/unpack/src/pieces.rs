@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The pieces of a file that have data; what lies between them is a hole.
+//! The pieces of a file that have data; the gaps between them are holes.
 
 use crate::error::Error;
 
-/// Most pieces of one file; a map this long is above 1 MiB.
+/// Most pieces of a file. A larger map would exceed 1 MiB.
 pub const MAX_PIECES: usize = 1 << 16;
 
-/// Pieces `(offset, length)` in ascending order, none overlapping. Data bytes fill them one after the other.
+/// Pieces `(offset, length)` in ascending order without overlap. The data bytes fill them in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pieces(Vec<(u64, u64)>);
 
 impl Pieces {
-    /// A file without holes.
+    /// The pieces of a file without holes.
     pub fn whole(size: u64) -> Self {
         Self(if size == 0 { Vec::new() } else { vec![(0, size)] })
     }
 
-    /// Offset and length of each.
+    /// Offset and length of each piece.
     pub fn as_slice(&self) -> &[(u64, u64)] {
         &self.0
     }
 
-    /// Checks order, bounds and that the data is exactly what the pieces hold.
+    /// Checks order, bounds and that the pieces hold exactly the data.
     ///
     /// # Errors
     /// [`Error::Malformed`].
@@ -39,7 +39,7 @@ impl Pieces {
     }
 }
 
-/// What is wrong with a sparse map.
+/// An error for a malformed sparse map.
 pub fn malformed(why: &str) -> Error {
     Error::Malformed(format!("sparse map: {why}"))
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A bounded in-process pipe of byte chunks: from a download to the inflater, from the inflater to the extractor.
+//! A bounded in-process pipe of byte chunks: from a download to the inflater, and from the inflater to the extractor.
 //!
-//! The end is sent explicitly. A sender that is dropped before has failed, and its reader gets `UnexpectedEof` instead of
-//! a stream that looks complete.
+//! The end is sent explicitly. A sender that is dropped before that has failed, and its reader gets `UnexpectedEof` instead
+//! of a stream that looks complete.
 
 use bytes::{Buf as _, Bytes};
 use std::io::{self, BufRead, Read};
@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 #[derive(Debug)]
 pub struct Sink(mpsc::Sender<Option<Bytes>>);
 
-/// The reading side; blocks, so it is for threads that may.
+/// The reading side. It blocks, so use it only on threads that may block.
 #[derive(Debug)]
 pub struct Source {
     chunks: mpsc::Receiver<Option<Bytes>>,
@@ -32,9 +32,9 @@ pub fn pipe(chunks: usize) -> (Sink, Source) {
 }
 
 impl Sink {
-    /// Sends a chunk, waiting for room.
+    /// Sends a chunk; waits while the pipe is full.
     ///
-    /// - Cancel: the chunk is either sent or not; dropping the sink cuts the stream.
+    /// - Cancel: the chunk is sent or not, never in part; dropping the sink cuts the stream.
     ///
     /// # Errors
     /// [`Closed`] when the reader is gone.
@@ -50,7 +50,7 @@ impl Sink {
         self.0.send(None).await.map_err(|_| Closed)
     }
 
-    /// [`Sink::send`] for threads.
+    /// [`Sink::send`] for threads that may block.
     ///
     /// # Errors
     /// [`Closed`] when the reader is gone.
@@ -58,7 +58,7 @@ impl Sink {
         self.0.blocking_send(Some(chunk)).map_err(|_| Closed)
     }
 
-    /// [`Sink::end`] for threads.
+    /// [`Sink::end`] for threads that may block.
     ///
     /// # Errors
     /// [`Closed`] when the reader is gone.
@@ -68,7 +68,7 @@ impl Sink {
 }
 
 impl Source {
-    /// What comes next, at least `n` bytes unless the stream ends before; they stay where they are.
+    /// Returns the next bytes without consuming them: at least `n`, unless the stream ends first.
     ///
     /// # Errors
     /// `UnexpectedEof` when the stream is cut.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One tar member → one name in the layer directory.
+//! Places one tar member as one name in the layer directory.
 //!
-//! A later member of the same name replaces an earlier one; a directory over a directory keeps its content. Whiteouts
-//! (`.wh.NAME`) become character devices 0:0, and opaque marks (`.wh..wh..opq`) the overlay attribute. Both concern lower
-//! layers only, never members of the same archive (OCI image-spec layer.md, "Whiteouts").
+//! A later member replaces an earlier one of the same name; a directory over a directory keeps its content. Whiteouts
+//! (`.wh.NAME`) become character devices 0:0, and opaque marks (`.wh..wh..opq`) become the overlay attribute. Both affect
+//! only lower layers, never members of the same archive (OCI image-spec layer.md, "Whiteouts").
 
 use crate::archive::Archive;
 use crate::attributes;
@@ -19,14 +19,14 @@ use std::io::Read;
 
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
-/// Other `.wh..wh.` names are bookkeeping of aufs.
+/// Prefix of other names that aufs uses for bookkeeping.
 const AUFS: &[u8] = b".wh..wh.";
 
 impl Tree {
     /// Places a member; the data of a file is read from `archive`.
     ///
     /// # Errors
-    /// [`Error::Member`] for what is refused, [`Error::Place`] for what the kernel refuses, [`Error::Limit`].
+    /// [`Error::Member`] if we refuse the member, [`Error::Place`] if the kernel does, [`Error::Limit`].
     pub fn place<R: Read>(&mut self, member: &Member, archive: &mut Archive<R>) -> Result<(), Error> {
         self.bounds.count_member(&self.root().handle)?;
         let path = self.components(&member.path)?;
@@ -58,7 +58,7 @@ impl Tree {
         }
     }
 
-    /// `./` describes the root itself.
+    /// Applies a member `./`, which describes the root itself.
     fn place_root(&mut self, member: &Member) -> Result<(), Error> {
         if member.content != Content::Directory {
             return Err(member.refused("the layer's root can only be a directory"));
@@ -88,7 +88,7 @@ impl Tree {
         self.directories.describe(directory.path_of(name), Times::of(member))
     }
 
-    /// Hides `name` of lower layers. What this archive itself has under the name stays.
+    /// Hides `name` of lower layers. Anything that this archive itself has under the name stays.
     fn place_whiteout(&mut self, member: &Member, directory: &Directory, name: &[u8]) -> Result<(), Error> {
         if matches!(name, b"" | b"." | b"..") {
             return Err(member.refused("a whiteout without a name"));

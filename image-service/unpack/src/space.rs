@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Keeps the reserve of a file system free while a layer is written to it.
 //!
-//! Other layers and the rest of the node write to it at the same time, so the kernel is asked again whenever a fraction
-//! of the free space has been used, in smaller and smaller steps. While there is plenty, that is once per 16 MiB or 4096
+//! Other layers and the rest of the node write to it at the same time. So the free space is queried again whenever a
+//! fraction of it has been used, in smaller and smaller steps. While there is plenty, that is once per 16 MiB or 4096
 //! files.
 
 use crate::error::Error;
 use crate::limits::Reserve;
 use std::os::fd::AsFd;
 
-/// Bytes and files that may still be written before the kernel is asked again.
+/// Bytes and files that may still be written before the next query.
 #[derive(Debug)]
 pub struct Space {
     reserve: Reserve,
@@ -18,31 +18,31 @@ pub struct Space {
 }
 
 impl Space {
-    /// Asks at the first [`Space::check`].
+    /// Makes the first [`Space::check`] query the kernel.
     pub fn new(reserve: Reserve) -> Self {
         Self { reserve, bytes: 0, inodes: 0 }
     }
 
-    /// Notes what was written.
+    /// Counts what was written.
     pub fn spend(&mut self, bytes: u64, inodes: u64) {
         self.bytes = self.bytes.saturating_sub(bytes);
         self.inodes = self.inodes.saturating_sub(inodes);
     }
 
-    /// Asks how much is free on the file system of `on`, if it is time to.
+    /// Queries the free space of the file system of `on`, if a query is due.
     ///
     /// # Errors
-    /// [`Error::Reserve`] when no more than the reserve is left.
+    /// [`Error::Reserve`] if no more than the reserve is left.
     pub fn check(&mut self, on: impl AsFd) -> Result<(), Error> {
         if self.bytes > 0 && self.inodes > 0 {
             return Ok(());
         }
         let found = rustix::fs::fstatvfs(on)
-            .map_err(|e| Error::Directory { what: "ask for free space in", source: e.into() })?;
+            .map_err(|e| Error::Directory { what: "read the free space of", source: e.into() })?;
         let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
         let above = headroom("bytes", bytes(found.f_bavail), self.reserve.bytes(bytes(found.f_blocks)))?;
         self.bytes = (above / 32).clamp(64 << 10, 16 << 20);
-        // File systems that allocate inodes dynamically report none.
+        // File systems that allocate inodes dynamically report 0.
         self.inodes = match found.f_files {
             0 => u64::MAX,
             all => (headroom("inodes", found.f_favail, self.reserve.inodes(all))? / 32).clamp(16, 4096),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where the bytes of a sparse member go: GNU's old header map and the PAX forms 0.0, 0.1 and 1.0. Bounded.
+//! Maps the bytes of a sparse member: the old header map of GNU, and the PAX forms 0.0, 0.1 and 1.0. Bounded.
 
 use crate::error::Error;
 use crate::field::{decimal, numeric};
@@ -7,10 +7,10 @@ use crate::header::{BLOCK, Format, Header};
 use crate::pax;
 use crate::pieces::{MAX_PIECES, Pieces, malformed};
 
-/// Bytes of a piece in an old GNU map: two numbers of twelve.
+/// Size of a piece in an old GNU map: two numbers of twelve bytes.
 const PIECE: usize = 24;
 
-/// Most blocks of an old GNU map; one holds 21 pieces, or none.
+/// Most blocks of an old GNU map; each holds up to 21 pieces.
 const MAX_BLOCKS: usize = MAX_PIECES / 21 + 1;
 
 /// A file described by PAX records.
@@ -20,16 +20,16 @@ pub struct Described {
     pub data: Pieces,
 }
 
-/// Reads an old GNU map: four pieces in the header, more in blocks behind it.
+/// Reads an old GNU map: four pieces in the header, more in the blocks after it.
 ///
 /// # Errors
-/// [`Error::Malformed`], or what `next_block` returns.
+/// [`Error::Malformed`], or the error of `next_block`.
 pub fn gnu(
     block: &[u8; BLOCK],
     data: u64,
     mut next_block: impl FnMut() -> Result<[u8; BLOCK], Error>,
 ) -> Result<(u64, Pieces), Error> {
-    // Schilling's format has the same type byte and another layout.
+    // The star format has the same type byte but a different layout.
     if Header::decode(block)?.format != Format::Gnu {
         return Err(malformed("not a GNU header"));
     }
@@ -37,7 +37,7 @@ pub fn gnu(
     let length = unsigned(&block[483..495]).ok_or_else(|| malformed("bad real size"))?;
     let mut pieces = Vec::new();
     let mut add = |list: &[u8]| -> Result<(), Error> {
-        // The first piece without an offset is the last of its block.
+        // The first piece without an offset ends the list of its block.
         for piece in list.chunks_exact(PIECE).take_while(|piece| piece[0] != 0) {
             let (offset, length) = piece.split_at(PIECE / 2);
             let read = unsigned(offset).zip(unsigned(length));
@@ -62,7 +62,7 @@ pub fn gnu(
 /// Reads the PAX forms; `read` fills a buffer from the member's data, which in form 1.0 begins with the map.
 ///
 /// # Errors
-/// [`Error::Malformed`], or what `read` returns.
+/// [`Error::Malformed`], or the error of `read`.
 pub fn pax(
     records: &pax::Sparse,
     data: u64,
@@ -80,12 +80,12 @@ pub fn pax(
     let numbers: Option<Vec<u64>> = list.into_iter().flatten().map(decimal).collect();
     let numbers = numbers.ok_or_else(|| malformed("bad number"))?;
     if decimal(&records.numblocks) != Some(numbers.len() as u64 / 2) {
-        return Err(malformed("the number of pieces is not what it says"));
+        return Err(malformed("the number of pieces does not match numblocks"));
     }
     Ok(Described { name, length, data: Pieces::checked(pairs(&numbers)?, length, data)? })
 }
 
-/// Form 1.0: decimal lines (count, then offset and length of each piece) in whole blocks before the data.
+/// Reads form 1.0: decimal lines (count, then offset and length of each piece) in whole blocks before the data.
 fn map_in_data(data: u64, read: &mut impl FnMut(&mut [u8]) -> Result<(), Error>) -> Result<(Vec<u64>, u64), Error> {
     let (mut numbers, mut line, mut wanted, mut used) = (Vec::new(), Vec::new(), None, 0u64);
     while used + 512 <= data {
@@ -112,7 +112,7 @@ fn map_in_data(data: u64, read: &mut impl FnMut(&mut [u8]) -> Result<(), Error>)
             }
         }
     }
-    Err(malformed("map is cut"))
+    Err(malformed("the map is truncated"))
 }
 
 fn pairs(numbers: &[u64]) -> Result<Vec<(u64, u64)>, Error> {

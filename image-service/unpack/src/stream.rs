@@ -8,7 +8,7 @@ use gorae_digest::{Algorithm, Digest, Hasher};
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The uncompressed stream with its hash, its progress counter and its bound.
+/// The uncompressed stream with its hash, progress counter and bound.
 pub struct Stream<'a> {
     source: Source,
     hasher: Hasher,
@@ -18,15 +18,15 @@ pub struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    /// Reads from `source`; `count` is advanced by the bytes read, and more than `limit` of them are an error.
+    /// Reads from `source`; adds the bytes read to `count` and fails after `limit` bytes.
     pub fn new(source: Source, algorithm: Algorithm, count: &'a AtomicU64, limit: u64) -> Self {
         Self { source, hasher: Hasher::new(algorithm), count, read: 0, limit }
     }
 
-    /// Reads what follows the archive's end, padding that belongs to the diff id, and returns the digest of the whole.
+    /// Reads the padding after the archive's end, which counts for the diff id, and returns the digest of the whole stream.
     ///
     /// # Errors
-    /// [`Error::Limit`], and [`Error::Cut`] when the stream was cut.
+    /// [`Error::Limit`], and [`Error::Cut`] if the stream was cut.
     pub fn finish(mut self) -> Result<Digest, Error> {
         let mut buffer = [0; 16 << 10];
         while self.read(&mut buffer).map_err(failed)? > 0 {}
@@ -51,7 +51,7 @@ impl Read for Stream<'_> {
 #[error("stream limit of {0} bytes")]
 struct LimitReached(u64);
 
-/// Read errors of a [`Stream`] are only ever its bound or a cut pipe.
+/// Converts a read error of a [`Stream`], which is either its bound or a cut pipe.
 pub fn failed(error: io::Error) -> Error {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<LimitReached>()) {
         Some(LimitReached(limit)) => Error::Limit { what: Limits::STREAM, limit: *limit },

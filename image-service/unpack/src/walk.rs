@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The way to a member's parent directory, one component after the other, links followed as inside the container.
+//! Walks to a member's parent directory, component by component, resolving links as inside the container.
 
 use crate::attributes;
 use crate::beneath::{self, is_link, is_whiteout};
@@ -9,32 +9,32 @@ use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-/// Most links followed on the way to one member, the kernel's own number.
+/// Most links followed on the way to one member, the same number as in the kernel.
 const MAX_LINKS: usize = 40;
-/// Most components that links may make of one path.
+/// Most path components that links may expand to.
 const MAX_PENDING: usize = 4096;
 
-/// What is left of a way.
+/// A walk in progress.
 struct Way {
-    /// The directories down to where it is, the root first.
+    /// The directories from the root down to the current one.
     stack: Vec<Rc<Directory>>,
     pending: VecDeque<Vec<u8>>,
     links: usize,
 }
 
 impl Tree {
-    /// Opens the directory at `path`, making what is missing with mode 0755 (the archive may describe it later).
+    /// Opens the directory at `path`; missing ones are created with mode 0755 (the archive may describe them later).
     ///
     /// # Errors
-    /// What the kernel answers; `LOOP` and `NAMETOOLONG` for what links lead to.
+    /// The kernel's error; `LOOP` or `NAMETOOLONG` if links lead nowhere.
     pub fn parent(&mut self, path: &[&[u8]]) -> Result<Rc<Directory>, Errno> {
         self.directory(path, true)
     }
 
-    /// Opens the directory at `path`, which must be there.
+    /// Opens the directory at `path`, which must exist.
     ///
     /// # Errors
-    /// `NOENT` when it is not there, else as [`Tree::parent`].
+    /// `NOENT` if it does not exist, otherwise as [`Tree::parent`].
     pub fn existing(&mut self, path: &[&[u8]]) -> Result<Rc<Directory>, Errno> {
         self.directory(path, false)
     }
@@ -56,7 +56,7 @@ impl Tree {
         Ok(found)
     }
 
-    /// Goes down component by component.
+    /// Walks down component by component.
     fn walk(&mut self, path: &[&[u8]], make: bool) -> Result<Rc<Directory>, Errno> {
         let pending = path.iter().map(|component| component.to_vec()).collect();
         let mut way = Way { stack: vec![self.root()], pending, links: 0 };
@@ -76,7 +76,7 @@ impl Tree {
         Ok(way.stack.pop().expect("the root is never popped"))
     }
 
-    /// Goes to a name, which may be a directory, a link or nothing yet.
+    /// Takes one step, to a name that may be a directory, a link or missing.
     fn step(&mut self, way: &mut Way, name: &[u8], make: bool) -> Result<(), Errno> {
         let at = Rc::clone(way.stack.last().expect("the root is never popped"));
         match beneath::open(&at.handle, name) {
@@ -87,7 +87,7 @@ impl Tree {
                     way.follow(rustix::fs::readlinkat(&at.handle, name, Vec::new())?.as_bytes())?;
                 }
                 Some(found) if make && is_whiteout(&found) => {
-                    // Deleted below and made anew here: what was below stays hidden.
+                    // Deleted and then created again in this layer: lower content stays hidden.
                     self.remove(&at.handle, name)?;
                     let made = self.make_undescribed(&at, name, Origin::Anew)?;
                     attributes::set_opaque(&made.handle)?;
@@ -102,7 +102,7 @@ impl Tree {
 }
 
 impl Way {
-    /// Puts a link's target in front of what is left.
+    /// Puts a link's target in front of the pending components.
     fn follow(&mut self, target: &[u8]) -> Result<(), Errno> {
         self.links += 1;
         if self.links > MAX_LINKS || self.pending.len() > MAX_PENDING {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The blob on its way: compression, digests, cut streams.
+//! The blob in transit: compression, digests, cut streams.
 
 use crate::error::Error;
 use crate::fixture::Tar;

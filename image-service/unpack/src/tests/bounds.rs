@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Bounds on what a layer takes.
+//! Bounds on what a layer may take.
 
 use crate::error::Error;
 use crate::fixture::Tar;
@@ -31,7 +31,7 @@ fn bounds_on_size_count_depth_and_names_hold() {
 
 #[test]
 fn a_bomb_stops_at_the_limit_and_not_in_memory() {
-    // 2 GiB of zeros in 2 MB; a long name of 1 GiB; both end early.
+    // 2 GiB of zeros in 2 MB, and a long name of 1 GiB: both stop early.
     let limits = Limits { bytes: 32 << 20, ..Limits::default() };
     let header = Tar::default().member("big", EntryType::Regular, b"", |h| h.set_size(1 << 40)).0;
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

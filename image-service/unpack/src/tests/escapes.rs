@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Ways out of the layer, none of which leads anywhere.
+//! Attempts to escape from the layer. None of them works.
 
 use crate::error::Error;
 use crate::fixture::Tar;
@@ -63,7 +63,7 @@ fn hard_links_reach_nothing_outside() {
     let place = Place::new();
     let canary = place.dir.path().join("canary").to_string_lossy().into_owned();
     assert!(place.unpack(&Tar::default().link("h", EntryType::Link, &canary).end()).is_err());
-    // A link to a link is one more name of the link, not of what it points to.
+    // A hard link to a symbolic link is another name of the link, not of its target.
     let place = Place::new();
     let tar = Tar::default()
         .link("s", EntryType::Symlink, "../canary")
@@ -94,7 +94,7 @@ fn a_hard_link_to_a_lower_layers_file_says_what_is_wrong() {
     assert!(error.to_string().contains("to a directory"), "{error}");
 }
 
-/// Numbers that look random and are the same in every run.
+/// Pseudo-random numbers that are the same in every run.
 struct Dice(u64);
 
 impl Dice {
@@ -104,7 +104,7 @@ impl Dice {
     }
 }
 
-/// Members of every kind under every sort of name, one leading to the next: links first, then what goes through them.
+/// Members of every kind under all sorts of names that lead to each other: links first, then members that go through them.
 #[test]
 fn five_hundred_archives_of_hostile_members_stay_inside() {
     const KINDS: [EntryType; 9] = [
@@ -197,7 +197,7 @@ fn five_hundred_archives_of_hostile_members_stay_inside() {
             (found.ino(), found.mode(), found.uid(), found.nlink(), found.mtime_nsec(), found.mtime(), xattrs)
         };
         let before = [&host, &outside, &canary].map(|path| facts(path));
-        // Unpacking looks for what was made or written outside; this for what was changed.
+        // Unpacking checks for files that were created or written outside; this checks for files that were changed.
         match place.unpack(&tar.end()) {
             Ok(_) => placed += 1,
             Err(_) => refused += 1,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The archive format: PAX, GNU, sparse files, and what is broken.
+//! The archive format: PAX, GNU, sparse files, and malformed archives.
 
 use crate::error::Error;
 use crate::fixture::Tar;
@@ -104,7 +104,7 @@ fn a_sparse_map_without_an_end_is_refused() {
         h.as_gnu_mut().unwrap().set_real_size(10);
         h.as_gnu_mut().unwrap().set_is_extended(true);
     });
-    // No piece in it, and each says that another follows.
+    // The blocks hold no pieces, and each announces another one.
     let mut block = tar::GnuExtSparseHeader::new();
     block.set_is_extended(true);
     for _ in 0..5000 {
@@ -147,18 +147,18 @@ fn read_as_go(tar: Tar) -> Result<Vec<String>, String> {
 #[test]
 fn names_and_types_are_those_that_go_reads() {
     let gnu = |tar: Tar, name: &str| tar.member("././@LongLink", EntryType::GNULongName, name.as_bytes(), |_| {});
-    // GNU's long name wins over the path of an extended header, unless it is empty.
+    // GNU's long name takes precedence over the path of an extended header, unless it is empty.
     let both = gnu(Tar::default().pax(&[("path", b"pax")]), "gnu\0").file("own", "");
     assert_eq!(read_as_go(both).unwrap(), ["gnu"]);
     let empty = gnu(Tar::default().pax(&[("path", b"pax")]), "\0").file("own", "");
     assert_eq!(read_as_go(empty).unwrap(), ["pax"]);
-    // A slash at the end makes a directory of the oldest type only.
+    // A trailing slash makes a directory only of the oldest type.
     let place = Place::new();
     let old = |tar: Tar, name: &str| tar.member(name, EntryType::Regular, b"", |h| h.as_old_mut().linkflag = [0]);
     place.unpack(&old(Tar::default().file("file/", "x"), "dir/").end()).unwrap();
     assert_eq!(fs::read_to_string(place.path("file")).unwrap(), "x");
     assert!(place.path("dir").is_dir());
-    // An extended header of the whole archive takes away what was said before it.
+    // A global extended header cancels the headers before it.
     let global = Tar::default().pax(&[("path", b"pax")]).member("g", EntryType::XGlobalHeader, b"6 a=b\n", |_| {});
     assert_eq!(read_as_go(global.file("own", "")).unwrap(), ["own"]);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Honest members: what they become, and what replaces what.
+//! Ordinary members: what they become, and what replaces what.
 
 use crate::fixture::Tar;
 use crate::tests::place::{Place, names_below};
@@ -92,7 +92,7 @@ fn what_is_replaced_takes_away_what_it_was_counted_for() {
     let tar = sparse(Tar::default().file("dense", &"x".repeat(20_000)).link("link", EntryType::Symlink, "dense"));
     let before = Usage { bytes: 4096 + 20_480 + 2 * 4096, inodes: 4 };
     assert_eq!(Place::new().unpack(&tar.end()).unwrap().usage, before);
-    // The same members again, and then others in their places.
+    // The same members again, and then others in place of them.
     let tar = sparse(Tar::default().file("dense", &"x".repeat(20_000)).link("link", EntryType::Symlink, "dense"));
     let tar = sparse(tar.link("link", EntryType::Symlink, "sparse"));
     let tar = tar.file("sparse", "x").file("link", "").dir("dense");
@@ -125,7 +125,7 @@ fn times_that_other_runtimes_do_not_set_are_the_start_of_1970() {
     let times = |name: &str| fs::metadata(place.path(name)).map(|m| (m.mtime(), m.mtime_nsec(), m.atime())).unwrap();
     assert_eq!((times("before"), times("after"), times("d")), ((0, 0, 0), (0, 0, 0), (0, 0, 0)));
     assert_eq!(times("read"), (1_600_000_000, 0, 1_700_000_000));
-    // How late a time can be is the file system's own business.
+    // The latest possible time depends on the file system.
     assert!(times("last").0 > 1 << 31);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Layers, honest and hostile, through the whole unpacker. Root is needed: owners, devices and `trusted.` attributes.
+//! Ordinary and hostile layers, through the whole unpacker. Needs root for owners, devices and `trusted.` attributes.
 
 mod blob;
 mod bounds;

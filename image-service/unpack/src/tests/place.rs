@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A directory to unpack into, with something beside it that must stay as it is.
+//! A directory to unpack into, with a neighbour that must not change.
 
 use crate::error::Error;
 use crate::inflate::BlobFacts;
@@ -44,7 +44,7 @@ impl Place {
         self.unpack_in(1000, blob, expected, limits)
     }
 
-    /// Unpacks a blob that comes in chunks of so many bytes.
+    /// Unpacks a blob that arrives in chunks of `chunk` bytes.
     pub fn unpack_in(&self, chunk: usize, blob: &[u8], expected: &Expected, limits: Limits) -> Result<Layer, Error> {
         let (sink, source) = pipe::pipe(1024);
         let feeder = {

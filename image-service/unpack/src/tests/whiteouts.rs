@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What hides the content of lower layers.
+//! Members that hide the content of lower layers.
 
 use crate::fixture::Tar;
 use crate::tests::place::{Place, names_below, xattr};
