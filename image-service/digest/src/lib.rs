@@ -7,7 +7,7 @@ use std::fmt;
 /// The hash algorithms that images may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Algorithm {
-    /// SHA-256, what practically every image uses.
+    /// SHA-256, which practically every image uses.
     Sha256,
     /// SHA-512, the other algorithm that the OCI image spec registers.
     Sha512,
@@ -39,7 +39,7 @@ pub struct Digest {
     hex: String,
 }
 
-/// Why text is not a digest.
+/// Why a text is not a digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
     /// There is no `algorithm:` part.
@@ -48,16 +48,16 @@ pub enum Invalid {
     /// The algorithm is neither sha256 nor sha512.
     #[error("digest algorithm {0:?} is not supported (sha256 and sha512 are)")]
     Algorithm(String),
-    /// The hex part has the wrong length or letters.
+    /// The hex part has the wrong length or wrong characters.
     #[error("a {0} digest has {1} lower-case hex digits")]
     Hex(&'static str, usize),
 }
 
 impl Digest {
-    /// Parses `sha256:<hex>` or `sha512:<hex>`; upper case is refused, so that one content has one name.
+    /// Parses `sha256:<hex>` or `sha512:<hex>`. Upper case is rejected, so that each content has only one name.
     ///
     /// # Errors
-    /// [`Invalid`], by what is wrong first.
+    /// [`Invalid`], for the first problem found.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let (algorithm, hex) = text.split_once(':').ok_or(Invalid::Form)?;
         let algorithm = match algorithm {
