@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `WWW-Authenticate` headers (RFC 9110 11.6.1): which proof a registry asks for. Pure; the text is untrusted.
+//! `WWW-Authenticate` headers (RFC 9110 11.6.1): the authentication that a registry requires. Pure; the text is untrusted.
 
-/// What a registry asks for.
+/// The authentication that a registry requires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Challenge {
-    /// User and password.
+    /// User name and password.
     Basic,
-    /// A token from `realm`.
+    /// A token from the token server at `realm`.
     Bearer {
         /// The token server's address.
         realm: String,
         /// The service that the token is for.
         service: Option<String>,
-        /// What it is good for.
+        /// The access that the token grants.
         scope: Option<String>,
     },
 }
 
-/// Reads all challenges of one header value; those that are not understood are left out.
+/// Reads all challenges of one header value; unknown ones are skipped.
 pub fn parse(header: &str) -> Vec<Challenge> {
     let mut found = Vec::new();
     let mut rest = header.trim_start();
@@ -38,7 +38,7 @@ pub fn parse(header: &str) -> Vec<Challenge> {
     found
 }
 
-/// `key=value, key="quoted"`, up to the next scheme.
+/// Reads `key=value, key="quoted"` up to the next scheme.
 fn parameters(mut rest: &str) -> (Vec<(String, String)>, &str) {
     let mut found = Vec::new();
     loop {

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Durations as Go writes them: `1m30s`, `1.5h`, `250ms`. Pure.
+//! Durations in Go's notation: `1m30s`, `1.5h`, `250ms`. Pure.
 
 use std::time::Duration;
 
-/// Nanoseconds of a unit.
+/// The units, in nanoseconds.
 const UNITS: [(&str, f64); 8] =
     [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("μs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9)];
-/// The longest that Go has: 2^63 nanoseconds.
+/// Go's longest duration: 2^63 nanoseconds.
 const LONGEST: f64 = 9.2e18;
 
-/// Reads a duration; `None` for text that is not a duration, and for a negative one.
+/// Parses a duration; `None` for text that is not a duration, and for a negative one.
 pub fn parse(text: &str) -> Option<Duration> {
     let text = text.strip_prefix('+').unwrap_or(text);
     if text == "0" {

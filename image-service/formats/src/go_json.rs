@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-//! JSON as Go's `encoding/json` reads it into a struct: what registries hold was written and is read by Go programs.
+//! Reads JSON as Go's `encoding/json` reads it into a struct, since Go programs write and read what registries hold.
 //!
-//! Null and absent values are empty, also as items of a list and values of a map. The case of keys does not matter. Of
-//! duplicate keys the last one counts. Unknown keys are ignored, numbers have no fraction, and nothing may follow the
-//! document. Pure; the input is untrusted, so only what a field keeps takes memory.
+//! Null and absent values are empty, also as items of a list and values of a map. Keys are case-insensitive. If a key is
+//! repeated, the last value applies. Unknown keys are ignored, numbers must be integers, and nothing may follow the
+//! document. Pure; the input is untrusted, so memory is used only for values that a field keeps.
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Formatter};
 use std::marker::PhantomData;
 
-/// Most items of a list or map: far more than any builder writes. A bound is needed because a few bytes of input make a
-/// large item.
+/// Most items of a list or map, far more than any builder writes. The bound is needed because a few bytes of input can
+/// become a large item.
 const MAX_ITEMS: usize = 50_000;
 
-/// Defines a struct that is read in this way: `go_object!(Name { field: Type = "key", … })`.
+/// Defines a struct that is read this way: `go_object!(Name { field: Type = "key", … })`.
 macro_rules! go_object {
     ($(#[$about:meta])* $name:ident { $($field:ident: $kind:ty = $key:literal),+ $(,)? }) => {
         $(#[$about])*
@@ -42,13 +42,13 @@ macro_rules! go_object {
 }
 pub(crate) use go_object;
 
-/// A struct of [`go_object`].
+/// A struct that [`go_object`] defines.
 pub trait Object: Default {
-    /// Takes the value that comes next in `map` when it has a field of this key.
+    /// Reads the next value of `map` if there is a field for this key; returns whether there is.
     fn set<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error>;
 }
 
-/// Whether `key` means the field `name`. Two letters outside ASCII have an ASCII letter as their other case.
+/// Whether `key` matches the field `name`. Two non-ASCII letters have an ASCII letter as their other case.
 pub fn is(key: &str, name: &str) -> bool {
     let fold = |c: char| match c {
         '\u{17f}' => 's',
@@ -61,7 +61,7 @@ pub fn is(key: &str, name: &str) -> bool {
 /// Reads a struct.
 ///
 /// # Errors
-/// The JSON reader's, for anything but an object or null, and for a field of another type.
+/// The JSON reader's error, for anything but an object or null, and for a field of the wrong type.
 pub fn object<'de, O: Object, D: Deserializer<'de>>(deserializer: D) -> Result<O, D::Error> {
     deserializer.deserialize_any(Fields(PhantomData))
 }
@@ -90,7 +90,7 @@ impl<'de, O: Object> Visitor<'de> for Fields<O> {
     }
 }
 
-/// A list; an item that is null is an empty one.
+/// A list; null items become empty ones.
 #[derive(Debug, Default)]
 pub struct List<T>(pub Vec<T>);
 
@@ -132,7 +132,7 @@ impl<'de> Deserialize<'de> for Keys {
     }
 }
 
-/// Texts by key; one that is null is empty.
+/// Strings by key; null values become empty ones.
 #[derive(Debug, Default)]
 pub struct Texts(pub BTreeMap<String, String>);
 

@@ -39,12 +39,12 @@ go_object!(RawHistory {
     empty_layer: bool = "empty_layer",
 });
 
-/// Reads an image config: null and absent fields are empty, and an empty field is `None`.
+/// Reads an image config. Null and absent fields count as empty, and empty fields become `None`.
 ///
 /// - Shapes: ports and volumes are sorted; the values of their maps are ignored.
 ///
 /// # Errors
-/// The JSON reader's, for text that is not a config.
+/// The JSON reader's error, for text that is not a config.
 pub fn read_config(text: &str) -> Result<ImageConfiguration, serde_json::Error> {
     let raw: Raw = serde_json::from_str(text)?;
     let mut read = ImageConfiguration::default();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What others write about images, read into checked values: names of images, indexes and manifests, image configs,
-//! challenges of registries, and the node's own `hosts.toml`.
+//! Parses untrusted text about images into checked values: image names, indexes and manifests, image configs, challenges
+//! of registries, and the node's own `hosts.toml`.
 //!
-//! Nothing here uses the network. All text is untrusted and bounded, and what an error quotes of it is short and never a
-//! secret. The fuzz targets of `tests/fuzz` hold these readers to that.
+//! Nothing here uses the network. All text is untrusted and bounded. Errors quote only short parts of it and never a
+//! secret. The fuzz targets in `tests/fuzz` verify this.
 
 pub mod challenge;
 mod go_duration;

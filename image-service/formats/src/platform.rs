@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Platforms as builders write them, normalised before they are compared. Pure.
 //!
-//! The forms and the order of preference are those of containerd: an index picks the same image here as there.
+//! The forms and the order of preference are those of containerd, so both pick the same image from an index.
 
-/// Where the ranks of an architecture's 32-bit sibling begin: after all of its own.
+/// The first rank of the 32-bit sibling of an architecture, after all ranks of its own variants.
 const SIBLING: u32 = 64;
-/// The last step of ARMv8. ARMv9.N runs what was made for ARMv8.(N+5).
+/// The last minor version of ARMv8. ARMv9.N runs binaries for ARMv8.(N+5).
 const LAST_OF_ARMV8: u32 = 9;
 
-/// An operating system and processor, in the OCI image spec's words.
+/// An operating system and processor, in the terms of the OCI image spec.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Platform {
     /// `linux`.
@@ -42,9 +42,9 @@ impl std::fmt::Display for Platform {
     }
 }
 
-/// The normalised form of a platform: lower case, Go's names, no variant where it is the one that every machine has.
+/// Normalises a platform: lower case, Go's names, and no variant if every machine of the architecture has it.
 ///
-/// - Shapes: an operating system that is left out is Linux.
+/// - Shapes: a missing operating system becomes Linux.
 pub fn normalised(platform: &Platform) -> Platform {
     let os = match platform.os.to_lowercase().as_str() {
         "" => "linux".to_owned(),
@@ -67,7 +67,7 @@ pub fn normalised(platform: &Platform) -> Platform {
     Platform { os, architecture: architecture.to_owned(), variant: variant.to_owned() }
 }
 
-/// How well an image for `offered` suits a node of `wanted`: lower is better, `None` means that it cannot run there.
+/// How well an image for `offered` suits a node of `wanted`: lower is better, `None` if the node cannot run it.
 pub fn rank(offered: &Platform, wanted: &Platform) -> Option<u32> {
     let (offered, wanted) = (normalised(offered), normalised(wanted));
     if offered.os != wanted.os {
@@ -81,7 +81,7 @@ pub fn rank(offered: &Platform, wanted: &Platform) -> Option<u32> {
     }
 }
 
-/// By how much the variant of an image is older than the one of the node.
+/// How many steps the image's variant is older than the node's.
 fn step(architecture: &str, offered: &str, wanted: &str) -> Option<u32> {
     if offered == wanted {
         return Some(0);
@@ -98,7 +98,7 @@ fn step(architecture: &str, offered: &str, wanted: &str) -> Option<u32> {
     .filter(|step| *step < SIBLING)
 }
 
-/// `v8.2` is (8, 2); an empty variant is the architecture's first.
+/// Parses a variant: `v8.2` is (8, 2); an empty one is the first of the architecture.
 fn level(architecture: &str, variant: &str) -> Option<(u32, u32)> {
     let variant = match (architecture, variant) {
         ("amd64", "") => "v1",

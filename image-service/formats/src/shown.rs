@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Untrusted text in errors.
+//! Untrusted text in error messages.
 
-/// Untrusted text for an error: without control characters, and bounded, since errors become events. The JSON reader
-/// quotes whole strings and names the place after them, so the end is kept.
+/// Prepares untrusted text for an error message: removes control characters and limits the length, since errors become
+/// events. The end is kept, because the JSON reader quotes whole strings and puts the position after them.
 pub fn shown(text: &str) -> String {
     const BEGINNING: usize = 80;
     const END: usize = 60;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The `User` of an image config, which containers run as by default. Pure; its text is untrusted.
+//! The `User` of an image config, the default user of containers. Pure; its text is untrusted.
 
 use oci_spec::image::ImageConfiguration;
 
 /// The user part of an image's `User` (`user[:group]`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum User {
-    /// Not given: root.
+    /// Not set, which means root.
     Unset,
-    /// A number that is a user id.
+    /// A valid numeric user id.
     Id(u32),
-    /// Anything else: a name, or a number that is not a user id (which must never be taken for root).
+    /// Anything else: a name, or a number that is not a valid user id (and must never be treated as root).
     Name(String),
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Why the hosts of a registry are not known.
+//! Why the hosts of a registry cannot be determined.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// The file is not valid. The text never shows values: headers can be secrets.
+    /// The file is invalid. The message never shows values: headers can be secrets.
     #[error("{path} line {line}: {why}")]
     Invalid { path: PathBuf, line: usize, why: String },
     /// A registry name cannot be part of a URL.

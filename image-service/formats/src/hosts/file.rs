@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A hosts.toml: which hosts it names, in which order.
+//! Reads a hosts.toml: the hosts that it names, in order.
 
 use crate::hosts::error::Error;
 use crate::hosts::host::{Host, Settings};
@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use toml::Spanned;
 
-/// The whole file. It repeats the keys of a [`HostTable`], which at the top speak about the server: serde's `flatten`
-/// would read them through a buffer, in which the reader's places ([`Spanned`]) are lost.
+/// The whole file. At the top level, the keys of a [`HostTable`] describe the server. They are repeated here because
+/// serde's `flatten` would read them through a buffer, which loses the positions in the file ([`Spanned`]).
 #[derive(Deserialize)]
 struct HostsFile {
     server: Option<Spanned<String>>,
@@ -28,10 +28,10 @@ struct HostsFile {
     proxy: Option<Spanned<String>>,
 }
 
-/// Reads a file that is not empty.
+/// Parses a file that is not empty.
 ///
 /// # Errors
-/// [`Error::Invalid`] with the line, [`Error::Name`].
+/// [`Error::Invalid`] with the line number, [`Error::Name`].
 pub fn parse(path: &Path, text: &str, settings: Settings<'_>, registry: &str) -> Result<Vec<Host>, Error> {
     let line_of = |offset: usize| text.as_bytes()[..offset.min(text.len())].iter().filter(|&&b| b == b'\n').count() + 1;
     let invalid = |offset: usize, why: String| Error::Invalid { path: path.to_owned(), line: line_of(offset), why };
@@ -40,7 +40,7 @@ pub fn parse(path: &Path, text: &str, settings: Settings<'_>, registry: &str) ->
     keys::tell_unknown(path, text);
     let directory = path.parent().unwrap_or(Path::new("/"));
     let mut tables: Vec<(String, Spanned<HostTable>)> = file.host.into_iter().collect();
-    // The order in the file is the order of trying.
+    // Hosts are tried in the order of the file.
     tables.sort_by_key(|(_, table)| table.span().start);
     let mut hosts = Vec::new();
     for (url, table) in tables {
@@ -67,7 +67,7 @@ pub fn parse(path: &Path, text: &str, settings: Settings<'_>, registry: &str) ->
     Ok(hosts)
 }
 
-/// The first line of what the reader says, without the value that serde quotes: it may be a header in the wrong place.
+/// The first line of a parser message, without the value that serde quotes: it may be a misplaced header.
 fn without_value(message: &str) -> String {
     let line = message.lines().next().unwrap_or("");
     let Some(kind) = ["invalid type", "invalid value"].into_iter().find(|kind| line.starts_with(kind)) else {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A host, and the registry itself as one.
+//! One host of a registry, and the registry itself as a host.
 
 use crate::hosts::error::Error;
 use http::HeaderMap;
@@ -7,37 +7,37 @@ use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
 
-/// Where hosts are looked up, and which registries are reached without TLS.
+/// Where to look up hosts, and which registries are reached without TLS.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings<'a> {
-    /// Directories of directories with a `hosts.toml`; the first that has one for the registry counts.
+    /// Directories with one subdirectory per registry, which may hold a `hosts.toml`; the first match is used.
     pub directories: &'a [PathBuf],
-    /// Registries (`host` or `host:port`) reached over http. Loopback hosts always are.
+    /// Registries (`host` or `host:port`) to reach over http. Loopback hosts are always reached that way.
     pub plain_http: &'a [String],
 }
 
-/// A place to get a registry's content from.
+/// A host that serves a registry's content.
 #[derive(Debug, Clone)]
 pub struct Host {
-    /// Everything up to and including `/v2`, without a slash at the end.
+    /// The URL that request paths are appended to, usually ending in `/v2`, without a trailing slash.
     pub base: Url,
-    /// May turn tags into digests.
+    /// Whether it may resolve tags to digests.
     pub resolve: bool,
-    /// May serve manifests and blobs by digest.
+    /// Whether it may serve manifests and blobs by digest.
     pub pull: bool,
-    /// Is the registry itself, so that its users' credentials are for it.
+    /// Whether it is the registry itself, so that it may receive its users' credentials.
     pub is_origin: bool,
-    /// How to speak TLS.
+    /// Its TLS settings.
     pub tls: Tls,
-    /// How long connecting may take; `None` for the default.
+    /// How long a connect may take; `None` for the default.
     pub dial_timeout: Option<Duration>,
-    /// The proxy to reach it by, in place of the environment's.
+    /// The proxy to use instead of the one from the environment.
     pub proxy: Option<Proxy>,
-    /// Headers for every request to it.
+    /// Headers to add to every request.
     pub headers: HeaderMap,
 }
 
-/// A proxy's address. It may contain a password, so it is not shown.
+/// The URL of a proxy. It may contain a password, so it is never shown.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Proxy(pub Url);
 
@@ -50,16 +50,16 @@ impl std::fmt::Debug for Proxy {
 /// TLS settings of a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Tls {
-    /// PEM files with certificate authorities, besides the system's.
+    /// PEM files with certificate authorities, in addition to the system's.
     pub ca: Vec<PathBuf>,
-    /// PEM files with a client certificate and its key (which may be one file).
+    /// PEM files with a client certificate and its key (one file may hold both).
     pub client: Option<(PathBuf, Option<PathBuf>)>,
     /// Accept any certificate.
     pub skip_verify: bool,
 }
 
 impl Host {
-    /// The registry itself: https, or http where that is safe or wanted.
+    /// The registry itself, over https, or over http if that is safe or configured.
     ///
     /// # Errors
     /// [`Error::Name`].

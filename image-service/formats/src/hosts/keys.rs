@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The keys of a hosts.toml. Later versions of containerd have more of them, and the file is often written by a program,
-//! so an unknown key must not keep a node from every image: it is logged and ignored. Pure but for the log.
+//! The keys of a hosts.toml. Later versions of containerd have more keys, and programs often generate the file. So an
+//! unknown key must not break every pull: it is logged and ignored. Pure except for the log.
 
 use crate::reference::without_userinfo_of_host;
 use std::path::Path;
@@ -9,21 +9,21 @@ use toml::{Table, Value};
 /// The keys of one host.
 const OF_A_HOST: [&str; 8] =
     ["capabilities", "ca", "client", "skip_verify", "override_path", "header", "dial_timeout", "proxy"];
-/// What a host can do. Only the first two count here.
+/// The known capabilities. Only the first two matter here.
 const CAPABILITIES: [&str; 4] = ["pull", "resolve", "push", "referrers"];
-/// Most lines about one file.
+/// Most log lines about one file.
 const MAX_LINES: usize = 20;
-/// Letters of a key that are shown.
+/// Characters of a key that are shown.
 const SHOWN: usize = 60;
 
-/// Logs each unknown key and capability of `text`, with the file's path. Values are never shown.
+/// Logs each unknown key and capability in `text`, with the path of the file. Values are never shown.
 pub fn tell_unknown(path: &Path, text: &str) {
     for key in unknown(text).iter().take(MAX_LINES) {
         tracing::warn!(path = %path.display(), key, "hosts.toml has an unknown key or capability: ignored");
     }
 }
 
-/// The unknown keys, each with the table that it is in.
+/// The unknown keys, each with the table that contains it.
 fn unknown(text: &str) -> Vec<String> {
     let Ok(file) = text.parse::<Table>() else { return Vec::new() };
     let mut found = Vec::new();
@@ -57,7 +57,7 @@ fn check(place: &str, key: &str, value: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// A key in letters that a log can hold. A host may be written with a password, which is left out.
+/// Prepares a key for the log. A host may be written with a password, which is removed.
 fn shown(key: &str) -> String {
     without_userinfo_of_host(key).chars().filter(|c| !c.is_control()).take(SHOWN).collect()
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The directory of a registry: its hosts.toml, or certificates in Docker's layout, or none.
+//! Finds the directory of a registry, with a hosts.toml, with certificates in Docker's layout, or with neither.
 
 use crate::hosts::error::Error;
 use crate::hosts::file::parse;
@@ -12,7 +12,7 @@ use std::{fs, io};
 /// - Shapes: never empty; `registry` is as in image names (`docker.io`, `127.0.0.1:5000`).
 ///
 /// # Errors
-/// [`Error`]; a directory that does not exist is not one.
+/// [`Error`]. A directory that does not exist is not an error.
 pub fn hosts(settings: Settings<'_>, registry: &str) -> Result<Vec<Host>, Error> {
     for root in settings.directories {
         for name in directory_names(registry) {
@@ -34,14 +34,14 @@ pub fn hosts(settings: Settings<'_>, registry: &str) -> Result<Vec<Host>, Error>
     Ok(vec![Host::of_registry(settings, registry)?])
 }
 
-/// `host_port_` is for file systems and tools that dislike colons.
+/// The directory names to try. `host_port_` is for file systems and tools that cannot handle colons.
 fn directory_names(registry: &str) -> Vec<String> {
     let with_port = registry.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
     let portable = with_port.map(|(host, port)| format!("{host}_{port}_"));
     portable.into_iter().chain([registry.to_owned(), "_default".to_owned()]).collect()
 }
 
-/// A directory without a hosts.toml has certificates in Docker's layout, or none: `*.crt` are authorities, `*.cert` with
+/// A directory without a hosts.toml may have certificates in Docker's layout: `*.crt` are authorities, `*.cert` with
 /// `*.key` is the client's.
 fn with_certificates(settings: Settings<'_>, registry: &str, directory: &Path) -> Result<Host, Error> {
     let unreadable = |source| Error::Read { path: directory.to_owned(), source };

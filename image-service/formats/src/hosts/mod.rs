@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which hosts stand for a registry: `DIR/HOST/hosts.toml` in containerd's layout, or the registry itself.
+//! The hosts to use for a registry: from `DIR/HOST/hosts.toml` in containerd's layout, or the registry itself.
 //!
-//! The files are read at each pull, so a change needs no restart. An invalid value fails the pull and names file and line,
-//! because a typo that silently sends pulls to the internet would be worse; unknown keys are logged. Images keep the name
-//! that was asked for; a mirror is only a place to get the bytes from.
+//! The files are read on each pull, so changes need no restart. An invalid value fails the pull with the file and line,
+//! because a typo that silently sends pulls to the internet would be worse. Unknown keys are logged. Images keep the name
+//! that the client requested; a mirror is only another source for the bytes.
 
 mod error;
 mod file;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The keys of one host as a file has them, made into a [`Host`].
+//! The keys of one host in a file, and their conversion to a [`Host`].
 
 use crate::go_duration;
 use crate::hosts::host::{Host, Proxy, Tls, is_loopback};
@@ -11,7 +11,7 @@ use std::time::Duration;
 use toml::Spanned;
 use url::Url;
 
-/// What is said about one host.
+/// The settings of one host.
 #[derive(Deserialize, Default)]
 pub struct HostTable {
     pub capabilities: Option<Vec<String>>,
@@ -47,7 +47,7 @@ pub enum ClientCertificates {
     List(Vec<OneOrMany>),
 }
 
-/// What is wrong with a host, and where in the file if that is not its beginning.
+/// What is wrong with a host, and its offset in the file unless that is the start of the table.
 pub struct Fault {
     pub at: Option<usize>,
     pub why: String,
@@ -59,12 +59,12 @@ impl From<String> for Fault {
     }
 }
 
-/// Makes a host of what is said about `url`; relative paths are below `directory`.
+/// Converts the settings of `url` to a host; relative paths are below `directory`.
 ///
 /// # Errors
-/// [`Fault`] for a value that makes no sense. It never shows the value.
+/// [`Fault`] for an invalid value. It never shows the value.
 pub fn host(url: &str, table: HostTable, directory: &Path, is_origin: bool) -> Result<Host, Fault> {
-    // An empty list counts as absent, as in containerd.
+    // An empty list counts as absent, as it does in containerd.
     let listed = table.capabilities.filter(|list| !list.is_empty());
     let able =
         |wanted: &str| listed.as_ref().is_none_or(|list| list.iter().any(|own| own.eq_ignore_ascii_case(wanted)));
@@ -79,7 +79,7 @@ pub fn host(url: &str, table: HostTable, directory: &Path, is_origin: bool) -> R
     Ok(Host { base, resolve, pull, is_origin, tls, dial_timeout, proxy, headers })
 }
 
-/// Reads a value whose place in the file is known.
+/// Reads a value, and adds its offset to the error.
 fn at<T>(value: Option<Spanned<String>>, read: impl FnOnce(&str) -> Result<T, String>) -> Result<Option<T>, Fault> {
     let Some(value) = value.filter(|value| !value.get_ref().is_empty()) else { return Ok(None) };
     read(value.get_ref()).map(Some).map_err(|why| Fault { at: Some(value.span().start), why })
@@ -99,7 +99,7 @@ fn headers(given: BTreeMap<String, OneOrMany>) -> Result<HeaderMap, String> {
     Ok(headers)
 }
 
-/// The first of several, because a handshake uses one.
+/// Returns the first of several certificates, because a handshake uses only one.
 fn client_certificate(
     given: ClientCertificates,
     directory: &Path,
@@ -109,7 +109,7 @@ fn client_certificate(
         ClientCertificates::List(list) => list.into_iter().map(OneOrMany::into_vec).collect(),
     };
     if files.iter().any(|files| files.is_empty() || files.len() > 2 || files[0].is_empty()) {
-        return Err("client is a file, a list of files, or a list of pairs of certificate and key".to_owned());
+        return Err("client must be a file, a list of files, or a list of pairs of certificate and key".to_owned());
     }
     if files.len() > 1 {
         tracing::warn!(path = %directory.display(), "hosts.toml names several client certificates: using the first one");
@@ -121,9 +121,9 @@ fn client_certificate(
     }))
 }
 
-/// Zero means the default, as in Go.
+/// Parses a timeout. Zero means the default, as in Go.
 fn dial_timeout(text: &str) -> Result<Option<Duration>, String> {
-    let time = go_duration::parse(text).ok_or("dial_timeout is a duration such as \"200ms\" or \"1m30s\"")?;
+    let time = go_duration::parse(text).ok_or("dial_timeout must be a duration such as \"200ms\" or \"1m30s\"")?;
     Ok(Some(time).filter(|time| !time.is_zero()))
 }
 
@@ -133,7 +133,7 @@ fn proxy(text: &str) -> Result<Proxy, String> {
         let known = matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h");
         bare && known && url.host_str().is_some_and(|host| !host.is_empty())
     });
-    let why = "proxy is an http, https, socks5 or socks5h URL with a host and without path, query and fragment";
+    let why = "proxy must be an http, https, socks5 or socks5h URL with a host and without path, query or fragment";
     url.map(Proxy).ok_or_else(|| why.to_owned())
 }
 
@@ -148,7 +148,7 @@ fn base_url(text: &str, exact: bool) -> Result<Url, String> {
     let plain =
         url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !plain {
-        return Err("a host is an http or https URL without user, query and fragment".to_owned());
+        return Err("a host must be an http or https URL without user, query or fragment".to_owned());
     }
     let path = url.path().trim_end_matches('/').to_owned();
     let complete = exact || path.ends_with("/v2") || path.contains("/v2/");

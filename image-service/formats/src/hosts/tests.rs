@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! hosts.toml files and the directories that they are in.
+//! hosts.toml files and their directories.
 
 use crate::hosts::error::Error;
 use crate::hosts::file::parse;

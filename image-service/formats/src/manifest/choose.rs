@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which entry of an index suits a node.
+//! Selects the entries of an index that suit a node.
 
 use crate::manifest::document::IndexEntry;
 use crate::manifest::error::Error;
@@ -7,12 +7,12 @@ use crate::manifest::media_types::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_
 use crate::platform::{self, Platform};
 use crate::shown::shown;
 
-/// The entries that suit a platform, best first: in the order of [`platform::rank`], then those without a platform.
+/// The entries that suit a platform, best first: ordered by [`platform::rank`], then those without a platform.
 ///
-/// - Shapes: never empty; equally good ones in the order of the index.
+/// - Shapes: never empty; entries of equal rank keep the order of the index.
 ///
 /// # Errors
-/// [`Error::NoPlatform`] with what is available; [`Error::Unsupported`] when that is of schema 1.
+/// [`Error::NoPlatform`] with the available platforms; [`Error::Unsupported`] if the only matches are schema 1 manifests.
 pub fn choose<'e>(what: &str, entries: &'e [IndexEntry], wanted: &Platform) -> Result<Vec<&'e IndexEntry>, Error> {
     let rank = |entry: &IndexEntry| entry.platform.as_ref().map_or(Some(u32::MAX), |p| platform::rank(p, wanted));
     let of = |types: &'static [&str]| {

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What manifests and indexes say, checked.
+//! The checked content of manifests and indexes.
 
 use crate::platform::Platform;
 use gorae_digest::Digest;
 
-/// A blob or manifest as another manifest names it.
+/// A reference to a blob or manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Descriptor {
-    /// As written: it may be empty, or wrong.
+    /// As written: it may be empty or wrong.
     pub media_type: String,
-    /// What its bytes hash to.
+    /// The digest of its bytes.
     pub digest: Digest,
-    /// In bytes.
+    /// The size in bytes.
     pub size: u64,
 }
 
@@ -24,10 +24,10 @@ pub struct Manifest {
     pub layers: Vec<Descriptor>,
 }
 
-/// What a manifest document turned out to be.
+/// A parsed manifest document.
 #[derive(Debug)]
 pub enum Document {
-    /// A choice by platform.
+    /// A choice of images by platform.
     Index(Vec<IndexEntry>),
     /// One image.
     Manifest(Manifest),
@@ -36,8 +36,8 @@ pub enum Document {
 /// One entry of an index.
 #[derive(Debug, Clone)]
 pub struct IndexEntry {
-    /// The manifest or index that it leads to.
+    /// The manifest or index that it refers to.
     pub descriptor: Descriptor,
-    /// `None` when the entry does not name one.
+    /// `None` if the entry does not name a platform.
     pub platform: Option<Platform>,
 }

@@ -15,5 +15,5 @@ pub use error::Error;
 pub use media_types::ACCEPT;
 pub use read::{MAX_CONFIG, MAX_LAYERS, read};
 
-/// Largest manifest or index, the limit that registries have.
+/// Largest manifest or index in bytes, the limit of registries.
 pub const MAX_MANIFEST: u64 = 4 << 20;

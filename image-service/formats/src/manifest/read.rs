@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Reads a manifest or index of any of the formats. Pure; the bytes are untrusted.
+//! Reads a manifest or index of any supported format. Pure; the bytes are untrusted.
 
 use crate::go_json::{List, go_object};
 use crate::manifest::document::{Descriptor, Document, IndexEntry, Manifest};
@@ -12,9 +12,9 @@ use crate::shown::shown;
 use gorae_digest::Digest;
 use serde::de::IgnoredAny;
 
-/// Largest image config.
+/// Largest image config in bytes.
 pub const MAX_CONFIG: u64 = 8 << 20;
-/// Most layers of an image: overlayfs takes 500 lower directories.
+/// Most layers of an image: overlayfs supports 500 lower directories.
 pub const MAX_LAYERS: usize = 500;
 
 go_object!(RawDescriptor {
@@ -35,14 +35,14 @@ go_object!(RawDocument {
     schema_1_layers: List<IgnoredAny> = "fsLayers",
 });
 
-/// Reads a manifest or index; `content_type` is the registry's, used when the document does not say what it is.
+/// Reads a manifest or index; `content_type` comes from the registry and is used if the document has no media type.
 ///
 /// # Errors
 /// [`Error::Invalid`], [`Error::Unsupported`].
 pub fn read(what: &str, content_type: &str, body: &[u8]) -> Result<Document, Error> {
     let invalid = |why: String| Error::Invalid { what: what.to_owned(), why };
     let content_type = content_type.split(';').next().unwrap_or("").trim();
-    // Signed ones have a form of their own, so the registry's content type takes precedence.
+    // Signed schema 1 manifests have a different form, so the registry's content type takes precedence.
     if matches!(content_type, SCHEMA_1 | SCHEMA_1_SIGNED) {
         return Err(Error::schema_1(what));
     }
@@ -53,17 +53,17 @@ pub fn read(what: &str, content_type: &str, body: &[u8]) -> Result<Document, Err
     if named || raw.schema_version == 1 || !raw.schema_1_layers.0.is_empty() {
         return Err(Error::schema_1(what));
     }
-    // A document with both would be an index to one reader and an image to another.
+    // One reader could take a document with both as an index, and another as an image.
     match (media_type, raw.manifests, raw.config, raw.layers) {
         (_, Some(_), Some(_), _) | (_, Some(_), _, Some(_)) => {
             Err(invalid("it is both an index and a manifest".to_owned()))
         }
         (OCI_MANIFEST | DOCKER_MANIFEST, Some(_), ..) => {
-            Err(invalid("its media type says manifest, its content says index".to_owned()))
+            Err(invalid("its media type is that of a manifest, but its content is an index".to_owned()))
         }
         (OCI_INDEX | DOCKER_LIST, None, None, None) => Ok(Document::Index(Vec::new())),
         (OCI_INDEX | DOCKER_LIST, None, ..) => {
-            Err(invalid("its media type says index, its content does not".to_owned()))
+            Err(invalid("its media type is that of an index, but its content is not one".to_owned()))
         }
         (_, Some(entries), ..) => {
             entries.0.into_iter().map(|e| index_entry(what, e)).collect::<Result<_, _>>().map(Document::Index)
@@ -80,7 +80,7 @@ fn manifest(what: &str, config: RawDescriptor, layers: Vec<RawDescriptor>) -> Re
         return Err(Error::Unsupported { what: what.to_owned(), why });
     }
     if config.size == 0 || config.size > MAX_CONFIG {
-        return Err(Error::Invalid { what: what.to_owned(), why: format!("a config of {} bytes", config.size) });
+        return Err(Error::Invalid { what: what.to_owned(), why: format!("its config has {} bytes", config.size) });
     }
     if layers.len() > MAX_LAYERS {
         return Err(Error::Unsupported {
@@ -108,6 +108,6 @@ fn index_entry(what: &str, mut raw: RawDescriptor) -> Result<IndexEntry, Error> 
 fn descriptor(what: &str, raw: RawDescriptor) -> Result<Descriptor, Error> {
     let invalid = |why: String| Error::Invalid { what: what.to_owned(), why };
     let digest = Digest::parse(&raw.digest).map_err(|e| invalid(e.to_string()))?;
-    let size = u64::try_from(raw.size).map_err(|_| invalid(format!("{digest} is said to have {} bytes", raw.size)))?;
+    let size = u64::try_from(raw.size).map_err(|_| invalid(format!("{digest} has an invalid size of {}", raw.size)))?;
     Ok(Descriptor { media_type: raw.media_type, digest, size })
 }

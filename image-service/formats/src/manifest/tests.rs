@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Manifests and indexes, good and bad.
+//! Valid and invalid manifests and indexes.
 
 use crate::manifest::choose::choose;
 use crate::manifest::document::{Descriptor, Document, IndexEntry};

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The parts of a name, and what each may be made of.
+//! The parts of a name and the rules for each of them.
 
 use crate::reference::error::{Invalid, MAX_TAG};
 use std::net::Ipv6Addr;
 
-/// The registry of names without one.
+/// The registry of names that do not include one.
 pub const DEFAULT_HOST: &str = "docker.io";
 
 /// Splits `name:tag`; a colon before the last slash belongs to a port.
@@ -15,7 +15,7 @@ pub fn split_tag(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// The first component is a host when it cannot be a path component of the default registry.
+/// Splits off the host. The first component is a host if it cannot be a path component of the default registry.
 pub fn split_host(name: &str) -> (Option<&str>, &str) {
     match name.split_once('/') {
         Some((first, rest))
@@ -27,7 +27,7 @@ pub fn split_host(name: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// Checks a host with its port; the default one when there is none.
+/// Checks a host with its port; returns the default one if there is none.
 ///
 /// # Errors
 /// [`Invalid::Host`].
@@ -60,7 +60,7 @@ fn is_host_name(name: &str) -> bool {
     })
 }
 
-/// Checks a repository path, which on the default host may lack its first part.
+/// Checks a repository path. On the default host its first component may be missing.
 ///
 /// # Errors
 /// [`Invalid::Path`], [`Invalid::LooksLikeId`].
@@ -74,7 +74,7 @@ pub fn check_path(host: &str, path: &str) -> Result<String, Invalid> {
     Ok(if host == DEFAULT_HOST && !path.contains('/') { format!("library/{path}") } else { path.to_owned() })
 }
 
-/// `[a-z0-9]+` groups joined by one '.', one or two '_', or any number of '-'.
+/// Checks for groups of `[a-z0-9]+`, joined by one '.', one or two '_', or any number of '-'.
 fn is_path_component(component: &str) -> bool {
     let alnum = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let bytes = component.as_bytes();
@@ -88,7 +88,7 @@ fn is_path_component(component: &str) -> bool {
     })
 }
 
-/// Letters, digits, `_`, `.` and `-`, beginning with one of the first three.
+/// Checks for letters, digits, `_`, `.` and `-`, starting with one of the first three.
 pub fn is_tag(tag: &str) -> bool {
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     let bytes = tag.as_bytes();
@@ -97,7 +97,7 @@ pub fn is_tag(tag: &str) -> bool {
         && bytes.iter().all(|&b| word(b) || b == b'.' || b == b'-')
 }
 
-/// A bad part as an error text shows it.
+/// Shortens an invalid part for an error message.
 pub fn shown(part: &str) -> String {
     part.chars().take(80).collect()
 }

@@ -2,11 +2,11 @@
 //! The grammar of image names: `[host[:port]/]path[:tag][@digest]`, normalised the way users know it
 //! (`busybox` is `docker.io/library/busybox:latest`). Pure: no lookups, no I/O.
 //!
-//! Everything here comes from clients, so lengths are bounded and letters are listed, never excluded.
+//! All of this comes from clients, so lengths are bounded, and characters are allowed by list and not excluded by list.
 //!
-//! The grammar is our own although oci-spec brings one (`distribution::Reference`). That one is a regular expression,
-//! which knows no IPv6 hosts, accepts any digits as a port and 64 hex digits as a name, keeps digests in upper case (so
-//! that one image would have two names), and whose errors do not say which part of a name is wrong.
+//! The grammar is our own although oci-spec has one (`distribution::Reference`). That one is a regular expression. It does
+//! not know IPv6 hosts, accepts any digits as a port and 64 hex digits as a name, and keeps digests in upper case (so one
+//! image would have two names). Its errors do not show which part of a name is wrong.
 
 mod error;
 mod grammar;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A name, parsed and normalised.
+//! A parsed and normalised image name.
 
 use crate::reference::error::{Invalid, MAX_NAME};
 use crate::reference::grammar::{check_host, check_path, is_tag, shown, split_host, split_tag};
@@ -11,8 +11,8 @@ const DEFAULT_TAG: &str = "latest";
 
 /// A normalised image name with a tag, a digest, or both if the user gave both.
 ///
-/// - Shapes: `host` is never empty; `tag` is filled with `latest` when neither tag nor digest were given. When both
-///   are given the digest decides and the tag is only a remark.
+/// - Shapes: `host` is never empty; `tag` is `latest` if neither tag nor digest was given. If both were given, the digest
+///   applies and the tag is informational.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reference {
     host: String,
@@ -44,7 +44,7 @@ impl Reference {
         let (host, path) = split_host(name);
         let host = check_host(host)?;
         let path = check_path(&host, path)?;
-        // Defaults count, too: where the whole name is kept and shown it must be a valid name again.
+        // Defaults count as well: the full name is stored and shown, so it must be a valid name again.
         if host.len() + 1 + path.len() > MAX_NAME {
             return Err(Invalid::TooLong);
         }
@@ -67,27 +67,27 @@ impl Reference {
         &self.path
     }
 
-    /// The tag, when there is one and no digest overrides it.
+    /// The tag, if there is one and no digest overrides it.
     pub fn tag(&self) -> Option<&str> {
         if self.digest.is_some() { None } else { self.tag.as_deref() }
     }
 
-    /// The digest, when one was given.
+    /// The digest, if one was given.
     pub fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
     }
 
-    /// `host/path`, without tag and digest.
+    /// `host/path`, without tag or digest.
     pub fn repository(&self) -> String {
         format!("{}/{}", self.host, self.path)
     }
 
-    /// The name `host/path@digest` for content of this repository.
+    /// The name `host/path@digest` of content in this repository.
     pub fn with_digest(&self, digest: &Digest) -> String {
         format!("{}/{}@{digest}", self.host, self.path)
     }
 
-    /// What a registry is asked for: the digest, else the tag.
+    /// What to request from a registry: the digest if there is one, otherwise the tag.
     pub fn wanted(&self) -> String {
         match (&self.digest, &self.tag) {
             (Some(digest), _) => digest.to_string(),
@@ -97,7 +97,7 @@ impl Reference {
 }
 
 impl fmt::Display for Reference {
-    /// Prints the name under which the image is kept: the digest wins over the tag.
+    /// Prints the name under which the image is stored: the digest takes precedence over the tag.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.digest {
             Some(digest) => f.write_str(&self.with_digest(digest)),

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//! User and password before a host, as URLs have them, which must not be shown.
+//! User names and passwords before a host, as in URLs. They must not be shown.
 
-/// The part of a name that may be shown: without anything before an `@` that does not begin a digest. Such text is not a
-/// name, and people put their passwords there.
+/// The part of a name that may be shown: without any text before an `@` that does not begin a digest. Such text is not part
+/// of a name, and people put passwords there.
 ///
-/// - Shapes: everything of Gorae that shows a name that a client gave uses this one function.
+/// - Shapes: all code in Gorae that shows a client's name for an image uses this one function.
 pub fn without_userinfo(text: &str) -> &str {
     let is_digest = |after: &str| after.starts_with("sha256:") || after.starts_with("sha512:");
     let mut from = 0;
     for (at, _) in text.match_indices('@') {
-        // Of several, only the last can begin the digest.
+        // If there are several, only the last one can begin the digest.
         if !is_digest(&text[at + 1..]) || text[at + 1..].contains('@') {
             from = at + 1;
         }
@@ -17,7 +17,7 @@ pub fn without_userinfo(text: &str) -> &str {
     &text[from..]
 }
 
-/// The part of a host's address that may be shown. An address has no digest, so nothing before an `@` may be.
+/// The part of a host's address that may be shown. An address has no digest, so nothing before an `@` is shown.
 pub fn without_userinfo_of_host(address: &str) -> &str {
     address.rsplit('@').next().unwrap_or_default()
 }
