@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Errors of the image service and the few kinds that callers tell apart.
+//! Errors of the image service, and the few kinds that callers distinguish.
 
 use crate::{registry, store};
 use gorae_digest::Digest;
@@ -7,26 +7,26 @@ use gorae_image_formats::{hosts, manifest, reference};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What sort of failure it is; each has one gRPC code.
+/// The kind of a failure; each has one gRPC code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The request is malformed.
     InvalidArgument,
-    /// The image, here or in the registry, does not exist.
+    /// The image does not exist, on this node or in the registry.
     NotFound,
     /// The node's configuration does not allow it.
     FailedPrecondition,
     /// The disk is full, or a limit was reached.
     ResourceExhausted,
-    /// The registry wants other credentials.
+    /// The registry requires other credentials.
     Unauthenticated,
     /// The registry does not allow it.
     PermissionDenied,
-    /// No registry host answers. Kubelet treats this kind specially.
+    /// No registry host responds. Kubelet treats this kind specially.
     RegistryUnavailable,
-    /// The image needs something that is not supported.
+    /// The image needs an unsupported feature.
     Unimplemented,
-    /// The registry's bytes do not match their digests, or violate their format.
+    /// The registry's bytes do not match their digests or are malformed.
     DataLoss,
     /// A failure of this node.
     Internal,
@@ -36,14 +36,14 @@ pub enum Kind {
 #[allow(missing_docs, reason = "the variants' lines say what their fields are")]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The name of an image breaks the grammar.
+    /// An image name is malformed.
     #[error("image name {given:?} is not valid")]
     Reference {
         given: String,
         #[source]
         source: reference::Invalid,
     },
-    /// An id prefix fits several images.
+    /// An id prefix matches several images.
     #[error(transparent)]
     Ambiguous(#[from] store::Ambiguous),
     /// An image that is needed is not on this node.
@@ -59,14 +59,14 @@ pub enum Error {
         #[source]
         source: Box<hosts::Error>,
     },
-    /// The registry did not give what was asked for.
+    /// The registry did not provide what was requested.
     #[error("cannot pull {image}")]
     Registry {
         image: String,
         #[source]
         source: Box<registry::Error>,
     },
-    /// The image's config or its list of layers contradicts itself.
+    /// The image's config or its list of layers is inconsistent.
     #[error("cannot pull {image}: its config {config} cannot be used: {why}")]
     Config { image: String, config: Digest, why: String },
     /// A layer could not be unpacked.
@@ -77,7 +77,7 @@ pub enum Error {
         #[source]
         source: Box<gorae_unpack::Error>,
     },
-    /// The disk is full, or the image is larger than what is free.
+    /// The disk is full, or the image is larger than the free space.
     #[error(
         "cannot pull {image}: no space left on the device of {path}: {progress}, {left}; remove images that are not \
          needed, or change images.reserve"
@@ -89,13 +89,13 @@ pub enum Error {
     /// A task of the pull ended without a result, because the daemon is stopping.
     #[error("the pull was interrupted")]
     Interrupted,
-    /// An error shared by several callers, which waited for the same work.
+    /// An error shared by several callers that waited for the same work.
     #[error(transparent)]
     Shared(#[from] Arc<Error>),
 }
 
 impl Error {
-    /// What sort of failure it is.
+    /// The kind of the failure.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Reference { .. } | Self::Ambiguous(_) | Self::RuntimeHandler(_) => Kind::InvalidArgument,
@@ -111,12 +111,12 @@ impl Error {
         }
     }
 
-    /// The error with its causes in one line, as clients get it.
+    /// The error with its causes in one line, as clients receive it.
     pub fn message(&self) -> String {
         let text = registry::chain(self);
         match (self.kind(), self.of_registry()) {
-            // Kubelet compares the beginning of the text. What people look for comes right after it, because the rest
-            // may be cut off where it is displayed.
+            // Kubelet compares the beginning of the text. The most useful part comes right after it, because the rest may be
+            // cut off where it is displayed.
             (Kind::RegistryUnavailable, source) => {
                 let unknown = match source {
                     Some(registry::Error::Unavailable { unknown: Some(host), .. }) => format!("no such host {host}: "),
@@ -129,7 +129,7 @@ impl Error {
         }
     }
 
-    /// What a registry failed with.
+    /// The error of the registry, if it is one.
     fn of_registry(&self) -> Option<&registry::Error> {
         match self {
             Self::Registry { source, .. } => Some(source),

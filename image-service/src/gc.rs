@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Garbage collection of layers. Images name layers, containers hold them, and pulls pin them; a layer for which none
-//! of this is true is removed.
+//! Garbage collection of layers. Images name layers, containers hold them, and pulls pin them; any other layer is
+//! removed.
 
 use crate::image::{Held, Top};
 use crate::store::{Error, Kept, Store, discard_in_background, top_first};
@@ -9,16 +9,16 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What a collection removed.
+/// The result of a collection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Collected {
     /// Layers removed.
     pub layers: usize,
-    /// Bytes that they took.
+    /// Bytes that they took on disk.
     pub bytes: u64,
 }
 
-/// Layers that a pull relies on. They are kept, as soon as they exist, until this is dropped.
+/// Layers that a pull relies on. They are kept, from the moment they exist, until this is dropped.
 #[derive(Debug)]
 pub struct Pins {
     store: Arc<Store>,
@@ -27,9 +27,9 @@ pub struct Pins {
 }
 
 impl Store {
-    /// Keeps the layers of an image for `owner`, whatever happens to the image; `None` when the image is gone.
+    /// Keeps the layers of an image for `owner`, even if the image is removed; `None` if the image no longer exists.
     pub fn hold(&self, id: &str, owner: &str) -> Option<Held> {
-        // While the lock is held the image is either still named or already swept.
+        // Under the lock, the image is either still named or already swept.
         let mut kept = self.kept();
         let index = self.index();
         let image = index.image(&Digest::parse(id).ok()?)?;
@@ -46,10 +46,10 @@ impl Store {
         Some(Held { image_id: image.id.clone(), layers, config: Arc::clone(&image.config) })
     }
 
-    /// Keeps layers, given by the directories of an earlier [`Held`], for `owner`.
+    /// Keeps layers for `owner`. They are given by the directories of an earlier [`Held`].
     ///
     /// # Errors
-    /// [`Error::NotALayer`], and then nothing is held; [`Error::LayerMissing`], and then all that exist are held.
+    /// [`Error::NotALayer`], and nothing is held then; [`Error::LayerMissing`], and the layers that exist are held then.
     pub fn hold_layers(&self, directories: &[PathBuf], owner: &str) -> Result<(), Error> {
         let mut layers = HashSet::new();
         for path in directories.iter().filter(|path| **path != self.empty_layer()) {
@@ -62,7 +62,7 @@ impl Store {
         missing.map_or(Ok(()), |layer| Err(Error::LayerMissing(layer)))
     }
 
-    /// Gives up everything that `owner` holds, which may be nothing.
+    /// Releases everything that `owner` holds, if anything.
     pub fn release(&self, owner: &str) {
         let mut kept = self.kept();
         if let Some(layers) = kept.holds.remove(owner) {
@@ -70,7 +70,7 @@ impl Store {
         }
     }
 
-    /// Removes every layer that nothing needs, including leftovers of a crash and layers with a damaged record.
+    /// Removes every layer that nothing needs, including leftovers of a crash and layers with damaged records.
     pub fn collect(&self) -> Collected {
         let mut kept = self.kept();
         let on_disk = std::fs::read_dir(self.root().join("layers")).into_iter().flatten().flatten();
@@ -78,7 +78,7 @@ impl Store {
         self.sweep(&mut kept, candidates)
     }
 
-    /// Keeps `layers`, present ones and those still to come, until the pins are dropped. The pins know which are present.
+    /// Pins `layers`, including those that do not exist yet, until the pins are dropped. The pins know which are present.
     pub fn pin(self: &Arc<Self>, layers: &[Digest]) -> Pins {
         let mut kept = self.kept();
         for layer in layers {
@@ -89,7 +89,7 @@ impl Store {
         Pins { store: Arc::clone(self), layers: layers.to_vec(), present }
     }
 
-    /// Removes those of `candidates` that nothing needs. The caller's lock keeps anything from needing them meanwhile.
+    /// Removes those `candidates` that nothing needs. The caller's lock prevents new users of them in the meantime.
     pub(crate) fn sweep(&self, kept: &mut Kept, candidates: HashSet<Digest>) -> Collected {
         if kept.has_unread_images {
             tracing::warn!("not removing any layers: an image that cannot be read now may need them");
@@ -113,7 +113,7 @@ impl Store {
         collected
     }
 
-    /// Removes a layer's name at once, and its data in the background.
+    /// Removes a layer's name immediately, and its data in the background.
     fn discard_layer(&self, layer: &Digest) {
         let (path, trash) = (self.layer_path(layer), self.temp_path("trash"));
         match std::fs::rename(&path, &trash) {
@@ -130,7 +130,7 @@ impl Store {
 }
 
 impl Pins {
-    /// Whether the store had this layer, with a complete record, when it was pinned; if so, it still has it.
+    /// Whether the store had this layer, with a complete record, when it was pinned. If so, it still has it.
     pub fn has(&self, layer: &Digest) -> bool {
         self.present.contains(layer)
     }

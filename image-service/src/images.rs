@@ -16,7 +16,7 @@ use gorae_proto::cri::AuthConfig;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The images of a node. Cheap to clone; all clones are one store.
+/// The images of a node. Cheap to clone; all clones share one store.
 #[derive(Debug, Clone)]
 pub struct Images {
     parts: Arc<Parts>,
@@ -25,10 +25,10 @@ pub struct Images {
 }
 
 impl Images {
-    /// Opens the store, creating it when absent, and removes leftovers of dead pulls. Does not touch the network.
+    /// Opens the store, creating it if absent, and removes leftovers of dead pulls. Does not touch the network.
     ///
     /// # Errors
-    /// [`Error::Store`] when the directory cannot be used or another process uses it.
+    /// [`Error::Store`] if the directory cannot be used or another process uses it.
     pub fn open(config: Config) -> Result<Self, Error> {
         Ok(Self { parts: Arc::new(Parts::open(config)?), pulls: Arc::new(Flights::new()) })
     }
@@ -38,13 +38,13 @@ impl Images {
         &self.parts.config
     }
 
-    /// Pulls an image. The registry is always asked. Pulls of the same reference with the same credentials share one
+    /// Pulls an image. Every pull contacts the registry. Pulls of the same reference with the same credentials share one
     /// download, and all pulls share the layers in flight.
     ///
-    /// - Cancel: when the last caller drops its future, downloads stop and what was unpacked is removed.
+    /// - Cancel: when the last caller drops its future, downloads stop and unpacked data is removed.
     ///
     /// # Errors
-    /// [`Error`]; nothing of a failed pull stays on disk.
+    /// [`Error`]; a failed pull leaves nothing on disk.
     pub async fn pull(&self, reference: &str, auth: Option<&AuthConfig>) -> Result<Arc<Image>, Error> {
         let reference = parse(reference)?;
         let given = auth.map(|auth| Credentials::read(auth, reference.host())).transpose();
@@ -73,9 +73,9 @@ impl Images {
         self.parts.store.list()
     }
 
-    /// Removes an image, found as by [`Images::find`], with all its names. Removing an absent image succeeds.
+    /// Removes an image and all its names; `any` is as in [`Images::find`]. Removing an absent image succeeds.
     ///
-    /// Blocks briefly on disk I/O: layer data is removed in the background, and only when nothing holds it.
+    /// Blocks briefly on disk I/O. Layer data is removed in the background, and only if nothing holds it.
     ///
     /// # Errors
     /// [`Error::Ambiguous`], [`Error::Store`].
@@ -86,10 +86,10 @@ impl Images {
         }
     }
 
-    /// Removes one name of an image that has others. Blocks briefly on disk I/O.
+    /// Removes one name of an image that has other names. Blocks briefly on disk I/O.
     ///
     /// # Errors
-    /// [`Error::Store`]. Text that is not a name is treated as the name of nothing.
+    /// [`Error::Store`]. Text that is not a valid name is treated as an unknown name.
     pub fn remove_name(&self, name: &str) -> Result<NameRemoval, Error> {
         match parse(name) {
             Ok(reference) => Ok(self.parts.store.remove_name(&reference.to_string())?),
@@ -97,7 +97,7 @@ impl Images {
         }
     }
 
-    /// Keeps an image's layers for `owner` until [`Images::release`], even when the image is removed.
+    /// Keeps an image's layers for `owner` until [`Images::release`], even if the image is removed.
     ///
     /// # Errors
     /// [`Error::Absent`], [`Error::Ambiguous`].
@@ -107,30 +107,30 @@ impl Images {
         self.parts.store.hold(&image.id, owner).ok_or_else(absent)
     }
 
-    /// Keeps layer directories of an earlier [`Held`] for `owner`: what the daemon does for each container at its start.
+    /// Keeps layer directories of an earlier [`Held`] for `owner`. The daemon does this for each container at startup.
     ///
     /// # Errors
-    /// [`Error::Store`] for a path that is not a layer, and when a layer is missing (the others are held then).
+    /// [`Error::Store`] for a path that is not a layer, or if a layer is missing (the others are held then).
     pub fn hold_layers(&self, layers: &[PathBuf], owner: &str) -> Result<(), Error> {
         Ok(self.parts.store.hold_layers(layers, owner)?)
     }
 
-    /// Gives up everything that `owner` holds; layers that nothing needs any more are removed. Idempotent.
+    /// Releases everything that `owner` holds and removes layers that nothing needs any more. Idempotent.
     pub fn release(&self, owner: &str) {
         self.parts.store.release(owner);
     }
 
-    /// Removes layers that nothing needs. Call it once after a restart, when the holds have been restored.
+    /// Removes layers that nothing needs. Call this once after a restart, when all holds have been restored.
     pub fn collect(&self) -> Collected {
         self.parts.store.collect()
     }
 
-    /// Disk use of all layers, from running sums: no I/O.
+    /// Disk use of all layers, from running totals: no I/O.
     pub fn usage(&self) -> Usage {
         self.parts.store.usage()
     }
 
-    /// Follows the pull of a reference, the one in flight or the next.
+    /// Follows the pull of a reference that is in flight, or the next one.
     ///
     /// # Errors
     /// [`Error::Reference`].

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Images of a Gorae node: registries, unpacking, and the store that layers and images live in.
+//! Images of a Gorae node: registries, unpacking, and the store for layers and images.
 //!
 //! ```text
 //! Service (CRI) ─ Images ─ pull ─ reference → hosts.toml → registry → unpack → store
 //!                    └──── find, list, hold, usage: memory only ───────────────┘
 //! ```
 //!
-//! [`Images`] is what the daemon works with; [`Service`] and [`ProgressService`] are its gRPC faces. The library never
-//! mounts anything and knows nothing of containers: a caller that needs layers holds them under a name of its choice.
+//! The daemon uses [`Images`]; [`Service`] and [`ProgressService`] expose it over gRPC. The library never mounts anything
+//! and does not know about containers: a caller that needs layers holds them under a name of its choice.
 
 pub mod config;
 mod error;

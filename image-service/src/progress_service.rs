@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `gorae.v1.Images`, for Gorae's own clients: pull progress as a stream, and the removal of one name of an image.
+//! `gorae.v1.Images`, for Gorae's own clients: pull progress as a stream, and removing one name of an image.
 
 use crate::images::Images;
 use crate::pull::progress::{PullProgress, Stage};
@@ -10,7 +10,7 @@ use std::pin::Pin;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
-/// [`Images`] as `gorae.v1.Images`: what the CRI cannot ask.
+/// Serves [`Images`] as `gorae.v1.Images`, for features that the CRI lacks.
 #[derive(Debug, Clone)]
 pub struct ProgressService(pub Images);
 

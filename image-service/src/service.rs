@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The CRI's ImageService: translation between messages and [`Images`], nothing else.
+//! The CRI ImageService: translates between messages and [`Images`], nothing else.
 
 use crate::error::{Error, Kind};
 use crate::image::Image;
@@ -14,10 +14,10 @@ use std::time::Duration;
 use tokio_stream::Stream;
 use tonic::{Code, Request, Response, Status};
 
-/// Images in one message of a stream: far below every client's message limit.
+/// Images per message of a stream: far below the message limit of any client.
 const IMAGES_PER_MESSAGE: usize = 200;
 
-/// [`Images`] as a gRPC service.
+/// Serves [`Images`] as a gRPC service.
 #[derive(Debug, Clone)]
 pub struct Service(pub Images);
 
@@ -71,7 +71,7 @@ impl ImageService for Service {
         let pulled = match deadline {
             Some(left) => tokio::time::timeout(left, pulling).await.map_err(|_| {
                 let shown = without_userinfo(&image.image);
-                Status::deadline_exceeded(format!("pulling {shown:?} took longer than the client waits"))
+                Status::deadline_exceeded(format!("pulling {shown:?} took longer than the client's deadline"))
             })?,
             None => pulling.await,
         };
@@ -118,13 +118,13 @@ impl Service {
     }
 }
 
-/// The image's name, which must not be empty.
+/// Returns the image's name, which must not be empty.
 fn named(image: Option<cri::ImageSpec>) -> Result<String, Status> {
     let name = image.unwrap_or_default().image;
-    if name.is_empty() { Err(Status::invalid_argument("no image is named")) } else { Ok(name) }
+    if name.is_empty() { Err(Status::invalid_argument("no image name was given")) } else { Ok(name) }
 }
 
-/// An image as the CRI describes it, independent of the name that it was asked for by.
+/// Describes an image for the CRI, independent of the name in the request.
 pub fn message(image: &Image) -> cri::Image {
     let (uid, username) = match image.user() {
         User::Unset => (None, String::new()),
@@ -149,7 +149,7 @@ fn info(image: &Arc<Image>) -> HashMap<String, String> {
     HashMap::from([("info".to_owned(), info.to_string())])
 }
 
-/// The time left until the client's deadline, minus a margin for our answer to arrive first: otherwise the transport
+/// The time left until the client's deadline, minus a margin so that our response arrives first. Otherwise the transport
 /// would report "cancelled".
 fn deadline<T>(request: &Request<T>) -> Option<Duration> {
     let text = request.metadata().get("grpc-timeout")?.to_str().ok()?;
@@ -167,12 +167,12 @@ fn deadline<T>(request: &Request<T>) -> Option<Duration> {
     Some(left - (left / 10).min(Duration::from_millis(50)))
 }
 
-/// An error as the client gets it.
+/// Converts an error for the client.
 pub fn status(error: Error) -> Status {
     Status::new(code(error.kind()), error.message())
 }
 
-/// The one place where kinds become codes.
+/// Maps kinds to gRPC codes; nothing else does.
 pub fn code(kind: Kind) -> Code {
     match kind {
         Kind::InvalidArgument => Code::InvalidArgument,
@@ -181,7 +181,7 @@ pub fn code(kind: Kind) -> Code {
         Kind::ResourceExhausted => Code::ResourceExhausted,
         Kind::Unauthenticated => Code::Unauthenticated,
         Kind::PermissionDenied => Code::PermissionDenied,
-        // Kubelet recognises the text only under this code.
+        // Kubelet recognises the text only with this code.
         Kind::RegistryUnavailable => Code::Unknown,
         Kind::Unimplemented => Code::Unimplemented,
         Kind::DataLoss => Code::DataLoss,

@@ -248,7 +248,7 @@ async fn a_full_disk_fails_the_pull_with_numbers_and_is_empty_again() {
     let disk = SmallDisk::new("size=4m");
     let images = Images::open(Config::new(disk.0.path().join("images"))).unwrap();
     images.pull(&small_name, None).await.unwrap();
-    for (name, words) in [(&grows_name, "bytes downloaded and"), (&large_name, "bytes compressed")] {
+    for (name, words) in [(&grows_name, "bytes downloaded and"), (&large_name, "compressed layers have")] {
         let error = images.pull(name, None).await.unwrap_err();
         assert_eq!(error.kind(), Kind::ResourceExhausted, "{}", error.message());
         assert!(error.message().contains(words) && error.message().contains("bytes are free"), "{}", error.message());
@@ -301,7 +301,7 @@ async fn a_pull_leaves_the_reserve_free() {
     // What is left is less than the reserve: refused before anything is written.
     std::fs::write(disk.0.path().join("filler"), vec![1; 40 << 20]).unwrap();
     let error = images.pull(&many, None).await.unwrap_err();
-    assert!(error.message().contains("its layers have"), "{}", error.message());
+    assert!(error.message().contains("compressed layers have"), "{}", error.message());
     std::fs::remove_file(disk.0.path().join("filler")).unwrap();
     drop(images);
     let images = open(Reserve::Bytes(0));

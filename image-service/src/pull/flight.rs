@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Work that several callers want at the same time and that is done once.
+//! Shares work that several callers want at the same time, so that it runs only once.
 //!
-//! The first caller starts it; others with the same key wait for the same result. It continues as long as any caller
-//! waits, and is dropped, and so cancelled, with the last one. (The daemon's verbs are joined in another way: they go on
-//! without any caller, see `operations.rs` in `runtime`.)
+//! The first caller starts it; others with the same key wait for the same result. It runs as long as any caller waits, and
+//! is dropped, and so cancelled, with the last one. (The daemon joins its verbs differently: they continue without any
+//! caller, see `operations.rs` in `runtime/node`.)
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
@@ -11,29 +11,29 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 
-/// A share in work in flight; awaiting it gives the result.
+/// A share of work in flight; awaiting it returns the result.
 pub type Share<T> = Shared<BoxFuture<'static, T>>;
 
-/// The work itself, as long as anything shares it.
+/// The work itself, which lives as long as anything shares it.
 type Work<T> = WeakShared<BoxFuture<'static, T>>;
 
-/// Work in flight, by key, with a note `N` for callers that join.
+/// Work in flight by key, with a note `N` for callers that join.
 pub struct Flights<K, T: Clone, N> {
     running: Mutex<HashMap<K, (Work<T>, N)>>,
 }
 
-/// What [`Flights::join`] found.
+/// The result of [`Flights::join`].
 pub struct Joined<T: Clone, N> {
     /// The work.
     pub share: Share<T>,
-    /// The note of the caller that started it.
+    /// The note of the caller that started the work.
     pub note: N,
     /// Whether this call started it.
     pub is_first: bool,
 }
 
 impl<K: Eq + Hash, T: Clone + Send + Sync + 'static, N: Clone> Flights<K, T, N> {
-    /// Nothing in flight.
+    /// Starts with nothing in flight.
     pub fn new() -> Self {
         Self { running: Mutex::new(HashMap::new()) }
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One layer of a pull: waits for its turn, streams the blob into the unpacker, ends as a staged directory.
+//! Fetches one layer of a pull: waits for a slot, streams the blob into the unpacker, and ends as a staged directory.
 
 use crate::error::Error;
 use crate::pull::progress::Counters;
@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::AcquireError;
 use tokio::task::JoinHandle;
 
-/// Chunks between download and inflater, a quarter MiB each at most.
+/// Chunks between download and inflater, each at most a quarter MiB.
 const CHUNKS: usize = 8;
 
 /// Counters of a layer that was already present.
@@ -26,7 +26,7 @@ pub fn complete(blob: &Descriptor) -> Arc<Counters> {
     Arc::new(counters)
 }
 
-/// Fetches a layer, or waits for another pull that fetches the same one.
+/// Fetches a layer, or waits for another pull that is fetching the same one.
 pub async fn fetch(
     pull: Arc<Pull>,
     blob: Descriptor,
@@ -61,7 +61,7 @@ async fn run(
     let _shared = pull.parts.slots.acquire().await.map_err(closed)?;
     let first = transfer(&pull, &blob, &diff_id, &counters, Servers::All).await;
     let staged = match first {
-        // A mirror that serves wrong bytes must not keep the image from the node.
+        // A mirror with wrong bytes must not keep the image from the node.
         Err(mirror @ Error::Layer { .. }) if is_other_blob(&mirror) && pull.registry.has_mirrors() => {
             counters.unpacked.store(0, Ordering::Relaxed);
             let again = transfer(&pull, &blob, &diff_id, &counters, Servers::OriginOnly).await;
@@ -77,17 +77,17 @@ fn is_other_blob(error: &Error) -> bool {
     matches!(error, Error::Layer { source, .. } if source.is_other_blob())
 }
 
-/// Adds the other half of the story when a mirror's bytes were wrong and the registry itself cannot be reached.
+/// Adds the mirror's error when a mirror served wrong bytes and the registry itself is unreachable.
 fn after_a_mirror(mirror: &Error, mut own: Error) -> Error {
     if let Error::Registry { source, .. } = &mut own
         && let registry::Error::Unavailable { tried, .. } = source.as_mut()
     {
-        *tried = format!("a mirror serves other bytes ({}); {tried}", registry::chain(mirror));
+        *tried = format!("a mirror serves wrong bytes ({}); {tried}", registry::chain(mirror));
     }
     own
 }
 
-/// Downloads and unpacks at the same time; starts over from the first byte whenever the download has to.
+/// Downloads and unpacks at the same time; starts over from the first byte if the download has to.
 async fn transfer(
     pull: &Pull,
     blob: &Descriptor,
@@ -108,7 +108,7 @@ async fn transfer(
         let failed = |source| Error::Registry { image: pull.reference.to_string(), source: Box::new(source) };
         match (unpacked, task.result().await) {
             (Ok(staged), _) => return Ok(staged),
-            // The unpacker's cut stream merely echoes what happened to the download.
+            // The cut in the unpacker's stream only echoes the failure of the download.
             (Err(Failure::Unpack(gorae_unpack::Error::Cut)), Ok((going_on, Ok(Ended::Anew)))) => download = going_on,
             (Err(Failure::Unpack(gorae_unpack::Error::Cut)), Ok((_, Err(source)))) => return Err(failed(source)),
             (Err(Failure::Unpack(gorae_unpack::Error::Cut)), Err(source)) => return Err(failed(source)),
@@ -117,7 +117,7 @@ async fn transfer(
     }
 }
 
-/// Unpacks on blocking threads. When the stream is cut they end by themselves and remove what they made.
+/// Unpacks on blocking threads. If the stream is cut, they end on their own and remove their files.
 async fn stage(
     pull: &Pull,
     blob: &Descriptor,
@@ -139,7 +139,7 @@ async fn stage(
     staged.await.unwrap_or(Err(Failure::Unpack(gorae_unpack::Error::Cut)))
 }
 
-/// Either half of staging.
+/// A failure of either half of staging.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
@@ -150,7 +150,7 @@ enum Failure {
 
 fn explain(pull: &Pull, blob: &Descriptor, counters: &Counters, failure: Failure) -> Error {
     let no_space = match &failure {
-        // Or even an empty file system of this size would not have room for it.
+        // The latter means that even an empty file system of this size would be too small.
         Failure::Unpack(error) => error.is_no_space() || error.is_below(&pull.parts.config.limits),
         Failure::Store(error) => error.is_no_space(),
     };

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One pull from its reference to a committed image.
+//! One pull, from its reference to a committed image.
 //!
 //! ```text
 //! hosts.toml → HEAD, when the name is known: nothing new? → manifest, config → all layers at once → commit
 //! ```
 //!
-//! The registry is asked on every pull, even when everything is present: this proves that the credentials may have the
-//! image. Dropping the future stops the downloads and removes what was unpacked; a commit that has begun is completed.
+//! Every pull contacts the registry, even when everything is present, to check that the credentials may read the image.
+//! Dropping the future stops the downloads and removes unpacked data; a commit that has started is completed.
 
 mod flight;
 mod layer;

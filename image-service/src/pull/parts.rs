@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What all pulls of a node share.
+//! State that all pulls of a node share.
 
 use crate::config::Config;
 use crate::error::Error;
@@ -14,18 +14,18 @@ use tokio::sync::Semaphore;
 /// The result that callers of the same layer share.
 pub type LayerOutcome = Result<Arc<Staged>, Arc<Error>>;
 
-/// What all pulls of a node share.
+/// State that all pulls of a node share.
 #[derive(Debug)]
 pub struct Parts {
     /// The settings.
     pub config: Config,
-    /// Where layers and images end up.
+    /// Where layers and images are stored.
     pub store: Arc<Store>,
-    /// Connections to registries, and which hosts were unreachable.
+    /// Connections to registries, and the hosts that were unreachable.
     pub registries: Common,
-    /// Where clients see how far pulls are.
+    /// Where clients see the progress of pulls.
     pub board: Arc<Board>,
-    /// Layers of all pulls that run at the same time.
+    /// Slots for layers of all pulls that run concurrently.
     pub slots: Semaphore,
     /// Layers in flight, by blob digest and diff id.
     pub layers: Flights<(Digest, Digest), LayerOutcome, Arc<Counters>>,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Pull progress: counters that the work advances and that watchers read ten times a second.
+//! Pull progress: counters that the work advances and watchers read ten times a second.
 
 use crate::registry::Waits;
 use gorae_digest::Digest;
@@ -11,19 +11,19 @@ use tokio::sync::watch;
 
 const TICK: Duration = Duration::from_millis(100);
 
-/// Where a pull is.
+/// The stage of a pull.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Stage {
-    /// The registry is asked for manifest and config.
+    /// Fetching manifest and config.
     Resolving,
-    /// Layers are fetched and unpacked.
+    /// Fetching and unpacking layers.
     Layers,
-    /// Data is synced and made visible.
+    /// Syncing data and making it visible.
     Committing,
     /// The image is present.
     Done,
-    /// The pull has failed or was given up.
+    /// The pull failed or was cancelled.
     Failed,
 }
 
@@ -32,24 +32,24 @@ pub enum Stage {
 pub struct LayerProgress {
     /// Digest of the blob.
     pub digest: Digest,
-    /// Bytes of the blob.
+    /// Size of the blob in bytes.
     pub total: u64,
-    /// Bytes of the blob received.
+    /// Bytes of the blob received so far.
     pub downloaded: u64,
-    /// Bytes of the uncompressed layer handled.
+    /// Bytes of the uncompressed layer processed so far.
     pub unpacked: u64,
     /// Whether the layer is complete.
     pub done: bool,
 }
 
-/// One look at a pull.
+/// A snapshot of a pull.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullProgress {
-    /// Where it is.
+    /// Its stage.
     pub stage: Stage,
     /// Bottom layer first; empty while resolving.
     pub layers: Vec<LayerProgress>,
-    /// Which host it waits for and since when, if the wait is long.
+    /// The host that it waits for and how long it has waited, if the wait is long.
     pub waiting: Option<String>,
 }
 
@@ -61,7 +61,7 @@ pub struct Counters {
     pub done: AtomicBool,
 }
 
-/// A layer as the board shows it.
+/// A layer as shown on the board.
 pub type Shown = (Digest, u64, OnceLock<Arc<Counters>>);
 
 /// One pull on the board.
@@ -111,7 +111,7 @@ impl Default for Board {
     }
 }
 
-/// A pull's place on the board. Dropping it takes the pull down, as failed unless it was done.
+/// A pull's entry on the board. Dropping it removes the entry, as failed unless the pull is done.
 #[derive(Debug)]
 pub struct Posted {
     board: Arc<Board>,
@@ -131,7 +131,7 @@ impl Board {
         Posted { board: Arc::clone(self), reference: reference.to_owned(), pull }
     }
 
-    /// Follows the next or current pull of a reference.
+    /// Follows the current or next pull of a reference.
     pub fn watch(&self, reference: &str) -> Watch {
         Watch { pulls: self.0.subscribe(), reference: reference.to_owned(), pull: None, last: None }
     }
@@ -160,7 +160,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Waits for a change; the first call waits for a pull to begin. `None` after `Done` or `Failed` was given.
+    /// Waits for a change; the first call waits for a pull to begin. Returns `None` after `Done` or `Failed`.
     pub async fn next(&mut self) -> Option<PullProgress> {
         if self.last.as_ref().is_some_and(|last| matches!(last.stage, Stage::Done | Stage::Failed)) {
             return None;

@@ -21,10 +21,10 @@ use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
 
-/// What is to be done, known once manifest and config are.
+/// The work of a pull, known once manifest and config are.
 struct Plan {
     new: NewImage,
-    /// Blobs beside `new.layers`.
+    /// The blobs, in the order of `new.layers`.
     blobs: Vec<Descriptor>,
 }
 
@@ -57,7 +57,7 @@ async fn open_registry(
     posted: &Posted,
 ) -> Result<Registry, Error> {
     let (parts, reference, waits) = (Arc::clone(parts), reference.clone(), Arc::clone(&posted.pull.waits));
-    // Reads configuration and certificates.
+    // This reads configuration and certificates.
     let opened = tokio::task::spawn_blocking(move || {
         let registry = reference.host().to_owned();
         let hosts = hosts::hosts(parts.config.hosts(), &registry)
@@ -69,7 +69,7 @@ async fn open_registry(
 }
 
 impl Pull {
-    /// The image of this name, if the registry still has the same digest for it.
+    /// Returns the image of this name, if the registry still has the same digest for it.
     async fn unchanged(&self) -> Result<Option<Arc<Image>>, Error> {
         let name = self.reference.to_string();
         if self.parts.store.named(&name).is_none() {
@@ -77,12 +77,12 @@ impl Pull {
         }
         let digest = match self.registry.current_digest().await {
             Ok(Some(digest)) => digest,
-            // Not every registry answers HEAD requests.
+            // Not every registry supports HEAD requests.
             Ok(None) | Err(registry::Error::Status { .. }) => return Ok(None),
             Err(error) => return Err(self.failed(error)),
         };
         let known = self.parts.store.named(&name);
-        // An image that was pulled by a version that did not look for its directories is treated as new.
+        // An image that was pulled by a version that did not check for implied directories is treated as new.
         let known = known.filter(|image| image.top != Top::Unknown);
         Ok(known.filter(|image| image.repo_digests.contains(&self.reference.with_digest(&digest))))
     }
@@ -111,7 +111,7 @@ impl Pull {
         Ok(Plan { new, blobs: manifest.layers })
     }
 
-    /// Fetches what is missing, all layers at once, and commits.
+    /// Fetches the missing layers, all at once, and commits.
     async fn fetch(self: &Arc<Self>, plan: Plan) -> Result<Arc<Image>, Error> {
         let Plan { new, blobs } = plan;
         let pins = self.parts.store.pin(&new.layers);
@@ -135,19 +135,19 @@ impl Pull {
         self.commit(new, staged, pins).await
     }
 
-    /// Refuses what cannot fit before anything is downloaded: a layer is rarely smaller than its blob.
+    /// Refuses an image that cannot fit before anything is downloaded: a layer is rarely smaller than its blob.
     fn admit(&self, bytes: u64) -> Result<(), Error> {
         let room = self.parts.store.space()?;
         let reserve = self.parts.config.limits.reserve.bytes(room.bytes);
         if bytes == 0 || bytes <= room.free_bytes.saturating_sub(reserve) {
             return Ok(());
         }
-        Err(self.no_space(format!("its layers have {bytes} bytes compressed")))
+        Err(self.no_space(format!("its compressed layers have {bytes} bytes")))
     }
 
     async fn commit(&self, new: NewImage, staged: Vec<Arc<store::Staged>>, pins: Pins) -> Result<Arc<Image>, Error> {
         let (store, reserve) = (Arc::clone(&self.parts.store), self.parts.config.limits.reserve);
-        // Dropping the pull does not undo it: the thread finishes what it has begun.
+        // Dropping the pull does not undo this: the thread finishes the commit.
         let committed = tokio::task::spawn_blocking(move || {
             let committed = store.commit(new, &staged, reserve);
             drop((staged, pins));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A pull in flight, and the errors that all its steps may have.
+//! A pull in flight, and the errors that all its steps share.
 
 use crate::error::Error;
 use crate::image::Image;
@@ -15,35 +15,38 @@ pub type Outcome = Result<Arc<Image>, Arc<Error>>;
 
 /// A pull in flight.
 pub struct Pull {
-    /// What it shares with others.
+    /// State that it shares with other pulls.
     pub parts: Arc<Parts>,
     /// The image's name.
     pub reference: Reference,
-    /// Where it comes from.
+    /// The registry that it comes from.
     pub registry: Arc<Registry>,
-    /// Layers of this pull that run at the same time.
+    /// Slots for layers of this pull that run concurrently.
     pub slots: Arc<Semaphore>,
-    /// Its place on the board.
+    /// Its entry on the board.
     pub posted: Posted,
 }
 
 impl Pull {
-    /// The error for a failure of the registry.
+    /// The error for a registry failure.
     pub fn failed(&self, source: registry::Error) -> Error {
         Error::Registry { image: self.reference.to_string(), source: Box::new(source) }
     }
 
-    /// The error for a full disk; `progress` says how far the pull came.
+    /// The error for a full disk; `progress` describes how far the pull got.
     pub fn no_space(&self, progress: String) -> Error {
         let (path, reserve) = (self.parts.config.root.clone(), self.parts.config.limits.reserve);
         let left = match self.parts.store.space() {
-            Err(error) => format!("and how much is free cannot be told ({error})"),
+            Err(error) => format!("and the free space cannot be determined ({error})"),
             Ok(room) => {
                 let bytes = reserve.bytes(room.bytes);
                 let mut left = format!("{} bytes are free and {bytes} of them are kept in reserve", room.free_bytes);
                 if room.inodes > 0 {
                     let inodes = reserve.inodes(room.inodes);
-                    left.push_str(&format!(", of {} free inodes {inodes}", room.free_inodes));
+                    left.push_str(&format!(
+                        "; {} inodes are free and {inodes} of them are kept in reserve",
+                        room.free_inodes
+                    ));
                 }
                 left
             }
