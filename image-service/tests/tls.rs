@@ -211,7 +211,7 @@ async fn a_tls_server_that_is_asked_over_http_is_told_with_what_to_do() {
     let name = format!("{}/app:1", registry.address);
     let error = node.images.pull(&name, None).await.unwrap_err();
     let (text, server) = (error.message(), format!("server = \"https://{}\"", registry.address));
-    assert!(text.contains("answers 400") && text.contains("speaks TLS but is asked over http"), "{text}");
+    assert!(text.contains("responded with 400") && text.contains("speaks TLS but was contacted over http"), "{text}");
     assert!(text.ends_with(&format!("in the hosts.toml of {}: {server}", registry.address)), "{text}");
     node.hosts(&registry.address, &format!("{server}\n{}\n", behind.ca("ca")));
     node.images.pull(&name, None).await.unwrap();

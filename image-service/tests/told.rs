@@ -97,7 +97,7 @@ async fn a_mirror_that_cannot_be_reached_is_one_warning() {
     node.images.pull("dead-mirror.test/r:1", None).await.unwrap();
     let told = warnings("dead-mirror.test");
     assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].contains("127.0.0.1:1") && told[0].contains("asked last"), "{told:?}");
+    assert!(told[0].contains("127.0.0.1:1") && told[0].contains("tried last"), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,35 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a host is asked for.
+//! Requests to a registry host.
 
 use gorae_digest::Digest;
 use gorae_image_formats::manifest;
 use http::Method;
 
-/// A request relative to the repository.
+/// A request, relative to the repository.
 #[derive(Debug, Clone)]
 pub struct Ask<'a> {
-    /// Method, GET or HEAD.
+    /// The method, GET or HEAD.
     pub method: Method,
-    /// `manifests/latest`, `blobs/sha256:…`.
+    /// The path: `manifests/latest`, `blobs/sha256:…`.
     pub path: String,
-    /// Media types that are welcome.
+    /// Accepted media types.
     pub accept: Option<&'a str>,
-    /// First and last byte wanted.
+    /// The first and last byte to fetch.
     pub range: Option<(u64, u64)>,
-    /// What the body must hash to; a host with different bytes counts as not having it.
+    /// The expected digest of the body; a host with different bytes counts as not having it.
     pub digest: Option<&'a Digest>,
-    /// What it is, for error texts.
+    /// What the request is for, in error messages.
     pub what: &'a str,
 }
 
 impl<'a> Ask<'a> {
-    /// A manifest by tag or digest.
+    /// A request for a manifest by tag or digest.
     pub fn manifest(method: Method, wanted: &str, digest: Option<&'a Digest>, what: &'a str) -> Self {
         let path = format!("manifests/{wanted}");
         Self { method, path, accept: Some(manifest::ACCEPT), range: None, digest, what }
     }
 
-    /// A blob, or the rest of it.
+    /// A request for a blob or the rest of it.
     pub fn blob(digest: &'a Digest, range: Option<(u64, u64)>, what: &'a str) -> Self {
         Self { method: Method::GET, path: format!("blobs/{digest}"), accept: None, range, digest: Some(digest), what }
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Downloads a layer blob, resuming where a connection broke. The consumer compares the digest.
+//! Downloads a layer blob, and resumes after a broken connection. The consumer checks the digest.
 //!
-//! A host that gives no usable answer to a request for the rest of a blob is asked for the whole again, from the first
-//! byte and into an empty pipe, so that parts of different blobs are never joined.
+//! If a host gives no usable response to a request for the rest of a blob, the whole blob is requested again, from the
+//! first byte and into an empty pipe, so that parts of different blobs are never joined.
 
 use crate::registry::ask::Ask;
 use crate::registry::endpoint::Endpoint;
@@ -19,29 +19,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// An attempt that delivered this much does not count as failed, so that long downloads over bad lines succeed.
+/// An attempt that delivered this many bytes does not count as failed, so that long downloads over bad lines succeed.
 const PROGRESS: u64 = 1 << 20;
-/// The largest piece handed on, so that the pipe's bound is one in bytes.
+/// The largest piece that is passed on, so that the pipe is bounded in bytes.
 const PIECE: usize = 256 << 10;
-/// Which hosts may serve a blob.
+/// The hosts that may serve a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Servers {
-    /// Mirrors first.
+    /// All of them, mirrors first.
     All,
-    /// The registry itself only: a mirror's bytes were wrong.
+    /// Only the registry itself, because a mirror served wrong bytes.
     OriginOnly,
 }
 
 /// How a run of a download ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// The whole blob and its end were sent.
+    /// The whole blob was sent, and its end.
     Whole,
-    /// The blob has to start over, in another pipe.
+    /// The blob must start over, in a new pipe.
     Anew,
 }
 
-/// A blob being downloaded, over as many hosts, connections and fresh starts as it takes.
+/// A blob that is being downloaded, over as many hosts, connections and restarts as necessary.
 #[derive(Debug)]
 pub struct Download {
     registry: Arc<Registry>,
@@ -51,11 +51,11 @@ pub struct Download {
     turn: Option<Turn>,
     failures: Failures,
     attempts: u32,
-    /// The furthest byte reached by any start.
+    /// The furthest byte that any start reached.
     furthest: u64,
 }
 
-/// One start of a blob.
+/// One start of the blob.
 struct Stream<'a> {
     sink: Sink,
     offset: u64,
@@ -81,12 +81,12 @@ impl Registry {
 }
 
 impl Download {
-    /// Sends the blob from its first byte to `sink`, and its end; `received` follows.
+    /// Sends the blob from its first byte to `sink`, then its end; `received` counts the bytes.
     ///
     /// - Cancel: dropping the future ends the download.
     ///
     /// # Errors
-    /// [`Error`]; the sink is then dropped without its end, as it is when the blob has to start over.
+    /// [`Error`]. The sink is then dropped without an end, as it is when the blob must start over.
     pub async fn run(&mut self, sink: Sink, received: &AtomicU64) -> Result<Ended, Error> {
         received.store(0, Ordering::Relaxed);
         let registry = Arc::clone(&self.registry);
@@ -114,7 +114,7 @@ impl Download {
                 Err(failure) => failure,
             };
             if let Some(pause) = self.settle(endpoint, &mut turn, stream.offset, failure) {
-                // Ask the same host again; from the first byte if it cannot continue.
+                // Ask the same host again, from the first byte if it cannot continue.
                 let anew = stream.offset > 0 && turn.no_parts || pause.anew;
                 self.turn = Some(turn);
                 tokio::time::sleep(pause.time).await;
@@ -125,7 +125,7 @@ impl Download {
         }
     }
 
-    /// One request; moves the offset by what it brings.
+    /// Makes one request, and advances the offset by the bytes that arrive.
     async fn ask(
         &self,
         endpoint: &Endpoint,
@@ -159,13 +159,13 @@ impl Download {
             }
         }
         if stream.offset < size {
-            let why = format!("the answer ended at {} of {size} bytes", stream.offset);
+            let why = format!("the response ended at {} of {size} bytes", stream.offset);
             return Err(Failure::Passing { why, after: None });
         }
         Ok(())
     }
 
-    /// Notes a failure. Returns the pause before the same host is asked again, `None` when its turn is over.
+    /// Records a failure. Returns the pause before the same host is tried again, `None` if its turn is over.
     fn settle(&mut self, endpoint: &Endpoint, turn: &mut Turn, offset: u64, failure: Failure) -> Option<Pause> {
         let gained = offset.saturating_sub(self.furthest);
         self.furthest = self.furthest.max(offset);
@@ -196,9 +196,9 @@ impl Download {
     }
 }
 
-/// Before a host is asked again.
+/// The pause before a host is tried again.
 struct Pause {
     time: Duration,
-    /// For the whole blob.
+    /// Whether to request the whole blob.
     anew: bool,
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! HTTP clients by TLS settings, shared by all pulls for their connection pools. They carry no credentials.
+//! HTTP clients by TLS settings. All pulls share them for their connection pools. They carry no credentials.
 
 use crate::registry::error::{Error, chain};
 use gorae_image_formats::hosts::{self, Host};
@@ -10,14 +10,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// Idle connections are kept for the next layer, not for the next day.
+/// Idle connections are kept for the next layer, not longer.
 const POOL_IDLE: Duration = Duration::from_secs(20);
 
-/// The clients made so far, by the settings of their hosts and the contents of the files named there.
+/// The clients created so far, by the settings of their hosts and the contents of the files named in them.
 #[derive(Debug, Default, Clone)]
 pub struct Clients(Arc<Mutex<HashMap<Key, Client>>>);
 
-/// What distinguishes one client from another.
+/// Everything that distinguishes one client from another.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Key {
     is_loopback: bool,
@@ -28,16 +28,16 @@ struct Key {
 }
 
 impl Clients {
-    /// A client for the settings of a host.
+    /// Returns a client for the settings of a host.
     ///
     /// # Errors
-    /// [`Error::Tls`] when a certificate cannot be read or used, [`Error::Proxy`].
+    /// [`Error::Tls`] if a certificate cannot be read or used, [`Error::Proxy`].
     pub fn get(&self, host: &Host, is_loopback: bool) -> Result<Client, Error> {
         let tls = &host.tls;
         let read = |path: &Path| std::fs::read(path).map_err(|e| Error::Tls(format!("{}: {e}", path.display())));
         let authorities = tls.ca.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
         let mut named = tls.ca.iter().zip(&authorities);
-        // Otherwise its whole content would be ignored silently.
+        // Otherwise the whole file would be ignored silently.
         if let Some((path, _)) = named.find(|(_, pem)| Certificate::from_pem_bundle(pem).is_ok_and(|c| c.is_empty())) {
             return Err(Error::Tls(format!("{}: it does not contain a PEM certificate", path.display())));
         }
@@ -61,8 +61,8 @@ impl Clients {
         Ok(client)
     }
 
-    /// From the next pull on, makes all clients anew with the system's authorities of that time: an operator who adds
-    /// the missing one must not have to restart the daemon.
+    /// Drops all clients, so that the next pull creates new ones and loads the system's authorities again: an operator who
+    /// adds a missing authority must not have to restart the daemon.
     pub fn forget(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -88,12 +88,12 @@ fn build(authorities: &[Vec<u8>], identity: &[u8], key: &Key) -> Result<Client, 
         };
         identities.iter().cloned().fold(builder, |builder, identity| builder.identity(identity))
     };
-    // A machine without CA certificates can still pull over plain http, and over https from hosts for which an
-    // authority is configured; with any other host the handshake fails and says why.
+    // A machine without CA certificates can still pull over plain http, and over https from hosts with a configured
+    // authority. With any other host the handshake fails and says why.
     prepare(false).build().or_else(|_| prepare(true).build()).map_err(failed)
 }
 
-/// The error does not show the address, which may contain a password.
+/// Converts a proxy. The error does not show its address, which may contain a password.
 fn proxy(proxy: &hosts::Proxy) -> Result<Proxy, Error> {
     Proxy::all(proxy.0.clone()).map_err(|_| Error::Proxy)
 }
@@ -101,7 +101,7 @@ fn proxy(proxy: &hosts::Proxy) -> Result<Proxy, Error> {
 fn plain(key: &Key, proxy: Option<Proxy>) -> ClientBuilder {
     let builder = Client::builder()
         .user_agent(concat!("gorae/", env!("CARGO_PKG_VERSION")))
-        // Redirects are followed by hand: what may go along depends on where they lead.
+        // We follow redirects ourselves, since the target decides which headers to send.
         .redirect(redirect::Policy::none())
         .connect_timeout(key.dial_timeout.unwrap_or(CONNECT_TIMEOUT))
         .pool_idle_timeout(POOL_IDLE)
@@ -110,7 +110,7 @@ fn plain(key: &Key, proxy: Option<Proxy>) -> ClientBuilder {
         .tls_danger_accept_invalid_certs(key.skip_verify);
     match proxy {
         Some(proxy) => builder.no_proxy().proxy(proxy),
-        // A proxy of the environment could not reach what is on this machine.
+        // A proxy from the environment could not reach a service on this machine.
         None if key.is_loopback => builder.no_proxy(),
         None => builder,
     }

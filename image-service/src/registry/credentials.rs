@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The credentials that a CRI client gave, and which hosts may see them. Pure; never prints them.
+//! The credentials that a CRI client passed, and the hosts that may receive them. Pure; never prints them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -12,19 +12,19 @@ use http::HeaderValue;
 pub enum Credentials {
     /// User name and password.
     Basic { username: String, password: String },
-    /// An OAuth refresh token, good for the token server only.
+    /// An OAuth refresh token, for the token server only.
     Identity(String),
     /// A bearer token for the registry itself.
     Registry(String),
 }
 
-/// `AuthConfig.auth` is not base64 of `user:password`. Does not reveal its content.
+/// `AuthConfig.auth` is not base64 of `user:password`. The error does not reveal its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the auth field is not base64 of user:password")]
 pub struct Malformed;
 
 impl Credentials {
-    /// Reads the credentials that are for `registry`; `None` when there are none, or when `server_address` names another host.
+    /// Reads the credentials for `registry`; `None` if there are none, or if `server_address` names another host.
     ///
     /// # Errors
     /// [`Malformed`].
@@ -45,7 +45,7 @@ impl Credentials {
         if auth.auth.is_empty() { Ok(None) } else { decode(&auth.auth).map(Some) }
     }
 
-    /// The parts that must not be shown: as they are, and in the form in which they are sent.
+    /// The parts that must not be shown, both as given and as sent.
     pub fn secrets(&self) -> Vec<String> {
         match self {
             Self::Basic { username, password } => {
@@ -64,7 +64,7 @@ impl Credentials {
     }
 }
 
-/// A value that is equal for equal credentials and reveals nothing about them; for keys of tables.
+/// A value that is equal for equal credentials and reveals nothing about them; for map keys.
 pub fn fingerprint(auth: Option<&AuthConfig>) -> Digest {
     let mut hasher = Hasher::new(Algorithm::Sha256);
     if let Some(a) = auth {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One host for one pull: sends requests with the right proof, follows redirects, tells transient failures from final
-//! ones.
+//! One host for one pull: sends requests with the right authorization, follows redirects, and distinguishes transient
+//! failures from final ones.
 //!
-//! Credentials leave this room in two ways only: here, as `Authorization` to the registry's own origin, and in `token.rs`
-//! to the token server that this registry names. A redirect to any other origin gets neither that header nor the
-//! configured ones.
+//! Credentials leave this module in only two ways: here, as `Authorization` to the registry's own origin, and in
+//! `token.rs`, to the token server that this registry names. A redirect to any other origin carries neither that header
+//! nor the configured ones.
 
 use crate::registry::ask::Ask;
 use crate::registry::client::Clients;
@@ -23,34 +23,34 @@ use std::time::Duration;
 
 const MAX_REDIRECTS: usize = 8;
 
-/// One host, for one pull by one set of credentials.
+/// One host, for one pull with one set of credentials.
 #[derive(Debug)]
 pub struct Endpoint {
-    /// Where it is.
+    /// The host and its settings.
     pub site: Site,
-    /// What reaches it.
+    /// The HTTP client for it.
     pub client: Client,
-    /// Where the client is from.
+    /// The pool that the client comes from.
     pub clients: Clients,
-    /// For requests that need a proof of access: only ever set on the registry itself, never on mirrors.
+    /// For requests that need authorization. Only ever set for the registry itself, never for mirrors.
     pub credentials: Option<Credentials>,
     /// The repository path, for token scopes.
     pub repository: String,
-    /// How long to wait for an answer to begin.
+    /// How long to wait for a response to begin.
     pub patience: Duration,
-    /// The hosts that were unreachable recently.
+    /// The hosts that were recently unreachable.
     pub reach: Reach,
-    /// The proof that this host accepted last.
+    /// The authorization that this host accepted last.
     pub proofs: Proofs,
 }
 
 impl Endpoint {
-    /// Whether this host was unreachable recently.
+    /// Whether this host was recently unreachable.
     pub fn is_lost(&self) -> bool {
         self.reach.is_lost(&self.site.origin())
     }
 
-    /// Remembers, for all pulls, that it was unreachable.
+    /// Records, for all pulls, that it was unreachable.
     pub fn lost(&self, why: &str, pause: Duration) {
         if self.reach.lost(&self.site.origin(), pause) {
             tracing::warn!(
@@ -58,14 +58,14 @@ impl Endpoint {
                 registry = self.site.registry,
                 why,
                 seconds = pause.as_secs(),
-                "a registry host is unreachable: for a while it is asked last, and only once"
+                "a registry host is unreachable: for a while it is tried last and only once"
             );
         }
     }
 
-    /// Sends a request, answering one challenge.
+    /// Sends a request, and answers one authentication challenge.
     ///
-    /// - Shapes: the answer is a success (2xx); its body has not been read.
+    /// - Shapes: the response is a success (2xx), and its body has not been read.
     ///
     /// # Errors
     /// [`Failure`].
@@ -101,7 +101,7 @@ impl Endpoint {
         url
     }
 
-    /// Sends the request and follows redirects; anything that is not a redirect is the answer.
+    /// Sends the request and follows redirects; returns the first response that is not a redirect.
     async fn follow(&self, ask: &Ask<'_>, proof: Option<HeaderValue>) -> Result<Response, Failure> {
         let mut url = self.url(ask);
         for _ in 0..MAX_REDIRECTS {
@@ -138,7 +138,7 @@ impl Endpoint {
             headers.insert(ACCEPT, accept);
         }
         if let Some((first, last)) = ask.range {
-            // Always with an end: some registries refuse `bytes=N-`.
+            // Always send an end: some registries reject `bytes=N-`.
             headers.insert(RANGE, HeaderValue::from_str(&format!("bytes={first}-{last}")).expect("digits"));
         }
         let sent = self.client.request(ask.method.clone(), url.clone()).headers(headers).send();
@@ -150,11 +150,11 @@ impl Endpoint {
                 Ok(answer)
             }
             Ok(Err(error)) => Err(self.site.unanswered(ask.what, &url, error)),
-            Err(_) => Err(Failure::Unreached { why: format!("no answer within {:?}", self.patience), unknown: None }),
+            Err(_) => Err(Failure::Unreached { why: format!("no response within {:?}", self.patience), unknown: None }),
         }
     }
 
-    /// Success passes; everything else becomes a failure of the right sort.
+    /// Returns a success unchanged, and turns anything else into a failure of the right kind.
     async fn judge(&self, ask: &Ask<'_>, answer: Response) -> Result<Response, Failure> {
         let status = answer.status();
         if status.is_success() {
@@ -165,7 +165,7 @@ impl Endpoint {
         let body = error_body(answer).await;
         let detail = match hint {
             Some(hint) if status == StatusCode::BAD_REQUEST && tls::is_wanted(&body) => {
-                format!("; it speaks TLS but is asked over http: {hint}")
+                format!("; it speaks TLS but was contacted over http: {hint}")
             }
             _ => detail(&body, &self.proofs.secrets(self.credentials.as_ref()).await),
         };
@@ -173,14 +173,16 @@ impl Endpoint {
             401 => Failure::Final(Error::Unauthenticated { host, what, given: self.credentials.is_some() }),
             403 => Failure::Final(Error::Forbidden { host, what, detail }),
             404 => Failure::Final(Error::NotFound { host, what, detail }),
-            408 | 429 | 500.. => Failure::Passing { why: format!("it answers {}{detail}", status.as_u16()), after },
+            408 | 429 | 500.. => {
+                Failure::Passing { why: format!("it responded with {}{detail}", status.as_u16()), after }
+            }
             status => Failure::Final(Error::Status { host, status, what, detail }),
         })
     }
 
     fn invalid(&self, ask: &Ask<'_>, why: &str) -> Failure {
         Failure::Final(Error::Invalid {
-            what: format!("the answer of {} for {}", self.site.name(), ask.what),
+            what: format!("the response of {} for {}", self.site.name(), ask.what),
             why: why.to_owned(),
         })
     }

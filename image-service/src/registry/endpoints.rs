@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The hosts of one registry as one pull sees them, and what all pulls have in common.
+//! The hosts of one registry for one pull, and the state that all pulls share.
 
 use crate::config::Config;
 use crate::registry::client::Clients;
@@ -15,7 +15,7 @@ use gorae_image_formats::reference::Reference;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// No pause between attempts is longer than this, except at the registry's own wish.
+/// Longest pause between attempts, unless the registry requests a longer one.
 const MAX_PAUSE: Duration = Duration::from_secs(20);
 
 /// The hosts of one registry for one pull.
@@ -27,12 +27,12 @@ pub struct Registry {
     pub waits: Arc<Waits>,
 }
 
-/// What all pulls of a node have in common.
+/// The state that all pulls of a node share.
 #[derive(Debug, Default)]
 pub struct Common {
-    /// Connections.
+    /// HTTP clients and their connections.
     pub clients: Clients,
-    /// Hosts that were unreachable recently.
+    /// Hosts that were recently unreachable.
     pub reach: Reach,
 }
 
@@ -40,7 +40,7 @@ impl Registry {
     /// Prepares the hosts; sends nothing. Long waits for them are recorded in `waits`.
     ///
     /// # Errors
-    /// [`Error::Tls`] when a host's certificates cannot be used.
+    /// [`Error::Tls`] if a host's certificates cannot be used.
     pub fn new(
         config: &Config,
         common: &Common,
@@ -74,7 +74,7 @@ impl Registry {
         self.endpoints.iter().any(|endpoint| endpoint.site.host.pull && !endpoint.site.host.is_origin)
     }
 
-    /// How often a host is asked: only the registry itself, which comes last, is worth waiting for.
+    /// How often to try a host: only the registry itself, which comes last, is worth retrying.
     pub fn attempts(&self, endpoint: &Endpoint) -> u32 {
         if endpoint.site.host.is_origin { self.config.attempts.max(1) } else { 1 }
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Why a registry did not give what was asked for, and whether asking again can help.
+//! Why a registry did not provide an object, and whether a retry can help.
 
 use gorae_digest::Digest;
 use std::time::Duration;
@@ -7,35 +7,35 @@ use std::time::Duration;
 /// A final failure of a registry operation, after retries and mirrors.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No host gave a usable answer. The text begins with the word that kubelet looks for. `unknown` is the registry's
-    /// name when it does not resolve.
+    /// No host gave a usable response. The text begins with the word that kubelet looks for. `unknown` is the registry's
+    /// name if it does not resolve.
     #[error("RegistryUnavailable: {what}: {tried}")]
     Unavailable { what: String, tried: String, unknown: Option<String> },
-    /// A host did not prove its identity in the TLS handshake; nothing else was sent to it.
+    /// A host failed to prove its identity in the TLS handshake; nothing else was sent to it.
     #[error("{host} is not trusted with the request for {what}: {why}")]
     Untrusted { host: String, what: String, why: String },
-    /// The registry wants different credentials, or any at all.
+    /// The registry requires different credentials, or any at all.
     #[error("{host} refuses {what}: {}", if *.given { "the credentials are not accepted" } else { "it needs credentials" })]
     Unauthenticated { host: String, what: String, given: bool },
     /// The credentials are valid but not authorised.
     #[error("{host} forbids {what}{detail}")]
     Forbidden { host: String, what: String, detail: String },
-    /// There is no such manifest or blob.
+    /// The manifest or blob does not exist.
     #[error("{host} has no {what}{detail}")]
     NotFound { host: String, what: String, detail: String },
-    /// An answer that no retry changes.
-    #[error("{host} answers {status} for {what}{detail}")]
+    /// A status that no retry changes.
+    #[error("{host} responded with {status} for {what}{detail}")]
     Status { host: String, status: u16, what: String, detail: String },
     /// The download stopped and could not be resumed.
     #[error("{what} stalled at {received} of {total} bytes after {attempts} attempts: {last}")]
     Stalled { what: String, received: u64, total: u64, attempts: u32, last: String },
-    /// The bytes are not those that were asked for.
+    /// The bytes do not have the expected digest.
     #[error("{what} has digest {found} instead of {expected}")]
     Digest { what: String, expected: Digest, found: Digest },
-    /// A manifest or config is larger than allowed, or than its descriptor says.
+    /// A manifest or config is larger than the limit, or than the size in its descriptor.
     #[error("{what} is larger than {limit} bytes")]
     TooLarge { what: String, limit: u64 },
-    /// An answer is not what the specifications describe.
+    /// A response that does not follow the specifications.
     #[error("{what} cannot be used: {why}")]
     Invalid { what: String, why: String },
     /// A manifest or index cannot be used.
@@ -48,38 +48,38 @@ pub enum Error {
     #[error("cannot set up TLS: {0}")]
     Tls(String),
     /// The proxy of a host cannot be used.
-    #[error("the proxy that hosts.toml names cannot be used")]
+    #[error("the proxy in hosts.toml cannot be used")]
     Proxy,
     /// `AuthConfig.auth` is malformed.
     #[error(transparent)]
     Credentials(#[from] crate::registry::credentials::Malformed),
-    /// The consumer of the bytes has stopped.
-    #[error("the download was given up")]
+    /// The consumer of the bytes stopped.
+    #[error("the download was cancelled")]
     GivenUp,
 }
 
 /// One failed attempt at one host.
 #[derive(Debug)]
 pub enum Failure {
-    /// Another attempt, or another host, may succeed; `after` is the pause that the registry asks for.
+    /// Another attempt, or another host, may succeed; `after` is the pause that the registry requests.
     Passing { why: String, after: Option<Duration> },
-    /// The host does not answer at all, and for a while it is pointless to ask it for anything else. `unknown` is its
-    /// name when that does not resolve.
+    /// The host does not respond at all, so other requests to it are pointless for a while. `unknown` is its name if it
+    /// does not resolve.
     Unreached { why: String, unknown: Option<String> },
-    /// The answer to a request for the rest of a blob is not the rest; the whole may still be available. `no_parts`: the
-    /// host does not support such requests.
+    /// The response to a request for the rest of a blob is not the rest. The whole blob may still be available.
+    /// `no_parts`: the host does not support such requests.
     Rest { why: String, no_parts: bool },
-    /// This host will not provide it, however often it is asked.
+    /// This host will not provide the object, however often it is tried.
     Final(Error),
 }
 
 impl Failure {
-    /// A transport failure. URLs are left out: redirects carry tokens in them.
+    /// Converts a transport error. URLs are removed, because redirects carry tokens in them.
     pub fn transport(error: reqwest::Error) -> Self {
         let (connecting, name) = (error.is_connect(), error.url().and_then(|url| url.host_str()).map(str::to_owned));
         let looking_up = error.is_dns();
         let why = chain(&error.without_url());
-        // The resolver's own words: there is no error type to look for.
+        // This compares the resolver's message, since there is no error type for it.
         let unresolved = looking_up && (why.contains("no records found") || why.contains("Non-Existent Domain"));
         match unresolved {
             true => Self::Unreached { why: "no such host".to_owned(), unknown: name },
@@ -95,7 +95,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     let mut next = error.source();
     while let Some(cause) = next {
         let cause_text = cause.to_string();
-        // Wrappers often repeat what they wrap.
+        // Wrappers often repeat the error that they wrap.
         if !text.contains(&cause_text) {
             text.push_str(": ");
             text.push_str(&cause_text);

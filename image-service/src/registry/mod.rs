@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A registry as one pull sees it: the hosts to try, the reference, and one set of credentials.
+//! A registry, as seen by one pull: the hosts to try, the reference, and one set of credentials.
 //!
-//! Hosts are tried in order: mirrors once each, the registry itself with retries and exponential backoff; hosts that were
-//! unreachable recently come last. Whatever is fetched is compared with its digest, here (manifests, configs) or by the
-//! consumer of the bytes (layers). Nothing of one [`Registry`] outlives its pull except idle connections, which carry no
-//! credentials, and the memory of unreachable hosts.
+//! Hosts are tried in order: mirrors once each, the registry itself with retries and exponential backoff. Hosts that were
+//! recently unreachable come last. All fetched data is checked against its digest, here (manifests, configs) or by the
+//! consumer (layers). Nothing of a [`Registry`] outlives its pull except idle connections, which carry no credentials, and
+//! the list of unreachable hosts.
 
 mod ask;
 mod blob;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The least pace of a body. A host that sends a byte now and then would hold up a pull for ever if only silence counted.
+//! The minimum pace of a body. If only silence counted, a host that sends a byte now and then could hang a pull forever.
 //!
 //! Each [`Config::stall_floor_bytes`] of a body must arrive within [`Config::stall_timeout`]. Only time spent waiting for
-//! them counts: while the unpacker is busy nothing is read, and the host may not even be able to send.
+//! data counts: while the unpacker is busy nothing is read, and the host may not even be able to send.
 
 use crate::config::Config;
 use crate::registry::error::Failure;
@@ -15,24 +15,24 @@ use std::time::{Duration, Instant};
 pub struct Pace {
     window: Duration,
     floor: u64,
-    /// Of the window, in which `came` bytes came so far.
+    /// The part of the window that was spent so far; `came` bytes arrived in it.
     waited: Duration,
     came: u64,
 }
 
 impl Pace {
-    /// For a body that begins now.
+    /// Starts with a body that begins now.
     pub fn new(config: &Config) -> Self {
         let (window, floor) = (config.stall_timeout, config.stall_floor_bytes.max(1));
         Self { window, floor, waited: Duration::ZERO, came: 0 }
     }
 
-    /// The next piece of a body of which `at` bytes of `size` have arrived; `None` at its end.
+    /// Returns the next piece of a body, of which `at` bytes of `size` have arrived; `None` at its end.
     ///
-    /// - Cancel: no byte is lost.
+    /// - Cancel: no bytes are lost.
     ///
     /// # Errors
-    /// `Passing` when the connection breaks or is too slow, with how much arrived in which time.
+    /// `Passing` if the connection breaks or is too slow, with the number of bytes and the time.
     pub async fn next(&mut self, body: &mut Response, at: u64, size: Option<u64>) -> Result<Option<Bytes>, Failure> {
         let begun = Instant::now();
         let left = self.window.saturating_sub(self.waited);
@@ -58,7 +58,7 @@ mod tests {
     const WINDOW: Duration = Duration::from_millis(400);
     const FLOOR: u64 = 1000;
 
-    /// A body of pieces, each with the pause before it.
+    /// A body of pieces, each sent after its pause.
     fn body<const N: usize>(pieces: [(Duration, u64); N]) -> Response {
         let pieces = futures_util::stream::unfold(pieces.into_iter(), async |mut pieces| {
             let (pause, bytes) = pieces.next()?;
@@ -68,7 +68,7 @@ mod tests {
         http::Response::new(reqwest::Body::wrap_stream(pieces)).into()
     }
 
-    /// Reads a body, busy for so long after each piece.
+    /// Reads a body, and is busy for `busy` after each piece.
     async fn read(mut body: Response, busy: Duration) -> Result<u64, String> {
         let mut config = Config::new("/x");
         (config.stall_timeout, config.stall_floor_bytes) = (WINDOW, FLOOR);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Proofs of access: from a challenge to the `Authorization` header that answers it, one for all requests of a pull.
+//! Authorization: from a challenge to the `Authorization` header that answers it, shared by all requests of a pull.
 
 use crate::registry::credentials::Credentials;
 use crate::registry::error::{Error, Failure};
@@ -10,21 +10,21 @@ use http::header::WWW_AUTHENTICATE;
 use reqwest::Response;
 use tokio::sync::Mutex;
 
-/// The proof that a host accepted last. Belongs to one pull alone.
+/// The authorization that a host accepted last. It belongs to one pull only.
 #[derive(Debug, Default)]
 pub struct Proofs(Mutex<Option<HeaderValue>>);
 
 impl Proofs {
-    /// The proof that was found last.
+    /// The authorization that was obtained last.
     pub async fn known(&self) -> Option<HeaderValue> {
         self.0.lock().await.clone()
     }
 
-    /// Gets a proof for the challenges of `answer`, once for all requests that met them at the same time. `used` is the
-    /// proof that was refused; `own_scope` is what to ask for when the challenge does not say.
+    /// Obtains authorization for the challenges of `answer`, once for all requests that are challenged at the same time.
+    /// `used` is the header that was rejected; `own_scope` is the scope to request if the challenge does not name one.
     ///
     /// # Errors
-    /// [`Failure`]; `Unauthenticated` when no challenge can be answered with these credentials.
+    /// [`Failure`]; `Unauthenticated` if no challenge can be answered with these credentials.
     pub async fn answering(
         &self,
         answer: &Response,
@@ -55,7 +55,7 @@ impl Proofs {
                     server.fetch(&realm, service.as_deref(), scope.as_deref().unwrap_or(own_scope)).await?
                 }
             };
-            // The same proof again would only be refused again.
+            // The same header would only be rejected again.
             if Some(&proof) == used {
                 return Err(refused());
             }
@@ -65,7 +65,7 @@ impl Proofs {
         Err(refused())
     }
 
-    /// What no error may show: what was given, and the token that was got for it.
+    /// The strings that no error may show: the credentials, and the token that was obtained with them.
     pub async fn secrets(&self, credentials: Option<&Credentials>) -> Vec<String> {
         let mut secrets = credentials.map(Credentials::secrets).unwrap_or_default();
         let proof = self.known().await;

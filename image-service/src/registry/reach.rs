@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Hosts that were unreachable recently. Waiting for one costs up to a minute, and a pull asks for many objects.
+//! Hosts that were recently unreachable. Waiting for one takes up to a minute, and a pull requests many objects.
 //!
-//! Such a host is asked last and only once, by all pulls, until its time is over or it has answered.
+//! All pulls try such a host last and only once, until its time is over or it has responded.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Most hosts that are remembered, because the names come from clients.
+/// Most hosts that are remembered. The bound is needed because clients choose the names.
 const MAX_HOSTS: usize = 256;
 
-/// Until when a host is asked last, by origin. All clones share one memory.
+/// Until when to try a host last, by origin. All clones share the same map.
 #[derive(Debug, Default, Clone)]
 pub struct Reach(Arc<Mutex<HashMap<String, Instant>>>);
 
 impl Reach {
-    /// Remembers for `pause` that a host was unreachable. Returns whether that is news.
+    /// Records for `pause` that a host was unreachable. Returns whether this is new.
     pub fn lost(&self, host: &str, pause: Duration) -> bool {
         let (mut known, now) = (self.known(), Instant::now());
         known.retain(|_, until| *until > now);
@@ -26,7 +26,7 @@ impl Reach {
         known.insert(host.to_owned(), now + pause).is_none()
     }
 
-    /// Forgets it: the host has answered.
+    /// Removes a host, because it has responded.
     pub fn found(&self, host: &str) {
         let mut known = self.known();
         if !known.is_empty() {
@@ -34,13 +34,13 @@ impl Reach {
         }
     }
 
-    /// Whether a host was unreachable recently.
+    /// Whether a host was recently unreachable.
     pub fn is_lost(&self, host: &str) -> bool {
         self.known().get(host).is_some_and(|until| *until > Instant::now())
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
-        // Nothing that runs under the lock can panic half-way through a change.
+        // No code under the lock can panic halfway through a change.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a host says when it refuses. It is read for a short time only, and shown without secrets.
+//! Error responses of a host. They are read for a short time only, and shown without secrets.
 
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
 use reqwest::Response;
 use std::time::Duration;
 
-/// Most of an error body that is read.
+/// Most bytes of an error body that are read.
 const MAX_DETAIL: usize = 16 << 10;
-/// A registry's request for a pause is granted up to this.
+/// Longest pause that a registry may request.
 const MAX_WISH: Duration = Duration::from_secs(60);
 
-/// The pause that the host asks for.
+/// The pause that the host requests.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(MAX_WISH))
 }
 
-/// The beginning of an error body. Gives up after five seconds, because the status says enough.
+/// The beginning of an error body. Stops after five seconds, because the status is enough.
 pub async fn error_body(mut answer: Response) -> Vec<u8> {
     let mut body = Vec::new();
     let reading = async {
@@ -32,8 +32,8 @@ pub async fn error_body(mut answer: Response) -> Vec<u8> {
     body
 }
 
-/// The first error of a registry's error body: its code and message, without what does not belong in an event. Empty for
-/// an error that echoes the credentials it was sent.
+/// The code and message of the first error in a registry's error body, cleaned up for an event. Empty if the error echoes
+/// the credentials that it was sent.
 pub fn detail(body: &[u8], secrets: &[String]) -> String {
     let Ok(value) = serde_json::from_slice::<serde_json::Value>(body) else { return String::new() };
     let text = |key: &str| value["errors"][0][key].as_str().unwrap_or("");

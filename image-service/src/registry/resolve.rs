@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! From a reference to one platform's manifest and config, each checked against its digest.
+//! Resolves a reference to the manifest and config for one platform, each checked against its digest.
 
 use crate::registry::ask::Ask;
 use crate::registry::endpoints::Registry;
@@ -11,12 +11,12 @@ use gorae_image_formats::manifest::{self, Document, MAX_CONFIG, MAX_MANIFEST, Ma
 use http::Method;
 use http::header::CONTENT_TYPE;
 
-/// Most documents on the way to a manifest, itself included.
+/// Most documents on the path to a manifest, including the manifest.
 const MAX_NESTING: usize = 3;
-/// Most documents that are read to find it: an index of indexes may have to be searched.
+/// Most documents that are read to find the manifest: an index of indexes may have to be searched.
 const MAX_DOCUMENTS: usize = 16;
 
-/// What a reference stands for right now.
+/// What a reference currently resolves to.
 #[derive(Debug)]
 pub struct Resolved {
     /// Digest of the index or manifest that the reference names.
@@ -25,7 +25,7 @@ pub struct Resolved {
     pub manifest: Manifest,
 }
 
-/// What a document turned out to be for this node.
+/// The result of reading a document for this node.
 enum Looked {
     Manifest(Manifest),
     /// The entries of an index that suit this node, best first.
@@ -40,7 +40,7 @@ struct Fetched {
 }
 
 impl Registry {
-    /// Asks for the current digest of the reference, without its content; `None` when the registry does not say.
+    /// Requests the current digest of the reference, without its content; `None` if the registry does not report it.
     ///
     /// # Errors
     /// As [`Registry::resolve`]. Success proves that these credentials may read the image.
@@ -49,15 +49,15 @@ impl Registry {
         let what = format!("manifest {wanted} of {}", self.reference.repository());
         let ask = Ask::manifest(Method::HEAD, &wanted, None, &what);
         let (headers, _) = self.small(&ask, self.reference.digest().is_none(), 0).await?;
-        // For a digest reference the header is not needed: the registry has what was asked for.
+        // A digest reference does not need the header: the registry has exactly this digest.
         Ok(self.reference.digest().cloned().or_else(|| said(&headers)))
     }
 
-    /// Fetches the manifest for this platform, through indexes if need be. The most suitable entry comes first; when
-    /// that is an index without an image for this node, the next one is tried.
+    /// Fetches the manifest for this platform, through indexes if necessary. The most suitable entry comes first. If that
+    /// is an index without an image for this node, the next one is tried.
     ///
     /// # Errors
-    /// [`Error`], every variant but `Stalled` and `GivenUp`.
+    /// [`Error`], any variant except `Stalled` and `GivenUp`.
     pub async fn resolve(&self) -> Result<Resolved, Error> {
         let mut fetched = self.document(&self.reference.wanted(), self.reference.digest()).await?;
         let (top, mut depth, mut documents) = (fetched.digest.clone(), 1, 1);
@@ -69,7 +69,7 @@ impl Registry {
                 Ok(Looked::Entries(best_first)) => {
                     left.extend(best_first.into_iter().rev().map(|digest| (digest, depth + 1)));
                 }
-                // The first error is the most helpful: it is about the most suitable index.
+                // Keep the first error. It is the most helpful one, since it is about the most suitable index.
                 Err(error @ (Error::Manifest(manifest::Error::NoPlatform { .. }) | Error::TooDeep { .. })) => {
                     in_vain.get_or_insert(error);
                 }
@@ -77,12 +77,12 @@ impl Registry {
             }
             let what = || format!("index {top} of {}", self.reference.repository());
             let Some((next, at)) = left.pop() else {
-                let nothing = || Error::Invalid { what: what(), why: "it names no manifest".to_owned() };
+                let nothing = || Error::Invalid { what: what(), why: "it does not name a manifest".to_owned() };
                 return Err(in_vain.unwrap_or_else(nothing));
             };
             documents += 1;
             if documents > MAX_DOCUMENTS {
-                let why = format!("no image for this node is in its first {MAX_DOCUMENTS} indexes");
+                let why = format!("its first {MAX_DOCUMENTS} indexes have no image for this node");
                 return Err(Error::Invalid { what: what(), why });
             }
             fetched = self.document(&next.to_string(), Some(&next)).await?;
@@ -90,7 +90,7 @@ impl Registry {
         }
     }
 
-    /// What a document is, `depth` documents from the reference.
+    /// Reads a document that is `depth` documents from the reference.
     fn look_into(&self, fetched: &Fetched, depth: usize) -> Result<Looked, Error> {
         let what = format!("manifest {} of {}", fetched.digest, self.reference.repository());
         let entries = match manifest::read(&what, &fetched.content_type, &fetched.body)? {

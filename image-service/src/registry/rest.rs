@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Decides whether an answer is the rest of a blob whose download broke. Unless that is certain, it is not appended.
+//! Decides whether a response is the rest of a blob whose download broke. Unless that is certain, it is not appended.
 
 use crate::registry::error::Failure;
 use http::header::{CONTENT_RANGE, ETAG, LAST_MODIFIED};
 use http::{HeaderMap, HeaderName, StatusCode};
 use reqwest::Response;
 
-/// What a host says about the state of a blob. It must be the same in answers that are joined.
+/// The version of a blob, as the host reports it. Responses may be joined only if they have the same version.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Validator {
     etag: Option<String>,
@@ -27,39 +27,39 @@ impl Validator {
     }
 }
 
-/// How many bytes of an answer precede byte `offset` of the blob. `known` is what the host said before; it is updated to
-/// what the host says now.
+/// How many bytes of a response precede byte `offset` of the blob. `known` is the version in earlier responses; it is set
+/// to the one in this response.
 ///
 /// # Errors
-/// `Rest` for an answer to a request for the rest that is not it; `Passing` for a part when all was asked for.
+/// `Rest` if the rest was requested and this is not it; `Passing` if the whole was requested and this is a part.
 pub fn bytes_to_skip(answer: &Response, offset: u64, size: u64, known: &mut Validator) -> Result<u64, Failure> {
     let now = Validator::of(answer.headers());
     let is_part = answer.status() == StatusCode::PARTIAL_CONTENT;
     let range = answer.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
-    let odd = |why: &str, no_parts| Err(Failure::Rest { why: format!("asked for the rest, {why}"), no_parts });
+    let odd = |why: &str, no_parts| Err(Failure::Rest { why: format!("requested the rest, but {why}"), no_parts });
     if offset == 0 {
         let whole = !is_part || range.and_then(start_and_total).is_some_and(|(start, _)| start == 0);
         *known = now;
-        let why = || "asked for the whole blob, it sends a part".to_owned();
+        let why = || "requested the whole blob, but it sent a part".to_owned();
         return if whole { Ok(0) } else { Err(Failure::Passing { why: why(), after: None }) };
     }
     if !is_part {
-        return odd(&format!("it answers {}", answer.status().as_u16()), true);
+        return odd(&format!("it responded with {}", answer.status().as_u16()), true);
     }
     let Some((start, total)) = range.and_then(start_and_total) else {
-        return odd("it sends a part without saying which", true);
+        return odd("it sent a part without a valid range", true);
     };
     if known.contradicts(&now) {
-        return odd("it sends a part of something else: its validator has changed", false);
+        return odd("it sent a part of a different blob: its validator changed", false);
     }
     if start > offset || total.is_some_and(|total| total != size) {
-        return odd("it sends another part", true);
+        return odd("it sent a different part", true);
     }
     *known = now;
     Ok(offset - start)
 }
 
-/// Of `bytes 5-9/10`: 5 and 10. The total may be unknown.
+/// Parses `bytes 5-9/10` into 5 and 10. The total may be unknown.
 fn start_and_total(range: &str) -> Option<(u64, Option<u64>)> {
     let (span, total) = range.trim().strip_prefix("bytes ")?.trim().split_once('/')?;
     let start = span.split_once('-')?.0.trim().parse().ok()?;

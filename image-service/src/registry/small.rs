@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Small answers, read whole from the first host that gives one: manifests, configs and the headers of both.
+//! Fetches small objects whole from the first host that has them: manifests, configs and the headers of both.
 
 use crate::registry::ask::Ask;
 use crate::registry::endpoint::Endpoint;
@@ -13,7 +13,7 @@ use gorae_digest::{Digest, Hasher};
 use http::{HeaderMap, Method};
 
 impl Registry {
-    /// Reads a small answer from the first host that gives it.
+    /// Fetches a small object from the first host that provides it.
     ///
     /// # Errors
     /// [`Error`], among them `Digest` and `TooLarge`.
@@ -78,7 +78,7 @@ impl Registry {
     }
 }
 
-/// The digest that the registry names for its answer.
+/// The digest in the headers of a response.
 pub fn said(headers: &HeaderMap) -> Option<Digest> {
     Digest::parse(headers.get("docker-content-digest")?.to_str().ok()?).ok()
 }

@@ -10,7 +10,7 @@ use reqwest::{Client, RequestBuilder, Response, Url};
 use serde::Deserialize;
 use std::time::Duration;
 
-/// Largest answer of a token server that is read.
+/// Largest token server response that is read, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
 
 #[derive(Deserialize)]
@@ -19,30 +19,30 @@ struct Answer {
     access_token: Option<String>,
 }
 
-/// `Authorization: Bearer …`; `None` for a token with letters that a header cannot have.
+/// `Authorization: Bearer …`; `None` if the token has characters that a header cannot contain.
 pub fn header(token: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(&format!("Bearer {token}")).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
 
-/// A host whose token server is asked, and for what.
+/// The token server of a host, and what to request from it.
 #[derive(Debug)]
 pub struct Server<'a> {
     /// The host that named the token server.
     pub site: &'a Site,
-    /// The client that reaches it.
+    /// The HTTP client for it.
     pub client: &'a Client,
-    /// What the token server is shown.
+    /// The credentials for the token server.
     pub credentials: Option<&'a Credentials>,
-    /// How long it may take to answer.
+    /// How long to wait for a response.
     pub patience: Duration,
-    /// What the token is for, in an error's words.
+    /// What the token is for, in error messages.
     pub what: &'a str,
 }
 
 impl Server<'_> {
-    /// Asks `realm` for a token, with the credentials if there are any.
+    /// Requests a token from `realm`, with the credentials if there are any.
     ///
     /// # Errors
     /// [`Failure`]. Credentials are never sent over a connection that is less secure than the registry's own.
@@ -54,16 +54,16 @@ impl Server<'_> {
             let status = answer.status();
             Ok::<_, Failure>((status, read(answer).await?))
         };
-        let slow = || Failure::Passing { why: "the token server does not answer".to_owned(), after: None };
+        let slow = || Failure::Passing { why: "the token server does not respond".to_owned(), after: None };
         let (status, body) = tokio::time::timeout(self.patience, answering).await.map_err(|_| slow())??;
         match status.as_u16() {
             200..=299 => self.token(&body),
-            // Token servers say 400 to unknown refresh tokens, 401 or 403 to wrong passwords.
+            // Token servers respond with 400 to unknown refresh tokens, and with 401 or 403 to wrong passwords.
             400..=404 => {
                 let (host, what) = (self.site.name(), self.what.to_owned());
                 Err(Failure::Final(Error::Unauthenticated { host, what, given: self.credentials.is_some() }))
             }
-            other => Err(Failure::Passing { why: format!("the token server answers {other}"), after: None }),
+            other => Err(Failure::Passing { why: format!("the token server responded with {other}"), after: None }),
         }
     }
 
@@ -111,9 +111,9 @@ impl Server<'_> {
 
     fn token(&self, body: &[u8]) -> Result<HeaderValue, Failure> {
         let answer: Answer =
-            serde_json::from_slice(body).map_err(|_| self.invalid("its answer is not JSON with a token"))?;
+            serde_json::from_slice(body).map_err(|_| self.invalid("its response is not JSON with a token"))?;
         let token = answer.token.filter(|t| !t.is_empty()).or(answer.access_token).filter(|t| !t.is_empty());
-        token.and_then(|token| header(&token)).ok_or_else(|| self.invalid("its answer has no token"))
+        token.and_then(|token| header(&token)).ok_or_else(|| self.invalid("its response has no token"))
     }
 
     fn invalid(&self, why: &str) -> Failure {
@@ -127,7 +127,7 @@ async fn read(mut answer: Response) -> Result<Vec<u8>, Failure> {
     while let Some(chunk) = answer.chunk().await.map_err(Failure::transport)? {
         body.extend_from_slice(&chunk);
         if body.len() > MAX_ANSWER {
-            return Err(Failure::Passing { why: "the token server's answer is too long".to_owned(), after: None });
+            return Err(Failure::Passing { why: "the token server's response is too long".to_owned(), after: None });
         }
     }
     Ok(body)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The order in which hosts are asked for one object, and what they answered.
+//! The order in which hosts are tried for one object, and their failures.
 
 use crate::registry::endpoint::Endpoint;
 use crate::registry::endpoints::Registry;
@@ -7,23 +7,23 @@ use crate::registry::error::{Error, Failure};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// The hosts that have not been asked yet.
+/// The hosts that have not been tried yet.
 #[derive(Debug)]
 pub struct Turns {
     waiting: VecDeque<usize>,
-    /// Those that were unreachable recently.
+    /// Those that were recently unreachable.
     set_aside: VecDeque<usize>,
 }
 
 impl Turns {
-    /// All hosts that are `able`, in their order.
+    /// All hosts that are `able`, in order.
     pub fn new(registry: &Registry, able: impl Fn(&Endpoint) -> bool) -> Self {
         let able = registry.endpoints.iter().enumerate().filter(|(_, endpoint)| able(endpoint));
         Self { waiting: able.map(|(place, _)| place).collect(), set_aside: VecDeque::new() }
     }
 
-    /// The next host, and how often it may be asked. One that was unreachable recently is asked once, when no other host
-    /// provided the object. A definite answer of the registry itself ends the search.
+    /// Returns the next host and its number of attempts. A host that was recently unreachable is tried once, after no other
+    /// host provided the object. A definite response of the registry itself ends the search.
     pub fn next(&mut self, registry: &Registry, failures: &Failures) -> Option<(usize, u32)> {
         while let Some(place) = self.waiting.pop_front() {
             let endpoint = &registry.endpoints[place];
@@ -39,19 +39,19 @@ impl Turns {
     }
 }
 
-/// The failures of all hosts, and what to say in the end.
+/// The failures of all hosts, and the final error.
 #[derive(Debug, Default)]
 pub struct Failures {
     pub passing: Vec<String>,
     mirror: Option<Error>,
     pub origin: Option<Error>,
-    /// The registry's own name, when it does not resolve.
+    /// The registry's own name, if it does not resolve.
     unknown: Option<String>,
 }
 
 impl Failures {
-    /// Notes a failure. Returns the pause that the host asked for, `None` when asking it again is pointless. `over` is for
-    /// how long it is asked last if it is unreachable; it is given when the host is not asked again in this turn.
+    /// Records a failure. Returns the pause that the host requested, `None` if a retry is pointless. `over` is how long an
+    /// unreachable host is tried last; it is given if this was the last attempt of the turn.
     pub fn note(&mut self, endpoint: &Endpoint, failure: Failure, over: Option<Duration>) -> Option<Option<Duration>> {
         let (why, after) = match failure {
             Failure::Final(error) => {
@@ -74,21 +74,21 @@ impl Failures {
         Some(after)
     }
 
-    /// Notes a transient failure.
+    /// Records a transient failure.
     pub fn add_passing(&mut self, endpoint: &Endpoint, why: &str) {
         let host = format!("{}: ", endpoint.site.name());
         self.passing.retain(|known| !known.starts_with(&host));
         self.passing.push(format!("{host}{why}"));
     }
 
-    /// Notes a final answer.
+    /// Records a final failure.
     fn add_final(&mut self, endpoint: &Endpoint, error: Error) {
         let place = if endpoint.site.host.is_origin { &mut self.origin } else { &mut self.mirror };
         *place = Some(error);
     }
 
-    /// A definite answer of the registry itself takes precedence. Without one the image may well exist: it is
-    /// unavailable.
+    /// Returns the final error. A definite response of the registry itself takes precedence. Without one the image may well
+    /// exist, so it is unavailable.
     pub fn into_error(mut self, what: &str) -> Error {
         if let Some(error) = self.origin {
             return error;
@@ -99,7 +99,7 @@ impl Failures {
             }
             self.passing.insert(0, error.to_string());
         }
-        let tried = if self.passing.is_empty() { "no host may be asked".to_owned() } else { self.passing.join("; ") };
+        let tried = if self.passing.is_empty() { "no host may serve it".to_owned() } else { self.passing.join("; ") };
         Error::Unavailable { what: what.to_owned(), tried, unknown: self.unknown }
     }
 }

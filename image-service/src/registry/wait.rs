@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which host a pull waits for. A long wait is logged, and shown to clients that follow the pull.
+//! The host that a pull waits for. A long wait is logged, and shown to clients that follow the pull.
 
 use crate::config::Config;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub struct Waits(Mutex<Vec<Weak<Wait>>>);
 
 impl Waits {
-    /// A wait that begins now, for `what`; it ends when it is dropped.
+    /// Begins a wait for `what`; it ends when it is dropped.
     pub fn begin(&self, config: &Config, what: &str) -> Arc<Wait> {
         let state = State { host: String::new(), since: Some(Instant::now()), came: 0, is_said: false };
         let (after, floor) = (config.slow_after, config.stall_floor_bytes);
@@ -21,7 +21,7 @@ impl Waits {
         wait
     }
 
-    /// The longest current wait, in words; `None` while there is progress.
+    /// Describes the longest current wait; `None` while there is progress.
     pub fn longest(&self) -> Option<String> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let long = all.iter().filter_map(Weak::upgrade).filter_map(|wait| Some((wait.long()?, wait)));
@@ -29,7 +29,7 @@ impl Waits {
     }
 }
 
-/// A wait for one object, whichever host is asked for it.
+/// A wait for one object, from any host.
 #[derive(Debug)]
 pub struct Wait {
     what: String,
@@ -41,15 +41,15 @@ pub struct Wait {
 #[derive(Debug)]
 struct State {
     host: String,
-    /// `None` while the host waits for this node.
+    /// When the wait began; `None` while the host waits for this node.
     since: Option<Instant>,
-    /// Bytes since then.
+    /// Bytes that arrived since then.
     came: u64,
     is_said: bool,
 }
 
 impl Wait {
-    /// Says which host is asked from now on. The wait for a different host starts over.
+    /// Sets the host that is tried now. The wait for a different host starts over.
     pub fn ask(&self, host: &str) {
         let mut state = self.state();
         if state.host != host {
@@ -57,7 +57,7 @@ impl Wait {
         }
     }
 
-    /// Notes that bytes arrived. With enough of them the wait starts over.
+    /// Counts bytes that arrived. Once there are enough, the wait starts over.
     pub fn came(&self, bytes: usize) {
         let mut state = self.state();
         state.came += bytes as u64;
@@ -66,7 +66,7 @@ impl Wait {
         }
     }
 
-    /// Runs `work` during which the host waits for this node.
+    /// Runs `work`, during which the host waits for this node.
     pub async fn aside<T>(&self, work: impl Future<Output = T>) -> T {
         self.state().since = None;
         let done = work.await;
@@ -75,7 +75,7 @@ impl Wait {
         done
     }
 
-    /// Runs the work that waits, and logs it when the wait is long.
+    /// Runs `work`, and logs the wait when it gets long.
     pub async fn watch<T>(&self, work: impl Future<Output = T>) -> T {
         tokio::pin!(work);
         loop {
@@ -103,7 +103,7 @@ impl Wait {
         }
     }
 
-    /// How long it has been, when that is long.
+    /// How long the wait has been, if it is long.
     fn long(&self) -> Option<Duration> {
         self.state().since.map(|since| since.elapsed()).filter(|time| *time >= self.after)
     }
