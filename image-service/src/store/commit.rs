@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Makes a pulled image visible: records, one sync, then renames only.
+//! Makes a pulled image visible: writes records, syncs once, and then only renames.
 
 use crate::image::{Image, Top};
 use crate::store::disk::Store;
@@ -20,23 +20,23 @@ use std::sync::Arc;
 pub struct NewImage {
     /// Digest of `raw_config`.
     pub id: Digest,
-    /// The config's bytes.
+    /// The bytes of the config.
     pub raw_config: String,
-    /// The config read.
+    /// The parsed config.
     pub config: Arc<ImageConfiguration>,
     /// Diff ids, bottom first.
     pub layers: Vec<Digest>,
-    /// Normalised names that mean this image from now on.
+    /// Normalised names that refer to this image from now on.
     pub names: Vec<String>,
 }
 
 impl Store {
-    /// Commits an image. After `Ok` it survives a power failure, and every reader sees it.
+    /// Commits an image. After `Ok` it survives a power failure, and all readers see it.
     ///
-    /// - Shapes: the layers that are not staged must be pinned by the caller.
+    /// - Shapes: the caller must have pinned the layers that are not staged.
     ///
     /// # Errors
-    /// [`Error::File`], [`Error::LayerMissing`], [`Error::Top`]; readers then see the state before.
+    /// [`Error::File`], [`Error::LayerMissing`], [`Error::Top`]; readers then see the previous state.
     pub fn commit(
         self: &Arc<Self>,
         new: NewImage,
@@ -61,7 +61,7 @@ impl Store {
         committed
     }
 
-    /// The image, if it is present with all these names.
+    /// The image, if it is present with all of these names.
     fn known(&self, new: &NewImage) -> Option<Arc<Image>> {
         let index = self.index();
         let image = index.image(&new.id).filter(|image| image.top != Top::Unknown)?;
@@ -69,9 +69,9 @@ impl Store {
         new.names.iter().all(named).then(|| Arc::clone(image))
     }
 
-    /// Writes the records below `temp` and syncs everything written so far, layers included.
+    /// Writes the records below `temp` and syncs all data written so far, layers included.
     fn prepare(&self, new: &NewImage, top: &Top, temp: &PathBuf) -> Result<(), Error> {
-        fs::create_dir(temp).map_err(|e| Error::file("make", temp, e))?;
+        fs::create_dir(temp).map_err(|e| Error::file("create", temp, e))?;
         let image_path = temp.join("image");
         let layers = new.layers.iter().map(Digest::to_string).collect();
         let top = match top {
@@ -89,7 +89,7 @@ impl Store {
         rustix::fs::syncfs(&self.handle).map_err(|e| Error::file("sync", &self.root, e.into()))
     }
 
-    /// The renames, layers first; holds the lock.
+    /// Renames everything into place, layers first, while holding the lock.
     fn publish(
         &self,
         new: NewImage,
@@ -125,12 +125,12 @@ impl Store {
         if known.is_some_and(|known| known.implied.is_none() && new.implied.is_some()) {
             return self.replace_record(kept, layer);
         }
-        // Another image with this layer may have been first.
+        // Another image with this layer may have been committed first.
         if layer.is_taken() || known.is_some() {
             return Ok(());
         }
         let path = self.layer_path(id);
-        // A directory of this name that is not in the index has a damaged record: it is moved away.
+        // A directory of this name that is not in the index has a damaged record: move it away.
         if path.exists() {
             let held = kept.holds.values().any(|layers| layers.contains(id));
             if held {
@@ -147,8 +147,8 @@ impl Store {
         Ok(())
     }
 
-    /// A layer whose record is damaged, or says less than is needed, while containers may have it mounted: its files must
-    /// stay where they are, so only the record is replaced. Its files were synced before that record first existed.
+    /// Replaces the record of a layer if that record is damaged or lacks information. Containers may have the layer mounted,
+    /// so its files must stay where they are. They were synced before that record first existed.
     fn replace_record(&self, kept: &mut Kept, layer: &Staged) -> Result<(), Error> {
         let (path, new) = (self.layer_path(layer.diff_id()), layer.layer());
         if new.implied.is_some_and(|implied| implied.directories > 0) {
@@ -167,7 +167,7 @@ impl Store {
     }
 }
 
-/// An image without names; its size counts each layer once.
+/// Creates an image without names; its size counts each layer once.
 pub(super) fn assemble(
     id: &Digest,
     config_bytes: usize,

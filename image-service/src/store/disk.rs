@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The store itself: its directory, the paths in it, and what it takes.
+//! The store itself: its directory, its paths, and its disk usage.
 
 use crate::image::Image;
 use crate::store::error::Error;
@@ -12,18 +12,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The store; see the module head.
+/// The store; see the module documentation.
 #[derive(Debug)]
 pub struct Store {
     pub(super) root: PathBuf,
     pub(super) handle: File,
-    /// What readers see. It is replaced as a whole, never modified.
+    /// The state that readers see. It is replaced as a whole, never modified.
     pub(super) index: ArcSwap<Index>,
-    /// What exists and what needs it. The lock is held for index changes and renames, never for data I/O or syncs.
+    /// The layers that exist and their users. The lock is held for index changes and renames, never for data I/O or syncs.
     pub(super) kept: Mutex<Kept>,
     pub(super) used: Used,
     pub(super) next_temp: AtomicU64,
-    /// Held for the store's life.
+    /// Held as long as the store exists.
     pub(super) _lock: File,
 }
 
@@ -33,16 +33,16 @@ pub(super) struct Used {
     inodes: AtomicU64,
 }
 
-/// A file system's size. File systems that allocate inodes dynamically report 0 of them.
+/// The size of a file system. File systems that allocate inodes dynamically report 0 inodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
-    /// All bytes.
+    /// Total size in bytes.
     pub bytes: u64,
     /// Bytes that are free for this process.
     pub free_bytes: u64,
-    /// All files that it can have; 0 when it does not say.
+    /// Total number of inodes; 0 if not reported.
     pub inodes: u64,
-    /// Files that can still be made.
+    /// Inodes that are free.
     pub free_inodes: u64,
 }
 
@@ -66,17 +66,17 @@ impl Store {
     /// Finds an image by name, id or unique id prefix. No I/O, no lock.
     ///
     /// # Errors
-    /// [`Ambiguous`] when an id prefix fits several images.
+    /// [`Ambiguous`] if an id prefix matches several images.
     pub fn find(&self, any: &str) -> Result<Option<Arc<Image>>, Ambiguous> {
         self.index.load().find(any)
     }
 
-    /// The image that a normalised name means. No I/O, no lock.
+    /// The image that a normalised name refers to. No I/O, no lock.
     pub fn named(&self, name: &str) -> Option<Arc<Image>> {
         self.index.load().named(name).cloned()
     }
 
-    /// Disk use, from running sums. No I/O, no lock.
+    /// Disk use, from running totals. No I/O, no lock.
     pub fn usage(&self) -> Usage {
         let read = |sum: &AtomicU64| sum.load(Ordering::Relaxed);
         Usage {
@@ -86,13 +86,13 @@ impl Store {
         }
     }
 
-    /// How large the store's file system is and what of it is free.
+    /// The size of the store's file system and its free space.
     ///
     /// # Errors
-    /// [`Error::File`] when the kernel does not say.
+    /// [`Error::File`] if the kernel does not report it.
     pub fn space(&self) -> Result<Room, Error> {
         let found = rustix::fs::fstatvfs(&self.handle)
-            .map_err(|e| Error::file("ask for free space in", &self.root, e.into()))?;
+            .map_err(|e| Error::file("read the free space of", &self.root, e.into()))?;
         let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
         Ok(Room {
             bytes: bytes(found.f_blocks),
@@ -102,18 +102,18 @@ impl Store {
         })
     }
 
-    /// The directory of a layer's files.
+    /// The directory with the files of a layer.
     pub fn layer_fs(&self, diff_id: &Digest) -> PathBuf {
         self.layer_path(diff_id).join("fs")
     }
 
-    /// The directory that stands in for "no layers".
+    /// The directory that replaces the layers of an image without layers.
     pub fn empty_layer(&self) -> PathBuf {
         self.root.join("empty")
     }
 
     pub fn kept(&self) -> MutexGuard<'_, Kept> {
-        // Nothing that runs under the lock can panic half-way through a change.
+        // No code under the lock can panic halfway through a change.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -137,7 +137,7 @@ impl Store {
         self.root.join("names").join(Digest::of(name.as_bytes()).hex())
     }
 
-    /// A path below `temp` that nothing has used in this store's life.
+    /// A path below `temp` that this store has not used before.
     pub fn temp_path(&self, what: &str) -> PathBuf {
         let n = self.next_temp.fetch_add(1, Ordering::Relaxed);
         self.root.join("temp").join(format!("{what}-{}-{n}", std::process::id()))

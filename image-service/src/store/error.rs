@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Why the store could not do something.
+//! Why a store operation failed.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why the store could not do something.
+/// Why a store operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file operation failed.
@@ -18,20 +18,20 @@ pub enum Error {
     /// Another process uses the directory.
     #[error("image store {0} is in use by another process")]
     InUse(PathBuf),
-    /// A record is another program's.
+    /// Another program wrote a record.
     #[error(transparent)]
     Foreign(gorae_kernel::checked::Foreign),
-    /// A layer that is needed is not there (any more).
+    /// A layer that is needed does not exist (any more).
     #[error("layer {0} is not on this node")]
     LayerMissing(String),
-    /// The list of implied directories beside a layer's record is damaged.
-    #[error("the names of directories that layer {layer} implies cannot be read: {why}; pull the image again")]
+    /// The list of implied directories next to a layer's record is damaged.
+    #[error("cannot read the names of directories that layer {layer} implies: {why}; pull the image again")]
     Implied { layer: String, why: String },
-    /// The layers of one image imply more directories than are looked at.
-    #[error("the image's layers leave out more than {limit} bytes of names of directories")]
+    /// The layers of one image imply more directories than the limit.
+    #[error("the names of directories that the image's layers imply exceed {limit} bytes")]
     TooManyImplied { limit: u64 },
-    /// The tree of directories on top of an image cannot be made.
-    #[error("cannot make the directories on top of the image's layers")]
+    /// The tree of directories on top of an image cannot be created.
+    #[error("cannot create the directories on top of the image's layers")]
     Top(#[source] Box<gorae_unpack::Error>),
     /// A path given as a layer is not one of this store.
     #[error("{0} is not a layer directory of this store")]
@@ -39,7 +39,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// For a file operation: "cannot `what` `path`".
+    /// The error of a file operation: "cannot `what` `path`".
     pub fn file(what: &'static str, path: &Path, source: io::Error) -> Self {
         Self::File { what, path: path.to_owned(), source }
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The images and names in memory: an immutable value that each change replaces. Pure.
+//! The index of images and names in memory: an immutable value that each change replaces. Pure.
 
 use crate::image::{Image, Top};
 use gorae_digest::Digest;
@@ -7,12 +7,12 @@ use gorae_image_formats::reference::Reference;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// An id prefix fits more than one image.
+/// An id prefix matches more than one image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is the beginning of more than one image id")]
+#[error("{0:?} matches more than one image id")]
 pub struct Ambiguous(pub String);
 
-/// Images by id, names by text.
+/// The images by id, and the ids by name.
 #[derive(Debug, Default, Clone)]
 pub struct Index {
     images: BTreeMap<Digest, Arc<Image>>,
@@ -20,12 +20,12 @@ pub struct Index {
 }
 
 impl Index {
-    /// The image of an id.
+    /// The image with an id.
     pub fn image(&self, id: &Digest) -> Option<&Arc<Image>> {
         self.images.get(id)
     }
 
-    /// All images by id.
+    /// All images, ordered by id.
     pub fn list(&self) -> Vec<Arc<Image>> {
         self.images.values().cloned().collect()
     }
@@ -35,12 +35,12 @@ impl Index {
         self.images.values()
     }
 
-    /// The image that a normalised name means.
+    /// The image that a normalised name refers to.
     pub fn named(&self, name: &str) -> Option<&Arc<Image>> {
         self.names.get(name).and_then(|id| self.images.get(id))
     }
 
-    /// Finds by id, by name, by id prefix, in this order.
+    /// Finds an image by id, name or id prefix, in this order.
     pub fn find(&self, any: &str) -> Result<Option<Arc<Image>>, Ambiguous> {
         let bare = any.strip_prefix("sha256:").unwrap_or(any);
         if let Ok(id) = Digest::parse(&format!("sha256:{bare}")) {
@@ -59,11 +59,11 @@ impl Index {
         }
     }
 
-    /// With an image added (or known already) and names pointing to it; names leave the images they meant before.
+    /// Adds an image, unless it is known, and points names to it. Names are removed from the images they pointed to before.
     pub fn with(&self, id: &Digest, image: Image, names: &[String]) -> Self {
         let mut next = self.clone();
         match next.images.get(id) {
-            // The same image, looked at in full meanwhile.
+            // The same image, but now checked for implied directories.
             Some(known) if known.top == Top::Unknown && image.top != Top::Unknown => {
                 let (repo_tags, repo_digests) = (known.repo_tags.clone(), known.repo_digests.clone());
                 next.images.insert(id.clone(), Arc::new(Image { repo_tags, repo_digests, ..image }));
@@ -88,7 +88,7 @@ impl Index {
         next
     }
 
-    /// Without an image and its names.
+    /// Removes an image and its names.
     pub fn without(&self, id: &Digest) -> Self {
         let mut next = self.clone();
         next.images.remove(id);
@@ -96,7 +96,7 @@ impl Index {
         next
     }
 
-    /// Without some names of an image, which stays.
+    /// Removes some names of an image but keeps the image.
     pub fn without_names(&self, id: &Digest, names: &[String]) -> Self {
         let mut next = self.clone();
         for name in names {

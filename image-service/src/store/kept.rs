@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The layers on disk and why they stay, as the store's lock guards them.
+//! The layers on disk and the reasons to keep them, guarded by the store's lock.
 
 use crate::store::record::Implied;
 use gorae_digest::Digest;
@@ -9,21 +9,21 @@ use std::collections::{HashMap, HashSet};
 /// Layers on disk and the reasons to keep them, besides images.
 #[derive(Debug, Default)]
 pub struct Kept {
-    /// By diff id; trees by their own names.
+    /// By diff id; trees by their names.
     pub layers: HashMap<Digest, KeptLayer>,
-    /// By owner: containers that have the layers mounted.
+    /// By owner: the containers that have the layers mounted.
     pub holds: HashMap<String, HashSet<Digest>>,
-    /// By layer: the number of pulls that rely on finding it.
+    /// By layer: the number of pulls that rely on it.
     pub pins: HashMap<Digest, usize>,
-    /// Whether there is an image whose record cannot be read for now, so that it is unknown which layers it needs.
+    /// Whether an image has a record that currently cannot be read, so that it is unknown which layers it needs.
     pub has_unread_images: bool,
 }
 
 /// A layer on disk.
 #[derive(Debug, Clone, Copy)]
 pub struct KeptLayer {
-    /// What it takes.
+    /// Its disk usage.
     pub usage: Usage,
-    /// `None` for a tree, and for a layer that has to be unpacked again before another image can be made with it.
+    /// `None` for a tree, and for a layer that must be unpacked again before another image can use it.
     pub implied: Option<Implied>,
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Reads the store's records into the index. What cannot be used is given up, in a way that a pull can mend.
+//! Loads the store's records into the index. Unusable objects are dropped in a way that a pull can repair.
 
 use crate::image::{Image, Top};
 use crate::store::disk::Store;
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 impl Store {
-    /// Takes note of every layer whose record can be read.
+    /// Loads every layer whose record can be read.
     ///
     /// # Errors
     /// [`Error::File`], [`Error::Foreign`].
@@ -30,7 +30,7 @@ impl Store {
                     self.count(record.usage);
                     kept.layers.insert(diff_id, KeptLayer { usage: record.usage, implied: record.implied });
                 }
-                // Without it intact images would be taken for lost.
+                // Without it, intact images would be considered lost.
                 Err(Unreadable::File(source))
                     if !matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
                 {
@@ -42,7 +42,7 @@ impl Store {
         Ok(())
     }
 
-    /// Reads every image whose record can be used and whose layers are present.
+    /// Loads every image whose record is usable and whose layers are present.
     ///
     /// # Errors
     /// [`Error::File`], [`Error::Foreign`].
@@ -57,7 +57,7 @@ impl Store {
             });
             match read {
                 Ok((id, image)) => index = index.with(&id, image, &[]),
-                // It may be readable again when the disk has recovered; until then its names and layers are kept.
+                // It may be readable again when the disk has recovered. Until then its names and layers are kept.
                 Err(error @ Unreadable::File(_)) => {
                     lose("image", &path, error)?;
                     kept.has_unread_images = true;
@@ -68,7 +68,7 @@ impl Store {
         Ok(index)
     }
 
-    /// Every name that can be read, with its file.
+    /// Reads every readable name, with the path of its file.
     ///
     /// # Errors
     /// [`Error::File`], [`Error::Foreign`].
@@ -78,7 +78,7 @@ impl Store {
             let path = self.root.join("names").join(&name);
             let found = record::read::<NameRecord>(&path).and_then(|record| {
                 let own = Digest::of(record.name.as_bytes()).hex() == name.to_string_lossy();
-                if own { Ok(record) } else { Err(Unreadable::Misplaced("its file is another name's")) }
+                if own { Ok(record) } else { Err(Unreadable::Misplaced("its file belongs to a different name")) }
             });
             match found {
                 Ok(record) => names.push((path, record)),
@@ -88,7 +88,7 @@ impl Store {
         Ok(names)
     }
 
-    /// Gives the images their names, and removes names whose image is gone: leftovers of a lost image, or of a crash
+    /// Adds the names to the images, and removes names without an image. They are leftovers of a lost image, or of a crash
     /// between the removal of an image and that of its names.
     pub(super) fn give_names(&self, mut index: Index, names: Vec<(PathBuf, NameRecord)>) -> Index {
         for (path, record) in names {
@@ -107,7 +107,7 @@ impl Store {
         Digest::parse(&name.image).is_ok_and(|id| fs::symlink_metadata(self.image_path(&id)).is_ok())
     }
 
-    /// The entries of a directory of the store.
+    /// The entries of a directory in the store.
     ///
     /// # Errors
     /// [`Error::File`].
@@ -123,7 +123,7 @@ fn read_layer(path: &Path, name: &OsStr) -> Result<(Digest, LayerRecord), Unread
         name.to_str().and_then(Digest::from_file_name).ok_or(Unreadable::Misplaced("its name is not a digest"))?;
     let record: LayerRecord = record::read(&path.join("record"))?;
     if record.diff_id != diff_id.to_string() {
-        return Err(Unreadable::Misplaced("it describes another layer"));
+        return Err(Unreadable::Misplaced("it describes a different layer"));
     }
     if !fs::symlink_metadata(path.join("fs"))?.is_dir() {
         return Err(Unreadable::Misplaced("the layer has no files"));
@@ -135,13 +135,13 @@ fn read_image(path: &Path, name: &OsStr, kept: &Kept) -> Result<(Digest, Image),
     let id = name.to_str().and_then(Digest::from_file_name).ok_or(Unreadable::Misplaced("its name is not a digest"))?;
     let record: ImageRecord = record::read(path)?;
     if Digest::of(record.config.as_bytes()) != id {
-        return Err(Unreadable::Misplaced("its config is another image's"));
+        return Err(Unreadable::Misplaced("its config belongs to a different image"));
     }
     let config = gorae_image_formats::image_config::read_config(&record.config).map_err(Unreadable::Config)?;
     let layers = record.layers.iter().map(|layer| Digest::parse(layer)).collect::<Result<Vec<_>, _>>();
     let layers = layers.map_err(|_| Unreadable::Misplaced("a layer's diff id is not a digest"))?;
     if !layers.iter().all(|layer| kept.layers.contains_key(layer)) {
-        return Err(Unreadable::Misplaced("a layer of it is missing or damaged"));
+        return Err(Unreadable::Misplaced("one of its layers is missing or damaged"));
     }
     let top = match record.top {
         record::Top::Unknown => Top::Unknown,

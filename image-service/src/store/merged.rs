@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Directories as overlayfs merges them, examined without a mount: which layers contribute to one, and where that ends.
+//! Examines directories as overlayfs merges them, without a mount: which layers contribute to one, and where that ends.
 //!
-//! Everything is opened by handle, one component at a time, without following links. A link on the way is followed by
-//! this code, with `..` stopping at the root. Few descriptors are open: those of one directory at a time, one per layer.
+//! Everything is opened by handle, one component at a time, without following links. This code resolves links on the way
+//! itself; `..` stops at the root. Few descriptors are open: those of one directory at a time, one per layer.
 
 use gorae_unpack::attributes;
 use gorae_unpack::beneath::{self, is_link, is_whiteout, status};
@@ -12,31 +12,31 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-/// Most links followed on the way to one directory, the kernel's own number.
+/// Most links followed on the way to one directory, the same number as in the kernel.
 const MAX_LINKS: usize = 40;
-/// Most components that links may make of one path.
+/// Most path components that links may expand to.
 const MAX_PENDING: usize = 4096;
 
-/// A directory of one layer.
+/// A directory in one layer.
 #[derive(Debug, Clone)]
 pub struct Part {
-    /// The layer's number, the topmost is 0.
+    /// The number of the layer; the topmost is 0.
     pub layer: usize,
     pub handle: Rc<OwnedFd>,
 }
 
-/// A directory of several layers.
+/// A directory that several layers contribute to.
 #[derive(Debug, Clone)]
 pub struct Merged {
-    /// Topmost first.
+    /// The contributing directories, topmost first.
     pub parts: Vec<Part>,
-    /// Whether the lowest of them hides what those below have in it.
+    /// Whether the lowest of them hides the content of lower layers.
     pub is_opaque: bool,
-    /// Whether that is true of a directory on the way here: then lower layers show nothing of this name.
+    /// Whether that applies to a parent directory. Lower layers then show nothing of this name.
     pub is_new: bool,
 }
 
-/// What a name is.
+/// The type of a name.
 #[derive(Debug)]
 enum Entry {
     Absent,
@@ -48,13 +48,13 @@ enum Entry {
 type Result<T> = std::result::Result<T, Refusal>;
 
 impl Merged {
-    /// The root of layers, topmost first. An opaque mark on a layer's root hides nothing: overlayfs ignores it there.
+    /// The root of these layers (topmost first). An opaque mark on the root of a layer hides nothing: overlayfs ignores it.
     pub fn root(layers: impl IntoIterator<Item = OwnedFd>) -> Self {
         let part = |(layer, handle)| Part { layer, handle: Rc::new(handle) };
         Self { parts: layers.into_iter().enumerate().map(part).collect(), is_opaque: false, is_new: false }
     }
 
-    /// The same, but only of the layers below `layer`.
+    /// The same directory, but only from the layers below `layer`.
     pub fn below(&self, layer: usize) -> Self {
         Self {
             parts: self.parts.iter().filter(|part| part.layer > layer).cloned().collect(),
@@ -63,12 +63,12 @@ impl Merged {
         }
     }
 
-    /// The lowest layer that has a part in it.
+    /// The lowest contributing layer.
     pub fn lowest(&self) -> Option<usize> {
         self.parts.last().map(|part| part.layer)
     }
 
-    /// The directory at `path`, no link followed; `None` when there is none.
+    /// The directory at `path`, without following links; `None` if it does not exist.
     pub fn directory(&self, path: &[u8]) -> Result<Option<Self>> {
         let mut at = self.clone();
         for component in path.split(|&b| b == b'/').filter(|component| !component.is_empty()) {
@@ -80,7 +80,7 @@ impl Merged {
         Ok(Some(at))
     }
 
-    /// The directory at `path`, with links followed as inside a container, and where it is; `None` when there is none.
+    /// The directory at `path` and its resolved path, following links as inside a container; `None` if it does not exist.
     pub fn resolve(&self, path: &[u8]) -> Result<Option<(Self, Vec<u8>)>> {
         let (mut at, mut walked) = (self.clone(), Vec::<Vec<u8>>::new());
         let mut pending: VecDeque<Vec<u8>> = path.split(|&b| b == b'/').map(<[u8]>::to_vec).collect();
@@ -126,7 +126,7 @@ impl Merged {
                     parts.push(Part { layer: part.layer, handle: Rc::new(handle) });
                 }
                 Err(Errno::NOENT) => continue,
-                // Anything but a directory hides what is below it, and does not merge with what is above.
+                // Anything but a directory hides the entries below it, and does not merge with those above.
                 Err(Errno::LOOP | Errno::NOTDIR) if !parts.is_empty() => break,
                 Err(Errno::LOOP | Errno::NOTDIR) => return self.other(part, name),
                 Err(errno) => return Err(errno.into()),

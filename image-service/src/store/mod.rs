@@ -8,15 +8,15 @@
 //! ROOT/layers/sha256-HEX/implied  its directories that no member describes, when there are any
 //! ROOT/images/sha256-HEX          record: config as it came, diff ids; named by config digest
 //! ROOT/names/HEX                  record: one name and the image it means; named by the name's hash
-//!                                 A tree of directories on top of an image is a layer, too; see `top`
+//!                                 A tree of directories on top of an image is a layer as well; see `top`
 //! ROOT/empty                      stands in for the layers of an image that has none
 //! ROOT/temp/…                     whatever is not finished; emptied at start
 //! ```
 //!
-//! Invariants: a name in `layers`, `images` or `names` appears by a rename only, after its data was synced; an image's
-//! layers get theirs before the image, its names after it. Removal goes the other way round: the image record first.
-//! So a crash at any point leaves each image whole or absent, and leftovers are unreferenced. A damaged record costs the
-//! object that it describes and nothing else. Disk I/O here blocks; call it only from threads that may block.
+//! Invariants: a name in `layers`, `images` or `names` appears only by a rename, after its data was synced. The layers of
+//! an image get their names before the image, and the names of the image after it. Removal works in the opposite order:
+//! the image record first. So after a crash at any point each image is whole or absent, and leftovers are unreferenced. A
+//! damaged record costs only the object that it describes. Disk I/O here blocks: call it only from threads that may block.
 
 mod commit;
 mod disk;

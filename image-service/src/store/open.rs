@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Opens a store: makes its directories, takes its lock, clears leftovers of dead pulls, and has its records loaded.
+//! Opens a store: creates its directories, takes its lock, clears leftovers of dead pulls, and loads its records.
 
 use crate::store::disk::{Store, Used};
 use crate::store::error::Error;
@@ -18,14 +18,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 impl Store {
-    /// Opens the store in `root`, making it when absent.
+    /// Opens the store in `root`, creating it if absent.
     ///
-    /// - Shapes: an object whose record cannot be used is logged and left out of the index. An image that lost its record
-    ///   or a layer is removed with all its names: otherwise it would reappear without them when another image brings the
-    ///   layer.
+    /// - Shapes: an object whose record is unusable is logged and left out of the index. An image that lost its record or a
+    ///   layer is removed with all its names: otherwise it would reappear without them when another image brings the layer.
     ///
     /// # Errors
-    /// [`Error::InUse`]; [`Error::File`] when a directory cannot be made or read; [`Error::Foreign`].
+    /// [`Error::InUse`]; [`Error::File`] if a directory cannot be created or read; [`Error::Foreign`].
     pub fn open(root: PathBuf) -> Result<Self, Error> {
         make_directories(&root)?;
         let lock = lock(&root)?;
@@ -47,7 +46,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Whatever is in `temp` now is stale.
+    /// Clears `temp`. Everything in it is stale at this point.
     fn clear_temp(&self) -> Result<(), Error> {
         let left: Vec<PathBuf> =
             self.names_in("temp")?.into_iter().map(|name| self.root.join("temp").join(name)).collect();
@@ -56,7 +55,7 @@ impl Store {
         }
         // Move it below one name first: numbers start over, and new names must not collide with old ones.
         let trash = self.root.join("temp").join(format!("old-{}-{}", std::process::id(), now_nanos()));
-        fs::create_dir(&trash).map_err(|e| Error::file("make", &trash, e))?;
+        fs::create_dir(&trash).map_err(|e| Error::file("create", &trash, e))?;
         for path in left {
             let target = trash.join(path.file_name().unwrap_or_default());
             match fs::rename(&path, &target) {
@@ -73,7 +72,7 @@ impl Store {
 fn make_directories(root: &Path) -> Result<(), Error> {
     // 0700: only root may reach setuid programs in a layer.
     let make = |path: &Path, mode| {
-        fs::DirBuilder::new().recursive(true).mode(mode).create(path).map_err(|e| Error::file("make", path, e))
+        fs::DirBuilder::new().recursive(true).mode(mode).create(path).map_err(|e| Error::file("create", path, e))
     };
     make(root, 0o700)?;
     for name in ["layers", "images", "names", "temp"] {
@@ -82,7 +81,7 @@ fn make_directories(root: &Path) -> Result<(), Error> {
     make(&root.join("empty"), 0o755)
 }
 
-/// How long a terminating process may hold the lock: the kernel closes a killed process's files one by one.
+/// How long a dying process may hold the lock: the kernel closes the files of a killed process one by one.
 const DYING: Duration = Duration::from_secs(1);
 
 fn lock(root: &Path) -> Result<File, Error> {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Plans and builds the tree on top of an image: which directories it has to hold; see `top.rs`.
+//! Plans and builds the tree on top of an image: the directories that it must contain; see `top.rs`.
 
 use crate::store::merged::Merged;
 use crate::store::search::{Search, split};
@@ -11,35 +11,35 @@ use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::os::fd::OwnedFd;
 
-/// What a directory takes.
+/// Disk usage of a directory.
 const BLOCK: u64 = 4096;
 
-/// A layer's files and what it leaves to those below.
+/// The files of a layer, and the directories that it leaves to lower layers.
 #[derive(Debug)]
 pub struct Lower {
     /// Its `fs` directory.
     pub root: OwnedFd,
-    /// Directories that no member describes, the root with an empty name.
+    /// Directories that no member describes; the root has an empty name.
     pub implied: HashSet<Vec<u8>>,
 }
 
-/// What the tree has to hold.
+/// The content of the tree.
 #[derive(Debug)]
 pub struct Plan {
-    /// By path, parents before their content: the layer whose directory it is copied from, and the path there.
+    /// By path, parents before their content: the layer whose directory is copied, and the path in it.
     directories: BTreeMap<Vec<u8>, (usize, Vec<u8>)>,
     layers: Merged,
 }
 
 impl Plan {
-    /// Compares what layers (topmost first) show of the directories that they imply with what the lower ones say.
+    /// Compares how layers (topmost first) show the directories that they imply with how lower layers describe them.
     ///
     /// # Errors
-    /// [`Error::Place`] with the directory.
+    /// [`Error::Place`] that names the directory.
     pub fn of(lowers: Vec<Lower>) -> Result<Self, Error> {
         let (roots, implied): (Vec<OwnedFd>, Vec<HashSet<Vec<u8>>>) =
             lowers.into_iter().map(|lower| (lower.root, lower.implied)).unzip();
-        // What the lowest layer implies is not described by any layer.
+        // No layer describes what the lowest layer implies.
         let above = implied.split_last().map_or(&[][..], |(_, above)| above);
         let paths: BTreeSet<Vec<u8>> = above.iter().flatten().cloned().collect();
         let mut search = Search::new(Merged::root(roots), implied);
@@ -51,7 +51,7 @@ impl Plan {
         }
         let parents: BTreeSet<Vec<u8>> = directories.keys().flat_map(|path| parents(path)).collect();
         for path in parents.into_iter().filter(|path| !directories.contains_key(path)).collect::<Vec<_>>() {
-            // The layers show it, and as it has to be; otherwise they would not show what is in it.
+            // The layers show it correctly; otherwise they would not show its content.
             let top = search.directory(&path).map_err(|e| e.of(&path))?.and_then(|found| found.parts.first().cloned());
             let top = top.ok_or_else(|| Refusal::from(Errno::NOENT).of(&path))?;
             directories.insert(path.clone(), (top.layer, path));
@@ -59,12 +59,12 @@ impl Plan {
         Ok(Self { directories, layers: search.into_layers() })
     }
 
-    /// Whether no tree is needed, because the layers already show everything as it has to be.
+    /// Whether no tree is needed, because the layers already show everything correctly.
     pub fn is_empty(&self) -> bool {
         self.directories.is_empty()
     }
 
-    /// Makes the directories in an empty one.
+    /// Creates the directories in the empty directory `root`.
     ///
     /// # Errors
     /// [`Error::Place`], [`Error::Reserve`].
@@ -78,7 +78,7 @@ impl Plan {
                 .and_then(|parent| Ok(rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o700))?));
             made.map_err(|e| e.of(path))?;
         }
-        // Only after everything is made: new entries inherit a directory's access lists, and change its times.
+        // Only after everything is created: new entries inherit the access lists of a directory, and change its times.
         for (path, source) in &self.directories {
             self.describe(&root, path, source).map_err(|e| e.of(path))?;
         }
@@ -94,7 +94,7 @@ impl Plan {
     }
 }
 
-/// The directories on the way, the root first.
+/// The parent directories of a path, the root first.
 fn parents(path: &[u8]) -> Vec<Vec<u8>> {
     let slashes = path.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(at, _)| at);
     let root = (!path.is_empty()).then_some(0);

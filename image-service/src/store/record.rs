@@ -9,25 +9,25 @@ use std::io::{self, Read};
 use std::path::Path;
 
 const VERSION: u32 = 1;
-/// A config is at most 8 MiB; JSON escaping at most doubles what real ones hold.
+/// A config has at most 8 MiB, and JSON escaping at most doubles real ones.
 const MAX_RECORD: u64 = 64 << 20;
-/// More than the length of a checked file's first line.
+/// More than the first line of a checked file can have.
 const HEADER: u64 = 256;
 
 /// A kind of record.
 pub trait Record: Serialize + DeserializeOwned {
-    /// The word in the record's header.
+    /// The kind in the record's header.
     const KIND: &'static str;
 }
 
-/// An image: immutable.
+/// An image. Immutable.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ImageRecord {
-    /// The config's bytes as the registry sent them; their digest is the image's id.
+    /// The config as the registry sent it; its digest is the id of the image.
     pub config: String,
     /// Diff ids, bottom first.
     pub layers: Vec<String>,
-    /// What is laid on top of them.
+    /// Whether a tree lies on top of the layers.
     #[serde(default)]
     pub top: Top,
 }
@@ -36,38 +36,38 @@ pub struct ImageRecord {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Top {
-    /// Not known: the record was written by a version of Gorae that did not look for such directories.
+    /// Not known: the record was written by a version of Gorae that did not check for such directories.
     #[default]
     Unknown,
     /// It needs none.
     Nothing,
-    /// It does. Which tree that is follows from its layers.
+    /// It does. The layers determine which tree it is.
     Tree,
 }
 
-/// A name and the image that it means.
+/// A name and the image that it refers to.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct NameRecord {
     pub name: String,
     pub image: String,
 }
 
-/// A layer: immutable.
+/// A layer. Immutable.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct LayerRecord {
     pub diff_id: String,
     pub usage: Usage,
-    /// What is left to lower layers; absent in trees, and in records of versions of Gorae that did not know of it.
+    /// What is left to lower layers; absent in trees, and in records of older versions of Gorae.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub implied: Option<Implied>,
 }
 
-/// What a layer leaves to those below it.
+/// What a layer leaves to the layers below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Implied {
     /// Whether no member describes the root directory.
     pub root: bool,
-    /// Directories that no member describes; their names are beside the record.
+    /// Number of directories that no member describes; their names are stored next to the record.
     pub directories: u64,
 }
 
@@ -87,7 +87,7 @@ pub enum Unreadable {
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] io::Error),
-    /// The header or checksum is wrong.
+    /// The header or the checksum is wrong.
     #[error(transparent)]
     Damaged(#[from] CheckedError),
     /// Another program wrote it.
@@ -96,11 +96,11 @@ pub enum Unreadable {
     /// The image's config, which came from the registry, cannot be read.
     #[error("its config: {0}")]
     Config(serde_json::Error),
-    /// The directories on top of an image are gone and cannot be made again.
-    #[error("its tree of directories cannot be made again: {0}")]
+    /// The directories on top of an image are missing and cannot be created again.
+    #[error("its tree of directories cannot be created again: {0}")]
     Top(crate::store::error::Error),
     /// The record contradicts its name or itself.
-    #[error("the record does not belong here: {0}")]
+    #[error("the record is not valid here: {0}")]
     Misplaced(&'static str),
 }
 
@@ -110,17 +110,17 @@ pub fn write<R: Record>(path: &Path, record: &R) -> io::Result<()> {
     fs::write(path, checked::encode(R::KIND, VERSION, &body))
 }
 
-/// The kind of the file of names.
+/// The kind of a file of names.
 const NAMES: &str = "implied-directories";
 
-/// Writes the names of implied directories, each ended by a zero byte, to a new file.
+/// Writes the names of implied directories to a new file, each with a terminating zero byte.
 pub fn write_names(path: &Path, names: &[Vec<u8>]) -> io::Result<()> {
     let mut body = names.join(&0);
     body.push(0);
     fs::write(path, checked::encode(NAMES, VERSION, &body))
 }
 
-/// Reads those names, which may have `most` bytes in all; `None` when they have more.
+/// Reads those names, at most `most` bytes in all; `None` if they have more.
 pub fn read_names(mut file: fs::File, most: u64) -> Result<Option<Vec<Vec<u8>>>, Unreadable> {
     if file.metadata()?.len() > most.saturating_add(HEADER) {
         return Ok(None);
@@ -128,7 +128,7 @@ pub fn read_names(mut file: fs::File, most: u64) -> Result<Option<Vec<Vec<u8>>>,
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
     let body = checked::decode(NAMES, VERSION, &bytes)?.body;
-    let body = body.strip_suffix(&[0]).ok_or(Unreadable::Misplaced("its last name has no end"))?;
+    let body = body.strip_suffix(&[0]).ok_or(Unreadable::Misplaced("its last name is not terminated"))?;
     Ok(Some(body.split(|&b| b == 0).map(<[u8]>::to_vec).collect()))
 }
 
@@ -150,8 +150,8 @@ pub fn read<R: Record>(path: &Path) -> Result<R, Unreadable> {
 mod tests {
     use super::*;
 
-    /// Records of every version that was ever written, in `golden/KIND-VERSION`: an upgrade that cannot read one costs a
-    /// node its images. These files are never changed.
+    /// Records of every version ever written, in `golden/KIND-VERSION`. An upgrade that cannot read one costs a node its
+    /// images. Never change these files.
     fn golden<R: Record>(version: u32) -> R {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/store/golden/{}-{version}", R::KIND));
         read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

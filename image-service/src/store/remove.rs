@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Removes images and names: the record first, then what it named.
+//! Removes images and names: the record first, then the data.
 
 use crate::image::Image;
 use crate::store::disk::Store;
@@ -16,17 +16,17 @@ pub enum NameRemoval {
     NoSuchName,
     /// It was removed from its image.
     Removed,
-    /// Its image has no other name and keeps it.
+    /// It is the last name of its image, which keeps it.
     LastName,
 }
 
 impl Store {
-    /// Removes an image with all its names; layers go when nothing else needs them.
+    /// Removes an image and all its names; layers are removed if nothing else needs them.
     ///
-    /// - Shapes: removing an absent image succeeds; when this returns, no reader sees the image any more.
+    /// - Shapes: removing an absent image succeeds. After this returns, no reader sees the image any more.
     ///
     /// # Errors
-    /// [`Error::File`] when the image's record cannot be removed.
+    /// [`Error::File`] if the image's record cannot be removed.
     pub fn remove(&self, id: &str) -> Result<(), Error> {
         let Ok(digest) = Digest::parse(id) else { return Ok(()) };
         let mut kept = self.kept();
@@ -34,7 +34,7 @@ impl Store {
         let Some(image) = index.image(&digest) else { return Ok(()) };
         self.remove_record(&self.image_path(&digest))?;
         for name in image.repo_tags.iter().chain(&image.repo_digests) {
-            // A name without its image means nothing and is removed at the next start.
+            // A name without its image has no meaning and is removed at the next start.
             let _ = std::fs::remove_file(self.name_path(name));
         }
         self.index.store(Arc::new(index.without(&digest)));
@@ -43,10 +43,10 @@ impl Store {
         Ok(())
     }
 
-    /// Removes a normalised name from its image, unless the image has no other.
+    /// Removes a normalised name from its image, unless it is the only one.
     ///
     /// # Errors
-    /// [`Error::File`] when the name's record cannot be removed; names handled before it are then removed.
+    /// [`Error::File`] if the record of a name cannot be removed; the names before it are removed then.
     pub fn remove_name(&self, name: &str) -> Result<NameRemoval, Error> {
         let _kept = self.kept();
         let index = self.index.load_full();
@@ -66,7 +66,7 @@ impl Store {
         Ok(NameRemoval::Removed)
     }
 
-    /// Removes a record, which may be absent.
+    /// Removes a record if it exists.
     fn remove_record(&self, path: &Path) -> Result<(), Error> {
         match std::fs::remove_file(path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::file("remove", path, e)),
@@ -75,7 +75,7 @@ impl Store {
     }
 }
 
-/// A tag and, when it is the last of its repository, the digest names there, which came with it.
+/// A tag and, if it is the last one of its repository, the digest names of that repository, which came with it.
 fn names_that_go_with(image: &Image, name: &str) -> Vec<String> {
     let mut going = vec![name.to_owned()];
     let Some(repository) = repository(name).filter(|_| !name.contains('@')) else { return going };
@@ -86,7 +86,7 @@ fn names_that_go_with(image: &Image, name: &str) -> Vec<String> {
     going
 }
 
-/// What stands before the tag or digest of a normalised name.
+/// The part of a normalised name before its tag or digest.
 fn repository(name: &str) -> Option<&str> {
     let name = name.split('@').next()?;
     let tag = name.rfind(':').filter(|at| !name[*at..].contains('/'));

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The search for the layer that describes a directory, among those that only imply it.
+//! Searches for the layer that describes a directory, among layers that only imply it.
 
 use crate::store::merged::{Merged, Part};
 use gorae_unpack::meta;
 use gorae_unpack::refusal::Refusal;
 use std::collections::HashSet;
 
-/// The search for what describes a directory.
+/// A search for the descriptions of directories.
 pub struct Search {
     layers: Merged,
     implied: Vec<HashSet<Vec<u8>>>,
-    /// The directory that was looked into last: paths come sorted, so it is usually the next one's parent as well.
+    /// The last directory that was examined. Paths are sorted, so it is usually the parent of the next one as well.
     last: (Vec<u8>, Option<Merged>),
-    /// A path that no layer below this one has; so none of them has anything inside it either.
+    /// A path that no layer below this one has, so that none of them has anything inside it either.
     nowhere: Option<(usize, Vec<u8>)>,
 }
 
@@ -23,12 +23,12 @@ impl Search {
         Self { layers, implied, last, nowhere: None }
     }
 
-    /// The layers.
+    /// Returns the layers.
     pub fn into_layers(self) -> Merged {
         self.layers
     }
 
-    /// The directory that should be shown at `path` in place of the one that is; `None` when that one is right.
+    /// The directory that should be shown at `path` instead of the current one; `None` if the current one is right.
     pub fn other_source(&mut self, path: &[u8]) -> Result<Option<(usize, Vec<u8>)>, Refusal> {
         let Some(found) = self.directory(path)? else { return Ok(None) };
         let Some(top) = found.parts.first().cloned() else { return Ok(None) };
@@ -39,9 +39,9 @@ impl Search {
         Ok(Some((source.layer, at)))
     }
 
-    /// The topmost layer's directory that a member describes, and where it is in that layer.
+    /// The directory of the topmost layer in which a member describes it, and its path in that layer.
     ///
-    /// Where a directory replaces a link, this is the link's target; where it replaces anything else or is new, nothing.
+    /// If a directory replaces a link, this is the target of the link; if it replaces anything else or is new, it is `None`.
     fn describing(&mut self, mut found: Merged, path: &[u8]) -> Result<Option<(Part, Vec<u8>)>, Refusal> {
         let mut at = path.to_vec();
         loop {
@@ -63,7 +63,7 @@ impl Search {
         }
     }
 
-    /// The directory at `path` as the layers show it.
+    /// The directory at `path`, as the layers show it.
     pub fn directory(&mut self, path: &[u8]) -> Result<Option<Merged>, Refusal> {
         if path.is_empty() {
             return Ok(Some(self.layers.clone()));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A layer on its way into the store: a directory below `temp` that vanishes unless it is committed.
+//! A layer on its way into the store: a directory below `temp` that is removed unless it is committed.
 
 use crate::store::disk::Store;
 use crate::store::error::Error;
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A layer directory below `temp`. Dropping it removes it, in the background, unless a commit took it.
+/// A layer directory below `temp`. Dropping it removes the directory in the background, unless a commit took it.
 #[derive(Debug)]
 pub struct Staged {
     path: PathBuf,
@@ -24,10 +24,10 @@ pub struct Staged {
 }
 
 impl Store {
-    /// Unpacks a layer into a fresh directory below `temp`, by `unpack`, which gets the empty directory.
+    /// Creates an empty directory below `temp` and calls `unpack` to fill it with a layer.
     ///
     /// # Errors
-    /// What `unpack` returns, or the store's own as `E`. Nothing is left behind then.
+    /// The error of `unpack`, or the store's own as `E`. Nothing is left behind then.
     pub fn stage<E: From<Error>>(
         &self,
         diff_id: &Digest,
@@ -44,7 +44,7 @@ impl Store {
         })
     }
 
-    /// As [`Store::stage`], for anything that becomes a layer; `fill` also gets the directory that the record will be in.
+    /// Like [`Store::stage`], for anything that becomes a layer; `fill` also gets the directory that will hold the record.
     pub(super) fn stage_with<E: From<Error>>(
         &self,
         diff_id: &Digest,
@@ -65,7 +65,7 @@ impl Store {
         fill: impl FnOnce(&Path, OwnedFd) -> Result<KeptLayer, E>,
     ) -> Result<Arc<Staged>, E> {
         let fs_path = path.join("fs");
-        fs::create_dir(path).and_then(|()| fs::create_dir(&fs_path)).map_err(|e| Error::file("make", &fs_path, e))?;
+        fs::create_dir(path).and_then(|()| fs::create_dir(&fs_path)).map_err(|e| Error::file("create", &fs_path, e))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let directory =
             rustix::fs::open(&fs_path, flags, Mode::empty()).map_err(|e| Error::file("open", &fs_path, e.into()))?;
@@ -87,7 +87,7 @@ impl Staged {
         &self.path
     }
 
-    /// What the store will know of it.
+    /// The entry for the store.
     pub(super) fn layer(&self) -> KeptLayer {
         self.layer
     }
@@ -109,7 +109,7 @@ impl Drop for Staged {
     }
 }
 
-/// Removes a tree of ours. What cannot be removed now is removed at the next start.
+/// Removes a directory tree of ours. Anything that cannot be removed now is removed at the next start.
 pub fn discard(path: &Path) {
     if let Err(error) = fs::remove_dir_all(path)
         && error.kind() != std::io::ErrorKind::NotFound
@@ -118,7 +118,7 @@ pub fn discard(path: &Path) {
     }
 }
 
-/// [`discard`] on a thread of its own: a large layer takes a while.
+/// Like [`discard`], but on a separate thread: a large layer takes a while.
 pub fn discard_in_background(path: PathBuf) {
     let spawned = std::thread::Builder::new().name("layer-remove".to_owned()).spawn({
         let path = path.clone();

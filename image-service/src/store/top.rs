@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The tree of directories on top of an image's layers.
 //!
-//! A layer need not list the parents of its members, and layers are unpacked concurrently, without knowing each other.
-//! So a directory that a layer only implies belongs to root there and has mode 0755, and overlayfs shows it as the
-//! topmost layer has it: a layer with nothing but `tmp/x` would cost `/tmp` its sticky bit. Runtimes that apply one layer
-//! after the other keep what the lower layer says. Here each layer records what it implied, and an image that needs it
-//! gets one more layer: only the directories in question and their parents, as the nearest layer that describes them has
-//! them. What overlayfs would hide stays hidden, because the tree has no directory that the layers do not show already.
+//! A layer need not list the parents of its members, and layers are unpacked concurrently and independently. So a directory
+//! that a layer only implies belongs to root there and has mode 0755, and overlayfs shows it as in the topmost layer: a
+//! layer with only `tmp/x` would cost `/tmp` its sticky bit. Runtimes that apply one layer after another keep the
+//! description of the lower layer. Here each layer records what it implied, and an image that needs it gets one more
+//! layer. It has only the directories in question and their parents, as in the nearest layer that describes them. Content
+//! that overlayfs would hide stays hidden, because the layers already show every directory of the tree.
 //!
 //! The tree is named after the layers below it and shared by all images with these layers. It is kept, counted and
-//! collected like a layer, and made again when it is missing. For an image that needs none, the cost is a look at the
-//! numbers in its layers' records.
+//! collected like a layer, and created again if it is missing. An image that does not need one only pays for a look at the
+//! numbers in the records of its layers.
 
 use crate::image::Top;
 use crate::store::disk::Store;
@@ -29,30 +29,30 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-/// Most bytes of names that the layers of one image may imply: as much as the unpacker remembers of one layer.
+/// Most bytes of directory names that the layers of one image may imply, the same as the unpacker allows for one layer.
 const MAX_NAMES: u64 = 64 << 20;
 
-/// The name of the tree on top of these layers (bottom first). No layer of a registry can have it, because the hashed
+/// The name of the tree on top of these layers (bottom first). No registry layer can have this name, because the hashed
 /// text is not a tar stream.
 pub fn name(layers: &[Digest]) -> Digest {
     let list: Vec<String> = layers.iter().map(Digest::to_string).collect();
     Digest::of(format!("directories on top of\n{}", list.join("\n")).as_bytes())
 }
 
-/// Layers as overlayfs gets them: topmost first, each once. Overlayfs refuses duplicates, and the topmost of them hides
-/// what the others would show.
+/// Layers for overlayfs: topmost first, without duplicates. Overlayfs rejects duplicates, and the topmost of them hides
+/// the others.
 pub fn top_first(layers: &[Digest]) -> impl Iterator<Item = &Digest> {
     let mut seen = HashSet::new();
     layers.iter().rev().filter(move |layer| seen.insert(*layer))
 }
 
 impl Store {
-    /// Finds out whether an image of these layers needs a tree; if so and it is absent, makes it below `temp`.
+    /// Determines whether an image of these layers needs a tree; if so and it is absent, creates it below `temp`.
     ///
-    /// - Shapes: the layers are staged or pinned; the name that [`name`] gives is pinned as well.
+    /// - Shapes: the layers are staged or pinned, and so is the name from [`name`].
     ///
     /// # Errors
-    /// [`Error::File`]. A layer whose names cannot be read has to be fetched again, which the next pull does.
+    /// [`Error::File`]. A layer whose names cannot be read must be fetched again; the next pull does that.
     pub(super) fn make_top(
         &self,
         layers: &[Digest],
@@ -82,7 +82,7 @@ impl Store {
         Ok((Top::Tree(name), Some(made)))
     }
 
-    /// At a start: makes the tree of an image again when it is missing or its record is damaged.
+    /// Creates the tree of an image again at startup if it is missing or its record is damaged.
     pub(super) fn restore_top(&self, kept: &mut Kept, layers: &[Digest], top: &Top) -> Result<(), Error> {
         let Top::Tree(name) = top else { return Ok(()) };
         if kept.layers.contains_key(name) {
@@ -97,7 +97,7 @@ impl Store {
         // It existed, and the image with it, so the reserve does not apply.
         let made = self.stage_top(name, &plan, Reserve::Bytes(0))?;
         rustix::fs::syncfs(&self.handle).map_err(|e| Error::file("sync", &self.root, e.into()))?;
-        tracing::warn!(tree = %name, "made the missing directories on top of an image again");
+        tracing::warn!(tree = %name, "recreated the missing directories on top of an image");
         self.publish_layer(kept, &made)
     }
 
@@ -125,7 +125,7 @@ impl Store {
         budget: &mut u64,
     ) -> Result<Lower, Error> {
         let staged = staged.iter().find(|staged| staged.diff_id() == layer).map(|staged| staged.path().to_owned());
-        // Another pull may have committed a staged layer meanwhile: then it is among the layers.
+        // Another pull may have committed a staged layer in the meantime; it is then among the layers.
         let places = staged.into_iter().chain([self.layer_path(layer)]);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut found = Err(Error::LayerMissing(layer.to_string()));
@@ -157,13 +157,13 @@ impl Store {
             Ok(Some(names)) if names.len() as u64 == number => Ok(names),
             Ok(None) => Err(Error::TooManyImplied { limit: MAX_NAMES }),
             other => {
-                let why = other.map_or_else(|e| e.to_string(), |_| format!("it has not {number} names"));
+                let why = other.map_or_else(|e| e.to_string(), |_| format!("it does not have {number} names"));
                 Err(Error::Implied { layer: layer.to_string(), why })
             }
         }
     }
 
-    /// Forgets what a layer implies, so that the next pull unpacks it again.
+    /// Discards what a layer implies, so that the next pull unpacks it again.
     pub(super) fn forget_implied(&self, layer: &str) {
         if let Ok(layer) = Digest::parse(layer)
             && let Some(kept) = self.kept().layers.get_mut(&layer)
@@ -182,7 +182,8 @@ fn implied(kept: &Kept, staged: &[Arc<Staged>], layer: &Digest) -> Option<Implie
     kept.layers.get(layer).and_then(|kept| kept.implied).or_else(staged)
 }
 
-/// Whether any layer but the lowest implies something; of the root, whether a layer below the topmost describes it.
+/// Whether any layer but the lowest implies something. The root counts if the topmost layer implies it and a lower one
+/// describes it.
 fn may_need_one(layers: &[Implied]) -> bool {
     let Some((_, above)) = layers.split_last() else { return false };
     let root = layers.first().is_some_and(|top| top.root) && layers.iter().any(|layer| !layer.root);
