@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Directories that a layer only implies are as the nearest lower layer describes them, as the kernel's overlay shows it.
+//! Directories that a layer only implies look as the nearest lower layer describes them, as the kernel's overlay shows it.
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod fixture;
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tar::EntryType;
 
-/// The default access list with an entry for user 1000, as the kernel's attribute has it.
+/// The default access list with an entry for user 1000, in the form of the kernel's attribute.
 const LIST: &str = "system.posix_acl_default";
 
 fn layer(tar: Tar) -> Layer {
@@ -30,14 +30,14 @@ fn access_list() -> Vec<u8> {
     list
 }
 
-/// The directories of an image, mounted read-only as a container would have them.
+/// The directories of an image, mounted read-only as a container would mount them.
 struct Shown(tempfile::TempDir);
 
 impl Shown {
     fn of(layers: &[PathBuf]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("root")).unwrap();
-        // An empty one below: the kernel wants two.
+        // Add an empty one below: the kernel requires two.
         let below = dir.path().join("below");
         std::fs::create_dir(&below).unwrap();
         let all: Vec<String> = layers.iter().chain([&below]).map(|path| path.display().to_string()).collect();
@@ -73,7 +73,7 @@ fn xattr(path: &Path, name: &str) -> Option<Vec<u8>> {
     Some(buffer)
 }
 
-/// Pulls an image of these layers and shows it as `owner` holds it.
+/// Pulls an image of these layers, holds it for the owner `name`, and mounts it.
 async fn shown(registry: &Registry, node: &Node, name: &str, layers: &[Layer]) -> (Shown, Vec<PathBuf>) {
     let made = image(Flavour::Oci, layers.to_vec());
     let pushed = registry.push(name, "1", &made).await;
@@ -233,7 +233,7 @@ async fn the_directories_on_top_are_counted_kept_collected_and_made_again() {
     let name = registry.push("kept", "1", &made).await;
     let pulled = node.images.pull(&name, None).await.unwrap();
     let usage = node.images.usage();
-    // Ten and four of the layers; the tree's own root, home and bob.
+    // Ten and four from the layers; and the tree's own root, home and bob.
     assert_eq!(usage.inodes_used, 10 + 4 + 3);
     assert!(pulled.size > usage.used_bytes, "the config as well");
     let held = node.images.hold(&pulled.id, "c").unwrap().layers;
@@ -249,7 +249,7 @@ async fn the_directories_on_top_are_counted_kept_collected_and_made_again() {
     assert!(node.layers().is_empty());
     assert_eq!((node.images.usage().used_bytes, node.images.usage().inodes_used), (0, 0));
 
-    // Lost with its record, or with all of it: a start makes it again from the layers.
+    // Without its record, or without any of it, a restart creates it again from the layers.
     node.images.pull(&name, None).await.unwrap();
     let mut node = node;
     for damage in [std::fs::remove_dir_all as fn(PathBuf) -> _, |tree| std::fs::write(tree.join("record"), "")] {
@@ -269,7 +269,7 @@ async fn an_image_of_an_older_gorae_is_mended_by_its_next_pull() {
     let made = image(Flavour::Oci, layers.to_vec());
     let name = registry.push("old", "1", &made).await;
     let pulled = node.images.pull(&name, None).await.unwrap();
-    // As the record of such a layer, and of such an image: without what is known now.
+    // Makes the records look like those of an older version, without the newer fields.
     let forget = |path: &Path, kind: &str, keys: &[&str]| {
         let bytes = std::fs::read(path).unwrap();
         let mut body: serde_json::Value =

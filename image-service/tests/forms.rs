@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Manifests, indexes and configs in every form that Go programs write and read.
+//! Manifests, indexes and configs in all forms that Go programs write and read.
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod fixture;
@@ -17,7 +17,7 @@ fn small(content: &[u8]) -> Image {
     image(Flavour::Oci, vec![layer(Packing::Gzip, &[("f", content)])])
 }
 
-/// The image with its manifest or config changed as JSON.
+/// The image with its manifest or config edited as JSON.
 fn changed(mut made: Image, config: impl FnOnce(&mut Value), manifest: impl FnOnce(&mut Value)) -> Image {
     let edit = |bytes: &[u8], change: Box<dyn FnOnce(&mut Value) + '_>| {
         let mut value: Value = serde_json::from_slice(bytes).unwrap();
@@ -93,7 +93,7 @@ fn index(entries: &[Value]) -> Blob {
     blob(json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries }).to_string())
 }
 
-/// Serves indexes by their digests, the first one as tag `all`, besides images.
+/// Serves images, and indexes by digest; the first index also has the tag `all`.
 async fn with_indexes(images: &[(&str, &Image)], indexes: Vec<Blob>) -> Odd {
     Odd::serve(images, move |asked, _| {
         let (_, wanted) = asked.path.split_once("/manifests/")?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Layers whose download is cut, from registries that give no usable answer for the rest.
+//! Layers whose download is cut, from registries that give no usable response for the rest.
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod fixture;
@@ -19,7 +19,7 @@ fn layer_path(image: &Image) -> String {
     format!("/v2/r/blobs/{}", image.layers[0].blob.digest)
 }
 
-/// The requests for the layer: what of it each asked for.
+/// The requests for the layer, with the range that each requested.
 fn asked_parts(server: &Odd, made: &Image) -> Vec<bool> {
     server.asked_for(&layer_path(made)).iter().map(|asked| asked.header("range").is_some()).collect()
 }
@@ -29,7 +29,7 @@ fn is_whole(node: &Node, id: &str) {
     assert_eq!(std::fs::read(held.layers[0].join("noise")).unwrap(), noise(SIZE, 1));
 }
 
-/// A registry that cuts the layer once and then answers requests for its rest with `rest`.
+/// A registry that cuts the layer once and then responds to requests for the rest with `rest`.
 async fn cutting(made: &Image, first: Vec<u8>, rest: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Odd {
     let path = layer_path(made);
     Odd::serve(&[("1", made)], move |asked, before| {
@@ -45,7 +45,7 @@ async fn cutting(made: &Image, first: Vec<u8>, rest: impl Fn(&Asked) -> Answer +
     .await
 }
 
-/// The part of a blob that was asked for.
+/// The requested part of a blob.
 fn part(asked: &Asked, bytes: &[u8]) -> Vec<u8> {
     let range = asked.header("range").unwrap().trim_start_matches("bytes=");
     bytes[range.split_once('-').unwrap().0.parse::<usize>().unwrap()..].to_vec()
@@ -107,7 +107,7 @@ async fn any_odd_answer_for_the_rest_of_a_layer_begins_it_again_without_a_range(
 async fn a_layer_that_begins_again_has_nothing_of_its_first_beginning() {
     let made = big();
     let bytes = made.layers[0].blob.bytes.clone();
-    // What came before the cut is something else than what the registry has now.
+    // The bytes before the cut differ from those that the registry has now.
     let mut before = bytes.clone();
     before[CUT / 2] ^= 1;
     let now = bytes.clone();

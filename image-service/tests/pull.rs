@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Pulls from Debian's docker-registry: names, media types, packings, credentials, mirrors, sharing.
+//! Pulls from Debian's docker-registry: names, media types, compression, credentials, mirrors, sharing.
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod fixture;
@@ -164,7 +164,7 @@ async fn user_and_password_are_needed_where_the_registry_says_so() {
         ..Default::default()
     };
     kind(Some(packed)).await.unwrap();
-    // That the image is here proves nothing about who asks.
+    // A local image does not prove that this client may read it.
     assert_eq!(kind(None).await.unwrap_err().0, Kind::Unauthenticated);
     assert_eq!(kind(Some(basic("not it"))).await.unwrap_err().0, Kind::Unauthenticated);
 }
@@ -181,7 +181,7 @@ async fn a_mirror_serves_and_the_asked_name_is_kept() {
     let pulled = node.images.pull("registry.example.test/e2e/app:1.2", None).await.unwrap();
     assert_eq!(pulled.repo_tags, ["registry.example.test/e2e/app:1.2"]);
 
-    // Read at each pull: a broken file stops the next one, by name and line.
+    // The file is read on each pull: a broken one fails the next pull, with its name and line.
     node.hosts("registry.example.test", "server = \"http://127.0.0.1:1\"\nskip_verify = 1\n");
     let error = node.images.pull("registry.example.test/e2e/app:1.2", None).await.unwrap_err();
     assert_eq!(error.kind(), Kind::FailedPrecondition);

@@ -153,7 +153,7 @@ async fn a_deadline_that_passes_ends_the_pull_and_is_said() {
     let begun = Instant::now();
     let error = client.pull_image(request("600")).await.unwrap_err();
     assert_eq!(error.code(), Code::DeadlineExceeded, "{error:?}");
-    // One so short that the client here would end it by itself, so without a client.
+    // This deadline is so short that a client would time out on its own, so call the service directly.
     let error = Service(node.images.clone()).pull_image(request("1")).await.unwrap_err();
     assert_eq!(error.code(), Code::DeadlineExceeded, "{error:?}");
     assert!(begun.elapsed() < Duration::from_secs(2));

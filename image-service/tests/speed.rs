@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How fast a pull is: `cargo test --release -p gorae-image-service --test speed -- --ignored --nocapture`.
+//! The speed of a pull: `cargo test --release -p gorae-image-service --test speed -- --ignored --nocapture`.
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod fixture;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const LAYERS: usize = 8;
 const LAYER_BYTES: u64 = 25 << 20;
 
-/// Eight tars of this machine's own files, about 25 MiB each.
+/// Eight tars of files from this machine, about 25 MiB each.
 fn tars() -> Vec<Vec<u8>> {
     let mut files = Vec::new();
     for root in ["/usr/bin", "/usr/lib", "/usr/share"] {
@@ -46,7 +46,7 @@ fn collect(directory: &Path, files: &mut Vec<(PathBuf, u64)>) {
     }
 }
 
-/// User and system time of this process.
+/// User and system CPU time of this process.
 fn cpu() -> Duration {
     let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF).unwrap();
     let time = |t: nix::sys::time::TimeVal| Duration::from_micros((t.tv_sec() * 1_000_000 + t.tv_usec()) as u64);

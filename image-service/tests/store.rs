@@ -142,7 +142,7 @@ async fn an_image_that_lost_a_layer_while_nobody_looked_is_gone_whole_and_never_
         assert!(entries(&node.root().join(directory)).is_empty(), "{directory}");
     }
     assert_eq!(node.images.collect().layers, 1, "the layer that nothing needs any more");
-    // Another image brings the layer: that must not bring the lost one back.
+    // Another image brings the layer, which must not bring the lost image back.
     node.images.pull(&second, None).await.unwrap();
     let node = node.reopen();
     let names = |node: &Node| node.images.list().iter().map(|image| image.repo_tags.clone()).collect::<Vec<_>>();
@@ -162,7 +162,7 @@ async fn an_image_whose_record_cannot_be_read_for_now_keeps_its_names() {
     let record = node.root().join("images").join(format!("sha256-{}", made.id.hex()));
     let aside = node.dir.path().join("aside");
     std::fs::rename(&record, &aside).unwrap();
-    // A directory in its place: it is there, and reading it fails.
+    // A directory in its place exists, but reading it fails.
     std::fs::create_dir(&record).unwrap();
     let node = node.reopen();
     assert!(node.images.list().is_empty());
@@ -202,7 +202,7 @@ async fn collect_removes_what_a_crash_left_unreferenced() {
     let made = image(Flavour::Oci, vec![layer(Packing::Gzip, &[("f", b"1")])]);
     let name = registry.push("app", "1", &made).await;
     node.images.pull(&name, None).await.unwrap();
-    // As after a crash between the layer's rename and the image's.
+    // The state after a crash between the rename of the layer and that of the image.
     std::fs::remove_file(node.root().join("images").join(format!("sha256-{}", made.id.hex()))).unwrap();
     let node = node.reopen();
     assert!(node.images.list().is_empty());
@@ -236,7 +236,7 @@ impl Drop for SmallDisk {
 async fn a_full_disk_fails_the_pull_with_numbers_and_is_empty_again() {
     let registry = Registry::open().await;
     let fits = image(Flavour::Oci, vec![layer(Packing::Gzip, &[("f", b"1")])]);
-    // Compresses well: admitted, and then it does not fit.
+    // It compresses well, so it is admitted and then does not fit.
     let zeros = vec![0; 16 << 20];
     let grows =
         image(Flavour::Oci, vec![layer(Packing::Gzip, &[("small", b"1")]), layer(Packing::Gzip, &[("zeros", &zeros)])]);
@@ -255,7 +255,7 @@ async fn a_full_disk_fails_the_pull_with_numbers_and_is_empty_again() {
         eventually("temp is empty", || entries(&disk.0.path().join("images/temp")).is_empty());
         assert_eq!(images.list().len(), 1);
     }
-    // Full to the last byte: everything that frees space still works.
+    // With a completely full disk, everything that frees space still works.
     let _ = std::fs::write(disk.0.path().join("filler"), vec![1; 8 << 20]);
     assert_eq!(images.pull(&grows_name, None).await.unwrap_err().kind(), Kind::ResourceExhausted);
     images.remove(&small_name).unwrap();
@@ -283,7 +283,7 @@ async fn a_pull_leaves_the_reserve_free() {
     let many = image(Flavour::Oci, vec![layer(Packing::Gzip, &files)]);
     let (large, many) = (registry.push("large", "1", &large).await, registry.push("many", "1", &many).await);
 
-    // 64 MiB and 2000 files: both images fit, neither leaves half of it.
+    // 64 MiB and 2000 files: both images fit, but neither leaves half of it free.
     let disk = SmallDisk::new("size=64m,nr_inodes=2000");
     let open = |reserve| {
         let mut config = Config::new(disk.0.path().join("images"));
@@ -298,7 +298,7 @@ async fn a_pull_leaves_the_reserve_free() {
         assert!(message.contains("are kept in reserve") && message.contains("images.reserve"), "{message}");
         eventually("temp is empty", || entries(&disk.0.path().join("images/temp")).is_empty());
     }
-    // What is left is less than the reserve: refused before anything is written.
+    // Less than the reserve is left, so the pull is refused before anything is written.
     std::fs::write(disk.0.path().join("filler"), vec![1; 40 << 20]).unwrap();
     let error = images.pull(&many, None).await.unwrap_err();
     assert!(error.message().contains("compressed layers have"), "{}", error.message());

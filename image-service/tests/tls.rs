@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Registries behind https: who is trusted, who is refused with which words, and what is never sent.
+//! Registries behind https: which ones are trusted, what the errors say, and what is never sent.
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod fixture;
@@ -20,7 +20,7 @@ fn auth() -> AuthConfig {
     AuthConfig { username: USER.into(), password: PASSWORD.into(), ..AuthConfig::default() }
 }
 
-/// The images behind TLS, and what they are served from.
+/// The images behind TLS, and the registries that serve them.
 struct Behind {
     certificates: Certificates,
     plain: Registry,
@@ -52,7 +52,7 @@ async fn pull(node: &Node, auth: Option<&AuthConfig>) -> Result<(), Error> {
     node.images.pull("reg.test/app:1", auth).await.map(drop)
 }
 
-/// The words of a refusal; kubelet must see in them that no registry could be reached.
+/// The text of a refusal; it must tell kubelet that no registry could be reached.
 async fn refusal(node: &Node, auth: Option<&AuthConfig>) -> String {
     let error = pull(node, auth).await.unwrap_err();
     let text = error.message();
@@ -62,7 +62,7 @@ async fn refusal(node: &Node, auth: Option<&AuthConfig>) -> String {
     text
 }
 
-/// Waits until a registry has told of a handshake that the client broke off, and checks that nothing followed it.
+/// Waits until a registry has logged a handshake that the client aborted, and checks that nothing followed it.
 fn only_handshakes(registry: &Registry) {
     eventually("the handshake has failed", || registry.log().contains("remote error: tls"));
     let log = registry.log();
@@ -115,7 +115,7 @@ async fn a_host_that_is_not_to_be_verified_may_have_any_certificate() {
     }
 }
 
-/// The image is here, but the registry is asked at every pull.
+/// The image is present, but every pull still contacts the registry.
 async fn refusal_of_what_is_here(node: &Node) {
     let error = pull(node, None).await.unwrap_err();
     assert_eq!(error.kind(), Kind::RegistryUnavailable, "{}", error.message());
@@ -196,7 +196,7 @@ async fn a_server_without_tls_is_told_nothing_in_clear_text() {
     behind.hosts(&node, &behind.plain.address, &behind.ca("ca"));
     let text = refusal(&node, Some(&auth())).await;
     assert!(text.contains("does not speak TLS"), "{text}");
-    // The proof that the log would show it: this is what clear text looks like there.
+    // Shows that the log would contain it: this is how clear text appears there.
     node.hosts("reg.test", &format!("server = \"http://{}\"\n", behind.plain.address));
     pull(&node, None).await.unwrap();
     eventually("the requests are in the log", || requests() >= 3);
@@ -206,7 +206,7 @@ async fn a_server_without_tls_is_told_nothing_in_clear_text() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tls_server_that_is_asked_over_http_is_told_with_what_to_do() {
     let (behind, node) = (Behind::with_an_image().await, Node::with(|c| c.attempts = 1));
-    // Loopback hosts are asked over http; this one answers as Go's server does.
+    // Loopback hosts are contacted over http; this one responds as Go's server does.
     let registry = behind.serve("good").await;
     let name = format!("{}/app:1", registry.address);
     let error = node.images.pull(&name, None).await.unwrap_err();
@@ -216,11 +216,11 @@ async fn a_tls_server_that_is_asked_over_http_is_told_with_what_to_do() {
     node.hosts(&registry.address, &format!("{server}\n{}\n", behind.ca("ca")));
     node.images.pull(&name, None).await.unwrap();
 
-    // This one answers with an alert, and the next one not at all.
+    // This one responds with an alert, and the next one not at all.
     let alert = Odd::serve_tls(behind.certificates.acceptor("good"), &[], |_, _| None).await;
     let closes = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let closing = closes.local_addr().unwrap().to_string();
-    // It reads first: a connection that ends before the request was written is no answer to it.
+    // It reads first: a connection that ends before the request was written is not a response to it.
     let ignore = |mut stream: std::net::TcpStream| drop(std::io::Read::read(&mut stream, &mut [0; 4096]));
     std::thread::spawn(move || closes.incoming().take(1).flatten().for_each(ignore));
     for address in [alert.address, closing] {
@@ -238,7 +238,7 @@ async fn only_the_words_of_a_tls_server_make_a_refusal_one_of_http() {
         let server = Odd::serve(&[], move |_, _| Some(Answer::new(status, said))).await;
         let text = node.images.pull(&format!("{}/r:1", server.address), None).await.unwrap_err().message();
         assert_eq!(text.contains("https"), hint.is_some(), "{status} {said}: {text}");
-        // A mirror has another line in the file.
+        // A mirror has a different line in the file.
         node.hosts("reg.test", &format!("server = \"http://{0}\"\n[host.\"http://{0}\"]\n", server.address));
         let text = node.images.pull("reg.test/r:1", None).await.unwrap_err().message();
         let key = format!("hosts.toml of reg.test: {}{}\"", hint.unwrap_or(""), server.address);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the log and who follows a pull are told.
+//! What is logged, and what is reported to clients that follow a pull.
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod fixture;
@@ -15,7 +15,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// The warnings of this process, one a line.
+/// The warnings of this process, one per line.
 struct Log(&'static Mutex<Vec<String>>);
 
 struct Line(String);
@@ -44,7 +44,7 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 }
 
-/// The warnings with this word so far; the tests of this file share one log.
+/// The warnings so far that contain this word; the tests of this file share one log.
 fn warnings(word: &str) -> Vec<String> {
     static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
     static INSTALLED: OnceLock<()> = OnceLock::new();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Registry hosts that cannot be reached: what it costs, and what is said about them.
+//! Registry hosts that cannot be reached: the cost, and the errors.
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod fixture;
@@ -14,14 +14,14 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-/// Waiting for a host that does not answer.
+/// How long to wait for a host that does not respond.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 fn four_layers(seed: &[u8]) -> Image {
     image(Flavour::Oci, (0..4).map(|n| layer(Packing::Gzip, &[("f", &[seed, &[n]].concat())])).collect())
 }
 
-/// A host that takes connections and says nothing on the first `silent` ones, and on the rest that it has nothing.
+/// A host that accepts connections, stays silent on the first `silent` ones, and responds to the rest with 404.
 struct Mute {
     address: String,
     asked: Arc<AtomicUsize>,
@@ -70,7 +70,7 @@ async fn a_mirror_that_does_not_answer_is_asked_once_for_all_objects_of_all_pull
         node.images.pull(&format!("reg.test/r:{tag}"), None).await.unwrap();
         assert_eq!(mirror.asked(), 1, "{tag}");
     }
-    // Another registry's pulls know it, too.
+    // Pulls from another registry know it as well.
     node.hosts("other.test", &hosts);
     node.images.pull("other.test/r:1", None).await.unwrap();
     assert_eq!(mirror.asked(), 1);
@@ -90,7 +90,7 @@ async fn a_mirror_is_asked_again_when_its_time_is_over_and_first_again_when_it_a
     node.hosts("reg.test", &with(&server.address, &mirror.address));
     node.images.pull("reg.test/r:1", None).await.unwrap();
     assert_eq!(mirror.asked(), 1);
-    // The registry itself cannot be reached now, so the mirror is asked after all: it answers.
+    // The registry itself cannot be reached now, so the mirror is tried after all, and it responds.
     node.hosts("reg.test", &with("127.0.0.1:1", &mirror.address));
     assert_eq!(node.images.pull("reg.test/r:2", None).await.unwrap_err().kind(), Kind::RegistryUnavailable);
     assert_eq!(mirror.asked(), 2);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Bytes that are not those that were asked for.
+//! Bytes that differ from those that were requested.
 
 use crate::fixture::Node;
 use crate::fixture::image::{blob, noise};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Pulls from registries that cut, stall, lie, redirect and ask for tokens.
+//! Pulls from registries that cut, stall, lie, redirect and require tokens.
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 #[path = "../fixture/mod.rs"]

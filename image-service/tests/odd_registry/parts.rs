@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Images, answers and settings that several tests use.
+//! Images, responses and settings that several tests use.
 
 use crate::fixture::image::{Flavour, Image, Packing, image, layer, noise};
 use crate::fixture::odd::{Answer, Odd};
@@ -33,12 +33,12 @@ pub fn nothing_kept(node: &Node) {
     assert_eq!(node.images.usage().used_bytes, 0);
 }
 
-/// A hundred bytes each 20 ms: never silent for long.
+/// A hundred bytes every 20 ms: never silent for long.
 pub fn dripping(bytes: &[u8]) -> Answer {
     Answer::new(200, bytes).in_pieces(100, Duration::from_millis(20))
 }
 
-/// Changes a node so that each 16 KiB have half a second to come.
+/// Configures a node so that each 16 KiB must arrive within half a second.
 pub fn hasty(config: &mut gorae_image_service::Config) {
     config.stall_timeout = Duration::from_millis(500);
     config.attempts = 3;
@@ -48,7 +48,7 @@ pub fn basic() -> AuthConfig {
     AuthConfig { username: "u".into(), password: "marker-password".into(), ..AuthConfig::default() }
 }
 
-/// A registry with a token server at `/token`, as hubs have it.
+/// A registry with a token server at `/token`, as public registries have it.
 pub async fn with_tokens(made: &Image) -> Odd {
     let own = Arc::new(std::sync::OnceLock::<String>::new());
     let address = Arc::clone(&own);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Credentials: to whom they go, and that nothing shows them.
+//! Credentials: which hosts receive them, and that nothing shows them.
 
 use crate::fixture::Node;
 use crate::fixture::odd::{Answer, Odd};
@@ -167,7 +167,7 @@ async fn what_a_registry_says_back_of_the_credentials_is_not_told() {
         (AuthConfig { identity_token: token(), ..AuthConfig::default() }, "marker-token"),
     ];
     for (auth, secret) in given {
-        // So long that it is cut.
+        // So long that it is truncated.
         let said = format!(r#"{{"errors":[{{"code":"DENIED","message":"{} {secret} here"}}]}}"#, "denied ".repeat(22));
         let server = Odd::serve(&[], move |_, _| Some(Answer::new(403, said.clone()))).await;
         let error = Node::new().images.pull(&format!("{}/r:1", server.address), Some(&auth)).await.unwrap_err();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Pulls at the same time.
+//! Concurrent pulls.
 
 use crate::fixture::image::{Flavour, Packing, image, layer, noise};
 use crate::fixture::odd::{Answer, Odd};
@@ -15,7 +15,7 @@ async fn pulls_at_the_same_time_share_every_download() {
     let one = image(Flavour::Oci, vec![shared.clone(), layer(Packing::Gzip, &[("own", b"1")])]);
     let two = image(Flavour::Oci, vec![shared.clone(), layer(Packing::Gzip, &[("own", b"2")])]);
     let server = Odd::serve(&[("1", &one), ("2", &two)], |asked, _| {
-        // Slow enough that all pulls meet.
+        // Slow enough that all pulls overlap.
         if asked.path.contains("/manifests/") {
             std::thread::sleep(Duration::from_millis(30))
         };

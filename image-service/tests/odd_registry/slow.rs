@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Downloads that are cut, stall or drip, and registries that ask for patience.
+//! Downloads that are cut, stall or drip, and registries that request a pause.
 
 use crate::fixture::Node;
 use crate::fixture::image::noise;
