@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The shim binary as it is at the daemon's start, behind a mount of its own.
 //!
-//! What is started is a read-only mount of the binary, attached nowhere: a container that gets at /proc/PID/exe of a
-//! shim can neither write nor chmod the node's file there (CVE-2019-5736). The mount keeps the file that was there when
-//! this daemon started, so a running daemon never launches a shim from a different build after an upgrade.
+//! Shims are started from a detached read-only mount of the binary: a container that reaches /proc/PID/exe of a shim can
+//! neither write nor chmod the node's file through it (CVE-2019-5736). The mount pins the file that existed when this
+//! daemon started, so a running daemon never launches a shim from a different build after an upgrade.
 
 use crate::error::Result;
 use crate::oneshot::mount_binary;
@@ -11,7 +11,7 @@ use crate::spawn::Spawner;
 use std::path::PathBuf;
 
 impl Spawner {
-    /// Makes a spawner of that binary as it is now.
+    /// Makes a spawner for the binary at that path, as it is now.
     ///
     /// # Errors
     /// When the binary cannot be started, or cannot be mounted.

@@ -19,8 +19,8 @@ use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
 
-/// The end of an exec that was started. When it is dropped unclaimed, the exec is ended: the caller went away while the
-/// shim answered, and nobody else knows the number.
+/// The exit of an exec that was started. When it is dropped unclaimed, the exec is ended: the caller went away while the
+/// shim replied, and nobody else knows the exec's number.
 #[derive(Debug)]
 pub struct ExecExit {
     shim: Shim,
@@ -29,8 +29,8 @@ pub struct ExecExit {
 }
 
 impl ExecExit {
-    /// Hands the exec over to the caller. The receiver resolves when the exec has ended, with an error when the shim
-    /// went away first.
+    /// Hands the exec over to the caller. The receiver resolves when the exec has exited, or with an error when the shim
+    /// goes away first.
     pub fn claim(mut self) -> oneshot::Receiver<ExecExited> {
         self.receiver.take().unwrap_or_else(|| oneshot::channel().1)
     }
@@ -44,27 +44,27 @@ impl Drop for ExecExit {
     }
 }
 
-/// What a shim sends without being asked.
+/// A message that a shim pushes.
 #[derive(Debug)]
 pub enum ShimEvent {
-    /// The container's state changed; the shim's record on disk says the same.
+    /// The container's state changed; the shim's record on disk already holds the same state.
     State(Box<ContainerState>),
-    /// The connection ended. After an exit that is normal; before it the shim is dead.
+    /// The connection ended. After the container's exit this is normal; before it, the shim is dead.
     Gone,
 }
 
-/// A reply, with what came with it.
+/// A reply and what came with it.
 #[derive(Debug)]
 pub struct Answer {
     /// The body; never a failure.
     pub body: reply::Body,
     /// Descriptors that came with the frame.
     pub fds: Vec<OwnedFd>,
-    /// Set with `ExecStarted`.
+    /// Set when the body is `ExecStarted`.
     pub exit: Option<ExecExit>,
 }
 
-/// A connected shim. Clones share the connection.
+/// A connection to a shim. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Shim {
     shared: Arc<Shared>,
@@ -86,7 +86,7 @@ struct Waiting {
 }
 
 impl Shim {
-    /// Takes over a connected socket. Events go to `events`, [`ShimEvent::Gone`] last.
+    /// Takes over a connected socket. Events are sent to `events`, [`ShimEvent::Gone`] last.
     pub fn attach(stream: UnixStream, events: mpsc::UnboundedSender<ShimEvent>) -> Self {
         let shared = Arc::new(Shared {
             stream,
@@ -101,14 +101,14 @@ impl Shim {
     /// Connects to the shim that listens in `run_dir`.
     ///
     /// # Errors
-    /// [`Error::NotThere`] when nothing listens; [`Error::Gone`] when the shim does not take the connection.
+    /// [`Error::NotThere`] when nothing listens; [`Error::Gone`] when the shim does not accept the connection.
     pub async fn connect(run_dir: &Path, events: mpsc::UnboundedSender<ShimEvent>) -> Result<Self> {
         Ok(Self::attach(socket::connect(run_dir).await?, events))
     }
 
     /// Sends one request and waits for its reply.
     ///
-    /// - Cancel: the request may still be carried out.
+    /// - Cancel: the shim may still carry out the request.
     ///
     /// # Errors
     /// [`Error::Refused`]; [`Error::TimedOut`] after `deadline`; [`Error::Gone`] when the shim has ended.
@@ -178,7 +178,7 @@ impl Shared {
             Some(body) => Ok(Answer { body, fds, exit }),
             None => Err(Error::Broken("the shim's reply is empty".to_owned())),
         };
-        // When the caller has given up, nobody wants the answer, and an exec in it ends with it.
+        // When the caller has given up, the answer is dropped, and an exec in it is ended.
         let _ = sender.send(answer);
     }
 }

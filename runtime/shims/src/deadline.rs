@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How long a shim may take.
+//! Time limits for a shim's reply.
 
 use std::time::Duration;
 
-/// For a verb that touches the kernel only.
+/// For a verb that touches only the kernel.
 pub const VERB_DEADLINE: Duration = Duration::from_secs(20);
 /// For setting up a pod or a container, which touches mounts and sources that are not ours.
 pub const SETUP_DEADLINE: Duration = Duration::from_secs(110);

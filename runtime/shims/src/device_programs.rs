@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The device programs that shims have loaded, kept for the containers that start after them.
+//! The device programs that shims have loaded, cached for the containers that start later.
 //!
 //! Nearly all containers of a node have one of two or three device policies. Verifying and compiling such a program
 //! takes the kernel about as long as making an overlay; attaching a loaded one takes next to nothing. A program is
-//! read-only, and it lives as long as somebody holds it or it is attached: a restart of the daemon costs each policy
+//! read-only, and it lives as long as a descriptor is open or it is attached: a restart of the daemon costs each policy
 //! one more load.
 
 use gorae_proto::shim::DeviceRule;
@@ -11,8 +11,8 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Most programs that are kept. Each is a descriptor and some kilobytes of kernel memory, and every container with
-/// devices of its own has a policy of its own.
+/// Largest number of cached programs. Each takes a descriptor and some kilobytes of kernel memory, and every container
+/// with its own devices has its own policy.
 const MOST: usize = 32;
 
 /// Loaded programs by the rules they were compiled from.
@@ -33,10 +33,10 @@ impl DevicePrograms {
         Some(program)
     }
 
-    /// Keeps a program that a shim has loaded; the least recently used one makes room for it.
+    /// Caches a program that a shim has loaded. When the cache is full, the least recently used one is dropped.
     pub fn keep(&self, rules: Vec<DeviceRule>, program: OwnedFd) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        // Two containers with the same new rules that start at once have each loaded one.
+        // Two containers with the same new rules that start at the same time each load one.
         if kept.iter().any(|(known, _)| *known == rules) {
             return;
         }

@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Why a shim did not do what it was asked to.
+//! Failures of calls to a shim.
 
 use gorae_proto::shim::{Failure, failure};
 
-/// A failed call of a shim. Its text names the shim's role or socket and what the kernel answered.
+/// A failed call to a shim. Its text names the shim's role or socket and the kernel's error.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Error {
-    /// The connection has ended: the request may have been carried out, and no answer will come.
+    /// The connection has ended: the request may have been carried out, and no reply will come.
     Gone(String),
     /// There is no socket, or nothing listens on it.
     NotThere(String),
-    /// No answer came in time: the request may still be carried out.
+    /// No reply came in time: the request may still be carried out.
     TimedOut(String),
-    /// The kernel has no process or descriptor for another shim at the moment.
+    /// The kernel cannot provide a process or descriptor for another shim at the moment.
     NoRoom(String),
-    /// The shim has undone what it began; this is its own account.
+    /// The shim failed and undid its partial work; this is its report.
     Refused(Failure),
-    /// The request is larger than a frame may be, and was not sent.
+    /// The request exceeds the largest frame, and was not sent.
     TooLarge(String),
-    /// The shim cannot be started, or what it sent is not an answer.
+    /// The shim cannot be started, or it sent something that is not a reply.
     Broken(String),
 }
 
-/// Result of a call of a shim.
+/// The result of a call to a shim.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// Puts what was being done before the sentence.
+    /// Prefixes the text with what was being done.
     #[must_use]
     pub fn during(mut self, what: impl std::fmt::Display) -> Self {
         let text = match &mut self {
@@ -38,7 +38,7 @@ impl Error {
         self
     }
 
-    /// Whether the shim said nothing at all: it may still do what it was asked.
+    /// Whether the shim sent no reply at all: it may still carry out the request.
     pub fn says_nothing(&self) -> bool {
         matches!(self, Self::Gone(_) | Self::TimedOut(_))
     }

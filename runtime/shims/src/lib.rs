@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The daemon's side of the shim protocol: spawn a shim, connect to one that runs, one call for each verb.
+//! The daemon's side of the shim protocol: spawn a shim, connect to a running one, one call for each verb.
 //!
-//! No other room of the daemon knows frames, sockets or the shim's command line. A shim never depends on this process:
-//! when the daemon dies, containers and their shims go on.
+//! No other part of the daemon knows about frames, sockets or the shim's command line. A shim never depends on this
+//! process: when the daemon dies, containers and their shims keep running.
 //!
 //! ```text
 //! Spawner ─ a shim for one task ─ setup_pod, clean_pod, …     one request, one reply, exit

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Shims that do one thing, reply and exit: pod set-up, clean-up, dialling into a pod, and what needs a privileged
-//! look.
+//! Shims that do one thing, reply and exit: pod set-up, clean-up, dialling into a pod, and checks that need privileges.
 
 use crate::deadline::{SETUP_DEADLINE, VERB_DEADLINE};
 use crate::error::{Error, Result};
@@ -25,7 +24,7 @@ pub async fn setup_pod(spawner: &Spawner, setup: SetupPod) -> Result<PodReady> {
     }
 }
 
-/// Undoes whatever exists of a pod.
+/// Removes whatever exists of a pod.
 ///
 /// # Errors
 /// The shim's failure; it is safe to call again.
@@ -34,16 +33,16 @@ pub async fn clean_pod(spawner: &Spawner, clean: CleanPod) -> Result<()> {
     once(spawner, "clean-pod", &id, Verb::CleanPod(clean), VERB_DEADLINE).await.map(|_| ())
 }
 
-/// Makes the pins of a pod's namespaces again.
+/// Recreates the pins of a pod's namespaces.
 ///
 /// # Errors
-/// The shim's failure: none of the processes it was told of lives in one of the namespaces. No pin is changed then.
+/// The shim's failure: for one of the namespaces, none of the given processes lives in it. No pin is changed then.
 pub async fn pin_pod(spawner: &Spawner, pin: PinPod) -> Result<()> {
     let id = pin.pod_id.clone();
     once(spawner, "pin-pod", &id, Verb::PinPod(pin), VERB_DEADLINE).await.map(|_| ())
 }
 
-/// Settles a container whose shim is gone: reads its end, or ends it, and undoes its mounts.
+/// Cleans up a container whose shim is gone: reads its exit, or kills it, and undoes its mounts.
 ///
 /// # Errors
 /// The shim's failure; it is safe to call again.
@@ -55,7 +54,7 @@ pub async fn clean_container(spawner: &Spawner, clean: CleanContainer) -> Result
     }
 }
 
-/// Connects to a port on the loopback of a pod's network namespace.
+/// Connects to a port on the loopback interface of a pod's network namespace.
 ///
 /// # Errors
 /// The shim's failure, with the port.
@@ -68,23 +67,23 @@ pub async fn dial_pod(spawner: &Spawner, pod_id: &str, dial: DialPod) -> Result<
 /// Checks whether these image volumes can be mounted.
 ///
 /// # Errors
-/// The shim's failure for the first one that cannot.
+/// The shim's failure for the first one that cannot be mounted.
 pub async fn look_in_images(spawner: &Spawner, container_id: &str, volumes: Vec<Mount>) -> Result<()> {
     let verb = Verb::LookInImages(LookInImages { volumes });
     once(spawner, "look-in-images", container_id, verb, VERB_DEADLINE).await.map(|_| ())
 }
 
-/// Has a shim that is started by its path mount its own binary for all later ones.
+/// Makes a shim that was started by its path mount its own binary, for all later shims.
 ///
 /// # Errors
-/// The shim's failure: this kernel, or the place of the binary, does not allow it.
+/// The shim's failure: this kernel, or the file system of the binary, does not allow it.
 pub async fn mount_binary(spawner: &Spawner) -> Result<OwnedFd> {
     let verb = Verb::MountBinary(MountBinary {});
     let (_, mut fds) = once(spawner, "mount-binary", "self", verb, VERB_DEADLINE).await?;
     fds.pop().ok_or_else(|| Error::Broken("the shim sent no mount of its binary".to_owned()))
 }
 
-/// Mounts the cgroup hierarchies once more, attached nowhere. The mounts come in the order of their mount points.
+/// Makes detached mounts of the cgroup hierarchies. The mounts come in the order of their mount points.
 ///
 /// # Errors
 /// The shim's failure, with the mount point.
@@ -110,23 +109,21 @@ async fn once(
                 Some(body) => Ok((body, fds)),
                 None => Err(Error::Broken(format!("gorae-shim {role} {id}: empty reply"))),
             },
-            Some(_) => {
-                Err(Error::Broken(format!("gorae-shim {role} {id}: answered with something that is not a reply")))
-            }
-            None => Err(Error::Broken(format!("gorae-shim {role} {id}: ended without an answer"))),
+            Some(_) => Err(Error::Broken(format!("gorae-shim {role} {id}: sent something that is not a reply"))),
+            None => Err(Error::Broken(format!("gorae-shim {role} {id}: exited without a reply"))),
         }
     };
     match tokio::time::timeout(deadline, work).await {
         Ok(result) => result,
         Err(_) => {
-            // Abandoned: it holds the pod's lock, and the clean-up that follows needs that.
+            // Nobody waits for it any more, and it holds the pod's lock, which the clean-up that follows needs.
             killer.kill();
-            Err(Error::TimedOut(format!("gorae-shim {role} {id}: no answer within {deadline:?}")))
+            Err(Error::TimedOut(format!("gorae-shim {role} {id}: no reply within {deadline:?}")))
         }
     }
 }
 
 fn unexpected(body: &reply::Body) -> Error {
     let name = format!("{body:?}");
-    Error::Broken(format!("unexpected reply of the shim: {}", name.split('(').next().unwrap_or_default()))
+    Error::Broken(format!("unexpected reply from the shim: {}", name.split('(').next().unwrap_or_default()))
 }

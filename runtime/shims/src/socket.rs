@@ -16,11 +16,11 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
-/// Most descriptors in one frame: the mounts of all cgroup hierarchies.
+/// Largest number of descriptors in one frame: the mounts of all cgroup hierarchies.
 const MAX_FDS: usize = 32;
-/// Bytes of a frame's length.
+/// Size of the length prefix of a frame, in bytes.
 const HEADER: usize = 4;
-/// How long a live shim may take to accept a connection: it does nothing that blocks.
+/// Time limit for a live shim to accept a connection: it does nothing that blocks.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Connects to `run_dir/shim.sock`.
@@ -48,7 +48,8 @@ pub(super) async fn connect(run_dir: &Path) -> Result<UnixStream> {
 
 /// Sends one frame; `fds` travel with its first byte.
 ///
-/// - Cancel: in the middle of a frame it ends the connection, because what follows would be read as the rest of it.
+/// - Cancel: in the middle of a frame this ends the connection, because the next frame would be read as the rest of this
+///   one.
 ///
 /// # Errors
 /// [`Error::Gone`] when the other end has closed; [`Error::TooLarge`].
@@ -67,7 +68,7 @@ pub(super) async fn send(stream: &UnixStream, frame: &Frame, fds: &[BorrowedFd<'
     Ok(())
 }
 
-/// Ends the connection when a frame is given up half-way.
+/// Ends the connection when a frame is abandoned half-way.
 struct Progress<'a> {
     stream: &'a UnixStream,
     sent: usize,
@@ -101,8 +102,8 @@ fn not_a_frame(e: &FrameError) -> Error {
 
 /// Reads one frame at a time: its four length bytes, then exactly its body.
 ///
-/// Descriptors travel with a frame's first byte, and the kernel delivers them with that byte. A read that went on into
-/// the next frame would bring that frame's descriptors too, and nothing would say which frame they belong to.
+/// Descriptors travel with a frame's first byte, and the kernel delivers them with that byte. A read that ran into the
+/// next frame would deliver that frame's descriptors too, and it would be unclear which frame they belong to.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     header: [u8; HEADER],
@@ -112,7 +113,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// The next frame with its descriptors; `None` at the end of the stream.
+    /// Returns the next frame with its descriptors; `None` at the end of the stream.
     ///
     /// # Errors
     /// [`Error::Broken`] when the bytes are not a frame.
@@ -129,7 +130,7 @@ impl Reader {
         }
     }
 
-    /// One read: the rest of the header, or more of the body.
+    /// Reads once: the rest of the header, or more of the body.
     fn read_once(&mut self, stream: &UnixStream) -> std::io::Result<usize> {
         let target = match self.have {
             0..HEADER => &mut self.header[self.have..],
@@ -148,7 +149,7 @@ impl Reader {
         Ok(n)
     }
 
-    /// Whether the last read completed the frame. The one that completed the header makes room for the body.
+    /// Whether the last read completed the frame. After the read that completes the header, it allocates the body.
     fn is_whole(&mut self) -> Result<bool> {
         if self.have == HEADER {
             let len = u32::from_le_bytes(self.header) as usize;
@@ -162,7 +163,7 @@ impl Reader {
 
     fn take(&mut self) -> Result<(Frame, Vec<OwnedFd>)> {
         self.have = 0;
-        // Nothing is kept: most connections are idle.
+        // The buffer is not kept: most connections are idle.
         let body = std::mem::take(&mut self.body);
         let frame = Frame::decode(&body[..]).map_err(|e| not_a_frame(&FrameError::Malformed(e.to_string())))?;
         Ok((frame, std::mem::take(&mut self.fds)))

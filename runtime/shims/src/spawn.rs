@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Starts `gorae-shim ROLE ID` with one end of a socket pair as its standard input.
 //!
-//! It is standard input because that needs no code between fork and exec: the standard library can then use
-//! `posix_spawn`, which does not copy this process's page tables.
+//! Passing it as standard input needs no code between fork and exec: the standard library can then use `posix_spawn`,
+//! which does not copy this process's page tables.
 
 use crate::error::{Error, Result};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -13,7 +13,7 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
-/// Starts shims from one binary. Clones start the same one.
+/// Starts shims from one binary. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Spawner {
     binary: Arc<Binary>,
@@ -21,20 +21,20 @@ pub struct Spawner {
 
 #[derive(Debug)]
 struct Binary {
-    /// What `ps` shows.
+    /// The path that `ps` shows.
     name: PathBuf,
-    /// What is executed.
+    /// The path that is executed.
     program: PathBuf,
-    /// What `program` leads to.
+    /// The mount that `program` leads to.
     _mount: Option<OwnedFd>,
 }
 
-/// Ends a shim that takes too long, without any risk of hitting another process. Dropping it does nothing.
+/// Kills a shim that takes too long, without any risk of hitting another process. Dropping it does nothing.
 #[derive(Debug)]
 pub struct Killer(oneshot::Sender<()>);
 
 impl Killer {
-    /// Sends SIGKILL. A shim that is blocked in the kernel dies when it comes out, before it does anything else.
+    /// Sends SIGKILL. A shim that is blocked in the kernel dies when its system call returns, before it does anything else.
     pub fn kill(self) {
         let _ = self.0.send(());
     }
@@ -50,14 +50,14 @@ async fn reap(mut child: Child, killed: oneshot::Receiver<()>) {
 }
 
 impl Spawner {
-    /// Starts whatever the path leads to at each start.
+    /// Makes a spawner that resolves the path anew for each shim.
     pub(crate) fn by_path(path: PathBuf) -> Self {
         Self { binary: Arc::new(Binary { name: path.clone(), program: path, _mount: None }) }
     }
 
-    /// Starts the file that is mounted, under the name that it had.
+    /// Makes a spawner that executes the mounted file, under the name that it had.
     pub(crate) fn by_mount(name: PathBuf, mount: OwnedFd) -> Self {
-        // The descriptor's number is the same in the child until it executes, which closes it.
+        // The descriptor has the same number in the child, until exec closes it.
         let program = format!("/proc/self/fd/{}", mount.as_raw_fd()).into();
         Self { binary: Arc::new(Binary { name, program, _mount: Some(mount) }) }
     }
@@ -85,7 +85,7 @@ impl Spawner {
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .stderr(Stdio::inherit());
-        // A container's shim makes its own session, which the leader of a group cannot do.
+        // A container's shim makes its own session, which a process group leader cannot do.
         if role != "container" {
             command.process_group(0);
         }
