@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Why a machine's layout is unknown, or a client's parent was refused.
+//! Errors of reading a machine's layout and of checking a client's parent.
 
 /// Why the layout is unknown, or a parent was refused.
 #[derive(Debug, thiserror::Error)]
@@ -9,27 +9,27 @@ pub enum Error {
     Read {
         /// The file.
         path: &'static str,
-        /// What the kernel answered.
+        /// The kernel's error.
         source: std::io::Error,
     },
     /// No writable cgroup file system is mounted.
     #[error("no writable cgroup hierarchy is mounted: neither cgroup2 nor a cgroup v1 controller")]
     NoCgroups,
-    /// The parent is not a path whose every component names a cgroup below the one before.
+    /// The parent is not a path in which each component names a cgroup below the one before.
     #[error("cgroup parent {parent:?} is not a plain path: {why}")]
     BadParent {
-        /// As the client asked for it, cut to 256 characters.
+        /// The parent as the client sent it, cut to 256 characters.
         parent: String,
         /// What is wrong with it.
         why: &'static str,
     },
-    /// The parent is of the systemd driver's form.
+    /// The parent has the form that the systemd driver uses.
     #[error(
         "cgroup parent {parent:?} is a systemd slice, but the cgroup driver of this runtime is cgroupfs: \
          let the kubelet ask the runtime for the driver, or set its cgroupDriver to cgroupfs"
     )]
     SystemdParent {
-        /// As the client asked for it, cut to 256 characters.
+        /// The parent as the client sent it, cut to 256 characters.
         parent: String,
     },
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The machine's cgroup hierarchies, held open while the daemon runs.
 //!
-//! A look-up by path goes through a mount table, where others may have mounted something over a cgroup: a link to a
-//! file of the host, or a FIFO that never answers. So the daemon has its own mounts, which are in no mount table
-//! (`gorae_shims::mount_cgroups`), and walks down from them: never up, through no link and into no mount.
+//! A look-up by path goes through a mount table, where somebody may have mounted something over a cgroup: a link to a
+//! file of the host, or a FIFO on which an open hangs. So the daemon has its own mounts, which are in no mount table
+//! (`gorae_shims::mount_cgroups`), and walks down from them. It never walks up, through a link or into another mount.
 
 use gorae_proto::shim::CgroupLayout;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
@@ -19,13 +19,13 @@ pub struct Hierarchies {
 }
 
 impl Hierarchies {
-    /// The mount points whose mounts [`Hierarchies::new`] takes, in that order.
+    /// The mount points whose mounts [`Hierarchies::new`] expects, in that order.
     pub fn mount_points(layout: &CgroupLayout) -> Vec<String> {
         let unified = Some(&layout.unified).filter(|mount_point| !mount_point.is_empty());
         unified.into_iter().chain(layout.v1.iter().map(|hierarchy| &hierarchy.mount_point)).cloned().collect()
     }
 
-    /// Takes a machine's hierarchies; `None` when there are not as many mounts as mount points.
+    /// Takes the mounts of a machine's hierarchies; `None` when their number differs from that of the mount points.
     pub fn new(layout: &CgroupLayout, mounts: Vec<OwnedFd>) -> Option<Self> {
         if mounts.len() != Self::mount_points(layout).len() {
             return None;
@@ -51,7 +51,7 @@ impl Hierarchies {
         self.v1.iter().position(|(controllers, _)| controllers.iter().any(|c| c == controller))
     }
 
-    /// The v1 hierarchies, in mount order; none on a pure v2 machine.
+    /// The v1 hierarchies, in mount order; empty on a pure v2 machine.
     pub fn v1(&self) -> impl ExactSizeIterator<Item = &OwnedFd> {
         self.v1.iter().map(|(_, root)| root)
     }
@@ -61,23 +61,23 @@ impl Hierarchies {
         self.v1().chain(self.unified())
     }
 
-    /// Whether any hierarchy has the cgroup.
+    /// Whether the cgroup exists in any hierarchy.
     pub fn have(&self, path: &str) -> bool {
         self.all().any(|root| open(root, path.trim_start_matches('/'), OFlags::PATH).is_ok())
     }
 
-    /// Removes a cgroup from each hierarchy that has it empty.
+    /// Removes a cgroup from each hierarchy in which it is empty.
     pub fn remove_where_empty(&self, name: &str) {
         for root in self.all() {
-            // Not empty, or missing: both are fine.
+            // A cgroup that is not empty, or missing, is fine.
             let _ = rustix::fs::unlinkat(root, name.trim_start_matches('/'), AtFlags::REMOVEDIR);
         }
     }
 
-    /// Opens the mount points by their paths, for tests and tools, which trust the mount table.
+    /// Opens the mount points by their paths: for tests and tools, which may trust the mount table.
     ///
     /// # Errors
-    /// The kernel's.
+    /// The kernel's error.
     pub fn of_mount_table(layout: &CgroupLayout) -> rustix::io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let open = |path: &String| rustix::fs::open(path, flags, Mode::empty());
@@ -86,13 +86,13 @@ impl Hierarchies {
     }
 }
 
-/// Opens a file or directory below a directory of a hierarchy. Never waits, whatever it turns out to be.
+/// Opens a file or directory below a directory of a hierarchy. Never blocks, whatever it turns out to be.
 ///
 /// # Errors
-/// The kernel's; `XDEV` for what is mounted over, `LOOP` for links.
+/// The kernel's error: `XDEV` for a path with another mount on it, `LOOP` for a link.
 pub fn open(dir: impl AsFd, path: impl AsRef<Path>, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
-    // A handle has nothing to wait for, and the kernel refuses the flag.
+    // Opening an O_PATH handle never blocks, and the kernel refuses the flag for it.
     let nonblock = if flags.contains(OFlags::PATH) { OFlags::empty() } else { OFlags::NONBLOCK };
     rustix::fs::openat2(dir, path.as_ref(), flags | nonblock | OFlags::CLOEXEC, Mode::empty(), resolve)
 }
@@ -112,9 +112,9 @@ mod tests {
         let v1 = [("cpu", "cpu"), ("systemd", "name=systemd")];
         let v1 = v1.map(|(dir, name)| V1Hierarchy { mount_point: at(dir), controllers: vec![name.into()] });
         let layout = CgroupLayout { unified: at("unified"), unified_has_controllers: false, v1: v1.into() };
-        let all = Hierarchies::of_mount_table(&layout).expect("they are there");
-        assert!(open(all.unified().expect("it is there"), "u", OFlags::PATH).is_ok());
-        let cpu = all.v1().nth(all.position("cpu").expect("it is there")).expect("it is there");
+        let all = Hierarchies::of_mount_table(&layout).expect("the hierarchies exist");
+        assert!(open(all.unified().expect("it exists"), "u", OFlags::PATH).is_ok());
+        let cpu = all.v1().nth(all.position("cpu").expect("it exists")).expect("it exists");
         assert!(open(cpu, "c", OFlags::PATH).is_ok() && all.position("memory").is_none());
         assert!(all.have("/s") && !all.have("/c/none"));
         assert!(Hierarchies::new(&layout, Vec::new()).is_none());

@@ -5,14 +5,14 @@ use crate::error::Error;
 use gorae_kernel::mountinfo;
 use gorae_proto::shim::{CgroupLayout, V1Hierarchy};
 
-/// Controllers whose absence from v1 makes the unified hierarchy the one that limits containers.
+/// When v1 has none of these controllers, the unified hierarchy is the one that limits containers.
 const LIMITING: [&str; 3] = ["cpu", "memory", "pids"];
-/// What the option with the name of a hierarchy begins with.
+/// Prefix of the mount option that names a hierarchy.
 const NAME: &str = "name=";
 
 /// Reads the machine's cgroup layout from /proc/self/mountinfo and /proc/cgroups.
 ///
-/// Called once at start; the answer goes into every message to a shim.
+/// Called once at start; the layout goes into every message to a shim.
 ///
 /// # Errors
 /// [`Error::Read`] when /proc is unusable, [`Error::NoCgroups`] when nothing writable is mounted.
@@ -21,10 +21,10 @@ pub fn probe() -> Result<CgroupLayout, Error> {
     layout(&read("/proc/self/mountinfo")?, &read("/proc/cgroups").unwrap_or_default())
 }
 
-/// Makes the layout from the texts of /proc/self/mountinfo and /proc/cgroups.
+/// Parses the texts of /proc/self/mountinfo and /proc/cgroups.
 ///
-/// - Shapes: one entry for each writable v1 hierarchy, in mount order; one without a controller (systemd's) goes by its
-///   name. Of a hierarchy that is mounted twice, the mount of its root wins, then the first.
+/// - Shapes: one entry for each writable v1 hierarchy, in mount order; one without a controller (systemd's) is listed
+///   under its name. If a hierarchy is mounted twice, the mount of its root wins, then the first.
 ///   `unified_has_controllers` is true when cgroup2 is mounted and v1 holds none of cpu, memory and pids; a stray
 ///   net_cls hierarchy does not make a machine hybrid, and `v1` is then empty.
 fn layout(mountinfo: &str, controllers: &str) -> Result<CgroupLayout, Error> {
@@ -64,7 +64,7 @@ fn layout(mountinfo: &str, controllers: &str) -> Result<CgroupLayout, Error> {
     })
 }
 
-/// Whether a hierarchy holds a name and no controller.
+/// Whether a hierarchy has a name and no controller.
 fn is_named(held: &[String]) -> bool {
     held.iter().all(|name| name.starts_with(NAME))
 }
@@ -83,13 +83,13 @@ fn enabled_controllers(text: &str) -> impl Iterator<Item = &str> {
 struct CgroupMount {
     mount_point: String,
     is_v2: bool,
-    /// Whether the hierarchy's root (of this cgroup namespace) is what is mounted.
+    /// Whether the hierarchy's root (of this cgroup namespace) is mounted.
     is_root: bool,
     super_options: String,
 }
 
 impl CgroupMount {
-    /// Source: proc_pid_mountinfo(5). Lines of other file systems and read-only mounts give nothing.
+    /// Source: proc_pid_mountinfo(5). `None` for lines of other file systems and of read-only mounts.
     fn parse(line: &str) -> Option<Self> {
         let (mount, filesystem) = line.split_once(" - ")?;
         let mut mount = mount.split(' ').skip(3);
@@ -110,8 +110,8 @@ impl CgroupMount {
         })
     }
 
-    /// The controllers among the superblock options, which also hold the likes of `rw` and `xattr`; without any, the
-    /// name.
+    /// The controllers among the superblock options, which also include `rw`, `xattr` and the like; if there are none,
+    /// the name.
     fn controllers(&self, known: &[&str]) -> Vec<String> {
         let options = || self.super_options.split(',');
         let held: Vec<String> = options().filter(|option| known.contains(option)).map(str::to_owned).collect();

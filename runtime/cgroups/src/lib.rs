@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A machine's cgroups: its layout, its hierarchies held open, and the paths of pods and containers.
 //!
-//! The crate answers "which hierarchy is mounted where", keeps the hierarchies open ([`Hierarchies`]), and checks a
+//! The crate finds out which hierarchy is mounted where, keeps the hierarchies open ([`Hierarchies`]), and checks a
 //! client's `cgroup_parent`. It never makes, enters or kills a cgroup: the shim does that, given a
 //! [`CgroupLayout`](gorae_proto::shim::CgroupLayout) and a path.
 //!
 //! ```text
-//! no parent asked:    /gorae/pod-POD/gorae-CONTAINER      the pod's cgroup is ours
-//! PARENT asked:       PARENT/gorae-CONTAINER              the pod's cgroup is the kubelet's
-//!                     PARENT/gorae-init-POD               ours in it, when containers share a PID namespace
+//! no parent given:    /gorae/pod-POD/gorae-CONTAINER      the pod's cgroup is ours
+//! PARENT given:       PARENT/gorae-CONTAINER              the pod's cgroup is the kubelet's
+//!                     PARENT/gorae-init-POD               ours inside it, when containers share a PID namespace
 //! ```
 //!
 //! Invariant: a path from here is absolute, normal (no empty, `.` or `..` component) and never `/`, so killing or
-//! removing "the pod's cgroup" can never reach the machine's root.
+//! removing "the pod's cgroup" can never hit the machine's root cgroup.
 
 mod error;
 mod hierarchies;

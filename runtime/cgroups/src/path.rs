@@ -5,10 +5,10 @@
 use crate::error::Error;
 use crate::hierarchies::Hierarchies;
 
-/// Parent of the pods for which no parent was asked. Shared by all daemons of a machine.
+/// Parent of the pods for which no parent was given. Shared by all daemons of a machine.
 pub const DEFAULT_PARENT: &str = "/gorae";
 
-/// Longest `cgroup_parent`, in bytes: leaves room for a mount point, our own component and a file name in PATH_MAX.
+/// Longest `cgroup_parent`, in bytes: leaves room in PATH_MAX for a mount point, our own component and a file name.
 const LONGEST_PARENT: usize = 3500;
 /// Longest component, in bytes (NAME_MAX).
 const LONGEST_COMPONENT: usize = 255;
@@ -18,15 +18,15 @@ const LONGEST_COMPONENT: usize = 255;
 pub struct PodCgroup {
     /// Below each mount point, "/gorae/pod-…" or the client's parent.
     pub path: String,
-    /// True: made, killed and removed by us. False: the client's (the kubelet made it, limits it and removes it).
+    /// True: we make, kill and remove it. False: it is the client's (the kubelet makes, limits and removes it).
     pub own: bool,
 }
 
 impl PodCgroup {
-    /// The components of the path that no hierarchy has now, deepest first: what setting the pod up will make.
+    /// The components of the path that do not exist in any hierarchy, deepest first: the pod's set-up will make them.
     ///
     /// They are recorded before the set-up and given to `CleanPod.remove_empty_cgroups`, so that a parent that nobody
-    /// else made does not outlive the pod. [`DEFAULT_PARENT`] is never among them: pods come and go in it.
+    /// else made does not outlive the pod. [`DEFAULT_PARENT`] is never among them, because all pods share it.
     pub fn missing(&self, hierarchies: &Hierarchies) -> Vec<String> {
         let absent = |path: &&str| !hierarchies.have(path);
         ancestors(&self.path).filter(|path| *path != DEFAULT_PARENT).take_while(absent).map(str::to_owned).collect()
@@ -41,12 +41,12 @@ fn ancestors(path: &str) -> impl Iterator<Item = &str> {
 
 /// Decides where a pod's cgroup is.
 ///
-/// - Shapes: `parent` is `PodSandboxConfig.linux.cgroup_parent`. Empty and "/" both mean "none asked", since a pod in
-///   the machine's root could not be killed as a whole. A parent without a leading slash counts from the root.
+/// - Shapes: `parent` is `PodSandboxConfig.linux.cgroup_parent`. Empty and "/" both mean "none given", since a pod in
+///   the machine's root could not be killed as a whole. A parent without a leading slash is relative to the root.
 /// - Source: CRI `LinuxPodSandboxConfig.cgroup_parent`: cgroupfs syntax, whatever the driver.
 ///
 /// # Errors
-/// [`Error::SystemdParent`] for slices (also `slice:prefix:name`), [`Error::BadParent`] for what is not a plain path.
+/// [`Error::SystemdParent`] for slices (also `slice:prefix:name`), [`Error::BadParent`] for anything but a plain path.
 pub fn pod_path(parent: &str, pod_id: &str) -> Result<PodCgroup, Error> {
     let components: Vec<&str> = parent.split('/').filter(|component| !component.is_empty()).collect();
     if parent.len() > LONGEST_PARENT {
@@ -73,12 +73,12 @@ pub(crate) fn container_name(container_id: &str) -> String {
     format!("gorae-{container_id}")
 }
 
-/// The cgroup that is killed and removed with the pod: the pod's own, or the one of its init below a client's parent.
+/// The cgroup that is killed and removed with the pod: the pod's own, or that of its init below a client's parent.
 pub fn own_path(pod: &PodCgroup, pod_id: &str) -> String {
     if pod.own { pod.path.clone() } else { format!("{}/gorae-init-{pod_id}", pod.path) }
 }
 
-/// Removes [`DEFAULT_PARENT`] from every hierarchy where it is empty, at a clean end with no pods left.
+/// Removes [`DEFAULT_PARENT`] from every hierarchy where it is empty: called at a clean exit with no pods left.
 pub fn remove_default_parent(hierarchies: &Hierarchies) {
     hierarchies.remove_where_empty(DEFAULT_PARENT);
 }
@@ -96,7 +96,7 @@ fn bad(parent: &str, why: &'static str) -> Error {
     Error::BadParent { parent: shown(parent), why }
 }
 
-/// At most 256 characters of what a client sent, for an error text.
+/// The first 256 characters of a client's text, for an error message.
 fn shown(parent: &str) -> String {
     parent.chars().take(256).collect()
 }
@@ -148,7 +148,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(root.path().join("kubepods")).unwrap();
         let layout = CgroupLayout { unified: root.path().display().to_string(), ..Default::default() };
-        let all = Hierarchies::of_mount_table(&layout).expect("they are there");
+        let all = Hierarchies::of_mount_table(&layout).expect("the hierarchies exist");
         let pod = pod_path("/kubepods/burstable/pod1", "abc").unwrap();
         assert_eq!(pod.missing(&all), ["/kubepods/burstable/pod1", "/kubepods/burstable"]);
         assert_eq!(pod_path("", "abc").unwrap().missing(&all), ["/gorae/pod-abc"]);

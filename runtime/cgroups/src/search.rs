@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The search for containers whose records are lost, by the names of their cgroups.
+//! Searches for containers whose records are lost, by the names of their cgroups.
 
 use crate::hierarchies::{Hierarchies, open};
 use crate::path::container_name;
@@ -10,14 +10,14 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// Levels of cgroups that are searched; kubelet's containers are on the fourth.
+/// Depth of the search, in levels; the kubelet's containers are on the fourth.
 const DEEPEST: usize = 12;
 
-/// Finds the cgroups of containers whose records are lost: pairs of id and path, for each cgroup that is named after
-/// one of `ids`.
+/// Finds the cgroups of containers whose records are lost. Returns pairs of id and path, one for each cgroup that is
+/// named after one of `ids`.
 ///
-/// It walks the whole tree of each hierarchy, for the rare case that nothing else says where they are. A name has 64
-/// random digits, so none is found by mistake.
+/// It walks the whole tree of each hierarchy, for the rare case that nothing else records where they are. A name has 64
+/// random digits, so no cgroup matches by mistake.
 pub fn find_containers(hierarchies: &Hierarchies, ids: &[String]) -> Vec<(String, String)> {
     let names: HashMap<String, &String> = ids.iter().map(|id| (container_name(id), id)).collect();
     let mut found = HashSet::new();
