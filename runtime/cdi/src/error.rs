@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Why a container cannot get its devices.
+//! Errors of resolving a container's devices.
 
 /// The kind of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The request has a name that cannot be a device's.
+    /// The request has an invalid device name.
     Invalid,
-    /// No spec file has the device.
+    /// No spec file describes the device.
     Unknown,
     /// The spec files of this node contradict each other or this node.
     Conflict,
-    /// The device asks for something that this version does not do.
+    /// The device needs something that this version does not support.
     Unsupported,
 }
 
-/// A failed resolution of devices. Its text names the device and what to do.
+/// A failure to resolve devices. Its text names the device and says what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     kind: Kind,
@@ -34,7 +34,7 @@ impl Error {
         self.kind
     }
 
-    /// Puts the thing being read before the sentence.
+    /// Prefixes the message with the thing being read.
     pub(crate) fn during(mut self, what: impl std::fmt::Display) -> Self {
         self.message = format!("{what}: {}", self.message);
         self

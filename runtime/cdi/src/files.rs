@@ -7,16 +7,16 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Largest file that is read; those of real machines are far smaller.
+/// Largest file that is read, in bytes; files of real machines are far smaller.
 const MAX_FILE: u64 = 4 << 20;
-/// Most files of one directory; the others are ignored, and the log says so.
+/// Largest number of files in one directory; the others are ignored with a warning.
 const MAX_FILES: usize = 1024;
 
 /// A spec file that passed the checks.
 pub(super) struct Readable {
     /// Where it is.
     pub path: PathBuf,
-    /// Index of its directory; a higher one wins.
+    /// Index of its directory; the higher one wins.
     pub priority: usize,
     /// Its content.
     pub spec: Spec,
@@ -24,13 +24,13 @@ pub(super) struct Readable {
 
 /// The spec files of all directories.
 pub(super) struct Found {
-    /// Those that passed the checks.
+    /// The files that passed the checks.
     pub specs: Vec<Readable>,
-    /// Those that are broken; the log says why.
+    /// The files that are broken; the reason is logged.
     pub refused: Vec<PathBuf>,
 }
 
-/// Reads all `.json` and `.yaml` files. A missing directory has none.
+/// Reads all `.json` and `.yaml` files. A missing directory counts as empty.
 pub(super) fn read(directories: &[PathBuf]) -> Found {
     let mut found = Found { specs: Vec::new(), refused: Vec::new() };
     for (priority, directory) in directories.iter().enumerate() {
@@ -38,7 +38,7 @@ pub(super) fn read(directories: &[PathBuf]) -> Found {
             match read_one(&path) {
                 Ok(spec) => found.specs.push(Readable { path, priority, spec }),
                 Err(why) => {
-                    tracing::warn!(file = %path.display(), %why, "a CDI spec file is not used");
+                    tracing::warn!(file = %path.display(), %why, "ignoring a broken CDI spec file");
                     found.refused.push(path);
                 }
             }
@@ -53,7 +53,7 @@ fn list(directory: &Path) -> Vec<PathBuf> {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
         Err(e) => {
-            tracing::warn!(directory = %directory.display(), error = %e, "a CDI directory cannot be listed");
+            tracing::warn!(directory = %directory.display(), error = %e, "cannot list a CDI directory");
             return Vec::new();
         }
     };
@@ -61,14 +61,14 @@ fn list(directory: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<_> = entries.flatten().map(|e| e.path()).filter(is_spec).take(MAX_FILES + 1).collect();
     paths.sort();
     if paths.len() > MAX_FILES {
-        tracing::warn!(directory = %directory.display(), "more than {MAX_FILES} CDI spec files; some are not used");
+        tracing::warn!(directory = %directory.display(), "more than {MAX_FILES} CDI spec files; ignoring the others");
         paths.truncate(MAX_FILES);
     }
     paths
 }
 
 fn read_one(path: &Path) -> Result<Spec, String> {
-    // Non-blocking: a FIFO in its place must not block this thread.
+    // Non-blocking: if the file is a FIFO, opening it must not block this thread.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(|e| e.to_string())?;
     let text = bounded(&file)?;
     Spec::parse(&text, path.extension().is_some_and(|e| e == "yaml"))

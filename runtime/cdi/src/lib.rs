@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! CDI: resolves device names such as `vendor.com/class=device` with the spec files of the node.
+//! CDI: resolves device names such as `vendor.com/class=device` against the spec files of the node.
 //!
 //! A spec file describes one kind (`vendor/class`), its devices, and the edits that each device makes to a container:
-//! variables, nodes, mounts, hooks, groups. Files are read again for each container that asks for a device, so a change
-//! needs no restart. A broken file costs only its own devices. The meaning of a name is settled when the container is
-//! created, and kept in its record.
+//! variables, nodes, mounts, hooks, groups. Files are read again for each container that requests a device, so a change
+//! needs no restart. A broken file affects only its own devices. A name is resolved when the container is created, and
+//! the result is kept in its record.
 //!
 //! Source: the Container Device Interface specification, 1.1.0.
 
@@ -21,14 +21,14 @@ pub use spec::{ContainerEdits, Device, DeviceNode, Hook, Mount, Spec};
 
 use std::path::{Path, PathBuf};
 
-/// Where spec files are searched; a later directory wins over an earlier one.
+/// Directories that are searched for spec files; a later directory overrides an earlier one.
 pub const DEFAULT_DIRECTORIES: [&str; 2] = ["/etc/cdi", "/var/run/cdi"];
 
-/// Looks up the devices and merges their edits, in the order of the names. The edits of a spec file as a whole come
-/// once, before those of its first device. It reads files, so it is for a thread that may be abandoned.
+/// Looks up the devices and merges their edits, in the order of the names. The edits of a spec file as a whole are
+/// added once, before those of its first device. It reads files, so call it on a disposable thread.
 ///
 /// # Errors
-/// [`Kind::Unknown`] for a device that no file has; [`Kind::Conflict`] when two files of one directory have it;
+/// [`Kind::Unknown`] for a device that no file describes; [`Kind::Conflict`] when two files of one directory do;
 /// [`Kind::Conflict`] or [`Kind::Unsupported`] for edits that cannot be made on this node.
 pub fn resolve(directories: &[PathBuf], names: &[DeviceName]) -> Result<Edits> {
     let mut edits = Edits::default();
@@ -52,7 +52,7 @@ pub fn resolve(directories: &[PathBuf], names: &[DeviceName]) -> Result<Edits> {
     Ok(edits)
 }
 
-/// Finds the one file that describes the device, in the last directory that has it.
+/// Finds the one file that describes the device, in the last directory that has one.
 fn find<'a>(found: &'a files::Found, directories: &[PathBuf], name: &DeviceName) -> Result<(&'a Path, &'a Spec)> {
     let has = |spec: &Spec| spec.kind == name.kind() && spec.devices.iter().any(|d| d.name == name.device);
     let all = || found.specs.iter().filter(|file| has(&file.spec));
@@ -109,7 +109,7 @@ mod tests {
         write(etc.path(), "b.json", "etc", "two");
         write(run.path(), "a.json", "run", "one");
         let dirs = [etc.path().to_owned(), run.path().to_owned(), "/no/such/directory".into()];
-        let both = resolve(&dirs, &names(&["vendor.com/net=one", "vendor.com/net=two"])).expect("both are there");
+        let both = resolve(&dirs, &names(&["vendor.com/net=one", "vendor.com/net=two"])).expect("both exist");
         assert_eq!(both.env, ["ALL=run", "ONE=run", "ALL=etc", "TWO=etc"]);
     }
 
@@ -122,7 +122,7 @@ mod tests {
         let dirs = [dir.path().to_owned()];
         let error = resolve(&dirs, &names(&["vendor.com/net=one"])).expect_err("two").to_string();
         assert!(error.contains("a.json") && error.contains("b.json"), "{error}");
-        assert!(resolve(&dirs, &names(&["vendor.com/net=two"])).is_ok(), "other devices are not hurt");
+        assert!(resolve(&dirs, &names(&["vendor.com/net=two"])).is_ok(), "other devices are not affected");
     }
 
     #[test]

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Qualified device names, and the places of a request that hold them.
+//! Qualified device names, and the places in a request that hold them.
 
 use crate::error::{Error, Kind, Result};
 use gorae_proto::cri;
 use std::str::FromStr;
 
-/// Most devices of one container; a large machine has a few dozen.
+/// Largest number of devices of one container; a large machine has a few dozen.
 const MAX_DEVICES: usize = 1024;
-/// Longest part of a name.
+/// Longest part of a name, in bytes.
 const MAX_PART: usize = 255;
-/// Annotations with this prefix hold device names, separated by commas: how device plugins ask for them.
+/// Prefix of the annotations in which device plugins request devices: names separated by commas.
 const ANNOTATION: &str = "cdi.k8s.io/";
 
 /// A device name `VENDOR/CLASS=DEVICE`, each part checked.
@@ -73,8 +73,8 @@ fn inner(part: &str, also: &str) -> bool {
         && part.ends_with(|c: char| c.is_ascii_alphanumeric())
 }
 
-/// Reads all device names of a request, each once: first the field's, then those of annotations in the order of their
-/// keys.
+/// Reads all device names of a request, each once: first those of the field, then those of annotations in the order of
+/// their keys.
 ///
 /// # Errors
 /// [`Kind::Invalid`] for text that is not a device name, and for more than 1024 devices.

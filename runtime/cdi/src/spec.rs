@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One spec file: its form and its checks. An unknown field is an error, because it may be what makes a device safe.
+//! One spec file: its format and its checks. An unknown field is an error, because the device's safety may depend on it.
 
 use super::name::{check_device, check_kind};
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const VERSIONS: [&str; 10] = ["0.1.0", "0.2.0", "0.3.0", "0.4.0", "0.5.0", "0.6.0", "0.7.0", "0.8.0", "1.0.0", "1.1.0"];
 /// The points of a container's life at which a hook runs.
 const HOOKS: [&str; 6] = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
-/// Most devices of a file, and most entries of each list of edits.
+/// Largest number of devices in a file, and of entries in each list of edits.
 const MAX_ENTRIES: usize = 16_384;
 
 /// A spec file.
@@ -25,7 +25,7 @@ pub struct Spec {
     pub annotations: BTreeMap<String, String>,
     /// The devices of the kind.
     pub devices: Vec<Device>,
-    /// Edits that come with any of the devices.
+    /// Edits that apply when any of the devices is requested.
     #[serde(default)]
     pub container_edits: ContainerEdits,
 }
@@ -55,7 +55,7 @@ pub struct ContainerEdits {
     pub net_devices: Vec<NetDevice>,
     /// Files and directories of the host.
     pub mounts: Vec<Mount>,
-    /// Programs that run at points of the container's life.
+    /// Programs that run at certain points of the container's life.
     pub hooks: Vec<Hook>,
     /// Supplementary groups of the process.
     pub additional_gids: Vec<u32>,
@@ -123,7 +123,7 @@ pub struct Hook {
     pub timeout: Option<u32>,
 }
 
-/// Intel's resource director.
+/// Intel Resource Director Technology.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[allow(missing_docs)]
@@ -154,7 +154,7 @@ impl Spec {
     /// Reads JSON or YAML and checks it.
     pub(super) fn parse(text: &str, yaml: bool) -> Result<Self, String> {
         let spec: Self = if yaml {
-            // The tools of this format write and read YAML 1.1, in which 0666 is octal.
+            // The tools for this format read and write YAML 1.1, in which 0666 is octal.
             let options = serde_saphyr::options! {
                 budget: serde_saphyr::budget! { max_aliases: 1000, max_documents: 1, max_depth: 32 },
                 legacy_octal_numbers: true,
