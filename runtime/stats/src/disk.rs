@@ -16,7 +16,7 @@ pub(super) struct Device {
 }
 
 impl Device {
-    /// "/dev/vda", or "" when the device is gone.
+    /// The device's path, such as "/dev/vda", or "" when the device is gone.
     pub(super) fn path(&self) -> String {
         let link = std::fs::read_link(format!("/sys/dev/block/{}:{}", self.major, self.minor));
         let name = link.ok().and_then(|link| Some(link.file_name()?.to_string_lossy().into_owned()));
@@ -98,7 +98,8 @@ mod tests {
         }
         let mount_point = root.path().display().to_string();
         let v1 = vec![V1Hierarchy { mount_point, controllers: vec!["blkio".into()] }];
-        let all = Hierarchies::of_mount_table(&CgroupLayout { v1, ..CgroupLayout::default() }).expect("they are there");
+        let all = Hierarchies::of_mount_table(&CgroupLayout { v1, ..CgroupLayout::default() })
+            .expect("the hierarchies exist");
         let counted = Device { major: 8, minor: 16, read_bytes: 4096, written_bytes: 8192, reads: 1, writes: 2 };
         assert_eq!(devices(&Group::new(&all, "/pod/container")), [counted]);
         assert!(devices(&Group::new(&all, "/pod")).is_empty(), "nothing is made up");

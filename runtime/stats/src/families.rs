@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The 56 metrics that take the place of cAdvisor's, by name. Their list never changes while the daemon runs.
+//! The 56 metrics that replace cAdvisor's, by name. The list never changes while the daemon runs.
 //!
 //! Values are whole numbers, as in the CRI: seconds lose their fraction.
 
@@ -45,7 +45,7 @@ pub(super) static CFS_THROTTLED_SECONDS: Family =
 pub(super) static MEMORY_USAGE: Family =
     gauge("container_memory_usage_bytes", "Memory in use, page cache included", &[]);
 pub(super) static MEMORY_WORKING_SET: Family =
-    gauge("container_memory_working_set_bytes", "Memory in use less page cache that was not used lately", &[]);
+    gauge("container_memory_working_set_bytes", "Memory in use, less page cache that was not used recently", &[]);
 pub(super) static MEMORY_RSS: Family = gauge("container_memory_rss", "Anonymous memory, in bytes", &[]);
 pub(super) static MEMORY_CACHE: Family = gauge("container_memory_cache", "Page cache, in bytes", &[]);
 pub(super) static MEMORY_MAPPED: Family = gauge("container_memory_mapped_file", "Mapped files, in bytes", &[]);
@@ -54,11 +54,11 @@ pub(super) static MEMORY_KERNEL: Family = gauge("container_memory_kernel_usage",
 pub(super) static MEMORY_MAX_USAGE: Family =
     gauge("container_memory_max_usage_bytes", "Highest memory usage so far", &[]);
 pub(super) static MEMORY_FAILCNT: Family =
-    counter("container_memory_failcnt", "Times that memory usage ran into the limit", &[]);
+    counter("container_memory_failcnt", "Number of times that memory usage hit the limit", &[]);
 pub(super) static MEMORY_FAILURES: Family =
     counter("container_memory_failures_total", "Page faults by kind", &["failure_type", "scope"]);
 pub(super) static OOM_EVENTS: Family =
-    counter("container_oom_events_total", "Processes killed for want of memory", &[]);
+    counter("container_oom_events_total", "Processes killed because memory ran out", &[]);
 
 pub(super) static HUGETLB_USAGE: Family =
     gauge("container_hugetlb_usage_bytes", "Huge pages in use, in bytes", &["pagesize"]);
@@ -94,7 +94,7 @@ pub(super) static FS_READS: Family = counter("container_fs_reads_total", "Reads 
 pub(super) static FS_WRITTEN_BYTES: Family = counter("container_fs_writes_bytes_total", "Bytes written", &["device"]);
 pub(super) static FS_WRITES: Family = counter("container_fs_writes_total", "Writes completed", &["device"]);
 pub(super) static FS_USAGE: Family =
-    gauge("container_fs_usage_bytes", "Bytes that the container's writable layer takes", &["device"]);
+    gauge("container_fs_usage_bytes", "Size of the container's writable layer, in bytes", &["device"]);
 pub(super) static FS_LIMIT: Family =
     gauge("container_fs_limit_bytes", "Size of the file system of the writable layer, in bytes", &["device"]);
 pub(super) static FS_INODES: Family =
@@ -104,16 +104,15 @@ pub(super) static FS_INODES_FREE: Family =
 
 pub(super) static PROCESSES: Family = gauge("container_processes", "Processes in the container", &[]);
 pub(super) static THREADS: Family = gauge("container_threads", "Threads in the container", &[]);
-pub(super) static THREADS_MAX: Family =
-    gauge("container_threads_max", "Most threads that the container may have; 0 is no limit", &[]);
+pub(super) static THREADS_MAX: Family = gauge("container_threads_max", "Limit on threads; 0 means no limit", &[]);
 pub(super) static FILE_DESCRIPTORS: Family = gauge("container_file_descriptors", "Open file descriptors", &[]);
 pub(super) static SOCKETS: Family = gauge("container_sockets", "Open sockets", &[]);
 pub(super) static ULIMITS_SOFT: Family =
     gauge("container_ulimits_soft", "Soft limits of the container's first process", &["ulimit"]);
 pub(super) static START_TIME: Family =
-    gauge("container_start_time_seconds", "When the container started, in seconds since 1970", &[]);
+    gauge("container_start_time_seconds", "Start time of the container, in seconds since the Unix epoch", &[]);
 pub(super) static LAST_SEEN: Family =
-    gauge("container_last_seen", "When these values were read, in seconds since 1970", &[]);
+    gauge("container_last_seen", "Time at which these values were read, in seconds since the Unix epoch", &[]);
 
 pub(super) static SPEC_CPU_PERIOD: Family =
     gauge("container_spec_cpu_period", "Period of the CPU quota, in microseconds", &[]);
@@ -121,11 +120,17 @@ pub(super) static SPEC_CPU_QUOTA: Family =
     gauge("container_spec_cpu_quota", "CPU quota in a period, in microseconds", &[]);
 pub(super) static SPEC_CPU_SHARES: Family = gauge("container_spec_cpu_shares", "CPU shares", &[]);
 pub(super) static SPEC_MEMORY_LIMIT: Family =
-    gauge("container_spec_memory_limit_bytes", "Memory limit; 0 is no limit", &[]);
-pub(super) static SPEC_MEMORY_RESERVATION: Family =
-    gauge("container_spec_memory_reservation_limit_bytes", "Memory that reclaim spares; 0 is none", &[]);
-pub(super) static SPEC_MEMORY_SWAP_LIMIT: Family =
-    gauge("container_spec_memory_swap_limit_bytes", "Limit of memory and swap together; 0 is no limit", &[]);
+    gauge("container_spec_memory_limit_bytes", "Memory limit, in bytes; 0 means no limit", &[]);
+pub(super) static SPEC_MEMORY_RESERVATION: Family = gauge(
+    "container_spec_memory_reservation_limit_bytes",
+    "Memory protected from reclaim, in bytes; 0 means none",
+    &[],
+);
+pub(super) static SPEC_MEMORY_SWAP_LIMIT: Family = gauge(
+    "container_spec_memory_swap_limit_bytes",
+    "Limit on memory and swap together, in bytes; 0 means no limit",
+    &[],
+);
 
 pub(super) static RECEIVED_BYTES: Family =
     counter("container_network_receive_bytes_total", "Bytes received", &["interface"]);
@@ -203,7 +208,7 @@ pub(super) static ALL: [&Family; 56] = [
     &SENT_ERRORS,
 ];
 
-/// Describes all metrics, for the answer to ListMetricDescriptors.
+/// Describes all metrics, for the response to ListMetricDescriptors.
 pub fn descriptors() -> Vec<MetricDescriptor> {
     let keys = |family: &Family| BASE_LABELS.iter().chain(family.labels).map(|label| (*label).to_owned()).collect();
     let descriptor = |family: &&Family| MetricDescriptor {

@@ -23,7 +23,7 @@ pub(super) struct Fullness {
 }
 
 impl Filesystem {
-    /// Finds the file system of a directory; "/" on an unknown device when the mount table does not say.
+    /// Finds the file system of a directory; "/" on an unknown device when the mount table does not list it.
     pub(super) fn of(directory: &Path) -> Self {
         let directory = directory.canonicalize().unwrap_or_else(|_| PathBuf::from("/"));
         let table = read_path("/proc/self/mountinfo").unwrap_or_default();
@@ -40,7 +40,7 @@ impl Filesystem {
     }
 }
 
-/// Finds the mount with the longest path above the directory; of several at one place the last, which covers the
+/// Finds the mount with the longest path above the directory; of several at one path, the last one, which covers the
 /// others.
 fn find(table: &str, directory: &Path) -> Option<Filesystem> {
     let above = |line: &str| {

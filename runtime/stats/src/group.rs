@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Open cgroups. Their files are read through a handle, so a path is walked once, and a group that was removed and made
-//! again is not mistaken for the old one. [`gorae_cgroups::open`] leads to the groups and to their files.
+//! Open cgroups. Their files are read through a handle, so a path is walked once, and a group that was removed and
+//! recreated is not mistaken for the old one. Groups and their files are opened with [`gorae_cgroups::open`].
 //!
 //! A file that is missing, or that the kernel refuses to read, is `None`: kernels and controllers differ, and a
 //! container may vanish between two reads.
@@ -13,9 +13,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// The size of a single read. Files of one record come whole (the largest, memory.stat, has about 2 kB).
+/// The size of a single read. A file with one record fits into it (the largest, memory.stat, has about 2 kB).
 const RECORD: usize = 16 << 10;
-/// Most bytes of a file of many records: cgroup.procs with about 100,000 processes.
+/// Most bytes that are read of a file with many records: cgroup.procs with about 100,000 processes.
 const LARGEST_LIST: usize = 1 << 20;
 
 /// The directory of a cgroup in one hierarchy.
@@ -46,12 +46,12 @@ impl Directory {
         number(self.read(file)?.trim_end())
     }
 
-    /// Whether there are groups below: the directory's link count includes them.
+    /// Whether the group has child groups: the directory's link count includes them.
     fn has_children(&self) -> bool {
         rustix::fs::statat(&self.0, "", AtFlags::EMPTY_PATH).is_ok_and(|stat| stat.st_nlink > 2)
     }
 
-    /// Opens the groups right below, at most `most`.
+    /// Opens the child groups, at most `most`.
     fn children(&self, most: usize) -> Vec<Self> {
         if !self.has_children() {
             return Vec::new();
@@ -68,7 +68,7 @@ impl Directory {
             .collect()
     }
 
-    /// Lists the pids in this group and the groups below it: of each group the first 64, down to the fourth level.
+    /// Lists the pids in this group and the groups below it: the first 64 of each group, down to the fourth level.
     pub(super) fn processes(&self) -> Vec<u32> {
         let mut pids = Vec::new();
         self.collect_processes(&mut pids, 4);
@@ -102,7 +102,7 @@ fn read_to_end(file: &OwnedFd) -> Option<String> {
     String::from_utf8(text).ok()
 }
 
-/// A number of a cgroup file; "max" is `u64::MAX`.
+/// Parses a number from a cgroup file; "max" is `u64::MAX`.
 pub(super) fn number(text: &str) -> Option<u64> {
     if text == "max" { Some(u64::MAX) } else { text.parse().ok() }
 }
@@ -115,7 +115,7 @@ pub(super) fn flat_keyed(text: &str) -> impl Iterator<Item = (&str, u64)> {
     })
 }
 
-/// A cgroup in all hierarchies; a directory is opened when it is first asked for.
+/// A cgroup in all hierarchies; a directory is opened when it is first needed.
 #[derive(Debug)]
 pub(super) struct Group<'a> {
     hierarchies: &'a Hierarchies,

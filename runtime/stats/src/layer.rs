@@ -2,7 +2,7 @@
 //! The disk usage of containers' writable layers: a cached walk.
 //!
 //! ```text
-//! first ask          a small layer is counted at once; a larger one answers "unknown" and is queued
+//! first request      a small layer is counted at once; a larger one is "unknown" and is queued
 //! within 10 s        the cached count
 //! later              the cached count, and the layer is queued
 //! ```
@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a count is fresh.
+/// How long a count stays fresh.
 const FRESH: Duration = Duration::from_secs(10);
-/// Most entries that the requesting thread counts itself, in about 0.3 ms.
+/// Most entries that the requesting thread counts itself; that takes about 0.3 ms.
 const SMALL: u64 = 200;
 /// Most entries that are counted at all.
 const LARGEST: u64 = 50_000_000;
@@ -37,7 +37,7 @@ struct Counts {
 
 #[derive(Debug, Clone, Copy)]
 struct Count {
-    /// `None`: it could not be counted.
+    /// `None` if it could not be counted.
     taken: Option<Taken>,
     at_ns: i64,
     stale: Instant,
@@ -87,7 +87,7 @@ impl Layers {
         if !counts.working {
             let layers = self.clone();
             let thread = std::thread::Builder::new().name("layer-usage".into()).stack_size(256 << 10);
-            // Without a thread (EAGAIN) the queue waits for the next request.
+            // If no thread can be started (EAGAIN), the queue waits for the next request.
             counts.working = thread.spawn(move || layers.work()).is_ok();
         }
     }
@@ -107,7 +107,7 @@ impl Layers {
             let counted = Count::of(&layer, LARGEST);
             let mut counts = self.counts();
             counts.queued.remove(&layer);
-            // The count of a layer that is gone is not kept, because nothing would drop it again.
+            // The count of a layer that is gone is not kept, because nothing would ever drop it.
             if counted.taken.is_some() || layer.exists() {
                 counts.known.insert(layer, counted);
             } else {

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Usage numbers of containers and pods, read from the kernel when they are asked for.
+//! Usage statistics of containers and pods, read from the kernel on request.
 //!
 //! The crate owns the reading and its formulas. It keeps nothing but the last CPU reading of each cgroup and the last
-//! count of each writable layer. It never asks a shim and never samples by itself, so nothing runs at rest. A cgroup
-//! that is gone gives `None`, never an error. What the kernel does not say is left unset, never 0.
+//! count of each writable layer. It never calls a shim and never samples by itself, so nothing runs at rest. A cgroup
+//! that is gone gives `None`, never an error. A value that the kernel does not report is left unset, never 0.
 //!
-//! Everything here blocks for about 0.1 ms for each container: call it from a blocking thread, once for a whole list.
+//! Everything here blocks, for about 0.1 ms per container: call it from a blocking thread, once for a whole list.
 //!
 //! ```text
 //! working set   usage − inactive page cache          v2: memory.current, inactive_file   v1: total_inactive_file
 //! available     limit − working set, unset without a limit
 //! rss           anonymous memory                     v2: anon                            v1: total_rss
 //! cpu           v2: usage_usec × 1000                v1: cpuacct.usage
-//! pressure      unified hierarchy, also of a hybrid machine; µs × 1000
+//! pressure      unified hierarchy, also on a hybrid machine; µs × 1000
 //! ```
 
 mod disk;

@@ -16,9 +16,9 @@ use gorae_proto::cri::{ContainerMetrics, LinuxContainerResources, Metric, PodSan
 use std::sync::OnceLock;
 
 const SECOND_NS: u64 = 1_000_000_000;
-/// CFS period of a group for which none was requested, in microseconds.
+/// CFS period of a container that requested none, in microseconds.
 const DEFAULT_PERIOD_US: i64 = 100_000;
-/// Shares of a group for which none were requested.
+/// CPU shares of a container that requested none.
 const DEFAULT_SHARES: i64 = 1024;
 
 impl Stats {
@@ -33,14 +33,14 @@ impl Stats {
     }
 }
 
-/// Metrics in the making, with the base labels of their subject.
+/// Metrics being collected, with the base labels of their subject.
 struct Page {
     base: [String; BASE_LABELS.len()],
     metrics: Vec<Metric>,
 }
 
 impl Page {
-    /// Adds a value; one that is unknown is left out.
+    /// Adds a value; an unknown value is left out.
     fn put(&mut self, family: &'static Family, labels: &[&str], number: impl Into<Option<u64>>) {
         let Some(number) = number.into() else { return };
         debug_assert_eq!(labels.len(), family.labels.len(), "{}", family.name);
@@ -133,7 +133,7 @@ fn pressure(page: &mut Page, sample: &Sample) {
     }
 }
 
-/// What only metrics show, from the controllers' own files.
+/// Adds the values that only metrics show, from the controllers' own files.
 fn controllers(page: &mut Page, group: &Group<'_>) {
     if group.is_v2() {
         let Some(dir) = group.unified() else { return };
@@ -167,7 +167,7 @@ fn hugetlb(page: &mut Page, dir: &Directory, usage: &str, highest: Option<&str>)
     }
 }
 
-/// The machine's huge page sizes as cgroup files spell them: "2MB", "1GB".
+/// The machine's huge page sizes, spelled as in cgroup files: "2MB", "1GB".
 fn huge_page_sizes() -> &'static [String] {
     static SIZES: OnceLock<Vec<String>> = OnceLock::new();
     SIZES.get_or_init(|| {
@@ -223,8 +223,8 @@ fn process(page: &mut Page, group: &Group<'_>, sample: &Sample, subject: &Contai
     page.put(&family::LAST_SEEN, &[], seconds(clock::now_ns()));
 }
 
-/// Writes the limits as they were requested, because on v2 shares would have to be guessed back from weights. The limit
-/// of memory and swap is the kernel's, because a limit of memory alone implies one of swap.
+/// Writes the limits as they were requested, because on v2 shares would have to be guessed from weights. The limit on
+/// memory and swap is the kernel's, because a limit on memory alone implies one on swap.
 fn spec(page: &mut Page, resources: Option<&LinuxContainerResources>, Sample { memory, swap, .. }: &Sample) {
     let none = LinuxContainerResources::default();
     let resources = resources.unwrap_or(&none);

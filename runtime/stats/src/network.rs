@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Interface counters of pods, read through their pinned network namespaces.
 //!
-//! The pin is used and not a process of the pod: a pod may have none, a pid may have been reused, and a privileged
-//! process may have moved to another namespace. One thread visits all pins of a list and then ends. It changes no other
-//! thread's namespace, and costs about 10 us for each pod.
+//! The pin is used instead of a process of the pod: a pod may have no process, a pid may have been reused, and a
+//! privileged process may have moved to another namespace. One thread visits all pins of a list and then exits. It does
+//! not change the namespace of any other thread, and takes about 10 us per pod.
 
 use crate::group::read_path;
 use crate::value::value;
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// The interface that carries the pod's address.
 const DEFAULT_INTERFACE: &str = "eth0";
-/// Most interfaces of a pod that are shown, because a pod can make as many as it likes.
+/// Most interfaces that are shown of a pod, because a pod can make as many as it likes.
 const MOST_INTERFACES: usize = 64;
 
 /// The counters of one interface.
@@ -55,7 +55,7 @@ pub fn of_pods(pins: Vec<Option<PathBuf>>) -> Vec<Option<Vec<Interface>>> {
     thread.ok().and_then(|thread| thread.join().ok()).unwrap_or(none)
 }
 
-/// Moves this thread into the namespace and reads there. Only for a thread that ends afterwards.
+/// Moves this thread into the namespace and reads there. Only for a thread that exits afterwards.
 fn read_pin(pin: &Path) -> Option<Vec<Interface>> {
     let namespace = rustix::fs::open(pin, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty()).ok()?;
     move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).ok()?;
@@ -83,7 +83,7 @@ fn parse(text: &str) -> Vec<Interface> {
     text.lines().filter_map(interface).take(MOST_INTERFACES).collect()
 }
 
-/// Makes the CRI's message: eth0 (otherwise the first) is the default interface; `interfaces` are the others.
+/// Makes the CRI message: eth0 (otherwise the first) is the default interface; `interfaces` holds the others.
 pub fn usage(interfaces: &[Interface]) -> NetworkUsage {
     let default = interfaces.iter().position(|interface| interface.name == DEFAULT_INTERFACE);
     let default = default.or(if interfaces.is_empty() { None } else { Some(0) });

@@ -4,19 +4,19 @@
 use super::group::read_path;
 use rustix::fs::{CWD, Dir, Mode, OFlags};
 
-/// Most processes that are inspected, and most descriptors in all: the counts stop there, because each costs a system
+/// Most processes that are inspected, and most descriptors in total. The counts stop there, because each costs a system
 /// call and the container decides how many it has.
 const MOST_PROCESSES: usize = 256;
 const MOST_DESCRIPTORS: u64 = 16_384;
 
-/// Counts over the processes of a group.
+/// Totals over the processes of a group.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Held {
     pub(super) descriptors: u64,
     pub(super) sockets: u64,
 }
 
-/// Counts the entries of each process's /proc/PID/fd. Processes that have ended meanwhile count nothing.
+/// Counts the entries of each process's /proc/PID/fd. Processes that have exited in the meantime are not counted.
 pub(super) fn held(pids: &[u32]) -> Held {
     pids.iter().take(MOST_PROCESSES).fold(Held::default(), |held, pid| count(*pid, held))
 }
@@ -36,7 +36,7 @@ fn count(pid: u32, mut held: Held) -> Held {
         }
         held.descriptors += 1;
         let read = entries.fd().and_then(|dir| rustix::fs::readlinkat_raw(dir, name, &mut target));
-        // Cut to the length of the buffer.
+        // The link text is cut to the length of the buffer.
         if read.is_ok() && target == *b"socket:[" {
             held.sockets += 1;
         }
@@ -44,7 +44,7 @@ fn count(pid: u32, mut held: Held) -> Held {
     held
 }
 
-/// The soft limit on open files of a process; `None` when it is unlimited or the process has ended.
+/// A process's soft limit on open files; `None` when it is unlimited or the process has exited.
 pub(super) fn open_files_limit(pid: u32) -> Option<u64> {
     let text = read_path(&format!("/proc/{pid}/limits"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("Max open files"))?;

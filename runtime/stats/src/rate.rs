@@ -4,11 +4,11 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-/// Two readings closer together than this say little, so the previous answer is repeated.
+/// Shortest time between two readings. A rate over less would be noise, so the previous rate is returned again.
 const SHORTEST_NS: i64 = 1_000_000_000;
-/// A reading older than this is forgotten.
+/// A reading older than this is dropped.
 const LONGEST_NS: i64 = 600_000_000_000;
-/// How many readings make it worth looking for old ones.
+/// Number of readings from which on old ones are dropped.
 const CROWDED: usize = 1024;
 
 #[derive(Debug, Clone, Copy)]

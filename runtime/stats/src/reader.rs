@@ -31,9 +31,9 @@ impl Stats {
 
     /// Reads a running container; `None` when its cgroup is gone.
     ///
-    /// - Shapes: `cgroup` is the container's path below each mount point, `upper` its writable layer. The layer's part
-    ///   is unset while a large layer is counted for the first time; otherwise it is up to 10 s old, and the counting
-    ///   time.
+    /// - Shapes: `cgroup` is the container's path below each mount point, `upper` its writable layer. The layer's usage
+    ///   is unset while a large layer is counted for the first time; otherwise it is up to 10 s old, plus the time that
+    ///   counting takes.
     pub fn container(
         &self,
         attributes: cri::ContainerAttributes,
@@ -52,7 +52,7 @@ impl Stats {
         })
     }
 
-    /// Reads a container that does not run: its writable layer is all it has.
+    /// Reads a container that is not running: it has only its writable layer.
     pub fn stopped_container(&self, attributes: cri::ContainerAttributes, upper: &Path) -> cri::ContainerStats {
         let writable_layer = self.layer(upper);
         cri::ContainerStats { attributes: Some(attributes), writable_layer, ..cri::ContainerStats::default() }
@@ -81,7 +81,7 @@ impl Stats {
         Some(cri::PodSandboxStats { attributes: Some(attributes), linux: Some(linux), windows: None })
     }
 
-    /// Drops what is cached of a removed container.
+    /// Drops the cached count of a removed container.
     pub fn forget(&self, upper: &Path) {
         self.layers.forget(upper);
     }

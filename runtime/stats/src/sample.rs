@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One reading of a cgroup, in terms that v1 and v2 share.
 //!
-//! Everything is `None` when this kernel does not say it: an unknown value is never 0.
+//! A value that this kernel does not report is `None`: an unknown value is never 0.
 
 use super::group::{Directory, Group, flat_keyed};
 use super::pressure;
 use gorae_proto::cri::PsiStats;
 
-/// From here on a v1 limit means "none": the kernel says "no limit" as a huge page-aligned number.
+/// A v1 limit of this size or more means "no limit": the kernel reports that as a huge page-aligned number.
 const V1_UNLIMITED: u64 = 1 << 62;
 
 /// Usage of a cgroup and everything below it.
@@ -17,7 +17,7 @@ pub(super) struct Sample {
     pub(super) memory: Memory,
     pub(super) swap: Swap,
     pub(super) io_pressure: Option<PsiStats>,
-    /// Tasks, that is threads.
+    /// Number of tasks, that is, threads.
     pub(super) tasks: Option<u64>,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Memory that cannot be reclaimed at once: usage less inactive page cache.
+    /// The working set, which cannot be reclaimed at once: usage less inactive page cache.
     pub(super) fn working_set(&self) -> Option<u64> {
         Some(self.usage?.saturating_sub(self.inactive_file.unwrap_or(0)))
     }
@@ -69,12 +69,12 @@ pub(super) struct Swap {
     pub(super) limit: Option<u64>,
 }
 
-/// Which parts of a sample are wanted.
+/// Which parts of a sample to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Depth {
-    /// What stats messages show.
+    /// The values that stats messages show.
     Stats,
-    /// Also what only metrics show.
+    /// Also the values that only metrics show.
     Metrics,
 }
 
@@ -172,7 +172,7 @@ fn throttling_v1(text: &str, cpu: &mut Cpu) {
     }
 }
 
-/// Source: cgroup-v1/memory.rst; `total_` is the group with everything below it.
+/// Source: cgroup-v1/memory.rst; `total_` values include everything below the group.
 fn memory_v1(dir: &Directory, depth: Depth) -> (Memory, Swap) {
     let mut memory = Memory {
         usage: dir.number("memory.usage_in_bytes"),

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The pods and containers whose metrics are wanted, as their records say.
+//! The pods and containers whose metrics are requested, as their records describe them.
 
 use crate::network::Interface;
 use gorae_proto::cri::LinuxContainerResources;
 use std::path::Path;
 
-/// A pod whose metrics are wanted.
+/// A pod whose metrics are requested.
 #[derive(Debug, Clone, Copy)]
 pub struct PodSubject<'a> {
     /// 64 hex digits.
@@ -20,7 +20,7 @@ pub struct PodSubject<'a> {
     pub network: Option<&'a [Interface]>,
 }
 
-/// A running container whose metrics are wanted.
+/// A running container whose metrics are requested.
 #[derive(Debug, Clone, Copy)]
 pub struct ContainerSubject<'a> {
     /// 64 hex digits.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Readings of made-up v2 groups, and of real groups of the machine that runs the test.
+//! Reads fake v2 groups, and real groups of the machine that runs the test.
 
 use super::*;
 use cgroups_rs::fs::hierarchies;
@@ -46,7 +46,7 @@ const V2_FILES: &[(&str, &str)] = &[
     ("hugetlb.2MB.current", "4194304\n"),
 ];
 
-/// A machine of pure v2 that is only files, with one group.
+/// A fake pure v2 machine, made of plain files, with one group.
 fn made_up(files: &[(&str, &str)]) -> (tempfile::TempDir, Stats) {
     let root = tempfile::tempdir().unwrap();
     let group = root.path().join("pod/container");
@@ -57,7 +57,7 @@ fn made_up(files: &[(&str, &str)]) -> (tempfile::TempDir, Stats) {
     std::fs::write(group.join("cgroup.procs"), format!("{}\n", std::process::id())).unwrap();
     let unified = root.path().display().to_string();
     let layout = CgroupLayout { unified, unified_has_controllers: true, v1: Vec::new() };
-    let stats = Stats::new(Arc::new(Hierarchies::of_mount_table(&layout).expect("they are there")), root.path());
+    let stats = Stats::new(Arc::new(Hierarchies::of_mount_table(&layout).expect("the hierarchies exist")), root.path());
     (root, stats)
 }
 
@@ -71,7 +71,7 @@ fn v2_numbers_follow_the_formulas() {
     let read = stats.container(cri::ContainerAttributes::default(), "/pod/container", root.path()).unwrap();
     let (cpu, memory, swap) = (read.cpu.unwrap(), read.memory.unwrap(), read.swap.unwrap());
     assert_eq!(of(cpu.usage_core_nano_seconds), Some(5_000_000_000));
-    assert_eq!(of(cpu.usage_nano_cores), None, "one reading makes no rate");
+    assert_eq!(of(cpu.usage_nano_cores), None, "one reading gives no rate");
     assert_eq!(cpu.psi.unwrap().some.unwrap().total, 2_500_000_000);
     assert_eq!(of(memory.usage_bytes), Some(10_000));
     assert_eq!(of(memory.working_set_bytes), Some(7_000));
@@ -88,7 +88,7 @@ fn what_the_kernel_does_not_say_is_unset() {
     let (root, stats) = made_up(&[("cpu.stat", "usage_usec 1\n"), ("memory.current", "10\n"), ("memory.max", "max\n")]);
     let read = stats.container(cri::ContainerAttributes::default(), "/pod/container", root.path()).unwrap();
     let memory = read.memory.unwrap();
-    assert_eq!(of(memory.available_bytes), None, "there is no limit to be below of");
+    assert_eq!(of(memory.available_bytes), None, "nothing is available without a limit");
     assert_eq!((of(memory.rss_bytes), of(memory.page_faults), memory.psi), (None, None, None));
     assert_eq!((read.swap, read.io, read.cpu.unwrap().psi), (None, None, None));
 }
@@ -169,7 +169,7 @@ fn every_metric_has_a_value_and_labels_as_its_descriptor_says() {
     assert_eq!(received.label_values, ["/pod", "p1", "", "ns", "pod", "POD", "eth0"]);
 }
 
-/// Groups of this machine with a sleeping process in each, removed at the end.
+/// Groups on this machine with a sleeping process in each; they are removed at the end.
 struct Groups {
     layout: CgroupLayout,
     paths: Vec<String>,
@@ -234,8 +234,10 @@ impl Drop for Groups {
 fn a_real_group_reads_as_cgroups_rs_reads_it() {
     let groups = Groups::new(1, "agree");
     let path = groups.paths[1].clone();
-    let stats =
-        Stats::new(Arc::new(Hierarchies::of_mount_table(&groups.layout).expect("they are there")), Path::new("/tmp"));
+    let stats = Stats::new(
+        Arc::new(Hierarchies::of_mount_table(&groups.layout).expect("the hierarchies exist")),
+        Path::new("/tmp"),
+    );
     let theirs = Cgroup::load(hierarchies::auto(), path.trim_start_matches('/'));
     let both = || {
         let read = stats.container(cri::ContainerAttributes::default(), &path, Path::new("/nonexistent")).unwrap();
@@ -248,7 +250,7 @@ fn a_real_group_reads_as_cgroups_rs_reads_it() {
         (rss.is_none() || of(read.memory.unwrap().rss_bytes) == rss)
             && (usage.is_none() || of(read.cpu.unwrap().usage_core_nano_seconds) == usage)
     };
-    // Between the two readings the process may come to its sleep, and the kernel may sum up what its processors count.
+    // Between the two readings the process may go to sleep, and the kernel may fold its per-CPU counts into the total.
     let deadline = Instant::now() + Duration::from_secs(10);
     let (read, in_use, rss, usage) = loop {
         let (read, in_use, rss, usage) = both();
@@ -272,8 +274,8 @@ fn fifty_containers_are_read_within_the_promised_times() {
     let groups = Groups::new(50, "fifty");
     let layer = tempfile::tempdir().unwrap();
     let stats =
-        Stats::new(Arc::new(Hierarchies::of_mount_table(&groups.layout).expect("they are there")), layer.path());
-    // Processor time of this thread: what else the machine does is not in it.
+        Stats::new(Arc::new(Hierarchies::of_mount_table(&groups.layout).expect("the hierarchies exist")), layer.path());
+    // CPU time of this thread: other load on the machine does not count.
     let spent = || {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
         Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
@@ -315,7 +317,7 @@ fn fifty_containers_are_read_within_the_promised_times() {
             assert_eq!(stats.metrics(&pod_subject(path, None), &[container]).container_metrics.len(), 1);
         }
     });
-    // Debug builds take some three times the release build's time; the network is read on another thread.
+    // A debug build takes about three times as long as a release build; the network is read on another thread.
     let promised = Duration::from_millis(5);
     assert!(
         containers < 3 * promised && pods < 3 * promised && network < promised,

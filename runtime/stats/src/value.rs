@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Numbers as the CRI has them.
+//! Numbers in the CRI's form.
 
 use gorae_proto::cri::UInt64Value;
 
-/// A known value in the CRI's wrapper.
+/// Wraps a known value for the CRI.
 pub(super) fn value(value: u64) -> Option<UInt64Value> {
     Some(UInt64Value { value })
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Counting what a directory tree takes, by handle.
+//! Measures the disk usage of a directory tree, by handle.
 //!
-//! The tree is a container's to write: links are never followed, other file systems never entered, and a directory
-//! that is swapped under the walk leads nowhere but to another directory of the same tree.
+//! The container can change the tree during the walk: links are never followed, other file systems are never entered,
+//! and a directory that is swapped under the walk can only lead to another directory of the same tree.
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
 use std::collections::HashSet;
@@ -10,21 +10,21 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-/// Deepest directory that is entered: each level holds a descriptor.
+/// Deepest level that is entered: each level holds a descriptor.
 const DEEPEST: usize = 256;
-/// Most hard-linked files that are recognised; further ones count each time.
+/// Most hard-linked files that are recognised; others count once for each link.
 const MOST_LINKED: usize = 1 << 20;
 /// Unit of `st_blocks`. Source: stat(3type).
 const BLOCK: u64 = 512;
 
-/// What a tree takes.
+/// The disk usage of a tree.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Taken {
     pub(super) bytes: u64,
     pub(super) inodes: u64,
 }
 
-/// Counts a tree, the top directory included; `None` when it is not there, or has more than `most` entries.
+/// Counts a tree, including the top directory; `None` when it is missing or has more than `most` entries.
 pub(super) fn count(top: &Path, most: u64) -> Option<Taken> {
     let top = open(CWD, top).ok()?;
     let stat = rustix::fs::fstat(&top).ok()?;
