@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Device nodes, and the rules of what a container may do with devices.
+//! Device nodes, and the rules for access to devices.
 
-/// A node that is made in the container.
+/// A device node or pipe that is made in the container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
-    /// Inside the root, absolute and clean.
+    /// Path inside the root, absolute and clean.
     pub path: String,
-    /// What it is.
+    /// The kind of node.
     pub node: Node,
     /// Permission bits, at most `0o7777`.
     pub mode: u32,
-    /// The owner inside; `None`: the process.
+    /// The owner's user id inside; `None`: the user of the process.
     pub uid: Option<u32>,
-    /// The group inside; `None`: the process's.
+    /// The group id inside; `None`: the group of the process.
     pub gid: Option<u32>,
 }
 
-/// What a node is.
+/// The kind of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Node {
     /// A character device with these numbers.
@@ -27,22 +27,22 @@ pub enum Node {
     Fifo,
 }
 
-/// A rule of what may be done with devices.
+/// A rule that allows or denies access to devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceRule {
-    /// Whether it may be done.
+    /// Whether the access is allowed.
     pub allow: bool,
-    /// With which kind.
+    /// The kind of device.
     pub kind: DeviceKind,
-    /// With which major number; `None`: any.
+    /// The major number; `None`: any.
     pub major: Option<u32>,
-    /// With which minor number; `None`: any.
+    /// The minor number; `None`: any.
     pub minor: Option<u32>,
-    /// What.
+    /// The kinds of access.
     pub access: DeviceAccess,
 }
 
-/// Which devices a rule is about.
+/// The kind of device that a rule applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceKind {
     /// Both kinds.
@@ -53,19 +53,19 @@ pub enum DeviceKind {
     Block,
 }
 
-/// What can be done with a device.
+/// Kinds of access to a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceAccess {
     /// Opening it to read.
     pub read: bool,
     /// Opening it to write.
     pub write: bool,
-    /// Making a node of it.
+    /// Making a node for it.
     pub make: bool,
 }
 
 impl DeviceKind {
-    /// The letter in rules of the OCI and of cgroup v1.
+    /// The letter in rules of the OCI and cgroup v1.
     pub fn letter(self) -> &'static str {
         match self {
             Self::All => "a",
@@ -78,10 +78,10 @@ impl DeviceKind {
 impl DeviceAccess {
     /// Everything.
     pub const ALL: Self = Self { read: true, write: true, make: true };
-    /// Making a node alone.
+    /// Only making a node.
     pub const MAKE: Self = Self { read: false, write: false, make: true };
 
-    /// Reads some of the letters `r`, `w` and `m`; `None` for another letter, and for more than three.
+    /// Parses a combination of the letters `r`, `w` and `m`; `None` for any other letter, and for more than three.
     pub fn parse(letters: &str) -> Option<Self> {
         let known = letters.len() <= 3 && letters.bytes().all(|letter| b"rwm".contains(&letter));
         let has = |letter| letters.contains(letter);

@@ -1,42 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Programs that run at points of a container's life. Only CDI devices bring them.
+//! Programs that run at certain points of a container's life. Only CDI devices add them.
 
 use std::time::Duration;
 
-/// A program.
+/// A hook program.
 #[derive(Debug, Clone, Copy)]
 pub struct Hook<'a> {
     /// When it runs.
     pub point: Point,
-    /// Its file, absolute: on the node, or in the container for [`Point::StartContainer`].
+    /// Its absolute path: on the node, or in the container for [`Point::StartContainer`].
     pub path: &'a str,
-    /// Its arguments with its own name; none: the path alone.
+    /// Its arguments, starting with its own name; empty: only the path.
     pub args: &'a [String],
     /// Its variables, `NAME=VALUE`.
     pub env: &'a [String],
-    /// How long it may take; `None`: as long as one may that says nothing.
+    /// Time limit; `None`: the default limit.
     pub timeout: Option<Duration>,
 }
 
 /// A point of a container's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Point {
-    /// The older name of [`Point::CreateRuntime`], and before it.
+    /// The older name of [`Point::CreateRuntime`]; runs before it.
     Prestart,
-    /// Everything is mounted; in the node's namespaces.
+    /// After everything is mounted; runs in the node's namespaces.
     CreateRuntime,
-    /// Right after; in the container's namespaces, with the files of the node still there.
+    /// Right after that; runs in the container's namespaces, where the node's files are still visible.
     CreateContainer,
-    /// Right before the program; in the container.
+    /// Right before the program starts; runs in the container.
     StartContainer,
-    /// The program runs.
+    /// After the program has started.
     Poststart,
-    /// The container has ended.
+    /// After the container has ended.
     Poststop,
 }
 
 impl Point {
-    /// All of them, in the order of a container's life.
+    /// All points, in the order of a container's life.
     pub const ALL: [Self; 6] = [
         Self::Prestart,
         Self::CreateRuntime,
@@ -58,13 +58,13 @@ impl Point {
         }
     }
 
-    /// The point of that name.
+    /// The point with that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|point| point.name() == name)
     }
 }
 
-/// The directory that the hooks of a container with this run directory find as its bundle.
+/// The bundle directory that hooks are given, for a container with this run directory.
 pub fn bundle(run_dir: &str) -> String {
     format!("{run_dir}/bundle")
 }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The inner model of a container: what was asked for, resolved and checked, in types of its own.
+//! The internal model of a container: the request, resolved and checked, in types of its own.
 //!
 //! ```text
-//! CRI request, record, pod, facts of the node
-//!        │ the daemon's builder checks
-//!      Order                                  no I/O, no CRI and no wire type in it
+//! CRI request, record, pod, facts about the node
+//!        │ checked by the daemon's builder
+//!      Order                                  does no I/O, holds no CRI and no wire types
 //!        ├─ wire   the message that starts a shim
 //!        └─ oci    config.json, for hooks and for people
 //! ```
 //!
-//! Whatever an order says can be made; what cannot be is refused before there is one. An absent value is `None` here,
-//! never 0, -1 or an empty text: what each written form puts in its place is known to its writer alone.
+//! Everything in an order can be made; anything that cannot be made is refused before an order exists. An absent value
+//! is `None` here, never 0, -1 or an empty text. Only the writer of each form knows how that form encodes it.
 
 pub mod devices;
 pub mod hooks;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What is mounted in a container.
+//! The mounts of a container.
 
 use crate::namespaces::IdMaps;
 use std::borrow::Cow;
@@ -8,11 +8,11 @@ use std::path::PathBuf;
 /// A mount.
 #[derive(Debug, Clone)]
 pub struct Mount<'a> {
-    /// Where it goes inside the root: absolute and clean.
+    /// The mount point inside the root: absolute and clean.
     pub destination: String,
     /// What is mounted.
     pub source: Source<'a>,
-    /// How it can be used.
+    /// How it can be accessed.
     pub attributes: Attributes,
 }
 
@@ -21,28 +21,27 @@ pub struct Mount<'a> {
 pub enum Source<'a> {
     /// A file or directory of the node.
     Bind(Bind),
-    /// A directory of the container's own, filled from the image when the container starts: a volume that the image
-    /// declares.
+    /// A volume that the image declares: the container's own directory, filled from the image when the container starts.
     Volume {
-        /// The directory, below the container's own; absolute.
+        /// The directory, below the container's own directory; absolute.
         path: String,
-        /// The ids of its owners inside; `None`: as they are.
+        /// How its owners appear inside; `None`: unchanged.
         id_maps: Option<IdMaps>,
     },
     /// The layers of an image, read-only.
     Image(ImageVolume<'a>),
     /// A new file system in memory.
     Tmpfs {
-        /// Its options, parted by commas.
+        /// Its options, separated by commas.
         options: Cow<'static, str>,
     },
-    /// The processes of the container's process namespace.
+    /// procfs: the processes of the container's PID namespace.
     Proc,
-    /// The kernel's objects, those of the container's network namespace among them.
+    /// sysfs: the kernel's objects, including those of the container's network namespace.
     Sysfs,
-    /// New terminals.
+    /// A new devpts instance.
     Devpts {
-        /// Its options, parted by commas; a group is an id inside.
+        /// Its options, separated by commas; a gid is one inside the container.
         options: Cow<'static, str>,
     },
     /// The message queues of the IPC namespace.
@@ -54,19 +53,19 @@ pub enum Source<'a> {
 /// A file or directory of the node.
 #[derive(Debug, Clone)]
 pub struct Bind {
-    /// Where it is on the node; absolute, links are followed.
+    /// Its path on the node; absolute, symlinks are followed.
     pub path: String,
-    /// Whether what is mounted below comes along.
+    /// Whether mounts below it are included.
     pub recursive: bool,
-    /// Whether mounts that are made later are seen on the other side.
+    /// Mount propagation.
     pub propagation: Propagation,
-    /// The ids of the owners inside; `None`: as they are.
+    /// How the owners appear inside; `None`: unchanged.
     pub id_maps: Option<IdMaps>,
-    /// Whether a directory is made there when there is nothing.
+    /// Whether a missing source is made as a directory.
     pub make_missing: bool,
 }
 
-/// Layers of an image as a volume.
+/// An image's layers, mounted as a volume.
 #[derive(Debug, Clone)]
 pub struct ImageVolume<'a> {
     /// Directories of the layers, the top one first; absolute.
@@ -75,52 +74,52 @@ pub struct ImageVolume<'a> {
     pub path: Option<&'a str>,
 }
 
-/// How a mount can be used. The default is: in every way.
+/// Access restrictions of a mount. The default is none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Attributes {
-    /// Whether it can be written to.
+    /// Whether it is writable.
     pub access: Access,
-    /// Set-user-id bits count for nothing.
+    /// Set-user-id and set-group-id bits are ignored.
     pub nosuid: bool,
     /// Device nodes cannot be opened.
     pub nodev: bool,
-    /// Programs cannot be run.
+    /// Programs cannot be executed.
     pub noexec: bool,
 }
 
-/// Whether a mount can be written to.
+/// Whether a mount is writable.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Access {
-    /// It can.
+    /// It is writable.
     #[default]
     ReadWrite,
-    /// It cannot; what is mounted below it can, if it could before.
+    /// It is read-only; mounts below it stay as they are.
     ReadOnly,
-    /// Nor can anything that is mounted below.
+    /// It is read-only, and so are all mounts below it.
     ReadOnlyBelow,
 }
 
-/// Whether mounts that are made on one side later are seen on the other.
+/// Whether later mounts on one side appear on the other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Propagation {
-    /// No.
+    /// They do not.
     #[default]
     Private,
-    /// Those of the node in the container.
+    /// Mounts of the node appear in the container.
     Slave,
-    /// Both ways.
+    /// Mounts appear in both directions.
     Shared,
 }
 
 impl Mount<'_> {
-    /// How deep its place is.
+    /// Depth of the mount point, in components.
     pub fn depth(&self) -> usize {
         self.destination.matches('/').count()
     }
 }
 
 impl Bind {
-    /// A path of the node with all that is mounted below, as it is now.
+    /// Binds a path of the node with the mounts that are below it now.
     pub fn of(path: impl Into<String>) -> Self {
         let path = path.into();
         Self { path, recursive: true, propagation: Propagation::Private, id_maps: None, make_missing: false }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which namespaces a container is in, and the ids of a user namespace. Mounts are always its own.
+//! The namespaces of a container, and the id maps of a user namespace. A container always has its own mount namespace.
 
-/// Where a container is, for each kind of namespace.
+/// A container's namespace of each kind.
 #[derive(Debug, Clone)]
 pub struct Namespaces {
     /// Users and groups.
@@ -14,7 +14,7 @@ pub struct Namespaces {
     pub ipc: Namespace,
     /// Processes.
     pub pid: Namespace,
-    /// The view of the cgroups.
+    /// The cgroup root that processes see.
     pub cgroup: Namespace,
 }
 
@@ -27,16 +27,16 @@ pub enum Namespace {
     New,
     /// The one that is pinned at this absolute path: the pod's.
     Pinned(String),
-    /// That of a process, which ends with it.
+    /// The namespace of a process. It ends with the process.
     OfProcess {
-        /// Its number on the node.
+        /// The pid on the node.
         pid: u32,
-        /// Field 22 of its stat, which tells it from a later process with that number.
+        /// Field 22 of its stat file, which distinguishes it from a later process with the same pid.
         start_ticks: u64,
     },
 }
 
-/// The ids of a user namespace.
+/// The id maps of a user namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdMaps {
     /// Users.
@@ -45,19 +45,19 @@ pub struct IdMaps {
     pub gids: Vec<IdMap>,
 }
 
-/// A range of ids, which is not empty and does not leave the range of ids on either side.
+/// A mapped range of ids. It is not empty and does not overflow on either side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdMap {
-    /// The first one inside.
+    /// First id inside.
     pub inside: u32,
-    /// The first one on the node.
+    /// First id on the node.
     pub outside: u32,
-    /// How many there are.
+    /// Number of ids.
     pub length: u32,
 }
 
 impl IdMap {
-    /// `None` for a range that is empty or leaves the range of ids.
+    /// Makes a range; `None` if it is empty or overflows.
     pub fn new(inside: u32, outside: u32, length: u32) -> Option<Self> {
         let more = length.checked_sub(1)?;
         inside.checked_add(more).and(outside.checked_add(more)).map(|_| Self { inside, outside, length })

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The first process of a container: what runs, as whom, and with which rights.
+//! The first process of a container: its program, its user and its privileges.
 
 use gorae_seccomp::Filter;
 pub use gorae_seccomp::capabilities::Sets as Capabilities;
@@ -10,31 +10,31 @@ use std::sync::Arc;
 pub struct Process<'a> {
     /// The program and its arguments; at least one, none with a NUL.
     pub args: &'a [String],
-    /// `NAME=VALUE`; values are bytes without a NUL. HOME is added by who starts it.
+    /// `NAME=VALUE`; values are bytes without a NUL. The shim adds HOME when it starts the process.
     pub env: &'a [Vec<u8>],
-    /// Absolute; made in the root where it is missing.
+    /// The working directory, absolute; it is made in the root if it is missing.
     pub cwd: &'a str,
     /// Whether it has a terminal.
     pub terminal: bool,
-    /// Who it is.
+    /// Its user and groups.
     pub user: User<'a>,
-    /// Its capabilities; those that the node does not hold itself are left out when it is started.
+    /// Its capabilities; those that the node itself does not hold are left out when it is started.
     pub capabilities: Capabilities,
-    /// Whether no program can give it more rights.
+    /// Whether it can never gain privileges by executing a program.
     pub no_new_privs: bool,
-    /// Which system calls it may make; `None`: all.
+    /// The system calls that it may make; `None`: all.
     pub seccomp: Option<Seccomp>,
-    /// The AppArmor profile that it changes to, which is loaded; `None`: it stays as it is.
+    /// The loaded AppArmor profile that it changes to; `None`: unchanged.
     pub apparmor: Option<String>,
-    /// The SELinux label that it changes to; `None`: it stays as it is.
+    /// The SELinux label that it changes to; `None`: unchanged.
     pub selinux: Option<String>,
-    /// How soon it ends when memory runs out; `None`: as its parent.
+    /// How likely it is to be killed when memory runs out; `None`: as its parent.
     pub oom_score_adj: Option<OomScoreAdj>,
-    /// Limits of the kernel.
+    /// Its resource limits.
     pub rlimits: Vec<Rlimit>,
 }
 
-/// Who a process is, as asked. Names are looked up in the root's user database by who starts it, never in the node's.
+/// The requested user and groups of a process. The shim looks up names in the root's user database, never the node's.
 #[derive(Debug, Clone)]
 pub struct User<'a> {
     /// The user.
@@ -43,11 +43,11 @@ pub struct User<'a> {
     pub group: Option<Named<'a>>,
     /// Supplementary groups of the request.
     pub supplementary: Vec<u32>,
-    /// Which others it is in.
+    /// Which other groups it is in.
     pub groups: Groups,
 }
 
-/// A user or a group as it was named.
+/// A user or a group, as it was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Named<'a> {
     /// By number; never `u32::MAX`.
@@ -57,14 +57,14 @@ pub enum Named<'a> {
 }
 
 impl<'a> Named<'a> {
-    /// What a text means: digits that are an id, or a name.
+    /// Parses a text: an id in digits, or a name.
     pub fn parse(text: &'a str) -> Self {
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         let id = text.parse().ok().filter(|&id| digits && id != u32::MAX);
         id.map_or(Self::Name(text), Self::Id)
     }
 
-    /// The id, when it is one.
+    /// The id, if it is one.
     pub fn id(self) -> Option<u32> {
         match self {
             Self::Id(id) => Some(id),
@@ -73,16 +73,16 @@ impl<'a> Named<'a> {
     }
 }
 
-/// Which supplementary groups a process has besides those of the request.
+/// The supplementary groups that a process has besides those of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Groups {
-    /// Those that the root's database says of the user.
+    /// Those of the user in the root's database.
     Merge,
     /// None.
     Strict,
 }
 
-/// Who a process turned out to be.
+/// The actual ids of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity<'a> {
     /// User id.
@@ -93,7 +93,7 @@ pub struct Identity<'a> {
     pub gids: &'a [u32],
 }
 
-/// A filter of system calls, and what it was made from.
+/// A system call filter and its source.
 #[derive(Debug, Clone)]
 pub struct Seccomp {
     /// Compiled for the capabilities of the process.
@@ -102,12 +102,12 @@ pub struct Seccomp {
     pub profile: SeccompProfile,
 }
 
-/// What a filter was made from.
+/// The source of a filter.
 #[derive(Debug, Clone)]
 pub enum SeccompProfile {
-    /// The profile of the seccomp crate.
+    /// The default profile of the seccomp crate.
     BuiltIn,
-    /// The JSON of a file; it compiles.
+    /// The JSON of a file, which is known to compile.
     Text(Vec<u8>),
 }
 
@@ -116,7 +116,7 @@ pub enum SeccompProfile {
 pub struct OomScoreAdj(i32);
 
 impl OomScoreAdj {
-    /// `None` for a value that the kernel does not take, which are those outside of -1000 to 1000.
+    /// Checks a value; `None` outside of -1000 to 1000, which the kernel refuses.
     pub fn new(value: i64) -> Option<Self> {
         i32::try_from(value).ok().filter(|value| (-1000..=1000).contains(value)).map(Self)
     }
@@ -127,18 +127,18 @@ impl OomScoreAdj {
     }
 }
 
-/// A limit of the kernel, see getrlimit(2).
+/// A resource limit, see getrlimit(2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rlimit {
-    /// What is limited.
+    /// The limited resource.
     pub resource: RlimitResource,
-    /// What is enforced; `u64::MAX` is the kernel's word for no limit.
+    /// The limit in force; `u64::MAX` is the kernel's value for no limit.
     pub soft: u64,
-    /// What the process may raise it to.
+    /// The value up to which the process may raise it.
     pub hard: u64,
 }
 
-/// What a [`Rlimit`] limits.
+/// The resource of an [`Rlimit`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RlimitResource {
     /// Open files.

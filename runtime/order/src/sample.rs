@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! An order with something of everything, and one with as little as there can be.
+//! A sample order that uses everything, and a minimal one.
 
 use crate::devices::{Device, DeviceAccess, DeviceKind, DeviceRule, Node};
 use crate::hooks::{Hook, Point};
@@ -23,13 +23,13 @@ static NO_NOTES: LazyLock<HashMap<String, String>> = LazyLock::new(HashMap::new)
 static LAYERS: LazyLock<Vec<PathBuf>> = LazyLock::new(|| vec!["/l/2".into(), "/l/1:0".into()]);
 static VOLUMES: LazyLock<Vec<String>> = LazyLock::new(|| vec!["/data".into()]);
 
-/// The ids of a pod's user namespace.
+/// The id maps of a pod's user namespace.
 pub(crate) fn maps() -> IdMaps {
     let map = vec![IdMap { inside: 0, outside: 100_000, length: 65_536 }];
     IdMaps { uids: map.clone(), gids: map }
 }
 
-/// As little as there can be.
+/// A minimal order.
 pub(crate) fn least() -> Order<'static> {
     let namespaces = Namespaces {
         user: Namespace::Node,
@@ -79,7 +79,7 @@ pub(crate) fn least() -> Order<'static> {
     }
 }
 
-/// Something of everything.
+/// An order that uses everything.
 pub(crate) fn everything() -> Order<'static> {
     let pinned = |name: &str| Namespace::Pinned(format!("/run/pod/ns/{name}"));
     let bounding = 1 << 10 | 1;

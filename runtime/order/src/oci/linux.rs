@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `linux`: namespaces, ids, devices, cgroup and what the root has of each.
+//! `linux`: namespaces, id maps, devices, cgroup, seccomp, and the masked and read-only paths.
 
 use super::object::object;
 use super::{mounts, process, resources};
@@ -31,7 +31,7 @@ pub(super) fn write(order: &Order<'_>, identity: Option<Identity<'_>>) -> Result
     ]))
 }
 
-/// A kind that is not in the list is the node's.
+/// Lists the namespaces; kinds for which the container is in the node's namespace are left out.
 fn namespaces(of: &Namespaces) -> Value {
     let one = |(kind, file, namespace): (&str, &str, &Namespace)| {
         let path = match namespace {

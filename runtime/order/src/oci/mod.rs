@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-//! An order as `config.json` of the OCI runtime specification: hooks find it in their bundle, and a verbose status shows
-//! it. Made when something reads it, and never to start a container.
+//! Writes an order as `config.json` of the OCI runtime specification: hooks find it in their bundle, and a verbose status
+//! shows it. It is made only when something reads it, never to start a container.
 //!
-//! What that form cannot say, and how it is said instead:
+//! What that format cannot express, and what is written instead:
 //!
-//! | of the order | here |
+//! | in the order | here |
 //! |---|---|
-//! | layers of the root | `root.path` is `rootfs` in the bundle, where the root stands while hooks run |
-//! | a user or group by name, groups of the image | what is known: the real ids when the process has been started, else 0 with `username` |
-//! | HOME, which the image's user database says | runtimes add it |
-//! | capabilities that the node does not hold | all that are asked for |
+//! | layers of the root | `root.path` is `rootfs` in the bundle, where the root is mounted while hooks run |
+//! | a user or group by name, groups of the image | what is known: the real ids once the process has been started, else 0 with `username` |
+//! | HOME, from the image's user database | nothing: runtimes add it |
+//! | capabilities that the node does not hold | all that are requested |
 //! | variables that are not UTF-8 | marked with U+FFFD |
 //! | one path of an image volume | the whole image |
-//! | a volume that the image declares is filled from it | the bare bind mount |
-//! | a source that is missing and made | the bare bind mount |
-//! | directories that are made in the root | nothing: the working directory is one of them, which runtimes make |
-//! | the start time of a process whose namespace is joined | its path below /proc alone |
-//! | `/dev/console`, `/dev/ptmx` and the links in /dev | runtimes make them |
-//! | limits of a device policy that every container has | the rules of the order, to which runtimes add theirs |
-//! | log, standard input, stop signal | nothing: they are the daemon's |
-//! | SELinux label of mounts | nothing: no order has one |
+//! | a declared volume is filled from the image | the plain bind mount |
+//! | a missing source is made | the plain bind mount |
+//! | directories that are made in the root | nothing: one of them is the working directory, which runtimes make |
+//! | the start time of a process whose namespace is joined | only its path below /proc |
+//! | `/dev/console`, `/dev/ptmx` and the links in /dev | nothing: runtimes make them |
+//! | device rules that every container has | the rules of the order, to which runtimes add their own |
+//! | log, standard input, stop signal | nothing: they concern only the daemon |
+//! | SELinux label of mounts | nothing: an order has none |
 //! | seccomp | see the seccomp crate |
 
 mod linux;
@@ -35,15 +35,15 @@ use object::object;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
-/// The version of the specification that is written: the oldest of this form, since crun up to 1.8 refuses any that is not
-/// 1.0. Of what came later an order can ask for read-only trees, id maps of mounts and errnos of a seccomp profile, whose
-/// words mean nothing else before.
+/// The version of the specification that is written. It is the oldest with this format, since crun up to 1.8 refuses any
+/// other than 1.0. Of the later additions an order may use read-only trees, id maps of mounts and errnos in a seccomp
+/// profile; their keywords have no other meaning in 1.0.
 const VERSION: &str = "1.0.2";
 
-/// Writes the whole configuration. `identity` is who the process turned out to be, once it has been started.
+/// Writes the whole configuration. `identity` holds the actual ids of the process, once it has been started.
 ///
 /// # Errors
-/// That of a seccomp profile that cannot be read: no order has one.
+/// The error of a seccomp profile that cannot be parsed; no valid order has such a profile.
 pub fn config(order: &Order<'_>, identity: Option<Identity<'_>>) -> Result<Value, gorae_seccomp::Error> {
     Ok(object([
         ("ociVersion", VERSION.into()),
@@ -57,7 +57,7 @@ pub fn config(order: &Order<'_>, identity: Option<Identity<'_>>) -> Result<Value
     ]))
 }
 
-/// Writes the state of a container, without its status and pid: what hooks read on their standard input.
+/// Writes the state of a container that hooks read on their standard input, without its status and pid.
 pub fn state(id: &str, run_dir: &str, annotations: &HashMap<String, String>) -> Value {
     json!({"ociVersion": VERSION, "id": id, "bundle": bundle(run_dir), "annotations": annotations})
 }

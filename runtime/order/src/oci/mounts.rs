@@ -6,7 +6,7 @@ use crate::mounts::{Access, Attributes, Bind, ImageVolume, Mount, Propagation, S
 use crate::namespaces::{IdMap, IdMaps};
 use serde_json::{Value, json};
 
-/// What is mounted, in the specification's terms.
+/// The source of a mount, in the specification's terms.
 struct Written<'a> {
     kind: &'a str,
     source: String,
@@ -27,7 +27,7 @@ pub(super) fn write(mount: &Mount<'_>) -> Value {
     ])
 }
 
-/// Writes ranges of ids.
+/// Writes id maps.
 pub(super) fn id_mappings(maps: &[IdMap]) -> Value {
     let one = |map: &IdMap| json!({"containerID": map.inside, "hostID": map.outside, "size": map.length});
     maps.iter().map(one).collect()
@@ -64,7 +64,7 @@ fn bound_with<'a>(path: &str, recursive: bool, propagation: Propagation, id_maps
     Written { kind: "bind", source: path.to_owned(), options, id_maps }
 }
 
-/// The word for a mount with all that is below.
+/// The propagation keyword for a mount and all mounts below it.
 pub(super) fn word(propagation: Propagation) -> &'static str {
     match propagation {
         Propagation::Private => "rprivate",
@@ -73,7 +73,7 @@ pub(super) fn word(propagation: Propagation) -> &'static str {
     }
 }
 
-/// The kernel refuses an overlay of one directory that nothing lies over.
+/// A single layer is bound, because the kernel refuses an overlay of one read-only directory.
 fn layers<'a>(volume: &ImageVolume<'_>) -> Written<'a> {
     if let [layer] = volume.layers {
         return bound_with(&layer.to_string_lossy(), false, Propagation::Private, None);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `process`, and `linux.seccomp`, which is about it.
+//! `process`, and `linux.seccomp`, which applies to it.
 
 use super::object::object;
 use crate::process::{Identity, Named, Process, Rlimit, Seccomp, SeccompProfile, User};
@@ -34,7 +34,7 @@ pub(super) fn write(process: &Process<'_>, identity: Option<Identity<'_>>) -> Va
     ])
 }
 
-/// The ids of the process as far as they are known. Group 0 stands for a group that the image's user database says.
+/// The ids of the process as far as they are known. Group 0 stands for a group from the image's user database.
 pub(super) fn ids(user: &User<'_>, identity: Option<Identity<'_>>) -> (u32, u32) {
     let asked = || (user.user.id().unwrap_or(0), user.group.and_then(Named::id).unwrap_or(0));
     identity.map_or_else(asked, |known| (known.uid, known.gid))

@@ -11,7 +11,7 @@ fn written(order: &Order<'_>, identity: Option<Identity<'_>>) -> Value {
     config(order, identity).expect("every order can be written")
 }
 
-/// As oci-spec has it: capabilities are in no order, and a pipe has numbers, too.
+/// Normalizes a value as oci-spec does: capabilities have no order, and a pipe has numbers, too.
 fn as_others_write_it(mut value: Value) -> Value {
     for set in value["process"]["capabilities"].as_object_mut().expect("sets").values_mut() {
         let names = set.as_array_mut().expect("names");
@@ -25,7 +25,7 @@ fn as_others_write_it(mut value: Value) -> Value {
     value
 }
 
-/// Where two values differ.
+/// The paths at which two values differ.
 fn differences(left: &Value, right: &Value, at: &str) -> Vec<String> {
     match (left, right) {
         (Value::Object(left), Value::Object(right)) => {
@@ -41,7 +41,7 @@ fn differences(left: &Value, right: &Value, at: &str) -> Vec<String> {
     }
 }
 
-/// Where a value is null.
+/// The paths at which a value is null.
 fn nulls(value: &Value, at: &str) -> Vec<String> {
     match value {
         Value::Null => vec![at.to_owned()],
@@ -178,5 +178,5 @@ fn a_profile_of_a_file_is_written_for_the_capabilities_of_the_process() {
     assert_eq!(written(&order, None)["linux"]["seccomp"]["syscalls"][0]["action"], "SCMP_ACT_ALLOW");
     order.process.seccomp =
         Some(Seccomp { filter: gorae_seccomp::default_filter(0), profile: SeccompProfile::Text(b"{".to_vec()) });
-    assert!(config(&order, None).is_err(), "what cannot be read is told");
+    assert!(config(&order, None).is_err(), "an unreadable profile is an error");
 }

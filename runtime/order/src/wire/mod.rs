@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! An order as the message that starts a shim. This is the one place that knows what the wire puts for an absent value.
+//! Writes an order as the message that starts a shim. Only this module knows how the wire encodes an absent value.
 //!
-//! What the wire does not say: the host name and the kernel settings, which the pod has already, the stop signal, which
-//! a stop says itself, and the text of a seccomp profile, of which the shim gets the program.
+//! The wire leaves out the host name and the sysctls, which the pod already has; the stop signal, which is sent with the
+//! stop; and the text of a seccomp profile, of which the shim gets the compiled program.
 
 use crate::devices::{Device, DeviceRule, Node};
 use crate::hooks::{Hook, bundle};
@@ -16,7 +16,7 @@ use gorae_proto::shim::{self, CgroupLayout, CgroupPlace, namespace::Kind};
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-/// Writes the message; `layout` says where the node's cgroups are.
+/// Writes the message; `layout` is the node's cgroup layout.
 ///
 /// # Errors
 /// As [`oci::config`], which is written for hooks.
@@ -49,19 +49,19 @@ pub fn start(order: Order<'_>, layout: &CgroupLayout) -> Result<shim::Start, gor
         user_mapping: order.id_maps.map(user_mapping),
         private_cgroup_namespace,
         hooks,
-        // Whose descriptor goes with the message says so itself.
+        // Fields that announce a descriptor are set by the code that sends the descriptor.
         ..shim::Start::default()
     })
 }
 
-/// The image volumes of an order that show one path of their image, alone.
+/// Returns only the image volumes of an order that show one path of their image.
 pub fn paths_in_images(order: Order<'_>) -> Vec<shim::Mount> {
     let shows_a_path = |mount: &Mount<'_>| matches!(&mount.source, Source::Image(volume) if volume.path.is_some());
     order.mounts.into_iter().filter(shows_a_path).map(mount).collect()
 }
 
-/// Writes the hooks of a container with what it takes to run them; `config` is the bundle's file of that name, empty
-/// for hooks that run after the end.
+/// Writes the hooks of a container and what is needed to run them; `config` is the bundle's config.json, empty for hooks
+/// that run after the end.
 pub fn hooks(
     id: &str,
     annotations: &HashMap<String, String>,
@@ -100,12 +100,12 @@ pub fn resources(limits: Resources) -> shim::Resources {
     }
 }
 
-/// Writes a score.
+/// Writes an OOM score adjustment.
 pub fn oom_score_adj(score: OomScoreAdj) -> shim::OomScoreAdj {
     shim::OomScoreAdj { value: score.value() }
 }
 
-/// The wire has no absent text: an empty one stands for it.
+/// Writes an optional text. The wire encodes an absent text as an empty one.
 fn text(value: Option<impl Into<String>>) -> String {
     value.map_or_else(String::new, Into::into)
 }
@@ -175,7 +175,7 @@ fn rlimit(limit: Rlimit) -> shim::Rlimit {
     shim::Rlimit { resource: limit.resource.number(), soft: limit.soft, hard: limit.hard }
 }
 
-/// A kind that is not in the list is the node's.
+/// Lists the namespaces; kinds for which the container is in the node's namespace are left out.
 fn namespaces(of: Namespaces) -> Vec<shim::Namespace> {
     let one = |(kind, namespace): (Kind, Namespace)| {
         let (path, start_ticks) = match namespace {
