@@ -4,18 +4,18 @@
 pub use gorae_kernel::clock::now_ns;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// The latest time that was given out, by this daemon or an earlier one.
+/// The latest time that was returned, by this daemon or an earlier one.
 static LAST: AtomicI64 = AtomicI64::new(0);
 
-/// Like [`now_ns`], but always later than the times it returned before: kubelet orders the attempts of a pod by it.
+/// Like [`now_ns`], but always later than every time it returned before: kubelet orders the attempts of a pod by it.
 pub fn unique_ns() -> i64 {
     let now = now_ns();
     let last = LAST.fetch_max(now, Ordering::Relaxed);
     if now > last { now } else { LAST.fetch_add(1, Ordering::Relaxed) + 1 }
 }
 
-/// Notes a time that an earlier daemon gave out. [`unique_ns`] continues from there, even if the clock was stepped back
-/// since.
+/// Records a time that an earlier daemon returned. [`unique_ns`] continues from there, even if the clock has been
+/// stepped back since.
 pub fn was_given_out(time: i64) {
     LAST.fetch_max(time, Ordering::Relaxed);
 }

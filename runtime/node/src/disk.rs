@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Work on the daemon's own directories, which may have to wait for a disk.
 //!
-//! A thread that waits for a stalled disk is blocked in the kernel without end. The threads that answer requests are few,
-//! one per processor: two records on such a disk would stop every list and every status of the node.
+//! A thread that waits for a stalled disk is blocked in the kernel indefinitely. Only a few threads serve requests, one per
+//! CPU: a few records on such a disk could block every list and every status of the node.
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
@@ -11,7 +11,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 pub fn blocking<T>(work: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
-        // This thread answers nobody else: it is not the runtime's, or it is a test's.
+        // This thread serves nobody else: it is not a runtime worker, or it is a test's.
         _ => work(),
     }
 }
@@ -22,7 +22,7 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    /// How long the test waits for what has to happen.
+    /// How long the test waits for the expected result.
     const PATIENCE: Duration = Duration::from_secs(10);
 
     #[test]

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The daemon's one error: a closed kind that becomes a gRPC code, and a sentence for the operator.
+//! The daemon's only error type: a closed kind that becomes a gRPC code, and a sentence for the operator.
 //!
-//! kubelet copies the sentence into pod events, so it names the object and what was tried, and never a secret.
+//! kubelet copies the sentence into pod events, so it names the object and the attempted step, and never a secret.
 
 use gorae_proto::shim::{Failure, failure};
 use tonic::{Code, Status};
 
-/// What sort of failure it is; decides the gRPC code and with it what kubelet does next.
+/// The kind of failure. It decides the gRPC code, and so what kubelet does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// The object does not exist. kubelet reads only this as "removed between list and status".
     NotFound,
-    /// Something else has the name, the port or the path.
+    /// Something else already uses the name, the port or the path.
     AlreadyExists,
     /// The request is wrong, whatever state the object is in.
     InvalidArgument,
     /// The object is in the wrong state for the request.
     FailedPrecondition,
-    /// Disk space, addresses, descriptors or processes have run out.
+    /// Disk space, addresses, descriptors or processes are exhausted.
     ResourceExhausted,
     /// A retry may work.
     Unavailable,
-    /// It took too long.
+    /// The request took too long.
     DeadlineExceeded,
     /// This build or this kernel cannot do it.
     Unimplemented,
@@ -33,14 +33,14 @@ pub enum Kind {
 #[derive(Debug, Clone)]
 pub struct Error {
     kind: Kind,
-    /// Stays in front of the sentence, whatever else is put there: clients look for it at the beginning.
+    /// Stays at the beginning of the sentence, whatever else is prefixed: clients look for it there.
     word: Option<&'static str>,
     message: String,
 }
 
-/// The word for a volume from an image that could not be mounted.
+/// The word that marks an image volume that could not be mounted.
 pub const IMAGE_VOLUME_FAILED: &str = "ImageVolumeMountFailed";
-/// What a shim calls the step in which that happens.
+/// The shim's name for the step in which that happens.
 const IMAGE_VOLUME_STEP: &str = "mount image volume";
 
 /// Result of the daemon's verbs.
@@ -67,7 +67,7 @@ impl Error {
         Self::new(Kind::FailedPrecondition, message)
     }
 
-    /// Makes a [`Kind::Internal`], for what has no better kind.
+    /// Makes a [`Kind::Internal`], for failures without a better kind.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(Kind::Internal, message)
     }
@@ -77,7 +77,7 @@ impl Error {
         Self::new(Kind::DeadlineExceeded, message)
     }
 
-    /// Makes an error of a failed system call on a file of ours; a full disk and a missing file have their own kinds.
+    /// Makes an error from a failed system call on a file of ours; a full disk and a missing file have their own kinds.
     pub fn io(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         let kind = match error.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Kind::ResourceExhausted,
@@ -87,7 +87,7 @@ impl Error {
         Self::new(kind, format!("{what} {}: {error}", path.display()))
     }
 
-    /// What sort of failure it is.
+    /// The kind of failure.
     pub fn kind(&self) -> Kind {
         self.kind
     }
@@ -99,14 +99,14 @@ impl Error {
         self
     }
 
-    /// Puts what was tried in front of the sentence.
+    /// Prefixes the sentence with the attempted step.
     #[must_use]
     pub fn during(mut self, what: impl std::fmt::Display) -> Self {
         self.message = format!("{what}: {}", self.message);
         self
     }
 
-    /// Adds that undoing the failed work failed as well, so that the operator sees both.
+    /// Appends the failure to undo the failed work, so that the operator sees both.
     #[must_use]
     pub fn and_undo_failed(mut self, undo: &Error) -> Self {
         self.message = format!("{}; undoing it failed too: {}", self.message, undo.message);

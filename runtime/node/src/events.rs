@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! GetContainerEvents: every change of a pod or container, with the whole pod as it is after the change.
+//! GetContainerEvents: every change of a pod or container, with the state of the whole pod after the change.
 //!
 //! Events are made where the state changes, in the order of the changes, and go through one bounded channel. A client that
-//! reads too slowly loses the oldest ones. It is told so and lists again; nothing waits for it.
+//! reads too slowly loses the oldest ones. It gets an error and lists again; nothing waits for it.
 //!
 //! A state change and its event are published under one lock, the [`Transaction`]. Anything that the change triggers is
 //! therefore reported after it, and events never show stale pod state.
@@ -19,7 +19,7 @@ use tokio::sync::broadcast;
 /// The backlog of a slow client, in events: some seconds of a busy node.
 const BACKLOG: usize = 1024;
 
-/// The node's events, and the clients that follow them.
+/// The node's events, and the clients that subscribe to them.
 #[derive(Debug)]
 pub struct Events {
     sender: broadcast::Sender<ContainerEventResponse>,
@@ -28,17 +28,17 @@ pub struct Events {
 }
 
 impl Events {
-    /// The events of these objects.
+    /// Makes the events of these objects.
     pub fn new(objects: Arc<Objects>) -> Self {
         Self { sender: broadcast::Sender::new(BACKLOG), order: Mutex::default(), objects }
     }
 
-    /// Follows the events from now on.
+    /// Subscribes to the events from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<ContainerEventResponse> {
         self.sender.subscribe()
     }
 
-    /// Locks out other changes until this one and its event are made. Never hold it across a wait.
+    /// Locks out other changes until this change and its event are made. Never hold it across an await.
     pub fn transaction(&self) -> Transaction<'_> {
         let order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
         Transaction { sender: &self.sender, objects: &self.objects, _order: order }
@@ -99,7 +99,7 @@ impl Transaction<'_> {
         if self.sender.receiver_count() == 0 {
             return;
         }
-        // Taken before the statuses, as in PodSandboxStatus: newer data never has an earlier time.
+        // The time is taken before the statuses, as in PodSandboxStatus: newer data never has an earlier time.
         let created_at = clock::unique_ns();
         let pod_status: Option<PodSandboxStatus> = self.objects.pods.get(pod_id).map(|p| pod::view::status(&p));
         let containers = self.objects.of_pod(pod_id);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Records of every version that was ever written, in `golden/KIND-VERSION`. This build has to read each of them, or an
+//! Records of every version that was ever written, in `golden/KIND-VERSION`. This build must read each of them, or an
 //! upgrade costs a node its pods. These files are never changed; fields that were added later are not in them.
 
 use crate::{container, pod, records};
@@ -14,7 +14,7 @@ fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/golden").join(name)
 }
 
-/// The fields of `wanted` that `found` lacks or has with another value. Added fields are fine.
+/// The fields of `wanted` that are missing in `found` or differ there. Added fields are fine.
 fn lost(wanted: &Value, found: &Value, at: &str) -> Vec<String> {
     match (wanted, found) {
         (Value::Object(wanted), Value::Object(found)) => wanted
@@ -29,7 +29,7 @@ fn lost(wanted: &Value, found: &Value, at: &str) -> Vec<String> {
     }
 }
 
-/// The fields whose value is the one that a field has when it is not read.
+/// The fields that hold the default of a field that was not read.
 fn empty(value: &Value, at: &str) -> Vec<String> {
     match value {
         Value::Object(map) if !map.is_empty() => {
@@ -43,7 +43,7 @@ fn empty(value: &Value, at: &str) -> Vec<String> {
     }
 }
 
-/// Reads a file as this build does, and looks for each field of it in what was read.
+/// Reads a file as this build does, and checks that each of its fields was read.
 fn is_read<T: Serialize + DeserializeOwned>(kind: &'static str, version: u32, known: u32) {
     let path = golden(&format!("{kind}-{version}"));
     let bytes = std::fs::read(&path).expect("it exists");
@@ -55,7 +55,7 @@ fn is_read<T: Serialize + DeserializeOwned>(kind: &'static str, version: u32, kn
     assert_eq!(lost(&wanted, &serde_json::to_value(read).expect("JSON"), kind), [""; 0]);
 }
 
-/// What `state-1` says.
+/// The content of `state-1`.
 pub fn state() -> ContainerState {
     ContainerState {
         phase: Phase::Exited.into(),
@@ -75,7 +75,7 @@ pub fn state() -> ContainerState {
         shim_pid: 4242,
         stopping: Some(Stopping { since_ns: 1_700_000_000_000_000_003, killed: true, stuck: "pid 12 in D".into() }),
         hook_error: "poststop: exit 1".into(),
-        // It was written before there was a number.
+        // It was written before this number existed.
         protocol: 0,
     }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The names of runtime handlers that this node has. A RuntimeClass names one, and RunPodSandbox asks for it.
+//! The names of this node's runtime handlers. A RuntimeClass names one, and RunPodSandbox requests it.
 
 use crate::error::{Error, Result};
 
-/// The handler that is always there; the empty name of a request means it too.
+/// The handler that always exists; an empty name in a request means this one.
 pub const BUILT_IN: &str = "gorae";
 /// Longest part of an unknown name that an error shows, in characters.
 const LONGEST_SHOWN: usize = 64;
@@ -13,7 +13,7 @@ const LONGEST_SHOWN: usize = 64;
 pub struct Handlers(Vec<String>);
 
 impl Handlers {
-    /// The built-in handler and these; a name that is given twice counts once.
+    /// Takes the built-in handler and these; duplicate names count once.
     pub fn new(more: impl IntoIterator<Item = String>) -> Self {
         let mut names = vec![BUILT_IN.to_owned()];
         for name in more {
@@ -29,7 +29,7 @@ impl Handlers {
         &self.0
     }
 
-    /// The names as Status lists them: the empty one first, because it can be asked for as well.
+    /// The names as Status lists them: the empty one first, because it can be requested as well.
     pub fn listed(&self) -> impl Iterator<Item = &str> {
         [""].into_iter().chain(self.0.iter().map(String::as_str))
     }
@@ -37,7 +37,7 @@ impl Handlers {
     /// Checks the handler of a request.
     ///
     /// # Errors
-    /// `InvalidArgument` for a name that is not configured, with those that are.
+    /// `InvalidArgument` for a name that is not configured, with the names that are.
     pub fn check(&self, handler: &str) -> Result<()> {
         if handler.is_empty() || self.0.iter().any(|name| name == handler) {
             return Ok(());

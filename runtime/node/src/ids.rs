@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Ids of pods and containers: 64 lower-case hex digits, and how a client may shorten them.
+//! Ids of pods and containers: 64 lower-case hex digits, which a client may shorten.
 //!
-//! The two are types of their own, so that one is never taken for the other. What a client sent may be a shortened id,
-//! and stays text until [`resolve`] has found what it means.
+//! The two have separate types, so that one is never mistaken for the other. A client's id may be shortened, and stays
+//! text until [`resolve`] has found the object that it means.
 //!
 //! ```compile_fail
 //! # use gorae_node::{ids::ContainerId, objects::Objects};
@@ -40,8 +40,8 @@ pub enum OfContainer {}
 
 /// The id of one kind of object; a clone shares the text.
 ///
-/// - Shapes: 64 lower-case hex digits, from [`Id::generate`] and [`Id::parse`]. Records hold ids as plain text, and what
-///   a record says is taken as it is: the start compares it with the name of the record's directory.
+/// - Shapes: 64 lower-case hex digits, from [`Id::generate`] and [`Id::parse`]. Records hold ids as plain text, which is
+///   not checked here: the start compares it with the name of the record's directory.
 pub struct Id<K> {
     text: Arc<str>,
     kind: PhantomData<fn() -> K>,
@@ -60,7 +60,7 @@ impl<K> Id<K> {
         Ok(Self::of_text(&hex::encode(bytes)))
     }
 
-    /// The id that a name is; `None` for any other name. Directories below the root are named after ids, or are not ours.
+    /// Parses a name as an id; `None` for any other name. Directories below the root are named after ids, or are not ours.
     pub fn parse(name: &str) -> Option<Self> {
         let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         (name.len() == ID_LENGTH && name.bytes().all(is_digit)).then(|| Self::of_text(name))
@@ -114,7 +114,7 @@ impl<K> Hash for Id<K> {
     }
 }
 
-/// Maps by id can be asked by text: it compares and hashes as the id does.
+/// Maps by id can be queried by text, which compares and hashes as the id does.
 impl<K> Borrow<str> for Id<K> {
     fn borrow(&self) -> &str {
         &self.text
@@ -153,7 +153,7 @@ impl<'de, K> Deserialize<'de> for Id<K> {
     }
 }
 
-/// The form that people see in logs and that interface names are made of.
+/// The short form that is used in logs and in interface names.
 pub fn short(id: &str) -> &str {
     id.get(..13).unwrap_or(id)
 }
@@ -161,7 +161,7 @@ pub fn short(id: &str) -> &str {
 /// Finds the one id that starts with `prefix`.
 ///
 /// # Errors
-/// `InvalidArgument` for an empty prefix and for one that fits several; `NotFound` for none.
+/// `InvalidArgument` for an empty prefix and for one that matches several; `NotFound` for one that matches none.
 pub fn resolve<'a, K: 'a>(what: &str, prefix: &str, ids: impl Iterator<Item = &'a Id<K>>) -> Result<Id<K>> {
     if prefix.is_empty() {
         return Err(Error::invalid(format!("{what} id is empty")));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The objects of one kind, by id and by name. Readers take a snapshot. The lock is held for one map operation and never
-//! across a wait, so that a verb that hangs cannot make a list hang.
+//! across an await, so a verb that hangs cannot make a list hang.
 
 use crate::error::Result;
 use crate::ids::{self, Id};
@@ -12,9 +12,9 @@ pub trait Indexed {
     /// Marks the ids of these objects.
     type Kind: std::fmt::Debug;
 
-    /// Never given out twice.
+    /// The id, which is unique.
     fn id(&self) -> Id<Self::Kind>;
-    /// What a client calls it. Neither the name nor the id ever changes; several objects can have one name.
+    /// The client's name for it. Neither the name nor the id ever changes; several objects can share a name.
     ///
     /// - Shapes: each part ends with a NUL, so that the first parts of a name find all objects that share them.
     fn name(&self) -> String;
@@ -35,7 +35,7 @@ struct Maps<T: Indexed> {
 }
 
 impl<T: Indexed> Index<T> {
-    /// An empty index; `what` is the word for an object in errors.
+    /// Makes an empty index; `what` is the word for an object in errors.
     pub fn new(what: &'static str) -> Self {
         Self { what, maps: RwLock::new(Maps { by_id: BTreeMap::new(), by_name: BTreeMap::new() }) }
     }
@@ -81,7 +81,7 @@ impl<T: Indexed> Index<T> {
         maps.by_id.insert(id, object);
     }
 
-    /// Removes the object with this id, if there is one.
+    /// Removes the object with this id, if any.
     pub fn remove(&self, id: &Id<T::Kind>) {
         let mut maps = self.write();
         if let Some(object) = maps.by_id.remove(id) {
@@ -99,7 +99,7 @@ impl<T: Indexed> Index<T> {
         self.read().by_id.len()
     }
 
-    /// True when the index holds no object.
+    /// Whether the index is empty.
     pub fn is_empty(&self) -> bool {
         self.read().by_id.is_empty()
     }

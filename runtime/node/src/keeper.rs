@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The one place where what a shim reports becomes a container's state, and where a container without a shim is settled.
+//! The only place where a shim's reports become a container's state, and where a container without a shim is settled.
 //!
 //! ```text
 //! start, or a look after the daemon's own start
-//!   └─▶ keep: ┌▶ take in what the shim reports, until its connection ends
+//!   └─▶ keep: ┌▶ process the shim's reports, until its connection ends
 //!             │    └ look for it: ── found ──┘      (a live shim whose connection broke)
-//!             │                   ── there, but out of reach: look again after longer and longer pauses
+//!             │                   ── exists, but out of reach: look again after longer and longer pauses
 //!             └─────────────────────  gone: the state on disk is its last word, or a one-off shim settles
 //! ```
 //!
@@ -29,7 +29,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::{sleep, timeout};
 
-/// How long a caller waits for a look that is in progress: a shim that does not answer must not hold up the others.
+/// How long a caller waits for a look that is in progress: a shim that does not respond must not hold up the others.
 const LOOK_PATIENCE: Duration = Duration::from_secs(3);
 /// How many times a shim that is still starting is looked for.
 const COMING_TRIES: u32 = 20;
@@ -64,23 +64,23 @@ struct Connection {
 /// The result of a look for a shim.
 #[derive(Debug)]
 enum Found {
-    /// It listens.
+    /// A shim listens.
     Shim(Connection),
-    /// There is none.
+    /// There is no shim.
     Nothing,
-    /// There may be one: it takes no more connections, or this daemon has no descriptor left.
+    /// There may be one: it accepts no more connections, or this daemon has no descriptor left.
     OutOfReach(shims::Error),
 }
 
-/// Reports a shim that speaks a later version of the protocol, as after the daemon alone went back to an earlier release.
-/// Such a shim answers every verb of this daemon. What it was told beyond this version stays as it is.
+/// Logs a shim that speaks a later version of the protocol, as after a downgrade of the daemon alone. Such a shim supports
+/// every verb of this daemon. Anything beyond this version that it was set to do stays in force.
 fn warn_of_a_later_shim(state: &wire::ContainerState) {
     if state.protocol > PROTOCOL {
         tracing::warn!(
             container = ids::short(&state.container_id),
             shim = state.protocol,
             daemon = PROTOCOL,
-            "the container's shim is of a later version than this daemon; restart the container when you can"
+            "the container's shim is newer than this daemon; restart the container when you can"
         );
     }
 }
@@ -91,7 +91,7 @@ pub fn start_error(why: &str) -> wire::End {
 }
 
 impl Keeper {
-    /// A keeper for these objects.
+    /// Makes a keeper for these objects.
     pub fn new(objects: Arc<Objects>, machine: Arc<Machine>, events: Arc<Events>) -> Self {
         Self { objects, machine, events }
     }
@@ -127,7 +127,7 @@ impl Keeper {
         }
         let decided = async {
             container.line_is(|line| !matches!(line, Line::Looking)).await;
-            // A shim that is still starting its container answers only when that is done.
+            // A shim that is still starting its container responds only when that is done.
             let _ = container.watch().wait_for(|state| *state != State::Starting).await;
         };
         let _ = timeout(LOOK_PATIENCE, decided).await;
@@ -143,7 +143,7 @@ impl Keeper {
         container.shim_if_any()
     }
 
-    /// Follows one container; see the head of this file. The line is `Up` with this shim, or `Looking` without one.
+    /// Follows one container; see the module documentation. The line is `Up` with this shim, or `Looking` without one.
     async fn keep(self: Arc<Self>, container: Arc<Container>, mut connection: Option<Connection>) {
         let mut pause = LOOK_PAUSE;
         loop {
@@ -161,7 +161,7 @@ impl Keeper {
             }
             match self.find(&container).await {
                 Found::Shim(found) if self.take_back(&container, &found.shim) => connection = Some(found),
-                // The container is being ended meanwhile.
+                // The container is being ended in the meantime.
                 Found::Shim(_) => return,
                 Found::Nothing => return self.gone(&container).await,
                 Found::OutOfReach(_) if self.is_over(&container) => return container.change_line(Line::find_nothing),
@@ -175,7 +175,7 @@ impl Keeper {
         }
     }
 
-    /// Takes in what a shim reports until its connection ends.
+    /// Processes a shim's reports until its connection ends.
     async fn take_in(&self, container: &Arc<Container>, mut said: UnboundedReceiver<ShimEvent>) {
         while let Some(ShimEvent::State(state)) = said.recv().await {
             self.said(container, &state).await;
@@ -191,7 +191,7 @@ impl Keeper {
         container.has_ended() || self.objects.containers.get(&container.record().id).is_none()
     }
 
-    /// Takes in what a container's shim reports, and keeps a copy of an end in case the machine is restarted.
+    /// Processes a report of a container's shim, and keeps a copy of an end in case of a reboot.
     pub async fn said(&self, container: &Arc<Container>, state: &wire::ContainerState) {
         if let Some(stopping) = &state.stopping {
             container.change_line(|line| line.is_stuck(&stopping.stuck));
@@ -213,7 +213,7 @@ impl Keeper {
 
     /// Makes a container's move and publishes it; false when the move is not allowed.
     fn publish(&self, container: &Arc<Container>, next: State) -> bool {
-        // The reply to a start and the push of an end take two ways, so they are put in order here.
+        // The reply to a start and the push of an end take different paths, so they are put in order here.
         let transaction = self.events.transaction();
         let was_running = container.is_running();
         if !container.move_to(next.clone()) {
@@ -248,12 +248,12 @@ impl Keeper {
             }
             sleep(COMING_PAUSE).await;
         }
-        // It was expected and did not come, or it exists and is out of reach.
+        // It was expected and did not appear, or it exists and is out of reach.
         out_of_reach.map_or(Found::Nothing, Found::OutOfReach)
     }
 
     /// Whether a shim that a killed daemon started is still starting: it is in its directory, but does not listen yet. One
-    /// that is not even there loses its directory and exits, because nobody would know of the container that it starts.
+    /// that is not even there loses its directory and exits, because nobody would know about the container that it starts.
     fn is_coming(&self, container: &Container, run_dir: &Path) -> bool {
         let unknown = matches!(self.state_on_disk(&container.record().id), Ok(None)) && !container.is_running();
         unknown && matches!(std::fs::remove_dir(run_dir), Err(e) if e.raw_os_error() == Some(libc::ENOTEMPTY))
@@ -261,7 +261,7 @@ impl Keeper {
 
     /// Takes over a shim that was found, and asks it for the state; false when it comes too late.
     fn take_back(self: &Arc<Self>, container: &Arc<Container>, shim: &Shim) -> bool {
-        // A shim exists because a start was requested. Set before the line: a waiter for the line then reads the state.
+        // A shim exists because a start was requested. The state is set before the line: a waiter for the line reads it.
         container.move_to(State::Starting);
         if !container.change_line(|line| line.attach(shim.clone())) {
             return false;
@@ -279,7 +279,7 @@ impl Keeper {
                 Err(_) => {}
                 Ok(_) => {
                     let id = &container.record().id;
-                    tracing::error!(container = ids::short(id), "the shim's answer is not a State");
+                    tracing::error!(container = ids::short(id), "the shim's reply is not a State");
                 }
             }
         });
@@ -306,8 +306,7 @@ impl Keeper {
         }
     }
 
-    /// Handles a container whose shim is gone: the state on disk is its last word. If that is not an end, the shim was
-    /// killed.
+    /// Handles a container whose shim is gone: the state on disk is final. If that is not an end, the shim was killed.
     async fn gone(self: &Arc<Self>, container: &Arc<Container>) {
         let id = container.record().id.clone();
         match self.state_on_disk(&id) {
@@ -315,7 +314,7 @@ impl Keeper {
                 self.said(container, &state).await;
                 return container.change_line(Line::find_nothing);
             }
-            // It was never told to start, or refused before it made anything.
+            // It never got a start, or refused it before it made anything.
             Ok(None) if !container.is_running() => {
                 container.back_to_created();
                 return container.change_line(Line::find_nothing);
@@ -331,7 +330,7 @@ impl Keeper {
         let _ = self.settle(container, None).await;
     }
 
-    /// Has a one-off shim end what is left of a container, even if its own shim still exists and hangs, and takes in the
+    /// Makes a one-off shim end what is left of a container, even if its own shim still exists and hangs, and applies the
     /// result. `end` is recorded if nobody observed the container's own end. A failure is retried in the background.
     ///
     /// - Cancel: the work continues.
@@ -347,7 +346,7 @@ impl Keeper {
         settling.await.unwrap_or_else(|e| Err(crate::error::Error::internal(format!("settle the container: {e}"))))
     }
 
-    /// Settles, for a caller that has made the line `Settling`.
+    /// Settles, for a caller that has set the line to `Settling`.
     async fn settle_now(self: &Arc<Self>, container: &Arc<Container>, end: Option<wire::End>) -> Result<()> {
         let settled = self.clean(container, end).await;
         container.change_line(|line| line.settled(settled.is_ok()));
@@ -366,7 +365,7 @@ impl Keeper {
         loop {
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
-            // Another task has taken it over, or is at it.
+            // Another task has taken it over, or is settling it.
             if !container.look_at_line(|line| matches!(line, Line::Owing)) || !container.change_line(Line::settle) {
                 return;
             }
@@ -381,7 +380,7 @@ impl Keeper {
     async fn clean(&self, container: &Arc<Container>, end: Option<wire::End>) -> Result<()> {
         let record = container.record();
         let run_dir = self.machine.places.container_run(&record.id);
-        // The directory may be gone with the state directory; the processes need not be.
+        // The directory may be gone with the state directory; the processes may still run.
         records::make_dir(&run_dir)?;
         let run_dir = run_dir.to_string_lossy().into_owned();
         let clean = CleanContainer {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The heart of goraed, the daemon: it records what was asked, tells shims what to do, and shows the result.
+//! The heart of goraed, the daemon: it records requests, gives orders to shims, and shows the result.
 //!
 //! ```text
 //! goraed: cri.rs ─ pod|container/<verb>.rs ─ gorae_shims ═ one message ═ gorae-shim ─ kernel
@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Containers do not depend on the daemon, nor do their logs and exit codes: it can be killed at any moment, and
-//! [`recover`] finds everything again from records and shims.
+//! [`recover`] restores everything from records and shims.
 
 pub mod clock;
 pub mod container;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What never changes while the daemon runs: its directories, what the machine has, and how shims are started.
+//! Facts that never change while the daemon runs: its directories, the machine's features, and how shims are started.
 
 use crate::open_files::OpenFiles;
 use crate::places::Places;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub struct Machine {
     /// Our directories.
     pub places: Places,
-    /// Where cgroups are mounted.
+    /// The cgroup layout.
     pub layout: CgroupLayout,
     /// The mounted hierarchies, held open.
     pub hierarchies: Arc<Hierarchies>,
@@ -28,7 +28,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A cgroup in the form that shims take; `path` is below each mount point.
+    /// A cgroup in the wire format; `path` is below each mount point.
     pub fn cgroup(&self, path: impl Into<String>) -> CgroupPlace {
         CgroupPlace { layout: Some(self.layout.clone()), path: path.into() }
     }

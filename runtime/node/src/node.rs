@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The parts of one daemon, for the verbs that need several of them. It does nothing by itself: what works on objects
-//! is in the verbs' files, and what a shim's word does to a container is [`Keeper`]'s.
+//! The parts of one daemon, for the verbs that need several of them. It does nothing by itself: the verbs' files work on
+//! objects, and [`Keeper`] applies the reports of shims to containers.
 
 use crate::container::Record;
 use crate::container::order::facts::Facts;
@@ -21,15 +21,15 @@ use std::sync::Arc;
 /// The parts of one daemon.
 #[derive(Debug)]
 pub struct Node {
-    /// What is configured.
+    /// The configuration.
     pub settings: Settings,
-    /// What never changes.
+    /// The facts that never change.
     pub machine: Arc<Machine>,
-    /// The pods and containers that are known.
+    /// The known pods and containers.
     pub objects: Arc<Objects>,
     /// Their changes, for GetContainerEvents.
     pub events: Arc<Events>,
-    /// What keeps containers in line with their shims.
+    /// Keeps containers in line with their shims.
     pub keeper: Arc<Keeper>,
     /// The images of the node, and the layers that containers hold.
     pub images: Images,
@@ -41,12 +41,12 @@ pub struct Node {
     pub runs: Operations<PodId>,
     /// CreateContainer requests in flight.
     pub creates: Operations<ContainerId>,
-    /// Log directories that are being made, by path: one that hangs costs one thread, however often it is asked for.
+    /// Log directories that are being made, by path: one that hangs costs one thread, however often it is requested.
     pub log_directories: Operations<()>,
 }
 
 impl Node {
-    /// What a container's order depends on besides the request.
+    /// The facts that a container's order depends on besides the request.
     ///
     /// # Errors
     /// As [`Facts::of`].
@@ -54,7 +54,7 @@ impl Node {
         Facts::of(&self.machine, &self.objects, self.settings.missing_host_path, pod, record)
     }
 
-    /// Puts the parts of a daemon together; it knows no pod yet.
+    /// Puts the parts of a daemon together, with no pods yet.
     pub fn new(settings: Settings, machine: Machine, images: Images, network: Network) -> Arc<Self> {
         let (machine, objects) = (Arc::new(machine), Arc::new(Objects::default()));
         let events = Arc::new(Events::new(objects.clone()));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The pods and containers that the daemon knows, and how they are found.
+//! The pods and containers that the daemon knows, and look-ups among them.
 
 use crate::container::Container;
 use crate::ids::{ContainerId, OfContainer, OfPod, PodId};

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The daemon's own limit of open files, and the one that containers keep.
+//! The daemon's own limit on open files, and the limit that containers keep.
 //!
 //! The daemon raises its limit as far as it may: unpacking layers in parallel needs hundreds of files. Programs in
-//! containers must not inherit that, because some loop over every possible descriptor, and `select` ends at 1024.
+//! containers must not inherit that, because some loop over every possible descriptor, and `select` fails above 1024.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// A limit of open files.
+/// A limit on open files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenFiles {
-    /// What is enforced.
+    /// The limit in force.
     pub soft: u64,
-    /// What it may be raised to.
+    /// The value up to which it may be raised.
     pub hard: u64,
 }
 
@@ -19,7 +19,7 @@ pub struct OpenFiles {
 pub fn raise() -> OpenFiles {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return OpenFiles { soft: 1024, hard: 4096 } };
     if let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
-        tracing::warn!(%error, soft, hard, "cannot raise the limit of open files");
+        tracing::warn!(%error, soft, hard, "cannot raise the limit on open files");
     }
     OpenFiles { soft, hard }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One operation per identity: a repeated request joins the one in flight and gets its result.
 //!
-//! The operation runs in its own task, so a client that goes away does not stop it half-way: it is either done or undone in
-//! the end. (The image service joins pulls in another way: a pull ends when its last client is gone.)
+//! The operation runs in its own task, so a client that goes away does not stop it half-way: in the end it is either done
+//! or undone. (The image service joins pulls in another way: a pull ends when its last client is gone.)
 
 use crate::error::{Error, Result};
 use futures_util::FutureExt;
@@ -40,7 +40,7 @@ pub struct InFlight<T: Clone> {
 }
 
 impl<T: Clone> InFlight<T> {
-    /// Whether another request had begun it: that request may differ from the caller's.
+    /// Whether another request began it: that request may differ from the caller's.
     pub fn joined(&self) -> bool {
         self.joined
     }
@@ -69,7 +69,7 @@ impl<T: Clone + Send + Sync + 'static> Operations<T> {
     /// - Cancel: the work continues.
     ///
     /// # Errors
-    /// Those of the work; `Internal` when it panicked.
+    /// The errors of the work; `Internal` when it panicked.
     pub fn run<F>(&self, key: String, work: F) -> InFlight<T>
     where
         F: Future<Output = Result<T>> + Send + 'static,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The directories of a node, and who may enter them.
+//! The directories of a node, and their permissions.
 
 use crate::error::Result;
 use crate::ids::{ContainerId, PodId};
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 pub struct Places {
     /// Survives a reboot.
     pub root: PathBuf,
-    /// Lives as long as the machine runs.
+    /// Does not survive a reboot.
     pub state: PathBuf,
 }
 
@@ -41,18 +41,18 @@ impl Places {
         self.root.join("trash")
     }
 
-    /// `ROOT/damaged`: directories with unreadable records are kept here for a person to look at.
+    /// `ROOT/damaged`: directories with unreadable records are kept here for inspection.
     pub fn damaged(&self) -> PathBuf {
         self.root.join("damaged")
     }
 
     /// Makes the directories that must always exist.
     ///
-    /// Every user can pass through `STATE`, to the socket, and through `STATE/containers`: hooks that run in a user
-    /// namespace find the container's root below it. Everything else is for root only.
+    /// Every user can pass through `STATE`, to reach the socket, and through `STATE/containers`, where hooks that run in a
+    /// user namespace find the container's root. Everything else is accessible only to root.
     ///
     /// # Errors
-    /// The kernel's, with the path.
+    /// The kernel's error, with the path.
     pub fn prepare(&self) -> Result<()> {
         make_dir(&self.root)?;
         for name in ["pods", "containers", "trash"] {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A handle on a process that is not our child, and that a record names by number and start time.
+//! A handle on a process that is not our child, and that a record identifies by pid and start time.
 
 use gorae_kernel::process::{ProcessId, Stat};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// A process, and never another one that got its number later.
+/// A process, and never a later one with the same pid.
 #[derive(Debug)]
 pub struct Process(AsyncFd<OwnedFd>);
 
@@ -15,7 +15,7 @@ impl Process {
     /// Opens the process; `None` when it has ended.
     ///
     /// # Errors
-    /// The kernel's when no descriptor is left, which says nothing about the process. Call it inside a tokio runtime.
+    /// The kernel's error when no descriptor is left, which means nothing for the process. Call it inside a tokio runtime.
     pub fn open(id: ProcessId) -> std::io::Result<Option<Self>> {
         let Some(raw) = i32::try_from(id.pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
         let pidfd = match pidfd_open(raw, PidfdFlags::empty()) {
@@ -23,7 +23,7 @@ impl Process {
             Err(rustix::io::Errno::SRCH) => return Ok(None),
             Err(errno) => return Err(errno.into()),
         };
-        // Checked after the handle was taken, so that the number cannot go to another process in between.
+        // Checked after the handle was opened, so that the pid cannot be reused in between.
         if started_at(id.pid)? != Some(id.start) {
             return Ok(None);
         }
@@ -32,7 +32,7 @@ impl Process {
 
     /// Returns when it has ended.
     pub async fn ended(&self) {
-        // An error means that the runtime has ended; nobody is left to tell.
+        // An error means that the runtime has shut down; nobody is waiting any more.
         let _ = self.0.readable().await;
     }
 
@@ -48,7 +48,7 @@ fn register(pidfd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
 }
 
 /// The exit code of a process that has ended and that its parent has not reaped yet: 128 + n after signal n. `None` while
-/// it runs, when it is gone, and when the kernel does not tell us.
+/// it runs, when it is gone, and when the kernel does not show it to us.
 ///
 /// - Source: proc_pid_stat(5): field 52 is the wait status, and 0 for a reader that must not see it.
 pub fn exit_code(id: ProcessId) -> Option<i32> {
@@ -92,7 +92,7 @@ mod tests {
     #[tokio::test]
     async fn the_exit_code_of_a_process_is_seen_until_it_is_reaped() {
         for (script, code) in [("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("kill -9 $$", 137)] {
-            // It waits for its standard input to end, so that it is seen while it runs.
+            // It waits for its standard input to end, so that it is observed while it runs.
             let mut child = std::process::Command::new("sh")
                 .args(["-c", &format!("read line; {script}")])
                 .stdin(std::process::Stdio::piped())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Reconciles the node from time to time: settles what a start of the daemon would settle. No state of the node should need
-//! a restart to be repaired, whatever caused it: a clean-up that failed, a directory removed by hand, an unmounted
+//! Reconciles the node periodically: settles what a start of the daemon would settle. No state of the node should need a
+//! restart to be repaired, whatever caused it: a clean-up that failed, a directory removed by hand, an unmounted
 //! namespace, a flushed firewall.
 //!
 //! A pass lists two directories of a tmpfs, looks at the pins of each pod, and asks the kernel for one table and the
@@ -24,11 +24,11 @@ pub async fn run(node: Arc<Node>) {
         let every = live.borrow_and_update().reconcile_every;
         tokio::select! {
             () = tokio::time::sleep(every) => {}
-            // The interval was changed, and begins anew.
+            // The interval was changed, and starts over.
             Ok(()) = live.changed() => continue,
         }
         stale = pass(&node, stale).await;
-        // Large trees take minutes to delete; nothing else waits for that.
+        // Large trees take minutes to delete; nothing else should wait for that.
         if emptying.is_finished() {
             emptying = tokio::spawn(trash::empty(node.machine.places.trash()));
         }
@@ -61,8 +61,8 @@ async fn finish_stops(node: &Arc<Node>) {
     }
 }
 
-/// Run directories without an object. Every object has its record before it has a run directory, and leaves the index after
-/// losing it. A directory that cannot be looked at now does not count as a stray.
+/// Finds run directories without an object. Every object gets its record before its run directory, and leaves the index
+/// after losing it. A directory that cannot be read now does not count as a stray.
 fn without_record(node: &Node) -> recover::Strays {
     let places = &node.machine.places;
     let mut strays = recover::Strays { pods: listed(places, "pods"), containers: listed(places, "containers") };

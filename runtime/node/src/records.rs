@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Records on disk: one checksummed JSON file per object, replaced whole by a rename.
 //!
-//! A record has to outlive this process, but not a power cut within the last second, so nothing is synced: the page cache
-//! keeps it. The disk may stall all the same; then only the work on that record waits ([`disk::blocking`]). A torn or
-//! flipped record is an error about that one object.
+//! A record has to outlive this process, but need not survive a power cut right after it was written, so nothing is synced:
+//! the page cache keeps it. The disk may still stall; then only the work on that record waits ([`disk::blocking`]). A torn
+//! or corrupted record is an error about that one object.
 
 use crate::disk;
 use crate::error::{Error, Kind, Result};
@@ -53,11 +53,11 @@ pub fn replace(dir: &Path, other: &str, name: &str) -> Result<()> {
     disk::blocking(|| rename(&dir.join(other), &dir.join(name)))
 }
 
-/// Reads a record; `None` when there is none.
+/// Reads a record; `None` when it does not exist.
 ///
 /// # Errors
 /// `Internal` when it is damaged, torn or of another kind; `FailedPrecondition` when it is whole, but another program wrote
-/// it; `Unavailable` when it could not be read, which says nothing about its content.
+/// it; `Unavailable` when it could not be read, which means nothing for its content.
 pub fn read<T: DeserializeOwned>(path: &Path, kind: &'static str, version: u32) -> Result<Option<T>> {
     read_with(path, kind, version, |body| serde_json::from_slice(body))
 }
@@ -88,17 +88,17 @@ pub fn read_with<T, E: std::fmt::Display>(
 /// Makes a directory of ours, and its parents, unless it exists. Other users can pass through it, but cannot list it.
 ///
 /// # Errors
-/// The kernel's, with the path.
+/// The kernel's error, with the path.
 pub fn make_dir(path: &Path) -> Result<()> {
     let made = disk::blocking(|| fs::DirBuilder::new().recursive(true).mode(0o711).create(path));
     made.map_err(|e| Error::io("make directory", path, &e))
 }
 
 /// Makes a directory that only root can enter, or restricts an existing one to root. Writable layers are below it, and no
-/// user of the node may run a set-user-id program out of a container (CVE-2021-41103).
+/// user of the node may run a set-user-id program from a container (CVE-2021-41103).
 ///
 /// # Errors
-/// The kernel's, with the path.
+/// The kernel's error, with the path.
 pub fn make_private_dir(path: &Path) -> Result<()> {
     fs::DirBuilder::new()
         .recursive(true)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Removal of directories. A rename into the trash is the removal; deleting the data comes later. A crash in the middle of
-//! a deletion leaves no half object, and what it leaves in the trash is deleted by the next pass.
+//! Removes directories. A rename into the trash is the removal; the data is deleted later. A crash in the middle of a
+//! deletion leaves no half-removed object, and the next pass deletes what is left in the trash.
 
 use crate::disk;
 use crate::error::{Error, Result};
@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// How long a removal waits for its data to be deleted; a large directory is deleted after the answer.
+/// How long a removal waits for its data to be deleted; a large directory is deleted after the response.
 const EMPTYING: Duration = Duration::from_secs(2);
 
 /// Moves a directory into the trash and deletes it there.
 ///
 /// # Errors
-/// The kernel's for the move. What cannot be deleted stays in the trash for the next pass.
+/// The kernel's error for the move. Data that cannot be deleted stays in the trash for the next pass.
 pub async fn discard(trash: &Path, dir: &Path, name: &str) -> Result<()> {
     let trash = trash.join(name);
     let left = match disk::blocking(|| move_away(dir, &trash)) {
@@ -34,7 +34,7 @@ pub async fn discard(trash: &Path, dir: &Path, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The rename, also over what an interrupted removal left of the same id.
+/// Renames, even over the remains of an interrupted removal of the same id.
 fn move_away(dir: &Path, trash: &Path) -> std::io::Result<()> {
     match std::fs::rename(dir, trash) {
         Err(e) if matches!(e.raw_os_error(), Some(libc::ENOTEMPTY | libc::EEXIST)) => {
@@ -51,7 +51,7 @@ fn move_away(dir: &Path, trash: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Removes an object's records: without one, the next start deletes what is left of its directory.
+/// Removes an object's records: without them, the next start deletes what is left of its directory.
 fn forget(dir: &Path) -> Result<()> {
     for name in ["record", "record.new"] {
         match std::fs::remove_file(dir.join(name)) {
@@ -68,7 +68,7 @@ async fn two_at_a_time(delete: impl FnOnce() + Send + 'static) {
     static SLOTS: Semaphore = Semaphore::const_new(2);
     // It is never closed.
     let _slot = SLOTS.acquire().await;
-    // A panic in there was logged by its hook.
+    // A panic in it was logged by the panic hook.
     let _ = tokio::task::spawn_blocking(delete).await;
 }
 
@@ -85,7 +85,7 @@ pub async fn empty(trash: PathBuf) {
 /// Removes a directory of ours with everything in it, if it exists.
 ///
 /// # Errors
-/// The kernel's, with the path.
+/// The kernel's error, with the path.
 pub fn remove_tree(path: &Path) -> Result<()> {
     match disk::blocking(|| std::fs::remove_dir_all(path)) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("remove", path, &e)),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A daemon that has no descriptor left. Alone in its process: the limit is everybody's.
+//! A daemon that has no descriptor left. The test has its own process, because the limit applies to the whole process.
 
 use gorae_kernel::process::ProcessId;
 use gorae_node::process::Process;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! CreateContainer: resolve the image, check that a spec can be built, write the record. No kernel object is made.
 //!
-//! The check looks at paths that are not ours and may hang. The request then ends in time, and the creation continues. A
-//! retry joins it, so a dead volume costs one thread and not one per retry. When the volume is back, a retry succeeds.
+//! The check looks at paths that are not ours and may hang. The request then times out, and the creation continues. A
+//! retry joins it, so a dead volume costs one thread, not one per retry. When the volume is back, a retry succeeds.
 
 use super::{Container, RECORD_KIND, RECORD_VERSION, Record, State, image, order, precheck};
 use crate::disk;
@@ -55,13 +55,13 @@ pub async fn create(
     })
 }
 
-/// Checks that a request is a retry of the one that made a container.
+/// Checks that a request is a retry of the request that made a container.
 fn same(record: &Record, asked: &cri::ContainerConfig) -> Result<()> {
     let title = format!("container {}", ids::short(&record.id));
     let Some(first) = &record.first_resources else {
         return idempotency::check_container(&title, &record.config, asked);
     };
-    // Its limits were changed since then.
+    // Its limits have changed since.
     let mut made = record.config.clone();
     made.linux.get_or_insert_default().resources.clone_from(&first.linux);
     if asked.linux.is_none() && made.linux == Some(cri::LinuxContainerConfig::default()) {
@@ -143,7 +143,7 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &ContainerId, config: cri::C
     Ok(())
 }
 
-/// The record of a request, with what its image and pod add; its CDI devices are not resolved yet.
+/// The record of a request, with the additions of its image and pod; its CDI devices are not resolved yet.
 fn resolve(node: &Node, pod: &Pod, id: &ContainerId, config: cri::ContainerConfig) -> Result<Record> {
     let (image, defaults) = image::hold(node, id, &config)?;
     Ok(Record {

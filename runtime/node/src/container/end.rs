@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The end of a container, kept where it outlives a restart of the machine.
+//! Keeps the end of a container where it survives a reboot.
 //!
-//! The shim's record of the end is on a tmpfs. An ended container must keep its exit code through a restart of the machine
-//! all the same, because kubelet runs again what it does not know to have succeeded. So the daemon keeps a copy beside the
-//! container's record as soon as it has published the end, or at its next start if it was not running. The copy is not
-//! synced: after a power cut the end may be unknown, but it is never a wrong one.
+//! The shim's record of the end is on a tmpfs. But an ended container must keep its exit code through a reboot, because
+//! kubelet runs a container again unless it knows that it succeeded. So the daemon keeps a copy beside the container's
+//! record as soon as it has published the end, or at its next start if it was not running. The copy is not synced: after
+//! a power cut the end may be unknown, but it is never wrong.
 
 use super::{Exit, State};
 use crate::error::{Kind, Result};
@@ -16,7 +16,7 @@ use std::time::Duration;
 /// Name and kind of the record.
 const END: &str = "end";
 const VERSION: u32 = 1;
-/// How long a caller waits for the copy: a disk that stalls must not hold up anything else.
+/// How long a caller waits for the copy: a stalled disk must not hold up anything else.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Keeps the end of the container whose directory is `dir`; in the background if the disk is slow.
@@ -26,7 +26,7 @@ pub async fn keep(dir: PathBuf, id: &ContainerId, exit: &Exit) {
     let _ = tokio::time::timeout(PATIENCE, writing).await;
 }
 
-/// [`keep`] for a start of the daemon: keeps the end only if none is kept yet.
+/// [`keep`] for the daemon's start: keeps the end only if none is kept yet.
 pub fn keep_if_new(dir: &Path, id: &ContainerId, exit: &Exit) {
     if !dir.join(END).exists() {
         keep_now(dir, ids::short(id), exit);
@@ -36,31 +36,31 @@ pub fn keep_if_new(dir: &Path, id: &ContainerId, exit: &Exit) {
 fn keep_now(dir: &Path, short: &str, exit: &Exit) {
     match records::write(dir, END, END, VERSION, exit) {
         Ok(()) => {}
-        // The container was removed meanwhile.
+        // The container was removed in the meantime.
         Err(_) if !dir.exists() => {}
         Err(error) => {
-            let why = "cannot keep a copy of the container's end; a restart of the machine would make it unknown";
+            let why = "cannot keep a copy of the container's end; after a reboot it would be unknown";
             tracing::warn!(container = short, %error, "{why}");
         }
     }
 }
 
-/// The end that was kept, if there is one.
+/// The end that was kept, if any.
 ///
 /// # Errors
-/// When it is damaged or cannot be read: the container has ended, but how is not known.
+/// When it is damaged or cannot be read: the container has ended, but its exit code is unknown.
 pub fn kept(dir: &Path) -> Result<Option<Exit>> {
     records::read(&dir.join(END), END, VERSION)
 }
 
-/// The end of a container that ended with the machine, unless its own end was kept. It is written once: an exit is
+/// The kept end of a container, or the end of one that died with the machine. The latter is written once: an exit is
 /// final, and so is its time.
 pub fn kept_or_lost(dir: &Path, id: &ContainerId, started_at: Option<i64>, why: &str) -> State {
     let end = Exit::lost(started_at, why);
     match kept(dir) {
         Ok(Some(end)) => return State::Exited(end),
         Ok(None) => keep_now(dir, ids::short(id), &end),
-        // It may be readable at another time.
+        // It may become readable again.
         Err(error) if error.kind() == Kind::Unavailable => {
             tracing::error!(container = ids::short(id), %error, "cannot read the copy of the container's end now");
         }

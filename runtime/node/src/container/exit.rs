@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The end of a container: its exit code, its times, and what sort of end it was.
+//! The end of a container: its exit code, its times and its reason.
 
 use crate::clock;
 use gorae_proto::shim;
@@ -21,9 +21,9 @@ pub struct Identity {
 pub struct Exit {
     /// The exit code, 0..255; 128 + n after signal n.
     pub code: i32,
-    /// What sort of end it was.
+    /// The reason for the end.
     pub reason: Reason,
-    /// Text for people; empty when the code says everything.
+    /// Human-readable text; empty when the code is sufficient.
     pub message: String,
     /// Wall clock, nanoseconds; `None` when it never ran.
     pub started_at: Option<i64>,
@@ -39,7 +39,7 @@ pub fn time(ns: i64) -> Option<i64> {
 }
 
 impl Identity {
-    /// What the shim recorded.
+    /// Reads the shim's record of it.
     pub fn from_shim(state: &shim::ContainerState) -> Self {
         Self { uid: state.uid, gid: state.gid, gids: state.gids.clone() }
     }
@@ -72,7 +72,7 @@ impl Exit {
     }
 }
 
-/// What sort of end a container had: the CRI's `reason`.
+/// Why a container ended: the CRI's `reason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reason {
     /// Exit code 0.
@@ -89,7 +89,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The word that the CRI's clients know.
+    /// The word that CRI clients know.
     pub fn word(self) -> &'static str {
         match self {
             Self::Completed => "Completed",

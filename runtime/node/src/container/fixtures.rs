@@ -13,7 +13,7 @@ pub fn running() -> State {
     State::Running { process, started_at: 1, identity: Identity::default() }
 }
 
-/// A container in a state, with a record of no special content.
+/// A container in a given state, with a dummy record.
 pub fn container(state: State) -> Arc<Container> {
     let record = Record {
         id: ContainerId::of_digit('a'),

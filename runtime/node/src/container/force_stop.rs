@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Ends a container whose shim hangs: its log or its state is on a file system that does not respond, and a shim has
-//! only one thread to block.
+//! Ends a container whose shim hangs. Its log or state is on a file system that does not respond, and a shim's only
+//! thread is blocked there.
 
 use super::Container;
 use crate::error::Result;
@@ -12,20 +12,20 @@ use gorae_proto::shim::{End, GetState, request::Verb};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a shim may take for an answer that costs it nothing. After that it counts as hung.
+/// How long a shim may take for a reply that needs no work. After that it counts as hung.
 pub const ANSWER: Duration = Duration::from_secs(5);
 /// How long a shim may take to report the end of a process that has ended.
 const TELLING: Duration = Duration::from_secs(1);
-/// How long a killed process may take to end before its exit code is given up; the cgroup is checked in any case.
+/// How long a killed process may take to end before its exit code counts as unknown; the cgroup is checked in any case.
 const DYING: Duration = Duration::from_secs(5);
-/// The signal that cannot be refused.
+/// The signal that cannot be ignored.
 const SIGKILL: i32 = 9;
 /// 128 + SIGKILL.
 const KILLED_CODE: i32 = 137;
 /// The exit code that is reported for an end that nobody observed.
 const UNKNOWN_CODE: i32 = 255;
 
-/// Whether the container's shim answers; also true when there is none, because then nothing hangs.
+/// Whether the container's shim responds; also true when it has none, because then nothing hangs.
 pub async fn answers(container: &Container) -> bool {
     match container.shim_if_any() {
         Some(shim) => shim.call_within(Verb::GetState(GetState {}), &[], ANSWER).await.is_ok(),
@@ -33,18 +33,21 @@ pub async fn answers(container: &Container) -> bool {
     }
 }
 
-/// Signals the container's first process, waits for at most `grace`, and kills the cgroup. The container has then ended
-/// with the exit code that the kernel kept for that process, because a shim that hangs has not reaped it. If there is
-/// no such code the end is 255 and Unknown. The shim dies when its file system lets it.
+/// Signals the container's first process, waits for at most `grace`, and kills the cgroup. The container's exit code is
+/// the one that the kernel keeps for that process, because a hung shim has not reaped it. If the kernel has none, the
+/// exit is 255 and Unknown. The shim dies when its file system responds again.
 ///
 /// # Errors
-/// `Internal` with the cgroup when a process does not die; that is retried in the background.
+/// `Internal`, with the cgroup, when a process does not die; the stop is then retried in the background.
 pub async fn stop(keeper: &Arc<Keeper>, container: &Arc<Container>, grace: Duration) -> Result<()> {
     let id = container.record().id.clone();
-    tracing::error!(container = ids::short(&id), "the container's shim does not answer; ending it from outside");
+    tracing::error!(
+        container = ids::short(&id),
+        "the container's shim does not respond; ending the container from outside"
+    );
     let code = end_first_process(keeper, container, grace).await;
     if code != Some(KILLED_CODE) {
-        // It ended by itself: a shim that has recovered knows more about it than we do.
+        // It ended by itself: a shim that has recovered knows more about the end than we do.
         let _ = tokio::time::timeout(TELLING, container.ended()).await;
     }
     if container.has_ended() {
@@ -89,7 +92,7 @@ fn end(code: Option<i32>, hangs: &str) -> End {
     }
 }
 
-/// Where the shim hangs, for people.
+/// Where the shim hangs, for the error text.
 fn hangs(keeper: &Keeper, id: &ContainerId) -> String {
     let shim = keeper.state_on_disk(id).ok().flatten().map_or(0, |state| state.shim_pid);
     let wchan = std::fs::read_to_string(format!("/proc/{shim}/wchan")).unwrap_or_default();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The images of a new container: the one it is made from, and those that are its volumes. Each is held for the container,
-//! so that no removal takes their layers away.
+//! The images of a new container: the one it is made from, and those that it mounts as volumes. Each is held for the
+//! container, so that their layers cannot be removed.
 
 use super::order::resolve::ImageDefaults;
 use super::{Image, ImageMount};
@@ -12,10 +12,10 @@ use gorae_proto::cri;
 use oci_spec::image::ImageConfiguration;
 use std::path::PathBuf;
 
-/// Holds the image that a request names, and says what the container's record keeps of it and what it sets by default.
+/// Holds the image that a request names. Returns what the container's record keeps of it, and the defaults that it sets.
 ///
 /// # Errors
-/// `InvalidArgument` when the request names none; `NotFound` when it is not on the node.
+/// `InvalidArgument` when the request names none; `NotFound` when the image is not on the node.
 pub fn hold(node: &Node, id: &ContainerId, config: &cri::ContainerConfig) -> Result<(Image, ImageDefaults)> {
     let asked = config.image.as_ref().map(|i| i.image.clone()).unwrap_or_default();
     if asked.is_empty() {
@@ -25,7 +25,7 @@ pub fn hold(node: &Node, id: &ContainerId, config: &cri::ContainerConfig) -> Res
     Ok((describe(node, &held.image_id, asked, held.layers)?, defaults(&held.config)))
 }
 
-/// `NotFound` when the image was removed just now.
+/// `NotFound` when the image was just removed.
 fn describe(node: &Node, image_id: &str, asked: String, layers: Vec<PathBuf>) -> Result<Image> {
     let image = node
         .images
@@ -55,7 +55,7 @@ fn defaults(config: &ImageConfiguration) -> ImageDefaults {
 /// Holds the images that the request mounts as volumes.
 ///
 /// # Errors
-/// `NotFound` for one that is not on the node, with the mount's destination.
+/// `NotFound`, with the mount's destination, for an image that is not on the node.
 pub fn hold_volumes(node: &Node, id: &ContainerId, config: &cri::ContainerConfig) -> Result<Vec<ImageMount>> {
     let mut list = Vec::new();
     for (index, mount) in config.mounts.iter().enumerate() {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The line to a container: which shim now reports on its processes, and what is in progress when none does.
+//! The line to a container: which shim currently reports on its processes, and what is in progress when none does.
 //!
 //! ```text
 //!            begin_start            attach
@@ -14,30 +14,30 @@
 //!                     Owing
 //! ```
 //!
-//! The line does not tell the container's own state: that is [`super::State`], and only the keeper changes it, by what a
-//! shim reports over this line.
+//! The line is not the container's own state: that is [`super::State`], and only the keeper changes it, according to what
+//! a shim reports over this line.
 
 use gorae_shims::Shim;
 use tokio::sync::oneshot;
 
-/// Tells a start in progress to give up.
+/// Makes a start in progress give up.
 pub type GiveUp = oneshot::Sender<()>;
 
-/// The line to a container; see the head of this file.
+/// The line to a container; see the module documentation.
 #[derive(Debug, Default)]
 pub enum Line {
-    /// It has no shim: none was started yet, or the last one is gone and everything is settled.
+    /// It has no shim: none has been started, or the last one is gone and everything is settled.
     #[default]
     Down,
-    /// A start is in progress in this daemon, and has no shim yet.
+    /// A start is in progress in this daemon, but has no shim yet.
     Starting(GiveUp),
     /// Its shim is being looked for.
     Looking,
     /// Its shim is connected.
     Up(Up),
-    /// Its shim is gone or hangs, and a one-off shim ends what is left of the container.
+    /// Its shim is gone or hangs, and a one-off shim cleans up what is left of the container.
     Settling,
-    /// Settling has failed, and is retried from time to time.
+    /// Settling failed, and is retried periodically.
     Owing,
 }
 
@@ -47,7 +47,7 @@ pub struct Up {
     shim: Shim,
     /// Set while the start that made the shim is in progress in this daemon.
     start: Option<GiveUp>,
-    /// What the shim last reported about a stop that does not finish.
+    /// The shim's last report about a stop that does not finish.
     stuck: Option<String>,
 }
 
@@ -70,7 +70,7 @@ impl Line {
         }
     }
 
-    /// Connects a shim that was started or found; false when it comes too late and must be left alone.
+    /// Connects a shim that was started or found; false when it is too late, and the shim must be left alone.
     pub fn attach(&mut self, shim: Shim) -> bool {
         let start = match std::mem::take(self) {
             Self::Starting(give_up) => Some(give_up),
@@ -84,7 +84,7 @@ impl Line {
         true
     }
 
-    /// Notes that the connection to this shim has ended; the caller then looks for it. False when the line has another
+    /// Records that the connection to this shim has ended; the caller then looks for it. False when the line has another
     /// shim or none.
     pub fn lose(&mut self, ended: &Shim) -> bool {
         let same = matches!(self, Self::Up(up) if up.shim.is(ended));
@@ -110,7 +110,7 @@ impl Line {
         }
     }
 
-    /// Begins to settle; false when the caller has to wait for what is in progress.
+    /// Begins to settle; false when the caller has to wait for something in progress.
     pub fn settle(&mut self) -> bool {
         let free = !matches!(self, Self::Starting(_) | Self::Settling);
         if free {
@@ -119,7 +119,7 @@ impl Line {
         free
     }
 
-    /// Notes that the one-off shim is done, and whether it settled everything.
+    /// Records that the one-off shim is done, and whether it settled everything.
     pub fn settled(&mut self, everything: bool) {
         if matches!(self, Self::Settling) {
             *self = if everything { Self::Down } else { Self::Owing };
@@ -143,7 +143,7 @@ impl Line {
         }
     }
 
-    /// Tells the start in progress in this daemon to give up.
+    /// Makes the start in progress in this daemon give up.
     pub fn give_up_start(&mut self) {
         match self {
             Self::Starting(_) => {
@@ -159,14 +159,14 @@ impl Line {
         }
     }
 
-    /// Notes what the shim reported about a stop that does not finish.
+    /// Records what the shim reported about a stop that does not finish.
     pub fn is_stuck(&mut self, why: &str) {
         if let Self::Up(up) = self {
             up.stuck = Some(why.to_owned()).filter(|why| !why.is_empty());
         }
     }
 
-    /// What the shim last reported about a stop that does not finish.
+    /// The shim's last report about a stop that does not finish.
     pub fn stuck(&self) -> Option<&str> {
         match self {
             Self::Up(up) => up.stuck.as_deref(),
@@ -174,7 +174,7 @@ impl Line {
         }
     }
 
-    /// Why no shim can be called now, for people; empty when one can.
+    /// Why no shim can be called now, for error texts; empty when one can.
     pub fn why_not(&self) -> &'static str {
         match self {
             Self::Up(_) => "",
@@ -194,7 +194,7 @@ mod tests {
         Shim::attach(ours, tokio::sync::mpsc::unbounded_channel().0)
     }
 
-    /// A line in each state; `own` is the shim of those that have one.
+    /// A line in each state; `own` is the shim of the lines that have one.
     fn lines(own: &Shim) -> [(Line, Option<oneshot::Receiver<()>>); 7] {
         let up = |start| Line::Up(Up { shim: own.clone(), start, stuck: None });
         let ((one, first), (other, second)) = (oneshot::channel(), oneshot::channel());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Containers: one file per CRI verb, the pure builder of what the shim is told ([`order`]), and the [`Container`] that they
+//! Containers: one file per CRI verb, the pure builder of the shim's orders ([`order`]), and the [`Container`] that they
 //! work on.
 //!
 //! ```text
@@ -10,9 +10,9 @@
 //!                       └─RemoveContainer──▶ gone
 //! ```
 //!
-//! `ROOT/containers/ID/record` is what was asked; the daemon writes it. `STATE/containers/ID/state` is what is true; the
+//! `ROOT/containers/ID/record` is the request; the daemon writes it. `STATE/containers/ID/state` is the actual state; the
 //! container's shim writes it, and the daemon only reads it. `ROOT/containers/ID/end` is a copy of its end, which
-//! outlives a restart of the machine ([`end`]). A Created container has no process and no kernel object.
+//! survives a reboot ([`end`]). A Created container has no process and no kernel object.
 
 pub mod create;
 pub mod end;

@@ -27,7 +27,7 @@ pub struct Container {
 }
 
 impl Container {
-    /// A container with this record, in this state.
+    /// Makes a container with this record, in this state.
     pub fn new(record: Record, state: State) -> Arc<Self> {
         Arc::new(Self {
             record: Mutex::new(Arc::new(record)),
@@ -38,17 +38,17 @@ impl Container {
         })
     }
 
-    /// The identity that kubelet's retries share: one of the pod's containers, in one of its attempts.
+    /// The identity that kubelet's retries share: pod, name and attempt.
     pub fn key(pod_id: &PodId, metadata: &cri::ContainerMetadata) -> String {
         format!("{pod_id}\0{}\0{}\0", metadata.name, metadata.attempt)
     }
 
-    /// What was asked, and what it was resolved to.
+    /// The request, and what it was resolved to.
     pub fn record(&self) -> Arc<Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Replaces the record when its resources were changed; the one on disk is already written.
+    /// Replaces the record after its resources were changed; the record on disk is already written.
     pub(crate) fn set_record(&self, record: Arc<Record>) {
         *self.record.lock().unwrap_or_else(PoisonError::into_inner) = record;
     }
@@ -58,7 +58,7 @@ impl Container {
         self.state.borrow().clone()
     }
 
-    /// Follows the state.
+    /// Subscribes to changes of the state.
     pub fn watch(&self) -> watch::Receiver<State> {
         self.state.subscribe()
     }
@@ -73,7 +73,7 @@ impl Container {
         matches!(*self.state.borrow(), State::Running { .. })
     }
 
-    /// Whether its shim has said that a stop does not finish.
+    /// Whether its shim has reported that a stop does not finish.
     pub fn is_stuck(&self) -> bool {
         self.look_at_line(|line| line.stuck().is_some())
     }
@@ -84,7 +84,7 @@ impl Container {
         let _ = self.watch().wait_for(|state| matches!(state, State::Exited(_))).await;
     }
 
-    /// Makes a move; false when the move is not allowed.
+    /// Moves to another state; false when the move is not allowed.
     pub(crate) fn move_to(&self, next: State) -> bool {
         self.state.send_if_modified(|now| {
             let allowed = now.may_become(&next);
@@ -95,7 +95,7 @@ impl Container {
         })
     }
 
-    /// Moves from Starting back to Created, when the shim was never told.
+    /// Moves from Starting back to Created, when the shim never got the order.
     pub(crate) fn back_to_created(&self) {
         self.state.send_if_modified(|now| {
             let starting = matches!(now, State::Starting);
@@ -118,7 +118,7 @@ impl Container {
         look(&self.line.borrow())
     }
 
-    /// Returns when the line is as wanted, or when the container is removed.
+    /// Returns when the line meets the condition, or when the container is removed.
     pub(crate) async fn line_is(&self, wanted: impl FnMut(&Line) -> bool) {
         // An error means that the container was removed.
         let _ = self.line.subscribe().wait_for(wanted).await;
@@ -132,7 +132,7 @@ impl Container {
     /// The connection to the shim of a running container.
     ///
     /// # Errors
-    /// `FailedPrecondition` when it is not running, `Unavailable` while its shim cannot be asked.
+    /// `FailedPrecondition` when it is not running, `Unavailable` while its shim cannot be called.
     pub fn running_shim(&self) -> Result<Shim> {
         if !self.is_running() {
             return Err(Error::precondition(format!("the container is {}, not running", self.state().word())));

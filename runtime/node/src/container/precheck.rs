@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a creation looks at on the host before it writes a record: CDI files, devices, profiles and mount sources. It
-//! works on paths that are not ours, so it runs as a probe.
+//! Checks what a creation needs on the host before it writes a record: CDI files, devices, profiles and mount sources. It
+//! touches paths that are not ours, so it runs as a probe.
 
 use super::order::{self, facts::Facts};
 use super::{Record, sources};
@@ -15,10 +15,10 @@ use gorae_proto::shim::Mount;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What is looked at, for the error of a probe that hangs.
+/// The things that are looked at, for the error of a probe that hangs.
 pub const LOOKED_AT: &str = "mount sources, devices, CDI files and profiles";
 
-/// All that the probe works with.
+/// The probe's input.
 #[derive(Debug)]
 struct Input {
     record: Record,
@@ -32,7 +32,7 @@ struct Input {
 /// Text, numbers and paths; the pod has no descriptor.
 impl PlainData for Input {}
 
-/// What came of it.
+/// The probe's result.
 #[derive(Debug)]
 struct Checked {
     record: Record,
@@ -42,11 +42,11 @@ struct Checked {
 /// Text, numbers and paths.
 impl PlainData for Checked {}
 
-/// Completes a record by its CDI devices, and builds the order as a start would. Returns the mounts of paths in images,
-/// which only a shim can look at.
+/// Adds the CDI devices to a record, and builds the order as a start would. Returns the mounts of paths in images, which
+/// only a shim can look at.
 ///
 /// # Errors
-/// Those of the request: what it names is not there, or is not allowed.
+/// The request's errors: something that it names does not exist, or is not allowed.
 pub async fn run(node: &Node, pod: &Arc<Pod>, record: Record) -> Result<(Record, Vec<Mount>)> {
     let input = Input {
         facts: node.facts(pod, &record)?,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The container's record on disk (what was asked, and what it was resolved to), and the shim's record of its state.
+//! The container's record on disk (the request, and what it was resolved to), and the shim's record of its state.
 
 use crate::disposable::PlainData;
 use crate::error::Result;
@@ -29,12 +29,12 @@ pub fn read_state(run_dir: &Path) -> Result<Option<shim::ContainerState>> {
     records::read_with(&run_dir.join("state"), STATE_KIND, STATE_VERSION, |body| shim::ContainerState::decode(body))
 }
 
-/// What was asked, and what it was resolved to. Only UpdateContainerResources changes it, and only the resources.
+/// The request, and what it was resolved to. Only UpdateContainerResources changes it, and only the resources.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
     /// Also the name of its directory.
     pub id: ContainerId,
-    /// The pod it is in.
+    /// The pod that it belongs to.
     pub pod_id: PodId,
     /// The request; its `linux.resources` are the limits now in force.
     pub config: cri::ContainerConfig,
@@ -50,10 +50,10 @@ pub struct Record {
     pub cgroup: String,
     /// The request's image volumes, by index of the mount.
     pub image_mounts: Vec<ImageMount>,
-    /// The request's original `linux.resources`, if they were changed since.
+    /// The request's original `linux.resources`, if they have been changed since.
     #[serde(default)]
     pub first_resources: Option<cri::ContainerResources>,
-    /// What its CDI devices change; their variables are already in `process`.
+    /// The edits of its CDI devices; their variables are already in `process`.
     #[serde(default)]
     pub cdi: gorae_cdi::Edits,
 }
@@ -68,7 +68,7 @@ impl PlainData for Arc<Record> {}
 pub struct Image {
     /// `sha256:…` of the image config.
     pub id: String,
-    /// `repository@digest`, or the id when none is known.
+    /// `repository@digest`, or the id when no digest is known.
     pub reference: String,
     /// The first tag, or the name in the request.
     pub name: String,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! RemoveContainer: kill it if it runs, make sure that nothing of it is left, then remove the record. It can be resumed.
+//! RemoveContainer: kill the container if it runs, clean up everything that is left, then remove the record. It can be
+//! resumed.
 
 use super::Container;
 use crate::disk;
@@ -17,7 +18,7 @@ const HOOKS_DEADLINE: Duration = Duration::from_secs(30);
 /// Removes a container; its log stays.
 ///
 /// # Errors
-/// Those of the stop; the kernel's for directories. The caller should retry.
+/// The errors of the stop; the kernel's errors for directories. The caller should retry.
 pub async fn remove(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> {
     super::stop::kill(&node.keeper, container).await?;
     let _verb = container.verb.lock().await;
@@ -27,7 +28,7 @@ pub async fn remove(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> 
     }
     // A start may have run between the stop and this lock.
     super::stop::kill(&node.keeper, container).await?;
-    // A shim that was killed after it had reported the end has left the cgroup behind.
+    // A shim that was killed after reporting the end has left the cgroup behind.
     let hooks = if record.cdi.has_hook("poststop") { HOOKS_DEADLINE } else { Duration::ZERO };
     let left =
         !shim_exits(container, SHIM_EXIT_DEADLINE + hooks).await || node.machine.hierarchies.have(&record.cgroup);
@@ -37,7 +38,7 @@ pub async fn remove(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> 
     let name = format!("container-{}", record.id);
     trash::discard(&node.machine.places.trash(), &node.machine.places.container_root(&record.id), &name).await?;
     trash::remove_tree(&node.machine.places.container_run(&record.id))?;
-    // Published once it has worked: a removal that fails is retried.
+    // Published only on success: a removal that fails is retried.
     let transaction = node.events.transaction();
     node.objects.containers.remove(&record.id);
     transaction.container_deleted(container);

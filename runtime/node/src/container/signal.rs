@@ -49,7 +49,7 @@ const NAMES: [(&str, i32); 36] = [
     ("RTMAX", RTMAX),
 ];
 
-/// The number of a signal of the request; `None` for RUNTIME_DEFAULT, and for numbers that the CRI does not define.
+/// The number of a request's signal; `None` for RUNTIME_DEFAULT, and for values that the CRI does not define.
 pub fn from_cri(signal: Signal) -> Option<i32> {
     let name = signal.as_str_name().strip_prefix("SIGNAL_SIG")?;
     parse(&name.replace("PLUS", "+").replace("MINUS", "-"))

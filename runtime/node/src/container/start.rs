@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! StartContainer: one message to a new shim, which does everything up to execve.
 //!
-//! A start may wait for something that is not ours and never comes, such as a mount from a dead server. It is given up
-//! after [`SETUP_DEADLINE`], or as soon as the container is stopped.
+//! A start may wait forever for something that is not ours, such as a mount from a dead server. It is given up after
+//! [`SETUP_DEADLINE`], or as soon as the container is stopped.
 
 use super::{Container, Line, Start, State, order};
 use crate::disk;
@@ -75,7 +75,7 @@ fn not_ready(short: &str) -> Error {
     Error::precondition(format!("the pod of container {short} is not ready"))
 }
 
-/// Builds what the shim is told, and makes the directories that it works in.
+/// Builds the shim's order, and makes the directories that the shim works in.
 async fn build_order(
     node: &Arc<Node>,
     container: &Container,
@@ -138,7 +138,7 @@ async fn ask(node: &Node, shim: &Shim, mut order: wire::Start) -> std::result::R
         _ => Failed::Refused(error.into()),
     })?;
     let reply::Body::Started(started) = answer.body else {
-        return Err(Failed::Refused(Error::internal("the shim's answer is not a Started")));
+        return Err(Failed::Refused(Error::internal("the shim's reply is not a Started")));
     };
     if let (Some(rules), true) = (rules, started.device_program)
         && let Some(program) = answer.fds.pop()
@@ -152,7 +152,7 @@ fn stopped_meanwhile(short: &str) -> Error {
     Error::deadline(format!("container {short} was stopped before its start was done"))
 }
 
-/// Brings the container into the state that the answer implies.
+/// Brings the container into the state that the reply implies.
 async fn settle(
     node: &Arc<Node>,
     container: &Arc<Container>,
@@ -169,7 +169,7 @@ async fn settle(
         }
         Err(failed) => failed,
     };
-    // The shim writes EXITED, StartError before it answers. Read that, whether or not it was pushed.
+    // The shim writes EXITED, StartError before it replies. Read that, whether or not it was pushed.
     let on_disk = node.keeper.state_on_disk(&container.record().id);
     let decided = on_disk.ok().flatten().filter(|state| State::from_shim(state) != State::Starting);
     if let Some(state) = &decided {

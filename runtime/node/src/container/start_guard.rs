@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A start in progress, from its beginning on the line to its end on every way out.
+//! A guard for a start in progress, which ends the start on the line on every way out.
 
 use super::line::Line;
 use super::object::Container;
 use tokio::sync::oneshot;
 
-/// A start in progress in this daemon. It can be told to give up, and dropping it ends the start on the line.
+/// A start in progress in this daemon. It can be made to give up, and dropping it ends the start on the line.
 #[derive(Debug)]
 pub(crate) struct Start<'a> {
     container: &'a Container,

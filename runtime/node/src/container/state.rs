@@ -50,7 +50,7 @@ impl State {
         )
     }
 
-    /// The state in one word, for people.
+    /// The state in one word, for messages.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Created => "created",

@@ -11,21 +11,21 @@ use gorae_shims as shims;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a process may take to end after SIGKILL before the caller is told that it is stuck. The shim keeps waiting.
+/// How long a process may take to end after SIGKILL before the caller gets an error. The shim keeps waiting.
 const KILL_DEADLINE: Duration = Duration::from_secs(10);
 /// How many times the shim is looked for again when it is not connected.
 const RECONNECTS: u32 = 5;
 /// The pause between two of these tries.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(30);
-/// How long a start in progress is left alone: an ordinary one is done by then, and the container can end by itself.
+/// How long a start in progress is left alone: a normal one is done by then, and the container can end by itself.
 const START_PATIENCE: Duration = Duration::from_millis(500);
 /// How long it may take to give up a start.
 const GIVE_UP_DEADLINE: Duration = Duration::from_secs(20);
 
-/// Stops a container with a grace period. A container that is created or has ended is stopped already.
+/// Stops a container with a grace period. A container that is created or has ended counts as stopped.
 ///
 /// # Errors
-/// `DeadlineExceeded` with process and kernel function when the process does not die.
+/// `DeadlineExceeded`, with the process and its kernel function, when the process does not die.
 pub async fn stop(keeper: &Arc<Keeper>, container: &Arc<Container>, grace: Duration) -> Result<()> {
     // No verb lock: a second stop can only shorten the first one's wait, and the shim handles that.
     let id = container.record().id.clone();
@@ -80,18 +80,18 @@ async fn end_running(keeper: &Arc<Keeper>, container: &Arc<Container>, grace: Du
     Err(Error::deadline(format!("unkillable: {why}")))
 }
 
-/// What came of telling a shim to stop its container.
+/// The result of sending a stop to a shim.
 enum Asked {
-    /// The shim has begun.
+    /// The shim has begun to stop the container.
     Stopping,
     /// The container has ended already.
     Ended,
-    /// The shim does not answer, or cannot be reached.
+    /// The shim does not respond, or cannot be reached.
     Silent,
 }
 
-/// Tells the shim to stop the container. A daemon that was just started may not have found the shim yet, and a connection
-/// can end between look and call. In both cases the shim is looked for and told again.
+/// Sends a stop to the shim. A daemon that was just started may not have found the shim yet, and a connection can end
+/// between look and call. In both cases the shim is looked for, and the stop is sent again.
 async fn ask(keeper: &Arc<Keeper>, container: &Arc<Container>, grace: Duration) -> Result<Asked> {
     let signal = container.record().process.stop_signal;
     let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A container that takes over the writable layer of an ended one.
 //!
-//! People expect `start` of a stopped container to find its files again, and the CRI has no way from EXITED to RUNNING.
-//! So the command line makes a new attempt and names the old container in an annotation. The layer moves when the new
-//! container starts, by one rename, so that a crash leaves it with one or the other. The volumes that the image
+//! Users expect `start` of a stopped container to find its files again, but the CRI has no transition from EXITED to
+//! RUNNING. So the command line makes a new attempt and names the old container in an annotation. The layer moves when
+//! the new container starts, by one rename, so that a crash leaves it with one or the other. The volumes that the image
 //! declares move just before it.
 //!
 //! A client that may make a container in one pod must not reach the files of another pod through that annotation. So both
-//! pods must have the same namespace and name, and the same maps of ids, because the files' owners depend on them.
+//! pods must have the same namespace and name, and the same id maps, because the files' owners depend on them.
 
 use super::{Container, Record, State};
 use crate::disk;
@@ -34,8 +34,8 @@ pub fn check(node: &Node, record: &Record) -> Result<()> {
 /// Moves the layer, unless it has moved already.
 ///
 /// # Errors
-/// As [`check`]; `FailedPrecondition` when the old container ran and its layer is gone: it was removed meanwhile, or
-/// another container has taken over the layer. The kernel's for the rename.
+/// As [`check`]; `FailedPrecondition` when the old container ran and its layer is gone: it was removed in the meantime, or
+/// another container has taken over the layer. The kernel's error for the rename.
 pub async fn take_over(node: &Node, record: &Record) -> Result<()> {
     let Some(old) = record.config.annotations.get(ANNOTATION) else { return Ok(()) };
     let to = node.machine.places.container_root(&record.id).join("upper");
@@ -94,7 +94,7 @@ fn check_pods(old: &Pod, new: &Pod) -> Result<()> {
     }
     if old.user_mapping() != new.user_mapping() {
         return Err(Error::precondition(
-            "the container to continue belongs to a pod with other maps of user and group ids",
+            "the container to continue belongs to a pod with other user and group id maps",
         ));
     }
     Ok(())

@@ -13,14 +13,13 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What the `info` of a verbose status is made of. It includes a runtime spec, which shows devices and profiles of the
-/// host.
+/// The sources of a verbose status's `info`. It includes a runtime spec, which shows devices and profiles of the host.
 #[derive(Debug)]
 pub struct Verbose {
     record: Arc<Record>,
     state: State,
     upper: PathBuf,
-    /// What else a runtime spec is built from; why it can no longer be built.
+    /// The other sources of the runtime spec, or the reason why it can no longer be built.
     spec: Result<(Arc<Pod>, Facts)>,
 }
 
@@ -28,7 +27,7 @@ pub struct Verbose {
 impl PlainData for Verbose {}
 
 impl Verbose {
-    /// What is known about a container.
+    /// Collects what is known about a container.
     pub fn of(node: &Node, container: &Container) -> Self {
         let record = container.record();
         let pod = node.objects.pods.get(&record.pod_id).ok_or_else(|| Error::not_found("the container's pod is gone"));
@@ -45,7 +44,7 @@ impl Verbose {
     /// - Blocks: on paths that are not ours.
     ///
     /// # Errors
-    /// None: what cannot be shown is `null`, with the reason beside it.
+    /// None: a value that cannot be shown is `null`, with the reason beside it.
     pub fn info(self) -> Result<HashMap<String, String>> {
         let Self { record, state, upper, spec } = self;
         let pid = match &state {
@@ -74,7 +73,7 @@ impl Verbose {
 /// The container as an OCI runtime spec.
 ///
 /// # Errors
-/// Why its order cannot be built any more: a target container that is gone, say.
+/// The reason why its order can no longer be built: for example, a target container that is gone.
 fn runtime_spec(record: &Record, state: &State, pod: &Pod, facts: &Facts) -> Result<serde_json::Value> {
     let identity = match state {
         State::Running { identity, .. } => Some(identity),

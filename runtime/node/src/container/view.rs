@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A container as the CRI's list and status show it: from memory only.
+//! A container as the CRI's list and status show it, from memory only.
 
 use super::{Container, Identity, Record, State, signal};
 use gorae_proto::cri;

@@ -2,7 +2,7 @@
 //! Probes of paths that are not ours: mount sources, devices, profiles, log directories.
 //!
 //! Such a path may be on a file system whose server is gone, and then the probe never ends. It runs on a disposable thread
-//! (`threads.rs`), and the request gets an error in time. The shim, and not this room, takes paths for a container.
+//! (`threads.rs`), and the request gets an error in time. The paths themselves are opened for a container by the shim.
 
 mod plain;
 mod threads;
@@ -22,11 +22,11 @@ static SLOTS: Semaphore = Semaphore::const_new(MOST);
 
 /// Runs `work`, which touches paths that are not ours; `what` names them in the error.
 ///
-/// - Shapes: `work` is a function, and no closure that captures, so that it has nothing but `input`.
+/// - Shapes: `work` is a function, not a closure that captures, so that it has only `input`.
 /// - Cancel: the probe continues by itself.
 ///
 /// # Errors
-/// Those of the work; `DeadlineExceeded` when it hangs.
+/// The errors of the work; `DeadlineExceeded` when it hangs.
 pub async fn probe<I: PlainData, T: PlainData>(what: &str, input: I, work: fn(I) -> Result<T>) -> Result<T> {
     in_time(what, probe_to_the_end(what, input, work)).await
 }
@@ -34,7 +34,7 @@ pub async fn probe<I: PlainData, T: PlainData>(what: &str, input: I, work: fn(I)
 /// Waits for a probe that another request may have begun, for as long as a probe may take.
 ///
 /// # Errors
-/// Those of the probe; `DeadlineExceeded` when it hangs.
+/// The errors of the probe; `DeadlineExceeded` when it hangs.
 pub async fn in_time<T>(what: &str, probe: impl Future<Output = Result<T>>) -> Result<T> {
     at_most(DEADLINE, what, probe).await
 }
@@ -49,7 +49,7 @@ async fn at_most<T>(deadline: Duration, what: &str, probe: impl Future<Output = 
 /// [`probe`] without a deadline, for an operation that other requests can join.
 ///
 /// # Errors
-/// Those of the work.
+/// The errors of the work.
 pub async fn probe_to_the_end<I: PlainData, T: PlainData>(what: &str, input: I, work: fn(I) -> Result<T>) -> Result<T> {
     let failed = |e: &dyn std::fmt::Display| Error::internal(format!("{what}: {e}"));
     let slot = SLOTS.acquire().await.map_err(|e| failed(&e))?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What may go to a disposable thread and come back from one.
+//! Data that may be passed to and from a disposable thread.
 
 use crate::error::Result;
 use gorae_proto::shim;
@@ -8,11 +8,11 @@ use std::collections::HashMap;
 /// Data for a thread that has its own descriptor table.
 ///
 /// An implementation promises that a value owns no descriptor: neither itself nor through anything that it shares, such as
-/// an `Arc`, a channel or the handle of a task. A disposable thread would use and close the number in its own table, where
-/// it belongs to another file. So this is written by hand for each type, and only for types whose every field was looked
-/// at.
+/// an `Arc`, a channel or the handle of a task. A disposable thread would use and close that number in its own table, where
+/// it belongs to another file. So this is implemented by hand for each type, and only for types whose every field was
+/// checked.
 ///
-/// A file does not go there:
+/// A file cannot be passed:
 ///
 /// ```compile_fail
 /// # async fn example(file: std::fs::File) {
@@ -20,7 +20,7 @@ use std::collections::HashMap;
 /// # }
 /// ```
 ///
-/// Nor does a function that has caught one:
+/// Nor can a function that has captured one:
 ///
 /// ```compile_fail
 /// # async fn example(file: std::fs::File) {
@@ -28,7 +28,7 @@ use std::collections::HashMap;
 /// # }
 /// ```
 ///
-/// Text does:
+/// Text can:
 ///
 /// ```
 /// # async fn example() {

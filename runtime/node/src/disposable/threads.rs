@@ -33,8 +33,8 @@ fn idle() -> MutexGuard<'static, Vec<Sender<Work>>> {
 
 /// Runs `work` on a disposable thread, and `deliver` with its result on another one; `None` when it panicked.
 ///
-/// - Shapes: a function and plain data, so that no descriptor of the daemon gets there or comes back. `deliver` only passes
-///   through.
+/// - Shapes: a function and plain data, so that no descriptor of the daemon gets there or comes back. `deliver` is only
+///   passed through.
 ///
 /// # Errors
 /// When no thread can be started.
@@ -61,7 +61,7 @@ fn deliverer() -> io::Result<&'static Sender<Delivery>> {
     let (deliverer, queue) = channel::<Delivery>();
     let deliver = move || queue.into_iter().for_each(|delivery| delivery());
     std::thread::Builder::new().name("probe-results".into()).spawn(deliver)?;
-    // Of two that were started at once, one never gets anything to do, and ends.
+    // If two were started at the same time, one of them never gets any work and exits.
     Ok(DELIVERER.get_or_init(|| deliverer))
 }
 
@@ -74,10 +74,10 @@ fn start(deliverer: &'static Sender<Delivery>) -> io::Result<Sender<Work>> {
 
 fn serve(hand: &Sender<Work>, queue: &Receiver<Work>, deliverer: &Sender<Delivery>) {
     if let Err(error) = leave_descriptors() {
-        tracing::warn!(%error, "a probe that hangs will keep this daemon's descriptors open");
+        tracing::warn!(%error, "a hung probe will keep this daemon's descriptors open");
     }
     while let Ok(work) = queue.recv() {
-        // The delivering thread never ends.
+        // The delivering thread never exits.
         let _ = deliverer.send(work());
         let mut idle = idle();
         if idle.len() >= KEPT {
@@ -94,7 +94,7 @@ fn leave_descriptors() -> io::Result<()> {
     for name in names.collect::<io::Result<Vec<_>>>()? {
         let file = name.to_str().and_then(|n| n.parse::<RawFd>().ok());
         if let Some(file) = file.filter(|&file| file > 2) {
-            // EBADF is the descriptor of the directory that was listed.
+            // EBADF: this was the descriptor of the directory listing.
             let _ = nix::unistd::close(file);
         }
     }

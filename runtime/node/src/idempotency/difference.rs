@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where two messages differ.
+//! Finds where two messages differ.
 
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// The name of the first field that differs; `None` when none does. It never shows what is in the field.
+/// The name of the first field that differs; `None` when none does. It never shows the content of the field.
 pub fn difference(made: &Value, asked: &Value) -> Option<String> {
     let below = |name: String, a: &Value, b: &Value| {
         difference(a, b).map(|rest| match rest.starts_with('[') || rest.is_empty() {
@@ -27,7 +27,7 @@ pub fn difference(made: &Value, asked: &Value) -> Option<String> {
     }
 }
 
-/// A field's name as it is; a key of a map, which the client has chosen, in quotes.
+/// A field's name unchanged; a key of a map, which the client has chosen, in quotes.
 fn name(key: &str) -> String {
     let plain = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if plain { key.to_owned() } else { format!("[{key:?}]") }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whether a request for an object that exists is a retry of the request that made it. One with another configuration
-//! is not: a client must not get something other than what it asked for.
+//! Decides whether a request for an existing object is a retry of the request that made it. A request with another
+//! configuration is not a retry: a client must not get something other than what it requested.
 //!
 //! Two configurations are equal when they mean the same. kubelet writes variables, mounts and devices from maps, so their
 //! order changes with each retry. It gives the file for a container's termination message another name each time. And it
-//! notes in an annotation when it first saw a pod, which changes when kubelet is restarted.
+//! records in an annotation when it first saw a pod, which changes when kubelet is restarted.
 
 mod difference;
 
@@ -14,9 +14,9 @@ use gorae_proto::cri;
 use serde::Serialize;
 use serde_json::Value;
 
-/// The annotation that says when this kubelet first saw the pod.
+/// The annotation with the time at which this kubelet first saw the pod.
 const SEEN: &str = "kubernetes.io/config.seen";
-/// The annotation that says where in the container its termination message is. kubelet finds the file on the host by the
+/// The annotation with the path of the termination message in the container. kubelet finds the file on the host by the
 /// mounts of the status.
 const TERMINATION_MESSAGE: &str = "io.kubernetes.container.terminationMessagePath";
 /// The longest name of a field in an error.
@@ -31,7 +31,7 @@ pub fn check_container(title: &str, made: &cri::ContainerConfig, asked: &cri::Co
         return Ok(());
     }
     let (made, asked) = (in_order(made), in_order(asked));
-    // Values of variables are bytes, and there may be many: they are compared without a detour over JSON.
+    // Values of variables are bytes, and there may be many: they are compared without a detour through JSON.
     let variables = (made.envs != asked.envs).then(|| "envs".to_owned());
     let bare = |config| json(&cri::ContainerConfig { envs: Vec::new(), ..config });
     refuse(title, variables.or_else(|| difference(&bare(made), &bare(asked))))
@@ -58,7 +58,7 @@ pub fn check_pod(
     refuse(title, handler.or_else(|| difference(&unseen(made.0), &unseen(asked.0))))
 }
 
-/// Sorts the lists whose order means nothing; entries with the same name keep their order, because there it matters.
+/// Sorts the lists whose order is irrelevant; entries with the same name keep their order, because there it matters.
 fn in_order(config: &cri::ContainerConfig) -> cri::ContainerConfig {
     let mut config = config.clone();
     config.envs.sort_by(|a, b| a.key.cmp(&b.key));

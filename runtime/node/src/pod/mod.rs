@@ -8,9 +8,9 @@
 //!                             └──its pins are lost──▶    └─┘ stop again: settles what is left
 //! ```
 //!
-//! On disk: `ROOT/pods/ID/record` is what was asked (`record.new` before the pod is made: the intent), and
-//! `STATE/pods/ID` holds the pins and `ready`. A pod is Ready while `ready` exists. Removing that file is the first
-//! step of a stop, so that the next daemon continues a stop that was interrupted.
+//! On disk: `ROOT/pods/ID/record` is the request (`record.new` before the pod is made: the intent), and `STATE/pods/ID`
+//! holds the pins and `ready`. A pod is Ready while `ready` exists. Removing that file is the first step of a stop, so
+//! that the next daemon continues a stop that was interrupted.
 
 pub mod etc_files;
 pub mod pins;
@@ -38,14 +38,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub enum State {
     /// Its namespaces are pinned and its network is up.
     Ready(Up),
-    /// It was stopped, or the machine was restarted.
+    /// It was stopped, or the machine was rebooted.
     NotReady,
 }
 
 /// One pod.
 #[derive(Debug)]
 pub struct Pod {
-    /// What was asked, and given out for it.
+    /// The request, and what was allocated for it.
     pub record: Record,
     /// The resources that kubelet last reported, which change nothing on the machine.
     pub resources: Mutex<Option<Resources>>,
@@ -54,11 +54,11 @@ pub struct Pod {
     pub verb: tokio::sync::Mutex<()>,
 }
 
-/// A pod is a record, a state and locks; it has no descriptor.
+/// A pod is a record, a state and locks; it owns no descriptor.
 impl PlainData for Arc<Pod> {}
 
 impl Pod {
-    /// A pod with this record, in this state.
+    /// Makes a pod with this record, in this state.
     pub fn new(record: Record, state: State) -> Arc<Self> {
         Arc::new(Self {
             record,
@@ -94,13 +94,13 @@ impl Pod {
         format!("{}\0{}\0{}\0{}\0", m.namespace, m.name, m.uid, m.attempt)
     }
 
-    /// `namespace/name`, for people.
+    /// `namespace/name`, for messages.
     pub fn title(config: &cri::PodSandboxConfig) -> String {
         let m = config.metadata.clone().unwrap_or_default();
         format!("{}/{}", m.namespace, m.name)
     }
 
-    /// The request's namespace options; each one that is not set is `POD`.
+    /// The request's namespace options; each unset one is `POD`.
     pub fn namespaces(&self) -> cri::NamespaceOption {
         request::namespaces(&self.record.config)
     }
@@ -110,13 +110,13 @@ impl Pod {
         self.namespaces().network() != cri::NamespaceMode::Node
     }
 
-    /// Whether the pod has its own host name, in its own namespace. A pod on the node's network has one if it was made with
-    /// one: earlier builds ignored such a name.
+    /// Whether the pod has its own host name, in its own UTS namespace. A pod on the node's network has one if it was made
+    /// with one: earlier builds ignored such a name.
     pub fn own_uts(&self) -> bool {
         self.own_network() || matches!(self.state(), State::Ready(up) if up.pins.contains_key("uts"))
     }
 
-    /// Whether all containers share one pid namespace.
+    /// Whether all containers share one PID namespace.
     pub fn shared_pid(&self) -> bool {
         self.namespaces().pid() == cri::NamespaceMode::Pod
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The pins of a pod's namespaces, which other programs on the node can unmount or delete. Without them the pod is
 //! listed as ready, and nothing can be started in it. So the pins are checked at the daemon's start and at each
-//! reconcile pass. A lost pin is made again from a process of the pod that lives in the namespace. If there is no such
-//! process the pod is stopped, so that kubelet makes a new one.
+//! reconcile pass. A lost pin is recreated from a process of the pod that lives in the namespace. If there is no such
+//! process, the pod is stopped, so that kubelet makes a new one.
 
 use super::{Pins, Pod, Record, State, Up, request, shared_memory};
 use crate::container::State as ContainerState;
@@ -17,7 +17,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The magic number of the file system of namespaces, "nsfs".
+/// The magic number of nsfs, the file system of namespaces.
 const NSFS_MAGIC: i64 = 0x6e73_6673;
 
 /// The kinds of namespace that a pod has to itself.
@@ -51,7 +51,7 @@ pub async fn check_all(node: &Arc<Node>) {
     let broken = |pod: &Arc<Pod>| shared_memory::is_lost(&node.machine.places, pod) || !missing(node, pod).is_empty();
     let pods: Vec<_> = disk::blocking(|| node.objects.pods.all().into_iter().filter(broken).collect());
     for pod in pods {
-        // Another verb works on the pod, and may be stopping it.
+        // Another verb is working on the pod, and may be stopping it.
         let Ok(_verb) = pod.verb.try_lock() else { continue };
         mend_or_stop(node, &pod).await;
     }
@@ -66,18 +66,18 @@ fn missing(node: &Node, pod: &Pod) -> Vec<Pin> {
 
 fn missing_of(record: &Record, up: &Up, there: &Pins) -> Vec<Pin> {
     let own_network = request::namespaces(&record.config).network() != NamespaceMode::Node;
-    // Earlier builds gave a pod in the node's network no host name of its own.
+    // Earlier builds did not give a pod on the node's network its own host name.
     let made = |kind: &&str| *kind != "uts" || own_network || up.pins.contains_key(*kind);
     let wanted = kinds(record).filter(made);
-    // 0: a pod of an earlier build lost the pin before it was recorded which namespace it was. No process has number 0.
+    // 0: a pod of an earlier build lost the pin before the namespace's number was recorded. No namespace has number 0.
     let wanted = wanted.map(|kind| Pin { kind: kind.into(), inode: up.pins.get(kind).copied().unwrap_or(0) });
     wanted.filter(|pin| there.get(&pin.kind) != Some(&pin.inode)).collect()
 }
 
-/// Mends what was lost or stops the pod, for a caller that holds the pod's verb lock.
+/// Recreates lost pins or stops the pod, for a caller that holds the pod's verb lock.
 async fn mend_or_stop(node: &Arc<Node>, pod: &Arc<Pod>) {
     if disk::blocking(|| shared_memory::is_lost(&node.machine.places, pod)) {
-        // Its containers keep the old mount, which cannot be given to a new container.
+        // Its containers keep the old mount, which cannot be passed on to a new container.
         tracing::error!(pod = ids::short(pod.id()), "the pod's shared memory was unmounted; stopping the pod");
         return stop(node, pod).await;
     }

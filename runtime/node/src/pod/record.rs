@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The pod's records on disk: what was asked and given out, what the machine answered, and what kubelet reported later.
+//! The pod's records on disk: the request and its allocations, the result of making the pod, and kubelet's later reports.
 
 use crate::error::{Error, Result};
 use crate::ids::PodId;
@@ -14,32 +14,32 @@ pub const RECORD_VERSION: u32 = 1;
 /// Kind of the pod record.
 pub const RECORD_KIND: &str = "pod";
 
-/// What was asked, and what was given out for it before the pod was made. It never changes.
+/// The request, and what was allocated for it before the pod was made. It never changes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
     /// Also the name of its directory.
     pub id: PodId,
-    /// Who asked for the pod, which decides who sees it.
+    /// The maker of the pod, which decides which clients see it.
     pub owner: Owner,
     /// The request.
     pub config: cri::PodSandboxConfig,
-    /// As asked; empty stays empty.
+    /// As requested; empty stays empty.
     pub runtime_handler: String,
     /// Wall clock, nanoseconds.
     pub created_at: i64,
-    /// What it got from a network.
+    /// Its allocation from a network.
     pub network: Network,
-    /// The SELinux level of its processes and files, if one was given out.
+    /// The SELinux level of its processes and files, if one was allocated.
     pub selinux_level: Option<String>,
     /// The pod's cgroup, below each mount point.
     pub cgroup: String,
-    /// Whether the cgroup is ours to remove.
+    /// Whether we own the cgroup and have to remove it.
     pub own_cgroup: bool,
     /// Parent cgroups that did not exist before. They are removed with the pod if they are empty.
     pub made_cgroups: Vec<String>,
 }
 
-/// Who made a pod.
+/// The maker of a pod.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Owner {
@@ -50,7 +50,7 @@ pub enum Owner {
     Engine,
 }
 
-/// What a pod got from a network before it was made.
+/// What a network allocated for a pod before it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Network {
@@ -63,7 +63,7 @@ pub enum Network {
         /// Name of the veth end in the bridge.
         host_interface: String,
     },
-    /// Only the choice: the plugins of a CNI configuration answer with addresses when the pod is made.
+    /// Only the choice: the plugins of a CNI configuration return addresses when the pod is made.
     Cni {
         /// The name in the configuration.
         name: String,
@@ -71,7 +71,7 @@ pub enum Network {
 }
 
 impl Network {
-    /// The addresses that were given out by this daemon; they are in use until the pod's stop is done.
+    /// The addresses that this daemon allocated; they are in use until the pod's stop is done.
     pub fn given_out(&self) -> &[IpAddr] {
         match self {
             Self::Builtin { addresses, .. } => addresses,
@@ -89,10 +89,10 @@ impl Network {
 }
 
 impl Record {
-    /// The name that the pod's processes see: the one it asks for, or the node's.
+    /// The host name that the pod's processes see: the requested one, or the node's.
     ///
     /// # Errors
-    /// The node's name is not text.
+    /// When the node's host name is not valid text.
     pub fn hostname(&self) -> Result<String> {
         if self.config.hostname.is_empty() {
             let node = rustix::system::uname();
@@ -102,13 +102,13 @@ impl Record {
         Ok(self.config.hostname.clone())
     }
 
-    /// The cgroup in the form that the placement of containers takes.
+    /// The cgroup in the form that is used to place containers.
     pub fn pod_cgroup(&self) -> gorae_cgroups::PodCgroup {
         gorae_cgroups::PodCgroup { path: self.cgroup.clone(), own: self.own_cgroup }
     }
 }
 
-/// Written when the pod is up: what the machine answered.
+/// The result of making the pod. It is written when the pod is up.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Up {
     /// The pod's init, if it has one.
@@ -124,7 +124,7 @@ pub struct Up {
 /// The pinned namespaces: kind and inode number. No other namespace has that number while this one exists.
 pub type Pins = BTreeMap<String, u64>;
 
-/// What the last UpdatePodSandboxResources said.
+/// The content of the last UpdatePodSandboxResources.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Resources {
     /// The overhead of the pod itself.
@@ -141,7 +141,7 @@ pub(crate) fn test_config(options: cri::NamespaceOption) -> cri::PodSandboxConfi
     cri::PodSandboxConfig { linux: Some(linux), ..Default::default() }
 }
 
-/// A pod's record for tests: the pod has no network of ours, and namespaces as the CRI's zero values say.
+/// A pod's record for tests: the pod has no network of ours, and its namespaces are the CRI's zero values.
 #[cfg(test)]
 pub(crate) fn test_record(config: cri::PodSandboxConfig) -> Record {
     Record {

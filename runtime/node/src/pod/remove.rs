@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Removes a pod with its containers.
 ///
 /// # Errors
-/// Those of the stop and of the containers' removal; the caller should retry.
+/// The errors of the stop and of the containers' removal; the caller should retry.
 pub async fn remove(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
     let _verb = pod.verb.lock().await;
     if node.objects.pods.get(pod.id()).is_none() {
@@ -22,7 +22,7 @@ pub async fn remove(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
         container::remove::remove(node, &container).await?;
     }
     delete_directories(node, pod.id()).await?;
-    // Published once it has worked: a removal that fails is retried.
+    // Published only on success: a removal that fails is retried.
     let transaction = node.events.transaction();
     transaction.pod_deleted(pod);
     node.objects.pods.remove(pod.id());
@@ -34,7 +34,7 @@ pub async fn remove(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
 /// Removes the directories of a pod that was torn down. The rename is the removal; the data is deleted later.
 ///
 /// # Errors
-/// The kernel's, with the path.
+/// The kernel's error, with the path.
 pub async fn delete_directories(node: &Arc<Node>, id: &PodId) -> Result<()> {
     trash::remove_tree(&node.machine.places.pod_run(id))?;
     trash::discard(&node.machine.places.trash(), &node.machine.places.pod_root(id), &format!("pod-{id}")).await

@@ -17,7 +17,7 @@ const VERSION: u32 = 1;
 /// Keeps what kubelet reported.
 ///
 /// # Errors
-/// `NotFound` for the pod; the kernel's for the record, and then the earlier report stays valid.
+/// `NotFound` for the pod; the kernel's error for the record, and then the earlier report stays valid.
 pub async fn update(node: &Node, pod_id: &str, change: Resources) -> Result<()> {
     let pod = node.objects.pods.find(pod_id)?;
     // One at a time, and none for a pod that is being removed.
@@ -28,7 +28,7 @@ pub async fn update(node: &Node, pod_id: &str, change: Resources) -> Result<()> 
     Ok(())
 }
 
-/// The latest report, if there is one.
+/// The latest report, if any.
 ///
 /// # Errors
 /// When it is damaged, cannot be read, or was written by another program.
@@ -36,7 +36,7 @@ pub fn kept(dir: &Path) -> Result<Option<Resources>> {
     records::read(&dir.join(RESOURCES), RESOURCES, VERSION)
 }
 
-/// Restores the latest report from the disk at the daemon's start. A damaged one counts as absent.
+/// Restores the latest report from disk at the daemon's start. A damaged one counts as absent.
 pub fn restore(dir: &Path, pod: &Pod) {
     match disk::blocking(|| kept(dir)) {
         Ok(found) => *pod.resources.lock().unwrap_or_else(PoisonError::into_inner) = found,

@@ -35,7 +35,7 @@ pub async fn run(node: Arc<Node>, config: cri::PodSandboxConfig, runtime_handler
     Ok(id)
 }
 
-/// Checks that a request is a retry of the one that made a pod.
+/// Checks that a request is a retry of the request that made a pod.
 fn same(pod: &Pod, config: &cri::PodSandboxConfig, runtime_handler: &str) -> Result<()> {
     let (record, title) = (&pod.record, Pod::title(config));
     idempotency::check_pod(
@@ -88,7 +88,7 @@ async fn make(node: &Arc<Node>, id: &PodId, config: cri::PodSandboxConfig, handl
     }
 }
 
-/// Gives out addresses, ports and cgroup, and writes the intent. It touches nothing else.
+/// Allocates addresses, ports and a cgroup, and writes the intent. It touches nothing else.
 async fn reserve(
     node: &Arc<Node>,
     id: &PodId,
@@ -200,7 +200,7 @@ fn setup(node: &Node, record: &Record, network: Option<PodNetwork>) -> Result<Se
 /// Undoes a pod that did not come up. Recovery does the same with an intent that it finds.
 ///
 /// # Errors
-/// Those of shim and network; the caller should retry.
+/// The errors of shim and network; the caller should retry.
 pub async fn undo(node: &Arc<Node>, record: &Record) -> Result<()> {
     super::stop::tear_down(node, record).await?;
     super::remove::delete_directories(node, &record.id).await

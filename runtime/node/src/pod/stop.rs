@@ -17,7 +17,7 @@ use std::sync::atomic::{Ordering, fence};
 /// Stops a pod, or continues a stop that failed.
 ///
 /// # Errors
-/// `DeadlineExceeded` when a container cannot be killed; everything else of the pod is torn down all the same.
+/// `DeadlineExceeded` when a container cannot be killed; everything else of the pod is torn down nevertheless.
 pub async fn stop(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
     let _verb = pod.verb.lock().await;
     stop_held(node, pod).await
@@ -52,17 +52,17 @@ pub async fn stop_held(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
     }
     let torn_down = tear_down(node, &pod.record).await;
     let Some(cause) = unkillable else { return torn_down };
-    // What cannot be removed because of a stuck process is a consequence of it.
+    // This failure is a consequence of the stuck process.
     if let Err(error) = torn_down {
         tracing::warn!(pod = ids::short(pod.id()), %error, "cannot remove everything of the pod");
     }
     Err(cause.during(format!("stop pod {}", ids::short(pod.id()))))
 }
 
-/// Removes what a pod has on the node: published ports, pins, cgroup and addresses. It is idempotent.
+/// Removes everything that a pod has on the node: published ports, pins, cgroup and addresses. It is idempotent.
 ///
 /// # Errors
-/// The first failure; what was done before it stays done.
+/// The first failure; the steps before it stay done.
 pub async fn tear_down(node: &Arc<Node>, record: &Record) -> Result<()> {
     // A broken nft must not keep a pod alive: the network keeps the address until no rule leads to it.
     if let Err(error) = node.network.withdraw(&record.id).await {

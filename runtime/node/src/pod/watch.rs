@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Watches the one process that a pod itself can have: the init of its shared PID namespace. When that dies, the kernel
-//! kills every process in the namespace, and no other can be started there. The pod is then stopped.
+//! Watches the one process that a pod itself can have: the init of its shared PID namespace. When it dies, the kernel
+//! kills every process in the namespace, and no other process can be started there. The pod is then stopped.
 
 use super::{Pod, State, Up};
 use crate::ids;
@@ -31,7 +31,7 @@ pub fn follow(node: &Arc<Node>, pod: &Arc<Pod>) {
     });
 }
 
-/// Returns when the pod's init has ended, or the pod is stopped without that.
+/// Returns when the pod's init has ended, or when the pod is stopped.
 async fn ended(pod: &Pod, init: ProcessId) {
     let mut told = false;
     while pod.is_ready() {

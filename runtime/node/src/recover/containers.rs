@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Reads what is on disk about one container.
+//! Reads the records of one container.
 
 use super::found::Found;
 use super::unreadable::{Damaged, anothers, check_owner, not_now};
@@ -9,10 +9,10 @@ use crate::ids::ContainerId;
 use crate::places::Places;
 use crate::records;
 
-/// Adds a container to what was found.
+/// Adds a container to the findings.
 ///
 /// # Errors
-/// What keeps the daemon from starting.
+/// A failure that must keep the daemon from starting.
 pub(super) fn read(places: &Places, id: &ContainerId, found: &mut Found) -> Result<()> {
     let dir = places.container_root(id);
     match records::read::<Record>(&dir.join("record"), container::RECORD_KIND, container::RECORD_VERSION) {
@@ -27,11 +27,11 @@ pub(super) fn read(places: &Places, id: &ContainerId, found: &mut Found) -> Resu
     Ok(())
 }
 
-/// Looks at the records of a container that are read later, when it is too late to refuse the start.
+/// Checks the records of a container that are read later, when it is too late to refuse the start.
 fn check_other_records(places: &Places, id: &ContainerId) -> Result<()> {
     let dir = places.container_root(id);
     let end = match end::kept(&dir) {
-        // Going on would turn a known end into an unknown one.
+        // Continuing would turn a known end into an unknown one.
         Err(error) if error.kind() == Kind::Unavailable => return Err(not_now(error)),
         end => end.map(drop),
     };

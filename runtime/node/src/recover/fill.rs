@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Makes objects from the records. No shim is asked, and nothing is changed except copies of ends.
+//! Makes objects from the records. It calls no shim, and changes nothing except copies of ends.
 
 use super::found::Found;
 use crate::container::{self, Container, State, end, time};
@@ -10,7 +10,7 @@ use gorae_proto::shim::container_state::Phase;
 use std::sync::Arc;
 
 impl Found {
-    /// Fills the indexes from records and state files; no shim is asked.
+    /// Fills the indexes from records and state files, without calling a shim.
     pub fn fill(&self, node: &Arc<Node>) {
         self.pods.iter().map(|(record, _)| record.created_at).for_each(clock::was_given_out);
         self.containers.iter().map(|record| record.created_at).for_each(clock::was_given_out);

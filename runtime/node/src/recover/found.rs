@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the disk says about the objects of a node.
+//! The objects of a node as found on disk.
 
 use super::strays::Strays;
 use super::unreadable::Damaged;
@@ -10,18 +10,18 @@ use gorae_network::LivePod;
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-/// The records that a start has read.
+/// The records that the daemon's start has read.
 #[derive(Debug, Default)]
 pub struct Found {
     pub(super) pods: Vec<(pod::Record, Option<Up>)>,
     pub(super) half_made: Vec<pod::Record>,
     pub(super) containers: Vec<container::Record>,
-    /// Pods with a run directory: what they were given may still be in use, ready or not.
+    /// Pods with a run directory: their allocations may still be in use, ready or not.
     pub(super) present: HashSet<PodId>,
     pub(super) strays: Strays,
     /// Objects whose records are damaged.
     pub(super) damaged: Vec<Damaged>,
-    /// Directories of objects of which nothing was made yet.
+    /// Directories of objects for which nothing was made yet.
     pub(super) unbegun: Vec<PathBuf>,
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which objects have a directory: their ids are the names of directories.
+//! Lists the objects that have a directory, which is named after the object's id.
 
 use crate::error::{Error, Result};
 use crate::ids::Id;
@@ -7,10 +7,10 @@ use std::fs::DirEntry;
 use std::io;
 use std::path::Path;
 
-/// The ids that directories below `dir` are named after: all of them, or an error.
+/// Lists the ids of the directories below `dir`: all of them, or an error.
 ///
 /// # Errors
-/// The kernel's, with the path.
+/// The kernel's error, with the path.
 pub fn ids_in<K>(dir: &Path) -> Result<Vec<Id<K>>> {
     ids_of(std::fs::read_dir(dir)).map_err(|e| Error::io("list", dir, &e))
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The daemon's start: read the records, take running containers back, undo what was half made, settle what is owed.
+//! The daemon's start: read the records, take running containers back, undo half-made objects, settle unfinished work.
 //!
 //! Records and state files are read before the socket opens, so that the first list is complete. Everything that may have
 //! to wait for something else (shims, clean-ups) happens behind the open socket. A damaged record costs its object: the
-//! directory is moved aside for a person to look at. A record that cannot be read now says nothing about its object, whose
-//! processes, address and layers are in use. Without it the daemon does not start, and whatever starts the daemon retries.
+//! directory is moved aside for inspection. If a record cannot be read now, its object is unknown, but its processes,
+//! address and layers may be in use. The daemon then does not start, and whatever starts the daemon retries.
 
 mod containers;
 mod fill;

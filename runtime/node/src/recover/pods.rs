@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Reads what is on disk about one pod.
+//! Reads the records of one pod.
 
 use super::found::Found;
 use super::unreadable::{Damaged, anothers, check_owner, not_now};
@@ -10,10 +10,10 @@ use crate::pod::{self, Up};
 use crate::records;
 use std::path::Path;
 
-/// Adds a pod to what was found.
+/// Adds a pod to the findings.
 ///
 /// # Errors
-/// What keeps the daemon from starting.
+/// A failure that must keep the daemon from starting.
 pub(super) fn read(places: &Places, id: &PodId, boot_id: &str, found: &mut Found) -> Result<()> {
     let (dir, run_dir) = (places.pod_root(id), places.pod_run(id));
     if run_dir.try_exists().map_err(|e| not_now(Error::io("look for", &run_dir, &e)))? {
@@ -39,7 +39,7 @@ pub(super) fn read(places: &Places, id: &PodId, boot_id: &str, found: &mut Found
     }
 }
 
-/// Reads the record that says that a pod is up. A damaged one counts as absent: the pod is stopped.
+/// Reads the record that marks a pod as up. A damaged one counts as absent: the pod is stopped.
 fn read_up(run_dir: &Path) -> Result<Option<Up>> {
     match records::read::<Up>(&run_dir.join("ready"), "ready", 1) {
         Err(error) if error.kind() == Kind::Unavailable => Err(not_now(error)),

@@ -14,7 +14,7 @@ use std::collections::HashSet;
 /// Reads all records. Directories of damaged ones are moved to `ROOT/damaged`.
 ///
 /// # Errors
-/// When a directory or a record cannot be read: what it lists is in use all the same, and would be given to others or
+/// When a directory or a record cannot be read: its objects may be in use, and their resources would be reallocated or
 /// ended. When another program has written a record that this one does not understand: a start would end its pods.
 pub fn read(places: &Places, boot_id: &str) -> Result<Found> {
     let mut found = Found::default();
@@ -24,10 +24,10 @@ pub fn read(places: &Places, boot_id: &str) -> Result<Found> {
     for id in ids_in(&places.root.join("containers"))? {
         containers::read(places, &id, &mut found)?;
     }
-    // Everything could be read: from now on the start cannot fail for a record.
+    // Everything could be read: from now on a record cannot make the start fail.
     found.damaged.iter().for_each(|object| object.set_aside(places));
     found.unbegun.iter().for_each(|dir| remove_quietly(dir));
-    // Listed now, before there are new pods and containers.
+    // Listed now, before new pods and containers exist.
     found.strays = without_record(places, &found)?;
     Ok(found)
 }

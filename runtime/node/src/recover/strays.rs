@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What runs without a record is ended, because no client can name it.
+//! Ends pods and containers that run without a record, because no client can name them.
 
 use crate::ids::{self, ContainerId, PodId};
 use crate::node::Node;
@@ -19,7 +19,7 @@ pub struct Strays {
     pub containers: Vec<ContainerId>,
 }
 
-/// Ends what runs without a record.
+/// Ends everything that runs without a record.
 pub async fn end_strays(node: &Arc<Node>, strays: &Strays) {
     end_stray_containers(node, &strays.containers).await;
     for id in &strays.pods {
@@ -40,7 +40,7 @@ pub async fn end_strays(node: &Arc<Node>, strays: &Strays) {
     }
 }
 
-/// Ends containers that have only a run directory: their shims, if there are any, and what is in their cgroups.
+/// Ends containers that have only a run directory: their shims, if any, and the processes in their cgroups.
 async fn end_stray_containers(node: &Arc<Node>, lost: &[ContainerId]) {
     if lost.is_empty() {
         return;

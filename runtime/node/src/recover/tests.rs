@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What is read at a start: whole, damaged, foreign and unreadable records.
+//! Reads whole, damaged, foreign and unreadable records, as a start does.
 
 use super::read;
 use crate::ids::{ContainerId, PodId};
@@ -144,7 +144,7 @@ fn a_record_that_cannot_be_read_now_keeps_the_daemon_from_starting_and_nothing_i
         records::make_dir(&places.container_run(&id)).expect("directory");
         let file = dir.path().join(unread.replace("ID", &id));
         records::make_dir(file.parent().expect("below a directory")).expect("directory");
-        // A link to itself: every reading fails, as on a disk with an error.
+        // A link to itself: every read fails, as on a faulty disk.
         std::os::unix::fs::symlink(&file, &file).expect("link");
         let error = read(&places, "boot").expect_err("not read").to_string();
         assert!(error.contains(&file.display().to_string()) && error.contains("start again"), "{error}");

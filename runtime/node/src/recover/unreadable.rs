@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What is done about a record that cannot be read. A damaged one costs its object; anything else stops the start.
+//! Handles records that cannot be read. A damaged one costs its object; anything else stops the start.
 
 use crate::error::{Error, Kind, Result};
 use crate::ids::Id;
@@ -16,7 +16,7 @@ pub(super) struct Damaged {
 }
 
 impl Damaged {
-    /// Decides what a record that cannot be used means for the start.
+    /// Decides what an unusable record means for the start.
     ///
     /// # Errors
     /// The reason to refuse the start: the record cannot be read now, or another program wrote it.
@@ -28,8 +28,8 @@ impl Damaged {
         }
     }
 
-    /// Moves the object's directory to `ROOT/damaged`, for a person to look at. Call it once everything else was read:
-    /// a start that fails must touch nothing.
+    /// Moves the object's directory to `ROOT/damaged`, for inspection. Call it once everything else was read: a start that
+    /// fails must touch nothing.
     pub(super) fn set_aside(&self, places: &Places) {
         let (object, place) = (&self.name, places.damaged());
         tracing::error!(object, why = %self.why, kept_in = %place.display(), "a record is damaged; its object is lost");
@@ -43,7 +43,7 @@ impl Damaged {
     }
 }
 
-/// Refuses a whole record in the directory of another object: going on would end what runs there.
+/// Refuses a whole record in the directory of another object: continuing would end the processes of that object.
 ///
 /// # Errors
 /// `FailedPrecondition` with both ids.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Stats and metrics RPCs: picks the pods and containers, and has [`gorae_stats`] read them in one blocking task.
+//! Stats and metrics RPCs: picks the pods and containers, and makes [`gorae_stats`] read them in one blocking task.
 //!
-//! Objects that vanish while a list is read are left out. Nothing here asks a shim or takes a verb's lock.
+//! Objects that vanish while a list is read are left out. Nothing here calls a shim or takes a verb's lock.
 
 mod parallel;
 mod subjects;
@@ -18,14 +18,14 @@ use subjects::{containers_now, metrics_now, pods_now};
 /// Reads one container.
 ///
 /// # Errors
-/// `NotFound` when it was removed meanwhile, `Internal` when the reading task was interrupted.
+/// `NotFound` when it was removed in the meantime, `Internal` when the reading task was interrupted.
 pub async fn container(node: Arc<Node>, container: Arc<Container>) -> Result<cri::ContainerStats> {
     let id = container.record().id.clone();
     let mut all = in_one_task(move || containers_now(&node, &[container])).await?;
     all.pop().ok_or_else(|| Error::not_found(format!("container {} is gone", ids::short(&id))))
 }
 
-/// Reads the containers that the filter lets through; stopped ones show only their writable layer.
+/// Reads the containers that pass the filter; stopped ones show only their writable layer.
 ///
 /// # Errors
 /// `Internal` when the reading task was interrupted.
@@ -49,11 +49,11 @@ pub async fn pod(node: Arc<Node>, pod: Arc<Pod>) -> Result<cri::PodSandboxStats>
     let id = pod.id().clone();
     let mut all = in_one_task(move || pods_now(&node, &[pod])).await?;
     all.pop().ok_or_else(|| {
-        Error::new(Kind::Unavailable, format!("pod {} is not ready: it has no usage numbers", ids::short(&id)))
+        Error::new(Kind::Unavailable, format!("pod {} is not ready: it has no usage statistics", ids::short(&id)))
     })
 }
 
-/// Reads the ready pods that the filter lets through.
+/// Reads the ready pods that pass the filter.
 ///
 /// # Errors
 /// `Internal` when the reading task was interrupted.
@@ -75,5 +75,5 @@ pub async fn metrics(node: Arc<Node>) -> Result<Vec<cri::PodSandboxMetrics>> {
 
 async fn in_one_task<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     let task = tokio::task::spawn_blocking(read).await;
-    task.map_err(|e| Error::internal(format!("reading usage numbers was interrupted: {e}")))
+    task.map_err(|e| Error::internal(format!("reading usage statistics was interrupted: {e}")))
 }

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Reads a long list by several threads: the client waits, and a list costs some twenty files of the kernel per object.
+//! Reads a long list with several threads: the client waits, and each object needs about twenty kernel files.
 
 use std::sync::LazyLock;
 use std::thread;
 
 /// The most threads that read one list.
 const MOST_READERS: usize = 4;
-/// The fewest objects that are worth a thread of their own.
+/// The fewest objects that are worth a thread.
 const FEWEST_OBJECTS: usize = 8;
-/// Asked once: the standard library reads files of the cgroup to tell.
+/// Read once: the standard library reads cgroup files to find it out.
 static PROCESSORS: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from));
 
-/// Reads the parts of a list in parallel; the answer is in the list's order. If a thread cannot be started, its part is
-/// read by the caller's, which only takes longer.
+/// Reads the parts of a list in parallel; the result is in the list's order. If a thread cannot be started, the caller's
+/// thread reads its part, which only takes longer.
 pub fn read<T: Sync, R: Send>(list: &[T], read: impl Fn(&[T]) -> Vec<R> + Sync) -> Vec<R> {
     let readers = (*PROCESSORS).min(MOST_READERS).min(list.len() / FEWEST_OBJECTS).max(1);
     let mut parts = list.chunks(list.len().div_ceil(readers).max(1));

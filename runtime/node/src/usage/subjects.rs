@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The pods and containers as the reader of usage numbers takes them.
+//! The pods and containers in the form that the statistics reader needs.
 
 use crate::container::{self, Container, State};
 use crate::ids::{ContainerId, PodId};
@@ -38,7 +38,7 @@ fn interfaces(node: &Node, pods: &[Arc<Pod>]) -> Vec<Option<Vec<Interface>>> {
     stats::interfaces_of_pods(pods.iter().map(pin).collect())
 }
 
-/// Reads those of these pods that are ready, with their containers.
+/// Reads the ready ones of these pods, with their containers.
 pub(super) fn pods_now(node: &Node, pods: &[Arc<Pod>]) -> Vec<cri::PodSandboxStats> {
     let ready: Vec<Arc<Pod>> = pods.iter().filter(|p| p.is_ready()).cloned().collect();
     let networks = interfaces(node, &ready);

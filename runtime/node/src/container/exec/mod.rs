@@ -20,7 +20,7 @@ use std::time::Duration;
 use streams::Streams;
 use tokio::sync::Semaphore;
 
-/// How long the pipes may stay open after the command has ended. Its own output is in them by then; this time is for the
+/// How long the pipes may stay open after the command has ended. By then its own output is in them; this time is for the
 /// output of background processes.
 const DRAIN_DEADLINE: Duration = Duration::from_millis(100);
 /// How much longer than the command's timeout the shim may take to start it.
@@ -33,7 +33,7 @@ const TIMEOUT_SLACK: Duration = Duration::from_millis(150);
 pub struct Output {
     /// The beginning of standard output.
     pub stdout: Vec<u8>,
-    /// The beginning of standard error; its last line says how much of both was left out.
+    /// The beginning of standard error; if output was truncated, the last line says how much of both was left out.
     pub stderr: Vec<u8>,
     /// 0..255; 128 + n after signal n.
     pub exit_code: i32,
@@ -88,14 +88,14 @@ async fn run(container: &Arc<Container>, command: Vec<String>, timeout: Duration
     let kept = kept.map_err(|e| Error::internal(format!("read the rest of the output: {e}")))?;
     if kept.cut() > 0 {
         let id = container.record().id.clone();
-        let why = "the output of a command was cut: it is larger than an answer can be";
+        let why = "the output of a command was truncated: it is larger than a response can be";
         tracing::info!(container = ids::short(&id), bytes = kept.cut(), "{why}");
     }
     let (stdout, stderr) = kept.finish();
     Ok(Output { stdout, stderr, exit_code: exited.exit_code })
 }
 
-/// Has the shim start the command with pipes to this process; returns them with the command's number and exit.
+/// Makes the shim start the command with pipes to this process; returns them with the command's number and exit.
 async fn start(shim: &Shim, command: Vec<String>, timeout: Duration) -> Result<(Streams, u64, ExecExit)> {
     let (streams, writers) = Streams::make()?;
     let order = Exec {
@@ -109,7 +109,7 @@ async fn start(shim: &Shim, command: Vec<String>, timeout: Duration) -> Result<(
     let answer = shim.call_within(Verb::Exec(order), &sent, start_deadline(timeout)).await;
     let Answer { body, exit, .. } = answer.map_err(not_started)?;
     let (reply::Body::ExecStarted(started), Some(exit)) = (body, exit) else {
-        return Err(Error::internal("the shim's answer is not an ExecStarted"));
+        return Err(Error::internal("the shim's reply is not an ExecStarted"));
     };
     Ok((streams, started.exec, exit))
 }
@@ -189,7 +189,7 @@ mod tests {
     #[tokio::test]
     async fn a_command_that_the_shim_does_not_start_is_not_one_that_timed_out() {
         let container = fixtures::container(running());
-        // A shim that hangs: it takes the request and says nothing.
+        // A shim that hangs: it accepts the request and does not reply.
         let (ours, _theirs) = tokio::net::UnixStream::pair().expect("pair");
         assert!(container.change_line(Line::look));
         let shim = Shim::attach(ours, tokio::sync::mpsc::unbounded_channel().0);

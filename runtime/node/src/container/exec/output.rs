@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What is kept of a command's output: 16 MB of both streams together, and a note if that was not everything.
+//! Keeps a command's output: up to 16 MB of both streams together, and a note if output was truncated.
 
 use std::fmt::Write;
 
-/// The most bytes of output in an answer. The CRI says 16 MB, and its clients take no answer above 16 MiB; this leaves room
-/// for the rest of the message.
+/// The most bytes of output in a response. The CRI specifies 16 MB, and its clients accept no response above 16 MiB; this
+/// leaves room for the rest of the message.
 const MAX_OUTPUT: usize = (16 << 20) - (4 << 10);
-/// The share that each stream has in any case, so that a flood on one does not hide the other.
+/// The share that each stream always has, so that a flood on one does not hide the other.
 const OWN_SHARE: usize = 1 << 20;
 /// The longest note about what was left out.
 const NOTE: usize = 128;
@@ -30,7 +30,7 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Takes in the next bytes of a stream. What does not fit is left out; the command does not notice.
+    /// Adds the next bytes of a stream. Bytes that do not fit are dropped; the command does not notice.
     pub fn take(&mut self, stream: Stream, bytes: &[u8]) {
         let room = MAX_OUTPUT - NOTE - self.stdout.len() - self.stderr.len();
         let (own, other) = match stream {
@@ -38,7 +38,7 @@ impl Kept {
             Stream::Stderr => (&mut self.stderr, &mut self.stdout),
         };
         let mut taken = bytes.len().min(room);
-        // The other stream took the room, and gives back this one's share.
+        // The other stream has used the space, and gives back this one's share.
         let share = OWN_SHARE.saturating_sub(own.len() + taken).min(bytes.len() - taken);
         let given = share.min(other.len().saturating_sub(OWN_SHARE));
         other.truncate(other.len() - given);
@@ -52,14 +52,14 @@ impl Kept {
         self.cut
     }
 
-    /// Standard output and standard error. If something was left out, the last line of standard error says so.
+    /// Standard output and standard error. If bytes were dropped, the last line of standard error says so.
     pub fn finish(mut self) -> (Vec<u8>, Vec<u8>) {
         if self.cut > 0 {
             let mut note =
                 if self.stderr.last().is_none_or(|&last| last == b'\n') { String::new() } else { "\n".into() };
-            // Writing to a string does not fail.
+            // Writing to a string cannot fail.
             let _ =
-                writeln!(note, "gorae: output truncated: {} bytes did not fit into the 16 MB of an answer", self.cut);
+                writeln!(note, "gorae: output truncated: {} bytes did not fit into the 16 MB of a response", self.cut);
             self.stderr.extend_from_slice(note.as_bytes());
         }
         (self.stdout, self.stderr)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The pipes of a command: read while it runs, and after its end as long as it has helpers (background processes) that hold
-//! them open.
+//! The pipes of a command. They are read while it runs, and after its end as long as its helpers (background processes)
+//! hold them open.
 //!
-//! Closing our ends would end a helper with SIGPIPE at its next write, and a pipe that nobody reads would block it. So the
-//! pipes are still read, and the data is dropped, at a bounded rate: a container must not keep the daemon busy. Only some
-//! helpers of a container get this. Further ones, and all of them when the daemon ends, lose their readers.
+//! Closing our ends would kill a helper with SIGPIPE at its next write, and a pipe that nobody reads would block it. So the
+//! pipes are still read and the data is dropped, at a bounded rate: a container must not keep the daemon busy. Only a
+//! limited number of helpers get this. Further ones, and all of them when the daemon exits, lose their readers.
 
 use super::output::{Kept, Stream};
 use crate::container::MOST_HELPERS;
@@ -20,15 +20,15 @@ use tokio::sync::Semaphore;
 
 /// Bytes of one read.
 const CHUNK: usize = 8192;
-/// The most such commands of all containers.
+/// The most such commands on the node.
 const MOST_OF_ALL: usize = 256;
 static ALL: Semaphore = Semaphore::const_new(MOST_OF_ALL);
 /// The pause after each [`DROPPED_AT_ONCE`] bytes of a helper.
 const PAUSE: Duration = Duration::from_millis(100);
-/// The bytes that are dropped in one go: as much as a pipe holds.
+/// The number of bytes that are dropped in one go: the capacity of a pipe.
 const DROPPED_AT_ONCE: usize = 64 << 10;
 
-/// The reading ends of both pipes, and what was kept of their output.
+/// The read ends of both pipes, and the output kept so far.
 #[derive(Debug)]
 pub struct Streams {
     stdout: Option<Receiver>,
@@ -37,10 +37,10 @@ pub struct Streams {
 }
 
 impl Streams {
-    /// Makes the pipes; the command gets the writing ends.
+    /// Makes the pipes; the command gets the write ends.
     ///
     /// # Errors
-    /// The kernel's.
+    /// The kernel's error.
     pub fn make() -> Result<(Self, [OwnedFd; 2])> {
         let (stdout, stdout_writer) = pipe()?;
         let (stderr, stderr_writer) = pipe()?;
@@ -53,7 +53,7 @@ impl Streams {
         if self.ended() {
             return;
         }
-        // A pipe that is always full would never let this thread do anything else.
+        // Otherwise a pipe that is always full would never let this thread do anything else.
         tokio::task::coop::consume_budget().await;
         let stream = tokio::select! {
             () = readable(self.stdout.as_ref()) => Stream::Stdout,
@@ -75,7 +75,7 @@ impl Streams {
         }
     }
 
-    /// Takes in what is in the pipes now, without waiting. If the command has ended, that is all of its own output.
+    /// Reads what is in the pipes now, without waiting. If the command has ended, that is all of its own output.
     pub fn take_what_is_there(&mut self) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let Some(pipe) = self.pipe(stream).take() else { continue };
@@ -91,8 +91,8 @@ impl Streams {
         }
     }
 
-    /// What was read, once the command has ended. If helpers still hold the pipes, these are read until they close, as
-    /// long as `of_container` has a permit.
+    /// Returns what was read, once the command has ended. If helpers still hold the pipes open, these are read until they
+    /// close, provided that `of_container` has a permit.
     pub fn finish(self, of_container: &Arc<Semaphore>) -> Kept {
         let Self { stdout, stderr, kept } = self;
         if stdout.is_some() || stderr.is_some() {
@@ -168,7 +168,7 @@ fn drop_some(pipe: &Receiver) -> bool {
 mod tests {
     use super::*;
 
-    /// Whether a write does not fail with SIGPIPE; the pipe may be full.
+    /// Whether a write succeeds without SIGPIPE; the pipe may be full.
     fn says(writer: &OwnedFd) -> bool {
         rustix::io::write(writer, b"word") != Err(rustix::io::Errno::PIPE)
     }
@@ -193,7 +193,7 @@ mod tests {
     #[tokio::test]
     async fn all_that_is_in_the_pipes_is_taken_in_without_a_wait() {
         let (mut streams, [stdout, stderr]) = Streams::make().expect("pipes");
-        // As much as a pipe holds: nobody reads.
+        // The capacity of a pipe: nobody reads.
         assert_eq!(rustix::io::write(&stdout, &[b'o'; 65_536]), Ok(65_536));
         assert_eq!(rustix::io::write(&stderr, b"e"), Ok(1));
         streams.take_what_is_there();

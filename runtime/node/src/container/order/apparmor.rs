@@ -5,10 +5,10 @@ use super::profile;
 use crate::error::{Error, Result};
 use gorae_proto::cri::{self, security_profile::ProfileType};
 
-/// The profile to change to when the program starts; `None` to stay as it is.
+/// The profile to change to when the program starts; `None` for no change.
 ///
 /// # Errors
-/// `FailedPrecondition` when a profile is asked for by name and this kernel has no AppArmor or the profile is not
+/// `FailedPrecondition` when a profile is requested by name and this kernel has no AppArmor or the profile is not
 /// loaded.
 pub fn profile(security: &cri::LinuxContainerSecurityContext) -> Result<Option<String>> {
     #[allow(deprecated)]
@@ -29,7 +29,9 @@ pub fn profile(security: &cri::LinuxContainerSecurityContext) -> Result<Option<S
         return Err(Error::invalid(format!("apparmor: {name:?} is not a profile name")));
     }
     match loaded() {
-        None => Err(Error::precondition(format!("apparmor profile {name:?} is asked for, but AppArmor is off here"))),
+        None => Err(Error::precondition(format!(
+            "apparmor profile {name:?} is requested, but AppArmor is off on this node"
+        ))),
         Some(loaded) if loaded.lines().any(|l| l.rsplit_once(" (").is_some_and(|(n, _)| n == name)) => {
             Ok(Some(name.to_owned()))
         }
@@ -37,11 +39,11 @@ pub fn profile(security: &cri::LinuxContainerSecurityContext) -> Result<Option<S
     }
 }
 
-/// Where AppArmor is off there is nothing to confine with; where it is on, a profile that is asked for is not left out.
+/// Where AppArmor is off, nothing can be confined. Where it is on, a requested profile is never ignored.
 fn without(wants_default: bool) -> Result<Option<String>> {
     if wants_default && loaded().is_some() {
         return Err(Error::precondition(
-            "apparmor: this version has no default profile; load one and name it (Localhost), or ask for Unconfined",
+            "apparmor: this version has no default profile; load one and name it (Localhost), or request Unconfined",
         ));
     }
     Ok(None)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Device nodes of a container and the rules of what it may open.
+//! A container's device nodes, and its rules for access to devices.
 
 use super::paths;
 use crate::error::{Error, Result};
@@ -19,24 +19,24 @@ const USUAL: [(&str, u32, u32); 6] = [
     ("/dev/urandom", 1, 9),
     ("/dev/tty", 5, 0),
 ];
-/// Devices that exist inside without a node of their own here: console, ptmx, ptys.
+/// Devices that exist inside but are not in the list above: console, ptmx, ptys.
 const RULES_ONLY: [(u32, Option<u32>); 3] = [(5, Some(1)), (5, Some(2)), (136, None)];
-/// Most nodes that one directory of devices may bring.
+/// Largest number of nodes below one device directory.
 const MAX_NODES: usize = 8192;
-/// Most rules: the shim takes 512, and adds those that every container needs.
+/// Largest number of rules: the shim accepts 512, and adds those that every container needs.
 const MAX_RULES: usize = 480;
-/// What a node has that nothing is said about.
+/// Permission bits of a node for which none are specified.
 const DEFAULT_MODE: u32 = 0o666;
-/// How deep a directory of devices is searched.
+/// How deep a device directory is searched.
 const MAX_DEPTH: usize = 8;
 
-/// Nodes and rules for a request and its CDI devices.
+/// Builds the nodes and rules for a request and its CDI devices.
 ///
-/// In a user namespace the nodes work as well: they stand in a file system that belongs to the node's.
+/// The nodes also work in a user namespace: their file system belongs to the node's user namespace.
 ///
 /// # Errors
-/// `NotFound` for a missing device of the node, `InvalidArgument` for what is not a device and for permissions other
-/// than a subset of `rwm`.
+/// `NotFound` for a device that the node lacks, `InvalidArgument` for a path that is not a device and for permissions
+/// other than a subset of `rwm`.
 pub fn build(config: &cri::ContainerConfig, cdi: &Edits, privileged: bool) -> Result<(Vec<Device>, Vec<DeviceRule>)> {
     let mut nodes: Vec<Device> = USUAL.iter().map(|&(path, major, minor)| usual(path, major, minor)).collect();
     let mut rules = if privileged { vec![allow_all()] } else { usual_rules() };
@@ -55,7 +55,7 @@ pub fn build(config: &cri::ContainerConfig, cdi: &Edits, privileged: bool) -> Re
         nodes.push(device);
     }
     if rules.len() > MAX_RULES {
-        return Err(Error::invalid(format!("devices: {} rules, at most {MAX_RULES} can be kept", rules.len())));
+        return Err(Error::invalid(format!("devices: {} rules, at most {MAX_RULES} are supported", rules.len())));
     }
     Ok((without_doubles(nodes), rules))
 }
@@ -73,7 +73,7 @@ fn allow_all() -> DeviceRule {
     allow(DeviceKind::All, None, None, DeviceAccess::ALL)
 }
 
-/// A pipe is not a device: nothing rules who opens it.
+/// A pipe is not a device: no device rule applies to it.
 fn allow_node(node: Node, access: DeviceAccess) -> Option<DeviceRule> {
     match node {
         Node::Character(major, minor) => Some(allow(DeviceKind::Character, Some(major), Some(minor), access)),
@@ -95,7 +95,7 @@ fn usual_rules() -> Vec<DeviceRule> {
     rules
 }
 
-/// Permissions of a request; none said means all.
+/// Permissions of a request; an empty text means all.
 fn access(permissions: &str) -> Result<DeviceAccess> {
     let asked = if permissions.is_empty() { "rwm" } else { permissions };
     DeviceAccess::parse(asked)
@@ -121,7 +121,7 @@ fn add(asked: &cri::Device, nodes: &mut Vec<Device>) -> Result<()> {
     Ok(())
 }
 
-/// A node like that of the node; `None` for what is not a device.
+/// Makes a copy of the machine's device node; `None` for a file that is not a device.
 fn found(inside: String, meta: &Metadata) -> Option<Device> {
     let (major, minor) = (libc::major(meta.rdev()), libc::minor(meta.rdev()));
     let node = if meta.file_type().is_char_device() {
@@ -135,7 +135,7 @@ fn found(inside: String, meta: &Metadata) -> Option<Device> {
     Some(Device { path: inside, node, mode, uid: Some(meta.uid()), gid: Some(meta.gid()) })
 }
 
-/// A node of a CDI spec; what the spec does not say is the node's, and the owner is the process.
+/// A device node of a CDI spec. Missing values are those of the machine's device; a missing owner is the process's user.
 fn cdi_node(asked: &DeviceNode) -> Result<Device> {
     let inside = paths::clean("path", &asked.path)?;
     refuse_below_mounts(&inside)?;
@@ -153,7 +153,7 @@ fn cdi_node(asked: &DeviceNode) -> Result<Device> {
     Ok(Device { mode, uid: asked.uid, gid: asked.gid, ..device })
 }
 
-/// The node's own device for a CDI spec that does not say everything.
+/// The machine's device, for a CDI spec with missing values.
 fn like_the_nodes(asked: &DeviceNode, inside: String) -> Result<Device> {
     let host = Path::new(if asked.host_path.is_empty() { &asked.path } else { &asked.host_path });
     let meta = std::fs::metadata(host).map_err(|e| Error::io("look at", host, &e))?;
@@ -173,15 +173,15 @@ fn like_the_nodes(asked: &DeviceNode, inside: String) -> Result<Device> {
     Ok(found)
 }
 
-/// Directories below /dev that are mounts of their own inside a container.
+/// Directories below /dev that are separate mounts inside a container.
 const OWN_MOUNTS: [&str; 3] = ["/dev/pts", "/dev/shm", "/dev/mqueue"];
 
-/// What is mounted there would hide the node: it would be dropped without a word.
+/// Refuses a node below such a mount, which would hide it silently.
 fn refuse_below_mounts(inside: &str) -> Result<()> {
     let hides = |own: &&&str| inside.strip_prefix(**own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     match OWN_MOUNTS.iter().find(hides) {
         Some(own) => {
-            Err(Error::invalid(format!("devices: {inside} cannot be made: {own} is a mount of its own in a container")))
+            Err(Error::invalid(format!("devices: {inside} cannot be made: {own} is a separate mount in a container")))
         }
         None => Ok(()),
     }
@@ -288,7 +288,7 @@ mod tests {
         let numbers = cdi_node(&numbers).expect("no look at the node");
         assert_eq!((numbers.node, numbers.mode), (Node::Block(7, 9), 0o666));
         let other_numbers = cdi_node(&DeviceNode { major: 9, minor: 2, ..base.clone() }).expect("there");
-        assert_eq!(other_numbers.node, Node::Character(9, 2), "the kind is the node's");
+        assert_eq!(other_numbers.node, Node::Character(9, 2), "the kind is the machine's");
         let pipe = cdi_node(&DeviceNode { kind: "p".into(), ..base.clone() }).expect("a pipe needs no look");
         assert_eq!((pipe.node, allow_node(pipe.node, DeviceAccess::ALL)), (Node::Fifo, None));
         assert!(cdi_node(&DeviceNode { kind: "u".into(), ..base.clone() }).is_ok(), "an older letter for c");

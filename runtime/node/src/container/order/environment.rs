@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The variables of a container: the usual ones, the image's over them, the request's over those.
+//! The variables of a container: the defaults, overridden by the image's, overridden by the request's.
 
 use crate::error::{Error, Result};
 use gorae_proto::cri;
@@ -8,13 +8,13 @@ use std::collections::hash_map::Entry;
 
 /// PATH of a container whose image and request set none.
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// Most environment entries; the kernel's own limit of bytes comes later, at execve.
+/// Largest number of environment entries; the kernel's own limit in bytes applies later, at execve.
 const MAX_ENV: usize = 65_536;
 
-/// Fills the image's variables into the request.
+/// Merges the default variables, the image's and the request's.
 ///
 /// # Errors
-/// `InvalidArgument` for too many, and for those of the request that cannot be; none shows a value.
+/// `InvalidArgument` for too many, and for invalid ones in the request. No error text shows a value.
 pub fn build(config: &cri::ContainerConfig, image: &[String], hostname: &str) -> Result<Vec<Vec<u8>>> {
     if config.envs.len() + image.len() > MAX_ENV {
         return Err(Error::invalid(format!("more than {MAX_ENV} environment entries")));
@@ -43,7 +43,7 @@ pub fn build(config: &cri::ContainerConfig, image: &[String], hostname: &str) ->
     }
     for entry in &config.envs {
         if entry.key.is_empty() || entry.key.contains(['=', '\0']) || entry.value.contains(&0) {
-            // What stands after a "=" is a value, and may be a secret.
+            // The text after a "=" is a value, and may be a secret.
             let name = entry.key.split(['=', '\0']).next().unwrap_or_default();
             let name = &name[..name.floor_char_boundary(100)];
             return Err(Error::invalid(format!("envs: {name:?} has an empty key, or = in the key, or a NUL")));
@@ -56,7 +56,7 @@ pub fn build(config: &cri::ContainerConfig, image: &[String], hostname: &str) ->
     Ok(env)
 }
 
-/// Sets `NAME=VALUE`s, in the place of those with the same name.
+/// Sets `NAME=VALUE` entries, replacing those with the same name.
 pub fn change(env: &mut Vec<Vec<u8>>, changes: &[String]) {
     for change in changes {
         let name = change.split_inclusive('=').next().unwrap_or_default();

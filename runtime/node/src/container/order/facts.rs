@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What an order depends on besides the request: facts of the node.
+//! Facts about the node that an order depends on besides the request.
 
 use crate::container::{Record, State};
 use crate::disposable::PlainData;
@@ -14,18 +14,18 @@ use gorae_order::namespaces::Namespace;
 use gorae_proto::cri::NamespaceMode;
 use gorae_proto::shim::CgroupLayout;
 
-/// Facts of the node, copied: an order is built on a disposable thread.
+/// Facts about the node. They are copied, because an order is built on a disposable thread.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// Where cgroups are mounted.
+    /// The node's cgroup layout.
     pub layout: CgroupLayout,
-    /// Where directories are.
+    /// The daemon's directories.
     pub places: Places,
-    /// The process namespace that pid mode TARGET names, when the container has that mode.
+    /// The PID namespace that pid mode TARGET names, if the container has that mode.
     pub target: Option<Namespace>,
     /// The limit of open files that containers get.
     pub open_files: OpenFiles,
-    /// What becomes of a mount whose host path does not exist.
+    /// What to do about a mount whose host path does not exist.
     pub missing_host_path: MissingHostPath,
 }
 
@@ -33,11 +33,11 @@ pub struct Facts {
 impl PlainData for Facts {}
 
 impl Facts {
-    /// The facts for one container.
+    /// Collects the facts for one container.
     ///
     /// # Errors
-    /// `InvalidArgument` when the target of pid mode TARGET is in another pod, `NotFound` when there is none;
-    /// `FailedPrecondition` when it does not run.
+    /// `InvalidArgument` when the target of pid mode TARGET is in another pod, `NotFound` when it does not exist;
+    /// `FailedPrecondition` when it is not running.
     pub fn of(
         machine: &Machine,
         objects: &Objects,
@@ -58,7 +58,7 @@ impl Facts {
     }
 }
 
-/// The process namespace of a container of the pod.
+/// The PID namespace of a container of the pod.
 fn processes_of(objects: &Objects, pod: &Pod, target: &str) -> Result<Namespace> {
     let container = objects.containers.find(target).map_err(|e| e.during("pid mode TARGET"))?;
     if container.record().pod_id != *pod.id() {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The hooks of a container, which only CDI devices bring.
+//! The hooks of a container, which only CDI devices add.
 
 use crate::container::Record;
 use crate::error::{Error, Result};
@@ -9,10 +9,10 @@ use gorae_order::wire;
 use gorae_proto::shim;
 use std::time::Duration;
 
-/// All hooks, each point's in order.
+/// Builds all hooks, in order for each point.
 ///
 /// # Errors
-/// `InvalidArgument` for a point that a container's life does not have.
+/// `InvalidArgument` for an unknown point of a container's life.
 pub fn all(record: &Record) -> Result<Vec<Hook<'_>>> {
     record.cdi.hooks.iter().map(one).collect()
 }
@@ -25,12 +25,12 @@ fn one(asked: &cdi::Hook) -> Result<Hook<'_>> {
     Ok(at(point, asked))
 }
 
-/// Those that a clean-up after a lost shim has to run; `None` when there are none.
+/// The hooks that a clean-up after a lost shim has to run; `None` when there are none.
 pub fn after_the_end(record: &Record, run_dir: &str) -> Option<shim::Hooks> {
     let name = Point::Poststop.name();
     let due = record.cdi.hooks.iter().filter(|asked| asked.hook_name == name);
     let due: Vec<_> = due.map(|asked| at(Point::Poststop, asked)).collect();
-    // The bundle is there already, or the container had none.
+    // The bundle exists already, or the container had none.
     (!due.is_empty()).then(|| wire::hooks(&record.id, &record.config.annotations, run_dir, &due, Vec::new()))
 }
 

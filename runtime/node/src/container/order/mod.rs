@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What makes a container, as an [`Order`]: a function of the record, the pod and facts of the node, which looks at
-//! devices and profiles and changes nothing.
+//! Builds a container's [`Order`] from the record, the pod and facts about the node. It looks at devices and profiles and
+//! changes nothing.
 //!
 //! ```text
 //! request, image ── resolve, environment ──▶ record
@@ -37,8 +37,8 @@ use gorae_proto::shim;
 /// Builds the order.
 ///
 /// # Errors
-/// `InvalidArgument` with the field for a request that cannot be right; `FailedPrecondition` and
-/// `Unimplemented` for one that this node cannot serve.
+/// `InvalidArgument` with the field for an invalid request; `FailedPrecondition` and `Unimplemented` for one that this
+/// node cannot serve.
 pub fn build<'a>(record: &'a Record, pod: &Pod, facts: &Facts) -> Result<Order<'a>> {
     let config = &record.config;
     let security = security::context(config);
@@ -91,7 +91,7 @@ pub fn message(record: &Record, pod: &Pod, facts: &Facts) -> Result<shim::Start>
     wire::start(order, &facts.layout).map_err(|e| Error::internal(format!("write the configuration for hooks: {e}")))
 }
 
-/// The ids of a pod, which were checked when it was made.
+/// The id maps of a pod, which were checked when it was made.
 fn id_maps(mapping: shim::UserMapping) -> IdMaps {
     let one = |map: shim::IdMap| IdMap { inside: map.container_id, outside: map.host_id, length: map.length };
     let list = |maps: Vec<shim::IdMap>| maps.into_iter().map(one).collect();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which namespaces a container gets: its own, the pod's pins, another container's, or the node's.
+//! Chooses a container's namespaces: its own, the pod's pinned ones, another container's, or the node's.
 
 use super::facts::Facts;
 use crate::error::{Error, Result};
@@ -7,11 +7,11 @@ use crate::pod::Pod;
 use gorae_order::namespaces::{Namespace, Namespaces};
 use gorae_proto::cri::{LinuxContainerSecurityContext, NamespaceMode};
 
-/// Chooses them.
+/// Chooses the namespaces.
 ///
 /// # Errors
-/// `InvalidArgument` when the container asks for namespaces that its pod does not have,
-/// `FailedPrecondition` when the target of pid mode TARGET is not running.
+/// `InvalidArgument` when the container requests namespaces that its pod does not have, `FailedPrecondition` when the
+/// target of pid mode TARGET is not running.
 pub fn build(pod: &Pod, security: &LinuxContainerSecurityContext, facts: &Facts) -> Result<Namespaces> {
     let pods = pod.namespaces();
     let asked = security.namespace_options.as_ref().unwrap_or(&pods);
@@ -32,7 +32,7 @@ pub fn build(pod: &Pod, security: &LinuxContainerSecurityContext, facts: &Facts)
             NamespaceMode::Node => Namespace::Node,
             NamespaceMode::Pod if pod.shared_pid() => pinned_when(true, "pid"),
             NamespaceMode::Pod => {
-                return Err(Error::invalid("namespace_options.pid: POD, but the pod was made without a shared one"));
+                return Err(Error::invalid("namespace_options.pid: POD, but the pod has no shared PID namespace"));
             }
             NamespaceMode::Target => {
                 facts.target.clone().ok_or_else(|| Error::internal("the target was not looked up"))?
@@ -50,9 +50,9 @@ fn mode(field: &str, number: i32) -> Result<NamespaceMode> {
 fn agree(field: &str, container: i32, pod: i32) -> Result<()> {
     let mode = mode(field, container)?;
     if !matches!(mode, NamespaceMode::Pod | NamespaceMode::Node) {
-        return Err(Error::invalid(format!("namespace_options.{field}: {} cannot be", mode.as_str_name())));
+        return Err(Error::invalid(format!("namespace_options.{field}: {} is not allowed here", mode.as_str_name())));
     }
-    // POD is the zero value: a container that says nothing else takes part in what the pod has.
+    // POD is the zero value: a container without another mode uses the pod's namespaces.
     if mode == NamespaceMode::Node && container != pod {
         return Err(Error::invalid(format!("namespace_options.{field}: NODE, but the pod has its own")));
     }

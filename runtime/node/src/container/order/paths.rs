@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Paths inside a container, as requests, images and device files write them.
+//! Paths inside a container, as they appear in requests, images and CDI specs.
 
 use crate::error::{Error, Result};
 
-/// Most entries of a list of paths.
+/// Largest number of entries in a list of paths.
 const MAX_PATHS: usize = 1024;
-/// The longest path that the kernel takes.
+/// The longest path that the kernel accepts, in bytes.
 const MAX_PATH: usize = 4096;
 
-/// [`clean`] for each path of a list.
+/// Cleans each path of a list; see [`clean`].
 ///
 /// # Errors
 /// `InvalidArgument` for a list that is too long; those of [`clean`].
@@ -19,7 +19,7 @@ pub fn clean_all(field: &str, list: &[String]) -> Result<Vec<String>> {
     list.iter().map(|path| clean(field, path)).collect()
 }
 
-/// A path inside the container, absolute and without `.`, `..` and doubled slashes.
+/// Normalizes a path inside the container: absolute, and without `.`, `..` and doubled slashes.
 ///
 /// # Errors
 /// `InvalidArgument` when it is relative, has a NUL, or is over 4096 bytes.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The first process of an order: the record's command, and what it may do.
+//! The first process of an order: the record's command, its user and its privileges.
 
 use super::{apparmor, seccomp};
 use crate::container::Record;
@@ -12,10 +12,10 @@ use gorae_seccomp::capabilities;
 /// NGROUPS_MAX.
 const MAX_GROUPS: usize = 65_536;
 
-/// Builds it.
+/// Builds the process.
 ///
 /// # Errors
-/// `InvalidArgument` for capabilities, groups and profiles that cannot be.
+/// `InvalidArgument` for invalid capabilities, groups and profiles.
 pub fn build<'a>(
     record: &'a Record,
     open_files: OpenFiles,
@@ -50,7 +50,7 @@ fn capabilities(security: &cri::LinuxContainerSecurityContext) -> Result<capabil
     sets.map_err(|e| Error::invalid(e.to_string()))
 }
 
-/// The record has texts: "" is root for a user, and the user's own for a group.
+/// The record holds texts: an empty user is root, and an empty group is the user's own.
 fn user<'a>(record: &'a Record, security: &cri::LinuxContainerSecurityContext) -> Result<User<'a>> {
     let policy = SupplementalGroupsPolicy::try_from(security.supplemental_groups_policy).map_err(|_| {
         Error::invalid(format!("supplemental_groups_policy: {} is not a policy", security.supplemental_groups_policy))
@@ -79,10 +79,10 @@ fn groups(asked: &[i64], cdi: &[u32]) -> Result<Vec<u32>> {
         .collect()
 }
 
-/// The score of a request.
+/// The OOM score adjustment of a request.
 ///
 /// # Errors
-/// `InvalidArgument` for one that the kernel does not know.
+/// `InvalidArgument` for one that the kernel does not accept.
 pub fn oom_score_adj(resources: &cri::LinuxContainerResources) -> Result<OomScoreAdj> {
     let score = resources.oom_score_adj;
     OomScoreAdj::new(score).ok_or_else(|| Error::invalid(format!("oom_score_adj: {score} is not in -1000..1000")))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The profile of a security module as the CRI names it: a kind, and a reference that goes with one of the kinds.
+//! The profile of a security module as the CRI describes it: a kind, and a reference that belongs to one of the kinds.
 
 use crate::error::{Error, Result};
 use gorae_proto::cri::{SecurityProfile, security_profile::ProfileType};
@@ -7,7 +7,7 @@ use gorae_proto::cri::{SecurityProfile, security_profile::ProfileType};
 /// The kind of a profile.
 ///
 /// # Errors
-/// `InvalidArgument` for a kind that the CRI does not have, and for a reference beside a kind that takes none.
+/// `InvalidArgument` for a kind that the CRI does not define, and for a reference with a kind that has none.
 pub fn kind(field: &str, asked: &SecurityProfile) -> Result<ProfileType> {
     let kind = ProfileType::try_from(asked.profile_type)
         .map_err(|_| Error::invalid(format!("{field}: {} is not a profile type", asked.profile_type)))?;
@@ -17,7 +17,7 @@ pub fn kind(field: &str, asked: &SecurityProfile) -> Result<ProfileType> {
     Ok(kind)
 }
 
-/// A reference without the prefix that older clients put before it.
+/// Strips the prefix that older clients put before a reference.
 pub fn without_prefix(reference: &str) -> &str {
     reference.strip_prefix("localhost/").unwrap_or(reference)
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What runs and as whom: the request with the image's defaults filled in, as the record keeps it.
+//! Resolves the command and its user: the request with the image's defaults filled in, as the record keeps it.
 
 use super::{environment, paths, security};
 use crate::container::{Process, signal};
@@ -7,10 +7,10 @@ use crate::error::{Error, Result};
 use gorae_proto::cri;
 use std::collections::BTreeSet;
 
-/// Most volumes that an image may declare.
+/// Largest number of volumes that an image may declare.
 const MAX_VOLUMES: usize = 128;
 
-/// What an image says about the process, each part empty when the image does not say.
+/// The image's settings for the process. Each is empty when the image does not set it.
 #[derive(Debug, Clone, Default)]
 pub struct ImageDefaults {
     /// `Entrypoint`.
@@ -32,7 +32,7 @@ pub struct ImageDefaults {
 /// Fills the image's defaults into the request.
 ///
 /// # Errors
-/// `InvalidArgument` when nothing says what to run, for NUL bytes, and for impossible users.
+/// `InvalidArgument` when there is no command, for NUL bytes, and for invalid users.
 pub fn resolve(config: &cri::ContainerConfig, image: &ImageDefaults, hostname: &str) -> Result<Process> {
     let security = security::context(config);
     let (user, group) = identity(security, &image.user)?;
@@ -54,7 +54,7 @@ fn volumes(declared: &[String]) -> Result<Vec<String>> {
         return Err(Error::invalid(format!("the image declares more than {MAX_VOLUMES} volumes")));
     }
     let clean = |v: &String| paths::clean("image volume", &format!("/{}", v.trim_start_matches('/')));
-    // Sorted, and none twice: a volume keeps its number, however the image's file lists them.
+    // Sorted and without duplicates: a volume keeps its number, in whatever order the image lists them.
     let volumes: BTreeSet<String> = declared.iter().map(clean).collect::<Result<_>>()?;
     Ok(volumes.into_iter().collect())
 }
@@ -67,7 +67,7 @@ fn command(config: &cri::ContainerConfig, image: &ImageDefaults) -> Result<Vec<S
     };
     args.extend(rest.iter().cloned());
     if args.is_empty() || args[0].is_empty() {
-        return Err(Error::invalid("no command specified: neither the request nor the image says what to run"));
+        return Err(Error::invalid("no command specified: neither the request nor the image has one"));
     }
     if args.iter().any(|a| a.contains('\0')) {
         return Err(Error::invalid("an argument of the command has a NUL byte"));
@@ -120,7 +120,7 @@ fn stop_signal(config: &cri::ContainerConfig, image: &str) -> Result<i32> {
     }
     // An image is not the client's fault: a bad signal in it must not make it unusable.
     Ok(signal::parse(image).unwrap_or_else(|| {
-        tracing::warn!(stop_signal = image, "the image's stop signal is not one; using SIGTERM");
+        tracing::warn!(stop_signal = image, "the image's stop signal is not a valid signal; using SIGTERM");
         signal::DEFAULT
     }))
 }

@@ -7,16 +7,16 @@ use gorae_proto::cri::{self, LinuxContainerResources};
 use gorae_proto::shim::CgroupLayout;
 use std::collections::BTreeMap;
 
-/// The kernel's limits of `cpu.cfs_period_us`.
+/// The range of `cpu.cfs_period_us` that the kernel allows, in microseconds.
 const PERIOD_US: std::ops::RangeInclusive<i64> = 1_000..=1_000_000;
-/// Below this a quota is refused by the kernel.
+/// The lowest quota that the kernel allows, in microseconds.
 const MIN_QUOTA_US: i64 = 1_000;
 
-/// Builds the limits; nothing asked means none.
+/// Builds the limits; without a request there are none.
 ///
 /// # Errors
-/// `InvalidArgument` with the field and what is allowed; `FailedPrecondition` for a limit that this node's cgroups
-/// cannot keep.
+/// `InvalidArgument` with the field and the allowed values; `FailedPrecondition` for a limit that this node's cgroups
+/// cannot enforce.
 pub fn build(asked: Option<&LinuxContainerResources>, layout: &CgroupLayout) -> Result<Resources> {
     let Some(asked) = asked else { return Ok(Resources::default()) };
     check_node(asked, layout)?;
@@ -32,13 +32,13 @@ pub fn build(asked: Option<&LinuxContainerResources>, layout: &CgroupLayout) -> 
         cpuset_cpus: cpu_list("cpuset_cpus", &asked.cpuset_cpus)?,
         cpuset_mems: cpu_list("cpuset_mems", &asked.cpuset_mems)?,
         hugepages: asked.hugepage_limits.iter().map(hugepages).collect::<Result<_>>()?,
-        // In the order of their names, so that the same request does the same each time.
+        // Sorted by name, so that the same request has the same effect each time.
         unified: asked.unified.iter().collect::<BTreeMap<_, _>>().into_iter().map(unified).collect::<Result<_>>()?,
         pids: None,
     })
 }
 
-/// A memory limit alone means: no swap beyond it. Otherwise a container grows into the node's swap instead of ending.
+/// A memory limit alone allows no swap. Otherwise a container would grow into the node's swap instead of being killed.
 fn memory_and_swap(asked: &LinuxContainerResources) -> i64 {
     match (asked.memory_limit_in_bytes, asked.memory_swap_limit_in_bytes) {
         (limit, 0) => limit,
@@ -46,24 +46,27 @@ fn memory_and_swap(asked: &LinuxContainerResources) -> i64 {
     }
 }
 
-/// A limit that nothing keeps is not one. Kubelet sends one of 0 for each size of huge pages, also where there are none.
+/// Refuses a limit that no controller enforces. Kubelet sends a limit of 0 for each huge page size, even on nodes that
+/// have no huge pages.
 fn check_node(asked: &LinuxContainerResources, layout: &CgroupLayout) -> Result<()> {
     if layout.unified_has_controllers {
         return Ok(());
     }
     if let Some(file) = asked.unified.keys().min() {
-        return Err(Error::precondition(format!("unified: {file:?} is of cgroup v2, and this node limits by v1")));
+        return Err(Error::precondition(format!(
+            "unified: {file:?} is a cgroup v2 file, and this node uses cgroup v1"
+        )));
     }
     let has = |controller: &str| layout.v1.iter().any(|h| h.controllers.iter().any(|c| c == controller));
     match limits_of(asked).into_iter().find(|(_, asked, controller)| *asked && !has(controller)) {
-        Some((field, _, controller)) => Err(Error::precondition(format!(
-            "{field}: this node limits by cgroup v1 and has no {controller} controller"
-        ))),
+        Some((field, _, controller)) => {
+            Err(Error::precondition(format!("{field}: this node uses cgroup v1 and has no {controller} controller")))
+        }
         None => Ok(()),
     }
 }
 
-/// Each limit with whether it is asked for, and the v1 controller that keeps it.
+/// Each limit: its name, whether it is requested, and the v1 controller that enforces it.
 fn limits_of(asked: &LinuxContainerResources) -> [(&'static str, bool, &'static str); 8] {
     [
         ("cpu_period", asked.cpu_period != 0, "cpu"),
@@ -110,7 +113,7 @@ fn check_memory(asked: &LinuxContainerResources) -> Result<()> {
     Ok(())
 }
 
-/// A list like `0-3,7`; `None` for an empty one, which sets nothing.
+/// Checks a list like `0-3,7`; `None` for an empty one, which sets nothing.
 fn cpu_list(field: &str, text: &str) -> Result<Option<String>> {
     let number = |t: &str| t.parse::<u16>().ok();
     let good = |part: &str| match part.split_once('-') {
@@ -136,10 +139,10 @@ fn unified((file, value): (&String, &String)) -> Result<(String, String)> {
     let name = file.split('.').count() >= 2
         && file.len() <= 64
         && file.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'_');
-    // These move processes or change who controls the cgroup; a limit does neither.
+    // These files move processes or change control of the cgroup, which a limit must not do.
     let control = file.starts_with("cgroup.");
     if !name || control || value.len() > 4096 || value.contains('\0') {
-        return Err(Error::invalid(format!("unified: {file:?} is not a limit of cgroup v2 with a value for it")));
+        return Err(Error::invalid(format!("unified: {file:?} is not a valid cgroup v2 limit and value")));
     }
     Ok((file.clone(), value.clone()))
 }

@@ -9,10 +9,10 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// The largest profile file.
+/// The largest profile file, in bytes.
 const MAX_PROFILE: u64 = gorae_seccomp::LARGEST_PROFILE as u64;
 
-/// The filter for a process with this bounding set; `None` when the container is unconfined.
+/// Builds the filter for a process with this bounding set; `None` when the container is unconfined.
 ///
 /// # Errors
 /// `InvalidArgument` for a broken profile, `NotFound` for a missing file.
@@ -56,7 +56,7 @@ fn asked(security: &cri::LinuxContainerSecurityContext) -> Result<Asked<'_>> {
         "runtime/default" | "docker/default" => Ok(Asked::BuiltIn),
         path => match path.strip_prefix("localhost/") {
             Some(file) => Ok(Asked::File(profile::without_prefix(file))),
-            None => Err(Error::invalid(format!("seccomp_profile_path: {path:?} is of no known form"))),
+            None => Err(Error::invalid(format!("seccomp_profile_path: {path:?} is not a known kind of profile"))),
         },
     }
 }
@@ -66,7 +66,7 @@ fn read(path: &str) -> Result<Vec<u8>> {
         return Err(Error::invalid(format!("seccomp: localhost_ref {path:?} is not an absolute path")));
     }
     let failed = |e: std::io::Error| Error::io("read seccomp profile", Path::new(path), &e);
-    // Non-blocking: a fifo in its place must not hold this thread.
+    // Non-blocking: if the file is a FIFO, opening it must not block this thread.
     let file = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(failed)?;
     if !file.metadata().map_err(failed)?.is_file() {
         return Err(Error::invalid(format!("seccomp profile {path} is not a regular file")));

@@ -5,20 +5,20 @@ use crate::error::{Error, Result};
 use gorae_proto::cri::SeLinuxOption;
 use std::path::Path;
 
-/// Checks the SELinux options of a request. Where SELinux is off they have nothing to work on, as with other runtimes;
-/// where it is on, a label that is asked for is not left out.
+/// Checks the SELinux options of a request. Where SELinux is off they have no effect, as with other runtimes. Where it is
+/// on, a requested label is never ignored.
 ///
 /// # Errors
-/// `InvalidArgument` for parts that make no label; `FailedPrecondition` on a node with SELinux.
+/// `InvalidArgument` for invalid parts of a label; `FailedPrecondition` on a node with SELinux.
 pub fn check(options: Option<&SeLinuxOption>) -> Result<()> {
     let Some(options) = options else { return Ok(()) };
     for (field, part) in [("user", &options.user), ("role", &options.role), ("type", &options.r#type)] {
         if part.len() > 255 || !part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.' || b == b'-') {
-            return Err(Error::invalid(format!("selinux_options.{field}: {part:?} is not a part of a label")));
+            return Err(Error::invalid(format!("selinux_options.{field}: {part:?} is not a valid part of a label")));
         }
     }
     if !level_is_whole(&options.level) {
-        return Err(Error::invalid(format!("selinux_options.level: {:?} is not like s0:c1,c2", options.level)));
+        return Err(Error::invalid(format!("selinux_options.level: {:?} is not a level like s0:c1,c2", options.level)));
     }
     if Path::new("/sys/fs/selinux/enforce").exists() && *options != SeLinuxOption::default() {
         return Err(Error::precondition("selinux_options: this version does not label containers"));

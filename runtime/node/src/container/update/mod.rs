@@ -3,7 +3,7 @@
 //!
 //! While a change is in flight the container has two records (`records.rs`): the shim puts all of the new limits in force
 //! or none, and then the old record is dropped or becomes valid again. A killed daemon or a silent shim may leave a change
-//! open. It is sent once more at the daemon's start, and before the next change; that also tells whether it is possible.
+//! open. It is sent again at the daemon's start, and before the next change; that also shows whether it is possible.
 
 mod merge;
 mod records;
@@ -70,7 +70,7 @@ async fn change_to(node: &Node, container: &Container, change: &LinuxContainerRe
 /// Ends a change that was left open; the caller holds the container's verb.
 ///
 /// # Errors
-/// `Unavailable` and `DeadlineExceeded` while the shim does not answer; the kernel's for the records.
+/// `Unavailable` and `DeadlineExceeded` while the shim does not respond; the kernel's errors for the records.
 async fn settle(node: &Node, container: &Container) -> Result<()> {
     let dir = node.machine.places.container_root(&container.record().id);
     let Some(Interrupted { old, new }) = records::interrupted(&dir)? else { return Ok(()) };
@@ -97,7 +97,7 @@ async fn settle(node: &Node, container: &Container) -> Result<()> {
     Ok(())
 }
 
-/// Settles in the background, for a container that was just taken back: another verb may hold it for long.
+/// Settles in the background, for a container that was just taken back: another verb may hold it for a long time.
 pub fn settle_soon(node: &Arc<Node>, container: &Arc<Container>) {
     if !node.machine.places.container_root(&container.record().id).join(OLD).exists() {
         return;
@@ -112,7 +112,7 @@ pub fn settle_soon(node: &Arc<Node>, container: &Arc<Container>) {
     });
 }
 
-/// What the shim is told: all limits. The OOM score only if it changes, because programs may have changed their own.
+/// The update for the shim: all limits. The OOM score only if it changes, because programs may have changed their own.
 fn message(node: &Node, old: &Record, new: &Record) -> Result<UpdateResources> {
     let of = |record: &Record| record.config.linux.as_ref().and_then(|l| l.resources.clone()).unwrap_or_default();
     let (old, new) = (of(old), of(new));

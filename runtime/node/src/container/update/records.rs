@@ -10,12 +10,12 @@ use std::path::Path;
 /// The record that becomes valid again when a change is refused.
 pub const OLD: &str = "record.old";
 
-/// A change that was begun and not ended.
+/// A change that was begun and not finished.
 #[derive(Debug)]
 pub struct Interrupted {
-    /// What was in force before it.
+    /// The limits in force before it.
     pub old: Record,
-    /// What it was to put in force.
+    /// The limits that it was to put in force.
     pub new: Record,
 }
 
@@ -38,17 +38,17 @@ pub fn roll_back(dir: &Path) -> Result<()> {
     records::replace(dir, OLD, "record")
 }
 
-/// Drops the old record. If that fails, the next start looks at the change once more.
+/// Drops the old record. If that fails, the next start handles the change again.
 pub fn finish(dir: &Path) {
     if let Err(error) = disk::blocking(|| std::fs::remove_file(dir.join(OLD))) {
         tracing::warn!(path = %dir.join(OLD).display(), %error, "cannot remove the record of the old limits");
     }
 }
 
-/// The change that an earlier daemon or a silent shim has left open, if there is one.
+/// The change that an earlier daemon or a silent shim has left open, if any.
 ///
 /// # Errors
-/// The kernel's for the records.
+/// The kernel's errors for the records.
 pub fn interrupted(dir: &Path) -> Result<Option<Interrupted>> {
     let read = |name: &str| records::read::<Record>(&dir.join(name), RECORD_KIND, RECORD_VERSION);
     match (read(OLD), read("record")) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `/etc/hostname`, `/etc/hosts` and `/etc/resolv.conf` of a pod. They are written once, and mounted into each of its
-//! containers that has no mount of its own there.
+//! containers that does not have its own mount there.
 
 mod resolv_conf;
 
@@ -14,18 +14,18 @@ use std::path::{Path, PathBuf};
 
 /// The host's file; a pod without DNS settings gets a copy.
 const HOST_RESOLV_CONF: &str = "/etc/resolv.conf";
-/// The name servers that systemd-resolved asks; the file above names only its own address on the loopback.
+/// The name servers that systemd-resolved queries; the file above names only its own loopback address.
 const RESOLVED_UPSTREAMS: &str = "/run/systemd/resolve/resolv.conf";
 /// The largest host file that is copied.
 const MAX_HOST_FILE: u64 = 1 << 20;
 
-/// The three files and where they go in a container.
+/// The three files and their paths in a container.
 pub const FILES: [(&str, &str); 3] =
     [("hostname", "/etc/hostname"), ("hosts", "/etc/hosts"), ("resolv.conf", "/etc/resolv.conf")];
 
 /// Writes the files into the pod's directory.
 ///
-/// - Shapes: `hostname` is the pod's, or the node's for host network; `ip` the primary address, `None` for host network.
+/// - Shapes: `hostname` is the pod's, or the node's for host network; `ip` is the primary address, `None` for host network.
 ///   Every user can read the files, whatever the daemon's umask is.
 ///
 /// # Errors
@@ -74,7 +74,7 @@ mod tests {
     fn the_files_are_for_every_user_to_read_whatever_the_umask_of_the_daemon() {
         let dir = tempfile::tempdir().expect("directory");
         let own = |name: &str| std::fs::metadata(dir.path().join(name)).expect("there").permissions().mode() & 0o7777;
-        // An existing file with too few bits stands for one that was made under a strict umask.
+        // An existing file with too few permission bits simulates one that was made under a strict umask.
         for (name, _) in FILES {
             std::fs::write(dir.path().join(name), "old").expect("written");
             std::fs::set_permissions(dir.path().join(name), Permissions::from_mode(0o600)).expect("set");

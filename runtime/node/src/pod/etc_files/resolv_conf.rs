@@ -5,15 +5,15 @@ use crate::error::{Error, Result};
 use gorae_proto::cri;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// The addresses of systemd-resolved: the resolver, and the one that passes questions on unchanged.
+/// The addresses of systemd-resolved: the resolver, and the proxy that forwards queries unchanged.
 const RESOLVED: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::new(127, 0, 0, 53)), IpAddr::V4(Ipv4Addr::new(127, 0, 0, 54))];
-/// Most entries of one DNS list.
+/// Largest number of entries in one DNS list.
 const MAX_DNS_ENTRIES: usize = 64;
 
-/// The host's resolver settings without what cannot work inside a pod, where the loopback is the pod's own.
+/// The host's resolver settings, without those that cannot work inside a pod, where the loopback is the pod's own.
 ///
-/// Name servers on the loopback are left out. If systemd-resolved is the only one, those that it asks take its place. No
-/// name server is made up: when none is left, the pod has none, and the log says so.
+/// Name servers on the loopback are left out. If systemd-resolved is the only one, its upstream servers take its place. No
+/// name server is made up: when none is left, the pod has none, and a warning is logged.
 pub fn reachable(host: &[u8], upstreams: impl FnOnce() -> Vec<u8>) -> Vec<u8> {
     let asked: Vec<IpAddr> = host.split(|&b| b == b'\n').filter_map(name_server).collect();
     let resolved_alone = !asked.is_empty() && asked.iter().all(|server| RESOLVED.contains(server));
@@ -43,7 +43,7 @@ fn short_loopback(address: &str) -> Option<IpAddr> {
     (numbers.len() < 4 && numbers.first() == Some(&127)).then_some(Ipv4Addr::LOCALHOST.into())
 }
 
-/// Whether an address means the machine that asks, which is a different one in each pod. The C library also treats the
+/// Whether an address means the local machine, which is a different one in each pod. The C library also treats the
 /// unspecified address as the local machine.
 fn is_of_the_host_alone(server: IpAddr) -> bool {
     let server = server.to_canonical();
@@ -53,7 +53,7 @@ fn is_of_the_host_alone(server: IpAddr) -> bool {
 /// The file for a pod's own settings.
 ///
 /// # Errors
-/// `InvalidArgument` for an entry that would break the file's lines, and for more than the most of one kind.
+/// `InvalidArgument` for an entry that would break the file's lines, and for too many entries of one kind.
 pub fn of_settings(dns: &cri::DnsConfig) -> Result<Vec<u8>> {
     let lists = [("servers", &dns.servers), ("searches", &dns.searches), ("options", &dns.options)];
     for (field, list) in lists {
@@ -61,7 +61,7 @@ pub fn of_settings(dns: &cri::DnsConfig) -> Result<Vec<u8>> {
             return Err(Error::invalid(format!("dns_config.{field}: more than {MAX_DNS_ENTRIES} entries")));
         }
         if let Some(bad) = list.iter().find(|e| e.is_empty() || e.len() > 255 || e.contains(char::is_control)) {
-            return Err(Error::invalid(format!("dns_config.{field}: {bad:?} is not an entry")));
+            return Err(Error::invalid(format!("dns_config.{field}: {bad:?} is not a valid entry")));
         }
     }
     let mut text = String::new();

@@ -70,7 +70,7 @@ fn check_modes(config: &cri::PodSandboxConfig) -> Result<()> {
 }
 
 /// Checks the pod's security context. A pod has no process of its own, and containers carry their own contexts, so most of
-/// it has no effect. It is checked all the same, because an error in it is a mistake of the client.
+/// it has no effect. It is checked nevertheless, because an error in it is a client's mistake.
 fn check_security(config: &cri::PodSandboxConfig) -> Result<()> {
     let Some(context) = config.linux.as_ref().and_then(|l| l.security_context.as_ref()) else { return Ok(()) };
     crate::container::order::selinux::check(context.selinux_options.as_ref())?;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a RunPodSandbox request says about namespaces.
+//! The namespace options of a RunPodSandbox request.
 
 use gorae_proto::cri::{self, NamespaceMode};
 
-/// The request's namespace options; if they are not set, the message's zero values.
+/// The request's namespace options; the message's zero values if they are not set.
 pub fn namespaces(config: &cri::PodSandboxConfig) -> cri::NamespaceOption {
     config
         .linux

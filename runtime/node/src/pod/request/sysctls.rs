@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The sysctls that a pod asks for.
+//! The sysctls that a pod requests.
 
 use super::options::namespaces;
 use super::user_mapping::user_mapping;
@@ -8,7 +8,7 @@ use gorae_proto::cri::{self, NamespaceMode};
 use gorae_proto::shim;
 use std::collections::BTreeMap;
 
-/// The most sysctls of one pod; a real one has a handful.
+/// The most sysctls of one pod; a real pod has a handful.
 const MAX_SYSCTLS: usize = 256;
 
 /// The pod's sysctls and our defaults, each checked to belong to a namespace that is the pod's own.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The user namespace that a pod asks for.
+//! The user namespace that a pod requests.
 
 use super::options::namespaces;
 use crate::error::{Error, Result};

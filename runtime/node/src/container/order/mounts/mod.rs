@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The mounts of a container: the usual ones of a Linux system, the pod's files, then the request's.
+//! The mounts of a container: the default ones of a Linux system, the pod's files, then the request's.
 //!
-//! A mount of the request replaces a usual one at the same place; one at `/dev` or `/sys` replaces everything below
-//! as well. The request's are sorted by depth, so that `/a` comes before `/a/b`, and keep their order otherwise.
-//! The image's volumes stand among them where nothing else does.
+//! A mount of the request replaces a default one at the same path; one at `/dev` or `/sys` also replaces everything below.
+//! The request's mounts are sorted by depth, so that `/a` comes before `/a/b`, and otherwise keep their order. The image's
+//! volumes are added at paths where nothing else is mounted.
 
 mod of_devices;
 mod requested;
@@ -19,7 +19,7 @@ use gorae_order::mounts::{Mount, Propagation};
 use gorae_order::namespaces::IdMaps;
 use gorae_proto::cri::{self, MountPropagation};
 
-/// Builds the whole list, in the order in which they are made; `id_maps` are the pod's.
+/// Builds the whole list, in the order in which the mounts are made; `id_maps` are the pod's.
 ///
 /// # Errors
 /// `InvalidArgument` with the mount's destination.
@@ -38,7 +38,7 @@ pub fn build<'a>(record: &'a Record, pod: &Pod, id_maps: Option<&IdMaps>, facts:
     Ok(usual)
 }
 
-/// What the mounts need of the root's propagation.
+/// The propagation that the mounts need from the root.
 pub fn root_propagation(asked: &[cri::Mount]) -> Propagation {
     let any = |propagation: MountPropagation| asked.iter().any(|mount| mount.propagation() == propagation);
     if any(MountPropagation::PropagationBidirectional) {

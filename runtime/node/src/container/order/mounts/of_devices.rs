@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The mounts that CDI devices bring; they win over the request's.
+//! The mounts that CDI devices add; they override the request's.
 
 use crate::container::order::paths;
 use crate::error::{Error, Result};
 use gorae_cdi as cdi;
 use gorae_order::mounts::{Access, Attributes, Bind, Mount, Propagation, Source};
 
-/// Options of tmpfs that say what it is, not how it is mounted.
+/// Options of the tmpfs itself, as opposed to options of the mount.
 const TMPFS: [&str; 5] = ["size=", "mode=", "nr_inodes=", "uid=", "gid="];
 
-/// All of them; the last at a place counts.
+/// Builds all of them; the last one at a path wins.
 ///
 /// # Errors
 /// `InvalidArgument` with the mount's destination.
@@ -36,7 +36,7 @@ fn one(asked: &cdi::Mount) -> Result<Mount<'static>> {
     let (mut attributes, mut bind, mut options) = (Attributes::default(), Bind::of(&asked.host_path), Vec::new());
     for option in &asked.options {
         match option.as_str() {
-            // The stronger word counts, in any order.
+            // The stricter option wins, in any order.
             "ro" if attributes.access == Access::ReadWrite => attributes.access = Access::ReadOnly,
             "rro" => attributes.access = Access::ReadOnlyBelow,
             "nosuid" => attributes.nosuid = true,
@@ -47,7 +47,7 @@ fn one(asked: &cdi::Mount) -> Result<Mount<'static>> {
             "rshared" | "shared" => bind.propagation = Propagation::Shared,
             "ro" | "rw" | "suid" | "dev" | "exec" | "rbind" | "rprivate" | "private" | "relatime" | "defaults" => {}
             other if is_tmpfs && TMPFS.iter().any(|key| other.starts_with(key)) => options.push(other),
-            other => return Err(Error::invalid(format!("option {other:?} is not served"))),
+            other => return Err(Error::invalid(format!("option {other:?} is not supported"))),
         }
     }
     let source = if is_tmpfs { Source::Tmpfs { options: options.join(",").into() } } else { Source::Bind(bind) };

@@ -9,10 +9,10 @@ use gorae_order::mounts::{Access, Attributes, Bind, ImageVolume, Mount, Propagat
 use gorae_order::namespaces::{IdMap, IdMaps};
 use gorae_proto::cri::{self, MountPropagation};
 
-/// Most mounts in one request.
+/// Largest number of mounts in one request.
 const MAX_MOUNTS: usize = 4096;
 
-/// All of them, in the request's order.
+/// Builds all of them, in the request's order.
 ///
 /// # Errors
 /// `InvalidArgument` with the mount's destination.
@@ -38,15 +38,15 @@ fn one<'a>(record: &'a Record, index: usize, mount: &'a cri::Mount, missing: Mis
         let volume = image_volume(record, index, mount);
         Source::Image(volume.map_err(|e| e.beginning_with(IMAGE_VOLUME_FAILED))?)
     } else {
-        // It was there, or was made, at create: what has vanished since is made again.
+        // It existed, or was made, at create: if it has vanished since, it is made again.
         let make_missing = missing == MissingHostPath::Create;
         Source::Bind(Bind { propagation, id_maps, make_missing, ..Bind::of(host_path(mount)?) })
     };
     Ok(Mount { destination, source, attributes })
 }
 
-/// Beside a host path `image_sub_path` means nothing: kubelet 1.36 sends the volume's subPath in it, which `host_path` has
-/// already.
+/// With a host path, `image_sub_path` is ignored: kubelet 1.36 sends the volume's subPath in it, which `host_path` already
+/// includes.
 fn host_path(mount: &cri::Mount) -> Result<&str> {
     if !mount.host_path.starts_with('/') || mount.host_path.contains('\0') {
         let shown = &mount.host_path[..mount.host_path.floor_char_boundary(200)];
@@ -88,7 +88,7 @@ fn propagation(mount: &cri::Mount) -> Result<Propagation> {
         Ok(MountPropagation::PropagationPrivate) => Ok(Propagation::Private),
         Ok(MountPropagation::PropagationHostToContainer) => Ok(Propagation::Slave),
         Ok(MountPropagation::PropagationBidirectional) => Ok(Propagation::Shared),
-        Err(_) => Err(Error::invalid(format!("propagation: {} is not one", mount.propagation))),
+        Err(_) => Err(Error::invalid(format!("propagation: unknown mode {}", mount.propagation))),
     }
 }
 

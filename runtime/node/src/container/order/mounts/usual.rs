@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The mounts that nobody asks for: those of every Linux system, and the pod's files.
+//! The default mounts, which need no request: those of every Linux system, and the pod's files.
 
 use crate::places::Places;
 use crate::pod::{Pod, etc_files};
@@ -15,7 +15,7 @@ pub(super) fn build<'a>(pod: &Pod, places: &Places, privileged: bool) -> Vec<Mou
     let quiet = Attributes::QUIET;
     let mount = |destination: &str, attributes, source| Mount { destination: destination.into(), source, attributes };
     let host_network_in_user_namespace = !pod.own_network() && pod.user_mapping().is_some();
-    // Such a container cannot be shown its network in a sysfs of its own.
+    // A sysfs of its own would not show such a container its network.
     let sys = if host_network_in_user_namespace {
         mount("/sys", Attributes { access: Access::ReadOnlyBelow, ..quiet }, Source::Bind(Bind::of("/sys")))
     } else {
@@ -33,7 +33,7 @@ pub(super) fn build<'a>(pod: &Pod, places: &Places, privileged: bool) -> Vec<Mou
     ]
 }
 
-/// Group 5 is the one that Linux systems give terminals.
+/// Group 5 is the `tty` group on Linux systems.
 fn terminals() -> Source<'static> {
     Source::Devpts { options: Cow::Borrowed("newinstance,ptmxmode=0666,mode=0620,gid=5") }
 }

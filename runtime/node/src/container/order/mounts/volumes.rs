@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The volumes that the image declares: mounts of directories that are the container's own, where nothing else is
+//! The volumes that the image declares: mounts of the container's own directories, at paths where nothing else is
 //! mounted.
 //!
-//! The shim fills them from the image. They are numbered in the image's own list, whatever the request covers of it, so
-//! that a container that goes on with another's files finds each again.
+//! The shim fills them from the image. They are numbered by the image's own list, even if the request mounts over some of
+//! them, so that a container that takes over another's files finds each volume again.
 
 use crate::container::Record;
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use crate::places::Places;
 use gorae_order::mounts::{Attributes, Mount, Source};
 use gorae_order::namespaces::IdMaps;
 
-/// Each volume of the image, as if nothing else were mounted.
+/// Builds the mount of each volume of the image, as if nothing else were mounted.
 ///
 /// # Errors
 /// `InvalidArgument` for the root itself.
@@ -28,8 +28,8 @@ pub(super) fn build<'a>(record: &Record, id_maps: Option<&IdMaps>, places: &Plac
     record.process.volumes.iter().enumerate().map(one).collect()
 }
 
-/// Puts the volumes among the mounts: below what contains them, above the image, and under whatever is asked for at the
-/// same place. Two names for a place that a link makes are seen by the shim.
+/// Adds the volumes to the mounts: after mounts that contain them, and not at a path that the request mounts over. If a
+/// symlink gives a path two names, only the shim can see that.
 pub(super) fn add<'a>(usual: &mut Vec<Mount<'a>>, asked: &mut Vec<Mount<'a>>, volumes: Vec<Mount<'a>>) {
     let is_free = |volume: &Mount<'_>| !usual.iter().chain(&*asked).any(|m| m.destination == volume.destination);
     let free = volumes.into_iter().filter(is_free);
