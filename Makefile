@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Every target does all its own set-up. Debian 12 with Rust and Go is enough to begin with.
+# Every target does its own set-up. Debian 12 with Rust and Go is enough to start with.
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
@@ -8,13 +8,13 @@ SHELL := /bin/bash
 CARGO := cargo
 TRIPLE := $(shell rustc -vV | sed -n 's/^host: //p')
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-# The shim is there once per container: one static file without relocations maps the fewest private pages.
+# There is one shim per container. A static file without relocations maps the fewest private pages.
 SHIM_FLAGS := target.$(TRIPLE).rustflags=["-C","target-feature=+crt-static","-C","relocation-model=static"]
-# The suites that run nowhere but on a virtual machine.
+# The suites that run only in a virtual machine.
 VM_TESTS := --test cgroup2 --test apparmor
-# Notes the time of a part of `make test`.
+# Records the time of a stage of `make test`.
 STAGE := tests/stage
-# Inside of the namespaces there is no network: everything is fetched and compiled before.
+# The test namespaces have no network: everything is downloaded and compiled beforehand.
 TEST := $(CARGO) test --locked --offline --workspace --no-fail-fast
 
 # Every test binary runs under a time limit.
@@ -43,22 +43,22 @@ tools: setup ## Builds kubelet, crictl, critest, the CNI plugins and an earlier 
 	@$(STAGE) 'compile the tools of others' tests/tools/build.sh
 	@$(STAGE) 'compile an earlier shim' tests/tools/old-shim.sh
 
-# Of everything only what it shows, by the profile that compiles soonest.
-demo: setup ## Shows a pod's life on a node of its own, works offline
+# Builds only what the demo needs, with the profile that compiles fastest.
+demo: setup ## Shows a pod from start to finish on a node of its own, works offline
 	@$(CARGO) build --locked --profile demo --no-default-features -p gorae-runtime -p gorae-shim -p gorae-cli -p gorae-tests \
 	    --bin goraed --bin gorae-shim --bin gorae --bin gorae-demo
 	@GORAE_BIN=$(abspath $(TARGET)/demo) tests/run $(TARGET)/demo/gorae-demo
 
 test: export GORAE_STAGES := $(CURDIR)/build/stages
-test: begin check-style doc setup-images tools build test-binaries test-fuzz vm ## Runs every test, here and on a virtual machine
+test: begin check-style doc setup-images tools build test-binaries test-fuzz vm ## Runs every test, here and in virtual machines
 	@tests/summary tests/everything
 
 test-native: export GORAE_STAGES := $(CURDIR)/build/stages
-test-native: begin check-style doc setup-images tools build test-binaries test-fuzz ## Runs the tests of this machine alone
+test-native: begin check-style doc setup-images tools build test-binaries test-fuzz ## Runs every test outside the virtual machines
 	@tests/summary tests/everything --native
 
-# SUITE is PACKAGE/TEST, or some of them; WORDS are for the test binary. With all packages: for one of them cargo would choose
-# other features, and compile all that it depends on anew.
+# SUITE is PACKAGE/TEST, or several of them; WORDS are passed to the test binary. The whole workspace is named, because for one
+# package cargo would choose other features and recompile all its dependencies.
 suite: setup-images tools build test-binaries ## Runs one suite: SUITE=gorae-tests/exec WORDS=large_output
 	RUST_TEST_THREADS=1 GORAE_TEST_ONLY='$(SUITE)' tests/run $(TEST) --lib --bins --tests -- $(WORDS)
 
@@ -66,17 +66,17 @@ begin:
 	@mkdir -p build
 	@: >build/stages
 
-# What the tests are run with besides the product comes from the same compilation as the tests.
+# The programs that the tests need besides the product come from the same build as the tests.
 test-binaries: setup
 	$(STAGE) 'compile the tests' $(CARGO) test --locked --workspace --no-run --lib --bins --examples --tests $(VM_TESTS)
 	@mkdir -p build/bin
 	@install -p -s -t build/bin $(TARGET)/debug/gorae-demo $(TARGET)/debug/gorae-test-images
 
-# Every fuzz target over its seeds and what is near them.
+# Runs every fuzz target on its seeds and on mutations of them.
 test-fuzz: setup
 	$(STAGE) 'compile and run the fuzz targets' $(CARGO) test --locked --manifest-path tests/fuzz/Cargo.toml --target-dir $(TARGET)/fuzz
 
-fuzz: ## Fuzzes everything that reads bytes of others, each target for SECONDS (600)
+fuzz: ## Fuzzes the parsers of untrusted bytes, each target for SECONDS (600)
 	@tests/setup --fuzz
 	@nice -n 10 tests/fuzz/run $(or $(SECONDS),600) $(TARGETS)
 
@@ -84,14 +84,14 @@ vm: setup
 	@$(STAGE) 'set up the virtual machine' tests/setup --vm
 	@$(STAGE) 'make the virtual machine' tests/vm/image
 
-test-vm: setup-images tools build test-binaries vm ## Runs what cgroup v2 and systemd could change, on a virtual machine that has them
+test-vm: setup-images tools build test-binaries vm ## Runs the tests that depend on cgroup v2 or systemd, in virtual machines that have both
 	@tests/summary tests/vm/test $(SUITES)
 
 conformance: setup-images tools build test-binaries ## Runs critest
 	tests/run $(CARGO) test --locked --offline -p gorae-tests --test critest -- --nocapture
 
-# BASE=REVISION measures another revision in turns with this tree: ROUNDS (5) of each, MAX (1.03) is the ratio that is too much.
-bench: build ## Measures Gorae beside the kernel's own floor, or with BASE=REVISION beside another revision
+# BASE=REVISION measures another revision, alternating with this tree: ROUNDS (5) of each. Ratios above MAX (1.03) are marked.
+bench: build ## Measures Gorae against the kernel's own floor, or with BASE=REVISION against another revision
 	$(CARGO) build --locked --release -p gorae-bench -p gorae-bench-floor --bins
 	@install -p -t build/bin $(TARGET)/release/gorae-bench $(TARGET)/release/gorae-floor
 ifdef BASE
@@ -100,16 +100,16 @@ else
 	@tests/run build/bin/gorae-bench
 endif
 
-# The shim that is shipped, on a machine that does nothing else.
-speed: build ## Holds the shim and the unpacking of layers to their promises of speed
+# Measures the release build of the shim. The machine should be otherwise idle.
+speed: build ## Checks the performance limits of the shim and of unpacking
 	$(CARGO) test --locked --no-run -p gorae-shim -p gorae-image-service --test speed --test pod_speed
 	@RUST_TEST_THREADS=1 GORAE_SHIM=$(CURDIR)/build/bin/gorae-shim tests/summary tests/run $(CARGO) test --locked --offline --no-fail-fast \
 	    -p gorae-shim -p gorae-image-service --test speed --test pod_speed -- --ignored --nocapture
 
-soak: setup-images tools build test-binaries ## Runs the long loads, and writes down how they went (tests/soak.md)
+soak: setup-images tools build test-binaries ## Runs the long load tests and writes the results to tests/soak.md
 	@tests/soak $(LOADS)
 
-check: check-style check-house doc test-binaries ## Looks at style, runs unit tests, builds the documentation
+check: check-style check-house doc test-binaries ## Checks style, runs unit tests, builds the documentation
 	RUST_TEST_THREADS=1 tests/summary tests/run $(TEST) --lib --bins
 	@if command -v cargo-deny >/dev/null; then cargo deny --locked check; \
 	    else echo 'cargo-deny is not installed: licences and advisories were not checked'; fi
@@ -120,13 +120,13 @@ check-style: setup
 	@$(CARGO) metadata --locked --format-version 1 --manifest-path tests/fuzz/Cargo.toml >/dev/null
 	$(STAGE) 'lint' $(CARGO) clippy --locked --workspace --all-targets $(VM_TESTS) -- -D warnings
 
-check-house: setup ## Looks for circles of imports and dependencies that nothing names
+check-house: setup ## Checks for import cycles and unused dependencies
 	$(CARGO) test --locked -p gorae-house
 
 doc: setup
 	RUSTDOCFLAGS='-D warnings' $(STAGE) 'build the documentation' $(CARGO) doc --locked --workspace --no-deps
 
-clean: ## Removes what was built
+clean: ## Removes everything that was built
 	rm -rf build
 	-git worktree prune
 	$(CARGO) clean
