@@ -57,7 +57,7 @@ test-native: export GORAE_STAGES := $(CURDIR)/build/stages
 test-native: begin check-style doc setup-images tools build test-binaries test-fuzz ## Runs every test outside the virtual machines
 	@tests/summary tests/everything --native
 
-# SUITE is PACKAGE/TEST, or several of them; WORDS are passed to the test binary. The whole workspace is named, because for one
+# SUITE is PACKAGE/TEST, or several; WORDS are passed to the test binary. The whole workspace is named, because for one
 # package cargo would choose other features and recompile all its dependencies.
 suite: setup-images tools build test-binaries ## Runs one suite: SUITE=gorae-tests/exec WORDS=large_output
 	RUST_TEST_THREADS=1 GORAE_TEST_ONLY='$(SUITE)' tests/run $(TEST) --lib --bins --tests -- $(WORDS)
@@ -90,7 +90,7 @@ test-vm: setup-images tools build test-binaries vm ## Runs the tests that depend
 conformance: setup-images tools build test-binaries ## Runs critest
 	tests/run $(CARGO) test --locked --offline -p gorae-tests --test critest -- --nocapture
 
-# BASE=REVISION measures another revision, alternating with this tree: ROUNDS (5) of each. Ratios above MAX (1.03) are marked.
+# BASE=REVISION measures another revision alternately with this tree, ROUNDS (5) of each. Ratios above MAX (1.03) are marked.
 bench: build ## Measures Gorae against the kernel's own floor, or with BASE=REVISION against another revision
 	$(CARGO) build --locked --release -p gorae-bench -p gorae-bench-floor --bins
 	@install -p -t build/bin $(TARGET)/release/gorae-bench $(TARGET)/release/gorae-floor
