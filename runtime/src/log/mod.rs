@@ -5,9 +5,9 @@
 //! field=value`. As JSON, one object a line: `timestamp`, `level`, `fields` (with `message`), and `span`.
 
 mod threshold;
+mod words;
 
-use std::fmt::{Debug, Display, Formatter};
-use std::str::FromStr;
+use std::fmt::{Debug, Formatter};
 use std::sync::Arc;
 use threshold::Threshold;
 use tracing::Subscriber;
@@ -15,73 +15,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
-
-/// The least severe level that is logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
-    /// An operator has to act.
-    Error,
-    /// An operator should know.
-    Warn,
-    /// Changes to pods, containers and images.
-    Info,
-    /// The steps of these changes.
-    Debug,
-    /// Everything.
-    Trace,
-}
-
-/// The format of a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// For people to read.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-const LEVELS: [(&str, Level); 5] = [
-    ("error", Level::Error),
-    ("warn", Level::Warn),
-    ("info", Level::Info),
-    ("debug", Level::Debug),
-    ("trace", Level::Trace),
-];
-const FORMATS: [(&str, Format); 2] = [("text", Format::Text), ("json", Format::Json)];
-
-impl FromStr for Level {
-    type Err = String;
-
-    /// Parses the word for a level; the error lists all of them.
-    fn from_str(word: &str) -> Result<Self, String> {
-        one_of(&LEVELS, word)
-    }
-}
-
-impl Display for Level {
-    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-        let word = LEVELS.iter().find(|(_, level)| level == self).map_or("info", |(word, _)| word);
-        f.write_str(word)
-    }
-}
-
-impl FromStr for Format {
-    type Err = String;
-
-    /// Parses the word for a format; the error lists both.
-    fn from_str(word: &str) -> Result<Self, String> {
-        one_of(&FORMATS, word)
-    }
-}
-
-fn one_of<T: Copy>(known: &[(&str, T)], word: &str) -> Result<T, String> {
-    let found = known.iter().find(|(name, _)| *name == word).map(|(_, value)| *value);
-    found.ok_or_else(|| {
-        let (word, names): (String, Vec<_>) =
-            (word.chars().take(32).collect(), known.iter().map(|(n, _)| *n).collect());
-        format!("{word:?} is not one of {}", names.join(", "))
-    })
-}
+pub use words::{Format, Level};
 
 /// Sets the level of a running log.
 type SetLevel = dyn Fn(Level) -> Result<(), String> + Send + Sync;
@@ -136,18 +70,6 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_level_and_a_format_are_words_and_others_are_refused_with_the_list() {
-        for (word, level) in LEVELS {
-            assert_eq!((word.parse(), level.to_string()), (Ok(level), word.to_owned()));
-        }
-        let error = "loud".parse::<Level>().expect_err("unknown");
-        assert_eq!(error, "\"loud\" is not one of error, warn, info, debug, trace");
-        assert_eq!("json".parse(), Ok(Format::Json));
-        assert_eq!("JSON".parse::<Format>().expect_err("unknown"), "\"JSON\" is not one of text, json");
-        assert!("x".repeat(5000).parse::<Format>().expect_err("unknown").len() < 100);
-    }
 
     #[test]
     fn a_level_that_cannot_be_set_says_which() {

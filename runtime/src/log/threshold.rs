@@ -4,7 +4,7 @@
 //! The answer for each place in the code that logs is remembered there until the level changes, so that a call's span and
 //! the lines that are not written cost no lock and no comparison of names.
 
-use super::Level;
+use super::words::Level;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use tracing::level_filters::LevelFilter;
