@@ -141,19 +141,7 @@ fn a_timeout_kills_the_whole_tree() {
 }
 
 #[test]
-fn what_a_command_leaves_behind_is_killed_when_asked_and_the_output_ends_at_once() {
-    let mut container = sleeper();
-    let begin = Instant::now();
-    let (exited, out, _) = container.exec(&["sh", "-c", "sleep 300 & echo hi"]);
-    assert_eq!((exited.exit_code, out.as_str()), (0, "hi\n"));
-    assert!(begin.elapsed() < Duration::from_secs(1));
-    let (_, ps, _) = container.exec(&["ps"]);
-    assert!(!ps.contains("sleep 300"), "{ps}");
-    container.kill();
-}
-
-#[test]
-fn what_a_command_leaves_behind_stays_when_not_asked_and_goes_with_the_container() {
+fn what_a_command_leaves_behind_stays_and_goes_with_the_container() {
     let mut container = sleeper();
     let script = "sleep 300 >/dev/null 2>&1 & echo hi";
     let (exited, out, _) = container.exec_with(Exec { args: words(&["sh", "-c", script]), ..Exec::default() });
