@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::AcquireError;
 use tokio::task::JoinHandle;
+use tracing::Instrument;
 
 /// Chunks between download and inflater, each at most a quarter MiB.
 const CHUNKS: usize = 8;
@@ -99,10 +100,11 @@ async fn transfer(
     loop {
         let (sink, source) = pipe::pipe(CHUNKS);
         let counted = Arc::clone(counters);
-        let task = AbortOnDrop(tokio::spawn(async move {
+        let downloading = async move {
             let ended = download.run(sink, &counted.downloaded).await;
             (download, ended)
-        }));
+        };
+        let task = AbortOnDrop(tokio::spawn(downloading.in_current_span()));
         counters.unpacked.store(0, Ordering::Relaxed);
         let unpacked = stage(pull, blob, diff_id, source, Arc::clone(counters)).await;
         let failed = |source| Error::Registry { image: pull.reference.to_string(), source: Box::new(source) };

@@ -148,8 +148,9 @@ impl Pull {
     async fn commit(&self, new: NewImage, staged: Vec<Arc<store::Staged>>, pins: Pins) -> Result<Arc<Image>, Error> {
         let (store, reserve) = (Arc::clone(&self.parts.store), self.parts.config.limits.reserve);
         // Dropping the pull does not undo this: the thread finishes the commit.
+        let span = tracing::Span::current();
         let committed = tokio::task::spawn_blocking(move || {
-            let committed = store.commit(new, &staged, reserve);
+            let committed = span.in_scope(|| store.commit(new, &staged, reserve));
             drop((staged, pins));
             committed
         });
