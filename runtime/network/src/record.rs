@@ -75,8 +75,11 @@ pub fn load(root: &Path) -> Result<Option<Record>, NetworkError> {
 }
 
 /// Moves a record that cannot be read to `network.damaged`, for inspection.
-pub fn set_aside(root: &Path) {
-    let _ = rename(path(root), root.join("network.damaged"));
+///
+/// # Errors
+/// The rename fails; the next record then replaces the damaged one.
+pub fn set_aside(root: &Path) -> std::io::Result<()> {
+    rename(path(root), root.join("network.damaged"))
 }
 
 /// Replaces the record; it survives a power cut once this returns.

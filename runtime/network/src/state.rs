@@ -108,8 +108,10 @@ impl State {
             Ok(record) => record,
             Err(foreign @ NetworkError::ForeignRecord(_)) => return Err(foreign),
             Err(error) => {
-                tracing::error!(%error, "cannot use the network record; setting it aside");
-                record::set_aside(root);
+                tracing::error!(%error, "cannot use the network record; setting it aside as network.damaged");
+                if let Err(error) = record::set_aside(root) {
+                    tracing::error!(%error, "cannot set the network record aside; it will be replaced");
+                }
                 None
             }
         };
