@@ -3,6 +3,7 @@
 //! shims, and the byte layout that carries shim messages on a socket ([`frame`]).
 
 pub mod frame;
+pub mod state;
 
 /// CRI v1, generated from `proto/api.proto`. Field meanings are the CRI's own.
 #[cfg(feature = "cri")]
@@ -40,6 +41,9 @@ pub mod gorae {
 /// shim that does not know it, such as a new limit in `Resources`. Do not raise it for a new verb, because an older
 /// shim replies `UNIMPLEMENTED`, or for a field that only carries more information.
 pub const PROTOCOL: u32 = 1;
+
+/// The `step` of a [`Failure`](shim::Failure) to mount an image as a volume. The CRI has a word of its own for it.
+pub const IMAGE_VOLUME_STEP: &str = "mount image volume";
 
 /// The daemon-to-shim protocol, generated from `proto/shim.proto`, which describes every field.
 #[allow(missing_docs, clippy::all, clippy::missing_errors_doc, clippy::unwrap_used)]

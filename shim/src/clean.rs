@@ -9,6 +9,7 @@ use crate::state;
 use crate::sys;
 use crate::wire::{CleanContainer, ContainerState, End, container_state::Phase};
 use gorae_proto::PROTOCOL;
+use gorae_proto::state::{UNKNOWN, UNKNOWN_CODE};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::fs;
@@ -99,7 +100,7 @@ fn settle(run_dir: &Path, container_id: String, end: Option<End>) -> Result<Cont
 
 fn unseen() -> End {
     let message = "the container's shim ended before it could see the exit";
-    End { exit_code: state::UNKNOWN_CODE, reason: "Unknown".into(), message: message.into() }
+    End { exit_code: UNKNOWN_CODE, reason: UNKNOWN.into(), message: message.into() }
 }
 
 /// Sends SIGKILL to the container's shim. A shim that hangs in the kernel dies when it leaves the kernel, before it

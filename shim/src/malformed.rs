@@ -62,7 +62,7 @@ pub fn absolute(field: &str, path: String) -> Result<String> {
 /// # Errors
 /// For bytes with a NUL among them.
 pub fn c_string(field: &str, bytes: Vec<u8>) -> Result<CString> {
-    CString::new(bytes).map_err(|_| Malformed::new(field, "has a NUL byte in it"))
+    CString::new(bytes).map_err(|_| Malformed::new(field, "contains a NUL byte"))
 }
 
 /// Checks every element of a list; the name of an invalid one gets its index.

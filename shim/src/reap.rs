@@ -10,7 +10,7 @@ pub fn reap(pidfd: &OwnedFd) -> Option<i32> {
     match rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options) {
         Ok(status) => status.map(|status| code(&status)),
         // Something else has reaped it, although none of our code does.
-        Err(_) => Some(crate::state::UNKNOWN_CODE),
+        Err(_) => Some(gorae_proto::state::UNKNOWN_CODE),
     }
 }
 
@@ -18,7 +18,7 @@ fn code(status: &WaitIdStatus) -> i32 {
     match (status.exit_status(), status.terminating_signal()) {
         (Some(code), _) => code & 0xff,
         (None, Some(signal)) => 128 + signal,
-        (None, None) => crate::state::UNKNOWN_CODE,
+        (None, None) => gorae_proto::state::UNKNOWN_CODE,
     }
 }
 

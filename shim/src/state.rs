@@ -17,20 +17,12 @@ use gorae_kernel::clock::now_ns;
 use gorae_kernel::process::Stat;
 use gorae_kernel::record_file::{self, Durability};
 use gorae_proto::PROTOCOL;
+use gorae_proto::state::{KIND, START_ERROR, START_ERROR_CODE, VERSION};
 use prost::Message;
 use std::fs;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
-
-const KIND: &str = "state";
-const VERSION: u32 = 1;
-
-/// The exit code of a container that could not be started.
-pub const START_ERROR_CODE: i32 = 128;
-
-/// The exit code of a container whose exit was not observed.
-pub const UNKNOWN_CODE: i32 = 255;
 
 /// The record and the directory that it is kept in.
 #[derive(Debug)]
@@ -95,7 +87,7 @@ impl State {
             record.phase = Phase::Exited.into();
             record.finished_at_ns = now_ns();
             record.exit_code = START_ERROR_CODE;
-            record.reason = "StartError".into();
+            record.reason = START_ERROR.into();
             record.message = why.message.clone();
             record.pid = 0;
         })

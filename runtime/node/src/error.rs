@@ -40,8 +40,6 @@ pub struct Error {
 
 /// The word that marks an image volume that could not be mounted.
 pub const IMAGE_VOLUME_FAILED: &str = "ImageVolumeMountFailed";
-/// The shim's name for the step in which that happens.
-const IMAGE_VOLUME_STEP: &str = "mount image volume";
 
 /// Result of the daemon's verbs.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -137,7 +135,7 @@ impl From<Failure> for Error {
             failure::Kind::Unimplemented => Kind::Unimplemented,
             failure::Kind::DeadlineExceeded => Kind::DeadlineExceeded,
         };
-        let word = (failure.step == IMAGE_VOLUME_STEP).then_some(IMAGE_VOLUME_FAILED);
+        let word = (failure.step == gorae_proto::IMAGE_VOLUME_STEP).then_some(IMAGE_VOLUME_FAILED);
         Self { kind, word, message: failure.message }
     }
 }
@@ -242,8 +240,11 @@ mod tests {
     fn the_word_that_clients_look_for_stays_in_front() {
         let error = Error::not_found("no such image").beginning_with(IMAGE_VOLUME_FAILED).during("create c");
         assert_eq!(Status::from(error).message(), "ImageVolumeMountFailed: create c: no such image");
-        let failure =
-            Failure { step: IMAGE_VOLUME_STEP.into(), message: "open x: absent".into(), ..Default::default() };
+        let failure = Failure {
+            step: gorae_proto::IMAGE_VOLUME_STEP.into(),
+            message: "open x: absent".into(),
+            ..Default::default()
+        };
         let error = Error::from(failure).during("start c");
         assert_eq!(error.to_string(), "ImageVolumeMountFailed: start c: open x: absent");
     }

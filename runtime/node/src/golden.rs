@@ -73,7 +73,7 @@ pub fn state() -> ContainerState {
         gids: vec![1001, 27],
         boot_id: "2b1d3a5e-0000-4000-8000-000000000001".into(),
         shim_pid: 4242,
-        stopping: Some(Stopping { since_ns: 1_700_000_000_000_000_003, killed: true, stuck: "pid 12 in D".into() }),
+        stopping: Some(Stopping { since_ns: 1_700_000_000_000_000_003, stuck: "pid 12 in D".into() }),
         hook_error: "poststop: exit 1".into(),
         // It was written before this number existed.
         protocol: 0,

@@ -12,7 +12,7 @@
 //! One task per live container runs `Keeper::keep`. The container's [`Line`] says which step is in progress, so that
 //! a verb can see it, wait for it and take over from it.
 
-use crate::container::{self, Container, Line, State};
+use crate::container::{self, Container, Line, State, phase_of};
 use crate::error::Result;
 use crate::events::Events;
 use crate::ids::{self, ContainerId};
@@ -22,12 +22,14 @@ use crate::records;
 use gorae_kernel::clock;
 use gorae_proto::PROTOCOL;
 use gorae_proto::shim::{self as wire, CleanContainer, container_state::Phase};
+use gorae_proto::state::{START_ERROR, START_ERROR_CODE, UNKNOWN, UNKNOWN_CODE};
 use gorae_shims::{self as shims, Shim, ShimEvent};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::sync::mpsc::{self, Receiver};
 use tokio::time::{sleep, timeout};
+use tracing::Instrument;
 
 /// How long a caller waits for a look that is in progress: a shim that does not respond must not hold up the others.
 const LOOK_PATIENCE: Duration = Duration::from_secs(3);
@@ -41,10 +43,6 @@ const LOOK_PAUSE: Duration = Duration::from_millis(100);
 const SETTLE_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause of both: a shim that comes back is noticed within this time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
-/// The exit code of a container that could not be started.
-const START_ERROR_CODE: i32 = 128;
-/// The exit code of an end that nobody observed.
-const UNKNOWN_CODE: i32 = 255;
 
 /// Keeps every container's state in line with what its shim reports.
 #[derive(Debug)]
@@ -58,7 +56,7 @@ pub struct Keeper {
 #[derive(Debug)]
 struct Connection {
     shim: Shim,
-    said: UnboundedReceiver<ShimEvent>,
+    said: Receiver<ShimEvent>,
 }
 
 /// The result of a look for a shim.
@@ -87,7 +85,7 @@ fn warn_of_a_later_shim(state: &wire::ContainerState) {
 
 /// The end that is recorded for a container whose start was given up.
 pub fn start_error(why: &str) -> wire::End {
-    wire::End { exit_code: START_ERROR_CODE, reason: "StartError".into(), message: why.to_owned() }
+    wire::End { exit_code: START_ERROR_CODE, reason: START_ERROR.into(), message: why.to_owned() }
 }
 
 impl Keeper {
@@ -106,12 +104,7 @@ impl Keeper {
 
     /// Takes over a shim that a start has just made. False when the container is being ended instead; the caller then
     /// has to kill the shim.
-    pub fn attach(
-        self: &Arc<Self>,
-        container: &Arc<Container>,
-        shim: Shim,
-        said: UnboundedReceiver<ShimEvent>,
-    ) -> bool {
+    pub fn attach(self: &Arc<Self>, container: &Arc<Container>, shim: Shim, said: Receiver<ShimEvent>) -> bool {
         let attached = container.change_line(|line| line.attach(shim.clone()));
         if attached {
             tokio::spawn(self.clone().keep(container.clone(), Some(Connection { shim, said })));
@@ -176,7 +169,7 @@ impl Keeper {
     }
 
     /// Processes a shim's reports until its connection ends.
-    async fn take_in(&self, container: &Arc<Container>, mut said: UnboundedReceiver<ShimEvent>) {
+    async fn take_in(&self, container: &Arc<Container>, mut said: Receiver<ShimEvent>) {
         while let Some(ShimEvent::State(state)) = said.recv().await {
             self.said(container, &state).await;
         }
@@ -184,7 +177,7 @@ impl Keeper {
 
     fn has_told_its_end(&self, container: &Container) -> bool {
         container.has_ended()
-            || matches!(self.state_on_disk(&container.record().id), Ok(Some(state)) if state.phase() == Phase::Exited)
+            || matches!(self.state_on_disk(&container.record().id), Ok(Some(state)) if phase_of(&state) == Phase::Exited)
     }
 
     fn is_over(&self, container: &Container) -> bool {
@@ -239,7 +232,7 @@ impl Keeper {
         let run_dir = self.machine.places.container_run(&container.record().id);
         let mut out_of_reach = None;
         for _ in 0..COMING_TRIES {
-            let (events, said) = mpsc::unbounded_channel();
+            let (events, said) = mpsc::channel(shims::QUEUED_EVENTS);
             match Shim::connect(&run_dir, events).await {
                 Ok(shim) => return Found::Shim(Connection { shim, said }),
                 Err(shims::Error::NotThere(_)) if !self.is_coming(container, &run_dir) => return Found::Nothing,
@@ -292,7 +285,7 @@ impl Keeper {
         let short = ids::short(&id);
         match self.state_on_disk(&id) {
             // The start is done: the shim hangs in something else.
-            Ok(Some(state)) if state.phase() != Phase::Starting => return self.said(container, &state).await,
+            Ok(Some(state)) if phase_of(&state) != Phase::Starting => return self.said(container, &state).await,
             Ok(_) => {}
             // The container may be running, which is not a reason to end it.
             Err(error) => {
@@ -310,7 +303,7 @@ impl Keeper {
     async fn gone(self: &Arc<Self>, container: &Arc<Container>) {
         let id = container.record().id.clone();
         match self.state_on_disk(&id) {
-            Ok(Some(state)) if state.phase() == Phase::Exited => {
+            Ok(Some(state)) if phase_of(&state) == Phase::Exited => {
                 self.said(container, &state).await;
                 return container.change_line(Line::find_nothing);
             }
@@ -342,7 +335,7 @@ impl Keeper {
             container.line_is(|line| !matches!(line, Line::Settling | Line::Starting(_))).await;
         }
         let (keeper, of) = (self.clone(), container.clone());
-        let settling = tokio::spawn(async move { keeper.settle_now(&of, end).await });
+        let settling = tokio::spawn(async move { keeper.settle_now(&of, end).await }.in_current_span());
         settling.await.unwrap_or_else(|e| Err(crate::error::Error::internal(format!("settle the container: {e}"))))
     }
 
@@ -391,10 +384,10 @@ impl Keeper {
             end,
         };
         let mut state = shims::clean_container(&self.machine.spawner, clean).await?;
-        if state.phase() != Phase::Exited {
+        if phase_of(&state) != Phase::Exited {
             state.set_phase(Phase::Exited);
             state.exit_code = UNKNOWN_CODE;
-            state.reason = "Unknown".into();
+            state.reason = UNKNOWN.into();
             state.finished_at_ns = clock::now_ns();
         }
         self.said(container, &state).await;

@@ -44,6 +44,9 @@ impl Drop for ExecExit {
     }
 }
 
+/// How many events of a shim may be queued. A container's life has a handful; a reader that is behind makes its shim wait.
+pub const QUEUED_EVENTS: usize = 32;
+
 /// A message that a shim pushes.
 #[derive(Debug)]
 pub enum ShimEvent {
@@ -87,7 +90,7 @@ struct Waiting {
 
 impl Shim {
     /// Takes over a connected socket. Events are sent to `events`, [`ShimEvent::Gone`] last.
-    pub fn attach(stream: UnixStream, events: mpsc::UnboundedSender<ShimEvent>) -> Self {
+    pub fn attach(stream: UnixStream, events: mpsc::Sender<ShimEvent>) -> Self {
         let shared = Arc::new(Shared {
             stream,
             writing: AsyncMutex::new(()),
@@ -102,7 +105,7 @@ impl Shim {
     ///
     /// # Errors
     /// [`Error::NotThere`] when nothing listens; [`Error::Gone`] when the shim does not accept the connection.
-    pub async fn connect(run_dir: &Path, events: mpsc::UnboundedSender<ShimEvent>) -> Result<Self> {
+    pub async fn connect(run_dir: &Path, events: mpsc::Sender<ShimEvent>) -> Result<Self> {
         Ok(Self::attach(socket::connect(run_dir).await?, events))
     }
 
@@ -115,7 +118,7 @@ impl Shim {
     pub async fn call_within(&self, verb: Verb, fds: &[BorrowedFd<'_>], deadline: Duration) -> Result<Answer> {
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
-        self.shared.expect(id, sender)?;
+        let _expected = self.shared.expect(id, sender)?;
         let frame = Frame { body: Some(Body::Request(Request { id, verb: Some(verb) })) };
         let answer = async {
             {
@@ -124,13 +127,8 @@ impl Shim {
             }
             receiver.await.unwrap_or_else(|_| Err(gone()))
         };
-        match tokio::time::timeout(deadline, answer).await {
-            Ok(result) => result,
-            Err(_) => {
-                self.shared.lock().replies.remove(&id);
-                Err(Error::TimedOut(format!("the container's shim did not answer within {deadline:?}")))
-            }
-        }
+        let too_late = |_| Error::TimedOut(format!("the container's shim did not answer within {deadline:?}"));
+        tokio::time::timeout(deadline, answer).await.map_err(too_late)?
     }
 
     /// [`Self::call_within`] with [`VERB_DEADLINE`] and no descriptors.
@@ -147,18 +145,31 @@ impl Shim {
     }
 }
 
+/// A reply that a caller waits for. Dropped when the caller has it, or gave up: a shim that hangs must not make the
+/// table grow.
+struct Expected<'a> {
+    shared: &'a Shared,
+    id: u64,
+}
+
+impl Drop for Expected<'_> {
+    fn drop(&mut self) {
+        self.shared.lock().replies.remove(&self.id);
+    }
+}
+
 impl Shared {
     fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn expect(&self, id: u64, sender: oneshot::Sender<Result<Answer>>) -> Result<()> {
+    fn expect(&self, id: u64, sender: oneshot::Sender<Result<Answer>>) -> Result<Expected<'_>> {
         let mut waiting = self.lock();
         if waiting.closed {
             return Err(gone());
         }
         waiting.replies.insert(id, sender);
-        Ok(())
+        Ok(Expected { shared: self, id })
     }
 
     fn deliver(self: &Arc<Self>, reply: Reply, fds: Vec<OwnedFd>) {
@@ -187,7 +198,7 @@ fn gone() -> Error {
     Error::Gone("the container's shim has ended".to_owned())
 }
 
-async fn read_until_end(shared: Arc<Shared>, events: mpsc::UnboundedSender<ShimEvent>) {
+async fn read_until_end(shared: Arc<Shared>, events: mpsc::Sender<ShimEvent>) {
     let mut reader = socket::Reader::default();
     loop {
         let (frame, fds) = match reader.next(&shared.stream).await {
@@ -201,7 +212,7 @@ async fn read_until_end(shared: Arc<Shared>, events: mpsc::UnboundedSender<ShimE
         match frame.body {
             Some(Body::Reply(reply)) => shared.deliver(reply, fds),
             Some(Body::Push(Push { body: Some(push::Body::State(state)) })) => {
-                let _ = events.send(ShimEvent::State(Box::new(state)));
+                let _ = events.send(ShimEvent::State(Box::new(state))).await;
             }
             Some(Body::Push(Push { body: Some(push::Body::ExecExited(exited)) })) => {
                 if let Some(sender) = shared.lock().execs.remove(&exited.exec) {
@@ -217,5 +228,5 @@ async fn read_until_end(shared: Arc<Shared>, events: mpsc::UnboundedSender<ShimE
         waiting.replies.clear();
         waiting.execs.clear();
     }
-    let _ = events.send(ShimEvent::Gone);
+    let _ = events.send(ShimEvent::Gone).await;
 }

@@ -18,7 +18,7 @@ mod oneshot;
 mod socket;
 mod spawn;
 
-pub use connection::{Answer, ExecExit, Shim, ShimEvent};
+pub use connection::{Answer, ExecExit, QUEUED_EVENTS, Shim, ShimEvent};
 pub use deadline::{SETUP_DEADLINE, VERB_DEADLINE};
 pub use device_programs::DevicePrograms;
 pub use error::{Error, Result};

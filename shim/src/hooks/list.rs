@@ -123,7 +123,7 @@ fn hook(hook: wire::Hook) -> Result<Hook> {
         _ => Err(Malformed::new("", "is not of the form NAME=value")),
     };
     let argument = |text: String| match text.contains('\0') {
-        true => Err(Malformed::new("", "has a NUL byte in it")),
+        true => Err(Malformed::new("", "contains a NUL byte")),
         false => Ok(text),
     };
     Ok(Hook {

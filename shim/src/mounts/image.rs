@@ -82,5 +82,5 @@ fn find(root: &Root, image: &Image, destination: &str) -> Result<OwnedFd> {
 
 /// Names the step as the daemon knows it: it reports failures of image volumes to kubelet in a special form.
 pub fn of_image_volume(failure: Failure) -> Failure {
-    Failure { step: "mount image volume".into(), ..failure }
+    Failure { step: gorae_proto::IMAGE_VOLUME_STEP.into(), ..failure }
 }

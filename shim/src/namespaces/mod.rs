@@ -183,7 +183,6 @@ fn flag(kind: Kind) -> u64 {
         Kind::Uts => libc::CLONE_NEWUTS,
         Kind::User => libc::CLONE_NEWUSER,
         Kind::Cgroup => libc::CLONE_NEWCGROUP,
-        Kind::Time => libc::CLONE_NEWTIME,
     };
     flag as u64
 }

@@ -101,7 +101,8 @@ fn check(start: wire::Start) -> malformed::Result<Order> {
         masked_paths: each("masked_paths", start.masked_paths, path)?,
         readonly_paths: each("readonly_paths", start.readonly_paths, path)?,
         cgroup: Place::checked(required("cgroup", start.cgroup)?).map_err(|wrong| wrong.within("cgroup"))?,
-        resources: Resources::checked(start.resources.unwrap_or_default())
+        resources: (start.resources)
+            .map_or_else(|| Ok(Resources::default()), Resources::checked)
             .map_err(|wrong| wrong.within("resources"))?,
         log_path: non_empty(start.log_path).map(|path| absolute("log_path", path)).transpose()?.map(PathBuf::from),
         stdin: start.stdin,

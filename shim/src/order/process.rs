@@ -82,7 +82,7 @@ impl Process {
             env: each("env", process.env, |variable| c_string("", variable))?,
             cwd: c_string("cwd", cwd.into_bytes())?,
             terminal: process.tty,
-            account: Account::checked(process.user.unwrap_or_default()).map_err(|wrong| wrong.within("user"))?,
+            account: Account::checked(required("user", process.user)?).map_err(|wrong| wrong.within("user"))?,
             capabilities: required("capabilities", process.capabilities)?,
             no_new_privs: process.no_new_privs,
             seccomp: seccomp(process.seccomp_filter, process.seccomp_flags)?,

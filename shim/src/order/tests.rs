@@ -36,6 +36,7 @@ fn start() -> Start {
             args: vec![b"/bin/sh".to_vec()],
             env: vec![b"A=b".to_vec()],
             cwd: "/work".into(),
+            user: Some(wire::User::default()),
             capabilities: Some(Capabilities::default()),
             seccomp_filter: vec![0; 16],
             seccomp_flags: 2,

@@ -55,7 +55,6 @@ impl Pod {
         Ok(PodReady {
             init_pid: init_pid as u32,
             init_start_ticks: if init_pid == 0 { 0 } else { start_ticks(init_pid)? },
-            host_interface: network.as_ref().map_or_else(String::new, |network| network.host_interface().to_owned()),
         })
     }
 

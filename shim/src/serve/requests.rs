@@ -99,11 +99,10 @@ impl Shim {
             Some(stop) => stop.shorten(asked.grace_ms, now),
             None => self.stop = Some(Stop::begin(&self.container, asked.signal, asked.grace_ms, now)?),
         }
-        let killed = self.stop.as_ref().is_some_and(|stop| stop.killed);
-        let stopping = self.state.record().stopping.clone();
-        let stopping =
-            stopping.unwrap_or(wire::Stopping { since_ns: gorae_kernel::clock::now_ns(), ..Default::default() });
-        self.change_state(|record| record.stopping = Some(wire::Stopping { killed, ..stopping }));
+        if self.state.record().stopping.is_none() {
+            let stopping = wire::Stopping { since_ns: gorae_kernel::clock::now_ns(), stuck: String::new() };
+            self.change_state(|record| record.stopping = Some(stopping));
+        }
         Ok(())
     }
 
@@ -116,7 +115,7 @@ impl Shim {
             Err(failure) => failure.message,
         };
         let since_ns = self.state.record().stopping.as_ref().map_or(0, |s| s.since_ns);
-        self.change_state(|record| record.stopping = Some(wire::Stopping { since_ns, killed: true, stuck }));
+        self.change_state(|record| record.stopping = Some(wire::Stopping { since_ns, stuck }));
     }
 
     fn resize(&self, &Resize { target, rows, columns }: &Resize) -> Result<()> {

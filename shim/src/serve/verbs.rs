@@ -78,7 +78,7 @@ impl Update {
     /// # Errors
     /// For an invalid limit or score.
     pub fn checked(update: wire::UpdateResources) -> Result<Self> {
-        let resources = Resources::checked(update.resources.unwrap_or_default());
+        let resources = update.resources.map_or_else(|| Ok(Resources::default()), Resources::checked);
         Ok(Self {
             resources: resources.map_err(|wrong| wrong.within("resources"))?,
             oom_score_adj: update.oom_score_adj.map(score).transpose()?,

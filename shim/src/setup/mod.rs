@@ -10,7 +10,7 @@ use crate::cgroup::{self, Cgroup};
 use crate::descriptor::duplicate;
 use crate::device_policy;
 use crate::devices;
-use crate::failure::{self, Result};
+use crate::failure::{self, Failure, Result};
 use crate::hooks::{self, Hooks, Point};
 use crate::io::Stdio;
 use crate::log::Log;
@@ -71,7 +71,7 @@ pub fn start(order: &Order, device_program: Option<OwnedFd>, state: &mut State, 
     let fresh = !overlay::has_files(&order.root_dir);
     let cgroup = cgroup::create(order.cgroup.clone(), &order.resources);
     let started = cgroup.and_then(|cgroup| in_cgroup(order, device_program, state, cgroup, single));
-    if let Err(failure) = &started {
+    started.map_err(|failure| {
         let _ = cgroup::kill(&order.cgroup);
         let _ = cgroup::remove(&order.cgroup);
         // Files that an earlier start left are the only copy and must be kept.
@@ -79,12 +79,18 @@ pub fn start(order: &Order, device_program: Option<OwnedFd>, state: &mut State, 
             overlay::remove(&order.root_dir);
             volumes::remove(&order.root_dir);
         }
-        state.start_failed(failure)?;
+        let unrecorded = state.start_failed(&failure).err();
         if let Some(hooks) = &order.hooks {
             state.poststop(hooks);
         }
-    }
-    started
+        match unrecorded {
+            None => failure,
+            Some(why) => Failure {
+                message: format!("{}; recording this failed too: {}", failure.message, why.message),
+                ..failure
+            },
+        }
+    })
 }
 
 fn in_cgroup(

@@ -3,6 +3,7 @@
 
 use crate::clock;
 use gorae_proto::shim;
+use gorae_proto::state::{START_ERROR, UNKNOWN, UNKNOWN_CODE};
 use serde::{Deserialize, Serialize};
 
 /// The user and groups that the process runs as, as the shim found them in the image.
@@ -62,7 +63,7 @@ impl Exit {
     /// An end that nobody observed, noticed now.
     pub fn lost(started_at: Option<i64>, why: &str) -> Self {
         Self {
-            code: 255,
+            code: UNKNOWN_CODE,
             reason: Reason::Unknown,
             message: why.into(),
             started_at,
@@ -95,16 +96,16 @@ impl Reason {
             Self::Completed => "Completed",
             Self::Error => "Error",
             Self::OomKilled => "OOMKilled",
-            Self::StartError => "StartError",
-            Self::Unknown => "Unknown",
+            Self::StartError => START_ERROR,
+            Self::Unknown => UNKNOWN,
         }
     }
 
     /// The reason that the shim reported, or else the one that follows from exit code and OOM kill.
     fn of(state: &shim::ContainerState) -> Self {
         match (state.reason.as_str(), state.oom_killed, state.exit_code) {
-            ("StartError", ..) => Self::StartError,
-            ("Unknown", ..) => Self::Unknown,
+            (START_ERROR, ..) => Self::StartError,
+            (UNKNOWN, ..) => Self::Unknown,
             (_, true, _) => Self::OomKilled,
             (_, false, 0) => Self::Completed,
             (_, false, _) => Self::Error,

@@ -9,6 +9,7 @@ use crate::keeper::Keeper;
 use crate::process::{self, Process};
 use gorae_kernel::process::ProcessId;
 use gorae_proto::shim::{End, GetState, request::Verb};
+use gorae_proto::state::{UNKNOWN, UNKNOWN_CODE};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,8 +23,6 @@ const DYING: Duration = Duration::from_secs(5);
 const SIGKILL: i32 = 9;
 /// 128 + SIGKILL.
 const KILLED_CODE: i32 = 137;
-/// The exit code that is reported for an end that nobody observed.
-const UNKNOWN_CODE: i32 = 255;
 
 /// Whether the container's shim responds; also true when it has none, because then nothing hangs.
 pub async fn answers(container: &Container) -> bool {
@@ -87,7 +86,7 @@ fn end(code: Option<i32>, hangs: &str) -> End {
         }
         None => {
             let message = format!("{shim}; the exit code is not known");
-            End { exit_code: UNKNOWN_CODE, reason: "Unknown".into(), message }
+            End { exit_code: UNKNOWN_CODE, reason: UNKNOWN.into(), message }
         }
     }
 }

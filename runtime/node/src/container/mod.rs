@@ -43,8 +43,6 @@ pub mod view;
 pub use exit::{Exit, Identity, Reason, time};
 pub use line::{Line, Up};
 pub use object::{Container, MOST_HELPERS};
-pub use record::{
-    Image, ImageMount, Process, RECORD_KIND, RECORD_VERSION, Record, STATE_KIND, STATE_VERSION, read_state,
-};
+pub use record::{Image, ImageMount, Process, RECORD_KIND, RECORD_VERSION, Record, read_state};
 pub(crate) use start_guard::Start;
-pub use state::State;
+pub use state::{State, phase_of};

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::ids::{ContainerId, PodId};
 use crate::records;
 use gorae_proto::cri;
-use gorae_proto::shim;
+use gorae_proto::{shim, state};
 use prost::Message;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -16,17 +16,15 @@ use std::sync::Arc;
 pub const RECORD_VERSION: u32 = 1;
 /// Kind of the container record.
 pub const RECORD_KIND: &str = "container";
-/// Version of the shim's state record.
-pub const STATE_VERSION: u32 = 1;
-/// Kind of the shim's state record.
-pub const STATE_KIND: &str = "state";
 
 /// The shim's state record below a container's run directory; `None` when there is none.
 ///
 /// # Errors
 /// As [`records::read`].
 pub fn read_state(run_dir: &Path) -> Result<Option<shim::ContainerState>> {
-    records::read_with(&run_dir.join("state"), STATE_KIND, STATE_VERSION, |body| shim::ContainerState::decode(body))
+    records::read_with(&run_dir.join(state::KIND), state::KIND, state::VERSION, |body| {
+        shim::ContainerState::decode(body)
+    })
 }
 
 /// The request, and what it was resolved to. Only UpdateContainerResources changes it, and only the resources.
@@ -96,10 +94,10 @@ pub struct Process {
     pub env: Vec<Vec<u8>>,
     /// The working directory, absolute.
     pub cwd: String,
-    /// The user, by name or number; empty means root.
-    pub user: String,
-    /// The group, by name or number; empty means the user's.
-    pub group: String,
+    /// The user, by name or number; root if it is not set.
+    pub user: Option<String>,
+    /// The group, by name or number; the user's own if it is not set.
+    pub group: Option<String>,
     /// The number of the signal that asks it to end.
     pub stop_signal: i32,
     /// Paths that the image declares as volumes.

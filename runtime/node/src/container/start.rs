@@ -108,7 +108,7 @@ fn spawn(node: &Arc<Node>, container: &Arc<Container>, pod: &Pod, short: &str) -
         Err(not_ready(short))
     };
     let (stream, killer) = spawned.inspect_err(|_| container.back_to_created())?;
-    let (events, said) = mpsc::unbounded_channel();
+    let (events, said) = mpsc::channel(gorae_shims::QUEUED_EVENTS);
     let shim = Shim::attach(stream, events);
     if !node.keeper.attach(container, shim.clone(), said) {
         killer.kill();

@@ -3,7 +3,7 @@
 
 use super::exit::{Exit, Identity};
 use gorae_kernel::process::ProcessId;
-use gorae_proto::shim::{self, container_state::Phase};
+use gorae_proto::shim::{ContainerState, container_state::Phase};
 
 /// The state of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub enum State {
 
 impl State {
     /// The shim's record in the daemon's terms.
-    pub fn from_shim(state: &shim::ContainerState) -> Self {
-        match state.phase() {
+    pub fn from_shim(state: &ContainerState) -> Self {
+        match phase_of(state) {
             Phase::Starting => Self::Starting,
             Phase::Running => Self::Running {
                 process: ProcessId { pid: state.pid, start: state.pid_start_ticks },
@@ -61,6 +61,12 @@ impl State {
     }
 }
 
+/// The phase that a shim reports. One that a later version added is a kind of running: before the start and after the end there
+/// is nothing to add, and a container that lives must not be taken for one whose start hangs.
+pub fn phase_of(state: &ContainerState) -> Phase {
+    Phase::try_from(state.phase).unwrap_or(Phase::Running)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,5 +87,11 @@ mod tests {
                 assert_eq!(from.may_become(to), allowed, "{} to {}", from.word(), to.word());
             }
         }
+    }
+
+    #[test]
+    fn a_phase_of_a_later_version_is_a_running_container() {
+        let paused = ContainerState { phase: 9, pid: 7, pid_start_ticks: 8, ..ContainerState::default() };
+        assert!(matches!(State::from_shim(&paused), State::Running { process: ProcessId { pid: 7, start: 8 }, .. }));
     }
 }

@@ -73,8 +73,7 @@ fn in_order(config: &cri::ContainerConfig) -> cri::ContainerConfig {
 }
 
 fn json(config: &impl Serialize) -> Value {
-    // A message of strings, numbers and lists cannot fail to serialize.
-    serde_json::to_value(config).unwrap_or_default()
+    serde_json::to_value(config).expect("a message of strings, numbers and lists has a JSON form")
 }
 
 fn refuse(title: &str, field: Option<String>) -> Result<()> {

@@ -24,7 +24,7 @@ pub mod stop;
 pub mod view;
 pub mod watch;
 
-pub use record::{Network, Owner, Pins, RECORD_KIND, RECORD_VERSION, Record, Resources, Up};
+pub use record::{Network, Owner, Pins, RECORD_KIND, RECORD_VERSION, Record, Resources, UP_KIND, UP_VERSION, Up};
 #[cfg(test)]
 pub(crate) use record::{test_config, test_record};
 

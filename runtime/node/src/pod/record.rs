@@ -14,6 +14,11 @@ pub const RECORD_VERSION: u32 = 1;
 /// Kind of the pod record.
 pub const RECORD_KIND: &str = "pod";
 
+/// Version of the record of a pod that is up.
+pub const UP_VERSION: u32 = 1;
+/// Kind and file name of the record of a pod that is up.
+pub const UP_KIND: &str = "ready";
+
 /// The request, and what was allocated for it before the pod was made. It never changes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! RunPodSandbox: record the intent, make the pod, commit the record. If a step fails, undo everything.
 
-use super::{Network, Owner, Pins, Pod, RECORD_KIND, RECORD_VERSION, Record, State, Up, etc_files, pins, request};
+use super::{
+    Network, Owner, Pins, Pod, RECORD_KIND, RECORD_VERSION, Record, State, UP_KIND, UP_VERSION, Up, etc_files, pins,
+    request,
+};
 use crate::disk;
 use crate::error::{Error, Kind, Result};
 use crate::ids::{self, PodId};
@@ -79,13 +82,20 @@ async fn make(node: &Arc<Node>, id: &PodId, config: cri::PodSandboxConfig, handl
         Err(failure) => Err(match undo(node, &record).await {
             Ok(()) => failure,
             Err(undo) => {
-                // It is listed as not ready, so that the client's stop and remove retry the clean-up.
-                let _ = records::commit(&node.machine.places.pod_root(id), "record");
-                node.objects.pods.insert(Pod::new(record, State::NotReady));
+                list_for_clean_up(node, record);
                 failure.and_undo_failed(&undo)
             }
         }),
     }
+}
+
+/// Lists a pod that could not be undone as not ready, so that the client's stop and remove retry the clean-up.
+pub fn list_for_clean_up(node: &Node, record: Record) {
+    if let Err(error) = records::commit(&node.machine.places.pod_root(&record.id), "record") {
+        // The intent stays on disk: the next start of the daemon tries to undo the pod again.
+        tracing::error!(pod = ids::short(&record.id), %error, "cannot keep the record of a half-made pod");
+    }
+    node.objects.pods.insert(Pod::new(record, State::NotReady));
 }
 
 /// Allocates addresses, ports and a cgroup, and writes the intent. It touches nothing else.
@@ -154,7 +164,7 @@ async fn set_up(node: &Arc<Node>, record: &Record, network: Option<PodNetwork>) 
     };
     disk::blocking(|| {
         up.pins = pins::look(record, &run_dir);
-        records::write(&run_dir, "ready", "ready", 1, &up)?;
+        records::write(&run_dir, UP_KIND, UP_KIND, UP_VERSION, &up)?;
         records::commit(&dir, "record")
     })?;
     Ok(up)

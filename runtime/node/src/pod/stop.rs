@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! StopPodSandbox: stop the containers, then take down the network and the namespaces. It can be repeated at any point.
 
-use super::{Pod, Record};
+use super::{Pod, Record, UP_KIND};
 use crate::container;
 use crate::disk;
 use crate::error::{Error, Result};
@@ -34,10 +34,10 @@ pub async fn stop_held(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
         return Ok(());
     }
     // The intent: from now on the pod is not ready, even for a daemon that starts in the middle of this.
-    match disk::blocking(|| std::fs::remove_file(run_dir.join("ready"))) {
+    match disk::blocking(|| std::fs::remove_file(run_dir.join(UP_KIND))) {
         Ok(()) => {}
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-        Err(e) => return Err(Error::io("remove", &run_dir.join("ready"), &e)),
+        Err(e) => return Err(Error::io("remove", &run_dir.join(UP_KIND), &e)),
     }
     pod.set_not_ready();
     // Pairs with the fence in a container's start: either this stop sees the container as starting, or that start sees the

@@ -2,7 +2,7 @@
 //! Makes objects from the records. It calls no shim, and changes nothing except copies of ends.
 
 use super::found::Found;
-use crate::container::{self, Container, State, end, time};
+use crate::container::{self, Container, State, end, phase_of, time};
 use crate::node::Node;
 use crate::pod::{self, Pod};
 use crate::{clock, ids};
@@ -36,7 +36,7 @@ impl Found {
 fn first_state(node: &Node, record: &container::Record) -> State {
     let (dir, id) = (node.machine.places.container_root(&record.id), &record.id);
     match node.keeper.state_on_disk(id) {
-        Ok(Some(state)) if state.phase() != Phase::Exited && state.boot_id != node.machine.boot_id => {
+        Ok(Some(state)) if phase_of(&state) != Phase::Exited && state.boot_id != node.machine.boot_id => {
             end::kept_or_lost(&dir, id, time(state.started_at_ns), "the machine was restarted")
         }
         Ok(Some(state)) => {

@@ -41,7 +41,7 @@ pub(super) fn read(places: &Places, id: &PodId, boot_id: &str, found: &mut Found
 
 /// Reads the record that marks a pod as up. A damaged one counts as absent: the pod is stopped.
 fn read_up(run_dir: &Path) -> Result<Option<Up>> {
-    match records::read::<Up>(&run_dir.join("ready"), "ready", 1) {
+    match records::read::<Up>(&run_dir.join(pod::UP_KIND), pod::UP_KIND, pod::UP_VERSION) {
         Err(error) if error.kind() == Kind::Unavailable => Err(not_now(error)),
         Err(error) if error.kind() == Kind::FailedPrecondition => Err(anothers(error)),
         read => Ok(read.ok().flatten()),
@@ -50,7 +50,10 @@ fn read_up(run_dir: &Path) -> Result<Option<Up>> {
 
 fn read_half_made(dir: &Path, id: &PodId, found: &mut Found) -> Result<()> {
     match records::read::<pod::Record>(&dir.join("record.new"), pod::RECORD_KIND, pod::RECORD_VERSION) {
-        Ok(Some(record)) => found.half_made.push(record),
+        Ok(Some(record)) => {
+            check_owner(dir, id, &record.id)?;
+            found.half_made.push(record);
+        }
         Err(error) if error.kind() == Kind::Unavailable => return Err(not_now(error)),
         Err(error) if error.kind() == Kind::FailedPrecondition => return Err(anothers(error)),
         // The daemon was killed while it wrote the intent: nothing else was done yet.

@@ -5,8 +5,8 @@ use super::found::Found;
 use super::strays::end_strays;
 use crate::container::{self, Container, State};
 use crate::node::Node;
-use crate::pod::{self, Pod};
-use crate::{ids, records, trash};
+use crate::pod;
+use crate::{ids, trash};
 use futures_util::future::join_all;
 use std::sync::Arc;
 
@@ -46,7 +46,6 @@ async fn take_back(node: &Arc<Node>, container: &Arc<Container>) {
 async fn undo(node: &Arc<Node>, record: &pod::Record) {
     if let Err(error) = pod::run::undo(node, record).await {
         tracing::error!(pod = ids::short(&record.id), %error, "cannot undo a half-made pod; listed as not ready");
-        let _ = records::commit(&node.machine.places.pod_root(&record.id), "record");
-        node.objects.pods.insert(Pod::new(record.clone(), pod::State::NotReady));
+        pod::run::list_for_clean_up(node, record.clone());
     }
 }

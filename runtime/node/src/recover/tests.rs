@@ -75,7 +75,7 @@ fn whole_records_that_say_nothing_to_this_program_keep_it_from_starting_and_stay
         ("root/containers/ID/record", container::RECORD_KIND),
         ("root/containers/ID/record.old", container::RECORD_KIND),
         ("root/containers/ID/end", "end"),
-        ("state/containers/ID/state", container::STATE_KIND),
+        ("state/containers/ID/state", gorae_proto::state::KIND),
     ] {
         let dir = tempfile::tempdir().expect("tempdir");
         let places = places(dir.path());

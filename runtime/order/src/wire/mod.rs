@@ -208,7 +208,6 @@ fn file(kind: Kind) -> &'static str {
         Kind::Uts => "uts",
         Kind::User => "user",
         Kind::Cgroup => "cgroup",
-        Kind::Time => "time",
     }
 }
 

@@ -192,7 +192,7 @@ mod tests {
         // A shim that hangs: it accepts the request and does not reply.
         let (ours, _theirs) = tokio::net::UnixStream::pair().expect("pair");
         assert!(container.change_line(Line::look));
-        let shim = Shim::attach(ours, tokio::sync::mpsc::unbounded_channel().0);
+        let shim = Shim::attach(ours, tokio::sync::mpsc::channel(1).0);
         assert!(container.change_line(|line| line.attach(shim)));
         let error = sync(&container, vec!["true".into()], Duration::from_millis(1)).await.expect_err("it hangs");
         assert_eq!(error.kind(), Kind::Unavailable, "{error}");

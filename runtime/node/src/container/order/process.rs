@@ -50,12 +50,11 @@ fn capabilities(security: &cri::LinuxContainerSecurityContext) -> Result<capabil
     sets.map_err(|e| Error::invalid(e.to_string()))
 }
 
-/// The record holds texts: an empty user is root, and an empty group is the user's own.
 fn user<'a>(record: &'a Record, security: &cri::LinuxContainerSecurityContext) -> Result<User<'a>> {
     let policy = SupplementalGroupsPolicy::try_from(security.supplemental_groups_policy).map_err(|_| {
         Error::invalid(format!("supplemental_groups_policy: {} is not a policy", security.supplemental_groups_policy))
     })?;
-    let named = |text: &'a String| (!text.is_empty()).then(|| Named::parse(text));
+    let named = |text: &'a Option<String>| text.as_deref().map(Named::parse);
     Ok(User {
         user: named(&record.process.user).unwrap_or(Named::Id(0)),
         group: named(&record.process.group),

@@ -75,7 +75,11 @@ fn command(config: &cri::ContainerConfig, image: &ImageDefaults) -> Result<Vec<S
     Ok(args)
 }
 
-fn identity(security: &cri::LinuxContainerSecurityContext, image_user: &str) -> Result<(String, String)> {
+/// The user and the group, neither of them empty.
+fn identity(
+    security: &cri::LinuxContainerSecurityContext,
+    image_user: &str,
+) -> Result<(Option<String>, Option<String>)> {
     let number = |field: &str, value: i64| match u32::try_from(value) {
         Ok(id) if id != u32::MAX => Ok(id.to_string()),
         _ => Err(Error::invalid(format!("{field}: {value} is not an id (0 to {})", u32::MAX - 1))),
@@ -93,20 +97,20 @@ fn identity(security: &cri::LinuxContainerSecurityContext, image_user: &str) -> 
         (None, name) => Some(name.to_owned()),
     };
     match (named, group) {
-        (Some(user), group) => Ok((check_name(user)?, group.unwrap_or_default())),
+        (Some(user), group) => Ok((checked_name(&user)?, group)),
         (None, Some(_)) => Err(Error::invalid("run_as_group is set without run_as_user or run_as_username")),
         (None, None) => {
             let (user, group) = image_user.split_once(':').unwrap_or((image_user, ""));
-            Ok((check_name(user.to_owned())?, check_name(group.to_owned())?))
+            Ok((checked_name(user)?, checked_name(group)?))
         }
     }
 }
 
-fn check_name(name: String) -> Result<String> {
+fn checked_name(name: &str) -> Result<Option<String>> {
     if name.len() > 256 || name.contains([':', '\n', '\0']) {
         return Err(Error::invalid(format!("user {name:?} is not a user name")));
     }
-    Ok(name)
+    Ok(Some(name.to_owned()).filter(|name| !name.is_empty()))
 }
 
 fn stop_signal(config: &cri::ContainerConfig, image: &str) -> Result<i32> {
@@ -163,11 +167,13 @@ mod tests {
             run_as_username: name.into(),
             ..Default::default()
         };
-        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
-        assert_eq!(identity(&context(None, "", None), "web:staff").expect("image"), pair("web", "staff"));
-        assert_eq!(identity(&context(Some(5), "", None), "web:staff").expect("uid"), pair("5", ""));
-        assert_eq!(identity(&context(Some(5), "", Some(6)), "web").expect("both"), pair("5", "6"));
-        assert_eq!(identity(&context(None, "bob", Some(6)), "web").expect("name"), pair("bob", "6"));
+        let pair = |a: &str, b: Option<&str>| (Some(a.to_owned()), b.map(str::to_owned));
+        assert_eq!(identity(&context(None, "", None), "web:staff").expect("image"), pair("web", Some("staff")));
+        assert_eq!(identity(&context(Some(5), "", None), "web:staff").expect("uid"), pair("5", None));
+        assert_eq!(identity(&context(Some(5), "", Some(6)), "web").expect("both"), pair("5", Some("6")));
+        assert_eq!(identity(&context(None, "bob", Some(6)), "web").expect("name"), pair("bob", Some("6")));
+        assert_eq!(identity(&context(None, "", None), "").expect("neither"), (None, None));
+        assert_eq!(identity(&context(None, "", None), ":5").expect("a group alone"), (None, Some("5".to_owned())));
         for (user, name, group) in
             [(None, "", Some(1)), (Some(-1), "", None), (Some(1 << 32), "", None), (Some(1), "bob", None)]
         {
