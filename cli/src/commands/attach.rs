@@ -19,6 +19,9 @@ pub struct Args {
 
 /// Attaches this terminal. Ends with the container's exit code if the container has exited, or with 0 if only the session
 /// has ended.
+///
+/// # Errors
+/// When the container does not exist or is not running, and when a session fails.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     let container = lookup::container(&client, &args.container).await?;

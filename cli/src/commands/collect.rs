@@ -14,6 +14,9 @@ pub struct Args {
 }
 
 /// Waits for the container to exit, then removes it.
+///
+/// # Errors
+/// When the container does not exist, or cannot be removed after it has exited.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     let container = lookup::container(&client, &args.container).await?;

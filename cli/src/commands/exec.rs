@@ -38,6 +38,10 @@ pub struct Args {
 
 /// Runs the command and ends with its exit code. As with Docker, wrong usage ends with 125, and any other failure before
 /// the command runs ends with 1.
+///
+/// # Errors
+/// When an option is given that the CRI's exec lacks, with code 125. When the container does not exist or is not
+/// running, when there is no terminal for `-t`, and when the session fails.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     check(&args).map_err(with_code(OWN_FAILURE))?;
     let (name, command) = args.container_and_command.split_first().context("the container is missing")?;

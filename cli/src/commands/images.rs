@@ -32,6 +32,9 @@ struct Row {
 }
 
 /// Lists the images by name.
+///
+/// # Errors
+/// When the daemon refuses the list, or the table cannot be printed.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     let answer = client.images().list_images(cri::ListImagesRequest::default()).await;

@@ -19,6 +19,10 @@ use std::fmt::Write;
 pub struct Args {}
 
 /// Prints everything that the daemon reports about itself.
+///
+/// # Errors
+/// When the daemon refuses a call, or the result cannot be printed. The calls for the cgroup driver and for disk usage
+/// may fail: these values are then missing.
 pub async fn run(_args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     let facts = gather(&client).await?;

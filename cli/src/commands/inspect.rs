@@ -29,6 +29,9 @@ enum Kind {
 }
 
 /// Prints a JSON list with one object for each name. There is no table for this, so `--format` changes nothing.
+///
+/// # Errors
+/// When a name matches no object or is ambiguous, or the daemon refuses. Then nothing is printed.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     let mut found = Vec::new();

@@ -54,6 +54,10 @@ impl std::str::FromStr for Tail {
 }
 
 /// Prints the log file whose path the daemon reports.
+///
+/// # Errors
+/// When `--since` is not a time; when the container does not exist, has no log or was never started; when the log
+/// cannot be read or printed. It is not an error if the reader of the output has gone.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let moment = |text| since(text, now(), &jiff::tz::TimeZone::system());
     let since = args.since.as_deref().map(moment).transpose()?.unwrap_or(0);

@@ -42,6 +42,10 @@ struct Row {
 }
 
 /// Lists the pods, the newest first.
+///
+/// # Errors
+/// When the daemon refuses the list or the status of a pod, or the table cannot be printed. A pod that is removed
+/// meanwhile is left out.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     let mut pods = client.pods().await?;

@@ -21,6 +21,9 @@ pub struct Args {
 }
 
 /// Forwards the ports until the program is interrupted.
+///
+/// # Errors
+/// When a port is malformed, the pod does not exist, or a local port cannot be listened on.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let ports: Vec<Forward> = args.ports.iter().map(|text| forward(text)).collect::<Result<_>>()?;
     let client = context.connect().await?;

@@ -48,6 +48,10 @@ struct Row {
 }
 
 /// Lists the containers, the newest first.
+///
+/// # Errors
+/// When the daemon refuses the list or the status of a container, or the table cannot be printed. A container that is
+/// removed meanwhile is left out.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     let mut containers = client.containers().await?;

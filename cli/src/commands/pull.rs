@@ -14,6 +14,9 @@ pub struct Args {
 }
 
 /// Pulls the images one after the other; the layers of one image are pulled in parallel.
+///
+/// # Errors
+/// The first pull that fails. The images before it stay, but their names are not printed.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     let mut pulled = Vec::new();

@@ -22,6 +22,10 @@ pub struct Args {
 }
 
 /// Removes the containers with their pods, several at a time.
+///
+/// # Errors
+/// When the daemon cannot be reached, or the names cannot be printed. A container that cannot be removed is
+/// reported by the exit code.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     batch::act_on_each(&args.containers, &context.output, batch::AT_ONCE, |name| remove(&client, name, args.force))

@@ -25,6 +25,10 @@ pub struct Args {
 }
 
 /// Removes the images, one after the other.
+///
+/// # Errors
+/// When the daemon cannot be reached, or the names cannot be printed. An image that cannot be removed is
+/// reported by the exit code.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     batch::act_on_each(&args.images, &context.output, 1, |name| remove(&client, name, args.force)).await

@@ -106,6 +106,10 @@ pub struct Args {
 }
 
 /// Runs the command. A failure of Gorae ends with 125, so that it cannot be taken for one of the container.
+///
+/// # Errors
+/// On wrong usage, and when the image cannot be pulled, the container cannot be created or started, or the session
+/// fails. The code is 125 unless the error carries another.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let work = async {
         let foreground = foreground(&args)?;

@@ -28,6 +28,10 @@ pub struct Args {
 }
 
 /// Starts the containers, one after the other.
+///
+/// # Errors
+/// When `-a` or `-i` is given, the daemon cannot be reached, or the names cannot be printed. A container that cannot be
+/// started is reported by the exit code.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     ensure!(
         !args.attach && !args.interactive,

@@ -30,6 +30,9 @@ pub struct Args {
 }
 
 /// Prints a table, and refreshes it every second while standard output is a terminal.
+///
+/// # Errors
+/// When a container does not exist, the daemon refuses a reading, or the table cannot be printed.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     let mut wanted = Vec::new();

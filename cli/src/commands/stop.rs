@@ -21,6 +21,10 @@ pub struct Args {
 }
 
 /// Stops the containers, several at a time.
+///
+/// # Errors
+/// When the daemon cannot be reached, or the names cannot be printed. A container that cannot be stopped is
+/// reported by the exit code.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     batch::act_on_each(&args.containers, &context.output, batch::AT_ONCE, |name| stop(&client, name, args.time)).await

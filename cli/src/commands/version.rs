@@ -13,6 +13,9 @@ use serde_json::json;
 pub struct Args {}
 
 /// Prints the versions of gorae and of the daemon; without a daemon, that of gorae and then the error.
+///
+/// # Errors
+/// When the daemon cannot be asked, or the result cannot be printed.
 pub async fn run(_args: Args, context: &Context) -> Result<u8> {
     let own = env!("CARGO_PKG_VERSION");
     let daemon = async {

@@ -28,6 +28,9 @@ pub fn complete(blob: &Descriptor) -> Arc<Counters> {
 }
 
 /// Fetches a layer, or waits for another pull that is fetching the same one.
+///
+/// # Errors
+/// [`Error::Shared`] with this pull's own failure. If another pull's fetch fails, this one fetches the layer itself.
 pub async fn fetch(
     pull: Arc<Pull>,
     blob: Descriptor,

@@ -29,6 +29,10 @@ struct Plan {
 }
 
 /// Pulls an image; see the module head.
+///
+/// # Errors
+/// What failed: `hosts.toml`, the registry, the config, a layer, the disk or the store. The name then refers to what it did
+/// before.
 pub async fn run(
     parts: Arc<Parts>,
     reference: Reference,

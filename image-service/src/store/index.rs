@@ -41,6 +41,9 @@ impl Index {
     }
 
     /// Finds an image by id, name or id prefix, in this order.
+    ///
+    /// # Errors
+    /// [`Ambiguous`] when a prefix matches more than one id. No match is `None`.
     pub fn find(&self, any: &str) -> Result<Option<Arc<Image>>, Ambiguous> {
         let bare = any.strip_prefix("sha256:").unwrap_or(any);
         if let Ok(id) = Digest::parse(&format!("sha256:{bare}")) {

@@ -69,6 +69,9 @@ impl Merged {
     }
 
     /// The directory at `path`, without following links; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// The kernel's error for a directory of a layer or its attributes. A link or a file on the way is `None`.
     pub fn directory(&self, path: &[u8]) -> Result<Option<Self>> {
         let mut at = self.clone();
         for component in path.split(|&b| b == b'/').filter(|component| !component.is_empty()) {
@@ -81,6 +84,9 @@ impl Merged {
     }
 
     /// The directory at `path` and its resolved path, following links as inside a container; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// As [`Merged::directory`]. A path with too many links is `None`.
     pub fn resolve(&self, path: &[u8]) -> Result<Option<(Self, Vec<u8>)>> {
         let (mut at, mut walked) = (self.clone(), Vec::<Vec<u8>>::new());
         let mut pending: VecDeque<Vec<u8>> = path.split(|&b| b == b'/').map(<[u8]>::to_vec).collect();

@@ -105,6 +105,9 @@ pub enum Unreadable {
 }
 
 /// Writes a record to a new file. The caller syncs and renames.
+///
+/// # Errors
+/// The kernel's error for the file, which may then be incomplete.
 pub fn write<R: Record>(path: &Path, record: &R) -> io::Result<()> {
     let body = serde_json::to_vec(record)?;
     fs::write(path, checked::encode(R::KIND, VERSION, &body))
@@ -114,6 +117,9 @@ pub fn write<R: Record>(path: &Path, record: &R) -> io::Result<()> {
 const NAMES: &str = "implied-directories";
 
 /// Writes the names of implied directories to a new file, each with a terminating zero byte.
+///
+/// # Errors
+/// As [`write()`].
 pub fn write_names(path: &Path, names: &[Vec<u8>]) -> io::Result<()> {
     let mut body = names.join(&0);
     body.push(0);
@@ -121,6 +127,9 @@ pub fn write_names(path: &Path, names: &[Vec<u8>]) -> io::Result<()> {
 }
 
 /// Reads those names, at most `most` bytes in all; `None` if they have more.
+///
+/// # Errors
+/// [`Unreadable::File`] and [`Unreadable::Damaged`]; [`Unreadable::Misplaced`] when the last name is not terminated.
 pub fn read_names(mut file: fs::File, most: u64) -> Result<Option<Vec<Vec<u8>>>, Unreadable> {
     if file.metadata()?.len() > most.saturating_add(HEADER) {
         return Ok(None);
@@ -133,6 +142,10 @@ pub fn read_names(mut file: fs::File, most: u64) -> Result<Option<Vec<Vec<u8>>>,
 }
 
 /// Reads and checks a record.
+///
+/// # Errors
+/// [`Unreadable::File`]; [`Unreadable::Damaged`] for a wrong header or checksum; [`Unreadable::Foreign`] for a record
+/// of another program; [`Unreadable::Misplaced`] for one that is too large.
 pub fn read<R: Record>(path: &Path) -> Result<R, Unreadable> {
     let length = fs::symlink_metadata(path)?.len();
     if length > MAX_RECORD {

@@ -29,6 +29,9 @@ impl Search {
     }
 
     /// The directory that should be shown at `path` instead of the current one; `None` if the current one is right.
+    ///
+    /// # Errors
+    /// As [`Merged::directory`].
     pub fn other_source(&mut self, path: &[u8]) -> Result<Option<(usize, Vec<u8>)>, Refusal> {
         let Some(found) = self.directory(path)? else { return Ok(None) };
         let Some(top) = found.parts.first().cloned() else { return Ok(None) };
@@ -64,6 +67,9 @@ impl Search {
     }
 
     /// The directory at `path`, as the layers show it.
+    ///
+    /// # Errors
+    /// As [`Merged::directory`].
     pub fn directory(&mut self, path: &[u8]) -> Result<Option<Merged>, Refusal> {
         if path.is_empty() {
             return Ok(Some(self.layers.clone()));

@@ -67,18 +67,27 @@ impl Rtnl {
     }
 
     /// Lists every address of the node, with its subnet's prefix length and its interface's index.
+    ///
+    /// # Errors
+    /// [`NetworkError::Netlink`] when the kernel refuses the request or does not answer in time.
     pub fn addresses(&mut self) -> Result<Vec<(u32, IpNet)>, NetworkError> {
         let found = self.dump("list addresses", Message::GetAddress(AddressMessage::default()))?;
         Ok(found.iter().filter_map(|m| if let Message::NewAddress(a) = m { address(a) } else { None }).collect())
     }
 
     /// Lists every unicast route of every table.
+    ///
+    /// # Errors
+    /// As [`Rtnl::addresses`].
     pub fn routes(&mut self) -> Result<Vec<Route>, NetworkError> {
         let found = self.dump("list routes", Message::GetRoute(RouteMessage::default()))?;
         Ok(found.iter().filter_map(|m| if let Message::NewRoute(r) = m { route(r) } else { None }).collect())
     }
 
     /// Finds the interface of this name.
+    ///
+    /// # Errors
+    /// As [`Rtnl::addresses`]. An interface that does not exist is `None`.
     pub fn link(&mut self, name: &str) -> Result<Option<Link>, NetworkError> {
         let mut request = LinkMessage::default();
         request.attributes.push(LinkAttribute::IfName(name.into()));
@@ -86,6 +95,9 @@ impl Rtnl {
     }
 
     /// Finds the interface of this index.
+    ///
+    /// # Errors
+    /// As [`Rtnl::link`].
     pub fn link_at(&mut self, index: u32) -> Result<Option<Link>, NetworkError> {
         let mut request = LinkMessage::default();
         request.header.index = index;
@@ -93,6 +105,9 @@ impl Rtnl {
     }
 
     /// Lists the names of a bridge's ports.
+    ///
+    /// # Errors
+    /// As [`Rtnl::addresses`].
     pub fn ports(&mut self, bridge: u32) -> Result<Vec<String>, NetworkError> {
         let name = |message: &LinkMessage| {
             message
@@ -117,6 +132,9 @@ impl Rtnl {
 
     /// Creates a bridge, in the state "down". It runs no spanning tree and does no multicast snooping, so it needs no
     /// timers.
+    ///
+    /// # Errors
+    /// [`NetworkError::Netlink`] when the kernel refuses, with `EEXIST` if any interface has the name.
     pub fn create_bridge(&mut self, name: &str, hardware: [u8; 6], mtu: u32) -> Result<(), NetworkError> {
         let mut request = LinkMessage::default();
         let settings = vec![InfoBridge::StpState(BridgeStpState::Disabled), InfoBridge::MulticastSnooping(false)];
@@ -130,6 +148,9 @@ impl Rtnl {
     }
 
     /// Brings an interface up and sets its MTU.
+    ///
+    /// # Errors
+    /// [`NetworkError::Netlink`] when the kernel refuses, with `ENODEV` if the interface is gone.
     pub fn set_up(&mut self, name: &str, index: u32, mtu: u32) -> Result<(), NetworkError> {
         let mut request = LinkMessage::default();
         request.header.index = index;
@@ -140,6 +161,9 @@ impl Rtnl {
     }
 
     /// Makes an interface a port of a bridge, if it is not one yet. The port may send a pod's packets back to that pod.
+    ///
+    /// # Errors
+    /// [`NetworkError::Netlink`] when either interface is gone, or the first cannot be a port.
     pub fn make_port(&mut self, name: &str, bridge: u32) -> Result<(), NetworkError> {
         let mut request = LinkMessage::default();
         request.attributes = vec![LinkAttribute::IfName(name.into()), LinkAttribute::Controller(bridge)];
@@ -159,6 +183,9 @@ impl Rtnl {
     }
 
     /// Adds an address to an interface, unless it already has it.
+    ///
+    /// # Errors
+    /// [`NetworkError::Netlink`] when the kernel refuses, with `ENODEV` if the interface is gone.
     pub fn add_address(&mut self, name: &str, index: u32, address: IpNet) -> Result<(), NetworkError> {
         let mut request = address_message(index, address);
         if let IpNet::V4(net) = address {
@@ -174,6 +201,9 @@ impl Rtnl {
     }
 
     /// Removes an interface, unless it is already gone.
+    ///
+    /// # Errors
+    /// [`NetworkError::Netlink`] when the kernel refuses. Not every kind of interface can be removed.
     pub fn delete_link(&mut self, name: &str) -> Result<(), NetworkError> {
         let Some(link) = self.link(name)? else { return Ok(()) };
         let mut request = LinkMessage::default();

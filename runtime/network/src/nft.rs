@@ -62,6 +62,9 @@ pub async fn apply(script: &str) -> Result<(), NftError> {
 }
 
 /// Asks the kernel whether the table exists. Blocking; does not run nft.
+///
+/// # Errors
+/// The kernel's error for a reason other than that the table does not exist.
 pub fn has_table(name: &str) -> std::io::Result<bool> {
     let name = attribute_of(NFTA_TABLE_NAME, &[name.as_bytes(), b"\0"].concat());
     match exchange(NFT_MSG_GETTABLE, REQUEST, NFPROTO_INET, &name) {

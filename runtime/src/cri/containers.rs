@@ -13,6 +13,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// CreateContainer. It runs to completion in an operation that repeated requests join.
+///
+/// # Errors
+/// `InvalidArgument` without a config; those of [`container::create::create`].
 pub async fn create(node: &Arc<Node>, request: cri::CreateContainerRequest) -> Result<cri::CreateContainerResponse> {
     let config = request.config.ok_or_else(|| Error::invalid("config is not set"))?;
     let sandbox_config = request.sandbox_config.as_ref();
@@ -21,6 +24,9 @@ pub async fn create(node: &Arc<Node>, request: cri::CreateContainerRequest) -> R
 }
 
 /// StartContainer.
+///
+/// # Errors
+/// `NotFound`, and `InvalidArgument` for an empty or ambiguous id; those of [`container::start::start`].
 pub async fn start(node: &Arc<Node>, request: cri::StartContainerRequest) -> Result<cri::StartContainerResponse> {
     let (node, id) = (node.clone(), request.container_id);
     let verb = async move {
@@ -31,6 +37,9 @@ pub async fn start(node: &Arc<Node>, request: cri::StartContainerRequest) -> Res
 }
 
 /// StopContainer.
+///
+/// # Errors
+/// `InvalidArgument` for an empty or ambiguous id; those of [`container::stop::stop`].
 pub async fn stop(node: &Arc<Node>, request: cri::StopContainerRequest) -> Result<cri::StopContainerResponse> {
     let node = node.clone();
     let verb = async move {
@@ -43,6 +52,9 @@ pub async fn stop(node: &Arc<Node>, request: cri::StopContainerRequest) -> Resul
 }
 
 /// RemoveContainer.
+///
+/// # Errors
+/// `InvalidArgument` for an empty or ambiguous id; those of [`container::remove::remove`].
 pub async fn remove(node: &Arc<Node>, request: cri::RemoveContainerRequest) -> Result<cri::RemoveContainerResponse> {
     let (node, id) = (node.clone(), request.container_id);
     let verb = async move {
@@ -55,6 +67,9 @@ pub async fn remove(node: &Arc<Node>, request: cri::RemoveContainerRequest) -> R
 }
 
 /// UpdateContainerResources.
+///
+/// # Errors
+/// `NotFound`, and `InvalidArgument` for an empty or ambiguous id; those of [`container::update::update`].
 pub async fn update(
     node: &Arc<Node>,
     request: cri::UpdateContainerResourcesRequest,
@@ -71,6 +86,9 @@ pub async fn update(
 }
 
 /// ReopenContainerLog.
+///
+/// # Errors
+/// `NotFound`, and `InvalidArgument` for an empty or ambiguous id; those of [`container::reopen_log::reopen`].
 pub async fn reopen_log(
     node: &Node,
     request: cri::ReopenContainerLogRequest,
@@ -81,6 +99,9 @@ pub async fn reopen_log(
 }
 
 /// ExecSync. It does not run in a task of its own: when the client disconnects, the command is ended.
+///
+/// # Errors
+/// `NotFound`, and `InvalidArgument` for an empty or ambiguous id; those of [`container::exec::sync`].
 pub async fn exec(node: &Node, request: cri::ExecSyncRequest) -> Result<cri::ExecSyncResponse> {
     let container = node.objects.containers.find(&request.container_id)?;
     let output = container::exec::sync(&container, request.cmd, seconds(request.timeout)).await?;
@@ -88,6 +109,10 @@ pub async fn exec(node: &Node, request: cri::ExecSyncRequest) -> Result<cri::Exe
 }
 
 /// ContainerStatus.
+///
+/// # Errors
+/// `NotFound`, and `InvalidArgument` for an empty or ambiguous id.
+/// `DeadlineExceeded` for a verbose request when a path of the host hangs.
 pub async fn status(node: &Arc<Node>, request: cri::ContainerStatusRequest) -> Result<cri::ContainerStatusResponse> {
     let container = node.objects.containers.find(&request.container_id)?;
     let status = Some(container::view::status(&container));

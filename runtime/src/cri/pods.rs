@@ -11,6 +11,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// RunPodSandbox. It runs to completion in an operation that repeated requests join.
+///
+/// # Errors
+/// `InvalidArgument` without a config; those of [`pod::run::run`].
 pub async fn run(node: &Arc<Node>, request: cri::RunPodSandboxRequest) -> Result<cri::RunPodSandboxResponse> {
     let config = request.config.ok_or_else(|| Error::invalid("config is not set"))?;
     let pod_sandbox_id = pod::run::run(node.clone(), config, request.runtime_handler).await?;
@@ -18,6 +21,9 @@ pub async fn run(node: &Arc<Node>, request: cri::RunPodSandboxRequest) -> Result
 }
 
 /// StopPodSandbox.
+///
+/// # Errors
+/// `InvalidArgument` for an empty or ambiguous id; those of [`pod::stop::stop`].
 pub async fn stop(node: &Arc<Node>, request: cri::StopPodSandboxRequest) -> Result<cri::StopPodSandboxResponse> {
     let (node, id) = (node.clone(), request.pod_sandbox_id);
     let verb = async move {
@@ -30,6 +36,9 @@ pub async fn stop(node: &Arc<Node>, request: cri::StopPodSandboxRequest) -> Resu
 }
 
 /// RemovePodSandbox.
+///
+/// # Errors
+/// `InvalidArgument` for an empty or ambiguous id; those of [`pod::remove::remove`].
 pub async fn remove(node: &Arc<Node>, request: cri::RemovePodSandboxRequest) -> Result<cri::RemovePodSandboxResponse> {
     let (node, id) = (node.clone(), request.pod_sandbox_id);
     let verb = async move {
@@ -42,6 +51,9 @@ pub async fn remove(node: &Arc<Node>, request: cri::RemovePodSandboxRequest) -> 
 }
 
 /// UpdatePodSandboxResources.
+///
+/// # Errors
+/// Those of [`pod::resources::update`].
 pub async fn update(
     node: &Arc<Node>,
     request: cri::UpdatePodSandboxResourcesRequest,
@@ -53,6 +65,9 @@ pub async fn update(
 }
 
 /// PodSandboxStatus.
+///
+/// # Errors
+/// `NotFound`, and `InvalidArgument` for an empty or ambiguous id.
 pub fn status(node: &Node, request: &cri::PodSandboxStatusRequest) -> Result<cri::PodSandboxStatusResponse> {
     let pod = node.objects.pods.find(&request.pod_sandbox_id)?;
     // Taken before the state is read: kubelet would ignore an event that is newer than the state but older than this.

@@ -10,6 +10,10 @@ use gorae_streaming::Server;
 use tonic::Status;
 
 /// Exec.
+///
+/// # Errors
+/// `InvalidArgument` without a command, `NotFound` for the container, `FailedPrecondition` when it is not running,
+/// `Unavailable` while its shim cannot be called; those of [`Server::exec_url`].
 pub fn exec(
     node: &Node,
     streaming: &Server,
@@ -23,6 +27,9 @@ pub fn exec(
 }
 
 /// Attach.
+///
+/// # Errors
+/// As [`exec`], and `InvalidArgument` when the request and the container differ in `tty`.
 pub fn attach(
     node: &Node,
     streaming: &Server,
@@ -38,6 +45,9 @@ pub fn attach(
 }
 
 /// PortForward.
+///
+/// # Errors
+/// `NotFound` for the pod, `FailedPrecondition` when it is not ready; those of [`Server::port_forward_url`].
 pub fn port_forward(
     node: &Node,
     streaming: &Server,

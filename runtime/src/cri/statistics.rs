@@ -9,6 +9,9 @@ use gorae_proto::cri;
 use std::sync::Arc;
 
 /// ContainerStats.
+///
+/// # Errors
+/// `NotFound`, and `InvalidArgument` for an empty or ambiguous id; those of [`usage::container`].
 pub async fn of_container(
     node: &Arc<Node>,
     request: &cri::ContainerStatsRequest,
@@ -19,6 +22,9 @@ pub async fn of_container(
 }
 
 /// PodSandboxStats.
+///
+/// # Errors
+/// `NotFound`, and `InvalidArgument` for an empty or ambiguous id; those of [`usage::pod`].
 pub async fn of_pod(node: &Arc<Node>, request: &cri::PodSandboxStatsRequest) -> Result<cri::PodSandboxStatsResponse> {
     let pod = node.objects.pods.find(&request.pod_sandbox_id)?;
     let stats = usage::pod(node.clone(), pod).await?;
@@ -26,6 +32,9 @@ pub async fn of_pod(node: &Arc<Node>, request: &cri::PodSandboxStatsRequest) -> 
 }
 
 /// The items of ListContainerStats and StreamContainerStats.
+///
+/// # Errors
+/// Those of [`usage::containers`].
 pub async fn of_containers(
     node: &Arc<Node>,
     filter: Option<cri::ContainerStatsFilter>,
@@ -34,6 +43,9 @@ pub async fn of_containers(
 }
 
 /// The items of ListPodSandboxStats and StreamPodSandboxStats.
+///
+/// # Errors
+/// Those of [`usage::pods`].
 pub async fn of_pods(
     node: &Arc<Node>,
     filter: Option<cri::PodSandboxStatsFilter>,
@@ -42,6 +54,9 @@ pub async fn of_pods(
 }
 
 /// ListPodSandboxMetrics.
+///
+/// # Errors
+/// Those of [`usage::metrics`]; `ResourceExhausted` when the response is larger than clients accept.
 pub async fn metrics(node: &Arc<Node>) -> Result<cri::ListPodSandboxMetricsResponse> {
     let pod_metrics = usage::metrics(node.clone()).await?;
     whole(cri::ListPodSandboxMetricsResponse { pod_metrics }, "StreamPodSandboxMetrics")
