@@ -14,7 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
@@ -86,7 +86,7 @@ async fn request<B: Backend>(stream: TcpStream, service: &Service<B>) -> Option<
     let upgrade = Mutex::new(None);
     let answer = service_fn(|mut request| {
         let (response, wanted) = routes::answer(&mut request, &service.tokens);
-        *upgrade.lock().expect("no panic under this lock") = wanted;
+        *upgrade.lock().unwrap_or_else(PoisonError::into_inner) = wanted;
         async move { Ok::<_, Infallible>(response) }
     });
     let http = async {
@@ -102,7 +102,7 @@ async fn request<B: Backend>(stream: TcpStream, service: &Service<B>) -> Option<
         () = service.shutdown.cancelled() => None,
     };
     drop(place);
-    served.and_then(|()| upgrade.into_inner().expect("no panic under this lock"))
+    served.and_then(|()| upgrade.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Does the handshake, if the server uses TLS. `None`: it failed, and the client knows.

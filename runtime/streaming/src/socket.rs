@@ -5,7 +5,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -32,7 +32,7 @@ impl From<TlsStream<TcpStream>> for Tls {
 
 impl Tls {
     fn stream(&self) -> MutexGuard<'_, TlsStream<TcpStream>> {
-        self.0.lock().expect("no panic under this lock")
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -61,7 +61,7 @@ impl<T> Tokens<T> {
         getrandom::fill(&mut bytes).map_err(TokenRefused::Random)?;
         let token = URL_SAFE_NO_PAD.encode(bytes);
         let now = Instant::now();
-        let mut waiting = self.waiting.lock().expect("no panic under this lock");
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|_, entry| entry.until > now);
         if waiting.len() >= CAPACITY {
             return Err(TokenRefused::Full);
@@ -72,7 +72,7 @@ impl<T> Tokens<T> {
 
     /// Removes a token and returns its request; `None` when the token was never issued, was used, or has expired.
     pub fn redeem(&self, token: &str) -> Option<T> {
-        let entry = self.waiting.lock().expect("no panic under this lock").remove(token)?;
+        let entry = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(token)?;
         (entry.until > Instant::now()).then_some(entry.request)
     }
 }

@@ -6,7 +6,7 @@
 //! clients out, and holds no more descriptors than this limit.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 /// The most connections whose request has not been answered.
@@ -34,7 +34,7 @@ pub(super) struct Place<'w> {
 
 impl Waiting {
     fn places(&self) -> MutexGuard<'_, Places> {
-        self.places.lock().expect("no panic under this lock")
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a place. If none is free, the connection that has waited longest loses its place.

@@ -7,7 +7,7 @@ use super::outlet::Outlet;
 use crate::backend::Backend;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -98,14 +98,14 @@ impl Directions {
 
     fn note(&self, link: &Link) {
         link.data_moved();
-        *self.moved.lock().expect("no panic under this lock") = Instant::now();
+        *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
     async fn silence(&self) {
         self.half_closed.cancelled().await;
         let closed = Instant::now();
         loop {
-            let last = (*self.moved.lock().expect("no panic under this lock")).max(closed);
+            let last = (*self.moved.lock().unwrap_or_else(PoisonError::into_inner)).max(closed);
             if Instant::now() >= last + HALF_CLOSED_SILENCE {
                 return;
             }

@@ -9,7 +9,7 @@ use crate::websocket::channels::{Channels, Input};
 use crate::websocket::farewell::Farewell;
 use crate::websocket::fault::Fault;
 use crate::websocket::frames::{self, Decoder, Event};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -31,7 +31,7 @@ impl<'l> Messages<'l> {
     }
 
     fn farewell(&self) -> Farewell {
-        *self.farewell.lock().expect("no panic under this lock")
+        *self.farewell.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The client's protocol violation, if that is how it ended the connection.
@@ -55,7 +55,7 @@ impl<'l> Messages<'l> {
         let mut decoder = Decoder::server();
         while let Some(mut input) = intake.next(self.link, self.room(&queued)).await {
             if let Some(farewell) = self.read(&mut decoder, &mut channels, &mut input, &deliver) {
-                *self.farewell.lock().expect("no panic under this lock") = farewell;
+                *self.farewell.lock().unwrap_or_else(PoisonError::into_inner) = farewell;
                 return;
             }
         }

@@ -10,7 +10,7 @@ use crate::socket::WriteHalf;
 use crate::websocket;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
@@ -104,7 +104,7 @@ impl Outbox {
     }
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
-        self.queues.lock().expect("no panic under this lock")
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until a chunk of [`CHUNK`] bytes may be queued.

@@ -7,7 +7,7 @@ use crate::spdy::{ResetReason, Session, frames};
 use crate::websocket::{Codec, frames as messages};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 /// A SPDY session that the reader and the outlets of one connection share. It is locked for only a few instructions.
@@ -70,7 +70,7 @@ impl Outlet<'_> {
     fn frame(&self, bytes: Vec<u8>) -> Option<Frame> {
         match self {
             Self::Spdy { session, id, .. } => {
-                let may_send = session.lock().expect("no panic under this lock").may_send(*id);
+                let may_send = session.lock().unwrap_or_else(PoisonError::into_inner).may_send(*id);
                 may_send.then(|| Frame::new(&frames::data_head(*id, false, bytes.len()), bytes))
             }
             Self::Channel { number, codec, .. } => Some(channel_message(*codec, *number, bytes)),
@@ -80,7 +80,7 @@ impl Outlet<'_> {
     /// Ends the stream behind its data. A channel cannot be ended.
     pub(crate) fn finish(&self) {
         let Self::Spdy { link, session, id, .. } = self else { return };
-        if session.lock().expect("no panic under this lock").finish(*id) {
+        if session.lock().unwrap_or_else(PoisonError::into_inner).finish(*id) {
             link.outbox.follow(Frame::new(&frames::data_head(*id, true, 0), Vec::new()));
         }
     }
@@ -88,7 +88,7 @@ impl Outlet<'_> {
     /// Ends both directions of the stream behind its data.
     pub(crate) fn reset(&self, reason: ResetReason) {
         let Self::Spdy { link, session, id, .. } = self else { return };
-        if let Some(reset) = session.lock().expect("no panic under this lock").reset(*id, reason) {
+        if let Some(reset) = session.lock().unwrap_or_else(PoisonError::into_inner).reset(*id, reason) {
             link.outbox.follow(Frame::new(&[], reset));
         }
     }

@@ -3,7 +3,7 @@
 //! is being set replace each other and hold no memory.
 
 use crate::resize::{Resizes, TerminalSize};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 /// The resize stream of a session.
@@ -21,7 +21,7 @@ struct State {
 
 impl Sizes {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no panic under this lock")
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads more of the stream.

@@ -30,7 +30,7 @@ use crate::spdy::frames;
 use crate::spdy::headers::Headers;
 use crate::spdy::session::{Event, Session};
 use crate::websocket::protocol::Version;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -82,7 +82,7 @@ pub(crate) async fn serve(connection: Connection, link: &Link, task: Task, versi
     let streams = Streams::new(link, &task, version);
     let reader = async {
         if let Err(fault) = streams.read(link, &mut intake).await {
-            *streams.fault.lock().expect("no panic under this lock") = Some(fault);
+            *streams.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
         }
     };
     connection::drive(link, &mut socket, reader, streams.session(link, task, version, backend)).await;
@@ -126,7 +126,7 @@ impl Streams {
     }
 
     fn next<'i>(&self, input: &mut &'i [u8]) -> Result<Option<Event<'i>>, Fault> {
-        self.session.lock().expect("no panic under this lock").next(input)
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).next(input)
     }
 
     fn handle(&self, link: &Link, event: Event<'_>) -> Result<(), Broken> {
@@ -135,7 +135,7 @@ impl Streams {
             Event::Data { id, bytes } if self.is(Kind::Stdin, id) => {
                 link.data_moved();
                 self.stdin.push(bytes);
-                if self.session.lock().expect("no panic under this lock").has_ended(id) {
+                if self.session.lock().unwrap_or_else(PoisonError::into_inner).has_ended(id) {
                     self.stdin.end();
                 }
             }
@@ -148,7 +148,7 @@ impl Streams {
                 if self.is(Kind::Stdin, id) {
                     self.stdin.end();
                 }
-                let open = self.open.lock().expect("no panic under this lock");
+                let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
                 open.iter().flatten().filter(|open| open.id == id).for_each(|open| open.closed.cancel());
             }
             Event::Ping { id } => link.outbox.pong(frames::ping(id)),
@@ -161,14 +161,14 @@ impl Streams {
 
     /// Accepts a stream at once, because clients open the next one only after the reply.
     fn opened(&self, link: &Link, id: u32, headers: &Headers, fin: bool) -> Result<(), Broken> {
-        let mut session = self.session.lock().expect("no panic under this lock");
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         let name = headers.get("streamtype").unwrap_or_default();
         let Some((at, (_, kind))) = NAMES.iter().enumerate().find(|(_, (known, _))| *known == name) else {
             let reset = session.reset(id, ResetReason::ProtocolError);
             return reset.map_or(Ok(()), |frame| link.outbox.answer(frame));
         };
         link.outbox.answer(session.accept(id))?;
-        let mut open = self.open.lock().expect("no panic under this lock");
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.wanted[at] || open[at].is_some() {
             if session.finish(id) {
                 link.outbox.answer(frames::data_head(id, true, 0).to_vec())?;
@@ -186,7 +186,7 @@ impl Streams {
     }
 
     fn is(&self, kind: Kind, id: u32) -> bool {
-        let open = self.open.lock().expect("no panic under this lock");
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open[kind as usize].as_ref().is_some_and(|open| open.id == id)
     }
 
@@ -194,7 +194,7 @@ impl Streams {
 
     async fn session(&self, link: &Link, task: Task, version: Version, backend: &impl Backend) {
         let outcome = self.outcome(link, task, version, backend).await;
-        if let Some(fault) = self.fault.lock().expect("no panic under this lock").take() {
+        if let Some(fault) = self.fault.lock().unwrap_or_else(PoisonError::into_inner).take() {
             let told = Outcome::Failure(format!("Internal error occurred: protocol error: {fault}"));
             self.tell(link, &told, version);
             return self.goaway(link, 1);
@@ -232,7 +232,7 @@ impl Streams {
     }
 
     fn outlet<'l>(&'l self, link: &'l Link, kind: Kind) -> Option<Outlet<'l>> {
-        let open = self.open.lock().expect("no panic under this lock");
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let Open { id, closed } = open[kind as usize].clone()?;
         Some(Outlet::Spdy { link, session: &self.session, id, closed })
     }
@@ -256,7 +256,7 @@ impl Streams {
     }
 
     fn goaway(&self, link: &Link, status: u32) {
-        let last = self.session.lock().expect("no panic under this lock").goaway(status);
+        let last = self.session.lock().unwrap_or_else(PoisonError::into_inner).goaway(status);
         link.outbox.seal(Some(Frame::new(&[], last)));
     }
 }

@@ -24,7 +24,7 @@ use crate::spdy::fault::ResetReason;
 use crate::websocket::frames as messages;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -44,11 +44,11 @@ pub(crate) async fn serve(connection: Connection, link: &Link, pod: &str, backen
     let end = Mutex::new(End::Cut);
     let reader = async {
         let read = Reader::new(&streams).run(&mut intake).await;
-        *end.lock().expect("no panic under this lock") = read;
+        *end.lock().unwrap_or_else(PoisonError::into_inner) = read;
     };
     let session = async {
         Forwards { streams: &streams, pod }.run(pairs, backend).await;
-        finish(&streams, std::mem::replace(&mut *end.lock().expect("no panic under this lock"), End::Cut));
+        finish(&streams, std::mem::replace(&mut *end.lock().unwrap_or_else(PoisonError::into_inner), End::Cut));
     };
     connection::drive(link, &mut socket, reader, session).await;
     connection::close(link, intake, socket).await;

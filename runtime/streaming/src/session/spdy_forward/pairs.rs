@@ -4,7 +4,7 @@
 use crate::session::inlet::Inlet;
 use crate::spdy::headers::Headers;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -78,7 +78,7 @@ impl Pair {
     }
 
     fn lines(&self) -> MutexGuard<'_, Lines> {
-        self.lines.lock().expect("no panic under this lock")
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The error stream and the data stream, if they have arrived.

@@ -9,7 +9,7 @@ use crate::session::outlet::{Outlet, SharedSession};
 use crate::spdy::fault::ResetReason;
 use crate::spdy::headers::Headers;
 use crate::spdy::session::Session;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -34,11 +34,11 @@ impl<'l> Streams<'l> {
     }
 
     pub(super) fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().expect("no panic under this lock")
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn session(&self) -> MutexGuard<'_, Session> {
-        self.session.lock().expect("no panic under this lock")
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Finds a stream of a pair by its id.
