@@ -55,7 +55,7 @@ fn cpu() -> Duration {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement, not a check"]
-async fn eight_layers_of_real_files() {
+async fn an_image_with_eight_layers_of_real_files_is_pulled() {
     let registry = Registry::open().await;
     let tars = tars();
     let total: usize = tars.iter().map(Vec::len).sum();

@@ -204,7 +204,7 @@ async fn a_server_without_tls_is_told_nothing_in_clear_text() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tls_server_that_is_asked_over_http_is_told_with_what_to_do() {
+async fn the_error_for_a_tls_server_that_was_contacted_over_http_says_what_to_do() {
     let (behind, node) = (Behind::with_an_image().await, Node::with(|c| c.attempts = 1));
     // Loopback hosts are contacted over http; this one responds as Go's server does.
     let registry = behind.serve("good").await;

@@ -71,7 +71,7 @@ fn realistic(pod: &Pod, args: &[&str]) -> Bench {
 
 #[test]
 #[ignore = "a measurement"]
-fn starting_a_container() {
+fn a_container_starts_within_three_milliseconds() {
     let pod = Pod::new(|_| {});
     let (mut spawn, mut start, mut end) = (Vec::new(), Vec::new(), Vec::new());
     // Kept until the end: a file system that has just freed a thousand inodes is slow to allocate new ones.
@@ -101,7 +101,7 @@ fn starting_a_container() {
 
 #[test]
 #[ignore = "a measurement"]
-fn executing_a_command() {
+fn a_command_is_executed_within_two_milliseconds() {
     let pod = Pod::new(|_| {});
     let mut container = realistic(&pod, &["/bin/sleep", "1000"]).run();
     let mut samples = Vec::new();
@@ -118,7 +118,7 @@ fn executing_a_command() {
 
 #[test]
 #[ignore = "a measurement"]
-fn memory_of_an_idle_shim() {
+fn an_idle_shim_takes_a_quarter_of_a_megabyte_at_most() {
     let pod = Pod::new(|_| {});
     let mut containers: Vec<Running> = (0..50).map(|_| realistic(&pod, &["/bin/sleep", "1000"]).run()).collect();
     for container in &mut containers {

@@ -10,7 +10,7 @@ fn with_crictl(body: impl FnOnce(&Crictl)) {
 }
 
 #[test]
-fn a_pods_life_by_hand() {
+fn crictl_takes_a_pod_through_its_life() {
     with_crictl(|crictl| {
         crictl.run(&["pull", BUSYBOX]);
         let pod = crictl.run(&["runp", &crictl.pod_file("hand")]);
@@ -70,7 +70,7 @@ fn inspection_shows_what_tools_read() {
 }
 
 #[test]
-fn images_by_hand() {
+fn crictl_pulls_shows_and_removes_an_image() {
     with_crictl(|crictl| {
         assert!(crictl.run(&["pull", TINY]).contains("sha256:"));
         let images = crictl.run(&["images"]);
