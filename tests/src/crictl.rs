@@ -21,7 +21,7 @@ impl Crictl {
     pub fn of(node: &Node) -> Crictl {
         let directory = node.directory("crictl");
         let text = format!("runtime-endpoint: {0}\nimage-endpoint: {0}\ntimeout: 30\n", node.cri().endpoint());
-        std::fs::write(directory.join(CONFIG), text).unwrap();
+        std::fs::write(directory.join(CONFIG), text).expect("the file is written");
         Crictl { directory }
     }
 
@@ -37,7 +37,7 @@ impl Crictl {
     /// Runs crictl and returns its output, success or not; panics when crictl is not there.
     #[must_use]
     pub fn try_run(&self, words: &[&str]) -> Output {
-        self.command(words).output().unwrap()
+        self.command(words).output().expect("crictl starts")
     }
 
     /// Runs crictl, which must succeed, and returns what it printed.
@@ -58,7 +58,7 @@ impl Crictl {
     #[must_use]
     pub fn file(&self, name: &str, content: &Value) -> String {
         let path = self.directory.join(name);
-        std::fs::write(&path, content.to_string()).unwrap();
+        std::fs::write(&path, content.to_string()).expect("the file is written");
         path.display().to_string()
     }
 

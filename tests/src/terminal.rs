@@ -22,23 +22,27 @@ impl Terminal {
     /// Starts a program on a terminal of this size, as its session's leader; panics when it cannot.
     #[must_use]
     pub fn open(program: &std::process::Command, columns: u16, rows: u16) -> Terminal {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-        grantpt(&master).unwrap();
-        unlockpt(&master).unwrap();
-        let name = ptsname(&master, Vec::new()).unwrap();
-        let slave = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
+        grantpt(&master).expect("granted");
+        unlockpt(&master).expect("unlocked");
+        let name = ptsname(&master, Vec::new()).expect("it has a name");
+        let slave = File::options()
+            .read(true)
+            .write(true)
+            .open(name.to_str().expect("a name in UTF-8"))
+            .expect("the terminal opens");
         resize(&master, columns, rows);
         let mut command = Command::new("setsid");
         command.args(["--ctty", "--wait"]).arg(program.get_program()).args(program.get_args());
         command.envs(program.get_envs().filter_map(|(key, value)| Some((key, value?)))).kill_on_drop(true);
-        let end = || std::process::Stdio::from(slave.try_clone().unwrap());
+        let end = || std::process::Stdio::from(slave.try_clone().expect("a second descriptor"));
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().expect("setsid starts");
         let shown = Arc::new(Mutex::new(Vec::new()));
-        let (mut screen, copy) = (File::from(master.try_clone().unwrap()), shown.clone());
+        let (mut screen, copy) = (File::from(master.try_clone().expect("a second descriptor")), shown.clone());
         std::thread::spawn(move || {
             let mut block = [0; 4096];
             while let Ok(n @ 1..) = screen.read(&mut block) {
-                copy.lock().unwrap().extend_from_slice(&block[..n]);
+                copy.lock().expect("no panic").extend_from_slice(&block[..n]);
             }
         });
         Terminal { keys: master.into(), shown, child }
@@ -47,12 +51,12 @@ impl Terminal {
     /// Everything that was shown so far.
     #[must_use]
     pub fn shown(&self) -> String {
-        String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
+        String::from_utf8_lossy(&self.shown.lock().expect("no panic")).into_owned()
     }
 
     /// Types keys; panics when the terminal is gone.
     pub fn typed(&mut self, text: &str) {
-        self.keys.write_all(text.as_bytes()).unwrap();
+        self.keys.write_all(text.as_bytes()).expect("the terminal is there");
     }
 
     /// Gives the terminal another size.
@@ -74,7 +78,7 @@ impl Terminal {
         let status = tokio::time::timeout(limit, self.child.wait()).await;
         status
             .unwrap_or_else(|_| panic!("the program does not end; it showed {:?}", self.shown()))
-            .unwrap()
+            .expect("the program is waited for")
             .code()
             .unwrap_or(-1)
     }
@@ -83,11 +87,11 @@ impl Terminal {
     #[must_use]
     pub fn is_cooked(&self) -> bool {
         use rustix::termios::{LocalModes, tcgetattr};
-        tcgetattr(&self.keys).unwrap().local_modes.contains(LocalModes::ECHO | LocalModes::ICANON)
+        tcgetattr(&self.keys).expect("a terminal").local_modes.contains(LocalModes::ECHO | LocalModes::ICANON)
     }
 }
 
 fn resize(fd: impl AsFd, columns: u16, rows: u16) {
     let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-    rustix::termios::tcsetwinsize(fd, size).unwrap();
+    rustix::termios::tcsetwinsize(fd, size).expect("a terminal");
 }

@@ -114,17 +114,28 @@ async fn resize(pod: &Pod, container: &Container, mib: i64) -> Result<(), tonic:
 async fn lists(node: &Node, container: &Container) {
     let rt = || node.cri().runtime();
     let lists = async {
-        let stats = rt().list_container_stats(ListContainerStatsRequest::default()).await.unwrap().into_inner().stats;
+        let stats = rt()
+            .list_container_stats(ListContainerStatsRequest::default())
+            .await
+            .expect("an answer")
+            .into_inner()
+            .stats;
         let id = |s: &ContainerStats| s.attributes.as_ref().is_some_and(|a| a.id == container.id());
         let memory = stats.iter().find(|s| id(s)).and_then(|s| s.memory.as_ref()).and_then(|m| m.usage_bytes);
         assert!(memory.is_some_and(|bytes| bytes.value > 4096), "{stats:?}");
         let pods = ListPodSandboxStatsRequest::default();
-        let pods = rt().list_pod_sandbox_stats(pods).await.unwrap().into_inner().stats;
+        let pods = rt().list_pod_sandbox_stats(pods).await.expect("an answer").into_inner().stats;
         assert!(pods.iter().any(|p| p.linux.as_ref().is_some_and(|l| l.containers.iter().any(id))), "{pods:?}");
-        let metrics = rt().list_pod_sandbox_metrics(ListPodSandboxMetricsRequest {}).await.unwrap().into_inner();
+        let metrics =
+            rt().list_pod_sandbox_metrics(ListPodSandboxMetricsRequest {}).await.expect("an answer").into_inner();
         let mut metrics = metrics.pod_metrics.iter().flat_map(|p| &p.container_metrics);
         let metrics = metrics.find(|c| c.container_id == container.id()).expect("it has metrics");
-        assert!(metrics.metrics.iter().any(|m| m.name == "container_processes" && m.value.unwrap().value > 0));
+        assert!(
+            metrics
+                .metrics
+                .iter()
+                .any(|m| m.name == "container_processes" && m.value.expect("it has a value").value > 0)
+        );
     };
     tokio::time::timeout(AT_ONCE, lists).await.expect("lists answer");
 }
@@ -186,11 +197,12 @@ fn what_a_container_mounts_over_its_mounts_is_seen_by_nobody_else() {
 fn cover(group: &Path, victim: &Path) {
     mount("evil", group, "tmpfs", MountFlags::empty(), None).expect("tmpfs is mounted");
     for name in READ.split_whitespace() {
-        let path = CString::new(group.join(name).as_os_str().as_encoded_bytes()).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+        let path = CString::new(group.join(name).as_os_str().as_encoded_bytes()).expect("no zero byte");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
+            .expect("made");
     }
     for name in WRITTEN.split_whitespace() {
-        symlink(victim, group.join(name)).unwrap();
+        symlink(victim, group.join(name)).expect("the link is made");
     }
 }
 

@@ -54,7 +54,9 @@ struct Run {
 /// A new order every time, so that all runs together see many; `CRITEST_SEED` repeats one.
 fn seed() -> u64 {
     let given = std::env::var("CRITEST_SEED").ok().map(|s| s.parse().expect("CRITEST_SEED is a number"));
-    given.unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64 % 100_000)
+    given.unwrap_or_else(|| {
+        SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64 % 100_000
+    })
 }
 
 fn critest(run: &Run) {
@@ -63,14 +65,14 @@ fn critest(run: &Run) {
         let log = node.directory("critest").join("log");
         let focus = std::env::var("CRITEST_FOCUS").ok();
         let mut command = run.command(&node.cri().endpoint(), &report, focus.as_deref());
-        let out = std::fs::File::create(&log).unwrap();
-        command.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out);
+        let out = std::fs::File::create(&log).expect("the file is made");
+        command.stdin(Stdio::null()).stdout(out.try_clone().expect("a second descriptor")).stderr(out);
         let begin = Instant::now();
         // It ends with 1 when a spec failed: the report says which.
-        let status = tokio::process::Command::from(command).kill_on_drop(true).status().await.unwrap();
+        let status = tokio::process::Command::from(command).kill_on_drop(true).status().await.expect("it ends");
         let text = std::fs::read_to_string(&report)
             .unwrap_or_else(|e| panic!("critest ended with {status} and no report ({e}):\n{}", tail(&log)));
-        let specs = specs(&serde_json::from_str(&text).unwrap());
+        let specs = specs(&serde_json::from_str(&text).expect("JSON"));
         let passed = say(&specs, run, begin.elapsed());
         let wrong = judge(&specs, &listed(), focus.is_some());
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -100,11 +102,11 @@ impl Run {
             option("json-report", &report.display().to_string());
         } else {
             option("procs", &self.at_once.to_string());
-            option("output-dir", &report.parent().unwrap().display().to_string());
+            option("output-dir", &report.parent().expect("it has a parent").display().to_string());
             option("json-report", "report.json");
             // What is compiled already is known by this ending.
             let compiled = report.with_file_name("critest.test");
-            std::os::unix::fs::symlink(place::tool("critest"), &compiled).unwrap();
+            std::os::unix::fs::symlink(place::tool("critest"), &compiled).expect("the link is made");
             command.arg(compiled).arg("--");
         }
         command.arg(format!("-runtime-endpoint={endpoint}")).args(WEBSOCKET.iter().filter(|_| self.websocket));

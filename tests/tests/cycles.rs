@@ -16,7 +16,7 @@ async fn settled(daemon: u32) -> u64 {
     let mut least = u64::MAX;
     for _ in 0..12 {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        least = least.min(memory::pss_kb(daemon).unwrap());
+        least = least.min(memory::pss_kb(daemon).expect("goraed runs"));
     }
     least
 }
@@ -26,7 +26,7 @@ async fn cycle(node: &Node, i: usize) {
     let container = pod.container("c").image(TINY).args(["count", "3", "7"]).start().await;
     assert_eq!(container.ended().await.exit_code, 7);
     assert_eq!(container.stdout(), ["line 1", "line 2", "line 3"]);
-    std::fs::remove_file(container.log_file()).unwrap();
+    std::fs::remove_file(container.log_file()).expect("the file is removed");
     pod.stop().await;
     pod.remove().await;
 }

@@ -13,7 +13,7 @@ fn damage(file: &Path) {
     let mut bytes = std::fs::read(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0xff;
-    std::fs::write(file, bytes).unwrap();
+    std::fs::write(file, bytes).expect("the file is written");
 }
 
 /// The log must say which object is lost.
@@ -70,9 +70,10 @@ fn an_image_with_a_damaged_record_is_lost_until_it_is_pulled_again() {
 fn without(record: &Path, kind: &str, field: &str) -> Vec<u8> {
     let bytes = std::fs::read(record).unwrap_or_else(|e| panic!("{}: {e}", record.display()));
     let body = gorae_kernel::checked::decode(kind, 1, &bytes).expect("a whole record").body;
-    let mut value: serde_json::Value = serde_json::from_slice(body).unwrap();
-    value.as_object_mut().unwrap().remove(field).expect("it has the field");
-    std::fs::write(record, gorae_kernel::checked::encode(kind, 1, &serde_json::to_vec(&value).unwrap())).unwrap();
+    let mut value: serde_json::Value = serde_json::from_slice(body).expect("JSON");
+    value.as_object_mut().expect("an object").remove(field).expect("it has the field");
+    std::fs::write(record, gorae_kernel::checked::encode(kind, 1, &serde_json::to_vec(&value).expect("JSON")))
+        .expect("the file is written");
     bytes
 }
 

@@ -62,7 +62,12 @@ fn a_command_that_is_not_there_is_an_error_that_names_it() {
 fn running(line: &str) -> usize {
     let line = format!("{}\0", line.replace(' ', "\0"));
     let of = |entry: std::fs::DirEntry| std::fs::read(entry.path().join("cmdline")).ok();
-    std::fs::read_dir("/proc").unwrap().flatten().filter_map(of).filter(|own| own == line.as_bytes()).count()
+    std::fs::read_dir("/proc")
+        .expect("the directory is listed")
+        .flatten()
+        .filter_map(of)
+        .filter(|own| own == line.as_bytes())
+        .count()
 }
 
 #[test]
@@ -292,7 +297,7 @@ fn held_by(pid: u32) -> Held {
 fn zombies() -> usize {
     let stat = |entry: std::fs::DirEntry| std::fs::read_to_string(entry.path().join("stat")).ok();
     let is_zombie = |stat: &String| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'));
-    std::fs::read_dir("/proc").unwrap().flatten().filter_map(stat).filter(is_zombie).count()
+    std::fs::read_dir("/proc").expect("the directory is listed").flatten().filter_map(stat).filter(is_zombie).count()
 }
 
 /// Daemon and shim after a moment of rest, and everything else that can be left.

@@ -120,7 +120,7 @@ async fn with_a_hung_start(
 ) -> (Pod, Container, tokio::task::JoinHandle<Result<(), tonic::Status>>) {
     let pod = node.pod("hung-start").run().await;
     let source = disk.path().join("data");
-    std::fs::write(&source, "x").unwrap();
+    std::fs::write(&source, "x").expect("the file is written");
     let container = pod.container("c").image(TINY).mount(&source, "/data").create().await;
     disk.hang();
     let starting = container.clone();
@@ -171,7 +171,7 @@ fn a_pod_with_a_hanging_start_is_stopped_by_a_daemon_that_did_not_ask_for_it() {
 async fn with_a_hung_source(node: &Node, disk: &HungDisk) -> (Pod, PathBuf) {
     let pod = node.pod("hung-create").run().await;
     let source = disk.path().join("data");
-    std::fs::write(&source, "x").unwrap();
+    std::fs::write(&source, "x").expect("the file is written");
     // Pulled while nothing hangs.
     pod.container("warm").image(TINY).create().await.remove().await;
     disk.hang();
@@ -185,7 +185,10 @@ fn hung_looks(node: &Node) -> usize {
         let read = |file: &str| std::fs::read_to_string(task.join(file)).unwrap_or_default();
         read("comm").trim() == "probe" && !read("wchan").contains("futex")
     };
-    std::fs::read_dir(tasks).unwrap().filter(|task| hangs(&task.as_ref().unwrap().path())).count()
+    std::fs::read_dir(tasks)
+        .expect("the directory is listed")
+        .filter(|task| hangs(&task.as_ref().expect("an entry").path()))
+        .count()
 }
 
 #[test]
@@ -313,9 +316,9 @@ fn what_a_client_gave_up_is_made_once_and_handed_to_the_next_request() {
 
 /// How many pods and containers are being made.
 async fn under_way(node: &Node) -> u64 {
-    let status = node.cri().runtime().status(StatusRequest { verbose: true }).await.unwrap().into_inner();
-    let config: serde_json::Value = serde_json::from_str(&status.info["config"]).unwrap();
-    config["operationsInFlight"].as_u64().unwrap()
+    let status = node.cri().runtime().status(StatusRequest { verbose: true }).await.expect("an answer").into_inner();
+    let config: serde_json::Value = serde_json::from_str(&status.info["config"]).expect("JSON");
+    config["operationsInFlight"].as_u64().expect("a number")
 }
 
 #[test]
@@ -355,9 +358,9 @@ fn a_pod_that_nobody_waits_for_any_more_is_ready_all_the_same() {
 
 /// A registry that takes connections and says nothing. Holds the first one for as long as it is kept.
 async fn silent_registry() -> (String, tokio::task::JoinHandle<tokio::net::TcpStream>) {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let name = format!("{}/silent/image:1", listener.local_addr().unwrap());
-    (name, tokio::spawn(async move { listener.accept().await.unwrap().0 }))
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let name = format!("{}/silent/image:1", listener.local_addr().expect("it has an address"));
+    (name, tokio::spawn(async move { listener.accept().await.expect("a client").0 }))
 }
 
 #[test]
@@ -447,5 +450,8 @@ fn hung_writers(node: &Node) -> usize {
         let place = std::fs::read_to_string(task.join("wchan")).unwrap_or_default();
         !["0", ""].contains(&place.as_str()) && !place.contains("futex") && !place.contains("epoll")
     };
-    std::fs::read_dir(tasks).unwrap().filter(|task| waits(&task.as_ref().unwrap().path())).count()
+    std::fs::read_dir(tasks)
+        .expect("the directory is listed")
+        .filter(|task| waits(&task.as_ref().expect("an entry").path()))
+        .count()
 }

@@ -156,8 +156,8 @@ struct Unfriendly {
 
 impl Unfriendly {
     async fn serve() -> Unfriendly {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("it has an address").to_string();
         let unfriendly = Unfriendly { address: address.clone(), asked: Arc::default() };
         let asked = unfriendly.asked.clone();
         tokio::spawn(async move {
@@ -172,7 +172,7 @@ impl Unfriendly {
 /// One request and its refusal. What is below `/v2/token` has a token server, which says back what it was sent.
 async fn answer(mut stream: tokio::net::TcpStream, address: String, asked: Arc<Mutex<String>>) -> std::io::Result<()> {
     let request = request(&mut stream).await?;
-    asked.lock().unwrap().push_str(&request);
+    asked.lock().expect("no panic").push_str(&request);
     let lower = request.to_ascii_lowercase();
     let challenge = match request.contains("/v2/token") {
         true => format!("Bearer realm=\"http://{address}/issue\",service=\"s\""),
@@ -280,12 +280,12 @@ fn image_of(name: &str, layer: gorae_tests::images::layer::Layer) -> Image {
 
 /// A pull that must fail, and leave nothing of the image.
 async fn refused(node: &Node, name: &str) -> tonic::Status {
-    let error = node.cri().pull(&format!("images.gorae.test/{name}:1")).await.unwrap_err();
-    assert!(node.cri().list_images().await.unwrap().is_empty());
+    let error = node.cri().pull(&format!("images.gorae.test/{name}:1")).await.expect_err("refused");
+    assert!(node.cri().list_images().await.expect("an answer").is_empty());
     // What was unpacked is deleted behind the answer.
     testing::soon("nothing of the image is on disk", async || {
         let kept = ["images", "layers", "names", "temp"].map(|dir| node.daemon().root().join("images").join(dir));
-        kept.iter().all(|dir| std::fs::read_dir(dir).unwrap().next().is_none()).then_some(())
+        kept.iter().all(|dir| std::fs::read_dir(dir).expect("the directory is listed").next().is_none()).then_some(())
     })
     .await;
     error
@@ -471,7 +471,7 @@ fn users() -> Option<gorae_proto::cri::UserNamespace> {
 async fn owned_image(node: &Node) -> String {
     let lower = Writer::default()
         .root(0o1775, 1000)
-        .file("/tiny", 0o755, &TINY_PROGRAM.compile().unwrap())
+        .file("/tiny", 0o755, &TINY_PROGRAM.compile().expect("it compiles"))
         .dir("/tmp", 0o1777, 0)
         .dir("/home/bob", 0o750, 1000)
         .dir("/root", 0o700, 0)
@@ -483,8 +483,8 @@ async fn owned_image(node: &Node) -> String {
         .finish(Packing::Gzip);
     let mut image = image_of("owned", lower);
     image.layers.push(upper);
-    node.registry().client().push(&image).unwrap();
-    node.cri().pull("images.gorae.test/owned:1").await.unwrap();
+    node.registry().client().push(&image).expect("pushed");
+    node.cri().pull("images.gorae.test/owned:1").await.expect("pulled");
     "images.gorae.test/owned:1".to_owned()
 }
 

@@ -188,25 +188,29 @@ const RATE: f64 = 600e6;
 /// A file of numbered lines, a quarter of [`LOAD`].
 fn write_lines(path: &Path) {
     let text: String = (0..LOAD / 400).map(|n| format!("{n:099}\n")).collect();
-    std::fs::write(path, text).unwrap();
+    std::fs::write(path, text).expect("the file is written");
 }
 
 /// Processor time of `cat` for the same bytes through a pipe of the same size into a file beside the log.
 fn cat(lines: &Path, into: &Path) -> Duration {
-    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
-    rustix::pipe::fcntl_setpipe_size(&read, 256 << 10).unwrap();
-    let mut cat = Command::new("cat").stdin(read).stdout(File::create(into).unwrap()).spawn().unwrap();
-    let mut producer = Command::new("cat").args([lines; 4]).stdout(Stdio::from(write)).spawn().unwrap();
-    assert!(producer.wait().unwrap().success());
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("a pipe");
+    rustix::pipe::fcntl_setpipe_size(&read, 256 << 10).expect("resized");
+    let mut cat = Command::new("cat")
+        .stdin(read)
+        .stdout(File::create(into).expect("the file is made"))
+        .spawn()
+        .expect("cat starts");
+    let mut producer = Command::new("cat").args([lines; 4]).stdout(Stdio::from(write)).spawn().expect("cat starts");
+    assert!(producer.wait().expect("it ends").success());
     let before = children();
-    assert!(cat.wait().unwrap().success());
-    std::fs::remove_file(into).unwrap();
+    assert!(cat.wait().expect("it ends").success());
+    std::fs::remove_file(into).expect("the file is removed");
     children() - before
 }
 
 /// Processor time of all children that were waited for.
 fn children() -> Duration {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("usage");
     let micros =
         |t: nix::sys::time::TimeVal| u64::try_from(t.tv_sec() * 1_000_000 + t.tv_usec()).expect("not negative");
     Duration::from_micros(micros(usage.user_time()) + micros(usage.system_time()))

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// A web server whose page says which one it is.
 async fn server(node: &gorae_tests::Node, pod: &Pod, text: &str) -> Container {
     let www = node.directory(&format!("www-{text}"));
-    std::fs::write(www.join("index.html"), text).unwrap();
+    std::fs::write(www.join("index.html"), text).expect("the file is written");
     pod.container("web").image(TINY).args(["serve", "80", "/www"]).readonly_mount(&www, "/www").start().await
 }
 

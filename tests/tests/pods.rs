@@ -157,13 +157,13 @@ fn stopping_and_removing_may_be_repeated() {
 
 /// Removes what a pod has in the state directory, like an administrator cleaning a node by hand.
 fn remove_by_hand(run_dir: &Path) {
-    for line in std::fs::read_to_string("/proc/self/mounts").unwrap().lines().rev() {
+    for line in std::fs::read_to_string("/proc/self/mounts").expect("it is read").lines().rev() {
         let place = line.split(' ').nth(1).expect("a mount has a place");
         if Path::new(place).starts_with(run_dir) {
-            nix::mount::umount2(place, nix::mount::MntFlags::MNT_DETACH).unwrap();
+            nix::mount::umount2(place, nix::mount::MntFlags::MNT_DETACH).expect("unmounted");
         }
     }
-    std::fs::remove_dir_all(run_dir).unwrap();
+    std::fs::remove_dir_all(run_dir).expect("the directory is removed");
 }
 
 #[test]
@@ -371,7 +371,7 @@ struct ClientsGroup(&'static str);
 impl ClientsGroup {
     fn make(path: &'static str) -> Self {
         let group = Self(path);
-        group.places().for_each(|place| std::fs::create_dir_all(place).unwrap());
+        group.places().for_each(|place| std::fs::create_dir_all(place).expect("the directory is made"));
         group
     }
 
@@ -382,7 +382,7 @@ impl ClientsGroup {
     fn remove(self) {
         for place in self.places() {
             std::fs::remove_dir(&place).unwrap_or_else(|e| panic!("something is left in {}: {e}", place.display()));
-            std::fs::remove_dir(place.parent().unwrap()).unwrap();
+            std::fs::remove_dir(place.parent().expect("it has a parent")).expect("the directory is removed");
         }
     }
 }

@@ -35,7 +35,7 @@ fn bridge() -> String {
 
 async fn server(node: &Node, port: u16) {
     let www = node.directory("www");
-    std::fs::write(www.join("index.html"), "page").unwrap();
+    std::fs::write(www.join("index.html"), "page").expect("the file is written");
     let pod = node.pod("web").port(port.into(), 80).run().await;
     let server = pod.container("c").image(TINY).args(["serve", "80", "/www"]).readonly_mount(&www, "/www");
     server.start().await;
@@ -72,7 +72,7 @@ fn take_pins_away(node: &Node, pod: &Pod, unmounted: &[&str], deleted: &[&str]) 
         sh(&format!("umount --lazy {}", pins.join(kind).display()));
     }
     for kind in deleted {
-        std::fs::remove_file(pins.join(kind)).unwrap();
+        std::fs::remove_file(pins.join(kind)).expect("the file is removed");
     }
 }
 
@@ -180,11 +180,11 @@ struct LeftOver {
 
 impl LeftOver {
     fn new(run_dir: PathBuf, group: &str) -> LeftOver {
-        std::fs::create_dir_all(&run_dir).unwrap();
+        std::fs::create_dir_all(&run_dir).expect("the directory is made");
         let process = Command::new("sleep").arg("1000").spawn().expect("sleep runs");
         let groups: Vec<PathBuf> = hierarchies().map(|place| place.join(group)).collect();
         for group in &groups {
-            std::fs::create_dir_all(group).unwrap();
+            std::fs::create_dir_all(group).expect("the directory is made");
             // A hierarchy may refuse (a cpuset without processors): then it has an empty group.
             let _ = std::fs::write(group.join("cgroup.procs"), process.id().to_string());
         }
@@ -193,7 +193,7 @@ impl LeftOver {
 
     async fn clearing(mut self) {
         until("its directory is gone", || !self.run_dir.exists()).await;
-        assert!(!self.process.wait().unwrap().success(), "its process is killed");
+        assert!(!self.process.wait().expect("it ends").success(), "its process is killed");
         let left: Vec<&PathBuf> = self.groups.iter().filter(|group| group.exists()).collect();
         assert_eq!(left, Vec::<&PathBuf>::new());
     }

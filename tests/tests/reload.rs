@@ -12,8 +12,8 @@ fn config(node: &Node) -> std::path::PathBuf {
 /// Has the daemon read its configuration; what it says of it.
 async fn read_again(node: &Node) -> String {
     let before = node.daemon().log().len();
-    let pid = nix::unistd::Pid::from_raw(node.daemon().pid().expect("goraed runs").try_into().unwrap());
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGHUP).unwrap();
+    let pid = nix::unistd::Pid::from_raw(node.daemon().pid().expect("goraed runs").try_into().expect("a process id"));
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGHUP).expect("it runs");
     soon("the daemon says that it has read its configuration", async || {
         let said = node.daemon().log()[before..].to_owned();
         (said.contains("configuration reloaded") || said.contains("cannot be used")).then_some(said)

@@ -24,7 +24,7 @@ fn memory(mib: i64) -> LinuxContainerResources {
 /// What a limit's file says: the name on cgroup v1 with its controller, and on v2.
 async fn said(container: &Container, controller: &str, v1: &str, v2: &str) -> String {
     let pid = container.info().await["pid"].as_u64().expect("info has the process id");
-    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("it is read");
     let group = |name: &str| groups.lines().find_map(|l| l.split_once(name).map(|(_, path)| path.to_owned()));
     let path = match group(&format!(":{controller}:")) {
         Some(path) => format!("/sys/fs/cgroup/{controller}{path}/{v1}"),

@@ -90,12 +90,14 @@ impl Crowded {
         let shim = shim_of(init);
         signal(shim, Signal::SIGSTOP);
         // Through a descriptor: the path may be too long for an address.
-        let dir = File::open(node.daemon().state().join("containers").join(container.id())).unwrap();
-        let address = SocketAddrUnix::new(format!("/proc/self/fd/{}/shim.sock", dir.as_raw_fd())).unwrap();
+        let dir =
+            File::open(node.daemon().state().join("containers").join(container.id())).expect("the directory is there");
+        let address =
+            SocketAddrUnix::new(format!("/proc/self/fd/{}/shim.sock", dir.as_raw_fd())).expect("short enough");
         let mut queue = Vec::new();
         loop {
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-            let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap();
+            let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).expect("a socket");
             match connect(&socket, &address) {
                 Ok(()) => queue.push(socket),
                 Err(Errno::AGAIN) => return Self { shim, queue },
@@ -311,12 +313,13 @@ fn a_container_that_was_never_started_is_still_created_when_its_pod_was_stopped(
 
 /// Makes an object an hour younger on disk, as if the clock had been set back since.
 fn make_younger(record: &Path, kind: &str) -> i64 {
-    let bytes = std::fs::read(record).unwrap();
+    let bytes = std::fs::read(record).expect("the record is read");
     let body = gorae_kernel::checked::decode(kind, 1, &bytes).expect("a whole record").body;
-    let mut value: serde_json::Value = serde_json::from_slice(body).unwrap();
+    let mut value: serde_json::Value = serde_json::from_slice(body).expect("JSON");
     let future = value["created_at"].as_i64().expect("it has its time") + 3_600_000_000_000;
     value["created_at"] = future.into();
-    std::fs::write(record, gorae_kernel::checked::encode(kind, 1, &serde_json::to_vec(&value).unwrap())).unwrap();
+    std::fs::write(record, gorae_kernel::checked::encode(kind, 1, &serde_json::to_vec(&value).expect("JSON")))
+        .expect("the file is written");
     future
 }
 
@@ -345,8 +348,8 @@ async fn shared_pod(node: &Node, name: &str) -> (Pod, Container, i32) {
     let container = pod.container("c").script("sleep 1000").security(|s| s.namespace_options = Some(options)).start();
     let container = container.await;
     let request = gorae_proto::cri::PodSandboxStatusRequest { pod_sandbox_id: pod.id().into(), verbose: true };
-    let answer = node.cri().runtime().pod_sandbox_status(request).await.unwrap().into_inner();
-    let info: serde_json::Value = serde_json::from_str(&answer.info["info"]).unwrap();
+    let answer = node.cri().runtime().pod_sandbox_status(request).await.expect("an answer").into_inner();
+    let info: serde_json::Value = serde_json::from_str(&answer.info["info"]).expect("JSON");
     let init = info["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("the pod has an init");
     (pod, container, init)
 }
@@ -356,7 +359,7 @@ fn kill(pid: i32) {
 }
 
 fn signal(pid: i32, signal: Signal) {
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).expect("it runs");
 }
 
 async fn is_not_ready(pod: &Pod) {
@@ -600,7 +603,7 @@ async fn life(node: &Node, i: usize) {
             _ => tokio::time::sleep(Duration::from_millis(5)).await,
         }
     };
-    assert_eq!(ended.exit_code, i32::try_from(code).unwrap(), "{ended:?}");
+    assert_eq!(ended.exit_code, i32::try_from(code).expect("small"), "{ended:?}");
     let wanted: Vec<_> = (1..=lines).map(|n| format!("line {n}")).collect();
     assert_eq!(container.stdout(), wanted);
     insist(async || pod.try_stop().await).await;

@@ -25,7 +25,9 @@ fn on_a_node(body: impl AsyncFnOnce(&Node)) {
 async fn with_volumes(node: &Node, pod: &Pod, name: &str, layer: Layer, volumes: &[&str]) -> ContainerBuilder {
     // Packed once for all tests of a run.
     static BASE: OnceLock<Layer> = OnceLock::new();
-    let base = BASE.get_or_init(|| userland(&Debian::unpack(&place::packages()).unwrap()).unwrap()).clone();
+    let base = BASE
+        .get_or_init(|| userland(&Debian::unpack(&place::packages()).expect("unpacked")).expect("an image"))
+        .clone();
     let volumes: serde_json::Map<_, _> = volumes.iter().map(|path| ((*path).to_owned(), json!({}))).collect();
     let config = json!({"Env": ["PATH=/usr/bin:/bin"], "Cmd": ["sh"], "Volumes": volumes});
     let image = Image {
@@ -35,9 +37,9 @@ async fn with_volumes(node: &Node, pod: &Pod, name: &str, layer: Layer, volumes:
         config,
         form: Form::Oci,
     };
-    node.registry().client().push(&image).unwrap();
+    node.registry().client().push(&image).expect("pushed");
     let full = format!("images.gorae.test/gorae/{name}:1");
-    node.cri().pull(&full).await.unwrap();
+    node.cri().pull(&full).await.expect("pulled");
     pod.container(name).image(&full).script("echo ready; sleep 1000")
 }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 async fn health(node: &Node) -> (u16, String) {
-    let answer = admin::get(&node.daemon().admin_socket(), "/healthz").await.unwrap();
+    let answer = admin::get(&node.daemon().admin_socket(), "/healthz").await.expect("an answer");
     (answer.status, answer.body)
 }
 
@@ -44,10 +44,10 @@ struct ReadOnly<'p>(&'p Path);
 impl ReadOnly<'_> {
     fn over(path: &Path) -> ReadOnly<'_> {
         let flags = MsFlags::MS_BIND;
-        mount(Some(path), path, None::<&str>, flags, None::<&str>).unwrap();
+        mount(Some(path), path, None::<&str>, flags, None::<&str>).expect("mounted");
         let cover = ReadOnly(path);
         mount(None::<&str>, path, None::<&str>, flags | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY, None::<&str>)
-            .unwrap();
+            .expect("mounted");
         cover
     }
 }
@@ -74,7 +74,7 @@ fn a_root_that_cannot_be_written_to_is_told() {
 }
 
 fn threads(pid: u32) -> usize {
-    std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().count()
+    std::fs::read_dir(format!("/proc/{pid}/task")).expect("the directory is listed").count()
 }
 
 #[test]

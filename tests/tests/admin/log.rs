@@ -12,7 +12,7 @@ const PARENT: &str = "00f067aa0ba902b7";
 
 fn traced<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
-    request.metadata_mut().insert("traceparent", format!("00-{TRACE}-{PARENT}-01").parse().unwrap());
+    request.metadata_mut().insert("traceparent", format!("00-{TRACE}-{PARENT}-01").parse().expect("a header"));
     request
 }
 
@@ -69,7 +69,7 @@ fn the_trace_of_a_client_is_in_the_line_of_a_failed_call_and_in_those_of_its_ver
 /// Whether a call that fails now has a line.
 async fn tells(node: &Node, id: &str) -> bool {
     let asked = PodSandboxStatusRequest { pod_sandbox_id: id.into(), verbose: false };
-    assert_eq!(node.cri().runtime().pod_sandbox_status(asked).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(node.cri().runtime().pod_sandbox_status(asked).await.expect_err("no such pod").code(), Code::NotFound);
     // The line is written before the answer goes out.
     node.daemon().log().contains(&format!("pod={id:?}"))
 }

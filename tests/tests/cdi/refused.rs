@@ -9,7 +9,7 @@ use tonic::{Code, Status};
 async fn refused(pod: &Pod, device: &str) -> Status {
     let answer = pod.container("c").image(TINY).with(ask(device)).try_create().await;
     let status = answer.map(|c| c.id().to_owned()).expect_err("refused");
-    assert!(pod.cri().list_containers(None).await.unwrap().is_empty(), "nothing is made");
+    assert!(pod.cri().list_containers(None).await.expect("an answer").is_empty(), "nothing is made");
     status
 }
 

@@ -24,12 +24,12 @@ fn pid(node: &Node) -> u32 {
 }
 
 fn resident(node: &Node) -> u64 {
-    memory::pss_kb(pid(node)).unwrap()
+    memory::pss_kb(pid(node)).expect("goraed runs")
 }
 
 /// Waits until the daemon is about as large as it was; panics when that takes too long.
 async fn comes_back(node: &Node, before: u64, after: &str) {
-    let (peak, at_once, begun) = (memory::peak_kb(pid(node)).unwrap(), resident(node), Instant::now());
+    let (peak, at_once, begun) = (memory::peak_kb(pid(node)).expect("goraed runs"), resident(node), Instant::now());
     let mut now = at_once;
     while now > before + STAYS && begun.elapsed() < COMES_BACK {
         tokio::time::sleep(Duration::from_millis(250)).await;
@@ -41,22 +41,22 @@ async fn comes_back(node: &Node, before: u64, after: &str) {
 }
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 /// Headers of a call, all plain and none kept.
 fn headers(path: &str) -> Vec<u8> {
-    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()][..], text.as_bytes()].concat();
+    let text = |text: &str| [&[u8::try_from(text.len()).expect("short")][..], text.as_bytes()].concat();
     let more = [text("te"), text("trailers"), vec![0], text("content-type"), text("application/grpc")].concat();
     [&[0x83, 0x86, 0x04][..], &text(path), &[0], &more].concat()
 }
 
 /// A connection that writes raw frames and reads whatever comes.
 async fn raw(node: &Node) -> UnixStream {
-    let mut stream = UnixStream::connect(node.daemon().socket()).await.unwrap();
+    let mut stream = UnixStream::connect(node.daemon().socket()).await.expect("connected");
     let greeting = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(4, 0, 0, &[])].concat();
-    stream.write_all(&greeting).await.unwrap();
+    stream.write_all(&greeting).await.expect("it reads");
     stream
 }
 
@@ -139,7 +139,7 @@ fn unfinished(megabytes: usize) -> http::Request<Body> {
     let never = futures_util::stream::pending();
     let body = Body::new(StreamBody::new(futures_util::StreamExt::chain(frames, never)));
     let request = http::Request::post("http://localhost/runtime.v1.ImageService/PullImage");
-    request.header("te", "trailers").header("content-type", "application/grpc").body(body).unwrap()
+    request.header("te", "trailers").header("content-type", "application/grpc").body(body).expect("a request")
 }
 
 #[test]

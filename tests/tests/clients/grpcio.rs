@@ -20,21 +20,22 @@ async fn client(node: &Node, authority: &str) -> Value {
         .kill_on_drop(true)
         .spawn()
         .expect("Python runs");
-    let (mut input, mut output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+    let (mut input, mut output) =
+        (child.stdin.take().expect("a pipe"), BufReader::new(child.stdout.take().expect("a pipe")));
     let mut line = String::new();
-    output.read_line(&mut line).await.unwrap();
+    output.read_line(&mut line).await.expect("it is read");
     assert_eq!(line, "watching\n", "the client has said on its error output why");
     let pod = node.pod(&format!("seen-{}", authority.len())).run().await;
     let container = pod.container("c").image(TINY).start().await;
-    input.write_all(b"\n").await.unwrap();
+    input.write_all(b"\n").await.expect("it reads");
     let mut found = String::new();
-    output.read_to_string(&mut found).await.unwrap();
-    assert!(child.wait().await.unwrap().success());
-    let found: Value = serde_json::from_str(&found).unwrap();
+    output.read_to_string(&mut found).await.expect("it is read");
+    assert!(child.wait().await.expect("it ends").success());
+    let found: Value = serde_json::from_str(&found).expect("JSON");
     for seen in ["streamed", "listed"] {
-        assert!(found[seen].as_str().unwrap().contains(&hex::encode(container.id())), "{seen}: {found}");
+        assert!(found[seen].as_str().expect("a text").contains(&hex::encode(container.id())), "{seen}: {found}");
     }
-    assert!(found["events"][3].as_str().unwrap().contains(&hex::encode(container.id())), "{found}");
+    assert!(found["events"][3].as_str().expect("a text").contains(&hex::encode(container.id())), "{found}");
     pod.stop().await;
     pod.remove().await;
     found

@@ -67,10 +67,11 @@ fn odd(kind: &str) -> Vec<(String, String)> {
 async fn told_of_pod(node: &Node, pod: &Pod) -> Vec<(&'static str, Pairs)> {
     let mut rt = node.cri().runtime();
     let status = pod.status().await;
-    let listed = node.cri().list_pods().await.unwrap().remove(0);
-    let mut stream = rt.stream_pod_sandboxes(StreamPodSandboxesRequest::default()).await.unwrap().into_inner();
-    let streamed = stream.next().await.unwrap().unwrap().pod_sandboxes.remove(0);
-    let stats = rt.list_pod_sandbox_stats(ListPodSandboxStatsRequest::default()).await.unwrap().into_inner();
+    let listed = node.cri().list_pods().await.expect("an answer").remove(0);
+    let mut stream =
+        rt.stream_pod_sandboxes(StreamPodSandboxesRequest::default()).await.expect("an answer").into_inner();
+    let streamed = stream.next().await.expect("an item").expect("no error").pod_sandboxes.remove(0);
+    let stats = rt.list_pod_sandbox_stats(ListPodSandboxStatsRequest::default()).await.expect("an answer").into_inner();
     let stats = stats.stats.into_iter().next().and_then(|s| s.attributes).expect("attributes");
     vec![
         ("status", (status.labels, status.annotations)),
@@ -84,10 +85,10 @@ async fn told_of_pod(node: &Node, pod: &Pod) -> Vec<(&'static str, Pairs)> {
 async fn told_of_container(node: &Node, container: &Container) -> Vec<(&'static str, Pairs)> {
     let mut rt = node.cri().runtime();
     let status = container.status().await;
-    let listed = node.cri().list_containers(None).await.unwrap().remove(0);
-    let mut stream = rt.stream_containers(StreamContainersRequest::default()).await.unwrap().into_inner();
-    let streamed = stream.next().await.unwrap().unwrap().containers.remove(0);
-    let stats = rt.list_container_stats(ListContainerStatsRequest::default()).await.unwrap().into_inner();
+    let listed = node.cri().list_containers(None).await.expect("an answer").remove(0);
+    let mut stream = rt.stream_containers(StreamContainersRequest::default()).await.expect("an answer").into_inner();
+    let streamed = stream.next().await.expect("an item").expect("no error").containers.remove(0);
+    let stats = rt.list_container_stats(ListContainerStatsRequest::default()).await.expect("an answer").into_inner();
     let stats = stats.stats.into_iter().next().and_then(|s| s.attributes).expect("attributes");
     vec![
         ("status", (status.labels, status.annotations)),

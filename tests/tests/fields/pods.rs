@@ -18,7 +18,7 @@ fn echo_once(netns: &Path) {
     let pin = std::fs::File::open(netns).expect("the pod's namespace is pinned");
     nix::sched::setns(pin, nix::sched::CloneFlags::CLONE_NEWNET).expect("this thread may change its namespace");
     let socket = std::net::UdpSocket::bind("0.0.0.0:5353").expect("the port is free in the pod");
-    socket.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(15))).expect("a timeout");
     let mut bytes = [0; 64];
     let (n, from) = socket.recv_from(&mut bytes).expect("the datagram comes");
     socket.send_to(&bytes[..n], from).expect("the answer goes");

@@ -28,7 +28,7 @@ fn without(node: &Node, call: &str) -> PathBuf {
         "defaultAction": "SCMP_ACT_ALLOW",
         "syscalls": [{"names": [call], "action": "SCMP_ACT_ERRNO"}],
     });
-    std::fs::write(&file, profile.to_string()).unwrap();
+    std::fs::write(&file, profile.to_string()).expect("the file is written");
     file
 }
 

@@ -86,7 +86,7 @@ impl<'a> History<'a> {
 
     /// One to three steps that do not get in each other's way: each in a pod of its own.
     pub fn choose(&self, random: &mut Random) -> Vec<Step> {
-        let groups = self.groups.lock().unwrap();
+        let groups = self.groups.lock().expect("no panic");
         let mut batch = Vec::new();
         if groups.len() < PODS && random.below(4) == 0 || groups.is_empty() {
             batch.push(Step::RunPod);
@@ -106,7 +106,7 @@ impl<'a> History<'a> {
         join_all(batch.into_iter().map(|step| self.carry_out_one(step))).await;
         gone.sort_unstable();
         // From the last on: the places before it stay what they are.
-        gone.into_iter().rev().for_each(|pod| drop(self.groups.lock().unwrap().remove(pod)));
+        gone.into_iter().rev().for_each(|pod| drop(self.groups.lock().expect("no panic").remove(pod)));
     }
 
     async fn carry_out_one(&self, step: Step) {
@@ -134,7 +134,7 @@ impl<'a> History<'a> {
                 self.change(pod, |group| drop(group.members.remove(member)));
             }
             Step::StopPod { pod } => {
-                let handle = self.groups.lock().unwrap()[pod].pod.clone();
+                let handle = self.groups.lock().expect("no panic")[pod].pod.clone();
                 insist(async || handle.try_stop().await).await;
                 self.change(pod, |group| {
                     group.ready = false;
@@ -143,7 +143,7 @@ impl<'a> History<'a> {
                 });
             }
             Step::RemovePod { pod } => {
-                let handle = self.groups.lock().unwrap()[pod].pod.clone();
+                let handle = self.groups.lock().expect("no panic")[pod].pod.clone();
                 insist(async || handle.try_remove().await).await;
             }
         }
@@ -152,11 +152,11 @@ impl<'a> History<'a> {
     async fn run_pod(&self) {
         let name = format!("events-{}", self.next_name());
         let pod = insist(async || self.node.pod(&name).try_run().await).await;
-        self.groups.lock().unwrap().push(Group { pod, ready: true, members: Vec::new() });
+        self.groups.lock().expect("no panic").push(Group { pod, ready: true, members: Vec::new() });
     }
 
     async fn create(&self, pod: usize, kind: u64) {
-        let builder = self.groups.lock().unwrap()[pod].pod.container(&format!("c{}", self.next_name()));
+        let builder = self.groups.lock().expect("no panic")[pod].pod.container(&format!("c{}", self.next_name()));
         let code = i32::try_from(kind).expect("small");
         let (builder, code) = match kind % 3 {
             0 => (builder.image(TINY).args(["sleep"]), None),
@@ -168,22 +168,23 @@ impl<'a> History<'a> {
     }
 
     fn next_name(&self) -> usize {
-        let mut names = self.names.lock().unwrap();
+        let mut names = self.names.lock().expect("no panic");
         *names += 1;
         *names
     }
 
     fn member(&self, pod: usize, member: usize) -> Member {
-        self.groups.lock().unwrap()[pod].members[member].clone()
+        self.groups.lock().expect("no panic")[pod].members[member].clone()
     }
 
     fn change(&self, pod: usize, change: impl FnOnce(&mut Group)) {
-        change(&mut self.groups.lock().unwrap()[pod]);
+        change(&mut self.groups.lock().expect("no panic")[pod]);
     }
 
     /// Waits until everything that ends by itself has, each with its own code.
     pub async fn settle(&self) {
-        let members: Vec<Member> = self.groups.lock().unwrap().iter().flat_map(|group| group.members.clone()).collect();
+        let members: Vec<Member> =
+            self.groups.lock().expect("no panic").iter().flat_map(|group| group.members.clone()).collect();
         for member in members.into_iter().filter(|m| m.life == Life::Started) {
             let Some(code) = member.code else { continue };
             let status = member.container.ended().await;

@@ -45,8 +45,8 @@ type Answers = dyn Fn(&str, SocketAddr) -> (String, Body) + Send + Sync;
 
 /// Answers every request by its path with a head (status and headers) and a body; lives as long as the test binary.
 fn serve(answers: impl Fn(&str, SocketAddr) -> (String, Body) + Send + Sync + 'static) -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let address = listener.local_addr().expect("it has an address");
     let answers: Arc<Answers> = Arc::new(answers);
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {

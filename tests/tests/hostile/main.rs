@@ -13,16 +13,16 @@ use serde_json::{Value, json};
 
 /// A layer with the program `/tiny`.
 fn program() -> Layer {
-    Writer::default().file("/tiny", 0o755, &TINY_PROGRAM.compile().unwrap()).finish(Packing::Gzip)
+    Writer::default().file("/tiny", 0o755, &TINY_PROGRAM.compile().expect("it compiles")).finish(Packing::Gzip)
 }
 
 /// Pushes and pulls an image of these layers and the configuration `extra`; a container of it in `pod` comes back.
 async fn container_of(node: &Node, pod: &Pod, name: &str, layers: Vec<Layer>, extra: Value) -> ContainerBuilder {
     let mut config = json!({"Entrypoint": ["/tiny"], "Cmd": ["sleep"]});
-    config.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+    config.as_object_mut().expect("an object").extend(extra.as_object().expect("an object").clone());
     let image = Image { repository: name.into(), tags: vec!["1".into()], layers, config, form: Form::Oci };
-    node.registry().client().push(&image).unwrap();
+    node.registry().client().push(&image).expect("pushed");
     let full = format!("images.gorae.test/{name}:1");
-    node.cri().pull(&full).await.unwrap();
+    node.cri().pull(&full).await.expect("pulled");
     pod.container(name).image(&full)
 }

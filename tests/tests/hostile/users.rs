@@ -15,9 +15,9 @@ const PASSWD: &str = "root:x:0:0::/:\nbob:x:1000:100::/:\n-1:x:0:0::/:\n+0:x:0:0
 /// The user id of the container's first process, as the host sees it.
 async fn uid(container: &Container) -> u32 {
     let pid = container.info().await["pid"].as_u64().expect("info has the process id");
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap();
-    line.split_whitespace().next().unwrap().parse().unwrap()
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it is read");
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:")).expect("it has the line");
+    line.split_whitespace().next().expect("it has a uid").parse().expect("a number")
 }
 
 #[test]

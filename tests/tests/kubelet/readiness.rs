@@ -24,13 +24,13 @@ fn a_page_makes_a_pod_ready(gates: Gates) {
         let running = pod.until("its container runs", |pod| !container(pod, "web")["state"]["running"].is_null()).await;
         assert!(!ready(&running), "{running}");
 
-        std::fs::write(www.join("index.html"), "page").unwrap();
+        std::fs::write(www.join("index.html"), "page").expect("the file is written");
         let now = pod.until("it is ready", ready).await;
         let address = now["status"]["podIP"].as_str().expect("a ready pod has an address").to_owned();
-        assert_eq!(web::get(&format!("{address}:80"), "/").await.unwrap(), (200, "page".into()));
-        assert_eq!(web::get("127.0.0.1:12500", "/").await.unwrap(), (200, "page".into()));
+        assert_eq!(web::get(&format!("{address}:80"), "/").await.expect("an answer"), (200, "page".into()));
+        assert_eq!(web::get("127.0.0.1:12500", "/").await.expect("an answer"), (200, "page".into()));
 
-        std::fs::remove_file(www.join("index.html")).unwrap();
+        std::fs::remove_file(www.join("index.html")).expect("the file is removed");
         let now = pod.until("it is not ready any more", |pod| !ready(pod)).await;
         assert_eq!(container(&now, "web")["restartCount"], 0);
         pod.remove().await;

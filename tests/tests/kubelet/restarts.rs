@@ -14,7 +14,7 @@ fn identity(pod: &Value) -> (String, u64) {
 fn kill_in_turn(gates: Gates) {
     on_a_kubelet(gates, async |node, kubelet| {
         let www = node.directory("www");
-        std::fs::write(www.join("index.html"), "page").unwrap();
+        std::fs::write(www.join("index.html"), "page").expect("the file is written");
         let probed = with(
             tiny("c", &["serve", "80", "/www"]),
             json!({
@@ -37,9 +37,9 @@ fn kill_in_turn(gates: Gates) {
         // While goraed is down its socket does not answer.
         kubelet.expect("code = Unavailable");
         node.kill_and_restart().await;
-        std::fs::remove_file(www.join("index.html")).unwrap();
+        std::fs::remove_file(www.join("index.html")).expect("the file is removed");
         kept.until("kubelet sees it not ready", |pod| !ready(pod)).await;
-        std::fs::write(www.join("index.html"), "page").unwrap();
+        std::fs::write(www.join("index.html"), "page").expect("the file is written");
         let now = kept.until("kubelet sees it ready again", ready).await;
         assert_eq!(identity(&now), before, "after a kill of goraed");
         withdrawn.until_ended().await;
