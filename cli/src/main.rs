@@ -8,6 +8,8 @@
 //!                  parse (pure)     cri_config (pure)               streaming         its streaming server
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod arguments;
 mod batch;
 mod client;

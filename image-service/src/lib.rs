@@ -9,6 +9,8 @@
 //! The daemon uses [`Images`]; [`Service`] and [`ProgressService`] expose it over gRPC. The library never mounts anything
 //! and does not know about containers: a caller that needs layers holds them under a name of its choice.
 
+#![forbid(unsafe_code)]
+
 pub mod config;
 mod error;
 mod gc;

@@ -2,6 +2,8 @@
 //! The wire types of Gorae and nothing else: the CRI v1 messages and services, the protocol between the daemon and its
 //! shims, and the byte layout that carries shim messages on a socket ([`frame`]).
 
+#![forbid(unsafe_code)]
+
 pub mod frame;
 pub mod state;
 

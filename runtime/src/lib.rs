@@ -7,6 +7,8 @@
 //!                             └─ gorae_image_service
 //! ```
 
+#![forbid(unsafe_code)]
+
 pub mod admin;
 pub mod config;
 pub mod cri;

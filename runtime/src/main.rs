@@ -2,6 +2,8 @@
 //! goraed: parses the command line and runs the daemon. SIGTERM and SIGINT shut it down; SIGHUP reloads its
 //! configuration.
 
+#![forbid(unsafe_code)]
+
 use clap::Parser;
 use gorae_runtime::config::{Config, Overrides};
 use gorae_runtime::log::{Format, Log};

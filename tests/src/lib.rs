@@ -17,6 +17,8 @@
 //! With `GORAE_TEST_SOCKET=unix:///PATH` the CRI suites talk to another runtime; only what needs goraed itself
 //! (restarts, leaks, its files) then fails, saying so.
 
+#![forbid(unsafe_code)]
+
 pub mod admin;
 pub mod container;
 pub mod cri;

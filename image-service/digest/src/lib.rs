@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Content digests (`sha256:…`, `sha512:…`): strict parsing and running hashes. Pure.
 
+#![forbid(unsafe_code)]
+
 use sha2::Digest as _;
 use std::fmt;
 

@@ -5,6 +5,8 @@
 //! Nothing here uses the network. All text is untrusted and bounded. Errors quote only short parts of it and never a
 //! secret. The fuzz targets in `tests/fuzz` verify this.
 
+#![forbid(unsafe_code)]
+
 pub mod challenge;
 mod go_duration;
 mod go_json;

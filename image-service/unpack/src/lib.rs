@@ -9,6 +9,8 @@
 //! nothing outside the layer directory can be reached; see `tree.rs`. The directory must not be used until [`layer`]
 //! has returned `Ok`: only then have both digests been checked. This crate never touches the network or the store.
 
+#![forbid(unsafe_code)]
+
 mod archive;
 pub mod attributes;
 pub mod beneath;

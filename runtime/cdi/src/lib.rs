@@ -8,6 +8,8 @@
 //!
 //! Source: the Container Device Interface specification, 1.1.0.
 
+#![forbid(unsafe_code)]
+
 mod edits;
 mod error;
 mod files;

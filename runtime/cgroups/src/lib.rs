@@ -14,6 +14,8 @@
 //! Invariant: a path from here is absolute, normal (no empty, `.` or `..` component) and never `/`, so killing or
 //! removing "the pod's cgroup" can never hit the machine's root cgroup.
 
+#![forbid(unsafe_code)]
+
 mod error;
 mod hierarchies;
 mod layout;

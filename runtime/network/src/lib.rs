@@ -25,6 +25,8 @@
 //! network ── health, reconcile, pod_cidr ── take_over ── making, table ── state ── pods, record, rules, bridge
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod addresses;
 mod binding;
 mod bridge;

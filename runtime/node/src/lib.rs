@@ -10,6 +10,8 @@
 //! Containers do not depend on the daemon, nor do their logs and exit codes: it can be killed at any moment, and
 //! [`recover`] restores everything from records and shims.
 
+#![forbid(unsafe_code)]
+
 pub mod clock;
 pub mod container;
 pub mod disk;

@@ -12,6 +12,8 @@
 //! Everything in an order can be made; anything that cannot be made is refused before an order exists. An absent value
 //! is `None` here, never 0, -1 or an empty text. Only the writer of each form knows how that form encodes it.
 
+#![forbid(unsafe_code)]
+
 pub mod devices;
 pub mod hooks;
 pub mod mounts;

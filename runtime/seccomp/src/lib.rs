@@ -16,6 +16,8 @@
 //! Known limit, shared with every runtime: a filter sees numbers, not memory. So `socketcall` of 32-bit programs (which
 //! need it) is not restricted to the address families that `socket` is.
 
+#![forbid(unsafe_code)]
+
 mod arch;
 pub mod capabilities;
 mod cubes;

@@ -9,6 +9,8 @@
 //!         └ a container's shim ── Shim ── call, ShimEvent     one connection while the daemon lives
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod binary;
 mod connection;
 mod deadline;

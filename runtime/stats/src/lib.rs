@@ -15,6 +15,8 @@
 //! pressure      unified hierarchy, also on a hybrid machine; µs × 1000
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod disk;
 mod families;
 mod filesystem;

@@ -13,6 +13,8 @@
 //! processes and dials ports, and returns descriptors. A connection is one task that owns everything in its session, so
 //! dropping the task closes all its descriptors.
 
+#![forbid(unsafe_code)]
+
 mod backend;
 mod config;
 mod listener;

@@ -10,6 +10,8 @@
 //!
 //! Everything here is plain data and single system calls. Nothing knows about pods, containers or Gorae's messages.
 
+#![forbid(unsafe_code)]
+
 pub mod attributes;
 pub mod checked;
 pub mod clock;

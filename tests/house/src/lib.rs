@@ -14,6 +14,8 @@
 //!
 //! What it finds is asserted in `tests/house.rs`.
 
+#![forbid(unsafe_code)]
+
 mod house;
 mod manifest;
 mod module;

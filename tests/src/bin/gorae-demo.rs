@@ -4,6 +4,8 @@
 //! Needs no network: the image is one small static program, made here and served by a registry on loopback. Fails
 //! when a step does not do what it says, and when anything is left behind at the end.
 
+#![forbid(unsafe_code)]
+
 use anyhow::{Context, Result, ensure};
 use gorae_tests::leaks::Snapshot;
 use gorae_tests::registry::Registry;

@@ -5,6 +5,8 @@
 //! digest of the image that critest pulls by digest. `gorae-test-images --here` makes them in `build/registry`, where
 //! every test finds them, unless they are there.
 
+#![forbid(unsafe_code)]
+
 use anyhow::{Context, Result, bail};
 use gorae_tests::images::{conformance, debian::Debian, own, push};
 use gorae_tests::place;

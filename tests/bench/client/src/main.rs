@@ -4,6 +4,8 @@
 //! Floor and runtime take turns, one iteration each, so that whatever else the machine does falls on both. Without
 //! `--socket` it starts a registry and goraed in fresh directories and needs the namespaces of `tests/run`.
 
+#![forbid(unsafe_code)]
+
 mod arguments;
 mod calls;
 mod compare;
