@@ -5,11 +5,10 @@
 //! instead. For the limit on connections it is the one that has been quiet for longest, if possible one without a
 //! request. For the limits on requests and on bytes it is the one that holds the most.
 
+use futures_util::task::AtomicWaker;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
 /// Limits on what all clients may hold together.
