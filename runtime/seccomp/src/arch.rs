@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The architectures that a filter can see on this machine, and their syscall numbers.
+//!
+//! x86_64 and its 32-bit programs are tested on a kernel. The filters for aarch64 and arm have not run on one: see
+//! `docs/support.md`.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
