@@ -5,7 +5,9 @@ use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
+use std::ops::Range;
 use std::os::fd::AsFd;
+use std::str::FromStr;
 
 /// A process that cannot be mistaken for a later one with the same pid, until the machine reboots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,6 +49,14 @@ impl Stat {
         Self::from(std::fs::read(format!("/proc/{pid}/stat")))
     }
 
+    /// Reads the stat line of this process, whichever PID namespace the mounted /proc shows.
+    ///
+    /// # Errors
+    /// The kernel's error, for example when /proc is not mounted.
+    pub fn own() -> io::Result<Self> {
+        std::fs::read("/proc/self/stat").map(|line| Self::of_line(&line))
+    }
+
     /// Like [`Stat::read`], but from an open directory /proc/PID, which never comes to mean another process.
     ///
     /// # Errors
@@ -62,12 +72,16 @@ impl Stat {
 
     fn from(line: io::Result<Vec<u8>>) -> io::Result<Option<Self>> {
         match line {
-            Ok(line) => Ok(Some(Self(String::from_utf8_lossy(&line).into_owned()))),
+            Ok(line) => Ok(Some(Self::of_line(&line))),
             Err(e) if e.kind() == ErrorKind::NotFound || e.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => {
                 Ok(None)
             }
             Err(e) => Err(e),
         }
+    }
+
+    fn of_line(line: &[u8]) -> Self {
+        Self(String::from_utf8_lossy(line).into_owned())
     }
 
     /// A field by its number in the manual, from 3 on. The last ')' ends the command name, which may contain any
@@ -88,17 +102,41 @@ impl Stat {
 
     /// `PF_*`, the kernel's flags of the process.
     pub fn flags(&self) -> Option<u32> {
-        self.field(9)?.parse().ok()
+        self.number(9)
+    }
+
+    /// How many threads the process has.
+    pub fn threads(&self) -> Option<u32> {
+        self.number(20)
     }
 
     /// When the process started, in clock ticks since boot.
     pub fn start(&self) -> Option<u64> {
-        self.field(22)?.parse().ok()
+        self.number(22)
+    }
+
+    /// The address at which the heap begins; 0 if the reader lacks the right to see it.
+    pub fn heap(&self) -> Option<usize> {
+        self.number(47)
+    }
+
+    /// The addresses of the arguments; 0 if the reader lacks the right to see them.
+    pub fn arguments(&self) -> Option<Range<usize>> {
+        Some(self.number(48)?..self.number(49)?)
+    }
+
+    /// The addresses of the environment; 0 if the reader lacks the right to see them.
+    pub fn environment(&self) -> Option<Range<usize>> {
+        Some(self.number(50)?..self.number(51)?)
     }
 
     /// The wait status of a process that has ended; 0 if the reader lacks the right to see it.
     pub fn wait_status(&self) -> Option<i32> {
-        self.field(52)?.parse().ok()
+        self.number(52)
+    }
+
+    fn number<T: FromStr>(&self, number: usize) -> Option<T> {
+        self.field(number)?.parse().ok()
     }
 }
 
@@ -111,7 +149,11 @@ mod tests {
         let tail: Vec<String> = (4..=52).map(|number| number.to_string()).collect();
         let stat = Stat(format!("7 (a) b ) c) S {}\n", tail.join(" ")));
         assert_eq!((stat.state(), stat.flags(), stat.start()), (Some('S'), Some(9), Some(22)));
+        assert_eq!((stat.threads(), stat.heap()), (Some(20), Some(47)));
+        assert_eq!((stat.arguments(), stat.environment()), (Some(48..49), Some(50..51)));
         assert_eq!((stat.wait_status(), stat.field(53), stat.field(2)), (Some(52), None, None));
+        let cut = Stat("7 (a) S 4 5".to_owned());
+        assert_eq!((cut.threads(), cut.heap(), cut.arguments(), cut.environment()), (None, None, None, None));
     }
 
     #[test]

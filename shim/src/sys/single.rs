@@ -3,6 +3,7 @@
 
 use super::answer::check;
 use super::title;
+use gorae_kernel::process::Stat;
 use std::io;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,8 +30,8 @@ impl Single {
     /// # Errors
     /// The kernel's error; `EBUSY` with a second thread, and for a second call, because descriptors then have owners.
     pub fn begin() -> io::Result<Self> {
-        let stat = std::fs::read_to_string("/proc/self/stat")?;
-        if threads(&stat) != Some(1) || BEGUN.swap(true, Ordering::Relaxed) {
+        let stat = Stat::own()?;
+        if stat.threads() != Some(1) || BEGUN.swap(true, Ordering::Relaxed) {
             return Err(io::Error::from_raw_os_error(libc::EBUSY));
         }
         title::remember(&stat);
@@ -61,22 +62,9 @@ impl InChild {
     }
 }
 
-/// Field 20 of /proc/PID/stat.
-fn threads(stat: &str) -> Option<u32> {
-    // The name before the last ')' may hold anything; the state after it is field 3.
-    stat.rsplit_once(") ")?.1.split_whitespace().nth(17)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Single, threads};
-
-    #[test]
-    fn threads_are_counted_whatever_the_process_is_called() {
-        let fields = (4..=20).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
-        assert_eq!(threads(&format!("1 (a) b) S {fields} 21")), Some(20));
-        assert_eq!(threads("1 (a) S 4 5"), None);
-    }
+    use super::Single;
 
     #[test]
     fn a_process_with_threads_has_no_proof() {

@@ -2,6 +2,7 @@
 //! Changes what /proc shows of a process that has not become another program: its command line and its environment, which
 //! are part of its own memory. Also finds the heap.
 
+use gorae_kernel::process::Stat;
 use std::ffi::CString;
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -18,18 +19,12 @@ static REGIONS: OnceLock<Option<Regions>> = OnceLock::new();
 
 /// Reads the regions from this process's /proc/PID/stat, once, when it starts. A process that has entered other namespaces
 /// since then cannot trust the /proc there.
-pub(super) fn remember(stat: &str) {
+pub(super) fn remember(stat: &Stat) {
     REGIONS.get_or_init(|| regions(stat));
 }
 
-/// Parses /proc/PID/stat: fields 47 to 51.
-fn regions(stat: &str) -> Option<Regions> {
-    // The name before the last ')' may hold anything.
-    let after_name = stat.rsplit_once(") ")?.1;
-    let mut fields = after_name.split_whitespace().skip(44).map(str::parse::<usize>);
-    let mut next = || fields.next()?.ok();
-    let (heap, arguments, environment) = (next()?, next()?..next()?, next()?..next()?);
-    Some(Regions { arguments, environment, heap })
+fn regions(stat: &Stat) -> Option<Regions> {
+    Some(Regions { arguments: stat.arguments()?, environment: stat.environment()?, heap: stat.heap()? })
 }
 
 /// Makes /proc show `words`, truncated to the available space, as this process's command line, and no environment.
@@ -66,13 +61,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_places_are_found_behind_any_name() {
-        let own = std::fs::read_to_string("/proc/self/stat").unwrap();
-        let found = regions(&own).unwrap();
-        assert!(!found.arguments.is_empty() && found.arguments.end <= found.environment.start);
-        let (front, rest) = own.rsplit_once(") ").unwrap();
-        let odd = regions(&format!("{front}) 1 2 3 (x) {rest}")).unwrap();
-        assert_eq!((odd.arguments, odd.heap), (found.arguments, found.heap));
-        assert!(regions("7 (a) S 1 2").is_none());
+    fn a_process_finds_its_own_regions() {
+        let found = regions(&Stat::own().unwrap()).unwrap();
+        assert!(!found.arguments.is_empty() && found.arguments.end <= found.environment.start && found.heap > 0);
     }
 }
