@@ -9,7 +9,7 @@ use rustix::net::{
     AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, bind, connect, recv, send, socket_with,
 };
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// Larger than any datagram from the kernel, which fills at most 32 KiB.
@@ -74,6 +74,13 @@ impl NetlinkSocket {
         let mut datagram = Vec::with_capacity(DATAGRAM);
         retry_on_intr(|| recv(&self.0, spare_capacity(&mut datagram), RecvFlags::empty()))?;
         Ok(datagram)
+    }
+}
+
+/// For socket options, and for the ioctls that take any socket of the namespace.
+impl AsFd for NetlinkSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

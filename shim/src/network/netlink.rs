@@ -5,15 +5,17 @@
 //! go out in one send; each is acknowledged separately, and the first failure is returned.
 
 use crate::failure::{self, Failure, Result};
-use gorae_kernel::netlink::{self, ACK, REQUEST};
+use crate::sys;
+use gorae_kernel::netlink::{self, ACK, Answer, REQUEST};
+use gorae_kernel::netlink_socket::{Family, NetlinkSocket};
 use netlink_packet_core::Emitable;
-use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
-/// The largest dump response that the kernel sends at once, in bytes.
-const ANSWER: usize = 32 << 10;
+/// How long the kernel may take for one reply. The pod is locked meanwhile, in the daemon as well.
+const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Flags to create an object, failing if it already exists.
 pub const CREATE: u16 = (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
@@ -59,19 +61,21 @@ impl Request {
 /// A socket in the namespace that was current when it was opened.
 #[derive(Debug)]
 pub struct Route {
-    socket: Socket,
+    socket: NetlinkSocket,
     sequence: u32,
-    answer: Vec<u8>,
 }
 
 impl Route {
     /// Opens a socket in the current network namespace.
+    ///
+    /// # Errors
+    /// The kernel's error.
     pub fn open() -> Result<Self> {
-        let fail = |error| failure::kernel("open netlink socket", "route", error);
-        let socket = Socket::new(NETLINK_ROUTE).map_err(fail)?;
-        // Asks for a message in addition to the errno. Old kernels do not support that.
-        let _ = socket.set_ext_ack(true);
-        Ok(Self { socket, sequence: 0, answer: Vec::new() })
+        let socket = NetlinkSocket::open(Family::Route, DEADLINE)
+            .map_err(|error| failure::kernel("open netlink socket", "route", error))?;
+        // Without it, on an old kernel, failures have an errno and no explanation.
+        let _ = sys::ask_for_reasons(socket.as_fd());
+        Ok(Self { socket, sequence: 0 })
     }
 
     /// The socket, for the older ioctls.
@@ -83,49 +87,68 @@ impl Route {
     ///
     /// # Errors
     /// The first request that failed, with the kernel's errno and message. The later ones were still executed.
+    /// `DeadlineExceeded` when the kernel does not reply.
     pub fn run(&mut self, requests: &[Request]) -> Result<()> {
         self.exchange(requests, |_| {})
     }
 
     /// Queries one object or, with `NLM_F_DUMP`, many. `each` gets the body of every response.
+    ///
+    /// # Errors
+    /// The kernel's errno and message; `DeadlineExceeded` when it does not reply.
     pub fn ask(&mut self, request: Request, each: impl FnMut(&[u8])) -> Result<()> {
         self.exchange(&[request], each)
     }
 
     fn exchange(&mut self, requests: &[Request], mut each: impl FnMut(&[u8])) -> Result<()> {
+        let Some(last) = requests.last() else { return Ok(()) };
+        let broken = |error: io::Error| failure::kernel(last.step, "netlink socket", in_time(error));
+        let mut open = self.send(requests).map_err(broken)?;
+        while open.left > 0 {
+            let datagram = self.socket.receive().map_err(broken)?;
+            netlink::answers(&datagram).for_each(|answer| open.take(answer, &mut each));
+        }
+        open.result
+    }
+
+    fn send<'a>(&mut self, requests: &'a [Request]) -> io::Result<Exchange<'a>> {
         let first = self.sequence + 1;
         let mut out = Vec::with_capacity(1024);
         for request in requests {
             self.sequence += 1;
             request.emit(self.sequence, &mut out);
         }
-        let Some(last) = requests.last() else { return Ok(()) };
-        let broken = |errno: Errno| failure::kernel(last.step, "netlink socket", errno);
-        rustix::net::send(&self.socket, &out, SendFlags::empty()).map_err(broken)?;
-        self.answer.resize(ANSWER, 0);
-        let (mut result, mut open) = (Ok(()), requests.len());
-        while open > 0 {
-            let (len, _) = match rustix::net::recv(&self.socket, &mut self.answer[..], RecvFlags::empty()) {
-                Err(Errno::INTR) => continue,
-                other => other.map_err(broken)?,
-            };
-            for answer in netlink::answers(&self.answer[..len]) {
-                let Some(request) = answer.sequence.checked_sub(first).and_then(|i| requests.get(i as usize)) else {
-                    continue;
-                };
-                match answer.end() {
-                    None => each(answer.body),
-                    Some(errno) => {
-                        open -= 1;
-                        if errno != 0 && result.is_ok() {
-                            result = Err(request.failed(errno, answer.words()));
-                        }
-                    }
-                }
-            }
-        }
-        result
+        self.socket.send(&out)?;
+        Ok(Exchange { requests, first, left: requests.len(), result: Ok(()) })
     }
+}
+
+/// Requests that were sent, and what the kernel has replied so far.
+struct Exchange<'a> {
+    requests: &'a [Request],
+    /// The sequence number of the first request.
+    first: u32,
+    /// How many requests have no final reply yet.
+    left: usize,
+    result: Result<()>,
+}
+
+impl Exchange<'_> {
+    /// Takes in one reply. One to an earlier exchange, which was given up, is skipped.
+    fn take(&mut self, answer: Answer<'_>, each: &mut impl FnMut(&[u8])) {
+        let place = answer.sequence.checked_sub(self.first);
+        let Some(request) = place.and_then(|place| self.requests.get(place as usize)) else { return };
+        let Some(errno) = answer.end() else { return each(answer.body) };
+        self.left -= 1;
+        if errno != 0 && self.result.is_ok() {
+            self.result = Err(request.failed(errno, answer.words()));
+        }
+    }
+}
+
+/// Names a reply that did not come in time as what it is: the socket reports "try again".
+fn in_time(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::WouldBlock { Errno::TIMEDOUT.into() } else { error }
 }
 
 #[cfg(test)]
@@ -140,5 +163,27 @@ mod tests {
         let failure = route.run(&[request]).unwrap_err();
         assert!(failure.message.starts_with("look up interface none: "), "{failure:?}");
         assert_ne!(failure.errno, 0);
+    }
+
+    #[test]
+    fn a_reply_that_does_not_come_is_a_deadline_that_passed() {
+        let socket = NetlinkSocket::open(Family::Route, Duration::from_millis(20)).unwrap();
+        let silence = failure::kernel("list", "netlink socket", in_time(socket.receive().unwrap_err()));
+        assert_eq!(silence.kind(), failure::Kind::DeadlineExceeded);
+    }
+
+    #[test]
+    fn a_late_reply_to_an_earlier_request_is_skipped_and_the_first_failure_counts() {
+        let requests = ["a", "b"].map(|object| Request::raw(0, 0, vec![], "add", object));
+        let mut open = Exchange { requests: &requests, first: 7, left: 2, result: Ok(()) };
+        let mut bodies = Vec::new();
+        let error = |errno: i32| (-errno).to_ne_bytes();
+        let replies = [(6, 2, error(1)), (7, 20, *b"body"), (8, 2, error(libc::EPERM)), (7, 2, error(libc::EEXIST))];
+        for (sequence, kind, body) in &replies {
+            let answer = Answer { kind: *kind, flags: 0, sequence: *sequence, body };
+            open.take(answer, &mut |body: &[u8]| bodies.push(body.to_vec()));
+        }
+        assert_eq!((open.left, bodies), (0, vec![b"body".to_vec()]));
+        assert_eq!(open.result.unwrap_err().object, "b", "the first that arrived");
     }
 }
