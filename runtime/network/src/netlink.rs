@@ -5,11 +5,11 @@
 //! milliseconds), so async callers use a blocking task. Only this file uses the types of the netlink crates.
 
 use crate::error::NetworkError;
-use gorae_kernel::netlink::HEADER;
+use gorae_kernel::netlink::{self, Answer};
 use gorae_kernel::netlink_socket::{Family, NetlinkSocket};
 use ipnet::IpNet;
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NetlinkDeserializable, NetlinkHeader, NetlinkSerializable,
 };
 use netlink_packet_route::RouteNetlinkMessage as Message;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
@@ -235,12 +235,10 @@ impl Rtnl {
     /// single reply.
     fn exchange(&mut self, message: Message, flags: u16) -> io::Result<Vec<Message>> {
         self.sequence += 1;
-        let mut request = NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::from(message));
-        request.header.flags = NLM_F_REQUEST | flags;
-        request.header.sequence_number = self.sequence;
-        request.finalize();
-        let mut bytes = vec![0; request.buffer_len()];
-        request.serialize(&mut bytes);
+        let mut body = vec![0; message.buffer_len()];
+        NetlinkSerializable::serialize(&message, &mut body);
+        let mut bytes = Vec::new();
+        netlink::push_message(&mut bytes, message.message_type(), netlink::REQUEST | flags, self.sequence, &body);
         self.socket.send(&bytes)?;
         let ends_with_answer = flags & (NLM_F_ACK | NLM_F_DUMP) == 0;
         let mut answers = Vec::new();
@@ -252,43 +250,25 @@ impl Rtnl {
         Ok(answers)
     }
 
-    /// Reads one datagram; true when the exchange is over.
+    /// Reads one datagram; true when the exchange is over. Messages that the crate cannot parse (a newer kernel's) are
+    /// skipped.
     fn receive(&mut self, answers: &mut Vec<Message>) -> io::Result<bool> {
         let datagram = self.socket.receive()?;
-        let mut rest = &datagram[..];
-        while rest.len() >= HEADER {
-            let length = u32::from_ne_bytes([rest[0], rest[1], rest[2], rest[3]]) as usize;
-            if length < HEADER || length > rest.len() {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "the kernel's reply is truncated"));
+        for answer in netlink::answers(&datagram).filter(|answer| answer.sequence == self.sequence) {
+            match answer.end() {
+                Some(0) => return Ok(true),
+                Some(errno) => return Err(io::Error::from_raw_os_error(errno)),
+                None => answers.extend(parse(&answer)),
             }
-            if self.take(&rest[..length], answers)? {
-                return Ok(true);
-            }
-            rest = &rest[length.next_multiple_of(4).min(rest.len())..];
         }
         Ok(false)
     }
+}
 
-    /// Processes one message; true when it ends the exchange. Messages that the crate cannot parse (a newer kernel's)
-    /// are skipped.
-    fn take(&self, bytes: &[u8], answers: &mut Vec<Message>) -> io::Result<bool> {
-        let Ok(message) = NetlinkMessage::<Message>::deserialize(bytes) else { return Ok(false) };
-        if message.header.sequence_number != self.sequence {
-            return Ok(false);
-        }
-        match message.payload {
-            NetlinkPayload::Done(_) => Ok(true),
-            NetlinkPayload::Error(error) => match error.code {
-                None => Ok(true),
-                Some(code) => Err(io::Error::from_raw_os_error(code.get().abs())),
-            },
-            NetlinkPayload::InnerMessage(message) => {
-                answers.push(message);
-                Ok(false)
-            }
-            _ => Ok(false),
-        }
-    }
+fn parse(answer: &Answer<'_>) -> Option<Message> {
+    let mut header = NetlinkHeader::default();
+    header.message_type = answer.kind;
+    Message::deserialize(&header, answer.body).ok()
 }
 
 fn link(message: &LinkMessage) -> Link {
