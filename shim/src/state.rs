@@ -14,14 +14,12 @@ use crate::user::User;
 use crate::wire::{ContainerState, container_state::Phase};
 use gorae_kernel::checked;
 use gorae_kernel::clock::now_ns;
-use gorae_kernel::process::Stat;
+use gorae_kernel::process::ProcessId;
 use gorae_kernel::record_file::{self, Durability};
 use gorae_proto::PROTOCOL;
 use gorae_proto::state::{KIND, START_ERROR, START_ERROR_CODE, VERSION};
 use prost::Message;
 use std::fs;
-use std::io;
-use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 /// The record and the directory that it is kept in.
@@ -72,11 +70,13 @@ impl State {
 
     /// Moves from STARTING to RUNNING.
     pub fn running(&mut self, pid: i32, user: &User) -> Result<()> {
+        // Should it not be readable, the container runs all the same, and is not identified by its pid.
+        let process = ProcessId::of(pid as u32).ok().flatten();
         self.change(|record| {
             (record.uid, record.gid, record.gids) = (user.uid, user.gid, user.gids.clone());
             record.phase = Phase::Running.into();
             record.pid = pid as u32;
-            record.pid_start_ticks = start_ticks(pid);
+            record.pid_start_ticks = process.map_or(0, |process| process.start());
             record.started_at_ns = now_ns();
         })
     }
@@ -105,20 +105,6 @@ pub fn write(run_dir: &Path, record: &ContainerState) -> Result<()> {
     let bytes = checked::encode(KIND, VERSION, &record.encode_to_vec());
     record_file::replace(run_dir, KIND, &bytes, Durability::Process)
         .map_err(|e| failure::kernel("write", run_dir.join(KIND).display().to_string(), e))
-}
-
-/// The start time of a process, in clock ticks since boot; 0 when it is gone.
-pub fn start_ticks(pid: i32) -> u64 {
-    ticks_of(u32::try_from(pid).map_or(Ok(None), Stat::read))
-}
-
-/// The same for a handle of /proc/PID.
-pub fn start_ticks_in(process: BorrowedFd<'_>) -> u64 {
-    ticks_of(Stat::read_in(process))
-}
-
-fn ticks_of(stat: io::Result<Option<Stat>>) -> u64 {
-    stat.ok().flatten().and_then(|stat| stat.start()).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -17,14 +17,14 @@ impl Process {
     /// # Errors
     /// The kernel's error when no descriptor is left, which means nothing for the process. Call it inside a tokio runtime.
     pub fn open(id: ProcessId) -> std::io::Result<Option<Self>> {
-        let Some(raw) = i32::try_from(id.pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
+        let Some(raw) = i32::try_from(id.pid()).ok().and_then(Pid::from_raw) else { return Ok(None) };
         let pidfd = match pidfd_open(raw, PidfdFlags::empty()) {
             Ok(pidfd) => pidfd,
             Err(rustix::io::Errno::SRCH) => return Ok(None),
             Err(errno) => return Err(errno.into()),
         };
         // Checked after the handle was opened, so that the pid cannot be reused in between.
-        if started_at(id.pid)? != Some(id.start) {
+        if started_at(id.pid())? != Some(id.start()) {
             return Ok(None);
         }
         register(pidfd).map(|fd| Some(Self(fd)))
@@ -52,12 +52,12 @@ fn register(pidfd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
 ///
 /// - Source: proc_pid_stat(5): field 52 is the wait status, and 0 for a reader that must not see it.
 pub fn exit_code(id: ProcessId) -> Option<i32> {
-    let stat = Stat::read(id.pid).ok()??;
-    if !stat.has_ended() || stat.start()? != id.start {
+    let stat = Stat::read(id.pid()).ok()??;
+    if !stat.has_ended() || stat.start()? != id.start() {
         return None;
     }
     // Needs the same permission as field 52, and fails without it.
-    std::fs::read_link(format!("/proc/{}/ns/user", id.pid)).ok()?;
+    std::fs::read_link(format!("/proc/{}/ns/user", id.pid())).ok()?;
     let status = stat.wait_status()?;
     match status & 0x7f {
         0 => Some(status >> 8 & 0xff),
@@ -79,7 +79,7 @@ mod tests {
     async fn the_end_of_a_process_is_seen_and_another_one_is_not_taken_for_it() {
         let mut child = std::process::Command::new("sleep").arg("100").spawn().expect("sleep");
         let id = ProcessId::of(child.id()).expect("read").expect("it runs");
-        let another = ProcessId { start: id.start + 1, ..id };
+        let another = ProcessId::from_wire(id.pid(), id.start() + 1).expect("a process");
         assert!(Process::open(another).expect("open").is_none(), "the number is another's");
         let process = Process::open(id).expect("open").expect("it runs");
         assert!(tokio::time::timeout(Duration::from_millis(20), process.ended()).await.is_err());
@@ -99,7 +99,7 @@ mod tests {
                 .spawn()
                 .expect("sh");
             let id = ProcessId::of(child.id()).expect("read").expect("it runs");
-            let another = ProcessId { start: id.start + 1, ..id };
+            let another = ProcessId::from_wire(id.pid(), id.start() + 1).expect("a process");
             let process = Process::open(id).expect("open").expect("it runs");
             assert_eq!(exit_code(id), None, "it runs");
             drop(child.stdin.take());

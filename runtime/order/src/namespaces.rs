@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The namespaces of a container, and the id maps of a user namespace. A container always has its own mount namespace.
 
+use gorae_kernel::process::ProcessId;
+
 /// A container's namespace of each kind.
 #[derive(Debug, Clone)]
 pub struct Namespaces {
@@ -27,13 +29,8 @@ pub enum Namespace {
     New,
     /// The one that is pinned at this absolute path: the pod's.
     Pinned(String),
-    /// The namespace of a process. It ends with the process.
-    OfProcess {
-        /// The pid on the node.
-        pid: u32,
-        /// Field 22 of its stat file, which distinguishes it from a later process with the same pid.
-        start_ticks: u64,
-    },
+    /// The namespace of a process on the node. It ends with the process.
+    OfProcess(ProcessId),
 }
 
 /// The id maps of a user namespace.

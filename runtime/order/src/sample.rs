@@ -10,6 +10,7 @@ use crate::process::{
     Capabilities, Groups, Named, OomScoreAdj, Process, Rlimit, RlimitResource, Seccomp, SeccompProfile, User,
 };
 use crate::resources::{HugepageLimit, Limit, Resources};
+use gorae_kernel::process::ProcessId;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -112,7 +113,7 @@ pub(crate) fn everything() -> Order<'static> {
             network: pinned("net"),
             uts: pinned("uts"),
             ipc: pinned("ipc"),
-            pid: Namespace::OfProcess { pid: 9, start_ticks: 77 },
+            pid: Namespace::OfProcess(ProcessId::from_wire(9, 77).expect("a process")),
             cgroup: Namespace::New,
         },
         id_maps: Some(maps()),

@@ -5,6 +5,7 @@ use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::os::fd::AsFd;
 use std::str::FromStr;
@@ -13,10 +14,10 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ProcessId {
-    /// Its pid, in the pid namespace of the process that read it; never 0.
-    pub pid: u32,
-    /// When it started: field 22 of /proc/PID/stat, in clock ticks since boot.
-    pub start: u64,
+    /// In the pid namespace of the process that read it.
+    pid: NonZeroU32,
+    /// Field 22 of /proc/PID/stat.
+    start: u64,
 }
 
 impl ProcessId {
@@ -25,12 +26,36 @@ impl ProcessId {
     /// # Errors
     /// The kernel's error when it cannot find out, for example when no descriptor is free.
     pub fn of(pid: u32) -> io::Result<Option<Self>> {
-        Ok(Stat::read(pid)?.and_then(|stat| stat.start()).map(|start| Self { pid, start }))
+        let Some(pid) = NonZeroU32::new(pid) else { return Ok(None) };
+        Ok(Stat::read(pid.get())?.and_then(|stat| stat.start()).map(|start| Self { pid, start }))
     }
 
-    /// Builds the identity from the two numbers on the wire or in a record, where pid 0 means "none".
+    /// Builds the identity from its two numbers on the wire, where pid 0 means "none" and start 0 means "unknown".
     pub fn from_wire(pid: u32, start: u64) -> Option<Self> {
-        (pid != 0).then_some(Self { pid, start })
+        NonZeroU32::new(pid).filter(|_| start != 0).map(|pid| Self { pid, start })
+    }
+
+    /// The pid and the start for the wire; zeros for no process.
+    pub fn to_wire(process: Option<Self>) -> (u32, u64) {
+        process.map_or((0, 0), |process| (process.pid(), process.start))
+    }
+
+    /// Its pid, in the pid namespace of the process that read it; never 0.
+    pub fn pid(&self) -> u32 {
+        self.pid.get()
+    }
+
+    /// When it started, in clock ticks since boot.
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Whether an open directory /proc/PID is that of this process, and not of a later one with its pid.
+    ///
+    /// # Errors
+    /// The kernel's error when it cannot find out. A process that has ended is not an error.
+    pub fn is_in(&self, directory: impl AsFd) -> io::Result<bool> {
+        Ok(Stat::read_in(directory)?.and_then(|stat| stat.start()) == Some(self.start))
     }
 }
 
@@ -160,11 +185,21 @@ mod tests {
     fn a_process_is_itself_by_number_and_by_handle_and_one_that_is_gone_is_nobody() {
         let own = ProcessId::of(std::process::id()).expect("readable").expect("it runs");
         let handle = File::open("/proc/self").expect("open");
-        assert_eq!(Stat::read_in(&handle).expect("readable").and_then(|stat| stat.start()), Some(own.start));
+        assert!(own.is_in(&handle).expect("readable"));
+        let later = ProcessId { start: own.start + 1, ..own };
+        assert!(!later.is_in(&handle).expect("readable"), "a later process with the same pid");
         let mut child = std::process::Command::new("true").spawn().expect("true");
         let gone = child.id();
         child.wait().expect("reap");
         assert_eq!(ProcessId::of(gone).expect("readable"), None);
-        assert_eq!(ProcessId::from_wire(0, 5), None);
+    }
+
+    #[test]
+    fn no_pid_and_no_start_identify_nobody() {
+        assert_eq!([ProcessId::from_wire(0, 5), ProcessId::from_wire(5, 0)], [None; 2]);
+        assert_eq!(ProcessId::of(0).expect("no look"), None);
+        for numbers in [(0, 0), (5, 7)] {
+            assert_eq!(ProcessId::to_wire(ProcessId::from_wire(numbers.0, numbers.1)), numbers);
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::malformed::{Malformed, Result, absolute, each};
 use crate::wire;
+use gorae_kernel::process::ProcessId;
 
 pub use crate::wire::namespace::Kind;
 
@@ -22,14 +23,12 @@ pub enum Origin {
     New,
     /// It exists, and this file refers to it.
     File(String),
-    /// It is the namespace of a process that was started at `start_ticks`.
+    /// It is the namespace of a process, whose pid may have been reused since.
     Process {
-        /// The process's directory in /proc.
-        process: String,
+        /// The process.
+        process: ProcessId,
         /// The name of the namespace file in its `ns` directory.
         name: String,
-        /// Field 22 of its stat: its pid may have been reused since.
-        start_ticks: u64,
     },
 }
 
@@ -60,10 +59,8 @@ fn one(namespace: wire::Namespace) -> Result<Namespace> {
         (true, 0) => Origin::New,
         (true, _) => return Err(Malformed::new("start_ticks", "is set without a process")),
         (false, 0) => Origin::File(absolute("path", namespace.path)?),
-        (false, start_ticks) => match absolute("path", namespace.path)?.split_once("/ns/") {
-            Some((process, name)) => Origin::Process { process: process.into(), name: name.into(), start_ticks },
-            None => return Err(Malformed::new("path", "is not a namespace of a process")),
-        },
+        (false, start_ticks) => of_process(&namespace.path, start_ticks)
+            .ok_or_else(|| Malformed::new("path", "is not a namespace of a process"))?,
     };
     match (kind, &origin) {
         (Kind::User, Origin::New) => Err(Malformed::new("path", "a container can only join its pod's user namespace")),
@@ -72,4 +69,11 @@ fn one(namespace: wire::Namespace) -> Result<Namespace> {
         }
         _ => Ok(Namespace { kind, origin }),
     }
+}
+
+/// Takes /proc/PID/ns/NAME apart.
+fn of_process(path: &str, start_ticks: u64) -> Option<Origin> {
+    let (pid, name) = path.strip_prefix("/proc/")?.split_once("/ns/")?;
+    let process = ProcessId::from_wire(pid.parse().ok()?, start_ticks)?;
+    Some(Origin::Process { process, name: name.into() })
 }

@@ -2,18 +2,18 @@
 //! Handles of namespaces and of children, each opened so that it cannot refer to a different one.
 
 use crate::failure::{self, Result};
-use crate::state;
-use rustix::fs::{Mode, OFlags, openat};
+use gorae_kernel::process::ProcessId;
+use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
+use std::os::fd::OwnedFd;
 
 /// Opens a namespace file.
 ///
 /// # Errors
 /// The kernel's error, with the file.
 pub fn open_file(path: &str) -> Result<OwnedFd> {
-    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|e| failure::kernel("open namespace", path, e))
+    open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(|e| failure::kernel("open namespace", path, e))
 }
 
 /// Opens a process's namespace through a handle of its directory in /proc: the pid may have been reused since it was
@@ -21,16 +21,17 @@ pub fn open_file(path: &str) -> Result<OwnedFd> {
 ///
 /// # Errors
 /// The kernel's error; `FailedPrecondition` when the pid now belongs to another process.
-pub fn open_of_process(process: &str, name: &str, start_ticks: u64) -> Result<OwnedFd> {
-    let object = || format!("{process}/ns/{name}");
-    let fail = |e| failure::kernel("open namespace", object(), e);
+pub fn open_of_process(process: ProcessId, name: &str) -> Result<OwnedFd> {
+    let object = || format!("/proc/{}/ns/{name}", process.pid());
+    let fail = |e: io::Error| failure::kernel("open namespace", object(), e);
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let process = rustix::fs::open(process, flags, Mode::empty()).map_err(fail)?;
-    if state::start_ticks_in(process.as_fd()) != start_ticks {
+    let directory = open(format!("/proc/{}", process.pid()), flags, Mode::empty()).map_err(|e| fail(e.into()))?;
+    if !process.is_in(&directory).map_err(fail)? {
         let why = "the process has ended and its pid was reused";
         return Err(failure::refused(failure::Kind::FailedPrecondition, "open namespace", object(), why));
     }
-    openat(&process, format!("ns/{name}"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(fail)
+    openat(&directory, format!("ns/{name}"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|e| fail(e.into()))
 }
 
 /// Opens a pidfd of a child that a middle process made for us. Nothing else reaps it, so its pid cannot have been

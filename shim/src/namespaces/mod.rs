@@ -34,8 +34,8 @@ impl Namespaces {
             match origin {
                 Origin::New => namespaces.new.push(*kind),
                 Origin::File(path) => namespaces.pins.push((*kind, open_file(path)?)),
-                Origin::Process { process, name, start_ticks } => {
-                    namespaces.pins.push((*kind, open_of_process(process, name, *start_ticks)?));
+                Origin::Process { process, name } => {
+                    namespaces.pins.push((*kind, open_of_process(*process, name)?));
                 }
             }
         }

@@ -82,12 +82,12 @@ impl Owner {
         self.pid.to_string()
     }
 
-    /// Lets the child continue up to the network step; returns the pid of the pod's init, or 0 if there is none.
-    pub fn settle(&self) -> Result<i32> {
+    /// Lets the child continue up to the network step; returns the pid of the pod's init if there is one.
+    pub fn settle(&self) -> Result<Option<i32>> {
         self.open_gate()?;
         let mut pid = [0; 4];
         match read(&self.answer, &mut pid[..]) {
-            Ok(4) => Ok(i32::from_ne_bytes(pid)),
+            Ok(4) => Ok(Some(i32::from_ne_bytes(pid)).filter(|&pid| pid != 0)),
             _ => Err(self.lost()),
         }
     }

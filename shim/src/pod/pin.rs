@@ -8,10 +8,10 @@ use super::lock::lock;
 use super::namespaces::{self, KINDS};
 use crate::failure::{self, Kind, Result};
 use crate::malformed::{self, Malformed, absolute, each};
-use crate::state;
-use crate::wire::{self, Member, PinPod};
+use crate::wire::{self, PinPod};
+use gorae_kernel::process::ProcessId;
 use rustix::fs::{Mode, OFlags, fstat, open, openat};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// Most processes that are searched.
@@ -22,7 +22,7 @@ const MOST_MEMBERS: usize = 64;
 pub struct Pins {
     run_dir: PathBuf,
     pins: Vec<Pin>,
-    members: Vec<Member>,
+    members: Vec<ProcessId>,
 }
 
 /// A pin, and the namespace that it held.
@@ -51,7 +51,7 @@ fn check(request: PinPod) -> malformed::Result<Pins> {
     Ok(Pins {
         run_dir: absolute("run_dir", request.run_dir)?.into(),
         pins: each("pins", request.pins, pin)?,
-        members: request.members,
+        members: request.members.iter().filter_map(|m| ProcessId::from_wire(m.pid, m.start_ticks)).collect(),
     })
 }
 
@@ -74,11 +74,10 @@ pub fn pin(request: &Pins) -> Result<()> {
 }
 
 /// Opens a handle of a process's directory in /proc; `None` when that process has ended.
-fn open_member(member: &Member) -> Option<OwnedFd> {
+fn open_member(member: &ProcessId) -> Option<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let process = open(format!("/proc/{}", member.pid), flags, Mode::empty()).ok()?;
-    let same = member.start_ticks != 0 && state::start_ticks_in(process.as_fd()) == member.start_ticks;
-    same.then_some(process)
+    let process = open(format!("/proc/{}", member.pid()), flags, Mode::empty()).ok()?;
+    member.is_in(&process).ok()?.then_some(process)
 }
 
 fn find(pin: &Pin, members: &[OwnedFd]) -> Result<OwnedFd> {
@@ -96,14 +95,20 @@ fn find(pin: &Pin, members: &[OwnedFd]) -> Result<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Member;
     use std::os::unix::fs::MetadataExt;
 
-    fn own(start_ticks: u64) -> Member {
-        Member { pid: std::process::id(), start_ticks }
+    fn own() -> ProcessId {
+        ProcessId::of(std::process::id()).unwrap().unwrap()
     }
 
-    fn ticks() -> u64 {
-        state::start_ticks(std::process::id() as i32)
+    /// A process that had this pid earlier or will have it later.
+    fn another() -> ProcessId {
+        ProcessId::from_wire(own().pid(), own().start() + 1).unwrap()
+    }
+
+    fn members(members: Vec<Member>) -> Vec<ProcessId> {
+        Pins::checked(PinPod { run_dir: "/r".into(), members, ..Default::default() }).unwrap().members
     }
 
     fn own_net() -> u64 {
@@ -112,15 +117,17 @@ mod tests {
 
     #[test]
     fn only_the_process_that_is_meant_is_a_member() {
-        assert!(open_member(&own(ticks())).is_some());
-        assert!(open_member(&own(ticks() + 1)).is_none(), "its pid was reused");
-        assert!(open_member(&own(0)).is_none(), "its start time is not known");
-        assert!(open_member(&Member { pid: u32::MAX, start_ticks: 1 }).is_none());
+        assert!(open_member(&own()).is_some());
+        assert!(open_member(&another()).is_none(), "its pid was reused");
+        assert!(open_member(&ProcessId::from_wire(u32::MAX, 1).unwrap()).is_none());
+        let (pid, start_ticks) = ProcessId::to_wire(Some(own()));
+        let without_start = Member { pid, start_ticks: 0 };
+        assert_eq!(members(vec![Member { pid, start_ticks }, without_start]), [own()]);
     }
 
     #[test]
     fn only_the_namespace_that_was_pinned_is_found() {
-        let members: Vec<_> = [open_member(&own(ticks())).unwrap()].into();
+        let members: Vec<_> = [open_member(&own()).unwrap()].into();
         let pin = |inode| Pin { kind: "net", inode };
         assert!(find(&pin(own_net()), &members).is_ok());
         let message = find(&pin(own_net() + 1), &members).unwrap_err().message;
@@ -136,7 +143,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let pins = vec![wire::Pin { kind: "net".into(), inode: own_net() }];
         let run_dir = dir.path().to_string_lossy().into_owned();
-        let request = PinPod { run_dir, pins, members: vec![own(ticks() + 1)], ..Default::default() };
+        let (pid, start_ticks) = ProcessId::to_wire(Some(another()));
+        let another = Member { pid, start_ticks };
+        let request = PinPod { run_dir, pins, members: vec![another], ..Default::default() };
         let request = Pins::checked(request).unwrap();
         assert_eq!(pin(&request).unwrap_err().kind(), Kind::FailedPrecondition);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);

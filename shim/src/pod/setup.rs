@@ -17,7 +17,7 @@ use crate::idmap::IdMaps;
 use crate::network::{self, Route};
 use crate::sys::Single;
 use crate::wire::PodReady;
-use gorae_kernel::process::Stat;
+use gorae_kernel::process::ProcessId;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -48,14 +48,12 @@ impl Pod {
         let cgroup = self.make_init_cgroup()?;
         // The socket stays in the node's namespace, whichever one this process enters later.
         let mut node = if network.is_some() { Some(Route::open()?) } else { None };
-        let init_pid = match ids {
+        let init = match ids {
             Some(ids) => self.make_owned(ids, cgroup.as_ref(), node.as_mut())?,
             None => self.make_here(cgroup.as_ref(), node.as_mut())?,
         };
-        Ok(PodReady {
-            init_pid: init_pid as u32,
-            init_start_ticks: if init_pid == 0 { 0 } else { start_ticks(init_pid)? },
-        })
+        let (init_pid, init_start_ticks) = ProcessId::to_wire(init.map(identify).transpose()?);
+        Ok(PodReady { init_pid, init_start_ticks })
     }
 
     fn make_init_cgroup(&self) -> Result<Option<Cgroup>> {
@@ -63,8 +61,8 @@ impl Pod {
         cgroups.map(|cgroups| cgroup::create(cgroups.init.clone(), &Resources::default())).transpose()
     }
 
-    /// Makes namespaces that the node's user namespace owns: this process moves into them.
-    fn make_here(&self, cgroup: Option<&Cgroup>, node: Option<&mut Route>) -> Result<i32> {
+    /// Makes namespaces that the node's user namespace owns: this process moves into them. Returns the pid of the init.
+    fn make_here(&self, cgroup: Option<&Cgroup>, node: Option<&mut Route>) -> Result<Option<i32>> {
         let wanted = namespaces::wanted(self.setup.own);
         namespaces::unshare(&wanted)?;
         for (kind, _) in &wanted {
@@ -74,15 +72,15 @@ impl Pod {
         namespaces::set_hostname(self.setup.hostname.as_deref())?;
         self.make_network(node)?;
         sysctl::apply(&self.setup.sysctls)?;
-        let Some((pid, fault)) = init else { return Ok(0) };
+        let Some((pid, fault)) = init else { return Ok(None) };
         match fault.wait() {
             Outcome::Failed(failure) => Err(failure),
-            _ => Ok(pid),
+            _ => Ok(Some(pid)),
         }
     }
 
-    /// Makes namespaces that the pod's user namespace owns, in a child.
-    fn make_owned(&self, ids: &IdMaps, cgroup: Option<&Cgroup>, node: Option<&mut Route>) -> Result<i32> {
+    /// Makes namespaces that the pod's user namespace owns, in a child. Returns the pid of the init.
+    fn make_owned(&self, ids: &IdMaps, cgroup: Option<&Cgroup>, node: Option<&mut Route>) -> Result<Option<i32>> {
         let run_dir = &self.setup.run_dir;
         let owner = Owner::start(&self.setup, ids, cgroup, &run_dir.join("ns"), self.single)?;
         let kinds = namespaces::wanted(self.setup.own).into_iter().map(|(kind, _)| kind);
@@ -90,7 +88,7 @@ impl Pod {
             namespaces::pin(run_dir, &owner.proc_name(), kind)?;
         }
         let init = owner.settle()?;
-        if init != 0 {
+        if let Some(init) = init {
             namespaces::pin(run_dir, &init.to_string(), "pid")?;
         }
         self.make_network(node)?;
@@ -146,22 +144,9 @@ impl Pod {
     }
 }
 
-/// The start time of the process, which distinguishes it from a later one with the same pid.
-fn start_ticks(pid: i32) -> Result<u64> {
-    let fail = |e| failure::kernel("read", format!("/proc/{pid}/stat"), e);
-    let stat = u32::try_from(pid).map_or(Ok(None), Stat::read).map_err(fail)?;
-    let start = stat.and_then(|stat| stat.start());
-    start.ok_or_else(|| failure::refused(Kind::Internal, "read", format!("/proc/{pid}/stat"), "it has no start time"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::start_ticks;
-
-    #[test]
-    fn the_start_time_of_a_process_does_not_change_and_is_told() {
-        let own = start_ticks(std::process::id() as i32).unwrap();
-        assert!(own > start_ticks(1).unwrap());
-        assert_eq!(start_ticks(std::process::id() as i32).unwrap(), own);
-    }
+/// The identity of the init, which has not been reaped.
+fn identify(pid: i32) -> Result<ProcessId> {
+    let object = || format!("/proc/{pid}/stat");
+    let found = ProcessId::of(pid as u32).map_err(|e| failure::kernel("read", object(), e))?;
+    found.ok_or_else(|| failure::refused(Kind::Internal, "read", object(), "it has no start time"))
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// A container's state while its process runs.
 pub fn running() -> State {
-    let process = ProcessId { pid: 7, start: 1 };
+    let process = ProcessId::from_wire(7, 1);
     State::Running { process, started_at: 1, identity: Identity::default() }
 }
 

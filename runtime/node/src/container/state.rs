@@ -14,8 +14,8 @@ pub enum State {
     Starting,
     /// Its process is running.
     Running {
-        /// Its first process.
-        process: ProcessId,
+        /// Its first process; `None` if its shim could not identify it.
+        process: Option<ProcessId>,
         /// Wall clock, nanoseconds.
         started_at: i64,
         /// The user and groups that it runs as.
@@ -31,7 +31,7 @@ impl State {
         match phase_of(state) {
             Phase::Starting => Self::Starting,
             Phase::Running => Self::Running {
-                process: ProcessId { pid: state.pid, start: state.pid_start_ticks },
+                process: ProcessId::from_wire(state.pid, state.pid_start_ticks),
                 started_at: state.started_at_ns,
                 identity: Identity::from_shim(state),
             },
@@ -92,6 +92,13 @@ mod tests {
     #[test]
     fn a_phase_of_a_later_version_is_a_running_container() {
         let paused = ContainerState { phase: 9, pid: 7, pid_start_ticks: 8, ..ContainerState::default() };
-        assert!(matches!(State::from_shim(&paused), State::Running { process: ProcessId { pid: 7, start: 8 }, .. }));
+        let State::Running { process, .. } = State::from_shim(&paused) else { panic!("it lives") };
+        assert_eq!(process.map(|process| (process.pid(), process.start())), Some((7, 8)));
+    }
+
+    #[test]
+    fn a_container_whose_process_is_not_identified_runs_all_the_same() {
+        let unknown = ContainerState { phase: Phase::Running.into(), pid: 7, ..ContainerState::default() };
+        assert!(matches!(State::from_shim(&unknown), State::Running { process: None, .. }));
     }
 }

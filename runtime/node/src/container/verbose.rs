@@ -48,7 +48,7 @@ impl Verbose {
     pub fn info(self) -> Result<HashMap<String, String>> {
         let Self { record, state, upper, spec } = self;
         let pid = match &state {
-            State::Running { process, .. } => process.pid,
+            State::Running { process, .. } => process.map_or(0, |process| process.pid()),
             _ => 0,
         };
         let mut info = serde_json::json!({

@@ -114,10 +114,10 @@ fn members(node: &Node, pod: &Pod) -> Vec<Member> {
         State::NotReady => None,
     };
     let containers = node.objects.of_pod(pod.id()).into_iter().filter_map(|container| match container.state() {
-        ContainerState::Running { process, .. } => Some(process),
+        ContainerState::Running { process, .. } => process,
         _ => None,
     });
-    let member = |process: ProcessId| Member { pid: process.pid, start_ticks: process.start };
+    let member = |process: ProcessId| Member { pid: process.pid(), start_ticks: process.start() };
     init.into_iter().chain(containers).map(member).collect()
 }
 

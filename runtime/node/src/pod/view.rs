@@ -50,7 +50,7 @@ pub fn status(pod: &Pod) -> cri::PodSandboxStatus {
 pub fn verbose(places: &Places, pod: &Pod) -> HashMap<String, String> {
     let record = &pod.record;
     let init_pid = match pod.state() {
-        State::Ready(up) => up.init.map_or(0, |init| init.pid),
+        State::Ready(up) => up.init.map_or(0, |init| init.pid()),
         State::NotReady => 0,
     };
     let resources = pod.resources.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();

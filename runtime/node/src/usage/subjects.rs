@@ -91,7 +91,8 @@ fn running(node: &Node, all: &[Arc<Container>], pod_id: &PodId) -> Vec<Running> 
         let record = container.record();
         match container.state() {
             State::Running { process, started_at, .. } if record.pod_id == *pod_id => {
-                Some(Running { upper: upper(node, &record.id), record, pid: process.pid, started_at })
+                let pid = process.map_or(0, |process| process.pid());
+                Some(Running { upper: upper(node, &record.id), record, pid, started_at })
             }
             _ => None,
         }

@@ -38,7 +38,7 @@ fn namespaces(of: &Namespaces) -> Value {
             Namespace::Node => return None,
             Namespace::New => Value::Null,
             Namespace::Pinned(path) => path.as_str().into(),
-            Namespace::OfProcess { pid, .. } => format!("/proc/{pid}/ns/{file}").into(),
+            Namespace::OfProcess(process) => format!("/proc/{}/ns/{file}", process.pid()).into(),
         };
         Some(object([("type", kind.into()), ("path", path)]))
     };

@@ -182,7 +182,7 @@ fn namespaces(of: Namespaces) -> Vec<shim::Namespace> {
             Namespace::Node => return None,
             Namespace::New => (String::new(), 0),
             Namespace::Pinned(path) => (path, 0),
-            Namespace::OfProcess { pid, start_ticks } => (format!("/proc/{pid}/ns/{}", file(kind)), start_ticks),
+            Namespace::OfProcess(process) => (format!("/proc/{}/ns/{}", process.pid(), file(kind)), process.start()),
         };
         Some(shim::Namespace { kind: kind.into(), path, start_ticks })
     };

@@ -65,7 +65,10 @@ fn processes_of(objects: &Objects, pod: &Pod, target: &str) -> Result<Namespace>
         return Err(Error::invalid(format!("pid mode TARGET: container {target} is in another pod")));
     }
     match container.state() {
-        State::Running { process, .. } => Ok(Namespace::OfProcess { pid: process.pid, start_ticks: process.start }),
+        State::Running { process: Some(process), .. } => Ok(Namespace::OfProcess(process)),
+        State::Running { process: None, .. } => {
+            Err(Error::precondition(format!("pid target {target:?}: its shim did not identify its first process")))
+        }
         _ => Err(Error::precondition(format!("pid target {target:?} is not running in this pod"))),
     }
 }
