@@ -53,18 +53,19 @@ fn check(request: CleanContainer) -> malformed::Result<Leftover> {
 /// EXITED record.
 ///
 /// # Errors
-/// `EBUSY` when a process of the container still runs: the record is only written when none does.
+/// `EBUSY` when a process of the container still runs: the record is only written when none does. `FailedPrecondition`, and
+/// nothing is touched, when another program wrote the record.
 pub fn clean(request: Leftover) -> Result<ContainerState> {
     let Leftover { container_id, run_dir, cgroup: place, hooks, end } = request;
     let run_dir = run_dir.as_path();
     // First the shim: it must not continue with a start, or write a record over ours.
-    end_shim(state::read(run_dir).map_or(0, |known| known.shim_pid), &container_id);
+    end_shim(state::read(run_dir)?.map_or(0, |known| known.shim_pid), &container_id);
     cgroup::kill(&place)?;
     cgroup::remove(&place)?;
     for name in ["shim.sock", "state.tmp"] {
         let _ = fs::remove_file(run_dir.join(name));
     }
-    let told = state::read(run_dir).is_some_and(|s| s.phase() == Phase::Exited);
+    let told = state::read(run_dir)?.is_some_and(|s| s.phase() == Phase::Exited);
     let mut record = settle(run_dir, container_id, end)?;
     // A shim that recorded the end has run the hooks, or was killed while running them.
     let hooks = hooks.filter(|_| !told);
@@ -77,7 +78,7 @@ pub fn clean(request: Leftover) -> Result<ContainerState> {
 }
 
 fn settle(run_dir: &Path, container_id: String, end: Option<End>) -> Result<ContainerState> {
-    let known = state::read(run_dir);
+    let known = state::read(run_dir)?;
     if let Some(exited) = known.as_ref().filter(|s| s.phase() == Phase::Exited) {
         return Ok(exited.clone());
     }
@@ -119,6 +120,9 @@ fn end_shim(pid: u32, container_id: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Kind;
+    use crate::wire::{CgroupLayout, CgroupPlace};
+    use gorae_proto::state::{KIND, VERSION};
 
     fn settled(dir: &Path, end: Option<End>) -> ContainerState {
         settle(dir, "c1".into(), end).unwrap()
@@ -149,6 +153,24 @@ mod tests {
         let exited = ContainerState { phase: Phase::Exited.into(), exit_code: 3, ..Default::default() };
         state::write(dir.path(), &exited).unwrap();
         assert_eq!(settled(dir.path(), None).exit_code, 3);
+    }
+
+    #[test]
+    fn a_record_of_a_later_version_is_not_settled_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let later = gorae_kernel::checked::encode(KIND, VERSION + 1, b"from the future");
+        let files = [("state", &later[..]), ("shim.sock", b"")];
+        files.iter().for_each(|(name, content)| fs::write(dir.path().join(name), content).unwrap());
+        let request = CleanContainer {
+            container_id: "c1".into(),
+            run_dir: dir.path().to_string_lossy().into_owned(),
+            cgroup: Some(CgroupPlace { layout: Some(CgroupLayout::default()), path: "/c1".into() }),
+            ..CleanContainer::default()
+        };
+        let failure = clean(Leftover::checked(request).unwrap()).unwrap_err();
+        assert_eq!(failure.kind(), Kind::FailedPrecondition, "{}", failure.message);
+        files.iter().for_each(|(name, content)| assert_eq!(fs::read(dir.path().join(name)).unwrap(), *content));
+        assert_eq!(settle(dir.path(), "c1".into(), None).unwrap_err().kind(), Kind::FailedPrecondition);
     }
 
     #[test]

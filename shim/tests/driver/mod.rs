@@ -249,7 +249,7 @@ impl Bench {
     }
 
     pub fn state_on_disk(&self) -> ContainerState {
-        gorae_shim::state::read(&self.path("run")).expect("a good state record")
+        gorae_shim::state::read(&self.path("run")).expect("readable").expect("a good state record")
     }
 
     pub fn cgroup_dirs(&self) -> Vec<PathBuf> {
