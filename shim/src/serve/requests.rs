@@ -132,7 +132,8 @@ impl Shim {
     }
 
     fn reopen_log(&mut self) -> Result<()> {
-        self.container.stdio.reopen().map_err(|e| failure::refused(Kind::Internal, "reopen log", "log", &chain(&e)))
+        let reopened = self.container.stdio.reopen();
+        reopened.map_err(|e| failure::refused(Kind::Internal, "reopen log", "log", &e.to_string()))
     }
 
     fn attach(&mut self, attach: &wire::Attach) -> Result<Answer> {
@@ -150,10 +151,4 @@ pub(super) fn not_running() -> failure::Failure {
 
 pub(super) fn no_such_exec(exec: u64) -> failure::Failure {
     failure::refused(Kind::NotFound, "find exec", exec.to_string(), "it has ended or never existed")
-}
-
-/// An error with its causes in one sentence.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |e| e.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
