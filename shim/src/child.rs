@@ -6,17 +6,17 @@
 //!
 //! With its own PID namespace it is the container's first process. In a shared one, other processes would see it
 //! together with the shim's memory and descriptors. So it stays outside, and its last step is to create the container's
-//! first process inside ([`newborn`]).
+//! first process inside ([`Newborn`]).
 
 use crate::cgroup::Cgroup;
 use crate::devices;
 use crate::failure::{self, Result};
 use crate::fault::Reporter;
 use crate::gate::ChildSide;
-use crate::hooks;
+use crate::hooks::{self, Hooks};
 use crate::mounts::{self, Plan};
 use crate::namespaces::{Kind, Namespaces};
-use crate::newborn;
+use crate::newborn::Newborn;
 use crate::order::{Order, Rootfs};
 use crate::program::Program;
 use crate::rootfs::{Point, Root};
@@ -56,54 +56,69 @@ impl Child<'_> {
         let (program, streams, terminal) = (self.program, self.streams, self.order.process.terminal);
         let joins_others = self.namespaces.pin(Kind::Pid).is_some();
         match self.enter() {
-            Ok(()) if joins_others => newborn::spawn(in_child, program, streams, terminal, reporter, None),
+            Ok(()) if joins_others => Newborn { program, streams, terminal }.spawn(in_child, reporter, None),
             Ok(()) => program.run(in_child, streams, terminal, reporter),
             Err(failure) => reporter.fail(failure),
         }
     }
 
     fn enter(self) -> Result<()> {
-        if self.cgroup.is_v2() {
-            // The process was created in the cgroup. The mounts made below show this namespace.
-            self.namespaces.unshare_cgroup()?;
+        let Self { order, cgroup, namespaces, overlay, plan, program, streams, gate } = self;
+        let late = gate.zip(order.hooks.as_deref());
+        join(order, cgroup, namespaces)?;
+        if late.is_none() {
+            program.label.set()?;
         }
-        self.namespaces.join()?;
-        rustix::process::setsid().map_err(|e| failure::kernel("setsid", "self", e))?;
-        set_oom_score_adj(self.order.process.oom_score_adj)?;
-        let hooks = self.gate.as_ref().and(self.order.hooks.as_deref());
-        if hooks.is_none() {
-            self.program.label.set()?;
+        namespaces.become_root()?;
+        let root = mount_root(overlay, order)?;
+        fill_root(&root, plan, order, program)?;
+        if order.process.terminal {
+            mount_console(&root, streams[0])?;
         }
-        self.namespaces.become_root()?;
-        let root = mount_root(self.overlay, self.order)?;
-        let own_dev = self.plan.own_dev;
-        mounts::attach_all(&root, self.plan)?;
-        let user = &self.program.user;
-        match own_dev {
-            true => devices::make_elsewhere(&root, devices::outside_dev(&self.order.devices), user)?,
-            false => devices::make_elsewhere(&root, self.order.devices.iter(), user)?,
-        }
-        if self.order.process.terminal {
-            mount_console(&root, self.streams[0])?;
-        }
-        make_directories(&root, self.order, self.program)?;
-        if let (Some(gate), Some(hooks)) = (self.gate, hooks) {
-            let pid = gate.wait_for_release()?;
-            hooks::run(hooks, hooks::Point::CreateContainer, pid)?;
+        make_directories(&root, order, program)?;
+        if let Some((gate, hooks)) = late {
+            run_hooks(gate, hooks)?;
             // Not earlier: the label applies to the next exec, and the hooks are host programs.
-            self.program.label.set()?;
+            program.label.set()?;
         }
-        mounts::read_only(&root, &self.order.readonly_paths)?;
-        mounts::mask(&root, &self.order.masked_paths)?;
+        mounts::read_only(&root, &order.readonly_paths)?;
+        mounts::mask(&root, &order.masked_paths)?;
         pivot(&root)?;
-        finish_root(&root, &self.order.rootfs)?;
-        if !self.cgroup.is_v2() {
+        finish_root(&root, &order.rootfs)?;
+        if !cgroup.is_v2() {
             // As late as possible: the set-up runs with the shim's weight and memory, not with a small container's.
-            self.cgroup.join_v1()?;
-            self.namespaces.unshare_cgroup()?;
+            cgroup.join_v1()?;
+            namespaces.unshare_cgroup()?;
         }
-        self.namespaces.enter_pids()
+        namespaces.enter_pids()
     }
+}
+
+/// Joins the namespaces that a process can join itself, in a session of its own.
+fn join(order: &Order, cgroup: &Cgroup, namespaces: &Namespaces) -> Result<()> {
+    if cgroup.is_v2() {
+        // The process was created in the cgroup. The mounts that are made later show this namespace.
+        namespaces.unshare_cgroup()?;
+    }
+    namespaces.join()?;
+    rustix::process::setsid().map_err(|e| failure::kernel("setsid", "self", e))?;
+    set_oom_score_adj(order.process.oom_score_adj)
+}
+
+/// Attaches the mounts and makes the device nodes that are not in the container's own /dev.
+fn fill_root(root: &Root, plan: Plan<'_>, order: &Order, program: &Program) -> Result<()> {
+    let own_dev = plan.own_dev;
+    mounts::attach_all(root, plan)?;
+    match own_dev {
+        true => devices::make_elsewhere(root, devices::outside_dev(&order.devices), &program.user),
+        false => devices::make_elsewhere(root, order.devices.iter(), &program.user),
+    }
+}
+
+/// Waits for the shim's hooks, then runs those that run in the container's namespaces.
+fn run_hooks(gate: ChildSide, hooks: &Hooks) -> Result<()> {
+    let pid = gate.wait_for_release()?;
+    hooks::run(hooks, hooks::Point::CreateContainer, pid)
 }
 
 /// Cuts this namespace's mounts off from the host's and puts the overlay on top of "/"; with hooks, it goes into the

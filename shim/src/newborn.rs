@@ -33,36 +33,43 @@ use std::convert::Infallible;
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 
-/// Does the rest of the middle process's work. By now it has the container's namespaces, root and cgroup, and its
-/// children start in the container's PID namespace. Returns in neither process.
-pub fn spawn(
-    in_child: InChild,
-    program: &Program,
-    streams: [&OwnedFd; 3],
-    terminal: bool,
-    reporter: Reporter,
-    tell: Option<OwnedFd>,
-) -> ! {
-    set_title(&program.args);
-    let (reporter, tell) = match program::place_descriptors(in_child, streams, &reporter, tell.as_ref()) {
-        Ok(placed) => {
-            // They were closed with the rest: dropping them would close the same numbers again.
-            std::mem::forget((reporter, tell));
-            placed
+/// A process that is about to be made, and the program that it becomes.
+#[derive(Debug, Clone, Copy)]
+pub struct Newborn<'a> {
+    /// The program.
+    pub program: &'a Program,
+    /// stdin, stdout, stderr.
+    pub streams: [&'a OwnedFd; 3],
+    /// Whether they are a terminal, which it takes as its own.
+    pub terminal: bool,
+}
+
+impl Newborn<'_> {
+    /// Does the rest of the middle process's work. By now it has the container's namespaces, root and cgroup, and its
+    /// children start in the container's PID namespace. Returns in neither process.
+    pub fn spawn(self, in_child: InChild, reporter: Reporter, tell: Option<OwnedFd>) -> ! {
+        let Self { program, streams, terminal } = self;
+        set_title(&program.args);
+        let (reporter, tell) = match program::place_descriptors(in_child, streams, &reporter, tell.as_ref()) {
+            Ok(placed) => {
+                // They were closed with the rest: dropping them would close the same numbers again.
+                std::mem::forget((reporter, tell));
+                placed
+            }
+            Err(failure) => reporter.fail(failure),
+        };
+        let birth = Birth { in_child, program, terminal };
+        match birth.ready_and_clone() {
+            Ok((_, Some(pid))) => {
+                let told = tell.map_or(Ok(4), |tell| rustix::io::write(tell, &pid.to_ne_bytes()));
+                sys::exit_now(i32::from(told.is_err()))
+            }
+            Ok((ready, None)) => {
+                let Err(failure) = birth.last_steps(&ready);
+                reporter.fail(failure)
+            }
+            Err(failure) => reporter.fail(failure),
         }
-        Err(failure) => reporter.fail(failure),
-    };
-    let birth = Birth { in_child, program, terminal };
-    match birth.ready_and_clone() {
-        Ok((_, Some(pid))) => {
-            let told = tell.map_or(Ok(4), |tell| rustix::io::write(tell, &pid.to_ne_bytes()));
-            sys::exit_now(i32::from(told.is_err()))
-        }
-        Ok((ready, None)) => {
-            let Err(failure) = birth.last_steps(&ready);
-            reporter.fail(failure)
-        }
-        Err(failure) => reporter.fail(failure),
     }
 }
 

@@ -12,7 +12,7 @@
 
 use crate::failure::{self, Result};
 use crate::fault::{self, Reporter, Watcher};
-use crate::newborn;
+use crate::newborn::Newborn;
 use crate::program::Program;
 use crate::setup::Container;
 use crate::sys::{self, Forked, InChild};
@@ -88,7 +88,10 @@ impl Middle<'_> {
     /// Becomes the middle process, and in its clone the exec's process. Never returns in either.
     fn run(&self, in_child: InChild, reporter: Reporter, tell: OwnedFd) -> ! {
         match self.enter() {
-            Ok(()) => newborn::spawn(in_child, self.program, self.streams.each_ref(), self.tty, reporter, Some(tell)),
+            Ok(()) => {
+                let newborn = Newborn { program: self.program, streams: self.streams.each_ref(), terminal: self.tty };
+                newborn.spawn(in_child, reporter, Some(tell))
+            }
             Err(failure) => reporter.fail(failure),
         }
     }

@@ -2,7 +2,8 @@
 //! The shim's half: makes each mount of the order as far as possible from outside, one function per kind.
 
 use super::plan::{Plan, Prepared, Source};
-use super::{bind, cgroups, filesystem, image, proc};
+use super::proc::Opener;
+use super::{bind, cgroups, filesystem, image};
 use crate::cgroup::Cgroup;
 use crate::descriptor::duplicate;
 use crate::devices;
@@ -124,7 +125,8 @@ impl<'a> Preparation<'a> {
         match self.namespaces.pin(Kind::Pid) {
             // The child stays outside a PID namespace that others live in.
             Some(pin) => {
-                proc::detached(pin, self.namespaces, self.cgroup, options, attributes, self.single).map(Source::Tree)
+                let opener = Opener { namespaces: self.namespaces, cgroup: self.cgroup, single: self.single };
+                opener.detached(pin, options, attributes).map(Source::Tree)
             }
             None => Ok(Source::New("proc", options)),
         }

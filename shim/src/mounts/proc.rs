@@ -39,34 +39,60 @@ pub(super) const MAGIC: i64 = 0x9fa0;
 /// Enough for two processes to make some twenty system calls. A process that may trace the one inside can stop it.
 const PATIENCE: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
 
-/// Makes the procfs of the PID namespace behind `pin`, attached nowhere yet.
-///
-/// # Errors
-/// The kernel's error; `DeadlineExceeded` and `PermissionDenied` when a process inside interferes.
-pub fn detached(
-    pin: BorrowedFd<'_>,
-    namespaces: &Namespaces,
-    cgroup: &Cgroup,
-    options: &str,
-    attributes: MountAttrFlags,
-    single: Single,
-) -> Result<OwnedFd> {
-    let context = match named(pin)? {
-        Some(context) => context,
-        None => from_inside(namespaces, cgroup, single)?,
-    };
-    let tree = filesystem::mounted(&context, "proc", options, attributes)?;
-    // A process that traces the opener may have sent something else.
-    let stat = rustix::fs::fstatfs(&tree).map_err(|e| failure::kernel("statfs", "proc", e))?;
-    if stat.f_type as i64 != MAGIC {
-        return Err(failure::refused(
-            Kind::PermissionDenied,
-            "mount",
-            "proc",
-            "something in the pod sent another file system",
-        ));
+/// Where the opener runs, if one is needed.
+#[derive(Debug, Clone, Copy)]
+pub struct Opener<'a> {
+    /// The namespaces of the container that gets the procfs.
+    pub namespaces: &'a Namespaces,
+    /// Its cgroup.
+    pub cgroup: &'a Cgroup,
+    /// Allows the clone.
+    pub single: Single,
+}
+
+impl Opener<'_> {
+    /// Makes the procfs of the PID namespace behind `pin`, attached nowhere yet.
+    ///
+    /// # Errors
+    /// The kernel's error; `DeadlineExceeded` and `PermissionDenied` when a process inside interferes.
+    pub fn detached(&self, pin: BorrowedFd<'_>, options: &str, attributes: MountAttrFlags) -> Result<OwnedFd> {
+        let context = match named(pin)? {
+            Some(context) => context,
+            None => self.open_inside()?,
+        };
+        let tree = filesystem::mounted(&context, "proc", options, attributes)?;
+        // A process that traces the opener may have sent something else.
+        let stat = rustix::fs::fstatfs(&tree).map_err(|e| failure::kernel("statfs", "proc", e))?;
+        if stat.f_type as i64 != MAGIC {
+            let why = "something in the pod sent another file system";
+            return Err(failure::refused(Kind::PermissionDenied, "mount", "proc", why));
+        }
+        Ok(tree)
     }
-    Ok(tree)
+
+    /// Gets a context from a process inside, which opens it.
+    fn open_inside(&self) -> Result<OwnedFd> {
+        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .map_err(|e| failure::kernel("make socket", "opener of proc", e))?;
+        let (watcher, reporter) = fault::channel()?;
+        let forked = sys::clone3(self.single, 0, self.cgroup.unified())
+            .map_err(|e| failure::kernel("clone3", "opener of proc", e))?;
+        if let Forked::Child(in_child) = forked {
+            drop((ours, watcher));
+            open(in_child, self.namespaces, self.cgroup, &theirs, &reporter);
+        }
+        drop((theirs, reporter));
+        let context = receive(&ours);
+        // They are done, or given up.
+        for pid in reap::children().into_iter().filter_map(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::KILL);
+            let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
+        }
+        match (watcher.wait(), context) {
+            (Outcome::Failed(failure), _) => Err(failure),
+            (_, context) => context,
+        }
+    }
 }
 
 /// Opens a context for the PID namespace behind `pin`; `None` when this kernel does not support that.
@@ -76,30 +102,6 @@ fn named(pin: BorrowedFd<'_>) -> Result<Option<OwnedFd>> {
         Ok(()) => Ok(Some(context)),
         Err(Errno::INVAL) => Ok(None),
         Err(e) => Err(failure::kernel("set option", "pidns of proc", e)),
-    }
-}
-
-/// Gets a context from a process inside, which opens it.
-fn from_inside(namespaces: &Namespaces, cgroup: &Cgroup, single: Single) -> Result<OwnedFd> {
-    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-        .map_err(|e| failure::kernel("make socket", "opener of proc", e))?;
-    let (watcher, reporter) = fault::channel()?;
-    let forked =
-        sys::clone3(single, 0, cgroup.unified()).map_err(|e| failure::kernel("clone3", "opener of proc", e))?;
-    if let Forked::Child(in_child) = forked {
-        drop((ours, watcher));
-        open(in_child, namespaces, cgroup, &theirs, &reporter);
-    }
-    drop((theirs, reporter));
-    let context = receive(&ours);
-    // They are done, or given up.
-    for pid in reap::children().into_iter().filter_map(Pid::from_raw) {
-        let _ = kill_process(pid, Signal::KILL);
-        let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
-    }
-    match (watcher.wait(), context) {
-        (Outcome::Failed(failure), _) => Err(failure),
-        (_, context) => context,
     }
 }
 

@@ -2,17 +2,15 @@
 //! The namespaces that a container joins, and those that are created for it.
 
 mod asked;
+mod fork;
 mod handles;
 
 pub use asked::{Kind, Namespace, Origin, checked};
 pub use handles::pidfd_of_child;
 
 use crate::failure::{self, Result};
-use crate::fault::{self, Outcome, Reporter};
-use crate::sys::{self, Forked, InChild, Single};
+use crate::sys;
 use handles::{open_file, open_of_process};
-use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{WaitId, WaitIdOptions, waitid};
 use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name_space};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -52,75 +50,11 @@ impl Namespaces {
         self.pins.iter().find(|(k, _)| *k == kind).map(|(_, pin)| pin.as_fd())
     }
 
-    /// Makes the child in the container's new namespaces, directly in `cgroup`. It does not join a pinned PID namespace:
-    /// see [`Namespaces::enter_pids`].
-    ///
-    /// A PID or mount namespace belongs to the user namespace of the process that makes it. With a pinned user namespace,
-    /// a middle process therefore joins it and makes the clone; the child is still the shim's own (`CLONE_PARENT`).
-    pub fn fork(&self, single: Single, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked> {
-        let Some(user) = self.pin(Kind::User) else { return self.fork_here(single, cgroup) };
-        let (watcher, reporter) = fault::channel()?;
-        let (read, write) =
-            pipe_with(PipeFlags::CLOEXEC).map_err(|e| failure::kernel("make pipe", "middle process", e))?;
-        match sys::clone3(single, 0, None).map_err(|e| failure::kernel("clone3", "middle process", e))? {
-            Forked::Child(in_child) => self.fork_in_the_middle(in_child, user, cgroup, &reporter, &write),
-            Forked::Parent { pidfd, .. } => {
-                drop((reporter, write));
-                let mut pid = [0; 4];
-                let told = rustix::io::read(&read, &mut pid);
-                let outcome = watcher.wait();
-                let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
-                match (outcome, told) {
-                    (Outcome::Failed(failure), _) => Err(failure),
-                    (_, Ok(4)) => {
-                        let pid = i32::from_ne_bytes(pid);
-                        pidfd_of_child(pid).map(|pidfd| Forked::Parent { pid, pidfd })
-                    }
-                    _ => {
-                        Err(failure::refused(failure::Kind::Internal, "clone3", "container", "the middle process died"))
-                    }
-                }
-            }
-        }
-    }
-
-    fn fork_here(&self, single: Single, cgroup: Option<BorrowedFd<'_>>) -> Result<Forked> {
-        sys::clone3(single, self.clone_flags(), cgroup).map_err(|e| failure::kernel("clone3", "container", e))
-    }
-
     /// Makes later children of this process start in the pinned PID namespace. No-op without one.
     pub fn enter_pids(&self) -> Result<()> {
         let Some(pin) = self.pin(Kind::Pid) else { return Ok(()) };
         move_into_link_name_space(pin, Some(LinkNameSpaceType::ProcessID))
             .map_err(|e| failure::kernel("join namespace", "pid", e))
-    }
-
-    /// Runs in the middle process, and never returns there. Only its child returns, as `Forked::Child`.
-    fn fork_in_the_middle(
-        &self,
-        in_child: InChild,
-        user: BorrowedFd<'_>,
-        cgroup: Option<BorrowedFd<'_>>,
-        reporter: &Reporter,
-        write: &OwnedFd,
-    ) -> Result<Forked> {
-        let forked = self.join_user(user).and_then(|()| {
-            let flags = self.clone_flags() | libc::CLONE_PARENT as u64;
-            sys::clone3(in_child.single(), flags, cgroup).map_err(|e| failure::kernel("clone3", "container", e))
-        });
-        match forked {
-            Ok(Forked::Child(in_child)) => Ok(Forked::Child(in_child)),
-            Ok(Forked::Parent { pid, .. }) => {
-                let _ = rustix::io::write(write, &pid.to_ne_bytes());
-                sys::exit_now(0)
-            }
-            Err(failure) => reporter.fail(failure),
-        }
-    }
-
-    fn join_user(&self, user: BorrowedFd<'_>) -> Result<()> {
-        move_into_link_name_space(user, Some(LinkNameSpaceType::User))
-            .map_err(|e| failure::kernel("join namespace", "user", e))
     }
 
     /// Becomes root of the pinned user namespace, so that whatever is created has an owner there. No-op without one.

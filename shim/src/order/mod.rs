@@ -79,14 +79,7 @@ impl Order {
 
 fn check(start: wire::Start) -> malformed::Result<Order> {
     let namespaces = namespaces::checked(start.namespaces, start.private_cgroup_namespace)?;
-    let ids = match start.user_mapping {
-        Some(mapping) => IdMaps::checked(mapping).map_err(|wrong| wrong.within("user_mapping"))?,
-        None => IdMaps::default(),
-    };
-    let joins_user_namespace = namespaces.iter().any(|namespace| namespace.kind == Kind::User);
-    if joins_user_namespace == ids.is_identity() {
-        return Err(Malformed::new("user_mapping", "must be set if, and only if, a user namespace is joined"));
-    }
+    let ids = ids(start.user_mapping, &namespaces)?;
     let path = |path| absolute("", path);
     Ok(Order {
         container_id: required("container_id", non_empty(start.container_id))?,
@@ -111,6 +104,18 @@ fn check(start: wire::Start) -> malformed::Result<Order> {
         hooks: start.hooks.map(Hooks::checked).transpose().map_err(|wrong| wrong.within("hooks"))?.map(Rc::new),
         has_device_program: start.device_program,
     })
+}
+
+fn ids(mapping: Option<wire::UserMapping>, namespaces: &[Namespace]) -> malformed::Result<IdMaps> {
+    let ids = match mapping {
+        Some(mapping) => IdMaps::checked(mapping).map_err(|wrong| wrong.within("user_mapping"))?,
+        None => IdMaps::default(),
+    };
+    let joins_user_namespace = namespaces.iter().any(|namespace| namespace.kind == Kind::User);
+    if joins_user_namespace == ids.is_identity() {
+        return Err(Malformed::new("user_mapping", "must be set if, and only if, a user namespace is joined"));
+    }
+    Ok(ids)
 }
 
 #[cfg(test)]

@@ -121,14 +121,23 @@ struct Copy<'a> {
     copier: Copier,
 }
 
+/// A name in a directory that is being copied.
+struct Entry<'a> {
+    from: BorrowedFd<'a>,
+    to: BorrowedFd<'a>,
+    name: &'a CStr,
+    stat: Stat,
+}
+
 impl Copy<'_> {
     /// Copies an entry. If it is a directory, returns the level to continue with.
     fn entry(&mut self, level: &Level, name: &CStr, path: &[u8], above: usize) -> Result<Option<Level>> {
         let (from, to) = (level.entries.fd()?, level.to.as_fd());
         let stat = statat(from, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let entry = Entry { from, to, name, stat };
         match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => return self.directory(from, to, name, &stat, above),
-            FileType::RegularFile => self.file(from, to, name, &stat, path)?,
+            FileType::Directory => return self.directory(&entry, above),
+            FileType::RegularFile => self.file(&entry, path)?,
             FileType::Symlink => {
                 symlinkat(readlinkat(from, name, Vec::new())?, to, name)?;
                 self.copier.named(to, name, &stat)?;
@@ -143,34 +152,28 @@ impl Copy<'_> {
         Ok(None)
     }
 
-    fn directory(
-        &mut self,
-        from: BorrowedFd<'_>,
-        to: BorrowedFd<'_>,
-        name: &CStr,
-        stat: &Stat,
-        above: usize,
-    ) -> Result<Option<Level>> {
+    fn directory(&mut self, &Entry { from, to, name, stat }: &Entry<'_>, above: usize) -> Result<Option<Level>> {
         mkdirat(to, name, Mode::RWXU)?;
         let mut level = Level::open(from, name, to, name, above)?;
-        if self.elsewhere.contains(&FileId::from(stat)) {
+        if self.elsewhere.contains(&FileId::from(&stat)) {
             return level.finish(&mut self.copier).map(|()| None);
         }
         Ok(Some(level))
     }
 
-    fn file(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr, stat: &Stat, path: &[u8]) -> Result<()> {
-        if let Some(first) = self.linked.get(&FileId::from(stat)) {
+    fn file(&mut self, &Entry { from, to, name, stat }: &Entry<'_>, path: &[u8]) -> Result<()> {
+        let id = FileId::from(&stat);
+        if let Some(first) = self.linked.get(&id) {
             return linkat(&self.top, first, to, name, AtFlags::empty());
         }
         let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let source = openat(from, name, flags | OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY, Mode::empty())?;
         let target = openat(to, name, flags | OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL, Mode::RUSR)?;
         data(&source, &target, u64::try_from(stat.st_size).unwrap_or(0))?;
-        self.copier.open(source.as_fd(), &target, stat)?;
+        self.copier.open(source.as_fd(), &target, &stat)?;
         if stat.st_nlink > 1 && self.linked.len() < MOST_LINKED && path.len() <= LONGEST {
             let path = CString::new(path).map_err(|_| Errno::INVAL)?;
-            self.linked.insert(FileId::from(stat), path);
+            self.linked.insert(id, path);
         }
         Ok(())
     }
