@@ -64,12 +64,17 @@ pub fn begin(
     match sys::clone3(container.single, 0, cgroup.map(AsFd::as_fd))
         .map_err(|e| failure::kernel("clone3", "middle process", e))?
     {
-        Forked::Parent { pid, pidfd } => Ok(Begun { pid, pidfd, birth: Birth { told, child: None }, watcher }),
+        Forked::Parent { pid, pidfd } => Ok(Begun { pid, pidfd, birth: Birth::told_by(told), watcher }),
         Forked::Child(in_child) => Middle { container, program, streams, tty }.run(in_child, reporter, tell),
     }
 }
 
 impl Birth {
+    /// A birth whose pid arrives at this end of a pipe.
+    pub(super) fn told_by(told: OwnedFd) -> Self {
+        Self { told, child: None }
+    }
+
     /// The pid of the exec's process, once it has been reported.
     pub fn child(&mut self) -> Option<i32> {
         let mut pid = [0; 4];

@@ -10,21 +10,21 @@
 //! left behind when it exited by itself: they keep the directory until they exit.
 
 mod birth;
+mod life;
 mod refusal;
 mod request;
 
+pub use life::{Ending, Life, Report};
 pub use refusal::explained;
 pub use request::Request;
 
 use crate::descriptor::duplicate;
 use crate::failure::{self, Kind, Result};
-use crate::fault::Watcher;
 use crate::null;
 use crate::program::Program;
 use crate::setup::Container;
 use crate::sys;
 use crate::terminal;
-use birth::Birth;
 use request::Streams;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -42,36 +42,25 @@ pub struct Exec {
     pub id: u64,
     /// Its pid in the shim's namespace; the middle process's pid until its own is known.
     pub pid: i32,
-    /// Readable once it has ended; `None` until its pid is known.
-    pub pidfd: Option<OwnedFd>,
     /// Readable once the middle process has ended; `None` once that is reaped.
     pub middle: Option<OwnedFd>,
-    birth: Option<Birth>,
-    killed: bool,
+    /// What is known of its process.
+    pub life: Life,
+    /// What its client has been told.
+    pub report: Report,
+    /// How it comes to its end, as far as decided.
+    pub ending: Ending,
     /// The connection that requested it; its exit is reported there.
     pub client: u64,
-    /// The request that has no reply yet; `None` once the child has started its program.
-    pub unanswered: Option<(u64, Watcher)>,
     /// For the reply: the terminal's master.
     pub master: Option<OwnedFd>,
     /// For resizes: the other end.
     pub slave: Option<OwnedFd>,
     /// When to kill its tree.
     pub deadline: Option<Instant>,
-    /// Whether the deadline has passed.
-    pub timed_out: bool,
-    /// Whether to kill the processes that the command leaves behind.
-    pub kill_tree: bool,
-    /// Whether the connection that requested it is gone.
-    pub orphaned: bool,
-    /// Its exit code once reaped.
-    pub exit_code: Option<i32>,
-    /// Whether the exit has been reported.
-    pub told: bool,
     /// When to check again whether its cgroup is empty.
     pub retry_at: Option<Instant>,
     retry_pause: Duration,
-    reaped_at: Option<Instant>,
 }
 
 /// Starts a process in the container. The watcher reports whether it started its program.
@@ -94,23 +83,16 @@ pub fn start(
     Ok(Exec {
         id,
         pid: begun.pid,
-        pidfd: None,
         middle: Some(begun.pidfd),
-        birth: Some(begun.birth),
-        killed: false,
+        life: Life::Unborn(Some(begun.birth)),
+        report: Report::Owed { request, watcher: begun.watcher },
+        ending: Ending::Own,
         client,
-        unanswered: Some((request, begun.watcher)),
         master,
         slave,
         deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
-        timed_out: false,
-        kill_tree: false,
-        orphaned: false,
-        exit_code: None,
-        told: false,
         retry_at: None,
         retry_pause: Duration::from_micros(200),
-        reaped_at: None,
     })
 }
 
@@ -173,37 +155,35 @@ impl Exec {
     ///
     /// - Shapes: `known` are the shim's other children.
     pub fn meet(&mut self, container: &Container, known: &[i32], now: Instant) -> bool {
-        let told = self.birth.as_mut().filter(|_| self.pidfd.is_none()).and_then(Birth::child);
-        if told.is_some_and(|pid| known.contains(&pid)) {
+        let Some(pid) = self.life.reported() else { return false };
+        if known.contains(&pid) {
             // Not from the middle process: something in the container wrote this pid.
-            self.birth = None;
+            self.life.distrust();
             return false;
         }
-        told.is_some_and(|pid| self.adopt(pid, container, now))
+        self.adopt(pid, container, now)
     }
 
     /// Like [`Exec::meet`], for a stray process that was found. It is killed.
     pub fn adopt_stray(&mut self, pid: i32, container: &Container, now: Instant) -> bool {
-        self.killed = true;
+        self.ending = self.ending.max(Ending::Killed);
         self.adopt(pid, container, now)
     }
 
     fn adopt(&mut self, pid: i32, container: &Container, now: Instant) -> bool {
         match open_child(pid) {
-            Ok(pidfd) => (self.pid, self.pidfd, self.birth) = (pid, Some(pidfd), None),
+            Ok(pidfd) => {
+                self.pid = pid;
+                self.life.begin(pidfd);
+            }
             // Not from the middle process: something in the container wrote this pid.
-            Err(Errno::CHILD | Errno::SRCH) => self.birth = None,
+            Err(Errno::CHILD | Errno::SRCH) => self.life.distrust(),
             Err(_) => self.look_again(now),
         }
-        if self.killed {
+        if self.ending >= Ending::Killed {
             self.kill(container);
         }
-        self.pidfd.is_some()
-    }
-
-    /// Whether its process has not been created or found yet.
-    pub fn is_unborn(&self) -> bool {
-        self.pidfd.is_none() && self.exit_code.is_none()
+        self.life.pidfd().is_some()
     }
 
     /// Schedules a check of a state that no event reports, less and less often.
@@ -212,11 +192,16 @@ impl Exec {
         self.retry_pause = (self.retry_pause * 2).min(Duration::from_secs(600));
     }
 
+    /// Brings it to its end in this way, or in a stronger one that was decided earlier.
+    pub fn end(&mut self, ending: Ending, container: &Container) {
+        self.ending = self.ending.max(ending);
+        self.kill(container);
+    }
+
     /// Sends SIGKILL to the whole tree, or only to its own processes where no cgroup2 exists for that.
-    pub fn kill(&mut self, container: &Container) {
-        self.killed = true;
+    fn kill(&self, container: &Container) {
         if container.cgroup.kill_exec(self.id).is_err() {
-            for pidfd in self.middle.iter().chain(&self.pidfd) {
+            for pidfd in self.middle.iter().chain(self.life.pidfd()) {
                 let _ = sys::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
             }
         }
@@ -224,11 +209,12 @@ impl Exec {
 
     /// Records that the process has been reaped.
     pub fn ended(&mut self, container: &Container, exit_code: i32, now: Instant) {
-        (self.exit_code, self.reaped_at, self.deadline, self.pidfd) = (Some(exit_code), Some(now), None, None);
+        self.life.end(exit_code, now);
+        self.deadline = None;
         // Closes the shim's end of the terminal, so that the master's reader gets end of file.
         self.slave = None;
         if !container.cgroup.remove_exec(self.id) {
-            if self.kill_tree || self.timed_out {
+            if self.ending.takes_tree() {
                 self.kill(container);
             }
             self.retry_at = Some(now + self.retry_pause);
@@ -244,17 +230,17 @@ impl Exec {
         self.look_again(now);
     }
 
-    /// Whether its end can be reported: its start was reported, the process is reaped, and the processes that are
-    /// killed with it are gone or have been waited for long enough.
-    pub fn can_be_told(&self, now: Instant) -> bool {
-        let Some(reaped_at) = self.reaped_at else { return false };
-        let waits_for_tree = (self.kill_tree || self.timed_out) && self.retry_at.is_some();
-        !self.told && self.unanswered.is_none() && (!waits_for_tree || now >= reaped_at + TREE_PATIENCE)
+    /// Its exit code, if its end can be reported: its start was reported, the process is reaped, and the processes that
+    /// are killed with it are gone or have been waited for long enough.
+    pub fn to_tell(&self, now: Instant) -> Option<i32> {
+        let (Life::Ended { exit_code, at }, Report::Started) = (&self.life, &self.report) else { return None };
+        let waits_for_tree = self.ending.takes_tree() && self.retry_at.is_some();
+        (!waits_for_tree || now >= *at + TREE_PATIENCE).then_some(*exit_code)
     }
 
     /// Whether nothing is left except, perhaps, a cgroup that still holds processes.
     pub fn is_over(&self) -> bool {
-        self.exit_code.is_some() && self.middle.is_none() && self.told
+        self.life.has_ended() && self.middle.is_none() && matches!(self.report, Report::Done)
     }
 
     /// Whether its cgroup has yet to be removed.

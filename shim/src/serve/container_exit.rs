@@ -5,6 +5,7 @@
 use super::Shim;
 use crate::cgroup;
 use crate::clients;
+use crate::exec::Ending;
 use crate::reap;
 use crate::wire::container_state::Phase;
 use std::time::{Duration, Instant};
@@ -39,8 +40,7 @@ impl Shim {
         self.stdio_has_changed();
         // Execs have ended with the PID namespace, or are being killed; their ends arrive as events.
         for exec in &mut self.execs {
-            exec.kill_tree = true;
-            exec.kill(&self.container);
+            exec.end(Ending::WithTree, &self.container);
         }
     }
 

@@ -4,7 +4,7 @@
 use super::Shim;
 use super::requests::{no_such_exec, not_running};
 use crate::epoll::{Epoll, Token, Wanted};
-use crate::exec::{self, Exec};
+use crate::exec::{self, Ending, Exec, Report};
 use crate::failure::Result;
 use crate::fault::Outcome;
 use crate::reap;
@@ -19,7 +19,7 @@ impl Shim {
         let id = self.next_exec;
         self.next_exec += 1;
         let exec = exec::start(&self.container, id, asker, asked, fds)?;
-        if let Some((_, watcher)) = &exec.unanswered {
+        if let Report::Owed { watcher, .. } = &exec.report {
             self.epoll.add(watcher, Token::Fault(id), Wanted::Input)?;
         }
         if let Some(middle) = &exec.middle {
@@ -34,26 +34,23 @@ impl Shim {
         // A process that has become the program has already been reported.
         self.meet_exec(id);
         let Some(exec) = self.execs.iter_mut().find(|e| e.id == id) else { return };
-        let Some((request, watcher)) = exec.unanswered.take() else { return };
-        let body = match watcher.look() {
-            Outcome::Pending if exec.exit_code.is_none() => {
-                exec.unanswered = Some((request, watcher));
-                return;
-            }
+        let Report::Owed { request, watcher } = &exec.report else { return };
+        let (request, over) = (*request, self.leave_at.is_some());
+        // Without a program there is no exit to report.
+        let (report, body) = match watcher.look() {
+            Outcome::Pending if !exec.life.has_ended() => return,
             // The container's end has killed the middle process as well.
-            Outcome::Running | Outcome::Pending if exec.is_unborn() && self.leave_at.is_some() => {
-                exec.told = true;
-                Body::Failure(not_running())
+            Outcome::Running | Outcome::Pending if exec.life.is_unborn() && over => {
+                (Report::Done, Body::Failure(not_running()))
             }
             // Pending although it has ended: a process that traced it may still hold the other end of the channel.
-            Outcome::Running | Outcome::Pending => Body::ExecStarted(ExecStarted { exec: id, pid: exec.pid as u32 }),
-            Outcome::Failed(failure) => {
-                // There was no program, so there is no exit to report.
-                exec.told = true;
-                let over = self.leave_at.is_some();
-                Body::Failure(if over { not_running() } else { exec::explained(failure, self.container.pid) })
+            Outcome::Running | Outcome::Pending => {
+                (Report::Started, Body::ExecStarted(ExecStarted { exec: id, pid: exec.pid as u32 }))
             }
+            Outcome::Failed(_) if over => (Report::Done, Body::Failure(not_running())),
+            Outcome::Failed(failure) => (Report::Done, Body::Failure(exec::explained(failure, self.container.pid))),
         };
+        exec.report = report;
         let master = exec.master.take().filter(|_| matches!(body, Body::ExecStarted(_)));
         let client = exec.client;
         self.clients.reply(&self.epoll, client, request, body, master.into_iter().collect());
@@ -69,8 +66,8 @@ impl Shim {
     }
 
     fn end_process(&mut self, id: u64) {
-        let Some(exec) = self.execs.iter_mut().find(|e| e.id == id && e.exit_code.is_none()) else { return };
-        let Some(pidfd) = &exec.pidfd else { return };
+        let Some(exec) = self.execs.iter_mut().find(|e| e.id == id) else { return };
+        let Some(pidfd) = exec.life.pidfd() else { return };
         let Some(exit_code) = reap::reap(pidfd) else { return };
         self.epoll.remove(pidfd);
         exec.ended(&self.container, exit_code, Instant::now());
@@ -99,9 +96,9 @@ impl Shim {
 
     /// Looks for a process that a killed middle process made but could not report.
     fn look_for_lost(&mut self, id: u64) {
-        let is_lost = |e: &Exec| e.is_unborn() && e.middle.is_none();
+        let is_lost = |e: &Exec| e.life.is_unborn() && e.middle.is_none();
         let Some(at) = self.execs.iter().position(|e| e.id == id && is_lost(e)) else { return };
-        let others_come = self.execs.iter().any(|e| e.is_unborn() && e.middle.is_some());
+        let others_come = self.execs.iter().any(|e| e.life.is_unborn() && e.middle.is_some());
         let (stray, now) = (self.stray(), Instant::now());
         let exec = &mut self.execs[at];
         match stray {
@@ -124,24 +121,22 @@ impl Shim {
     }
 
     fn known(&self) -> Vec<i32> {
-        let execs = self.execs.iter().filter(|e| e.exit_code.is_none());
+        let execs = self.execs.iter().filter(|e| !e.life.has_ended());
         execs.map(|e| e.pid).chain([self.container.pid]).collect()
     }
 
     pub(super) fn end_exec(&mut self, id: u64) -> Result<()> {
         let exec = self.execs.iter_mut().find(|e| e.id == id).ok_or_else(|| no_such_exec(id))?;
-        exec.kill(&self.container);
+        exec.end(Ending::Killed, &self.container);
         Ok(())
     }
 
     /// Ends the execs of closed connections, whose output and exit have no reader any more. Processes that a finished exec
     /// left behind are not affected.
     fn end_orphans(&mut self) {
-        let running = |e: &&mut Exec| !e.orphaned && e.exit_code.is_none();
+        let running = |e: &&mut Exec| e.ending != Ending::Orphaned && !e.life.has_ended();
         for exec in self.execs.iter_mut().filter(running).filter(|e| !self.clients.contains(e.client)) {
-            exec.orphaned = true;
-            exec.kill_tree = true;
-            exec.kill(&self.container);
+            exec.end(Ending::Orphaned, &self.container);
         }
     }
 
@@ -155,13 +150,12 @@ impl Shim {
         for exec in &mut self.execs {
             if exec.deadline.is_some_and(|at| at <= now) {
                 exec.deadline = None;
-                exec.timed_out = true;
-                exec.kill(&self.container);
+                exec.end(Ending::TimedOut, &self.container);
             }
             if exec.retry_at.is_some_and(|at| at <= now) {
-                match exec.exit_code {
-                    Some(_) => exec.retry(&self.container, now),
-                    None => {
+                match exec.life.has_ended() {
+                    true => exec.retry(&self.container, now),
+                    false => {
                         exec.retry_at = None;
                         lost.push(exec.id);
                     }
@@ -176,10 +170,10 @@ impl Shim {
 
     /// Reports the exits that can be reported, and drops the execs that are finished.
     fn settle_execs(&mut self, now: Instant) {
-        for exec in self.execs.iter_mut().filter(|e| e.can_be_told(now)) {
-            exec.told = true;
-            let (id, timed_out) = (exec.id, exec.timed_out);
-            let exited = ExecExited { exec: id, exit_code: exec.exit_code.unwrap_or_default(), timed_out };
+        for exec in &mut self.execs {
+            let Some(exit_code) = exec.to_tell(now) else { continue };
+            exec.report = Report::Done;
+            let exited = ExecExited { exec: exec.id, exit_code, timed_out: exec.ending == Ending::TimedOut };
             self.clients.push(&self.epoll, Some(exec.client), &push::Body::ExecExited(exited));
         }
         let before = self.execs.len();
@@ -198,10 +192,9 @@ impl Shim {
 
 /// Watches for the end of an exec's process. One that cannot be watched is killed, and polled instead.
 fn watch(epoll: &Epoll, exec: &mut Exec, container: &Container) {
-    let watched =
-        exec.pidfd.as_ref().is_some_and(|pidfd| epoll.add(pidfd, Token::Exec(exec.id), Wanted::Input).is_ok());
+    let watched = exec.life.pidfd().is_some_and(|pidfd| epoll.add(pidfd, Token::Exec(exec.id), Wanted::Input).is_ok());
     if !watched {
-        exec.kill(container);
+        exec.end(Ending::Killed, container);
         exec.look_again(Instant::now());
     }
 }

@@ -78,8 +78,8 @@ impl Shim {
         let pidfd = match target {
             Target::Container => &self.container.pidfd,
             Target::Exec(id) => {
-                let exec = self.execs.iter().find(|e| e.id == id && e.exit_code.is_none());
-                exec.and_then(|exec| exec.pidfd.as_ref()).ok_or_else(|| no_such_exec(id))?
+                let exec = self.execs.iter().find(|e| e.id == id);
+                exec.and_then(|exec| exec.life.pidfd()).ok_or_else(|| no_such_exec(id))?
             }
         };
         sys::pidfd_send_signal(pidfd.as_fd(), number).map_err(fail)
