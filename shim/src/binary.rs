@@ -18,6 +18,9 @@ const SELF: &str = "/proc/self/exe";
 /// Mounts only the binary of this process, read-only and attached nowhere.
 ///
 /// Not nosuid: SELinux would then keep it in the daemon's domain.
+///
+/// # Errors
+/// The kernel's error, with the path of the binary.
 pub fn detached() -> Result<OwnedFd> {
     clone_path(Path::new(SELF), Reach::Top, MountAttrFlags::MOUNT_ATTR_RDONLY)
 }

@@ -43,11 +43,17 @@ pub fn grant(asked: &wire::Capabilities, held: u64) -> Grant {
 }
 
 /// The capabilities that this process can pass on.
+///
+/// # Errors
+/// The kernel's error.
 pub fn held() -> Result<u64> {
     capabilities(None).map(|sets| sets.permitted.bits()).map_err(|e| failure::kernel("capget", "self", e))
 }
 
 /// Turns the calling process into `user` with the capabilities of `grant`. For a child that is about to exec.
+///
+/// # Errors
+/// The kernel's error, with the step and the id or capability. The process may then have lost some of its rights.
 pub fn become_user(user: &User, grant: &Grant) -> Result<()> {
     for bit in (0..BITS).filter(|bit| grant.bounding & (1 << bit) == 0) {
         match remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << bit)) {

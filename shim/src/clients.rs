@@ -34,6 +34,9 @@ struct Client {
 
 impl Clients {
     /// Listens in `run_dir`.
+    ///
+    /// # Errors
+    /// The kernel's error, with the socket's path.
     pub fn listen(run_dir: &Path) -> Result<Self> {
         let fail = |e| failure::kernel("listen on", run_dir.join(SOCKET).display().to_string(), e);
         let _ = fs::remove_file(run_dir.join(SOCKET));
@@ -51,11 +54,17 @@ impl Clients {
     }
 
     /// Registers the listening socket.
+    ///
+    /// # Errors
+    /// The kernel's error.
     pub fn watch(&self, epoll: &Epoll) -> Result<()> {
         epoll.add(&self.listener, Token::Listener, Wanted::Input)
     }
 
     /// Adds a connection; returns its number.
+    ///
+    /// # Errors
+    /// The kernel's error; the connection is then closed.
     pub fn admit(&mut self, epoll: &Epoll, connection: Connection) -> Result<u64> {
         let id = self.next;
         self.next += 1;
@@ -76,6 +85,9 @@ impl Clients {
     }
 
     /// The next complete request of a connection. `Err` when the connection has ended and been dropped.
+    ///
+    /// # Errors
+    /// [`Gone`]: it was closed, or what it sent is not a request.
     pub fn receive(&mut self, id: u64) -> std::result::Result<Option<Incoming>, Gone> {
         let Some(client) = self.list.iter_mut().find(|c| c.id == id) else { return Ok(None) };
         match client.connection.try_receive() {

@@ -89,6 +89,9 @@ impl Connection {
     }
 
     /// Returns one complete request if it has arrived; `None` when more bytes are needed.
+    ///
+    /// # Errors
+    /// See [`ConnectionError`]; the connection cannot be used any more.
     pub fn try_receive(&mut self) -> Result<Option<Incoming>, ConnectionError> {
         loop {
             match self.step(RecvFlags::DONTWAIT) {
@@ -139,6 +142,9 @@ impl Connection {
     }
 
     /// Sends the reply to request `id`, and waits until it is sent.
+    ///
+    /// # Errors
+    /// See [`ConnectionError`]; the connection cannot be used any more.
     pub fn reply(&mut self, id: u64, body: reply::Body, descriptors: Vec<OwnedFd>) -> Result<(), ConnectionError> {
         self.queue_reply(id, body, descriptors)?;
         while self.has_output() {
@@ -148,11 +154,18 @@ impl Connection {
     }
 
     /// Queues the reply to request `id` and sends what it can without blocking.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Stuck`] when too much is queued; otherwise [`ConnectionError::Socket`], or
+    /// [`ConnectionError::Frame`] for a reply that is too large.
     pub fn queue_reply(&mut self, id: u64, body: reply::Body, fds: Vec<OwnedFd>) -> Result<(), ConnectionError> {
         self.queue(frame::Body::Reply(Reply { id, body: Some(body) }), fds)
     }
 
     /// Queues a push message and sends what it can without blocking.
+    ///
+    /// # Errors
+    /// As [`Self::queue_reply`].
     pub fn queue_push(&mut self, body: push::Body) -> Result<(), ConnectionError> {
         self.queue(frame::Body::Push(Push { body: Some(body) }), Vec::new())
     }
@@ -168,6 +181,9 @@ impl Connection {
     }
 
     /// Sends what it can without blocking; the rest stays in the outbox.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Socket`]; the connection cannot be used any more.
     pub fn flush(&mut self) -> Result<(), ConnectionError> {
         while self.has_output() {
             match self.send_some(SendFlags::DONTWAIT) {

@@ -216,6 +216,9 @@ fn make_node(dir: impl AsFd, node: &Node<'_>) -> Result<()> {
 }
 
 /// Opens the host's null device for the shim itself. Containers get theirs from [`crate::null`].
+///
+/// # Errors
+/// The kernel's error.
 pub fn open_null() -> Result<OwnedFd> {
     use rustix::fs::{OFlags, openat};
     openat(CWD, "/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())

@@ -79,6 +79,9 @@ pub struct Epoll(OwnedFd);
 
 impl Epoll {
     /// Makes an empty instance.
+    ///
+    /// # Errors
+    /// The kernel's error, for example when no descriptor is free.
     pub fn new() -> Result<Self> {
         epoll::create(CreateFlags::CLOEXEC).map(Self).map_err(|e| failure::kernel("make", "epoll", e))
     }

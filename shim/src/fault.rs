@@ -36,6 +36,9 @@ pub enum Outcome {
 }
 
 /// Makes a channel; both ends are close-on-exec.
+///
+/// # Errors
+/// The kernel's error.
 pub fn channel() -> Result<(Watcher, Reporter)> {
     let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(|e| failure::kernel("make pipe", "fault", e))?;
     Ok((Watcher(read), Reporter(write)))
@@ -79,6 +82,9 @@ impl Watcher {
     }
 
     /// Makes [`Watcher::look`] return at once.
+    ///
+    /// # Errors
+    /// The kernel's error.
     pub fn set_nonblocking(&self) -> Result<()> {
         rustix::io::ioctl_fionbio(&self.0, true).map_err(|e| failure::kernel("make non-blocking", "fault", e))
     }

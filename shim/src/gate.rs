@@ -21,6 +21,9 @@ pub struct ShimSide(OwnedFd);
 pub struct ChildSide(OwnedFd);
 
 /// Makes a gate. Each side must close the other's end.
+///
+/// # Errors
+/// The kernel's error.
 pub fn pair() -> Result<(ShimSide, ChildSide)> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .map_err(|e| failure::kernel("make socket pair", "gate", e))?;
@@ -40,6 +43,9 @@ impl ShimSide {
     }
 
     /// Lets the child continue and sends it its pid in the shim's namespace.
+    ///
+    /// # Errors
+    /// The kernel's error; `EPIPE` when the child is gone.
     pub fn release(&self, pid: i32) -> Result<()> {
         rustix::io::write(&self.0, &pid.to_ne_bytes()).map(drop).map_err(|e| failure::kernel("open", "gate", e))
     }
@@ -47,6 +53,9 @@ impl ShimSide {
 
 impl ChildSide {
     /// Reports that this process is at the gate and waits until it opens; returns its pid in the shim's namespace.
+    ///
+    /// # Errors
+    /// `Internal` when the shim is gone; otherwise the kernel's error.
     pub fn wait_for_release(&self) -> Result<i32> {
         rustix::io::write(&self.0, &[1]).map_err(|e| failure::kernel("write", "gate", e))?;
         let mut pid = [0; 4];

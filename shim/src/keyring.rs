@@ -21,6 +21,9 @@ pub fn join_new() -> Result<()> {
 }
 
 /// Does the same for a program of the container, which keeps the shim's keyring when its user's quota is used up.
+///
+/// # Errors
+/// The kernel's error. A kernel without keyrings, and a quota that is used up, are not errors.
 pub fn join_new_or_keep() -> Result<()> {
     match sys::join_session_keyring(None) {
         Err(e) if !nobody_has_keys(&e) && e.raw_os_error() != Some(libc::EDQUOT) => {

@@ -31,6 +31,9 @@ impl Label {
     /// Asks the kernel to change to the label at this process's next execve.
     ///
     /// Call this while the host's /proc is still mounted: the container's could be anything.
+    ///
+    /// # Errors
+    /// The kernel's error, with the profile or the label that it refused.
     pub fn set(&self) -> Result<()> {
         if let Some(profile) = &self.apparmor_profile {
             let own = "/proc/self/attr/apparmor/exec";

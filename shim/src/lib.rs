@@ -8,8 +8,6 @@
 //!
 //! `unsafe` lives in [`sys`] and nowhere else.
 
-#![expect(clippy::missing_errors_doc, reason = "many functions do not say yet how they fail")]
-
 pub mod attach;
 pub mod binary;
 pub mod capabilities;

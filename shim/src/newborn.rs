@@ -149,6 +149,9 @@ impl Birth<'_> {
 }
 
 /// The shim's part of a start: waits for the middle process to exit and finds the process that it made.
+///
+/// # Errors
+/// The failure that the middle process reported; `Internal` when it was killed, or did not leave exactly one process.
 pub fn adopt(middle: &OwnedFd, watcher: &Watcher) -> Result<(i32, OwnedFd)> {
     let code = loop {
         match waitid(WaitId::PidFd(middle.as_fd()), WaitIdOptions::EXITED) {

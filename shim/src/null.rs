@@ -32,6 +32,9 @@ pub fn detached() -> Result<OwnedFd> {
 }
 
 /// Opens the device through the mount that [`detached`] made.
+///
+/// # Errors
+/// The kernel's error; `Internal` when it is not the null device.
 pub fn open(tree: &OwnedFd, access: OFlags) -> Result<OwnedFd> {
     reopen(tree, access, PATH)
 }

@@ -111,6 +111,9 @@ impl Program {
     }
 
     /// Does everything that needs the shim's rights, then drops them: afterwards, this process is the program's user.
+    ///
+    /// # Errors
+    /// The kernel's error, with the step. The process may then have lost some of its rights.
     pub fn give_up_rights(&self, load_filter: bool) -> Result<Ready> {
         sys::reset_signals();
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
@@ -126,6 +129,9 @@ impl Program {
     }
 
     /// Does the rest, with only the rights of the program.
+    ///
+    /// # Errors
+    /// `NotFound` and `PermissionDenied` with the command; otherwise the kernel's error with the step, or the hook that failed.
     pub fn execute(&self, ready: &Ready, no_new_privs: bool) -> Result<std::convert::Infallible> {
         if !ready.in_place {
             // A directory that only this user may enter, such as a root-squashed export.
@@ -187,6 +193,9 @@ fn add_default(env: &mut Vec<CString>, key: &[u8], value: &[u8]) {
 
 /// Moves the streams to 0..=2 and the reporter and `tell` to the numbers after them, and closes everything else. That
 /// includes the originals: only the returned copies may be used afterwards.
+///
+/// # Errors
+/// The kernel's error. Some numbers may then refer to other descriptors.
 pub fn place_descriptors(
     in_child: InChild,
     streams: [&OwnedFd; 3],
@@ -210,6 +219,9 @@ pub fn place_descriptors(
 }
 
 /// Makes stdin the controlling terminal of this process, which is a session leader.
+///
+/// # Errors
+/// The kernel's error; `EPERM` when another session has it.
 pub fn take_terminal() -> Result<()> {
     rustix::process::ioctl_tiocsctty(rustix::stdio::stdin()).map_err(|e| failure::kernel("set terminal", "stdin", e))
 }

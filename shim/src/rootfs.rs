@@ -59,6 +59,9 @@ impl Root {
     }
 
     /// Resolves `path` inside the root and opens it.
+    ///
+    /// # Errors
+    /// The kernel's error; `EAGAIN` when names on the way are renamed all the time.
     pub fn open(&self, path: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         let path = if path.iter().all(|&b| b == b'/') { b"." } else { path };
@@ -74,12 +77,18 @@ impl Root {
     }
 
     /// Resolves `path` to a handle (`O_PATH`).
+    ///
+    /// # Errors
+    /// As [`Self::open`].
     pub fn handle(&self, path: &[u8]) -> rustix::io::Result<OwnedFd> {
         self.open(path, OFlags::PATH)
     }
 
     /// Returns a handle of `path`, which is created with its parents if it is missing. Dangling links are followed: in some
     /// images, `/etc/resolv.conf` points into directories that only exist on a booted system.
+    ///
+    /// # Errors
+    /// The kernel's error, with the path; `ELOOP` for too many dangling links.
     pub fn make(&self, path: &[u8], point: Point) -> Result<OwnedFd> {
         self.make_mode(path, point, Mode::from_raw_mode(0o755))
     }
@@ -127,6 +136,9 @@ impl Root {
     ///
     /// The type is checked by handle before the file is opened: this process may open any device, and merely opening one
     /// can rewind a tape or arm a watchdog.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when it is longer than `limit`; otherwise the kernel's error, with the path.
     pub fn read(&self, path: &[u8], limit: usize) -> Result<Option<Vec<u8>>> {
         let fail = |e: Errno| failure::kernel("read", String::from_utf8_lossy(path), e);
         let handle = match self.handle(path) {

@@ -59,6 +59,9 @@ impl State {
     }
 
     /// Changes the record and writes it.
+    ///
+    /// # Errors
+    /// The kernel's error, with the file. The record in memory is changed all the same.
     pub fn change(&mut self, change: impl FnOnce(&mut ContainerState)) -> Result<()> {
         change(&mut self.record);
         write(&self.run_dir, &self.record)
@@ -73,6 +76,9 @@ impl State {
     }
 
     /// Moves from STARTING to RUNNING.
+    ///
+    /// # Errors
+    /// As [`Self::change`].
     pub fn running(&mut self, pid: i32, user: &User) -> Result<()> {
         // Should it not be readable, the container runs all the same, and is not identified by its pid.
         let process = ProcessId::of(pid as u32).ok().flatten();
@@ -86,6 +92,9 @@ impl State {
     }
 
     /// Moves to EXITED, for a start that failed.
+    ///
+    /// # Errors
+    /// As [`Self::change`].
     pub fn start_failed(&mut self, why: &Failure) -> Result<()> {
         self.change(|record| {
             record.phase = Phase::Exited.into();

@@ -37,6 +37,9 @@ pub struct Stop {
 
 impl Stop {
     /// Signals the first process and sets the deadline. Without a grace period, kills at once.
+    ///
+    /// # Errors
+    /// The kernel's error, with the signal or the cgroup. A process that has ended is not an error.
     pub fn begin(container: &Container, signal: i32, grace_ms: u64, now: Instant) -> Result<Self> {
         let mut stop = Self { deadline: now + grace(grace_ms), killed: false, pause: STUCK_AFTER };
         if grace_ms == 0 {
@@ -60,6 +63,9 @@ impl Stop {
 
     /// Sends the SIGKILL that is due, the first or another one. If an earlier one had no effect, returns what the process is
     /// stuck in.
+    ///
+    /// # Errors
+    /// The kernel's error, with the cgroup; the next try is scheduled all the same.
     pub fn on_time(&mut self, container: &Container, now: Instant) -> Result<Option<String>> {
         if now < self.deadline {
             return Ok(None);

@@ -20,6 +20,9 @@ pub struct Terminal {
 }
 
 /// Opens a new terminal; `size` is rows and columns.
+///
+/// # Errors
+/// The kernel's error.
 pub fn open(devpts: &OwnedFd, size: Option<(u32, u32)>) -> Result<Terminal> {
     let fail = |e| failure::kernel("open terminal", "/dev/pts/ptmx", e);
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -34,6 +37,9 @@ pub fn open(devpts: &OwnedFd, size: Option<(u32, u32)>) -> Result<Terminal> {
 }
 
 /// Sets the size of a terminal, given either end.
+///
+/// # Errors
+/// The kernel's error; `ENOTTY` when it is not a terminal.
 pub fn resize(terminal: impl AsFd, rows: u32, columns: u32) -> Result<()> {
     let clamp = |n: u32| u16::try_from(n).unwrap_or(u16::MAX);
     let size = Winsize { ws_row: clamp(rows), ws_col: clamp(columns), ws_xpixel: 0, ws_ypixel: 0 };
@@ -42,6 +48,9 @@ pub fn resize(terminal: impl AsFd, rows: u32, columns: u32) -> Result<()> {
 
 /// Makes the user of the process that gets a pipe or terminal its owner, because any user must be able to open
 /// `/dev/stdout`. The null device is left unchanged.
+///
+/// # Errors
+/// The kernel's error.
 pub fn give_to(stream: &OwnedFd, uid: u32) -> Result<()> {
     let fail = |e| failure::kernel("chown", "stream", e);
     let stat = fstat(stream).map_err(fail)?;

@@ -45,6 +45,9 @@ impl Dir {
     }
 
     /// Opens a directory below, at a relative path.
+    ///
+    /// # Errors
+    /// The kernel's error; `EXDEV` for a mount on the way, `ELOOP` for a link.
     pub fn walk(&self, path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
         if path.as_os_str().is_empty() {
@@ -56,6 +59,9 @@ impl Dir {
     }
 
     /// Opens the parent directory.
+    ///
+    /// # Errors
+    /// The kernel's error; `NotFound` when this directory was removed.
     pub fn parent(&self) -> io::Result<Self> {
         // Not BENEATH, because the parent is above.
         let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
@@ -79,6 +85,9 @@ impl Dir {
     }
 
     /// Opens something below. Never blocks, whatever it turns out to be.
+    ///
+    /// # Errors
+    /// The kernel's error; `EXDEV` when something is mounted over it.
     pub fn open(&self, path: impl AsRef<Path>, flags: OFlags) -> io::Result<OwnedFd> {
         // An O_PATH handle never blocks, and the kernel refuses the flag for it.
         let nonblock = if flags.contains(OFlags::PATH) { OFlags::empty() } else { OFlags::NONBLOCK };
@@ -88,6 +97,9 @@ impl Dir {
     }
 
     /// Reads a file.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; `InvalidData` when it is not UTF-8.
     pub fn read(&self, file: &str) -> io::Result<String> {
         let mut text = String::new();
         File::from(self.open(file, OFlags::RDONLY)?).read_to_string(&mut text)?;
@@ -104,6 +116,9 @@ impl Dir {
     }
 
     /// Creates a child group; `false` when it exists.
+    ///
+    /// # Errors
+    /// The kernel's error.
     pub fn make(&self, name: &OsStr) -> io::Result<bool> {
         match mkdirat(&self.fd, name, Mode::from_raw_mode(0o755)) {
             Ok(()) => Ok(true),
@@ -113,6 +128,9 @@ impl Dir {
     }
 
     /// Removes an empty child group.
+    ///
+    /// # Errors
+    /// The kernel's error; `EBUSY` when it holds processes or groups.
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
         Ok(unlinkat(&self.fd, name, AtFlags::REMOVEDIR)?)
     }
@@ -148,6 +166,9 @@ impl Dir {
 
     /// Unmounts everything that is mounted over `name`, in this process's mount namespace. For the removal of a group,
     /// which takes any mounts on it along.
+    ///
+    /// # Errors
+    /// The kernel's error; `EXDEV` when it is mounted over too often.
     pub fn uncover(&self, name: impl AsRef<Path>) -> io::Result<()> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for _ in 0..COVERS {
@@ -163,6 +184,9 @@ impl Dir {
     }
 
     /// Runs `work`; if `name` is mounted over, uncovers it and runs `work` again.
+    ///
+    /// # Errors
+    /// That of `work`, or of [`Self::uncover`].
     pub fn uncovered<T>(&self, name: impl AsRef<Path>, work: impl Fn() -> io::Result<T>) -> io::Result<T> {
         match work() {
             Err(e) if e.raw_os_error() == Some(libc::EXDEV) => self.uncover(name).and_then(|()| work()),

@@ -24,6 +24,9 @@ pub struct Cgroup {
 }
 
 /// Creates the cgroup at `place` with all missing parents, and sets `resources`. An existing one is reused.
+///
+/// # Errors
+/// As [`Place::make`]; then the kernel's error, with the file and the value that it refused. What was made stays.
 pub fn create(place: Place, resources: &Resources) -> Result<Cgroup> {
     let dirs = place.make()?;
     let tasks = dirs.v1.iter().map(|v1| open_tasks(&v1.dir)).collect::<Result<_>>()?;
@@ -34,6 +37,9 @@ pub fn create(place: Place, resources: &Resources) -> Result<Cgroup> {
 
 /// Makes sure that the cgroup at `place` exists in every hierarchy. Its controllers are enabled when a child is
 /// created.
+///
+/// # Errors
+/// As [`Place::make`].
 pub fn ensure(place: &Place) -> Result<()> {
     place.ensure()
 }
@@ -50,6 +56,9 @@ impl Cgroup {
     }
 
     /// Moves the calling, single-threaded process into the v1 hierarchies; does nothing on pure v2.
+    ///
+    /// # Errors
+    /// The kernel's error, with the cgroup. The process may have moved in some hierarchies.
     pub fn join_v1(&self) -> Result<()> {
         for mut file in &self.tasks {
             file.write_all(b"0").map_err(|e| failure::kernel("join cgroup", self.place.path(), e))?;
@@ -58,6 +67,10 @@ impl Cgroup {
     }
 
     /// Changes all the limits, or none.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` for a limit below what is in use; otherwise the kernel's error, with the file and the value. A
+    /// failure to restore an old value is in the same message.
     pub fn update(&self, resources: &Resources) -> Result<()> {
         update::update(&self.dirs, resources)
     }
@@ -81,6 +94,9 @@ impl Cgroup {
     }
 
     /// Sends SIGKILL to every process in the cgroup and below.
+    ///
+    /// # Errors
+    /// The kernel's error, with the cgroup. One that is gone is not an error.
     pub fn kill(&self) -> Result<()> {
         remove::kill_in(&self.dirs).map_err(|e| failure::kernel("kill cgroup", self.place.path(), e))
     }
@@ -91,6 +107,9 @@ impl Cgroup {
     }
 
     /// Removes the directories; waits up to a second for killed processes to leave.
+    ///
+    /// # Errors
+    /// `EBUSY` when a process stays; otherwise the kernel's error, with the directory. One that is gone is not an error.
     pub fn remove(&self) -> Result<()> {
         match remove::remove_at(&self.dirs) {
             Err(failure) if failure.errno == libc::EXDEV => remove::remove(&self.place),
@@ -104,6 +123,9 @@ impl Cgroup {
     }
 
     /// Creates the sub-cgroup for an exec and opens it; `None` without a cgroup2 mount.
+    ///
+    /// # Errors
+    /// The kernel's error, with the cgroup.
     pub fn make_exec(&self, exec: u64) -> Result<Option<OwnedFd>> {
         let Some(dir) = &self.dirs.unified else { return Ok(None) };
         let name = exec_name(exec);
@@ -113,6 +135,9 @@ impl Cgroup {
     }
 
     /// Kills every process in an exec's sub-cgroup.
+    ///
+    /// # Errors
+    /// The kernel's error; `NotFound` without a cgroup2 mount or before Linux 5.14.
     pub fn kill_exec(&self, exec: u64) -> io::Result<()> {
         let Some(dir) = &self.dirs.unified else { return Err(io::ErrorKind::NotFound.into()) };
         dir.write(&format!("exec-{exec}/cgroup.kill"), "1")

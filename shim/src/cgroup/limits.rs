@@ -123,6 +123,9 @@ fn weight_from_shares(shares: u64) -> u64 {
 }
 
 /// Writes the limits into a new cgroup.
+///
+/// # Errors
+/// `FailedPrecondition` when no hierarchy has the controller; otherwise as [`put`].
 pub fn apply(dirs: &Dirs, resources: &Resources) -> Result<()> {
     for mut one in writes(dirs.is_v2, resources) {
         one.value = one.value.replacen(KEEP_QUOTA, "max ", 1);
@@ -149,6 +152,9 @@ pub fn dir_of<'a>(dirs: &'a Dirs, one: &Write) -> Result<Option<&'a Dir>> {
 }
 
 /// Writes one value.
+///
+/// # Errors
+/// The kernel's error, with the file and the value. An optional file that is missing is not an error.
 pub fn put(dir: &Dir, one: &Write) -> Result<()> {
     match dir.write(&one.file, &one.value) {
         Ok(()) => Ok(()),

@@ -77,12 +77,19 @@ impl Place {
     }
 
     /// Creates the missing directories, as [`Self::make`] does.
+    ///
+    /// # Errors
+    /// As [`Self::make`].
     pub fn ensure(&self) -> Result<()> {
         let is_there = |root: &Dir| root.walk(&self.path).is_ok();
         if self.roots()?.iter().all(is_there) { Ok(()) } else { self.make().map(drop) }
     }
 
     /// Creates the directories and their parents in every hierarchy, enables controllers on the way, and opens them.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` with the mount point when no cgroup file system is mounted there; otherwise the kernel's error,
+    /// with the directory or the file.
     pub fn make(&self) -> Result<Dirs> {
         let unified = match &self.layout.unified {
             Some(mount) if self.layout.is_v2 => Some(self.make_v2(&root(mount)?)?),

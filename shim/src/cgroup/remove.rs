@@ -27,6 +27,9 @@ const MOST_STEPS: usize = 1 << 21;
 ///
 /// - Source: `cgroup.kill` (5.14). Without it, processes are listed and killed until none is left, for a few rounds at
 ///   most.
+///
+/// # Errors
+/// As [`Place::roots`]; otherwise the kernel's error, with the cgroup.
 pub fn kill(place: &Place) -> Result<bool> {
     if let Some(mount) = place.unified_mount() {
         // All our processes are in the cgroup2 directory, even where v1 has the controllers.
@@ -96,6 +99,9 @@ fn gone<T>(answer: io::Result<T>) -> io::Result<Option<T>> {
 }
 
 /// The processes in the cgroup and below, in all its hierarchies.
+///
+/// # Errors
+/// As [`Place::roots`]; otherwise the kernel's error, with the cgroup.
 pub fn processes(place: &Place) -> Result<Vec<i32>> {
     let found = found(place)?;
     Ok(listed_in(found.iter().flatten()).into_iter().collect())
@@ -154,6 +160,9 @@ pub(super) fn remove_at(dirs: &Dirs) -> Result<()> {
 }
 
 /// Removes a (parent) cgroup's directories if they are empty: no processes, no groups below. Never waits.
+///
+/// # Errors
+/// As [`Place::roots`]; otherwise the kernel's error, with the directory. One that is in use or gone is not an error.
 pub fn remove_if_empty(place: &Place) -> Result<()> {
     let (above, name) = place.split();
     for root in place.roots()? {

@@ -18,6 +18,10 @@ struct Change<'a> {
 }
 
 /// Applies `resources`; when one value is refused, all old values are restored.
+///
+/// # Errors
+/// `FailedPrecondition` for a limit below what is in use, or without its controller; otherwise the kernel's error, with
+/// the file and the value. A failure to restore an old value is in the same message.
 pub fn update(dirs: &Dirs, resources: &Resources) -> Result<()> {
     let mut changes = read_old(dirs, limits::writes(dirs.is_v2, resources))?;
     order(&mut changes);

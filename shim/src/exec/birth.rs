@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Creates an exec's process: in the container's root, with nothing of the host within reach ([`newborn`]).
+//! Creates an exec's process: in the container's root, with nothing of the host within reach ([`Newborn`]).
 //!
 //! ```text
 //! shim ──clone3──> middle process     in the host's PID namespace: no process of the container can look at it
@@ -50,6 +50,9 @@ struct Middle<'a> {
 }
 
 /// Starts a middle process in `cgroup`.
+///
+/// # Errors
+/// The kernel's error of the pipes or the clone. Failures of the middle process arrive at the watcher.
 pub fn begin(
     container: &Container,
     program: &Program,

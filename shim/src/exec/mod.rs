@@ -64,6 +64,10 @@ pub struct Exec {
 }
 
 /// Starts a process in the container. The watcher reports whether it started its program.
+///
+/// # Errors
+/// `InvalidArgument` when descriptors are missing, `FailedPrecondition` for a terminal without devpts; otherwise the kernel's
+/// error, with the step. Nothing of the exec is then left.
 pub fn start(
     container: &Container,
     id: u64,

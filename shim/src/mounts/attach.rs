@@ -27,6 +27,9 @@ const REPLACEABLE: [&str; 11] = [
 ];
 
 /// Attaches `tree` on top of what `point` inside the root refers to, and nowhere else.
+///
+/// # Errors
+/// The kernel's error, with `object`; `Internal` when the mount of a shared volume cannot be found.
 pub fn attach(root: &Root, tree: impl AsFd, point: &OwnedFd, object: &str) -> Result<()> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     let put = || move_mount(tree, "", point, "", flags).map_err(|e| failure::kernel("mount", object, e));
@@ -38,6 +41,10 @@ pub fn attach(root: &Root, tree: impl AsFd, point: &OwnedFd, object: &str) -> Re
 }
 
 /// Attaches all mounts of the plan inside `root`, in order.
+///
+/// # Errors
+/// That of the first mount that cannot be attached: `InvalidArgument` for a place inside /proc, and for a file on a directory
+/// or the reverse; otherwise the kernel's error, with the destination.
 pub fn attach_all(root: &Root, plan: Plan<'_>) -> Result<()> {
     if plan.shares {
         root.set_shares();

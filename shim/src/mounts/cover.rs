@@ -13,6 +13,9 @@ use std::os::fd::OwnedFd;
 
 /// Covers each path: a file with the host's null device, taken before the root is pivoted, and a directory with an
 /// empty tmpfs, both read-only. Missing paths are skipped.
+///
+/// # Errors
+/// The kernel's error, with the path.
 pub fn mask(root: &Root, paths: &[String]) -> Result<()> {
     // One mount serves all files, another all directories. Before Linux 6.15 only an attached mount can be cloned.
     let (mut of_files, mut of_directories) = (None, None);
@@ -37,6 +40,9 @@ fn empty_directory() -> Result<OwnedFd> {
 }
 
 /// Makes each path read-only, with everything mounted below it. Missing paths are skipped.
+///
+/// # Errors
+/// The kernel's error, with the path.
 pub fn read_only(root: &Root, paths: &[String]) -> Result<()> {
     for path in paths {
         let Some(point) = find(root, path)? else { continue };

@@ -9,12 +9,18 @@ use rustix::mount::{
 use std::os::fd::OwnedFd;
 
 /// Makes a file system with comma-separated `options` in the caller's namespaces, attached nowhere yet.
+///
+/// # Errors
+/// The kernel's error, with the option or the file system that it refused, and its explanation if it gave one.
 pub fn detached(name: &str, options: &str, attributes: MountAttrFlags) -> Result<OwnedFd> {
     let context = fsopen(name, FsOpenFlags::FSOPEN_CLOEXEC).map_err(|e| failure::kernel("fsopen", name, e))?;
     mounted(&context, name, options, attributes)
 }
 
 /// Does the same with an open context.
+///
+/// # Errors
+/// As [`detached`].
 pub fn mounted(context: &OwnedFd, name: &str, options: &str, attributes: MountAttrFlags) -> Result<OwnedFd> {
     for option in options.split(',').filter(|o| !o.is_empty()) {
         let set = match option.split_once('=') {

@@ -21,6 +21,9 @@ use std::path::Path;
 const TABLE: &str = "/proc/self/mountinfo";
 
 /// Opens the root of the mount that `point` is on; `None` when that mount has no peers.
+///
+/// # Errors
+/// `Internal` when the mount table does not have the mount, or another mount covers it; otherwise the kernel's error.
 pub fn top(root: &Root, point: &OwnedFd) -> Result<Option<OwnedFd>> {
     let table = std::fs::read(TABLE).map_err(|e| failure::kernel("read", TABLE, e))?;
     let wanted = mount_id(point)?;
@@ -38,6 +41,9 @@ pub fn top(root: &Root, point: &OwnedFd) -> Result<Option<OwnedFd>> {
 }
 
 /// Runs `put` while the mount at `top` is in no peer group.
+///
+/// # Errors
+/// That of `put`; otherwise the kernel's error, with `object`. The mount may then have lost its peers.
 pub fn apart(top: &OwnedFd, object: &str, put: impl FnOnce() -> Result<()>) -> Result<()> {
     let copy = clone_peer(top, Reach::Top, object)?;
     set_propagation(top, Reach::Top, Propagation::Private, object)?;

@@ -36,6 +36,9 @@ pub fn open_of_process(process: ProcessId, name: &str) -> Result<OwnedFd> {
 
 /// Opens a pidfd of a child that a middle process made for us. Nothing else reaps it, so its pid cannot have been
 /// reused.
+///
+/// # Errors
+/// The kernel's error, with the pid.
 pub fn pidfd_of_child(pid: i32) -> Result<OwnedFd> {
     let fail = |e: rustix::io::Errno| failure::kernel("pidfd_open", pid.to_string(), e);
     let raw = Pid::from_raw(pid).ok_or_else(|| fail(rustix::io::Errno::SRCH))?;

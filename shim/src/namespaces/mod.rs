@@ -51,6 +51,9 @@ impl Namespaces {
     }
 
     /// Makes later children of this process start in the pinned PID namespace. No-op without one.
+    ///
+    /// # Errors
+    /// The kernel's error.
     pub fn enter_pids(&self) -> Result<()> {
         let Some(pin) = self.pin(Kind::Pid) else { return Ok(()) };
         move_into_link_name_space(pin, Some(LinkNameSpaceType::ProcessID))
@@ -58,6 +61,9 @@ impl Namespaces {
     }
 
     /// Becomes root of the pinned user namespace, so that whatever is created has an owner there. No-op without one.
+    ///
+    /// # Errors
+    /// The kernel's error; `EINVAL` when id 0 is not mapped.
     pub fn become_root(&self) -> Result<()> {
         if self.pin(Kind::User).is_none() {
             return Ok(());
@@ -78,6 +84,9 @@ impl Namespaces {
 
     /// Joins the pins that a process can join itself. A PID namespace only affects its children, and a user namespace is
     /// joined earlier and separately.
+    ///
+    /// # Errors
+    /// The kernel's error, with the kind of the namespace.
     pub fn join(&self) -> Result<()> {
         let own = |kind: &Kind| !matches!(kind, Kind::Pid | Kind::User);
         for (kind, pin) in self.pins.iter().filter(|(kind, _)| own(kind)) {
@@ -88,6 +97,9 @@ impl Namespaces {
     }
 
     /// Makes the cgroup namespace, if the container gets a new one.
+    ///
+    /// # Errors
+    /// The kernel's error.
     pub fn unshare_cgroup(&self) -> Result<()> {
         if !self.is_new(Kind::Cgroup) {
             return Ok(());

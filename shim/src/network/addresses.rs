@@ -53,6 +53,9 @@ impl Network {
     /// Brings loopback and the pod's interface up, and gives it addresses and default routes.
     ///
     /// - Shapes: `route` is in the pod's network namespace, where the interface already exists.
+    ///
+    /// # Errors
+    /// The kernel's error, with the interface, address or gateway that it refused.
     pub fn configure(&self, route: &mut Route) -> Result<()> {
         let index = rustix::net::netdevice::name_to_index(route.fd(), &self.interface)
             .map_err(|errno| failure::kernel("look up interface", &self.interface, errno))?;
@@ -108,6 +111,9 @@ impl Network {
 
 /// Removes every address from the interfaces of the socket's namespace, except loopback, so that it stops responding
 /// for them at once, although the kernel destroys the namespace later.
+///
+/// # Errors
+/// The kernel's error. The other addresses are removed all the same.
 pub fn forget_addresses(route: &mut Route) -> Result<()> {
     let everything = AddressMessage::default();
     let dump = Request::new(libc::RTM_GETADDR, libc::NLM_F_DUMP as u16, &everything, "list", "addresses");

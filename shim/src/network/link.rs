@@ -9,6 +9,9 @@ use netlink_packet_route::link::{LinkFlags, LinkHeader, LinkMessage};
 pub(super) const LOOPBACK: u32 = 1;
 
 /// Brings loopback up in the socket's namespace, and nothing else.
+///
+/// # Errors
+/// The kernel's error.
 pub fn loopback_up(route: &mut Route) -> Result<()> {
     route.run(&[loopback()])
 }

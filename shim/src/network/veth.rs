@@ -83,6 +83,9 @@ fn settle_port(route: &mut Route, network: &Network) -> Result<()> {
 }
 
 /// Removes an interface with its peer, which takes the kernel about 25 ms. It is not an error if it is already gone.
+///
+/// # Errors
+/// The kernel's error, with the interface.
 pub fn delete(route: &mut Route, name: &str) -> Result<()> {
     let Ok(index) = name_to_index(route.fd(), name) else { return Ok(()) };
     let mut message = LinkMessage::default();
@@ -105,6 +108,9 @@ pub enum Peer {
 }
 
 /// Looks up the state of the namespace that the other end of `name` is in.
+///
+/// # Errors
+/// The kernel's error, with the interface.
 pub fn peer_of(route: &mut Route, name: &str) -> Result<Peer> {
     let Some(link) = find(route, name)? else { return Ok(Peer::NoInterface) };
     let Some(id) = link.peer_namespace() else { return Ok(Peer::InUse) };

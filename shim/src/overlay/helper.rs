@@ -25,6 +25,10 @@ use std::path::Path;
 const OPTIONS: usize = 4096;
 
 /// Builds the overlay in a child.
+///
+/// # Errors
+/// The failure that the child reported, with the layer; `Unimplemented` when the kernel does not take as many layers;
+/// `Internal` when the child was killed.
 pub fn build(parts: &Parts<'_>, single: Single) -> Result<OwnedFd> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .map_err(|e| failure::kernel("make socket", "overlay helper", e))?;

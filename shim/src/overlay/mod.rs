@@ -32,6 +32,9 @@ use top::Top;
 
 /// Makes a container's writable directories and its root file system. `owner` are the host's ids of the container's root
 /// user.
+///
+/// # Errors
+/// The kernel's error, with the layer or the directory; `Unimplemented` when the kernel does not take as many layers.
 pub fn writable(
     layers: &[String],
     root_dir: &Path,
@@ -43,6 +46,9 @@ pub fn writable(
 }
 
 /// The same for a kernel that does not accept layers one by one; [`writable`] falls back to it.
+///
+/// # Errors
+/// As [`writable`].
 pub fn writable_by_helper(
     layers: &[String],
     root_dir: &Path,
@@ -74,6 +80,9 @@ fn writable_parts<'a>(
 }
 
 /// A read-only view of layers (top first).
+///
+/// # Errors
+/// The kernel's error, with the layer; `Unimplemented` when the kernel does not take as many layers.
 pub fn read_only(layers: &[String], user_namespace: Option<BorrowedFd<'_>>, single: Single) -> Result<OwnedFd> {
     if let [only] = layers {
         let tree = clone_path(Path::new(only), Reach::Top, MountAttrFlags::empty())?;

@@ -29,6 +29,9 @@ pub struct Top {
 impl Top {
     /// Reads the attributes of `layer`, through the maps of `user_namespace` if there is one; `root` are the host's ids of
     /// its root.
+    ///
+    /// # Errors
+    /// The kernel's error, with the layer.
     pub fn of(layer: &str, user_namespace: Option<BorrowedFd<'_>>, root: (u32, u32)) -> Result<Self> {
         let fail = |e: Errno| failure::kernel("mount overlay", layer, e);
         let found = rustix::fs::stat(layer).map_err(fail)?;
@@ -47,6 +50,9 @@ impl Top {
     }
 
     /// Applies the attributes to a new directory.
+    ///
+    /// # Errors
+    /// The kernel's error, with the directory.
     pub fn apply(&self, dir: &Path) -> Result<()> {
         let fail = |e: Errno| failure::kernel("set up directory", dir.display().to_string(), e);
         let handle = open(dir).map_err(fail)?;

@@ -43,6 +43,9 @@ pub struct Plan<'a> {
 /// Starts it in a new PID namespace; returns its pid.
 ///
 /// - Shapes: the init reports a failure through `reporter`, or closes it once it is ready.
+///
+/// # Errors
+/// The kernel's error of the clone.
 pub fn spawn(plan: &Plan<'_>, reporter: &Reporter, single: Single) -> Result<i32> {
     let cgroup = plan.cgroup.and_then(Cgroup::unified);
     let flags = (libc::CLONE_NEWPID | libc::CLONE_NEWNS) as u64;

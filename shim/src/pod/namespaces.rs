@@ -25,6 +25,9 @@ pub fn wanted(own: Own) -> Vec<(&'static str, ThreadNameSpaceType)> {
 }
 
 /// Moves this process into new namespaces.
+///
+/// # Errors
+/// The kernel's error, with the kinds.
 pub fn unshare(wanted: &[(&'static str, ThreadNameSpaceType)]) -> Result<()> {
     let flags = wanted.iter().fold(ThreadNameSpaceType::empty(), |all, (_, flag)| all | *flag);
     if flags.is_empty() {
@@ -40,6 +43,9 @@ pub fn pin_path(run_dir: &Path, kind: &str) -> PathBuf {
 }
 
 /// Makes the directory for pins.
+///
+/// # Errors
+/// The kernel's error, with the directory. An existing one is fine.
 pub fn make_pin_dir(run_dir: &Path) -> Result<()> {
     let dir = run_dir.join("ns");
     match rustix::fs::mkdir(&dir, Mode::from_raw_mode(0o711)) {
@@ -49,11 +55,17 @@ pub fn make_pin_dir(run_dir: &Path) -> Result<()> {
 }
 
 /// Pins the namespace `kind` of process `pid` ("self" for this one).
+///
+/// # Errors
+/// The kernel's error, with the pin.
 pub fn pin(run_dir: &Path, pid: &str, kind: &str) -> Result<()> {
     pin_file(run_dir, kind, Path::new(&format!("/proc/{pid}/ns/{kind}")))
 }
 
 /// Pins the namespace behind a file.
+///
+/// # Errors
+/// The kernel's error, with the pin.
 pub fn pin_file(run_dir: &Path, kind: &str, namespace: &Path) -> Result<()> {
     let path = pin_path(run_dir, kind);
     let fail = |errno: Errno| failure::kernel("pin namespace", path.display().to_string(), errno);
@@ -63,23 +75,35 @@ pub fn pin_file(run_dir: &Path, kind: &str, namespace: &Path) -> Result<()> {
 }
 
 /// Opens a pin.
+///
+/// # Errors
+/// The kernel's error, with the pin.
 pub fn open(run_dir: &Path, kind: &str) -> Result<OwnedFd> {
     open_path(&pin_path(run_dir, kind))
 }
 
 /// Opens a namespace file.
+///
+/// # Errors
+/// The kernel's error, with the file.
 pub fn open_path(path: &Path) -> Result<OwnedFd> {
     rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| failure::kernel("open namespace", path.display().to_string(), errno))
 }
 
 /// Enters a network namespace.
+///
+/// # Errors
+/// The kernel's error, with `name`.
 pub fn enter_net(netns: &OwnedFd, name: &Path) -> Result<()> {
     move_into_link_name_space(netns.as_fd(), Some(LinkNameSpaceType::Network))
         .map_err(|e| failure::kernel("enter network namespace", name.display().to_string(), e))
 }
 
 /// Removes all pins and their directory. Missing ones are fine.
+///
+/// # Errors
+/// The kernel's error, with the first pin that cannot be removed.
 pub fn unpin_all(run_dir: &Path) -> Result<()> {
     for kind in KINDS {
         let path = pin_path(run_dir, kind);
@@ -91,6 +115,9 @@ pub fn unpin_all(run_dir: &Path) -> Result<()> {
 }
 
 /// Detaches every mount on `path`, without disturbing their users.
+///
+/// # Errors
+/// The kernel's error, with the path.
 pub fn detach(path: &Path) -> Result<()> {
     loop {
         match unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
@@ -103,6 +130,9 @@ pub fn detach(path: &Path) -> Result<()> {
 }
 
 /// Turns "does not exist" into success.
+///
+/// # Errors
+/// Any other answer, with `step` and the path.
 pub fn gone(step: &'static str, path: &Path, answer: std::result::Result<(), Errno>) -> Result<()> {
     match answer {
         Ok(()) | Err(Errno::NOENT) => Ok(()),

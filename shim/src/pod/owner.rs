@@ -46,6 +46,9 @@ impl Owner {
     /// Starts the child and writes the id maps of its user namespace.
     ///
     /// - Shapes: for `mount_point`, see [`init::Plan`].
+    ///
+    /// # Errors
+    /// The kernel's error, with the step.
     pub fn start(
         setup: &Setup,
         ids: &IdMaps,
@@ -83,6 +86,9 @@ impl Owner {
     }
 
     /// Lets the child continue up to the network step; returns the pid of the pod's init if there is one.
+    ///
+    /// # Errors
+    /// The failure that the child reported; `Internal` when it was killed.
     pub fn settle(&self) -> Result<Option<i32>> {
         self.open_gate()?;
         let mut pid = [0; 4];
@@ -93,6 +99,9 @@ impl Owner {
     }
 
     /// Lets the child write the sysctls, and waits until it and the init are done.
+    ///
+    /// # Errors
+    /// The failure that the child or the init reported; `Internal` when the child is already gone.
     pub fn finish(self) -> Result<()> {
         self.open_gate()?;
         match self.fault.wait() {

@@ -18,6 +18,9 @@ fn path(run_dir: &Path) -> PathBuf {
 }
 
 /// Mounts it. With a user namespace, it belongs to that namespace's root.
+///
+/// # Errors
+/// The kernel's error, with the directory.
 pub fn make(run_dir: &Path, ids: Option<&IdMaps>) -> Result<()> {
     let path = path(run_dir);
     let fail = |errno: Errno| failure::kernel("mount shared memory", path.display().to_string(), errno);
@@ -39,6 +42,9 @@ fn options(ids: Option<&IdMaps>) -> String {
 }
 
 /// Unmounts and removes it. Containers that have it mounted keep it until they exit.
+///
+/// # Errors
+/// The kernel's error, with the directory. A missing one is fine.
 pub fn remove(run_dir: &Path) -> Result<()> {
     let path = path(run_dir);
     detach(&path)?;

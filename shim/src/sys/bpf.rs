@@ -51,6 +51,9 @@ pub fn load_device_program(instructions: &[u64]) -> io::Result<OwnedFd> {
 }
 
 /// Attaches a device program to a cgroup2 directory. It stays until the cgroup is removed.
+///
+/// # Errors
+/// The kernel's error.
 pub fn attach_device_program(cgroup: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
     let attr = Attach {
         target_fd: cgroup.as_raw_fd() as u32,

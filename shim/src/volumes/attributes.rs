@@ -30,6 +30,9 @@ impl Default for Copier {
 
 impl Copier {
     /// Copies those of an open file or directory.
+    ///
+    /// # Errors
+    /// The kernel's error.
     pub fn open(&mut self, from: BorrowedFd<'_>, to: impl AsFd, stat: &Stat) -> Result<()> {
         let to = to.as_fd();
         let (uid, gid) = owner(stat);
@@ -40,6 +43,9 @@ impl Copier {
     }
 
     /// Copies those of something that cannot be opened: a link, a device, a pipe, a socket.
+    ///
+    /// # Errors
+    /// The kernel's error.
     pub fn named(&mut self, directory: BorrowedFd<'_>, name: &CStr, stat: &Stat) -> Result<()> {
         let (uid, gid) = owner(stat);
         chownat(directory, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;

@@ -33,6 +33,9 @@ pub struct FileId {
 
 impl FileId {
     /// The id of an open file or directory.
+    ///
+    /// # Errors
+    /// The kernel's error.
     pub fn of(fd: impl AsFd) -> Result<Self> {
         Ok(Self::from(&fstat(fd)?))
     }
@@ -49,6 +52,9 @@ pub type Failed = (Vec<u8>, Errno);
 
 /// Copies the contents of the directory `from`, and its own owner, mode and so on, to the empty directory `to`.
 /// Directories in `elsewhere` are created, but left empty.
+///
+/// # Errors
+/// The kernel's error, with the path; `ENAMETOOLONG` for directories that are nested too deeply.
 pub fn tree(from: &OwnedFd, to: &Path, elsewhere: &HashSet<FileId>) -> std::result::Result<(), Failed> {
     let at_top = |e| (b".".to_vec(), e);
     let top = directory(CWD, to).map_err(at_top)?;
