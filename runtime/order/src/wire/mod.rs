@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Writes an order as the message that starts a shim. Only this module knows how the wire encodes an absent value.
 //!
+//! Every message is written with all of its fields, so that a field that is added to the protocol cannot be forgotten
+//! here: the code does not compile until the field is written.
+//!
 //! The wire leaves out the host name and the sysctls, which the pod already has; the stop signal, which is sent with the
 //! stop; and the text of a seccomp profile, of which the shim gets the compiled program.
 
 use crate::devices::{Device, DeviceRule, Node};
 use crate::hooks::{Hook, bundle};
-use crate::mounts::{Access, Attributes, Bind, ImageVolume, Mount, Propagation, Source};
+use crate::mounts::{Access, Attributes, Bind, Mount, Propagation, Source};
 use crate::namespaces::{IdMap, IdMaps, Namespace, Namespaces};
 use crate::oci;
 use crate::order::{Order, Root, Stdin};
@@ -46,11 +49,11 @@ pub fn start(order: Order<'_>, layout: &CgroupLayout) -> Result<shim::Start, gor
         log_path: text(order.log),
         stdin: order.stdin != Stdin::Empty,
         stdin_once: order.stdin == Stdin::Once,
-        user_mapping: order.id_maps.map(user_mapping),
+        user_mapping: order.id_maps.as_ref().map(user_mapping),
         private_cgroup_namespace,
         hooks,
-        // Fields that announce a descriptor are set by the code that sends the descriptor.
-        ..shim::Start::default()
+        // It announces a descriptor, so the code that sends the descriptor sets it.
+        device_program: false,
     })
 }
 
@@ -116,12 +119,11 @@ fn root(root: &Root<'_>) -> shim::Rootfs {
         Propagation::Slave => "slave",
         Propagation::Shared => "shared",
     };
-    let written = shim::Rootfs { readonly: root.readonly, ..shim::Rootfs::default() };
     shim::Rootfs {
         layers: paths(root.layers),
+        readonly: root.readonly,
         propagation: propagation.into(),
         directories: root.directories.to_vec(),
-        ..written
     }
 }
 
@@ -211,74 +213,85 @@ fn file(kind: Kind) -> &'static str {
     }
 }
 
-fn user_mapping(maps: IdMaps) -> shim::UserMapping {
-    shim::UserMapping { uids: id_maps(maps.uids), gids: id_maps(maps.gids) }
+fn user_mapping(maps: &IdMaps) -> shim::UserMapping {
+    shim::UserMapping { uids: id_maps(&maps.uids), gids: id_maps(&maps.gids) }
 }
 
-fn id_maps(maps: Vec<IdMap>) -> Vec<shim::IdMap> {
-    let one = |map: IdMap| shim::IdMap { container_id: map.inside, host_id: map.outside, length: map.length };
-    maps.into_iter().map(one).collect()
+fn id_maps(maps: &[IdMap]) -> Vec<shim::IdMap> {
+    let one = |map: &IdMap| shim::IdMap { container_id: map.inside, host_id: map.outside, length: map.length };
+    maps.iter().map(one).collect()
 }
 
 fn mount(mount: Mount<'_>) -> shim::Mount {
-    let Attributes { access, nosuid, nodev, noexec } = mount.attributes;
-    let base = shim::Mount {
-        destination: mount.destination,
+    let Mount { destination, source, attributes } = mount;
+    let Attributes { access, nosuid, nodev, noexec } = attributes;
+    let bind = if let Source::Bind(bind) = &source { Some(bind) } else { None };
+    let image = if let Source::Image(volume) = &source { Some(volume) } else { None };
+    let owners = owners(&source);
+    shim::Mount {
+        destination,
+        source: from(&source).to_owned(),
+        filesystem: filesystem(&source).into(),
+        data: options(&source).into(),
         readonly: access != Access::ReadWrite,
         recursive_readonly: access == Access::ReadOnlyBelow,
         nosuid,
         nodev,
         noexec,
-        ..shim::Mount::default()
-    };
-    match mount.source {
-        Source::Bind(bind) => bound(bind, base),
-        Source::Volume { path, id_maps } => {
-            shim::Mount { filesystem: "volume".into(), source: path, ..owned_by(id_maps, base) }
-        }
-        Source::Image(volume) => image(&volume, base),
-        Source::Tmpfs { options } => filesystem("tmpfs", &options, base),
-        Source::Proc => filesystem("proc", "", base),
-        Source::Sysfs => filesystem("sysfs", "", base),
-        Source::Devpts { options } => filesystem("devpts", &options, base),
-        Source::Mqueue => filesystem("mqueue", "", base),
-        Source::Cgroup => filesystem("cgroup", "", base),
+        propagation: propagation(bind.map_or(Propagation::Private, |bind| bind.propagation)).into(),
+        recursive_bind: bind.is_some_and(|bind| bind.recursive),
+        create_source: bind.is_some_and(|bind| bind.make_missing),
+        uid_mappings: owners.map_or_else(Vec::new, |maps| id_maps(&maps.uids)),
+        gid_mappings: owners.map_or_else(Vec::new, |maps| id_maps(&maps.gids)),
+        source_layer_path: text(image.and_then(|volume| volume.path)),
+        image_layers: image.map_or_else(Vec::new, |volume| paths(volume.layers)),
     }
 }
 
-fn filesystem(name: &str, options: &str, base: shim::Mount) -> shim::Mount {
-    shim::Mount { filesystem: name.into(), source: name.into(), data: options.into(), ..base }
-}
-
-fn bound(bind: Bind, base: shim::Mount) -> shim::Mount {
-    shim::Mount {
-        filesystem: "bind".into(),
-        source: bind.path,
-        recursive_bind: bind.recursive,
-        propagation: match bind.propagation {
-            Propagation::Private => shim::mount::Propagation::Private,
-            Propagation::Slave => shim::mount::Propagation::Slave,
-            Propagation::Shared => shim::mount::Propagation::Shared,
-        }
-        .into(),
-        create_source: bind.make_missing,
-        ..owned_by(bind.id_maps, base)
+/// The wire's word for what is mounted.
+fn filesystem(source: &Source<'_>) -> &'static str {
+    match source {
+        Source::Bind(_) => "bind",
+        Source::Volume { .. } => "volume",
+        Source::Image(_) => "image",
+        Source::Tmpfs { .. } => "tmpfs",
+        Source::Proc => "proc",
+        Source::Sysfs => "sysfs",
+        Source::Devpts { .. } => "devpts",
+        Source::Mqueue => "mqueue",
+        Source::Cgroup => "cgroup",
     }
 }
 
-fn owned_by(maps: Option<IdMaps>, base: shim::Mount) -> shim::Mount {
-    match maps {
-        Some(maps) => shim::Mount { uid_mappings: id_maps(maps.uids), gid_mappings: id_maps(maps.gids), ..base },
-        None => base,
+/// The source field: a path of the node, or a file system's own name. An image volume has its layers instead.
+fn from<'s>(source: &'s Source<'_>) -> &'s str {
+    match source {
+        Source::Bind(bind) => &bind.path,
+        Source::Volume { path, .. } => path,
+        Source::Image(_) => "",
+        _ => filesystem(source),
     }
 }
 
-fn image(volume: &ImageVolume<'_>, base: shim::Mount) -> shim::Mount {
-    shim::Mount {
-        filesystem: "image".into(),
-        image_layers: paths(volume.layers),
-        source_layer_path: text(volume.path),
-        ..base
+fn options<'s>(source: &'s Source<'_>) -> &'s str {
+    match source {
+        Source::Tmpfs { options } | Source::Devpts { options } => options,
+        _ => "",
+    }
+}
+
+fn owners<'s>(source: &'s Source<'_>) -> Option<&'s IdMaps> {
+    match source {
+        Source::Bind(Bind { id_maps, .. }) | Source::Volume { id_maps, .. } => id_maps.as_ref(),
+        _ => None,
+    }
+}
+
+fn propagation(of: Propagation) -> shim::mount::Propagation {
+    match of {
+        Propagation::Private => shim::mount::Propagation::Private,
+        Propagation::Slave => shim::mount::Propagation::Slave,
+        Propagation::Shared => shim::mount::Propagation::Shared,
     }
 }
 
