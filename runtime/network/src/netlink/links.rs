@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Interfaces: looked up by name or index, and removed.
+
+use super::socket::Rtnl;
+use crate::error::NetworkError;
+use netlink_packet_core::NLM_F_ACK;
+use netlink_packet_route::RouteNetlinkMessage as Message;
+use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage};
+
+/// The properties of an interface that matter here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Index.
+    pub index: u32,
+    /// Whether it is a bridge.
+    pub is_bridge: bool,
+    /// Index of the bridge it is a port of.
+    pub controller: Option<u32>,
+    /// Largest packet in bytes.
+    pub mtu: u32,
+}
+
+impl Rtnl {
+    /// Finds the interface of this name.
+    ///
+    /// # Errors
+    /// As [`Rtnl::addresses`]. An interface that does not exist is `None`.
+    pub fn link(&mut self, name: &str) -> Result<Option<Link>, NetworkError> {
+        let mut request = LinkMessage::default();
+        request.attributes.push(LinkAttribute::IfName(name.into()));
+        self.get_link(name, request)
+    }
+
+    /// Finds the interface of this index.
+    ///
+    /// # Errors
+    /// As [`Rtnl::link`].
+    pub fn link_at(&mut self, index: u32) -> Result<Option<Link>, NetworkError> {
+        let mut request = LinkMessage::default();
+        request.header.index = index;
+        self.get_link(&format!("interface {index}"), request)
+    }
+
+    fn get_link(&mut self, object: &str, request: LinkMessage) -> Result<Option<Link>, NetworkError> {
+        match self.exchange(Message::GetLink(request), 0) {
+            Ok(answers) => {
+                Ok(answers.iter().find_map(|m| if let Message::NewLink(l) = m { Some(link(l)) } else { None }))
+            }
+            Err(e) if e.raw_os_error() == Some(libc::ENODEV) => Ok(None),
+            Err(source) => Err(NetworkError::Netlink { what: "look up", object: object.into(), source }),
+        }
+    }
+
+    /// Lists the names of a bridge's ports.
+    ///
+    /// # Errors
+    /// As [`Rtnl::addresses`].
+    pub fn ports(&mut self, bridge: u32) -> Result<Vec<String>, NetworkError> {
+        let name = |message: &LinkMessage| {
+            message
+                .attributes
+                .iter()
+                .find_map(|a| if let LinkAttribute::IfName(name) = a { Some(name.clone()) } else { None })
+        };
+        let found = self.dump("list interfaces", Message::GetLink(LinkMessage::default()))?;
+        let links = found.iter().filter_map(|m| if let Message::NewLink(l) = m { Some(l) } else { None });
+        Ok(links.filter(|l| link(l).controller == Some(bridge)).filter_map(name).collect())
+    }
+
+    /// Removes an interface, unless it is already gone.
+    ///
+    /// # Errors
+    /// [`NetworkError::Netlink`] when the kernel refuses. Not every kind of interface can be removed.
+    pub fn delete_link(&mut self, name: &str) -> Result<(), NetworkError> {
+        let Some(link) = self.link(name)? else { return Ok(()) };
+        let mut request = LinkMessage::default();
+        request.header.index = link.index;
+        match self.exchange(Message::DelLink(request), NLM_F_ACK) {
+            Ok(_) => Ok(()),
+            Err(e) if e.raw_os_error() == Some(libc::ENODEV) => Ok(()),
+            Err(source) => Err(NetworkError::Netlink { what: "remove interface", object: name.into(), source }),
+        }
+    }
+}
+
+fn link(message: &LinkMessage) -> Link {
+    let mut link = Link { index: message.header.index, is_bridge: false, controller: None, mtu: 0 };
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+            LinkAttribute::Controller(index) => link.controller = Some(*index),
+            LinkAttribute::LinkInfo(info) => link.is_bridge = info.contains(&LinkInfo::Kind(InfoKind::Bridge)),
+            _ => {}
+        }
+    }
+    link
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The few rtnetlink requests that a bridge needs, each one message and its reply, in the caller's network namespace.
+//!
+//! ```text
+//! bridges.rs, links.rs ───┐
+//! addresses.rs ───────────┼─► socket.rs: one request and its replies
+//! routes.rs ──────────────┘
+//! ```
+//! Blocking: the kernel replies at once unless its routing lock is busy (removing an interface holds it for tens of
+//! milliseconds), so async callers use a blocking task. Only these files use the types of the netlink crates.
+
+mod addresses;
+mod bridges;
+mod links;
+mod routes;
+mod socket;
+
+pub use socket::Rtnl;
