@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 use super::*;
-use crate::sample::{everything, least, mounts};
+use crate::sample;
+use crate::sample::{everything, least};
 use gorae_proto::shim::mount::Propagation as Wire;
+use gorae_proto::shim::namespace::Kind;
 use std::collections::BTreeSet;
 
 fn layout() -> CgroupLayout {
@@ -92,7 +94,7 @@ fn each_kind_of_mount_has_its_form() {
         ("/image", image(&["/l/2", "/l/1:0"], "a/b")),
         ("/layer", image(&["/l/2"], "")),
     ];
-    let written: Vec<_> = mounts().into_iter().map(mount).collect();
+    let written: Vec<_> = sample::mounts().into_iter().map(mount).collect();
     assert_eq!(written.len(), table.len());
     for (written, (destination, expected)) in written.into_iter().zip(table) {
         assert_eq!(written, shim::Mount { destination: destination.into(), ..expected });
