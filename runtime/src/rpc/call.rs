@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One call, from its headers to the end of its response: its span, the memory it holds, and its result.
 
-use super::clients::{Client, Open};
+use super::clients::Client;
+use super::clients::open::Open;
 use super::failures::{Failure, Failures};
 use super::measures::Measures;
 use super::method::Method;
@@ -59,7 +60,7 @@ impl Call {
             request: Mutex::new(Beginning::Head(Vec::new())),
             answered: AtomicBool::new(false),
             ended: AtomicBool::new(false),
-            open: request.extensions().get::<Arc<Client>>().map(|client| client.open()),
+            open: request.extensions().get::<Arc<Client>>().map(Open::begin),
             accounts: accounts.clone(),
         })
     }
