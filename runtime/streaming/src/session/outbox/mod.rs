@@ -13,7 +13,7 @@ mod write;
 pub(crate) use frame::Frame;
 
 use queues::Queues;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 /// The most data bytes that are queued for the socket of one connection.
@@ -63,7 +63,7 @@ impl Outbox {
     }
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
-        self.queues.lock().expect("no panic under this lock")
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until a chunk of [`CHUNK`] bytes may be queued.
