@@ -2,7 +2,7 @@
 //! Compiles seccomp profiles to classic BPF.
 //!
 //! ```text
-//! default.rs  json.rs        the requested profile, for these capabilities, this kernel, this machine
+//! default.rs  json/          the requested profile, for these capabilities, this kernel, this machine
 //!        └──┬──┘
 //!      profile.rs            rules by name over a default action ── oci.rs, cubes.rs: the OCI's form again
 //!           │ search.rs      numbers → ranges → comparisons         arch.rs: names ↔ numbers

@@ -303,7 +303,7 @@ fn any_profile_decides_the_same_in_the_ocis_form() {
     for round in 0..12 {
         let mut profile = random.profile();
         profile.flags = flags.iter().filter(|_| round % 2 == 0).sum();
-        // No rule of a text has the default action: json.rs skips these.
+        // No rule of a text has the default action: json/ skips these.
         profile.rules.retain(|rule| rule.action != profile.default);
         for rule in &mut profile.rules {
             rule.conditions.sort_by_key(|condition| condition.arg);
