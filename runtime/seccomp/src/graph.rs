@@ -40,6 +40,13 @@ pub(super) enum Node {
     Branch { compare: Compare, with: u32, yes: Id, no: Id },
 }
 
+/// Where a test leads.
+#[derive(Debug, Clone, Copy)]
+struct Ways {
+    yes: Id,
+    no: Id,
+}
+
 /// The nodes, each stored once.
 #[derive(Debug, Default)]
 pub(super) struct Graph {
@@ -90,22 +97,22 @@ impl Graph {
 
     /// Tests one argument. `holds` and `fails` return or do their own loads, and so does the result.
     pub(super) fn condition(&mut self, condition: Condition, holds: Id, fails: Id) -> Id {
-        let (yes, no) = if condition.expect { (holds, fails) } else { (fails, holds) };
+        let ways = if condition.expect { Ways { yes: holds, no: fails } } else { Ways { yes: fails, no: holds } };
         let (low, high) = words_of(condition.arg);
         match condition.test {
-            Test::Masked { mask, value } if value & !mask != 0 => no,
+            Test::Masked { mask, value } if value & !mask != 0 => ways.no,
             Test::Masked { mask, value } => {
-                let both = self.masked_word(low, mask as u32, value as u32, yes, no);
-                self.masked_word(high, (mask >> 32) as u32, (value >> 32) as u32, both, no)
+                let both = self.masked_word(low, mask as u32, value as u32, ways);
+                self.masked_word(high, (mask >> 32) as u32, (value >> 32) as u32, Ways { yes: both, ..ways })
             }
             Test::AtLeast(value) => {
-                let tie = self.at_least_word(low, value as u32, yes, no);
-                self.high_word(high, (value >> 32) as u32, yes, tie, no)
+                let tie = self.at_least_word(low, value as u32, ways);
+                self.high_word(high, (value >> 32) as u32, tie, ways)
             }
         }
     }
 
-    fn masked_word(&mut self, offset: u32, mask: u32, value: u32, yes: Id, no: Id) -> Id {
+    fn masked_word(&mut self, offset: u32, mask: u32, value: u32, Ways { yes, no }: Ways) -> Id {
         let test = match (mask, value) {
             (0, _) => return yes,
             (u32::MAX, _) => self.branch(Compare::Equal, value, yes, no),
@@ -119,7 +126,7 @@ impl Graph {
         self.load(offset, test)
     }
 
-    fn at_least_word(&mut self, offset: u32, value: u32, yes: Id, no: Id) -> Id {
+    fn at_least_word(&mut self, offset: u32, value: u32, Ways { yes, no }: Ways) -> Id {
         if value == 0 {
             return yes;
         }
@@ -128,7 +135,7 @@ impl Graph {
     }
 
     /// Compares the high word of an argument: above leads to `yes`, equal to `tie`, below to `no`.
-    fn high_word(&mut self, offset: u32, value: u32, yes: Id, tie: Id, no: Id) -> Id {
+    fn high_word(&mut self, offset: u32, value: u32, tie: Id, Ways { yes, no }: Ways) -> Id {
         let below_or_same = if value == 0 { tie } else { self.branch(Compare::Equal, value, tie, no) };
         let test = match value {
             0 => self.branch(Compare::Equal, 0, tie, yes),
