@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The spec files of a node's directories.
 
-use super::spec::Spec;
+use super::spec::{Format, Spec};
 use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
@@ -71,7 +71,8 @@ fn read_one(path: &Path) -> Result<Spec, String> {
     // Non-blocking: if the file is a FIFO, opening it must not block this thread.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(|e| e.to_string())?;
     let text = bounded(&file)?;
-    Spec::parse(&text, path.extension().is_some_and(|e| e == "yaml"))
+    let format = if path.extension().is_some_and(|e| e == "yaml") { Format::Yaml } else { Format::Json };
+    Spec::parse(&text, format)
 }
 
 fn bounded(file: &File) -> Result<String, String> {
