@@ -12,7 +12,6 @@ use anyhow::Result;
 use gorae_proto::cri;
 use gorae_proto::cri::{CgroupDriver, ContainerState};
 use serde_json::{Value, json};
-use std::fmt::Write;
 
 /// `info` has no arguments of its own.
 #[derive(Debug, clap::Args)]
@@ -75,48 +74,67 @@ fn driver_name(driver: CgroupDriver) -> &'static str {
     }
 }
 
+/// A line for people: a name and a value.
+type Line = (String, String);
+
 /// The same for people: one fact per line.
 fn words(facts: &Value) -> String {
-    let text = |value: &Value| match value {
+    let lines = [daemon(facts), conditions(facts), counts(facts), file_systems(facts), configuration(facts)].concat();
+    lines.into_iter().map(|(name, value)| format!("{name:<20}{value}\n")).collect()
+}
+
+fn text(value: &Value) -> String {
+    match value {
         Value::String(text) => plain(text).into_owned(),
         Value::Null => "unknown".to_owned(),
         other => other.to_string(),
-    };
-    let mut out = String::new();
-    let mut line = |key: &str, value: String| writeln!(out, "{key:<20}{value}").expect("strings do not fail");
+    }
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn daemon(facts: &Value) -> Vec<Line> {
     let runtime = &facts["runtime"];
-    line(
-        "Daemon",
-        format!("{} {} (CRI {})", text(&runtime["name"]), text(&runtime["version"]), text(&runtime["apiVersion"])),
-    );
-    line("Socket", text(&facts["host"]));
-    for condition in facts["conditions"].as_array().into_iter().flatten() {
-        let state = if condition["status"] == true {
-            "yes".to_owned()
-        } else {
-            format!("no: {} {}", text(&condition["reason"]), text(&condition["message"]))
-        };
-        line(&text(&condition["type"]), state);
-    }
-    line("Cgroup driver", text(&facts["cgroupDriver"]));
-    let counts = ["running", "created", "exited"].map(|key| format!("{} {key}", facts["containers"][key]));
-    line("Containers", counts.join(", "));
-    line("Pods", text(&facts["pods"]));
-    line("Images", text(&facts["images"]));
-    for key in ["imageFilesystems", "containerFilesystems"] {
-        for disk in facts[key].as_array().into_iter().flatten() {
-            let used = size(disk["usedBytes"]["value"].as_u64().unwrap_or(0));
-            let name = if key.starts_with("image") { "Image store" } else { "Container store" };
-            line(name, format!("{} ({used})", text(&disk["fsId"]["mountpoint"])));
-        }
-    }
-    for (key, value) in facts["info"]["config"].as_object().into_iter().flatten() {
-        let said = matches!(key.as_str(), "pods" | "containers" | "socket");
-        if !said && !value.is_object() && !value.is_array() {
-            line(&plain(key), text(value));
-        }
-    }
-    out
+    let [name, version, api] = ["name", "version", "apiVersion"].map(|key| text(&runtime[key]));
+    vec![("Daemon".into(), format!("{name} {version} (CRI {api})")), ("Socket".into(), text(&facts["host"]))]
+}
+
+fn conditions(facts: &Value) -> Vec<Line> {
+    let state = |condition: &Value| match condition["status"] == true {
+        true => "yes".to_owned(),
+        false => format!("no: {} {}", text(&condition["reason"]), text(&condition["message"])),
+    };
+    list(&facts["conditions"]).map(|condition| (text(&condition["type"]), state(condition))).collect()
+}
+
+fn counts(facts: &Value) -> Vec<Line> {
+    let containers = ["running", "created", "exited"].map(|key| format!("{} {key}", facts["containers"][key]));
+    vec![
+        ("Cgroup driver".into(), text(&facts["cgroupDriver"])),
+        ("Containers".into(), containers.join(", ")),
+        ("Pods".into(), text(&facts["pods"])),
+        ("Images".into(), text(&facts["images"])),
+    ]
+}
+
+fn file_systems(facts: &Value) -> Vec<Line> {
+    let line = |name: &str, disk: &Value| {
+        let used = size(disk["usedBytes"]["value"].as_u64().unwrap_or(0));
+        (name.to_owned(), format!("{} ({used})", text(&disk["fsId"]["mountpoint"])))
+    };
+    let images = list(&facts["imageFilesystems"]).map(|disk| line("Image store", disk));
+    let containers = list(&facts["containerFilesystems"]).map(|disk| line("Container store", disk));
+    images.chain(containers).collect()
+}
+
+/// The daemon's configuration, without what other lines already say.
+fn configuration(facts: &Value) -> Vec<Line> {
+    let config = facts["info"]["config"].as_object().into_iter().flatten();
+    let said = |key: &str| matches!(key, "pods" | "containers" | "socket");
+    let shown = config.filter(|(key, value)| !said(key) && !value.is_object() && !value.is_array());
+    shown.map(|(key, value)| (plain(key).into_owned(), text(value))).collect()
 }
 
 #[cfg(test)]
