@@ -14,6 +14,29 @@ use std::os::fd::{AsFd as _, OwnedFd};
 /// Longest symlink target that file systems accept, in bytes.
 const MAX_TARGET: usize = 4095;
 
+/// What a device or a FIFO is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Node {
+    kind: FileType,
+    major: u32,
+    minor: u32,
+}
+
+impl Node {
+    /// A FIFO.
+    pub const FIFO: Self = Self { kind: FileType::Fifo, major: 0, minor: 0 };
+
+    /// A character device.
+    pub fn character(major: u32, minor: u32) -> Self {
+        Self { kind: FileType::CharacterDevice, major, minor }
+    }
+
+    /// A block device.
+    pub fn block(major: u32, minor: u32) -> Self {
+        Self { kind: FileType::BlockDevice, major, minor }
+    }
+}
+
 impl Tree {
     /// Adds a name to an earlier member.
     ///
@@ -64,7 +87,7 @@ impl Tree {
             self.remove(at, name)?;
             rustix::fs::symlinkat(target, at, name)?;
             self.bounds.count_node();
-            meta::apply_at(at.as_fd(), name, member, true)
+            meta::apply_to_symlink(at.as_fd(), name, member)
         };
         place().map_err(|errno| member.failed(errno))
     }
@@ -73,19 +96,13 @@ impl Tree {
     ///
     /// # Errors
     /// See [`Tree::place`].
-    pub fn place_node(
-        &mut self,
-        member: &Member,
-        at: &OwnedFd,
-        name: &[u8],
-        kind: FileType,
-        (major, minor): (u32, u32),
-    ) -> Result<(), Error> {
+    pub fn place_node(&mut self, member: &Member, at: &OwnedFd, name: &[u8], node: Node) -> Result<(), Error> {
+        let Node { kind, major, minor } = node;
         let mut place = || -> Result<(), Refusal> {
             self.remove(at, name)?;
             rustix::fs::mknodat(at, name, kind, Mode::from_raw_mode(0o600), rustix::fs::makedev(major, minor))?;
             self.bounds.count_node();
-            meta::apply_at(at.as_fd(), name, member, false)
+            meta::apply_to_node(at.as_fd(), name, member)
         };
         place().map_err(|errno| member.failed(errno))
     }

@@ -92,18 +92,31 @@ pub fn is_same(one: impl AsFd, other: impl AsFd) -> Result<bool> {
     Ok(true)
 }
 
-/// Applies all metadata to a name in a directory, for types that cannot be opened (links, devices, FIFOs).
-///
-/// `name` is a single component that we just created. The mode is set unless it is a symlink.
+/// Applies all metadata to a symlink. `name` is a single component of `directory` that we just created.
 ///
 /// # Errors
 /// [`Refusal`], for the first operation that the kernel refuses.
-pub fn apply_at(directory: BorrowedFd<'_>, name: &[u8], member: &Member, is_symlink: bool) -> Result<()> {
+pub fn apply_to_symlink(directory: BorrowedFd<'_>, name: &[u8], member: &Member) -> Result<()> {
+    set_owner_at(directory, name, member)?;
+    set_attributes_and_times_at(directory, name, member)
+}
+
+/// Applies all metadata to a device or a FIFO, which cannot be opened for it. `name` is as for [`apply_to_symlink`].
+///
+/// # Errors
+/// [`Refusal`], for the first operation that the kernel refuses.
+pub fn apply_to_node(directory: BorrowedFd<'_>, name: &[u8], member: &Member) -> Result<()> {
+    set_owner_at(directory, name, member)?;
+    rustix::fs::chmodat(directory, name, Mode::from_raw_mode(member.mode), AtFlags::empty())?;
+    set_attributes_and_times_at(directory, name, member)
+}
+
+fn set_owner_at(directory: BorrowedFd<'_>, name: &[u8], member: &Member) -> rustix::io::Result<()> {
     let (uid, gid) = owner(member);
-    rustix::fs::chownat(directory, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
-    if !is_symlink {
-        rustix::fs::chmodat(directory, name, Mode::from_raw_mode(member.mode), AtFlags::empty())?;
-    }
+    rustix::fs::chownat(directory, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+}
+
+fn set_attributes_and_times_at(directory: BorrowedFd<'_>, name: &[u8], member: &Member) -> Result<()> {
     if member.xattrs.iter().any(|(name, _)| is_kept(name)) {
         // Linux before 6.13 has no setxattrat, so go through the directory's handle.
         let mut path = format!("/proc/self/fd/{}/", directory.as_raw_fd()).into_bytes();

@@ -9,6 +9,7 @@ use crate::archive::Archive;
 use crate::attributes;
 use crate::beneath;
 use crate::error::Error;
+use crate::links::Node;
 use crate::member::{Content, Member};
 use crate::meta::{self, Times};
 use crate::refusal::Refusal;
@@ -48,13 +49,9 @@ impl Tree {
             Content::File { .. } => self.place_file(member, at, name, archive),
             Content::Hardlink { target } => self.place_hardlink(member, at, name, target),
             Content::Symlink { target } => self.place_symlink(member, at, name, target),
-            Content::CharDevice { major, minor } => {
-                self.place_node(member, at, name, FileType::CharacterDevice, (*major, *minor))
-            }
-            Content::BlockDevice { major, minor } => {
-                self.place_node(member, at, name, FileType::BlockDevice, (*major, *minor))
-            }
-            Content::Fifo => self.place_node(member, at, name, FileType::Fifo, (0, 0)),
+            Content::CharDevice { major, minor } => self.place_node(member, at, name, Node::character(*major, *minor)),
+            Content::BlockDevice { major, minor } => self.place_node(member, at, name, Node::block(*major, *minor)),
+            Content::Fifo => self.place_node(member, at, name, Node::FIFO),
         }
     }
 

@@ -14,6 +14,15 @@ const MAX_LINKS: usize = 40;
 /// Most path components that links may expand to.
 const MAX_PENDING: usize = 4096;
 
+/// What happens to a directory that does not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// It is made.
+    Make,
+    /// The walk fails.
+    Fail,
+}
+
 /// A walk in progress.
 struct Way {
     /// The directories from the root down to the current one.
@@ -28,7 +37,7 @@ impl Tree {
     /// # Errors
     /// The kernel's error; `LOOP` or `NAMETOOLONG` if links lead nowhere.
     pub fn parent(&mut self, path: &[&[u8]]) -> Result<Rc<Directory>, Errno> {
-        self.directory(path, true)
+        self.directory(path, Missing::Make)
     }
 
     /// Opens the directory at `path`, which must exist.
@@ -36,10 +45,10 @@ impl Tree {
     /// # Errors
     /// `NOENT` if it does not exist, otherwise as [`Tree::parent`].
     pub fn existing(&mut self, path: &[&[u8]]) -> Result<Rc<Directory>, Errno> {
-        self.directory(path, false)
+        self.directory(path, Missing::Fail)
     }
 
-    fn directory(&mut self, path: &[&[u8]], make: bool) -> Result<Rc<Directory>, Errno> {
+    fn directory(&mut self, path: &[&[u8]], missing: Missing) -> Result<Rc<Directory>, Errno> {
         if path.is_empty() {
             return Ok(self.root());
         }
@@ -49,7 +58,7 @@ impl Tree {
         }
         let found = match beneath::open(&self.root().handle, &key) {
             Ok(handle) => Rc::new(Directory { handle, path: key.clone() }),
-            Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR) => self.walk(path, make)?,
+            Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR) => self.walk(path, missing)?,
             Err(other) => return Err(other),
         };
         self.keep_open(key, &found);
@@ -57,7 +66,7 @@ impl Tree {
     }
 
     /// Walks down component by component.
-    fn walk(&mut self, path: &[&[u8]], make: bool) -> Result<Rc<Directory>, Errno> {
+    fn walk(&mut self, path: &[&[u8]], missing: Missing) -> Result<Rc<Directory>, Errno> {
         let pending = path.iter().map(|component| component.to_vec()).collect();
         let mut way = Way { stack: vec![self.root()], pending, links: 0 };
         while let Some(component) = way.pending.pop_front() {
@@ -67,7 +76,7 @@ impl Tree {
                     way.stack.truncate((way.stack.len() - 1).max(1));
                     continue;
                 }
-                name => self.step(&mut way, name, make)?,
+                name => self.step(&mut way, name, missing)?,
             }
             if way.stack.len() > self.bounds.depth() + 1 {
                 return Err(Errno::NAMETOOLONG);
@@ -77,16 +86,18 @@ impl Tree {
     }
 
     /// Takes one step, to a name that may be a directory, a link or missing.
-    fn step(&mut self, way: &mut Way, name: &[u8], make: bool) -> Result<(), Errno> {
+    fn step(&mut self, way: &mut Way, name: &[u8], missing: Missing) -> Result<(), Errno> {
         let at = Rc::clone(way.stack.last().expect("the root is never popped"));
         match beneath::open(&at.handle, name) {
             Ok(handle) => way.stack.push(Rc::new(Directory { handle, path: at.path_of(name) })),
-            Err(Errno::NOENT) if make => way.stack.push(Rc::new(self.make_undescribed(&at, name, Origin::Implied)?)),
+            Err(Errno::NOENT) if missing == Missing::Make => {
+                way.stack.push(Rc::new(self.make_undescribed(&at, name, Origin::Implied)?))
+            }
             Err(Errno::LOOP | Errno::NOTDIR) => match beneath::status(&at.handle, name)? {
                 Some(found) if is_link(&found) => {
                     way.follow(rustix::fs::readlinkat(&at.handle, name, Vec::new())?.as_bytes())?;
                 }
-                Some(found) if make && is_whiteout(&found) => {
+                Some(found) if missing == Missing::Make && is_whiteout(&found) => {
                     // Deleted and then created again in this layer: lower content stays hidden.
                     self.remove(&at.handle, name)?;
                     let made = self.make_undescribed(&at, name, Origin::Anew)?;
