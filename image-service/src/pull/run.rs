@@ -8,7 +8,7 @@ use crate::pull::layer;
 use crate::pull::parts::Parts;
 use crate::pull::progress::{Posted, Stage};
 use crate::pull::task::Pull;
-use crate::registry::{self, Credentials, Registry, Resolved};
+use crate::registry::{self, Asked, Credentials, Registry, Resolved};
 use crate::store::{self, NewImage};
 use futures_util::future::try_join_all;
 use gorae_digest::Digest;
@@ -66,7 +66,8 @@ async fn open_registry(
         let registry = reference.host().to_owned();
         let hosts = hosts::hosts(parts.config.hosts(), &registry)
             .map_err(|source| Error::Hosts { registry, source: Box::new(source) })?;
-        Registry::new(&parts.config, &parts.registries, hosts, &reference, credentials, waits)
+        let asked = Asked { reference: &reference, credentials, waits };
+        Registry::new(&parts.config, &parts.registries, hosts, asked)
             .map_err(|source| Error::Registry { image: reference.to_string(), source: Box::new(source) })
     });
     opened.await.map_err(|_| Error::Interrupted)?

@@ -68,6 +68,15 @@ impl Clients {
     }
 }
 
+/// The authorities that a client trusts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Roots {
+    /// Those of the machine, and those that are configured for the host.
+    OfMachine,
+    /// Only those that are configured for the host.
+    OfHost,
+}
+
 fn build(authorities: &[Vec<u8>], identity: &[u8], key: &Key) -> Result<Client, Error> {
     let failed = |e: reqwest::Error| Error::Tls(chain(&e));
     let mut certificates = Vec::new();
@@ -79,18 +88,18 @@ fn build(authorities: &[Vec<u8>], identity: &[u8], key: &Key) -> Result<Client, 
         identities.push(Identity::from_pem(identity).map_err(failed)?);
     }
     let proxy = key.proxy.as_ref().map(proxy).transpose()?;
-    let prepare = |own_roots: bool| {
+    let prepare = |roots: Roots| {
         let builder = plain(key, proxy.clone());
-        let builder = match (own_roots, certificates.is_empty()) {
-            (true, _) => builder.tls_certs_only(certificates.clone()),
-            (false, true) => builder,
-            (false, false) => builder.tls_certs_merge(certificates.clone()),
+        let builder = match (roots, certificates.is_empty()) {
+            (Roots::OfHost, _) => builder.tls_certs_only(certificates.clone()),
+            (Roots::OfMachine, true) => builder,
+            (Roots::OfMachine, false) => builder.tls_certs_merge(certificates.clone()),
         };
         identities.iter().cloned().fold(builder, |builder, identity| builder.identity(identity))
     };
     // A machine without CA certificates can still pull over plain http, and over https from hosts with a configured
     // authority. With any other host the handshake fails and says why.
-    prepare(false).build().or_else(|_| prepare(true).build()).map_err(failed)
+    prepare(Roots::OfMachine).build().or_else(|_| prepare(Roots::OfHost).build()).map_err(failed)
 }
 
 /// Converts a proxy. The error does not show its address, which may contain a password.

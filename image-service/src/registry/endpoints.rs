@@ -36,19 +36,24 @@ pub struct Common {
     pub reach: Reach,
 }
 
+/// What one pull asks for.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// The image.
+    pub reference: &'a Reference,
+    /// For the registry itself, never for its mirrors.
+    pub credentials: Option<Credentials>,
+    /// Where long waits for the hosts are recorded.
+    pub waits: Arc<Waits>,
+}
+
 impl Registry {
-    /// Prepares the hosts; sends nothing. Long waits for them are recorded in `waits`.
+    /// Prepares the hosts; sends nothing.
     ///
     /// # Errors
     /// [`Error::Tls`] if a host's certificates cannot be used.
-    pub fn new(
-        config: &Config,
-        common: &Common,
-        hosts: Vec<Host>,
-        reference: &Reference,
-        credentials: Option<Credentials>,
-        waits: Arc<Waits>,
-    ) -> Result<Self, Error> {
+    pub fn new(config: &Config, common: &Common, hosts: Vec<Host>, asked: Asked<'_>) -> Result<Self, Error> {
+        let Asked { reference, credentials, waits } = asked;
         let mut endpoints = Vec::new();
         for host in hosts {
             let address = host.base.host_str().unwrap_or("").to_owned();

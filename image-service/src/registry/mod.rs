@@ -29,7 +29,7 @@ mod wait;
 
 pub use blob::{Download, Ended, Servers};
 pub use credentials::Credentials;
-pub use endpoints::{Common, Registry};
+pub use endpoints::{Asked, Common, Registry};
 pub use error::{Error, chain};
 pub use resolve::Resolved;
 pub use wait::Waits;

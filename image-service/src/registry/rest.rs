@@ -36,7 +36,9 @@ pub fn bytes_to_skip(answer: &Response, offset: u64, size: u64, known: &mut Vali
     let now = Validator::of(answer.headers());
     let is_part = answer.status() == StatusCode::PARTIAL_CONTENT;
     let range = answer.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
-    let odd = |why: &str, no_parts| Err(Failure::Rest { why: format!("requested the rest, but {why}"), no_parts });
+    let why = |what: &str| format!("requested the rest, but {what}");
+    let odd = |what: &str| Err(Failure::Rest { why: why(what), no_parts: false });
+    let unable = |what: &str| Err(Failure::Rest { why: why(what), no_parts: true });
     if offset == 0 {
         let whole = !is_part || range.and_then(start_and_total).is_some_and(|(start, _)| start == 0);
         *known = now;
@@ -44,16 +46,16 @@ pub fn bytes_to_skip(answer: &Response, offset: u64, size: u64, known: &mut Vali
         return if whole { Ok(0) } else { Err(Failure::Passing { why: why(), after: None }) };
     }
     if !is_part {
-        return odd(&format!("it responded with {}", answer.status().as_u16()), true);
+        return unable(&format!("it responded with {}", answer.status().as_u16()));
     }
     let Some((start, total)) = range.and_then(start_and_total) else {
-        return odd("it sent a part without a valid range", true);
+        return unable("it sent a part without a valid range");
     };
     if known.contradicts(&now) {
-        return odd("it sent a part of a different blob: its validator changed", false);
+        return odd("it sent a part of a different blob: its validator changed");
     }
     if start > offset || total.is_some_and(|total| total != size) {
-        return odd("it sent a different part", true);
+        return unable("it sent a different part");
     }
     *known = now;
     Ok(offset - start)

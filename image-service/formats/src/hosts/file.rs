@@ -4,7 +4,7 @@
 use crate::hosts::error::Error;
 use crate::hosts::host::{Host, Settings};
 use crate::hosts::keys;
-use crate::hosts::table::{ClientCertificates, Fault, HostTable, OneOrMany, host};
+use crate::hosts::table::{ClientCertificates, Fault, HostTable, OneOrMany, Role, host};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -45,7 +45,7 @@ pub fn parse(path: &Path, text: &str, settings: Settings<'_>, registry: &str) ->
     let mut hosts = Vec::new();
     for (url, table) in tables {
         let start = table.span().start;
-        let found = host(&url, table.into_inner(), directory, false);
+        let found = host(&url, table.into_inner(), directory, Role::Mirror);
         hosts.push(found.map_err(|Fault { at, why }| invalid(at.unwrap_or(start), why))?);
     }
     let top = HostTable {
@@ -62,7 +62,7 @@ pub fn parse(path: &Path, text: &str, settings: Settings<'_>, registry: &str) ->
         Some(server) => (server.span().start, server.into_inner()),
         None => (0, Host::of_registry(settings, registry)?.base.as_str().trim_end_matches("/v2").to_owned()),
     };
-    let found = host(&server, top, directory, true);
+    let found = host(&server, top, directory, Role::Origin);
     hosts.push(found.map_err(|Fault { at, why }| invalid(at.unwrap_or(start), why))?);
     Ok(hosts)
 }

@@ -59,11 +59,20 @@ impl From<String> for Fault {
     }
 }
 
+/// What a host is to the registry whose images it serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A third party with copies.
+    Mirror,
+    /// The registry itself.
+    Origin,
+}
+
 /// Converts the settings of `url` to a host; relative paths are below `directory`.
 ///
 /// # Errors
 /// [`Fault`] for an invalid value. It never shows the value.
-pub fn host(url: &str, table: HostTable, directory: &Path, is_origin: bool) -> Result<Host, Fault> {
+pub fn host(url: &str, table: HostTable, directory: &Path, role: Role) -> Result<Host, Fault> {
     // An empty list counts as absent, as it does in containerd.
     let listed = table.capabilities.filter(|list| !list.is_empty());
     let able =
@@ -76,7 +85,7 @@ pub fn host(url: &str, table: HostTable, directory: &Path, is_origin: bool) -> R
     let client = table.client.map(|client| client_certificate(client, directory)).transpose()?.flatten();
     let tls = Tls { ca, client, skip_verify: table.skip_verify.unwrap_or(false) };
     let (dial_timeout, proxy) = (at(table.dial_timeout, dial_timeout)?.flatten(), at(table.proxy, proxy)?);
-    Ok(Host { base, resolve, pull, is_origin, tls, dial_timeout, proxy, headers })
+    Ok(Host { base, resolve, pull, is_origin: role == Role::Origin, tls, dial_timeout, proxy, headers })
 }
 
 /// Reads a value, and adds its offset to the error.
