@@ -9,7 +9,7 @@ use super::link::Link;
 use super::messages::Messages;
 use super::outlet::Outlet;
 use crate::backend::Backend;
-use crate::websocket::channels::{Channels, Input};
+use crate::websocket::channels::{Channels, HalfClose, Input};
 use crate::websocket::protocol::Codec;
 use futures_util::future::join_all;
 
@@ -32,7 +32,7 @@ pub(crate) async fn serve(
     let (mut intake, mut socket) = connection.split();
     let inlets = ports.iter().map(|_| Inlet::new(&link.gauge)).collect();
     let forwards = Forwards { link, pod, codec, messages: Messages::new(link), inlets };
-    let channels = Channels::new(codec, false, |channel| channel.is_multiple_of(2));
+    let channels = Channels::new(codec, HalfClose::Unknown, |channel| channel.is_multiple_of(2));
     let (queued, deliver) = (|| forwards.queued(), |input: Input<'_>| forwards.deliver(&input));
     let reader = forwards.messages.pump(&mut intake, channels, queued, deliver);
     connection::drive(link, &mut socket, reader, forwards.run(ports, backend)).await;

@@ -14,7 +14,7 @@ use super::sizes::Sizes;
 use super::status::Outcome;
 use super::task::Task;
 use crate::backend::Backend;
-use crate::websocket::channels::{Channels, Input};
+use crate::websocket::channels::{Channels, HalfClose, Input};
 use crate::websocket::protocol::{Protocol, Version};
 
 const STDIN: u8 = 0;
@@ -45,7 +45,7 @@ pub(crate) async fn serve(connection: Connection, link: &Link, task: Task, proto
         wanted: task.streams(),
         tty: task.tty(),
     };
-    let half_close = protocol.version == Version::V5;
+    let half_close = if protocol.version == Version::V5 { HalfClose::Spoken } else { HalfClose::Unknown };
     let channels = Channels::new(protocol.codec, half_close, |channel| channel == STDIN);
     let (queued, deliver) = (|| session.stdin.queued(), |input: Input<'_>| session.deliver(&input));
     let reader = session.messages.pump(&mut intake, channels, queued, deliver);

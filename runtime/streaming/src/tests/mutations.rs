@@ -4,7 +4,7 @@
 
 use crate::spdy::headers::Deflater;
 use crate::spdy::{Inflater, ResetReason, Session, frames};
-use crate::websocket::channels::Channels;
+use crate::websocket::channels::{Channels, HalfClose};
 use crate::websocket::{Codec, frames as messages};
 use std::time::{Duration, Instant};
 
@@ -81,7 +81,7 @@ fn spdy_result(wire: &[u8], step: usize) -> (String, Vec<u8>) {
 
 fn websocket_result(wire: &[u8], step: usize, codec: Codec) -> (String, Vec<u8>) {
     let mut decoder = messages::Decoder::server();
-    let mut channels = Channels::new(codec, true, |channel| channel == 0);
+    let mut channels = Channels::new(codec, HalfClose::Spoken, |channel| channel == 0);
     let (mut seen, mut data) = (String::new(), Vec::new());
     for part in wire.to_vec().chunks_mut(step) {
         let mut input = part;

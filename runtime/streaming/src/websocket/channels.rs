@@ -32,11 +32,20 @@ pub enum Input<'i> {
     },
 }
 
+/// Whether a client ends a channel with `[255, channel]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HalfClose {
+    /// It does; the message is not data.
+    Spoken,
+    /// It does not, and 255 is a channel like any other.
+    Unknown,
+}
+
 /// Splits messages into their channels.
 #[derive(Debug)]
 pub struct Channels {
     codec: Codec,
-    half_close: bool,
+    half_close: HalfClose,
     /// Whether a channel may carry endless messages.
     endless: fn(u8) -> bool,
     channel: Option<u8>,
@@ -45,8 +54,8 @@ pub struct Channels {
 }
 
 impl Channels {
-    /// Makes the splitter of a connection. `half_close`: whether `[255, channel]` ends a channel.
-    pub fn new(codec: Codec, half_close: bool, endless: fn(u8) -> bool) -> Self {
+    /// Makes the splitter of a connection.
+    pub fn new(codec: Codec, half_close: HalfClose, endless: fn(u8) -> bool) -> Self {
         Self { codec, half_close, endless, channel: None, length: 0, collected: Vec::new() }
     }
 
@@ -74,7 +83,7 @@ impl Channels {
             (None, []) => return Ok(()),
         };
         self.channel = Some(channel);
-        if channel == HALF_CLOSE && self.half_close {
+        if channel == HALF_CLOSE && self.half_close == HalfClose::Spoken {
             return self.half_closed(bytes, end, deliver);
         }
         if self.length > MAX_MESSAGE && !(self.endless)(channel) {
@@ -132,7 +141,7 @@ mod tests {
 
     #[test]
     fn the_channel_byte_may_come_alone() {
-        let mut channels = Channels::new(Codec::Binary, true, |channel| channel == 0);
+        let mut channels = Channels::new(Codec::Binary, HalfClose::Spoken, |channel| channel == 0);
         let seen = run(&mut channels, &[b"", b"\0", b"a", b"b"]).unwrap();
         assert_eq!(seen, ["Bytes { channel: 0, bytes: [97] }", "Bytes { channel: 0, bytes: [98] }"]);
         assert!(run(&mut channels, &[b""]).unwrap().is_empty());
@@ -140,20 +149,20 @@ mod tests {
 
     #[test]
     fn a_half_close_has_exactly_two_bytes_and_a_channel_up_to_four() {
-        let mut channels = Channels::new(Codec::Binary, true, |channel| channel == 0);
+        let mut channels = Channels::new(Codec::Binary, HalfClose::Spoken, |channel| channel == 0);
         for pieces in [&[&[255, 0][..]][..], &[&[255], &[0]], &[&[255, 0], &[]]] {
             assert_eq!(run(&mut channels, pieces).unwrap(), ["HalfClosed { channel: 0 }"]);
         }
         for wrong in [&[255][..], &[255, 0, 0], &[255, 9]] {
             assert_eq!(run(&mut channels, &[wrong]).map_err(|fault| fault.code), Err(1002), "{wrong:?}");
         }
-        let mut before_v5 = Channels::new(Codec::Binary, false, |channel| channel == 0);
+        let mut before_v5 = Channels::new(Codec::Binary, HalfClose::Unknown, |channel| channel == 0);
         assert_eq!(run(&mut before_v5, &[&[255, 0]]).unwrap(), ["Bytes { channel: 255, bytes: [0] }"]);
     }
 
     #[test]
     fn only_endless_channels_take_long_messages() {
-        let mut channels = Channels::new(Codec::Binary, true, |channel| channel == 0);
+        let mut channels = Channels::new(Codec::Binary, HalfClose::Spoken, |channel| channel == 0);
         let long = vec![0; MAX_MESSAGE];
         assert!(run(&mut channels, &[&[0], &long, &long]).is_ok());
         assert_eq!(run(&mut channels, &[&[4], &long]).map_err(|fault| fault.code), Err(1009));
@@ -161,7 +170,7 @@ mod tests {
 
     #[test]
     fn bad_base64_is_dropped() {
-        let mut channels = Channels::new(Codec::Base64, false, |channel| channel == 0);
+        let mut channels = Channels::new(Codec::Base64, HalfClose::Unknown, |channel| channel == 0);
         assert_eq!(run(&mut channels, &[b"0aG", b"k="]).unwrap(), ["Bytes { channel: 0, bytes: [104, 105] }"]);
         assert!(run(&mut channels, &[b"0!!!"]).unwrap().is_empty());
         assert!(run(&mut channels, &[b""]).unwrap().is_empty());

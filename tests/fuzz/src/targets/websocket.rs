@@ -3,7 +3,7 @@
 
 use crate::random::pieces;
 use crate::trace::Trace;
-use gorae_streaming::websocket::channels::{Channels, Input};
+use gorae_streaming::websocket::channels::{Channels, HalfClose, Input};
 use gorae_streaming::websocket::frames::{self, BINARY, CLOSE, Decoder, Event, PING, PONG, TEXT};
 use gorae_streaming::websocket::{Codec, Fault};
 
@@ -17,7 +17,8 @@ pub fn check(input: &[u8]) {
 
 fn read<'w>(choice: u8, parts: impl IntoIterator<Item = &'w [u8]>) -> (u32, Option<Fault>) {
     let codec = if choice & 1 == 0 { Codec::Binary } else { Codec::Base64 };
-    let mut channels = Channels::new(codec, choice & 2 == 0, |channel| channel == 0);
+    let half_close = if choice & 2 == 0 { HalfClose::Spoken } else { HalfClose::Unknown };
+    let mut channels = Channels::new(codec, half_close, |channel| channel == 0);
     let (mut decoder, mut trace) = (Decoder::server(), Trace::default());
     let fault = parts.into_iter().find_map(|part| feed(&mut decoder, &mut channels, part, &mut trace).err());
     (trace.end(), fault)
