@@ -23,6 +23,21 @@ pub struct Client {
     pub host: String,
 }
 
+/// How much a status tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// The fields of the CRI.
+    Plain,
+    /// Also the daemon's own information.
+    Verbose,
+}
+
+impl Detail {
+    fn is_verbose(self) -> bool {
+        self == Self::Verbose
+    }
+}
+
 impl Client {
     /// Connects to the daemon at `unix:///PATH`, or at an absolute path.
     ///
@@ -72,22 +87,22 @@ impl Client {
         Ok(answer.map_err(refused(|| "list pods"))?.into_inner().items)
     }
 
-    /// The state of a container; `verbose` adds the daemon's own information.
+    /// The state of a container.
     ///
     /// # Errors
     /// When the container does not exist, or the daemon refuses.
-    pub async fn container_status(&self, id: &str, verbose: bool) -> Result<cri::ContainerStatusResponse> {
-        let request = cri::ContainerStatusRequest { container_id: id.to_owned(), verbose };
+    pub async fn container_status(&self, id: &str, detail: Detail) -> Result<cri::ContainerStatusResponse> {
+        let request = cri::ContainerStatusRequest { container_id: id.to_owned(), verbose: detail.is_verbose() };
         let answer = self.runtime().container_status(request).await;
         Ok(answer.map_err(refused(|| format!("inspect container {id:.12}")))?.into_inner())
     }
 
-    /// The state of a pod; `verbose` adds the daemon's own information.
+    /// The state of a pod.
     ///
     /// # Errors
     /// When the pod does not exist, or the daemon refuses.
-    pub async fn pod_status(&self, id: &str, verbose: bool) -> Result<cri::PodSandboxStatusResponse> {
-        let request = cri::PodSandboxStatusRequest { pod_sandbox_id: id.to_owned(), verbose };
+    pub async fn pod_status(&self, id: &str, detail: Detail) -> Result<cri::PodSandboxStatusResponse> {
+        let request = cri::PodSandboxStatusRequest { pod_sandbox_id: id.to_owned(), verbose: detail.is_verbose() };
         let answer = self.runtime().pod_sandbox_status(request).await;
         Ok(answer.map_err(refused(|| format!("inspect pod {id:.12}")))?.into_inner())
     }
@@ -96,9 +111,10 @@ impl Client {
     ///
     /// # Errors
     /// When the daemon refuses.
-    pub async fn image(&self, name: &str, verbose: bool) -> Result<Option<cri::ImageStatusResponse>> {
+    pub async fn image(&self, name: &str, detail: Detail) -> Result<Option<cri::ImageStatusResponse>> {
         let image = Some(cri::ImageSpec { image: name.to_owned(), ..Default::default() });
-        let answer = self.images().image_status(cri::ImageStatusRequest { image, verbose }).await;
+        let request = cri::ImageStatusRequest { image, verbose: detail.is_verbose() };
+        let answer = self.images().image_status(request).await;
         let answer = answer.map_err(refused(|| format!("inspect image {name}")))?.into_inner();
         Ok(answer.image.is_some().then_some(answer))
     }

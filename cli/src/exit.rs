@@ -2,7 +2,7 @@
 //! Waiting for a container to exit. The daemon's event stream reports it. If the daemon is restarted meanwhile, this waits
 //! for it to come back, because the container keeps running without it.
 
-use crate::client::Client;
+use crate::client::{Client, Detail};
 use crate::{failure, output};
 use anyhow::{Context, Result};
 use gorae_proto::cri;
@@ -68,7 +68,8 @@ async fn until_event(client: &Client, id: &str) -> Result<Option<ContainerStatus
 }
 
 async fn exited(client: &Client, id: &str) -> Result<Option<ContainerStatus>> {
-    let status = client.container_status(id, false).await?.status.context("the daemon's response has no status")?;
+    let status =
+        client.container_status(id, Detail::Plain).await?.status.context("the daemon's response has no status")?;
     Ok((status.state() == ContainerState::ContainerExited).then_some(status))
 }
 

@@ -4,7 +4,7 @@
 //! Without a terminal, output is read from the log file: that has every byte from the first one on and keeps the streams
 //! apart, whereas an attach begins somewhere after the start. With a terminal, attaching is the only way.
 
-use crate::client::Client;
+use crate::client::{Client, Detail};
 use crate::ending::{GRACE_S, stop_container};
 use crate::logs::follow::follow;
 use crate::logs::print::{Form, Printer};
@@ -91,7 +91,8 @@ async fn stop_on_signals(client: &Client, id: &str, interrupts: &mut Interrupts)
 }
 
 async fn streams(client: &Client, id: &str, how: Foreground) -> Result<ContainerStatus> {
-    let status = client.container_status(id, false).await?.status.context("the daemon's response has no status")?;
+    let status =
+        client.container_status(id, Detail::Plain).await?.status.context("the daemon's response has no status")?;
     let input = async {
         match how.stdin {
             true => session::feed_stdin(client, id).await,
@@ -125,7 +126,7 @@ async fn terminal(client: &Client, id: &str, how: Foreground) -> Result<Containe
         let Err(error) = session::attach_terminal(client, id, how.stdin).await else {
             return exit::wait(client, id).await;
         };
-        let status = client.container_status(id, false).await.ok().and_then(|answer| answer.status);
+        let status = client.container_status(id, Detail::Plain).await.ok().and_then(|answer| answer.status);
         if let Some(status) = status.filter(|status| status.state() == ContainerState::ContainerExited) {
             // It exited before we could attach: what it wrote is in the log.
             if attempt == 0 && !session::was_open(&error) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Removing a container, and with it the pod and the log that the command line made for it.
 
-use crate::client::Client;
+use crate::client::{Client, Detail};
 use crate::failure::refused;
 use crate::labels;
 use anyhow::Result;
@@ -14,7 +14,7 @@ use std::path::Path;
 /// # Errors
 /// When the daemon refuses one of the removals.
 pub async fn remove(client: &Client, container: &cri::Container) -> Result<()> {
-    let log = match client.container_status(&container.id, false).await {
+    let log = match client.container_status(&container.id, Detail::Plain).await {
         Ok(answer) => answer.status.map(|status| status.log_path),
         Err(_) => None,
     };

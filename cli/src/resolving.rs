@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The requests of `run` before it creates anything: whether the name is free, which image is meant, where logs go.
 
-use crate::client::Client;
+use crate::client::{Client, Detail};
 use crate::context::Context;
 use crate::pulling::{self, Pull};
 use crate::run_spec::RunSpec;
@@ -40,13 +40,16 @@ pub async fn resolve(client: &Client, context: &Context, spec: &mut RunSpec, pul
 
 async fn image(client: &Client, context: &Context, name: &str, pull: Pull) -> Result<cri::ImageStatusResponse> {
     if pull != Pull::Always {
-        if let Some(found) = client.image(name, true).await? {
+        if let Some(found) = client.image(name, Detail::Verbose).await? {
             return Ok(found);
         }
         ensure!(pull == Pull::Missing, "image {name:?} is not on this machine, and --pull never forbids pulling it");
     }
     let id = pulling::pull(client, context, name).await?;
-    client.image(&id, true).await?.with_context(|| format!("image {name:?} disappeared right after it was pulled"))
+    client
+        .image(&id, Detail::Verbose)
+        .await?
+        .with_context(|| format!("image {name:?} disappeared right after it was pulled"))
 }
 
 /// The command that will run, as `ps` shows it: at most 200 characters.

@@ -4,7 +4,7 @@
 //! A failed step undoes the ones before it. The exception is a container that could not be started: it is kept for
 //! inspection unless `--rm` was given, as with Docker.
 
-use crate::client::Client;
+use crate::client::{Client, Detail};
 use crate::context::Context;
 use crate::failure::{start_code, with_code};
 use crate::foreground::{self, Foreground};
@@ -52,7 +52,8 @@ pub async fn run(
 /// Does what `--rm` requires. If the container is still running, because only the connection to it ended, it is removed
 /// when it exits.
 async fn remove(client: &Client, container: &cri::Container) -> Result<()> {
-    let status = client.container_status(&container.id, false).await.map(|answer| answer.status.unwrap_or_default());
+    let status =
+        client.container_status(&container.id, Detail::Plain).await.map(|answer| answer.status.unwrap_or_default());
     match status.map(|status| status.state()) {
         Ok(ContainerState::ContainerRunning) => ending::remove_at_end(client, &container.id),
         _ => removal::remove(client, container).await,

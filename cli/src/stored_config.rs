@@ -2,7 +2,7 @@
 //! The configurations that a container and its pod were created with. The daemon stores them and returns them in its
 //! verbose responses.
 
-use crate::client::Client;
+use crate::client::{Client, Detail};
 use anyhow::{Context, Result, anyhow};
 use gorae_proto::cri;
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use std::collections::HashMap;
 /// When the daemon's response does not include it, or has another form. The error never quotes values.
 pub async fn container(client: &Client, id: &str) -> Result<cri::ContainerConfig> {
     let read = |info| container_config(config(info)?);
-    read(&client.container_status(id, true).await?.info)
+    read(&client.container_status(id, Detail::Verbose).await?.info)
         .with_context(|| format!("read the configuration of container {id:.12}"))
 }
 
@@ -26,7 +26,8 @@ pub async fn container(client: &Client, id: &str) -> Result<cri::ContainerConfig
 /// As [`container`].
 pub async fn pod(client: &Client, id: &str) -> Result<cri::PodSandboxConfig> {
     let read = |info| message(config(info)?);
-    read(&client.pod_status(id, true).await?.info).with_context(|| format!("read the configuration of pod {id:.12}"))
+    read(&client.pod_status(id, Detail::Verbose).await?.info)
+        .with_context(|| format!("read the configuration of pod {id:.12}"))
 }
 
 /// `info["info"]` is one JSON object; its `config` is the one of the request.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `gorae attach`.
 
-use crate::client::Client;
+use crate::client::{Client, Detail};
 use crate::context::Context;
 use crate::{exit, lookup, output, session, stored_config};
 use anyhow::{Context as _, Result, ensure};
@@ -37,8 +37,11 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
     } else {
         streams(&client, &container.id, stdin).await?;
     }
-    let status =
-        client.container_status(&container.id, false).await?.status.context("the daemon's response has no status")?;
+    let status = client
+        .container_status(&container.id, Detail::Plain)
+        .await?
+        .status
+        .context("the daemon's response has no status")?;
     Ok(if status.state() == ContainerState::ContainerExited { exit::code(&status) } else { 0 })
 }
 

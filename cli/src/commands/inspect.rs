@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `gorae inspect`.
 
-use crate::client::Client;
+use crate::client::{Client, Detail};
 use crate::context::Context;
 use crate::lookup;
 use crate::output::json;
@@ -56,14 +56,14 @@ async fn look(client: &Client, name: &str, kind: Option<Kind>) -> Result<Value> 
             }
         }
     }
-    match client.image(name, true).await? {
+    match client.image(name, Detail::Verbose).await? {
         Some(answer) => image(&answer),
         None => bail!("no such container, pod or image: {:?}", pulling::shown(name)),
     }
 }
 
 async fn container(client: &Client, id: &str) -> Result<Value> {
-    let answer = client.container_status(id, true).await?;
+    let answer = client.container_status(id, Detail::Verbose).await?;
     let status = answer.status.unwrap_or_default();
     let mut value = json::message(&status)?;
     value["state"] = states::of_container(status.state()).into();
@@ -71,7 +71,7 @@ async fn container(client: &Client, id: &str) -> Result<Value> {
 }
 
 async fn pod(client: &Client, id: &str) -> Result<Value> {
-    let answer = client.pod_status(id, true).await?;
+    let answer = client.pod_status(id, Detail::Verbose).await?;
     let status = answer.status.unwrap_or_default();
     let mut value = json::message(&status)?;
     value["state"] = states::of_pod(status.state()).into();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `gorae logs`.
 
-use crate::client::Client;
+use crate::client::{Client, Detail};
 use crate::clock::now;
 use crate::context::Context;
 use crate::logs::follow::follow;
@@ -63,8 +63,11 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let since = args.since.as_deref().map(moment).transpose()?.unwrap_or(0);
     let client = context.connect().await?;
     let container = lookup::container(&client, &args.container).await?;
-    let status =
-        client.container_status(&container.id, false).await?.status.context("the daemon's response has no status")?;
+    let status = client
+        .container_status(&container.id, Detail::Plain)
+        .await?
+        .status
+        .context("the daemon's response has no status")?;
     ensure!(!status.log_path.is_empty(), "container {} was made without a log", args.container);
     ensure!(status.state() != ContainerState::ContainerCreated, "container {} was never started", args.container);
     let path = Path::new(&status.log_path);

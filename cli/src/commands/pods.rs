@@ -2,7 +2,7 @@
 //! `gorae pods`.
 
 use crate::batch;
-use crate::client::Client;
+use crate::client::{Client, Detail};
 use crate::clock::now;
 use crate::context::Context;
 use crate::output::table::{short, table};
@@ -72,7 +72,7 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
 }
 
 async fn look(client: &Client, pod: cri::PodSandbox) -> Result<Row> {
-    let status = client.pod_status(&pod.id, false).await?.status.unwrap_or_default();
+    let status = client.pod_status(&pod.id, Detail::Plain).await?.status.unwrap_or_default();
     let metadata = pod.metadata.unwrap_or_default();
     let (state, network) = (status.state(), status.network.unwrap_or_default());
     let all = std::iter::once(network.ip).chain(network.additional_ips.into_iter().map(|ip| ip.ip));

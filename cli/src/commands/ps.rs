@@ -2,7 +2,7 @@
 //! `gorae ps`.
 
 use crate::batch;
-use crate::client::Client;
+use crate::client::{Client, Detail};
 use crate::clock::now;
 use crate::context::Context;
 use crate::output::table::{short, table};
@@ -71,7 +71,7 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
 }
 
 async fn look(client: &Client, container: cri::Container) -> Result<Row> {
-    let status = client.container_status(&container.id, false).await?.status.unwrap_or_default();
+    let status = client.container_status(&container.id, Detail::Plain).await?.status.unwrap_or_default();
     Ok(row(container, &status, now()))
 }
 

@@ -2,7 +2,7 @@
 //! `gorae rmi`.
 
 use crate::batch;
-use crate::client::Client;
+use crate::client::{Client, Detail};
 use crate::context::Context;
 use crate::failure::refused;
 use crate::labels;
@@ -36,7 +36,7 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
 
 /// Removes one name if the image has others, otherwise the image.
 async fn remove(client: &Client, name: &str, force: bool) -> Result<()> {
-    let image = client.image(name, false).await?.and_then(|answer| answer.image);
+    let image = client.image(name, Detail::Plain).await?.and_then(|answer| answer.image);
     let image = image.with_context(|| format!("no such image: {:?}", shown(name)))?;
     match remove_name(client, name).await? {
         NameRemoval::Removed => return Ok(()),

@@ -5,7 +5,7 @@
 //! over the files of the old one. It goes into the old pod when that is still ready, else into a new attempt of the pod.
 //! Then the old container, and the old pod if it was replaced, are removed.
 
-use crate::client::Client;
+use crate::client::{Client, Detail};
 use crate::context::Context;
 use crate::failure::refused;
 use crate::{batch, creation, labels, lookup, output, removal, stored_config};
@@ -98,7 +98,7 @@ async fn again(client: &Client, name: &str, old: &cri::Container) -> Result<()> 
 /// The error of a start that failed. If the new container has exited, it has the files, and the old one is removed. Else
 /// either of the two may have them, so both are kept.
 async fn not_started(client: &Client, old: &cri::Container, new: &str, fresh_pod: bool, error: Error) -> Error {
-    let status = client.container_status(new, false).await.map(|answer| answer.status.unwrap_or_default());
+    let status = client.container_status(new, Detail::Plain).await.map(|answer| answer.status.unwrap_or_default());
     if status.is_ok_and(|status| status.state() == ContainerState::ContainerExited) {
         remark_failure(remove_old(client, old, fresh_pod).await);
         return error;
@@ -127,7 +127,7 @@ fn next_pod(config: &mut cri::PodSandboxConfig) {
 }
 
 async fn ready(client: &Client, pod: &str) -> Result<bool> {
-    let status = client.pod_status(pod, false).await?.status.context("the daemon's response has no status")?;
+    let status = client.pod_status(pod, Detail::Plain).await?.status.context("the daemon's response has no status")?;
     Ok(status.state() == PodSandboxState::SandboxReady)
 }
 
