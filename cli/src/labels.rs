@@ -16,8 +16,6 @@ pub const NAME: &str = "dev.gorae.name";
 pub const COMMAND: &str = "dev.gorae.command";
 /// Annotation of a container with its published ports, as `ps` shows them.
 pub const PORTS: &str = "dev.gorae.ports";
-/// Annotation that asks the daemon to give a new container the files of an exited one; its value is the old one's id.
-pub const CONTINUE: &str = "dev.gorae.continue";
 
 /// The labels for the pod and the container of this name.
 pub fn for_container(name: &str) -> HashMap<String, String> {

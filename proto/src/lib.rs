@@ -47,6 +47,9 @@ pub const PROTOCOL: u32 = 1;
 /// The `step` of a [`Failure`](shim::Failure) to mount an image as a volume. The CRI has a word of its own for it.
 pub const IMAGE_VOLUME_STEP: &str = "mount image volume";
 
+/// The annotation of a container that takes over the files of an exited one. Its value is the exited container's id.
+pub const CONTINUE_ANNOTATION: &str = "dev.gorae.continue";
+
 /// The daemon-to-shim protocol, generated from `proto/shim.proto`, which describes every field.
 #[allow(missing_docs, clippy::all, clippy::missing_errors_doc, clippy::unwrap_used)]
 pub mod shim {

@@ -10,8 +10,8 @@ use crate::context::Context;
 use crate::failure::refused;
 use crate::{batch, creation, labels, lookup, output, removal, stored_config};
 use anyhow::{Context as _, Error, Result, bail, ensure};
-use gorae_proto::cri;
 use gorae_proto::cri::{ContainerState, PodSandboxState};
+use gorae_proto::{CONTINUE_ANNOTATION, cri};
 
 /// The arguments of `start`.
 #[derive(Debug, clap::Args)]
@@ -56,7 +56,7 @@ async fn start(client: &Client, name: &str) -> Result<()> {
 /// Starts a container that was never started, or one whose start failed before: see [`not_started`].
 async fn first(client: &Client, name: &str, container: &cri::Container) -> Result<()> {
     creation::start_container(client, name, &container.id).await?;
-    let Some(old) = container.annotations.get(labels::CONTINUE) else { return Ok(()) };
+    let Some(old) = container.annotations.get(CONTINUE_ANNOTATION) else { return Ok(()) };
     let ours = |c: &cri::Container| c.id == *old && labels::name(&c.labels).is_some();
     if let Some(old) = client.containers().await?.iter().find(|c| ours(c)) {
         remark_failure(remove_old(client, old, old.pod_sandbox_id != container.pod_sandbox_id).await);
@@ -117,7 +117,7 @@ fn remark_failure(done: Result<()>) {
 fn next_container(mut config: cri::ContainerConfig, old: &str) -> cri::ContainerConfig {
     let metadata = config.metadata.get_or_insert_default();
     metadata.attempt = metadata.attempt.wrapping_add(1);
-    config.annotations.insert(labels::CONTINUE.to_owned(), old.to_owned());
+    config.annotations.insert(CONTINUE_ANNOTATION.to_owned(), old.to_owned());
     config
 }
 
@@ -152,7 +152,7 @@ mod tests {
         let old = cri::ContainerConfig { metadata, args: vec!["x".into()], tty: true, ..Default::default() };
         let mut next = next_container(old.clone(), "id1");
         assert_eq!(next.metadata.as_ref().expect("kept").attempt, 5);
-        assert_eq!(next.annotations.remove(labels::CONTINUE).as_deref(), Some("id1"));
+        assert_eq!(next.annotations.remove(CONTINUE_ANNOTATION).as_deref(), Some("id1"));
         next.metadata = old.metadata.clone();
         assert_eq!(next, old);
     }

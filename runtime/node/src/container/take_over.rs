@@ -15,19 +15,17 @@ use crate::error::{Error, Result};
 use crate::ids;
 use crate::node::Node;
 use crate::pod::Pod;
+use gorae_proto::CONTINUE_ANNOTATION;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
-
-/// The annotation of the new container; its value is the old one's id.
-pub const ANNOTATION: &str = "dev.gorae.continue";
 
 /// Checks at create that the old container can be continued.
 ///
 /// # Errors
 /// `NotFound` for the old container; `FailedPrecondition` when it runs, has another image, or belongs to another pod.
 pub fn check(node: &Node, record: &Record) -> Result<()> {
-    let Some(old) = record.config.annotations.get(ANNOTATION) else { return Ok(()) };
+    let Some(old) = record.config.annotations.get(CONTINUE_ANNOTATION) else { return Ok(()) };
     ended(node, record, old).map(|_| ())
 }
 
@@ -37,7 +35,7 @@ pub fn check(node: &Node, record: &Record) -> Result<()> {
 /// As [`check`]; `FailedPrecondition` when the old container ran and its layer is gone: it was removed in the meantime, or
 /// another container has taken over the layer. The kernel's error for the rename.
 pub async fn take_over(node: &Node, record: &Record) -> Result<()> {
-    let Some(old) = record.config.annotations.get(ANNOTATION) else { return Ok(()) };
+    let Some(old) = record.config.annotations.get(CONTINUE_ANNOTATION) else { return Ok(()) };
     let to = node.machine.places.container_root(&record.id).join("upper");
     if disk::blocking(|| to.exists()) {
         return Ok(());
@@ -73,7 +71,7 @@ fn has_run(state: &State) -> bool {
 }
 
 fn ended(node: &Node, record: &Record, old: &str) -> Result<Arc<Container>> {
-    let old = node.objects.containers.find(old).map_err(|e| e.during(format!("annotation {ANNOTATION}")))?;
+    let old = node.objects.containers.find(old).map_err(|e| e.during(format!("annotation {CONTINUE_ANNOTATION}")))?;
     let old_record = old.record();
     if old_record.id == record.id || !matches!(old.state(), State::Exited(_)) {
         return Err(Error::precondition(format!("container {} has not ended", ids::short(&old_record.id))));
