@@ -42,7 +42,8 @@ fn frames(wire: &[u8]) -> Vec<Frame> {
 /// What the daemon makes of the bytes of a shim that then ends.
 async fn over_a_socket(wire: &[u8]) -> (Vec<End>, Vec<ContainerState>) {
     let (mut ours, theirs) = UnixStream::pair().expect("sockets");
-    let (sender, mut events) = mpsc::unbounded_channel();
+    // Room for every event of these bytes and for the end: nothing is received until all of them are written.
+    let (sender, mut events) = mpsc::channel(wire.len() + 1);
     let shim = Shim::attach(theirs, sender);
     let calls = (0..CALLS).map(|_| {
         let shim = shim.clone();
