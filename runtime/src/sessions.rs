@@ -8,7 +8,8 @@ use futures_util::future::BoxFuture;
 use gorae_node::container::exec::{ended_meanwhile, lost, not_started};
 use gorae_node::container::{self, Container, State};
 use gorae_node::error::{Error, Result};
-use gorae_node::node::Node;
+use gorae_node::machine::Machine;
+use gorae_node::objects::Objects;
 use gorae_proto::shim::{Attach, DialPod, Exec, ResizeTty, Signal, reply, request::Verb};
 use gorae_shims::{self as shims, Answer, Shim, VERB_DEADLINE};
 use gorae_streaming::{AttachRequest, Backend, Control, ExecRequest, Process, TerminalSize};
@@ -22,20 +23,21 @@ const DIAL_TIMEOUT_MS: u32 = 10_000;
 /// The signal for a terminal that was hung up.
 const SIGHUP: i32 = 1;
 
-/// The node as the streaming server's backend.
+/// The pods and containers as the streaming server's backend.
 #[derive(Debug, Clone)]
 pub struct Sessions {
-    node: Arc<Node>,
+    objects: Arc<Objects>,
+    machine: Arc<Machine>,
 }
 
 impl Sessions {
-    /// Sessions of a node.
-    pub fn new(node: Arc<Node>) -> Self {
-        Self { node }
+    /// Sessions with these pods and containers.
+    pub fn new(objects: Arc<Objects>, machine: Arc<Machine>) -> Self {
+        Self { objects, machine }
     }
 
     async fn start_exec(&self, request: ExecRequest) -> Result<Process> {
-        let container = self.node.objects.containers.find(&request.container_id)?;
+        let container = self.objects.containers.find(&request.container_id)?;
         let shim = container.running_shim()?;
         let mut pipes = Pipes::for_exec(&request)?;
         let size = request.size.unwrap_or(TerminalSize { width: 0, height: 0 });
@@ -70,7 +72,7 @@ impl Sessions {
     }
 
     async fn start_attach(&self, request: AttachRequest) -> Result<Process> {
-        let container = self.node.objects.containers.find(&request.container_id)?;
+        let container = self.objects.containers.find(&request.container_id)?;
         let record = container.record();
         if request.tty != record.config.tty {
             return Err(Error::precondition(format!(
@@ -110,17 +112,17 @@ impl Sessions {
     }
 
     async fn connect(&self, pod_id: &str, port: u16) -> Result<OwnedFd> {
-        let pod = self.node.objects.pods.find(pod_id)?;
+        let pod = self.objects.pods.find(pod_id)?;
         if !pod.is_ready() {
             return Err(Error::precondition("the pod is not ready: it was stopped"));
         }
         let netns = if pod.own_network() {
-            self.node.machine.places.pod_run(pod.id()).join("ns/net").to_string_lossy().into_owned()
+            self.machine.places.pod_run(pod.id()).join("ns/net").to_string_lossy().into_owned()
         } else {
             String::new()
         };
         let dial = DialPod { netns, port: port.into(), timeout_ms: DIAL_TIMEOUT_MS };
-        Ok(shims::dial_pod(&self.node.machine.spawner, pod.id(), dial).await?)
+        Ok(shims::dial_pod(&self.machine.spawner, pod.id(), dial).await?)
     }
 }
 

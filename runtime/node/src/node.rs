@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The parts of one daemon, for the verbs that need several of them. It does nothing by itself: the verbs' files work on
-//! objects, and [`Keeper`] applies the reports of shims to containers.
+//! The parts of one daemon, for the few verbs that need most of them. All others name the parts that they need.
+//!
+//! It does nothing by itself: the verbs' files work on objects, and [`Keeper`] applies the reports of shims to containers.
 
-use crate::container::Record;
-use crate::container::order::facts::Facts;
-use crate::error::Result;
 use crate::events::Events;
 use crate::ids::{ContainerId, PodId};
 use crate::keeper::Keeper;
 use crate::machine::Machine;
 use crate::objects::Objects;
 use crate::operations::Operations;
-use crate::pod::Pod;
 use crate::settings::Settings;
+use crate::usage::Usage;
 use gorae_image_service::Images;
 use gorae_network::Network;
 use gorae_stats::Stats;
@@ -36,7 +34,7 @@ pub struct Node {
     /// The built-in network.
     pub network: Network,
     /// Reads usage numbers.
-    pub stats: Stats,
+    pub usage: Arc<Usage>,
     /// RunPodSandbox requests in flight.
     pub runs: Operations<PodId>,
     /// CreateContainer requests in flight.
@@ -45,31 +43,22 @@ pub struct Node {
     pub log_directories: Operations<()>,
 }
 
-impl Node {
-    /// The facts that a container's order depends on besides the request.
-    ///
-    /// # Errors
-    /// As [`Facts::of`].
-    pub fn facts(&self, pod: &Pod, record: &Record) -> Result<Facts> {
-        Facts::of(&self.machine, &self.objects, self.settings.missing_host_path, pod, record)
-    }
-
-    /// Puts the parts of a daemon together, with no pods yet.
-    pub fn new(settings: Settings, machine: Machine, images: Images, network: Network) -> Arc<Self> {
-        let (machine, objects) = (Arc::new(machine), Arc::new(Objects::default()));
-        let events = Arc::new(Events::new(objects.clone()));
-        Arc::new(Self {
-            keeper: Arc::new(Keeper::new(objects.clone(), machine.clone(), events.clone())),
-            stats: Stats::new(machine.hierarchies.clone(), &machine.places.root),
-            settings,
-            machine,
-            objects,
-            events,
-            images,
-            network,
-            runs: Operations::default(),
-            creates: Operations::default(),
-            log_directories: Operations::default(),
-        })
-    }
+/// Puts the parts of a daemon together, with no pods yet.
+pub fn assemble(settings: Settings, machine: Machine, images: Images, network: Network) -> Arc<Node> {
+    let (machine, objects) = (Arc::new(machine), Arc::new(Objects::default()));
+    let events = Arc::new(Events::new(objects.clone()));
+    let stats = Stats::new(machine.hierarchies.clone(), &machine.places.root);
+    Arc::new(Node {
+        keeper: Arc::new(Keeper::new(objects.clone(), machine.clone(), events.clone())),
+        usage: Arc::new(Usage { objects: objects.clone(), machine: machine.clone(), stats }),
+        settings,
+        machine,
+        objects,
+        events,
+        images,
+        network,
+        runs: Operations::default(),
+        creates: Operations::default(),
+        log_directories: Operations::default(),
+    })
 }

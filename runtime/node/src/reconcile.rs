@@ -9,6 +9,7 @@
 use crate::disk;
 use crate::ids::{self, Id};
 use crate::node::Node;
+use crate::objects::Objects;
 use crate::places::Places;
 use crate::{pod, recover, trash};
 use std::collections::HashSet;
@@ -37,8 +38,9 @@ pub async fn run(node: Arc<Node>) {
 
 async fn pass(node: &Arc<Node>, stale: HashSet<String>) -> HashSet<String> {
     finish_stops(node).await;
-    pod::pins::check_all(node).await;
-    recover::end_strays(node, &disk::blocking(|| without_record(node))).await;
+    pod::upkeep::check_all(node).await;
+    let strays = disk::blocking(|| without_record(&node.machine.places, &node.objects));
+    recover::end_strays(&node.machine, &strays).await;
     match node.network.reconcile(&stale).await {
         Ok(stale) => stale,
         Err(error) => {
@@ -51,7 +53,7 @@ async fn pass(node: &Arc<Node>, stale: HashSet<String>) -> HashSet<String> {
 /// Continues stops that failed half-way, unless another verb works on the pod.
 async fn finish_stops(node: &Arc<Node>) {
     for pod in node.objects.pods.all() {
-        if pod.is_ready() || !pod::stop::is_left(node, &pod.record) {
+        if pod.is_ready() || !pod::stop::is_left(&node.machine, &pod.record) {
             continue;
         }
         let Ok(_verb) = pod.verb.try_lock() else { continue };
@@ -63,11 +65,10 @@ async fn finish_stops(node: &Arc<Node>) {
 
 /// Finds run directories without an object. Every object gets its record before its run directory, and leaves the index
 /// after losing it. A directory that cannot be read now does not count as a stray.
-fn without_record(node: &Node) -> recover::Strays {
-    let places = &node.machine.places;
+fn without_record(places: &Places, objects: &Objects) -> recover::Strays {
     let mut strays = recover::Strays { pods: listed(places, "pods"), containers: listed(places, "containers") };
-    strays.pods.retain(|id| is_gone(&places.pod_root(id)) && node.objects.pods.get(id).is_none());
-    strays.containers.retain(|id| is_gone(&places.container_root(id)) && node.objects.containers.get(id).is_none());
+    strays.pods.retain(|id| is_gone(&places.pod_root(id)) && objects.pods.get(id).is_none());
+    strays.containers.retain(|id| is_gone(&places.container_root(id)) && objects.containers.get(id).is_none());
     strays
 }
 

@@ -6,6 +6,7 @@ use super::machine;
 use super::sources::Sources;
 use crate::metrics::{Kind, Page};
 use gorae_node::node::Node;
+use gorae_node::objects::Objects;
 
 /// Writes the page.
 pub async fn write(sources: &Sources) -> String {
@@ -34,7 +35,7 @@ fn objects(page: &mut Page, node: &Node) {
     page.family("gorae_pods", Kind::Gauge, "Pods, by state.");
     page.sample("gorae_pods", &[("state", "ready")], ready);
     page.sample("gorae_pods", &[("state", "not_ready")], pods.len() - ready);
-    containers(page, node);
+    containers(page, &node.objects);
     let help = "RunPodSandbox and CreateContainer operations in flight, even if their client is gone.";
     page.single("gorae_operations_in_flight", Kind::Gauge, help, node.runs.count() + node.creates.count());
     page.single("gorae_images", Kind::Gauge, "Images on the node.", node.images.list().len());
@@ -43,8 +44,8 @@ fn objects(page: &mut Page, node: &Node) {
     page.single("gorae_image_store_files", Kind::Gauge, "Number of files in all image layers.", usage.inodes_used);
 }
 
-fn containers(page: &mut Page, node: &Node) {
-    let containers = node.objects.containers.all();
+fn containers(page: &mut Page, objects: &Objects) {
+    let containers = objects.containers.all();
     let mut counts = [("created", 0_u64), ("starting", 0), ("running", 0), ("exited", 0)];
     let mut stuck = 0_u64;
     for container in &containers {

@@ -78,7 +78,7 @@ pub async fn update(
     let verb = async move {
         let container = node.objects.containers.find(&request.container_id)?;
         match &request.linux {
-            Some(change) => container::update::update(&node, &container, change).await,
+            Some(change) => container::update::update(&node.machine, &container, change).await,
             None => Ok(()),
         }
     };
@@ -120,7 +120,8 @@ pub async fn status(node: &Arc<Node>, request: cri::ContainerStatusRequest) -> R
         return Ok(cri::ContainerStatusResponse { status, info: HashMap::new() });
     }
     // The runtime spec includes devices and profiles, which are read from the host.
-    let info = disposable::probe("devices and profiles", Verbose::of(node, &container), Verbose::info).await?;
+    let sources = Verbose::of(&node.machine, &node.objects, node.settings.missing_host_path, &container);
+    let info = disposable::probe("devices and profiles", sources, Verbose::info).await?;
     Ok(cri::ContainerStatusResponse { status, info })
 }
 

@@ -60,7 +60,9 @@ pub async fn update(
 ) -> Result<cri::UpdatePodSandboxResourcesResponse> {
     let node = node.clone();
     let change = pod::Resources { overhead: request.overhead, resources: request.resources };
-    let verb = async move { pod::resources::update(&node, &request.pod_sandbox_id, change).await };
+    let verb = async move {
+        pod::resources::update(&node.objects, &node.machine.places, &request.pod_sandbox_id, change).await
+    };
     to_completion(verb).await.map(|()| cri::UpdatePodSandboxResourcesResponse {})
 }
 

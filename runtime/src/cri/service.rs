@@ -48,7 +48,7 @@ impl RuntimeService for Runtime {
         &self,
         request: Request<cri::UpdateRuntimeConfigRequest>,
     ) -> Reply<cri::UpdateRuntimeConfigResponse> {
-        Ok(Response::new(daemon::update_config(&self.node, request.into_inner()).await?))
+        Ok(Response::new(daemon::update_config(&self.node.network, request.into_inner()).await?))
     }
 
     async fn run_pod_sandbox(&self, request: Request<cri::RunPodSandboxRequest>) -> Reply<cri::RunPodSandboxResponse> {
@@ -170,15 +170,15 @@ impl RuntimeService for Runtime {
     }
 
     async fn exec(&self, request: Request<cri::ExecRequest>) -> Reply<cri::ExecResponse> {
-        Ok(Response::new(sessions::exec(&self.node, &self.streaming, &request.into_inner())?))
+        Ok(Response::new(sessions::exec(&self.node.objects, &self.streaming, &request.into_inner())?))
     }
 
     async fn attach(&self, request: Request<cri::AttachRequest>) -> Reply<cri::AttachResponse> {
-        Ok(Response::new(sessions::attach(&self.node, &self.streaming, &request.into_inner())?))
+        Ok(Response::new(sessions::attach(&self.node.objects, &self.streaming, &request.into_inner())?))
     }
 
     async fn port_forward(&self, request: Request<cri::PortForwardRequest>) -> Reply<cri::PortForwardResponse> {
-        Ok(Response::new(sessions::port_forward(&self.node, &self.streaming, &request.into_inner())?))
+        Ok(Response::new(sessions::port_forward(&self.node.objects, &self.streaming, &request.into_inner())?))
     }
 
     async fn container_stats(
@@ -251,7 +251,7 @@ impl RuntimeService for Runtime {
         &self,
         _: Request<cri::StreamPodSandboxMetricsRequest>,
     ) -> Reply<Self::StreamPodSandboxMetricsStream> {
-        let metrics = gorae_node::usage::metrics(self.node.clone()).await?;
+        let metrics = gorae_node::usage::metrics(self.node.usage.clone()).await?;
         let message = |pod_sandbox_metrics| cri::StreamPodSandboxMetricsResponse { pod_sandbox_metrics };
         Ok(batches(metrics, message))
     }

@@ -4,7 +4,7 @@
 
 use gorae_node::error::{Error, Result};
 use gorae_node::ids;
-use gorae_node::node::Node;
+use gorae_node::objects::Objects;
 use gorae_proto::cri;
 use gorae_streaming::Server;
 use tonic::Status;
@@ -15,14 +15,14 @@ use tonic::Status;
 /// `InvalidArgument` without a command, `NotFound` for the container, `FailedPrecondition` when it is not running,
 /// `Unavailable` while its shim cannot be called; those of [`Server::exec_url`].
 pub fn exec(
-    node: &Node,
+    objects: &Objects,
     streaming: &Server,
     request: &cri::ExecRequest,
 ) -> std::result::Result<cri::ExecResponse, Status> {
     if request.cmd.first().is_none_or(String::is_empty) {
         return Err(Error::invalid("cmd is empty").into());
     }
-    must_run(node, &request.container_id)?;
+    must_run(objects, &request.container_id)?;
     Ok(cri::ExecResponse { url: streaming.exec_url(request)? })
 }
 
@@ -31,12 +31,12 @@ pub fn exec(
 /// # Errors
 /// As [`exec`], and `InvalidArgument` when the request and the container differ in `tty`.
 pub fn attach(
-    node: &Node,
+    objects: &Objects,
     streaming: &Server,
     request: &cri::AttachRequest,
 ) -> std::result::Result<cri::AttachResponse, Status> {
-    must_run(node, &request.container_id)?;
-    let tty = node.objects.containers.find(&request.container_id)?.record().config.tty;
+    must_run(objects, &request.container_id)?;
+    let tty = objects.containers.find(&request.container_id)?.record().config.tty;
     if tty != request.tty {
         let why = format!("tty is {} in the request, but {tty} in the container", request.tty);
         return Err(Error::invalid(why).into());
@@ -49,11 +49,11 @@ pub fn attach(
 /// # Errors
 /// `NotFound` for the pod, `FailedPrecondition` when it is not ready; those of [`Server::port_forward_url`].
 pub fn port_forward(
-    node: &Node,
+    objects: &Objects,
     streaming: &Server,
     request: &cri::PortForwardRequest,
 ) -> std::result::Result<cri::PortForwardResponse, Status> {
-    let pod = node.objects.pods.find(&request.pod_sandbox_id)?;
+    let pod = objects.pods.find(&request.pod_sandbox_id)?;
     if !pod.is_ready() {
         return Err(Error::precondition(format!("pod {} is not ready", ids::short(pod.id()))).into());
     }
@@ -61,6 +61,6 @@ pub fn port_forward(
 }
 
 /// Checks that the container runs, which a session needs.
-fn must_run(node: &Node, id: &str) -> Result<()> {
-    node.objects.containers.find(id)?.running_shim().map(|_| ())
+fn must_run(objects: &Objects, id: &str) -> Result<()> {
+    objects.containers.find(id)?.running_shim().map(|_| ())
 }

@@ -17,7 +17,7 @@ pub async fn of_container(
     request: &cri::ContainerStatsRequest,
 ) -> Result<cri::ContainerStatsResponse> {
     let container = node.objects.containers.find(&request.container_id)?;
-    let stats = usage::container(node.clone(), container).await?;
+    let stats = usage::container(node.usage.clone(), container).await?;
     Ok(cri::ContainerStatsResponse { stats: Some(stats) })
 }
 
@@ -27,7 +27,7 @@ pub async fn of_container(
 /// `NotFound`, and `InvalidArgument` for an empty or ambiguous id; those of [`usage::pod`].
 pub async fn of_pod(node: &Arc<Node>, request: &cri::PodSandboxStatsRequest) -> Result<cri::PodSandboxStatsResponse> {
     let pod = node.objects.pods.find(&request.pod_sandbox_id)?;
-    let stats = usage::pod(node.clone(), pod).await?;
+    let stats = usage::pod(node.usage.clone(), pod).await?;
     Ok(cri::PodSandboxStatsResponse { stats: Some(stats) })
 }
 
@@ -39,7 +39,7 @@ pub async fn of_containers(
     node: &Arc<Node>,
     filter: Option<cri::ContainerStatsFilter>,
 ) -> Result<Vec<cri::ContainerStats>> {
-    usage::containers(node.clone(), filter.unwrap_or_default()).await
+    usage::containers(node.usage.clone(), filter.unwrap_or_default()).await
 }
 
 /// The items of ListPodSandboxStats and StreamPodSandboxStats.
@@ -50,7 +50,7 @@ pub async fn of_pods(
     node: &Arc<Node>,
     filter: Option<cri::PodSandboxStatsFilter>,
 ) -> Result<Vec<cri::PodSandboxStats>> {
-    usage::pods(node.clone(), filter.unwrap_or_default()).await
+    usage::pods(node.usage.clone(), filter.unwrap_or_default()).await
 }
 
 /// ListPodSandboxMetrics.
@@ -58,6 +58,6 @@ pub async fn of_pods(
 /// # Errors
 /// Those of [`usage::metrics`]; `ResourceExhausted` when the response is larger than clients accept.
 pub async fn metrics(node: &Arc<Node>) -> Result<cri::ListPodSandboxMetricsResponse> {
-    let pod_metrics = usage::metrics(node.clone()).await?;
+    let pod_metrics = usage::metrics(node.usage.clone()).await?;
     whole(cri::ListPodSandboxMetricsResponse { pod_metrics }, "StreamPodSandboxMetrics")
 }

@@ -9,7 +9,7 @@ use gorae_image_service::{self as images, Images};
 use gorae_network::Network;
 use gorae_node::error::{Error, Result};
 use gorae_node::machine::Machine;
-use gorae_node::node::Node;
+use gorae_node::node::{self, Node};
 use gorae_node::places::Places;
 use gorae_node::{open_files, recover};
 use gorae_proto::shim::CgroupLayout;
@@ -38,7 +38,7 @@ pub(super) async fn open(config: &Config, places: Places) -> Result<(Arc<Node>, 
         spawner,
         device_programs: DevicePrograms::default(),
     };
-    let node = Node::new(config.settings(), machine, images, network);
+    let node = node::assemble(config.settings(), machine, images, network);
     Ok((node, found))
 }
 
@@ -67,7 +67,8 @@ fn image_config(config: &Config) -> images::Config {
 pub(super) async fn start_streaming(config: &Config, node: &Arc<Node>) -> Result<streaming::Server> {
     let (bind, tls) = (config.streaming.address, config.streaming.tls.clone());
     let own = streaming::Config { bind, tls, ..streaming::Config::default() };
-    let server = streaming::Server::start(own, Arc::new(Sessions::new(node.clone()))).await;
+    let server =
+        streaming::Server::start(own, Arc::new(Sessions::new(node.objects.clone(), node.machine.clone()))).await;
     server.map_err(|e| Error::internal(format!("start the streaming server: {e}")))
 }
 

@@ -4,6 +4,7 @@
 //! The check looks at paths that are not ours and may hang. The request then times out, and the creation continues. A
 //! retry joins it, so a dead volume costs one thread, not one per retry. When the volume is back, a retry succeeds.
 
+use super::order::facts::Facts;
 use super::{Container, RECORD_KIND, RECORD_VERSION, Record, State, image, order, precheck};
 use crate::disk;
 use crate::error::{Error, Kind, Result};
@@ -13,6 +14,7 @@ use crate::pod::{self, Pod};
 use crate::{clock, disposable, idempotency, records};
 use gorae_cdi as cdi;
 use gorae_cgroups as cgroups;
+use gorae_image_service::Images;
 use gorae_proto::cri;
 use gorae_shims as shims;
 use std::sync::Arc;
@@ -119,9 +121,10 @@ fn check_ready(pod: &Pod) -> Result<()> {
 }
 
 async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &ContainerId, config: cri::ContainerConfig) -> Result<()> {
-    let record = resolve(node, pod, id, config)?;
-    super::take_over::check(node, &record)?;
-    let (record, parts) = precheck::run(node, pod, record).await?;
+    let record = resolve(&node.images, pod, id, config)?;
+    super::take_over::check(&node.objects, &record)?;
+    let facts = Facts::of(&node.machine, &node.objects, node.settings.missing_host_path, &record)?;
+    let (record, parts) = precheck::run(&node.settings, facts, pod, record).await?;
     // Only a mount shows what the layers contain together, and the daemon itself mounts nothing.
     if !parts.is_empty() {
         shims::look_in_images(&node.machine.spawner, id, parts).await?;
@@ -144,8 +147,8 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &ContainerId, config: cri::C
 }
 
 /// The record of a request, with the additions of its image and pod; its CDI devices are not resolved yet.
-fn resolve(node: &Node, pod: &Pod, id: &ContainerId, config: cri::ContainerConfig) -> Result<Record> {
-    let (image, defaults) = image::hold(node, id, &config)?;
+fn resolve(images: &Images, pod: &Pod, id: &ContainerId, config: cri::ContainerConfig) -> Result<Record> {
+    let (image, defaults) = image::hold(images, id, &config)?;
     Ok(Record {
         id: id.clone(),
         pod_id: pod.id().clone(),
@@ -154,7 +157,7 @@ fn resolve(node: &Node, pod: &Pod, id: &ContainerId, config: cri::ContainerConfi
         process: order::resolve::resolve(&config, &defaults, &pod.record.hostname()?)?,
         log_path: log_path(&pod.record.config.log_directory, &config.log_path)?,
         cgroup: cgroups::container_path(&pod.record.pod_cgroup(), id),
-        image_mounts: image::hold_volumes(node, id, &config)?,
+        image_mounts: image::hold_volumes(images, id, &config)?,
         cdi: cdi::Edits::default(),
         first_resources: None,
         config,

@@ -7,7 +7,7 @@ use super::{Image, ImageMount};
 use crate::disk;
 use crate::error::{Error, IMAGE_VOLUME_FAILED, Result};
 use crate::ids::ContainerId;
-use crate::node::Node;
+use gorae_image_service::Images;
 use gorae_proto::cri;
 use oci_spec::image::ImageConfiguration;
 use std::path::PathBuf;
@@ -16,19 +16,18 @@ use std::path::PathBuf;
 ///
 /// # Errors
 /// `InvalidArgument` when the request names none; `NotFound` when the image is not on the node.
-pub fn hold(node: &Node, id: &ContainerId, config: &cri::ContainerConfig) -> Result<(Image, ImageDefaults)> {
+pub fn hold(images: &Images, id: &ContainerId, config: &cri::ContainerConfig) -> Result<(Image, ImageDefaults)> {
     let asked = config.image.as_ref().map(|i| i.image.clone()).unwrap_or_default();
     if asked.is_empty() {
         return Err(Error::invalid("image is not set"));
     }
-    let held = disk::blocking(|| node.images.hold(&asked, id))?;
-    Ok((describe(node, &held.image_id, asked, held.layers)?, defaults(&held.config)))
+    let held = disk::blocking(|| images.hold(&asked, id))?;
+    Ok((describe(images, &held.image_id, asked, held.layers)?, defaults(&held.config)))
 }
 
 /// `NotFound` when the image was just removed.
-fn describe(node: &Node, image_id: &str, asked: String, layers: Vec<PathBuf>) -> Result<Image> {
-    let image = node
-        .images
+fn describe(images: &Images, image_id: &str, asked: String, layers: Vec<PathBuf>) -> Result<Image> {
+    let image = images
         .find(image_id)?
         .ok_or_else(|| Error::not_found(format!("image {asked:?} does not exist on this node; pull it first")))?;
     Ok(Image {
@@ -56,11 +55,11 @@ fn defaults(config: &ImageConfiguration) -> ImageDefaults {
 ///
 /// # Errors
 /// `NotFound`, with the mount's destination, for an image that is not on the node.
-pub fn hold_volumes(node: &Node, id: &ContainerId, config: &cri::ContainerConfig) -> Result<Vec<ImageMount>> {
+pub fn hold_volumes(images: &Images, id: &ContainerId, config: &cri::ContainerConfig) -> Result<Vec<ImageMount>> {
     let mut list = Vec::new();
     for (index, mount) in config.mounts.iter().enumerate() {
         let Some(image) = &mount.image else { continue };
-        let held = disk::blocking(|| node.images.hold(&image.image, id)).map_err(|e| {
+        let held = disk::blocking(|| images.hold(&image.image, id)).map_err(|e| {
             Error::from(e).during(format!("mount at {:?}", mount.container_path)).beginning_with(IMAGE_VOLUME_FAILED)
         })?;
         list.push(ImageMount { index, id: held.image_id, layers: held.layers });

@@ -6,9 +6,8 @@ use super::order::{self, facts::Facts};
 use super::{Record, sources};
 use crate::disposable::{self, PlainData};
 use crate::error::Result;
-use crate::node::Node;
 use crate::pod::Pod;
-use crate::settings::MissingHostPath;
+use crate::settings::{MissingHostPath, Settings};
 use gorae_cdi::{self as cdi, DeviceName};
 use gorae_order::wire;
 use gorae_proto::shim::Mount;
@@ -47,13 +46,13 @@ impl PlainData for Checked {}
 ///
 /// # Errors
 /// The request's errors: something that it names does not exist, or is not allowed.
-pub async fn run(node: &Node, pod: &Arc<Pod>, record: Record) -> Result<(Record, Vec<Mount>)> {
+pub async fn run(settings: &Settings, facts: Facts, pod: &Arc<Pod>, record: Record) -> Result<(Record, Vec<Mount>)> {
     let input = Input {
-        facts: node.facts(pod, &record)?,
+        facts,
         pod: pod.clone(),
-        cdi_directories: node.settings.live.borrow().cdi_directories.clone(),
+        cdi_directories: settings.live.borrow().cdi_directories.clone(),
         cdi_devices: cdi::of_request(&record.config)?,
-        missing_host_path: node.settings.missing_host_path,
+        missing_host_path: settings.missing_host_path,
         record,
     };
     let Checked { record, parts } = disposable::probe_to_the_end(LOOKED_AT, input, look).await?;

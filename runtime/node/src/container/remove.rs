@@ -44,7 +44,7 @@ pub async fn remove(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> 
     transaction.container_deleted(container);
     drop(transaction);
     disk::blocking(|| node.images.release(&record.id));
-    node.stats.forget(&node.machine.places.container_root(&record.id).join("upper"));
+    node.usage.stats.forget(&node.machine.places.container_root(&record.id).join("upper"));
     tracing::info!(container = ids::short(&record.id), "container is removed");
     Ok(())
 }

@@ -4,15 +4,18 @@
 //! A start may wait forever for something that is not ours, such as a mount from a dead server. It is given up after
 //! [`SETUP_DEADLINE`], or as soon as the container is stopped.
 
-use super::{Container, Line, Start, State, order};
+use super::order::{self, facts::Facts};
+use super::{Container, Line, Start, State};
 use crate::disk;
 use crate::error::{Error, Kind, Result};
-use crate::keeper::start_error;
+use crate::keeper::{Keeper, start_error};
 use crate::node::Node;
+use crate::objects::Objects;
+use crate::places::Places;
 use crate::pod::{self, Pod};
 use crate::{disposable, ids, records};
 use gorae_proto::shim::{self as wire, Started, reply, request::Verb};
-use gorae_shims::{self as shims, Killer, SETUP_DEADLINE, Shim, VERB_DEADLINE};
+use gorae_shims::{self as shims, DevicePrograms, Killer, SETUP_DEADLINE, Shim, Spawner, VERB_DEADLINE};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
@@ -26,26 +29,26 @@ use tokio::sync::mpsc;
 pub async fn start(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> {
     let _verb = container.verb.lock().await;
     let short = ids::short(&container.record().id).to_owned();
-    if find_earlier(node, container).await? {
+    if find_earlier(&node.keeper, &node.machine.places, container).await? {
         return Ok(());
     }
     let mut begun = Start::begin(container).ok_or_else(|| not_created(container, &short))?;
-    let pod = ready_pod(node, container, &short)?;
+    let pod = ready_pod(&node.objects, &node.machine.places, container)?;
     let order = build_order(node, container, &pod, &mut begun, &short).await?;
-    let (shim, killer) = spawn(node, container, &pod, &short)?;
+    let (shim, killer) = spawn(&node.keeper, &node.machine.spawner, container, &pod)?;
     let answer = tokio::select! {
-        answer = ask(node, &shim, order) => answer,
+        answer = ask(&node.machine.device_programs, &shim, order) => answer,
         () = begun.given_up() => Err(Failed::Unanswered(stopped_meanwhile(&short))),
     };
-    settle(node, container, killer, answer).await.map_err(|e| e.during(format!("start container {short}")))
+    settle(&node.keeper, container, killer, answer).await.map_err(|e| e.during(format!("start container {short}")))
 }
 
 /// Looks for the shim of a start during which an earlier daemon was killed; true when that start has succeeded.
-async fn find_earlier(node: &Arc<Node>, container: &Arc<Container>) -> Result<bool> {
+async fn find_earlier(keeper: &Arc<Keeper>, places: &Places, container: &Arc<Container>) -> Result<bool> {
     let record = container.record();
     let short = ids::short(&record.id);
-    if container.state() == State::Created && node.machine.places.container_run(&record.id).exists() {
-        node.keeper.reconnect(container).await;
+    if container.state() == State::Created && places.container_run(&record.id).exists() {
+        keeper.reconnect(container).await;
         if container.look_at_line(|line| matches!(line, Line::Looking)) {
             let why = format!("look for an earlier start of container {short}: its shim cannot be reached; try again");
             return Err(Error::new(Kind::Unavailable, why));
@@ -61,10 +64,12 @@ fn not_created(container: &Container, short: &str) -> Error {
     Error::precondition(format!("container {short} is {}, not created", container.state().word()))
 }
 
-fn ready_pod(node: &Node, container: &Container, short: &str) -> Result<Arc<Pod>> {
-    let pod = node.objects.pods.get(&container.record().pod_id).filter(|pod| pod.is_ready());
+fn ready_pod(objects: &Objects, places: &Places, container: &Container) -> Result<Arc<Pod>> {
+    let record = container.record();
+    let short = ids::short(&record.id);
+    let pod = objects.pods.get(&record.pod_id).filter(|pod| pod.is_ready());
     let pod = pod.ok_or_else(|| not_ready(short))?;
-    if disk::blocking(|| pod::shared_memory::is_lost(&node.machine.places, &pod)) {
+    if disk::blocking(|| pod::shared_memory::is_lost(places, &pod)) {
         let why = format!("the shared memory of the pod of container {short} was unmounted; make a new pod");
         return Err(Error::precondition(why));
     }
@@ -84,33 +89,36 @@ async fn build_order(
     short: &str,
 ) -> Result<wire::Start> {
     let record = container.record();
-    let asked = (record.clone(), pod.clone(), node.facts(pod, &record)?);
+    let facts = Facts::of(&node.machine, &node.objects, node.settings.missing_host_path, &record)?;
+    let asked = (record.clone(), pod.clone(), facts);
     let order =
         disposable::probe("devices and profiles", asked, |(record, pod, facts)| order::message(&record, &pod, &facts));
     let order = tokio::select! {
         order = order => order?,
         () = begun.given_up() => return Err(stopped_meanwhile(short)),
     };
-    super::take_over::take_over(node, &record).await?;
+    super::take_over::take_over(&node.objects, &node.machine.places, &record).await?;
     records::make_dir(&node.machine.places.container_run(&record.id))?;
     Ok(order)
 }
 
 /// Starts the shim; from now on the container is Starting.
-fn spawn(node: &Arc<Node>, container: &Arc<Container>, pod: &Pod, short: &str) -> Result<(Shim, Killer)> {
+fn spawn(keeper: &Arc<Keeper>, spawner: &Spawner, container: &Arc<Container>, pod: &Pod) -> Result<(Shim, Killer)> {
+    let record = container.record();
+    let short = ids::short(&record.id);
     container.move_to(State::Starting);
     // Pairs with the fence in the pod's stop, which makes the pod not ready and then looks at its containers: either that
     // stop sees this container as starting, or this start sees the pod as not ready.
     fence(Ordering::SeqCst);
     let spawned = if pod.is_ready() {
-        node.machine.spawner.spawn("container", &container.record().id).map_err(Error::from)
+        spawner.spawn("container", &record.id).map_err(Error::from)
     } else {
         Err(not_ready(short))
     };
     let (stream, killer) = spawned.inspect_err(|_| container.back_to_created())?;
     let (events, said) = mpsc::channel(gorae_shims::QUEUED_EVENTS);
     let shim = Shim::attach(stream, events);
-    if !node.keeper.attach(container, shim.clone(), said) {
+    if !keeper.attach(container, shim.clone(), said) {
         killer.kill();
         return Err(stopped_meanwhile(short));
     }
@@ -126,8 +134,7 @@ enum Failed {
 }
 
 /// Sends the order with the device program of its rules if one is loaded; otherwise keeps the one that the shim loads.
-async fn ask(node: &Node, shim: &Shim, mut order: wire::Start) -> std::result::Result<Started, Failed> {
-    let programs = &node.machine.device_programs;
+async fn ask(programs: &DevicePrograms, shim: &Shim, mut order: wire::Start) -> std::result::Result<Started, Failed> {
     let loaded = programs.of(&order.device_rules);
     order.device_program = loaded.is_some();
     let rules = loaded.is_none().then(|| order.device_rules.clone());
@@ -154,7 +161,7 @@ fn stopped_meanwhile(short: &str) -> Error {
 
 /// Brings the container into the state that the reply implies.
 async fn settle(
-    node: &Arc<Node>,
+    keeper: &Arc<Keeper>,
     container: &Arc<Container>,
     killer: Killer,
     answer: std::result::Result<Started, Failed>,
@@ -162,7 +169,7 @@ async fn settle(
     let failed = match answer {
         Ok(started) => {
             if let Some(state) = &started.state {
-                node.keeper.said(container, state).await;
+                keeper.said(container, state).await;
             }
             tracing::info!(container = ids::short(&container.record().id), "container is running");
             return Ok(());
@@ -170,17 +177,17 @@ async fn settle(
         Err(failed) => failed,
     };
     // The shim writes EXITED, StartError before it replies. Read that, whether or not it was pushed.
-    let on_disk = node.keeper.state_on_disk(&container.record().id);
+    let on_disk = keeper.state_on_disk(&container.record().id);
     let decided = on_disk.ok().flatten().filter(|state| State::from_shim(state) != State::Starting);
     if let Some(state) = &decided {
-        node.keeper.said(container, state).await;
+        keeper.said(container, state).await;
     }
     match (failed, decided) {
         (Failed::Unanswered(error) | Failed::Refused(error), Some(_)) => Err(error),
         // The shim is abandoned, and the container has ended.
         (Failed::Unanswered(error), None) => {
             killer.kill();
-            match node.keeper.settle(container, Some(start_error(&error.to_string()))).await {
+            match keeper.settle(container, Some(start_error(&error.to_string()))).await {
                 Ok(()) => Err(error),
                 Err(undo) => Err(error.and_undo_failed(&undo)),
             }

@@ -13,7 +13,8 @@ use super::{Container, Record, State};
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::ids;
-use crate::node::Node;
+use crate::objects::Objects;
+use crate::places::Places;
 use crate::pod::Pod;
 use gorae_proto::CONTINUE_ANNOTATION;
 use std::io::ErrorKind;
@@ -24,9 +25,9 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// `NotFound` for the old container; `FailedPrecondition` when it runs, has another image, or belongs to another pod.
-pub fn check(node: &Node, record: &Record) -> Result<()> {
+pub fn check(objects: &Objects, record: &Record) -> Result<()> {
     let Some(old) = record.config.annotations.get(CONTINUE_ANNOTATION) else { return Ok(()) };
-    ended(node, record, old).map(|_| ())
+    ended(objects, record, old).map(|_| ())
 }
 
 /// Moves the layer, unless it has moved already.
@@ -34,23 +35,23 @@ pub fn check(node: &Node, record: &Record) -> Result<()> {
 /// # Errors
 /// As [`check`]; `FailedPrecondition` when the old container ran and its layer is gone: it was removed in the meantime, or
 /// another container has taken over the layer. The kernel's error for the rename.
-pub async fn take_over(node: &Node, record: &Record) -> Result<()> {
+pub async fn take_over(objects: &Objects, places: &Places, record: &Record) -> Result<()> {
     let Some(old) = record.config.annotations.get(CONTINUE_ANNOTATION) else { return Ok(()) };
-    let to = node.machine.places.container_root(&record.id).join("upper");
+    let to = places.container_root(&record.id).join("upper");
     if disk::blocking(|| to.exists()) {
         return Ok(());
     }
-    let old = ended(node, record, old)?;
+    let old = ended(objects, record, old)?;
     let _verb = old.verb.lock().await;
     let id = old.record().id.clone();
-    let from = node.machine.places.container_root(&id).join("upper");
+    let from = places.container_root(&id).join("upper");
     // Volumes first: the layer at its new place means that everything has moved.
     move_volumes(&from.with_file_name("volumes"), &to.with_file_name("volumes"))?;
     match disk::blocking(|| std::fs::rename(&from, &to)) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io("take over", &from, &e)),
         // A container that never ran has no files, and a failed start leaves no layer.
-        Err(_) if node.objects.containers.get(&id).is_some() && !has_run(&old.state()) => Ok(()),
+        Err(_) if objects.containers.get(&id).is_some() && !has_run(&old.state()) => Ok(()),
         Err(_) => Err(Error::precondition(format!(
             "the files of container {} are gone: it was removed, or another container has taken them over",
             ids::short(&id)
@@ -70,8 +71,8 @@ fn has_run(state: &State) -> bool {
     matches!(state, State::Exited(exit) if exit.started_at.is_some())
 }
 
-fn ended(node: &Node, record: &Record, old: &str) -> Result<Arc<Container>> {
-    let old = node.objects.containers.find(old).map_err(|e| e.during(format!("annotation {CONTINUE_ANNOTATION}")))?;
+fn ended(objects: &Objects, record: &Record, old: &str) -> Result<Arc<Container>> {
+    let old = objects.containers.find(old).map_err(|e| e.during(format!("annotation {CONTINUE_ANNOTATION}")))?;
     let old_record = old.record();
     if old_record.id == record.id || !matches!(old.state(), State::Exited(_)) {
         return Err(Error::precondition(format!("container {} has not ended", ids::short(&old_record.id))));
@@ -79,7 +80,7 @@ fn ended(node: &Node, record: &Record, old: &str) -> Result<Arc<Container>> {
     if old_record.image.id != record.image.id {
         return Err(Error::precondition("the container to continue was made from another image"));
     }
-    let (old_pod, pod) = (node.objects.pods.find(&old_record.pod_id)?, node.objects.pods.find(&record.pod_id)?);
+    let (old_pod, pod) = (objects.pods.find(&old_record.pod_id)?, objects.pods.find(&record.pod_id)?);
     check_pods(&old_pod, &pod)?;
     Ok(old)
 }

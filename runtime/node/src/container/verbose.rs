@@ -5,8 +5,10 @@ use super::order::facts::Facts;
 use super::{Container, Record, State, order};
 use crate::disposable::PlainData;
 use crate::error::{Error, Result};
-use crate::node::Node;
+use crate::machine::Machine;
+use crate::objects::Objects;
 use crate::pod::Pod;
+use crate::settings::MissingHostPath;
 use gorae_order::{oci, process};
 use gorae_proto::cri;
 use std::collections::HashMap;
@@ -28,13 +30,13 @@ impl PlainData for Verbose {}
 
 impl Verbose {
     /// Collects what is known about a container.
-    pub fn of(node: &Node, container: &Container) -> Self {
+    pub fn of(machine: &Machine, objects: &Objects, missing_host_path: MissingHostPath, container: &Container) -> Self {
         let record = container.record();
-        let pod = node.objects.pods.get(&record.pod_id).ok_or_else(|| Error::not_found("the container's pod is gone"));
+        let pod = objects.pods.get(&record.pod_id).ok_or_else(|| Error::not_found("the container's pod is gone"));
         Self {
-            spec: pod.and_then(|pod| Ok((pod.clone(), node.facts(&pod, &record)?))),
+            spec: pod.and_then(|pod| Ok((pod, Facts::of(machine, objects, missing_host_path, &record)?))),
             state: container.state(),
-            upper: node.machine.places.container_root(&record.id).join("upper"),
+            upper: machine.places.container_root(&record.id).join("upper"),
             record,
         }
     }

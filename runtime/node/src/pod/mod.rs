@@ -21,6 +21,7 @@ pub mod resources;
 pub mod run;
 pub mod shared_memory;
 pub mod stop;
+pub mod upkeep;
 pub mod view;
 pub mod watch;
 

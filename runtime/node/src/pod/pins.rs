@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The pins of a pod's namespaces, which other programs on the node can unmount or delete. Without them the pod is
-//! listed as ready, and nothing can be started in it. So the pins are checked at the daemon's start and at each
-//! reconcile pass. A lost pin is recreated from a process of the pod that lives in the namespace. If there is no such
-//! process, the pod is stopped, so that kubelet makes a new one.
+//! listed as ready, and nothing can be started in it. A lost pin is recreated from a process of the pod that lives in the
+//! namespace.
 
-use super::{Pins, Pod, Record, State, Up, request, shared_memory};
+use super::{Pins, Pod, Record, State, Up, request};
 use crate::container::State as ContainerState;
-use crate::disk;
-use crate::ids;
-use crate::node::Node;
+use crate::error::Result;
+use crate::machine::Machine;
+use crate::objects::Objects;
+use crate::places::Places;
 use gorae_kernel::process::ProcessId;
 use gorae_proto::cri::NamespaceMode;
 use gorae_proto::shim::{Member, Pin, PinPod};
 use gorae_shims as shims;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::Arc;
 
 /// The magic number of nsfs, the file system of namespaces.
 const NSFS_MAGIC: i64 = 0x6e73_6673;
@@ -46,21 +45,10 @@ pub fn look(record: &Record, run_dir: &Path) -> Pins {
     kinds(record).filter_map(of).collect()
 }
 
-/// Checks the pins of all ready pods, and their shared memory.
-pub async fn check_all(node: &Arc<Node>) {
-    let broken = |pod: &Arc<Pod>| shared_memory::is_lost(&node.machine.places, pod) || !missing(node, pod).is_empty();
-    let pods: Vec<_> = disk::blocking(|| node.objects.pods.all().into_iter().filter(broken).collect());
-    for pod in pods {
-        // Another verb is working on the pod, and may be stopping it.
-        let Ok(_verb) = pod.verb.try_lock() else { continue };
-        mend_or_stop(node, &pod).await;
-    }
-}
-
 /// The pins that a ready pod should have and lacks.
-fn missing(node: &Node, pod: &Pod) -> Vec<Pin> {
+pub fn missing(places: &Places, pod: &Pod) -> Vec<Pin> {
     let State::Ready(up) = pod.state() else { return Vec::new() };
-    let there = look(&pod.record, &node.machine.places.pod_run(pod.id()));
+    let there = look(&pod.record, &places.pod_run(pod.id()));
     missing_of(&pod.record, &up, &there)
 }
 
@@ -74,46 +62,27 @@ fn missing_of(record: &Record, up: &Up, there: &Pins) -> Vec<Pin> {
     wanted.filter(|pin| there.get(&pin.kind) != Some(&pin.inode)).collect()
 }
 
-/// Recreates lost pins or stops the pod, for a caller that holds the pod's verb lock.
-async fn mend_or_stop(node: &Arc<Node>, pod: &Arc<Pod>) {
-    if disk::blocking(|| shared_memory::is_lost(&node.machine.places, pod)) {
-        // Its containers keep the old mount, which cannot be passed on to a new container.
-        tracing::error!(pod = ids::short(pod.id()), "the pod's shared memory was unmounted; stopping the pod");
-        return stop(node, pod).await;
-    }
-    let pins = disk::blocking(|| missing(node, pod));
-    if pins.is_empty() {
-        return;
-    }
-    let (short, gone) = (ids::short(pod.id()), pins.iter().map(|pin| pin.kind.as_str()).collect::<Vec<_>>().join(", "));
+/// Pins the namespaces of these lost pins again.
+///
+/// # Errors
+/// The shim's failure: no process of the pod lives in one of the namespaces, and no pin is changed.
+pub async fn mend(machine: &Machine, objects: &Objects, pod: &Pod, pins: Vec<Pin>) -> Result<()> {
     let request = PinPod {
         pod_id: pod.id().to_string(),
-        run_dir: node.machine.places.pod_run(pod.id()).to_string_lossy().into_owned(),
-        members: members(node, pod),
+        run_dir: machine.places.pod_run(pod.id()).to_string_lossy().into_owned(),
+        members: members(objects, pod),
         pins,
     };
-    match shims::pin_pod(&node.machine.spawner, request).await {
-        Ok(()) => tracing::warn!(pod = short, gone, "pins of the pod's namespaces were lost; pinned them again"),
-        Err(error) => {
-            tracing::error!(pod = short, gone, %error, "pins of the pod's namespaces were lost; stopping the pod");
-            stop(node, pod).await;
-        }
-    }
-}
-
-async fn stop(node: &Arc<Node>, pod: &Arc<Pod>) {
-    if let Err(error) = super::stop::stop_held(node, pod).await {
-        tracing::error!(pod = ids::short(pod.id()), %error, "cannot finish stopping the pod; retrying later");
-    }
+    Ok(shims::pin_pod(&machine.spawner, request).await?)
 }
 
 /// The processes that were started in the pod's namespaces: its init, and the first process of each running container.
-fn members(node: &Node, pod: &Pod) -> Vec<Member> {
+fn members(objects: &Objects, pod: &Pod) -> Vec<Member> {
     let init = match pod.state() {
         State::Ready(up) => up.init,
         State::NotReady => None,
     };
-    let containers = node.objects.of_pod(pod.id()).into_iter().filter_map(|container| match container.state() {
+    let containers = objects.of_pod(pod.id()).into_iter().filter_map(|container| match container.state() {
         ContainerState::Running { process, .. } => process,
         _ => None,
     });

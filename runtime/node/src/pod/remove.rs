@@ -5,6 +5,7 @@ use super::Pod;
 use crate::error::Result;
 use crate::ids::{self, PodId};
 use crate::node::Node;
+use crate::places::Places;
 use crate::{container, trash};
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ pub async fn remove(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
     for container in node.objects.of_pod(pod.id()) {
         container::remove::remove(node, &container).await?;
     }
-    delete_directories(node, pod.id()).await?;
+    delete_directories(&node.machine.places, pod.id()).await?;
     // Published only on success: a removal that fails is retried.
     let transaction = node.events.transaction();
     transaction.pod_deleted(pod);
@@ -35,7 +36,7 @@ pub async fn remove(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
 ///
 /// # Errors
 /// The kernel's error, with the path.
-pub async fn delete_directories(node: &Arc<Node>, id: &PodId) -> Result<()> {
-    trash::remove_tree(&node.machine.places.pod_run(id))?;
-    trash::discard(&node.machine.places.trash(), &node.machine.places.pod_root(id), &format!("pod-{id}")).await
+pub async fn delete_directories(places: &Places, id: &PodId) -> Result<()> {
+    trash::remove_tree(&places.pod_run(id))?;
+    trash::discard(&places.trash(), &places.pod_root(id), &format!("pod-{id}")).await
 }

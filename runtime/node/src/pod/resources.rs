@@ -5,7 +5,8 @@
 use super::{Pod, Resources};
 use crate::disk;
 use crate::error::Result;
-use crate::node::Node;
+use crate::objects::Objects;
+use crate::places::Places;
 use crate::{ids, records};
 use std::path::Path;
 use std::sync::PoisonError;
@@ -18,12 +19,12 @@ const VERSION: u32 = 1;
 ///
 /// # Errors
 /// `NotFound` for the pod; the kernel's error for the record, and then the earlier report stays valid.
-pub async fn update(node: &Node, pod_id: &str, change: Resources) -> Result<()> {
-    let pod = node.objects.pods.find(pod_id)?;
+pub async fn update(objects: &Objects, places: &Places, pod_id: &str, change: Resources) -> Result<()> {
+    let pod = objects.pods.find(pod_id)?;
     // One at a time, and none for a pod that is being removed.
     let _verb = pod.verb.lock().await;
-    let pod = node.objects.pods.find(pod.id())?;
-    records::write(&node.machine.places.pod_root(pod.id()), RESOURCES, RESOURCES, VERSION, &change)?;
+    let pod = objects.pods.find(pod.id())?;
+    records::write(&places.pod_root(pod.id()), RESOURCES, RESOURCES, VERSION, &change)?;
     *pod.resources.lock().unwrap_or_else(PoisonError::into_inner) = Some(change);
     Ok(())
 }

@@ -8,7 +8,11 @@ use super::{
 use crate::disk;
 use crate::error::{Error, Kind, Result};
 use crate::ids::{self, PodId};
+use crate::machine::Machine;
 use crate::node::Node;
+use crate::objects::Objects;
+use crate::operations::Operations;
+use crate::places::Places;
 use crate::{clock, disposable, idempotency, records};
 use gorae_cgroups as cgroups;
 use gorae_kernel::process::ProcessId;
@@ -66,7 +70,8 @@ async fn once(node: &Arc<Node>, config: cri::PodSandboxConfig, runtime_handler: 
 }
 
 async fn make(node: &Arc<Node>, id: &PodId, config: cri::PodSandboxConfig, handler: String) -> Result<PodId> {
-    let (record, network) = reserve(node, id, config, handler).await?;
+    let mut record = new_record(&node.machine, id, config, handler)?;
+    let network = reserve(&node.machine.places, &node.network, &mut record).await?;
     match set_up(node, &record, network).await {
         Ok(up) => {
             let pod = Pod::new(record, State::Ready(up));
@@ -75,14 +80,14 @@ async fn make(node: &Arc<Node>, id: &PodId, config: cri::PodSandboxConfig, handl
                 node.objects.pods.insert(pod.clone());
                 transaction.pod_started(&pod);
             }
-            super::watch::follow(node, &pod);
+            super::upkeep::follow(node, &pod);
             tracing::info!(pod = ids::short(id), name = %Pod::title(&pod.record.config), "pod is ready");
             Ok(id.clone())
         }
-        Err(failure) => Err(match undo(node, &record).await {
+        Err(failure) => Err(match undo(&node.machine, &node.network, &record).await {
             Ok(()) => failure,
             Err(undo) => {
-                list_for_clean_up(node, record);
+                list_for_clean_up(&node.objects, &node.machine.places, record);
                 failure.and_undo_failed(&undo)
             }
         }),
@@ -90,57 +95,57 @@ async fn make(node: &Arc<Node>, id: &PodId, config: cri::PodSandboxConfig, handl
 }
 
 /// Lists a pod that could not be undone as not ready, so that the client's stop and remove retry the clean-up.
-pub fn list_for_clean_up(node: &Node, record: Record) {
-    if let Err(error) = records::commit(&node.machine.places.pod_root(&record.id), "record") {
+pub fn list_for_clean_up(objects: &Objects, places: &Places, record: Record) {
+    if let Err(error) = records::commit(&places.pod_root(&record.id), "record") {
         // The intent stays on disk: the next start of the daemon tries to undo the pod again.
         tracing::error!(pod = ids::short(&record.id), %error, "cannot keep the record of a half-made pod");
     }
-    node.objects.pods.insert(Pod::new(record, State::NotReady));
+    objects.pods.insert(Pod::new(record, State::NotReady));
 }
 
-/// Allocates addresses, ports and a cgroup, and writes the intent. It touches nothing else.
-async fn reserve(
-    node: &Arc<Node>,
-    id: &PodId,
-    config: cri::PodSandboxConfig,
-    handler: String,
-) -> Result<(Record, Option<PodNetwork>)> {
+/// The record of a request, with the pod's cgroup; its network is not allocated yet.
+fn new_record(machine: &Machine, id: &PodId, config: cri::PodSandboxConfig, runtime_handler: String) -> Result<Record> {
     let parent = config.linux.as_ref().map(|l| l.cgroup_parent.as_str()).unwrap_or_default();
     let cgroup = cgroups::pod_path(parent, id).map_err(|e| Error::invalid(e.to_string()))?;
-    let mut record = Record {
+    Ok(Record {
         id: id.clone(),
-        runtime_handler: handler,
+        runtime_handler,
         created_at: clock::unique_ns(),
         owner: Owner::Cri,
         network: Network::Host,
         selinux_level: None,
-        made_cgroups: cgroup.missing(&node.machine.hierarchies),
+        made_cgroups: cgroup.missing(&machine.hierarchies),
         own_cgroup: cgroup.own,
         cgroup: cgroup.path,
         config,
-    };
-    let mut network = None;
+    })
+}
+
+/// Allocates addresses and ports, and writes the intent. It touches nothing else. Returns the interface to make, if the
+/// pod has a network of its own.
+async fn reserve(places: &Places, network: &gorae_network::Network, record: &mut Record) -> Result<Option<PodNetwork>> {
+    let mut own = None;
     if request::namespaces(&record.config).network() != cri::NamespaceMode::Node {
-        let plan = node.network.prepare(id, &record.config.port_mappings).await?;
+        let plan = network.prepare(&record.id, &record.config.port_mappings).await?;
         let host_interface = plan.network.host_interface.clone();
         record.network = Network::Builtin { addresses: plan.ips, host_interface };
-        network = Some(plan.network);
+        own = Some(plan.network);
     }
-    let dir = node.machine.places.pod_root(id);
+    let dir = places.pod_root(&record.id);
     let written = disk::blocking(|| {
         records::make_dir(&dir)?;
-        records::write_intent(&dir, "record", RECORD_KIND, RECORD_VERSION, &record)
+        records::write_intent(&dir, "record", RECORD_KIND, RECORD_VERSION, record)
     });
     if let Err(error) = written {
         let _ = disk::blocking(|| std::fs::remove_dir_all(&dir));
-        let withdrawn = node.network.withdraw(id).await;
-        node.network.release(id);
+        let withdrawn = network.withdraw(&record.id).await;
+        network.release(&record.id);
         return Err(match withdrawn {
             Ok(()) => error,
             Err(undo) => error.and_undo_failed(&undo.into()),
         });
     }
-    Ok((record, network))
+    Ok(own)
 }
 
 async fn set_up(node: &Arc<Node>, record: &Record, network: Option<PodNetwork>) -> Result<Up> {
@@ -150,9 +155,9 @@ async fn set_up(node: &Arc<Node>, record: &Record, network: Option<PodNetwork>) 
         etc_files::write(&dir, &record.config, &record.hostname()?, record.network.given_out().first().copied())
     })?;
     if !record.config.log_directory.is_empty() {
-        make_log_directory(node, record.config.log_directory.clone()).await?;
+        make_log_directory(&node.log_directories, record.config.log_directory.clone()).await?;
     }
-    let ready = shims::setup_pod(&node.machine.spawner, setup(node, record, network)?).await?;
+    let ready = shims::setup_pod(&node.machine.spawner, setup(&node.machine, record, network)?).await?;
     if !record.config.port_mappings.is_empty() && !record.network.given_out().is_empty() {
         node.network.publish(&record.id).await?;
     }
@@ -172,24 +177,24 @@ async fn set_up(node: &Arc<Node>, record: &Record, network: Option<PodNetwork>) 
 
 /// Makes the log directory, or joins a request that is making it. kubelet retries a pod whose log directory hangs, and
 /// otherwise each retry would cost a thread.
-async fn make_log_directory(node: &Node, path: String) -> Result<()> {
+async fn make_log_directory(log_directories: &Operations<()>, path: String) -> Result<()> {
     const WHAT: &str = "log_directory";
     let make = |path: String| {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&path);
         made.map_err(|e| Error::precondition(format!("make log_directory {path}: {e}")))
     };
     let key = path.clone();
-    let making = node.log_directories.run(key, async move { disposable::probe_to_the_end(WHAT, path, make).await });
+    let making = log_directories.run(key, async move { disposable::probe_to_the_end(WHAT, path, make).await });
     disposable::in_time(WHAT, making.into_future()).await
 }
 
-fn setup(node: &Node, record: &Record, network: Option<PodNetwork>) -> Result<SetupPod> {
+fn setup(machine: &Machine, record: &Record, network: Option<PodNetwork>) -> Result<SetupPod> {
     let options = request::namespaces(&record.config);
     let own_net = options.network() != cri::NamespaceMode::Node;
     let own_uts = request::own_uts(&record.config);
     Ok(SetupPod {
         pod_id: record.id.to_string(),
-        run_dir: node.machine.places.pod_run(&record.id).to_string_lossy().into_owned(),
+        run_dir: machine.places.pod_run(&record.id).to_string_lossy().into_owned(),
         hostname: if own_uts { record.hostname()? } else { String::new() },
         own_net,
         own_ipc: options.ipc() != cri::NamespaceMode::Node,
@@ -198,7 +203,7 @@ fn setup(node: &Node, record: &Record, network: Option<PodNetwork>) -> Result<Se
         user: request::user_mapping(&record.config)?,
         sysctls: request::sysctls(&record.config)?,
         network,
-        cgroup: Some(node.machine.cgroup(record.cgroup.clone())),
+        cgroup: Some(machine.cgroup(record.cgroup.clone())),
         clients_cgroup_init: if record.own_cgroup {
             String::new()
         } else {
@@ -211,7 +216,7 @@ fn setup(node: &Node, record: &Record, network: Option<PodNetwork>) -> Result<Se
 ///
 /// # Errors
 /// The errors of shim and network; the caller should retry.
-pub async fn undo(node: &Arc<Node>, record: &Record) -> Result<()> {
-    super::stop::tear_down(node, record).await?;
-    super::remove::delete_directories(node, &record.id).await
+pub async fn undo(machine: &Machine, network: &gorae_network::Network, record: &Record) -> Result<()> {
+    super::stop::tear_down(machine, network, record).await?;
+    super::remove::delete_directories(&machine.places, &record.id).await
 }

@@ -5,11 +5,13 @@ use super::{Pod, Record, UP_KIND};
 use crate::container;
 use crate::disk;
 use crate::error::{Error, Result};
+use crate::machine::Machine;
 use crate::node::Node;
 use crate::{ids, trash};
 use futures_util::future::join_all;
 use gorae_cgroups as cgroups;
-use gorae_proto::shim::{CgroupPlace, CleanPod};
+use gorae_network::Network;
+use gorae_proto::shim::CleanPod;
 use gorae_shims as shims;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
@@ -30,7 +32,7 @@ pub async fn stop(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
 pub async fn stop_held(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
     let run_dir = node.machine.places.pod_run(pod.id());
     let was_ready = pod.is_ready();
-    if !was_ready && !is_left(node, &pod.record) {
+    if !was_ready && !is_left(&node.machine, &pod.record) {
         return Ok(());
     }
     // The intent: from now on the pod is not ready, even for a daemon that starts in the middle of this.
@@ -50,7 +52,7 @@ pub async fn stop_held(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
         node.events.transaction().pod_stopped(pod);
         tracing::info!(pod = ids::short(pod.id()), "pod is stopped");
     }
-    let torn_down = tear_down(node, &pod.record).await;
+    let torn_down = tear_down(&node.machine, &node.network, &pod.record).await;
     let Some(cause) = unkillable else { return torn_down };
     // This failure is a consequence of the stuck process.
     if let Err(error) = torn_down {
@@ -63,34 +65,31 @@ pub async fn stop_held(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
 ///
 /// # Errors
 /// The first failure; the steps before it stay done.
-pub async fn tear_down(node: &Arc<Node>, record: &Record) -> Result<()> {
+pub async fn tear_down(machine: &Machine, network: &Network, record: &Record) -> Result<()> {
     // A broken nft must not keep a pod alive: the network keeps the address until no rule leads to it.
-    if let Err(error) = node.network.withdraw(&record.id).await {
+    if let Err(error) = network.withdraw(&record.id).await {
         tracing::warn!(pod = ids::short(&record.id), %error, "cannot close the pod's host ports; retrying later");
     }
-    if is_left(node, record) {
-        shims::clean_pod(&node.machine.spawner, clean(node, record)).await?;
-        trash::remove_tree(&node.machine.places.pod_run(&record.id))?;
+    if is_left(machine, record) {
+        shims::clean_pod(&machine.spawner, clean(machine, record)).await?;
+        trash::remove_tree(&machine.places.pod_run(&record.id))?;
     }
-    node.network.release(&record.id);
+    network.release(&record.id);
     Ok(())
 }
 
 /// Whether anything of a pod may be left on the node: its directory, or its cgroup if the directory was removed by hand.
-pub fn is_left(node: &Node, record: &Record) -> bool {
+pub fn is_left(machine: &Machine, record: &Record) -> bool {
     let cgroup = cgroups::own_path(&record.pod_cgroup(), &record.id);
-    node.machine.places.pod_run(&record.id).exists() || node.machine.hierarchies.have(&cgroup)
+    machine.places.pod_run(&record.id).exists() || machine.hierarchies.have(&cgroup)
 }
 
-fn clean(node: &Node, record: &Record) -> CleanPod {
+fn clean(machine: &Machine, record: &Record) -> CleanPod {
     CleanPod {
         pod_id: record.id.to_string(),
-        run_dir: node.machine.places.pod_run(&record.id).to_string_lossy().into_owned(),
+        run_dir: machine.places.pod_run(&record.id).to_string_lossy().into_owned(),
         // Only kubelet may kill and remove a cgroup that kubelet made.
-        cgroup: Some(CgroupPlace {
-            layout: Some(node.machine.layout.clone()),
-            path: cgroups::own_path(&record.pod_cgroup(), &record.id),
-        }),
+        cgroup: Some(machine.cgroup(cgroups::own_path(&record.pod_cgroup(), &record.id))),
         host_interface: record.network.host_interface().to_owned(),
         remove_empty_cgroups: record.made_cgroups.clone(),
     }

@@ -3,7 +3,10 @@
 
 use super::found::Found;
 use crate::container::{self, Container, State, end, phase_of, time};
+use crate::keeper::Keeper;
+use crate::machine::Machine;
 use crate::node::Node;
+use crate::places::Places;
 use crate::pod::{self, Pod};
 use crate::{clock, ids};
 use gorae_proto::shim::container_state::Phase;
@@ -19,10 +22,10 @@ impl Found {
             let pod = Pod::new(record.clone(), up.map_or(pod::State::NotReady, pod::State::Ready));
             pod::resources::restore(&node.machine.places.pod_root(&record.id), &pod);
             node.objects.pods.insert(pod.clone());
-            pod::watch::follow(node, &pod);
+            pod::upkeep::follow(node, &pod);
         }
         for record in &self.containers {
-            let state = first_state(node, record);
+            let state = first_state(&node.machine, &node.keeper, record);
             let mut held: Vec<_> = record.image.layers.clone();
             held.extend(record.image_mounts.iter().flat_map(|m| m.layers.clone()));
             if let Err(error) = node.images.hold_layers(&held, &record.id) {
@@ -33,10 +36,11 @@ impl Found {
     }
 }
 
-fn first_state(node: &Node, record: &container::Record) -> State {
-    let (dir, id) = (node.machine.places.container_root(&record.id), &record.id);
-    match node.keeper.state_on_disk(id) {
-        Ok(Some(state)) if phase_of(&state) != Phase::Exited && state.boot_id != node.machine.boot_id => {
+fn first_state(machine: &Machine, keeper: &Keeper, record: &container::Record) -> State {
+    let (places, id) = (&machine.places, &record.id);
+    let dir = places.container_root(id);
+    match keeper.state_on_disk(id) {
+        Ok(Some(state)) if phase_of(&state) != Phase::Exited && state.boot_id != machine.boot_id => {
             end::kept_or_lost(&dir, id, time(state.started_at_ns), "the machine was restarted")
         }
         Ok(Some(state)) => {
@@ -49,9 +53,7 @@ fn first_state(node: &Node, record: &container::Record) -> State {
         }
         Ok(None) => match end::kept(&dir) {
             // The first start makes the writable layer. Without a pod, no start can be in progress.
-            Ok(None) if node.machine.places.pod_run(&record.pod_id).exists() || !was_started(node, record) => {
-                State::Created
-            }
+            Ok(None) if places.pod_run(&record.pod_id).exists() || !was_started(places, record) => State::Created,
             _ => {
                 let why = "the machine was restarted, or its state directory was removed";
                 end::kept_or_lost(&dir, id, None, why)
@@ -64,6 +66,6 @@ fn first_state(node: &Node, record: &container::Record) -> State {
     }
 }
 
-fn was_started(node: &Node, record: &container::Record) -> bool {
-    node.machine.places.container_root(&record.id).join("upper").exists()
+fn was_started(places: &Places, record: &container::Record) -> bool {
+    places.container_root(&record.id).join("upper").exists()
 }

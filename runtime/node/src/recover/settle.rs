@@ -4,6 +4,8 @@
 use super::found::Found;
 use super::strays::end_strays;
 use crate::container::{self, Container, State};
+use crate::keeper::Keeper;
+use crate::machine::Machine;
 use crate::node::Node;
 use crate::pod;
 use crate::{ids, trash};
@@ -13,8 +15,8 @@ use std::sync::Arc;
 /// Takes running containers back and settles everything else; returns when all of it is settled.
 pub async fn settle(node: Arc<Node>, found: Found) {
     let containers = node.objects.containers.all();
-    join_all(containers.iter().map(|container| take_back(&node, container))).await;
-    pod::pins::check_all(&node).await;
+    join_all(containers.iter().map(|container| take_back(&node.machine, &node.keeper, container))).await;
+    pod::upkeep::check_all(&node).await;
     for record in &found.half_made {
         undo(&node, record).await;
     }
@@ -23,29 +25,29 @@ pub async fn settle(node: Arc<Node>, found: Found) {
             tracing::error!(pod = ids::short(pod.id()), %error, "cannot finish stopping the pod; retrying later");
         }
     }
-    end_strays(&node, &found.strays).await;
+    end_strays(&node.machine, &found.strays).await;
     trash::empty(node.machine.places.trash()).await;
     node.images.collect();
     tracing::info!(pods = node.objects.pods.len(), containers = node.objects.containers.len(), "everything is settled");
 }
 
 /// Looks for the shim of a container that may have one, and settles a change of its limits that was interrupted.
-async fn take_back(node: &Arc<Node>, container: &Arc<Container>) {
+async fn take_back(machine: &Arc<Machine>, keeper: &Arc<Keeper>, container: &Arc<Container>) {
     let may_have_shim = match container.state() {
         State::Starting | State::Running { .. } => true,
-        State::Created => node.machine.places.container_run(&container.record().id).exists(),
+        State::Created => machine.places.container_run(&container.record().id).exists(),
         State::Exited(_) => false,
     };
     if may_have_shim {
-        node.keeper.reconnect(container).await;
+        keeper.reconnect(container).await;
     }
-    container::update::settle_soon(node, container);
+    container::update::settle_soon(machine, container);
 }
 
 /// Undoes a pod that an earlier daemon had begun to make.
 async fn undo(node: &Arc<Node>, record: &pod::Record) {
-    if let Err(error) = pod::run::undo(node, record).await {
+    if let Err(error) = pod::run::undo(&node.machine, &node.network, record).await {
         tracing::error!(pod = ids::short(&record.id), %error, "cannot undo a half-made pod; listed as not ready");
-        pod::run::list_for_clean_up(node, record.clone());
+        pod::run::list_for_clean_up(&node.objects, &node.machine.places, record.clone());
     }
 }

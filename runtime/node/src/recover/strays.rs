@@ -2,13 +2,12 @@
 //! Ends pods and containers that run without a record, because no client can name them.
 
 use crate::ids::{self, ContainerId, PodId};
-use crate::node::Node;
+use crate::machine::Machine;
 use crate::trash::remove_quietly;
 use gorae_cgroups as cgroups;
 use gorae_proto::shim::{CleanContainer, CleanPod};
 use gorae_shims as shims;
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// Objects that have only a run directory: their record was damaged, or their removal was interrupted.
 #[derive(Debug, Default)]
@@ -20,18 +19,18 @@ pub struct Strays {
 }
 
 /// Ends everything that runs without a record.
-pub async fn end_strays(node: &Arc<Node>, strays: &Strays) {
-    end_stray_containers(node, &strays.containers).await;
+pub async fn end_strays(machine: &Machine, strays: &Strays) {
+    end_stray_containers(machine, &strays.containers).await;
     for id in &strays.pods {
-        let run_dir = node.machine.places.pod_run(id);
+        let run_dir = machine.places.pod_run(id);
         let clean = CleanPod {
             pod_id: id.to_string(),
             run_dir: run_dir.to_string_lossy().into_owned(),
-            cgroup: gorae_cgroups::pod_path("", id).ok().map(|c| node.machine.cgroup(c.path)),
+            cgroup: gorae_cgroups::pod_path("", id).ok().map(|c| machine.cgroup(c.path)),
             ..CleanPod::default()
         };
         tracing::warn!(pod = ids::short(id), "found a stray pod, which has no record; removing it");
-        match shims::clean_pod(&node.machine.spawner, clean).await {
+        match shims::clean_pod(&machine.spawner, clean).await {
             Ok(()) => remove_quietly(&run_dir),
             Err(error) => {
                 tracing::error!(pod = ids::short(id), %error, "cannot remove the stray pod; retrying later")
@@ -41,27 +40,26 @@ pub async fn end_strays(node: &Arc<Node>, strays: &Strays) {
 }
 
 /// Ends containers that have only a run directory: their shims, if any, and the processes in their cgroups.
-async fn end_stray_containers(node: &Arc<Node>, lost: &[ContainerId]) {
+async fn end_stray_containers(machine: &Machine, lost: &[ContainerId]) {
     if lost.is_empty() {
         return;
     }
-    let (hierarchies, wanted) =
-        (node.machine.hierarchies.clone(), lost.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let (hierarchies, wanted) = (machine.hierarchies.clone(), lost.iter().map(ToString::to_string).collect::<Vec<_>>());
     let places = tokio::task::spawn_blocking(move || cgroups::find_containers(&hierarchies, &wanted)).await;
     let places: HashMap<String, String> = places.unwrap_or_default().into_iter().collect();
     for id in lost {
         tracing::warn!(container = ids::short(id), "found a stray container, which has no record; ending it");
-        let run_dir = node.machine.places.container_run(id);
+        let run_dir = machine.places.container_run(id);
         // If no hierarchy has its cgroup, only its shim can be left.
         let path = places.get(id.as_str()).cloned().unwrap_or_else(|| format!("{}/{id}", cgroups::DEFAULT_PARENT));
         let clean = CleanContainer {
             container_id: id.to_string(),
             run_dir: run_dir.to_string_lossy().into_owned(),
-            cgroup: Some(node.machine.cgroup(path)),
+            cgroup: Some(machine.cgroup(path)),
             // Its hooks were in its record.
             ..CleanContainer::default()
         };
-        match shims::clean_container(&node.machine.spawner, clean).await {
+        match shims::clean_container(&machine.spawner, clean).await {
             Ok(_) => remove_quietly(&run_dir),
             Err(error) => {
                 tracing::error!(container = ids::short(id), %error, "cannot end the stray container; retrying later")

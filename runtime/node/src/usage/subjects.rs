@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The pods and containers in the form that the statistics reader needs.
 
+use super::reader::Usage;
 use crate::container::{self, Container, State};
 use crate::ids::{ContainerId, PodId};
-use crate::node::Node;
+use crate::places::Places;
 use crate::pod::Pod;
 use gorae_proto::cri;
 use gorae_stats::{self as stats, ContainerSubject, Interface, PodSubject};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-fn upper(node: &Node, id: &ContainerId) -> PathBuf {
-    node.machine.places.container_root(id).join("upper")
+fn upper(places: &Places, id: &ContainerId) -> PathBuf {
+    places.container_root(id).join("upper")
 }
 
 /// Reads these containers; stopped ones show only their writable layer.
-pub(super) fn containers_now(node: &Node, containers: &[Arc<Container>]) -> Vec<cri::ContainerStats> {
+pub(super) fn containers_now(usage: &Usage, containers: &[Arc<Container>]) -> Vec<cri::ContainerStats> {
     let one = |container: &Arc<Container>| {
         let record = container.record();
         let attributes = cri::ContainerAttributes {
@@ -24,25 +25,25 @@ pub(super) fn containers_now(node: &Node, containers: &[Arc<Container>]) -> Vec<
             labels: record.config.labels.clone(),
             annotations: record.config.annotations.clone(),
         };
-        let upper = upper(node, &record.id);
+        let upper = upper(&usage.machine.places, &record.id);
         match container.state() {
-            State::Running { .. } => node.stats.container(attributes, &record.cgroup, &upper),
-            _ => Some(node.stats.stopped_container(attributes, &upper)),
+            State::Running { .. } => usage.stats.container(attributes, &record.cgroup, &upper),
+            _ => Some(usage.stats.stopped_container(attributes, &upper)),
         }
     };
     containers.iter().filter_map(one).collect()
 }
 
-fn interfaces(node: &Node, pods: &[Arc<Pod>]) -> Vec<Option<Vec<Interface>>> {
-    let pin = |pod: &Arc<Pod>| pod.own_network().then(|| node.machine.places.pod_run(pod.id()).join("ns/net"));
+fn interfaces(places: &Places, pods: &[Arc<Pod>]) -> Vec<Option<Vec<Interface>>> {
+    let pin = |pod: &Arc<Pod>| pod.own_network().then(|| places.pod_run(pod.id()).join("ns/net"));
     stats::interfaces_of_pods(pods.iter().map(pin).collect())
 }
 
 /// Reads the ready ones of these pods, with their containers.
-pub(super) fn pods_now(node: &Node, pods: &[Arc<Pod>]) -> Vec<cri::PodSandboxStats> {
+pub(super) fn pods_now(usage: &Usage, pods: &[Arc<Pod>]) -> Vec<cri::PodSandboxStats> {
     let ready: Vec<Arc<Pod>> = pods.iter().filter(|p| p.is_ready()).cloned().collect();
-    let networks = interfaces(node, &ready);
-    let all = node.objects.containers.all();
+    let networks = interfaces(&usage.machine.places, &ready);
+    let all = usage.objects.containers.all();
     let one = |(pod, network): (&Arc<Pod>, Option<Vec<Interface>>)| {
         let record = &pod.record;
         let attributes = cri::PodSandboxAttributes {
@@ -53,15 +54,15 @@ pub(super) fn pods_now(node: &Node, pods: &[Arc<Pod>]) -> Vec<cri::PodSandboxSta
         };
         let own: Vec<_> = all.iter().filter(|c| c.record().pod_id == record.id).cloned().collect();
         let network = network.map(|n| stats::network_usage(&n));
-        node.stats.pod(attributes, &record.cgroup, network, containers_now(node, &own))
+        usage.stats.pod(attributes, &record.cgroup, network, containers_now(usage, &own))
     };
     ready.iter().zip(networks).filter_map(one).collect()
 }
 
 /// Reads the metrics of these pods and their running containers.
-pub(super) fn metrics_now(node: &Node, ready: &[Arc<Pod>]) -> Vec<cri::PodSandboxMetrics> {
-    let networks = interfaces(node, ready);
-    let all = node.objects.containers.all();
+pub(super) fn metrics_now(usage: &Usage, ready: &[Arc<Pod>]) -> Vec<cri::PodSandboxMetrics> {
+    let networks = interfaces(&usage.machine.places, ready);
+    let all = usage.objects.containers.all();
     let one = |(pod, network): (&Arc<Pod>, &Option<Vec<Interface>>)| {
         let metadata = pod.record.config.metadata.clone().unwrap_or_default();
         let subject = PodSubject {
@@ -71,9 +72,9 @@ pub(super) fn metrics_now(node: &Node, ready: &[Arc<Pod>]) -> Vec<cri::PodSandbo
             cgroup: &pod.record.cgroup,
             network: network.as_deref(),
         };
-        let running = running(node, &all, pod.id());
+        let running = running(&usage.machine.places, &all, pod.id());
         let subjects: Vec<ContainerSubject<'_>> = running.iter().map(Running::subject).collect();
-        node.stats.metrics(&subject, &subjects)
+        usage.stats.metrics(&subject, &subjects)
     };
     ready.iter().zip(&networks).map(one).collect()
 }
@@ -86,13 +87,13 @@ struct Running {
     started_at: i64,
 }
 
-fn running(node: &Node, all: &[Arc<Container>], pod_id: &PodId) -> Vec<Running> {
+fn running(places: &Places, all: &[Arc<Container>], pod_id: &PodId) -> Vec<Running> {
     let one = |container: &Arc<Container>| {
         let record = container.record();
         match container.state() {
             State::Running { process, started_at, .. } if record.pod_id == *pod_id => {
                 let pid = process.map_or(0, |process| process.pid());
-                Some(Running { upper: upper(node, &record.id), record, pid, started_at })
+                Some(Running { upper: upper(places, &record.id), record, pid, started_at })
             }
             _ => None,
         }

@@ -4,11 +4,11 @@
 use crate::container::{Record, State};
 use crate::disposable::PlainData;
 use crate::error::{Error, Result};
+use crate::ids::PodId;
 use crate::machine::Machine;
 use crate::objects::Objects;
 use crate::open_files::OpenFiles;
 use crate::places::Places;
-use crate::pod::Pod;
 use crate::settings::MissingHostPath;
 use gorae_order::namespaces::Namespace;
 use gorae_proto::cri::NamespaceMode;
@@ -42,7 +42,6 @@ impl Facts {
         machine: &Machine,
         objects: &Objects,
         missing_host_path: MissingHostPath,
-        pod: &Pod,
         record: &Record,
     ) -> Result<Self> {
         let security = super::security::context(&record.config);
@@ -51,7 +50,7 @@ impl Facts {
         Ok(Self {
             layout: machine.layout.clone(),
             places: machine.places.clone(),
-            target: target.map(|options| processes_of(objects, pod, &options.target_id)).transpose()?,
+            target: target.map(|options| processes_of(objects, &record.pod_id, &options.target_id)).transpose()?,
             open_files: machine.open_files,
             missing_host_path,
         })
@@ -59,9 +58,9 @@ impl Facts {
 }
 
 /// The PID namespace of a container of the pod.
-fn processes_of(objects: &Objects, pod: &Pod, target: &str) -> Result<Namespace> {
+fn processes_of(objects: &Objects, pod_id: &PodId, target: &str) -> Result<Namespace> {
     let container = objects.containers.find(target).map_err(|e| e.during("pid mode TARGET"))?;
-    if container.record().pod_id != *pod.id() {
+    if container.record().pod_id != *pod_id {
         return Err(Error::invalid(format!("pid mode TARGET: container {target} is in another pod")));
     }
     match container.state() {

@@ -13,7 +13,7 @@ pub(crate) use records::OLD;
 use super::{Container, Record, State, order};
 use crate::error::{Error, Result};
 use crate::ids;
-use crate::node::Node;
+use crate::machine::Machine;
 use gorae_order::wire;
 use gorae_proto::cri::{self, LinuxContainerResources};
 use gorae_proto::shim::{UpdateResources, request::Verb};
@@ -29,17 +29,17 @@ use std::sync::Arc;
 /// # Errors
 /// `InvalidArgument` with the field; `FailedPrecondition` for an ended container; the shim's failure, after which the old
 /// limits are in force again.
-pub async fn update(node: &Arc<Node>, container: &Arc<Container>, change: &LinuxContainerResources) -> Result<()> {
+pub async fn update(machine: &Machine, container: &Arc<Container>, change: &LinuxContainerResources) -> Result<()> {
     let _verb = container.verb.lock().await;
     let title = format!("update resources of container {}", ids::short(&container.record().id));
     let done = async {
-        settle(node, container).await?;
-        change_to(node, container, change).await
+        settle(machine, container).await?;
+        change_to(machine, container, change).await
     };
     done.await.map_err(|e| e.during(title))
 }
 
-async fn change_to(node: &Node, container: &Container, change: &LinuxContainerResources) -> Result<()> {
+async fn change_to(machine: &Machine, container: &Container, change: &LinuxContainerResources) -> Result<()> {
     let record = container.record();
     let old = record.config.linux.as_ref().and_then(|l| l.resources.clone()).unwrap_or_default();
     let mut changed = (*record).clone();
@@ -49,13 +49,13 @@ async fn change_to(node: &Node, container: &Container, change: &LinuxContainerRe
     });
     changed.config.linux.get_or_insert_default().resources = Some(merge(&old, change));
     // An impossible change is refused before anything is written.
-    let wanted = message(node, &record, &changed)?;
+    let wanted = message(machine, &record, &changed)?;
     let shim = match container.state() {
         State::Running { .. } => Some(container.running_shim()?),
         State::Created => None,
         other => return Err(Error::precondition(format!("the container is {}", other.word()))),
     };
-    let dir = node.machine.places.container_root(&record.id);
+    let dir = machine.places.container_root(&record.id);
     records::begin(&dir, &record, &changed)?;
     if let Some(shim) = &shim
         && let Err(error) = shim.call(Verb::UpdateResources(wanted)).await
@@ -71,12 +71,12 @@ async fn change_to(node: &Node, container: &Container, change: &LinuxContainerRe
 ///
 /// # Errors
 /// `Unavailable` and `DeadlineExceeded` while the shim does not respond; the kernel's errors for the records.
-async fn settle(node: &Node, container: &Container) -> Result<()> {
-    let dir = node.machine.places.container_root(&container.record().id);
+async fn settle(machine: &Machine, container: &Container) -> Result<()> {
+    let dir = machine.places.container_root(&container.record().id);
     let Some(Interrupted { old, new }) = records::interrupted(&dir)? else { return Ok(()) };
     if matches!(container.state(), State::Running { .. }) {
         let shim = container.running_shim()?;
-        let again = match message(node, &old, &new) {
+        let again = match message(machine, &old, &new) {
             Ok(message) => shim.call(Verb::UpdateResources(message)).await.map_err(|e| (e.says_nothing(), e.into())),
             Err(error) => Err((false, error)),
         };
@@ -98,14 +98,14 @@ async fn settle(node: &Node, container: &Container) -> Result<()> {
 }
 
 /// Settles in the background, for a container that was just taken back: another verb may hold it for a long time.
-pub fn settle_soon(node: &Arc<Node>, container: &Arc<Container>) {
-    if !node.machine.places.container_root(&container.record().id).join(OLD).exists() {
+pub fn settle_soon(machine: &Arc<Machine>, container: &Arc<Container>) {
+    if !machine.places.container_root(&container.record().id).join(OLD).exists() {
         return;
     }
-    let (node, container) = (node.clone(), container.clone());
+    let (machine, container) = (machine.clone(), container.clone());
     tokio::spawn(async move {
         let _verb = container.verb.lock().await;
-        if let Err(error) = settle(&node, &container).await {
+        if let Err(error) = settle(&machine, &container).await {
             let id = container.record().id.clone();
             tracing::error!(container = ids::short(&id), %error, "an update of limits was interrupted and stays open");
         }
@@ -113,12 +113,12 @@ pub fn settle_soon(node: &Arc<Node>, container: &Arc<Container>) {
 }
 
 /// The update for the shim: all limits. The OOM score only if it changes, because programs may have changed their own.
-fn message(node: &Node, old: &Record, new: &Record) -> Result<UpdateResources> {
+fn message(machine: &Machine, old: &Record, new: &Record) -> Result<UpdateResources> {
     let of = |record: &Record| record.config.linux.as_ref().and_then(|l| l.resources.clone()).unwrap_or_default();
     let (old, new) = (of(old), of(new));
     let score = order::process::oom_score_adj(&new)?;
     Ok(UpdateResources {
-        resources: Some(wire::resources(order::resources::build(Some(&new), &node.machine.layout)?)),
+        resources: Some(wire::resources(order::resources::build(Some(&new), &machine.layout)?)),
         oom_score_adj: (new.oom_score_adj != old.oom_score_adj).then(|| wire::oom_score_adj(score)),
     })
 }
