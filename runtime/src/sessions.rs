@@ -10,8 +10,8 @@ use gorae_node::container::{self, Container, State};
 use gorae_node::error::{Error, Result};
 use gorae_node::machine::Machine;
 use gorae_node::objects::Objects;
-use gorae_proto::shim::{Attach, DialPod, Exec, ResizeTty, Signal, reply, request::Verb};
-use gorae_shims::{self as shims, Answer, Shim, VERB_DEADLINE};
+use gorae_proto::shim::{Attach, DialPod, Exec};
+use gorae_shims::{self as shims, Running, Shim, Streams, VERB_DEADLINE};
 use gorae_streaming::{AttachRequest, Backend, Control, ExecRequest, Process, TerminalSize};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -52,21 +52,16 @@ impl Sessions {
             ..Exec::default()
         };
         let theirs: Vec<BorrowedFd<'_>> = pipes.theirs.iter().map(AsFd::as_fd).collect();
-        let answer = shim.call_within(Verb::Exec(order), &theirs, VERB_DEADLINE).await;
-        let Answer { body, fds, exit } = answer.map_err(not_started)?;
+        let Running { exec, terminal, exit } = shim.exec(order, &theirs, VERB_DEADLINE).await.map_err(not_started)?;
         drop(theirs);
         pipes.theirs.clear();
-        let (reply::Body::ExecStarted(started), Some(exit)) = (body, exit) else {
-            return Err(Error::internal("the shim replied with something other than ExecStarted"));
-        };
-        let tty = exactly(usize::from(request.tty), fds, "exec")?.next();
         Ok(Process {
             stdin: pipes.stdin,
             stdout: pipes.stdout,
             stderr: pipes.stderr,
-            tty,
+            tty: terminal,
             stdin_once: false,
-            control: Box::new(Remote { shim, exec: started.exec }),
+            control: Box::new(Remote { shim, exec }),
             exit: exit.claim().map(move |e| e.map(|e| e.exit_code).map_err(|_| lost().into())).boxed(),
         })
     }
@@ -86,29 +81,20 @@ impl Sessions {
             stdout: request.stdout,
             stderr: request.stderr && !request.tty,
         };
-        let Answer { body, fds, .. } = shim.call(Verb::Attach(asked)).await.map_err(ended_meanwhile)?;
-        if !matches!(body, reply::Body::Attached(_)) {
-            return Err(Error::internal("the shim replied with something other than Attached"));
-        }
-        let streams = usize::from(asked.stdin) + usize::from(asked.stdout) + usize::from(asked.stderr);
-        let mut fds = exactly(if request.tty { 1 } else { streams }, fds, "attach")?;
-        let mut process = Process {
-            stdin: None,
-            stdout: None,
-            stderr: None,
-            tty: None,
+        let (streams, tty) = if request.tty {
+            (Streams::default(), Some(shim.attach_terminal(asked).await.map_err(ended_meanwhile)?))
+        } else {
+            (shim.attach_streams(asked).await.map_err(ended_meanwhile)?, None)
+        };
+        Ok(Process {
+            stdin: streams.stdin,
+            stdout: streams.stdout,
+            stderr: streams.stderr,
+            tty,
             stdin_once: record.config.stdin_once,
             control: Box::new(Remote { shim, exec: 0 }),
             exit: container_exit(&container),
-        };
-        if request.tty {
-            process.tty = fds.next();
-        } else {
-            process.stdin = asked.stdin.then(|| fds.next()).flatten();
-            process.stdout = asked.stdout.then(|| fds.next()).flatten();
-            process.stderr = asked.stderr.then(|| fds.next()).flatten();
-        }
-        Ok(process)
+        })
     }
 
     async fn connect(&self, pod_id: &str, port: u16) -> Result<OwnedFd> {
@@ -138,18 +124,6 @@ impl Backend for Sessions {
     async fn dial(&self, pod_sandbox_id: &str, port: u16) -> std::result::Result<OwnedFd, Status> {
         Ok(self.connect(pod_sandbox_id, port).await?)
     }
-}
-
-/// The descriptors of a reply, if there are exactly as many as requested: with one missing, a session would show
-/// nothing and report no error.
-fn exactly(wanted: usize, fds: Vec<OwnedFd>, what: &str) -> Result<std::vec::IntoIter<OwnedFd>> {
-    if fds.len() == wanted {
-        return Ok(fds.into_iter());
-    }
-    let sent = fds.len();
-    // The kernel drops descriptors for which the receiver has no room.
-    let hint = if sent < wanted { "; the daemon may have reached its limit of open files" } else { "" };
-    Err(Error::internal(format!("{what}: the shim sent {sent} descriptors instead of {wanted}{hint}")))
 }
 
 /// Both ends of an exec's pipes; `theirs` go to the process.
@@ -207,9 +181,8 @@ struct Remote {
 
 impl Control for Remote {
     fn resize(&self, size: TerminalSize) -> BoxFuture<'_, ()> {
-        let verb = ResizeTty { exec: self.exec, rows: size.height.into(), columns: size.width.into() };
         async move {
-            if let Err(error) = self.shim.call(Verb::ResizeTty(verb)).await {
+            if let Err(error) = self.shim.resize(self.exec, size.height.into(), size.width.into()).await {
                 tracing::debug!(%error, "cannot resize the terminal");
             }
         }
@@ -218,25 +191,6 @@ impl Control for Remote {
 
     fn hang_up(&self) {
         let (shim, exec) = (self.shim.clone(), self.exec);
-        let verb = Verb::Signal(Signal { exec, number: SIGHUP });
-        tokio::spawn(async move { shim.call(verb).await });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_session_with_too_few_or_too_many_descriptors_is_refused() {
-        let some = |n| (0..n).map(|_| OwnedFd::from(std::fs::File::open("/dev/null").expect("a file"))).collect();
-        assert_eq!(exactly(2, some(2), "attach").expect("as asked").count(), 2);
-        assert_eq!(exactly(0, some(0), "exec").expect("as asked").count(), 0);
-        let error = exactly(3, some(2), "attach").expect_err("too few").to_string();
-        assert_eq!(
-            error,
-            "attach: the shim sent 2 descriptors instead of 3; the daemon may have reached its limit of open files"
-        );
-        assert!(exactly(0, some(1), "exec").is_err());
+        tokio::spawn(async move { shim.signal(exec, SIGHUP).await });
     }
 }

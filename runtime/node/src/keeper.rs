@@ -261,18 +261,17 @@ impl Keeper {
         }
         let (keeper, container, shim) = (self.clone(), container.clone(), shim.clone());
         tokio::spawn(async move {
-            let verb = wire::request::Verb::GetState(wire::GetState {});
-            match shim.call_within(verb, &[], shims::SETUP_DEADLINE).await {
-                Ok(shims::Answer { body: wire::reply::Body::State(state), .. }) => {
+            match shim.state(shims::SETUP_DEADLINE).await {
+                Ok(state) => {
                     warn_of_a_later_shim(&state);
                     keeper.said(&container, &state).await
                 }
                 Err(error @ shims::Error::TimedOut(_)) => keeper.end_hung_start(&container, &error).await,
                 // The connection has ended; the task that follows it decides.
-                Err(_) => {}
-                Ok(_) => {
+                Err(shims::Error::Gone(_)) => {}
+                Err(error) => {
                     let id = &container.record().id;
-                    tracing::error!(container = ids::short(id), "the shim's reply is not a State");
+                    tracing::error!(container = ids::short(id), %error, "cannot ask the shim for the container's state");
                 }
             }
         });

@@ -58,13 +58,13 @@ pub enum ShimEvent {
 
 /// A reply and what came with it.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The body; never a failure.
-    pub body: reply::Body,
+    pub(crate) body: reply::Body,
     /// Descriptors that came with the frame.
-    pub fds: Vec<OwnedFd>,
+    pub(crate) fds: Vec<OwnedFd>,
     /// Set when the body is `ExecStarted`.
-    pub exit: Option<ExecExit>,
+    pub(crate) exit: Option<ExecExit>,
 }
 
 /// A connection to a shim. Clones share it.
@@ -90,7 +90,7 @@ struct Waiting {
 
 impl Shim {
     /// Takes over a connected socket. Events are sent to `events`, [`ShimEvent::Gone`] last.
-    pub fn attach(stream: UnixStream, events: mpsc::Sender<ShimEvent>) -> Self {
+    pub fn new(stream: UnixStream, events: mpsc::Sender<ShimEvent>) -> Self {
         let shared = Arc::new(Shared {
             stream,
             writing: AsyncMutex::new(()),
@@ -106,7 +106,7 @@ impl Shim {
     /// # Errors
     /// [`Error::NotThere`] when nothing listens; [`Error::Gone`] when the shim does not accept the connection.
     pub async fn connect(run_dir: &Path, events: mpsc::Sender<ShimEvent>) -> Result<Self> {
-        Ok(Self::attach(socket::connect(run_dir).await?, events))
+        Ok(Self::new(socket::connect(run_dir).await?, events))
     }
 
     /// Sends one request and waits for its reply.
@@ -115,7 +115,7 @@ impl Shim {
     ///
     /// # Errors
     /// [`Error::Refused`]; [`Error::TimedOut`] after `deadline`; [`Error::Gone`] when the shim has ended.
-    pub async fn call_within(&self, verb: Verb, fds: &[BorrowedFd<'_>], deadline: Duration) -> Result<Answer> {
+    pub(crate) async fn call_within(&self, verb: Verb, fds: &[BorrowedFd<'_>], deadline: Duration) -> Result<Answer> {
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
         let _expected = self.shared.expect(id, sender)?;
@@ -135,7 +135,7 @@ impl Shim {
     ///
     /// # Errors
     /// As [`Self::call_within`].
-    pub async fn call(&self, verb: Verb) -> Result<Answer> {
+    pub(crate) async fn call(&self, verb: Verb) -> Result<Answer> {
         self.call_within(verb, &[], VERB_DEADLINE).await
     }
 

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+/// For a reply that needs no work. After that the shim counts as hung.
+pub const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 /// For a verb that touches only the kernel.
 pub const VERB_DEADLINE: Duration = Duration::from_secs(20);
 /// For setting up a pod or a container, which touches mounts and sources that are not ours.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Failures of calls to a shim.
 
-use gorae_proto::shim::{Failure, failure};
+use gorae_proto::shim::{Failure, failure, reply};
 
 /// A failed call to a shim. Its text names the shim's role or socket and the kernel's error.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +26,12 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
+    /// A reply of another verb than the one that was called.
+    pub(crate) fn unexpected(wanted: &str, body: &reply::Body) -> Self {
+        let name = format!("{body:?}");
+        Self::Broken(format!("the shim replied with {}, not {wanted}", name.split('(').next().unwrap_or_default()))
+    }
+
     /// Prefixes the text with what was being done.
     #[must_use]
     pub fn during(mut self, what: impl std::fmt::Display) -> Self {

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! Spawner ─ a shim for one task ─ setup_pod, clean_pod, …     one request, one reply, exit
-//!         └ a container's shim ── Shim ── call, ShimEvent     one connection while the daemon lives
+//!         └ a container's shim ── Shim ── start, stop, exec, …    one connection while the daemon lives
 //! ```
 
 #![forbid(unsafe_code)]
@@ -19,10 +19,12 @@ mod error;
 mod oneshot;
 mod socket;
 mod spawn;
+mod verbs;
 
-pub use connection::{Answer, ExecExit, QUEUED_EVENTS, Shim, ShimEvent};
-pub use deadline::{SETUP_DEADLINE, VERB_DEADLINE};
+pub use connection::{ExecExit, QUEUED_EVENTS, Shim, ShimEvent};
+pub use deadline::{ANSWER_DEADLINE, SETUP_DEADLINE, VERB_DEADLINE};
 pub use device_programs::DevicePrograms;
 pub use error::{Error, Result};
 pub use oneshot::{clean_container, clean_pod, dial_pod, look_in_images, mount_cgroups, pin_pod, setup_pod};
 pub use spawn::{Killer, Spawner};
+pub use verbs::{Running, Streams};

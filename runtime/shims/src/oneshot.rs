@@ -20,7 +20,7 @@ pub async fn setup_pod(spawner: &Spawner, setup: SetupPod) -> Result<PodReady> {
     let id = setup.pod_id.clone();
     match once(spawner, "setup-pod", &id, Verb::SetupPod(setup), SETUP_DEADLINE).await? {
         (reply::Body::PodReady(ready), _) => Ok(ready),
-        (other, _) => Err(unexpected(&other)),
+        (other, _) => Err(Error::unexpected("PodReady", &other)),
     }
 }
 
@@ -50,7 +50,7 @@ pub async fn clean_container(spawner: &Spawner, clean: CleanContainer) -> Result
     let id = clean.container_id.clone();
     match once(spawner, "clean-container", &id, Verb::CleanContainer(clean), VERB_DEADLINE).await? {
         (reply::Body::State(state), _) => Ok(state),
-        (other, _) => Err(unexpected(&other)),
+        (other, _) => Err(Error::unexpected("State", &other)),
     }
 }
 
@@ -121,9 +121,4 @@ async fn once(
             Err(Error::TimedOut(format!("gorae-shim {role} {id}: no reply within {deadline:?}")))
         }
     }
-}
-
-fn unexpected(body: &reply::Body) -> Error {
-    let name = format!("{body:?}");
-    Error::Broken(format!("unexpected reply from the shim: {}", name.split('(').next().unwrap_or_default()))
 }

@@ -8,13 +8,12 @@ use crate::ids::{self, ContainerId};
 use crate::keeper::Keeper;
 use crate::process::{self, Process};
 use gorae_kernel::process::ProcessId;
-use gorae_proto::shim::{End, GetState, request::Verb};
+use gorae_proto::shim::End;
 use gorae_proto::state::{UNKNOWN, UNKNOWN_CODE};
+use gorae_shims::ANSWER_DEADLINE;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a shim may take for a reply that needs no work. After that it counts as hung.
-pub const ANSWER: Duration = Duration::from_secs(5);
 /// How long a shim may take to report the end of a process that has ended.
 const TELLING: Duration = Duration::from_secs(1);
 /// How long a killed process may take to end before its exit code counts as unknown; the cgroup is checked in any case.
@@ -27,7 +26,7 @@ const KILLED_CODE: i32 = 137;
 /// Whether the container's shim responds; also true when it has none, because then nothing hangs.
 pub async fn answers(container: &Container) -> bool {
     match container.shim_if_any() {
-        Some(shim) => shim.call_within(Verb::GetState(GetState {}), &[], ANSWER).await.is_ok(),
+        Some(shim) => shim.state(ANSWER_DEADLINE).await.is_ok(),
         None => true,
     }
 }

@@ -191,7 +191,7 @@ mod tests {
 
     fn shim() -> Shim {
         let (ours, _) = tokio::net::UnixStream::pair().expect("pair");
-        Shim::attach(ours, tokio::sync::mpsc::channel(1).0)
+        Shim::new(ours, tokio::sync::mpsc::channel(1).0)
     }
 
     /// A line in each state; `own` is the shim of the lines that have one.

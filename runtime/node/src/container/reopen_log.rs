@@ -4,7 +4,6 @@
 use super::Container;
 use crate::error::Result;
 use crate::ids;
-use gorae_proto::shim::{ReopenLog, request::Verb};
 use std::sync::Arc;
 
 /// Reopens the log; the new file exists when this returns.
@@ -14,6 +13,5 @@ use std::sync::Arc;
 pub async fn reopen(container: &Arc<Container>) -> Result<()> {
     let title = format!("reopen log of container {}", ids::short(&container.record().id));
     let shim = container.running_shim().map_err(|e| e.during(&title))?;
-    shim.call(Verb::ReopenLog(ReopenLog {})).await.map_err(|e| e.during(&title))?;
-    Ok(())
+    Ok(shim.reopen_log().await.map_err(|e| e.during(&title))?)
 }

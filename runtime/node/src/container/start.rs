@@ -2,7 +2,7 @@
 //! StartContainer: one message to a new shim, which does everything up to execve.
 //!
 //! A start may wait forever for something that is not ours, such as a mount from a dead server. It is given up after
-//! [`SETUP_DEADLINE`], or as soon as the container is stopped.
+//! [`shims::SETUP_DEADLINE`], or as soon as the container is stopped.
 
 use super::order::{self, facts::Facts};
 use super::{Container, Line, Start, State};
@@ -14,9 +14,8 @@ use crate::objects::Objects;
 use crate::places::Places;
 use crate::pod::{self, Pod};
 use crate::{disposable, ids, records};
-use gorae_proto::shim::{self as wire, Started, reply, request::Verb};
-use gorae_shims::{self as shims, DevicePrograms, Killer, SETUP_DEADLINE, Shim, Spawner, VERB_DEADLINE};
-use std::os::fd::AsFd;
+use gorae_proto::shim::{self as wire, Started};
+use gorae_shims::{self as shims, DevicePrograms, Killer, Shim, Spawner, VERB_DEADLINE};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use tokio::sync::mpsc;
@@ -117,7 +116,7 @@ fn spawn(keeper: &Arc<Keeper>, spawner: &Spawner, container: &Arc<Container>, po
     };
     let (stream, killer) = spawned.inspect_err(|_| container.back_to_created())?;
     let (events, said) = mpsc::channel(gorae_shims::QUEUED_EVENTS);
-    let shim = Shim::attach(stream, events);
+    let shim = Shim::new(stream, events);
     if !keeper.attach(container, shim.clone(), said) {
         killer.kill();
         return Err(stopped_meanwhile(short));
@@ -133,26 +132,12 @@ enum Failed {
     Refused(Error),
 }
 
-/// Sends the order with the device program of its rules if one is loaded; otherwise keeps the one that the shim loads.
-async fn ask(programs: &DevicePrograms, shim: &Shim, mut order: wire::Start) -> std::result::Result<Started, Failed> {
-    let loaded = programs.of(&order.device_rules);
-    order.device_program = loaded.is_some();
-    let rules = loaded.is_none().then(|| order.device_rules.clone());
-    let descriptors: Vec<_> = loaded.iter().map(|program| program.as_fd()).collect();
-    let answer = shim.call_within(Verb::Start(order), &descriptors, SETUP_DEADLINE).await;
-    let mut answer = answer.map_err(|error| match error {
+/// Sends the order.
+async fn ask(programs: &DevicePrograms, shim: &Shim, order: wire::Start) -> std::result::Result<Started, Failed> {
+    shim.start(order, programs).await.map_err(|error| match error {
         shims::Error::TimedOut(_) => Failed::Unanswered(error.into()),
         _ => Failed::Refused(error.into()),
-    })?;
-    let reply::Body::Started(started) = answer.body else {
-        return Err(Failed::Refused(Error::internal("the shim's reply is not a Started")));
-    };
-    if let (Some(rules), true) = (rules, started.device_program)
-        && let Some(program) = answer.fds.pop()
-    {
-        programs.keep(rules, program);
-    }
-    Ok(started)
+    })
 }
 
 fn stopped_meanwhile(short: &str) -> Error {

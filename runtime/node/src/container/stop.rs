@@ -6,8 +6,8 @@ use super::{Container, Line, State, force_stop};
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::keeper::{Keeper, start_error};
-use gorae_proto::shim::{Stop, failure, request::Verb};
-use gorae_shims as shims;
+use gorae_proto::shim::failure;
+use gorae_shims::{self as shims, ANSWER_DEADLINE};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,7 +94,6 @@ enum Asked {
 /// between look and call. In both cases the shim is looked for, and the stop is sent again.
 async fn ask(keeper: &Arc<Keeper>, container: &Arc<Container>, grace: Duration) -> Result<Asked> {
     let signal = container.record().process.stop_signal;
-    let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
     for _ in 0..=RECONNECTS {
         if container.has_ended() {
             return Ok(Asked::Ended);
@@ -102,11 +101,11 @@ async fn ask(keeper: &Arc<Keeper>, container: &Arc<Container>, grace: Duration) 
         let Some(shim) = keeper.shim(container).await else {
             // Its shim has died, and the container is being ended because of that.
             let settled = container.line_is(|line| !matches!(line, Line::Settling));
-            let _ = tokio::time::timeout(force_stop::ANSWER, settled).await;
+            let _ = tokio::time::timeout(ANSWER_DEADLINE, settled).await;
             return Ok(if container.has_ended() { Asked::Ended } else { Asked::Silent });
         };
-        match shim.call_within(Verb::Stop(Stop { signal, grace_ms }), &[], force_stop::ANSWER).await {
-            Ok(_) => return Ok(Asked::Stopping),
+        match shim.stop(signal, grace).await {
+            Ok(()) => return Ok(Asked::Stopping),
             Err(shims::Error::Gone(_)) => tokio::time::sleep(RECONNECT_PAUSE).await,
             Err(shims::Error::TimedOut(_)) => return Ok(Asked::Silent),
             Err(error) if error.refused() == Some(failure::Kind::FailedPrecondition) => return Ok(Asked::Ended),

@@ -11,8 +11,8 @@ mod streams;
 use super::Container;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
-use gorae_proto::shim::{EndExec, Exec, reply, request::Verb};
-use gorae_shims::{self as shims, Answer, ExecExit, Shim, VERB_DEADLINE};
+use gorae_proto::shim::Exec;
+use gorae_shims::{self as shims, Running, Shim, VERB_DEADLINE};
 use output::Kept;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ impl Drop for EndOnDrop {
     fn drop(&mut self) {
         if let Some(exec) = self.exec.take() {
             let shim = self.shim.clone();
-            tokio::spawn(async move { shim.call(Verb::EndExec(EndExec { exec })).await });
+            tokio::spawn(async move { shim.end_exec(exec).await });
         }
     }
 }
@@ -76,7 +76,7 @@ pub async fn sync(container: &Arc<Container>, command: Vec<String>, timeout: Dur
 
 async fn run(container: &Arc<Container>, command: Vec<String>, timeout: Duration) -> Result<Output> {
     let shim = container.running_shim()?;
-    let (mut streams, exec, exit) = start(&shim, command, timeout).await?;
+    let (mut streams, Running { exec, exit, .. }) = start(&shim, command, timeout).await?;
     let mut guard = EndOnDrop { shim, exec: Some(exec) };
     let exited = read_until(&mut streams, exit.claim(), timeout).await?.map_err(|_| lost())?;
     guard.exec = None;
@@ -95,8 +95,8 @@ async fn run(container: &Arc<Container>, command: Vec<String>, timeout: Duration
     Ok(Output { stdout, stderr, exit_code: exited.exit_code })
 }
 
-/// Makes the shim start the command with pipes to this process; returns them with the command's number and exit.
-async fn start(shim: &Shim, command: Vec<String>, timeout: Duration) -> Result<(Streams, u64, ExecExit)> {
+/// Makes the shim start the command with pipes to this process.
+async fn start(shim: &Shim, command: Vec<String>, timeout: Duration) -> Result<(Streams, Running)> {
     let (streams, writers) = Streams::make()?;
     let order = Exec {
         args: command.into_iter().map(String::into_bytes).collect(),
@@ -106,12 +106,8 @@ async fn start(shim: &Shim, command: Vec<String>, timeout: Duration) -> Result<(
         ..Exec::default()
     };
     let sent = writers.each_ref().map(AsFd::as_fd);
-    let answer = shim.call_within(Verb::Exec(order), &sent, start_deadline(timeout)).await;
-    let Answer { body, exit, .. } = answer.map_err(not_started)?;
-    let (reply::Body::ExecStarted(started), Some(exit)) = (body, exit) else {
-        return Err(Error::internal("the shim's reply is not an ExecStarted"));
-    };
-    Ok((streams, started.exec, exit))
+    let running = shim.exec(order, &sent, start_deadline(timeout)).await.map_err(not_started)?;
+    Ok((streams, running))
 }
 
 /// Reads the output until the command has ended; returns its exit.
@@ -192,7 +188,7 @@ mod tests {
         // A shim that hangs: it accepts the request and does not reply.
         let (ours, _theirs) = tokio::net::UnixStream::pair().expect("pair");
         assert!(container.change_line(Line::look));
-        let shim = Shim::attach(ours, tokio::sync::mpsc::channel(1).0);
+        let shim = Shim::new(ours, tokio::sync::mpsc::channel(1).0);
         assert!(container.change_line(|line| line.attach(shim)));
         let error = sync(&container, vec!["true".into()], Duration::from_millis(1)).await.expect_err("it hangs");
         assert_eq!(error.kind(), Kind::Unavailable, "{error}");

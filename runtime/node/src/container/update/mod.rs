@@ -16,7 +16,7 @@ use crate::ids;
 use crate::machine::Machine;
 use gorae_order::wire;
 use gorae_proto::cri::{self, LinuxContainerResources};
-use gorae_proto::shim::{UpdateResources, request::Verb};
+use gorae_proto::shim::UpdateResources;
 use merge::merge;
 use records::Interrupted;
 use std::path::Path;
@@ -58,7 +58,7 @@ async fn change_to(machine: &Machine, container: &Container, change: &LinuxConta
     let dir = machine.places.container_root(&record.id);
     records::begin(&dir, &record, &changed)?;
     if let Some(shim) = &shim
-        && let Err(error) = shim.call(Verb::UpdateResources(wanted)).await
+        && let Err(error) = shim.update(wanted).await
     {
         return Err(if error.says_nothing() { error.into() } else { roll_back(&dir, error.into()) });
     }
@@ -77,7 +77,7 @@ async fn settle(machine: &Machine, container: &Container) -> Result<()> {
     if matches!(container.state(), State::Running { .. }) {
         let shim = container.running_shim()?;
         let again = match message(machine, &old, &new) {
-            Ok(message) => shim.call(Verb::UpdateResources(message)).await.map_err(|e| (e.says_nothing(), e.into())),
+            Ok(message) => shim.update(message).await.map_err(|e| (e.says_nothing(), e.into())),
             Err(error) => Err((false, error)),
         };
         match again {
@@ -89,7 +89,7 @@ async fn settle(machine: &Machine, container: &Container) -> Result<()> {
                 container.set_record(Arc::new(old));
                 return Ok(());
             }
-            Ok(_) => {}
+            Ok(()) => {}
         }
     }
     container.set_record(Arc::new(new));
