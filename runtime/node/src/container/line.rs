@@ -34,7 +34,7 @@ pub enum Line {
     /// Its shim is being looked for.
     Looking,
     /// Its shim is connected.
-    Up(Up),
+    Up(Connected),
     /// Its shim is gone or hangs, and a one-off shim cleans up what is left of the container.
     Settling,
     /// Settling failed, and is retried periodically.
@@ -43,7 +43,7 @@ pub enum Line {
 
 /// A connected shim.
 #[derive(Debug)]
-pub struct Up {
+pub struct Connected {
     shim: Shim,
     /// Set while the start that made the shim is in progress in this daemon.
     start: Option<GiveUp>,
@@ -80,7 +80,7 @@ impl Line {
                 return false;
             }
         };
-        *self = Self::Up(Up { shim, start, stuck: None });
+        *self = Self::Up(Connected { shim, start, stuck: None });
         true
     }
 
@@ -128,10 +128,7 @@ impl Line {
 
     /// The connected shim.
     pub fn shim(&self) -> Option<&Shim> {
-        match self {
-            Self::Up(up) => Some(&up.shim),
-            _ => None,
-        }
+        self.callable().ok()
     }
 
     /// Whether a start is in progress in this daemon.
@@ -174,13 +171,18 @@ impl Line {
         }
     }
 
-    /// Why no shim can be called now, for error texts; empty when one can.
-    pub fn why_not(&self) -> &'static str {
+    /// The connected shim, or the reason why none can be called now.
+    ///
+    /// # Errors
+    /// The reason, as part of a sentence.
+    pub fn callable(&self) -> Result<&Shim, &'static str> {
         match self {
-            Self::Up(_) => "",
-            Self::Down | Self::Looking => "the container's shim is being reconnected; try again",
-            Self::Starting(_) => "the container is starting; try again",
-            Self::Settling | Self::Owing => "the container's shim is gone or hangs, and the container is being ended",
+            Self::Up(up) => Ok(&up.shim),
+            Self::Down | Self::Looking => Err("the container's shim is being reconnected; try again"),
+            Self::Starting(_) => Err("the container is starting; try again"),
+            Self::Settling | Self::Owing => {
+                Err("the container's shim is gone or hangs, and the container is being ended")
+            }
         }
     }
 }
@@ -196,7 +198,7 @@ mod tests {
 
     /// A line in each state; `own` is the shim of the lines that have one.
     fn lines(own: &Shim) -> [(Line, Option<oneshot::Receiver<()>>); 7] {
-        let up = |start| Line::Up(Up { shim: own.clone(), start, stuck: None });
+        let up = |start| Line::Up(Connected { shim: own.clone(), start, stuck: None });
         let ((one, first), (other, second)) = (oneshot::channel(), oneshot::channel());
         [
             (Line::Down, None),
@@ -301,6 +303,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_shim_that_cannot_be_called_comes_with_a_reason() {
+        let reasons = lines(&shim()).map(|(line, _receiver)| line.callable().map(drop).err().unwrap_or("can"));
+        let parts = ["reconnected", "is starting", "reconnected", "can", "can", "being ended", "being ended"];
+        for (reason, part) in reasons.into_iter().zip(parts) {
+            assert!(reason.contains(part), "{reason}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_start_is_given_up_once_before_and_after_its_shim_is_there() {
         let own = shim();
         for (mut line, receiver) in lines(&own) {
@@ -316,7 +327,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_shim_says_of_a_stop_goes_with_its_connection() {
         let own = shim();
-        let mut line = Line::Up(Up { shim: own.clone(), start: None, stuck: None });
+        let mut line = Line::Up(Connected { shim: own.clone(), start: None, stuck: None });
         line.is_stuck("pid 5 in D");
         assert_eq!(line.stuck(), Some("pid 5 in D"));
         line.is_stuck("");

@@ -41,7 +41,7 @@ pub mod verbose;
 pub mod view;
 
 pub use exit::{Exit, Identity, Reason, time};
-pub use line::{Line, Up};
+pub use line::{Connected, Line};
 pub use object::{Container, MOST_HELPERS};
 pub use record::{Image, ImageMount, Process, RECORD_KIND, RECORD_VERSION, Record, read_state};
 pub(crate) use start_guard::Start;

@@ -137,6 +137,6 @@ impl Container {
         if !self.is_running() {
             return Err(Error::precondition(format!("the container is {}, not running", self.state().word())));
         }
-        self.look_at_line(|line| line.shim().cloned().ok_or_else(|| Error::new(Kind::Unavailable, line.why_not())))
+        self.look_at_line(|line| line.callable().cloned().map_err(|why| Error::new(Kind::Unavailable, why)))
     }
 }
