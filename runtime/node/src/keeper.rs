@@ -13,6 +13,7 @@
 //! a verb can see it, wait for it and take over from it.
 
 use crate::container::{self, Container, Line, State, phase_of};
+use crate::disk;
 use crate::error::Result;
 use crate::events::Events;
 use crate::ids::{self, ContainerId};
@@ -249,7 +250,8 @@ impl Keeper {
     /// that is not even there loses its directory and exits, because nobody would know about the container that it starts.
     fn is_coming(&self, container: &Container, run_dir: &Path) -> bool {
         let unknown = matches!(self.state_on_disk(&container.record().id), Ok(None)) && !container.is_running();
-        unknown && matches!(std::fs::remove_dir(run_dir), Err(e) if e.raw_os_error() == Some(libc::ENOTEMPTY))
+        unknown
+            && matches!(disk::blocking(|| std::fs::remove_dir(run_dir)), Err(e) if e.raw_os_error() == Some(libc::ENOTEMPTY))
     }
 
     /// Takes over a shim that was found, and asks it for the state; false when it comes too late.

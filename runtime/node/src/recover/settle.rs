@@ -4,6 +4,7 @@
 use super::found::Found;
 use super::strays::end_strays;
 use crate::container::{self, Container, State};
+use crate::disk;
 use crate::keeper::Keeper;
 use crate::machine::Machine;
 use crate::node::Node;
@@ -35,7 +36,7 @@ pub async fn settle(node: Arc<Node>, found: Found) {
 async fn take_back(machine: &Arc<Machine>, keeper: &Arc<Keeper>, container: &Arc<Container>) {
     let may_have_shim = match container.state() {
         State::Starting | State::Running { .. } => true,
-        State::Created => machine.places.container_run(&container.record().id).exists(),
+        State::Created => disk::blocking(|| machine.places.container_run(&container.record().id).exists()),
         State::Exited(_) => false,
     };
     if may_have_shim {

@@ -11,6 +11,7 @@ mod records;
 pub(crate) use records::OLD;
 
 use super::{Container, Record, State, order};
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::machine::Machine;
@@ -99,7 +100,8 @@ async fn settle(machine: &Machine, container: &Container) -> Result<()> {
 
 /// Settles in the background, for a container that was just taken back: another verb may hold it for a long time.
 pub fn settle_soon(machine: &Arc<Machine>, container: &Arc<Container>) {
-    if !machine.places.container_root(&container.record().id).join(OLD).exists() {
+    let old = machine.places.container_root(&container.record().id).join(OLD);
+    if !disk::blocking(|| old.exists()) {
         return;
     }
     let (machine, container) = (machine.clone(), container.clone());
