@@ -94,6 +94,21 @@ impl Network {
 }
 
 impl Record {
+    /// Checks that this program can run and stop the pod. Part of the record's shape is for later versions: their pods have
+    /// resources that this one does not know, and would leave behind.
+    ///
+    /// # Errors
+    /// The field and its value, in words.
+    pub fn check_known(&self) -> std::result::Result<(), String> {
+        if let Network::Cni { name } = &self.network {
+            return Err(format!("network: the CNI network {name:?}, and this program has no CNI"));
+        }
+        match self.owner {
+            Owner::Cri => Ok(()),
+            Owner::Engine => Err("owner: the daemon's own engine, which this program does not have".to_owned()),
+        }
+    }
+
     /// The host name that the pod's processes see: the requested one, or the node's.
     ///
     /// # Errors

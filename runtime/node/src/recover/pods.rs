@@ -19,7 +19,7 @@ pub(super) fn read(places: &Places, id: &PodId, boot_id: &str, found: &mut Found
     if run_dir.try_exists().map_err(|e| not_now(Error::io("look for", &run_dir, &e)))? {
         found.present.insert(id.clone());
     }
-    match records::read::<pod::Record>(&dir.join("record"), pod::RECORD_KIND, pod::RECORD_VERSION) {
+    match read_record(&dir.join("record")) {
         Ok(Some(record)) => {
             check_owner(&dir, id, &record.id)?;
             match pod::resources::kept(&dir).map(drop) {
@@ -39,6 +39,14 @@ pub(super) fn read(places: &Places, id: &PodId, boot_id: &str, found: &mut Found
     }
 }
 
+/// Reads the record of a pod that this program can run.
+fn read_record(path: &Path) -> Result<Option<pod::Record>> {
+    records::read_with(path, pod::RECORD_KIND, pod::RECORD_VERSION, |body| {
+        let record: pod::Record = serde_json::from_slice(body).map_err(|e| e.to_string())?;
+        record.check_known().map(|()| record)
+    })
+}
+
 /// Reads the record that marks a pod as up. A damaged one counts as absent: the pod is stopped.
 fn read_up(run_dir: &Path) -> Result<Option<Up>> {
     match records::read::<Up>(&run_dir.join(pod::UP_KIND), pod::UP_KIND, pod::UP_VERSION) {
@@ -49,7 +57,7 @@ fn read_up(run_dir: &Path) -> Result<Option<Up>> {
 }
 
 fn read_half_made(dir: &Path, id: &PodId, found: &mut Found) -> Result<()> {
-    match records::read::<pod::Record>(&dir.join("record.new"), pod::RECORD_KIND, pod::RECORD_VERSION) {
+    match read_record(&dir.join("record.new")) {
         Ok(Some(record)) => {
             check_owner(dir, id, &record.id)?;
             found.half_made.push(record);

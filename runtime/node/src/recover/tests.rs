@@ -99,6 +99,28 @@ fn whole_records_that_say_nothing_to_this_program_keep_it_from_starting_and_stay
 }
 
 #[test]
+fn a_pod_that_only_a_later_program_can_run_keeps_this_one_from_starting_and_stays() {
+    let base = || pod::test_record(cri::PodSandboxConfig::default());
+    let network = pod::Network::Cni { name: "flannel".into() };
+    let cni = pod::Record { network, ..base() };
+    let engine = pod::Record { owner: pod::Owner::Engine, ..base() };
+    for (record, why) in [(cni, "the CNI network \"flannel\""), (engine, "the daemon's own engine")] {
+        for file in ["record", "record.new"] {
+            let dir = tempfile::tempdir().expect("tempdir");
+            let places = places(dir.path());
+            let pod_root = places.pod_root(&record.id);
+            records::make_dir(&pod_root).expect("directory");
+            records::write(&pod_root, file, pod::RECORD_KIND, pod::RECORD_VERSION, &record).expect("record");
+            let error = read(&places, "boot").expect_err(file).to_string();
+            for part in ["nothing was touched", &pod_root.join(file).display().to_string(), why, "run that one again"] {
+                assert!(error.contains(part), "{file}: {error}");
+            }
+            assert!(pod_root.join(file).exists() && !places.damaged().exists(), "{file}");
+        }
+    }
+}
+
+#[test]
 fn a_whole_record_of_another_object_keeps_the_daemon_from_starting_and_stays() {
     let dir = tempfile::tempdir().expect("tempdir");
     let places = places(dir.path());
