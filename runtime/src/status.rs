@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Status: kubelet polls it to learn whether the node can run pods, and which features it has.
 
-use gorae_node::node::Node;
+use gorae_node::Node;
 use gorae_proto::cri;
 use std::path::Path;
 

@@ -4,7 +4,7 @@
 use crate::error::{Error, Result};
 
 /// The handler that always exists; an empty name in a request means this one.
-pub const BUILT_IN: &str = "gorae";
+const BUILT_IN: &str = "gorae";
 /// Longest part of an unknown name that an error shows, in characters.
 const LONGEST_SHOWN: usize = 64;
 

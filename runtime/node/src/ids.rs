@@ -24,7 +24,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 /// Length of an id in characters.
-pub const ID_LENGTH: usize = 64;
+const ID_LENGTH: usize = 64;
 
 /// The id of a pod.
 pub type PodId = Id<OfPod>;

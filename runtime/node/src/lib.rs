@@ -12,30 +12,39 @@
 
 #![forbid(unsafe_code)]
 
-pub mod clock;
+mod clock;
 pub mod container;
-pub mod disk;
+mod disk;
 pub mod disposable;
 pub mod error;
-pub mod events;
+mod events;
 #[cfg(test)]
 mod golden;
 pub mod handlers;
-pub mod idempotency;
+mod idempotency;
 pub mod ids;
-pub mod index;
-pub mod keeper;
-pub mod machine;
-pub mod node;
-pub mod objects;
+mod index;
+mod keeper;
+mod machine;
+mod node;
+mod objects;
 pub mod open_files;
-pub mod operations;
-pub mod places;
+mod operations;
+mod places;
 pub mod pod;
-pub mod process;
+mod process;
 pub mod reconcile;
-pub mod records;
+mod records;
 pub mod recover;
 pub mod settings;
-pub mod trash;
+mod trash;
 pub mod usage;
+
+pub use clock::unique_ns;
+pub use events::Events;
+pub use machine::Machine;
+pub use node::{Node, assemble};
+pub use objects::Objects;
+pub use places::Places;
+pub use process::Process;
+pub use records::make_dir;

@@ -2,7 +2,7 @@
 //! A daemon that has no descriptor left. The test has its own process, because the limit applies to the whole process.
 
 use gorae_kernel::process::ProcessId;
-use gorae_node::process::Process;
+use gorae_node::Process;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::fs::File;
 use std::process::Command;

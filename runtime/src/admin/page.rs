@@ -5,8 +5,8 @@
 use super::machine;
 use super::sources::Sources;
 use crate::metrics::{Kind, Page};
-use gorae_node::node::Node;
-use gorae_node::objects::Objects;
+use gorae_node::Node;
+use gorae_node::Objects;
 
 /// Writes the page.
 pub async fn write(sources: &Sources) -> String {

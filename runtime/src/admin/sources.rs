@@ -8,7 +8,7 @@ use crate::health::{Finding, Health, Probe};
 use crate::log::{Level, Log};
 use crate::rpc::Measures;
 use crate::rpc::clients::Clients;
-use gorae_node::node::Node;
+use gorae_node::Node;
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::sync::watch;

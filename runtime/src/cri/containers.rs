@@ -5,9 +5,8 @@
 use super::verbs::{allow_absent, seconds, to_completion};
 use gorae_node::container::verbose::Verbose;
 use gorae_node::container::{self, Container};
-use gorae_node::disposable;
 use gorae_node::error::{Error, Result};
-use gorae_node::node::Node;
+use gorae_node::{Node, disposable};
 use gorae_proto::cri;
 use std::collections::HashMap;
 use std::sync::Arc;

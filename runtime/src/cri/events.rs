@@ -2,7 +2,7 @@
 //! GetContainerEvents: the node's events as a stream, and a count of those that slow clients miss.
 
 use super::lists::Items;
-use gorae_node::events::Events;
+use gorae_node::Events;
 use gorae_proto::cri::ContainerEventResponse;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

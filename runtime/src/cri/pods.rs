@@ -3,9 +3,8 @@
 
 use super::verbs::{allow_absent, to_completion};
 use gorae_node::error::{Error, Result};
-use gorae_node::node::Node;
 use gorae_node::pod::{self, Pod};
-use gorae_node::{clock, container};
+use gorae_node::{Node, container, unique_ns};
 use gorae_proto::cri;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -73,7 +72,7 @@ pub async fn update(
 pub fn status(node: &Node, request: &cri::PodSandboxStatusRequest) -> Result<cri::PodSandboxStatusResponse> {
     let pod = node.objects.pods.find(&request.pod_sandbox_id)?;
     // Taken before the state is read: kubelet would ignore an event that is newer than the state but older than this.
-    let timestamp = clock::unique_ns();
+    let timestamp = unique_ns();
     let containers = node.objects.of_pod(pod.id());
     Ok(cri::PodSandboxStatusResponse {
         status: Some(pod::view::status(&pod)),

@@ -4,7 +4,7 @@
 use super::events::Losses;
 use super::lists::{Items, batches, whole};
 use super::{containers, daemon, events, pods, sessions, statistics};
-use gorae_node::node::Node;
+use gorae_node::Node;
 use gorae_proto::cri::{self, runtime_service_server::RuntimeService};
 use gorae_streaming::Server;
 use std::path::PathBuf;

@@ -3,8 +3,7 @@
 //! because a URL takes one of a few slots until its client connects.
 
 use gorae_node::error::{Error, Result};
-use gorae_node::ids;
-use gorae_node::objects::Objects;
+use gorae_node::{Objects, ids};
 use gorae_proto::cri;
 use gorae_streaming::Server;
 use tonic::Status;

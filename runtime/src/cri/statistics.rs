@@ -2,8 +2,8 @@
 //! Calls about the resource usage of pods and containers. Each fails when the usage cannot be read.
 
 use super::lists::whole;
+use gorae_node::Node;
 use gorae_node::error::Result;
-use gorae_node::node::Node;
 use gorae_node::usage;
 use gorae_proto::cri;
 use std::sync::Arc;

@@ -14,7 +14,7 @@ use tokio::net::UnixListener;
 /// file next to the socket excludes another goraed; a trial connection detects any other program.
 pub(super) fn own_socket(socket: &Path) -> Result<File> {
     if let Some(dir) = socket.parent() {
-        gorae_node::records::make_dir(dir)?;
+        gorae_node::make_dir(dir)?;
     }
     let mut lock_path = socket.as_os_str().to_owned();
     lock_path.push(".lock");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Locks that let only one daemon use a directory or a socket.
 
+use gorae_node::Places;
 use gorae_node::error::{Error, Kind, Result};
-use gorae_node::places::Places;
 use std::fs::File;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;

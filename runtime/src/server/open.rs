@@ -8,10 +8,7 @@ use gorae_cgroups::Hierarchies;
 use gorae_image_service::{self as images, Images};
 use gorae_network::Network;
 use gorae_node::error::{Error, Result};
-use gorae_node::machine::Machine;
-use gorae_node::node::{self, Node};
-use gorae_node::places::Places;
-use gorae_node::{open_files, recover};
+use gorae_node::{Machine, Node, Places, open_files, recover};
 use gorae_proto::shim::CgroupLayout;
 use gorae_shims::{DevicePrograms, Spawner, mount_cgroups};
 use gorae_streaming as streaming;
@@ -38,7 +35,7 @@ pub(super) async fn open(config: &Config, places: Places) -> Result<(Arc<Node>, 
         spawner,
         device_programs: DevicePrograms::default(),
     };
-    let node = node::assemble(config.settings(), machine, images, network);
+    let node = gorae_node::assemble(config.settings(), machine, images, network);
     Ok((node, found))
 }
 

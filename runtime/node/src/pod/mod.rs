@@ -12,20 +12,21 @@
 //! holds the pins and `ready`. A pod is Ready while `ready` exists. Removing that file is the first step of a stop, so
 //! that the next daemon continues a stop that was interrupted.
 
-pub mod etc_files;
-pub mod pins;
+pub(crate) mod etc_files;
+pub(crate) mod pins;
 mod record;
 pub mod remove;
-pub mod request;
+pub(crate) mod request;
 pub mod resources;
 pub mod run;
-pub mod shared_memory;
+pub(crate) mod shared_memory;
 pub mod stop;
-pub mod upkeep;
+pub(crate) mod upkeep;
 pub mod view;
-pub mod watch;
+pub(crate) mod watch;
 
-pub use record::{Network, Owner, Pins, RECORD_KIND, RECORD_VERSION, Record, Resources, UP_KIND, UP_VERSION, Up};
+pub use record::{Network, Owner, Pins, Record, Resources, Up};
+pub(crate) use record::{RECORD_KIND, RECORD_VERSION, UP_KIND, UP_VERSION};
 #[cfg(test)]
 pub(crate) use record::{test_config, test_record};
 
