@@ -114,3 +114,98 @@ impl Transaction<'_> {
         let _ = self.sender.send(event);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::{Exit, State, fixtures};
+    use gorae_proto::cri::{ContainerState, PodSandboxConfig, PodSandboxState};
+
+    /// A ready pod, and a running container of it.
+    fn objects() -> (Arc<Objects>, Arc<Pod>, Arc<Container>) {
+        let objects = Arc::new(Objects::default());
+        let record = pod::Record { id: PodId::of_digit('b'), ..pod::test_record(PodSandboxConfig::default()) };
+        let pod = Pod::new(record, pod::State::Ready(pod::Up::default()));
+        let container = fixtures::container(fixtures::running());
+        objects.pods.insert(pod.clone());
+        objects.containers.insert(container.clone());
+        (objects, pod, container)
+    }
+
+    fn received(receiver: &mut broadcast::Receiver<ContainerEventResponse>) -> Vec<ContainerEventResponse> {
+        std::iter::from_fn(|| receiver.try_recv().ok()).collect()
+    }
+
+    #[test]
+    fn events_come_in_the_order_of_the_changes_and_with_the_state_after_each() {
+        let (objects, pod, container) = objects();
+        let events = Events::new(objects.clone());
+        let mut receiver = events.subscribe();
+        events.transaction().pod_started(&pod);
+        {
+            let transaction = events.transaction();
+            assert!(container.move_to(State::Exited(Exit::lost(Some(1), "x"))));
+            transaction.container_stopped(&container);
+        }
+        {
+            let transaction = events.transaction();
+            objects.containers.remove(&container.record().id);
+            transaction.container_deleted(&container);
+        }
+        {
+            let transaction = events.transaction();
+            pod.set_not_ready();
+            transaction.pod_stopped(&pod);
+        }
+        events.transaction().pod_deleted(&pod);
+        let (pod_id, container_id) = (pod.id().to_string(), container.record().id.to_string());
+        use ContainerEventType::*;
+        let (ready, not_ready) = (PodSandboxState::SandboxReady, PodSandboxState::SandboxNotready);
+        let (runs, exited) = (ContainerState::ContainerRunning, ContainerState::ContainerExited);
+        let expected = [
+            (&pod_id, ContainerCreatedEvent, ready, Some(runs)),
+            (&pod_id, ContainerStartedEvent, ready, Some(runs)),
+            (&container_id, ContainerStoppedEvent, ready, Some(exited)),
+            (&container_id, ContainerDeletedEvent, ready, None),
+            (&pod_id, ContainerStoppedEvent, not_ready, None),
+            (&pod_id, ContainerDeletedEvent, not_ready, None),
+        ];
+        let events = received(&mut receiver);
+        assert_eq!(events.len(), expected.len());
+        for (event, (subject, kind, state, of_container)) in events.iter().zip(expected) {
+            assert_eq!((&event.container_id, event.container_event_type()), (subject, kind));
+            assert_eq!(event.pod_sandbox_status.as_ref().map(|status| status.state()), Some(state), "{kind:?}");
+            assert_eq!(event.containers_statuses.first().map(|status| status.state()), of_container, "{kind:?}");
+        }
+        assert!(events.windows(2).all(|two| two[0].created_at < two[1].created_at));
+    }
+
+    #[test]
+    fn a_change_and_its_event_are_one_step_for_everyone_else() {
+        let (objects, pod, container) = objects();
+        let events = Events::new(objects);
+        let mut receiver = events.subscribe();
+        std::thread::scope(|scope| {
+            let transaction = events.transaction();
+            let other = scope.spawn(|| events.transaction().pod_stopped(&pod));
+            assert!(container.move_to(State::Exited(Exit::lost(Some(1), "x"))));
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            assert!(!other.is_finished() && receiver.is_empty());
+            transaction.container_stopped(&container);
+        });
+        let subjects: Vec<_> = received(&mut receiver).into_iter().map(|event| event.container_id).collect();
+        assert_eq!(subjects, [container.record().id.to_string(), pod.id().to_string()]);
+    }
+
+    #[test]
+    fn a_client_that_reads_too_slowly_loses_the_oldest_events_and_holds_nobody_up() {
+        let (objects, pod, _) = objects();
+        let events = Events::new(objects);
+        let mut receiver = events.subscribe();
+        for _ in 0..BACKLOG + 3 {
+            events.transaction().pod_stopped(&pod);
+        }
+        assert!(matches!(receiver.try_recv(), Err(broadcast::error::TryRecvError::Lagged(3))));
+        assert_eq!(received(&mut receiver).len(), BACKLOG);
+    }
+}

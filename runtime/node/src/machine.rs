@@ -33,3 +33,20 @@ impl Machine {
         CgroupPlace { layout: Some(self.layout.clone()), path: path.into() }
     }
 }
+
+/// A machine for tests: it has no cgroups, and its directories are below `dir`. `dir/shim` is the program of its shims.
+#[cfg(test)]
+pub(crate) fn test_machine(dir: &std::path::Path) -> Machine {
+    let places = Places { root: dir.join("root"), state: dir.join("state") };
+    places.prepare().expect("directories");
+    let layout = CgroupLayout::default();
+    Machine {
+        places,
+        hierarchies: Arc::new(Hierarchies::new(&layout, Vec::new()).expect("none to mount")),
+        layout,
+        boot_id: "boot".into(),
+        open_files: OpenFiles { soft: 1024, hard: 4096 },
+        spawner: Spawner::by_path(dir.join("shim")),
+        device_programs: DevicePrograms::default(),
+    }
+}

@@ -50,8 +50,9 @@ async fn reap(mut child: Child, killed: oneshot::Receiver<()>) {
 }
 
 impl Spawner {
-    /// Makes a spawner that resolves the path anew for each shim.
-    pub(crate) fn by_path(path: PathBuf) -> Self {
+    /// Makes a spawner that resolves the path anew for each shim. Only what comes before [`Self::open`] uses it, and tests:
+    /// a container could write to the file through its shim.
+    pub fn by_path(path: PathBuf) -> Self {
         Self { binary: Arc::new(Binary { name: path.clone(), program: path, _mount: None }) }
     }
 

@@ -15,7 +15,12 @@ pub fn running() -> State {
 
 /// A container in a given state, with a dummy record.
 pub fn container(state: State) -> Arc<Container> {
-    let record = Record {
+    Container::new(record(), state)
+}
+
+/// A dummy record.
+pub fn record() -> Record {
+    Record {
         id: ContainerId::of_digit('a'),
         pod_id: PodId::of_digit('b'),
         config: cri::ContainerConfig::default(),
@@ -35,6 +40,5 @@ pub fn container(state: State) -> Arc<Container> {
         image_mounts: Vec::new(),
         first_resources: None,
         cdi: Default::default(),
-    };
-    Container::new(record, state)
+    }
 }
