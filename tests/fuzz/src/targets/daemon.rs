@@ -4,22 +4,29 @@
 use crate::random::pieces;
 use gorae_proto::frame;
 use gorae_proto::shim::{
-    Attached, ContainerState, ExecExited, ExecStarted, Failure, Frame, GetState, Push, Reply, frame::Body, push, reply,
-    request::Verb,
+    Attached, ContainerState, Exec, ExecExited, ExecStarted, Failure, Frame, Push, Reply, frame::Body, push, reply,
 };
-use gorae_shims::{Answer, Error, Shim, ShimEvent};
+use gorae_shims::{Error, Running, Shim, ShimEvent};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
-/// Calls that wait while the bytes come; they have the numbers from 1 on.
-const CALLS: u64 = 3;
+/// Execs that wait while the bytes come; they have the numbers from 1 on.
+const EXECS: u64 = 3;
+/// All calls: the one behind the execs asks for the state.
+const CALLS: u64 = EXECS + 1;
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// How a call ends, and how the exec does that it started.
-type End = (Result<reply::Body, Error>, Option<Option<ExecExited>>);
+/// How a call ends.
+#[derive(Debug, PartialEq)]
+enum End {
+    /// An exec was started; with its own end, if that was told.
+    Started(u64, Option<ExecExited>),
+    State(ContainerState),
+    Failed(Error),
+}
 
 pub fn check(wire: &[u8]) {
     let frames = frames(wire);
@@ -42,14 +49,16 @@ fn frames(wire: &[u8]) -> Vec<Frame> {
 /// What the daemon makes of the bytes of a shim that then ends.
 async fn over_a_socket(wire: &[u8]) -> (Vec<End>, Vec<ContainerState>) {
     let (mut ours, theirs) = UnixStream::pair().expect("sockets");
-    // Room for every event of these bytes and for the end: nothing is received until all of them are written.
+    // Nobody receives while the bytes are written: there is room for as many states as they can hold.
     let (sender, mut events) = mpsc::channel(wire.len() + 1);
-    let shim = Shim::attach(theirs, sender);
-    let calls = (0..CALLS).map(|_| {
+    let shim = Shim::new(theirs, sender);
+    let exec = |_| {
         let shim = shim.clone();
-        tokio::spawn(async move { shim.call_within(Verb::GetState(GetState {}), &[], DEADLINE).await })
-    });
-    let calls: Vec<_> = calls.collect();
+        tokio::spawn(async move { end(shim.exec(Exec::default(), &[], DEADLINE).await).await })
+    };
+    let mut calls: Vec<_> = (0..EXECS).map(exec).collect();
+    let asking = shim.clone();
+    calls.push(tokio::spawn(async move { asking.state(DEADLINE).await.map_or_else(End::Failed, End::State) }));
     // All are asked before anything is answered.
     tokio::task::yield_now().await;
     for piece in pieces(wire) {
@@ -66,24 +75,36 @@ async fn over_a_socket(wire: &[u8]) -> (Vec<End>, Vec<ContainerState>) {
     }
     let mut ends = Vec::new();
     for call in calls {
-        ends.push(end(call.await.expect("a call never panics")).await);
+        ends.push(call.await.expect("a call never panics"));
     }
-    let late = shim.call_within(Verb::GetState(GetState {}), &[], DEADLINE).await;
+    let late = shim.state(DEADLINE).await;
     assert!(matches!(late, Err(Error::Gone(_))), "a call of a shim that is gone: {late:?}");
     (ends, states)
 }
 
-async fn end(answer: Result<Answer, Error>) -> End {
-    match answer {
-        Ok(Answer { body, fds, exit }) => {
-            assert!(fds.is_empty(), "descriptors from nowhere");
-            let exit = match exit {
-                Some(exit) => Some(exit.claim().await.ok()),
-                None => None,
-            };
-            (Ok(body), exit)
+async fn end(started: Result<Running, Error>) -> End {
+    match started {
+        Ok(Running { exec, terminal, exit }) => {
+            assert!(terminal.is_none(), "a descriptor from nowhere");
+            End::Started(exec, exit.claim().await.ok())
         }
-        Err(error) => (Err(error), None),
+        Err(error) => End::Failed(error),
+    }
+}
+
+/// What a call makes of the body of its reply.
+fn of_body(call: u64, body: Option<reply::Body>) -> End {
+    let wanted = if call <= EXECS { "ExecStarted" } else { "State" };
+    match body {
+        Some(reply::Body::Failure(failure)) => End::Failed(Error::Refused(failure)),
+        Some(reply::Body::ExecStarted(started)) if call <= EXECS => End::Started(started.exec, None),
+        Some(reply::Body::State(state)) if call > EXECS => End::State(state),
+        Some(other) => {
+            let name = format!("{other:?}");
+            let name = name.split('(').next().unwrap_or_default();
+            End::Failed(Error::Broken(format!("the shim replied with {name}, not {wanted}")))
+        }
+        None => End::Failed(Error::Broken("the shim's reply is empty".to_owned())),
     }
 }
 
@@ -91,7 +112,7 @@ async fn end(answer: Result<Answer, Error>) -> End {
 /// another reply has taken the exec's number before.
 fn expected(frames: &[Frame]) -> Vec<End> {
     let gone = || Error::Gone("the container's shim has ended".to_owned());
-    let mut ends: Vec<End> = (0..CALLS).map(|_| (Err(gone()), None)).collect();
+    let mut ends: Vec<End> = (0..CALLS).map(|_| End::Failed(gone())).collect();
     let (mut answered, mut execs) = (HashMap::new(), HashMap::new());
     for frame in frames {
         match &frame.body {
@@ -102,16 +123,13 @@ fn expected(frames: &[Frame]) -> Vec<End> {
                     execs.insert(started.exec, call);
                 }
                 let Some(call) = call else { continue };
-                ends[call] = match body.clone() {
-                    Some(reply::Body::Failure(failure)) => (Err(Error::Refused(failure)), None),
-                    Some(body @ reply::Body::ExecStarted(_)) => (Ok(body), Some(None)),
-                    Some(body) => (Ok(body), None),
-                    None => (Err(Error::Broken("the shim's reply is empty".to_owned())), None),
-                };
+                ends[call] = of_body(*id, body.clone());
             }
             Some(Body::Push(Push { body: Some(push::Body::ExecExited(exited)) })) => {
-                if let Some(Some(call)) = execs.remove(&exited.exec) {
-                    ends[call].1 = Some(Some(exited.clone()));
+                if let Some(Some(call)) = execs.remove(&exited.exec)
+                    && let End::Started(_, end) = &mut ends[call]
+                {
+                    *end = Some(*exited);
                 }
             }
             _ => {}
@@ -135,7 +153,9 @@ pub fn seeds() -> Vec<Vec<u8>> {
     vec![
         wire(&[started(1, 7), state(), attached(2), exited(7), reply(3, reply::Body::Failure(failure)), state()]),
         wire(&[started(1, 7), started(2, 7), exited(7), started(9, 8), exited(8), started(3, 8), empty]),
-        wire(&[exited(1), attached(1), attached(1), started(2, 1), started(4, 1), exited(1), Frame::default()]),
+        wire(&[reply(4, reply::Body::State(ContainerState::default())), state()]),
+        wire(&[started(4, 7), exited(7), attached(3)]),
+        wire(&[exited(1), attached(1), attached(1), started(2, 1), started(5, 1), exited(1), Frame::default()]),
         [&one[..], &one[..one.len() - 1]].concat(),
         [&one[..], &[1, 0, 0, 0, 0xff], &one[..]].concat(),
         [&one[..], &[0xff; 4], &one[..]].concat(),
