@@ -52,9 +52,8 @@ pub fn spawn(plan: &Plan<'_>, reporter: &Reporter, single: Single) -> Result<i32
     match sys::clone3(single, flags, cgroup).map_err(|e| failure::kernel("start", "the pod's init", e))? {
         Forked::Parent { pid, .. } => Ok(pid),
         Forked::Child(in_child) => match settle(plan) {
-            // Its memory still holds paths of the node from the pod's set-up, so the heap is cleared. Its end of the fault
-            // channel is closed with everything else, which reports success.
-            Ok(()) => sys::sleep_without_descriptors(in_child),
+            // Its end of the fault channel is closed with everything else, which reports success.
+            Ok(()) => sys::sleep_with_nothing(in_child),
             Err(failure) => reporter.fail(failure),
         },
     }

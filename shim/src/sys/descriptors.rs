@@ -2,7 +2,6 @@
 //! Descriptors by their numbers: closes, places and reopens them.
 
 use super::answer::check;
-use super::memory::forget_heap;
 use super::single::InChild;
 use rustix::fs::{Mode, OFlags};
 use std::io;
@@ -15,18 +14,6 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 pub fn close_from(_child: InChild, first: u32) -> io::Result<()> {
     // SAFETY: plain integers. The owners of what is closed are in the parent (`_child`).
     check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0u32) }).map(drop)
-}
-
-/// Sleeps until the child is killed, without any descriptor and with an empty heap.
-pub fn sleep_without_descriptors(child: InChild) -> ! {
-    forget_heap(child);
-    // A descriptor that could not be closed would stay open for as long as this process lives.
-    if close_from(child, 0).is_err() {
-        super::process::exit_now(1);
-    }
-    loop {
-        rustix::event::pause();
-    }
 }
 
 /// Opens what a handle (`O_PATH`) refers to, without a path that could have been replaced. Needs /proc.

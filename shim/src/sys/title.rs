@@ -43,6 +43,11 @@ pub(super) fn begin_of_heap() -> Option<usize> {
     REGIONS.get()?.as_ref().map(|regions| regions.heap)
 }
 
+/// The address above which the stack holds the strings that the process was started with, if it is known.
+pub(super) fn end_of_stack() -> Option<usize> {
+    REGIONS.get()?.as_ref().map(|regions| regions.arguments.start).filter(|&start| start > 0)
+}
+
 /// Writes `bytes`, truncated to leave room for a final NUL, and fills the rest with NULs.
 fn fill(place: &Range<usize>, bytes: &[u8]) {
     let cut = bytes.len().min(place.len().saturating_sub(1));
