@@ -2,7 +2,8 @@
 //! Work on the daemon's own directories, which may have to wait for a disk.
 //!
 //! A thread that waits for a stalled disk is blocked in the kernel indefinitely. Only a few threads serve requests, one per
-//! CPU: a few records on such a disk could block every list and every status of the node.
+//! CPU: a few records on such a disk could block every list and every status of the node. The state directory is on tmpfs, and
+//! cgroups are in memory: a look at either needs none of this.
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 

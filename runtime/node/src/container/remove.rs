@@ -30,8 +30,8 @@ pub async fn remove(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> 
     super::stop::kill(&node.keeper, container).await?;
     // A shim that was killed after reporting the end has left the cgroup behind.
     let hooks = if record.cdi.has_hook("poststop") { HOOKS_DEADLINE } else { Duration::ZERO };
-    let left = !shim_exits(container, SHIM_EXIT_DEADLINE + hooks).await
-        || disk::blocking(|| node.machine.hierarchies.have(&record.cgroup));
+    let left =
+        !shim_exits(container, SHIM_EXIT_DEADLINE + hooks).await || node.machine.hierarchies.have(&record.cgroup);
     if container.has_ended() && left {
         node.keeper.settle(container, None).await?;
     }

@@ -46,7 +46,7 @@ pub async fn start(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> {
 async fn find_earlier(keeper: &Arc<Keeper>, places: &Places, container: &Arc<Container>) -> Result<bool> {
     let record = container.record();
     let short = ids::short(&record.id);
-    if container.state() == State::Created && disk::blocking(|| places.container_run(&record.id).exists()) {
+    if container.state() == State::Created && places.container_run(&record.id).exists() {
         keeper.reconnect(container).await;
         if container.look_at_line(|line| matches!(line, Line::Looking)) {
             let why = format!("look for an earlier start of container {short}: its shim cannot be reached; try again");

@@ -81,7 +81,7 @@ pub async fn tear_down(machine: &Machine, network: &Network, record: &Record) ->
 /// Whether anything of a pod may be left on the node: its directory, or its cgroup if the directory was removed by hand.
 pub fn is_left(machine: &Machine, record: &Record) -> bool {
     let cgroup = cgroups::own_path(&record.pod_cgroup(), &record.id);
-    disk::blocking(|| machine.places.pod_run(&record.id).exists() || machine.hierarchies.have(&cgroup))
+    machine.places.pod_run(&record.id).exists() || machine.hierarchies.have(&cgroup)
 }
 
 fn clean(machine: &Machine, record: &Record) -> CleanPod {
