@@ -116,7 +116,7 @@ fn a_resize_that_is_refused_leaves_the_limits_of_devices_as_they_were() {
             new.unified.insert("memory.high".into(), (50 * MIB).to_string());
             new.unified.insert("pids.max".into(), "77".into());
             let error = resize(&pod, &container, new).await.unwrap_err();
-            assert!(error.message().contains("cpuset.cpus") && !error.message().contains("put back"), "{error:?}");
+            assert!(error.message().contains("cpuset.cpus") && !error.message().contains("restored"), "{error:?}");
             assert_eq!(files.map(|file| said(&group, file)), before, "{name}");
         }
     });
