@@ -12,7 +12,10 @@ const ITS_OWN: &[(&str, &str)] = &[
     ("no imagefs label for configured runtime", "cAdvisor knows the sockets of containerd and CRI-O and no other"),
     ("failed to check if node is newer", "there is no API server, so no version of the node"),
     ("with CrashLoopBackOff:", "a container that the test lets crash is waited for"),
-    ("\"Version from runtime service failed\" err=\"rpc error: code = Canceled", "kubelet ends while it asks"),
+    (
+        "rpc error: code = Canceled desc = context canceled",
+        "kubelet ends while it asks: a call that took too long ends in DeadlineExceeded",
+    ),
     ("use of closed network connection", "kubelet reads from a WebSocket client after it has hung up on it"),
     ("websocket: close sent", "it writes to one after that"),
     ("OOM events will not be reported", "cAdvisor could not read the machine's kernel log to its end"),
@@ -46,6 +49,15 @@ fn is_complaint(line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_call_that_kubelet_took_back_as_it_ended_is_no_complaint_and_one_that_took_too_long_is() {
+        let ended = "E1130 16:42:08.5 1 remote_image.go:303] \"ImageFsInfo from image service failed\" err=\"rpc error: \
+                     code = Canceled desc = context canceled\"";
+        let late =
+            ended.replace("Canceled desc = context canceled", "DeadlineExceeded desc = context deadline exceeded");
+        assert_eq!(super::of(&format!("{ended}\n{late}"), &[]), [late]);
+    }
+
     #[test]
     fn an_error_is_a_complaint_unless_it_is_kubelets_own_or_expected() {
         let log = "I1121 11:02:21.1 1 a.go:1] fine\nE1121 11:02:21.2 1 b.go:2] bad\nE1121 11:02:21.3 1 c.go:3] known\n\
