@@ -32,6 +32,14 @@ impl Error {
         Self::Broken(format!("the shim replied with {}, not {wanted}", name.split('(').next().unwrap_or_default()))
     }
 
+    /// Checks the reply of a verb that has nothing to report.
+    pub(crate) fn unless_done(body: &reply::Body) -> Result<()> {
+        match body {
+            reply::Body::Done(_) => Ok(()),
+            other => Err(Self::unexpected("Done", other)),
+        }
+    }
+
     /// Prefixes the text with what was being done.
     #[must_use]
     pub fn during(mut self, what: impl std::fmt::Display) -> Self {
@@ -44,9 +52,9 @@ impl Error {
         self
     }
 
-    /// Whether the shim sent no reply at all: it may still carry out the request.
+    /// Whether the shim sent no reply, or none that can be understood: the request may be carried out all the same.
     pub fn says_nothing(&self) -> bool {
-        matches!(self, Self::Gone(_) | Self::TimedOut(_))
+        matches!(self, Self::Gone(_) | Self::TimedOut(_) | Self::Broken(_))
     }
 
     /// The kind of failure that the shim reported; `None` when it reported none.

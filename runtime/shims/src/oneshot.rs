@@ -30,7 +30,7 @@ pub async fn setup_pod(spawner: &Spawner, setup: SetupPod) -> Result<PodReady> {
 /// The shim's failure; it is safe to call again.
 pub async fn clean_pod(spawner: &Spawner, clean: CleanPod) -> Result<()> {
     let id = clean.pod_id.clone();
-    once(spawner, "clean-pod", &id, Verb::CleanPod(clean), VERB_DEADLINE).await.map(|_| ())
+    Error::unless_done(&once(spawner, "clean-pod", &id, Verb::CleanPod(clean), VERB_DEADLINE).await?.0)
 }
 
 /// Recreates the pins of a pod's namespaces.
@@ -39,7 +39,7 @@ pub async fn clean_pod(spawner: &Spawner, clean: CleanPod) -> Result<()> {
 /// The shim's failure: for one of the namespaces, none of the given processes lives in it. No pin is changed then.
 pub async fn pin_pod(spawner: &Spawner, pin: PinPod) -> Result<()> {
     let id = pin.pod_id.clone();
-    once(spawner, "pin-pod", &id, Verb::PinPod(pin), VERB_DEADLINE).await.map(|_| ())
+    Error::unless_done(&once(spawner, "pin-pod", &id, Verb::PinPod(pin), VERB_DEADLINE).await?.0)
 }
 
 /// Cleans up a container whose shim is gone: reads its exit, or kills it, and undoes its mounts.
@@ -70,7 +70,7 @@ pub async fn dial_pod(spawner: &Spawner, pod_id: &str, dial: DialPod) -> Result<
 /// The shim's failure for the first one that cannot be mounted.
 pub async fn look_in_images(spawner: &Spawner, container_id: &str, volumes: Vec<Mount>) -> Result<()> {
     let verb = Verb::LookInImages(LookInImages { volumes });
-    once(spawner, "look-in-images", container_id, verb, VERB_DEADLINE).await.map(|_| ())
+    Error::unless_done(&once(spawner, "look-in-images", container_id, verb, VERB_DEADLINE).await?.0)
 }
 
 /// Makes a shim that was started by its path mount its own binary, for all later shims.

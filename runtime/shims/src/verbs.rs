@@ -74,7 +74,8 @@ impl Shim {
     /// As for all verbs, within [`ANSWER_DEADLINE`]; refused with `FailedPrecondition` when the container has ended.
     pub async fn stop(&self, signal: i32, grace: Duration) -> Result<()> {
         let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-        self.call_within(Verb::Stop(Stop { signal, grace_ms }), &[], ANSWER_DEADLINE).await.map(drop)
+        let answer = self.call_within(Verb::Stop(Stop { signal, grace_ms }), &[], ANSWER_DEADLINE).await?;
+        Error::unless_done(&answer.body)
     }
 
     /// Makes the shim start a command, with these descriptors as its streams.
@@ -96,7 +97,7 @@ impl Shim {
     /// # Errors
     /// As for all verbs, within `VERB_DEADLINE`.
     pub async fn end_exec(&self, exec: u64) -> Result<()> {
-        self.call(Verb::EndExec(EndExec { exec })).await.map(drop)
+        self.tell(Verb::EndExec(EndExec { exec })).await
     }
 
     /// Signals the first process of a command; of the container for exec 0.
@@ -104,7 +105,7 @@ impl Shim {
     /// # Errors
     /// As for all verbs, within `VERB_DEADLINE`.
     pub async fn signal(&self, exec: u64, number: i32) -> Result<()> {
-        self.call(Verb::Signal(Signal { exec, number })).await.map(drop)
+        self.tell(Verb::Signal(Signal { exec, number })).await
     }
 
     /// Resizes the terminal of a command; of the container for exec 0.
@@ -112,7 +113,7 @@ impl Shim {
     /// # Errors
     /// As for all verbs, within `VERB_DEADLINE`; refused with `FailedPrecondition` when it has no terminal.
     pub async fn resize(&self, exec: u64, rows: u32, columns: u32) -> Result<()> {
-        self.call(Verb::ResizeTty(ResizeTty { exec, rows, columns })).await.map(drop)
+        self.tell(Verb::ResizeTty(ResizeTty { exec, rows, columns })).await
     }
 
     /// Puts new limits in force, all of them or none.
@@ -120,7 +121,7 @@ impl Shim {
     /// # Errors
     /// As for all verbs, within `VERB_DEADLINE`; if the shim has not replied, see [`Error::says_nothing`], they may be in force.
     pub async fn update(&self, update: UpdateResources) -> Result<()> {
-        self.call(Verb::UpdateResources(update)).await.map(drop)
+        self.tell(Verb::UpdateResources(update)).await
     }
 
     /// Makes the shim continue the log in a new file.
@@ -128,7 +129,7 @@ impl Shim {
     /// # Errors
     /// As for all verbs, within `VERB_DEADLINE`.
     pub async fn reopen_log(&self) -> Result<()> {
-        self.call(Verb::ReopenLog(ReopenLog {})).await.map(drop)
+        self.tell(Verb::ReopenLog(ReopenLog {})).await
     }
 
     /// Attaches to the streams of a container without a terminal.
@@ -152,6 +153,11 @@ impl Shim {
     pub async fn attach_terminal(&self, wanted: Attach) -> Result<OwnedFd> {
         let terminal = exactly(1, self.attach(wanted).await?, "attach")?.next();
         terminal.ok_or_else(|| Error::Broken("attach: the shim sent no terminal".to_owned()))
+    }
+
+    /// A verb that has nothing to report.
+    async fn tell(&self, verb: Verb) -> Result<()> {
+        Error::unless_done(&self.call(verb).await?.body)
     }
 
     async fn attach(&self, wanted: Attach) -> Result<Vec<OwnedFd>> {
@@ -215,9 +221,21 @@ mod tests {
         assert_eq!(exec.expect_err("done"), broken("ExecStarted"));
         let attach = shim(done(), 0).attach_streams(Attach::default()).await;
         assert_eq!(attach.expect_err("done"), broken("Attached"));
-        for verb in [shim(done(), 0).stop(15, Duration::ZERO).await, shim(done(), 0).reopen_log().await] {
-            verb.expect("done");
-        }
+        let state = || Body::State(ContainerState::default());
+        let silent = |body: fn() -> Body| async move {
+            let update = UpdateResources::default();
+            [
+                shim(body(), 0).stop(15, Duration::ZERO).await,
+                shim(body(), 0).end_exec(1).await,
+                shim(body(), 0).signal(1, 15).await,
+                shim(body(), 0).resize(0, 1, 1).await,
+                shim(body(), 0).update(update).await,
+                shim(body(), 0).reopen_log().await,
+            ]
+        };
+        assert!(silent(done).await.iter().all(Result::is_ok));
+        let broken = Error::Broken("the shim replied with State, not Done".to_owned());
+        assert!(silent(state).await.into_iter().all(|reply| reply == Err(broken.clone())));
     }
 
     #[tokio::test]
