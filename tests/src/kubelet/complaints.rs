@@ -12,10 +12,6 @@ const ITS_OWN: &[(&str, &str)] = &[
     ("no imagefs label for configured runtime", "cAdvisor knows the sockets of containerd and CRI-O and no other"),
     ("failed to check if node is newer", "there is no API server, so no version of the node"),
     ("with CrashLoopBackOff:", "a container that the test lets crash is waited for"),
-    (
-        "rpc error: code = Canceled desc = context canceled",
-        "kubelet ends while it asks: a call that took too long ends in DeadlineExceeded",
-    ),
     ("use of closed network connection", "kubelet reads from a WebSocket client after it has hung up on it"),
     ("websocket: close sent", "it writes to one after that"),
     ("OOM events will not be reported", "cAdvisor could not read the machine's kernel log to its end"),
@@ -32,6 +28,20 @@ const ITS_OWN: &[(&str, &str)] = &[
         "kubelet asks for the status of a container that it has just removed",
     ),
 ];
+
+/// What a kubelet says that was told to end while it asks. (A call that takes too long ends in DeadlineExceeded.)
+const TAKEN_BACK: &str = "rpc error: code = Canceled desc = context canceled";
+
+/// Those of a kubelet that was told to end: `told` is the length that its log had then.
+#[must_use]
+pub fn of_an_end<'a>(log: &'a str, told: usize, expected: &[&str]) -> Vec<&'a str> {
+    // The log is read between two lines, or in one that kubelet was just writing.
+    let told = (told..log.len()).find(|i| log.is_char_boundary(*i)).unwrap_or(log.len());
+    let (before, after) = log.split_at(log[..told].rfind('\n').map_or(0, |end| end + 1));
+    let mut found = of(before, expected);
+    found.extend(of(after, expected).into_iter().filter(|line| !line.contains(TAKEN_BACK)));
+    found
+}
 
 /// The lines of severity E (or F) that are not kubelet's own affair, and have none of these parts.
 #[must_use]
@@ -50,12 +60,16 @@ fn is_complaint(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_call_that_kubelet_took_back_as_it_ended_is_no_complaint_and_one_that_took_too_long_is() {
+    fn a_call_that_kubelet_takes_back_is_a_complaint_unless_it_was_told_to_end() {
         let ended = "E1130 16:42:08.5 1 remote_image.go:303] \"ImageFsInfo from image service failed\" err=\"rpc error: \
                      code = Canceled desc = context canceled\"";
         let late =
             ended.replace("Canceled desc = context canceled", "DeadlineExceeded desc = context deadline exceeded");
-        assert_eq!(super::of(&format!("{ended}\n{late}"), &[]), [late]);
+        let log = format!("{ended}\n{ended}\n{late}\n");
+        assert_eq!(super::of_an_end(&log, ended.len() + 1, &[]), [ended, &late]);
+        assert_eq!(super::of_an_end(&log, ended.len() + 9, &[]), [ended, &late], "it was writing a line");
+        assert_eq!(super::of_an_end(&log, 0, &[]), [late.as_str()]);
+        assert_eq!(super::of(&log, &[]).len(), 3);
     }
 
     #[test]

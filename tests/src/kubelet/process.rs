@@ -143,6 +143,7 @@ impl Kubelet {
         self.until_no_pod_is_left().await;
         let child = self.child.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut child = child.expect("kubelet runs");
+        let told = self.log().len();
         let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("kubelet takes signals");
         let begun = Instant::now();
@@ -151,7 +152,10 @@ impl Kubelet {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let log = self.log();
-        let found = self.complaints(&log);
+        let found = {
+            let expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
+            complaints::of_an_end(&log, told, &expected)
+        };
         assert!(found.is_empty(), "kubelet complained:\n{}", found.join("\n"));
         remove_cgroups();
     }
