@@ -12,6 +12,10 @@ const ITS_OWN: &[(&str, &str)] = &[
     ("no imagefs label for configured runtime", "cAdvisor knows the sockets of containerd and CRI-O and no other"),
     ("failed to check if node is newer", "there is no API server, so no version of the node"),
     ("with CrashLoopBackOff:", "a container that the test lets crash is waited for"),
+    (
+        "\"Version from runtime service failed\" err=\"rpc error: code = Canceled",
+        "the loop of the node's status asks with a context that kubelet cancels at any time",
+    ),
     ("use of closed network connection", "kubelet reads from a WebSocket client after it has hung up on it"),
     ("websocket: close sent", "it writes to one after that"),
     ("OOM events will not be reported", "cAdvisor could not read the machine's kernel log to its end"),
