@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A network configuration: a name, a version, and the plugins that make the network, in order.
+//!
+//! Plugins are kept as the JSON objects that they are: each has keys that only its program knows.
+
+mod definition;
+mod invalid;
+mod parse;
+mod plugin;
+
+pub use definition::List;
+pub use invalid::Invalid;
+pub use parse::{MAX_BYTES, MAX_PLUGINS, parse};
+pub use plugin::Plugin;
