@@ -10,6 +10,7 @@ use gorae_shim::clean;
 use gorae_shim::connection::{Connection, Incoming};
 use gorae_shim::failure::{self, Kind};
 use gorae_shim::mounts;
+use gorae_shim::plugin;
 use gorae_shim::pod;
 use gorae_shim::sys::{self, Single};
 use gorae_shim::wire::{Dialed, Done, reply, request::Verb};
@@ -89,6 +90,10 @@ fn answer(role: &str, verb: Option<Verb>, single: Single) -> Answer {
         ("look-in-images", Some(Verb::LookInImages(look))) => mounts::look_in_images(look, single).map(done),
         ("mount-cgroups", Some(Verb::MountCgroups(mount))) => {
             Ok((reply::Body::Done(Done {}), cgroup::detached(mount)?))
+        }
+        ("run-plugin", Some(Verb::RunPlugin(request))) => {
+            let ran = plugin::run(&plugin::Plugin::checked(request)?)?;
+            Ok((reply::Body::PluginRan(ran), Vec::new()))
         }
         ("clean-container", Some(Verb::CleanContainer(request))) => {
             let state = clean::clean(clean::Leftover::checked(request)?)?;

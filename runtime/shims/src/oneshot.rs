@@ -7,7 +7,7 @@ use crate::socket;
 use crate::spawn::Spawner;
 use gorae_proto::shim::{
     CleanContainer, CleanPod, ContainerState, DialPod, Frame, LookInImages, Mount, MountBinary, MountCgroups, PinPod,
-    PodReady, Request, SetupPod, frame::Body, reply, request::Verb,
+    PluginRan, PodReady, Request, RunPlugin, SetupPod, frame::Body, reply, request::Verb,
 };
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -62,6 +62,20 @@ pub async fn dial_pod(spawner: &Spawner, pod_id: &str, dial: DialPod) -> Result<
     let deadline = Duration::from_millis(u64::from(dial.timeout_ms)) + VERB_DEADLINE;
     let (_, mut fds) = once(spawner, "dial-pod", pod_id, Verb::DialPod(dial), deadline).await?;
     fds.pop().ok_or_else(|| Error::Broken("the shim sent no socket".to_owned()))
+}
+
+/// Runs a network plugin for the pod, or for the node when `id` says so. The answer comes soon after the request's time
+/// limit at the latest.
+///
+/// # Errors
+/// The shim's failure: `DeadlineExceeded` when another run has the lock. [`Error::TimedOut`]: a process of the plugin
+/// cannot be killed.
+pub async fn run_plugin(spawner: &Spawner, id: &str, run: RunPlugin) -> Result<PluginRan> {
+    let deadline = Duration::from_millis(u64::from(run.timeout_ms)) + VERB_DEADLINE;
+    match once(spawner, "run-plugin", id, Verb::RunPlugin(run), deadline).await? {
+        (reply::Body::PluginRan(ran), _) => Ok(ran),
+        (other, _) => Err(Error::unexpected("PluginRan", &other)),
+    }
 }
 
 /// Checks whether these image volumes can be mounted.

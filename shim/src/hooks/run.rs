@@ -2,11 +2,11 @@
 //! Runs hooks: each with the state on its standard input, a time limit, and a pipe for its output.
 
 use super::list::{Hook, Hooks, Point};
+use crate::drain::{Drain, Keep};
 use crate::failure::{self, Failure, Kind, Result};
 use crate::sys;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -17,8 +17,6 @@ use std::time::{Duration, Instant};
 const LONGEST: Duration = Duration::from_secs(100);
 /// How many bytes of a hook's last output are in the error.
 const TAIL: usize = 1024;
-/// Capacity of a pipe, in bytes.
-const PIPE: usize = 64 << 10;
 /// For hooks that set no PATH.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -40,17 +38,14 @@ pub fn run(hooks: &Hooks, point: Point, pid: i32) -> Result<()> {
 
 fn run_one(hook: &Hook, state: &str, last: Instant) -> Result<()> {
     let end = last.min(Instant::now() + hook.limit);
-    let (read, write) =
-        pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(|e| failed(hook, &e.to_string()))?;
-    // The hook's own end must block, as programs expect.
-    rustix::io::ioctl_fionbio(&write, false).map_err(|e| failed(hook, &e.to_string()))?;
+    let (mut said, write) = Drain::new(Keep::Last(TAIL)).map_err(|e| failed(hook, &e.message))?;
     let mut child = spawn(hook, state, write)?;
-    let mut said = Vec::new();
-    match wait(&child, &read, &mut said, end) {
+    match wait(&child, &mut said, end) {
         Ok(true) => {}
         Ok(false) => {
             kill(&mut child);
-            let mut failure = failed(hook, &format!("did not exit within {:?}{}", hook.limit, words(&said)));
+            let said = words(&said.into_kept());
+            let mut failure = failed(hook, &format!("did not exit within {:?}{said}", hook.limit));
             failure.set_kind(Kind::DeadlineExceeded);
             return Err(failure);
         }
@@ -61,7 +56,7 @@ fn run_one(hook: &Hook, state: &str, last: Instant) -> Result<()> {
     }
     match child.wait() {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(failed(hook, &format!("{}{}", ending(status), words(&said)))),
+        Ok(status) => Err(failed(hook, &format!("{}{}", ending(status), words(&said.into_kept())))),
         Err(e) => Err(failed(hook, &e.to_string())),
     }
 }
@@ -94,15 +89,12 @@ fn input(state: &str) -> std::io::Result<Stdio> {
 }
 
 /// Waits for the exit and collects the output; false when the time runs out first.
-fn wait(child: &Child, output: &OwnedFd, said: &mut Vec<u8>, end: Instant) -> rustix::io::Result<bool> {
+fn wait(child: &Child, output: &mut Drain, end: Instant) -> rustix::io::Result<bool> {
     let pid = Pid::from_raw(child.id() as i32).ok_or(rustix::io::Errno::SRCH)?;
     let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
-    let mut open = true;
     loop {
         let mut fds = vec![PollFd::new(&pidfd, PollFlags::IN)];
-        if open {
-            fds.push(PollFd::new(output, PollFlags::IN));
-        }
+        fds.extend(output.waiting().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
         let left = end.saturating_duration_since(Instant::now());
         let limit = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
         match poll(&mut fds, Some(&limit)) {
@@ -111,7 +103,7 @@ fn wait(child: &Child, output: &OwnedFd, said: &mut Vec<u8>, end: Instant) -> ru
             Err(e) => return Err(e),
         }
         let ended = !fds[0].revents().is_empty();
-        open = open && take(output, said);
+        output.take();
         if ended {
             return Ok(true);
         }
@@ -120,25 +112,6 @@ fn wait(child: &Child, output: &OwnedFd, said: &mut Vec<u8>, end: Instant) -> ru
             return Ok(false);
         }
     }
-}
-
-/// Reads at most the capacity of a pipe, so that a hook that writes as fast cannot keep the shim here. False at end of
-/// file.
-fn take(output: &OwnedFd, said: &mut Vec<u8>) -> bool {
-    let mut chunk = [0; 4096];
-    for _ in 0..PIPE / chunk.len() {
-        match rustix::io::read(output, &mut chunk) {
-            Ok(0) => return false,
-            Ok(n) => {
-                said.extend_from_slice(&chunk[..n]);
-                let old = said.len().saturating_sub(TAIL);
-                said.drain(..old);
-            }
-            Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return true,
-        }
-    }
-    true
 }
 
 fn kill(child: &mut Child) {

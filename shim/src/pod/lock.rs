@@ -25,16 +25,24 @@ pub struct RunDir {
 /// # Errors
 /// `DeadlineExceeded`, with the holder; `NotFound` when the directory does not exist.
 pub fn lock(run_dir: &Path) -> Result<RunDir> {
+    lock_within(run_dir, PATIENCE)
+}
+
+/// The same, with another bound.
+///
+/// # Errors
+/// As [`lock`].
+pub fn lock_within(run_dir: &Path, patience: Duration) -> Result<RunDir> {
     let object = || run_dir.display().to_string();
     let fail = |errno: Errno| failure::kernel("lock run directory", object(), errno);
     let dir = open(run_dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(fail)?;
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + patience;
     loop {
         match flock(&dir, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(RunDir { _lock: dir }),
             Err(Errno::WOULDBLOCK) if Instant::now() < end => std::thread::sleep(Duration::from_millis(1)),
             Err(Errno::WOULDBLOCK) => {
-                let why = format!("still locked by {} after {} s", holder(&dir), PATIENCE.as_secs());
+                let why = format!("still locked by {} after {} s", holder(&dir), patience.as_secs());
                 return Err(failure::refused(Kind::DeadlineExceeded, "lock run directory", object(), &why));
             }
             Err(errno) => return Err(fail(errno)),

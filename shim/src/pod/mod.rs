@@ -26,6 +26,7 @@ mod sysctl;
 
 pub use clean::{Clean, clean, see_off_interface};
 pub use dial::{Dial, dial};
+pub use lock::lock_within;
 pub use pin::{Pins, pin};
 pub use request::Setup;
 pub use setup::setup;

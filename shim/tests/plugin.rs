@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Tests the running of network plugins: shell scripts that end in every way.
+
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
+mod driver;
+mod pods;
+
+use gorae_proto::shim::failure::Kind;
+use gorae_proto::shim::plugin_ran::Ending;
+use gorae_proto::shim::{Failure, PluginRan, RunPlugin, reply, request::Verb};
+use pods::one_shot;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A shell that reads its script from its input.
+fn script(text: &str, timeout_ms: u32) -> RunPlugin {
+    RunPlugin {
+        path: "/bin/sh".into(),
+        environment: vec!["PATH=/usr/sbin:/usr/bin:/sbin:/bin".into(), "CNI_COMMAND=ADD".into()],
+        input: text.into(),
+        timeout_ms,
+        max_output: 1000,
+        lock: String::new(),
+    }
+}
+
+fn try_run(request: RunPlugin) -> Result<PluginRan, Failure> {
+    match one_shot("run-plugin", Verb::RunPlugin(request)).0 {
+        reply::Body::PluginRan(ran) => Ok(ran),
+        reply::Body::Failure(failure) => Err(failure),
+        other => panic!("unexpected reply {other:?}"),
+    }
+}
+
+fn run(text: &str, timeout_ms: u32) -> (Ending, String, String) {
+    let ran = try_run(script(text, timeout_ms)).unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (ran.ending.unwrap(), text(ran.stdout), text(ran.stderr))
+}
+
+fn lives(pid: &str) -> bool {
+    Path::new("/proc").join(pid.trim()).exists()
+}
+
+#[test]
+fn the_output_the_words_and_the_end_are_told() {
+    let (ending, out, err) = run("echo $CNI_COMMAND; echo word >&2; exit 3\n", 20_000);
+    assert_eq!((ending, out.as_str(), err.as_str()), (Ending::Exited(3), "ADD\n", "word\n"));
+    assert_eq!(run("kill -9 $$\n", 20_000).0, Ending::Killed(9));
+    let (_, _, err) = run("yes | head -c 300000 >&2; echo end >&2\n", 20_000);
+    assert!(err.len() == 16 << 10 && err.ends_with("end\n"), "{}", err.len());
+}
+
+#[test]
+fn a_plugin_has_three_descriptors_and_no_variable_but_its_own() {
+    let (ending, out, _) = run("ls /proc/self/fd; tr '\\0' '\\n' </proc/$$/environ | sort; umask\n", 20_000);
+    assert_eq!(ending, Ending::Exited(0));
+    // The fourth is the directory that ls reads.
+    assert_eq!(out, "0\n1\n2\n3\nCNI_COMMAND=ADD\nPATH=/usr/sbin:/usr/bin:/sbin:/bin\n0022\n");
+}
+
+#[test]
+fn a_program_that_cannot_be_started_is_told_from_one_that_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let half = dir.path().join("half");
+    std::fs::write(&half, "").unwrap();
+    std::fs::set_permissions(&half, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    for (path, why) in [("/no/such/plugin", "No such file"), (half.to_str().unwrap(), "Exec format error")] {
+        let ran = try_run(RunPlugin { path: path.into(), ..script("", 1000) }).unwrap();
+        assert!(matches!(&ran.ending, Some(Ending::NotStarted(text)) if text.contains(why)), "{ran:?}");
+    }
+    let wrong = try_run(RunPlugin { path: "relative".into(), ..script("", 1000) }).unwrap_err();
+    assert_eq!(wrong.kind(), Kind::InvalidArgument);
+}
+
+#[test]
+fn one_that_hangs_or_floods_is_ended_with_all_that_it_started() {
+    let begun = Instant::now();
+    let (ending, out, _) = run("setsid sleep 71 & echo $!; wait\n", 300);
+    assert_eq!(ending, Ending::Late(true));
+    assert!(!lives(&out), "{out}");
+    let (ending, out, _) = run("(setsid sh -c 'echo $$; exec >&-; sleep 71' &); sleep 0.2; cat /dev/zero\n", 20_000);
+    assert_eq!(ending, Ending::Flooded(true));
+    assert!(!lives(out.lines().next().unwrap()), "{out}");
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn what_a_good_one_leaves_behind_is_neither_waited_for_nor_killed() {
+    let begun = Instant::now();
+    let (ending, out, _) = run("setsid sleep 30 & echo $!\n", 20_000);
+    assert_eq!(ending, Ending::Exited(0));
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(lives(&out));
+    let pid = out.trim().parse().ok().and_then(rustix::process::Pid::from_raw).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+#[test]
+fn runs_with_one_lock_are_one_after_the_other_and_the_wait_is_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let lock = dir.path().display().to_string();
+    let with_lock = |text, timeout_ms| RunPlugin { lock: lock.clone(), ..script(text, timeout_ms) };
+    let first = with_lock("sleep 1; date +%s%N\n", 20_000);
+    let first = std::thread::spawn(move || try_run(first).unwrap().stdout);
+    std::thread::sleep(Duration::from_millis(300));
+    let late = try_run(with_lock("", 100)).unwrap_err();
+    assert_eq!(late.kind(), Kind::DeadlineExceeded);
+    let second = try_run(with_lock("date +%s%N\n", 20_000)).unwrap().stdout;
+    assert!(second > first.join().unwrap());
+}
