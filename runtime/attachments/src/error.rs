@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Why an attachment could not be made or undone.
+
+use std::path::PathBuf;
+
+/// A result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why an attachment could not be made or undone.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A plugin failed.
+    #[error(transparent)]
+    Network(#[from] gorae_cni::Error),
+    /// A record could not be written or removed.
+    #[error("{what} {}: {source}", path.display())]
+    Record {
+        /// The step.
+        what: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The kernel's answer.
+        source: std::io::Error,
+    },
+    /// The DEL has not ended in the time that its caller has.
+    #[error("network {network:?} is still removing the pod after {seconds} s; it goes on in the background")]
+    Slow {
+        /// Name of the network.
+        network: String,
+        /// How long was waited.
+        seconds: u64,
+    },
+}

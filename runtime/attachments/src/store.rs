@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The files: `ROOT/attachments/POD/record`. The directory is also what plugins' runs for the pod lock.
+
+use crate::error::{Error, Result};
+use crate::record::{KIND, Record, VERSION};
+use gorae_kernel::checked::{self, Unusable};
+use gorae_kernel::record_file::{self, Durability};
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// The largest record that is read.
+const MAX_RECORD: u64 = 16 << 20;
+const NAME: &str = "record";
+
+/// The directory of all attachments.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// What the directory of one pod holds.
+#[derive(Debug)]
+pub enum Stored {
+    /// A record.
+    Record(Box<Record>),
+    /// None: nothing was begun, or everything is undone.
+    Nothing,
+    /// One that cannot be used, and why.
+    Damaged(String),
+}
+
+impl Store {
+    /// Makes the directory, which only root can enter: configurations may hold secrets.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn open(root: PathBuf) -> Result<Self> {
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&root);
+        made.map_err(|source| Error::Record { what: "make directory", path: root.clone(), source })?;
+        Ok(Self { root })
+    }
+
+    /// The directory of one pod.
+    pub fn directory(&self, pod_id: &str) -> PathBuf {
+        self.root.join(pod_id)
+    }
+
+    /// Writes a record.
+    ///
+    /// # Errors
+    /// The kernel's; the earlier one is still in place then.
+    pub fn write(&self, record: &Record) -> Result<()> {
+        let dir = self.directory(&record.pod_id);
+        let fail = |source| Error::Record { what: "write the record of attachment", path: dir.clone(), source };
+        match fs::DirBuilder::new().mode(0o700).create(&dir) {
+            Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(fail(e)),
+            _ => {}
+        }
+        let body = serde_json::to_vec(record).map_err(|e| fail(e.into()))?;
+        record_file::replace(&dir, NAME, &checked::encode(KIND, VERSION, &body), Durability::Process).map_err(fail)
+    }
+
+    /// Removes a record with its directory. It can be repeated.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn remove(&self, pod_id: &str) -> Result<()> {
+        let dir = self.directory(pod_id);
+        match fs::remove_dir_all(&dir) {
+            Err(e) if e.kind() != ErrorKind::NotFound => {
+                Err(Error::Record { what: "remove the record of attachment", path: dir, source: e })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The pods that have a directory.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn pods(&self) -> Result<Vec<String>> {
+        let fail = |source| Error::Record { what: "list", path: self.root.clone(), source };
+        let entries = fs::read_dir(&self.root).map_err(fail)?;
+        let name = |entry: std::io::Result<fs::DirEntry>| Ok(entry.map_err(fail)?.file_name().into_string().ok());
+        entries.filter_map(|entry| name(entry).transpose()).collect()
+    }
+
+    /// Reads the record of one pod.
+    ///
+    /// # Errors
+    /// The kernel's, which means nothing for the record.
+    pub fn read(&self, pod_id: &str) -> Result<Stored> {
+        let path = self.directory(pod_id).join(NAME);
+        match record_file::read_bounded(&path, MAX_RECORD) {
+            Ok(Some(bytes)) => Ok(stored(&path, pod_id, &bytes)),
+            Ok(None) => Ok(Stored::Damaged("it is larger than any record, or not a regular file".to_owned())),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(Stored::Nothing),
+            Err(source) => Err(Error::Record { what: "read", path, source }),
+        }
+    }
+}
+
+fn stored(path: &Path, pod_id: &str, bytes: &[u8]) -> Stored {
+    match checked::read(path, KIND, VERSION, bytes, |body| serde_json::from_slice::<Record>(body)) {
+        Ok(record) if record.pod_id != pod_id => Stored::Damaged(format!("it is that of pod {}", record.pod_id)),
+        Ok(record) => match record.list() {
+            Ok(_) => Stored::Record(Box::new(record)),
+            Err(why) => Stored::Damaged(why.to_string()),
+        },
+        Err(Unusable::Damaged(why)) => Stored::Damaged(why.to_string()),
+        Err(Unusable::Foreign(foreign)) => Stored::Damaged(foreign.to_string()),
+    }
+}
