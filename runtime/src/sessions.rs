@@ -102,7 +102,7 @@ impl Sessions {
             return Err(Error::precondition("the pod is not ready: it was stopped"));
         }
         let netns = if pod.own_network() {
-            self.machine.places.pod_run(pod.id()).join("ns/net").to_string_lossy().into_owned()
+            pod.record.pin(&self.machine.places.pod_run(pod.id()), "net").to_string_lossy().into_owned()
         } else {
             String::new()
         };

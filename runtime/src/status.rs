@@ -7,15 +7,15 @@ use std::path::Path;
 
 /// Builds the response from memory, without touching a container or a file.
 pub fn view(node: &Node, socket: &Path, verbose: bool) -> cri::StatusResponse {
-    let network = node.network.status();
+    let network = node.networks.status();
     let kernel = Kernel::here();
     let ready = cri::RuntimeCondition { r#type: "RuntimeReady".into(), status: true, ..Default::default() };
     let network = match network {
         Ok(()) => cri::RuntimeCondition {
             r#type: "NetworkReady".into(),
             status: true,
-            reason: node.network.degraded().map(|r| r.reason.to_owned()).unwrap_or_default(),
-            message: node.network.degraded().map(|r| r.message).unwrap_or_default(),
+            reason: node.networks.degraded().map(|r| r.reason.to_owned()).unwrap_or_default(),
+            message: node.networks.degraded().map(|r| r.message).unwrap_or_default(),
         },
         Err(why) => cri::RuntimeCondition {
             r#type: "NetworkReady".into(),
@@ -74,9 +74,22 @@ fn info(node: &Node, socket: &Path) -> std::collections::HashMap<String, String>
         "cgroupVersion": if node.machine.layout.v1.is_empty() { "v2" } else { "v1" },
         "pods": node.objects.pods.len(),
         "containers": node.objects.containers.len(),
+        "network": network(node),
         "operationsInFlight": node.runs.count() + node.creates.count(),
     });
     [("config".to_owned(), config.to_string())].into()
+}
+
+/// Which network new pods are in, and what is owed to networks.
+fn network(node: &Node) -> serde_json::Value {
+    let one = |owed: gorae_attachments::Owed| {
+        serde_json::json!({
+            "pod": owed.pod_name, "podId": owed.pod_id, "network": owed.network,
+            "owedSince": owed.since, "failed": owed.failed, "why": owed.why,
+        })
+    };
+    let owed: Vec<_> = node.networks.cni.attachments().owed().into_iter().map(one).collect();
+    serde_json::json!({"choice": node.networks.choice_in_words(), "owed": owed})
 }
 
 #[cfg(test)]

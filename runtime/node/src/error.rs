@@ -169,6 +169,19 @@ impl From<gorae_network::NetworkError> for Error {
     }
 }
 
+impl From<gorae_attachments::Error> for Error {
+    fn from(error: gorae_attachments::Error) -> Self {
+        let kind = match &error {
+            gorae_attachments::Error::Network(gorae_cni::Error::Argument(_)) => Kind::InvalidArgument,
+            // A retry may work: an agent may be back, an address free.
+            gorae_attachments::Error::Network(_) => Kind::Unavailable,
+            gorae_attachments::Error::Record { .. } => Kind::Internal,
+            gorae_attachments::Error::Slow { .. } => Kind::DeadlineExceeded,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
 impl From<gorae_cdi::Error> for Error {
     fn from(error: gorae_cdi::Error) -> Self {
         let kind = match error.kind() {

@@ -26,6 +26,7 @@ pub mod ids;
 mod index;
 mod keeper;
 mod machine;
+pub mod networks;
 mod node;
 mod objects;
 pub mod open_files;

@@ -7,12 +7,12 @@ use crate::events::Events;
 use crate::ids::{ContainerId, PodId};
 use crate::keeper::Keeper;
 use crate::machine::Machine;
+use crate::networks::Networks;
 use crate::objects::Objects;
 use crate::operations::Operations;
 use crate::settings::Settings;
 use crate::usage::Usage;
 use gorae_image_service::Images;
-use gorae_network::Network;
 use gorae_stats::Stats;
 use std::sync::Arc;
 
@@ -31,8 +31,8 @@ pub struct Node {
     pub keeper: Arc<Keeper>,
     /// The images of the node, and the layers that containers hold.
     pub images: Images,
-    /// The built-in network.
-    pub network: Network,
+    /// The networks that pods can be in.
+    pub networks: Networks,
     /// Reads usage numbers.
     pub usage: Arc<Usage>,
     /// RunPodSandbox requests in flight.
@@ -44,7 +44,7 @@ pub struct Node {
 }
 
 /// Puts the parts of a daemon together, with no pods yet.
-pub fn assemble(settings: Settings, machine: Machine, images: Images, network: Network) -> Arc<Node> {
+pub fn assemble(settings: Settings, machine: Machine, images: Images, networks: Networks) -> Arc<Node> {
     let (machine, objects) = (Arc::new(machine), Arc::new(Objects::default()));
     let events = Arc::new(Events::new(objects.clone()));
     let stats = Stats::new(machine.hierarchies.clone(), &machine.places.root);
@@ -56,7 +56,7 @@ pub fn assemble(settings: Settings, machine: Machine, images: Images, network: N
         objects,
         events,
         images,
-        network,
+        networks,
         runs: Operations::default(),
         creates: Operations::default(),
         log_directories: Operations::default(),

@@ -41,7 +41,7 @@ async fn pass(node: &Arc<Node>, stale: HashSet<String>) -> HashSet<String> {
     pod::upkeep::check_all(node).await;
     let strays = disk::blocking(|| without_record(&node.machine.places, &node.objects));
     recover::end_strays(&node.machine, &strays).await;
-    match node.network.reconcile(&stale).await {
+    match node.networks.builtin.reconcile(&stale).await {
         Ok(stale) => stale,
         Err(error) => {
             tracing::error!(%error, "cannot reconcile the network; retrying at the next pass");

@@ -65,7 +65,7 @@ impl Sources {
     /// Runs all health checks.
     pub async fn health(&self) -> Vec<Finding> {
         let mut findings = self.health.check().await;
-        let network = self.node.network.status().map_err(|why| format!("{}: {}", why.reason, why.message));
+        let network = self.node.networks.status().map_err(|why| format!("{}: {}", why.reason, why.message));
         findings.push(Finding { check: "network", result: network });
         findings
     }

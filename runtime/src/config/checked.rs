@@ -11,6 +11,7 @@ use super::{network, runtimes};
 use crate::log::{Format, Level};
 use gorae_network::NetworkConfig;
 use gorae_node::handlers::Handlers;
+use gorae_node::networks::Mode;
 use gorae_node::settings::{Live, MissingHostPath, Settings};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,6 +32,10 @@ pub struct Config {
     pub log_format: Format,
     /// Where images come from and how they are pulled.
     pub images: Images,
+    /// Which network new pods are in.
+    pub network_mode: Mode,
+    /// Where CNI configurations and plugins are.
+    pub cni: gorae_attachments::Places,
     /// The built-in network, as far as it can be checked without the machine.
     pub network: NetworkConfig,
     /// Where exec, attach and port-forward sessions are served.
@@ -74,6 +79,8 @@ pub fn check(raw: RawConfig, over: &Overrides) -> Result<Config, String> {
         log_level: Arc::new(watch::Sender::new(log_level)),
         live: Arc::new(watch::Sender::new(live)),
         images: images::check(raw.images)?,
+        network_mode: raw.network.mode.unwrap_or_default(),
+        cni: network::cni(&raw.network)?,
         network: network::check(raw.network)?,
         streaming: streaming::check(raw.streaming)?,
         handlers: runtimes::check(&raw.runtimes)?,

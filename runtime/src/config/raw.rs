@@ -2,6 +2,7 @@
 //! The configuration file as written: its keys and the types of their values. Ranges are not checked here.
 
 use gorae_image_service::Reserve;
+use gorae_node::networks::Mode;
 use gorae_node::settings::MissingHostPath;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -60,6 +61,14 @@ pub struct RawImages {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawNetwork {
+    /// Which network new pods are in: `auto` (CNI, once there is or was a configuration), `cni` or `builtin`.
+    pub mode: Option<Mode>,
+    /// Directories of CNI configurations; default `/etc/cni/net.d`.
+    pub configuration_directories: Option<Vec<PathBuf>>,
+    /// Directories of CNI plugins, in order; default `/opt/cni/bin`, then `/usr/lib/cni`.
+    pub plugin_directories: Option<Vec<PathBuf>>,
+    /// Name of the CNI network; default: that of the first configuration file.
+    pub name: Option<String>,
     /// Name of the bridge and of the nftables table; default: derived from the root directory.
     pub bridge: Option<String>,
     /// IPv4 subnet of this node's pods; default: a free /20, chosen once and recorded.

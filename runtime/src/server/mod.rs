@@ -70,7 +70,7 @@ async fn shut_down(config: &Config, node: &Arc<Node>) {
     if !node.objects.pods.is_empty() {
         return;
     }
-    match tokio::time::timeout(Duration::from_secs(1), node.network.remove_if_unused()).await {
+    match tokio::time::timeout(Duration::from_secs(1), node.networks.builtin.remove_if_unused()).await {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => tracing::warn!(%error, "cannot remove the unused bridge"),
         Err(_) => tracing::warn!("removing the unused bridge timed out"),

@@ -3,11 +3,13 @@
 
 use crate::config::Config;
 use crate::sessions::Sessions;
+use gorae_attachments::{Attachments, CniNetwork};
 use gorae_cgroups as cgroups;
 use gorae_cgroups::Hierarchies;
 use gorae_image_service::{self as images, Images};
 use gorae_network::Network;
 use gorae_node::error::{Error, Result};
+use gorae_node::networks::Networks;
 use gorae_node::{Machine, Node, Places, open_files, recover};
 use gorae_proto::shim::CgroupLayout;
 use gorae_shims::{DevicePrograms, Spawner, mount_cgroups};
@@ -20,11 +22,17 @@ pub(super) async fn open(config: &Config, places: Places) -> Result<(Arc<Node>, 
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .map_err(|e| Error::io("read", Path::new("/proc/sys/kernel/random/boot_id"), &e))?;
     let boot_id = boot_id.trim().to_owned();
+    gorae_node::pod::netns::prepare()?;
     let layout = cgroups::probe().map_err(|e| Error::internal(e.to_string()))?;
     let found = recover::read(&places, &boot_id)?;
     let spawner = Spawner::open(config.shim.clone()).await?;
     let hierarchies = Arc::new(open_hierarchies(&spawner, &layout).await?);
-    let network = Network::open(config.network.clone(), &places.root, &found.live_pods()).await?;
+    let builtin = Network::open(config.network.clone(), &places.root, &found.live_pods()).await?;
+    let attachments = Attachments::open(places.root.join("attachments"), spawner.clone(), boot_id.clone());
+    let attachments = attachments.map_err(|e| Error::internal(e.to_string()))?;
+    attachments.owe_unless(|pod_id| found.is_up_or_half_made(pod_id));
+    let cni = CniNetwork::open(config.cni.clone(), attachments).await;
+    let networks = Networks::new(builtin, cni, config.network_mode, places.root.join("cni-seen"));
     let images = Images::open(image_config(config))?;
     let machine = Machine {
         places,
@@ -35,7 +43,7 @@ pub(super) async fn open(config: &Config, places: Places) -> Result<(Arc<Node>, 
         spawner,
         device_programs: DevicePrograms::default(),
     };
-    let node = gorae_node::assemble(config.settings(), machine, images, network);
+    let node = gorae_node::assemble(config.settings(), machine, images, networks);
     Ok((node, found))
 }
 

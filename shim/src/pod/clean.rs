@@ -9,7 +9,8 @@
 //! once. Only if something keeps the namespace alive is the interface deleted explicitly, after the reply.
 
 use super::lock::{RunDir, lock};
-use super::{namespaces, shm};
+use super::namespaces::{self, PinPaths, pin_paths};
+use super::shm;
 use crate::cgroup::{self, Layout, Place};
 use crate::failure::Result;
 use crate::malformed::{self, Malformed, absolute, each, non_empty, required};
@@ -26,6 +27,7 @@ const LEAVE: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Clean {
     run_dir: PathBuf,
+    pins: PinPaths,
     /// The cgroup to kill and remove; `None`: it is the client's, or there is none.
     own: Option<Place>,
     /// Cgroups to remove afterwards if they are empty.
@@ -50,8 +52,10 @@ fn check(request: CleanPod) -> malformed::Result<Clean> {
     let at = |field: &str, path: &str| Place::new(required("cgroup.layout", layout.clone())?, field, path);
     // Without a path, it only carries the layout: the cgroup is the client's.
     let own = path.and_then(non_empty).map(|path| at("cgroup.path", &path)).transpose()?;
+    let run_dir = PathBuf::from(absolute("run_dir", request.run_dir)?);
     Ok(Clean {
-        run_dir: absolute("run_dir", request.run_dir)?.into(),
+        pins: pin_paths(&run_dir, request.netns)?,
+        run_dir,
         own,
         empty: each("remove_empty_cgroups", request.remove_empty_cgroups, |path| at("", &path))?,
         host_interface: non_empty(request.host_interface),
@@ -68,16 +72,16 @@ pub fn clean(request: &Clean) -> Result<()> {
         Err(failure) if failure.errno == libc::ENOENT => None,
         other => Some(other?),
     };
-    let result = undo(&request.run_dir, request.own.as_ref(), _lock.as_ref());
+    let result = undo(&request.run_dir, &request.pins, request.own.as_ref(), _lock.as_ref());
     let others = request.empty.iter().try_for_each(cgroup::remove_if_empty);
     result.and(others)
 }
 
 /// Undoes everything of the pod itself, including the cgroup `own`. The lock proves that no other process works on it.
-pub(super) fn undo(run_dir: &Path, own: Option<&Place>, _lock: Option<&RunDir>) -> Result<()> {
+pub(super) fn undo(run_dir: &Path, pins: &PinPaths, own: Option<&Place>, _lock: Option<&RunDir>) -> Result<()> {
     let killed = own.map_or(Ok(false), cgroup::kill);
-    let silenced = silence(run_dir);
-    let unpinned = namespaces::unpin_all(run_dir);
+    let silenced = silence(pins);
+    let unpinned = namespaces::unpin_all(pins);
     let unmounted = shm::remove(run_dir);
     let removed = own.filter(|_| !matches!(killed, Ok(false))).map_or(Ok(()), remove_cgroup);
     killed.and(silenced).and(unpinned).and(unmounted).and(removed)
@@ -96,8 +100,8 @@ fn remove_cgroup(place: &Place) -> Result<()> {
 }
 
 /// Removes the addresses from the interfaces in the pod's network namespace.
-fn silence(run_dir: &Path) -> Result<()> {
-    let path = namespaces::pin_path(run_dir, "net");
+fn silence(pins: &PinPaths) -> Result<()> {
+    let path = pins.of("net");
     let own = namespaces::open_path(Path::new("/proc/self/ns/net"))?;
     let Ok(netns) = namespaces::open_path(&path) else { return Ok(()) };
     if namespaces::enter_net(&netns, &path).is_err() {

@@ -3,6 +3,7 @@
 
 use super::own::Own;
 use crate::failure::{self, Result};
+use crate::malformed::{self, absolute, non_empty};
 use crate::sys;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -37,18 +38,50 @@ pub fn unshare(wanted: &[(&'static str, ThreadNameSpaceType)]) -> Result<()> {
     sys::unshare(flags).map_err(|e| failure::kernel("make namespaces", names.join(", "), e))
 }
 
-/// The path of the pin of this kind.
-pub fn pin_path(run_dir: &Path, kind: &str) -> PathBuf {
-    run_dir.join("ns").join(kind)
+/// Where the pins of a pod are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PinPaths {
+    dir: PathBuf,
+    /// That of the network, if it is not with the others.
+    net: Option<PathBuf>,
+}
+
+impl PinPaths {
+    /// Those of a pod with this run directory.
+    pub fn new(run_dir: &Path, net: Option<PathBuf>) -> Self {
+        Self { dir: run_dir.join("ns"), net }
+    }
+
+    /// The directory of the pins.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The path of the pin of this kind.
+    pub fn of(&self, kind: &str) -> PathBuf {
+        match (&self.net, kind) {
+            (Some(net), "net") => net.clone(),
+            _ => self.dir.join(kind),
+        }
+    }
+}
+
+/// The paths of a message: its run directory, and its field `netns`.
+///
+/// # Errors
+/// `netns` is neither empty nor absolute.
+pub fn pin_paths(run_dir: &Path, netns: String) -> malformed::Result<PinPaths> {
+    let net = non_empty(netns).map(|path| absolute("netns", path)).transpose()?;
+    Ok(PinPaths::new(run_dir, net.map(PathBuf::from)))
 }
 
 /// Makes the directory for pins.
 ///
 /// # Errors
 /// The kernel's error, with the directory. An existing one is fine.
-pub fn make_pin_dir(run_dir: &Path) -> Result<()> {
-    let dir = run_dir.join("ns");
-    match rustix::fs::mkdir(&dir, Mode::from_raw_mode(0o711)) {
+pub fn make_pin_dir(paths: &PinPaths) -> Result<()> {
+    let dir = paths.dir();
+    match rustix::fs::mkdir(dir, Mode::from_raw_mode(0o711)) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
         Err(errno) => Err(failure::kernel("make directory", dir.display().to_string(), errno)),
     }
@@ -58,16 +91,16 @@ pub fn make_pin_dir(run_dir: &Path) -> Result<()> {
 ///
 /// # Errors
 /// The kernel's error, with the pin.
-pub fn pin(run_dir: &Path, pid: &str, kind: &str) -> Result<()> {
-    pin_file(run_dir, kind, Path::new(&format!("/proc/{pid}/ns/{kind}")))
+pub fn pin(paths: &PinPaths, pid: &str, kind: &str) -> Result<()> {
+    pin_file(paths, kind, Path::new(&format!("/proc/{pid}/ns/{kind}")))
 }
 
 /// Pins the namespace behind a file.
 ///
 /// # Errors
 /// The kernel's error, with the pin.
-pub fn pin_file(run_dir: &Path, kind: &str, namespace: &Path) -> Result<()> {
-    let path = pin_path(run_dir, kind);
+pub fn pin_file(paths: &PinPaths, kind: &str, namespace: &Path) -> Result<()> {
+    let path = paths.of(kind);
     let fail = |errno: Errno| failure::kernel("pin namespace", path.display().to_string(), errno);
     let flags = OFlags::CREATE | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     rustix::fs::open(&path, flags, Mode::from_raw_mode(0o444)).map_err(fail)?;
@@ -78,8 +111,8 @@ pub fn pin_file(run_dir: &Path, kind: &str, namespace: &Path) -> Result<()> {
 ///
 /// # Errors
 /// The kernel's error, with the pin.
-pub fn open(run_dir: &Path, kind: &str) -> Result<OwnedFd> {
-    open_path(&pin_path(run_dir, kind))
+pub fn open(paths: &PinPaths, kind: &str) -> Result<OwnedFd> {
+    open_path(&paths.of(kind))
 }
 
 /// Opens a namespace file.
@@ -104,14 +137,12 @@ pub fn enter_net(netns: &OwnedFd, name: &Path) -> Result<()> {
 ///
 /// # Errors
 /// The kernel's error, with the first pin that cannot be removed.
-pub fn unpin_all(run_dir: &Path) -> Result<()> {
-    for kind in KINDS {
-        let path = pin_path(run_dir, kind);
-        detach(&path)?;
-        gone("remove pin", &path, rustix::fs::unlink(&path))?;
+pub fn unpin_all(paths: &PinPaths) -> Result<()> {
+    for path in KINDS.map(|kind| paths.dir().join(kind)).iter().chain(&paths.net) {
+        detach(path)?;
+        gone("remove pin", path, rustix::fs::unlink(path))?;
     }
-    let dir = run_dir.join("ns");
-    gone("remove directory", &dir, rustix::fs::rmdir(&dir))
+    gone("remove directory", paths.dir(), rustix::fs::rmdir(paths.dir()))
 }
 
 /// Detaches every mount on `path`, without disturbing their users.

@@ -5,7 +5,7 @@
 //! process that may create namespaces chooses which one it is in, so only the exact namespace that was pinned counts.
 
 use super::lock::lock;
-use super::namespaces::{self, KINDS};
+use super::namespaces::{self, KINDS, PinPaths, pin_paths};
 use crate::failure::{self, Kind, Result};
 use crate::malformed::{self, Malformed, absolute, each};
 use crate::wire::{self, PinPod};
@@ -21,6 +21,7 @@ const MOST_MEMBERS: usize = 64;
 #[derive(Debug)]
 pub struct Pins {
     run_dir: PathBuf,
+    paths: PinPaths,
     pins: Vec<Pin>,
     members: Vec<ProcessId>,
 }
@@ -48,8 +49,10 @@ fn check(request: PinPod) -> malformed::Result<Pins> {
         let kind = kind.ok_or_else(|| Malformed::new("kind", format!("{:?} is not a pinned kind", pin.kind)))?;
         Ok(Pin { kind, inode: pin.inode })
     };
+    let run_dir = PathBuf::from(absolute("run_dir", request.run_dir)?);
     Ok(Pins {
-        run_dir: absolute("run_dir", request.run_dir)?.into(),
+        paths: pin_paths(&run_dir, request.netns)?,
+        run_dir,
         pins: each("pins", request.pins, pin)?,
         members: request.members.iter().filter_map(|m| ProcessId::from_wire(m.pid, m.start_ticks)).collect(),
     })
@@ -60,15 +63,15 @@ fn check(request: PinPod) -> malformed::Result<Pins> {
 /// # Errors
 /// `FailedPrecondition`, with the kind, when none of the processes is in that namespace.
 pub fn pin(request: &Pins) -> Result<()> {
-    let run_dir = request.run_dir.as_path();
-    let _lock = lock(run_dir)?;
+    let _lock = lock(&request.run_dir)?;
+    let paths = &request.paths;
     let members: Vec<OwnedFd> = request.members.iter().take(MOST_MEMBERS).filter_map(open_member).collect();
     let found = request.pins.iter().map(|pin| Ok((pin.kind, find(pin, &members)?)));
     let found: Vec<(&str, OwnedFd)> = found.collect::<Result<_>>()?;
-    namespaces::make_pin_dir(run_dir)?;
+    namespaces::make_pin_dir(paths)?;
     for (kind, namespace) in found {
-        namespaces::detach(&namespaces::pin_path(run_dir, kind))?;
-        namespaces::pin_file(run_dir, kind, Path::new(&format!("/proc/self/fd/{}", namespace.as_raw_fd())))?;
+        namespaces::detach(&paths.of(kind))?;
+        namespaces::pin_file(paths, kind, Path::new(&format!("/proc/self/fd/{}", namespace.as_raw_fd())))?;
     }
     Ok(())
 }

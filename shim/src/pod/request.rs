@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A pod to set up, checked.
 
+use super::namespaces::{PinPaths, pin_paths};
 use super::own::Own;
 use super::sysctl::Sysctl;
 use crate::cgroup::{Layout, Place};
@@ -16,6 +17,8 @@ use std::path::PathBuf;
 pub struct Setup {
     /// The directory of the pins; it exists.
     pub run_dir: PathBuf,
+    /// Where its pins are.
+    pub pins: PinPaths,
     /// `None`: it is left unchanged.
     pub hostname: Option<String>,
     /// Its namespaces.
@@ -58,8 +61,10 @@ fn check(setup: SetupPod, network: Option<Network>) -> Result<Setup> {
         return Err(Malformed::new("network", "the pod uses the node's network"));
     }
     let ids = setup.user.map(IdMaps::checked).transpose().map_err(|wrong| wrong.within("user"))?;
+    let run_dir = PathBuf::from(absolute("run_dir", setup.run_dir)?);
     Ok(Setup {
-        run_dir: absolute("run_dir", setup.run_dir)?.into(),
+        pins: pin_paths(&run_dir, setup.netns)?,
+        run_dir,
         hostname: non_empty(setup.hostname).filter(|_| own.uts),
         own,
         ids,

@@ -39,8 +39,8 @@ struct Pod {
 
 impl Pod {
     fn make(&self) -> Result<PodReady> {
-        let Setup { run_dir, own, ids, network, cgroups, .. } = &self.setup;
-        namespaces::make_pin_dir(run_dir)?;
+        let Setup { run_dir, pins, own, ids, network, cgroups, .. } = &self.setup;
+        namespaces::make_pin_dir(pins)?;
         if own.ipc {
             shm::make(run_dir, ids.as_ref())?;
         }
@@ -66,7 +66,7 @@ impl Pod {
         let wanted = namespaces::wanted(self.setup.own);
         namespaces::unshare(&wanted)?;
         for (kind, _) in &wanted {
-            namespaces::pin(&self.setup.run_dir, "self", kind)?;
+            namespaces::pin(&self.setup.pins, "self", kind)?;
         }
         let init = self.start_init(cgroup)?;
         namespaces::set_hostname(self.setup.hostname.as_deref())?;
@@ -81,15 +81,15 @@ impl Pod {
 
     /// Makes namespaces that the pod's user namespace owns, in a child. Returns the pid of the init.
     fn make_owned(&self, ids: &IdMaps, cgroup: Option<&Cgroup>, node: Option<&mut Route>) -> Result<Option<i32>> {
-        let run_dir = &self.setup.run_dir;
-        let owner = Owner::start(&self.setup, ids, cgroup, &run_dir.join("ns"), self.single)?;
+        let pins = &self.setup.pins;
+        let owner = Owner::start(&self.setup, ids, cgroup, pins.dir(), self.single)?;
         let kinds = namespaces::wanted(self.setup.own).into_iter().map(|(kind, _)| kind);
         for kind in kinds.chain(["user"]) {
-            namespaces::pin(run_dir, &owner.proc_name(), kind)?;
+            namespaces::pin(pins, &owner.proc_name(), kind)?;
         }
         let init = owner.settle()?;
         if let Some(init) = init {
-            namespaces::pin(run_dir, &init.to_string(), "pid")?;
+            namespaces::pin(pins, &init.to_string(), "pid")?;
         }
         self.make_network(node)?;
         owner.finish().map(|()| init)
@@ -100,27 +100,26 @@ impl Pod {
             return Ok(None);
         }
         let (fault, reporter) = fault::channel()?;
-        let run_dir = &self.setup.run_dir;
-        let mount_point = &run_dir.join("ns");
-        let plan = init::Plan { cgroup, mount_point, own_user: false };
+        let pins = &self.setup.pins;
+        let plan = init::Plan { cgroup, mount_point: pins.dir(), own_user: false };
         let pid = init::spawn(&plan, &reporter, self.single)?;
-        namespaces::pin(run_dir, &pid.to_string(), "pid")?;
+        namespaces::pin(pins, &pid.to_string(), "pid")?;
         Ok(Some((pid, fault)))
     }
 
     /// Makes the veth pair from the node's side, then configures everything inside. Leaves this process in the pod's
     /// network namespace.
     fn make_network(&self, node: Option<&mut Route>) -> Result<()> {
-        let Setup { run_dir, own, ids, network, .. } = &self.setup;
+        let Setup { pins, own, ids, network, .. } = &self.setup;
         if !own.net {
             return Ok(());
         }
-        let netns = namespaces::open(run_dir, "net")?;
+        let netns = namespaces::open(pins, "net")?;
         if let (Some(network), Some(node)) = (network, node) {
             network::create(node, network, netns.as_fd())?;
         }
         if ids.is_some() {
-            namespaces::enter_net(&netns, &namespaces::pin_path(run_dir, "net"))?;
+            namespaces::enter_net(&netns, &pins.of("net"))?;
         }
         let mut inside = Route::open()?;
         match network {
@@ -132,8 +131,9 @@ impl Pod {
     /// Returns to the node's network namespace and cleans up, as for a pod that was found half made.
     fn undo(&self, lock: &RunDir, home: &OwnedFd, failure: Failure) -> Failure {
         let own = self.setup.cgroups.as_ref().map(|cgroups| &cgroups.own);
-        let undone =
-            namespaces::enter_net(home, Path::new("/proc/self/ns/net")).and(undo(&self.setup.run_dir, own, Some(lock)));
+        let Setup { run_dir, pins, .. } = &self.setup;
+        let back = namespaces::enter_net(home, Path::new("/proc/self/ns/net"));
+        let undone = back.and(undo(run_dir, pins, own, Some(lock)));
         match undone {
             Ok(()) => failure,
             Err(second) => {

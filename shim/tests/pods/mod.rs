@@ -131,6 +131,7 @@ impl Pod {
 
     pub fn clean_request(&self) -> CleanPod {
         CleanPod {
+            netns: self.request.netns.clone(),
             pod_id: self.request.pod_id.clone(),
             run_dir: self.request.run_dir.clone(),
             cgroup: self.request.cgroup.clone(),

@@ -12,7 +12,9 @@
 //! holds the pins and `ready`. A pod is Ready while `ready` exists. Removing that file is the first step of a stop, so
 //! that the next daemon continues a stop that was interrupted.
 
+mod attach;
 pub(crate) mod etc_files;
+pub mod netns;
 pub(crate) mod pins;
 mod record;
 pub mod remove;

@@ -37,7 +37,7 @@ fn kinds(record: &Record) -> impl Iterator<Item = &'static str> {
 /// The namespaces that are pinned now; a pin that is not a namespace is left out.
 pub fn look(record: &Record, run_dir: &Path) -> Pins {
     let of = |kind: &str| {
-        let path = run_dir.join("ns").join(kind);
+        let path = record.pin(run_dir, kind);
         let file_system = rustix::fs::statfs(&path).ok()?;
         let inode = std::fs::symlink_metadata(&path).ok()?.ino();
         (file_system.f_type == NSFS_MAGIC).then(|| (kind.to_owned(), inode))
@@ -72,6 +72,7 @@ pub async fn mend(machine: &Machine, objects: &Objects, pod: &Pod, pins: Vec<Pin
         run_dir: machine.places.pod_run(pod.id()).to_string_lossy().into_owned(),
         members: members(objects, pod),
         pins,
+        netns: pod.record.netns_on_wire(),
     };
     Ok(shims::pin_pod(&machine.spawner, request).await?)
 }

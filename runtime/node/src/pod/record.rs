@@ -8,6 +8,7 @@ use gorae_proto::cri;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
 /// Version of the pod record.
 pub const RECORD_VERSION: u32 = 1;
@@ -34,6 +35,10 @@ pub struct Record {
     pub created_at: i64,
     /// Its allocation from a network.
     pub network: Network,
+    /// The file of its network namespace, where agents look for it. `None`: with its other pins, for a pod on the node's
+    /// network and for pods of earlier builds.
+    #[serde(default)]
+    pub netns: Option<PathBuf>,
     /// The SELinux level of its processes and files, if one was allocated.
     pub selinux_level: Option<String>,
     /// The pod's cgroup, below each mount point.
@@ -68,7 +73,8 @@ pub enum Network {
         /// Name of the veth end in the bridge.
         host_interface: String,
     },
-    /// Only the choice: the plugins of a CNI configuration return addresses when the pod is made.
+    /// Only the choice: the plugins of a CNI configuration return addresses when the pod is made, and the attachment has a
+    /// record of its own.
     Cni {
         /// The name in the configuration.
         name: String,
@@ -100,9 +106,6 @@ impl Record {
     /// # Errors
     /// The field and its value, in words.
     pub fn check_known(&self) -> std::result::Result<(), String> {
-        if let Network::Cni { name } = &self.network {
-            return Err(format!("network: the CNI network {name:?}, and this program has no CNI"));
-        }
         match self.owner {
             Owner::Cri => Ok(()),
             Owner::Engine => Err("owner: the daemon's own engine, which this program does not have".to_owned()),
@@ -120,6 +123,19 @@ impl Record {
             return name.map(str::to_owned).map_err(|e| Error::internal(format!("the node's host name: {e}")));
         }
         Ok(self.config.hostname.clone())
+    }
+
+    /// The pin of a namespace of this kind; `run_dir` is the pod's.
+    pub fn pin(&self, run_dir: &Path, kind: &str) -> PathBuf {
+        match (&self.netns, kind) {
+            (Some(netns), "net") => netns.clone(),
+            _ => run_dir.join("ns").join(kind),
+        }
+    }
+
+    /// The path of the network namespace's pin as messages to shims have it: empty where it is with the others.
+    pub fn netns_on_wire(&self) -> String {
+        self.netns.as_ref().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
     /// The cgroup in the form that is used to place containers.
@@ -171,6 +187,7 @@ pub(crate) fn test_record(config: cri::PodSandboxConfig) -> Record {
         runtime_handler: String::new(),
         created_at: 1,
         network: Network::Host,
+        netns: None,
         selinux_level: None,
         cgroup: String::new(),
         own_cgroup: true,

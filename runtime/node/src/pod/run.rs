@@ -2,19 +2,21 @@
 //! RunPodSandbox: record the intent, make the pod, commit the record. If a step fails, undo everything.
 
 use super::{
-    Network, Owner, Pins, Pod, RECORD_KIND, RECORD_VERSION, Record, State, UP_KIND, UP_VERSION, Up, etc_files, pins,
-    request,
+    Network, Owner, Pins, Pod, RECORD_KIND, RECORD_VERSION, Record, State, UP_KIND, UP_VERSION, Up, attach, etc_files,
+    netns, pins, request,
 };
 use crate::disk;
 use crate::error::{Error, Kind, Result};
 use crate::ids::{self, PodId};
 use crate::machine::Machine;
+use crate::networks::{Choice, Networks};
 use crate::node::Node;
 use crate::objects::Objects;
 use crate::operations::Operations;
 use crate::places::Places;
 use crate::{clock, disposable, idempotency, records};
 use gorae_cgroups as cgroups;
+use gorae_cni::directory::Chosen;
 use gorae_kernel::process::ProcessId;
 use gorae_proto::cri;
 use gorae_proto::shim::{PodNetwork, SetupPod};
@@ -71,8 +73,8 @@ async fn once(node: &Arc<Node>, config: cri::PodSandboxConfig, runtime_handler: 
 
 async fn make(node: &Arc<Node>, id: &PodId, config: cri::PodSandboxConfig, handler: String) -> Result<PodId> {
     let mut record = new_record(&node.machine, id, config, handler)?;
-    let network = reserve(&node.machine.places, &node.network, &mut record).await?;
-    match set_up(node, &record, network).await {
+    let wanted = reserve(&node.machine.places, &node.networks, &mut record).await?;
+    match set_up(node, &record, wanted).await {
         Ok(up) => {
             let pod = Pod::new(record, State::Ready(up));
             {
@@ -84,7 +86,7 @@ async fn make(node: &Arc<Node>, id: &PodId, config: cri::PodSandboxConfig, handl
             tracing::info!(pod = ids::short(id), name = %Pod::title(&pod.record.config), "pod is ready");
             Ok(id.clone())
         }
-        Err(failure) => Err(match undo(&node.machine, &node.network, &record).await {
+        Err(failure) => Err(match undo(&node.machine, &node.networks, &record).await {
             Ok(()) => failure,
             Err(undo) => {
                 list_for_clean_up(&node.objects, &node.machine.places, record);
@@ -113,6 +115,7 @@ fn new_record(machine: &Machine, id: &PodId, config: cri::PodSandboxConfig, runt
         created_at: clock::unique_ns(),
         owner: Owner::Cri,
         network: Network::Host,
+        netns: (request::namespaces(&config).network() != cri::NamespaceMode::Node).then(|| netns::path(id)),
         selinux_level: None,
         made_cgroups: cgroup.missing(&machine.hierarchies),
         own_cgroup: cgroup.own,
@@ -121,15 +124,35 @@ fn new_record(machine: &Machine, id: &PodId, config: cri::PodSandboxConfig, runt
     })
 }
 
-/// Allocates addresses and ports, and writes the intent. It touches nothing else. Returns the interface to make, if the
-/// pod has a network of its own.
-async fn reserve(places: &Places, network: &gorae_network::Network, record: &mut Record) -> Result<Option<PodNetwork>> {
-    let mut own = None;
+/// What is to be made of a pod's network.
+#[derive(Debug)]
+enum Wanted {
+    /// Nothing: it is the node's.
+    Nothing,
+    /// This interface.
+    Builtin(PodNetwork),
+    /// What the plugins of this network make.
+    Cni(Arc<Chosen>),
+}
+
+/// Chooses the network, allocates addresses and ports from the built-in one, and writes the intent. It touches nothing
+/// else.
+async fn reserve(places: &Places, networks: &Networks, record: &mut Record) -> Result<Wanted> {
+    let network = &networks.builtin;
+    let mut wanted = Wanted::Nothing;
     if request::namespaces(&record.config).network() != cri::NamespaceMode::Node {
-        let plan = network.prepare(&record.id, &record.config.port_mappings).await?;
-        let host_interface = plan.network.host_interface.clone();
-        record.network = Network::Builtin { addresses: plan.ips, host_interface };
-        own = Some(plan.network);
+        match networks.choose()? {
+            Choice::Builtin => {
+                let plan = network.prepare(&record.id, &record.config.port_mappings).await?;
+                let host_interface = plan.network.host_interface.clone();
+                record.network = Network::Builtin { addresses: plan.ips, host_interface };
+                wanted = Wanted::Builtin(plan.network);
+            }
+            Choice::Cni(chosen) => {
+                record.network = Network::Cni { name: chosen.list.name.clone() };
+                wanted = Wanted::Cni(chosen);
+            }
+        }
     }
     let dir = places.pod_root(&record.id);
     let written = disk::blocking(|| {
@@ -145,29 +168,36 @@ async fn reserve(places: &Places, network: &gorae_network::Network, record: &mut
             Err(undo) => error.and_undo_failed(&undo.into()),
         });
     }
-    Ok(own)
+    Ok(wanted)
 }
 
-async fn set_up(node: &Arc<Node>, record: &Record, network: Option<PodNetwork>) -> Result<Up> {
+async fn set_up(node: &Arc<Node>, record: &Record, wanted: Wanted) -> Result<Up> {
     let (dir, run_dir) = (node.machine.places.pod_root(&record.id), node.machine.places.pod_run(&record.id));
-    disk::blocking(|| {
-        records::make_dir(&run_dir)?;
-        etc_files::write(&dir, &record.config, &record.hostname()?, record.network.given_out().first().copied())
-    })?;
+    disk::blocking(|| records::make_dir(&run_dir))?;
     if !record.config.log_directory.is_empty() {
         make_log_directory(&node.log_directories, record.config.log_directory.clone()).await?;
     }
-    let ready = shims::setup_pod(&node.machine.spawner, setup(&node.machine, record, network)?).await?;
+    let (interface, chosen) = match wanted {
+        Wanted::Nothing => (None, None),
+        Wanted::Builtin(interface) => (Some(interface), None),
+        Wanted::Cni(chosen) => (None, Some(chosen)),
+    };
+    let ready = shims::setup_pod(&node.machine.spawner, setup(&node.machine, record, interface)?).await?;
+    let addresses = match chosen {
+        Some(chosen) => attach::attach(&node.networks.cni, record, &chosen).await?,
+        None => record.network.given_out().to_vec(),
+    };
     if !record.config.port_mappings.is_empty() && !record.network.given_out().is_empty() {
-        node.network.publish(&record.id).await?;
+        node.networks.builtin.publish(&record.id).await?;
     }
     let mut up = Up {
         init: ProcessId::from_wire(ready.init_pid, ready.init_start_ticks),
         boot_id: node.machine.boot_id.clone(),
         pins: Pins::new(),
-        addresses: record.network.given_out().to_vec(),
+        addresses,
     };
     disk::blocking(|| {
+        etc_files::write(&dir, &record.config, &record.hostname()?, up.addresses.first().copied())?;
         up.pins = pins::look(record, &run_dir);
         records::write(&run_dir, UP_KIND, UP_KIND, UP_VERSION, &up)?;
         records::commit(&dir, "record")
@@ -203,6 +233,7 @@ fn setup(machine: &Machine, record: &Record, network: Option<PodNetwork>) -> Res
         user: request::user_mapping(&record.config)?,
         sysctls: request::sysctls(&record.config)?,
         network,
+        netns: record.netns_on_wire(),
         cgroup: Some(machine.cgroup(record.cgroup.clone())),
         clients_cgroup_init: if record.own_cgroup {
             String::new()
@@ -216,7 +247,7 @@ fn setup(machine: &Machine, record: &Record, network: Option<PodNetwork>) -> Res
 ///
 /// # Errors
 /// The errors of shim and network; the caller should retry.
-pub async fn undo(machine: &Machine, network: &gorae_network::Network, record: &Record) -> Result<()> {
-    super::stop::tear_down(machine, network, record).await?;
+pub async fn undo(machine: &Machine, networks: &Networks, record: &Record) -> Result<()> {
+    super::stop::tear_down(machine, networks, record).await?;
     super::remove::delete_directories(&machine.places, &record.id).await
 }

@@ -6,11 +6,12 @@ use crate::container;
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::machine::Machine;
+use crate::networks::Networks;
 use crate::node::Node;
 use crate::{ids, trash};
 use futures_util::future::join_all;
+use gorae_attachments::Removal;
 use gorae_cgroups as cgroups;
-use gorae_network::Network;
 use gorae_proto::shim::CleanPod;
 use gorae_shims as shims;
 use std::sync::Arc;
@@ -52,7 +53,7 @@ pub async fn stop_held(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
         node.events.transaction().pod_stopped(pod);
         tracing::info!(pod = ids::short(pod.id()), "pod is stopped");
     }
-    let torn_down = tear_down(&node.machine, &node.network, &pod.record).await;
+    let torn_down = tear_down(&node.machine, &node.networks, &pod.record).await;
     let Some(cause) = unkillable else { return torn_down };
     // This failure is a consequence of the stuck process.
     if let Err(error) = torn_down {
@@ -61,21 +62,25 @@ pub async fn stop_held(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
     Err(cause.during(format!("stop pod {}", ids::short(pod.id()))))
 }
 
-/// Removes everything that a pod has on the node: published ports, pins, cgroup and addresses. It is idempotent.
+/// Removes everything that a pod has on the node: published ports, pins, cgroup and addresses. It is idempotent. What a CNI
+/// network does not give back is owed; that is an error once.
 ///
 /// # Errors
 /// The first failure; the steps before it stay done.
-pub async fn tear_down(machine: &Machine, network: &Network, record: &Record) -> Result<()> {
+pub async fn tear_down(machine: &Machine, networks: &Networks, record: &Record) -> Result<()> {
     // A broken nft must not keep a pod alive: the network keeps the address until no rule leads to it.
-    if let Err(error) = network.withdraw(&record.id).await {
+    if let Err(error) = networks.builtin.withdraw(&record.id).await {
         tracing::warn!(pod = ids::short(&record.id), %error, "cannot close the pod's host ports; retrying later");
     }
+    // Its plugins need the namespace, which stays for a while when they fail.
+    let detached = networks.cni.attachments().remove(&record.id).await;
     if is_left(machine, record) {
-        shims::clean_pod(&machine.spawner, clean(machine, record)).await?;
+        let keep_netns = !matches!(detached, Ok(Removal::Done));
+        shims::clean_pod(&machine.spawner, clean(machine, record, keep_netns)).await?;
         trash::remove_tree(&machine.places.pod_run(&record.id))?;
     }
-    network.release(&record.id);
-    Ok(())
+    networks.builtin.release(&record.id);
+    Ok(detached.map(drop)?)
 }
 
 /// Whether anything of a pod may be left on the node: its directory, or its cgroup if the directory was removed by hand.
@@ -84,7 +89,7 @@ pub fn is_left(machine: &Machine, record: &Record) -> bool {
     machine.places.pod_run(&record.id).exists() || machine.hierarchies.have(&cgroup)
 }
 
-fn clean(machine: &Machine, record: &Record) -> CleanPod {
+fn clean(machine: &Machine, record: &Record, keep_netns: bool) -> CleanPod {
     CleanPod {
         pod_id: record.id.to_string(),
         run_dir: machine.places.pod_run(&record.id).to_string_lossy().into_owned(),
@@ -92,5 +97,6 @@ fn clean(machine: &Machine, record: &Record) -> CleanPod {
         cgroup: Some(machine.cgroup(cgroups::own_path(&record.pod_cgroup(), &record.id))),
         host_interface: record.network.host_interface().to_owned(),
         remove_empty_cgroups: record.made_cgroups.clone(),
+        netns: if keep_netns { String::new() } else { record.netns_on_wire() },
     }
 }

@@ -26,6 +26,12 @@ pub struct Found {
 }
 
 impl Found {
+    /// Whether the pod is up, or an earlier daemon was about to make it: its networks are undone when it is.
+    pub fn is_up_or_half_made(&self, pod_id: &str) -> bool {
+        let up = self.pods.iter().filter(|(_, up)| up.is_some()).map(|(record, _)| record);
+        up.chain(&self.half_made).any(|record| record.id.as_str() == pod_id)
+    }
+
     /// The pods that still have their addresses and ports.
     pub fn live_pods(&self) -> Vec<LivePod> {
         let of = |record: &pod::Record| LivePod {

@@ -47,7 +47,7 @@ async fn take_back(machine: &Arc<Machine>, keeper: &Arc<Keeper>, container: &Arc
 
 /// Undoes a pod that an earlier daemon had begun to make.
 async fn undo(node: &Arc<Node>, record: &pod::Record) {
-    if let Err(error) = pod::run::undo(&node.machine, &node.network, record).await {
+    if let Err(error) = pod::run::undo(&node.machine, &node.networks, record).await {
         tracing::error!(pod = ids::short(&record.id), %error, "cannot undo a half-made pod; listed as not ready");
         pod::run::list_for_clean_up(&node.objects, &node.machine.places, record.clone());
     }

@@ -35,7 +35,7 @@ pub(super) fn containers_now(usage: &Usage, containers: &[Arc<Container>]) -> Ve
 }
 
 fn interfaces(places: &Places, pods: &[Arc<Pod>]) -> Vec<Option<Vec<Interface>>> {
-    let pin = |pod: &Arc<Pod>| pod.own_network().then(|| places.pod_run(pod.id()).join("ns/net"));
+    let pin = |pod: &Arc<Pod>| pod.own_network().then(|| pod.record.pin(&places.pod_run(pod.id()), "net"));
     stats::interfaces_of_pods(pods.iter().map(pin).collect())
 }
 

@@ -17,9 +17,9 @@ pub fn build(pod: &Pod, security: &LinuxContainerSecurityContext, facts: &Facts)
     let asked = security.namespace_options.as_ref().unwrap_or(&pods);
     agree("network", asked.network, pods.network)?;
     agree("ipc", asked.ipc, pods.ipc)?;
-    let pins = facts.places.pod_run(pod.id()).join("ns");
+    let run_dir = facts.places.pod_run(pod.id());
     let pinned_when = |own: bool, name: &str| match own {
-        true => Namespace::Pinned(pins.join(name).to_string_lossy().into_owned()),
+        true => Namespace::Pinned(pod.record.pin(&run_dir, name).to_string_lossy().into_owned()),
         false => Namespace::Node,
     };
     Ok(Namespaces {

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The two networks that a pod can be in: the built-in one, and the one of a CNI configuration.
+//!
+//! A pod is in one of them for life, and its record says in which. New pods go where the mode says. In `auto`, which is the
+//! default, that is CNI from the moment a configuration is first seen, and for good: a cluster's network is installed
+//! minutes after its nodes start, and takes its file away while it is upgraded. A pod that starts in the built-in network
+//! then can be reached by nobody, and stays there.
+
+mod capabilities;
+mod quantity;
+
+pub use capabilities::capabilities;
+
+use crate::disk;
+use crate::error::{Error, Kind, Result};
+use gorae_attachments::CniNetwork;
+use gorae_cni::directory::Chosen;
+use gorae_network::{Network, Reason};
+use serde::Deserialize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Which network new pods are in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// CNI, once there is or ever was a configuration; else the built-in one.
+    #[default]
+    Auto,
+    /// CNI.
+    Cni,
+    /// The built-in one.
+    Builtin,
+}
+
+/// The networks of a node.
+#[derive(Debug)]
+pub struct Networks {
+    /// The built-in network.
+    pub builtin: Network,
+    /// The network of a CNI configuration, and the attachments of pods to it.
+    pub cni: CniNetwork,
+    mode: Mode,
+    /// A file that is there once a configuration was seen.
+    seen: PathBuf,
+}
+
+/// Where a new pod is to be.
+#[derive(Debug, Clone)]
+pub enum Choice {
+    /// In the built-in network.
+    Builtin,
+    /// In this one.
+    Cni(Arc<Chosen>),
+}
+
+impl Networks {
+    /// Puts the networks together; `seen` is the path of a file that survives a reboot.
+    pub fn new(builtin: Network, cni: CniNetwork, mode: Mode, seen: PathBuf) -> Self {
+        Self { builtin, cni, mode, seen }
+    }
+
+    /// Chooses for a new pod.
+    ///
+    /// # Errors
+    /// `Unavailable` when it is to be in a CNI network and there is none.
+    pub fn choose(&self) -> Result<Choice> {
+        if !self.uses_cni()? {
+            return Ok(Choice::Builtin);
+        }
+        self.cni.current().map(Choice::Cni).map_err(|why| Error::new(Kind::Unavailable, why))
+    }
+
+    /// Whether new pods are in the CNI network. In `auto`, the first configuration is recorded before anything follows from
+    /// it.
+    fn uses_cni(&self) -> Result<bool> {
+        match self.mode {
+            Mode::Cni => Ok(true),
+            Mode::Builtin => Ok(false),
+            Mode::Auto if disk::blocking(|| self.seen.exists()) => Ok(true),
+            Mode::Auto if self.cni.is_configured() => {
+                let made = disk::blocking(|| std::fs::write(&self.seen, ""));
+                made.map_err(|e| Error::io("write", &self.seen, &e)).map(|()| true)
+            }
+            Mode::Auto => Ok(false),
+        }
+    }
+
+    /// Follows the CNI network and pays what is owed to it, until it is aborted.
+    pub async fn tend(&self) {
+        let watch = async {
+            match self.mode {
+                Mode::Builtin => std::future::pending().await,
+                Mode::Auto | Mode::Cni => self.cni.watch().await,
+            }
+        };
+        tokio::join!(watch, self.cni.attachments().settle());
+    }
+
+    /// Which network new pods are in, and why, for people.
+    pub fn choice_in_words(&self) -> String {
+        match (self.mode, self.uses_cni()) {
+            (Mode::Builtin, _) => "builtin: network.mode says so".to_owned(),
+            (Mode::Cni, _) => "cni: network.mode says so".to_owned(),
+            (Mode::Auto, Ok(false)) => "builtin: there is no CNI configuration, and never was".to_owned(),
+            (Mode::Auto, _) if self.cni.is_configured() => "cni: there is a CNI configuration".to_owned(),
+            (Mode::Auto, _) => {
+                format!("cni: there was a CNI configuration (remove {} to forget it)", self.seen.display())
+            }
+        }
+    }
+
+    /// Whether pods can be created.
+    ///
+    /// # Errors
+    /// Reason and message of the condition `NetworkReady`.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn status(&self) -> std::result::Result<(), Reason> {
+        match self.uses_cni() {
+            Ok(false) => self.builtin.status(),
+            Ok(true) => self.cni.status().map_err(|message| Reason { reason: "NetworkPluginNotReady", message }),
+            Err(error) => Err(Reason { reason: "NetworkPluginNotReady", message: error.to_string() }),
+        }
+    }
+
+    /// What is wrong although pods can be created.
+    pub fn degraded(&self) -> Option<Reason> {
+        match self.uses_cni() {
+            Ok(true) => self.cni.degraded().map(|message| Reason { reason: "NetworkPluginFailing", message }),
+            _ => self.builtin.degraded(),
+        }
+    }
+}

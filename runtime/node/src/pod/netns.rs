@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Where the network namespaces of pods are, for agents of the node: network plugins' daemons, device drivers, `ip netns`.
+//!
+//! They look below `/run/netns`, and many of them see it through a mount of that directory into a pod of theirs. So it is
+//! made as `ip netns add` makes it, with mounts that reach them, and files are never left behind there: a plain file where
+//! a namespace should be makes network plugins fail.
+
+use crate::error::{Error, Result};
+use crate::ids::PodId;
+use rustix::io::Errno;
+use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// The directory.
+const DIRECTORY: &str = "/run/netns";
+/// The same, as both peers hand it out: agents that mount only this one find the file, and others follow the link.
+const NAMED: &str = "/var/run/netns";
+/// What the names of our files begin with.
+const PREFIX: &str = "cni-";
+/// The magic number of nsfs, the file system of namespaces.
+const NSFS_MAGIC: i64 = 0x6e73_6673;
+
+/// The file of a new pod's network namespace: named like a UUID, and as random as the pod's id.
+pub fn path(id: &PodId) -> PathBuf {
+    let id = id.as_str();
+    let parts = [&id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..32]];
+    Path::new(DIRECTORY).join(format!("{PREFIX}{}", parts.join("-")))
+}
+
+/// The text for agents.
+pub fn named(path: &Path) -> String {
+    match path.strip_prefix(DIRECTORY) {
+        Ok(name) if Path::new(NAMED).exists() => Path::new(NAMED).join(name).to_string_lossy().into_owned(),
+        _ => path.to_string_lossy().into_owned(),
+    }
+}
+
+/// Makes the directory, and removes plain files of ours from it, which an unclean end has left there.
+///
+/// # Errors
+/// The kernel's, with the directory.
+pub fn prepare() -> Result<()> {
+    let path = Path::new(DIRECTORY);
+    let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
+    made.map_err(|e| Error::io("make directory", path, &e))?;
+    share(path).map_err(|errno| Error::io("share the mounts of", path, &errno.into()))?;
+    let files = fs::read_dir(path).map_err(|e| Error::io("list", path, &e))?;
+    for file in files.flatten().filter(|file| file.file_name().to_string_lossy().starts_with(PREFIX)) {
+        let is_namespace = rustix::fs::statfs(&file.path()).is_ok_and(|found| found.f_type as i64 == NSFS_MAGIC);
+        if !is_namespace {
+            tracing::info!(file = %file.path().display(), "removing the file of a network namespace that is gone");
+            fs::remove_file(file.path()).map_err(|e| Error::io("remove", &file.path(), &e))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes mounts below the directory reach its copies in other mount namespaces.
+fn share(path: &Path) -> std::result::Result<(), Errno> {
+    let shared = || mount_change(path, MountPropagationFlags::SHARED | MountPropagationFlags::REC);
+    match shared() {
+        // It is no mount point yet.
+        Err(Errno::INVAL) => {
+            mount_bind(path, path)?;
+            shared()
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_has_a_name_like_those_of_others() {
+        let path = path(&PodId::of_digit('a'));
+        assert_eq!(path.to_str(), Some("/run/netns/cni-aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"));
+        assert!(named(&path).ends_with("run/netns/cni-aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"));
+        assert_eq!(named(Path::new("/x/y")), "/x/y");
+    }
+}
