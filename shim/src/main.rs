@@ -91,6 +91,7 @@ fn answer(role: &str, verb: Option<Verb>, single: Single) -> Answer {
         ("mount-cgroups", Some(Verb::MountCgroups(mount))) => {
             Ok((reply::Body::Done(Done {}), cgroup::detached(mount)?))
         }
+        ("set-sysctls", Some(Verb::SetSysctls(set))) => pod::set_sysctls(&pod::Sysctls::checked(set)?).map(done),
         ("run-plugin", Some(Verb::RunPlugin(request))) => {
             let ran = plugin::run(&plugin::Plugin::checked(request)?)?;
             Ok((reply::Body::PluginRan(ran), Vec::new()))

@@ -79,8 +79,9 @@ type Line = (String, String);
 
 /// The same for people: one fact per line.
 fn words(facts: &Value) -> String {
-    let lines = [daemon(facts), conditions(facts), counts(facts), file_systems(facts), configuration(facts)].concat();
-    lines.into_iter().map(|(name, value)| format!("{name:<20}{value}\n")).collect()
+    let lines =
+        [daemon(facts), conditions(facts), network(facts), counts(facts), file_systems(facts), configuration(facts)];
+    lines.concat().into_iter().map(|(name, value)| format!("{name:<20}{value}\n")).collect()
 }
 
 fn text(value: &Value) -> String {
@@ -102,9 +103,13 @@ fn daemon(facts: &Value) -> Vec<Line> {
 }
 
 fn conditions(facts: &Value) -> Vec<Line> {
-    let state = |condition: &Value| match condition["status"] == true {
-        true => "yes".to_owned(),
-        false => format!("no: {} {}", text(&condition["reason"]), text(&condition["message"])),
+    let state = |condition: &Value| {
+        let why = format!("{} {}", text(&condition["reason"]), text(&condition["message"]));
+        match (condition["status"] == true, why.trim()) {
+            (true, "") => "yes".to_owned(),
+            (true, why) => format!("yes, but: {why}"),
+            (false, why) => format!("no: {why}"),
+        }
     };
     list(&facts["conditions"]).map(|condition| (text(&condition["type"]), state(condition))).collect()
 }
@@ -129,6 +134,20 @@ fn file_systems(facts: &Value) -> Vec<Line> {
     images.chain(containers).collect()
 }
 
+/// Which network pods are in, and the pods that a network has not let go.
+fn network(facts: &Value) -> Vec<Line> {
+    let network = &facts["info"]["config"]["network"];
+    let choice = network["choice"].as_str().map(|choice| ("Network".to_owned(), plain(choice).into_owned()));
+    let owed = list(&network["owed"]).map(|owed| {
+        let [pod, of, why] = ["pod", "network", "why"].map(|key| text(&owed[key]));
+        (
+            "Owed to a network".to_owned(),
+            format!("to remove pod {pod} from {of}, tried {} times: {why}", owed["failed"]),
+        )
+    });
+    choice.into_iter().chain(owed).collect()
+}
+
 /// The daemon's configuration, without what other lines already say.
 fn configuration(facts: &Value) -> Vec<Line> {
     let config = facts["info"]["config"].as_object().into_iter().flatten();
@@ -145,13 +164,25 @@ mod tests {
     fn facts_are_shown_one_per_line_and_harmless() {
         let facts = json!({
             "host": "unix:///x", "runtime": { "name": "gorae\u{1b}[2J", "version": "1", "apiVersion": "v1" },
-            "conditions": [{ "type": "NetworkReady", "status": false, "reason": "R", "message": "m\nn" }],
+            "conditions": [
+                { "type": "NetworkReady", "status": false, "reason": "R", "message": "m\nn" },
+                { "type": "Odd", "status": true, "reason": "", "message": "slow" },
+            ],
             "cgroupDriver": null, "containers": { "running": 2, "created": 0, "exited": 1 }, "pods": 3, "images": 4,
             "imageFilesystems": [{ "fsId": { "mountpoint": "/r" }, "usedBytes": { "value": 5000 } }],
-            "info": { "config": { "rootDir": "/r", "nested": {} } },
+            "info": { "config": {
+                "rootDir": "/r",
+                "network": { "choice": "cni", "owed": [{ "pod": "n/p", "network": "flannel", "failed": 3, "why": "away" }] },
+            } },
         });
         let text = words(&facts);
         assert!(!text.contains('\x1b') && text.contains("NetworkReady        no: R m\\nn\n"), "{text}");
+        assert!(
+            text.contains("Odd                 yes, but: slow\n") && text.contains("Network             cni\n"),
+            "{text}"
+        );
+        let owed = "Owed to a network   to remove pod n/p from flannel, tried 3 times: away\n";
+        assert!(text.contains(owed), "{text}");
         assert!(text.contains("Containers          2 running, 0 created, 1 exited\n"), "{text}");
         assert!(
             text.contains("Image store         /r (5.00 kB)\n") && text.contains("rootDir             /r\n"),

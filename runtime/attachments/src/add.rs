@@ -2,7 +2,7 @@
 //! ADD: the record first, then the plugins.
 
 use crate::attachments::{Attachments, Entry};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::record::{Phase, Record};
 use gorae_cni::arguments::{Pod, arguments};
 use gorae_cni::capability::Capabilities;
@@ -11,6 +11,11 @@ use gorae_cni::list::List;
 use gorae_cni::{Error as CniError, result};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long an ADD waits for what must end before it: the DEL of another attempt of the pod, the first try of what is owed
+/// since before a reboot.
+const TURN: Duration = Duration::from_secs(60);
 
 /// What is to be attached to what.
 #[derive(Debug, Clone, Copy)]
@@ -38,10 +43,13 @@ impl Attachments {
     pub async fn add(&self, wish: Wish<'_>) -> Result<Vec<IpAddr>> {
         let record = self.record(&wish)?;
         let (all, pod_id) = (&self.all, wish.pod.id);
-        let entry = Entry::new(record);
-        let busy = entry.busy.clone();
-        let _busy = busy.lock().await;
-        all.store.write(&entry.record)?;
+        let entry = Entry::new(record, &all.entries());
+        let turn = tokio::time::timeout(TURN, async {
+            all.earlier_boots_are_tried(&entry.record.network).await;
+            entry.busy.clone().lock_owned().await
+        });
+        let _busy = turn.await.map_err(|_| Error::Busy { pod: entry.record.pod_name.clone() })?;
+        all.store.write(&entry.record).await?;
         all.entries().insert(pod_id.to_owned(), entry.clone());
         let _gate = all.gate.read().await;
         let runner = all.runner(pod_id);
@@ -56,7 +64,7 @@ impl Attachments {
             return Err(CniError::NoAddress { network: wish.list.name.clone(), interface }.into());
         }
         let record = Record { result: Some(added), phase: Phase::Added, ..entry.record };
-        all.store.write(&record)?;
+        all.store.write(&record).await?;
         if let Some(entry) = all.entries().get_mut(pod_id) {
             entry.record = record;
         }

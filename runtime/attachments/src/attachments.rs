@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
-use tokio::sync::{Mutex as AsyncMutex, Notify, RwLock};
+use tokio::sync::{Mutex as AsyncMutex, Notify, RwLock, watch};
 
 /// The attachments of a node. Clones are handles to the same ones.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub(crate) struct All {
     pub gate: RwLock<()>,
     /// Rings when a debt is new, or due earlier.
     pub wake: Notify,
+    /// Changes after each try of a DEL.
+    pub tried: watch::Sender<()>,
 }
 
 /// One attachment, in memory.
@@ -36,7 +38,8 @@ pub(crate) struct All {
 pub(crate) struct Entry {
     pub record: Record,
     pub debt: Option<Debt>,
-    /// Held while plugins work for it.
+    /// Held while plugins work for it, or for another attempt of the same pod: plugins that know pods by their names would
+    /// take one for the other.
     pub busy: Arc<AsyncMutex<()>>,
 }
 
@@ -45,14 +48,17 @@ impl Attachments {
     ///
     /// # Errors
     /// A record that cannot be read now, which means nothing for its content.
-    pub fn open(root: PathBuf, spawner: Spawner, boot_id: String) -> Result<Self> {
+    pub async fn open(root: PathBuf, spawner: Spawner, boot_id: String) -> Result<Self> {
         let store = Store::open(root)?;
         let mut entries = HashMap::new();
         for pod_id in store.pods()? {
             match store.read(&pod_id)? {
-                Stored::Record(record) => drop(entries.insert(pod_id, Entry::new(*record))),
+                Stored::Record(record) => {
+                    let entry = Entry::new(*record, &entries);
+                    entries.insert(pod_id, entry);
+                }
                 // The record is written right after its directory: no plugin was ever called.
-                Stored::Nothing => store.remove(&pod_id)?,
+                Stored::Nothing => store.remove(&pod_id).await?,
                 Stored::Damaged(why) => {
                     let directory = store.directory(&pod_id);
                     tracing::error!(pod_id, directory = %directory.display(), why, "the record of an attachment is damaged");
@@ -60,17 +66,18 @@ impl Attachments {
             }
         }
         let entries = Mutex::new(entries);
-        let all = All { store, spawner, boot_id, entries, gate: RwLock::default(), wake: Notify::new() };
-        Ok(Self { all: Arc::new(all) })
+        let (gate, wake, tried) = (RwLock::default(), Notify::new(), watch::Sender::default());
+        Ok(Self { all: Arc::new(All { store, spawner, boot_id, entries, gate, wake, tried }) })
     }
 
-    /// Owes the DEL of every attachment whose pod does not live, for a start of the daemon.
-    pub fn owe_unless(&self, lives: impl Fn(&str) -> bool) {
+    /// Owes the DEL of every attachment whose pod does not live, for a start of the daemon. Nobody waits for them.
+    pub async fn owe_unless(&self, lives: impl Fn(&str) -> bool) {
         let pods: Vec<String> = self.all.entries().keys().filter(|id| !lives(id)).cloned().collect();
         for pod_id in pods {
-            if let Err(error) = self.all.owe(&pod_id) {
+            if let Err(error) = self.all.owe(&pod_id).await {
                 tracing::warn!(pod_id, %error, "cannot record that the pod's attachment is to be undone");
             }
+            self.tell(&pod_id);
         }
     }
 
@@ -95,9 +102,11 @@ impl Attachments {
 }
 
 impl Entry {
-    pub fn new(record: Record) -> Self {
+    /// One beside those that are there.
+    pub fn new(record: Record, others: &HashMap<String, Self>) -> Self {
         let debt = (record.phase == Phase::Deleting).then(Debt::new);
-        Self { record, debt, busy: Arc::default() }
+        let busy = others.values().find(|other| other.record.pod_name == record.pod_name);
+        Self { debt, busy: busy.map(|other| other.busy.clone()).unwrap_or_default(), record }
     }
 }
 
@@ -116,7 +125,7 @@ impl All {
     ///
     /// # Errors
     /// The record cannot be written; the DEL is owed all the same, in this life of the daemon.
-    pub fn owe(&self, pod_id: &str) -> Result<()> {
+    pub async fn owe(&self, pod_id: &str) -> Result<()> {
         let record = {
             let mut entries = self.entries();
             let Some(entry) = entries.get_mut(pod_id) else { return Ok(()) };
@@ -128,7 +137,7 @@ impl All {
             entry.record.owed_since = now();
             entry.record.clone()
         };
-        self.store.write(&record)
+        self.store.write(&record).await
     }
 
     /// A runner of plugins for a pod.

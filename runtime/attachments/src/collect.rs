@@ -8,18 +8,31 @@ use gorae_cni::chain::{self, Caller};
 use gorae_cni::list::List;
 use std::path::PathBuf;
 
+/// What became of a GC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Collected {
+    /// The plugins have removed what belongs to no attachment.
+    Done,
+    /// The network does not know the question, or does not want it.
+    Unknown,
+    /// An ADD or a DEL is under way.
+    Later,
+}
+
 impl Attachments {
-    /// Tells the plugins of a network which attachments of it there are, so that they remove all others. No ADD and no DEL
-    /// runs meanwhile. Returns whether the network knows the question.
+    /// Tells the plugins of a network which attachments of it there are, so that they remove all others. The
+    /// question is put only when no ADD and no DEL is under way, and those that come then wait for its end. Nothing waits
+    /// for such a moment, because an ADD may hang.
     ///
     /// # Errors
     /// The first plugin's.
-    pub async fn collect(&self, list: &List, directories: &[PathBuf]) -> Result<bool> {
-        let _gate = self.all.gate.write().await;
+    pub async fn collect(&self, list: &List, directories: &[PathBuf]) -> Result<Collected> {
+        let Ok(_gate) = self.all.gate.try_write() else { return Ok(Collected::Later) };
         let of = |entry: &crate::attachments::Entry| (entry.record.pod_id.clone(), entry.record.interface.clone());
         let valid: Vec<(String, String)> =
             self.all.entries().values().filter(|entry| entry.record.network == list.name).map(of).collect();
         let runner = Runner::new(self.all.spawner.clone(), "node", None);
-        Ok(chain::collect(&Caller { run: &runner, directories }, list, &valid).await?)
+        let done = chain::collect(&Caller { run: &runner, directories }, list, &valid).await?;
+        Ok(if done { Collected::Done } else { Collected::Unknown })
     }
 }

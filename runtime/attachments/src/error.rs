@@ -22,6 +22,14 @@ pub enum Error {
         /// The kernel's answer.
         source: std::io::Error,
     },
+    /// Something else of the pod or its network had to end first, and did not in time.
+    #[error(
+        "the network is still removing an earlier attempt of pod {pod}, or what was there before a reboot; try again"
+    )]
+    Busy {
+        /// Namespace and name of the pod.
+        pod: String,
+    },
     /// The DEL has not ended in the time that its caller has.
     #[error("network {network:?} is still removing the pod after {seconds} s; it goes on in the background")]
     Slow {

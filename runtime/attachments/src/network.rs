@@ -2,6 +2,7 @@
 //! The CNI network of the node: which one it is now, and whether pods can be attached to it.
 
 use crate::attachments::Attachments;
+use crate::collect::Collected;
 use crate::readiness::Readiness;
 use crate::runner::Runner;
 use gorae_cni::chain::{self, Caller};
@@ -44,8 +45,8 @@ struct Known {
     readiness: Readiness,
     /// The last network that could be read.
     last: Option<Arc<Chosen>>,
-    /// GC was asked for since the daemon started.
-    collected: bool,
+    /// The network whose left-overs were collected since the daemon started.
+    collected: Option<String>,
 }
 
 impl CniNetwork {
@@ -68,6 +69,17 @@ impl CniNetwork {
             }
             self.look().await;
         }
+    }
+
+    /// Pays what is owed to networks, until it is aborted.
+    pub async fn settle(&self) {
+        let is_configured = |network: &str| match &*self.state.found.borrow() {
+            Found::Network(chosen) => chosen.list.name == network,
+            // Nobody knows what it is about.
+            Found::Broken { .. } => true,
+            Found::Nothing => false,
+        };
+        self.state.attachments.settle(is_configured).await;
     }
 
     /// The attachments of the node.
@@ -136,9 +148,12 @@ impl CniNetwork {
             }
             known.readiness.note(Instant::now(), seen)
         };
-        if let (true, Found::Network(chosen)) = (turned_well, &found) {
+        let Found::Network(chosen) = &found else { return };
+        if turned_well {
             tracing::info!(network = chosen.list.name, file = %chosen.file.display(), "the CNI network is ready");
             self.state.attachments.hasten(&[chosen.list.name.clone()].into());
+        }
+        if self.status().is_ok() {
             self.collect(chosen).await;
         }
     }
@@ -156,15 +171,18 @@ impl CniNetwork {
         asked.map_err(|error| format!("network {:?}: {error}", chosen.list.name))
     }
 
-    /// Asks for GC once in the life of the daemon.
+    /// Asks each network for GC once in the life of the daemon, as soon as no ADD and no DEL is under way.
     async fn collect(&self, chosen: &Chosen) {
-        if std::mem::replace(&mut self.state.known().collected, true) {
+        let network = &chosen.list.name;
+        if self.state.known().collected.as_ref() == Some(network) {
             return;
         }
         match self.state.attachments.collect(&chosen.list, &self.state.places.plugins).await {
-            Ok(done) => tracing::debug!(network = chosen.list.name, done, "the network's left-overs are collected"),
-            Err(error) => tracing::warn!(network = chosen.list.name, %error, "cannot collect the network's left-overs"),
+            Ok(Collected::Later) => return,
+            Ok(done) => tracing::debug!(network, ?done, "the network's left-overs are collected"),
+            Err(error) => tracing::warn!(network, %error, "cannot collect the network's left-overs"),
         }
+        self.state.known().collected = Some(network.clone());
     }
 
     fn words(&self, found: &Found) -> String {

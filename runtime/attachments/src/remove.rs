@@ -32,7 +32,7 @@ impl Attachments {
     /// That of the plugin that failed; [`Error::Slow`] when they are still at it.
     pub async fn remove(&self, pod_id: &str) -> Result<Removal> {
         let Some(entry) = self.all.entry(pod_id) else { return Ok(Removal::Done) };
-        self.all.owe(pod_id)?;
+        self.all.owe(pod_id).await?;
         if self.was_told(pod_id) {
             return Ok(Removal::Owed);
         }
@@ -54,7 +54,7 @@ impl Attachments {
         self.all.entries().get(pod_id).and_then(|entry| entry.debt.as_ref()).is_some_and(|debt| debt.told)
     }
 
-    fn tell(&self, pod_id: &str) {
+    pub(crate) fn tell(&self, pod_id: &str) {
         if let Some(debt) = self.all.entries().get_mut(pod_id).and_then(|entry| entry.debt.as_mut()) {
             debt.told = true;
         }
@@ -73,13 +73,34 @@ impl All {
         // Somebody else may have done it meanwhile; the record may have got its result.
         let Some(entry) = self.entry(pod_id) else { return Ok(()) };
         let tried = self.delete(&entry).await;
+        self.note(pod_id, &tried);
+        tried
+    }
+
+    fn note(&self, pod_id: &str, tried: &Result<()>) {
         let mut entries = self.entries();
-        match (&tried, entries.get_mut(pod_id).and_then(|entry| entry.debt.as_mut())) {
+        match (tried, entries.get_mut(pod_id).and_then(|entry| entry.debt.as_mut())) {
             (Ok(()), _) => drop(entries.remove(pod_id)),
             (Err(error), Some(debt)) => debt.failed(error.to_string()),
             (Err(_), None) => {}
         }
-        tried
+        self.tried.send_replace(());
+    }
+
+    /// Waits until every DEL on a network that is owed since before the node started was tried: the addresses of those pods
+    /// are still taken.
+    pub async fn earlier_boots_are_tried(&self, network: &str) {
+        let mut tried = self.tried.subscribe();
+        let is_untried = |entry: &Entry| {
+            let debt = entry.debt.as_ref();
+            entry.record.network == network
+                && entry.record.boot_id != self.boot_id
+                && debt.is_some_and(|debt| debt.tried.is_none())
+        };
+        while self.entries().values().any(is_untried) {
+            // The sender is ours, so it lives.
+            let _ = tried.changed().await;
+        }
     }
 
     async fn delete(&self, entry: &Entry) -> Result<()> {
@@ -98,7 +119,7 @@ impl All {
             chain::delete(&caller, &list, &record.subject(netns), record.result.as_ref()).await?;
         }
         self.forget_netns(path);
-        self.store.remove(&record.pod_id)
+        self.store.remove(&record.pod_id).await
     }
 
     fn forget_netns(&self, path: &Path) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Pays the debts in the background.
 
-use crate::attachments::{All, Attachments};
+use crate::attachments::{All, Attachments, now};
 use crate::debt::PROBE;
+use crate::error::Error;
+use crate::record::Record;
 use futures_util::StreamExt;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -10,11 +12,14 @@ use std::time::{Duration, Instant};
 
 /// DELs at the same time.
 const PARALLEL: usize = 8;
+/// How long a DEL is owed to a network that is neither configured nor installed.
+const FORGET: Duration = Duration::from_secs(24 * 3600);
 
 impl Attachments {
     /// Tries what is owed, each when it is due, until it is aborted. When one of a network succeeds, the others of that
-    /// network are due at once.
-    pub async fn settle(&self) {
+    /// network are due at once. What is owed to a network that was uninstalled, as far as `is_configured` and the plugins'
+    /// directories say, is forgotten after a day.
+    pub async fn settle(&self, is_configured: impl Fn(&str) -> bool) {
         loop {
             let (due, next) = self.all.due();
             if due.is_empty() {
@@ -25,7 +30,7 @@ impl Attachments {
                 }
                 continue;
             }
-            let tries = due.into_iter().map(|pod_id| try_one(self.all.clone(), pod_id));
+            let tries = due.into_iter().map(|pod_id| try_one(self.all.clone(), pod_id, &is_configured));
             let paid: Vec<String> = futures_util::stream::iter(tries)
                 .buffer_unordered(PARALLEL)
                 .filter_map(async |paid| paid)
@@ -51,12 +56,24 @@ impl Attachments {
 }
 
 /// Returns the network if it went well.
-async fn try_one(all: Arc<All>, pod_id: String) -> Option<String> {
-    let network = all.entry(&pod_id)?.record.network;
+async fn try_one(all: Arc<All>, pod_id: String, is_configured: impl Fn(&str) -> bool) -> Option<String> {
+    let Record { network, owed_since, .. } = all.entry(&pod_id)?.record;
     match all.try_delete(&pod_id).await {
         Ok(()) => {
             tracing::info!(pod_id, network, "the pod's network is undone, which was owed");
             Some(network)
+        }
+        Err(Error::Network(gorae_cni::Error::NotFound { kind, .. }))
+            if now().saturating_sub(owed_since) > FORGET.as_secs() && !is_configured(&network) =>
+        {
+            tracing::warn!(
+                pod_id,
+                network,
+                kind,
+                "the network was uninstalled a day ago; its part of the pod is forgotten"
+            );
+            all.forget(&pod_id).await;
+            None
         }
         Err(error) => {
             tracing::warn!(pod_id, network, %error, "cannot undo the pod's network; trying again later");
@@ -66,6 +83,14 @@ async fn try_one(all: Arc<All>, pod_id: String) -> Option<String> {
 }
 
 impl All {
+    /// Gives a debt up.
+    async fn forget(&self, pod_id: &str) {
+        match self.store.remove(pod_id).await {
+            Ok(()) => drop(self.entries().remove(pod_id)),
+            Err(error) => tracing::warn!(pod_id, %error, "cannot forget the pod's attachment"),
+        }
+    }
+
     /// The pods whose debts are due, and when the next one is. Of each network, the debt that was tried longest ago is due
     /// every few seconds.
     fn due(&self) -> (Vec<String>, Option<Instant>) {

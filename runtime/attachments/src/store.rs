@@ -47,33 +47,32 @@ impl Store {
         self.root.join(pod_id)
     }
 
-    /// Writes a record.
+    /// Writes a record, on a thread that may wait for the disk.
     ///
     /// # Errors
     /// The kernel's; the earlier one is still in place then.
-    pub fn write(&self, record: &Record) -> Result<()> {
+    pub async fn write(&self, record: &Record) -> Result<()> {
+        const WHAT: &str = "write the record of attachment";
         let dir = self.directory(&record.pod_id);
-        let fail = |source| Error::Record { what: "write the record of attachment", path: dir.clone(), source };
-        match fs::DirBuilder::new().mode(0o700).create(&dir) {
-            Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(fail(e)),
-            _ => {}
-        }
-        let body = serde_json::to_vec(record).map_err(|e| fail(e.into()))?;
-        record_file::replace(&dir, NAME, &checked::encode(KIND, VERSION, &body), Durability::Process).map_err(fail)
+        let body = serde_json::to_vec(record);
+        let body = body.map_err(|e| Error::Record { what: WHAT, path: dir.clone(), source: e.into() })?;
+        on_disk(WHAT, dir, move |dir| match fs::DirBuilder::new().mode(0o700).create(dir) {
+            Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(e),
+            _ => record_file::replace(dir, NAME, &checked::encode(KIND, VERSION, &body), Durability::Process),
+        })
+        .await
     }
 
-    /// Removes a record with its directory. It can be repeated.
+    /// Removes a record with its directory, on a thread that may wait for the disk. It can be repeated.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn remove(&self, pod_id: &str) -> Result<()> {
-        let dir = self.directory(pod_id);
-        match fs::remove_dir_all(&dir) {
-            Err(e) if e.kind() != ErrorKind::NotFound => {
-                Err(Error::Record { what: "remove the record of attachment", path: dir, source: e })
-            }
+    pub async fn remove(&self, pod_id: &str) -> Result<()> {
+        on_disk("remove the record of attachment", self.directory(pod_id), |dir| match fs::remove_dir_all(dir) {
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
             _ => Ok(()),
-        }
+        })
+        .await
     }
 
     /// The pods that have a directory.
@@ -100,6 +99,18 @@ impl Store {
             Err(source) => Err(Error::Record { what: "read", path, source }),
         }
     }
+}
+
+/// Works on a directory, on a thread of its own.
+async fn on_disk(
+    what: &'static str,
+    path: PathBuf,
+    work: impl FnOnce(&Path) -> std::io::Result<()> + Send + 'static,
+) -> Result<()> {
+    let at = path.clone();
+    let done = tokio::task::spawn_blocking(move || work(&at)).await;
+    let done = done.unwrap_or_else(|panic| Err(std::io::Error::other(panic)));
+    done.map_err(|source| Error::Record { what, path, source })
 }
 
 fn stored(path: &Path, pod_id: &str, bytes: &[u8]) -> Stored {

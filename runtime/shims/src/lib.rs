@@ -26,7 +26,7 @@ pub use deadline::{ANSWER_DEADLINE, SETUP_DEADLINE, VERB_DEADLINE};
 pub use device_programs::DevicePrograms;
 pub use error::{Error, Result};
 pub use oneshot::{
-    clean_container, clean_pod, dial_pod, look_in_images, mount_cgroups, pin_pod, run_plugin, setup_pod,
+    clean_container, clean_pod, dial_pod, look_in_images, mount_cgroups, pin_pod, run_plugin, set_sysctls, setup_pod,
 };
 pub use spawn::{Killer, Spawner};
 pub use verbs::{Running, Streams};

@@ -7,7 +7,7 @@ use crate::socket;
 use crate::spawn::Spawner;
 use gorae_proto::shim::{
     CleanContainer, CleanPod, ContainerState, DialPod, Frame, LookInImages, Mount, MountBinary, MountCgroups, PinPod,
-    PluginRan, PodReady, Request, RunPlugin, SetupPod, frame::Body, reply, request::Verb,
+    PluginRan, PodReady, Request, RunPlugin, SetSysctls, SetupPod, frame::Body, reply, request::Verb,
 };
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -62,6 +62,14 @@ pub async fn dial_pod(spawner: &Spawner, pod_id: &str, dial: DialPod) -> Result<
     let deadline = Duration::from_millis(u64::from(dial.timeout_ms)) + VERB_DEADLINE;
     let (_, mut fds) = once(spawner, "dial-pod", pod_id, Verb::DialPod(dial), deadline).await?;
     fds.pop().ok_or_else(|| Error::Broken("the shim sent no socket".to_owned()))
+}
+
+/// Writes sysctls in a pod's network namespace, whose interfaces were made after the pod.
+///
+/// # Errors
+/// The shim's failure: the first sysctl that the kernel refused.
+pub async fn set_sysctls(spawner: &Spawner, pod_id: &str, set: SetSysctls) -> Result<()> {
+    Error::unless_done(&once(spawner, "set-sysctls", pod_id, Verb::SetSysctls(set), VERB_DEADLINE).await?.0)
 }
 
 /// Runs a network plugin for the pod, or for the node when `id` says so. The answer comes soon after the request's time

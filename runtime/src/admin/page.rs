@@ -36,6 +36,8 @@ fn objects(page: &mut Page, node: &Node) {
     page.sample("gorae_pods", &[("state", "ready")], ready);
     page.sample("gorae_pods", &[("state", "not_ready")], pods.len() - ready);
     containers(page, &node.objects);
+    let help = "Pods that are gone and that a CNI network has not let go; see `gorae info`.";
+    page.single("gorae_network_removals_owed", Kind::Gauge, help, node.networks.cni.attachments().owed().len());
     let help = "RunPodSandbox and CreateContainer operations in flight, even if their client is gone.";
     page.single("gorae_operations_in_flight", Kind::Gauge, help, node.runs.count() + node.creates.count());
     page.single("gorae_images", Kind::Gauge, "Images on the node.", node.images.list().len());

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a client asks of the daemon itself: its version, its configuration, and methods that it lacks.
 
-use gorae_network::Network;
 use gorae_node::error::Result;
+use gorae_node::networks::Networks;
 use gorae_proto::cri;
 use tonic::Status;
 
@@ -23,16 +23,15 @@ pub(super) fn config() -> cri::RuntimeConfigResponse {
     cri::RuntimeConfigResponse { linux: Some(linux) }
 }
 
-/// Gives kubelet's pod CIDR to the network, which adopts it if it is new and may be adopted.
+/// Gives kubelet's pod CIDR to the built-in network, which adopts it if it is new and may be adopted.
 pub(super) async fn update_config(
-    network: &Network,
+    networks: &Networks,
     request: cri::UpdateRuntimeConfigRequest,
 ) -> Result<cri::UpdateRuntimeConfigResponse> {
     let config = request.runtime_config.and_then(|config| config.network_config);
     let cidr = config.map(|config| config.pod_cidr).unwrap_or_default();
     if !cidr.is_empty() {
-        let outcome = network.set_pod_cidr(&cidr).await?;
-        tracing::info!(%cidr, ?outcome, "kubelet sent a pod CIDR");
+        networks.set_pod_cidr(&cidr).await?;
     }
     Ok(cri::UpdateRuntimeConfigResponse {})
 }

@@ -76,7 +76,7 @@ pub fn status(node: &Node, request: &cri::PodSandboxStatusRequest) -> Result<cri
     let containers = node.objects.of_pod(pod.id());
     Ok(cri::PodSandboxStatusResponse {
         status: Some(pod::view::status(&pod)),
-        info: if request.verbose { pod::view::verbose(&node.machine.places, &pod) } else { HashMap::new() },
+        info: if request.verbose { pod::verbose::info(node, &pod) } else { HashMap::new() },
         containers_statuses: containers.iter().map(|c| container::view::status(c)).collect(),
         timestamp,
     })

@@ -48,7 +48,7 @@ impl RuntimeService for Runtime {
         &self,
         request: Request<cri::UpdateRuntimeConfigRequest>,
     ) -> Reply<cri::UpdateRuntimeConfigResponse> {
-        Ok(Response::new(daemon::update_config(&self.node.networks.builtin, request.into_inner()).await?))
+        Ok(Response::new(daemon::update_config(&self.node.networks, request.into_inner()).await?))
     }
 
     async fn run_pod_sandbox(&self, request: Request<cri::RunPodSandboxRequest>) -> Reply<cri::RunPodSandboxResponse> {

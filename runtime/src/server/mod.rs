@@ -56,11 +56,14 @@ pub async fn run(config: Config, log: Log, stop: watch::Receiver<bool>) -> Resul
         recover::settle(of.clone(), found).await;
         reconcile::run(of).await;
     });
+    let of = node.clone();
+    let tending = tokio::spawn(async move { of.networks.tend().await });
     let services = Services { socket: config.socket.clone(), node: node.clone(), streaming, counters };
     services.serve(listener, stop).await?;
     drop(operators);
     services.streaming.shutdown().await;
     settling.abort();
+    tending.abort();
     shut_down(&config, &node).await;
     Ok(())
 }

@@ -29,8 +29,8 @@ pub(super) async fn open(config: &Config, places: Places) -> Result<(Arc<Node>, 
     let hierarchies = Arc::new(open_hierarchies(&spawner, &layout).await?);
     let builtin = Network::open(config.network.clone(), &places.root, &found.live_pods()).await?;
     let attachments = Attachments::open(places.root.join("attachments"), spawner.clone(), boot_id.clone());
-    let attachments = attachments.map_err(|e| Error::internal(e.to_string()))?;
-    attachments.owe_unless(|pod_id| found.is_up_or_half_made(pod_id));
+    let attachments = attachments.await.map_err(|e| Error::internal(e.to_string()))?;
+    attachments.owe_unless(|pod_id| found.is_up(pod_id)).await;
     let cni = CniNetwork::open(config.cni.clone(), attachments).await;
     let networks = Networks::new(builtin, cni, config.network_mode, places.root.join("cni-seen"));
     let images = Images::open(image_config(config))?;

@@ -14,6 +14,7 @@
 pub mod clean;
 pub mod dial;
 pub(crate) mod init;
+pub mod interface_sysctls;
 mod lock;
 mod namespaces;
 mod own;
@@ -26,6 +27,7 @@ mod sysctl;
 
 pub use clean::{Clean, clean, see_off_interface};
 pub use dial::{Dial, dial};
+pub use interface_sysctls::{Sysctls, set as set_sysctls};
 pub use lock::lock_within;
 pub use pin::{Pins, pin};
 pub use request::Setup;

@@ -8,14 +8,15 @@
 
 mod capabilities;
 mod quantity;
+mod seen;
 
 pub use capabilities::capabilities;
 
-use crate::disk;
 use crate::error::{Error, Kind, Result};
 use gorae_attachments::CniNetwork;
 use gorae_cni::directory::Chosen;
 use gorae_network::{Network, Reason};
+use seen::Seen;
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,8 +42,7 @@ pub struct Networks {
     /// The network of a CNI configuration, and the attachments of pods to it.
     pub cni: CniNetwork,
     mode: Mode,
-    /// A file that is there once a configuration was seen.
-    seen: PathBuf,
+    seen: Seen,
 }
 
 /// Where a new pod is to be.
@@ -57,7 +57,7 @@ pub enum Choice {
 impl Networks {
     /// Puts the networks together; `seen` is the path of a file that survives a reboot.
     pub fn new(builtin: Network, cni: CniNetwork, mode: Mode, seen: PathBuf) -> Self {
-        Self { builtin, cni, mode, seen }
+        Self { builtin, cni, mode, seen: Seen::open(seen) }
     }
 
     /// Chooses for a new pod.
@@ -77,11 +77,8 @@ impl Networks {
         match self.mode {
             Mode::Cni => Ok(true),
             Mode::Builtin => Ok(false),
-            Mode::Auto if disk::blocking(|| self.seen.exists()) => Ok(true),
-            Mode::Auto if self.cni.is_configured() => {
-                let made = disk::blocking(|| std::fs::write(&self.seen, ""));
-                made.map_err(|e| Error::io("write", &self.seen, &e)).map(|()| true)
-            }
+            Mode::Auto if self.seen.is_set() => Ok(true),
+            Mode::Auto if self.cni.is_configured() => self.seen.set().map(|()| true),
             Mode::Auto => Ok(false),
         }
     }
@@ -94,7 +91,22 @@ impl Networks {
                 Mode::Auto | Mode::Cni => self.cni.watch().await,
             }
         };
-        tokio::join!(watch, self.cni.attachments().settle());
+        tokio::join!(watch, self.cni.settle());
+    }
+
+    /// Passes kubelet's pod CIDR on to the built-in network, if that is where new pods are. A CNI network has its own ways to
+    /// learn it.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when it is none.
+    pub async fn set_pod_cidr(&self, cidr: &str) -> Result<()> {
+        if self.uses_cni()? {
+            tracing::debug!(cidr, "kubelet sent a pod CIDR, which the CNI network does not take from here");
+            return Ok(());
+        }
+        let outcome = self.builtin.set_pod_cidr(cidr).await?;
+        tracing::info!(cidr, ?outcome, "kubelet sent a pod CIDR");
+        Ok(())
     }
 
     /// Which network new pods are in, and why, for people.
@@ -105,7 +117,10 @@ impl Networks {
             (Mode::Auto, Ok(false)) => "builtin: there is no CNI configuration, and never was".to_owned(),
             (Mode::Auto, _) if self.cni.is_configured() => "cni: there is a CNI configuration".to_owned(),
             (Mode::Auto, _) => {
-                format!("cni: there was a CNI configuration (remove {} to forget it)", self.seen.display())
+                format!(
+                    "cni: there was a CNI configuration (to forget it, stop goraed and remove {})",
+                    self.seen.path().display()
+                )
             }
         }
     }

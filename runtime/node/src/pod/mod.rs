@@ -13,6 +13,7 @@
 //! that the next daemon continues a stop that was interrupted.
 
 mod attach;
+mod cni_result;
 pub(crate) mod etc_files;
 pub mod netns;
 pub(crate) mod pins;
@@ -24,6 +25,7 @@ pub mod run;
 pub(crate) mod shared_memory;
 pub mod stop;
 pub(crate) mod upkeep;
+pub mod verbose;
 pub mod view;
 pub(crate) mod watch;
 

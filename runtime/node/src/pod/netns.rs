@@ -48,7 +48,7 @@ pub fn prepare() -> Result<()> {
     share(path).map_err(|errno| Error::io("share the mounts of", path, &errno.into()))?;
     let files = fs::read_dir(path).map_err(|e| Error::io("list", path, &e))?;
     for file in files.flatten().filter(|file| file.file_name().to_string_lossy().starts_with(PREFIX)) {
-        let is_namespace = rustix::fs::statfs(&file.path()).is_ok_and(|found| found.f_type as i64 == NSFS_MAGIC);
+        let is_namespace = rustix::fs::statfs(file.path()).is_ok_and(|found| found.f_type == NSFS_MAGIC);
         if !is_namespace {
             tracing::info!(file = %file.path().display(), "removing the file of a network namespace that is gone");
             fs::remove_file(file.path()).map_err(|e| Error::io("remove", &file.path(), &e))?;

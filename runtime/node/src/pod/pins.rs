@@ -20,7 +20,7 @@ use std::path::Path;
 const NSFS_MAGIC: i64 = 0x6e73_6673;
 
 /// The kinds of namespace that a pod has to itself.
-fn kinds(record: &Record) -> impl Iterator<Item = &'static str> {
+pub(super) fn kinds(record: &Record) -> impl Iterator<Item = &'static str> {
     let options = request::namespaces(&record.config);
     let user = request::user_mapping(&record.config).is_ok_and(|mapping| mapping.is_some());
     let own_network = options.network() != NamespaceMode::Node;

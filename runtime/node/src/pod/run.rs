@@ -19,7 +19,7 @@ use gorae_cgroups as cgroups;
 use gorae_cni::directory::Chosen;
 use gorae_kernel::process::ProcessId;
 use gorae_proto::cri;
-use gorae_proto::shim::{PodNetwork, SetupPod};
+use gorae_proto::shim::{PodNetwork, SetupPod, Sysctl};
 use gorae_shims as shims;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
@@ -184,7 +184,7 @@ async fn set_up(node: &Arc<Node>, record: &Record, wanted: Wanted) -> Result<Up>
     };
     let ready = shims::setup_pod(&node.machine.spawner, setup(&node.machine, record, interface)?).await?;
     let addresses = match chosen {
-        Some(chosen) => attach::attach(&node.networks.cni, record, &chosen).await?,
+        Some(chosen) => attach::attach(&node.machine, &node.networks.cni, record, &chosen).await?,
         None => record.network.given_out().to_vec(),
     };
     if !record.config.port_mappings.is_empty() && !record.network.given_out().is_empty() {
@@ -231,7 +231,7 @@ fn setup(machine: &Machine, record: &Record, network: Option<PodNetwork>) -> Res
         own_uts,
         own_pid: options.pid() == cri::NamespaceMode::Pod,
         user: request::user_mapping(&record.config)?,
-        sysctls: request::sysctls(&record.config)?,
+        sysctls: early_sysctls(record)?,
         network,
         netns: record.netns_on_wire(),
         cgroup: Some(machine.cgroup(record.cgroup.clone())),
@@ -243,11 +243,23 @@ fn setup(machine: &Machine, record: &Record, network: Option<PodNetwork>) -> Res
     })
 }
 
-/// Undoes a pod that did not come up. Recovery does the same with an intent that it finds.
+/// The sysctls that can be set before a network plugin makes the interfaces.
+fn early_sysctls(record: &Record) -> Result<Vec<Sysctl>> {
+    let mut sysctls = request::sysctls(&record.config)?;
+    if matches!(record.network, Network::Cni { .. }) {
+        sysctls.retain(|sysctl| !request::is_of_interface(sysctl));
+    }
+    Ok(sysctls)
+}
+
+/// Undoes a pod that did not come up. Recovery does the same with an intent that it finds. What a CNI network does not give
+/// back is owed.
 ///
 /// # Errors
-/// The errors of shim and network; the caller should retry.
+/// The errors of shim and built-in network; the caller should retry.
 pub async fn undo(machine: &Machine, networks: &Networks, record: &Record) -> Result<()> {
-    super::stop::tear_down(machine, networks, record).await?;
+    if let Err(error) = super::stop::tear_down(machine, networks, record).await? {
+        tracing::warn!(pod = ids::short(&record.id), %error, "cannot undo the network of a half-made pod; trying again later");
+    }
     super::remove::delete_directories(&machine.places, &record.id).await
 }

@@ -54,6 +54,7 @@ pub async fn stop_held(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
         tracing::info!(pod = ids::short(pod.id()), "pod is stopped");
     }
     let torn_down = tear_down(&node.machine, &node.networks, &pod.record).await;
+    let torn_down = torn_down.and_then(|detached| Ok(detached.map(drop)?));
     let Some(cause) = unkillable else { return torn_down };
     // This failure is a consequence of the stuck process.
     if let Err(error) = torn_down {
@@ -63,11 +64,15 @@ pub async fn stop_held(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
 }
 
 /// Removes everything that a pod has on the node: published ports, pins, cgroup and addresses. It is idempotent. What a CNI
-/// network does not give back is owed; that is an error once.
+/// network does not give back is owed from then on, and returned.
 ///
 /// # Errors
-/// The first failure; the steps before it stay done.
-pub async fn tear_down(machine: &Machine, networks: &Networks, record: &Record) -> Result<()> {
+/// The first failure of ours; the steps before it stay done.
+pub async fn tear_down(
+    machine: &Machine,
+    networks: &Networks,
+    record: &Record,
+) -> Result<gorae_attachments::Result<Removal>> {
     // A broken nft must not keep a pod alive: the network keeps the address until no rule leads to it.
     if let Err(error) = networks.builtin.withdraw(&record.id).await {
         tracing::warn!(pod = ids::short(&record.id), %error, "cannot close the pod's host ports; retrying later");
@@ -80,7 +85,7 @@ pub async fn tear_down(machine: &Machine, networks: &Networks, record: &Record) 
         trash::remove_tree(&machine.places.pod_run(&record.id))?;
     }
     networks.builtin.release(&record.id);
-    Ok(detached.map(drop)?)
+    Ok(detached)
 }
 
 /// Whether anything of a pod may be left on the node: its directory, or its cgroup if the directory was removed by hand.

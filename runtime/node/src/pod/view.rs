@@ -2,9 +2,7 @@
 //! A pod as the CRI's list and status show it, from memory only.
 
 use super::{Pod, State};
-use crate::places::Places;
 use gorae_proto::cri;
-use std::collections::HashMap;
 
 /// The pod's entry in ListPodSandbox.
 pub fn entry(pod: &Pod) -> cri::PodSandbox {
@@ -44,25 +42,6 @@ pub fn status(pod: &Pod) -> cri::PodSandboxStatus {
         annotations: record.config.annotations.clone(),
         runtime_handler: record.runtime_handler.clone(),
     }
-}
-
-/// The JSON under `info` of a verbose status.
-pub fn verbose(places: &Places, pod: &Pod) -> HashMap<String, String> {
-    let record = &pod.record;
-    let init_pid = match pod.state() {
-        State::Ready(up) => up.init.map_or(0, |init| init.pid()),
-        State::NotReady => 0,
-    };
-    let resources = pod.resources.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-    let info = serde_json::json!({
-        "pid": init_pid,
-        "cgroup": record.cgroup,
-        "hostInterface": record.network.host_interface(),
-        "namespaces": places.pod_run(pod.id()).join("ns"),
-        "config": record.config,
-        "resources": resources,
-    });
-    [("info".to_owned(), info.to_string())].into()
 }
 
 fn state_of(pod: &Pod) -> cri::PodSandboxState {

@@ -26,10 +26,9 @@ pub struct Found {
 }
 
 impl Found {
-    /// Whether the pod is up, or an earlier daemon was about to make it: its networks are undone when it is.
-    pub fn is_up_or_half_made(&self, pod_id: &str) -> bool {
-        let up = self.pods.iter().filter(|(_, up)| up.is_some()).map(|(record, _)| record);
-        up.chain(&self.half_made).any(|record| record.id.as_str() == pod_id)
+    /// Whether the pod is up; what others have of networks is to be undone.
+    pub fn is_up(&self, pod_id: &str) -> bool {
+        self.pods.iter().any(|(record, up)| up.is_some() && record.id.as_str() == pod_id)
     }
 
     /// The pods that still have their addresses and ports.

@@ -100,24 +100,35 @@ fn whole_records_that_say_nothing_to_this_program_keep_it_from_starting_and_stay
 
 #[test]
 fn a_pod_that_only_a_later_program_can_run_keeps_this_one_from_starting_and_stays() {
-    let base = || pod::test_record(cri::PodSandboxConfig::default());
-    let network = pod::Network::Cni { name: "flannel".into() };
-    let cni = pod::Record { network, ..base() };
-    let engine = pod::Record { owner: pod::Owner::Engine, ..base() };
-    for (record, why) in [(cni, "the CNI network \"flannel\""), (engine, "the daemon's own engine")] {
-        for file in ["record", "record.new"] {
-            let dir = tempfile::tempdir().expect("tempdir");
-            let places = places(dir.path());
-            let pod_root = places.pod_root(&record.id);
-            records::make_dir(&pod_root).expect("directory");
-            records::write(&pod_root, file, pod::RECORD_KIND, pod::RECORD_VERSION, &record).expect("record");
-            let error = read(&places, "boot").expect_err(file).to_string();
-            for part in ["nothing was touched", &pod_root.join(file).display().to_string(), why, "run that one again"] {
-                assert!(error.contains(part), "{file}: {error}");
-            }
-            assert!(pod_root.join(file).exists() && !places.damaged().exists(), "{file}");
+    let record = pod::Record { owner: pod::Owner::Engine, ..pod::test_record(cri::PodSandboxConfig::default()) };
+    for file in ["record", "record.new"] {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let places = places(dir.path());
+        let pod_root = places.pod_root(&record.id);
+        records::make_dir(&pod_root).expect("directory");
+        records::write(&pod_root, file, pod::RECORD_KIND, pod::RECORD_VERSION, &record).expect("record");
+        let error = read(&places, "boot").expect_err(file).to_string();
+        let path = pod_root.join(file).display().to_string();
+        for part in ["nothing was touched", &path, "the daemon's own engine", "run that one again"] {
+            assert!(error.contains(part), "{file}: {error}");
         }
+        assert!(pod_root.join(file).exists() && !places.damaged().exists(), "{file}");
     }
+}
+
+#[test]
+fn a_pod_of_a_cni_network_is_found_whatever_the_configuration_says_by_now() {
+    let network = pod::Network::Cni { name: "flannel".into() };
+    let record = pod::Record { network, ..pod::test_record(cri::PodSandboxConfig::default()) };
+    let dir = tempfile::tempdir().expect("tempdir");
+    let places = places(dir.path());
+    let pod_root = places.pod_root(&record.id);
+    records::make_dir(&pod_root).expect("directory");
+    records::write(&pod_root, "record", pod::RECORD_KIND, pod::RECORD_VERSION, &record).expect("record");
+    let found = read(&places, "boot").expect("found");
+    assert_eq!(found.pods.iter().map(|(record, _)| &record.id).collect::<Vec<_>>(), [&record.id]);
+    assert!(found.live_pods().is_empty(), "it has no address of the built-in network");
+    assert!(!found.is_up(&record.id), "it has no record of being up");
 }
 
 #[test]

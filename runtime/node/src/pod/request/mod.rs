@@ -6,7 +6,7 @@ mod sysctls;
 mod user_mapping;
 
 pub use options::{namespaces, own_uts, privileged};
-pub use sysctls::sysctls;
+pub use sysctls::{is_of_interface, sysctls};
 pub use user_mapping::user_mapping;
 
 use crate::error::{Error, Result};

@@ -38,6 +38,16 @@ pub fn sysctls(config: &cri::PodSandboxConfig) -> Result<Vec<shim::Sysctl>> {
     Ok(all.into_iter().map(|(name, value)| shim::Sysctl { name, value }).collect())
 }
 
+/// Whether a sysctl is one of an interface, which may be made after the pod: `net.ipv4.conf.eth0.forwarding`.
+pub fn is_of_interface(sysctl: &shim::Sysctl) -> bool {
+    let separator = if sysctl.name.starts_with("net/") { '/' } else { '.' };
+    let parts: Vec<&str> = sysctl.name.splitn(5, separator).collect();
+    match parts[..] {
+        ["net", _, "conf" | "neigh", interface, _] => !["all", "default", "lo"].contains(&interface),
+        _ => false,
+    }
+}
+
 fn check_sysctl(name: &str, value: &str, own_net: bool, own_ipc: bool) -> Result<()> {
     let refused = |why: &str| Err(Error::invalid(format!("sysctl {name:?}: {why}")));
     let form = name
@@ -59,5 +69,27 @@ fn check_sysctl(name: &str, value: &str, own_net: bool, own_ipc: bool) -> Result
         if own_ipc { Ok(()) } else { refused("it needs the pod's own ipc namespace, and the pod uses the host's") }
     } else {
         refused("it is not namespaced and would change the whole node")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sysctls_of_interfaces_are_told_from_those_of_the_namespace() {
+        for (name, is) in [
+            ("net.ipv4.conf.eth0.forwarding", true),
+            ("net/ipv6/neigh/net1/gc_stale_time", true),
+            ("net.ipv4.conf.eth0/100.forwarding", true),
+            ("net.ipv4.conf.all.forwarding", false),
+            ("net.ipv4.neigh.default.gc_thresh1", false),
+            ("net.ipv6.conf.lo.disable_ipv6", false),
+            ("net.core.somaxconn", false),
+            ("net.ipv4.conf.eth0", false),
+            ("kernel.sem", false),
+        ] {
+            assert_eq!(is_of_interface(&shim::Sysctl { name: name.into(), value: "1".into() }), is, "{name}");
+        }
     }
 }
