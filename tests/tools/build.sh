@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Builds kubelet, crictl, critest, ginkgo (which runs several critests at once) and the CNI plugins, as the go.mod files
-# beside and below this script pin them, into build/tools of the checkout. Does nothing when they are newer than what
-# they are made of.
+# Builds kubelet, crictl, critest, ginkgo (which runs several critests at once), the CNI plugins and cnitool, as the
+# go.mod files beside and below this script pin them, into build/tools of the checkout. Does nothing when they are
+# newer than what they are made of.
 #
 # critest pulls one image by a digest that is a constant of its source. It is compiled from a copy of the module,
 # made for this build and thrown away, in which the constant is the digest of our image.
@@ -20,7 +20,7 @@ newest=$(ls -t go.mod go.sum test-image-digest build.sh | head -n 1)
 if [ -f "$out/.built" ] && [ ! "$newest" -nt "$out/.built" ]; then
     exit 0
 fi
-echo "building crictl, critest, ginkgo and the CNI plugins into $out (a few minutes the first time)"
+echo "building crictl, critest, ginkgo, the CNI plugins and cnitool into $out (a few minutes the first time)"
 
 cri_tools=sigs.k8s.io/cri-tools
 version=$(go list -m -f '{{.Version}}' $cri_tools)
