@@ -12,8 +12,8 @@ use std::process::Command;
 pub struct Snapshot(BTreeMap<&'static str, Vec<String>>);
 
 impl Snapshot {
-    /// Processes, mounts, network links, addresses, nft rules and cgroups of these namespaces, and the files below
-    /// some directories.
+    /// Processes, mounts, network links, addresses, nft rules and cgroups of these namespaces, pinned network namespaces,
+    /// what CNI plugins keep of pods, and the files below some directories.
     #[must_use]
     pub fn take(directories: &[&Path]) -> Snapshot {
         let mut all = BTreeMap::new();
@@ -24,6 +24,8 @@ impl Snapshot {
         all.insert("route", command("ip", &["route", "show"], |l| Some(l.trim().to_owned())));
         all.insert("nft", command("nft", &["list", "ruleset"], |l| Some(l.trim().to_owned())));
         all.insert("cgroup", cgroups());
+        all.insert("pinned namespace", crate::cni::pins());
+        all.insert("CNI plugin's file", crate::cni::kept());
         let mut files = Vec::new();
         for directory in directories {
             walk(directory, &mut |path| files.push(path.display().to_string()));

@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod cni;
 pub mod container;
 pub mod cri;
 pub mod crictl;
@@ -40,6 +41,7 @@ pub mod terminal;
 pub mod testing;
 pub mod web;
 
+pub use cni::Cni;
 pub use container::{Container, ContainerBuilder, Output};
 pub use cri::Cri;
 pub use crictl::Crictl;
