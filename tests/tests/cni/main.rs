@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Pods in CNI networks: the reference plugins as others ship them, and the configurations that appear, change and are
+//! wrong on a node.
+
+#![allow(clippy::unwrap_used)] // A test fails by panicking.
+
+mod bridge;
+mod frame;
