@@ -13,6 +13,7 @@ mod seen;
 pub use capabilities::capabilities;
 
 use crate::error::{Error, Kind, Result};
+use crate::pod::netns;
 use gorae_attachments::CniNetwork;
 use gorae_cni::directory::Chosen;
 use gorae_network::{Network, Reason};
@@ -43,6 +44,8 @@ pub struct Networks {
     pub cni: CniNetwork,
     mode: Mode,
     seen: Seen,
+    /// Why agents cannot see the pods' network namespaces, if that is so.
+    hidden: Option<String>,
 }
 
 /// Where a new pod is to be.
@@ -57,7 +60,7 @@ pub enum Choice {
 impl Networks {
     /// Puts the networks together; `seen` is the path of a file that survives a reboot.
     pub fn new(builtin: Network, cni: CniNetwork, mode: Mode, seen: PathBuf) -> Self {
-        Self { builtin, cni, mode, seen: Seen::open(seen) }
+        Self { builtin, cni, mode, seen: Seen::open(seen), hidden: netns::hidden() }
     }
 
     /// Chooses for a new pod.
@@ -143,7 +146,11 @@ impl Networks {
     /// What is wrong although pods can be created.
     pub fn degraded(&self) -> Option<Reason> {
         match self.uses_cni() {
-            Ok(true) => self.cni.degraded().map(|message| Reason { reason: "NetworkPluginFailing", message }),
+            Ok(true) => {
+                let failing = self.cni.degraded().map(|message| Reason { reason: "NetworkPluginFailing", message });
+                let hidden = self.hidden.clone().map(|message| Reason { reason: "NetworkNamespacesHidden", message });
+                failing.or(hidden)
+            }
             _ => self.builtin.degraded(),
         }
     }

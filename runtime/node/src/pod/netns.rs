@@ -57,6 +57,19 @@ pub fn prepare() -> Result<()> {
     Ok(())
 }
 
+/// Why agents on the node cannot see the files, if that is so: this process has a mount namespace of its own, as systemd makes
+/// for a unit with `PrivateTmp=`, `ProtectSystem=` and their kin.
+pub fn hidden() -> Option<String> {
+    let of = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
+    let (own, nodes) = (of("self")?, of("1")?);
+    (own != nodes).then(|| {
+        format!(
+            "goraed has mounts of its own, so the node's agents see nothing of the pods' network namespaces in {DIRECTORY}; \
+             remove PrivateTmp, PrivateMounts, Protect* and the like from its unit"
+        )
+    })
+}
+
 /// Makes mounts below the directory reach its copies in other mount namespaces.
 fn share(path: &Path) -> std::result::Result<(), Errno> {
     let shared = || mount_change(path, MountPropagationFlags::SHARED | MountPropagationFlags::REC);
