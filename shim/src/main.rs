@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `gorae-shim ROLE ID`: serves the first request on descriptor 0.
+//! `gorae-shim ROLE ID`: serves the first request on descriptor 0, and for two roles those that follow.
 //!
 //! The role on the command line repeats the request's, so that `ps` shows what the process does. A request for another
 //! role is refused.
@@ -8,12 +8,12 @@ use gorae_shim::binary;
 use gorae_shim::cgroup;
 use gorae_shim::clean;
 use gorae_shim::connection::{Connection, Incoming};
-use gorae_shim::failure::{self, Kind};
+use gorae_shim::failure::{self, Failure, Kind};
 use gorae_shim::mounts;
 use gorae_shim::plugin;
 use gorae_shim::pod;
 use gorae_shim::sys::{self, Single};
-use gorae_shim::wire::{Dialed, Done, reply, request::Verb};
+use gorae_shim::wire::{Dialed, Done, Request, RunPlugin, reply, request::Verb};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
@@ -51,7 +51,7 @@ fn take_socket() -> Option<OwnedFd> {
     Some(socket)
 }
 
-/// Serves the request if it belongs to the role. All roles but a container's shim send one reply and exit.
+/// Serves the request if it belongs to the role. All roles but a container's shim and the plugins' send one reply and exit.
 fn serve(role: &str, mut connection: Connection, incoming: Incoming, single: Single) -> ExitCode {
     let Incoming { request, descriptors } = incoming;
     let id = request.id;
@@ -71,8 +71,29 @@ fn serve(role: &str, mut connection: Connection, incoming: Incoming, single: Sin
             pod::see_off_interface(&clean);
             code
         }
+        ("run-plugin", Some(Verb::RunPlugin(first))) => run_plugins(connection, id, first),
         (role, verb) => send(&mut connection, id, answer(role, verb, single)),
     }
+}
+
+/// Runs one plugin after the other, until the daemon closes the connection.
+fn run_plugins(mut connection: Connection, mut id: u64, mut request: RunPlugin) -> ExitCode {
+    let mut series = plugin::Series::default();
+    loop {
+        let ran = plugin::Plugin::checked(request).and_then(|plugin| series.run(&plugin));
+        let code = send(&mut connection, id, ran.map(|ran| (reply::Body::PluginRan(ran), Vec::new())));
+        (id, request) = match connection.receive() {
+            Ok(Incoming { request: Request { id, verb: Some(Verb::RunPlugin(next)) }, .. }) => (id, next),
+            Ok(Incoming { request: Request { id, .. }, .. }) => {
+                return send(&mut connection, id, Err(foreign("run-plugin")));
+            }
+            Err(_) => return code,
+        };
+    }
+}
+
+fn foreign(role: &str) -> Failure {
+    failure::refused(Kind::InvalidArgument, "serve", role, "the request does not belong to this role")
 }
 
 fn answer(role: &str, verb: Option<Verb>, single: Single) -> Answer {
@@ -92,15 +113,11 @@ fn answer(role: &str, verb: Option<Verb>, single: Single) -> Answer {
             Ok((reply::Body::Done(Done {}), cgroup::detached(mount)?))
         }
         ("set-sysctls", Some(Verb::SetSysctls(set))) => pod::set_sysctls(&pod::Sysctls::checked(set)?).map(done),
-        ("run-plugin", Some(Verb::RunPlugin(request))) => {
-            let ran = plugin::run(&plugin::Plugin::checked(request)?)?;
-            Ok((reply::Body::PluginRan(ran), Vec::new()))
-        }
         ("clean-container", Some(Verb::CleanContainer(request))) => {
             let state = clean::clean(clean::Leftover::checked(request)?)?;
             Ok((reply::Body::State(state), Vec::new()))
         }
-        _ => Err(failure::refused(Kind::InvalidArgument, "serve", role, "the request does not belong to this role")),
+        _ => Err(foreign(role)),
     }
 }
 

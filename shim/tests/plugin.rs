@@ -6,10 +6,10 @@
 mod driver;
 mod pods;
 
+use driver::Shim;
 use gorae_proto::shim::failure::Kind;
 use gorae_proto::shim::plugin_ran::Ending;
-use gorae_proto::shim::{Failure, PluginRan, RunPlugin, reply, request::Verb};
-use pods::one_shot;
+use gorae_proto::shim::{Failure, MountBinary, PluginRan, RunPlugin, reply, request::Verb};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,12 @@ fn script(text: &str, timeout_ms: u32) -> RunPlugin {
 }
 
 fn try_run(request: RunPlugin) -> Result<PluginRan, Failure> {
-    match one_shot("run-plugin", Verb::RunPlugin(request)).0 {
+    let mut shim = Shim::spawn("run-plugin", "pod-under-test");
+    ran(shim.line.ask(Verb::RunPlugin(request)).0)
+}
+
+fn ran(reply: reply::Body) -> Result<PluginRan, Failure> {
+    match reply {
         reply::Body::PluginRan(ran) => Ok(ran),
         reply::Body::Failure(failure) => Err(failure),
         other => panic!("unexpected reply {other:?}"),
@@ -109,4 +114,20 @@ fn runs_with_one_lock_are_one_after_the_other_and_the_wait_is_bounded() {
     assert_eq!(late.kind(), Kind::DeadlineExceeded);
     let second = try_run(with_lock("date +%s%N\n", 20_000)).unwrap().stdout;
     assert!(second > first.join().unwrap());
+}
+
+#[test]
+fn a_series_runs_in_one_process_and_keeps_its_lock_until_it_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let with_lock = |text: &str| RunPlugin { lock: dir.path().display().to_string(), ..script(text, 300) };
+    let mut shim = Shim::spawn("run-plugin", "pod-under-test");
+    let mut next = |text: &str| ran(shim.line.ask(Verb::RunPlugin(with_lock(text))).0).unwrap();
+    let parents = ["echo $PPID; sleep 71", "echo $PPID; exit 3"].map(&mut next);
+    assert_eq!(parents.each_ref().map(|ran| ran.ending.clone().unwrap()), [Ending::Late(true), Ending::Exited(3)]);
+    assert_eq!(parents[0].stdout, parents[1].stdout);
+    assert_eq!(try_run(with_lock("")).unwrap_err().kind(), Kind::DeadlineExceeded);
+    let foreign = shim.line.ask(Verb::MountBinary(MountBinary {})).0;
+    assert!(matches!(foreign, reply::Body::Failure(failure) if failure.kind() == Kind::InvalidArgument));
+    assert!(shim.process.wait().expect("wait").success());
+    try_run(with_lock("")).unwrap();
 }

@@ -3,28 +3,42 @@
 
 use gorae_cni::run::{Ending, Program, Ran, Run};
 use gorae_proto::shim::{PluginRan, RunPlugin, plugin_ran};
-use gorae_shims::{Spawner, run_plugin};
+use gorae_shims::{Plugins, Spawner};
 use std::path::PathBuf;
 use std::time::Duration;
+use tokio::sync::Mutex;
 
 /// Variables of the daemon that are about the daemon's own service, and would mislead another program.
 const OWN: [&str; 4] = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "INVOCATION_ID"];
 /// Where plugins find `iptables` and `nft`, after what the daemon has.
 const SYSTEM: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin"];
 
-/// Runs programs for one attachment, or for the node.
-#[derive(Debug, Clone)]
+/// Runs the programs of one verb for one attachment, or for the node: all in one shim, as long as none hangs.
+#[derive(Debug)]
 pub struct Runner {
     spawner: Spawner,
     /// Who it is for, as `ps` shows it.
     id: String,
     lock: Option<PathBuf>,
+    shim: Mutex<Option<Plugins>>,
 }
 
 impl Runner {
     /// A runner for the pod whose directory is `lock`, or for the node.
     pub fn new(spawner: Spawner, id: impl Into<String>, lock: Option<PathBuf>) -> Self {
-        Self { spawner, id: id.into(), lock }
+        Self { spawner, id: id.into(), lock, shim: Mutex::default() }
+    }
+
+    /// Runs a program in the shim of the one before, or in a new one.
+    async fn in_shim(&self, request: RunPlugin) -> gorae_shims::Result<PluginRan> {
+        let mut shim = self.shim.lock().await;
+        let plugins = match shim.take() {
+            Some(plugins) => plugins,
+            None => Plugins::start(&self.spawner, &self.id)?,
+        };
+        let (ran, plugins) = plugins.run(request).await?;
+        *shim = Some(plugins);
+        Ok(ran)
     }
 }
 
@@ -39,7 +53,7 @@ impl Run for Runner {
             max_output: gorae_cni::result::MAX_BYTES as u32,
             lock: self.lock.as_ref().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default(),
         };
-        match run_plugin(&self.spawner, &self.id, request).await {
+        match self.in_shim(request).await {
             Ok(ran) => ran_of(ran, limit),
             Err(gorae_shims::Error::TimedOut(_)) => bare(Ending::Late(limit)),
             Err(error) => bare(Ending::NotStarted(error.to_string())),

@@ -17,6 +17,7 @@ mod deadline;
 mod device_programs;
 mod error;
 mod oneshot;
+mod plugins;
 mod socket;
 mod spawn;
 mod verbs;
@@ -26,7 +27,8 @@ pub use deadline::{ANSWER_DEADLINE, SETUP_DEADLINE, VERB_DEADLINE};
 pub use device_programs::DevicePrograms;
 pub use error::{Error, Result};
 pub use oneshot::{
-    clean_container, clean_pod, dial_pod, look_in_images, mount_cgroups, pin_pod, run_plugin, set_sysctls, setup_pod,
+    clean_container, clean_pod, dial_pod, look_in_images, mount_cgroups, pin_pod, set_sysctls, setup_pod,
 };
+pub use plugins::Plugins;
 pub use spawn::{Killer, Spawner};
 pub use verbs::{Running, Streams};

@@ -7,7 +7,7 @@ use crate::socket;
 use crate::spawn::Spawner;
 use gorae_proto::shim::{
     CleanContainer, CleanPod, ContainerState, DialPod, Frame, LookInImages, Mount, MountBinary, MountCgroups, PinPod,
-    PluginRan, PodReady, Request, RunPlugin, SetSysctls, SetupPod, frame::Body, reply, request::Verb,
+    PodReady, Request, SetSysctls, SetupPod, frame::Body, reply, request::Verb,
 };
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -70,20 +70,6 @@ pub async fn dial_pod(spawner: &Spawner, pod_id: &str, dial: DialPod) -> Result<
 /// The shim's failure: the first sysctl that the kernel refused.
 pub async fn set_sysctls(spawner: &Spawner, pod_id: &str, set: SetSysctls) -> Result<()> {
     Error::unless_done(&once(spawner, "set-sysctls", pod_id, Verb::SetSysctls(set), VERB_DEADLINE).await?.0)
-}
-
-/// Runs a network plugin for the pod, or for the node when `id` says so. The answer comes soon after the request's time
-/// limit at the latest.
-///
-/// # Errors
-/// The shim's failure: `DeadlineExceeded` when another run has the lock. [`Error::TimedOut`]: a process of the plugin
-/// cannot be killed.
-pub async fn run_plugin(spawner: &Spawner, id: &str, run: RunPlugin) -> Result<PluginRan> {
-    let deadline = Duration::from_millis(u64::from(run.timeout_ms)) + VERB_DEADLINE;
-    match once(spawner, "run-plugin", id, Verb::RunPlugin(run), deadline).await? {
-        (reply::Body::PluginRan(ran), _) => Ok(ran),
-        (other, _) => Err(Error::unexpected("PluginRan", &other)),
-    }
 }
 
 /// Checks whether these image volumes can be mounted.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Runs one network plugin: a program of the node's operator, which may hang, flood, or leave children behind.
+//! Runs network plugins: programs of the node's operator, which may hang, flood, or leave children behind.
 //!
 //! This process is there so that all of that can be lost: it is the parent of whatever the plugin leaves behind, and it
 //! keeps the lock of the attachment, even when the daemon that wanted the run is gone.
@@ -7,6 +7,7 @@
 mod end;
 mod request;
 mod run;
+mod series;
 
 pub use request::Plugin;
-pub use run::run;
+pub use series::Series;

@@ -5,7 +5,6 @@ use super::end;
 use super::request::Plugin;
 use crate::drain::{Drain, Keep};
 use crate::failure::{self, Result};
-use crate::pod::lock_within;
 use crate::wire::{PluginRan, plugin_ran::Ending};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -23,10 +22,8 @@ const WORDS: usize = 16 << 10;
 /// Runs the plugin and tells how it ended. Whatever it started and did not end is killed, unless it ended well by itself.
 ///
 /// # Errors
-/// The lock cannot be had in time, or the kernel has no room; the plugin was not started then.
-pub fn run(plugin: &Plugin) -> Result<PluginRan> {
-    let end = Instant::now() + plugin.limit;
-    let _lock = plugin.lock.as_ref().map(|dir| lock_within(dir, plugin.limit)).transpose()?;
+/// The kernel has no room; the plugin was not started then.
+pub(super) fn run(plugin: &Plugin, end: Instant) -> Result<PluginRan> {
     end::adopt_orphans()?;
     let (mut stdout, out) = Drain::new(Keep::First(plugin.max_output))?;
     let (mut stderr, err) = Drain::new(Keep::Last(WORDS))?;

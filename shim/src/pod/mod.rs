@@ -28,7 +28,7 @@ mod sysctl;
 pub use clean::{Clean, clean, see_off_interface};
 pub use dial::{Dial, dial};
 pub use interface_sysctls::{Sysctls, set as set_sysctls};
-pub use lock::lock_within;
+pub use lock::{RunDir, lock_within};
 pub use pin::{Pins, pin};
 pub use request::Setup;
 pub use setup::setup;
