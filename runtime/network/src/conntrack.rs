@@ -6,7 +6,7 @@
 //! (Linux 5.8 or newer; older kernels refuse the request). Blocking, and best effort: flows expire once the client
 //! pauses.
 
-use crate::binding::{Binding, Protocol};
+use crate::binding::{Place, Protocol};
 use crate::error::NetworkError;
 use crate::nfnetlink::exchange;
 use gorae_kernel::netlink::{ACK, NESTED, REQUEST, attribute_of};
@@ -25,32 +25,32 @@ const CTA_FILTER_REPLY_FLAGS: u16 = 2;
 const FILTER_FLAGS: u32 = (1 << 3) | (1 << 5);
 const UDP: u8 = 17;
 
-/// Drops the tracked UDP flows to the UDP ports among `bindings`.
+/// Drops the tracked UDP flows to the UDP ports among `places`.
 ///
 /// # Errors
 /// [`NetworkError::Netlink`] with the kernel's error.
-pub fn forget_udp(bindings: &[Binding]) -> Result<(), NetworkError> {
-    for binding in bindings.iter().filter(|binding| binding.protocol == Protocol::Udp) {
-        delete(binding).map_err(|source| NetworkError::Netlink {
+pub fn forget_udp(places: &[Place]) -> Result<(), NetworkError> {
+    for place in places.iter().filter(|place| place.protocol == Protocol::Udp) {
+        delete(place).map_err(|source| NetworkError::Netlink {
             what: "drop tracked flows to",
-            object: binding.place(),
+            object: place.to_string(),
             source,
         })?;
     }
     Ok(())
 }
 
-fn delete(binding: &Binding) -> io::Result<()> {
-    let family = if binding.at.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 } as u8;
-    match exchange(CT_DELETE, REQUEST | ACK, family, &filter(binding)) {
+fn delete(place: &Place) -> io::Result<()> {
+    let family = if place.at.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 } as u8;
+    match exchange(CT_DELETE, REQUEST | ACK, family, &filter(place)) {
         Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Ok(()),
         other => other,
     }
 }
 
-fn filter(binding: &Binding) -> Vec<u8> {
+fn filter(place: &Place) -> Vec<u8> {
     let proto =
-        [attribute_of(CTA_PROTO_NUM, &[UDP]), attribute_of(CTA_PROTO_DST_PORT, &binding.port.to_be_bytes())].concat();
+        [attribute_of(CTA_PROTO_NUM, &[UDP]), attribute_of(CTA_PROTO_DST_PORT, &place.port.to_be_bytes())].concat();
     let tuple = attribute_of(CTA_TUPLE_ORIG | NESTED, &attribute_of(CTA_TUPLE_PROTO | NESTED, &proto));
     let flags = [
         attribute_of(CTA_FILTER_ORIG_FLAGS, &FILTER_FLAGS.to_ne_bytes()),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The errors of the node's network, and the kind of each.
 
-use crate::binding::{Binding, Protocol};
+use crate::binding::{Place, Protocol};
 use crate::nft::NftError;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -19,18 +19,18 @@ pub enum NetworkError {
         why: &'static str,
     },
     /// A pod or a process of the node already has the host port.
-    #[error("host port {} is taken by {holder}", .binding.place())]
+    #[error("host port {place} is taken by {holder}")]
     HostPortTaken {
-        /// The requested binding.
-        binding: Binding,
+        /// The requested port.
+        place: Place,
         /// `pod ID`, or the process if it could be found.
         holder: String,
     },
     /// The kernel refused the socket that reserves a host port.
-    #[error("reserve host port {}: {errno}", .binding.place())]
+    #[error("reserve host port {place}: {errno}")]
     Reserve {
-        /// The requested binding.
-        binding: Binding,
+        /// The requested port.
+        place: Place,
         /// The kernel's error.
         errno: rustix::io::Errno,
     },

@@ -37,14 +37,17 @@ pub fn status(state: &Arc<State>) -> Result<(), Reason> {
     message.map_or(Ok(()), |message| Err(Reason { reason: "NetworkNotReady", message }))
 }
 
-/// Retries what failed. A node without pods and without a bridge only looks for nft.
+/// Retries what failed. A node without a bridge only writes the table, and without host ports only looks for nft.
 async fn retry(state: Arc<State>) {
     let Some(mut guard) = state.table_if_free() else { return };
-    let nothing_made = {
+    let (nothing_made, need_table) = {
         let known = state.known();
-        known.bridge.is_none() && known.bridge_failure.is_none()
+        (known.bridge.is_none() && known.bridge_failure.is_none(), known.pods.need_table())
     };
-    if nothing_made {
+    if nothing_made && need_table {
+        // A failure is kept for `degraded`, and a new one is logged once.
+        let _ = table::write(&state, &mut guard).await;
+    } else if nothing_made {
         let found: Result<(), NetworkError> =
             if nft::is_installed() { Ok(()) } else { Err(nft::NftError::Missing.into()) };
         table::note(&state, &found);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The built-in pod network, node side: one bridge, one subnet, one nftables table, and host ports.
+//! The built-in pod network, node side: one bridge, one subnet, one nftables table; and the host ports of all pods, those
+//! of CNI networks included.
 //!
 //! This crate owns every fact that pods share: which pod has which address and which host port (`pods`, in memory,
 //! rebuilt at start from the pod records), the network's name and subnet ([`record`], durable), and the bridge and the
@@ -8,21 +9,25 @@
 //!
 //! ```text
 //! prepare ─► (caller writes the addresses into the pod record) ─► shim sets the pod up ─► publish
+//! reserve_ports ─► shim, plugins (a CNI network's pod) ───────────────────────────► publish_at
 //!                                                         withdraw ─► namespace goes ─► release
 //! ```
 //!
 //! Invariants:
-//! - A pod without host ports needs no nft call; one with host ports adds one element for each port and family.
+//! - A pod without host ports needs no nft call; for one with host ports, each port and family is one element of a map and
+//!   one of a set.
 //! - Bridge and table are created for the first pod that needs them, and are gone after [`Network::remove_if_unused`].
+//!   Host ports of a CNI network's pods need no bridge, no subnet, and no sysctl but `route_localnet` of the pod's interface.
+//! - The table is changed by content, so the administrator's chain in it, `user_forward`, is kept.
 //! - An address is free only after `release`, and only when no rule can point to it any more.
-//! - We change nothing but our own table and our own bridge, except that forwarding is switched on.
+//! - We change nothing but our own table and our own bridge, except that the bridge switches forwarding on.
 //! - No lock that `status` takes is held across a system call that can block.
 //!
 //! Without nft, pods work and reach each other and the node, but their traffic is not masqueraded, and pods with host
 //! ports are refused with [`NftError::Missing`]. [`Network::degraded`] reports this; `status` stays ready.
 //!
 //! ```text
-//! network ── health, reconcile, pod_cidr ── take_over ── making, table ── state ── pods, record, rules, bridge
+//! network ── health, reconcile, pod_cidr ── take_over ── making, table ── services, way ── state ── pods, record, rules, bridge
 //! ```
 
 #![forbid(unsafe_code)]
@@ -30,6 +35,7 @@
 mod addresses;
 mod binding;
 mod bridge;
+mod command;
 mod config;
 mod conntrack;
 mod decide;
@@ -49,17 +55,19 @@ mod reconcile;
 pub mod record;
 mod reservation;
 mod rules;
+mod services;
 mod state;
 mod subnet;
 mod sysctl;
 mod table;
 mod take_over;
+mod way;
 
-pub use binding::{Binding, Protocol};
+pub use binding::{Binding, Place, Protocol};
 pub use config::NetworkConfig;
 pub use error::{NetworkError, NetworkErrorKind};
 pub use health::Reason;
 pub use network::{Network, PodNetworkPlan};
 pub use nft::NftError;
 pub use pod_cidr::CidrOutcome;
-pub use pods::LivePod;
+pub use pods::{LivePod, Mapper};

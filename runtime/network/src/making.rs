@@ -7,11 +7,10 @@ use crate::config::NetworkConfig;
 use crate::decide::{Facts, decide};
 use crate::error::NetworkError;
 use crate::netlink::Rtnl;
-use crate::nft;
 use crate::node_lock::NodeLock;
 use crate::record::{self, Record};
-use crate::rules::Rules;
 use crate::state::{State, TableGuard, TableState, blocking};
+use crate::table;
 use ipnet::IpNet;
 use std::path::Path;
 
@@ -34,7 +33,8 @@ pub async fn make_bridge(state: &State) -> Result<(), NetworkError> {
     Ok(())
 }
 
-/// Removes table and bridge, unless a pod has a reservation or is about to make one; returns whether they are gone.
+/// Removes bridge and table, unless a pod of the built-in network has a reservation or is about to make one; returns
+/// whether the bridge is gone. The table stays as long as it holds host ports of other pods.
 ///
 /// # Errors
 /// [`NetworkError::Nft`], [`NetworkError::Netlink`].
@@ -46,14 +46,12 @@ pub async fn remove(state: &State, table: &mut TableGuard<'_>) -> Result<bool, N
         }
         // From here on a new pod has to recreate the bridge, and waits for us.
         known.bridge = None;
-        known.pods = None;
+        known.pods.drop_addresses();
         known.record.clone()
     };
-    let Some(record) = record else { return Ok(true) };
     **table = TableState::Unknown;
-    if nft::is_installed() {
-        nft::apply(&Rules::of(&record).remove()).await?;
-    }
+    table::remove_if_unused(state).await?;
+    let Some(record) = record else { return Ok(true) };
     blocking(move || Rtnl::open()?.delete_link(&record.bridge)).await?;
     Ok(true)
 }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The handle of the built-in network, with the steps of a pod's life in it.
 
-use crate::binding::Binding;
+use crate::binding::{Binding, Place};
 use crate::config::NetworkConfig;
 use crate::error::NetworkError;
 use crate::health::{self, Reason};
 use crate::pod_cidr::{self, CidrOutcome};
-use crate::pods::{Lease, LivePod, Pods};
+use crate::pods::{Lease, LivePod, Mapper};
 use crate::ports::HostPort;
 use crate::reconcile::reconcile;
 use crate::state::{Known, State, TableState, blocking};
 use crate::take_over::{make, take_over};
-use crate::{conntrack, making, reservation, table};
+use crate::{conntrack, making, reservation, table, way};
 use gorae_proto::{cri, shim};
 use ipnet::IpNet;
 use std::collections::HashSet;
@@ -81,9 +81,40 @@ impl Network {
         let _preparing = Preparing::begin(self.state.clone());
         self.make_what_is_missing(!host_ports.is_empty()).await?;
         match self.reserve(pod_id, &host_ports) {
-            Err(NetworkError::HostPortTaken { binding, holder }) => Err(find_holder(binding, holder).await),
-            other => other,
+            Err(error) => Err(name_holder(error).await),
+            Ok(plan) => Ok(plan),
         }
+    }
+
+    /// Reserves the host ports of a pod whose addresses come from elsewhere, in both families where a mapping leaves it open,
+    /// before anything of the pod is made. A bridge is neither needed nor made.
+    ///
+    /// - Shapes: a second call for the same pod changes nothing. With [`Mapper::Plugin`] the ports are only held. Ends like
+    ///   [`prepare`](Self::prepare), with [`withdraw`](Self::withdraw) and [`release`](Self::release). Nothing is durable:
+    ///   the next daemon hears of it as [`LivePod`].
+    ///
+    /// # Errors
+    /// [`NetworkErrorKind::InvalidArgument`](crate::NetworkErrorKind) for mappings that are not valid, `AlreadyExists` for a
+    /// host port that is in use, those of nft when it is to map; then nothing is reserved.
+    pub async fn reserve_ports(
+        &self,
+        pod_id: &str,
+        mappings: &[cri::PortMapping],
+        mapper: Mapper,
+    ) -> Result<(), NetworkError> {
+        let host_ports = HostPort::read_all(mappings)?;
+        if let Err(error) = self.state.with_pods(|pods| pods.reserve_ports(pod_id, &host_ports, mapper)) {
+            return Err(name_holder(error).await);
+        }
+        if mapper == Mapper::Plugin || host_ports.is_empty() {
+            return Ok(());
+        }
+        // UDP flows are tracked, and can be forgotten, only once the table is there.
+        let made = match self.state.table().await {
+            Ok(mut table) if *table == TableState::Unknown => table::write(&self.state, &mut table).await,
+            other => other.map(drop),
+        };
+        made.inspect_err(|_| self.release(pod_id))
     }
 
     async fn make_what_is_missing(&self, needs_table: bool) -> Result<(), NetworkError> {
@@ -103,7 +134,7 @@ impl Network {
 
     fn reserve(&self, pod_id: &str, host_ports: &[HostPort]) -> Result<PodNetworkPlan, NetworkError> {
         let mut known = self.state.known();
-        let Known { record: Some(record), pods: Some(pods), bridge: Some(bridge), .. } = &mut *known else {
+        let Known { record: Some(record), pods, bridge: Some(bridge), .. } = &mut *known else {
             return Err(NetworkError::NotMade);
         };
         let lease = pods.reserve(pod_id, host_ports)?;
@@ -115,17 +146,36 @@ impl Network {
     /// # Errors
     /// [`NetworkError::NotPrepared`], [`NetworkError::Nft`]; then the ports are not open.
     pub async fn publish(&self, pod_id: &str) -> Result<(), NetworkError> {
-        let not_prepared = || Err(NetworkError::NotPrepared { pod_id: pod_id.into() });
-        let bindings = self.state.with_pods(|pods| pods.want(pod_id)).unwrap_or_else(not_prepared)?;
-        if bindings.is_empty() {
+        let targets = self.state.with_pods(|pods| pods.targets(pod_id))?;
+        if targets.is_empty() {
             return Ok(());
         }
-        if let Err(error) = table::change(&self.state, |rules| rules.add(&bindings)).await {
+        let ways = way::find(targets).await;
+        let bindings = self.state.with_pods(|pods| {
+            pods.know_ways(&ways);
+            pods.want(pod_id)
+        })?;
+        let opened = match table::change(&self.state, |rules| rules.add(&bindings)).await {
+            Ok(()) => table::route_loopback(&ways, &bindings),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = opened {
             self.state.with_pods(|pods| pods.unwant(pod_id));
             return Err(error);
         }
-        forget_flows(pod_id, bindings).await;
+        forget_flows(pod_id, &bindings).await;
         Ok(())
+    }
+
+    /// Opens the host ports of a pod whose addresses come from elsewhere, at the first address of each family. Ports of a
+    /// family that the pod does not have are free again. Ports that a plugin maps are left to it.
+    ///
+    /// # Errors
+    /// [`NetworkErrorKind::InvalidArgument`](crate::NetworkErrorKind) when the pod has no address of a host address's family;
+    /// otherwise as [`publish`](Self::publish). Then the ports are not open.
+    pub async fn publish_at(&self, pod_id: &str, addresses: &[IpAddr]) -> Result<(), NetworkError> {
+        self.state.with_pods(|pods| pods.settle(pod_id, addresses))?;
+        self.publish(pod_id).await
     }
 
     /// Closes the pod's host ports and releases them, before the pod's namespace is removed. Idempotent.
@@ -134,20 +184,20 @@ impl Network {
     /// [`NetworkError::Nft`]: the pod keeps the ports. The caller may retry, or go on and [`release`](Self::release):
     /// the address then stays out of use until the table has been rewritten.
     pub async fn withdraw(&self, pod_id: &str) -> Result<(), NetworkError> {
-        let bindings = self.state.with_pods(|pods| pods.unwant(pod_id)).unwrap_or_default();
+        let bindings = self.state.with_pods(|pods| pods.unwant(pod_id));
         if bindings.is_empty() {
             return Ok(());
         }
         table::change(&self.state, |rules| rules.delete(&bindings)).await?;
         self.state.with_pods(|pods| pods.removed(pod_id));
-        forget_flows(pod_id, bindings).await;
+        forget_flows(pod_id, &bindings).await;
         Ok(())
     }
 
     /// Releases the pod's address, once its namespace is gone. Idempotent, never blocks.
     pub fn release(&self, pod_id: &str) {
         self.state.known().owed.iter_mut().for_each(|live| live.retain(|pod| pod.pod_id != pod_id));
-        if self.state.with_pods(|pods| pods.forget(pod_id)) == Some(false) {
+        if !self.state.with_pods(|pods| pods.forget(pod_id)) {
             tracing::warn!(pod_id, "the address stays out of use until the table has been rewritten");
         }
         pod_cidr::make_way(&self.state);
@@ -195,12 +245,12 @@ impl Network {
     /// [`NetworkError::Nft`], [`NetworkError::Netlink`]; another call, or the next start, finishes the job.
     pub async fn remove_if_unused(&self) -> Result<bool, NetworkError> {
         let mut table = self.state.table().await?;
-        making::remove(&self.state, &mut table).await
+        Ok(making::remove(&self.state, &mut table).await? && !self.state.with_pods(|pods| pods.need_table()))
     }
 
-    /// Counts the pods that have an address, and the host ports that are reserved.
+    /// Counts the pods that have an address of the built-in network, and all host ports that are reserved.
     pub fn count(&self) -> (usize, usize) {
-        self.state.known().pods.as_ref().map_or((0, 0), Pods::count)
+        self.state.with_pods(|pods| pods.count())
     }
 }
 
@@ -221,19 +271,21 @@ impl Drop for Preparing {
 }
 
 /// Drops the UDP flows to host ports that were opened or closed. If this fails, they expire by themselves later.
-async fn forget_flows(pod_id: &str, bindings: Vec<Binding>) {
-    if let Err(error) = blocking(move || conntrack::forget_udp(&bindings)).await {
+async fn forget_flows(pod_id: &str, bindings: &[Binding]) {
+    let places: Vec<Place> = bindings.iter().map(|binding| binding.place).collect();
+    if let Err(error) = blocking(move || conntrack::forget_udp(&places)).await {
         tracing::debug!(pod_id, %error, "cannot drop the tracked flows to host ports");
     }
 }
 
-/// Adds the name of the process that has the port to the error, if it can be found.
-async fn find_holder(binding: Binding, holder: String) -> NetworkError {
-    let holder = match holder.as_str() {
-        reservation::SOME_PROCESS => {
-            blocking(move || Ok(reservation::holder(&binding))).await.ok().flatten().unwrap_or(holder)
-        }
-        _ => holder,
+/// Adds the name of the process that has the port to the error, if it is about one and can be found.
+async fn name_holder(error: NetworkError) -> NetworkError {
+    let place = match &error {
+        NetworkError::HostPortTaken { place, holder } if holder == reservation::SOME_PROCESS => *place,
+        _ => return error,
     };
-    NetworkError::HostPortTaken { binding, holder }
+    match blocking(move || Ok(reservation::holder(&place))).await.ok().flatten() {
+        Some(holder) => NetworkError::HostPortTaken { place, holder },
+        None => error,
+    }
 }

@@ -7,6 +7,10 @@ use std::io;
 use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_secs(5);
+/// `NLM_F_DUMP`.
+const DUMP: u16 = 0x300;
+/// `NLM_F_DUMP_INTR`.
+const INTERRUPTED: u16 = 0x10;
 
 /// Sends one message and reads the reply.
 ///
@@ -21,6 +25,34 @@ pub fn exchange(kind: u16, flags: u16, family: u8, attributes: &[u8]) -> io::Res
     match netlink::answers(&answer).find_map(|answer| answer.end()).unwrap_or(0) {
         0 => Ok(()),
         errno => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
+
+/// Sends one request for a list, and reads what `read` makes of the family and the attributes of each entry.
+///
+/// # Errors
+/// The kernel's error, `EINTR` when the list changed meanwhile; `WouldBlock` when it does not reply in time.
+pub fn dump<T>(
+    kind: u16,
+    family: u8,
+    attributes: &[u8],
+    mut read: impl FnMut(u8, &[u8]) -> Option<T>,
+) -> io::Result<Vec<T>> {
+    let socket = NetlinkSocket::open(Family::Netfilter, DEADLINE)?;
+    socket.send(&message(kind, netlink::REQUEST | DUMP, family, attributes))?;
+    let mut found = Vec::new();
+    loop {
+        let datagram = socket.receive()?;
+        for answer in netlink::answers(&datagram) {
+            match answer.end() {
+                Some(0) => return Ok(found),
+                Some(errno) => return Err(io::Error::from_raw_os_error(errno)),
+                None if answer.flags & INTERRUPTED != 0 => return Err(io::ErrorKind::Interrupted.into()),
+                None => found.extend(
+                    answer.body.split_first_chunk().and_then(|([family, ..], rest): (&[u8; 4], _)| read(*family, rest)),
+                ),
+            }
+        }
     }
 }
 

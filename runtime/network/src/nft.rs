@@ -1,24 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Runs `nft -f -`: one script, one transaction, one deadline.
+//! Runs nft: one script, one transaction, one deadline. What the kernel can be asked directly is asked without it.
 
-use crate::nfnetlink::exchange;
+use crate::command::{self, Failure};
+use crate::nfnetlink::{dump, exchange};
 use gorae_kernel::netlink::{REQUEST, attribute_of};
-use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
-use tokio::process::{Child, Command};
 
 /// How long one transaction may take. A thousand host ports take some 20 ms.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// How much of nft's error output is kept.
-const MAX_STDERR: usize = 2048;
-/// Where nft is searched for after PATH, because services often start with a short one.
-const USUAL_DIRS: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"];
 
 // linux/netfilter/nf_tables.h
 const NFT_MSG_GETTABLE: u16 = (10 << 8) | 1;
+const NFT_MSG_GETRULE: u16 = (10 << 8) | 7;
 const NFTA_TABLE_NAME: u16 = 1;
+const NFTA_RULE_TABLE: u16 = 1;
+const NFTA_RULE_CHAIN: u16 = 2;
 const NFPROTO_INET: u8 = 1;
 
 /// Why a transaction was not applied.
@@ -48,17 +44,24 @@ pub enum NftError {
 /// # Errors
 /// [`NftError`]. Only after `Deadline` is it unknown whether the script was applied.
 pub async fn apply(script: &str) -> Result<(), NftError> {
-    let program = find().ok_or(NftError::Missing)?;
-    let child = Command::new(program)
-        .args(["-f", "-"])
-        .env("LC_ALL", "C")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|e| NftError::Run(e.to_string()))?;
-    tokio::time::timeout(DEADLINE, feed(child, script)).await.unwrap_or(Err(NftError::Deadline { after: DEADLINE }))
+    run(&["-f", "-"], script).await.map(drop)
+}
+
+/// Lists an object as text that [`apply`] takes.
+///
+/// # Errors
+/// [`NftError`], `Refused` when there is no such object.
+pub async fn list(object: &[&str]) -> Result<String, NftError> {
+    run(&[&["-s", "list"], object].concat(), "").await
+}
+
+async fn run(arguments: &[&str], input: &str) -> Result<String, NftError> {
+    let program = command::find("nft").ok_or(NftError::Missing)?;
+    command::run(&program, arguments, input, DEADLINE).await.map_err(|failure| match failure {
+        Failure::Run(error) => NftError::Run(error.to_string()),
+        Failure::Deadline => NftError::Deadline { after: DEADLINE },
+        Failure::Status(said) => NftError::Refused(said),
+    })
 }
 
 /// Asks the kernel whether the table exists. Blocking; does not run nft.
@@ -74,27 +77,21 @@ pub fn has_table(name: &str) -> std::io::Result<bool> {
     }
 }
 
+/// Asks the kernel whether a chain has rules. Blocking; does not run nft.
+///
+/// # Errors
+/// The kernel's error for a reason other than that the chain does not exist.
+pub fn has_rules(table: &str, chain: &str) -> std::io::Result<bool> {
+    let text = |kind, text: &str| attribute_of(kind, &[text.as_bytes(), b"\0"].concat());
+    let of = [text(NFTA_RULE_TABLE, table), text(NFTA_RULE_CHAIN, chain)].concat();
+    match dump(NFT_MSG_GETRULE, NFPROTO_INET, &of, |_, _| Some(())) {
+        Ok(rules) => Ok(!rules.is_empty()),
+        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
 /// Whether the nft program is installed.
 pub fn is_installed() -> bool {
-    find().is_some()
-}
-
-async fn feed(mut child: Child, script: &str) -> Result<(), NftError> {
-    if let Some(mut stdin) = child.stdin.take() {
-        // An nft that exits before it has read everything explains why on stderr.
-        let _ = stdin.write_all(script.as_bytes()).await;
-    }
-    let output = child.wait_with_output().await.map_err(|e| NftError::Run(e.to_string()))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = &output.stderr[..output.stderr.len().min(MAX_STDERR)];
-    let said = String::from_utf8_lossy(said).split_whitespace().collect::<Vec<_>>().join(" ");
-    Err(NftError::Refused(if said.is_empty() { output.status.to_string() } else { said }))
-}
-
-fn find() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let usual = USUAL_DIRS.iter().map(PathBuf::from);
-    std::env::split_paths(&path).chain(usual).map(|dir| dir.join("nft")).find(|file| file.is_file())
+    command::find("nft").is_some()
 }

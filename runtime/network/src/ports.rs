@@ -4,7 +4,7 @@
 //! A mapping says "this port of the node leads to that port of the pod". For a pod with two address families and no
 //! host address it becomes two [`Binding`]s, one for each family. Pure: no sockets, no rules.
 
-use crate::binding::{Binding, Protocol};
+use crate::binding::{Binding, Place, Protocol};
 use crate::error::NetworkError;
 use gorae_proto::cri;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -59,25 +59,29 @@ impl HostPort {
         })
     }
 
-    /// Returns the bindings of this mapping for a pod with these addresses.
+    /// The places of this mapping on the node, before it is known which families the pod will have.
+    pub fn places(&self) -> Vec<Place> {
+        let any = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+        let at = self.host_ip.map_or_else(|| any.to_vec(), |host_ip| vec![host_ip]);
+        at.into_iter().map(|at| Place { protocol: self.protocol, at, port: self.host_port }).collect()
+    }
+
+    /// Returns the bindings of this mapping for a pod with these addresses; the first of each family counts.
     ///
     /// # Errors
     /// [`NetworkError::HostAddressFamily`] when the pod has no address of the host address's family.
     pub fn bindings(&self, ips: &[IpAddr]) -> Result<Vec<Binding>, NetworkError> {
-        let all: Vec<Binding> = ips.iter().filter_map(|ip| self.binding(*ip)).collect();
+        let of = |place: Place| {
+            let ip = ips.iter().find(|ip| ip.is_ipv4() == place.at.is_ipv4())?;
+            Some(Binding::new(place, SocketAddr::new(*ip, self.container_port)))
+        };
+        let all: Vec<Binding> = self.places().into_iter().filter_map(of).collect();
         match (all.is_empty(), self.host_ip) {
             (true, Some(host_ip)) => {
                 Err(NetworkError::HostAddressFamily { host_ip, port: self.host_port, protocol: self.protocol })
             }
             _ => Ok(all),
         }
-    }
-
-    fn binding(&self, ip: IpAddr) -> Option<Binding> {
-        let any: IpAddr = if ip.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let at = self.host_ip.unwrap_or(any);
-        let to = SocketAddr::new(ip, self.container_port);
-        (at.is_ipv4() == ip.is_ipv4()).then_some(Binding { protocol: self.protocol, at, port: self.host_port, to })
     }
 }
 
@@ -133,6 +137,10 @@ mod tests {
         let v6: IpAddr = "fd00::2".parse().expect("address");
         let any = HostPort { protocol: Protocol::Tcp, host_ip: None, host_port: 80, container_port: 8080 };
         assert_eq!(any.bindings(&[v4, v6]).expect("both").len(), 2);
+        let second: IpAddr = "10.64.0.9".parse().expect("address");
+        let bound = any.bindings(&[v6, v4, second]).expect("one of each family");
+        assert_eq!(bound.iter().map(|b| b.to.ip()).collect::<Vec<_>>(), [v4, v6]);
+        assert_eq!(any.places().len(), 2);
         let loopback = HostPort { host_ip: Some(Ipv4Addr::LOCALHOST.into()), ..any };
         assert_eq!(loopback.bindings(&[v4, v6]).expect("one")[0].to, "10.64.0.2:8080".parse().expect("address"));
         assert!(matches!(loopback.bindings(&[v6]), Err(NetworkError::HostAddressFamily { .. })));

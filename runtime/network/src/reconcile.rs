@@ -6,7 +6,7 @@ use crate::error::NetworkError;
 use crate::netlink::Rtnl;
 use crate::state::{State, TableGuard, TableState, blocking};
 use crate::take_over::{make, resume};
-use crate::{names, nft, pod_cidr, table};
+use crate::{names, pod_cidr, services, table};
 use std::collections::HashSet;
 
 /// Repairs bridge, table and host ends, and retries what failed. Does nothing before the first pod, nor while another
@@ -22,6 +22,7 @@ pub async fn reconcile(state: &State, stale: &HashSet<String>) -> Result<HashSet
         resume(state, &mut guard).await?;
     }
     let (Some(bridge), Some(record)) = ({ state.known().bridge }, { state.known().record.clone() }) else {
+        look_after_table(state, &mut guard).await?;
         return Ok(HashSet::new());
     };
     if !state.is_made() {
@@ -29,7 +30,7 @@ pub async fn reconcile(state: &State, stale: &HashSet<String>) -> Result<HashSet
         make(state, &mut guard).await?;
         return Ok(HashSet::new());
     }
-    look_after_table(state, &mut guard, record.table).await?;
+    look_after_table(state, &mut guard).await?;
     drop(guard);
     let now = without_pod(state, bridge.index).await?;
     let twice: Vec<String> = now.intersection(stale).cloned().collect();
@@ -37,18 +38,26 @@ pub async fn reconcile(state: &State, stale: &HashSet<String>) -> Result<HashSet
     Ok(now)
 }
 
-/// Writes the table when it is missing, or when it could not be written.
-async fn look_after_table(state: &State, guard: &mut TableGuard<'_>, name: String) -> Result<(), NetworkError> {
+/// Writes the table when it is missing, when it could not be written, or when addresses of Services came or went. A node
+/// that needs none has none.
+async fn look_after_table(state: &State, guard: &mut TableGuard<'_>) -> Result<(), NetworkError> {
+    let needed = state.with_pods(|pods| pods.need_table()) || state.known().bridge.is_some();
+    if !needed {
+        return Ok(());
+    }
     if **guard == TableState::Unknown {
         // A failure is kept for `degraded`, and a new one is logged once.
         let _ = table::write(state, guard).await;
         return Ok(());
     }
+    let name = state.rules().name;
     let wanted = name.clone();
-    let exists = blocking(move || nft::has_table(&wanted).map_err(|e| nft::NftError::Run(e.to_string()).into()));
-    if !exists.await? {
+    if !blocking(move || table::exists(&wanted)).await? {
         tracing::warn!(table = name, "the table of host ports was removed from outside; rewriting it");
-        table::write(state, guard).await?;
+        return table::write(state, guard).await;
+    }
+    if services::look(state).await {
+        return table::write(state, guard).await;
     }
     Ok(())
 }
@@ -56,7 +65,7 @@ async fn look_after_table(state: &State, guard: &mut TableGuard<'_>, name: Strin
 /// Host ends on our bridge that belong to no pod: being created or removed, or left behind.
 async fn without_pod(state: &State, bridge: u32) -> Result<HashSet<String>, NetworkError> {
     let ports = blocking(move || Rtnl::open()?.ports(bridge)).await?;
-    let own = state.with_pods(|pods| pods.host_interfaces()).unwrap_or_default();
+    let own = state.with_pods(|pods| pods.host_interfaces());
     Ok(ports.into_iter().filter(|name| names::is_host_interface(name) && !own.contains(name)).collect())
 }
 

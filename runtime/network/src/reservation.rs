@@ -8,7 +8,7 @@
 //! (it is an attack surface, and gets in the way of SCTP stacks in user space). [`crate::pods`] keeps pods from sharing
 //! it.
 
-use crate::binding::{Binding, Protocol};
+use crate::binding::{Place, Protocol};
 use crate::error::NetworkError;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, socket_with, sockopt};
@@ -35,29 +35,27 @@ impl Reservation {
     /// # Errors
     /// [`NetworkError::HostPortTaken`] (the holder is not looked up: see [`holder`]),
     /// [`NetworkError::Reserve`].
-    pub fn take(binding: &Binding) -> Result<Self, NetworkError> {
-        match open(binding) {
+    pub fn take(place: &Place) -> Result<Self, NetworkError> {
+        match open(place) {
             Ok(held) => Ok(Self(held)),
-            Err(Errno::ADDRINUSE) => {
-                Err(NetworkError::HostPortTaken { binding: *binding, holder: SOME_PROCESS.into() })
-            }
-            Err(errno) => Err(NetworkError::Reserve { binding: *binding, errno }),
+            Err(Errno::ADDRINUSE) => Err(NetworkError::HostPortTaken { place: *place, holder: SOME_PROCESS.into() }),
+            Err(errno) => Err(NetworkError::Reserve { place: *place, errno }),
         }
     }
 }
 
-fn open(binding: &Binding) -> Result<Option<OwnedFd>, Errno> {
-    let (kind, protocol) = match binding.protocol {
+fn open(place: &Place) -> Result<Option<OwnedFd>, Errno> {
+    let (kind, protocol) = match place.protocol {
         Protocol::Tcp => (SocketType::STREAM, ipproto::TCP),
         Protocol::Udp => (SocketType::DGRAM, ipproto::UDP),
         Protocol::Sctp => return Ok(None),
     };
-    let family = if binding.at.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let family = if place.at.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = match socket_with(family, kind, SocketFlags::CLOEXEC, Some(protocol)) {
         Err(Errno::PROTONOSUPPORT | Errno::AFNOSUPPORT | Errno::SOCKTNOSUPPORT) => return Ok(None),
         other => other?,
     };
-    if binding.at.is_ipv4() {
+    if place.at.is_ipv4() {
         sockopt::set_ip_freebind(&socket, true)?;
     } else {
         sockopt::set_ipv6_v6only(&socket, true)?;
@@ -65,10 +63,10 @@ fn open(binding: &Binding) -> Result<Option<OwnedFd>, Errno> {
     }
     // Packets that arrive before the translation rule exists are dropped, not queued.
     sockopt::set_socket_recv_buffer_size(&socket, 0)?;
-    let address = SocketAddr::new(binding.at, binding.port);
+    let address = SocketAddr::new(place.at, place.port);
     match bind(&socket, &address) {
         // Connections that a server of the node closed a minute ago still linger; they are not a reason to refuse.
-        Err(Errno::ADDRINUSE) if binding.protocol == Protocol::Tcp => bind_over_lingering(&socket, &address)?,
+        Err(Errno::ADDRINUSE) if place.protocol == Protocol::Tcp => bind_over_lingering(&socket, &address)?,
         other => other?,
     }
     Ok(Some(socket))
@@ -83,8 +81,8 @@ fn bind_over_lingering(socket: &OwnedFd, address: &SocketAddr) -> Result<(), Err
 
 /// Finds the process of the node that has a port, if possible. It reads all of `/proc`, so it is only for error
 /// messages.
-pub fn holder(binding: &Binding) -> Option<String> {
-    let inode = socket_inode(binding)?;
+pub fn holder(place: &Place) -> Option<String> {
+    let inode = socket_inode(place)?;
     let link = format!("socket:[{inode}]");
     let processes = std::fs::read_dir("/proc").ok()?.flatten().take(MAX_PROCESSES);
     let pid = processes.map(|entry| entry.path()).filter(|path| is_pid(path)).find(|path| has_socket(path, &link))?;
@@ -93,8 +91,8 @@ pub fn holder(binding: &Binding) -> Option<String> {
 }
 
 /// Inode of the first socket in `/proc/net` that is bound to the port on an address that collides.
-fn socket_inode(binding: &Binding) -> Option<u64> {
-    let protocol = match binding.protocol {
+fn socket_inode(place: &Place) -> Option<u64> {
+    let protocol = match place.protocol {
         Protocol::Tcp => "tcp",
         Protocol::Udp => "udp",
         Protocol::Sctp => return None,
@@ -103,7 +101,7 @@ fn socket_inode(binding: &Binding) -> Option<u64> {
     tables
         .iter()
         .filter_map(|table| std::fs::read_to_string(table).ok())
-        .find_map(|text| text.lines().skip(1).filter_map(local_port_and_inode).find(|(port, _)| *port == binding.port))
+        .find_map(|text| text.lines().skip(1).filter_map(local_port_and_inode).find(|(port, _)| *port == place.port))
         .map(|(_, inode)| inode)
 }
 
@@ -129,20 +127,20 @@ mod tests {
     use super::*;
     use std::net::{IpAddr, TcpListener, UdpSocket};
 
-    fn binding(protocol: Protocol, at: &str, port: u16) -> Binding {
-        Binding { protocol, at: at.parse().expect("ip"), port, to: "10.64.0.2:80".parse().expect("address") }
+    fn place(protocol: Protocol, at: &str, port: u16) -> Place {
+        Place { protocol, at: at.parse().expect("ip"), port }
     }
 
     #[test]
     fn a_held_port_is_refused_to_processes_and_free_after() {
         let probe = TcpListener::bind("127.0.0.1:0").expect("free port");
         let port = probe.local_addr().expect("bound").port();
-        let wanted = binding(Protocol::Tcp, "127.0.0.1", port);
+        let wanted = place(Protocol::Tcp, "127.0.0.1", port);
         assert!(matches!(Reservation::take(&wanted), Err(NetworkError::HostPortTaken { .. })));
         drop(probe);
         let held = Reservation::take(&wanted).expect("free now");
         assert!(TcpListener::bind(("127.0.0.1", port)).is_err());
-        assert!(Reservation::take(&binding(Protocol::Tcp, "0.0.0.0", port)).is_err());
+        assert!(Reservation::take(&place(Protocol::Tcp, "0.0.0.0", port)).is_err());
         drop(held);
         TcpListener::bind(("127.0.0.1", port)).expect("free again");
     }
@@ -169,8 +167,8 @@ mod tests {
             forbid_sctp_sockets();
             let asked = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, Some(ipproto::SCTP));
             assert_eq!(asked.err(), Some(Errno::ACCESS), "the filter works");
-            Reservation::take(&binding(Protocol::Tcp, "127.77.2.1", 18_081)).expect("other protocols pass it");
-            ["0.0.0.0", "127.77.2.1", "::"].map(|at| Reservation::take(&binding(Protocol::Sctp, at, 18_081)).map(drop))
+            Reservation::take(&place(Protocol::Tcp, "127.77.2.1", 18_081)).expect("other protocols pass it");
+            ["0.0.0.0", "127.77.2.1", "::"].map(|at| Reservation::take(&place(Protocol::Sctp, at, 18_081)).map(drop))
         });
         for taken in tried.join().expect("no panic") {
             taken.expect("no SCTP socket is asked for");
@@ -181,7 +179,7 @@ mod tests {
     fn the_process_that_has_a_port_is_named() {
         let server = UdpSocket::bind("127.0.0.1:0").expect("free port");
         let port = server.local_addr().expect("bound").port();
-        let name = holder(&binding(Protocol::Udp, "127.0.0.1", port)).expect("found");
+        let name = holder(&place(Protocol::Udp, "127.0.0.1", port)).expect("found");
         assert!(name.starts_with(&format!("process {} (", std::process::id())), "{name}");
     }
 
@@ -194,7 +192,7 @@ mod tests {
         drop(listener.accept().expect("connected"));
         drop(client);
         drop(listener);
-        let wanted = binding(Protocol::Tcp, "127.0.0.1", address.port());
+        let wanted = place(Protocol::Tcp, "127.0.0.1", address.port());
         let held = Reservation::take(&wanted).expect("not taken");
         assert!(TcpListener::bind(address).is_err(), "a server must not get past the reservation");
         drop(held);
@@ -203,6 +201,6 @@ mod tests {
     #[test]
     fn an_address_that_the_node_does_not_have_yet_can_be_reserved() {
         let ip: IpAddr = "203.0.113.77".parse().expect("ip");
-        Reservation::take(&binding(Protocol::Tcp, &ip.to_string(), 18_080)).expect("free");
+        Reservation::take(&place(Protocol::Tcp, &ip.to_string(), 18_080)).expect("free");
     }
 }

@@ -6,60 +6,104 @@
 //! output ─────┴──────────► hostports ─ dnat by ports4:             protocol . port -> pod address . port
 //! guard        drops traffic from or to 127.0.0.0/8 that does not arrive on the loopback interface. Such an address is
 //!              local on every interface, and translation precedes the kernel's own check: otherwise a neighbour could
-//!              reach a port published on 127.0.0.1, and so could pods, because the bridge has route_localnet
-//! postrouting  masquerades traffic that leaves the bridge, and traffic that reached a pod through a host port from the
-//!              node's loopback or from a pod (otherwise the reply would bypass the translation)
+//!              reach a port published on 127.0.0.1, and so could pods, because their interfaces have route_localnet
+//! postrouting  masquerades traffic that leaves the pods' subnets, and traffic that reached a pod through a host port from
+//!              the node's loopback, or from a client that the pod would answer past the translation (beside4: client
+//!              . pod address . protocol . host port), such as the pod itself
+//! forward      user_forward, which is the administrator's: never emptied by us
 //! ```
 //!
-//! One host port is one map element: adding or removing it does not touch any other flow. Chains are written only with
-//! the whole table, always in one transaction. The syntax is that of nft 1.0.6 (no `destroy`).
+//! No rule names a bridge: pods may hang on one, on a route each, or on what a plugin made. Translation comes after that
+//! of Services (-100), whoever wrote his rules last.
+//!
+//! One host port is one element of a map and one of a set: adding or removing it does not touch any other flow. Chains are
+//! written only with the whole table, always in one transaction. The syntax is that of nft 1.0.6 (no `destroy`).
 
 use crate::binding::Binding;
-use crate::record::Record;
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::net::IpAddr;
 
-/// Packet mark between our prerouting and postrouting: "from a pod, to a host port". Sets one bit and clears none.
-const MARK: &str = "0x2000";
+/// The chain that is the administrator's.
+pub const USER_CHAIN: &str = "user_forward";
+/// Our chains with a hook. A chain's hook and priority cannot be changed: these are deleted and added.
+const HOOKED: [&str; 5] = ["guard", "prerouting", "output", "postrouting", "forward"];
+const MAPS: [&str; 4] = ["ports4", "ports4_at", "ports6", "ports6_at"];
+const SETS: [&str; 4] = ["beside4", "beside6", "services4", "services6"];
 
 /// The inputs of the chains; writes their text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rules<'a> {
+pub struct Rules {
     /// Name of the table.
-    pub name: &'a str,
-    /// Name of the bridge.
-    pub bridge: &'a str,
-    /// Subnet of the pods.
-    pub subnet: Ipv4Net,
-    /// IPv6 subnet of the pods.
-    pub subnet6: Option<Ipv6Net>,
+    pub name: String,
+    /// The subnets whose traffic is masqueraded when it leaves them. A subnet that the world has a route to is left out.
+    pub masqueraded: Vec<IpNet>,
+    /// Addresses that are local but not the node's: those of Services in IPVS.
+    pub services: BTreeSet<IpAddr>,
 }
 
-impl<'a> Rules<'a> {
-    /// The rules of a recorded network.
-    pub fn of(record: &'a Record) -> Self {
-        Self { name: &record.table, bridge: &record.bridge, subnet: record.subnet, subnet6: record.subnet6 }
+impl Rules {
+    /// The transaction that makes the table hold the chains and these bindings, and nothing else of ours.
+    pub fn replace(&self, bindings: &[Binding]) -> String {
+        format!("{}{}{}{}", self.clear_chains(), self.chains(), self.flush(), self.contents(bindings))
     }
 
-    /// The transaction that replaces whatever the table holds with the chains and these bindings.
-    pub fn replace(&self, bindings: &[Binding]) -> String {
-        format!("{}{}{}", self.remove(), self.chains(), self.elements("add", bindings))
+    /// The same for a table that another version left, or that was changed so that it cannot be kept. `kept` is nft's text
+    /// of the administrator's chain.
+    pub fn replace_all(&self, bindings: &[Binding], kept: &str) -> String {
+        format!("{}{}{kept}\n{}", self.remove(), self.chains(), self.contents(bindings))
     }
 
     /// The transaction that removes the table, whether it exists or not.
     pub fn remove(&self) -> String {
-        format!("add table inet {0}\ndelete table inet {0}\n", self.name)
+        remove(&self.name)
     }
 
-    /// The transaction that adds one element for each binding.
+    /// The transaction that removes everything from the table but the administrator's chain.
+    pub fn retire(&self) -> String {
+        let mut text = format!("{}{}", self.clear_chains(), self.chains());
+        for chain in HOOKED {
+            let _ = writeln!(text, "flush chain inet {} {chain}", self.name);
+            let _ = writeln!(text, "delete chain inet {} {chain}", self.name);
+        }
+        let _ = writeln!(text, "flush chain inet {} hostports", self.name);
+        let _ = writeln!(text, "delete chain inet {} hostports", self.name);
+        for map in MAPS {
+            let _ = writeln!(text, "delete map inet {} {map}", self.name);
+        }
+        for set in SETS {
+            let _ = writeln!(text, "delete set inet {} {set}", self.name);
+        }
+        text
+    }
+
+    /// The transaction that adds the elements of each binding.
     pub fn add(&self, bindings: &[Binding]) -> String {
         self.elements("add", bindings)
     }
 
-    /// The transaction that removes one element for each binding; all must exist.
+    /// The transaction that removes the elements of each binding; all must exist.
     pub fn delete(&self, bindings: &[Binding]) -> String {
         self.elements("delete", bindings)
+    }
+
+    /// The transaction that replaces the addresses of Services.
+    pub fn replace_services(&self) -> String {
+        let mut text = String::new();
+        for (set, v4) in [("services4", true), ("services6", false)] {
+            let _ = writeln!(text, "flush set inet {} {set}", self.name);
+            let some: Vec<String> =
+                self.services.iter().filter(|ip| ip.is_ipv4() == v4).map(ToString::to_string).collect();
+            if !some.is_empty() {
+                let _ = writeln!(text, "add element inet {} {set} {{ {} }}", self.name, some.join(", "));
+            }
+        }
+        text
+    }
+
+    fn contents(&self, bindings: &[Binding]) -> String {
+        format!("{}{}", self.replace_services(), self.elements("add", bindings))
     }
 
     fn elements(&self, verb: &str, bindings: &[Binding]) -> String {
@@ -70,55 +114,106 @@ impl<'a> Rules<'a> {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{verb} element inet {} {map} {{ {key}{value} }}", self.name);
         }
+        // One port on two addresses of the node has one of these.
+        for (set, clients) in bindings.iter().map(beside).collect::<BTreeSet<_>>() {
+            let _ = writeln!(text, "{verb} element inet {} {set} {{ {clients} }}", self.name);
+        }
         text
     }
 
+    /// Takes our chains out of the table. They are added first, because only what exists can be deleted.
+    fn clear_chains(&self) -> String {
+        let mut text = format!("add table inet {}\n", self.name);
+        for verb in ["add", "flush"] {
+            for chain in HOOKED.into_iter().chain(["hostports"]) {
+                let _ = writeln!(text, "{verb} chain inet {} {chain}", self.name);
+            }
+        }
+        for chain in HOOKED {
+            let _ = writeln!(text, "delete chain inet {} {chain}", self.name);
+        }
+        text
+    }
+
+    fn flush(&self) -> String {
+        let maps = MAPS.iter().map(|map| format!("flush map inet {} {map}\n", self.name));
+        maps.chain(SETS.iter().map(|set| format!("flush set inet {} {set}\n", self.name))).collect()
+    }
+
     fn chains(&self) -> String {
-        let Self { name, bridge, subnet, .. } = self;
-        let (mark6, leave6) = match self.subnet6 {
-            None => (String::new(), String::new()),
-            Some(net) => (
-                format!("  ip6 saddr {net} meta mark set meta mark | {MARK}\n"),
-                format!("  ip6 saddr {net} oifname != \"{bridge}\" masquerade\n"),
-            ),
-        };
+        let (name, masquerades) = (&self.name, self.masqueraded.iter().map(masquerade).collect::<String>());
         format!(
             r#"table inet {name} {{
  map ports4 {{ type inet_proto . inet_service : ipv4_addr . inet_service; }}
  map ports4_at {{ type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }}
  map ports6 {{ type inet_proto . inet_service : ipv6_addr . inet_service; }}
  map ports6_at {{ type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }}
+ set beside4 {{ type ipv4_addr . ipv4_addr . inet_proto . inet_service; flags interval; }}
+ set beside6 {{ type ipv6_addr . ipv6_addr . inet_proto . inet_service; flags interval; }}
+ set services4 {{ type ipv4_addr; }}
+ set services6 {{ type ipv6_addr; }}
+ chain {USER_CHAIN} {{
+ }}
+ chain forward {{ type filter hook forward priority 0; policy accept;
+  jump {USER_CHAIN}
+ }}
  chain guard {{ type filter hook prerouting priority -300; policy accept;
   iifname != "lo" ip daddr 127.0.0.0/8 drop
   iifname != "lo" ip saddr 127.0.0.0/8 drop
  }}
- chain prerouting {{ type nat hook prerouting priority -100; policy accept;
+ chain prerouting {{ type nat hook prerouting priority -99; policy accept;
   fib daddr type local jump hostports
  }}
- chain output {{ type nat hook output priority -100; policy accept;
+ chain output {{ type nat hook output priority -99; policy accept;
   fib daddr type local jump hostports
  }}
  chain hostports {{
-  ip saddr {subnet} meta mark set meta mark | {MARK}
-{mark6}  dnat ip to ip daddr . meta l4proto . th dport map @ports4_at
+  ip daddr @services4 return
+  ip6 daddr @services6 return
+  dnat ip to ip daddr . meta l4proto . th dport map @ports4_at
   dnat ip to meta l4proto . th dport map @ports4
   dnat ip6 to ip6 daddr . meta l4proto . th dport map @ports6_at
   dnat ip6 to meta l4proto . th dport map @ports6
  }}
  chain postrouting {{ type nat hook postrouting priority 100; policy accept;
-  oifname "{bridge}" ip saddr 127.0.0.0/8 masquerade
-  oifname "{bridge}" ct status dnat meta mark & {MARK} == {MARK} masquerade
-  ip saddr {subnet} oifname != "{bridge}" masquerade
-{leave6} }}
+  oifname != "lo" ip saddr 127.0.0.0/8 ct status dnat masquerade
+{besides}{masquerades} }}
 }}
-"#
+"#,
+            besides = besides(),
         )
     }
 }
 
+/// The transaction that removes a table of ours, whether it exists or not.
+pub fn remove(table: &str) -> String {
+    format!("add table inet {table}\ndelete table inet {table}\n")
+}
+
+/// nft knows the type of a connection's original port only next to a protocol.
+fn besides() -> String {
+    let mut text = String::new();
+    for (ip, set) in [("ip", "beside4"), ("ip6", "beside6")] {
+        for protocol in ["tcp", "udp", "sctp"] {
+            let key = format!("{ip} saddr . {ip} daddr . meta l4proto . ct original proto-dst");
+            let _ = writeln!(text, "  ct status dnat meta l4proto {protocol} {key} @{set} masquerade");
+        }
+    }
+    text
+}
+
+/// Traffic to many is not masqueraded: on a bridge it may pass here, and it stays there.
+fn masquerade(subnet: &IpNet) -> String {
+    let (ip, many) = match subnet {
+        IpNet::V4(_) => ("ip", "224.0.0.0/4, 255.255.255.255"),
+        IpNet::V6(_) => ("ip6", "ff00::/8"),
+    };
+    format!("  {ip} saddr {subnet} {ip} daddr != {{ {subnet}, {many} }} masquerade\n")
+}
+
 /// The map of a binding and the key of its element.
 fn key(binding: &Binding) -> (&'static str, String) {
-    let Binding { protocol, at, port, .. } = binding;
+    let crate::binding::Place { protocol, at, port } = binding.place;
     match (at, at.is_unspecified()) {
         (IpAddr::V4(_), true) => ("ports4", format!("{protocol} . {port}")),
         (IpAddr::V6(_), true) => ("ports6", format!("{protocol} . {port}")),
@@ -131,55 +226,59 @@ fn value(binding: &Binding) -> String {
     format!(" : {} . {}", binding.to.ip(), binding.to.port())
 }
 
+/// The set of a binding and its element.
+fn beside(binding: &Binding) -> (&'static str, String) {
+    let set = if binding.to.is_ipv4() { "beside4" } else { "beside6" };
+    let (protocol, port) = (binding.place.protocol, binding.place.port);
+    (set, format!("{} . {} . {protocol} . {port}", binding.beside, binding.to.ip()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::binding::Protocol;
+    use crate::binding::{Place, Protocol};
 
-    fn rules() -> Rules<'static> {
-        Rules {
-            name: "gorae-1a2b3c",
-            bridge: "gorae-1a2b3c",
-            subnet: "10.64.0.0/20".parse().expect("net"),
-            subnet6: None,
-        }
+    fn rules() -> Rules {
+        let masqueraded = vec!["10.64.0.0/20".parse().expect("net")];
+        Rules { name: "gorae-1a2b3c".into(), masqueraded, services: BTreeSet::new() }
     }
 
     fn binding(at: &str, to: &str) -> Binding {
-        Binding {
-            protocol: Protocol::Udp,
-            at: at.parse().expect("address"),
-            port: 53,
-            to: to.parse().expect("address"),
-        }
+        let place = Place { protocol: Protocol::Udp, at: at.parse().expect("address"), port: 53 };
+        Binding::new(place, to.parse().expect("address"))
     }
 
     #[test]
-    fn one_host_port_is_one_element() {
-        let any = [binding("0.0.0.0", "10.64.0.2:5353")];
-        assert_eq!(rules().add(&any), "add element inet gorae-1a2b3c ports4 { udp . 53 : 10.64.0.2 . 5353 }\n");
-        assert_eq!(rules().delete(&any), "delete element inet gorae-1a2b3c ports4 { udp . 53 }\n");
+    fn one_host_port_is_one_element_of_a_map_and_one_of_a_set() {
+        let any = [Binding { beside: "10.64.0.0/20".parse().expect("net"), ..binding("0.0.0.0", "10.64.0.2:5353") }];
+        assert_eq!(
+            rules().add(&any),
+            "add element inet gorae-1a2b3c ports4 { udp . 53 : 10.64.0.2 . 5353 }\n\
+             add element inet gorae-1a2b3c beside4 { 10.64.0.0/20 . 10.64.0.2 . udp . 53 }\n"
+        );
+        assert!(rules().delete(&any).starts_with("delete element inet gorae-1a2b3c ports4 { udp . 53 }\n"));
         let at = [binding("fd00::1", "[fd01::2]:5353")];
         assert_eq!(
             rules().add(&at),
-            "add element inet gorae-1a2b3c ports6_at { fd00::1 . udp . 53 : fd01::2 . 5353 }\n"
+            "add element inet gorae-1a2b3c ports6_at { fd00::1 . udp . 53 : fd01::2 . 5353 }\n\
+             add element inet gorae-1a2b3c beside6 { fd01::2/128 . fd01::2 . udp . 53 }\n"
         );
     }
 
     #[test]
-    fn a_rewrite_first_drops_the_table_and_names_no_other() {
+    fn no_text_names_another_table_and_a_rewrite_leaves_the_administrators_chain() {
         let text = rules().replace(&[binding("127.0.0.1", "10.64.0.2:5353")]);
-        assert!(text.starts_with("add table inet gorae-1a2b3c\ndelete table inet gorae-1a2b3c\ntable inet"));
-        assert!(text.trim_end().ends_with("ports4_at { 127.0.0.1 . udp . 53 : 10.64.0.2 . 5353 }"));
-        for line in text.lines().filter(|line| line.contains("table inet ")) {
-            assert!(line.contains("table inet gorae-1a2b3c"), "{line}");
+        for line in [&text, &rules().retire()].iter().flat_map(|text| text.lines()).filter(|l| l.contains(" inet ")) {
+            assert!(line.contains("inet gorae-1a2b3c"), "{line}");
+            assert!(!line.contains("delete table"), "{line}");
+            assert!(!(line.contains("flush") && line.contains(USER_CHAIN)), "{line}");
         }
     }
 
     #[test]
     fn loopback_addresses_are_taken_from_the_loopback_alone_and_before_any_translation() {
         let text = rules().replace(&[]);
-        let guard = text.split_once("chain guard").and_then(|(_, rest)| rest.split_once('}')).expect("the chain").0;
+        let guard = text.split_once("chain guard {").and_then(|(_, rest)| rest.split_once('}')).expect("the chain").0;
         assert!(guard.contains("hook prerouting priority -300"), "{guard}");
         for address in ["daddr", "saddr"] {
             assert!(guard.contains(&format!("iifname != \"lo\" ip {address} 127.0.0.0/8 drop")), "{guard}");
@@ -187,11 +286,21 @@ mod tests {
     }
 
     #[test]
-    fn pod_to_pod_traffic_is_not_masqueraded_but_what_leaves_the_bridge_is() {
+    fn what_leaves_a_subnet_is_masqueraded_and_what_stays_is_not() {
         let text = rules().replace(&[]);
-        assert!(text.contains("ip saddr 10.64.0.0/20 oifname != \"gorae-1a2b3c\" masquerade"));
-        assert!(!text.contains("ip6 saddr"));
-        let dual = Rules { subnet6: Some("fd00:64::/64".parse().expect("net")), ..rules() };
-        assert!(dual.replace(&[]).contains("ip6 saddr fd00:64::/64 oifname != \"gorae-1a2b3c\" masquerade"));
+        let wanted = "ip saddr 10.64.0.0/20 ip daddr != { 10.64.0.0/20, 224.0.0.0/4, 255.255.255.255 } masquerade";
+        assert!(text.contains(wanted), "{text}");
+        assert!(!text.contains("ip6 saddr fd00"), "{text}");
+        let only6 = Rules { masqueraded: vec!["fd00:64::/64".parse().expect("net")], ..rules() }.replace(&[]);
+        assert!(only6.contains("ip6 saddr fd00:64::/64 ip6 daddr != { fd00:64::/64, ff00::/8 } masquerade"), "{only6}");
+        assert!(!only6.contains("ip saddr 10."), "{only6}");
+    }
+
+    #[test]
+    fn addresses_of_services_are_two_sets() {
+        let services = ["10.96.0.1", "fd00:96::1", "10.96.0.10"].map(|ip| ip.parse().expect("address")).into();
+        let text = Rules { services, ..rules() }.replace_services();
+        assert!(text.contains("add element inet gorae-1a2b3c services4 { 10.96.0.1, 10.96.0.10 }\n"), "{text}");
+        assert!(text.contains("add element inet gorae-1a2b3c services6 { fd00:96::1 }\n"), "{text}");
     }
 }

@@ -10,8 +10,11 @@ use crate::config::NetworkConfig;
 use crate::error::NetworkError;
 use crate::pods::{LivePod, Pods};
 use crate::record::{self, Record};
+use crate::rules::Rules;
 use crate::{names, nft};
-use std::net::UdpSocket;
+use ipnet::IpNet;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -35,26 +38,31 @@ pub struct State {
 #[derive(Debug, Default)]
 pub struct Known {
     pub record: Option<Record>,
-    pub pods: Option<Pods>,
+    pub pods: Pods,
     pub bridge: Option<Ready>,
     /// Calls of `prepare` in flight: while there are any, the bridge must stay.
     pub preparing: usize,
-    /// The pods that lived before this start and are still to be taken over; `None` when that is done.
+    /// The pods of the built-in network that lived before this start and are still to be taken over; `None` when that is
+    /// done.
     pub owed: Option<Vec<LivePod>>,
     pub bridge_failure: Option<Failure>,
     pub table_failure: Option<Failure>,
+    /// Name of the table that was written last.
+    pub table: Option<String>,
+    /// The addresses of Services that it holds.
+    pub services: BTreeSet<IpAddr>,
 }
 
 impl Known {
-    /// Whether no pod has a reservation, and none is about to make one.
+    /// Whether no pod of the built-in network has a reservation, and none is about to make one.
     pub fn is_unused(&self) -> bool {
         let none_owed = self.owed.as_ref().is_none_or(Vec::is_empty);
-        self.preparing == 0 && none_owed && self.pods.as_ref().is_none_or(Pods::is_empty)
+        self.preparing == 0 && none_owed && self.pods.is_empty()
     }
 
     /// Host interfaces of all pods, including those that are still to be taken over.
     pub fn host_interfaces(&self) -> Vec<String> {
-        let mut all = self.pods.as_ref().map(Pods::host_interfaces).unwrap_or_default();
+        let mut all = self.pods.host_interfaces();
         all.extend(self.owed.iter().flatten().map(|pod| names::host_interface(&pod.pod_id)));
         all
     }
@@ -62,8 +70,13 @@ impl Known {
     /// Restores the reservations of the pods that lived before this start.
     pub fn adopt_owed(&mut self) {
         let live = self.owed.take().unwrap_or_default();
-        for pod in &live {
-            for odd in self.pods.as_mut().map(|pods| pods.adopt(pod)).unwrap_or_default() {
+        self.adopt(&live);
+    }
+
+    /// Restores the reservations of these pods.
+    pub fn adopt(&mut self, live: &[LivePod]) {
+        for pod in live {
+            for odd in self.pods.adopt(pod) {
                 tracing::warn!(pod_id = pod.pod_id, "network: {odd}");
             }
         }
@@ -128,9 +141,26 @@ impl State {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads or changes the pods; `None` before there is a subnet.
-    pub fn with_pods<T>(&self, f: impl FnOnce(&mut Pods) -> T) -> Option<T> {
-        self.known().pods.as_mut().map(f)
+    /// Reads or changes the pods.
+    pub fn with_pods<T>(&self, f: impl FnOnce(&mut Pods) -> T) -> T {
+        f(&mut self.known().pods)
+    }
+
+    /// The rules of the table as it should be. Its name is recorded with the network; a node whose pods are all in a CNI
+    /// network has no record.
+    pub fn rules(&self) -> Rules {
+        let known = self.known();
+        let record = known.record.as_ref();
+        Rules {
+            name: record.map_or_else(|| self.table_without_record(), |record| record.table.clone()),
+            masqueraded: record.map(subnets).unwrap_or_default(),
+            services: known.services.clone(),
+        }
+    }
+
+    /// Name of the table as long as there is no record.
+    pub fn table_without_record(&self) -> String {
+        names::table(&names::bridge(&self.root, 0))
     }
 
     /// Waits for the right to change bridge and table.
@@ -159,15 +189,17 @@ impl State {
     /// # Errors
     /// [`NetworkError::SubnetTooSmall`].
     pub fn use_subnet(&self, record: &Record) -> Result<(), NetworkError> {
-        let fresh = Pods::new(Addresses::new(record.subnet, record.subnet6)?);
+        let fresh = Addresses::new(record.subnet, record.subnet6)?;
         let mut known = self.known();
         known.record = Some(record.clone());
-        match &known.pods {
-            Some(pods) if !pods.is_empty() || pods.gateways() == fresh.gateways() => {}
-            _ => known.pods = Some(fresh),
-        }
+        known.pods.use_addresses(fresh);
         Ok(())
     }
+}
+
+/// The subnets of the built-in network's pods, which are masqueraded.
+fn subnets(record: &Record) -> Vec<IpNet> {
+    [Some(IpNet::V4(record.subnet)), record.subnet6.map(IpNet::V6)].into_iter().flatten().collect()
 }
 
 /// Runs work that may wait for the kernel's routing lock outside the async threads.

@@ -51,13 +51,17 @@ pub fn settle_bridge(bridge: &str, ipv6: bool) -> Result<(), NetworkError> {
     set(&conf.join("disable_ipv6"), if ipv6 { "0" } else { "1" })
 }
 
-/// Lets packets from 127.0.0.0/8 leave over the bridge. Call it only once the table's guard exists, because it also
-/// lets pods in.
+/// Lets packets from 127.0.0.0/8 leave over an interface. Call it only once the table's guard exists, because it also
+/// lets pods in. An interface that is gone, or whose name stands for all of them, is left alone.
 ///
 /// # Errors
 /// As [`forward_ipv4`].
-pub fn route_loopback(bridge: &str) -> Result<(), NetworkError> {
-    set(&Path::new(NET).join("ipv4/conf").join(bridge).join("route_localnet"), "1")
+pub fn route_loopback(interface: &str) -> Result<(), NetworkError> {
+    let conf = Path::new(NET).join("ipv4/conf").join(interface);
+    if matches!(interface, "all" | "default") || !conf.is_dir() {
+        return Ok(());
+    }
+    set(&conf.join("route_localnet"), "1")
 }
 
 fn set(path: &Path, value: &'static str) -> Result<(), NetworkError> {

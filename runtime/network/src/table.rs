@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The table of host ports: written as a whole, or changed by one element.
+//! The table of host ports: written as a whole, or changed by a few elements.
 
+use crate::binding::Binding;
 use crate::error::NetworkError;
-use crate::rules::Rules;
-use crate::state::{Failure, State, TableGuard, TableState};
-use crate::{nft, sysctl};
+use crate::nft::{self, NftError};
+use crate::rules::{self, Rules};
+use crate::state::{Failure, State, TableGuard, TableState, blocking};
+use crate::way::{self, Ways};
+use crate::{services, sysctl};
+use std::collections::BTreeSet;
 
 /// Applies a small change; if that fails, rewrites the whole table.
 ///
 /// # Errors
 /// As [`write`]; [`NetworkError::Busy`].
-pub async fn change(state: &State, change: impl FnOnce(&Rules<'_>) -> String) -> Result<(), NetworkError> {
+pub async fn change(state: &State, change: impl FnOnce(&Rules) -> String) -> Result<(), NetworkError> {
     let mut table = state.table().await?;
     if *table == TableState::Written {
-        let script = state.known().record.as_ref().map(|record| change(&Rules::of(record)));
-        match nft::apply(&script.ok_or(NetworkError::NotMade)?).await {
+        let moved = services::look(state).await;
+        let rules = state.rules();
+        let services = if moved { rules.replace_services() } else { String::new() };
+        match nft::apply(&format!("{services}{}", change(&rules))).await {
             Ok(()) => return Ok(()),
             // It was flushed from outside, or an earlier change was cut off.
             Err(error) => tracing::debug!(%error, "the table is not as expected; rewriting it"),
@@ -23,23 +29,98 @@ pub async fn change(state: &State, change: impl FnOnce(&Rules<'_>) -> String) ->
     write(state, &mut table).await
 }
 
-/// Writes the whole table in one transaction, then lets loopback traffic over the bridge.
+/// Writes what the table should hold in one transaction, then lets loopback traffic to the pods.
 ///
 /// # Errors
-/// [`NetworkError::NotMade`] before there is a subnet; [`NetworkError::Nft`], [`NetworkError::Sysctl`], which
-/// `degraded` reports.
+/// [`NetworkError::Nft`], [`NetworkError::Sysctl`], which `degraded` reports.
 pub async fn write(state: &State, table: &mut TableGuard<'_>) -> Result<(), NetworkError> {
     **table = TableState::Unknown;
-    let record = state.known().record.clone().ok_or(NetworkError::NotMade)?;
-    let (bindings, holding) = state.with_pods(|pods| pods.wanted()).unwrap_or_default();
-    let written = match nft::apply(&Rules::of(&record).replace(&bindings)).await {
-        Ok(()) => sysctl::route_loopback(&record.bridge),
+    let ways = way::find(state.with_pods(|pods| pods.all_targets())).await;
+    services::look(state).await;
+    let rules = state.rules();
+    let (bindings, holding) = state.with_pods(|pods| {
+        pods.know_ways(&ways);
+        pods.wanted()
+    });
+    let written = match replace(state, &rules, &bindings).await {
+        Ok(()) => route_loopback(&ways, &bindings),
         Err(error) => Err(error.into()),
     };
     note(state, &written);
     written?;
     state.with_pods(|pods| pods.rewritten(&holding));
     **table = TableState::Written;
+    Ok(())
+}
+
+/// Brings the table up to date at a start: writes it for the pods that were taken over, or removes what a killed daemon
+/// left of it.
+///
+/// # Errors
+/// As [`write`].
+pub async fn settle(state: &State, table: &mut TableGuard<'_>) -> Result<(), NetworkError> {
+    if **table == TableState::Written {
+        return Ok(());
+    }
+    if state.with_pods(|pods| pods.need_table()) {
+        return write(state, table).await;
+    }
+    let name = state.rules().name;
+    if state.known().is_unused() && blocking(move || exists(&name)).await? {
+        remove_if_unused(state).await
+    } else {
+        Ok(())
+    }
+}
+
+/// Removes the table when no pod needs it. The administrator's chain stays if it has rules.
+///
+/// # Errors
+/// [`NetworkError::Nft`], [`NetworkError::Netlink`].
+pub async fn remove_if_unused(state: &State) -> Result<(), NetworkError> {
+    let rules = state.rules();
+    if state.with_pods(|pods| pods.need_table()) || !nft::is_installed() {
+        return Ok(());
+    }
+    let name = rules.name.clone();
+    let in_use = blocking(move || {
+        let asked = nft::has_rules(&name, rules::USER_CHAIN);
+        asked.map_err(|source| NetworkError::Netlink { what: "look into table", object: name, source })
+    });
+    let script = if in_use.await? { rules.retire() } else { rules.remove() };
+    nft::apply(&script).await?;
+    state.known().table = None;
+    Ok(())
+}
+
+/// Lets packets from 127.0.0.0/8 leave towards pods with host ports on the node's loopback.
+///
+/// # Errors
+/// [`NetworkError::Sysctl`].
+pub fn route_loopback(ways: &Ways, bindings: &[Binding]) -> Result<(), NetworkError> {
+    let interfaces: BTreeSet<&str> = way::for_loopback(ways, bindings);
+    interfaces.into_iter().try_for_each(sysctl::route_loopback)
+}
+
+/// Asks the kernel whether the table exists. Blocking.
+///
+/// # Errors
+/// [`NetworkError::Nft`].
+pub fn exists(name: &str) -> Result<bool, NetworkError> {
+    nft::has_table(name).map_err(|e| NftError::Run(e.to_string()).into())
+}
+
+/// Replaces the contents; the table itself only when they cannot be replaced, with the administrator's chain as it is.
+async fn replace(state: &State, rules: &Rules, bindings: &[Binding]) -> Result<(), NftError> {
+    let earlier = state.known().table.clone().filter(|earlier| *earlier != rules.name);
+    let drop_earlier = earlier.map(|earlier| rules::remove(&earlier)).unwrap_or_default();
+    if let Err(error) = nft::apply(&format!("{drop_earlier}{}", rules.replace(bindings))).await {
+        let NftError::Refused(why) = &error else { return Err(error) };
+        tracing::warn!(table = rules.name, why, "the table of host ports cannot be changed; replacing it");
+        let kept = nft::list(&["chain", "inet", &rules.name, rules::USER_CHAIN]).await.unwrap_or_default();
+        nft::apply(&format!("{drop_earlier}{}", rules.replace_all(bindings, &kept))).await?;
+    }
+    state.known().table = Some(rules.name.clone());
     Ok(())
 }
 

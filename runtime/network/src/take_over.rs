@@ -14,9 +14,19 @@ use ipnet::IpNet;
 /// Takes over live pods and repairs bridge and table. Without pods it only cleans up after a killed daemon; a clean
 /// node stays untouched. A failure is kept for `status`, and retried.
 pub async fn take_over(state: &State, live: &[LivePod]) {
-    state.known().owed = Some(live.to_vec());
+    let (in_pool, elsewhere): (Vec<LivePod>, Vec<LivePod>) = live.iter().cloned().partition(|pod| pod.from_pool);
+    {
+        let mut known = state.known();
+        known.adopt(&elsewhere);
+        known.owed = Some(in_pool);
+    }
     let done = match state.table().await {
-        Ok(mut table) => resume(state, &mut table).await,
+        Ok(mut table) => {
+            let resumed = resume(state, &mut table).await;
+            // A failure is kept for `degraded`, and retried.
+            let _ = table::settle(state, &mut table).await;
+            resumed
+        }
         Err(error) => Err(error),
     };
     if let Err(error) = done {

@@ -4,7 +4,7 @@
 //! ```text
 //! bridges.rs, links.rs ───┐
 //! addresses.rs ───────────┼─► socket.rs: one request and its replies
-//! routes.rs ──────────────┘
+//! routes.rs, ways.rs ─────┘
 //! ```
 //! Blocking: the kernel replies at once unless its routing lock is busy (removing an interface holds it for tens of
 //! milliseconds), so async callers use a blocking task. Only these files use the types of the netlink crates.
@@ -14,5 +14,7 @@ mod bridges;
 mod links;
 mod routes;
 mod socket;
+mod ways;
 
 pub use socket::Rtnl;
+pub use ways::Way;

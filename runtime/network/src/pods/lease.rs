@@ -16,13 +16,27 @@ pub struct Lease {
     pub host_interface: String,
 }
 
+/// Who leads packets for a pod's host ports to the pod.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mapper {
+    /// Our table.
+    #[default]
+    Gorae,
+    /// A plugin of the pod's network. We only hold the ports, so that a clash with a process or another pod is seen.
+    Plugin,
+}
+
 /// A pod that lived before this daemon, from its record.
 #[derive(Debug, Clone, Default)]
 pub struct LivePod {
     /// The pod's id.
     pub pod_id: String,
-    /// Its addresses in this network.
+    /// Its addresses.
     pub ips: Vec<IpAddr>,
     /// The mappings of its request.
     pub port_mappings: Vec<cri::PortMapping>,
+    /// Whether the addresses are this network's, and not those of a CNI network.
+    pub from_pool: bool,
+    /// Who maps its host ports.
+    pub mapper: Mapper,
 }

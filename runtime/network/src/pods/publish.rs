@@ -5,9 +5,36 @@ use super::publication::{Event, Publication, Step};
 use super::{Entry, Pods};
 use crate::binding::Binding;
 use crate::error::NetworkError;
-use std::collections::HashSet;
+use crate::way::Ways;
+use std::collections::{BTreeSet, HashSet};
+use std::net::IpAddr;
 
 impl Pods {
+    /// The addresses of a pod that its host ports lead to.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotPrepared`].
+    pub fn targets(&self, pod_id: &str) -> Result<BTreeSet<IpAddr>, NetworkError> {
+        let entry = self.by_id.get(pod_id).ok_or_else(|| NetworkError::NotPrepared { pod_id: pod_id.into() })?;
+        Ok(entry.bindings.iter().map(|binding| binding.to.ip()).collect())
+    }
+
+    /// The addresses that host ports in the table lead to.
+    pub fn all_targets(&self) -> BTreeSet<IpAddr> {
+        let wanted = self.by_id.values().filter(|entry| entry.publication == Publication::Wanted);
+        wanted.flat_map(|entry| entry.bindings.iter().map(|binding| binding.to.ip())).collect()
+    }
+
+    /// Records whom the pods answer without the node in between.
+    pub fn know_ways(&mut self, ways: &Ways) {
+        let bindings = self.by_id.values_mut().flat_map(|entry| &mut entry.bindings);
+        for binding in bindings {
+            if let Some(way) = ways.get(&binding.to.ip()) {
+                binding.beside = way.on_link;
+            }
+        }
+    }
+
     /// Marks the pod's host ports as wanted in the table, and returns them.
     ///
     /// # Errors
@@ -75,7 +102,7 @@ impl Pods {
 
     fn drop_entry(&mut self, pod_id: &str) {
         if let Some(number) = self.by_id.remove(pod_id).and_then(|entry| entry.number) {
-            self.addresses.give(number);
+            self.give(number);
         }
     }
 

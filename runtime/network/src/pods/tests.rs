@@ -5,7 +5,9 @@ use crate::binding::Protocol;
 use std::collections::HashSet;
 
 fn pods(subnet: &str) -> Pods {
-    Pods::new(Addresses::new(subnet.parse().expect("net"), None).expect("large enough"))
+    let mut pods = Pods::default();
+    pods.use_addresses(Addresses::new(subnet.parse().expect("net"), None).expect("large enough"));
+    pods
 }
 
 /// A port that is very likely free, on an address that only this test uses.
@@ -82,13 +84,20 @@ fn a_live_pod_is_taken_over_with_address_and_ports() {
         host_port: 8080,
         host_ip: "127.77.1.7".into(),
     }];
-    let live = LivePod { pod_id: "a".into(), ips: vec![[10, 64, 0, 9].into()], port_mappings };
+    let live = LivePod {
+        pod_id: "a".into(),
+        ips: vec![[10, 64, 0, 9].into()],
+        port_mappings,
+        from_pool: true,
+        ..LivePod::default()
+    };
     assert_eq!(pods.adopt(&live), Vec::<String>::new());
     assert_eq!(pods.wanted().0.len(), 1);
     assert!(pods.reserve("b", &[port(7, 8080)]).is_err());
     let lease = pods.reserve("b", &[]).expect("free");
     assert!(lease.addresses[0].addr() > IpAddr::from([10, 64, 0, 9]), "{lease:?}");
-    let strange = LivePod { pod_id: "c".into(), ips: vec![[10, 1, 0, 9].into()], port_mappings: Vec::new() };
+    let strange =
+        LivePod { pod_id: "c".into(), ips: vec![[10, 1, 0, 9].into()], from_pool: true, ..LivePod::default() };
     assert_eq!(pods.adopt(&strange).len(), 1);
     assert!(pods.forget("c"));
 }

@@ -2,6 +2,7 @@
 //! The built-in network on a real kernel: each test is its own node, in its own network namespace, with pods that are
 //! namespaces too and real connections between them. Needs root, ip(8), nft(8), unshare(1).
 
+mod elsewhere;
 mod families;
 mod host_ports;
 mod lifecycle;

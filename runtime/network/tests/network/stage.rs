@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// The node's address on the outside link.
 pub const NODE: &str = "192.0.2.2";
+/// The same, IPv6.
+pub const NODE6: &str = "fd00:2::2";
 /// The peer outside.
 pub const OUTSIDE: &str = "192.0.2.1";
 const ON_STAGE: &str = "GORAE_TEST_ON_STAGE";
@@ -134,6 +136,40 @@ fn set_up_pod(id: &str, plan: &PodNetworkPlan) {
     }
 }
 
+/// Makes a pod as a CNI network with a bridge does, dual stack: its name is the namespace's.
+pub fn bridged(id: &str, last: u8) -> [IpAddr; 2] {
+    sh(&format!(
+        "if ! ip link show cni0 >/dev/null 2>&1; then ip link add cni0 type bridge mcast_snooping 0 &&
+           echo 0 > /proc/sys/net/ipv6/conf/cni0/accept_dad && ip link set cni0 up &&
+           ip addr add 10.22.0.1/16 dev cni0 && ip addr add fd00:22::1/64 dev cni0 nodad; fi
+         {FORWARDING}
+         ip netns add {id} && ip link add br-{id} type veth peer name eth0 netns {id}
+         ip link set br-{id} master cni0 up && bridge link set dev br-{id} hairpin on
+         ip -n {id} link set lo up && ip -n {id} link set eth0 up
+         ip -n {id} addr add 10.22.0.{last}/16 dev eth0 && ip -n {id} addr add fd00:22::{last}/64 dev eth0 nodad
+         ip -n {id} route add default via 10.22.0.1 && ip -n {id} -6 route add default via fd00:22::1"
+    ));
+    [format!("10.22.0.{last}"), format!("fd00:22::{last}")].map(|ip| ip.parse().expect("address"))
+}
+
+/// Makes a pod as a CNI network with a route for each pod does, dual stack.
+pub fn routed(id: &str, last: u8) -> [IpAddr; 2] {
+    sh(&format!(
+        "{FORWARDING}
+         ip netns add {id} && ip link add cali-{id} type veth peer name eth0 netns {id}
+         ip link set cali-{id} up && ip -n {id} link set lo up && ip -n {id} link set eth0 up
+         ip addr add fe80::1/64 dev cali-{id} nodad && echo 1 > /proc/sys/net/ipv4/conf/cali-{id}/proxy_arp
+         ip -n {id} addr add 10.23.0.{last}/32 dev eth0 && ip -n {id} addr add fd00:23::{last}/128 dev eth0 nodad
+         ip -n {id} route add 169.254.1.1 dev eth0 && ip -n {id} route add default via 169.254.1.1 dev eth0
+         ip -n {id} -6 route add default via fe80::1 dev eth0
+         ip route add 10.23.0.{last}/32 dev cali-{id} && ip -6 route add fd00:23::{last}/128 dev cali-{id}"
+    ));
+    [format!("10.23.0.{last}"), format!("fd00:23::{last}")].map(|ip| ip.parse().expect("address"))
+}
+
+/// What every such network has its plugins switch on.
+const FORWARDING: &str = "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding";
+
 /// Removes a pod in the daemon's order.
 pub async fn take_away(network: &Network, id: &str) {
     network.withdraw(id).await.expect("withdrawn");
@@ -158,5 +194,11 @@ pub fn mapping(protocol: Protocol, host_ip: &str, host_port: u16, container_port
 
 /// A pod as its record describes it at the next start.
 pub fn live(id: &str, plan: &PodNetworkPlan, mappings: &[PortMapping]) -> LivePod {
-    LivePod { pod_id: id.into(), ips: plan.ips.clone(), port_mappings: mappings.to_vec() }
+    LivePod {
+        pod_id: id.into(),
+        ips: plan.ips.clone(),
+        port_mappings: mappings.to_vec(),
+        from_pool: true,
+        ..LivePod::default()
+    }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Which ends can reach each other, and from which address.
 
-use super::stage::{NODE, OUTSIDE, as_node, call, open, pod, serve, serve_on, sh};
+use super::stage::{NODE, OUTSIDE, as_node, call, open, pod, serve, serve_on, sh, tcp};
 use std::net::{IpAddr, TcpListener};
 
 #[test]
@@ -27,7 +27,7 @@ fn a_pod_reaches_the_outside_with_the_nodes_address_and_pods_with_its_own() {
 fn a_pod_cannot_use_the_bridge_to_reach_the_nodes_loopback() {
     as_node("traffic::a_pod_cannot_use_the_bridge_to_reach_the_nodes_loopback", async |root| {
         let network = open(root, &[]).await;
-        let plan = pod(&network, "a", &[]).await;
+        let plan = pod(&network, "a", &[tcp("", 12050, 80)]).await;
         serve_on(TcpListener::bind("127.0.0.1:7002").expect("free port"));
         assert!(call("", "127.0.0.1:7002").is_some());
         // A privileged pod may send packets for 127.0.0.1 to its gateway, and route_localnet is on for the bridge.

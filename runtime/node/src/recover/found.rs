@@ -37,6 +37,8 @@ impl Found {
             pod_id: record.id.to_string(),
             ips: record.network.given_out().to_vec(),
             port_mappings: record.config.port_mappings.clone(),
+            from_pool: matches!(record.network, pod::Network::Builtin { .. }),
+            ..LivePod::default()
         };
         // A pod that is being stopped keeps its address until that is done.
         let there = self.pods.iter().map(|(record, _)| record).filter(|record| self.present.contains(&record.id));

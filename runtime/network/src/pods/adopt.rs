@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Takes over pods that lived before this daemon.
+
+use super::lease::{LivePod, Mapper};
+use super::publication::Publication;
+use super::{Entry, Pods};
+use crate::binding::{Binding, Place};
+use crate::ports::HostPort;
+use crate::reservation::Reservation;
+
+impl Pods {
+    /// Takes over a pod that lived before this daemon. Its host ports are reserved as far as the kernel allows;
+    /// failures are returned as sentences for the log.
+    pub fn adopt(&mut self, pod: &LivePod) -> Vec<String> {
+        let mut odd = Vec::new();
+        let number = if pod.from_pool { self.take_back(pod, &mut odd) } else { None };
+        let host_ports = HostPort::read_all(&pod.port_mappings).unwrap_or_else(|e| {
+            odd.push(e.to_string());
+            Vec::new()
+        });
+        let bindings: Vec<Binding> =
+            host_ports.iter().filter_map(|port| port.bindings(&pod.ips).ok()).flatten().collect();
+        let take = |place: Place| Reservation::take(&place).map(|held| (place, held));
+        let held = bindings.iter().filter_map(|b| take(b.place).map_err(|e| odd.push(e.to_string())).ok()).collect();
+        let bindings = if pod.mapper == Mapper::Gorae { bindings } else { Vec::new() };
+        let publication = if bindings.is_empty() { Publication::Reserved } else { Publication::Wanted };
+        let (from_pool, ips, mapper) = (pod.from_pool, pod.ips.clone(), pod.mapper);
+        let entry = Entry { from_pool, number, ips, mapper, host_ports, bindings, held, publication };
+        self.by_id.insert(pod.pod_id.clone(), entry);
+        odd
+    }
+
+    /// Takes the number of the pod's addresses, all of which are those of one number.
+    fn take_back(&mut self, pod: &LivePod, odd: &mut Vec<String>) -> Option<u32> {
+        let addresses = self.addresses.as_mut()?;
+        let mut number = None;
+        for ip in &pod.ips {
+            match addresses.take_back(*ip) {
+                Some(taken) => number = number.or(Some(taken)),
+                None if number.is_some_and(|n| addresses.of(n).iter().any(|net| net.addr() == *ip)) => {}
+                None => odd.push(format!("address {ip} is outside this network, or another pod also has it")),
+            }
+        }
+        number
+    }
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Host ports of pods whose addresses come from elsewhere: reserved before the pod has an address, bound when it has.
+
+use super::lease::Mapper;
+use super::publication::Publication;
+use super::reserve::bindings;
+use super::{Entry, Pods};
+use crate::binding::Place;
+use crate::error::NetworkError;
+use crate::ports::HostPort;
+use std::net::IpAddr;
+
+impl Pods {
+    /// Reserves host ports for a pod, in both families where the mapping leaves it open. A second call changes nothing.
+    ///
+    /// # Errors
+    /// [`NetworkError::HostPortTaken`], [`NetworkError::Reserve`]; then nothing is reserved.
+    pub fn reserve_ports(&mut self, pod_id: &str, host_ports: &[HostPort], mapper: Mapper) -> Result<(), NetworkError> {
+        if self.by_id.contains_key(pod_id) {
+            return Ok(());
+        }
+        let places: Vec<Place> = host_ports.iter().flat_map(HostPort::places).collect();
+        let entry = Entry {
+            from_pool: false,
+            number: None,
+            ips: Vec::new(),
+            mapper,
+            host_ports: host_ports.to_vec(),
+            bindings: Vec::new(),
+            held: self.hold(&places)?,
+            publication: Publication::Reserved,
+        };
+        self.by_id.insert(pod_id.to_owned(), entry);
+        Ok(())
+    }
+
+    /// Records which addresses the pod got. Ports of a family that it does not have are free again.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotPrepared`], [`NetworkError::HostAddressFamily`]; then nothing changes.
+    pub fn settle(&mut self, pod_id: &str, ips: &[IpAddr]) -> Result<(), NetworkError> {
+        let entry = self.by_id.get_mut(pod_id).filter(|entry| !entry.from_pool);
+        let entry = entry.ok_or_else(|| NetworkError::NotPrepared { pod_id: pod_id.into() })?;
+        if entry.publication.may_be_in_table() {
+            return Ok(());
+        }
+        let bound = bindings(&entry.host_ports, ips)?;
+        entry.held.retain(|(place, _)| bound.iter().any(|binding| binding.place == *place));
+        entry.ips = ips.to_vec();
+        entry.bindings = if entry.mapper == Mapper::Gorae { bound } else { Vec::new() };
+        Ok(())
+    }
+}
