@@ -17,6 +17,8 @@ pub struct NetworkConfig {
     pub subnet6: Option<Ipv6Net>,
     /// MTU of bridge and pods in bytes; default: that of the interface with the default route.
     pub mtu: Option<u32>,
+    /// Whether to add rules for the pods' subnets to firewalls of others that drop what the node forwards.
+    pub open_forward: bool,
 }
 
 impl NetworkConfig {

@@ -157,6 +157,14 @@ pub enum NetworkError {
     /// nft is missing, failed or took too long.
     #[error(transparent)]
     Nft(#[from] NftError),
+    /// iptables failed or took too long.
+    #[error("{program}: {why}")]
+    Iptables {
+        /// The program.
+        program: &'static str,
+        /// What it said.
+        why: String,
+    },
     /// A task of this daemon ended without a result.
     #[error("network task ended early")]
     Task,
@@ -201,6 +209,7 @@ impl NetworkError {
             | Self::LockFile { .. }
             | Self::Record { .. }
             | Self::Nft(_)
+            | Self::Iptables { .. }
             | Self::Task => Kind::Internal,
         }
     }

@@ -58,11 +58,13 @@ async fn retry(state: Arc<State>) {
 
 /// See [`Network::degraded`](crate::Network::degraded).
 pub fn degraded(state: &State) -> Option<Reason> {
-    let failure = state.known().table_failure.clone();
-    let table = failure.map(|failure| Reason { reason: "HostPortsUnavailable", message: failure.message });
-    let cidr = pod_cidr::waiting(state).map(|message| Reason { reason: "PodCidrWaiting", message });
-    match (table, cidr) {
-        (Some(table), Some(cidr)) => Some(Reason { message: format!("{}; {}", table.message, cidr.message), ..table }),
-        (table, cidr) => table.or(cidr),
-    }
+    let (table, blocked) = {
+        let known = state.known();
+        (known.table_failure.as_ref().map(|failure| failure.message.clone()), known.blocked.clone())
+    };
+    let all =
+        [("HostPortsUnavailable", table), ("ForwardingBlocked", blocked), ("PodCidrWaiting", pod_cidr::waiting(state))];
+    let all: Vec<(&'static str, String)> = all.into_iter().filter_map(|(reason, why)| Some((reason, why?))).collect();
+    let messages: Vec<&str> = all.iter().map(|(_, why)| why.as_str()).collect();
+    all.first().map(|(reason, _)| Reason { reason, message: messages.join("; ") })
 }

@@ -40,6 +40,7 @@ mod config;
 mod conntrack;
 mod decide;
 mod error;
+mod forwarding;
 mod health;
 mod making;
 mod names;

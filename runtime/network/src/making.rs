@@ -10,7 +10,7 @@ use crate::netlink::Rtnl;
 use crate::node_lock::NodeLock;
 use crate::record::{self, Record};
 use crate::state::{State, TableGuard, TableState, blocking};
-use crate::table;
+use crate::{forwarding, table};
 use ipnet::IpNet;
 use std::path::Path;
 
@@ -47,10 +47,14 @@ pub async fn remove(state: &State, table: &mut TableGuard<'_>) -> Result<bool, N
         // From here on a new pod has to recreate the bridge, and waits for us.
         known.bridge = None;
         known.pods.drop_addresses();
+        known.blocked = None;
         known.record.clone()
     };
     **table = TableState::Unknown;
     table::remove_if_unused(state).await?;
+    if state.config.open_forward {
+        forwarding::close(state).await;
+    }
     let Some(record) = record else { return Ok(true) };
     blocking(move || Rtnl::open()?.delete_link(&record.bridge)).await?;
     Ok(true)

@@ -6,7 +6,7 @@ use crate::error::NetworkError;
 use crate::netlink::Rtnl;
 use crate::state::{State, TableGuard, TableState, blocking};
 use crate::take_over::{make, resume};
-use crate::{names, pod_cidr, services, table};
+use crate::{forwarding, names, pod_cidr, services, table};
 use std::collections::HashSet;
 
 /// Repairs bridge, table and host ends, and retries what failed. Does nothing before the first pod, nor while another
@@ -31,6 +31,7 @@ pub async fn reconcile(state: &State, stale: &HashSet<String>) -> Result<HashSet
         return Ok(HashSet::new());
     }
     look_after_table(state, &mut guard).await?;
+    forwarding::look(state).await;
     drop(guard);
     let now = without_pod(state, bridge.index).await?;
     let twice: Vec<String> = now.intersection(stale).cloned().collect();

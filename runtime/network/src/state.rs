@@ -47,6 +47,8 @@ pub struct Known {
     pub owed: Option<Vec<LivePod>>,
     pub bridge_failure: Option<Failure>,
     pub table_failure: Option<Failure>,
+    /// The message for people while a firewall of others drops the traffic of pods.
+    pub blocked: Option<String>,
     /// Name of the table that was written last.
     pub table: Option<String>,
     /// The addresses of Services that it holds.
@@ -158,6 +160,11 @@ impl State {
         }
     }
 
+    /// The subnets of the built-in network's pods; none before they are decided on.
+    pub fn subnets(&self) -> Vec<IpNet> {
+        self.known().record.as_ref().map(subnets).unwrap_or_default()
+    }
+
     /// Name of the table as long as there is no record.
     pub fn table_without_record(&self) -> String {
         names::table(&names::bridge(&self.root, 0))
@@ -197,7 +204,6 @@ impl State {
     }
 }
 
-/// The subnets of the built-in network's pods, which are masqueraded.
 fn subnets(record: &Record) -> Vec<IpNet> {
     [Some(IpNet::V4(record.subnet)), record.subnet6.map(IpNet::V6)].into_iter().flatten().collect()
 }

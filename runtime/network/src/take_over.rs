@@ -8,7 +8,7 @@ use crate::netlink::Rtnl;
 use crate::pods::LivePod;
 use crate::record::{Origin, Record};
 use crate::state::{Failure, State, TableGuard, TableState, blocking};
-use crate::{names, table};
+use crate::{forwarding, names, table};
 use ipnet::IpNet;
 
 /// Takes over live pods and repairs bridge and table. Without pods it only cleans up after a killed daemon; a clean
@@ -22,6 +22,10 @@ pub async fn take_over(state: &State, live: &[LivePod]) {
     }
     let done = match state.table().await {
         Ok(mut table) => {
+            if !state.config.open_forward {
+                // It may have been on before this start.
+                forwarding::close(state).await;
+            }
             let resumed = resume(state, &mut table).await;
             // A failure is kept for `degraded`, and retried.
             let _ = table::settle(state, &mut table).await;
@@ -65,6 +69,7 @@ pub async fn make(state: &State, table: &mut TableGuard<'_>) -> Result<(), Netwo
         // Kept for `degraded`; a pod without host ports need not fail because of it.
         let _ = table::write(state, table).await;
     }
+    forwarding::look(state).await;
     Ok(())
 }
 

@@ -41,6 +41,7 @@ impl Config {
             ("network.subnet", self.network.subnet != new.network.subnet),
             ("network.subnet6", self.network.subnet6 != new.network.subnet6),
             ("network.mtu", self.network.mtu != new.network.mtu),
+            ("network.open_forward", self.network.open_forward != new.network.open_forward),
             ("streaming.address", self.streaming.address.ip() != new.streaming.address.ip()),
             ("streaming.port", self.streaming.address.port() != new.streaming.address.port()),
             ("streaming.tls_certificate", old_tls.0 != new_tls.0),

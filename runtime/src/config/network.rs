@@ -35,7 +35,8 @@ pub fn cni(raw: &RawNetwork) -> Result<Places, String> {
 /// # Errors
 /// A sentence that begins with the key.
 pub fn check(raw: RawNetwork) -> Result<NetworkConfig, String> {
-    let config = NetworkConfig { bridge: raw.bridge, subnet: raw.subnet, subnet6: raw.subnet6, mtu: raw.mtu };
+    let RawNetwork { bridge, subnet, subnet6, mtu, open_forward, .. } = raw;
+    let config = NetworkConfig { bridge, subnet, subnet6, mtu, open_forward };
     match config.check() {
         Ok(()) => Ok(config),
         Err(error @ NetworkError::SubnetTooSmall { .. }) => Err(format!("network.subnet: {error}")),

@@ -77,6 +77,8 @@ pub struct RawNetwork {
     pub subnet6: Option<ipnet::Ipv6Net>,
     /// MTU of bridge and pods; default: the kernel's.
     pub mtu: Option<u32>,
+    /// Whether to let the pods' packets through a firewall that drops what the node forwards; default: no.
+    pub open_forward: bool,
 }
 
 /// `[streaming]`.

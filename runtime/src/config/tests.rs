@@ -113,6 +113,7 @@ fn each_changed_key_is_reported_with_whether_it_needs_a_restart() {
         ("[network]\nsubnet = \"10.1.0.0/20\"", Change::NeedsRestart("network.subnet")),
         ("[network]\nsubnet6 = \"fd00::/64\"", Change::NeedsRestart("network.subnet6")),
         ("[network]\nmtu = 1400", Change::NeedsRestart("network.mtu")),
+        ("[network]\nopen_forward = true", Change::NeedsRestart("network.open_forward")),
         ("[streaming]\naddress = \"127.0.0.2\"", Change::NeedsRestart("streaming.address")),
         ("[streaming]\nport = 9", Change::NeedsRestart("streaming.port")),
         ("[admin]\nlisten = \"off\"", Change::NeedsRestart("admin.listen")),
@@ -143,7 +144,7 @@ fn every_key_of_the_file_is_compared_on_a_reload() {
             assert!(source.contains(&format!("(\"{name}\", ")), "{section}{key} is not compared");
         }
     }
-    assert_eq!(keys, 23, "keys of the sample");
+    assert_eq!(keys, 28, "keys of the sample");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod elsewhere;
 mod families;
+mod forwarding;
 mod host_ports;
 mod lifecycle;
 mod stage;
