@@ -76,3 +76,41 @@ impl Record {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gorae_kernel::checked;
+
+    /// A record as it was first written. It must be readable for ever: the address in it is given back with it.
+    const FIRST: &[u8] = include_bytes!("golden/attachment-1");
+
+    fn record() -> Record {
+        let mut capabilities = Capabilities::default();
+        capabilities.cgroup_path("/kubepods/pod1");
+        let configuration = r#"{"cniVersion":"1.0.0","name":"net","plugins":[{"type":"bridge","mtu":1400}]}"#;
+        Record {
+            pod_id: "0123456789abcdef".into(),
+            pod_name: "default/web".into(),
+            netns: "/var/run/netns/cni-0123".into(),
+            interface: "eth0".into(),
+            network: "net".into(),
+            configuration: configuration.into(),
+            arguments: "IgnoreUnknown=1;K8S_POD_NAME=web".into(),
+            capabilities,
+            directories: vec!["/opt/cni/bin".into()],
+            result: Some(serde_json::json!({"cniVersion": "1.0.0", "ips": [{"address": "10.1.0.2/24"}]})),
+            phase: Phase::Deleting,
+            boot_id: "8a1e".into(),
+            owed_since: 1_790_000_000,
+        }
+    }
+
+    #[test]
+    fn the_first_records_are_read() {
+        let read = checked::decode(KIND, VERSION, FIRST).expect("whole");
+        let read: Record = serde_json::from_slice(read.body).expect("JSON");
+        assert_eq!(read, record());
+        assert_eq!(read.list().expect("a list").plugins[0].kind(), "bridge");
+    }
+}

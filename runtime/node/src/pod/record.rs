@@ -4,6 +4,7 @@
 use crate::error::{Error, Result};
 use crate::ids::PodId;
 use gorae_kernel::process::ProcessId;
+use gorae_network::Mapper;
 use gorae_proto::cri;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -78,6 +79,9 @@ pub enum Network {
     Cni {
         /// The name in the configuration.
         name: String,
+        /// One of its plugins maps the pod's host ports; else the daemon does.
+        #[serde(default)]
+        maps_ports: bool,
     },
 }
 
@@ -87,6 +91,14 @@ impl Network {
         match self {
             Self::Builtin { addresses, .. } => addresses,
             Self::Host | Self::Cni { .. } => &[],
+        }
+    }
+
+    /// Who maps the pod's host ports.
+    pub fn mapper(&self) -> Mapper {
+        match self {
+            Self::Cni { maps_ports: true, .. } => Mapper::Plugin,
+            _ => Mapper::Gorae,
         }
     }
 

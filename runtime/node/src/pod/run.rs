@@ -16,6 +16,7 @@ use crate::operations::Operations;
 use crate::places::Places;
 use crate::{clock, disposable, idempotency, records};
 use gorae_cgroups as cgroups;
+use gorae_cni::capability::PORT_MAPPINGS;
 use gorae_cni::directory::Chosen;
 use gorae_kernel::process::ProcessId;
 use gorae_proto::cri;
@@ -149,7 +150,11 @@ async fn reserve(places: &Places, networks: &Networks, record: &mut Record) -> R
                 wanted = Wanted::Builtin(plan.network);
             }
             Choice::Cni(chosen) => {
-                record.network = Network::Cni { name: chosen.list.name.clone() };
+                let maps_ports = chosen.list.wants(PORT_MAPPINGS);
+                record.network = Network::Cni { name: chosen.list.name.clone(), maps_ports };
+                if !record.config.port_mappings.is_empty() {
+                    network.reserve_ports(&record.id, &record.config.port_mappings, record.network.mapper()).await?;
+                }
                 wanted = Wanted::Cni(chosen);
             }
         }
@@ -187,8 +192,12 @@ async fn set_up(node: &Arc<Node>, record: &Record, wanted: Wanted) -> Result<Up>
         Some(chosen) => attach::attach(&node.machine, &node.networks.cni, record, &chosen).await?,
         None => record.network.given_out().to_vec(),
     };
-    if !record.config.port_mappings.is_empty() && !record.network.given_out().is_empty() {
-        node.networks.builtin.publish(&record.id).await?;
+    if !record.config.port_mappings.is_empty() {
+        match &record.network {
+            Network::Host => {}
+            Network::Builtin { .. } => node.networks.builtin.publish(&record.id).await?,
+            Network::Cni { .. } => node.networks.builtin.publish_at(&record.id, &addresses).await?,
+        }
     }
     let mut up = Up {
         init: ProcessId::from_wire(ready.init_pid, ready.init_start_ticks),

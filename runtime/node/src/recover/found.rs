@@ -31,17 +31,25 @@ impl Found {
         self.pods.iter().any(|(record, up)| up.is_some() && record.id.as_str() == pod_id)
     }
 
-    /// The pods that still have their addresses and ports.
+    /// The pods that still have addresses of the built-in network, or host ports.
     pub fn live_pods(&self) -> Vec<LivePod> {
-        let of = |record: &pod::Record| LivePod {
-            pod_id: record.id.to_string(),
-            ips: record.network.given_out().to_vec(),
-            port_mappings: record.config.port_mappings.clone(),
-            from_pool: matches!(record.network, pod::Network::Builtin { .. }),
-            ..LivePod::default()
-        };
         // A pod that is being stopped keeps its address until that is done.
-        let there = self.pods.iter().map(|(record, _)| record).filter(|record| self.present.contains(&record.id));
-        there.map(of).chain(self.half_made.iter().map(of)).filter(|p| !p.ips.is_empty()).collect()
+        let there = self.pods.iter().filter(|(record, _)| self.present.contains(&record.id));
+        let there = there.map(|(record, up)| live(record, up.as_ref()));
+        there.chain(self.half_made.iter().map(|record| live(record, None))).flatten().collect()
     }
+}
+
+/// What the built-in network has to know of a pod.
+fn live(record: &pod::Record, up: Option<&Up>) -> Option<LivePod> {
+    let port_mappings = record.config.port_mappings.clone();
+    let (ips, from_pool) = match &record.network {
+        pod::Network::Host => return None,
+        pod::Network::Builtin { addresses, .. } => (addresses.clone(), true),
+        // The host ports of one that is being stopped are closed already, or are to be.
+        pod::Network::Cni { .. } if port_mappings.is_empty() => return None,
+        pod::Network::Cni { .. } => (up?.addresses.clone(), false),
+    };
+    let mapper = record.network.mapper();
+    Some(LivePod { pod_id: record.id.to_string(), ips, port_mappings, from_pool, mapper })
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Reads whole, damaged, foreign and unreadable records, as a start does.
 
+use super::found::Found;
 use super::read;
 use crate::ids::{ContainerId, PodId};
 use crate::places::Places;
@@ -118,7 +119,7 @@ fn a_pod_that_only_a_later_program_can_run_keeps_this_one_from_starting_and_stay
 
 #[test]
 fn a_pod_of_a_cni_network_is_found_whatever_the_configuration_says_by_now() {
-    let network = pod::Network::Cni { name: "flannel".into() };
+    let network = pod::Network::Cni { name: "flannel".into(), maps_ports: false };
     let record = pod::Record { network, ..pod::test_record(cri::PodSandboxConfig::default()) };
     let dir = tempfile::tempdir().expect("tempdir");
     let places = places(dir.path());
@@ -129,6 +130,13 @@ fn a_pod_of_a_cni_network_is_found_whatever_the_configuration_says_by_now() {
     assert_eq!(found.pods.iter().map(|(record, _)| &record.id).collect::<Vec<_>>(), [&record.id]);
     assert!(found.live_pods().is_empty(), "it has no address of the built-in network");
     assert!(!found.is_up(&record.id), "it has no record of being up");
+    let port_mappings = vec![cri::PortMapping { host_port: 80, container_port: 80, ..Default::default() }];
+    let record = pod::Record { config: cri::PodSandboxConfig { port_mappings, ..Default::default() }, ..record };
+    let up = Up { addresses: vec![[10, 9, 0, 2].into()], ..Up::default() };
+    let present = [record.id.clone()].into();
+    let found = Found { pods: vec![(record, Some(up))], present, ..Found::default() };
+    let live = found.live_pods();
+    assert_eq!(live.iter().map(|pod| (pod.from_pool, pod.ips.len())).collect::<Vec<_>>(), [(false, 1)]);
 }
 
 #[test]
