@@ -166,6 +166,21 @@ impl Pod {
         Ok(answer.status.expect("an answer without an error has a status"))
     }
 
+    /// The information of a verbose status.
+    pub async fn info(&self) -> serde_json::Value {
+        let request = PodSandboxStatusRequest { pod_sandbox_id: self.id.clone(), verbose: true };
+        let answer = self.cri.runtime().pod_sandbox_status(request).await.expect("the pod is known").into_inner();
+        serde_json::from_str(answer.info.get("info").expect("verbose answers have info")).expect("info is JSON")
+    }
+
+    /// The file of its network namespace, as a verbose status shows it to debugging tools; panics when it has none.
+    pub async fn netns(&self) -> PathBuf {
+        let info = self.info().await;
+        let namespaces = info["runtimeSpec"]["linux"]["namespaces"].as_array().expect("namespaces").clone();
+        let network = namespaces.into_iter().find(|namespace| namespace["type"] == "network").expect("one of its own");
+        network["path"].as_str().expect("a path").into()
+    }
+
     /// Its first address; panics when it has none.
     pub async fn address(&self) -> String {
         let network = self.status().await.network.expect("a pod with a network of its own");

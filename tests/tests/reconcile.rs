@@ -4,7 +4,7 @@
 use gorae_proto::cri::{ContainerEventType, GetEventsRequest, NamespaceMode, PodSandboxState};
 use gorae_tests::testing::on_a_node_with;
 use gorae_tests::{Container, Node, Pod, TINY, leaks, memory, web};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -66,13 +66,14 @@ fn pods_are_reached_again_after_their_bridge_was_removed() {
 }
 
 /// Takes a pod's pins away as an agent does that tidies up: some are unmounted, some deleted as well.
-fn take_pins_away(node: &Node, pod: &Pod, unmounted: &[&str], deleted: &[&str]) {
+fn take_pins_away(node: &Node, pod: &Pod, netns: &Path, unmounted: &[&str], deleted: &[&str]) {
     let pins = node.daemon().state().join("pods").join(pod.id()).join("ns");
+    let pin = |kind: &str| if kind == "net" { netns.to_owned() } else { pins.join(kind) };
     for kind in unmounted.iter().chain(deleted) {
-        sh(&format!("umount --lazy {}", pins.join(kind).display()));
+        sh(&format!("umount --lazy {}", pin(kind).display()));
     }
     for kind in deleted {
-        std::fs::remove_file(pins.join(kind)).expect("the file is removed");
+        std::fs::remove_file(pin(kind)).expect("the file is removed");
     }
 }
 
@@ -93,13 +94,14 @@ fn pins_that_somebody_took_away_are_made_again_from_a_process_of_the_pod() {
     on_a_node_with(OFTEN, async |node| {
         let pod = node.pod("pinned").port(12_430, 80).shared_processes().run().await;
         let (first, of_first) = inside(&pod, "first").await;
-        take_pins_away(node, &pod, &["net", "pid"], &["uts", "ipc"]);
+        let netns = pod.netns().await;
+        take_pins_away(node, &pod, &netns, &["net", "pid"], &["uts", "ipc"]);
         until("they are pinned again", || node.daemon().log().contains("net, uts, ipc, pid")).await;
         assert_eq!(pod.status().await.state(), PodSandboxState::SandboxReady);
         assert_eq!(inside(&pod, "second").await.1, of_first, "the very same namespaces");
         // While the daemon is away: at its start.
         node.daemon().kill();
-        take_pins_away(node, &pod, &["uts"], &["net"]);
+        take_pins_away(node, &pod, &netns, &["uts"], &["net"]);
         node.restart().await;
         until("they are pinned again", || node.daemon().log().contains("gone=\"net, uts\"")).await;
         assert_eq!(inside(&pod, "third").await.1, of_first);
@@ -112,8 +114,7 @@ fn a_pin_of_another_namespace_is_none() {
     on_a_node_with(OFTEN, async |node| {
         let pod = node.pod("pinned").run().await;
         let (_first, of_first) = inside(&pod, "first").await;
-        let pin = node.daemon().state().join("pods").join(pod.id()).join("ns/net");
-        sh(&format!("unshare --net mount --bind /proc/self/ns/net {}", pin.display()));
+        sh(&format!("unshare --net mount --bind /proc/self/ns/net {}", pod.netns().await.display()));
         until("its own is pinned again", || node.daemon().log().contains("gone=\"net\"")).await;
         assert_eq!(inside(&pod, "second").await.1, of_first);
     });
@@ -150,7 +151,7 @@ fn a_pod_whose_pins_are_gone_and_that_nothing_lives_in_is_not_ready_and_makes_ro
         let ended = pod.container("ended").image(TINY).args(["exit", "3"]).start().await;
         ended.ended().await;
         let mut events = node.cri().runtime().get_container_events(GetEventsRequest {}).await.unwrap().into_inner();
-        take_pins_away(node, &pod, &["net"], &[]);
+        take_pins_away(node, &pod, &pod.netns().await, &["net"], &[]);
         let event = tokio::time::timeout(PATIENCE, events.message()).await.expect("an event").unwrap().expect("one");
         let told = (event.container_id.as_str(), event.container_event_type());
         assert_eq!(told, (pod.id(), ContainerEventType::ContainerStoppedEvent));

@@ -224,9 +224,7 @@ fn the_resources_of_a_pod_are_kept_and_touch_no_cgroup() {
             resources: Some(memory(72)),
         };
         node.cri().runtime().update_pod_sandbox_resources(request(pod.id())).await.unwrap();
-        let status = gorae_proto::cri::PodSandboxStatusRequest { pod_sandbox_id: pod.id().into(), verbose: true };
-        let answer = node.cri().runtime().pod_sandbox_status(status).await.unwrap().into_inner();
-        let info: serde_json::Value = serde_json::from_str(&answer.info["info"]).unwrap();
+        let info = pod.info().await;
         assert_eq!(info["resources"]["resources"]["memory_limit_in_bytes"], 72 * MIB);
         assert_eq!(info["resources"]["overhead"]["memory_limit_in_bytes"], 8 * MIB);
         assert_eq!(memory_limit(&container).await, (64 * MIB).to_string());

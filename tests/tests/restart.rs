@@ -347,10 +347,7 @@ async fn shared_pod(node: &Node, name: &str) -> (Pod, Container, i32) {
     let options = gorae_tests::pod::namespaces(&mut config).clone();
     let container = pod.container("c").script("sleep 1000").security(|s| s.namespace_options = Some(options)).start();
     let container = container.await;
-    let request = gorae_proto::cri::PodSandboxStatusRequest { pod_sandbox_id: pod.id().into(), verbose: true };
-    let answer = node.cri().runtime().pod_sandbox_status(request).await.expect("an answer").into_inner();
-    let info: serde_json::Value = serde_json::from_str(&answer.info["info"]).expect("JSON");
-    let init = info["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("the pod has an init");
+    let init = pod.info().await["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("the pod has an init");
     (pod, container, init)
 }
 

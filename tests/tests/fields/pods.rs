@@ -6,13 +6,6 @@ use gorae_tests::{Pod, TINY, on_a_node};
 use std::path::Path;
 use std::time::Duration;
 
-/// The pod's verbose information.
-async fn info(pod: &Pod) -> serde_json::Value {
-    let request = PodSandboxStatusRequest { pod_sandbox_id: pod.id().to_owned(), verbose: true };
-    let answer = pod.cri().runtime().pod_sandbox_status(request).await.expect("the pod is known").into_inner();
-    serde_json::from_str(answer.info.get("info").expect("verbose answers have info")).expect("info is JSON")
-}
-
 /// Answers one datagram at port 5353 of a network namespace with itself.
 fn echo_once(netns: &Path) {
     let pin = std::fs::File::open(netns).expect("the pod's namespace is pinned");
@@ -36,7 +29,7 @@ fn a_udp_host_port_reaches_the_pod_on_the_asked_address_only() {
         let pod = node.pod("udp").with(|c| c.port_mappings.push(port(Protocol::Udp, "127.0.0.1"))).run().await;
         // TCP at the same number is another port, and free.
         let other = node.pod("tcp").with(|c| c.port_mappings.push(port(Protocol::Tcp, "127.0.0.1"))).run().await;
-        let pin = node.daemon().state().join("pods").join(pod.id()).join("ns/net");
+        let pin = pod.netns().await;
         let server = std::thread::spawn(move || echo_once(&pin));
         let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
         socket.connect("127.0.0.1:12353").await.unwrap();
@@ -67,7 +60,7 @@ fn overhead_and_resources_are_kept_and_shown_and_change_no_cgroup() {
             (linux.overhead, linux.resources) = (limit(1 << 20), limit(2 << 20));
         });
         let pod = builder.run().await;
-        let linux = info(&pod).await["config"]["linux"].clone();
+        let linux = pod.info().await["config"]["linux"].clone();
         assert_eq!(linux["overhead"]["memory_limit_in_bytes"], 1 << 20, "{linux}");
         assert_eq!(linux["resources"]["memory_limit_in_bytes"], 2 << 20, "{linux}");
         // Far more than both: the sum is kubelet's to enforce.
@@ -81,7 +74,7 @@ fn overhead_and_resources_are_kept_and_shown_and_change_no_cgroup() {
         };
         node.cri().runtime().update_pod_sandbox_resources(update).await.unwrap();
         for _ in 0..2 {
-            let told = info(&pod).await["resources"].clone();
+            let told = pod.info().await["resources"].clone();
             assert_eq!(told["overhead"]["memory_limit_in_bytes"], 3 << 20, "{told}");
             assert_eq!(told["resources"]["memory_limit_in_bytes"], 4 << 20, "{told}");
             node.kill_and_restart().await;

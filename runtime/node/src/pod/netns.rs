@@ -12,6 +12,7 @@ use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The directory.
 const DIRECTORY: &str = "/run/netns";
@@ -19,6 +20,8 @@ const DIRECTORY: &str = "/run/netns";
 const NAMED: &str = "/var/run/netns";
 /// What the names of our files begin with.
 const PREFIX: &str = "cni-";
+/// How long a file may be there before the namespace is mounted on it.
+const NEW: Duration = Duration::from_secs(10);
 /// The magic number of nsfs, the file system of namespaces.
 const NSFS_MAGIC: i64 = 0x6e73_6673;
 
@@ -48,8 +51,11 @@ pub fn prepare() -> Result<()> {
     share(path).map_err(|errno| Error::io("share the mounts of", path, &errno.into()))?;
     let files = fs::read_dir(path).map_err(|e| Error::io("list", path, &e))?;
     for file in files.flatten().filter(|file| file.file_name().to_string_lossy().starts_with(PREFIX)) {
+        // A new one belongs to a pod that another daemon is making.
+        let is_new =
+            file.metadata().and_then(|found| found.modified()).is_ok_and(|at| at.elapsed().is_ok_and(|age| age < NEW));
         let is_namespace = rustix::fs::statfs(file.path()).is_ok_and(|found| found.f_type == NSFS_MAGIC);
-        if !is_namespace {
+        if !is_namespace && !is_new {
             tracing::info!(file = %file.path().display(), "removing the file of a network namespace that is gone");
             fs::remove_file(file.path()).map_err(|e| Error::io("remove", &file.path(), &e))?;
         }

@@ -206,7 +206,7 @@ async fn set_up(node: &Arc<Node>, record: &Record, wanted: Wanted) -> Result<Up>
         addresses,
     };
     disk::blocking(|| {
-        etc_files::write(&dir, &record.config, &record.hostname()?, up.addresses.first().copied())?;
+        etc_files::write(&dir, &record.config, &record.hostname()?, &up.addresses)?;
         up.pins = pins::look(record, &run_dir);
         records::write(&run_dir, UP_KIND, UP_KIND, UP_VERSION, &up)?;
         records::commit(&dir, "record")

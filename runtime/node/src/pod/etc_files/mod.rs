@@ -25,20 +25,20 @@ pub const FILES: [(&str, &str); 3] =
 
 /// Writes the files into the pod's directory.
 ///
-/// - Shapes: `hostname` is the pod's, or the node's for host network; `ip` is the primary address, `None` for host network.
+/// - Shapes: `hostname` is the pod's, or the node's for host network; `ips` are its addresses, none for host network.
 ///   Every user can read the files, whatever the daemon's umask is.
 ///
 /// # Errors
 /// `InvalidArgument` for DNS entries that would break the file's lines; the kernel's for the files.
-pub fn write(dir: &Path, config: &cri::PodSandboxConfig, hostname: &str, ip: Option<IpAddr>) -> Result<()> {
-    let resolv = match (&config.dns_config, ip) {
+pub fn write(dir: &Path, config: &cri::PodSandboxConfig, hostname: &str, ips: &[IpAddr]) -> Result<()> {
+    let resolv = match (&config.dns_config, ips) {
         (Some(dns), _) => resolv_conf::of_settings(dns)?,
-        (None, None) => host_file(HOST_RESOLV_CONF),
-        (None, Some(_)) => resolv_conf::reachable(&host_file(HOST_RESOLV_CONF), || host_file(RESOLVED_UPSTREAMS)),
+        (None, []) => host_file(HOST_RESOLV_CONF),
+        (None, _) => resolv_conf::reachable(&host_file(HOST_RESOLV_CONF), || host_file(RESOLVED_UPSTREAMS)),
     };
-    let hosts = match ip {
-        Some(ip) => hosts(hostname, ip),
-        None => host_file("/etc/hosts"),
+    let hosts = match ips {
+        [] => host_file("/etc/hosts"),
+        ips => hosts(hostname, ips),
     };
     for (name, text) in [("hostname", format!("{hostname}\n").into_bytes()), ("hosts", hosts), ("resolv.conf", resolv)]
     {
@@ -54,9 +54,12 @@ fn write_readable(path: &Path, text: &[u8]) -> std::io::Result<()> {
     file.write_all(text)
 }
 
-fn hosts(hostname: &str, ip: IpAddr) -> Vec<u8> {
-    let name = if hostname.is_empty() { String::new() } else { format!("{ip}\t{hostname}\n") };
-    format!("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n{name}").into_bytes()
+fn hosts(hostname: &str, ips: &[IpAddr]) -> Vec<u8> {
+    let mut text = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n".to_owned();
+    for ip in ips.iter().filter(|_| !hostname.is_empty()) {
+        text += &format!("{ip}\t{hostname}\n");
+    }
+    text.into_bytes()
 }
 
 fn host_file(path: &str) -> Vec<u8> {
@@ -79,8 +82,15 @@ mod tests {
             std::fs::write(dir.path().join(name), "old").expect("written");
             std::fs::set_permissions(dir.path().join(name), Permissions::from_mode(0o600)).expect("set");
         }
-        write(dir.path(), &cri::PodSandboxConfig::default(), "box", Some([10, 64, 0, 2].into())).expect("written");
+        write(dir.path(), &cri::PodSandboxConfig::default(), "box", &[[10, 64, 0, 2].into()]).expect("written");
         assert_eq!(FILES.map(|(name, _)| own(name)), [0o644; 3]);
         assert_eq!(std::fs::read(dir.path().join("hostname")).expect("there"), b"box\n");
+    }
+
+    #[test]
+    fn a_pod_knows_its_name_at_each_of_its_addresses() {
+        let text = hosts("box", &["10.64.0.2", "fd00::2"].map(|ip| ip.parse().expect("address")));
+        assert!(text.ends_with(b"ip6-loopback\n10.64.0.2\tbox\nfd00::2\tbox\n"));
+        assert!(hosts("", &[[10, 64, 0, 2].into()]).ends_with(b"ip6-loopback\n"));
     }
 }
