@@ -70,7 +70,7 @@ begin:
 test-binaries: setup
 	$(STAGE) 'compile the tests' $(CARGO) test --locked --workspace --no-run --lib --bins --examples --tests $(VM_TESTS)
 	@mkdir -p build/bin
-	@install -p -s -t build/bin $(TARGET)/debug/gorae-demo $(TARGET)/debug/gorae-test-images
+	@install -p -s -t build/bin $(TARGET)/debug/gorae-demo $(TARGET)/debug/gorae-test-images $(TARGET)/debug/gorae-test-plugin
 
 # Runs every fuzz target on its seeds and on mutations of them.
 test-fuzz: setup

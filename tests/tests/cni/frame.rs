@@ -57,6 +57,13 @@ pub fn bridge(name: &str, subnets: &[&str]) -> Value {
     })
 }
 
+/// A link for each pod, with addresses of host-local in this range: nothing of it belongs to the network as a whole, so that
+/// it can be there before the node starts.
+pub fn links(subnet: &str) -> Value {
+    let ipam = json!({"type": "host-local", "subnet": subnet, "routes": [{"dst": "0.0.0.0/0"}]});
+    json!({"type": "ptp", "ipam": ipam})
+}
+
 /// The condition of the node's network.
 pub async fn network_condition(node: &Node) -> RuntimeCondition {
     let answer = node.cri().runtime().status(StatusRequest { verbose: false }).await.unwrap().into_inner();

@@ -5,4 +5,11 @@
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
 mod bridge;
+mod changes;
+mod contract;
 mod frame;
+mod macvlan;
+mod ptp;
+mod recorder;
+mod refused;
+mod versions;
