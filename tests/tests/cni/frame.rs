@@ -5,6 +5,7 @@ use gorae_proto::cri::{RuntimeCondition, StatusRequest};
 use gorae_tests::testing::soon;
 use gorae_tests::{Cni, Container, Node, Output, Pod, TINY, cni, on_a_node, web};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 /// The file that most tests write.
 pub const FILE: &str = "10-test.conflist";
@@ -23,16 +24,42 @@ pub fn on_a_cni_node(plugins: &[&str], body: impl AsyncFnOnce(&Node, &Cni)) {
     });
 }
 
-/// Waits until no pod has an address, a namespace, a rule or a record left.
+/// What is kept of pods: how many records, files of pinned namespaces, files of plugins, and rules.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Kept {
+    pub records: usize,
+    pub pins: usize,
+    pub files: usize,
+    pub rules: usize,
+}
+
+/// Counts what is kept of pods.
+pub fn kept_of_pods(node: &Node) -> Kept {
+    let attachments = std::fs::read_dir(node.daemon().root().join("attachments"));
+    Kept {
+        records: attachments.into_iter().flatten().count(),
+        pins: cni::pins().len(),
+        files: cni::kept().len(),
+        rules: cni::rules().iter().filter(|rule| is_of_a_pod(rule)).count(),
+    }
+}
+
+/// Waits until nothing is kept of any pod.
 pub async fn nothing_is_kept(node: &Node) {
-    let attachments = node.daemon().root().join("attachments");
-    soon("nothing is kept of any pod", async || {
-        let records = std::fs::read_dir(&attachments).into_iter().flatten().count();
-        // Comments of the plugins' rules name the pod's id.
-        let of_pods = cni::rules().iter().filter(|rule| is_of_a_pod(rule)).count();
-        (records == 0 && cni::pins().is_empty() && cni::kept().is_empty() && of_pods == 0).then_some(())
-    })
-    .await;
+    nothing_is_kept_within(node, Duration::from_secs(10)).await;
+}
+
+/// The same within a time that is given.
+pub async fn nothing_is_kept_within(node: &Node, limit: Duration) {
+    let begun = Instant::now();
+    loop {
+        let kept = kept_of_pods(node);
+        if kept == (Kept { records: 0, pins: 0, files: 0, rules: 0 }) {
+            return;
+        }
+        assert!(begun.elapsed() < limit, "{limit:?} after the last pod's end there are {kept:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Whether a rule or a chain is one that a plugin makes for each pod.

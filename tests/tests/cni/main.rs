@@ -7,8 +7,10 @@
 mod bridge;
 mod changes;
 mod contract;
+mod debts;
 mod frame;
 mod macvlan;
+mod mischief;
 mod ptp;
 mod recorder;
 mod refused;

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Networks that cannot be undone now: pods end all the same, and what is owed is paid later.
+
+use super::frame::{FILE, is_in_use, kept_of_pods, network_condition, nothing_is_kept_within, on_a_cni_node};
+use super::mischief::bridge_and;
+use gorae_tests::testing::on_a_node_for;
+use gorae_tests::{Cni, Node, Pod, TINY, cni};
+use serde_json::json;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Stops a pod as kubelet does: again and again, until the runtime says that it is stopped. Returns the errors.
+async fn stop(pod: &Pod) -> Vec<String> {
+    let mut errors = Vec::new();
+    while let Err(status) = pod.try_stop().await {
+        errors.push(status.message().to_owned());
+        assert!(errors.len() < 5, "{errors:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    errors
+}
+
+/// The file whose existence is trouble.
+fn trouble(node: &Node) -> PathBuf {
+    node.directory("agent").join("trouble")
+}
+
+#[test]
+fn a_network_that_cannot_be_undone_is_an_error_once_and_then_owed() {
+    on_a_cni_node(&["bridge", "host-local"], async |node, cni| {
+        let away = trouble(node);
+        is_in_use(node, cni, FILE, &bridge_and(cni, &[("away", json!(away))])).await;
+        let pod = node.pod("a").run().await;
+        std::fs::write(&away, "").unwrap();
+        let errors = stop(&pod).await;
+        assert!(
+            errors.len() == 1 && errors[0].contains("type=\"own\" failed (delete): the agent is away"),
+            "{errors:?}"
+        );
+        pod.remove().await;
+        assert!(node.cri().list_pods().await.unwrap().is_empty());
+        assert_eq!(cni::pins().len(), 1, "some plugins need it");
+        // It is owed across restarts, without the configuration, and from the built-in network's point of view.
+        node.kill_and_restart().await;
+        cni.unconfigure(FILE);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        std::fs::remove_file(&away).unwrap();
+        nothing_is_kept_within(node, Duration::from_secs(10)).await;
+    });
+}
+
+#[test]
+fn a_hung_plugin_holds_up_its_own_pod_only_and_that_for_a_bounded_time() {
+    on_a_cni_node(&["bridge", "host-local"], async |node, cni| {
+        let hang = trouble(node);
+        is_in_use(node, cni, FILE, &bridge_and(cni, &[("hang", json!(hang))])).await;
+        let (a, b) = (node.pod("a").run().await, node.pod("b").run().await);
+        a.container("c").image(TINY).args(["sleep"]).start().await;
+        std::fs::write(&hang, "").unwrap();
+        let begun = Instant::now();
+        let stopping = tokio::spawn({
+            let a = a.clone();
+            async move { stop(&a).await }
+        });
+        cni.configure(FILE, &bridge_and(cni, &[]));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let other = node.pod("other").run().await;
+        other.stop().await;
+        other.remove().await;
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        let errors = stopping.await.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(23), "{:?}", begun.elapsed());
+        assert!(errors.len() == 1 && errors[0].contains("still removing the pod"), "{errors:?}");
+        a.remove().await;
+        std::fs::remove_file(&hang).unwrap();
+        b.stop().await;
+        nothing_is_kept_within(node, Duration::from_secs(10)).await;
+    });
+}
+
+/// How long the agent is away: ten minutes in `make soak`.
+fn seconds_away() -> u64 {
+    std::env::var("GORAE_AWAY_SECONDS").map_or(20, |n| n.parse().expect("GORAE_AWAY_SECONDS is a number"))
+}
+
+#[test]
+fn fifty_pods_end_while_the_agent_is_away_and_their_debts_are_paid_when_it_is_back() {
+    let away = Duration::from_secs(seconds_away());
+    on_a_node_for(away + Duration::from_secs(120), async |node| {
+        let cni = Cni::install(&["bridge", "host-local"]);
+        end_fifty(node, &cni, away).await;
+        drop(cni);
+        let _ = std::fs::remove_file(node.daemon().root().join("cni-seen"));
+    });
+}
+
+async fn end_fifty(node: &Node, cni: &Cni, long: Duration) {
+    let away = trouble(node);
+    is_in_use(node, cni, FILE, &bridge_and(cni, &[("away", json!(away))])).await;
+    let mut pods = Vec::new();
+    for i in 0..50 {
+        let pod = node.pod(&format!("p{i}")).run().await;
+        let container = pod.container("c").image(TINY).args(["sleep"]).start().await;
+        pods.push((pod, container));
+    }
+    std::fs::write(&away, "").unwrap();
+    let begun = Instant::now();
+    for (pod, container) in &pods {
+        let stopped = Instant::now();
+        container.stop(1).await;
+        assert!(stop(pod).await.len() <= 1);
+        assert!(stopped.elapsed() < Duration::from_secs(3), "its process is gone: {:?}", stopped.elapsed());
+        pod.remove().await;
+    }
+    while begun.elapsed() < long {
+        let condition = network_condition(node).await;
+        assert!(condition.status, "it says that the network is well: {condition:?}");
+        assert_eq!(kept_of_pods(node).records, 50);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    std::fs::remove_file(&away).unwrap();
+    let back = Instant::now();
+    nothing_is_kept_within(node, Duration::from_secs(10)).await;
+    println!("50 debts are paid {:.1} s after the agent is back", back.elapsed().as_secs_f64());
+}
