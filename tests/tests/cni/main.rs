@@ -6,6 +6,7 @@
 
 mod bridge;
 mod changes;
+mod chaos;
 mod contract;
 mod debts;
 mod frame;
