@@ -132,7 +132,7 @@ fn files(directory: &Path) -> Vec<String> {
 }
 
 /// The names of this network namespace's interfaces. /sys may be that of another one.
-fn links() -> Vec<String> {
+pub(crate) fn links() -> Vec<String> {
     let text = std::fs::read_to_string("/proc/self/net/dev").expect("the interfaces can be listed");
     text.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim().to_owned()).collect()
 }

@@ -36,6 +36,7 @@ pub mod place;
 pub mod pod;
 pub mod prometheus;
 pub mod proofs;
+pub mod reboot;
 pub mod registry;
 pub mod terminal;
 pub mod testing;

@@ -13,6 +13,7 @@ mod frame;
 mod macvlan;
 mod mischief;
 mod ptp;
+mod reboots;
 mod recorder;
 mod refused;
 mod versions;
