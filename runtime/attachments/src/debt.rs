@@ -7,8 +7,6 @@ use std::time::{Duration, Instant};
 
 /// How long a pod's namespace is kept for a DEL that is owed: some plugins give devices back only from there.
 pub const KEEP_NETNS: Duration = Duration::from_secs(600);
-/// How often one of the debts of a network is tried, whatever its own pause: that the network is back is soon noticed.
-pub const PROBE: Duration = Duration::from_secs(5);
 
 /// What is known of a DEL that is owed.
 #[derive(Debug, Clone)]

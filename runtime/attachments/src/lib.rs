@@ -22,6 +22,7 @@ mod attachments;
 mod backoff;
 mod collect;
 mod debt;
+mod due;
 mod error;
 mod netns;
 mod network;

@@ -85,6 +85,7 @@ impl All {
             (Err(_), None) => {}
         }
         self.tried.send_replace(());
+        self.wake.notify_one();
     }
 
     /// Waits until every DEL on a network that is owed since before the node started was tried: the addresses of those pods

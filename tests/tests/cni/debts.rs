@@ -2,7 +2,7 @@
 //! Networks that cannot be undone now: pods end all the same, and what is owed is paid later.
 
 use super::frame::{FILE, is_in_use, kept_of_pods, network_condition, nothing_is_kept_within, on_a_cni_node};
-use super::mischief::bridge_and;
+use super::mischief::{bridge_and, network_and};
 use gorae_tests::testing::on_a_node_for;
 use gorae_tests::{Cni, Node, Pod, TINY, cni};
 use serde_json::json;
@@ -75,6 +75,35 @@ fn a_hung_plugin_holds_up_its_own_pod_only_and_that_for_a_bounded_time() {
         std::fs::remove_file(&hang).unwrap();
         b.stop().await;
         nothing_is_kept_within(node, Duration::from_secs(10)).await;
+    });
+}
+
+#[test]
+fn what_is_owed_to_one_network_is_paid_while_a_plugin_of_another_one_hangs() {
+    on_a_cni_node(&["bridge", "host-local"], async |node, cni| {
+        let (hang, away) = (trouble(node), node.directory("agent").join("away"));
+        is_in_use(node, cni, FILE, &bridge_and(cni, &[("hang", json!(hang))])).await;
+        let hung = node.pod("hung").run().await;
+        cni.configure(FILE, &network_and(cni, "two", "10.82.0.0/24", &[("away", json!(away))]));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let owing = node.pod("owing").run().await;
+        std::fs::write(&hang, "").unwrap();
+        std::fs::write(&away, "").unwrap();
+        let stopping = tokio::spawn({
+            let hung = hung.clone();
+            async move { stop(&hung).await }
+        });
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(stop(&owing).await.len(), 1);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        std::fs::remove_file(&away).unwrap();
+        let begun = Instant::now();
+        while kept_of_pods(node).records > 1 {
+            assert!(begun.elapsed() < Duration::from_secs(10), "it waits for the plugin that hangs");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        std::fs::remove_file(&hang).unwrap();
+        stopping.await.unwrap();
     });
 }
 

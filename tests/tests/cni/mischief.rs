@@ -10,11 +10,16 @@ use std::time::{Duration, Instant};
 
 /// A bridge, and behind it a plugin of the tests' with these keys.
 pub fn bridge_and(cni: &Cni, keys: &[(&str, Value)]) -> String {
+    network_and(cni, "one", "10.81.0.0/24", keys)
+}
+
+/// The same with another name and another range.
+pub fn network_and(cni: &Cni, name: &str, subnet: &str, keys: &[(&str, Value)]) -> String {
     let mut own = recorder(cni, "own");
     for (key, value) in keys {
         own[key] = value.clone();
     }
-    list("one", "1.0.0", &json!([bridge("br1", &["10.81.0.0/24"]), own]))
+    list(name, "1.0.0", &json!([bridge(&format!("br-{name}"), &[subnet]), own]))
 }
 
 /// What the plugin does on ADD, and the words of the error; `None`: the pod runs all the same.
