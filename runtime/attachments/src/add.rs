@@ -43,6 +43,10 @@ impl Attachments {
     pub async fn add(&self, wish: Wish<'_>) -> Result<Vec<IpAddr>> {
         let record = self.record(&wish)?;
         let (all, pod_id) = (&self.all, wish.pod.id);
+        let runner = all.runner(pod_id);
+        let caller = Caller { run: &runner, directories: wish.directories };
+        // Clients try again every second: each try would owe a DEL that cannot be paid either, for a plugin that never ran.
+        caller.are_installed(wish.list).await?;
         let entry = Entry::new(record, &all.entries());
         let turn = tokio::time::timeout(TURN, async {
             all.earlier_boots_are_tried(&entry.record.network).await;
@@ -52,8 +56,6 @@ impl Attachments {
         all.store.write(&entry.record).await?;
         all.entries().insert(pod_id.to_owned(), entry.clone());
         let _gate = all.gate.read().await;
-        let runner = all.runner(pod_id);
-        let caller = Caller { run: &runner, directories: wish.directories };
         let added = chain::add(&caller, wish.list, &entry.record.subject(wish.netns)).await?;
         let (version, interface) = (wish.list.version, wish.interface.to_owned());
         let addresses = result::addresses(&added, version, wish.interface).map_err(|why| {

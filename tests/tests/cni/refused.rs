@@ -2,11 +2,13 @@
 //! Pods that their network does not take: the error says why, and nothing of them is left.
 
 use super::frame::{
-    FILE, addresses, bridge, is_in_use, links, list, network_condition, nothing_is_kept, on_a_cni_node,
+    FILE, addresses, bridge, is_in_use, links, list, network_condition, nothing_is_kept, nothing_is_kept_within,
+    on_a_cni_node,
 };
 use gorae_tests::testing::{on_a_node_with, soon};
 use gorae_tests::{Cni, cni, place};
 use serde_json::json;
+use std::time::Duration;
 
 #[test]
 fn a_missing_plugin_is_named_with_the_places_where_it_should_be_and_counts_once_it_is_there() {
@@ -23,6 +25,7 @@ fn a_missing_plugin_is_named_with_the_places_where_it_should_be_and_counts_once_
             assert!(refused.message().contains(word) || condition.message.contains(word), "{refused:?} {condition:?}");
         }
         assert!(node.cri().list_pods().await.unwrap().is_empty());
+        nothing_is_kept_within(node, Duration::ZERO).await;
         cni.install_as(&place::tool("bridge"), "bridge");
         soon("the network is ready", async || network_condition(node).await.status.then_some(())).await;
         node.pod("a").run().await;

@@ -4,7 +4,7 @@
 use crate::answer;
 use crate::call::{self, Command, Subject};
 use crate::error::Error;
-use crate::list::Plugin;
+use crate::list::{List, Plugin};
 use crate::programs;
 use crate::run::{Ending, Program, Ran, Run};
 use std::path::PathBuf;
@@ -25,6 +25,22 @@ pub struct Caller<'a, R> {
 }
 
 impl<R: Run> Caller<'_, R> {
+    /// Waits a moment for programs of the list that are missing: others copy them.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] of the first one that stays missing.
+    pub async fn are_installed(&self, list: &List) -> Result<(), Error> {
+        let begun = Instant::now();
+        loop {
+            let missing = list.plugins.iter().find(|plugin| programs::find(self.directories, plugin.kind()).is_none());
+            match missing {
+                None => return Ok(()),
+                Some(plugin) if begun.elapsed() + PAUSE >= REPLACED => return Err(self.not_found(plugin)),
+                Some(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+
     /// Calls a plugin and returns its standard output. A program that is just being replaced is tried again.
     pub(super) async fn call(
         &self,
