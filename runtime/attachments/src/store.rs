@@ -82,7 +82,12 @@ impl Store {
     pub fn pods(&self) -> Result<Vec<String>> {
         let fail = |source| Error::Record { what: "list", path: self.root.clone(), source };
         let entries = fs::read_dir(&self.root).map_err(fail)?;
-        let name = |entry: std::io::Result<fs::DirEntry>| Ok(entry.map_err(fail)?.file_name().into_string().ok());
+        let name = |entry: std::io::Result<fs::DirEntry>| {
+            let entry = entry.map_err(fail)?;
+            // What is not a directory is not ours, and no reason for a node not to start.
+            let is_directory = entry.file_type().map_err(fail)?.is_dir();
+            Ok(entry.file_name().into_string().ok().filter(|_| is_directory))
+        };
         entries.filter_map(|entry| name(entry).transpose()).collect()
     }
 

@@ -10,6 +10,7 @@ mod chaos;
 mod contract;
 mod debts;
 mod frame;
+mod leftovers;
 mod macvlan;
 mod mischief;
 mod ptp;

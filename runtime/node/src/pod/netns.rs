@@ -55,9 +55,17 @@ pub fn prepare() -> Result<()> {
         let is_new =
             file.metadata().and_then(|found| found.modified()).is_ok_and(|at| at.elapsed().is_ok_and(|age| age < NEW));
         let is_namespace = rustix::fs::statfs(file.path()).is_ok_and(|found| found.f_type == NSFS_MAGIC);
-        if !is_namespace && !is_new {
-            tracing::info!(file = %file.path().display(), "removing the file of a network namespace that is gone");
-            fs::remove_file(file.path()).map_err(|e| Error::io("remove", &file.path(), &e))?;
+        if is_namespace || is_new {
+            continue;
+        }
+        // Somebody's directory, for one, is no reason for a node not to start.
+        match fs::remove_file(file.path()) {
+            Ok(()) => {
+                tracing::info!(file = %file.path().display(), "the file of a network namespace that is gone is removed")
+            }
+            Err(error) => {
+                tracing::warn!(file = %file.path().display(), %error, "cannot remove what is not a network namespace")
+            }
         }
     }
     Ok(())
