@@ -3,7 +3,8 @@
 
 use super::frame::{FILE, is_in_use, kept_of_pods, network_condition, nothing_is_kept_within, on_a_cni_node};
 use super::mischief::{bridge_and, network_and};
-use gorae_tests::testing::on_a_node_for;
+use super::recorder::order;
+use gorae_tests::testing::{on_a_node_for, soon};
 use gorae_tests::{Cni, Node, Pod, TINY, cni};
 use serde_json::json;
 use std::path::PathBuf;
@@ -29,7 +30,7 @@ fn trouble(node: &Node) -> PathBuf {
 fn a_network_that_cannot_be_undone_is_an_error_once_and_then_owed() {
     on_a_cni_node(&["bridge", "host-local"], async |node, cni| {
         let away = trouble(node);
-        is_in_use(node, cni, FILE, &bridge_and(cni, &[("away", json!(away))])).await;
+        is_in_use(node, cni, FILE, &bridge_and(cni, &[("away", json!({"DEL": away}))])).await;
         let pod = node.pod("a").run().await;
         std::fs::write(&away, "").unwrap();
         let errors = stop(&pod).await;
@@ -53,7 +54,7 @@ fn a_network_that_cannot_be_undone_is_an_error_once_and_then_owed() {
 fn a_hung_plugin_holds_up_its_own_pod_only_and_that_for_a_bounded_time() {
     on_a_cni_node(&["bridge", "host-local"], async |node, cni| {
         let hang = trouble(node);
-        is_in_use(node, cni, FILE, &bridge_and(cni, &[("hang", json!(hang))])).await;
+        is_in_use(node, cni, FILE, &bridge_and(cni, &[("hang", json!({"DEL": hang}))])).await;
         let (a, b) = (node.pod("a").run().await, node.pod("b").run().await);
         a.container("c").image(TINY).args(["sleep"]).start().await;
         std::fs::write(&hang, "").unwrap();
@@ -82,9 +83,9 @@ fn a_hung_plugin_holds_up_its_own_pod_only_and_that_for_a_bounded_time() {
 fn what_is_owed_to_one_network_is_paid_while_a_plugin_of_another_one_hangs() {
     on_a_cni_node(&["bridge", "host-local"], async |node, cni| {
         let (hang, away) = (trouble(node), node.directory("agent").join("away"));
-        is_in_use(node, cni, FILE, &bridge_and(cni, &[("hang", json!(hang))])).await;
+        is_in_use(node, cni, FILE, &bridge_and(cni, &[("hang", json!({"DEL": hang}))])).await;
         let hung = node.pod("hung").run().await;
-        cni.configure(FILE, &network_and(cni, "two", "10.82.0.0/24", &[("away", json!(away))]));
+        cni.configure(FILE, &network_and(cni, "two", "10.82.0.0/24", &[("away", json!({"DEL": away}))]));
         tokio::time::sleep(Duration::from_millis(500)).await;
         let owing = node.pod("owing").run().await;
         std::fs::write(&hang, "").unwrap();
@@ -107,6 +108,30 @@ fn what_is_owed_to_one_network_is_paid_while_a_plugin_of_another_one_hangs() {
     });
 }
 
+#[test]
+fn a_del_waits_for_the_add_of_a_daemon_that_was_killed() {
+    on_a_cni_node(&["bridge", "host-local"], async |node, cni| {
+        let hang = trouble(node);
+        is_in_use(node, cni, FILE, &bridge_and(cni, &[("hang", json!({"ADD": hang}))])).await;
+        std::fs::write(&hang, "").unwrap();
+        let run = tokio::spawn(node.pod("a").try_run());
+        soon("the plugin hangs", async || order().contains(&"own ADD".to_owned()).then_some(())).await;
+        node.kill_and_restart().await;
+        assert!(run.await.unwrap().is_err());
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(order(), ["own ADD"], "its work may be half done");
+        assert_eq!(kept_of_pods(node).records, 1);
+        // Another pod does not wait.
+        cni.configure(FILE, &bridge_and(cni, &[]));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        node.pod("b").run().await.stop().await;
+        std::fs::remove_file(&hang).unwrap();
+        nothing_is_kept_within(node, Duration::from_secs(10)).await;
+        assert_eq!(order().last().unwrap(), "own DEL");
+        assert!(node.cri().list_pods().await.unwrap().iter().all(|pod| pod.metadata.as_ref().unwrap().name == "b"));
+    });
+}
+
 /// How long the agent is away: ten minutes in `make soak`.
 fn seconds_away() -> u64 {
     std::env::var("GORAE_AWAY_SECONDS").map_or(20, |n| n.parse().expect("GORAE_AWAY_SECONDS is a number"))
@@ -125,7 +150,7 @@ fn fifty_pods_end_while_the_agent_is_away_and_their_debts_are_paid_when_it_is_ba
 
 async fn end_fifty(node: &Node, cni: &Cni, long: Duration) {
     let away = trouble(node);
-    is_in_use(node, cni, FILE, &bridge_and(cni, &[("away", json!(away))])).await;
+    is_in_use(node, cni, FILE, &bridge_and(cni, &[("away", json!({"DEL": away}))])).await;
     let mut pods = Vec::new();
     for i in 0..50 {
         let pod = node.pod(&format!("p{i}")).run().await;

@@ -17,4 +17,5 @@ mod ptp;
 mod reboots;
 mod recorder;
 mod refused;
+mod status;
 mod versions;

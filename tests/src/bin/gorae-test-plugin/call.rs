@@ -28,9 +28,9 @@ impl Call {
         self.config.get(key).and_then(Value::as_str)
     }
 
-    /// Whether there is something at that path.
+    /// Whether the file exists that a key names for this verb.
     pub fn exists(&self, key: &str) -> bool {
-        self.path(key).is_some_and(|path| Path::new(path).exists())
+        self.config[key][&self.verb].as_str().is_some_and(|path| Path::new(path).exists())
     }
 }
 

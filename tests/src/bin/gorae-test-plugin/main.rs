@@ -4,8 +4,8 @@
 //!
 //! ```text
 //! record     a directory: what it is given is written there
-//! away       a file: DEL fails while it exists
-//! hang       a file: DEL hangs while it exists
+//! away       { VERB: a file }: the verb fails while the file exists
+//! hang       { VERB: a file }: the verb hangs while the file exists
 //! mischief   { seed, percent, tries, store }: that share of its calls goes wrong, each in one of many ways
 //! ```
 
@@ -23,9 +23,7 @@ fn main() {
     if let Some(directory) = call.path("record") {
         record::record(Path::new(directory), &call);
     }
-    if call.verb == "DEL" {
-        wait_or_fail(&call);
-    }
+    wait_or_fail(&call);
     let wrong = mischief::choose(&call);
     if let Some(wrong) = wrong {
         mischief::before(wrong);
