@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
+/// How long the node's start waits for the network's first word.
+const AT_START: Duration = Duration::from_millis(500);
 /// How often the network is asked whether it is well.
 const EVERY: Duration = Duration::from_secs(5);
 
@@ -55,7 +57,9 @@ impl CniNetwork {
         let found = following::follow(places.configuration.clone(), places.plugins.clone()).await;
         let state = State { places, attachments, found, known: Mutex::default() };
         let this = Self { state: Arc::new(state) };
-        this.look().await;
+        // A plugin that hangs must not keep the node from starting.
+        let found = this.found();
+        let _ = tokio::time::timeout(AT_START, this.look(&found)).await;
         this
     }
 
@@ -63,11 +67,15 @@ impl CniNetwork {
     pub async fn watch(&self) {
         let mut found = self.state.found.clone();
         loop {
+            let now = found.borrow_and_update().clone();
+            self.look(&now).await;
+            if let (Found::Network(chosen), Ok(())) = (&now, self.status()) {
+                self.collect(chosen).await;
+            }
             tokio::select! {
                 Ok(()) = found.changed() => {}
                 () = tokio::time::sleep(EVERY) => {}
             }
-            self.look().await;
         }
     }
 
@@ -135,26 +143,26 @@ impl CniNetwork {
         })
     }
 
-    async fn look(&self) {
-        let found = self.state.found.borrow().clone();
-        let seen = match &found {
+    fn found(&self) -> Found {
+        self.state.found.borrow().clone()
+    }
+
+    /// Asks the network and notes what it says.
+    async fn look(&self, found: &Found) {
+        let seen = match found {
             Found::Network(chosen) => self.ask(chosen).await,
             other => Err(self.words(other)),
         };
         let turned_well = {
             let mut known = self.state.known();
-            if let Found::Network(chosen) = &found {
+            if let Found::Network(chosen) = found {
                 known.last = Some(chosen.clone());
             }
             known.readiness.note(Instant::now(), seen)
         };
-        let Found::Network(chosen) = &found else { return };
-        if turned_well {
+        if let (true, Found::Network(chosen)) = (turned_well, found) {
             tracing::info!(network = chosen.list.name, file = %chosen.file.display(), "the CNI network is ready");
             self.state.attachments.hasten(&[chosen.list.name.clone()].into());
-        }
-        if self.status().is_ok() {
-            self.collect(chosen).await;
         }
     }
 

@@ -38,7 +38,7 @@ impl Readiness {
     pub fn at(&self, now: Instant) -> Result<(), &str> {
         match &self.failing {
             None if self.was_well => Ok(()),
-            None => Err("the network was not looked at yet"),
+            None => Err("the network has not said yet whether it is ready"),
             Some((since, _)) if self.was_well && now.saturating_duration_since(*since) < GRACE => Ok(()),
             Some((_, why)) => Err(why),
         }
