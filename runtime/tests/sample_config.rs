@@ -51,9 +51,11 @@ fn the_sample_shows_every_key_with_a_value_that_is_taken() {
         plugin_directories,
         name,
         bridge,
+        families,
         subnet,
         subnet6,
         mtu,
+        masquerade,
         open_forward,
     } = network;
     let RawStreaming { address, port, tls_certificate, tls_key } = streaming;
@@ -64,6 +66,7 @@ fn the_sample_shows_every_key_with_a_value_that_is_taken() {
     assert!(log_format.is_some() && reconcile_seconds.is_some() && reserve.is_some());
     assert!(hosts_dirs.is_some() && !plain_http.is_empty() && parallel_layers.is_some());
     assert!(mode.is_some() && configuration_directories.is_some() && plugin_directories.is_some() && name.is_some());
+    assert!(families.is_some() && masquerade.is_some());
     assert!(bridge.is_some() && subnet.is_some() && subnet6.is_some() && mtu.is_some() && !open_forward);
     assert!(admin_listen.is_some() && directories.is_some() && missing_host_path.is_some());
     assert!(runtimes.contains_key("runc"));

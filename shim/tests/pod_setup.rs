@@ -9,9 +9,6 @@ mod pods;
 use gorae_proto::shim::failure::Kind;
 use pods::{Node, own_inode};
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::time::{Duration, Instant};
 
 fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_else(|e| panic!("{path}: {e}")).trim_end().to_owned()
@@ -21,8 +18,7 @@ fn read(path: &str) -> String {
 fn a_pods_namespaces_are_pinned_and_its_own() {
     let node = Node::new();
     let (one, mut two) = (node.pod(), node.pod());
-    two.network().addresses = vec!["10.77.9.9/16".into()];
-    two.network().gateways.pop();
+    two.only_ipv4("10.77.9.9");
     let ready = one.setup();
     two.setup();
     assert_eq!((ready.init_pid, ready.init_start_ticks), (0, 0));
@@ -96,6 +92,20 @@ fn sysctls_are_set_in_the_pod_and_nowhere_else() {
 }
 
 #[test]
+fn a_sysctl_of_an_interface_with_a_dot_in_its_name_reaches_that_interface() {
+    let node = Node::new();
+    for name in ["net.ipv4.conf.eth0/100.forwarding", "net/ipv4/conf/eth0.100/forwarding"] {
+        let mut pod = node.pod();
+        pod.network().interface = "eth0.100".into();
+        pod.sysctl(name, "1");
+        pod.setup();
+        let inside = pod.inside(&["net"], || read("/proc/sys/net/ipv4/conf/eth0.100/forwarding"));
+        assert_eq!(inside, "1", "{name}");
+        pod.clean();
+    }
+}
+
+#[test]
 fn a_sysctl_that_cannot_be_set_is_named_and_the_pod_is_undone() {
     let node = Node::new();
     for (name, value, kind) in [
@@ -116,12 +126,12 @@ fn a_sysctl_that_cannot_be_set_is_named_and_the_pod_is_undone() {
 }
 
 #[test]
-fn a_missing_bridge_is_named_and_the_pod_is_undone() {
+fn an_address_that_the_node_does_not_have_is_named_and_the_pod_is_undone() {
     let node = Node::new();
     let mut pod = node.pod();
-    pod.network().bridge = "br-none".into();
+    pod.network().sources[0] = "10.78.0.1".into();
     let failure = pod.try_setup().unwrap_err();
-    assert_eq!((failure.kind(), failure.object.as_str()), (Kind::NotFound, "br-none"));
+    assert_eq!((failure.kind(), failure.object.as_str()), (Kind::InvalidArgument, "to 10.77.3.4 from 10.78.0.1"));
     pod.assert_clean();
 }
 
@@ -131,107 +141,12 @@ fn an_interface_name_that_is_taken_fails_with_the_kernels_answer_and_is_left_alo
     let (one, mut two) = (node.pod(), node.pod());
     one.setup();
     two.network().host_interface = one.request.network.as_ref().unwrap().host_interface.clone();
-    two.network().addresses = vec!["10.77.9.9/16".into()];
+    two.only_ipv4("10.77.9.9");
     let failure = two.try_setup().unwrap_err();
     assert_eq!(failure.kind(), Kind::AlreadyExists, "{failure:?}");
     two.request.network = None;
     two.assert_clean();
-    talk(&one, "10.77.3.4:7000");
+    pods::talk(&one, "10.77.3.4:7000");
     one.clean();
     one.assert_clean();
-}
-
-/// Opens a TCP connection from the node to the pod and sends a word each way.
-fn talk(pod: &pods::Pod, address: &str) {
-    let address: SocketAddr = address.parse().unwrap();
-    let listener = pod.inside(&["net"], || TcpListener::bind(address).expect("listen in the pod"));
-    let mut client = TcpStream::connect_timeout(&address, SOON).expect("connect to the pod");
-    // The connection is established on the node's side, but its last packet may still be in flight.
-    let (mut server, _) = within(&listener).expect("a connection reaches the pod");
-    for end in [&client, &server] {
-        end.set_read_timeout(Some(SOON)).unwrap();
-    }
-    let mut word = [0; 4];
-    client.write_all(b"ping").unwrap();
-    server.read_exact(&mut word).expect("the pod receives from the node");
-    server.write_all(&word).unwrap();
-    client.read_exact(&mut word).expect("the node receives from the pod");
-    assert_eq!(&word, b"ping");
-}
-
-/// How long a packet may take to the next namespace, including retransmissions.
-const SOON: Duration = Duration::from_secs(5);
-
-/// Accepts a connection, with a time limit.
-fn within(listener: &TcpListener) -> std::io::Result<(TcpStream, SocketAddr)> {
-    listener.set_nonblocking(true)?;
-    let end = Instant::now() + SOON;
-    loop {
-        match listener.accept() {
-            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock && Instant::now() < end => {
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            other => return other,
-        }
-    }
-}
-
-#[test]
-fn the_node_and_the_pod_reach_each_other_over_both_families() {
-    let node = Node::new();
-    let pod = node.pod();
-    pod.setup();
-    talk(&pod, "10.77.3.4:7001");
-    talk(&pod, "[fd77::304]:7001");
-    for gateway in ["10.77.0.1:7002", "[fd77::1]:7002"] {
-        let gateway: SocketAddr = gateway.parse().unwrap();
-        let _listener = TcpListener::bind(gateway).unwrap();
-        pod.inside(&["net"], || TcpStream::connect_timeout(&gateway, Duration::from_secs(5)).expect("pod to node"));
-    }
-    pod.clean();
-    pod.assert_clean();
-}
-
-#[test]
-fn an_address_works_for_the_next_pod_at_once() {
-    let node = Node::new();
-    for round in 0..10 {
-        let pod = node.pod();
-        pod.setup();
-        talk(&pod, &format!("10.77.3.4:{}", 7100 + round));
-        talk(&pod, &format!("[fd77::304]:{}", 7100 + round));
-        pod.clean();
-    }
-}
-
-#[test]
-fn the_last_pod_with_an_address_gets_its_packets_whatever_the_one_before_sends() {
-    let node = Node::new();
-    let (one, two) = (node.pod(), node.pod());
-    one.setup();
-    talk(&one, "10.77.3.4:7200");
-    two.setup();
-    for round in 0..5 {
-        one.inside(&["net"], || {
-            let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-            socket.set_broadcast(true).unwrap();
-            socket.send_to(b"still here", "10.77.255.255:9").unwrap();
-        });
-        talk(&two, &format!("10.77.3.4:{}", 7201 + round));
-    }
-    one.clean();
-    talk(&two, "10.77.3.4:7210");
-    two.clean();
-    two.assert_clean();
-}
-
-#[test]
-fn a_gateway_outside_of_the_pods_subnet_is_reached_on_the_link() {
-    let node = Node::new();
-    let mut pod = node.pod();
-    pod.network().addresses = vec!["10.77.3.4/32".into(), "fd77::304/128".into()];
-    pod.setup();
-    talk(&pod, "10.77.3.4:7003");
-    pod.clean();
-    pod.assert_clean();
 }

@@ -84,3 +84,28 @@ fn a_pod_is_set_up_near_the_kernels_own_price() {
     measure("host network", |pod| (pod.request.own_net, pod.request.network) = (false, None));
     assert!(p50 < Duration::from_micros(2_500), "{p50:?}");
 }
+
+#[test]
+#[ignore = "measures; run it alone"]
+fn the_thousandth_pod_costs_what_the_first_did() {
+    const PODS: usize = 1000;
+    for families in ["IPv4", "IPv4 and IPv6"] {
+        let node = Node::new();
+        let (mut pods, mut times) = (Vec::new(), Vec::new());
+        for number in 0..PODS {
+            let mut pod = node.pod();
+            let (high, low) = (10 + number / 250, number % 250 + 1);
+            pod.network().addresses = vec![format!("10.77.{high}.{low}/32"), format!("fd77::{number:x}:2/128")];
+            if families == "IPv4" {
+                pod.only_ipv4(&format!("10.77.{high}.{low}"));
+            }
+            times.push(whole("setup-pod", &pod.request.pod_id, Verb::SetupPod(pod.request.clone())));
+            pods.push(pod);
+        }
+        let last = [0, 100, 490, PODS - 20].map(|at| {
+            report(&format!("{families}: set-up of pods {} to {}", at + 1, at + 20), &mut times[at..at + 20].to_vec())
+        });
+        pods.iter().for_each(|pod| pod.clean());
+        assert!(last[3] < 2 * last[0], "{families}: {last:?}");
+    }
+}

@@ -8,7 +8,12 @@
 //! allocated. With two families a pod has the same number in both.
 
 use crate::error::NetworkError;
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+#[cfg(test)]
+use crate::subnets::Family;
+use crate::subnets::Subnets;
+use ipnet::IpNet;
+#[cfg(test)]
+use ipnet::{Ipv4Net, Ipv6Net};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -20,8 +25,7 @@ const MAX_NUMBERS: u32 = 1 << 20;
 /// The addresses of the pods of this node.
 #[derive(Debug)]
 pub struct Addresses {
-    subnet: Ipv4Net,
-    subnet6: Option<Ipv6Net>,
+    subnets: Subnets,
     taken: BTreeSet<u32>,
     last: u32,
 }
@@ -31,19 +35,18 @@ impl Addresses {
     ///
     /// # Errors
     /// [`NetworkError::SubnetTooSmall`] when there is no room for a gateway and one pod.
-    pub fn new(subnet: Ipv4Net, subnet6: Option<Ipv6Net>) -> Result<Self, NetworkError> {
-        if subnet.prefix_len() > 30 {
-            return Err(NetworkError::SubnetTooSmall { subnet: subnet.into() });
+    pub fn within(subnets: Subnets) -> Result<Self, NetworkError> {
+        let too_small = |net: &IpNet| host_bits(net) < 2;
+        if let Some(subnet) = subnets.in_order().into_iter().find(too_small) {
+            return Err(NetworkError::SubnetTooSmall { subnet });
         }
-        if let Some(subnet) = subnet6.filter(|net| net.prefix_len() > 126) {
-            return Err(NetworkError::SubnetTooSmall { subnet: subnet.into() });
-        }
-        Ok(Self {
-            subnet: subnet.trunc(),
-            subnet6: subnet6.map(|net| net.trunc()),
-            taken: BTreeSet::new(),
-            last: GATEWAY,
-        })
+        Ok(Self { subnets, taken: BTreeSet::new(), last: GATEWAY })
+    }
+
+    /// The same for an IPv4 subnet, with an IPv6 one after it.
+    #[cfg(test)]
+    pub fn new(v4: Ipv4Net, v6: Option<Ipv6Net>) -> Result<Self, NetworkError> {
+        Self::within(Subnets::new(Some(v4), v6, Family::V4))
     }
 
     /// Takes the next free number.
@@ -54,7 +57,7 @@ impl Addresses {
         let (first, end) = (GATEWAY + 1, self.end());
         let free = (self.last + 1..end).chain(first..end).find(|number| !self.taken.contains(number));
         let number = free.ok_or(NetworkError::AddressesExhausted {
-            subnet: self.subnet.into(),
+            subnet: self.smallest(),
             usable: u64::from(end - first),
             used: self.taken.len() as u64,
         })?;
@@ -65,9 +68,9 @@ impl Addresses {
 
     /// Takes the number of an address that a live pod already has; `None` when it is outside this subnet or in use.
     pub fn take_back(&mut self, ip: IpAddr) -> Option<u32> {
-        let number = match (ip, self.subnet6) {
-            (IpAddr::V4(ip), _) if self.subnet.contains(&ip) => u32::from(ip) - u32::from(self.subnet.network()),
-            (IpAddr::V6(ip), Some(net)) if net.contains(&ip) => {
+        let number = match (ip, self.subnets.v4, self.subnets.v6) {
+            (IpAddr::V4(ip), Some(net), _) if net.contains(&ip) => u32::from(ip) - u32::from(net.network()),
+            (IpAddr::V6(ip), _, Some(net)) if net.contains(&ip) => {
                 u32::try_from(u128::from(ip) - u128::from(net.network())).ok()?
             }
             _ => return None,
@@ -84,28 +87,35 @@ impl Addresses {
         self.taken.remove(&number);
     }
 
-    /// The addresses of a number with the prefix length of their subnet, IPv4 first.
+    /// The addresses of a number with the prefix length of their subnet, in the order of a pod's addresses.
     pub fn of(&self, number: u32) -> Vec<IpNet> {
-        let v4 = Ipv4Addr::from(u32::from(self.subnet.network()) + number);
-        let mut all = vec![IpNet::new_assert(v4.into(), self.subnet.prefix_len())];
-        if let Some(net) = self.subnet6 {
-            let v6 = Ipv6Addr::from(u128::from(net.network()) + u128::from(number));
-            all.push(IpNet::new_assert(v6.into(), net.prefix_len()));
-        }
-        all
+        let address = |net: IpNet| match net {
+            IpNet::V4(net) => IpAddr::from(Ipv4Addr::from(u32::from(net.network()) + number)),
+            IpNet::V6(net) => IpAddr::from(Ipv6Addr::from(u128::from(net.network()) + u128::from(number))),
+        };
+        self.subnets.in_order().into_iter().map(|net| IpNet::new_assert(address(net), net.prefix_len())).collect()
     }
 
-    /// The gateway of each family, IPv4 first: the bridge's addresses.
+    /// The gateway of each family, in the same order: the bridge's addresses.
     pub fn gateways(&self) -> Vec<IpNet> {
         self.of(GATEWAY)
     }
 
     /// One past the last number that can be allocated.
     fn end(&self) -> u32 {
-        let v4 = (1u32 << (32 - u32::from(self.subnet.prefix_len())).min(31)) - 1;
-        let v6 = self.subnet6.map_or(u32::MAX, |net| (1u32 << (128 - u32::from(net.prefix_len())).min(31)) - 1);
-        v4.min(v6).min(MAX_NUMBERS)
+        let ends = self.subnets.in_order().into_iter().map(|net| (1u32 << host_bits(&net).min(31)) - 1);
+        ends.min().unwrap_or(0).min(MAX_NUMBERS)
     }
+
+    /// The subnet that limits how many pods there can be.
+    fn smallest(&self) -> IpNet {
+        let nets = self.subnets.in_order().into_iter();
+        nets.min_by_key(host_bits).unwrap_or_else(|| IpNet::new_assert(Ipv4Addr::UNSPECIFIED.into(), 32))
+    }
+}
+
+fn host_bits(net: &IpNet) -> u8 {
+    net.max_prefix_len() - net.prefix_len()
 }
 
 #[cfg(test)]
@@ -157,6 +167,24 @@ mod tests {
         let text: Vec<String> = addresses.of(number).iter().map(ToString::to_string).collect();
         assert_eq!(text, ["10.64.0.2/20", "fd00:64::2/64"]);
         assert_eq!(addresses.take_back("fd00:64::9".parse().expect("ip")), Some(9));
+    }
+
+    #[test]
+    fn ipv6_may_be_first_or_alone() {
+        let (v4, v6) = ("10.64.0.0/29".parse().expect("net"), "fd00:64::/64".parse().expect("net"));
+        for (subnets, expected) in [
+            (Subnets::new(Some(v4), Some(v6), Family::V6), &["fd00:64::2/64", "10.64.0.2/29"][..]),
+            (Subnets::new(None, Some(v6), Family::V6), &["fd00:64::2/64"]),
+        ] {
+            let mut addresses = Addresses::within(subnets).expect("large enough");
+            let number = addresses.take().expect("free");
+            let text: Vec<String> = addresses.of(number).iter().map(ToString::to_string).collect();
+            assert_eq!(text, expected);
+        }
+        let mut both = Addresses::within(Subnets::new(Some(v4), Some(v6), Family::V6)).expect("large enough");
+        while both.take().is_ok() {}
+        let error = both.take().expect_err("full").to_string();
+        assert!(error.contains("5 of 5 addresses of 10.64.0.0/29"), "{error}");
     }
 
     #[test]

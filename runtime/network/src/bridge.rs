@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The bridge that connects all pods of this daemon; its address is their gateway. Blocking.
+//! The interface that has the gateway's addresses. Blocking.
+//!
+//! It is a bridge because every kernel that runs pods has bridges. Pods are not its ports: the node routes to each of
+//! them. Only those that an earlier daemon started still are, until they end.
 
 use crate::error::NetworkError;
 use crate::netlink::Rtnl;
@@ -8,6 +11,9 @@ use ipnet::IpNet;
 
 /// MTU when the node has no default route to take it from.
 const USUAL_MTU: u32 = 1500;
+
+/// Index of the loopback interface.
+const LOOPBACK: u32 = 1;
 
 /// The bridge as it should be.
 #[derive(Debug, Clone)]
@@ -29,6 +35,8 @@ pub struct Ready {
     pub mtu: u32,
     /// It did not exist before.
     pub created: bool,
+    /// Pods of an earlier daemon are its ports.
+    pub has_ports: bool,
 }
 
 impl Bridge {
@@ -38,7 +46,7 @@ impl Bridge {
     /// [`NetworkError::NotABridge`], [`NetworkError::ForeignBridge`] when the name belongs to something else;
     /// [`NetworkError::Netlink`], [`NetworkError::Sysctl`] with the kernel's error.
     pub fn ensure(&self, rtnl: &mut Rtnl) -> Result<Ready, NetworkError> {
-        let mtu = self.mtu.map_or_else(|| default_mtu(rtnl), Ok)?;
+        let mtu = pod_mtu(rtnl, self.mtu)?;
         let found = rtnl.link(&self.name)?;
         let created = found.is_none();
         if created {
@@ -50,15 +58,19 @@ impl Bridge {
         self.refuse_foreign(rtnl, link.index)?;
         let ipv6 = self.gateways.iter().any(|net| matches!(net, IpNet::V6(_)));
         sysctl::settle_bridge(&self.name, ipv6)?;
+        sysctl::answer_on_bridge(&self.name, ipv6)?;
         for gateway in &self.gateways {
             rtnl.add_address(&self.name, link.index, *gateway)?;
         }
         rtnl.set_up(&self.name, link.index, mtu)?;
-        sysctl::forward_ipv4()?;
+        if self.gateways.iter().any(|net| matches!(net, IpNet::V4(_))) {
+            sysctl::forward_ipv4()?;
+        }
         if ipv6 {
             sysctl::forward_ipv6()?;
         }
-        Ok(Ready { index: link.index, mtu, created })
+        let has_ports = !created && rtnl.links()?.iter().any(|port| port.is_port_of(Some(link.index)));
+        Ok(Ready { index: link.index, mtu, created, has_ports })
     }
 
     /// Refuses a bridge with an IPv4 address that is not ours, because the bridge is then not ours either.
@@ -74,10 +86,18 @@ impl Bridge {
     }
 }
 
-/// MTU of the interface with the IPv4 default route.
-fn default_mtu(rtnl: &mut Rtnl) -> Result<u32, NetworkError> {
-    let is_default = |net: &IpNet| matches!(net, IpNet::V4(net) if net.prefix_len() == 0);
-    let via = rtnl.routes()?.into_iter().filter(|route| is_default(&route.to)).find_map(|route| route.via);
-    let Some(index) = via else { return Ok(USUAL_MTU) };
+/// The MTU of a new pod: the configured one, else that of the interface with the default route, of IPv4 if there is one.
+///
+/// # Errors
+/// [`NetworkError::Netlink`].
+pub fn pod_mtu(rtnl: &mut Rtnl, configured: Option<u32>) -> Result<u32, NetworkError> {
+    if let Some(mtu) = configured {
+        return Ok(mtu);
+    }
+    // The kernel has an unreachable IPv6 default route on loopback until there is a real one.
+    let mut ways: Vec<_> = rtnl.routes()?.into_iter().filter(|route| route.to.prefix_len() == 0).collect();
+    ways.retain(|route| route.via.is_some_and(|index| index != LOOPBACK));
+    ways.sort_by_key(|route| matches!(route.to, IpNet::V6(_)));
+    let Some(index) = ways.first().and_then(|route| route.via) else { return Ok(USUAL_MTU) };
     Ok(rtnl.link_at(index)?.map_or(USUAL_MTU, |link| link.mtu))
 }

@@ -4,11 +4,13 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
 /// How much of a program's error output is kept.
-const MAX_STDERR: usize = 2048;
+const MAX_STDERR: u64 = 2048;
+/// How much of its output is kept. A table with ten thousand rules has about a mebibyte.
+const MAX_STDOUT: u64 = 16 << 20;
 /// Where programs are searched for after PATH, because services often start with a short one.
 const USUAL_DIRS: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"];
 
@@ -54,11 +56,53 @@ async fn feed(mut child: Child, input: &str) -> Result<String, Failure> {
         // A program that exits before it has read everything explains why on stderr.
         let _ = stdin.write_all(input.as_bytes()).await;
     }
-    let output = child.wait_with_output().await.map_err(Failure::Run)?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    let (printed, said) = tokio::join!(read(child.stdout.take(), MAX_STDOUT), read(child.stderr.take(), MAX_STDERR));
+    let (printed, said) = (printed.map_err(Failure::Run)?, said.map_err(Failure::Run)?);
+    let status = child.wait().await.map_err(Failure::Run)?;
+    if status.success() {
+        return Ok(String::from_utf8_lossy(&printed).into_owned());
     }
-    let said = &output.stderr[..output.stderr.len().min(MAX_STDERR)];
-    let said = String::from_utf8_lossy(said).split_whitespace().collect::<Vec<_>>().join(" ");
-    Err(Failure::Status(if said.is_empty() { output.status.to_string() } else { said }))
+    let said = String::from_utf8_lossy(&said).split_whitespace().collect::<Vec<_>>().join(" ");
+    Err(Failure::Status(if said.is_empty() { status.to_string() } else { said }))
+}
+
+/// Reads to the end and keeps the start.
+async fn read(pipe: Option<impl AsyncRead + Unpin>, most: u64) -> std::io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    if let Some(pipe) = pipe {
+        let mut limited = pipe.take(most);
+        limited.read_to_end(&mut start).await?;
+        tokio::io::copy(&mut limited.into_inner(), &mut tokio::io::sink()).await?;
+    }
+    Ok(start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn sh(script: &str, deadline: Duration) -> Result<String, Failure> {
+        run(&find("sh").expect("installed"), &["-c", script], "fed", deadline).await
+    }
+
+    #[tokio::test]
+    async fn a_program_is_fed_and_its_output_or_its_complaint_is_kept_within_bounds() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(sh("cat", minute).await.expect("runs"), "fed");
+        let said =
+            sh("echo a  lot >&2; head -c 1000000 /dev/zero | tr '\\0' x >&2; exit 3", minute).await.expect_err("fails");
+        assert!(
+            matches!(&said, Failure::Status(said) if said.starts_with("a lot xxx") && said.len() <= 2048),
+            "{said:?}"
+        );
+        let long = sh("head -c 20000000 /dev/zero", minute).await.expect("runs");
+        assert_eq!(long.len() as u64, MAX_STDOUT);
+    }
+
+    #[tokio::test]
+    async fn a_program_that_hangs_is_ended_and_one_that_is_absent_is_not_found() {
+        let late = sh("exec sleep 60", Duration::from_millis(50)).await.expect_err("hangs");
+        assert!(matches!(late, Failure::Deadline), "{late:?}");
+        assert_eq!(find("no-such-program-at-all"), None);
+    }
 }

@@ -44,6 +44,12 @@ pub enum NetworkError {
         /// The requested protocol.
         protocol: Protocol,
     },
+    /// A network gave a pod an address that no pod can have. A host port would lead to the node itself, or to many.
+    #[error("no host port can lead to {ip}: it is not an address of a pod")]
+    PodAddress {
+        /// The address.
+        ip: IpAddr,
+    },
     /// Every address of the subnet is in use.
     #[error("no free address: {used} of {usable} addresses of {subnet} are in use")]
     AddressesExhausted {
@@ -210,6 +216,7 @@ impl NetworkError {
             | Self::Record { .. }
             | Self::Nft(_)
             | Self::Iptables { .. }
+            | Self::PodAddress { .. }
             | Self::Task => Kind::Internal,
         }
     }

@@ -6,12 +6,14 @@ use crate::bridge::{Bridge, Ready};
 use crate::config::NetworkConfig;
 use crate::decide::{Facts, decide};
 use crate::error::NetworkError;
+use crate::host_ends::{Home, connect_again, host_ends};
 use crate::netlink::Rtnl;
 use crate::node_lock::NodeLock;
 use crate::record::{self, Record};
 use crate::state::{State, TableGuard, TableState, blocking};
 use crate::{forwarding, table};
 use ipnet::IpNet;
+use std::net::IpAddr;
 use std::path::Path;
 
 /// Decides on the subnet, records it, creates the bridge, and takes over the pods that lived before this start.
@@ -20,11 +22,11 @@ use std::path::Path;
 /// Those of [`decide`] and [`Bridge::ensure`]; [`NetworkError::NodeLock`], [`NetworkError::Record`].
 pub async fn make_bridge(state: &State) -> Result<(), NetworkError> {
     let (config, root) = (state.config.clone(), state.root.clone());
-    let (earlier, ports) = {
+    let (earlier, homes) = {
         let known = state.known();
-        (known.record.clone(), known.host_interfaces())
+        (known.record.clone(), known.homes())
     };
-    let (record, ready) = blocking(move || make_blocking(&config, &root, earlier, &ports)).await?;
+    let (record, ready) = blocking(move || make_blocking(&config, &root, earlier, &homes)).await?;
     state.use_subnet(&record)?;
     let mut known = state.known();
     // Earlier pods must have their addresses before a new pod can get one.
@@ -66,12 +68,12 @@ fn make_blocking(
     config: &NetworkConfig,
     root: &Path,
     earlier: Option<Record>,
-    ports: &[String],
+    homes: &[Home],
 ) -> Result<(Record, Ready), NetworkError> {
     let _lock = NodeLock::take()?;
     let mut rtnl = Rtnl::open()?;
     let taken = taken_by_others(&mut rtnl, earlier.as_ref())?;
-    let facts = Facts { root, config, earlier: earlier.as_ref(), pods_live: !ports.is_empty(), taken: &taken };
+    let facts = Facts { root, config, earlier: earlier.as_ref(), pods_live: !homes.is_empty(), taken: &taken };
     let record = decide(&facts, |name| Ok(rtnl.link(name)?.is_none()))?;
     if let Some(earlier) = earlier.as_ref().filter(|earlier| **earlier != record) {
         // No pod lives in it, so the bridge of the old decision can be removed.
@@ -79,34 +81,28 @@ fn make_blocking(
     }
     if earlier.as_ref() != Some(&record) {
         record::save(root, &record)?;
-        tracing::info!(bridge = record.bridge, subnet = %record.subnet, "network");
+        tracing::info!(bridge = record.bridge, subnets = record.subnets.text(), "network");
     }
-    let gateways = Addresses::new(record.subnet, record.subnet6)?.gateways();
-    let ready = Bridge { name: record.bridge.clone(), gateways, mtu: config.mtu }.ensure(&mut rtnl)?;
+    let gateways = Addresses::within(record.subnets)?.gateways();
+    let ready =
+        Bridge { name: record.bridge.clone(), gateways: gateways.clone(), mtu: config.mtu }.ensure(&mut rtnl)?;
     if ready.created {
-        reattach(&mut rtnl, ports, ready.index);
+        let gateways: Vec<IpAddr> = gateways.iter().map(IpNet::addr).collect();
+        connect_again(&mut rtnl, homes, &record.bridge, ready.index, &gateways);
     }
     Ok((record, ready))
 }
 
-/// Attaches the host ends of live pods to the new bridge, after the old one was removed under them.
-fn reattach(rtnl: &mut Rtnl, ports: &[String], bridge: u32) {
-    for port in ports {
-        if let Err(error) = rtnl.make_port(port, bridge) {
-            tracing::debug!(%error, "cannot attach an interface to the new bridge");
-        }
-    }
-}
-
-/// The node's addresses and routes, without those of our own bridge.
+/// The node's addresses and routes, without those of our own bridge and of host ends that are still going.
 fn taken_by_others(rtnl: &mut Rtnl, earlier: Option<&Record>) -> Result<Vec<IpNet>, NetworkError> {
-    let own = match earlier {
-        Some(record) => rtnl.link(&record.bridge)?.map(|link| link.index),
-        None => None,
-    };
-    let addresses = rtnl.addresses()?.into_iter().filter(|(index, _)| Some(*index) != own).map(|(_, net)| net);
+    let mut own = Vec::new();
+    if let Some(record) = earlier {
+        let bridge = rtnl.link(&record.bridge)?.map(|link| link.index);
+        own = host_ends(rtnl, &record.bridge, bridge)?.into_iter().map(|link| link.index).chain(bridge).collect();
+    }
+    let addresses = rtnl.addresses()?.into_iter().filter(|(index, _)| !own.contains(index)).map(|(_, net)| net);
     let mut taken: Vec<IpNet> = addresses.collect();
-    let routes = rtnl.routes()?.into_iter().filter(|route| own.is_none() || route.via != own);
+    let routes = rtnl.routes()?.into_iter().filter(|route| route.via.is_none_or(|index| !own.contains(&index)));
     taken.extend(routes.map(|route| route.to));
     Ok(taken)
 }

@@ -1,55 +1,83 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The handle of the built-in network, with the steps of a pod's life in it.
 
-use crate::binding::{Binding, Place};
+use crate::bridge::Ready;
 use crate::config::NetworkConfig;
 use crate::error::NetworkError;
 use crate::health::{self, Reason};
+use crate::holder::name_holder;
+use crate::netlink::Rtnl;
 use crate::pod_cidr::{self, CidrOutcome};
-use crate::pods::{Lease, LivePod, Mapper};
+use crate::pods::{Lease, LivePod};
 use crate::ports::HostPort;
 use crate::reconcile::reconcile;
 use crate::state::{Known, State, TableState, blocking};
 use crate::take_over::{make, take_over};
-use crate::{conntrack, making, reservation, table, way};
+use crate::{making, names, services, table};
 use gorae_proto::{cri, shim};
 use ipnet::IpNet;
 use std::collections::HashSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
 use std::sync::Arc;
 
 /// Name of a pod's interface inside its namespace.
 const POD_INTERFACE: &str = "eth0";
 
+/// fe80::1, the address of every host end.
+const HOST_END: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+
 /// What a pod gets: the shim's part, and the addresses for the pod's record and status.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PodNetworkPlan {
     /// For `SetupPod.network`.
     pub network: shim::PodNetwork,
-    /// The pod's addresses, IPv4 first.
+    /// The pod's addresses, that of the primary family first.
     pub ips: Vec<IpAddr>,
 }
 
 impl PodNetworkPlan {
     fn new(bridge: String, mtu: u32, lease: Lease) -> Self {
-        let ips = lease.addresses.iter().map(IpNet::addr).collect();
+        let ips: Vec<IpAddr> = lease.addresses.iter().map(IpNet::addr).collect();
+        let of_family = |ip: &IpAddr| lease.gateways.iter().find(|gateway| gateway.is_ipv4() == ip.is_ipv4());
+        let gateways: Vec<IpAddr> = ips.iter().filter_map(of_family).copied().collect();
         let network = shim::PodNetwork {
+            host_mac: names::hardware_address(&bridge).to_vec(),
             bridge,
             host_interface: lease.host_interface,
             interface: POD_INTERFACE.into(),
-            addresses: lease.addresses.iter().map(ToString::to_string).collect(),
-            gateways: lease.gateways.iter().map(ToString::to_string).collect(),
+            // Without its subnet: the pod sends everything to the node, and the node routes it.
+            addresses: ips.iter().map(|ip| IpNet::from(*ip).to_string()).collect(),
+            gateways: gateways.iter().map(|ip| next_hop(*ip).to_string()).collect(),
+            sources: gateways.iter().map(ToString::to_string).collect(),
             mtu,
         };
         Self { network, ips }
     }
 }
 
+/// What a pod's default route goes to. The host end answers for every IPv4 address of the node, but only for an IPv6
+/// address that it has itself; that one is the same on every host end.
+fn next_hop(gateway: IpAddr) -> IpAddr {
+    if gateway.is_ipv4() { gateway } else { HOST_END.into() }
+}
+
 /// The built-in network of one daemon. Clones are handles to the same one.
 #[derive(Debug, Clone)]
 pub struct Network {
-    state: Arc<State>,
+    pub(crate) state: Arc<State>,
+    /// Ends with the last handle.
+    _following: Arc<Following>,
+}
+
+/// The task that follows the addresses of Services.
+#[derive(Debug)]
+struct Following(tokio::task::JoinHandle<()>);
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Network {
@@ -65,7 +93,8 @@ impl Network {
     pub async fn open(config: NetworkConfig, root_dir: &Path, live: &[LivePod]) -> Result<Self, NetworkError> {
         let state = Arc::new(State::open(config, root_dir)?);
         take_over(&state, live).await;
-        Ok(Self { state })
+        let follow = services::follow(Arc::downgrade(&state), async |state| table::follow_services(&state).await);
+        Ok(Self { state, _following: Arc::new(Following(tokio::spawn(follow))) })
     }
 
     /// Reserves an address and host ports for a pod, and creates bridge and table when they are missing.
@@ -82,39 +111,29 @@ impl Network {
         self.make_what_is_missing(!host_ports.is_empty()).await?;
         match self.reserve(pod_id, &host_ports) {
             Err(error) => Err(name_holder(error).await),
-            Ok(plan) => Ok(plan),
+            Ok(plan) => {
+                self.answer_for(&plan.ips).await;
+                Ok(plan)
+            }
         }
     }
 
-    /// Reserves the host ports of a pod whose addresses come from elsewhere, in both families where a mapping leaves it open,
-    /// before anything of the pod is made. A bridge is neither needed nor made.
-    ///
-    /// - Shapes: a second call for the same pod changes nothing. With [`Mapper::Plugin`] the ports are only held. Ends like
-    ///   [`prepare`](Self::prepare), with [`withdraw`](Self::withdraw) and [`release`](Self::release). Nothing is durable:
-    ///   the next daemon hears of it as [`LivePod`].
-    ///
-    /// # Errors
-    /// [`NetworkErrorKind::InvalidArgument`](crate::NetworkErrorKind) for mappings that are not valid, `AlreadyExists` for a
-    /// host port that is in use, those of nft when it is to map; then nothing is reserved.
-    pub async fn reserve_ports(
-        &self,
-        pod_id: &str,
-        mappings: &[cri::PortMapping],
-        mapper: Mapper,
-    ) -> Result<(), NetworkError> {
-        let host_ports = HostPort::read_all(mappings)?;
-        if let Err(error) = self.state.with_pods(|pods| pods.reserve_ports(pod_id, &host_ports, mapper)) {
-            return Err(name_holder(error).await);
+    /// Makes a new pod known to those pods that are still ports of the bridge, if there are any. For IPv4 the kernel
+    /// does so by itself.
+    async fn answer_for(&self, ips: &[IpAddr]) {
+        let Some(Ready { index, has_ports: true, .. }) = self.state.known().bridge else { return };
+        let ips: Vec<Ipv6Addr> =
+            ips.iter().filter_map(|ip| if let IpAddr::V6(ip) = ip { Some(*ip) } else { None }).collect();
+        if ips.is_empty() {
+            return;
         }
-        if mapper == Mapper::Plugin || host_ports.is_empty() {
-            return Ok(());
+        let done = blocking(move || {
+            let mut rtnl = Rtnl::open()?;
+            ips.into_iter().try_for_each(|ip| rtnl.answer_for(index, ip))
+        });
+        if let Err(error) = done.await {
+            tracing::warn!(%error, "pods of an earlier daemon cannot reach a new one over IPv6");
         }
-        // UDP flows are tracked, and can be forgotten, only once the table is there.
-        let made = match self.state.table().await {
-            Ok(mut table) if *table == TableState::Unknown => table::write(&self.state, &mut table).await,
-            other => other.map(drop),
-        };
-        made.inspect_err(|_| self.release(pod_id))
     }
 
     async fn make_what_is_missing(&self, needs_table: bool) -> Result<(), NetworkError> {
@@ -139,59 +158,6 @@ impl Network {
         };
         let lease = pods.reserve(pod_id, host_ports)?;
         Ok(PodNetworkPlan::new(record.bridge.clone(), bridge.mtu, lease))
-    }
-
-    /// Opens the pod's host ports, once the pod is up. Costs nothing for a pod without any.
-    ///
-    /// # Errors
-    /// [`NetworkError::NotPrepared`], [`NetworkError::Nft`]; then the ports are not open.
-    pub async fn publish(&self, pod_id: &str) -> Result<(), NetworkError> {
-        let targets = self.state.with_pods(|pods| pods.targets(pod_id))?;
-        if targets.is_empty() {
-            return Ok(());
-        }
-        let ways = way::find(targets).await;
-        let bindings = self.state.with_pods(|pods| {
-            pods.know_ways(&ways);
-            pods.want(pod_id)
-        })?;
-        let opened = match table::change(&self.state, |rules| rules.add(&bindings)).await {
-            Ok(()) => table::route_loopback(&ways, &bindings),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = opened {
-            self.state.with_pods(|pods| pods.unwant(pod_id));
-            return Err(error);
-        }
-        forget_flows(pod_id, &bindings).await;
-        Ok(())
-    }
-
-    /// Opens the host ports of a pod whose addresses come from elsewhere, at the first address of each family. Ports of a
-    /// family that the pod does not have are free again. Ports that a plugin maps are left to it.
-    ///
-    /// # Errors
-    /// [`NetworkErrorKind::InvalidArgument`](crate::NetworkErrorKind) when the pod has no address of a host address's family;
-    /// otherwise as [`publish`](Self::publish). Then the ports are not open.
-    pub async fn publish_at(&self, pod_id: &str, addresses: &[IpAddr]) -> Result<(), NetworkError> {
-        self.state.with_pods(|pods| pods.settle(pod_id, addresses))?;
-        self.publish(pod_id).await
-    }
-
-    /// Closes the pod's host ports and releases them, before the pod's namespace is removed. Idempotent.
-    ///
-    /// # Errors
-    /// [`NetworkError::Nft`]: the pod keeps the ports. The caller may retry, or go on and [`release`](Self::release):
-    /// the address then stays out of use until the table has been rewritten.
-    pub async fn withdraw(&self, pod_id: &str) -> Result<(), NetworkError> {
-        let bindings = self.state.with_pods(|pods| pods.unwant(pod_id));
-        if bindings.is_empty() {
-            return Ok(());
-        }
-        table::change(&self.state, |rules| rules.delete(&bindings)).await?;
-        self.state.with_pods(|pods| pods.removed(pod_id));
-        forget_flows(pod_id, &bindings).await;
-        Ok(())
     }
 
     /// Releases the pod's address, once its namespace is gone. Idempotent, never blocks.
@@ -267,25 +233,5 @@ impl Preparing {
 impl Drop for Preparing {
     fn drop(&mut self) {
         self.0.known().preparing -= 1;
-    }
-}
-
-/// Drops the UDP flows to host ports that were opened or closed. If this fails, they expire by themselves later.
-async fn forget_flows(pod_id: &str, bindings: &[Binding]) {
-    let places: Vec<Place> = bindings.iter().map(|binding| binding.place).collect();
-    if let Err(error) = blocking(move || conntrack::forget_udp(&places)).await {
-        tracing::debug!(pod_id, %error, "cannot drop the tracked flows to host ports");
-    }
-}
-
-/// Adds the name of the process that has the port to the error, if it is about one and can be found.
-async fn name_holder(error: NetworkError) -> NetworkError {
-    let place = match &error {
-        NetworkError::HostPortTaken { place, holder } if holder == reservation::SOME_PROCESS => *place,
-        _ => return error,
-    };
-    match blocking(move || Ok(reservation::holder(&place))).await.ok().flatten() {
-        Some(holder) => NetworkError::HostPortTaken { place, holder },
-        None => error,
     }
 }

@@ -8,11 +8,12 @@
 use crate::addresses::Addresses;
 use crate::error::NetworkError;
 use crate::making::remove;
-use crate::names;
-use crate::record::{self, Origin, Record, Wanted};
+use crate::record::{self, Origin, Record};
 use crate::state::{Known, State};
+use crate::subnets::{Family, Subnets};
 use crate::take_over::catch_up;
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use crate::{decide, names};
+use ipnet::IpNet;
 
 /// The result of setting kubelet's pod CIDR.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,21 +33,21 @@ pub enum CidrOutcome {
 /// # Errors
 /// [`NetworkError::Config`] when it is not a CIDR; [`NetworkError::Record`] when it cannot be recorded.
 pub async fn set(state: &State, text: &str) -> Result<CidrOutcome, NetworkError> {
-    let Some((subnet, subnet6)) = read(text)? else { return Ok(CidrOutcome::Kept("it has no IPv4 part")) };
+    let cidr = read(text)?;
     if state.config.subnet.is_some() {
         return Ok(CidrOutcome::Kept("network.subnet is configured"));
     }
-    Addresses::new(subnet, subnet6)?;
+    Addresses::within(cidr)?;
     let mut table = state.table().await?;
     // Nothing may change while it is unknown which pods live in which subnet.
     catch_up(state).await?;
     let Some(earlier) = state.known().record.clone() else {
         // No pod has an address before there is a record.
         let bridge = state.config.bridge.clone().unwrap_or_else(|| names::bridge(&state.root, 0));
-        keep(state, of_pod_cidr(bridge, subnet, subnet6))?;
+        keep(state, of_pod_cidr(bridge, cidr))?;
         return Ok(CidrOutcome::Adopted);
     };
-    if earlier.subnet == subnet && (subnet6.is_none() || earlier.subnet6 == subnet6) {
+    if is_in_use(&earlier.subnets, &decide::of_pod_cidr(&state.config, cidr)) {
         if earlier.wanted.is_some() {
             keep(state, Record { wanted: None, ..earlier })?;
         }
@@ -54,12 +55,20 @@ pub async fn set(state: &State, text: &str) -> Result<CidrOutcome, NetworkError>
     }
     // The old bridge has the old gateway; the next pod creates the new one.
     if remove(state, &mut table).await? {
-        keep(state, of_pod_cidr(earlier.bridge, subnet, subnet6))?;
+        keep(state, of_pod_cidr(earlier.bridge, cidr))?;
         return Ok(CidrOutcome::Adopted);
     }
-    keep(state, Record { wanted: Some(Wanted { subnet, subnet6 }), ..earlier })?;
+    keep(state, Record { wanted: Some(cidr), ..earlier })?;
     make_way(state);
     Ok(CidrOutcome::Waiting)
+}
+
+/// Whether pods have addresses from what is wanted. They may have more: a family that the configuration adds.
+fn is_in_use(used: &Subnets, wanted: &Subnets) -> bool {
+    let v4 = wanted.v4.is_none() || wanted.v4 == used.v4;
+    let v6 = wanted.v6.is_none() || wanted.v6 == used.v6;
+    let none = wanted.v4.is_none() && wanted.v6.is_none();
+    v4 && v6 && !none && wanted.families().first() == used.families().first()
 }
 
 fn keep(state: &State, record: Record) -> Result<(), NetworkError> {
@@ -77,35 +86,36 @@ pub fn make_way(state: &State) {
     }
 }
 
-/// The CIDR that is pending while another subnet is in use, and that subnet.
-fn wanted(state: &State, known: &Known) -> Option<(Wanted, Ipv4Net)> {
+/// The CIDR that is pending while other subnets are in use, and those.
+fn wanted(state: &State, known: &Known) -> Option<(Subnets, Subnets)> {
     let record = known.record.as_ref().filter(|_| state.config.subnet.is_none() && known.bridge.is_some())?;
-    Some((record.wanted?, record.subnet))
+    Some((record.wanted?, record.subnets))
 }
 
 /// The message for operators while the CIDR is pending; `None` when none is.
 pub fn waiting(state: &State) -> Option<String> {
-    let (Wanted { subnet, subnet6 }, used) = wanted(state, &state.known())?;
-    let wanted = subnet6.map_or_else(|| subnet.to_string(), |subnet6| format!("{subnet},{subnet6}"));
+    let (wanted, used) = wanted(state, &state.known())?;
+    let (wanted, used) = (wanted.text(), used.text());
     Some(format!("pods still use {used}; kubelet's pod CIDR {wanted} applies once the last of them is gone"))
 }
 
-fn of_pod_cidr(bridge: String, subnet: Ipv4Net, subnet6: Option<Ipv6Net>) -> Record {
-    Record { table: names::table(&bridge), bridge, subnet, subnet6, origin: Origin::PodCidr, wanted: None }
+fn of_pod_cidr(bridge: String, subnets: Subnets) -> Record {
+    Record { table: names::table(&bridge), bridge, subnets, origin: Origin::PodCidr, wanted: None }
 }
 
-/// Reads `"v4"`, `"v6"`, `"v4,v6"` or `"v6,v4"`; `None` without an IPv4 part.
-fn read(text: &str) -> Result<Option<(Ipv4Net, Option<Ipv6Net>)>, NetworkError> {
+/// Reads `"v4"`, `"v6"`, `"v4,v6"` or `"v6,v4"`; the first one is that of a pod's first address.
+fn read(text: &str) -> Result<Subnets, NetworkError> {
     let bad = |why| NetworkError::Config { key: "pod_cidr", value: text.chars().take(128).collect(), why };
-    let (mut v4, mut v6) = (None, None);
+    let (mut v4, mut v6, mut first) = (None, None, None);
     for part in text.split(',').map(str::trim) {
         match part.parse::<IpNet>().map_err(|_| bad("is not ADDRESS/LENGTH, or two of them with a comma"))? {
-            IpNet::V4(net) if v4.is_none() => v4 = Some(net.trunc()),
-            IpNet::V6(net) if v6.is_none() => v6 = Some(net.trunc()),
+            IpNet::V4(net) if v4.is_none() => v4 = Some(net),
+            IpNet::V6(net) if v6.is_none() => v6 = Some(net),
             _ => return Err(bad("has two subnets of one family")),
         }
+        first = first.or(Some(if v4.is_some() { Family::V4 } else { Family::V6 }));
     }
-    Ok(v4.map(|v4| (v4, v6)))
+    Ok(Subnets::new(v4, v6, first.unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -114,12 +124,29 @@ mod tests {
 
     #[test]
     fn one_or_two_families_in_any_order_are_read() {
-        let net4: Ipv4Net = "10.244.3.0/24".parse().expect("net");
-        let net6: Ipv6Net = "fd00:3::/64".parse().expect("net");
-        assert_eq!(read("10.244.3.0/24").expect("valid"), Some((net4, None)));
-        assert_eq!(read("10.244.3.7/24, fd00:3::/64").expect("valid"), Some((net4, Some(net6))));
-        assert_eq!(read("fd00:3::/64,10.244.3.0/24").expect("valid"), Some((net4, Some(net6))));
-        assert_eq!(read("fd00:3::/64").expect("valid"), None);
+        for (text, read_as) in [
+            ("10.244.3.0/24", "10.244.3.0/24"),
+            ("10.244.3.7/24, fd00:3::/64", "10.244.3.0/24,fd00:3::/64"),
+            ("fd00:3::/64,10.244.3.0/24", "fd00:3::/64,10.244.3.0/24"),
+            ("fd00:3::/64", "fd00:3::/64"),
+        ] {
+            assert_eq!(read(text).expect("valid").text(), read_as);
+        }
+    }
+
+    #[test]
+    fn a_family_more_than_wanted_is_fine_and_another_first_one_is_not() {
+        let of = |text| read(text).expect("valid");
+        for (used, wanted, fine) in [
+            ("10.244.3.0/24", "10.244.3.0/24", true),
+            ("10.244.3.0/24,fd00:3::/64", "10.244.3.0/24", true),
+            ("10.244.3.0/24", "10.244.3.0/24,fd00:3::/64", false),
+            ("10.244.3.0/24,fd00:3::/64", "fd00:3::/64,10.244.3.0/24", false),
+            ("10.64.0.0/20,fd00:3::/64", "fd00:3::/64", false),
+            ("10.64.0.0/20", "10.244.3.0/24", false),
+        ] {
+            assert_eq!(is_in_use(&of(used), &of(wanted)), fine, "{used} {wanted}");
+        }
     }
 
     #[test]

@@ -2,11 +2,13 @@
 //! Periodically compares the kernel's state with ours: other programs flush tables and remove bridges, and a clean-up
 //! can be interrupted.
 
+use crate::bridge::pod_mtu;
 use crate::error::NetworkError;
+use crate::host_ends::host_ends;
 use crate::netlink::Rtnl;
 use crate::state::{State, TableGuard, TableState, blocking};
 use crate::take_over::{make, resume};
-use crate::{forwarding, names, pod_cidr, services, table};
+use crate::{forwarding, pod_cidr, services, table};
 use std::collections::HashSet;
 
 /// Repairs bridge, table and host ends, and retries what failed. Does nothing before the first pod, nor while another
@@ -33,7 +35,8 @@ pub async fn reconcile(state: &State, stale: &HashSet<String>) -> Result<HashSet
     look_after_table(state, &mut guard).await?;
     forwarding::look(state).await;
     drop(guard);
-    let now = without_pod(state, bridge.index).await?;
+    follow_mtu(state).await?;
+    let now = without_pod(state, bridge.index, record.bridge).await?;
     let twice: Vec<String> = now.intersection(stale).cloned().collect();
     blocking(move || twice.iter().try_for_each(|name| remove(name))).await?;
     Ok(now)
@@ -63,11 +66,22 @@ async fn look_after_table(state: &State, guard: &mut TableGuard<'_>) -> Result<(
     Ok(())
 }
 
-/// Host ends on our bridge that belong to no pod: being created or removed, or left behind.
-async fn without_pod(state: &State, bridge: u32) -> Result<HashSet<String>, NetworkError> {
-    let ports = blocking(move || Rtnl::open()?.ports(bridge)).await?;
+/// Lets new pods have the MTU of the way out, which may have changed.
+async fn follow_mtu(state: &State) -> Result<(), NetworkError> {
+    let configured = state.config.mtu;
+    let mtu = blocking(move || pod_mtu(&mut Rtnl::open()?, configured)).await?;
+    if let Some(bridge) = state.known().bridge.as_mut().filter(|bridge| bridge.mtu != mtu) {
+        tracing::info!(before = bridge.mtu, mtu, "the MTU of the way out changed; new pods have it");
+        bridge.mtu = mtu;
+    }
+    Ok(())
+}
+
+/// Host ends of ours that belong to no pod: being created or removed, or left behind.
+async fn without_pod(state: &State, bridge: u32, name: String) -> Result<HashSet<String>, NetworkError> {
+    let links = blocking(move || host_ends(&mut Rtnl::open()?, &name, Some(bridge))).await?;
     let own = state.with_pods(|pods| pods.host_interfaces());
-    Ok(ports.into_iter().filter(|name| names::is_host_interface(name) && !own.contains(name)).collect())
+    Ok(links.into_iter().map(|link| link.name).filter(|name| !own.contains(name)).collect())
 }
 
 fn remove(interface: &str) -> Result<(), NetworkError> {

@@ -5,9 +5,9 @@
 //! valid only in the subnet they were allocated from.
 
 use crate::error::NetworkError;
+use crate::subnets::Subnets;
 use gorae_kernel::checked::{self, Unusable};
 use gorae_kernel::record_file::{self, Durability};
-use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use std::fs::rename;
 use std::io::ErrorKind;
@@ -35,24 +35,14 @@ pub struct Record {
     pub bridge: String,
     /// Name of the nftables table.
     pub table: String,
-    /// IPv4 subnet of the pods.
-    pub subnet: Ipv4Net,
-    /// IPv6 subnet of the pods.
-    pub subnet6: Option<Ipv6Net>,
+    /// Subnets of the pods.
+    #[serde(flatten)]
+    pub subnets: Subnets,
     /// Where the subnet comes from.
     pub origin: Origin,
     /// kubelet's pod CIDR, while pods live in another one: the next subnet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wanted: Option<Wanted>,
-}
-
-/// A pod CIDR that cannot be used yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wanted {
-    /// Its IPv4 part.
-    pub subnet: Ipv4Net,
-    /// Its IPv6 part.
-    pub subnet6: Option<Ipv6Net>,
+    pub wanted: Option<Subnets>,
 }
 
 /// Reads the record; `None` when there is none yet.
@@ -102,13 +92,13 @@ fn path(root: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::subnets::Family;
 
     fn record() -> Record {
         Record {
             bridge: "gorae-1a2b3c".into(),
             table: "gorae-1a2b3c".into(),
-            subnet: "10.64.16.0/20".parse().expect("net"),
-            subnet6: None,
+            subnets: Subnets::new(Some("10.64.16.0/20".parse().expect("net")), None, Family::V4),
             origin: Origin::Chosen,
             wanted: None,
         }
@@ -120,17 +110,18 @@ mod tests {
         assert_eq!(load(root.path()).expect("readable"), None);
         save(root.path(), &record()).expect("writable");
         assert_eq!(load(root.path()).expect("readable"), Some(record()));
-        let wanted = Some(Wanted { subnet: "10.244.3.0/24".parse().expect("net"), subnet6: None });
+        let wanted = Some(Subnets::new(None, Some("fd00:3::/64".parse().expect("net")), Family::V6));
         let changed = Record { origin: Origin::PodCidr, wanted, ..record() };
         save(root.path(), &changed).expect("writable");
         assert_eq!(load(root.path()).expect("readable"), Some(changed));
     }
 
     #[test]
-    fn the_record_of_an_earlier_version_wants_nothing() {
-        let body = r#"{"bridge":"b","table":"t","subnet":"10.64.0.0/20","subnet6":null,"origin":"chosen"}"#;
-        assert_eq!(serde_json::from_str::<Record>(body).expect("readable").wanted, None);
-        assert!(!serde_json::to_string(&record()).expect("text").contains("wanted"));
+    fn the_record_of_an_earlier_version_wants_nothing_and_has_ipv4_first() {
+        let body = r#"{"bridge":"b","table":"t","subnet":"10.64.0.0/20","subnet6":"fd00::/64","origin":"chosen"}"#;
+        let read = serde_json::from_str::<Record>(body).expect("readable");
+        assert_eq!((read.wanted, read.subnets.text().as_str()), (None, "10.64.0.0/20,fd00::/64"));
+        assert_eq!(serde_json::to_string(&read).expect("text"), body, "and it can read ours");
     }
 
     #[test]

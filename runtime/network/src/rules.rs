@@ -6,7 +6,11 @@
 //! output ─────┴──────────► hostports ─ dnat by ports4:             protocol . port -> pod address . port
 //! guard        drops traffic from or to 127.0.0.0/8 that does not arrive on the loopback interface. Such an address is
 //!              local on every interface, and translation precedes the kernel's own check: otherwise a neighbour could
-//!              reach a port published on 127.0.0.1, and so could pods, because their interfaces have route_localnet
+//!              reach a port published on 127.0.0.1, and so could pods, because their interfaces have route_localnet.
+//!              From a pod that we route to, it also drops what has a source that the node would not route there, and what
+//!              could make the pod a router of the node
+//! hostports    leaves ::1 alone: the kernel sends nothing from there to a pod. The reserved socket, which does not listen,
+//!              refuses such a client at once, and it tries 127.0.0.1
 //! postrouting  masquerades traffic that leaves the pods' subnets, and traffic that reached a pod through a host port from
 //!              the node's loopback, or from a client that the pod would answer past the translation (beside4: client
 //!              . pod address . protocol . host port), such as the pod itself
@@ -20,6 +24,7 @@
 //! written only with the whole table, always in one transaction. The syntax is that of nft 1.0.6 (no `destroy`).
 
 use crate::binding::Binding;
+use crate::elements;
 use ipnet::IpNet;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -31,6 +36,9 @@ pub const USER_CHAIN: &str = "user_forward";
 const HOOKED: [&str; 5] = ["guard", "prerouting", "output", "postrouting", "forward"];
 const MAPS: [&str; 4] = ["ports4", "ports4_at", "ports6", "ports6_at"];
 const SETS: [&str; 4] = ["beside4", "beside6", "services4", "services6"];
+
+/// The group of the host ends of pods (the shim's `veth.rs` sets it).
+const GROUP: u32 = 0x676f;
 
 /// The inputs of the chains; writes their text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,12 +88,12 @@ impl Rules {
 
     /// The transaction that adds the elements of each binding.
     pub fn add(&self, bindings: &[Binding]) -> String {
-        self.elements("add", bindings)
+        elements::text(&self.name, "add", bindings)
     }
 
     /// The transaction that removes the elements of each binding; all must exist.
     pub fn delete(&self, bindings: &[Binding]) -> String {
-        self.elements("delete", bindings)
+        elements::text(&self.name, "delete", bindings)
     }
 
     /// The transaction that replaces the addresses of Services.
@@ -103,22 +111,7 @@ impl Rules {
     }
 
     fn contents(&self, bindings: &[Binding]) -> String {
-        format!("{}{}", self.replace_services(), self.elements("add", bindings))
-    }
-
-    fn elements(&self, verb: &str, bindings: &[Binding]) -> String {
-        let mut text = String::new();
-        for binding in bindings {
-            let (map, key) = key(binding);
-            let value = if verb == "add" { value(binding) } else { String::new() };
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "{verb} element inet {} {map} {{ {key}{value} }}", self.name);
-        }
-        // One port on two addresses of the node has one of these.
-        for (set, clients) in bindings.iter().map(beside).collect::<BTreeSet<_>>() {
-            let _ = writeln!(text, "{verb} element inet {} {set} {{ {clients} }}", self.name);
-        }
-        text
+        format!("{}{}", self.replace_services(), elements::text(&self.name, "add", bindings))
     }
 
     /// Takes our chains out of the table. They are added first, because only what exists can be deleted.
@@ -160,6 +153,9 @@ impl Rules {
  chain guard {{ type filter hook prerouting priority -300; policy accept;
   iifname != "lo" ip daddr 127.0.0.0/8 drop
   iifname != "lo" ip saddr 127.0.0.0/8 drop
+  iifgroup {GROUP} icmpv6 type {{ nd-router-advert, nd-redirect }} drop
+  iifgroup {GROUP} ip6 saddr != {{ ::, fe80::/10 }} fib saddr . iif oif missing drop
+  iifgroup {GROUP} meta nfproto ipv4 fib saddr . iif oif missing drop
  }}
  chain prerouting {{ type nat hook prerouting priority -99; policy accept;
   fib daddr type local jump hostports
@@ -170,6 +166,7 @@ impl Rules {
  chain hostports {{
   ip daddr @services4 return
   ip6 daddr @services6 return
+  ip6 daddr ::1 return
   dnat ip to ip daddr . meta l4proto . th dport map @ports4_at
   dnat ip to meta l4proto . th dport map @ports4
   dnat ip6 to ip6 daddr . meta l4proto . th dport map @ports6_at
@@ -211,28 +208,6 @@ fn masquerade(subnet: &IpNet) -> String {
     format!("  {ip} saddr {subnet} {ip} daddr != {{ {subnet}, {many} }} masquerade\n")
 }
 
-/// The map of a binding and the key of its element.
-fn key(binding: &Binding) -> (&'static str, String) {
-    let crate::binding::Place { protocol, at, port } = binding.place;
-    match (at, at.is_unspecified()) {
-        (IpAddr::V4(_), true) => ("ports4", format!("{protocol} . {port}")),
-        (IpAddr::V6(_), true) => ("ports6", format!("{protocol} . {port}")),
-        (IpAddr::V4(_), false) => ("ports4_at", format!("{at} . {protocol} . {port}")),
-        (IpAddr::V6(_), false) => ("ports6_at", format!("{at} . {protocol} . {port}")),
-    }
-}
-
-fn value(binding: &Binding) -> String {
-    format!(" : {} . {}", binding.to.ip(), binding.to.port())
-}
-
-/// The set of a binding and its element.
-fn beside(binding: &Binding) -> (&'static str, String) {
-    let set = if binding.to.is_ipv4() { "beside4" } else { "beside6" };
-    let (protocol, port) = (binding.place.protocol, binding.place.port);
-    (set, format!("{} . {} . {protocol} . {port}", binding.beside, binding.to.ip()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,23 +221,6 @@ mod tests {
     fn binding(at: &str, to: &str) -> Binding {
         let place = Place { protocol: Protocol::Udp, at: at.parse().expect("address"), port: 53 };
         Binding::new(place, to.parse().expect("address"))
-    }
-
-    #[test]
-    fn one_host_port_is_one_element_of_a_map_and_one_of_a_set() {
-        let any = [Binding { beside: "10.64.0.0/20".parse().expect("net"), ..binding("0.0.0.0", "10.64.0.2:5353") }];
-        assert_eq!(
-            rules().add(&any),
-            "add element inet gorae-1a2b3c ports4 { udp . 53 : 10.64.0.2 . 5353 }\n\
-             add element inet gorae-1a2b3c beside4 { 10.64.0.0/20 . 10.64.0.2 . udp . 53 }\n"
-        );
-        assert!(rules().delete(&any).starts_with("delete element inet gorae-1a2b3c ports4 { udp . 53 }\n"));
-        let at = [binding("fd00::1", "[fd01::2]:5353")];
-        assert_eq!(
-            rules().add(&at),
-            "add element inet gorae-1a2b3c ports6_at { fd00::1 . udp . 53 : fd01::2 . 5353 }\n\
-             add element inet gorae-1a2b3c beside6 { fd01::2/128 . fd01::2 . udp . 53 }\n"
-        );
     }
 
     #[test]

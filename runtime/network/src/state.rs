@@ -8,6 +8,7 @@ use crate::addresses::Addresses;
 use crate::bridge::Ready;
 use crate::config::NetworkConfig;
 use crate::error::NetworkError;
+use crate::host_ends::Home;
 use crate::pods::{LivePod, Pods};
 use crate::record::{self, Record};
 use crate::rules::Rules;
@@ -62,10 +63,11 @@ impl Known {
         self.preparing == 0 && none_owed && self.pods.is_empty()
     }
 
-    /// Host interfaces of all pods, including those that are still to be taken over.
-    pub fn host_interfaces(&self) -> Vec<String> {
-        let mut all = self.pods.host_interfaces();
-        all.extend(self.owed.iter().flatten().map(|pod| names::host_interface(&pod.pod_id)));
+    /// Host ends of all pods, including those that are still to be taken over.
+    pub fn homes(&self) -> Vec<Home> {
+        let mut all = self.pods.homes();
+        let of = |pod: &LivePod| Home { interface: names::host_interface(&pod.pod_id), ips: pod.ips.clone() };
+        all.extend(self.owed.iter().flatten().map(of));
         all
     }
 
@@ -155,14 +157,18 @@ impl State {
         let record = known.record.as_ref();
         Rules {
             name: record.map_or_else(|| self.table_without_record(), |record| record.table.clone()),
-            masqueraded: record.map(subnets).unwrap_or_default(),
+            masqueraded: record.map(|record| self.masqueraded(record)).unwrap_or_default(),
             services: known.services.clone(),
         }
     }
 
+    fn masqueraded(&self, record: &Record) -> Vec<IpNet> {
+        record.subnets.in_order().into_iter().filter(|net| self.config.masquerade.includes(net)).collect()
+    }
+
     /// The subnets of the built-in network's pods; none before they are decided on.
     pub fn subnets(&self) -> Vec<IpNet> {
-        self.known().record.as_ref().map(subnets).unwrap_or_default()
+        self.known().record.as_ref().map(|record| record.subnets.in_order()).unwrap_or_default()
     }
 
     /// Name of the table as long as there is no record.
@@ -191,21 +197,22 @@ impl State {
         rustix::net::netdevice::name_to_index(&self.names, &record.bridge) == Ok(ready.index)
     }
 
+    /// Whether there is an interface of that name.
+    pub fn has_interface(&self, name: &str) -> bool {
+        rustix::net::netdevice::name_to_index(&self.names, name).is_ok()
+    }
+
     /// Starts with no pods in a record's subnet, unless that one is already in use.
     ///
     /// # Errors
     /// [`NetworkError::SubnetTooSmall`].
     pub fn use_subnet(&self, record: &Record) -> Result<(), NetworkError> {
-        let fresh = Addresses::new(record.subnet, record.subnet6)?;
+        let fresh = Addresses::within(record.subnets)?;
         let mut known = self.known();
         known.record = Some(record.clone());
         known.pods.use_addresses(fresh);
         Ok(())
     }
-}
-
-fn subnets(record: &Record) -> Vec<IpNet> {
-    [Some(IpNet::V4(record.subnet)), record.subnet6.map(IpNet::V6)].into_iter().flatten().collect()
 }
 
 /// Runs work that may wait for the kernel's routing lock outside the async threads.

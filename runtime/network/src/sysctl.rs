@@ -51,6 +51,22 @@ pub fn settle_bridge(bridge: &str, ipv6: bool) -> Result<(), NetworkError> {
     set(&conf.join("disable_ipv6"), if ipv6 { "0" } else { "1" })
 }
 
+/// Lets the node answer on the bridge for pods that are not on it, at once: the pods of an earlier daemon, which are,
+/// look for every address of the subnet there.
+///
+/// # Errors
+/// As [`forward_ipv4`].
+pub fn answer_on_bridge(bridge: &str, ipv6: bool) -> Result<(), NetworkError> {
+    let net = Path::new(NET);
+    set(&net.join("ipv4/conf").join(bridge).join("proxy_arp"), "1")?;
+    set(&net.join("ipv4/neigh").join(bridge).join("proxy_delay"), "0")?;
+    if ipv6 {
+        set(&net.join("ipv6/conf").join(bridge).join("proxy_ndp"), "1")?;
+        set(&net.join("ipv6/neigh").join(bridge).join("proxy_delay"), "0")?;
+    }
+    Ok(())
+}
+
 /// Lets packets from 127.0.0.0/8 leave over an interface. Call it only once the table's guard exists, because it also
 /// lets pods in. An interface that is gone, or whose name stands for all of them, is left alone.
 ///
@@ -58,7 +74,7 @@ pub fn settle_bridge(bridge: &str, ipv6: bool) -> Result<(), NetworkError> {
 /// As [`forward_ipv4`].
 pub fn route_loopback(interface: &str) -> Result<(), NetworkError> {
     let conf = Path::new(NET).join("ipv4/conf").join(interface);
-    if matches!(interface, "all" | "default") || !conf.is_dir() {
+    if matches!(interface, "all" | "default" | "lo") || !conf.is_dir() {
         return Ok(());
     }
     set(&conf.join("route_localnet"), "1")

@@ -20,13 +20,28 @@ pub async fn change(state: &State, change: impl FnOnce(&Rules) -> String) -> Res
         let moved = services::look(state).await;
         let rules = state.rules();
         let services = if moved { rules.replace_services() } else { String::new() };
-        match nft::apply(&format!("{services}{}", change(&rules))).await {
+        let script = format!("{services}{}", change(&rules));
+        if script.is_empty() {
+            return Ok(());
+        }
+        match nft::apply(&script).await {
             Ok(()) => return Ok(()),
             // It was flushed from outside, or an earlier change was cut off.
             Err(error) => tracing::debug!(%error, "the table is not as expected; rewriting it"),
         }
     }
     write(state, &mut table).await
+}
+
+/// Puts the addresses of Services into a table that is in use. What fails is done by the next write.
+pub async fn follow_services(state: &State) {
+    let in_use = state.known().table.is_some();
+    if !in_use {
+        return;
+    }
+    if let Err(error) = change(state, |_| String::new()).await {
+        tracing::debug!(%error, "cannot put the addresses of Services into the table");
+    }
 }
 
 /// Writes what the table should hold in one transaction, then lets loopback traffic to the pods.

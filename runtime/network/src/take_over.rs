@@ -8,6 +8,7 @@ use crate::netlink::Rtnl;
 use crate::pods::LivePod;
 use crate::record::{Origin, Record};
 use crate::state::{Failure, State, TableGuard, TableState, blocking};
+use crate::subnets::{Family, Subnets};
 use crate::{forwarding, names, table};
 use ipnet::IpNet;
 
@@ -121,6 +122,8 @@ fn read_bridge(name: String) -> Result<(bool, Option<Record>), NetworkError> {
     });
     let origin = Origin::Chosen;
     let table = names::table(&name);
-    let record = v4.map(|subnet| Record { table, bridge: name, subnet, subnet6: v6, origin, wanted: None });
-    Ok((true, record))
+    // Which family was first is not known any more.
+    let subnets = Subnets::new(v4, v6, Family::V4);
+    let any = v4.is_some() || v6.is_some();
+    Ok((true, any.then_some(Record { table, bridge: name, subnets, origin, wanted: None })))
 }

@@ -2,11 +2,11 @@
 //! `[network]`: the checks that do not depend on the machine.
 
 use super::paths::all_absolute;
-use super::raw::RawNetwork;
+use super::raw::{Auto, RawMasquerade, RawNetwork};
 use gorae_attachments::Places;
 use gorae_cni::directory::Directory;
 use gorae_cni::{name, programs};
-use gorae_network::{NetworkConfig, NetworkError};
+use gorae_network::{Masquerade, NetworkConfig, NetworkError};
 use std::path::PathBuf;
 
 /// The usual directory of CNI configurations.
@@ -35,8 +35,13 @@ pub fn cni(raw: &RawNetwork) -> Result<Places, String> {
 /// # Errors
 /// A sentence that begins with the key.
 pub fn check(raw: RawNetwork) -> Result<NetworkConfig, String> {
-    let RawNetwork { bridge, subnet, subnet6, mtu, open_forward, .. } = raw;
-    let config = NetworkConfig { bridge, subnet, subnet6, mtu, open_forward };
+    let RawNetwork { bridge, families, subnet, subnet6, mtu, open_forward, .. } = raw;
+    let masquerade = match raw.masquerade {
+        None | Some(RawMasquerade::Word(Auto::Auto)) => Masquerade::Auto,
+        Some(RawMasquerade::Switch(true)) => Masquerade::Always,
+        Some(RawMasquerade::Switch(false)) => Masquerade::Never,
+    };
+    let config = NetworkConfig { bridge, families, subnet, subnet6, mtu, masquerade, open_forward };
     match config.check() {
         Ok(()) => Ok(config),
         Err(error @ NetworkError::SubnetTooSmall { .. }) => Err(format!("network.subnet: {error}")),

@@ -2,6 +2,7 @@
 //! The configuration file as written: its keys and the types of their values. Ranges are not checked here.
 
 use gorae_image_service::Reserve;
+use gorae_network::Families;
 use gorae_node::networks::Mode;
 use gorae_node::settings::MissingHostPath;
 use serde::Deserialize;
@@ -71,14 +72,36 @@ pub struct RawNetwork {
     pub name: Option<String>,
     /// Name of the bridge and of the nftables table; default: derived from the root directory.
     pub bridge: Option<String>,
+    /// Which families pods have, the first one first; default: those of the subnets.
+    pub families: Option<Families>,
     /// IPv4 subnet of this node's pods; default: a free /20, chosen once and recorded.
     pub subnet: Option<ipnet::Ipv4Net>,
-    /// IPv6 subnet; default: none.
+    /// IPv6 subnet; default: that of kubelet's pod CIDR, else none.
     pub subnet6: Option<ipnet::Ipv6Net>,
     /// MTU of bridge and pods; default: the kernel's.
     pub mtu: Option<u32>,
+    /// Whose traffic is masqueraded when it leaves the node; default `"auto"`.
+    pub masquerade: Option<RawMasquerade>,
     /// Whether to let the pods' packets through a firewall that drops what the node forwards; default: no.
     pub open_forward: bool,
+}
+
+/// A switch, or "auto".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "expected \"auto\", true or false")]
+pub enum RawMasquerade {
+    /// As the switch says.
+    Switch(bool),
+    /// As the addresses say.
+    Word(Auto),
+}
+
+/// The word "auto".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Auto {
+    /// The word itself.
+    Auto,
 }
 
 /// `[streaming]`.

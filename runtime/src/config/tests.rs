@@ -5,6 +5,7 @@ use super::changes::Change;
 use super::checked::check;
 use super::*;
 use gorae_image_service::Reserve;
+use gorae_network::{Families, Masquerade};
 use gorae_node::settings::MissingHostPath;
 use std::net::SocketAddr;
 
@@ -37,6 +38,21 @@ fn the_handlers_are_the_built_in_one_and_those_in_the_file() {
         ["[runtimes.kata]\nkind = \"vm\"", "[runtimes.runc]", "[runtimes.runc]\nkind = \"native\"\npath = \"/x\""]
     {
         assert!(parse(bad).expect_err("refused").contains("line"), "{bad}");
+    }
+}
+
+#[test]
+fn masquerade_is_a_switch_or_left_to_the_addresses_and_families_are_one_of_four() {
+    for (value, masquerade) in
+        [("true", Masquerade::Always), ("false", Masquerade::Never), ("\"auto\"", Masquerade::Auto)]
+    {
+        let raw = parse(&format!("[network]\nmasquerade = {value}\nfamilies = \"ipv6,ipv4\"")).expect(value);
+        let network = check(raw, &Overrides::default()).expect("fine").network;
+        assert_eq!((network.masquerade, network.families), (masquerade, Some(Families::V6First)), "{value}");
+    }
+    for bad in ["masquerade = \"maybe\"", "masquerade = 1", "families = \"ipv5\"", "families = \"ipv4,ipv4\""] {
+        let error = parse(&format!("[network]\n{bad}")).expect_err(bad);
+        assert!(error.contains("line 2") && error.contains("expected"), "{error}");
     }
 }
 
@@ -112,6 +128,8 @@ fn each_changed_key_is_reported_with_whether_it_needs_a_restart() {
         ("[network]\nbridge = \"b\"", Change::NeedsRestart("network.bridge")),
         ("[network]\nsubnet = \"10.1.0.0/20\"", Change::NeedsRestart("network.subnet")),
         ("[network]\nsubnet6 = \"fd00::/64\"", Change::NeedsRestart("network.subnet6")),
+        ("[network]\nfamilies = \"ipv4\"", Change::NeedsRestart("network.families")),
+        ("[network]\nmasquerade = false", Change::NeedsRestart("network.masquerade")),
         ("[network]\nmtu = 1400", Change::NeedsRestart("network.mtu")),
         ("[network]\nopen_forward = true", Change::NeedsRestart("network.open_forward")),
         ("[streaming]\naddress = \"127.0.0.2\"", Change::NeedsRestart("streaming.address")),
@@ -144,7 +162,7 @@ fn every_key_of_the_file_is_compared_on_a_reload() {
             assert!(source.contains(&format!("(\"{name}\", ")), "{section}{key} is not compared");
         }
     }
-    assert_eq!(keys, 28, "keys of the sample");
+    assert_eq!(keys, 30, "keys of the sample");
 }
 
 #[test]
@@ -159,6 +177,7 @@ fn values_out_of_range_are_refused() {
         "reconcile_seconds = 0",
         "[network]\nbridge = \"much-too-long-a-name\"",
         "[network]\nmtu = 1000",
+        "[network]\nfamilies = \"ipv6\"\nsubnet = \"10.1.0.0/20\"",
         "[network]\nsubnet = \"10.0.0.0/31\"",
         "[images]\nplain_http = [\"http://registry\"]",
         "[images]\nparallel_layers = 0",

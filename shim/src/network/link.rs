@@ -22,11 +22,6 @@ pub(super) fn loopback() -> Request {
 
 pub(super) fn set_up(index: u32, name: &str) -> Request {
     let mut up = LinkMessage::default();
-    up.header = up_header(index);
+    up.header = LinkHeader { index, flags: LinkFlags::Up, change_mask: LinkFlags::Up, ..LinkHeader::default() };
     Request::new(libc::RTM_NEWLINK, 0, &up, "bring up interface", name)
-}
-
-/// The header of a message that brings up an interface; index 0 stands for the one that the message creates.
-pub(super) fn up_header(index: u32) -> LinkHeader {
-    LinkHeader { index, flags: LinkFlags::Up, change_mask: LinkFlags::Up, ..LinkHeader::default() }
 }

@@ -119,6 +119,7 @@ mod tests {
             bridge: "b".into(),
             host_interface: "h".into(),
             interface: "e".into(),
+            host_mac: vec![2; 6],
             ..Default::default()
         };
         let map = || vec![IdMap { container_id: 0, host_id: 5, length: 1 }];
@@ -142,8 +143,8 @@ mod tests {
         let refused = |wrong: SetupPod| Setup::checked(wrong).unwrap_err().message;
         let of_node = SetupPod { own_net: false, network: Some(network()), ..setup() };
         assert!(refused(of_node).starts_with("check request network:"));
-        let bridge = SetupPod { network: Some(PodNetwork { bridge: "a/b".into(), ..network() }), ..setup() };
-        assert!(refused(bridge).contains("a/b"));
+        let name = SetupPod { network: Some(PodNetwork { host_interface: "a/b".into(), ..network() }), ..setup() };
+        assert!(refused(name).contains("a/b"));
         let user = SetupPod { user: Some(UserMapping { uids: map(), gids: Vec::new() }), ..setup() };
         assert!(refused(user).starts_with("check request user.gids:"));
     }

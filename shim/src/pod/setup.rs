@@ -28,13 +28,15 @@ use std::path::Path;
 pub fn setup(setup: Setup, single: Single) -> Result<PodReady> {
     let lock = lock(&setup.run_dir)?;
     let home = namespaces::open_path(Path::new("/proc/self/ns/net"))?;
-    let pod = Pod { setup, single };
-    pod.make().map_err(|failure| pod.undo(&lock, &home, failure))
+    let pod = Pod { setup, single, home };
+    pod.make().map_err(|failure| pod.undo(&lock, failure))
 }
 
 struct Pod {
     setup: Setup,
     single: Single,
+    /// The node's network namespace.
+    home: OwnedFd,
 }
 
 impl Pod {
@@ -110,30 +112,33 @@ impl Pod {
     /// Makes the veth pair from the node's side, then configures everything inside. Leaves this process in the pod's
     /// network namespace.
     fn make_network(&self, node: Option<&mut Route>) -> Result<()> {
-        let Setup { pins, own, ids, network, .. } = &self.setup;
+        let Setup { pins, own, network, .. } = &self.setup;
         if !own.net {
             return Ok(());
         }
         let netns = namespaces::open(pins, "net")?;
         if let (Some(network), Some(node)) = (network, node) {
             network::create(node, network, netns.as_fd())?;
+            self.go_home()?;
+            network::connect(node, network)?;
         }
-        if ids.is_some() {
-            namespaces::enter_net(&netns, &pins.of("net"))?;
-        }
+        namespaces::enter_net(&netns, &pins.of("net"))?;
         let mut inside = Route::open()?;
         match network {
-            Some(network) => network.configure(&mut inside),
+            Some(network) => network::configure(&mut inside, network),
             None => network::loopback_up(&mut inside),
         }
     }
 
+    fn go_home(&self) -> Result<()> {
+        namespaces::enter_net(&self.home, Path::new("/proc/self/ns/net"))
+    }
+
     /// Returns to the node's network namespace and cleans up, as for a pod that was found half made.
-    fn undo(&self, lock: &RunDir, home: &OwnedFd, failure: Failure) -> Failure {
+    fn undo(&self, lock: &RunDir, failure: Failure) -> Failure {
         let own = self.setup.cgroups.as_ref().map(|cgroups| &cgroups.own);
         let Setup { run_dir, pins, .. } = &self.setup;
-        let back = namespaces::enter_net(home, Path::new("/proc/self/ns/net"));
-        let undone = back.and(undo(run_dir, pins, own, Some(lock)));
+        let undone = self.go_home().and(undo(run_dir, pins, own, Some(lock)));
         match undone {
             Ok(()) => failure,
             Err(second) => {

@@ -10,16 +10,19 @@ use gorae_shim::sys::unshare;
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::thread::{ThreadNameSpaceType, move_into_link_name_space};
 use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 static NEXT_INTERFACE: AtomicU32 = AtomicU32::new(0);
 
 pub const BRIDGE: &str = "br-test";
 
-/// The test's thread in its own namespaces, with a bridge that has the gateways' addresses.
+/// The test's thread in its own namespaces, with a bridge without ports that has the gateways' addresses. It routes.
 pub struct Node {
     pub dir: tempfile::TempDir,
 }
@@ -32,7 +35,6 @@ impl Node {
         mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).expect("make private");
         for line in [
             "link set lo up",
-            // With a fixed MAC address, as on a node: otherwise it may change with each port that is added or removed.
             "link add br-test address 02:67:00:00:00:01 type bridge",
             "addr add 10.77.0.1/16 dev br-test",
             "addr add fd77::1/64 dev br-test nodad",
@@ -40,7 +42,17 @@ impl Node {
         ] {
             ip(line);
         }
+        for forwarding in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
+            fs::write(format!("/proc/sys/net/{forwarding}"), "1").expect("this namespace's own setting");
+        }
         Self { dir }
+    }
+
+    /// A pod with this last byte in its addresses.
+    pub fn pod_at(&self, last: u8) -> Pod {
+        let mut pod = self.pod();
+        pod.network().addresses = vec![format!("10.77.3.{last}/32"), format!("fd77::3{last:02x}/128")];
+        pod
     }
 
     /// A pod with a network and its own namespaces, except for a user and a PID namespace.
@@ -60,8 +72,10 @@ impl Node {
                 bridge: BRIDGE.into(),
                 host_interface: format!("gt{}-{number}", std::process::id() % 100_000),
                 interface: "eth0".into(),
-                addresses: vec!["10.77.3.4/16".into(), "fd77::304/64".into()],
-                gateways: vec!["10.77.0.1".into(), "fd77::1".into()],
+                addresses: vec!["10.77.3.4/32".into(), "fd77::304/128".into()],
+                gateways: vec!["10.77.0.1".into(), "fe80::1".into()],
+                sources: vec!["10.77.0.1".into(), "fd77::1".into()],
+                host_mac: vec![0x02, 0x67, 0, 0, 0, 1],
                 mtu: 0,
             }),
             cgroup: Some(CgroupPlace { layout: Some(layout()), path: format!("/gorae-pod-test/{id}") }),
@@ -98,6 +112,22 @@ pub struct Pod {
 impl Pod {
     pub fn network(&mut self) -> &mut PodNetwork {
         self.request.network.as_mut().expect("set in Node::pod")
+    }
+
+    /// Leaves the pod this address alone.
+    pub fn only_ipv4(&mut self, address: &str) {
+        let network = self.network();
+        network.addresses = vec![format!("{address}/32")];
+        network.gateways.truncate(1);
+        network.sources.truncate(1);
+    }
+
+    /// Leaves the pod its IPv6 address alone.
+    pub fn only_ipv6(&mut self) {
+        let network = self.network();
+        for list in [&mut network.addresses, &mut network.gateways, &mut network.sources] {
+            list.remove(0);
+        }
     }
 
     pub fn sysctl(&mut self, name: &str, value: &str) -> &mut Self {
@@ -218,6 +248,41 @@ pub fn one_shot(role: &str, verb: request::Verb) -> (reply::Body, Vec<std::os::f
     let reply = shim.line.ask(verb);
     assert!(shim.process.wait().expect("wait").success());
     reply
+}
+
+/// Opens a TCP connection from the node to the pod and sends a word each way.
+pub fn talk(pod: &Pod, address: &str) {
+    let address: SocketAddr = address.parse().expect("an address");
+    let listener = pod.inside(&["net"], || TcpListener::bind(address).expect("listen in the pod"));
+    let mut client = TcpStream::connect_timeout(&address, SOON).expect("connect to the pod");
+    // The connection is established on the node's side, but its last packet may still be in flight.
+    let (mut server, _) = within(&listener).expect("a connection reaches the pod");
+    for end in [&client, &server] {
+        end.set_read_timeout(Some(SOON)).expect("a time limit");
+    }
+    let mut word = [0; 4];
+    client.write_all(b"ping").expect("the node sends");
+    server.read_exact(&mut word).expect("the pod receives from the node");
+    server.write_all(&word).expect("the pod sends");
+    client.read_exact(&mut word).expect("the node receives from the pod");
+    assert_eq!(&word, b"ping");
+}
+
+/// How long a packet may take to the next namespace, including retransmissions.
+pub const SOON: Duration = Duration::from_secs(5);
+
+/// Accepts a connection, with a time limit.
+pub fn within(listener: &TcpListener) -> std::io::Result<(TcpStream, SocketAddr)> {
+    listener.set_nonblocking(true)?;
+    let end = Instant::now() + SOON;
+    loop {
+        match listener.accept() {
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock && Instant::now() < end => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            other => return other,
+        }
+    }
 }
 
 /// The namespace that this thread is in.

@@ -5,7 +5,7 @@ use super::socket::Rtnl;
 use crate::error::NetworkError;
 use netlink_packet_core::NLM_F_ACK;
 use netlink_packet_route::RouteNetlinkMessage as Message;
-use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage};
+use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkExtentMask, LinkInfo, LinkMessage};
 
 /// The properties of an interface that matter here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,17 @@ pub struct Link {
     pub controller: Option<u32>,
     /// Largest packet in bytes.
     pub mtu: u32,
+    /// Name.
+    pub name: String,
+    /// Hardware address; empty when it has none.
+    pub hardware: Vec<u8>,
+}
+
+impl Link {
+    /// Whether it is a port of this bridge.
+    pub fn is_port_of(&self, bridge: Option<u32>) -> bool {
+        self.controller.is_some() && self.controller == bridge
+    }
 }
 
 impl Rtnl {
@@ -43,28 +54,22 @@ impl Rtnl {
 
     fn get_link(&mut self, object: &str, request: LinkMessage) -> Result<Option<Link>, NetworkError> {
         match self.exchange(Message::GetLink(request), 0) {
-            Ok(answers) => {
-                Ok(answers.iter().find_map(|m| if let Message::NewLink(l) = m { Some(link(l)) } else { None }))
-            }
+            Ok(answers) => Ok(found(&answers).next()),
             Err(e) if e.raw_os_error() == Some(libc::ENODEV) => Ok(None),
             Err(source) => Err(NetworkError::Netlink { what: "look up", object: object.into(), source }),
         }
     }
 
-    /// Lists the names of a bridge's ports.
+    /// Lists all interfaces.
     ///
     /// # Errors
     /// As [`Rtnl::addresses`].
-    pub fn ports(&mut self, bridge: u32) -> Result<Vec<String>, NetworkError> {
-        let name = |message: &LinkMessage| {
-            message
-                .attributes
-                .iter()
-                .find_map(|a| if let LinkAttribute::IfName(name) = a { Some(name.clone()) } else { None })
-        };
-        let found = self.dump("list interfaces", Message::GetLink(LinkMessage::default()))?;
-        let links = found.iter().filter_map(|m| if let Message::NewLink(l) = m { Some(l) } else { None });
-        Ok(links.filter(|l| link(l).controller == Some(bridge)).filter_map(name).collect())
+    pub fn links(&mut self) -> Result<Vec<Link>, NetworkError> {
+        let mut request = LinkMessage::default();
+        // A node with a thousand pods has a thousand interfaces, and counters are most of what is said about each.
+        request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+        let answers = self.dump("list interfaces", Message::GetLink(request))?;
+        Ok(found(&answers).collect())
     }
 
     /// Removes an interface, unless it is already gone.
@@ -83,12 +88,20 @@ impl Rtnl {
     }
 }
 
+fn found(answers: &[Message]) -> impl Iterator<Item = Link> + '_ {
+    answers.iter().filter_map(|m| if let Message::NewLink(l) = m { Some(link(l)) } else { None })
+}
+
 fn link(message: &LinkMessage) -> Link {
-    let mut link = Link { index: message.header.index, is_bridge: false, controller: None, mtu: 0 };
+    let index = message.header.index;
+    let mut link =
+        Link { index, is_bridge: false, controller: None, mtu: 0, name: String::new(), hardware: Vec::new() };
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
             LinkAttribute::Controller(index) => link.controller = Some(*index),
+            LinkAttribute::IfName(name) => link.name.clone_from(name),
+            LinkAttribute::Address(hardware) => link.hardware.clone_from(hardware),
             LinkAttribute::LinkInfo(info) => link.is_bridge = info.contains(&LinkInfo::Kind(InfoKind::Bridge)),
             _ => {}
         }

@@ -4,9 +4,12 @@
 use super::socket::Rtnl;
 use crate::error::NetworkError;
 use ipnet::IpNet;
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage as Message;
-use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The properties of a route that matter here.
@@ -26,6 +29,38 @@ impl Rtnl {
     pub fn routes(&mut self) -> Result<Vec<Route>, NetworkError> {
         let found = self.dump("list routes", Message::GetRoute(RouteMessage::default()))?;
         Ok(found.iter().filter_map(|m| if let Message::NewRoute(r) = m { route(r) } else { None }).collect())
+    }
+
+    /// Routes a pod's address to its host end, as the shim does when it sets the pod up. `source` is the address from
+    /// which the node talks to the pod.
+    ///
+    /// # Errors
+    /// [`NetworkError::Netlink`] when the kernel refuses, with `EINVAL` if the node does not have `source`.
+    pub fn route_to_pod(&mut self, index: u32, to: IpAddr, source: IpAddr) -> Result<(), NetworkError> {
+        let mut request = RouteMessage::default();
+        request.header = RouteHeader {
+            address_family: if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 },
+            destination_prefix_length: IpNet::from(to).prefix_len(),
+            table: RouteHeader::RT_TABLE_MAIN,
+            protocol: RouteProtocol::Boot,
+            scope: if to.is_ipv4() { RouteScope::Link } else { RouteScope::Universe },
+            kind: RouteType::Unicast,
+            ..RouteHeader::default()
+        };
+        request.attributes = vec![
+            RouteAttribute::Oif(index),
+            RouteAttribute::Destination(route_address(to)),
+            RouteAttribute::PrefSource(route_address(source)),
+        ];
+        let flags = NLM_F_CREATE | NLM_F_REPLACE;
+        self.acked("add route", &format!("to {to} from {source}"), Message::NewRoute(request), flags)
+    }
+}
+
+fn route_address(ip: IpAddr) -> RouteAddress {
+    match ip {
+        IpAddr::V4(ip) => RouteAddress::Inet(ip),
+        IpAddr::V6(ip) => RouteAddress::Inet6(ip),
     }
 }
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Takes over pods that lived before this daemon.
 
+use super::elsewhere::can_be_a_pods;
 use super::lease::{LivePod, Mapper};
 use super::publication::Publication;
 use super::{Entry, Pods};
 use crate::binding::{Binding, Place};
 use crate::ports::HostPort;
 use crate::reservation::Reservation;
+use std::net::IpAddr;
 
 impl Pods {
     /// Takes over a pod that lived before this daemon. Its host ports are reserved as far as the kernel allows;
@@ -18,13 +20,13 @@ impl Pods {
             odd.push(e.to_string());
             Vec::new()
         });
-        let bindings: Vec<Binding> =
-            host_ports.iter().filter_map(|port| port.bindings(&pod.ips).ok()).flatten().collect();
+        let ips: Vec<IpAddr> = pod.ips.iter().copied().filter(|ip| can_be_a_pods(*ip)).collect();
+        let bindings: Vec<Binding> = host_ports.iter().filter_map(|port| port.bindings(&ips).ok()).flatten().collect();
         let take = |place: Place| Reservation::take(&place).map(|held| (place, held));
         let held = bindings.iter().filter_map(|b| take(b.place).map_err(|e| odd.push(e.to_string())).ok()).collect();
         let bindings = if pod.mapper == Mapper::Gorae { bindings } else { Vec::new() };
         let publication = if bindings.is_empty() { Publication::Reserved } else { Publication::Wanted };
-        let (from_pool, ips, mapper) = (pod.from_pool, pod.ips.clone(), pod.mapper);
+        let (from_pool, mapper) = (pod.from_pool, pod.mapper);
         let entry = Entry { from_pool, number, ips, mapper, host_ports, bindings, held, publication };
         self.by_id.insert(pod.pod_id.clone(), entry);
         odd

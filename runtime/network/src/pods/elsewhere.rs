@@ -37,7 +37,7 @@ impl Pods {
     /// Records which addresses the pod got. Ports of a family that it does not have are free again.
     ///
     /// # Errors
-    /// [`NetworkError::NotPrepared`], [`NetworkError::HostAddressFamily`]; then nothing changes.
+    /// [`NetworkError::NotPrepared`], [`NetworkError::HostAddressFamily`], [`NetworkError::PodAddress`]; then nothing changes.
     pub fn settle(&mut self, pod_id: &str, ips: &[IpAddr]) -> Result<(), NetworkError> {
         let entry = self.by_id.get_mut(pod_id).filter(|entry| !entry.from_pool);
         let entry = entry.ok_or_else(|| NetworkError::NotPrepared { pod_id: pod_id.into() })?;
@@ -45,9 +45,21 @@ impl Pods {
             return Ok(());
         }
         let bound = bindings(&entry.host_ports, ips)?;
+        if let Some(ip) = bound.iter().map(|binding| binding.to.ip()).find(|ip| !can_be_a_pods(*ip)) {
+            return Err(NetworkError::PodAddress { ip });
+        }
         entry.held.retain(|(place, _)| bound.iter().any(|binding| binding.place == *place));
         entry.ips = ips.to_vec();
         entry.bindings = if entry.mapper == Mapper::Gorae { bound } else { Vec::new() };
         Ok(())
     }
+}
+
+/// Whether a pod can have the address: behind a host port, one of the loopback would be the node's.
+pub(super) fn can_be_a_pods(ip: IpAddr) -> bool {
+    let unusual = match ip {
+        IpAddr::V4(ip) => ip.is_broadcast() || ip.is_link_local() || ip.octets()[0] == 0,
+        IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.to_ipv4_mapped().is_some(),
+    };
+    !(unusual || ip.is_loopback() || ip.is_unspecified() || ip.is_multicast())
 }

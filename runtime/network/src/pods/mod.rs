@@ -17,6 +17,7 @@ pub use lease::{Lease, LivePod, Mapper};
 
 use crate::addresses::Addresses;
 use crate::binding::{Binding, Place};
+use crate::host_ends::Home;
 use crate::names;
 use crate::ports::HostPort;
 use crate::reservation::Reservation;
@@ -79,6 +80,12 @@ impl Pods {
     /// The bridge's addresses.
     pub fn gateways(&self) -> Vec<IpNet> {
         self.addresses.as_ref().map(Addresses::gateways).unwrap_or_default()
+    }
+
+    /// Host ends of all pods of the built-in network, with the addresses behind them.
+    pub fn homes(&self) -> Vec<Home> {
+        let of = |(id, entry): (&String, &Entry)| Home { interface: names::host_interface(id), ips: entry.ips.clone() };
+        self.by_id.iter().filter(|(_, entry)| entry.from_pool).map(of).collect()
     }
 
     /// Host interfaces of all pods of the built-in network.

@@ -116,3 +116,33 @@ fn a_thousand_pods_come_and_go_without_a_leak() {
     assert_eq!(pods.count(), (0, 0));
     assert!(pods.is_empty());
 }
+
+#[test]
+fn a_pods_ports_are_held_in_both_families_until_it_has_addresses_and_lead_to_nothing_of_the_node() {
+    let mut pods = Pods::default();
+    let any = HostPort { host_ip: None, host_port: 28_080, ..port(10, 1) };
+    pods.reserve_ports("a", &[any], Mapper::Gorae).expect("free");
+    assert_eq!((pods.count(), pods.need_table(), pods.is_empty()), ((0, 2), true, true));
+    for strange in ["127.0.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "169.254.1.1", "::1", "fe80::1", "ff02::1"]
+    {
+        let error = pods.settle("a", &[strange.parse().expect("address")]).expect_err("no pod has it");
+        assert!(error.to_string().contains(strange), "{error}");
+    }
+    assert_eq!(pods.count(), (0, 2), "nothing changed");
+    pods.settle("a", &["10.22.0.2".parse().expect("address")]).expect("a pod's");
+    assert_eq!(pods.count(), (0, 1));
+    assert_eq!(pods.want("a").expect("reserved")[0].to.to_string(), "10.22.0.2:80");
+    let live = LivePod {
+        pod_id: "b".into(),
+        ips: ["127.0.0.1", "fd00:22::2"].map(|ip| ip.parse().expect("address")).into(),
+        port_mappings: vec![gorae_proto::cri::PortMapping {
+            host_port: 28_081,
+            container_port: 80,
+            ..Default::default()
+        }],
+        ..LivePod::default()
+    };
+    assert_eq!(pods.adopt(&live), Vec::<String>::new());
+    let targets: Vec<String> = pods.all_targets().iter().map(ToString::to_string).collect();
+    assert_eq!(targets, ["10.22.0.2", "fd00:22::2"]);
+}

@@ -2,7 +2,8 @@
 //! Host ports of pods whose addresses come from a CNI network: no bridge, no subnet, only ports.
 
 use super::stage::{
-    NODE, NODE6, OUTSIDE, as_node, bridged, call, inside, mapping, open, routed, serve, sh, take_away, tcp,
+    NODE, NODE6, OUTSIDE, as_node, bridged, call, inside, mapping, open, route_loopback_of_outside_here, routed, serve,
+    sh, take_away, tcp,
 };
 use gorae_network::{LivePod, Mapper, Network, NetworkErrorKind};
 use gorae_proto::cri::{PortMapping, Protocol};
@@ -77,6 +78,27 @@ fn they_answer_from_everywhere_in_both_families_and_are_gone_with_the_pod() {
         assert!(network.remove_if_unused().await.expect("removed"));
         assert_eq!((ours().as_str(), network.count()), ("", (0, 0)));
         assert!(!root.join("network").exists(), "no subnet was chosen");
+    });
+}
+
+#[test]
+fn a_neighbour_finds_none_behind_the_nodes_loopback_addresses() {
+    as_node("elsewhere::a_neighbour_finds_none_behind_the_nodes_loopback_addresses", async |root| {
+        let network = open(root, &[]).await;
+        let ports = |first| [tcp("127.0.0.1", first, 80), tcp("", first + 1, 80), tcp("::1", first, 80)];
+        pod_at(&network, "a", &ports(12110), |id| bridged(id, 2)).await;
+        pod_at(&network, "b", &ports(12120), |id| routed(id, 2)).await;
+        ["a", "b"].iter().for_each(|id| serve(id, "[::]:80"));
+        route_loopback_of_outside_here();
+        for route_localnet in ["1", "0"] {
+            sh(&format!("echo {route_localnet} > /proc/sys/net/ipv4/conf/all/route_localnet"));
+            for port in [12110, 12111, 12120, 12121] {
+                for ip in ["127.0.0.1", "127.1.2.3", "[::1]"] {
+                    assert_eq!(call("outside", format!("{ip}:{port}")), None, "{ip}:{port} {route_localnet}");
+                }
+                assert!(call("", format!("127.0.0.1:{port}")).is_some(), "{port} on the node itself");
+            }
+        }
     });
 }
 

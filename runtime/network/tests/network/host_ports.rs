@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Host ports: from everywhere they should be reachable, refused when taken, gone when withdrawn.
 
-use super::stage::{NODE, OUTSIDE, as_node, call, inside, mapping, open, pod, serve, sh, take_away, tcp};
+use super::stage::{
+    NODE, NODE6, OUTSIDE, as_node, call, inside, mapping, open, pod, route_loopback_of_outside_here, serve, sh,
+    take_away, tcp,
+};
 use gorae_network::{Network, NetworkConfig, NetworkErrorKind};
 use gorae_proto::cri::Protocol;
-use std::net::{IpAddr, TcpListener, UdpSocket};
-use std::time::Duration;
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_host_port_answers_on_loopback_on_the_nodes_address_from_outside_and_from_pods() {
@@ -20,7 +24,8 @@ fn a_host_port_answers_on_loopback_on_the_nodes_address_from_outside_and_from_po
             for bridge_netfilter in ["1", "0"] {
                 sh(&format!("echo {bridge_netfilter} > /proc/sys/net/bridge/bridge-nf-call-iptables || true"));
                 let gateway: IpAddr = plan.network.gateways[0].parse().expect("address");
-                assert_eq!(call("", "127.0.0.1:12000"), Some(gateway));
+                let seen = call("", "127.0.0.1:12000");
+                assert!(seen.is_some_and(|ip| ip == gateway || ip.to_string() == NODE), "of the node: {seen:?}");
                 assert!(call("", format!("{NODE}:12000")).is_some());
                 let outside: IpAddr = OUTSIDE.parse().expect("address");
                 assert_eq!(call("outside", format!("{NODE}:12000")), Some(outside), "the client's address is kept");
@@ -64,11 +69,7 @@ fn a_neighbour_that_routes_loopback_addresses_here_finds_no_host_port_behind_the
             pod(&network, "a", &[tcp("127.0.0.1", 12030, 80), tcp("", 12031, 80), tcp("::1", 12032, 80)]).await;
             serve("a", "[::]:80");
             assert!(call("outside", format!("{NODE}:12031")).is_some(), "the way is open");
-            sh(&format!(
-                "ip netns exec outside sh -ec 'echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet
-             ip addr del 127.0.0.1/8 dev lo; ip route add 127.0.0.0/8 via {NODE} src {OUTSIDE}
-             ip -6 addr del ::1/128 dev lo; ip -6 route add ::1/128 via fd00:2::2 src fd00:2::1'"
-            ));
+            route_loopback_of_outside_here();
             // A node whose own check is off, as kube-proxy leaves it, and one with the kernel's default.
             for route_localnet in ["1", "0"] {
                 sh(&format!("echo {route_localnet} > /proc/sys/net/ipv4/conf/all/route_localnet"));
@@ -127,24 +128,56 @@ fn a_taken_port_is_refused_with_the_name_of_who_has_it() {
 }
 
 #[test]
-fn a_udp_client_that_keeps_sending_finds_the_pod_when_it_comes() {
-    as_node("host_ports::a_udp_client_that_keeps_sending_finds_the_pod_when_it_comes", async |root| {
-        let network = open(root, &[]).await;
-        let client = inside("outside", || UdpSocket::bind("0.0.0.0:5000").expect("free port"));
-        client.set_read_timeout(Some(Duration::from_secs(2))).expect("set");
-        network.prepare("warm", &[]).await.expect("the table is there, so flows are tracked");
-        client.send_to(b"anyone?", format!("{NODE}:12005")).expect("sent");
-        std::thread::sleep(Duration::from_millis(50));
-        pod(&network, "a", &[mapping(Protocol::Udp, "", 12005, 53)]).await;
-        let server = inside("a", || UdpSocket::bind("0.0.0.0:53").expect("free port"));
-        server.set_read_timeout(Some(Duration::from_secs(2))).expect("set");
-        client.send_to(b"anyone now?", format!("{NODE}:12005")).expect("sent");
-        let mut buffer = [0; 64];
-        let (length, peer) = server.recv_from(&mut buffer).expect("it arrives in the pod");
-        assert_eq!((&buffer[..length], peer.to_string().as_str()), (&b"anyone now?"[..], "192.0.2.1:5000"));
-        server.send_to(b"here", peer).expect("sent");
-        let (length, from) = client.recv_from(&mut buffer).expect("the answer");
-        assert_eq!((&buffer[..length], from.to_string()), (&b"here"[..], format!("{NODE}:12005")));
+fn a_udp_client_that_keeps_sending_finds_the_pod_when_it_comes_and_no_more_when_it_goes() {
+    as_node(
+        "host_ports::a_udp_client_that_keeps_sending_finds_the_pod_when_it_comes_and_no_more_when_it_goes",
+        async |root| {
+            let config = NetworkConfig { subnet6: Some("fd00:64::/64".parse().expect("net")), ..Default::default() };
+            let network = Network::open(config, root, &[]).await.expect("network");
+            network.prepare("warm", &[]).await.expect("the table is there, so flows are tracked");
+            keeps_sending(&network, "four", "0.0.0.0:5000", format!("{NODE}:12005")).await;
+            keeps_sending(&network, "six", "[::]:5000", format!("[{NODE6}]:12005")).await;
+        },
+    );
+}
+
+/// Sends from one socket outside before, while and after a pod has the host port.
+async fn keeps_sending(network: &Network, id: &str, from: &'static str, to: String) {
+    let client = inside("outside", move || UdpSocket::bind(from).expect("free port"));
+    client.set_read_timeout(Some(Duration::from_secs(2))).expect("set");
+    client.send_to(b"anyone?", &to).expect("sent");
+    std::thread::sleep(Duration::from_millis(50));
+    pod(network, id, &[mapping(Protocol::Udp, "", 12005, 53)]).await;
+    let server = inside(id, || UdpSocket::bind("[::]:53").expect("free port"));
+    server.set_read_timeout(Some(Duration::from_secs(1))).expect("set");
+    client.send_to(b"anyone now?", &to).expect("sent");
+    let mut buffer = [0; 64];
+    let (length, peer) = server.recv_from(&mut buffer).expect("it arrives in the pod");
+    assert_eq!((&buffer[..length], peer.port()), (&b"anyone now?"[..], 5000));
+    server.send_to(b"here", peer).expect("sent");
+    let (length, answered) = client.recv_from(&mut buffer).expect("the answer");
+    assert_eq!((&buffer[..length], answered.to_string()), (&b"here"[..], to.clone()));
+    network.withdraw(id).await.expect("withdrawn");
+    client.send_to(b"still there?", &to).expect("sent");
+    assert!(server.recv_from(&mut buffer).is_err(), "the flow is forgotten with the rule");
+    sh(&format!("ip netns del {id}"));
+    network.release(id);
+}
+
+#[test]
+fn a_client_of_the_ipv6_loopback_is_refused_at_once() {
+    as_node("host_ports::a_client_of_the_ipv6_loopback_is_refused_at_once", async |root| {
+        let config = NetworkConfig { subnet6: Some("fd00:64::/64".parse().expect("net")), ..Default::default() };
+        let network = Network::open(config, root, &[]).await.expect("network");
+        pod(&network, "a", &[tcp("", 12034, 80)]).await;
+        serve("a", "[::]:80");
+        let begun = Instant::now();
+        let refused = TcpStream::connect("[::1]:12034").expect_err("no translation leads there");
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        assert!(begun.elapsed() < Duration::from_millis(200), "{:?}", begun.elapsed());
+        // So a client that tries every address of "localhost" gets there.
+        let both: [SocketAddr; 2] = ["[::1]:12034", "127.0.0.1:12034"].map(|place| place.parse().expect("address"));
+        TcpStream::connect(&both[..]).expect("the second one");
     });
 }
 

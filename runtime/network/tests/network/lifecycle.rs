@@ -135,7 +135,7 @@ fn when_addresses_run_out_the_error_counts_them_and_a_release_helps() {
         assert_eq!(error.to_string(), "no free address: 5 of 5 addresses of 10.9.8.0/29 are in use");
         network.release("pod-3");
         let plan = network.prepare("pod-5", &[]).await.expect("free again");
-        assert_eq!(plan.network.addresses, ["10.9.8.5/29"]);
+        assert_eq!(plan.network.addresses, ["10.9.8.5/32"]);
     });
 }
 
@@ -228,7 +228,7 @@ fn kubelets_pod_cidr_is_used_from_the_first_pod_on_and_kept_over_a_restart() {
         assert_eq!(network.set_pod_cidr("10.244.3.0/24").await.expect("asked"), CidrOutcome::Adopted);
         assert_eq!(network.set_pod_cidr("10.244.3.0/24").await.expect("asked"), CidrOutcome::Unchanged);
         let a = pod(&network, "a", &[]).await;
-        assert_eq!(a.network.addresses, ["10.244.3.2/24"]);
+        assert_eq!(a.network.addresses, ["10.244.3.2/32"]);
         take_away(&network, "a").await;
         assert_eq!(network.set_pod_cidr("10.244.9.0/24").await.expect("asked"), CidrOutcome::Adopted);
         drop(network);
@@ -253,7 +253,7 @@ fn a_pod_cidr_that_comes_while_pods_live_is_used_when_the_last_of_them_is_gone()
         take_away(&network, "early").await;
         assert_eq!(network.degraded(), None);
         let a = pod(&network, "a", &[tcp("", 12026, 80)]).await;
-        assert_eq!(a.network.addresses, ["10.244.3.2/24"]);
+        assert_eq!(a.network.addresses, ["10.244.3.2/32"]);
         serve("a", "0.0.0.0:80");
         assert!(call("", "127.0.0.1:12026").is_some());
         assert!(!sh("ip -o address").contains("10.64.0.1"), "the old bridge is gone");
@@ -272,7 +272,7 @@ fn a_pod_cidr_that_waits_is_kept_over_restarts_until_one_finds_no_pod() {
         assert_eq!(again.prepare("b", &[]).await.expect("prepared").network.gateways, a.network.gateways);
         sh("ip netns del a");
         let b = open(root, &[]).await.prepare("b", &[]).await.expect("prepared");
-        assert_eq!(b.network.addresses, ["10.244.3.2/24"]);
+        assert_eq!(b.network.addresses, ["10.244.3.2/32"]);
         // A CIDR that kubelet replaces is no longer waited for.
         let last = open(root, &[live("b", &b, &[])]).await;
         assert_eq!(last.set_pod_cidr("10.244.9.0/24").await.expect("asked"), CidrOutcome::Waiting);

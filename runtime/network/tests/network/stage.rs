@@ -2,7 +2,7 @@
 //! The stage: a node, its pods, and a peer outside the node.
 //!
 //! ```text
-//! outside (namespace) 192.0.2.1, fd00:2::1 ── 192.0.2.2, fd00:2::2 node (the test) bridge ── pods (namespaces)
+//! outside (namespace) 192.0.2.1, fd00:2::1 ── 192.0.2.2, fd00:2::2 node (the test) ── pods (namespaces)
 //! ```
 
 use gorae_network::{LivePod, Network, NetworkConfig, PodNetworkPlan};
@@ -51,10 +51,20 @@ fn run_child(name: &str) {
 
 fn set_up_outside() {
     sh("ip netns add outside && ip link add eth7 type veth peer name eth0 netns outside
+        echo 0 > /proc/sys/net/ipv6/conf/eth7/accept_dad
         ip addr add 192.0.2.2/24 dev eth7 && ip addr add fd00:2::2/64 dev eth7 nodad && ip link set eth7 up
         ip -n outside link set lo up && ip -n outside link set eth0 up
         ip -n outside addr add 192.0.2.1/24 dev eth0 && ip -n outside addr add fd00:2::1/64 dev eth0 nodad
         ip route add default via 192.0.2.1 && ip -6 route add default via fd00:2::1");
+}
+
+/// Has the neighbour send packets for the loopback addresses to the node.
+pub fn route_loopback_of_outside_here() {
+    sh(&format!(
+        "ip netns exec outside sh -ec 'echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet
+         ip addr del 127.0.0.1/8 dev lo; ip route add 127.0.0.0/8 via {NODE} src {OUTSIDE}
+         ip -6 addr del ::1/128 dev lo; ip -6 route add ::1/128 via {NODE6} src fd00:2::1'"
+    ));
 }
 
 /// Runs a shell script and returns its output; panics with its stderr if it fails.
@@ -92,6 +102,17 @@ pub fn serve_on(listener: TcpListener) {
     });
 }
 
+/// Serves TCP in a namespace: every client gets the same address, which tells this server from others.
+pub fn serve_as(netns: &str, address: &str, answer: &'static str) {
+    let address = address.to_owned();
+    let listener = inside(netns, move || TcpListener::bind(&address).expect("free port"));
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let _ = client.write_all(answer.as_bytes());
+        }
+    });
+}
+
 /// Calls such a server from a namespace (`""` is the node): returns the address it sees, `None` when it cannot be
 /// reached.
 pub fn call(netns: &str, to: impl ToString) -> Option<IpAddr> {
@@ -119,21 +140,58 @@ pub async fn pod(network: &Network, id: &str, mappings: &[PortMapping]) -> PodNe
     plan
 }
 
-/// Does what the shim does, except that here the bridge learns the pod's hardware address; the shim sets it.
+/// Does what the shim does.
 fn set_up_pod(id: &str, plan: &PodNetworkPlan) {
+    let net = &plan.network;
+    let (host, inside, mac) = (&net.host_interface, &net.interface, hardware(&net.host_mac));
+    let ipv6 = plan.ips.iter().any(IpAddr::is_ipv6);
+    let (file, value) = if ipv6 { ("accept_ra", 0) } else { ("disable_ipv6", 1) };
+    sh(&format!(
+        "ip netns add {id}
+         ip link add {host} address {mac} mtu {0} group 26479 type veth peer name {inside} address 02:67:0:0:0:1 mtu {0} netns {id}
+         echo 1 > /proc/sys/net/ipv4/conf/{host}/rp_filter
+         echo {value} > /proc/sys/net/ipv6/conf/{host}/{file}
+         ip link set {host} addrgenmode none up && ip -n {id} link set lo up && ip -n {id} link set {inside} up",
+        net.mtu
+    ));
+    for ((address, gateway), source) in net.addresses.iter().zip(&net.gateways).zip(&net.sources) {
+        let (ip, _) = address.split_once('/').expect("a prefix length");
+        if ip.contains(':') {
+            sh(&format!("ip addr add {gateway}/64 dev {host} nodad"));
+        }
+        let nodad = if ip.contains(':') { "nodad" } else { "" };
+        sh(&format!(
+            "ip route replace {address} dev {host} src {source}
+             ip neigh replace {ip} lladdr 02:67:0:0:0:1 dev {host} nud permanent
+             ip -n {id} addr add {address} dev {inside} {nodad}
+             ip -n {id} neigh replace {gateway} lladdr {mac} dev {inside} nud permanent
+             ip -n {id} route add default via {gateway} dev {inside} onlink"
+        ));
+    }
+}
+
+/// Prepares a pod and sets it up as an earlier daemon's shim did: as a port of the bridge, and in its subnet.
+pub async fn bridged_pod(network: &Network, id: &str) -> PodNetworkPlan {
+    let plan = network.prepare(id, &[]).await.expect("prepared");
     let net = &plan.network;
     let (host, inside) = (&net.host_interface, &net.interface);
     sh(&format!(
         "ip netns add {id} && ip link add {host} mtu {0} type veth peer name {inside} mtu {0} netns {id}
-         ip link set {host} master {1} up && bridge link set dev {host} hairpin on && ip -n {id} link set lo up && ip -n {id} link set {inside} up",
+         ip link set {host} master {1} up && bridge link set dev {host} hairpin on
+         ip -n {id} link set lo up && ip -n {id} link set {inside} up",
         net.mtu, net.bridge
     ));
-    for (address, gateway) in net.addresses.iter().zip(&net.gateways) {
-        let nodad = if address.contains(':') { "nodad" } else { "" };
+    for (ip, gateway) in plan.ips.iter().zip(&net.sources) {
+        let (length, nodad) = if ip.is_ipv4() { (20, "") } else { (64, "nodad") };
         sh(&format!(
-            "ip -n {id} addr add {address} dev {inside} {nodad} && ip -n {id} route add default via {gateway}"
+            "ip -n {id} addr add {ip}/{length} dev {inside} {nodad} && ip -n {id} route add default via {gateway}"
         ));
     }
+    plan
+}
+
+fn hardware(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
 }
 
 /// Makes a pod as a CNI network with a bridge does, dual stack: its name is the namespace's.

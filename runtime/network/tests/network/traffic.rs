@@ -24,18 +24,18 @@ fn a_pod_reaches_the_outside_with_the_nodes_address_and_pods_with_its_own() {
 }
 
 #[test]
-fn a_pod_cannot_use_the_bridge_to_reach_the_nodes_loopback() {
-    as_node("traffic::a_pod_cannot_use_the_bridge_to_reach_the_nodes_loopback", async |root| {
+fn a_pod_cannot_use_its_gateway_to_reach_the_nodes_loopback() {
+    as_node("traffic::a_pod_cannot_use_its_gateway_to_reach_the_nodes_loopback", async |root| {
         let network = open(root, &[]).await;
         let plan = pod(&network, "a", &[tcp("", 12050, 80)]).await;
         serve_on(TcpListener::bind("127.0.0.1:7002").expect("free port"));
         assert!(call("", "127.0.0.1:7002").is_some());
-        // A privileged pod may send packets for 127.0.0.1 to its gateway, and route_localnet is on for the bridge.
-        let (bridge, gateway) = (&plan.network.bridge, &plan.network.gateways[0]);
-        assert_eq!(sh(&format!("cat /proc/sys/net/ipv4/conf/{bridge}/route_localnet")).trim(), "1");
+        // A privileged pod may send packets for 127.0.0.1 to its gateway, and route_localnet is on for a host port.
+        let (host_end, gateway) = (&plan.network.host_interface, &plan.network.gateways[0]);
+        assert_eq!(sh(&format!("cat /proc/sys/net/ipv4/conf/{host_end}/route_localnet")).trim(), "1");
         sh(&format!(
             "ip netns exec a sh -ec 'echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet
-             ip addr del 127.0.0.1/8 dev lo; ip route add 127.0.0.1 via {gateway}'"
+             ip addr del 127.0.0.1/8 dev lo; ip route add 127.0.0.1 via {gateway} dev eth0 onlink'"
         ));
         assert_eq!(call("a", "127.0.0.1:7002"), None);
     });

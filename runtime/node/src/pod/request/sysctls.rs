@@ -31,7 +31,7 @@ pub fn sysctls(config: &cri::PodSandboxConfig) -> Result<Vec<shim::Sysctl>> {
         }
     }
     for (name, value) in asked.into_iter().flatten() {
-        let dotted = name.replace('/', ".");
+        let dotted = dotted(name);
         check_sysctl(&dotted, value, own_net, own_ipc)?;
         all.insert(dotted, value.clone());
     }
@@ -48,11 +48,25 @@ pub fn is_of_interface(sysctl: &shim::Sysctl) -> bool {
     }
 }
 
+/// The name with dots between its parts. As in sysctl(8) and in Kubernetes, the first separator in a name is the one in
+/// use, and the other one is a dot or a slash of a part: an interface may be called `eth0.100`.
+fn dotted(name: &str) -> String {
+    let swap = |c| match c {
+        '.' => '/',
+        '/' => '.',
+        c => c,
+    };
+    match name.find(['.', '/']).map(|at| name.as_bytes()[at]) {
+        Some(b'/') => name.chars().map(swap).collect(),
+        _ => name.to_owned(),
+    }
+}
+
 fn check_sysctl(name: &str, value: &str, own_net: bool, own_ipc: bool) -> Result<()> {
     let refused = |why: &str| Err(Error::invalid(format!("sysctl {name:?}: {why}")));
-    let form = name
-        .split('.')
-        .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'));
+    // A slash stands for a dot inside a part; a part of nothing but dots would lead elsewhere.
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'/');
+    let form = name.split('.').all(|part| part.bytes().all(plain) && part.bytes().any(|b| b != b'/'));
     if !form || name.len() > 255 {
         return refused("not a sysctl name");
     }
@@ -90,6 +104,27 @@ mod tests {
             ("kernel.sem", false),
         ] {
             assert_eq!(is_of_interface(&shim::Sysctl { name: name.into(), value: "1".into() }), is, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_dot_in_the_name_of_an_interface_stays_one() {
+        for (name, expected) in [
+            ("net.ipv4.conf.eth0.forwarding", "net.ipv4.conf.eth0.forwarding"),
+            ("net/ipv4/conf/eth0/forwarding", "net.ipv4.conf.eth0.forwarding"),
+            ("net.ipv4.conf.eth0/100.forwarding", "net.ipv4.conf.eth0/100.forwarding"),
+            ("net/ipv4/conf/eth0.100/forwarding", "net.ipv4.conf.eth0/100.forwarding"),
+        ] {
+            assert_eq!(dotted(name), expected);
+            assert!(check_sysctl(expected, "1", true, true).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn no_name_leads_out_of_its_directory() {
+        for name in ["net/../kernel/core_pattern", "net.//.x", "net./.x", "net..x", "net.", "/net/x", ".net", "net.a b"]
+        {
+            assert!(check_sysctl(&dotted(name), "1", true, true).is_err(), "{name}");
         }
     }
 }

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The IPv6 settings of both ends, which the kernel takes through files only, in the namespace that the process is in.
+//!
+//! They are set before an end is up. What a new interface inherits depends on the node (`net.ipv6.conf.default`, and
+//! `net.core.devconf_inherit_init_net` for a new namespace), so nothing is left to that.
+
+use crate::failure::{self, Result};
+use std::fs::{read_to_string, write};
+use std::io::ErrorKind;
+
+/// Settles the host end: a pod cannot give the node routes by router advertisements.
+///
+/// # Errors
+/// The kernel's error, with the file.
+pub(super) fn of_host_end(interface: &str, ipv6: bool) -> Result<()> {
+    if !ipv6 {
+        return set(interface, "disable_ipv6", "1");
+    }
+    set(interface, "accept_ra", "0")?;
+    set(interface, "disable_ipv6", "0")
+}
+
+/// Settles the pod's end: no router advertisements, and no wait for an answer to duplicate address detection.
+///
+/// # Errors
+/// The kernel's error, with the file.
+pub(super) fn of_pod(interface: &str, ipv6: bool) -> Result<()> {
+    set(interface, "accept_ra", "0")?;
+    set(interface, "accept_dad", "0")?;
+    set(interface, "disable_ipv6", if ipv6 { "0" } else { "1" })
+}
+
+/// Writes a setting that differs. On a kernel without IPv6 there is no file, and nothing to settle.
+fn set(interface: &str, setting: &str, value: &str) -> Result<()> {
+    let path = format!("/proc/sys/net/ipv6/conf/{interface}/{setting}");
+    match read_to_string(&path) {
+        Ok(now) if now.trim_end() == value => return Ok(()),
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        _ => {}
+    }
+    write(&path, value).map_err(|error| failure::kernel("set sysctl", format!("{path} = {value}"), error))
+}
