@@ -2,6 +2,7 @@
 //! The built-in network: addresses, pod to pod, host ports, names.
 
 use gorae_proto::cri::{DnsConfig, GetEventsRequest, PodSandboxState, PodSandboxStatus, PodSandboxStatusRequest};
+use gorae_tests::testing::on_a_node_with;
 use gorae_tests::{Container, Pod, TINY, on_a_node, web};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -116,6 +117,26 @@ fn a_ready_pod_is_never_without_its_address_not_even_for_a_moment() {
         node.kill_and_restart().await;
         assert_eq!(kept.address().await, address, "from the first answer on");
     });
+}
+
+#[test]
+fn a_pod_may_have_ipv6_alone_or_first() {
+    for (families, others) in [("ipv6", 0), ("ipv6,ipv4", 1)] {
+        let config = format!("[network]\nfamilies = \"{families}\"\nsubnet6 = \"fd00:77::/64\"\n");
+        on_a_node_with(&config, async move |node| {
+            let (a, b) = (node.pod("a").run().await, node.pod("b").run().await);
+            let client = a.container("c").script("sleep 1000").start().await;
+            let network = b.status().await.network.expect("a network of its own");
+            assert!(network.ip.starts_with("fd00:77::"), "{network:?}");
+            assert_eq!(network.additional_ips.len(), others, "{network:?}");
+            for ip in std::iter::once(&network.ip).chain(network.additional_ips.iter().map(|other| &other.ip)) {
+                let ping = client.sh(&format!("ping -c 1 -w 5 {ip}")).await;
+                assert_eq!(ping.code, 0, "{families}: {ping:?}");
+            }
+            node.kill_and_restart().await;
+            assert_eq!(b.status().await.network, Some(network));
+        });
+    }
 }
 
 #[test]

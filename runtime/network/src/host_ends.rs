@@ -31,25 +31,50 @@ pub fn host_ends(rtnl: &mut Rtnl, name: &str, bridge: Option<u32>) -> Result<Vec
 }
 
 /// Connects the host ends of live pods to a new bridge, after the old one was removed under them: the kernel then
-/// removed the routes to the pods too, because their source was one of its addresses.
-pub fn connect_again(rtnl: &mut Rtnl, homes: &[Home], name: &str, bridge: u32, gateways: &[IpAddr]) {
+/// removed the routes to the pods too, because their source was one of its addresses. Returns whether some are ports.
+pub fn connect_again(rtnl: &mut Rtnl, homes: &[Home], name: &str, bridge: u32, gateways: &[IpAddr]) -> bool {
+    let (mut ports, mut routed) = (false, Vec::new());
     for home in homes {
-        if let Err(error) = connect(rtnl, home, name, bridge, gateways) {
-            tracing::debug!(%error, "cannot connect the interface of a pod again");
+        match connect(rtnl, home, name, bridge, gateways) {
+            Ok(Some(Kind::Port)) => ports = true,
+            Ok(Some(Kind::Routed)) => routed.extend(&home.ips),
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "cannot connect the interface of a pod again"),
         }
     }
+    for ip in routed.into_iter().filter_map(|ip| if let IpAddr::V6(ip) = ip { Some(ip) } else { None }) {
+        if let Some(Err(error)) = ports.then(|| rtnl.answer_for(bridge, ip)) {
+            tracing::debug!(%error, "pods on the bridge cannot reach one that is not");
+        }
+    }
+    ports
 }
 
-fn connect(rtnl: &mut Rtnl, home: &Home, name: &str, bridge: u32, gateways: &[IpAddr]) -> Result<(), NetworkError> {
-    let Some(link) = rtnl.link(&home.interface)? else { return Ok(()) };
+/// How a host end is connected.
+enum Kind {
+    /// As a port of the bridge.
+    Port,
+    /// By routes.
+    Routed,
+}
+
+/// `None` when the host end is gone.
+fn connect(
+    rtnl: &mut Rtnl,
+    home: &Home,
+    name: &str,
+    bridge: u32,
+    gateways: &[IpAddr],
+) -> Result<Option<Kind>, NetworkError> {
+    let Some(link) = rtnl.link(&home.interface)? else { return Ok(None) };
     if !is_routed(&link, name) {
-        return rtnl.make_port(&home.interface, bridge);
+        return rtnl.make_port(&home.interface, bridge).map(|()| Some(Kind::Port));
     }
     for ip in &home.ips {
         let source = gateways.iter().find(|gateway| gateway.is_ipv4() == ip.is_ipv4());
         source.map_or(Ok(()), |source| rtnl.route_to_pod(link.index, *ip, *source))?;
     }
-    Ok(())
+    Ok(Some(Kind::Routed))
 }
 
 fn is_routed(link: &Link, name: &str) -> bool {

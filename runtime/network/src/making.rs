@@ -84,11 +84,11 @@ fn make_blocking(
         tracing::info!(bridge = record.bridge, subnets = record.subnets.text(), "network");
     }
     let gateways = Addresses::within(record.subnets)?.gateways();
-    let ready =
+    let mut ready =
         Bridge { name: record.bridge.clone(), gateways: gateways.clone(), mtu: config.mtu }.ensure(&mut rtnl)?;
     if ready.created {
         let gateways: Vec<IpAddr> = gateways.iter().map(IpNet::addr).collect();
-        connect_again(&mut rtnl, homes, &record.bridge, ready.index, &gateways);
+        ready.has_ports = connect_again(&mut rtnl, homes, &record.bridge, ready.index, &gateways);
     }
     Ok((record, ready))
 }

@@ -28,8 +28,9 @@ const ROUTE_LOCALNET: u16 = 26;
 
 /// `IN6_ADDR_GEN_MODE_NONE`: no link-local address made from the hardware address.
 const NO_ADDRESS: u8 = 1;
-/// Prefix length of a link-local address.
-const LINK_LOCAL: u8 = 64;
+/// Prefix length of the host end's link-local address. With the usual 64, each host end would have a route to fe80::/64,
+/// and the kernel walks through all routes to one prefix to add another.
+const ALONE: u8 = 128;
 
 /// Brings the host end up and routes the pod's addresses to it.
 ///
@@ -45,7 +46,7 @@ pub fn connect(route: &mut Route, network: &Network) -> Result<()> {
     for leg in &network.legs {
         // Every host end has the same link-local address; the kernel answers for any IPv4 address of the node.
         if leg.gateway.is_ipv6() {
-            requests.push(address(index, leg.gateway, LINK_LOCAL));
+            requests.push(address(index, leg.gateway, ALONE));
         }
         requests.push(host_route(index, leg.address, leg.source));
         requests.extend(network.mac().map(|mac| neighbour(index, leg.address, mac)));

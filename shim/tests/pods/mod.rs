@@ -35,7 +35,7 @@ impl Node {
         mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).expect("make private");
         for line in [
             "link set lo up",
-            "link add br-test address 02:67:00:00:00:01 type bridge",
+            "link add br-test address 02:67:00:00:00:01 type bridge mcast_snooping 0",
             "addr add 10.77.0.1/16 dev br-test",
             "addr add fd77::1/64 dev br-test nodad",
             "link set br-test up",

@@ -39,8 +39,12 @@ fn pods_of_an_earlier_daemon_and_new_ones_reach_each_other_until_the_old_ones_en
         for (from, to) in [("old", &new), ("new", &old), ("", &new), ("", &old), ("old", &older)] {
             assert!(call(from, format!("{}:7000", to.ips[0])).is_some(), "{from} to {}", to.ips[0]);
         }
-        assert!(call("", format!("[{}]:7000", new.ips[1])).is_some());
-        for id in ["old", "older", "new"] {
+        let newer = pod(&network, "newer", &[]).await;
+        serve("newer", "[::]:7000");
+        for (from, to) in [("", &new), ("old", &new), ("old", &newer), ("newer", &old)] {
+            assert!(call(from, format!("[{}]:7000", to.ips[1])).is_some(), "{from} to {}", to.ips[1]);
+        }
+        for id in ["old", "older", "new", "newer"] {
             take_away(&network, id).await;
         }
         assert!(network.remove_if_unused().await.expect("removed"));

@@ -157,7 +157,7 @@ fn set_up_pod(id: &str, plan: &PodNetworkPlan) {
     for ((address, gateway), source) in net.addresses.iter().zip(&net.gateways).zip(&net.sources) {
         let (ip, _) = address.split_once('/').expect("a prefix length");
         if ip.contains(':') {
-            sh(&format!("ip addr add {gateway}/64 dev {host} nodad"));
+            sh(&format!("ip addr add {gateway}/128 dev {host} nodad"));
         }
         let nodad = if ip.contains(':') { "nodad" } else { "" };
         sh(&format!(
