@@ -6,6 +6,7 @@ use gorae_tests::testing::soon;
 use gorae_tests::{Cni, Node, cni, web};
 use serde_json::json;
 use std::path::Path;
+use std::time::Duration;
 
 const PLUGINS: [&str; 2] = ["bridge", "host-local"];
 
@@ -47,7 +48,7 @@ fn a_network_whose_file_goes_is_still_used_for_a_while_and_not_after_a_restart()
     on_a_cni_node(&PLUGINS, async |node, cni| {
         is_in_use(node, cni, FILE, &network("one", "10.81.0.0/24")).await;
         cni.unconfigure(FILE);
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(network_condition(node).await.status, "agents restart");
         let kept = node.pod("kept").run().await;
         assert!(addresses(&kept).await[0].starts_with("10.81.0."), "never the built-in network");
@@ -115,4 +116,40 @@ fn plugins_in_the_networks_own_directory_are_appended() {
         let container = node.pod("a").run().await.container("c").script("sleep 1000").start().await;
         assert_eq!(container.sh("cat /proc/sys/net/ipv4/conf/eth0/arp_filter").await.stdout, "1\n");
     });
+}
+
+/// How often the file is rewritten.
+fn rewrites() -> usize {
+    std::env::var("GORAE_REWRITES").map_or(200, |n| n.parse().expect("GORAE_REWRITES is a number"))
+}
+
+#[test]
+fn a_file_that_is_rewritten_in_place_again_and_again_fails_no_pod() {
+    on_a_cni_node(&PLUGINS, async |node, cni| {
+        is_in_use(node, cni, FILE, &network("one", "10.81.0.0/24")).await;
+        let rewriting = tokio::spawn(rewrite(network("one", "10.81.0.0/24")));
+        let mut pods = 0;
+        while !rewriting.is_finished() {
+            let pod = node.pod(&format!("p{pods}")).run().await;
+            assert!(addresses(&pod).await[0].starts_with("10.81.0."));
+            assert!(network_condition(node).await.status);
+            pod.stop().await;
+            pod.remove().await;
+            pods += 1;
+        }
+        rewriting.await.unwrap();
+        assert!(pods > 0);
+        println!("{pods} pods beside {} rewrites", rewrites());
+    });
+}
+
+/// Rewrites the file as Calico and Multus do: it is empty, then half there, then whole.
+async fn rewrite(text: String) {
+    let path = Path::new(cni::CONFIGURATIONS).join(FILE);
+    for i in 0..rewrites() {
+        for part in [0, text.len() / 2, text.len()] {
+            std::fs::write(&path, &text[..part]).unwrap();
+            tokio::time::sleep(Duration::from_millis(if i % 40 == 0 { 300 } else { 5 })).await;
+        }
+    }
 }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Networks that cannot be undone now: pods end all the same, and what is owed is paid later.
 
-use super::frame::{FILE, is_in_use, kept_of_pods, network_condition, nothing_is_kept_within, on_a_cni_node};
+use super::frame::{FILE, is_in_use, kept_of_pods, nothing_is_kept_within, on_a_cni_node};
 use super::mischief::{bridge_and, network_and};
 use super::recorder::order;
-use gorae_tests::testing::{on_a_node_for, soon};
-use gorae_tests::{Cni, Node, Pod, TINY, cni};
+use gorae_tests::testing::soon;
+use gorae_tests::{Node, Pod, TINY, cni};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Stops a pod as kubelet does: again and again, until the runtime says that it is stopped. Returns the errors.
-async fn stop(pod: &Pod) -> Vec<String> {
+pub async fn stop(pod: &Pod) -> Vec<String> {
     let mut errors = Vec::new();
     while let Err(status) = pod.try_stop().await {
         errors.push(status.message().to_owned());
@@ -22,7 +22,7 @@ async fn stop(pod: &Pod) -> Vec<String> {
 }
 
 /// The file whose existence is trouble.
-fn trouble(node: &Node) -> PathBuf {
+pub fn trouble(node: &Node) -> PathBuf {
     node.directory("agent").join("trouble")
 }
 
@@ -130,50 +130,4 @@ fn a_del_waits_for_the_add_of_a_daemon_that_was_killed() {
         assert_eq!(order().last().unwrap(), "own DEL");
         assert!(node.cri().list_pods().await.unwrap().iter().all(|pod| pod.metadata.as_ref().unwrap().name == "b"));
     });
-}
-
-/// How long the agent is away: ten minutes in `make soak`.
-fn seconds_away() -> u64 {
-    std::env::var("GORAE_AWAY_SECONDS").map_or(20, |n| n.parse().expect("GORAE_AWAY_SECONDS is a number"))
-}
-
-#[test]
-fn fifty_pods_end_while_the_agent_is_away_and_their_debts_are_paid_when_it_is_back() {
-    let away = Duration::from_secs(seconds_away());
-    on_a_node_for(away + Duration::from_secs(120), async |node| {
-        let cni = Cni::install(&["bridge", "host-local"]);
-        end_fifty(node, &cni, away).await;
-        drop(cni);
-        let _ = std::fs::remove_file(node.daemon().root().join("cni-seen"));
-    });
-}
-
-async fn end_fifty(node: &Node, cni: &Cni, long: Duration) {
-    let away = trouble(node);
-    is_in_use(node, cni, FILE, &bridge_and(cni, &[("away", json!({"DEL": away}))])).await;
-    let mut pods = Vec::new();
-    for i in 0..50 {
-        let pod = node.pod(&format!("p{i}")).run().await;
-        let container = pod.container("c").image(TINY).args(["sleep"]).start().await;
-        pods.push((pod, container));
-    }
-    std::fs::write(&away, "").unwrap();
-    let begun = Instant::now();
-    for (pod, container) in &pods {
-        let stopped = Instant::now();
-        container.stop(1).await;
-        assert!(stop(pod).await.len() <= 1);
-        assert!(stopped.elapsed() < Duration::from_secs(3), "its process is gone: {:?}", stopped.elapsed());
-        pod.remove().await;
-    }
-    while begun.elapsed() < long {
-        let condition = network_condition(node).await;
-        assert!(condition.status, "it says that the network is well: {condition:?}");
-        assert_eq!(kept_of_pods(node).records, 50);
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    std::fs::remove_file(&away).unwrap();
-    let back = Instant::now();
-    nothing_is_kept_within(node, Duration::from_secs(10)).await;
-    println!("50 debts are paid {:.1} s after the agent is back", back.elapsed().as_secs_f64());
 }

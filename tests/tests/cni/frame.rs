@@ -135,7 +135,8 @@ pub async fn reaches(from: &Container, to: &[String], page: &str) {
 
 /// Fetches the page at an address from inside a container.
 pub async fn fetch(from: &Container, address: &str) -> Output {
-    let host = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
+    let is_v6 = address.parse::<std::net::Ipv6Addr>().is_ok();
+    let host = if is_v6 { format!("[{address}]") } else { address.to_owned() };
     let get = format!("wget -q -O - http://{host}/");
     from.sh(&format!("for i in 1 2 3 4 5 6; do {get} && exit; sleep 0.3; done; exit 1")).await
 }

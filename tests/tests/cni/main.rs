@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
+mod away;
 mod bridge;
 mod changes;
 mod chaos;

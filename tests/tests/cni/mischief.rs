@@ -49,7 +49,7 @@ fn whatever_a_plugin_does_on_add_is_told_in_words_and_undone() {
         is_in_use(node, cni, FILE, &bridge_and(cni, &[])).await;
         for (way, words) in WAYS {
             cni.configure(FILE, &bridge_and(cni, &[("mischief", json!({"always": way}))]));
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
             let begun = Instant::now();
             match (node.pod(way).try_run().await, words) {
                 (Ok(pod), None) => {
