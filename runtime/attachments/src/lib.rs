@@ -24,7 +24,7 @@ mod collect;
 mod debt;
 mod due;
 mod error;
-mod netns;
+pub mod netns;
 mod network;
 mod readiness;
 mod record;

@@ -149,7 +149,8 @@ impl Networks {
             Ok(true) => {
                 let failing = self.cni.degraded().map(|message| Reason { reason: "NetworkPluginFailing", message });
                 let hidden = self.hidden.clone().map(|message| Reason { reason: "NetworkNamespacesHidden", message });
-                failing.or(hidden)
+                // Host ports are the built-in network's part all the same.
+                failing.or(hidden).or_else(|| self.builtin.degraded())
             }
             _ => self.builtin.degraded(),
         }

@@ -5,8 +5,10 @@
 //! made as `ip netns add` makes it, with mounts that reach them, and files are never left behind there: a plain file where
 //! a namespace should be makes network plugins fail.
 
+use super::Record;
 use crate::error::{Error, Result};
 use crate::ids::PodId;
+use gorae_attachments::netns::is_there;
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
 use std::fs;
@@ -22,8 +24,6 @@ const NAMED: &str = "/var/run/netns";
 const PREFIX: &str = "cni-";
 /// How long a file may be there before the namespace is mounted on it.
 const NEW: Duration = Duration::from_secs(10);
-/// The magic number of nsfs, the file system of namespaces.
-const NSFS_MAGIC: i64 = 0x6e73_6673;
 
 /// The file of a new pod's network namespace: named like a UUID, and as random as the pod's id.
 pub fn path(id: &PodId) -> PathBuf {
@@ -54,8 +54,7 @@ pub fn prepare() -> Result<()> {
         // A new one belongs to a pod that another daemon is making.
         let is_new =
             file.metadata().and_then(|found| found.modified()).is_ok_and(|at| at.elapsed().is_ok_and(|age| age < NEW));
-        let is_namespace = rustix::fs::statfs(file.path()).is_ok_and(|found| found.f_type == NSFS_MAGIC);
-        if is_namespace || is_new {
+        if is_there(&file.path()) || is_new {
             continue;
         }
         // Somebody's directory, for one, is no reason for a node not to start.
@@ -69,6 +68,27 @@ pub fn prepare() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Pins the pod's network namespace, if the shim that made the pod has pinned it with the others: that of an earlier build,
+/// which an upgrade has left in place.
+///
+/// # Errors
+/// The kernel's.
+pub fn pin_if_missing(record: &Record, run_dir: &Path) -> Result<()> {
+    let Some(path) = record.netns.as_deref().filter(|path| !is_there(path)) else { return Ok(()) };
+    let pinned = run_dir.join("ns/net");
+    fs::File::create(path).map_err(|e| Error::io("make", path, &e))?;
+    mount_bind(&pinned, path).map_err(|errno| Error::io("pin the network namespace at", path, &errno.into()))
+}
+
+/// Removes the pod's file, which the shim of an earlier build has left. It can be repeated.
+///
+/// # Errors
+/// The kernel's.
+pub fn remove(record: &Record) -> Result<()> {
+    let Some(path) = &record.netns else { return Ok(()) };
+    gorae_attachments::netns::remove(path).map_err(|e| Error::io("remove", path, &e))
 }
 
 /// Why agents on the node cannot see the files, if that is so: this process has a mount namespace of its own, as systemd makes

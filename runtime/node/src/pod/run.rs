@@ -188,6 +188,7 @@ async fn set_up(node: &Arc<Node>, record: &Record, wanted: Wanted) -> Result<Up>
         Wanted::Cni(chosen) => (None, Some(chosen)),
     };
     let ready = shims::setup_pod(&node.machine.spawner, setup(&node.machine, record, interface)?).await?;
+    disk::blocking(|| netns::pin_if_missing(record, &run_dir))?;
     let addresses = match chosen {
         Some(chosen) => attach::attach(&node.machine, &node.networks.cni, record, &chosen).await?,
         None => record.network.given_out().to_vec(),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! StopPodSandbox: stop the containers, then take down the network and the namespaces. It can be repeated at any point.
 
-use super::{Pod, Record, UP_KIND};
+use super::{Pod, Record, UP_KIND, netns};
 use crate::container;
 use crate::disk;
 use crate::error::{Error, Result};
@@ -82,6 +82,9 @@ pub async fn tear_down(
     if is_left(machine, record) {
         let keep_netns = !matches!(detached, Ok(Removal::Done));
         shims::clean_pod(&machine.spawner, clean(machine, record, keep_netns)).await?;
+        if !keep_netns {
+            netns::remove(record)?;
+        }
         trash::remove_tree(&machine.places.pod_run(&record.id))?;
     }
     networks.builtin.release(&record.id);
