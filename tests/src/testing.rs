@@ -161,6 +161,11 @@ fn clear_away(outside: &Snapshot) {
         match (words.next(), words.next()) {
             (Some("process"), Some(pid)) => quietly("kill", &["-9", pid]),
             (Some("mount"), Some(_)) => quietly("umount", &["-l", line.rsplit(' ').next().unwrap_or_default()]),
+            (Some("pinned"), _) => {
+                let file = line.rsplit(' ').next().unwrap_or_default();
+                quietly("umount", &["-l", file]);
+                quietly("rm", &["-f", file]);
+            }
             (Some("link"), Some(name)) => quietly("ip", &["link", "delete", name.split('@').next().unwrap_or(name)]),
             _ => {}
         }
