@@ -10,7 +10,7 @@ use gorae_shims::Spawner;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Mutex as AsyncMutex, Notify, RwLock, watch};
 
 /// The attachments of a node. Clones are handles to the same ones.
@@ -29,6 +29,8 @@ pub(crate) struct All {
     pub gate: RwLock<()>,
     /// Rings when a debt is new, or due earlier.
     pub wake: Notify,
+    /// When the daemon started.
+    pub opened: Instant,
     /// Changes after each try of a DEL.
     pub tried: watch::Sender<()>,
 }
@@ -67,7 +69,8 @@ impl Attachments {
         }
         let entries = Mutex::new(entries);
         let (gate, wake, tried) = (RwLock::default(), Notify::new(), watch::Sender::default());
-        Ok(Self { all: Arc::new(All { store, spawner, boot_id, entries, gate, wake, tried }) })
+        let opened = Instant::now();
+        Ok(Self { all: Arc::new(All { store, spawner, boot_id, entries, gate, wake, opened, tried }) })
     }
 
     /// Owes the DEL of every attachment whose pod does not live, for a start of the daemon. Nobody waits for them.

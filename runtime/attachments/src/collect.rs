@@ -3,6 +3,7 @@
 
 use crate::attachments::Attachments;
 use crate::error::Result;
+use crate::other_runtimes;
 use crate::runner::Runner;
 use gorae_cni::chain::{self, Caller};
 use gorae_cni::list::List;
@@ -17,6 +18,8 @@ pub enum Collected {
     Unknown,
     /// An ADD or a DEL is under way.
     Later,
+    /// Another runtime serves here.
+    Shared(&'static str),
 }
 
 impl Attachments {
@@ -27,6 +30,9 @@ impl Attachments {
     /// # Errors
     /// The first plugin's.
     pub async fn collect(&self, list: &List, directories: &[PathBuf]) -> Result<Collected> {
+        if let Some(socket) = other_runtimes::running().await {
+            return Ok(Collected::Shared(socket));
+        }
         let Ok(_gate) = self.all.gate.try_write() else { return Ok(Collected::Later) };
         let of = |entry: &crate::attachments::Entry| (entry.record.pod_id.clone(), entry.record.interface.clone());
         let valid: Vec<(String, String)> =

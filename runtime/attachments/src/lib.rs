@@ -26,6 +26,7 @@ mod due;
 mod error;
 pub mod netns;
 mod network;
+mod other_runtimes;
 mod readiness;
 mod record;
 mod remove;

@@ -100,9 +100,17 @@ impl CniNetwork {
         &self.state.places.plugins
     }
 
-    /// Whether there is a configuration, usable or not.
+    /// Whether there is a configuration that can be used.
     pub fn is_configured(&self) -> bool {
-        *self.state.found.borrow() != Found::Nothing
+        matches!(&*self.state.found.borrow(), Found::Network(_))
+    }
+
+    /// Why the configuration that is there cannot be used, if that is so.
+    pub fn broken(&self) -> Option<String> {
+        match &*self.state.found.borrow() {
+            found @ Found::Broken { .. } => Some(self.words(found)),
+            _ => None,
+        }
     }
 
     /// The network to attach a pod to: the present one, or, while the node still counts as ready, the last one that could

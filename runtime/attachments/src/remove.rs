@@ -13,6 +13,9 @@ use std::time::Duration;
 /// How long the client's request waits for the plugins.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long after the daemon's start new pods wait for what is owed since before a reboot.
+const FIRST_TRIES: Duration = Duration::from_secs(60);
+
 /// What became of an attachment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removal {
@@ -89,7 +92,7 @@ impl All {
     }
 
     /// Waits until every DEL on a network that is owed since before the node started was tried: the addresses of those pods
-    /// are still taken.
+    /// are still taken. A minute after the start nobody waits for that any more.
     pub async fn earlier_boots_are_tried(&self, network: &str) {
         let mut tried = self.tried.subscribe();
         let is_untried = |entry: &Entry| {
@@ -98,10 +101,13 @@ impl All {
                 && entry.record.boot_id != self.boot_id
                 && debt.is_some_and(|debt| debt.tried.is_none())
         };
-        while self.entries().values().any(is_untried) {
-            // The sender is ours, so it lives.
-            let _ = tried.changed().await;
-        }
+        let wait = async {
+            while self.entries().values().any(is_untried) {
+                // The sender is ours, so it lives.
+                let _ = tried.changed().await;
+            }
+        };
+        let _ = tokio::time::timeout(FIRST_TRIES.saturating_sub(self.opened.elapsed()), wait).await;
     }
 
     async fn delete(&self, entry: &Entry) -> Result<()> {

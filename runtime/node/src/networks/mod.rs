@@ -26,7 +26,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// CNI, once there is or ever was a configuration; else the built-in one.
+    /// CNI, once there is or ever was a configuration that can be used; else the built-in one.
     #[default]
     Auto,
     /// CNI.
@@ -152,7 +152,13 @@ impl Networks {
                 // Host ports are the built-in network's part all the same.
                 failing.or(hidden).or_else(|| self.builtin.degraded())
             }
-            _ => self.builtin.degraded(),
+            _ if self.mode == Mode::Builtin => self.builtin.degraded(),
+            _ => {
+                let unused = |why| format!("{why}; pods are in the built-in network until it is mended");
+                let broken = self.cni.broken().map(unused);
+                let broken = broken.map(|message| Reason { reason: "NetworkPluginFailing", message });
+                self.builtin.degraded().or(broken)
+            }
         }
     }
 }
