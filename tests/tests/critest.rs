@@ -4,8 +4,9 @@
 //! `tests/critest-not-passing.txt` lists the specs that do not pass yet. It may only shrink: a listed spec that
 //! passes fails this test, and so does an unlisted one that fails.
 
-use gorae_tests::{on_a_node_for, place};
-use serde_json::Value;
+use gorae_tests::testing::soon;
+use gorae_tests::{Cni, on_a_node_for, place};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -30,17 +31,32 @@ const LIMIT: Duration = Duration::from_secs(600);
 
 #[test]
 fn every_spec_passes_but_the_listed_ones() {
-    critest(&Run { websocket: false, seed: None, at_once: 1 });
+    critest(&Run::alone());
 }
 
 #[test]
 fn every_spec_passes_in_random_order_over_websocket() {
-    critest(&Run { websocket: true, seed: Some(seed()), at_once: 1 });
+    critest(&Run { websocket: true, seed: Some(seed()), ..Run::alone() });
 }
 
 #[test]
 fn every_spec_passes_eight_at_a_time() {
-    critest(&Run { websocket: false, seed: Some(seed()), at_once: 8 });
+    critest(&Run { seed: Some(seed()), at_once: 8, ..Run::alone() });
+}
+
+/// With a plugin that maps host ports, and without one, which leaves them to the daemon.
+#[test]
+fn the_specs_about_networks_pass_in_a_cni_network() {
+    let network = json!({
+        "type": "bridge", "bridge": "cni-critest", "isGateway": true, "ipMasq": true, "hairpinMode": true,
+        "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.87.0.0/24"}], [{"subnet": "fd00:87::/64"}]]},
+    });
+    let portmap = json!({"type": "portmap", "snat": true, "capabilities": {"portMappings": true}});
+    for plugins in [json!([network, portmap]), json!([network])] {
+        let list = json!({"name": "critest", "cniVersion": "1.0.0", "plugins": plugins}).to_string();
+        let run = Run { cni: Some(list), focus: Some("[Nn]etwork|portforward".to_owned()), ..Run::alone() };
+        critest(&run);
+    }
 }
 
 /// How the suite is run.
@@ -49,6 +65,10 @@ struct Run {
     /// In the order that follows from this number; in the suite's own order without.
     seed: Option<u64>,
     at_once: u32,
+    /// Only the specs with this in their names.
+    focus: Option<String>,
+    /// The configuration of the network that the pods are in; the built-in one without.
+    cni: Option<String>,
 }
 
 /// A new order every time, so that all runs together see many; `CRITEST_SEED` repeats one.
@@ -61,10 +81,18 @@ fn seed() -> u64 {
 
 fn critest(run: &Run) {
     on_a_node_for(LIMIT * 2, async |node| {
+        let cni = run.cni.as_ref().map(|list| {
+            let cni = Cni::install(&["bridge", "host-local", "portmap"]);
+            cni.configure("10-critest.conflist", list);
+            cni
+        });
+        if cni.is_some() {
+            let in_use = async || node.daemon().log().contains("the CNI network is ready").then_some(());
+            soon("the CNI network is in use", in_use).await;
+        }
         let report = node.directory("critest").join("report.json");
         let log = node.directory("critest").join("log");
-        let focus = std::env::var("CRITEST_FOCUS").ok();
-        let mut command = run.command(&node.cri().endpoint(), &report, focus.as_deref());
+        let mut command = run.command(&node.cri().endpoint(), &report);
         let out = std::fs::File::create(&log).expect("the file is made");
         command.stdin(Stdio::null()).stdout(out.try_clone().expect("a second descriptor")).stderr(out);
         let begin = Instant::now();
@@ -74,15 +102,25 @@ fn critest(run: &Run) {
             .unwrap_or_else(|e| panic!("critest ended with {status} and no report ({e}):\n{}", tail(&log)));
         let specs = specs(&serde_json::from_str(&text).expect("JSON"));
         let passed = say(&specs, run, begin.elapsed());
-        let wrong = judge(&specs, &listed(), focus.is_some());
+        let wrong = judge(&specs, &listed(), run.focus.is_some());
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
         assert!(passed > 0, "critest ran nothing:\n{}", tail(&log));
+        // The plugins are needed until all pods are gone.
+        node.sweep().await.expect("all pods can be removed");
+        drop(cni);
+        // As an operator does who wants the built-in network back.
+        let _ = std::fs::remove_file(node.daemon().root().join("cni-seen"));
     });
 }
 
 impl Run {
+    /// All specs, one at a time, in the suite's order, over SPDY, in the built-in network.
+    fn alone() -> Self {
+        Self { websocket: false, seed: None, at_once: 1, focus: std::env::var("CRITEST_FOCUS").ok(), cni: None }
+    }
+
     /// critest itself, or ginkgo that runs several of it.
-    fn command(&self, endpoint: &str, report: &Path, focus: Option<&str>) -> Command {
+    fn command(&self, endpoint: &str, report: &Path) -> Command {
         let alone = self.at_once == 1;
         let mut command = Command::new(place::tool(if alone { "critest" } else { "ginkgo" }));
         let mut option = |name: &str, value: &str| {
@@ -95,7 +133,7 @@ impl Run {
         if self.seed.is_some() {
             option("randomize-all", "");
         }
-        if let Some(focus) = focus {
+        if let Some(focus) = &self.focus {
             option("focus", focus);
         }
         if alone {

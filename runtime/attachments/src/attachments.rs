@@ -2,7 +2,7 @@
 //! The attachments that are known, and what any of their verbs needs.
 
 use crate::debt::{Debt, Owed};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::record::{Phase, Record};
 use crate::runner::Runner;
 use crate::store::{Store, Stored};
@@ -25,6 +25,8 @@ pub(crate) struct All {
     pub spawner: Spawner,
     pub boot_id: String,
     entries: Mutex<HashMap<String, Entry>>,
+    /// Not all attachments are known: a record is damaged.
+    pub is_damaged: bool,
     /// Held for reading by ADD and DEL, for writing by GC.
     pub gate: RwLock<()>,
     /// Rings when a debt is new, or due earlier.
@@ -49,10 +51,11 @@ impl Attachments {
     /// Reads the records. A damaged one is logged and left where it is: nobody can undo what it is about.
     ///
     /// # Errors
-    /// A record that cannot be read now, which means nothing for its content.
+    /// A record that cannot be read now, which means nothing for its content; one that another program wrote.
     pub async fn open(root: PathBuf, spawner: Spawner, boot_id: String) -> Result<Self> {
         let store = Store::open(root)?;
         let mut entries = HashMap::new();
+        let mut is_damaged = false;
         for pod_id in store.pods()? {
             match store.read(&pod_id)? {
                 Stored::Record(record) => {
@@ -61,7 +64,9 @@ impl Attachments {
                 }
                 // The record is written right after its directory: no plugin was ever called.
                 Stored::Nothing => store.remove(&pod_id).await?,
+                Stored::Foreign(why) => return Err(Error::Foreign { path: store.directory(&pod_id), why }),
                 Stored::Damaged(why) => {
+                    is_damaged = true;
                     let directory = store.directory(&pod_id);
                     tracing::error!(pod_id, directory = %directory.display(), why, "the record of an attachment is damaged");
                 }
@@ -70,18 +75,21 @@ impl Attachments {
         let entries = Mutex::new(entries);
         let (gate, wake, tried) = (RwLock::default(), Notify::new(), watch::Sender::default());
         let opened = Instant::now();
-        Ok(Self { all: Arc::new(All { store, spawner, boot_id, entries, gate, wake, opened, tried }) })
+        Ok(Self { all: Arc::new(All { store, spawner, boot_id, entries, is_damaged, gate, wake, opened, tried }) })
     }
 
     /// Owes the DEL of every attachment whose pod does not live, for a start of the daemon. Nobody waits for them.
     pub async fn owe_unless(&self, lives: impl Fn(&str) -> bool) {
         let pods: Vec<String> = self.all.entries().keys().filter(|id| !lives(id)).cloned().collect();
         for pod_id in pods {
-            if let Err(error) = self.all.owe(&pod_id).await {
-                tracing::warn!(pod_id, %error, "cannot record that the pod's attachment is to be undone");
-            }
-            self.tell(&pod_id);
+            self.owe(&pod_id).await;
         }
+    }
+
+    /// Owes the DEL of a pod's attachment, for a stop that nobody waits for: it is paid in the background.
+    pub async fn owe(&self, pod_id: &str) {
+        self.all.owe(pod_id).await;
+        self.tell(pod_id);
     }
 
     /// Whether the pod has an attachment, whatever its state.
@@ -124,23 +132,23 @@ impl All {
         self.entries().get(pod_id).cloned()
     }
 
-    /// Records that the attachment is to be undone. It can be repeated.
-    ///
-    /// # Errors
-    /// The record cannot be written; the DEL is owed all the same, in this life of the daemon.
-    pub async fn owe(&self, pod_id: &str) -> Result<()> {
+    /// Records that the attachment is to be undone. It can be repeated. If the disk is full, the DEL is owed all the same, and
+    /// the next daemon sees that the pod is not up.
+    pub async fn owe(&self, pod_id: &str) {
         let record = {
             let mut entries = self.entries();
-            let Some(entry) = entries.get_mut(pod_id) else { return Ok(()) };
+            let Some(entry) = entries.get_mut(pod_id) else { return };
             entry.debt.get_or_insert_with(Debt::new);
             if entry.record.phase == Phase::Deleting {
-                return Ok(());
+                return;
             }
             entry.record.phase = Phase::Deleting;
             entry.record.owed_since = now();
             entry.record.clone()
         };
-        self.store.write(&record).await
+        if let Err(error) = self.store.write(&record).await {
+            tracing::warn!(pod_id, %error, "cannot record that the pod's attachment is to be undone");
+        }
     }
 
     /// A runner of plugins for a pod.

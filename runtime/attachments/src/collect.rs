@@ -7,19 +7,20 @@ use crate::other_runtimes;
 use crate::runner::Runner;
 use gorae_cni::chain::{self, Caller};
 use gorae_cni::list::List;
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 /// What became of a GC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Collected {
     /// The plugins have removed what belongs to no attachment.
     Done,
-    /// The network does not know the question, or does not want it.
+    /// The network does not know the question, or does not want it; or not all attachments are known.
     Unknown,
     /// An ADD or a DEL is under way.
     Later,
-    /// Another runtime serves here.
-    Shared(&'static str),
+    /// Another runtime has pods here: its socket, or a network namespace.
+    Shared(String),
 }
 
 impl Attachments {
@@ -30,8 +31,12 @@ impl Attachments {
     /// # Errors
     /// The first plugin's.
     pub async fn collect(&self, list: &List, directories: &[PathBuf]) -> Result<Collected> {
-        if let Some(socket) = other_runtimes::running().await {
-            return Ok(Collected::Shared(socket));
+        if self.all.is_damaged {
+            return Ok(Collected::Unknown);
+        }
+        let ours: HashSet<String> = self.all.entries().values().map(|entry| entry.record.netns.clone()).collect();
+        if let Some(trace) = other_runtimes::trace(&ours).await {
+            return Ok(Collected::Shared(trace));
         }
         let Ok(_gate) = self.all.gate.try_write() else { return Ok(Collected::Later) };
         let of = |entry: &crate::attachments::Entry| (entry.record.pod_id.clone(), entry.record.interface.clone());

@@ -49,7 +49,9 @@ pub fn due(all: &[Candidate], now: Instant) -> (Vec<String>, Option<Instant>) {
     }
     let mut chosen = Vec::new();
     let mut next: Option<Instant> = None;
-    for of_network in networks.into_values() {
+    for mut of_network in networks.into_values() {
+        // Some may hang for as long as they may take: each has its turn before one has a second one.
+        of_network.sort_by_key(|one| one.tried);
         let running = of_network.iter().filter(|one| one.under_way == UnderWay::Try).count();
         // Each that ends makes somebody look again.
         let mut room = PARALLEL.saturating_sub(running);

@@ -22,6 +22,14 @@ pub enum Error {
         /// The kernel's answer.
         source: std::io::Error,
     },
+    /// A record is whole, but this program cannot use it.
+    #[error("{}: {why}; nothing was touched. Another program wrote it: run that one again, or move it away", path.display())]
+    Foreign {
+        /// Its directory.
+        path: PathBuf,
+        /// What is foreign.
+        why: String,
+    },
     /// Something else of the pod or its network had to end first, and did not in time.
     #[error(
         "the network is still removing an earlier attempt of pod {pod}, or what was there before a reboot; try again"

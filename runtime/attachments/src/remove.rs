@@ -35,7 +35,7 @@ impl Attachments {
     /// That of the plugin that failed; [`Error::Slow`] when they are still at it.
     pub async fn remove(&self, pod_id: &str) -> Result<Removal> {
         let Some(entry) = self.all.entry(pod_id) else { return Ok(Removal::Done) };
-        self.all.owe(pod_id).await?;
+        self.all.owe(pod_id).await;
         if self.was_told(pod_id) {
             return Ok(Removal::Owed);
         }

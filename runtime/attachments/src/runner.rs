@@ -56,7 +56,10 @@ impl Run for Runner {
         match self.in_shim(request).await {
             Ok(ran) => ran_of(ran, limit),
             Err(gorae_shims::Error::TimedOut(_)) => bare(Ending::Late(limit)),
-            Err(error) => bare(Ending::NotStarted(error.to_string())),
+            Err(error @ (gorae_shims::Error::Refused(_) | gorae_shims::Error::NoRoom(_))) => {
+                bare(Ending::NotStarted(error.to_string()))
+            }
+            Err(error) => bare(Ending::Lost(error.to_string())),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! The files: `ROOT/attachments/POD/record`. The directory is also what plugins' runs for the pod lock.
 
 use crate::error::{Error, Result};
-use crate::record::{KIND, Record, VERSION};
+use crate::record::{KIND, Phase, Record, VERSION};
 use gorae_kernel::checked::{self, Unusable};
 use gorae_kernel::record_file::{self, Durability};
 use std::fs;
@@ -29,6 +29,8 @@ pub enum Stored {
     Nothing,
     /// One that cannot be used, and why.
     Damaged(String),
+    /// One that is whole, and that another program wrote.
+    Foreign(String),
 }
 
 impl Store {
@@ -47,18 +49,20 @@ impl Store {
         self.root.join(pod_id)
     }
 
-    /// Writes a record, on a thread that may wait for the disk.
+    /// Writes a record, on a thread that may wait for the disk. The first one of a pod is on the disk then: the addresses
+    /// that plugins give out are, too, and a power cut must not leave only those.
     ///
     /// # Errors
-    /// The kernel's; the earlier one is still in place then.
+    /// The kernel's; the earlier one is still in place then. A record that could not be read back, because a plugin has put
+    /// more into it than any has a use for.
     pub async fn write(&self, record: &Record) -> Result<()> {
         const WHAT: &str = "write the record of attachment";
         let dir = self.directory(&record.pod_id);
-        let body = serde_json::to_vec(record);
-        let body = body.map_err(|e| Error::Record { what: WHAT, path: dir.clone(), source: e.into() })?;
+        let body = encoded(record).map_err(|source| Error::Record { what: WHAT, path: dir.clone(), source })?;
+        let durability = if record.phase == Phase::Adding { Durability::PowerCut } else { Durability::Process };
         on_disk(WHAT, dir, move |dir| match fs::DirBuilder::new().mode(0o700).create(dir) {
             Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(e),
-            _ => record_file::replace(dir, NAME, &checked::encode(KIND, VERSION, &body), Durability::Process),
+            _ => record_file::replace(dir, NAME, &body, durability),
         })
         .await
     }
@@ -106,6 +110,19 @@ impl Store {
     }
 }
 
+/// The bytes of a record, which can be read back.
+fn encoded(record: &Record) -> std::io::Result<Vec<u8>> {
+    let unusable = |why: String| std::io::Error::new(ErrorKind::InvalidData, why);
+    let body = serde_json::to_vec(record)?;
+    let again: Record = serde_json::from_slice(&body)?;
+    again.list().map_err(|why| unusable(why.to_string()))?;
+    let bytes = checked::encode(KIND, VERSION, &body);
+    if bytes.len() as u64 > MAX_RECORD {
+        return Err(unusable(format!("it would be larger than {MAX_RECORD} bytes")));
+    }
+    Ok(bytes)
+}
+
 /// Works on a directory, on a thread of its own.
 async fn on_disk(
     what: &'static str,
@@ -120,12 +137,12 @@ async fn on_disk(
 
 fn stored(path: &Path, pod_id: &str, bytes: &[u8]) -> Stored {
     match checked::read(path, KIND, VERSION, bytes, |body| serde_json::from_slice::<Record>(body)) {
-        Ok(record) if record.pod_id != pod_id => Stored::Damaged(format!("it is that of pod {}", record.pod_id)),
+        Ok(record) if record.pod_id != pod_id => Stored::Foreign(format!("it is that of pod {}", record.pod_id)),
         Ok(record) => match record.list() {
             Ok(_) => Stored::Record(Box::new(record)),
-            Err(why) => Stored::Damaged(why.to_string()),
+            Err(why) => Stored::Foreign(why.to_string()),
         },
         Err(Unusable::Damaged(why)) => Stored::Damaged(why.to_string()),
-        Err(Unusable::Foreign(foreign)) => Stored::Damaged(foreign.to_string()),
+        Err(Unusable::Foreign(foreign)) => Stored::Foreign(foreign.to_string()),
     }
 }

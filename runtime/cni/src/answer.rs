@@ -31,6 +31,7 @@ fn why(ran: &Ran) -> (Option<u64>, String) {
         Ending::Exited(code) => format!("it exited with code {code}"),
         Ending::Killed(signal) => format!("it was ended by signal {signal}"),
         Ending::NotStarted(why) => format!("it did not start: {why}"),
+        Ending::Lost(why) => format!("it was lost: {why}"),
         Ending::Late(after) => format!("it did not end within {} s, and was ended", after.as_secs()),
     };
     let said = if ran.flooded { None } else { said(&ran.stdout) };

@@ -29,6 +29,8 @@ pub enum Ending {
     NotStarted(String),
     /// It was ended after this time.
     Late(Duration),
+    /// Nobody knows, for this reason: it may still run.
+    Lost(String),
 }
 
 /// What became of a program.

@@ -175,7 +175,7 @@ impl From<gorae_attachments::Error> for Error {
             gorae_attachments::Error::Network(gorae_cni::Error::Argument(_)) => Kind::InvalidArgument,
             // A retry may work: an agent may be back, an address free.
             gorae_attachments::Error::Network(_) | gorae_attachments::Error::Busy { .. } => Kind::Unavailable,
-            gorae_attachments::Error::Record { .. } => Kind::Internal,
+            gorae_attachments::Error::Record { .. } | gorae_attachments::Error::Foreign { .. } => Kind::Internal,
             gorae_attachments::Error::Slow { .. } => Kind::DeadlineExceeded,
         };
         Self::new(kind, error.to_string())

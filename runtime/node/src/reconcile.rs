@@ -37,10 +37,13 @@ pub async fn run(node: Arc<Node>) {
 }
 
 async fn pass(node: &Arc<Node>, stale: HashSet<String>) -> HashSet<String> {
+    if let Err(error) = disk::blocking(pod::netns::make) {
+        tracing::warn!(%error, "cannot repair the directory of network namespaces; retrying at the next pass");
+    }
     finish_stops(node).await;
     pod::upkeep::check_all(node).await;
     let strays = disk::blocking(|| without_record(&node.machine.places, &node.objects));
-    recover::end_strays(&node.machine, &strays).await;
+    recover::end_strays(node, &strays).await;
     match node.networks.builtin.reconcile(&stale).await {
         Ok(stale) => stale,
         Err(error) => {
@@ -57,6 +60,7 @@ async fn finish_stops(node: &Arc<Node>) {
             continue;
         }
         let Ok(_verb) = pod.verb.try_lock() else { continue };
+        node.networks.cni.attachments().owe(pod.id()).await;
         if let Err(error) = pod::stop::stop_held(node, &pod).await {
             tracing::warn!(pod = ids::short(pod.id()), %error, "the pod's stop is still not finished");
         }

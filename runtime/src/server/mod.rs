@@ -23,7 +23,7 @@ use open::{open, start_streaming};
 use serve::Services;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// Opens everything and serves until `stop` becomes true. Operators may change the level of `log`.
 ///
@@ -52,12 +52,14 @@ pub async fn run(config: Config, log: Log, stop: watch::Receiver<bool>) -> Resul
     let operators = operators.map(|listener| admin::Server::start(listener, sources()));
     tracing::info!(socket = %config.socket.display(), pods = node.objects.pods.len(), "serving");
     let of = node.clone();
+    let (settled, is_settled) = oneshot::channel();
     let settling = tokio::spawn(async move {
         recover::settle(of.clone(), found).await;
+        let _ = settled.send(());
         reconcile::run(of).await;
     });
     let of = node.clone();
-    let tending = tokio::spawn(async move { of.networks.tend().await });
+    let tending = tokio::spawn(async move { of.networks.tend(async { drop(is_settled.await) }).await });
     let services = Services { socket: config.socket.clone(), node: node.clone(), streaming, counters };
     services.serve(listener, stop).await?;
     drop(operators);

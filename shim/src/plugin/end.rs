@@ -26,8 +26,9 @@ pub fn everything(child: &mut Child) {
         let _ = kill_process_group(group, Signal::KILL);
     }
     let _ = child.kill();
-    let _ = child.wait();
     for _ in 0..ROUNDS {
+        // It may be stuck in the kernel; what it started is not spared for that.
+        let _ = child.try_wait();
         let children = children();
         if children.is_empty() {
             return;

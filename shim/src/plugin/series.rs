@@ -3,7 +3,7 @@
 
 use super::request::Plugin;
 use super::run::run;
-use crate::failure::Result;
+use crate::failure::{self, Kind, Result};
 use crate::pod::{RunDir, lock_within};
 use crate::wire::PluginRan;
 use std::path::PathBuf;
@@ -27,7 +27,17 @@ impl Series {
         {
             // The earlier lock goes first: two series must never wait for each other.
             self.lock = None;
-            self.lock = Some((dir.clone(), lock_within(dir, plugin.limit)?));
+            let lock = lock_within(dir, plugin.limit)?;
+            if !lock.is_there() {
+                // Whoever had it before has undone the attachment, and nothing may be added to it any more.
+                return Err(failure::refused(
+                    Kind::NotFound,
+                    "lock",
+                    dir.display().to_string(),
+                    "it was removed meanwhile",
+                ));
+            }
+            self.lock = Some((dir.clone(), lock));
         }
         run(plugin, end)
     }

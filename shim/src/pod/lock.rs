@@ -17,7 +17,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A locked run directory.
 #[derive(Debug)]
 pub struct RunDir {
-    _lock: OwnedFd,
+    lock: OwnedFd,
+}
+
+impl RunDir {
+    /// Whether the directory still has a name.
+    pub fn is_there(&self) -> bool {
+        fstat(&self.lock).is_ok_and(|stat| stat.st_nlink > 0)
+    }
 }
 
 /// Locks `run_dir`, waiting a bounded time for another holder.
@@ -31,7 +38,7 @@ pub fn lock(run_dir: &Path) -> Result<RunDir> {
 /// The same, with another bound.
 ///
 /// # Errors
-/// As [`lock`].
+/// Those of `lock`.
 pub fn lock_within(run_dir: &Path, patience: Duration) -> Result<RunDir> {
     let object = || run_dir.display().to_string();
     let fail = |errno: Errno| failure::kernel("lock run directory", object(), errno);
@@ -39,7 +46,7 @@ pub fn lock_within(run_dir: &Path, patience: Duration) -> Result<RunDir> {
     let end = Instant::now() + patience;
     loop {
         match flock(&dir, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(RunDir { _lock: dir }),
+            Ok(()) => return Ok(RunDir { lock: dir }),
             Err(Errno::WOULDBLOCK) if Instant::now() < end => std::thread::sleep(Duration::from_millis(1)),
             Err(Errno::WOULDBLOCK) => {
                 let why = format!("still locked by {} after {} s", holder(&dir), patience.as_secs());

@@ -9,9 +9,11 @@ use std::net::IpAddr;
 
 /// The most addresses that a pod is given.
 const MAX_ADDRESSES: usize = 64;
+/// The most characters of an address that is none in an error.
+const MAX_QUOTE: usize = 64;
 
 /// The addresses of `interface`, in the result's order and each once: those that name no interface, and those that name
-/// it. If there are none, those of any interface inside the pod.
+/// it and are inside the pod. If there are none, those of any interface inside the pod; then those of one of that name.
 ///
 /// # Errors
 /// A sentence: the result's version is unknown, an address is none, or there are too many.
@@ -23,14 +25,19 @@ pub fn addresses(result: &Value, list: Version, interface: &str) -> Result<Vec<I
         None | Some(Value::Null) => Some(None),
         Some(index) => index.as_u64().and_then(|i| usize::try_from(i).ok()).and_then(|i| interfaces.get(i)).map(Some),
     };
+    let is_named = |named: &Value| named.get("name").and_then(Value::as_str) == Some(interface);
     let is_own = |ip: &&Value| match of(ip) {
         Some(None) => true,
-        Some(Some(named)) => named.get("name").and_then(Value::as_str) == Some(interface) && is_inside(named),
+        Some(Some(named)) => is_named(named) && is_inside(named),
         None => false,
     };
     let mut own: Vec<&Value> = ips.iter().filter(is_own).collect();
     if own.is_empty() {
         own = ips.iter().filter(|ip| matches!(of(ip), Some(Some(named)) if is_inside(named))).collect();
+    }
+    if own.is_empty() {
+        // Some plugins leave out where the interface is.
+        own = ips.iter().filter(|ip| matches!(of(ip), Some(Some(named)) if is_named(named))).collect();
     }
     if own.len() > MAX_ADDRESSES {
         return Err(format!("it has more than {MAX_ADDRESSES} addresses"));
@@ -54,7 +61,7 @@ fn address(ip: &Value) -> Result<IpAddr, String> {
     let text = ip.get("address").and_then(Value::as_str).unwrap_or_default();
     let plain = || text.parse::<IpAddr>().ok();
     let found = text.parse::<IpNet>().ok().map(|net| net.addr()).or_else(plain);
-    found.ok_or_else(|| format!("{text:?} is not an address"))
+    found.ok_or_else(|| format!("{:?} is not an address", text.chars().take(MAX_QUOTE).collect::<String>()))
 }
 
 #[cfg(test)]

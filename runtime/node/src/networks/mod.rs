@@ -19,6 +19,7 @@ use gorae_cni::directory::Chosen;
 use gorae_network::{Network, Reason};
 use seen::Seen;
 use serde::Deserialize;
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -86,15 +87,20 @@ impl Networks {
         }
     }
 
-    /// Follows the CNI network and pays what is owed to it, until it is aborted.
-    pub async fn tend(&self) {
+    /// Follows the CNI network, and pays what is owed to it once `settled` says that no process of those pods is left; until it
+    /// is aborted.
+    pub async fn tend(&self, settled: impl Future<Output = ()>) {
         let watch = async {
             match self.mode {
                 Mode::Builtin => std::future::pending().await,
                 Mode::Auto | Mode::Cni => self.cni.watch().await,
             }
         };
-        tokio::join!(watch, self.cni.settle());
+        let pay = async {
+            settled.await;
+            self.cni.settle().await;
+        };
+        tokio::join!(watch, pay);
     }
 
     /// Passes kubelet's pod CIDR on to the built-in network, if that is where new pods are. A CNI network has its own ways to

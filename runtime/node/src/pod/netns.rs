@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::ids::PodId;
 use gorae_attachments::netns::is_there;
 use rustix::io::Errno;
-use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
+use rustix::mount::{MountPropagationFlags, mount_bind, mount_bind_recursive, mount_change};
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -40,15 +40,28 @@ pub fn named(path: &Path) -> String {
     }
 }
 
+/// Makes the directory, whose mounts reach its copies in other mount namespaces. It can be repeated.
+///
+/// # Errors
+/// The kernel's, with the directory.
+pub fn make() -> Result<()> {
+    let path = Path::new(DIRECTORY);
+    let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
+    made.map_err(|e| Error::io("make directory", path, &e))?;
+    share(path).map_err(|errno| Error::io("share the mounts of", path, &errno.into()))
+}
+
 /// Makes the directory, and removes plain files of ours from it, which an unclean end has left there.
 ///
 /// # Errors
 /// The kernel's, with the directory.
 pub fn prepare() -> Result<()> {
+    make()?;
+    if hidden().is_some() {
+        // What looks like a plain file from here may be a mount on the node.
+        return Ok(());
+    }
     let path = Path::new(DIRECTORY);
-    let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
-    made.map_err(|e| Error::io("make directory", path, &e))?;
-    share(path).map_err(|errno| Error::io("share the mounts of", path, &errno.into()))?;
     let files = fs::read_dir(path).map_err(|e| Error::io("list", path, &e))?;
     for file in files.flatten().filter(|file| file.file_name().to_string_lossy().starts_with(PREFIX)) {
         // A new one belongs to a pod that another daemon is making.
@@ -110,7 +123,8 @@ fn share(path: &Path) -> std::result::Result<(), Errno> {
     match shared() {
         // It is no mount point yet.
         Err(Errno::INVAL) => {
-            mount_bind(path, path)?;
+            // With what is mounted below it: others have pins there already.
+            mount_bind_recursive(path, path)?;
             shared()
         }
         other => other,

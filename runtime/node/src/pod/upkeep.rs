@@ -59,6 +59,8 @@ async fn mend_or_stop(node: &Arc<Node>, pod: &Arc<Pod>) {
 
 /// Stops a pod; if that fails, each reconcile pass continues it.
 async fn give_up(node: &Arc<Node>, pod: &Arc<Pod>) {
+    // Others wait behind this one, and nobody for its network.
+    node.networks.cni.attachments().owe(pod.id()).await;
     if let Err(error) = stop::stop_held(node, pod).await {
         tracing::error!(pod = ids::short(pod.id()), %error, "cannot finish stopping the pod; retrying later");
     }

@@ -28,7 +28,8 @@ pub struct Found {
 impl Found {
     /// Whether the pod is up; what others have of networks is to be undone.
     pub fn is_up(&self, pod_id: &str) -> bool {
-        self.pods.iter().any(|(record, up)| up.is_some() && record.id.as_str() == pod_id)
+        let alive = |up: &Option<Up>| up.as_ref().is_some_and(pod::watch::is_alive);
+        self.pods.iter().any(|(record, up)| record.id.as_str() == pod_id && alive(up))
     }
 
     /// The pods that still have addresses of the built-in network, or host ports.

@@ -22,11 +22,12 @@ pub async fn settle(node: Arc<Node>, found: Found) {
         undo(&node, record).await;
     }
     for pod in node.objects.pods.all().into_iter().filter(|p| !p.is_ready()) {
+        node.networks.cni.attachments().owe(pod.id()).await;
         if let Err(error) = pod::stop::stop(&node, &pod).await {
             tracing::error!(pod = ids::short(pod.id()), %error, "cannot finish stopping the pod; retrying later");
         }
     }
-    end_strays(&node.machine, &found.strays).await;
+    end_strays(&node, &found.strays).await;
     trash::empty(node.machine.places.trash()).await;
     node.images.collect();
     tracing::info!(pods = node.objects.pods.len(), containers = node.objects.containers.len(), "everything is settled");

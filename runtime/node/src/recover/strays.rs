@@ -3,6 +3,8 @@
 
 use crate::ids::{self, ContainerId, PodId};
 use crate::machine::Machine;
+use crate::node::Node;
+use crate::pod::netns;
 use crate::trash::remove_quietly;
 use gorae_cgroups as cgroups;
 use gorae_proto::shim::{CleanContainer, CleanPod};
@@ -19,7 +21,8 @@ pub struct Strays {
 }
 
 /// Ends everything that runs without a record.
-pub async fn end_strays(machine: &Machine, strays: &Strays) {
+pub async fn end_strays(node: &Node, strays: &Strays) {
+    let machine = &node.machine;
     end_stray_containers(machine, &strays.containers).await;
     for id in &strays.pods {
         let run_dir = machine.places.pod_run(id);
@@ -27,6 +30,11 @@ pub async fn end_strays(machine: &Machine, strays: &Strays) {
             pod_id: id.to_string(),
             run_dir: run_dir.to_string_lossy().into_owned(),
             cgroup: gorae_cgroups::pod_path("", id).ok().map(|c| machine.cgroup(c.path)),
+            // That of an attachment is needed for its DEL.
+            netns: match node.networks.cni.attachments().has(id) {
+                true => String::new(),
+                false => netns::path(id).to_string_lossy().into_owned(),
+            },
             ..CleanPod::default()
         };
         tracing::warn!(pod = ids::short(id), "found a stray pod, which has no record; removing it");
