@@ -2,7 +2,7 @@
 //! The health of the node's network as conditions report it, and the background retries that heal it.
 
 use crate::error::NetworkError;
-use crate::state::State;
+use crate::state::{Failure, State};
 use crate::take_over::resume;
 use crate::{nft, pod_cidr, table};
 use std::sync::Arc;
@@ -10,6 +10,10 @@ use std::time::{Duration, Instant};
 
 /// How long to wait after a failure before the next background retry.
 const RETRY: Duration = Duration::from_secs(10);
+
+/// What the table does besides host ports, for people who read that it is missing.
+const WITHOUT_TABLE: &str =
+    "without the table pods are not masqueraded, and nothing checks that they send from their own addresses";
 
 /// Why the network is not ready or not complete: a CRI condition's reason and message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,12 +62,19 @@ async fn retry(state: Arc<State>) {
 
 /// See [`Network::degraded`](crate::Network::degraded).
 pub fn degraded(state: &State) -> Option<Reason> {
-    let (table, blocked) = {
+    let (table, blocked, loopback) = {
         let known = state.known();
-        (known.table_failure.as_ref().map(|failure| failure.message.clone()), known.blocked.clone())
+        let said = |failure: &Option<Failure>| failure.as_ref().map(|failure| failure.message.clone());
+        (said(&known.table_failure), known.blocked.clone(), said(&known.loopback_failure))
     };
-    let all =
-        [("HostPortsUnavailable", table), ("ForwardingBlocked", blocked), ("PodCidrWaiting", pod_cidr::waiting(state))];
+    let table = table.map(|why| format!("{why}; {WITHOUT_TABLE}"));
+    let loopback = loopback.map(|why| format!("host ports on 127.0.0.1 may not answer: {why}"));
+    let all = [
+        ("HostPortsUnavailable", table),
+        ("ForwardingBlocked", blocked),
+        ("LoopbackNotRouted", loopback),
+        ("PodCidrWaiting", pod_cidr::waiting(state)),
+    ];
     let all: Vec<(&'static str, String)> = all.into_iter().filter_map(|(reason, why)| Some((reason, why?))).collect();
     let messages: Vec<&str> = all.iter().map(|(_, why)| why.as_str()).collect();
     all.first().map(|(reason, _)| Reason { reason, message: messages.join("; ") })

@@ -9,7 +9,7 @@ use crate::network::Network;
 use crate::pods::Mapper;
 use crate::ports::HostPort;
 use crate::state::{TableState, blocking};
-use crate::{conntrack, table, way};
+use crate::{conntrack, loopback, table, way};
 use gorae_proto::cri;
 use std::net::IpAddr;
 
@@ -59,11 +59,8 @@ impl Network {
             pods.know_ways(&ways);
             pods.want(pod_id)
         })?;
-        let opened = match table::change(&self.state, |rules| rules.add(&bindings)).await {
-            Ok(()) => table::route_loopback(&ways, &bindings),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = opened {
+        loopback::know(&mut self.state.known(), &ways, &bindings);
+        if let Err(error) = table::change(&self.state, |rules| rules.add(&bindings)).await {
             self.state.with_pods(|pods| pods.unwant(pod_id));
             return Err(error);
         }

@@ -27,7 +27,7 @@
 //! ports are refused with [`NftError::Missing`]. [`Network::degraded`] reports this; `status` stays ready.
 //!
 //! ```text
-//! network ── health, reconcile, pod_cidr ── take_over ── making, table ── services, way ── state ── pods, record, rules, bridge
+//! network ── health, reconcile, pod_cidr ── take_over ── making, table ── services, loopback ── way ── state ── pods, record, switched, rules
 //! ```
 
 #![forbid(unsafe_code)]
@@ -46,6 +46,7 @@ mod health;
 mod holder;
 mod host_ends;
 mod host_ports;
+mod loopback;
 mod making;
 mod names;
 mod netlink;
@@ -64,6 +65,7 @@ mod services;
 mod state;
 mod subnet;
 mod subnets;
+mod switched;
 mod sysctl;
 mod table;
 mod take_over;

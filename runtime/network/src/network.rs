@@ -181,8 +181,9 @@ impl Network {
         health::status(&self.state)
     }
 
-    /// Reports what is wrong although pods can be created; `None` when all is well. Either pods are not masqueraded and
-    /// host ports are refused, or kubelet's pod CIDR is not in use yet.
+    /// Reports what is wrong although pods can be created; `None` when all is well. Pods are not masqueraded
+    /// and host ports are refused, a firewall drops their traffic, host ports do not answer on 127.0.0.1, or kubelet's pod
+    /// CIDR is not in use yet.
     pub fn degraded(&self) -> Option<Reason> {
         health::degraded(&self.state)
     }

@@ -8,7 +8,7 @@ use crate::host_ends::host_ends;
 use crate::netlink::Rtnl;
 use crate::state::{State, TableGuard, TableState, blocking};
 use crate::take_over::{make, resume};
-use crate::{forwarding, pod_cidr, services, table};
+use crate::{forwarding, loopback, pod_cidr, services, table};
 use std::collections::HashSet;
 
 /// Repairs bridge, table and host ends, and retries what failed. Does nothing before the first pod, nor while another
@@ -47,6 +47,10 @@ pub async fn reconcile(state: &State, stale: &HashSet<String>) -> Result<HashSet
 async fn look_after_table(state: &State, guard: &mut TableGuard<'_>) -> Result<(), NetworkError> {
     let needed = state.with_pods(|pods| pods.need_table()) || state.known().bridge.is_some();
     if !needed {
+        if state.known().loopback_failure.is_some() {
+            // No host port needs it any more, and it could not be switched off.
+            loopback::follow(state).await;
+        }
         return Ok(());
     }
     if **guard == TableState::Unknown {
@@ -62,6 +66,9 @@ async fn look_after_table(state: &State, guard: &mut TableGuard<'_>) -> Result<(
     }
     if services::look(state).await {
         return table::write(state, guard).await;
+    }
+    if state.known().loopback_failure.is_some() {
+        loopback::follow(state).await;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The facts about the network, and the lock for changing it.
 //!
-//! There are two locks. `known` (a plain mutex, held for microseconds) guards the facts; `table` (async, with a
+//! There are two locks for them. `known` (a plain mutex, held for microseconds) guards the facts; `table` (async, with a
 //! deadline) is held while the kernel is being changed, so that changes are serialized. Lock order: table, known.
 
 use crate::addresses::Addresses;
@@ -12,12 +12,13 @@ use crate::host_ends::Home;
 use crate::pods::{LivePod, Pods};
 use crate::record::{self, Record};
 use crate::rules::Rules;
+use crate::switched::Switched;
 use crate::{names, nft};
 use ipnet::IpNet;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard};
 
@@ -33,6 +34,8 @@ pub struct State {
     names: UdpSocket,
     known: Mutex<Known>,
     table: AsyncMutex<TableState>,
+    /// Locked by the threads that work for [`crate::loopback`], and while they do.
+    pub switched: Arc<Mutex<Switched>>,
 }
 
 /// The facts. They are read and changed without blocking.
@@ -48,6 +51,12 @@ pub struct Known {
     pub owed: Option<Vec<LivePod>>,
     pub bridge_failure: Option<Failure>,
     pub table_failure: Option<Failure>,
+    /// Why 127.0.0.1 does not lead to all pods with host ports.
+    pub loopback_failure: Option<Failure>,
+    /// The interfaces over which 127.0.0.1 leads to pods, by the pod's address.
+    pub loopback_ways: HashMap<IpAddr, String>,
+    /// Those of them that were looked after, and not touched since.
+    pub loopback_on: BTreeSet<String>,
     /// The message for people while a firewall of others drops the traffic of pods.
     pub blocked: Option<String>,
     /// Name of the table that was written last.
@@ -132,11 +141,13 @@ impl State {
                 None
             }
         };
+        let switched = Arc::new(Mutex::new(Switched::load(root)?));
         let names = UdpSocket::bind("127.0.0.1:0").or_else(|_| UdpSocket::bind("[::1]:0"));
         let names = names.map_err(|source| NetworkError::Netlink { what: "open", object: "socket".into(), source })?;
         let table_failure = (!nft::is_installed()).then(|| Failure::new(&nft::NftError::Missing.into()));
         let known = Mutex::new(Known { record, table_failure, ..Known::default() });
-        Ok(Self { config, root: root.to_owned(), names, known, table: AsyncMutex::new(TableState::Unknown) })
+        let table = AsyncMutex::new(TableState::Unknown);
+        Ok(Self { config, root: root.to_owned(), names, known, table, switched })
     }
 
     /// Locks the facts. Do not make a blocking call under this lock.

@@ -67,17 +67,29 @@ pub fn answer_on_bridge(bridge: &str, ipv6: bool) -> Result<(), NetworkError> {
     Ok(())
 }
 
-/// Lets packets from 127.0.0.0/8 leave over an interface. Call it only once the table's guard exists, because it also
-/// lets pods in. An interface that is gone, or whose name stands for all of them, is left alone.
+/// Lets packets from 127.0.0.0/8 leave over an interface, or not any more. Let them only while the table's guard exists,
+/// because it also lets pods in. An interface that is gone, or whose name stands for all of them, is left alone.
 ///
 /// # Errors
 /// As [`forward_ipv4`].
-pub fn route_loopback(interface: &str) -> Result<(), NetworkError> {
-    let conf = Path::new(NET).join("ipv4/conf").join(interface);
-    if matches!(interface, "all" | "default" | "lo") || !conf.is_dir() {
-        return Ok(());
+pub fn route_loopback(interface: &str, on: bool) -> Result<(), NetworkError> {
+    let Some(path) = route_localnet(interface) else { return Ok(()) };
+    match set(&path, if on { "1" } else { "0" }) {
+        // It went meanwhile.
+        Err(NetworkError::Sysctl { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
     }
-    set(&conf.join("route_localnet"), "1")
+}
+
+/// Whether such packets do not leave over an interface by its own setting.
+pub fn drops_loopback(interface: &str) -> bool {
+    route_localnet(interface).and_then(|path| read(&path)).as_deref() == Some("0")
+}
+
+fn route_localnet(interface: &str) -> Option<PathBuf> {
+    let conf = Path::new(NET).join("ipv4/conf").join(interface);
+    let one = !matches!(interface, "all" | "default" | "lo") && conf.is_dir();
+    one.then(|| conf.join("route_localnet"))
 }
 
 fn set(path: &Path, value: &'static str) -> Result<(), NetworkError> {

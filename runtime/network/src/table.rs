@@ -6,9 +6,7 @@ use crate::error::NetworkError;
 use crate::nft::{self, NftError};
 use crate::rules::{self, Rules};
 use crate::state::{Failure, State, TableGuard, TableState, blocking};
-use crate::way::{self, Ways};
-use crate::{services, sysctl};
-use std::collections::BTreeSet;
+use crate::{loopback, services, way};
 
 /// Applies a small change; if that fails, rewrites the whole table.
 ///
@@ -25,7 +23,10 @@ pub async fn change(state: &State, change: impl FnOnce(&Rules) -> String) -> Res
             return Ok(());
         }
         match nft::apply(&script).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                loopback::follow(state).await;
+                return Ok(());
+            }
             // It was flushed from outside, or an earlier change was cut off.
             Err(error) => tracing::debug!(%error, "the table is not as expected; rewriting it"),
         }
@@ -47,7 +48,7 @@ pub async fn follow_services(state: &State) {
 /// Writes what the table should hold in one transaction, then lets loopback traffic to the pods.
 ///
 /// # Errors
-/// [`NetworkError::Nft`], [`NetworkError::Sysctl`], which `degraded` reports.
+/// [`NetworkError::Nft`], which `degraded` reports. Where 127.0.0.1 does not lead is reported there, too, but no error.
 pub async fn write(state: &State, table: &mut TableGuard<'_>) -> Result<(), NetworkError> {
     **table = TableState::Unknown;
     let ways = way::find(state.with_pods(|pods| pods.all_targets())).await;
@@ -57,14 +58,20 @@ pub async fn write(state: &State, table: &mut TableGuard<'_>) -> Result<(), Netw
         pods.know_ways(&ways);
         pods.wanted()
     });
-    let written = match replace(state, &rules, &bindings).await {
-        Ok(()) => route_loopback(&ways, &bindings),
-        Err(error) => Err(error.into()),
-    };
+    let written = replace(state, &rules, &bindings).await;
     note(state, &written);
-    written?;
+    if written.is_err() {
+        close_without_guard(state, rules.name).await;
+        return written;
+    }
     state.with_pods(|pods| pods.rewritten(&holding));
     **table = TableState::Written;
+    {
+        let mut known = state.known();
+        known.loopback_on.clear();
+        loopback::know(&mut known, &ways, &bindings);
+    }
+    loopback::follow(state).await;
     Ok(())
 }
 
@@ -80,6 +87,8 @@ pub async fn settle(state: &State, table: &mut TableGuard<'_>) -> Result<(), Net
     if state.with_pods(|pods| pods.need_table()) {
         return write(state, table).await;
     }
+    // What a killed daemon switched on for pods that are gone.
+    loopback::close(state).await?;
     let name = state.rules().name;
     if state.known().is_unused() && blocking(move || exists(&name)).await? {
         remove_if_unused(state).await
@@ -91,30 +100,37 @@ pub async fn settle(state: &State, table: &mut TableGuard<'_>) -> Result<(), Net
 /// Removes the table when no pod needs it. The administrator's chain stays if it has rules.
 ///
 /// # Errors
-/// [`NetworkError::Nft`], [`NetworkError::Netlink`].
+/// [`NetworkError::Nft`], [`NetworkError::Netlink`]; those of [`loopback::close`], then the guard stays.
 pub async fn remove_if_unused(state: &State) -> Result<(), NetworkError> {
-    let rules = state.rules();
-    if state.with_pods(|pods| pods.need_table()) || !nft::is_installed() {
+    if state.with_pods(|pods| pods.need_table()) {
         return Ok(());
     }
+    loopback::close(state).await?;
+    if !nft::is_installed() {
+        return Ok(());
+    }
+    let rules = state.rules();
     let name = rules.name.clone();
-    let in_use = blocking(move || {
-        let asked = nft::has_rules(&name, rules::USER_CHAIN);
-        asked.map_err(|source| NetworkError::Netlink { what: "look into table", object: name, source })
-    });
-    let script = if in_use.await? { rules.retire() } else { rules.remove() };
+    let script =
+        if blocking(move || has_rules(&name, rules::USER_CHAIN)).await? { rules.retire() } else { rules.remove() };
     nft::apply(&script).await?;
     state.known().table = None;
     Ok(())
 }
 
-/// Lets packets from 127.0.0.0/8 leave towards pods with host ports on the node's loopback.
-///
-/// # Errors
-/// [`NetworkError::Sysctl`].
-pub fn route_loopback(ways: &Ways, bindings: &[Binding]) -> Result<(), NetworkError> {
-    let interfaces: BTreeSet<&str> = way::for_loopback(ways, bindings);
-    interfaces.into_iter().try_for_each(sysctl::route_loopback)
+/// Keeps pods and neighbours from the node's 127.0.0.1 when the table cannot be written and has lost its guard.
+async fn close_without_guard(state: &State, name: String) {
+    let guarded = blocking(move || has_rules(&name, "guard")).await;
+    if guarded.is_ok_and(|guarded| !guarded) {
+        // A failure is kept for `degraded`.
+        let _ = loopback::close(state).await;
+    }
+}
+
+/// Asks the kernel whether a chain has rules. Blocking.
+fn has_rules(table: &str, chain: &str) -> Result<bool, NetworkError> {
+    let asked = nft::has_rules(table, chain);
+    asked.map_err(|source| NetworkError::Netlink { what: "look into table", object: table.into(), source })
 }
 
 /// Asks the kernel whether the table exists. Blocking.
@@ -126,11 +142,11 @@ pub fn exists(name: &str) -> Result<bool, NetworkError> {
 }
 
 /// Replaces the contents; the table itself only when they cannot be replaced, with the administrator's chain as it is.
-async fn replace(state: &State, rules: &Rules, bindings: &[Binding]) -> Result<(), NftError> {
+async fn replace(state: &State, rules: &Rules, bindings: &[Binding]) -> Result<(), NetworkError> {
     let earlier = state.known().table.clone().filter(|earlier| *earlier != rules.name);
     let drop_earlier = earlier.map(|earlier| rules::remove(&earlier)).unwrap_or_default();
     if let Err(error) = nft::apply(&format!("{drop_earlier}{}", rules.replace(bindings))).await {
-        let NftError::Refused(why) = &error else { return Err(error) };
+        let NftError::Refused(why) = &error else { return Err(error.into()) };
         tracing::warn!(table = rules.name, why, "the table of host ports cannot be changed; replacing it");
         let kept = nft::list(&["chain", "inet", &rules.name, rules::USER_CHAIN]).await.unwrap_or_default();
         nft::apply(&format!("{drop_earlier}{}", rules.replace_all(bindings, &kept))).await?;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! How packets of the node reach a pod, whoever made its interface: what the rules of a host port need to know.
 
-use crate::binding::Binding;
 use crate::netlink::{Rtnl, Way};
 use crate::state::blocking;
 use std::collections::{BTreeSet, HashMap};
@@ -30,10 +29,4 @@ pub async fn find(ips: BTreeSet<IpAddr>) -> Ways {
         tracing::debug!(%error, "the rules of host ports know only the pods' addresses");
         Ways::new()
     })
-}
-
-/// The interfaces over which packets from 127.0.0.0/8 have to leave for these host ports.
-pub fn for_loopback<'a>(ways: &'a Ways, bindings: &[Binding]) -> BTreeSet<&'a str> {
-    let asked = bindings.iter().filter(|binding| binding.to.is_ipv4() && binding.place.takes_loopback());
-    asked.filter_map(|binding| ways.get(&binding.to.ip())?.interface.as_deref()).collect()
 }

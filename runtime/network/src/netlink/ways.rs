@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which route leads to an address.
+//! Which route leads to an address, and which interfaces lead everywhere else.
 
 use super::socket::Rtnl;
 use crate::error::NetworkError;
@@ -8,6 +8,7 @@ use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage as Message;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteFlags, RouteMessage};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// The route to an address.
@@ -38,6 +39,21 @@ impl Rtnl {
         Ok(Way { on_link: route.map_or_else(|| to.into(), |route| on_link(route, to)), interface })
     }
 
+    /// The names of the interfaces that an IPv4 default route of any table uses.
+    ///
+    /// # Errors
+    /// [`NetworkError::Netlink`].
+    pub fn uplinks(&mut self) -> Result<BTreeSet<String>, NetworkError> {
+        let mut request = RouteMessage::default();
+        request.header.address_family = AddressFamily::Inet;
+        let found = self.dump("list routes", Message::GetRoute(request))?;
+        let routes = found.iter().filter_map(|m| if let Message::NewRoute(route) = m { Some(route) } else { None });
+        let default = routes.filter(|route| route.header.destination_prefix_length == 0);
+        let indices: BTreeSet<u32> = default.flat_map(exits).collect();
+        let names = indices.into_iter().filter_map(|index| self.name_of(index).transpose());
+        names.collect()
+    }
+
     fn name_of(&mut self, index: u32) -> Result<Option<String>, NetworkError> {
         let mut request = LinkMessage::default();
         request.header.index = index;
@@ -59,6 +75,16 @@ fn request(to: IpAddr) -> RouteMessage {
     request.header.address_family = family;
     request.attributes = vec![RouteAttribute::Destination(address)];
     request
+}
+
+/// Indices of the interfaces that a route uses.
+fn exits(route: &RouteMessage) -> Vec<u32> {
+    let of = |attribute: &RouteAttribute| match attribute {
+        RouteAttribute::Oif(index) => vec![*index],
+        RouteAttribute::MultiPath(hops) => hops.iter().map(|hop| hop.interface_index).collect(),
+        _ => Vec::new(),
+    };
+    route.attributes.iter().flat_map(of).collect()
 }
 
 fn on_link(route: &RouteMessage, to: IpAddr) -> IpNet {

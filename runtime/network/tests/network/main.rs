@@ -8,6 +8,7 @@ mod forwarding;
 mod host_ports;
 mod lifecycle;
 mod load;
+mod loopback;
 mod routed;
 mod services;
 mod stage;
