@@ -43,6 +43,7 @@ mod elements;
 mod error;
 mod forwarding;
 mod health;
+mod held;
 mod holder;
 mod host_ends;
 mod host_ports;

@@ -21,7 +21,7 @@ const NFPROTO_INET: u8 = 1;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NftError {
     /// The nft program is missing.
-    #[error("nft is not installed: host ports and masquerade need it (package nftables)")]
+    #[error("nft is not installed: host ports, masquerade and the check of pods' sources need it (package nftables)")]
     Missing,
     /// It could not be started, or its pipes failed.
     #[error("run nft: {0}")]
@@ -31,6 +31,17 @@ pub enum NftError {
     Deadline {
         /// The deadline.
         after: Duration,
+    },
+    /// The kernel or nft refused a table that cannot be renewed either.
+    #[error(
+        "nft cannot write table inet {table}: {why}; if rules of yours refer to Gorae's chains, sets or maps, remove them, \
+         or else save what is yours in it and delete the table"
+    )]
+    Stuck {
+        /// The table.
+        table: String,
+        /// What nft said.
+        why: String,
     },
     /// The kernel or nft refused the transaction; no part of it was applied.
     #[error("nft refused the transaction: {0}")]
@@ -47,7 +58,7 @@ pub async fn apply(script: &str) -> Result<(), NftError> {
     run(&["-f", "-"], script).await.map(drop)
 }
 
-/// Lists an object as text that [`apply`] takes.
+/// Lists an object as text.
 ///
 /// # Errors
 /// [`NftError`], `Refused` when there is no such object.

@@ -25,6 +25,7 @@
 
 use crate::binding::Binding;
 use crate::elements;
+use crate::held::{self, HOOKED, MAPS, SETS};
 use ipnet::IpNet;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -32,10 +33,6 @@ use std::net::IpAddr;
 
 /// The chain that is the administrator's.
 pub const USER_CHAIN: &str = "user_forward";
-/// Our chains with a hook. A chain's hook and priority cannot be changed: these are deleted and added.
-const HOOKED: [&str; 5] = ["guard", "prerouting", "output", "postrouting", "forward"];
-const MAPS: [&str; 4] = ["ports4", "ports4_at", "ports6", "ports6_at"];
-const SETS: [&str; 4] = ["beside4", "beside6", "services4", "services6"];
 
 /// The group of the host ends of pods (the shim's `veth.rs` sets it).
 const GROUP: u32 = 0x676f;
@@ -57,33 +54,10 @@ impl Rules {
         format!("{}{}{}{}", self.clear_chains(), self.chains(), self.flush(), self.contents(bindings))
     }
 
-    /// The same for a table that another version left, or that was changed so that it cannot be kept. `kept` is nft's text
-    /// of the administrator's chain.
-    pub fn replace_all(&self, bindings: &[Binding], kept: &str) -> String {
-        format!("{}{}{kept}\n{}", self.remove(), self.chains(), self.contents(bindings))
-    }
-
-    /// The transaction that removes the table, whether it exists or not.
-    pub fn remove(&self) -> String {
-        remove(&self.name)
-    }
-
-    /// The transaction that removes everything from the table but the administrator's chain.
-    pub fn retire(&self) -> String {
-        let mut text = format!("{}{}", self.clear_chains(), self.chains());
-        for chain in HOOKED {
-            let _ = writeln!(text, "flush chain inet {} {chain}", self.name);
-            let _ = writeln!(text, "delete chain inet {} {chain}", self.name);
-        }
-        let _ = writeln!(text, "flush chain inet {} hostports", self.name);
-        let _ = writeln!(text, "delete chain inet {} hostports", self.name);
-        for map in MAPS {
-            let _ = writeln!(text, "delete map inet {} {map}", self.name);
-        }
-        for set in SETS {
-            let _ = writeln!(text, "delete set inet {} {set}", self.name);
-        }
-        text
+    /// The same for a table that another version left, or that was changed so that it cannot be kept: our objects are made
+    /// anew. `listing` is nft's text of the table.
+    pub fn renew(&self, bindings: &[Binding], listing: &str) -> String {
+        format!("{}{}{}", held::clear(&self.name, listing), self.chains(), self.contents(bindings))
     }
 
     /// The transaction that adds the elements of each binding.
@@ -226,7 +200,7 @@ mod tests {
     #[test]
     fn no_text_names_another_table_and_a_rewrite_leaves_the_administrators_chain() {
         let text = rules().replace(&[binding("127.0.0.1", "10.64.0.2:5353")]);
-        for line in [&text, &rules().retire()].iter().flat_map(|text| text.lines()).filter(|l| l.contains(" inet ")) {
+        for line in text.lines().filter(|l| l.contains(" inet ")) {
             assert!(line.contains("inet gorae-1a2b3c"), "{line}");
             assert!(!line.contains("delete table"), "{line}");
             assert!(!(line.contains("flush") && line.contains(USER_CHAIN)), "{line}");

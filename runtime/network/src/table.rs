@@ -6,7 +6,7 @@ use crate::error::NetworkError;
 use crate::nft::{self, NftError};
 use crate::rules::{self, Rules};
 use crate::state::{Failure, State, TableGuard, TableState, blocking};
-use crate::{loopback, services, way};
+use crate::{held, loopback, services, way};
 
 /// Applies a small change; if that fails, rewrites the whole table.
 ///
@@ -109,11 +109,7 @@ pub async fn remove_if_unused(state: &State) -> Result<(), NetworkError> {
     if !nft::is_installed() {
         return Ok(());
     }
-    let rules = state.rules();
-    let name = rules.name.clone();
-    let script =
-        if blocking(move || has_rules(&name, rules::USER_CHAIN)).await? { rules.retire() } else { rules.remove() };
-    nft::apply(&script).await?;
+    nft::apply(&removal(&state.rules().name).await?).await?;
     state.known().table = None;
     Ok(())
 }
@@ -141,15 +137,32 @@ pub fn exists(name: &str) -> Result<bool, NetworkError> {
     nft::has_table(name).map_err(|e| NftError::Run(e.to_string()).into())
 }
 
-/// Replaces the contents; the table itself only when they cannot be replaced, with the administrator's chain as it is.
+/// The transaction that removes a table of ours, or all of ours from it if the administrator's chain has rules.
+async fn removal(table: &str) -> Result<String, NetworkError> {
+    let name = table.to_owned();
+    if blocking(move || has_rules(&name, rules::USER_CHAIN)).await? {
+        Ok(held::clear(table, &nft::list(&["table", "inet", table]).await?))
+    } else {
+        Ok(rules::remove(table))
+    }
+}
+
+/// Replaces the contents; makes our objects anew when they cannot be replaced. What is the administrator's is not touched.
 async fn replace(state: &State, rules: &Rules, bindings: &[Binding]) -> Result<(), NetworkError> {
     let earlier = state.known().table.clone().filter(|earlier| *earlier != rules.name);
-    let drop_earlier = earlier.map(|earlier| rules::remove(&earlier)).unwrap_or_default();
+    let drop_earlier = match earlier {
+        Some(earlier) => removal(&earlier).await?,
+        None => String::new(),
+    };
     if let Err(error) = nft::apply(&format!("{drop_earlier}{}", rules.replace(bindings))).await {
-        let NftError::Refused(why) = &error else { return Err(error.into()) };
-        tracing::warn!(table = rules.name, why, "the table of host ports cannot be changed; replacing it");
-        let kept = nft::list(&["chain", "inet", &rules.name, rules::USER_CHAIN]).await.unwrap_or_default();
-        nft::apply(&format!("{drop_earlier}{}", rules.replace_all(bindings, &kept))).await?;
+        let NftError::Refused(why) = error else { return Err(error.into()) };
+        tracing::warn!(table = rules.name, why, "the table of host ports cannot be changed; making it anew");
+        let stuck = |error| match error {
+            NftError::Refused(why) => NftError::Stuck { table: rules.name.clone(), why },
+            other => other,
+        };
+        let listing = nft::list(&["table", "inet", &rules.name]).await.map_err(stuck)?;
+        nft::apply(&format!("{drop_earlier}{}", rules.renew(bindings, &listing))).await.map_err(stuck)?;
     }
     state.known().table = Some(rules.name.clone());
     Ok(())

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The administrator's chain in our table: his rules work, and outlive ours.
 
-use super::stage::{NODE, as_node, call, live, open, pod, serve, sh, take_away, tcp};
+use super::stage::{NODE, as_node, bridged, call, live, open, pod, serve, sh, take_away, tcp};
+use gorae_network::{Mapper, Network, NetworkConfig};
 use std::collections::HashSet;
 
 const RULE: &str = "meta l4proto tcp ct original proto-dst 12400 counter drop";
@@ -73,6 +74,70 @@ fn a_table_that_cannot_be_changed_is_replaced_with_the_administrators_rules() {
         assert!(call("outside", format!("{NODE}:12401")).is_some());
         assert_eq!(call("outside", format!("{NODE}:12400")), None);
         assert!(call("", format!("{NODE}:12400")).is_some(), "what the node itself sends is not forwarded");
+    });
+}
+
+#[test]
+fn sets_and_chains_of_the_administrator_stay_when_ours_are_made_anew_or_removed() {
+    as_node("user_rules::sets_and_chains_of_the_administrator_stay_when_ours_are_made_anew_or_removed", async |root| {
+        let network = open(root, &[]).await;
+        pod(&network, "a", &[tcp("", 12410, 80), tcp("", 12411, 80)]).await;
+        serve("a", "0.0.0.0:80");
+        let name = table();
+        sh(&format!(
+            "nft 'add set inet {name} denied {{ type inet_service; elements = {{ 12410 }}; }}'
+                 nft add chain inet {name} mine && nft add rule inet {name} user_forward jump mine
+                 nft add rule inet {name} mine meta l4proto tcp ct original proto-dst @denied drop
+                 nft flush chain inet {name} hostports && nft delete map inet {name} ports4
+                 nft 'add map inet {name} ports4 {{ type inet_service : ipv4_addr; }}'"
+        ));
+        network.reconcile(&HashSet::new()).await.expect("made anew");
+        assert_eq!(call("outside", format!("{NODE}:12410")), None);
+        assert!(call("outside", format!("{NODE}:12411")).is_some());
+        take_away(&network, "a").await;
+        assert!(network.remove_if_unused().await.expect("removed"));
+        let left = sh("nft list ruleset");
+        assert!(left.contains("jump mine") && left.contains("@denied") && !left.contains("hook"), "{left}");
+        assert!(!left.contains("ports4") && !left.contains("beside"), "{left}");
+    });
+}
+
+#[test]
+fn a_rule_that_holds_an_object_of_ours_is_named_as_what_to_remove() {
+    as_node("user_rules::a_rule_that_holds_an_object_of_ours_is_named_as_what_to_remove", async |root| {
+        let network = open(root, &[]).await;
+        pod(&network, "a", &[tcp("", 12420, 80)]).await;
+        serve("a", "0.0.0.0:80");
+        let name = table();
+        sh(&format!(
+            "nft flush chain inet {name} hostports && nft delete map inet {name} ports4
+             nft 'add set inet {name} ports4 {{ type inet_service; }}'
+             nft add rule inet {name} user_forward tcp dport @ports4 counter drop"
+        ));
+        network.reconcile(&HashSet::new()).await.expect_err("it cannot be deleted");
+        let told = network.degraded().expect("a reason").message;
+        assert!(told.contains("if rules of yours refer to Gorae's chains, sets or maps, remove them"), "{told}");
+        assert!(sh("nft list ruleset").contains("counter"), "his rule is still there");
+        sh(&format!("nft flush chain inet {name} user_forward"));
+        network.reconcile(&HashSet::new()).await.expect("written");
+        assert_eq!(network.degraded(), None);
+        assert!(call("outside", format!("{NODE}:12420")).is_some());
+    });
+}
+
+#[test]
+fn a_table_of_an_earlier_name_stays_with_the_administrators_rules() {
+    as_node("user_rules::a_table_of_an_earlier_name_stays_with_the_administrators_rules", async |root| {
+        let config = NetworkConfig { bridge: Some("br9".into()), ..NetworkConfig::default() };
+        let network = Network::open(config, root, &[]).await.expect("network");
+        network.reserve_ports("a", &[tcp("", 12430, 80)], Mapper::Gorae).await.expect("reserved");
+        network.publish_at("a", &bridged("a", 2)).await.expect("published");
+        let earlier = table();
+        sh(&format!("nft add rule inet {earlier} user_forward {RULE}"));
+        pod(&network, "b", &[]).await;
+        let left = sh(&format!("nft list table inet {earlier}"));
+        assert!(left.contains("12400") && !left.contains("hook"), "{left}");
+        assert_eq!(sh("nft list table inet gorae-br9").matches("hook").count(), 5);
     });
 }
 
