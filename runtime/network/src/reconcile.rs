@@ -60,8 +60,8 @@ async fn look_after_table(state: &State, guard: &mut TableGuard<'_>) -> Result<(
     }
     let name = state.rules().name;
     let wanted = name.clone();
-    if !blocking(move || table::exists(&wanted)).await? {
-        tracing::warn!(table = name, "the table of host ports was removed from outside; rewriting it");
+    if !blocking(move || table::is_whole(&wanted)).await? {
+        tracing::warn!(table = name, "the table of host ports was removed or flushed from outside; rewriting it");
         return table::write(state, guard).await;
     }
     if services::look(state).await {

@@ -3,10 +3,11 @@
 
 use crate::binding::Binding;
 use crate::error::NetworkError;
+use crate::held::{self, HOOKED};
 use crate::nft::{self, NftError};
 use crate::rules::{self, Rules};
 use crate::state::{Failure, State, TableGuard, TableState, blocking};
-use crate::{held, loopback, services, way};
+use crate::{loopback, services, way};
 
 /// Applies a small change; if that fails, rewrites the whole table.
 ///
@@ -26,6 +27,13 @@ pub async fn change(state: &State, change: impl FnOnce(&Rules) -> String) -> Res
             Ok(()) => {
                 loopback::follow(state).await;
                 return Ok(());
+            }
+            // A rewrite would hang, too, and the next caller waits for the lock.
+            Err(error @ NftError::Deadline { .. }) => {
+                *table = TableState::Unknown;
+                let late = Err(error.into());
+                note(state, &late);
+                return late;
             }
             // It was flushed from outside, or an earlier change was cut off.
             Err(error) => tracing::debug!(%error, "the table is not as expected; rewriting it"),
@@ -112,6 +120,19 @@ pub async fn remove_if_unused(state: &State) -> Result<(), NetworkError> {
     nft::apply(&removal(&state.rules().name).await?).await?;
     state.known().table = None;
     Ok(())
+}
+
+/// Asks the kernel whether the table exists and no chain of ours was flushed: then it has no rules. Blocking.
+///
+/// # Errors
+/// [`NetworkError::Netlink`].
+pub fn is_whole(name: &str) -> Result<bool, NetworkError> {
+    for chain in HOOKED.into_iter().chain(["hostports"]) {
+        if !has_rules(name, chain)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Keeps pods and neighbours from the node's 127.0.0.1 when the table cannot be written and has lost its guard.

@@ -198,6 +198,28 @@ fn a_ruleset_that_somebody_flushed_is_whole_again_at_the_next_host_port() {
 }
 
 #[test]
+fn a_nft_that_hangs_is_waited_for_once() {
+    as_node("host_ports::a_nft_that_hangs_is_waited_for_once", async |root| {
+        let network = open(root, &[]).await;
+        pod(&network, "a", &[tcp("", 12035, 80)]).await;
+        serve("a", "0.0.0.0:80");
+        sh("printf '#!/bin/sh\nexec sleep 100\n' >/run/nft && chmod +x /run/nft
+            for dir in /usr/sbin /sbin /usr/local/sbin /usr/bin; do
+              if [ -f $dir/nft ]; then mount --bind /run/nft $dir/nft; fi; done");
+        let begun = Instant::now();
+        let error = network.withdraw("a").await.expect_err("no answer");
+        assert_eq!(error.kind(), NetworkErrorKind::DeadlineExceeded);
+        assert!(begun.elapsed() < Duration::from_secs(14), "{:?}", begun.elapsed());
+        assert!(network.degraded().is_some_and(|told| told.message.contains("did not finish")));
+        sh(
+            "for dir in /usr/sbin /sbin /usr/local/sbin /usr/bin; do while umount $dir/nft 2>/dev/null; do :; done; done",
+        );
+        take_away(&network, "a").await;
+        assert_eq!((call("", "127.0.0.1:12035"), network.degraded()), (None, None));
+    });
+}
+
+#[test]
 fn without_nft_plain_pods_work_and_host_ports_are_refused_with_the_remedy() {
     as_node("host_ports::without_nft_plain_pods_work_and_host_ports_are_refused_with_the_remedy", async |root| {
         sh("for dir in /usr/sbin /sbin /usr/local/sbin /usr/bin; do

@@ -202,6 +202,22 @@ fn a_start_that_finds_no_subnet_serves_tells_why_and_takes_its_pods_over_later()
 }
 
 #[test]
+fn a_table_whose_chains_were_flushed_is_written_at_the_next_look() {
+    as_node("lifecycle::a_table_whose_chains_were_flushed_is_written_at_the_next_look", async |root| {
+        let network = open(root, &[]).await;
+        let plan = pod(&network, "a", &[tcp("", 12029, 80)]).await;
+        serve("a", "0.0.0.0:80");
+        for flush in ["table inet TABLE", "chain inet TABLE guard", "chain inet TABLE hostports"] {
+            sh(&format!("nft flush {}", flush.replace("TABLE", &plan.network.bridge)));
+            network.reconcile(&HashSet::new()).await.expect("written");
+            assert!(call("", "127.0.0.1:12029").is_some(), "{flush}");
+            let guard = sh(&format!("nft list chain inet {} guard", plan.network.bridge));
+            assert_eq!(guard.matches("drop").count(), 5, "{guard}");
+        }
+    });
+}
+
+#[test]
 fn a_table_that_could_not_be_written_is_written_by_a_later_look() {
     as_node("lifecycle::a_table_that_could_not_be_written_is_written_by_a_later_look", async |root| {
         let network = open(root, &[]).await;
