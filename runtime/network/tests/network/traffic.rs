@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Which ends can reach each other, and from which address.
 
-use super::stage::{NODE, OUTSIDE, as_node, call, open, pod, serve, serve_on, sh, tcp};
-use std::net::{IpAddr, TcpListener};
+use super::stage::{
+    NODE, NODE6, OUTSIDE, as_node, bridged, call, inside, mapping, open, pod, serve, serve_on, sh, take_away, tcp,
+};
+use gorae_network::Mapper;
+use gorae_proto::cri::{PortMapping, Protocol};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::time::Duration;
 
 #[test]
 fn a_pod_reaches_the_outside_with_the_nodes_address_and_pods_with_its_own() {
@@ -39,6 +44,53 @@ fn a_pod_cannot_use_its_gateway_to_reach_the_nodes_loopback() {
         ));
         assert_eq!(call("a", "127.0.0.1:7002"), None);
     });
+}
+
+#[test]
+fn a_host_port_at_one_address_leaves_the_flows_to_that_port_of_others() {
+    as_node("traffic::a_host_port_at_one_address_leaves_the_flows_to_that_port_of_others", async |root| {
+        let network = open(root, &[]).await;
+        network.prepare("warm", &[]).await.expect("flows are tracked");
+        sh("ip addr add 192.0.2.3/24 dev eth7; nft add table inet seen
+            nft 'add chain inet seen new { type filter hook prerouting priority -150; }'");
+        for (family, at, beside) in [("ip", NODE, Some("192.0.2.3")), ("ip6", NODE6, None)] {
+            let flows: Vec<(UdpSocket, &str)> =
+                [at].into_iter().chain(beside).map(|ip| (flow(family, ip), ip)).collect();
+            let id = format!("pod-{family}");
+            network.reserve_ports(&id, &[udp(at)], Mapper::Gorae).await.expect("reserved");
+            network.publish_at(&id, &bridged(&id, 2)).await.expect("published");
+            for (client, ip) in flows {
+                client.send(b"again").expect("sent");
+                std::thread::sleep(Duration::from_millis(50));
+                let seen = sh(&format!("nft list chain inet seen new | grep '{ip} '"));
+                let times = if ip == at { "packets 2 " } else { "packets 1 " };
+                assert!(seen.contains(times), "{seen}");
+            }
+            take_away(&network, &id).await;
+        }
+    });
+}
+
+fn udp(at: &str) -> PortMapping {
+    mapping(Protocol::Udp, at, 12060, 53)
+}
+
+/// Starts a flow from outside to a server of the node, and counts how often it is new.
+fn flow(family: &str, ip: &str) -> UdpSocket {
+    sh(&format!("nft add rule inet seen new {family} daddr {ip} udp dport 12060 ct state new counter"));
+    let to = SocketAddr::new(ip.parse().expect("address"), 12060);
+    let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let (server, client) = (UdpSocket::bind(to).expect("free port"), inside("outside", move || UdpSocket::bind(any)));
+    let client = client.expect("free port");
+    for socket in [&server, &client] {
+        socket.set_read_timeout(Some(Duration::from_secs(1))).expect("set");
+    }
+    let mut buffer = [0; 8];
+    client.connect(to).and_then(|()| client.send(b"?")).expect("sent");
+    let (_, peer) = server.recv_from(&mut buffer).expect("it arrives");
+    server.send_to(b"!", peer).expect("sent");
+    client.recv(&mut buffer).expect("the answer");
+    client
 }
 
 #[test]
