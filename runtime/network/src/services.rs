@@ -54,9 +54,13 @@ pub async fn look(state: &State) -> bool {
     moved
 }
 
+/// An address that another interface has too is the node's own: a Service may have it as an external address, and host
+/// ports stay on it.
 fn read(rtnl: &mut Rtnl) -> Result<BTreeSet<IpAddr>, NetworkError> {
     let Some(link) = rtnl.link(INTERFACE)? else { return Ok(BTreeSet::new()) };
-    let on_it = rtnl.addresses()?.into_iter().filter(|(index, _)| *index == link.index);
+    let (on_it, elsewhere): (Vec<_>, Vec<_>) =
+        rtnl.addresses()?.into_iter().partition(|(index, _)| *index == link.index);
+    let nodes: BTreeSet<IpAddr> = elsewhere.into_iter().map(|(_, net)| net.addr()).collect();
     let not_local = |ip: &IpAddr| !matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
-    Ok(on_it.map(|(_, net)| net.addr()).filter(not_local).collect())
+    Ok(on_it.into_iter().map(|(_, net)| net.addr()).filter(not_local).filter(|ip| !nodes.contains(ip)).collect())
 }

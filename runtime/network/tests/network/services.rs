@@ -106,6 +106,14 @@ fn an_address_of_kube_ipvs0_is_none_of_the_nodes() {
         }
         assert_eq!(answers("outside", "10.96.0.9:12301"), None, "not even a port on that address");
         assert_eq!(answers("outside", "10.96.0.1:443").as_deref(), Some(POD), "an address of the node now");
+        // An external address of a Service may be one of the node's own: the API server's Service must not lose a port that
+        // the node has there.
+        sh(&format!("ip addr add {NODE}/32 dev kube-ipvs0; ip addr add {NODE6}/128 dev kube-ipvs0 nodad"));
+        network.reconcile(&HashSet::new()).await.expect("looked");
+        for node in [NODE.to_owned(), format!("[{NODE6}]")] {
+            assert_eq!(answers("outside", &format!("{node}:443")).as_deref(), Some(POD), "{node}");
+        }
+        assert_eq!(answers("outside", "[fd00:96::1]:443"), None, "still a Service's alone");
     });
 }
 
