@@ -14,7 +14,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 const KIND: &str = "network";
-const VERSION: u32 = 1;
+/// The newest version that this build reads. In it, a subnet may lack IPv4.
+pub const RECORD_VERSION: u32 = 2;
+/// Every build reads this one. It is written whenever it can hold what there is, so that an earlier build can be put back.
+const WITH_IPV4: u32 = 1;
 
 /// Where the subnet comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +60,7 @@ pub fn load(root: &Path) -> Result<Option<Record>, NetworkError> {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(fail(e.to_string())),
     };
-    let read = checked::read(&path, KIND, VERSION, &bytes, |body| serde_json::from_slice(body));
+    let read = checked::read(&path, KIND, RECORD_VERSION, &bytes, |body| serde_json::from_slice(body));
     read.map(Some).map_err(|unusable| match unusable {
         Unusable::Damaged(why) => fail(why.to_string()),
         Unusable::Foreign(foreign) => NetworkError::ForeignRecord(foreign),
@@ -82,7 +85,14 @@ pub fn save(root: &Path, record: &Record) -> Result<(), NetworkError> {
 
 fn write(root: &Path, record: &Record) -> std::io::Result<()> {
     let body = serde_json::to_vec(record)?;
-    record_file::replace(root, KIND, &checked::encode(KIND, VERSION, &body), Durability::PowerCut)
+    record_file::replace(root, KIND, &checked::encode(KIND, version(record), &body), Durability::PowerCut)
+}
+
+/// An earlier build must refuse what it cannot use: it would take the record as damaged, and choose another subnet while
+/// pods live.
+fn version(record: &Record) -> u32 {
+    let mut all = std::iter::once(&record.subnets).chain(&record.wanted);
+    if all.all(|subnets| subnets.v4.is_some()) { WITH_IPV4 } else { RECORD_VERSION }
 }
 
 fn path(root: &Path) -> PathBuf {
@@ -127,10 +137,30 @@ mod tests {
     #[test]
     fn a_record_of_another_program_is_an_error_of_its_own() {
         let root = tempfile::tempdir().expect("directory");
-        for (version, body) in [(VERSION + 1, "{}"), (VERSION, "{\"bridge\": 1}")] {
+        for (version, body) in [(RECORD_VERSION + 1, "{}"), (RECORD_VERSION, "{\"bridge\": 1}")] {
             std::fs::write(root.path().join("network"), checked::encode(KIND, version, body.as_bytes()))
                 .expect("writable");
             assert!(matches!(load(root.path()), Err(NetworkError::ForeignRecord(_))), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_earlier_build_refuses_only_a_record_that_lacks_an_ipv4_subnet() {
+        let root = tempfile::tempdir().expect("directory");
+        let without = Subnets::new(None, Some("fd00:3::/64".parse().expect("net")), Family::V6);
+        let both = Subnets { v6: without.v6, ..record().subnets };
+        for (subnets, wanted, by_earlier) in [
+            (both, None, true),
+            (both, Some(both), true),
+            (without, None, false),
+            (both, Some(without), false),
+            (without, Some(both), false),
+        ] {
+            let written = Record { subnets, wanted, ..record() };
+            save(root.path(), &written).expect("writable");
+            assert_eq!(load(root.path()).expect("readable"), Some(written));
+            let bytes = std::fs::read(root.path().join("network")).expect("readable");
+            assert_eq!(checked::decode(KIND, WITH_IPV4, &bytes).is_ok(), by_earlier, "{subnets:?} {wanted:?}");
         }
     }
 

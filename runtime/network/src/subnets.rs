@@ -61,7 +61,7 @@ impl Families {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subnets {
     /// The IPv4 subnet.
-    #[serde(rename = "subnet")]
+    #[serde(rename = "subnet", default, skip_serializing_if = "Option::is_none")]
     pub v4: Option<Ipv4Net>,
     /// The IPv6 subnet.
     #[serde(rename = "subnet6")]

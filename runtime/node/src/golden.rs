@@ -4,7 +4,7 @@
 
 use crate::{container, pod, records};
 use gorae_kernel::checked;
-use gorae_network::record::Record as NetworkRecord;
+use gorae_network::record::{self as network, Record as NetworkRecord};
 use gorae_proto::shim::{ContainerState, Stopping, container_state::Phase};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -87,7 +87,8 @@ fn the_records_of_every_version_are_read_with_every_field() {
     is_read::<container::Record>("container", 1, container::RECORD_VERSION);
     is_read::<container::Exit>("end", 1, 1);
     is_read::<pod::Resources>("resources", 1, 1);
-    is_read::<NetworkRecord>("network", 1, 1);
+    is_read::<NetworkRecord>("network", 1, network::RECORD_VERSION);
+    is_read::<NetworkRecord>("network", 2, network::RECORD_VERSION);
 }
 
 #[test]
@@ -102,5 +103,5 @@ fn each_file_is_read_by_a_test() {
     let files = std::fs::read_dir(golden("")).expect("directory").map(|entry| entry.expect("entry").file_name());
     let mut files: Vec<_> = files.map(|name| name.into_string().expect("text")).collect();
     files.sort();
-    assert_eq!(files, ["container-1", "end-1", "network-1", "pod-1", "ready-1", "resources-1", "state-1"]);
+    assert_eq!(files, ["container-1", "end-1", "network-1", "network-2", "pod-1", "ready-1", "resources-1", "state-1"]);
 }
