@@ -15,6 +15,8 @@ use ipnet::IpNet;
 #[cfg(test)]
 use ipnet::{Ipv4Net, Ipv6Net};
 use std::collections::BTreeSet;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The gateway's number.
@@ -47,6 +49,14 @@ impl Addresses {
     #[cfg(test)]
     pub fn new(v4: Ipv4Net, v6: Option<Ipv6Net>) -> Result<Self, NetworkError> {
         Self::within(Subnets::new(Some(v4), v6, Family::V4))
+    }
+
+    /// Goes on from a random number. After a start nobody knows which addresses were released last; the numbers of live
+    /// pods only show which were not.
+    pub fn go_on_anywhere(&mut self) {
+        let (first, end) = (GATEWAY + 1, self.end());
+        let random = RandomState::new().hash_one(end);
+        self.last = GATEWAY + u32::try_from(random % u64::from(end - first)).unwrap_or(0);
     }
 
     /// Takes the next free number.
@@ -133,6 +143,22 @@ mod tests {
         assert_eq!((a, b), (2, 3));
         addresses.give(a);
         assert_eq!([(); 4].map(|()| addresses.take().expect("free")), [4, 5, 6, 2]);
+    }
+
+    #[test]
+    fn after_a_start_the_next_address_is_rarely_the_one_after_the_highest() {
+        let next = || {
+            let mut addresses = Addresses::new("10.64.0.0/20".parse().expect("net"), None).expect("large enough");
+            addresses.take_back("10.64.0.9".parse().expect("ip")).expect("free");
+            addresses.go_on_anywhere();
+            addresses.take().expect("free")
+        };
+        let all: BTreeSet<u32> = (0..50).map(|_| next()).collect();
+        assert!(all.len() > 25 && !all.contains(&9), "{all:?}");
+        let mut full = small();
+        full.go_on_anywhere();
+        let all: BTreeSet<u32> = [(); 5].map(|()| full.take().expect("free")).into();
+        assert_eq!(all, (2..7).collect(), "none is left out");
     }
 
     #[test]

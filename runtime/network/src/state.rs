@@ -82,8 +82,10 @@ impl Known {
 
     /// Restores the reservations of the pods that lived before this start.
     pub fn adopt_owed(&mut self) {
-        let live = self.owed.take().unwrap_or_default();
+        let Some(live) = self.owed.take() else { return };
         self.adopt(&live);
+        // A pod may have ended around the start: its address must not be the next one's.
+        self.pods.go_on_anywhere();
     }
 
     /// Restores the reservations of these pods.

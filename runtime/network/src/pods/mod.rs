@@ -72,6 +72,11 @@ impl Pods {
         }
     }
 
+    /// Gives the next pod a random free address, and ascending ones from there.
+    pub fn go_on_anywhere(&mut self) {
+        self.addresses.iter_mut().for_each(Addresses::go_on_anywhere);
+    }
+
     /// Forgets the built-in network's addresses, of which no pod has one.
     pub fn drop_addresses(&mut self) {
         self.addresses = None;
