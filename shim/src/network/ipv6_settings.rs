@@ -8,25 +8,27 @@ use crate::failure::{self, Result};
 use std::fs::{read_to_string, write};
 use std::io::ErrorKind;
 
-/// Settles the host end: a pod cannot give the node routes by router advertisements.
+/// Settles the host end: a pod cannot give the node routes by router advertisements, not even after somebody switched IPv6
+/// on where the pod has none.
 ///
 /// # Errors
 /// The kernel's error, with the file.
 pub(super) fn of_host_end(interface: &str, ipv6: bool) -> Result<()> {
-    if !ipv6 {
-        return set(interface, "disable_ipv6", "1");
-    }
     set(interface, "accept_ra", "0")?;
-    set(interface, "disable_ipv6", "0")
+    set(interface, "disable_ipv6", if ipv6 { "0" } else { "1" })
 }
 
-/// Settles the pod's end: no router advertisements, and no wait for an answer to duplicate address detection.
+/// Settles the pod's end: no router advertisements, and no wait for an answer to duplicate address detection. A pod with
+/// IPv6 has it on loopback too, whatever its namespace began with.
 ///
 /// # Errors
 /// The kernel's error, with the file.
 pub(super) fn of_pod(interface: &str, ipv6: bool) -> Result<()> {
     set(interface, "accept_ra", "0")?;
     set(interface, "accept_dad", "0")?;
+    if ipv6 {
+        set("lo", "disable_ipv6", "0")?;
+    }
     set(interface, "disable_ipv6", if ipv6 { "0" } else { "1" })
 }
 

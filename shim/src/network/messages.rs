@@ -13,7 +13,7 @@ use std::net::IpAddr;
 /// Flags to create an object, or to take the place of what another interface had.
 const REPLACE: u16 = (libc::NLM_F_CREATE | libc::NLM_F_REPLACE) as u16;
 
-/// Gives an interface an address.
+/// Gives an interface an address, unless the daemon, which looks after host ends, was faster.
 pub(super) fn address(index: u32, ip: IpAddr, prefix: u8) -> Request {
     let mut message = AddressMessage::default();
     message.header.family = family(ip);
@@ -25,7 +25,7 @@ pub(super) fn address(index: u32, ip: IpAddr, prefix: u8) -> Request {
         message.header.flags = AddressHeaderFlags::Nodad;
         message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
     }
-    Request::new(libc::RTM_NEWADDR, CREATE, &message, "add address", format!("{ip}/{prefix}"))
+    Request::new(libc::RTM_NEWADDR, REPLACE, &message, "add address", format!("{ip}/{prefix}"))
 }
 
 /// Routes everything to a gateway on the link.
