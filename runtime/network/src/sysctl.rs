@@ -18,7 +18,8 @@ pub fn forward_ipv4() -> Result<(), NetworkError> {
 }
 
 /// Lets the node route IPv6. Interfaces that learn their routes from router advertisements keep doing so; by default
-/// the kernel would ignore the advertisements once forwarding is on.
+/// the kernel would ignore the advertisements once forwarding is on. What interfaces that come later do is not ours to
+/// decide.
 ///
 /// # Errors
 /// As [`forward_ipv4`].
@@ -28,7 +29,8 @@ pub fn forward_ipv6() -> Result<(), NetworkError> {
         return Ok(());
     }
     let interfaces = std::fs::read_dir(Path::new(NET).join("ipv6/conf")).into_iter().flatten().flatten();
-    for accept_ra in interfaces.map(|entry| entry.path().join("accept_ra")) {
+    let each = interfaces.filter(|entry| entry.file_name() != "all" && entry.file_name() != "default");
+    for accept_ra in each.map(|entry| entry.path().join("accept_ra")) {
         if read(&accept_ra).as_deref() == Some("1") {
             set(&accept_ra, "2")?;
         }

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage as Message;
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage};
 
 impl Rtnl {
     /// Lists every address of the node, with its subnet's prefix length and its interface's index.
@@ -19,7 +19,8 @@ impl Rtnl {
         Ok(found.iter().filter_map(|m| if let Message::NewAddress(a) = m { address(a) } else { None }).collect())
     }
 
-    /// Adds an address to an interface, unless it already has it.
+    /// Adds an address to an interface, unless it already has it. It works at once: no other node is asked whether it has
+    /// the address, for the interface may never have a neighbour that could answer.
     ///
     /// # Errors
     /// [`NetworkError::Netlink`] when the kernel refuses, with `ENODEV` if the interface is gone.
@@ -27,6 +28,9 @@ impl Rtnl {
         let mut request = address_message(index, address);
         if let IpNet::V4(net) = address {
             request.attributes.push(AddressAttribute::Broadcast(net.broadcast()));
+        } else {
+            request.header.flags = AddressHeaderFlags::Nodad;
+            request.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
         }
         match self.exchange(Message::NewAddress(request), NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK) {
             Ok(_) => Ok(()),

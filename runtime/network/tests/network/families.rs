@@ -107,3 +107,21 @@ fn the_nodes_own_default_route_by_advertisements_outlives_the_first_pod() {
         assert_eq!(sh(&of_pods).trim(), "0", "but never from a pod");
     });
 }
+
+#[test]
+fn the_gateway_works_over_ipv6_though_every_interface_looks_for_duplicates() {
+    as_node("families::the_gateway_works_over_ipv6_though_every_interface_looks_for_duplicates", async |root| {
+        sh("echo 1 > /proc/sys/net/ipv6/conf/all/accept_dad; echo 1 > /proc/sys/net/ipv6/conf/default/accept_dad");
+        let ra = "cat /proc/sys/net/ipv6/conf/all/accept_ra /proc/sys/net/ipv6/conf/default/accept_ra";
+        let before = sh(ra);
+        let config = NetworkConfig { subnet6: Some("fd00:64::/64".parse().expect("net")), ..Default::default() };
+        let network = Network::open(config, root, &[]).await.expect("network");
+        let a = pod(&network, "a", &[]).await;
+        serve("a", "[::]:7000");
+        assert!(!sh(&format!("ip -6 addr show dev {} scope global", a.network.bridge)).contains("tentative"));
+        for ip in &a.ips {
+            assert!(call("", SocketAddr::new(*ip, 7000)).is_some(), "{ip}");
+        }
+        assert_eq!((sh(ra), sh("cat /proc/sys/net/ipv6/conf/eth7/accept_ra").trim()), (before, "2"));
+    });
+}
