@@ -86,7 +86,8 @@ impl Bridge {
     }
 }
 
-/// The MTU of a new pod: the configured one, else that of the interface with the default route, of IPv4 if there is one.
+/// The MTU of a new pod: the configured one, else that of the interface with the default route of the main table that
+/// counts, of IPv4 if there is one.
 ///
 /// # Errors
 /// [`NetworkError::Netlink`].
@@ -96,8 +97,8 @@ pub fn pod_mtu(rtnl: &mut Rtnl, configured: Option<u32>) -> Result<u32, NetworkE
     }
     // The kernel has an unreachable IPv6 default route on loopback until there is a real one.
     let mut ways: Vec<_> = rtnl.routes()?.into_iter().filter(|route| route.to.prefix_len() == 0).collect();
-    ways.retain(|route| route.via.is_some_and(|index| index != LOOPBACK));
-    ways.sort_by_key(|route| matches!(route.to, IpNet::V6(_)));
+    ways.retain(|route| route.is_main && route.via.is_some_and(|index| index != LOOPBACK));
+    ways.sort_by_key(|route| (matches!(route.to, IpNet::V6(_)), route.metric));
     let Some(index) = ways.first().and_then(|route| route.via) else { return Ok(USUAL_MTU) };
     Ok(rtnl.link_at(index)?.map_or(USUAL_MTU, |link| link.mtu))
 }

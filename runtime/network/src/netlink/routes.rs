@@ -19,6 +19,12 @@ pub struct Route {
     pub to: IpNet,
     /// Index of the interface it uses.
     pub via: Option<u32>,
+    /// The address of the node from which it sends.
+    pub source: Option<IpAddr>,
+    /// Whether it is in the main table.
+    pub is_main: bool,
+    /// Of two routes to the same destination, the one with the lower metric counts.
+    pub metric: u32,
 }
 
 impl Rtnl {
@@ -70,14 +76,20 @@ fn route(message: &RouteMessage) -> Option<Route> {
         AddressFamily::Inet6 => Ipv6Addr::UNSPECIFIED.into(),
         _ => return None,
     };
-    let mut via = None;
+    let (mut via, mut source, mut metric) = (None, None, 0);
+    let mut table = u32::from(message.header.table);
     for attribute in &message.attributes {
         match attribute {
             RouteAttribute::Destination(RouteAddress::Inet(ip)) => to = (*ip).into(),
             RouteAttribute::Destination(RouteAddress::Inet6(ip)) => to = (*ip).into(),
             RouteAttribute::Oif(index) => via = Some(*index),
+            RouteAttribute::PrefSource(RouteAddress::Inet(ip)) => source = Some((*ip).into()),
+            RouteAttribute::PrefSource(RouteAddress::Inet6(ip)) => source = Some((*ip).into()),
+            RouteAttribute::Priority(priority) => metric = *priority,
+            RouteAttribute::Table(id) => table = *id,
             _ => {}
         }
     }
-    Some(Route { to: IpNet::new(to, message.header.destination_prefix_length).ok()?, via })
+    let to = IpNet::new(to, message.header.destination_prefix_length).ok()?;
+    Some(Route { to, via, source, is_main: table == u32::from(RouteHeader::RT_TABLE_MAIN), metric })
 }

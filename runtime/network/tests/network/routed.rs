@@ -137,6 +137,20 @@ fn a_host_end_without_a_pod_is_removed_and_new_pods_follow_the_mtu_of_the_way_ou
 }
 
 #[test]
+fn of_two_default_routes_the_one_that_counts_gives_the_mtu() {
+    as_node("routed::of_two_default_routes_the_one_that_counts_gives_the_mtu", async |root| {
+        sh("ip link add eth8 mtu 1300 type veth peer name eth9 && ip link set eth8 up && ip link set eth9 up
+            ip addr add 198.51.100.2/24 dev eth8 && ip route del default && ip -6 route del default
+            ip route add default via 198.51.100.1 metric 500 && ip route add default via 192.0.2.1 metric 600
+            ip route add default dev eth8 table 99");
+        assert_eq!(open(root, &[]).await.prepare("a", &[]).await.expect("prepared").network.mtu, 1300);
+        sh("ip route add default via 192.0.2.1 metric 100");
+        let network = open(root, &[]).await;
+        assert_eq!(network.prepare("b", &[]).await.expect("prepared").network.mtu, 1500);
+    });
+}
+
+#[test]
 fn a_subnet_is_kept_although_the_host_end_of_the_last_pod_is_still_going() {
     as_node("routed::a_subnet_is_kept_although_the_host_end_of_the_last_pod_is_still_going", async |root| {
         let network = open(root, &[]).await;
