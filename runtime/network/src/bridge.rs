@@ -33,8 +33,6 @@ pub struct Ready {
     pub index: u32,
     /// MTU of bridge and pods.
     pub mtu: u32,
-    /// It did not exist before.
-    pub created: bool,
     /// Pods of an earlier daemon are its ports.
     pub has_ports: bool,
 }
@@ -47,9 +45,7 @@ impl Bridge {
     /// [`NetworkError::Netlink`], [`NetworkError::Sysctl`] with the kernel's error.
     pub fn ensure(&self, rtnl: &mut Rtnl) -> Result<Ready, NetworkError> {
         let mtu = pod_mtu(rtnl, self.mtu)?;
-        let found = rtnl.link(&self.name)?;
-        let created = found.is_none();
-        if created {
+        if rtnl.link(&self.name)?.is_none() {
             rtnl.create_bridge(&self.name, names::hardware_address(&self.name), mtu)?;
         }
         let Some(link) = rtnl.link(&self.name)?.filter(|link| link.is_bridge) else {
@@ -69,8 +65,8 @@ impl Bridge {
         if ipv6 {
             sysctl::forward_ipv6()?;
         }
-        let has_ports = !created && rtnl.links()?.iter().any(|port| port.is_port_of(Some(link.index)));
-        Ok(Ready { index: link.index, mtu, created, has_ports })
+        let has_ports = rtnl.links()?.iter().any(|port| port.is_port_of(Some(link.index)));
+        Ok(Ready { index: link.index, mtu, has_ports })
     }
 
     /// Refuses a bridge with an IPv4 address that is not ours, because the bridge is then not ours either.

@@ -194,6 +194,11 @@ pub enum NetworkErrorKind {
 }
 
 impl NetworkError {
+    /// Whether the kernel says that the interface is gone.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self, Self::Netlink { source, .. } if source.raw_os_error() == Some(libc::ENODEV))
+    }
+
     /// The kind of this failure.
     pub fn kind(&self) -> NetworkErrorKind {
         use NetworkErrorKind as Kind;

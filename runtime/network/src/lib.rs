@@ -27,7 +27,8 @@
 //! ports are refused with [`NftError::Missing`]. [`Network::degraded`] reports this; `status` stays ready.
 //!
 //! ```text
-//! network ── health, reconcile, pod_cidr ── take_over ── making, table ── services, loopback ── way ── state ── pods, record, switched, rules
+//! network ── health, reconcile, pod_cidr ── take_over, restore ── making, table ── services, loopback ── way
+//!                                                   └── state ── pods, record, switched, rules, bridge
 //! ```
 
 #![forbid(unsafe_code)]
@@ -48,6 +49,7 @@ mod holder;
 mod host_ends;
 mod host_ports;
 mod loopback;
+mod lost;
 mod making;
 mod names;
 mod netlink;
@@ -61,6 +63,7 @@ mod ports;
 mod reconcile;
 pub mod record;
 mod reservation;
+mod restore;
 mod rules;
 mod services;
 mod state;

@@ -83,14 +83,25 @@ fn make_blocking(
         record::save(root, &record)?;
         tracing::info!(bridge = record.bridge, subnets = record.subnets.text(), "network");
     }
-    let gateways = Addresses::within(record.subnets)?.gateways();
-    let mut ready =
-        Bridge { name: record.bridge.clone(), gateways: gateways.clone(), mtu: config.mtu }.ensure(&mut rtnl)?;
-    if ready.created {
-        let gateways: Vec<IpAddr> = gateways.iter().map(IpNet::addr).collect();
-        ready.has_ports = connect_again(&mut rtnl, homes, &record.bridge, ready.index, &gateways);
-    }
+    let ready = make_complete(&mut rtnl, config.mtu, &record, homes)?;
     Ok((record, ready))
+}
+
+/// Creates whatever is missing of the recorded bridge, and of what connects these pods to it. Blocking.
+///
+/// # Errors
+/// Those of [`Bridge::ensure`].
+pub fn make_complete(
+    rtnl: &mut Rtnl,
+    mtu: Option<u32>,
+    record: &Record,
+    homes: &[Home],
+) -> Result<Ready, NetworkError> {
+    let gateways = Addresses::within(record.subnets)?.gateways();
+    let mut ready = Bridge { name: record.bridge.clone(), gateways: gateways.clone(), mtu }.ensure(rtnl)?;
+    let gateways: Vec<IpAddr> = gateways.iter().map(IpNet::addr).collect();
+    ready.has_ports |= connect_again(rtnl, homes, &record.bridge, ready.index, &gateways);
+    Ok(ready)
 }
 
 /// The node's addresses and routes, without those of our own bridge and of host ends that are still going.

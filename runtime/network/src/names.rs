@@ -2,6 +2,7 @@
 //! Names of interfaces. They are derived, so that two daemons or two pods do not collide and a restart finds the same
 //! names.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 /// The longest interface name that the kernel accepts, without the final NUL.
@@ -40,6 +41,15 @@ pub fn hardware_address(bridge: &str) -> [u8; 6] {
     [0x02, a, b, c, d, e]
 }
 
+/// The hardware address of a pod's interface, as the shim makes it: from the last four bytes of the pod's first address.
+pub fn pod_hardware_address(first: IpAddr) -> [u8; 6] {
+    let [.., a, b, c, d] = match first {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    };
+    [0x02, 0x67, a, b, c, d]
+}
+
 /// 64-bit FNV-1a, with the bits mixed once more, because its high bits alone are weak for short texts.
 fn fnv1a(bytes: &[u8]) -> u64 {
     let hash = bytes
@@ -61,6 +71,13 @@ mod tests {
         assert!(name.len() <= MAX_INTERFACE_NAME && name.starts_with("gorae-"));
         assert_eq!(host_interface("x").len(), MAX_INTERFACE_NAME);
         assert!(is_host_interface(&host_interface("x")) && !is_host_interface("gp0"));
+    }
+
+    #[test]
+    fn a_pods_interface_has_the_hardware_address_that_the_shim_gives_it() {
+        for (first, hardware) in [("10.88.0.5", [2, 0x67, 10, 88, 0, 5]), ("fd00:88::1:5", [2, 0x67, 0, 1, 0, 5])] {
+            assert_eq!(pod_hardware_address(first.parse().expect("address")), hardware);
+        }
     }
 
     #[test]

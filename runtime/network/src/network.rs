@@ -6,6 +6,7 @@ use crate::config::NetworkConfig;
 use crate::error::NetworkError;
 use crate::health::{self, Reason};
 use crate::holder::name_holder;
+use crate::host_ends::HOST_END;
 use crate::netlink::Rtnl;
 use crate::pod_cidr::{self, CidrOutcome};
 use crate::pods::{Lease, LivePod};
@@ -23,9 +24,6 @@ use std::sync::Arc;
 
 /// Name of a pod's interface inside its namespace.
 const POD_INTERFACE: &str = "eth0";
-
-/// fe80::1, the address of every host end.
-const HOST_END: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
 
 /// What a pod gets: the shim's part, and the addresses for the pod's record and status.
 #[derive(Debug, Clone, PartialEq)]
@@ -188,7 +186,7 @@ impl Network {
         health::degraded(&self.state)
     }
 
-    /// Checks that the kernel still has bridge and table, and recreates what was removed; removes host ends of pods
+    /// Checks that the kernel still has bridge, table, and what leads to pods, and recreates what was removed; removes host ends of pods
     /// that no longer exist when two checks in a row find them. `stale` is the result of the last check.
     ///
     /// # Errors

@@ -6,12 +6,13 @@ use crate::bridge::pod_mtu;
 use crate::error::NetworkError;
 use crate::host_ends::host_ends;
 use crate::netlink::Rtnl;
+use crate::restore::restore;
 use crate::state::{State, TableGuard, TableState, blocking};
 use crate::take_over::{make, resume};
 use crate::{forwarding, loopback, pod_cidr, services, table};
 use std::collections::HashSet;
 
-/// Repairs bridge, table and host ends, and retries what failed. Does nothing before the first pod, nor while another
+/// Repairs bridge, table, host ends and the ways to pods, and retries what failed. Does nothing before the first pod, nor while another
 /// change is in flight. `stale` are the host ends that the last check found without a pod; returns those that this
 /// check finds.
 ///
@@ -32,6 +33,12 @@ pub async fn reconcile(state: &State, stale: &HashSet<String>) -> Result<HashSet
         make(state, &mut guard).await?;
         return Ok(HashSet::new());
     }
+    // A failure does not keep the rest from being repaired.
+    let restored = restore(state, bridge, &record).await;
+    if matches!(restored, Ok(true)) {
+        // The rules of host ports depend on the ways to the pods.
+        *guard = TableState::Unknown;
+    }
     look_after_table(state, &mut guard).await?;
     forwarding::look(state).await;
     drop(guard);
@@ -39,7 +46,7 @@ pub async fn reconcile(state: &State, stale: &HashSet<String>) -> Result<HashSet
     let now = without_pod(state, bridge.index, record.bridge).await?;
     let twice: Vec<String> = now.intersection(stale).cloned().collect();
     blocking(move || twice.iter().try_for_each(|name| remove(name))).await?;
-    Ok(now)
+    restored.map(|_| now)
 }
 
 /// Writes the table when it is missing, when it could not be written, or when addresses of Services came or went. A node

@@ -59,6 +59,8 @@ pub struct Known {
     pub loopback_on: BTreeSet<String>,
     /// The message for people while a firewall of others drops the traffic of pods.
     pub blocked: Option<String>,
+    /// What the last look at bridge and host ends found missing and could not restore.
+    pub lost: Vec<String>,
     /// Name of the table that was written last.
     pub table: Option<String>,
     /// The addresses of Services that it holds.

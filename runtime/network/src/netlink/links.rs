@@ -5,7 +5,7 @@ use super::socket::Rtnl;
 use crate::error::NetworkError;
 use netlink_packet_core::NLM_F_ACK;
 use netlink_packet_route::RouteNetlinkMessage as Message;
-use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkExtentMask, LinkInfo, LinkMessage};
+use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage};
 
 /// The properties of an interface that matter here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Link {
     pub controller: Option<u32>,
     /// Largest packet in bytes.
     pub mtu: u32,
+    /// Whether it is up.
+    pub is_up: bool,
     /// Name.
     pub name: String,
     /// Hardware address; empty when it has none.
@@ -94,8 +96,9 @@ fn found(answers: &[Message]) -> impl Iterator<Item = Link> + '_ {
 
 fn link(message: &LinkMessage) -> Link {
     let index = message.header.index;
+    let is_up = message.header.flags.contains(LinkFlags::Up);
     let mut link =
-        Link { index, is_bridge: false, controller: None, mtu: 0, name: String::new(), hardware: Vec::new() };
+        Link { index, is_bridge: false, controller: None, mtu: 0, is_up, name: String::new(), hardware: Vec::new() };
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,

@@ -20,5 +20,6 @@ mod ways;
 
 pub use links::Link;
 pub use notices::AddressNotices;
+pub use routes::Route;
 pub use socket::Rtnl;
 pub use ways::Way;

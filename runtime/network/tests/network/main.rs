@@ -9,6 +9,7 @@ mod host_ports;
 mod lifecycle;
 mod load;
 mod loopback;
+mod repair;
 mod routed;
 mod services;
 mod stage;

@@ -144,11 +144,11 @@ pub async fn pod(network: &Network, id: &str, mappings: &[PortMapping]) -> PodNe
 fn set_up_pod(id: &str, plan: &PodNetworkPlan) {
     let net = &plan.network;
     let (host, inside, mac) = (&net.host_interface, &net.interface, hardware(&net.host_mac));
-    let ipv6 = plan.ips.iter().any(IpAddr::is_ipv6);
+    let (own, ipv6) = (hardware_of(plan.ips[0]), plan.ips.iter().any(IpAddr::is_ipv6));
     let (file, value) = if ipv6 { ("accept_ra", 0) } else { ("disable_ipv6", 1) };
     sh(&format!(
         "ip netns add {id}
-         ip link add {host} address {mac} mtu {0} group 26479 type veth peer name {inside} address 02:67:0:0:0:1 mtu {0} netns {id}
+         ip link add {host} address {mac} mtu {0} group 26479 type veth peer name {inside} address {own} mtu {0} netns {id}
          echo 1 > /proc/sys/net/ipv4/conf/{host}/rp_filter
          echo {value} > /proc/sys/net/ipv6/conf/{host}/{file}
          ip link set {host} addrgenmode none up && ip -n {id} link set lo up && ip -n {id} link set {inside} up",
@@ -162,7 +162,7 @@ fn set_up_pod(id: &str, plan: &PodNetworkPlan) {
         let nodad = if ip.contains(':') { "nodad" } else { "" };
         sh(&format!(
             "ip route replace {address} dev {host} src {source}
-             ip neigh replace {ip} lladdr 02:67:0:0:0:1 dev {host} nud permanent
+             ip neigh replace {ip} lladdr {own} dev {host} nud permanent
              ip -n {id} addr add {address} dev {inside} {nodad}
              ip -n {id} neigh replace {gateway} lladdr {mac} dev {inside} nud permanent
              ip -n {id} route add default via {gateway} dev {inside} onlink"
@@ -188,6 +188,15 @@ pub async fn bridged_pod(network: &Network, id: &str) -> PodNetworkPlan {
         ));
     }
     plan
+}
+
+/// The hardware address of a pod's interface.
+fn hardware_of(first: IpAddr) -> String {
+    let [.., a, b, c, d] = match first {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    };
+    hardware(&[2, 0x67, a, b, c, d])
 }
 
 fn hardware(bytes: &[u8]) -> String {
