@@ -35,7 +35,7 @@ mod tests {
 
     fn gate(family: &'static str, table: &str, chain: &str) -> Gate {
         let place = Place::Nft { family, table: table.into(), chain: chain.into() };
-        Gate { place, drops: true, ours: Vec::new() }
+        Gate { place, policy: true, last: false, ours: Vec::new() }
     }
 
     fn subnets() -> Vec<IpNet> {

@@ -2,6 +2,8 @@
 //! A chain of somebody else that sees forwarded packets, and our rules in it.
 
 use super::rule::{Ours, Rule};
+use super::walk::{Fate, walk};
+use super::{iptables_text, nft_text};
 use ipnet::IpNet;
 
 /// Where a chain is.
@@ -28,8 +30,10 @@ pub enum Place {
 pub struct Gate {
     /// Where it is.
     pub place: Place,
-    /// Whether it drops what none of its rules accepts.
-    pub drops: bool,
+    /// Whether its policy drops what none of its rules decides about.
+    pub policy: bool,
+    /// Whether its last rule drops or rejects all that gets there.
+    pub last: bool,
     /// Our rules in it.
     pub ours: Vec<Ours>,
 }
@@ -44,21 +48,24 @@ impl Gate {
         }
     }
 
-    /// Whether a listing of its table has rules that accept packets from each of the subnets that it sees, and packets to
-    /// it or at least answers.
+    /// Whether it drops or rejects what none of its other rules accepts.
+    pub fn drops(&self) -> bool {
+        self.policy || self.last
+    }
+
+    /// Whether, by a listing of its table, it accepts packets from each of the subnets that it sees, and packets to it or at
+    /// least answers.
     pub fn lets_through(&self, listing: &str, subnets: &[IpNet]) -> bool {
-        let lines: Vec<String> = listing.lines().map(|line| format!("{} ", line.trim())).collect();
-        let accepting: Vec<&String> =
-            lines.iter().filter(|line| line.contains(" accept ") || line.contains(" -j ACCEPT ")).collect();
-        let has = |word: &str| accepting.iter().any(|line| line.to_lowercase().contains(word));
-        let seen = subnets.iter().filter(|subnet| self.sees(subnet));
-        seen.into_iter().all(|subnet| {
-            let (from, to) = (
-                [format!("saddr {subnet} "), format!("-s {subnet} ")],
-                [format!("daddr {subnet} "), format!("-d {subnet} ")],
-            );
-            from.iter().any(|word| has(word)) && (to.iter().any(|word| has(word)) || has("established"))
-        })
+        let (chains, start) = match &self.place {
+            Place::Nft { chain, .. } => (nft_text::chains(listing), chain.as_str()),
+            Place::Legacy { .. } => (iptables_text::chains(listing), "FORWARD"),
+        };
+        let passes = |subnet, from| match walk(&chains, start, subnet, from) {
+            Fate::Accepted => true,
+            Fate::Refused => false,
+            Fate::Undecided => !self.policy,
+        };
+        subnets.iter().filter(|subnet| self.sees(subnet)).all(|subnet| passes(subnet, true) && passes(subnet, false))
     }
 
     /// Whether packets of the subnet's family pass here.
@@ -81,23 +88,79 @@ impl Gate {
 mod tests {
     use super::*;
 
+    fn opens(place: Place, listing: &str) -> bool {
+        let gate = Gate { place, policy: true, last: false, ours: Vec::new() };
+        gate.lets_through(listing, &["10.64.0.0/20".parse().expect("net")])
+    }
+
+    /// Whether these rules of the chain `x`, and what is after a line with `}`, open it.
+    fn nft(rules: &str) -> bool {
+        let place = Place::Nft { family: "inet", table: "fw".into(), chain: "x".into() };
+        opens(place, &format!("table inet fw {{\nchain x {{\ntype filter hook forward; policy drop;\n{rules}\n}}\n}}"))
+    }
+
+    fn iptables(rules: &str) -> bool {
+        opens(Place::Legacy { v4: true }, &format!("-P FORWARD DROP\n{rules}"))
+    }
+
     #[test]
     fn a_firewall_that_accepts_both_directions_is_no_obstacle() {
-        let gate = Gate {
-            place: Place::Nft { family: "inet", table: "fw".into(), chain: "forwarded".into() },
-            drops: true,
-            ours: Vec::new(),
-        };
-        let net = &["10.64.0.0/20".parse().expect("net")];
-        let nft = "chain x {\n ip saddr 10.64.0.0/20 counter accept\n ip daddr 10.64.0.0/20 accept comment \"x\"\n}";
-        assert!(gate.lets_through(nft, net));
-        let iptables = "-P FORWARD DROP\n-A ufw-user-forward -s 10.64.0.0/20 -j ACCEPT\n-A x -d 10.64.0.0/20 -j ACCEPT";
-        assert!(gate.lets_through(iptables, net));
-        let answers = "ct state established,related counter accept\nip saddr 10.64.0.0/20 counter accept";
-        assert!(gate.lets_through(answers, net));
-        for others in ["ip saddr 10.64.0.0/20 drop", "ip saddr 10.64.0.0/16 accept", "ip daddr 10.64.0.0/20 accept"] {
-            let listing = format!("{others}\nct state established accept\n");
-            assert!(!gate.lets_through(&listing, net), "{others}");
+        for open in [
+            "ip saddr 10.64.0.0/20 counter accept\nip daddr 10.64.0.0/20 accept comment \"x\"",
+            "ct state established,related counter accept\nip saddr 10.64.0.0/20 counter accept",
+            "ct state vmap { established : accept, invalid : drop }\nip saddr { 10.1.0.0/16, 10.64.0.0/16 } accept",
+            "ip saddr 10.0.0.0/8 accept\nip daddr 10.0.0.0/8 accept",
+            "iifname \"gp*\" oifname != \"gp*\" accept\noifname \"gp*\" accept\ndrop",
+            "iifname \"eth0\" tcp dport 22 drop\naccept",
+            "jump y\n}\nchain y {\niifname != \"eth0\" goto z\nct state established accept\n}\nchain z {\naccept",
+        ] {
+            assert!(nft(open), "{open}");
         }
+        for open in [
+            "-A FORWARD -j u\n-A u -s 10.64.0.0/20 -j ACCEPT\n-A u -d 10.64.0.0/20 -j ACCEPT",
+            "-A FORWARD -s 10.64.0.0/16 -m comment --comment \"a b\" -j ACCEPT\n-A FORWARD -d 10.64.0.0/16 -j ACCEPT",
+            "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n-A FORWARD -i gp+ -j ACCEPT",
+            "-A FORWARD -j DOCKER-USER\n-A FORWARD -j LOG\n-A FORWARD -j ACCEPT\n-A DOCKER-USER -j RETURN",
+        ] {
+            assert!(iptables(open), "{open}");
+        }
+    }
+
+    #[test]
+    fn a_rule_for_others_or_one_that_is_not_reached_opens_nothing() {
+        for shut in [
+            "ip saddr 10.64.0.0/20 drop",
+            "ip saddr 10.64.1.0/24 accept",
+            "ip daddr 10.64.0.0/20 accept",
+            "ip saddr 10.64.0.0/20 ip daddr 10.64.0.0/20 accept",
+            "iifname \"gp*\" oifname \"gp*\" accept",
+            "iifname \"gorae-*\" accept",
+            "ip saddr != 10.64.0.0/16 accept",
+            "tcp dport 80 accept",
+            "reject\naccept",
+            "jump y\naccept\n}\nchain y {\ndrop",
+            "iifname \"eth1\" jump y\n}\nchain y {\naccept",
+            "}\nchain input {\nip saddr 10.64.0.0/20 accept\naccept",
+            "jump x\naccept",
+        ] {
+            assert!(!nft(&format!("ct state established accept\n{shut}")), "{shut}");
+        }
+        let answers = "-A FORWARD -m state --state ESTABLISHED -j ACCEPT";
+        assert!(!iptables(&format!("{answers}\n-A INPUT -s 10.64.0.0/20 -j ACCEPT\n-A u -j ACCEPT")));
+        assert!(!iptables(&format!("{answers}\n-A FORWARD ! -s 10.64.0.0/20 -j ACCEPT")));
+        assert!(!iptables(&format!(
+            "-A INPUT {}\n-A FORWARD -s 10.64.0.0/20 -j ACCEPT",
+            "-m state --state ESTABLISHED -j ACCEPT"
+        )));
+    }
+
+    #[test]
+    fn without_such_a_policy_what_returns_before_the_last_rule_passes() {
+        let place = Place::Legacy { v4: true };
+        let gate = Gate { place, policy: false, last: true, ours: Vec::new() };
+        let net = &["10.64.0.0/20".parse().expect("net")];
+        let own = "-A FORWARD -s 10.64.0.0/20 -j RETURN\n-A FORWARD -d 10.64.0.0/20 -j RETURN";
+        assert!(gate.lets_through(&format!("{own}\n-A FORWARD -j REJECT"), net));
+        assert!(!gate.lets_through("-A FORWARD -j REJECT", net));
     }
 }

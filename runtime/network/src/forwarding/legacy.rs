@@ -3,7 +3,9 @@
 //! asking makes the table.
 
 use super::gate::{Gate, Place};
+use super::iptables_text;
 use super::rule::{Ours, Rule};
+use super::step::Step;
 use crate::command::{self, Failure};
 use crate::error::NetworkError;
 use std::time::Duration;
@@ -21,8 +23,11 @@ pub async fn find(owner: &str) -> Result<Vec<Gate>, NetworkError> {
         let in_use = std::fs::read_to_string(names).unwrap_or_default();
         if in_use.lines().any(|name| name == "filter") {
             let listing = list(v4).await?;
-            let drops = listing.lines().any(|line| line.trim() == "-P FORWARD DROP");
-            found.push(Gate { place: Place::Legacy { v4 }, drops, ours: ours(owner, &listing) });
+            let policy = listing.lines().any(|line| line.trim() == "-P FORWARD DROP");
+            let last =
+                iptables_text::chains(&listing).get("FORWARD").and_then(|rules| rules.last().map(Step::refuses_all));
+            let last = last.unwrap_or(false);
+            found.push(Gate { place: Place::Legacy { v4 }, policy, last, ours: ours(owner, &listing) });
         }
     }
     Ok(found)

@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Other programs' firewalls that drop what the node forwards: ufw's default, hardened hosts, Docker when it switched
-//! forwarding on. An accepting rule of ours in our own table does not help against them; only one in theirs does.
+//! Other programs' firewalls that drop what the node forwards, by a policy or by a last rule: ufw's default, firewalld,
+//! hardened hosts, Docker when it switched forwarding on. An accepting rule of ours in our own table does not help against them; only one in theirs does.
 //!
 //! They are found and reported. With `network.open_forward`, two rules for each subnet of the pods go into them, and are
 //! removed when nothing uses them any more. A failure here never fails a pod.
 
 mod complaint;
+mod expression;
 mod gate;
 mod hand;
+mod iptables_text;
 mod legacy;
 mod netfilter;
+mod nft_text;
 mod rule;
+mod step;
+mod walk;
+mod words;
 
 use crate::error::NetworkError;
 use crate::state::State;
@@ -80,9 +86,9 @@ async fn sweep(owner: &str) -> Result<(), NetworkError> {
     Ok(())
 }
 
-/// The firewalls that drop by default.
+/// The firewalls that drop what no rule accepts.
 async fn gates(owner: &str) -> Result<Vec<Gate>, NetworkError> {
-    Ok(all(owner).await?.into_iter().filter(|gate| gate.drops).collect())
+    Ok(all(owner).await?.into_iter().filter(Gate::drops).collect())
 }
 
 /// All chains of others that see forwarded packets.

@@ -1,26 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Firewalls of others that drop what the node forwards: told, with the command that helps, or opened.
 
+mod firewalls;
+
 use super::stage::{NODE, OUTSIDE, as_node, call, live, open, pod, serve, sh, take_away, tcp};
+use firewalls::{FIREWALLD, FIREWALLS, REFUSING};
 use gorae_network::{Network, NetworkConfig};
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::Path;
-
-/// A way to drop what is forwarded, and what the message calls it.
-const FIREWALLS: [(&str, &str); 4] = [
-    ("iptables-nft -P FORWARD DROP", "chain FORWARD of table ip filter"),
-    ("iptables-legacy -P FORWARD DROP", "chain FORWARD of iptables-legacy"),
-    (
-        "nft add table ip fw; nft 'add chain ip fw forwarded { type filter hook forward priority 0; policy drop; }'",
-        "chain forwarded of table ip fw",
-    ),
-    (
-        "nft add table inet fw; nft 'add chain inet fw passing { type filter hook forward priority -5; policy drop; }'
-         nft add rule inet fw passing ct state established accept",
-        "chain passing of table inet fw",
-    ),
-];
 
 async fn opened(root: &Path) -> Network {
     let config = NetworkConfig { open_forward: true, ..NetworkConfig::default() };
@@ -32,28 +20,100 @@ fn rules() -> String {
     sh("nft list ruleset; iptables-legacy -S")
 }
 
+/// Two pods; a server outside, and one in the first pod.
+async fn two_pods(network: &Network, port: u16) -> IpAddr {
+    serve("outside", "0.0.0.0:7000");
+    let a = pod(network, "a", &[tcp("", port, 80)]).await;
+    pod(network, "b", &[]).await;
+    serve("a", "0.0.0.0:80");
+    a.ips[0]
+}
+
+/// Whether pods reach the world, the world a host port, and pods each other.
+fn ways(a: IpAddr, port: u16) -> [bool; 3] {
+    let out = call("b", format!("{OUTSIDE}:7000"));
+    [out, call("outside", format!("{NODE}:{port}")), call("b", format!("{a}:80"))].map(|answer| answer.is_some())
+}
+
+async fn each_is_told(root: &Path, firewalls: &[(&str, &str)]) {
+    let network = open(root, &[]).await;
+    let a = two_pods(&network, 12200).await;
+    for (firewall, name) in firewalls {
+        assert_eq!((ways(a, 12200), network.degraded()), ([true; 3], None), "before {firewall}");
+        sh(firewall);
+        network.reconcile(&HashSet::new()).await.expect("reconciled");
+        assert_eq!(ways(a, 12200), [false; 3], "{firewall}");
+        let told = network.degraded().expect("told");
+        assert_eq!((told.reason, network.status()), ("ForwardingBlocked", Ok(())));
+        assert!(told.message.starts_with(&format!("{name} drops the packets of pods (10.64.0.0/20)")), "{told:?}");
+        sh(told.message.split('`').nth(1).expect("a command"));
+        network.reconcile(&HashSet::new()).await.expect("reconciled");
+        assert_eq!(network.degraded(), None, "{firewall}: {}", rules());
+        assert_eq!(ways(a, 12200), [true; 3], "{firewall}");
+    }
+}
+
 #[test]
 fn each_is_told_with_a_command_that_helps() {
-    as_node("forwarding::each_is_told_with_a_command_that_helps", async |root| {
-        serve("outside", "0.0.0.0:7000");
-        let network = open(root, &[]).await;
-        pod(&network, "a", &[tcp("", 12200, 80)]).await;
-        serve("a", "0.0.0.0:80");
-        for (firewall, name) in FIREWALLS {
-            assert!(
-                call("a", format!("{OUTSIDE}:7000")).is_some() && network.degraded().is_none(),
-                "before {firewall}"
-            );
+    as_node("forwarding::each_is_told_with_a_command_that_helps", async |root| each_is_told(root, &FIREWALLS).await);
+}
+
+#[test]
+fn a_last_rule_that_refuses_is_told_like_a_policy() {
+    as_node("forwarding::a_last_rule_that_refuses_is_told_like_a_policy", async |root| {
+        each_is_told(root, &REFUSING).await;
+    });
+}
+
+#[test]
+fn open_forward_gets_before_a_last_rule_that_refuses() {
+    as_node("forwarding::open_forward_gets_before_a_last_rule_that_refuses", async |root| {
+        for (firewall, _) in REFUSING {
             sh(firewall);
+        }
+        sh(&format!("nft '{FIREWALLD}'"));
+        let before = rules();
+        let network = opened(root).await;
+        let a = two_pods(&network, 12202).await;
+        for _ in 0..2 {
+            assert_eq!((ways(a, 12202), network.degraded()), ([true; 3], None));
+            assert_eq!(rules().matches("open_forward from 10.64.0.0/20").count(), REFUSING.len() + 1, "once each");
             network.reconcile(&HashSet::new()).await.expect("reconciled");
-            assert_eq!(call("outside", format!("{NODE}:12200")), None, "{firewall}");
-            let told = network.degraded().expect("told");
-            assert_eq!((told.reason, network.status()), ("ForwardingBlocked", Ok(())));
-            assert!(told.message.starts_with(&format!("{name} drops the packets of pods (10.64.0.0/20)")), "{told:?}");
-            sh(told.message.split('`').nth(1).expect("a command"));
-            network.reconcile(&HashSet::new()).await.expect("reconciled");
-            assert_eq!(network.degraded(), None, "{firewall}: {}", rules());
-            assert!(call("outside", format!("{NODE}:12200")).is_some(), "{firewall}");
+        }
+        take_away(&network, "a").await;
+        take_away(&network, "b").await;
+        assert!(network.remove_if_unused().await.expect("removed"));
+        let counters = |rules: String| rules.split("counter packets").count();
+        assert_eq!(counters(rules()), counters(before));
+        assert!(!rules().contains("open_forward"), "{}", rules());
+    });
+}
+
+#[test]
+fn what_lets_pods_through_is_no_obstacle_and_what_does_not_reach_them_is_one() {
+    as_node("forwarding::what_lets_pods_through_is_no_obstacle_and_what_does_not_reach_them_is_one", async |root| {
+        let network = open(root, &[]).await;
+        let a = two_pods(&network, 12204).await;
+        for program in ["iptables-nft", "iptables-legacy"] {
+            sh(&format!("{program} -P FORWARD DROP; {program} -N own"));
+            for (rules, opens) in [
+                ("-A FORWARD -s 10.64.0.0/16 -j ACCEPT; -A FORWARD -d 10.64.0.0/16 -j ACCEPT", true),
+                ("-A FORWARD -i gp+ -j ACCEPT; -A FORWARD -o gp+ -j ACCEPT", true),
+                ("-A FORWARD -s 192.0.2.99 -j DROP; -A FORWARD -j ACCEPT", true),
+                ("-A FORWARD -j own; -A own -i lo -j RETURN; -A own -j ACCEPT", true),
+                ("-A FORWARD -m state --state ESTABLISHED -j ACCEPT; -A INPUT -s 10.64.0.0/20 -j ACCEPT", false),
+                ("-A INPUT -m state --state ESTABLISHED -j ACCEPT; -A own -s 10.64.0.0/20 -j ACCEPT", false),
+                ("-A FORWARD -i gorae+ -j own; -A own -j ACCEPT", false),
+                ("-A FORWARD -j own; -A own -j REJECT; -A FORWARD -j ACCEPT", false),
+            ] {
+                for rule in rules.split("; ") {
+                    sh(&format!("{program} {rule}"));
+                }
+                network.reconcile(&HashSet::new()).await.expect("reconciled");
+                assert_eq!((ways(a, 12204), network.degraded().is_none()), ([opens; 3], opens), "{program} {rules}");
+                sh(&format!("{program} -F"));
+            }
+            sh(&format!("{program} -P FORWARD ACCEPT"));
         }
     });
 }
