@@ -3,18 +3,34 @@
 
 use super::gate::{Gate, Place};
 use super::rule::Rule;
+use crate::error::NetworkError;
 use ipnet::IpNet;
 
-/// Why and where packets are dropped, and the command that helps.
-pub fn complaint(gate: &Gate, wanted: &[Rule]) -> String {
+/// The table of firewalld. It may belong to firewalld alone, and firewalld writes it anew.
+const FIREWALLD: &str = "firewalld";
+
+/// Why and where packets are dropped, and the command that helps. `failed` is what `network.open_forward` met.
+pub fn complaint(gate: &Gate, wanted: &[Rule], failed: Option<&NetworkError>) -> String {
     let subnets: Vec<String> = wanted.iter().filter(|rule| rule.from).map(|rule| rule.subnet.to_string()).collect();
-    let commands: Vec<String> = wanted.iter().map(|rule| cure(gate, rule)).collect();
+    let or = failed.map_or_else(
+        || "or set network.open_forward = true".into(),
+        |error| format!("because network.open_forward could not add its rules: {error}"),
+    );
     format!(
-        "{} drops the packets of pods ({}) that this node forwards; run `{}`, or set network.open_forward = true",
+        "{} drops the packets of pods ({}) that this node forwards; run `{}`, {or}",
         gate.name(),
         subnets.join(", "),
-        commands.join(" && ")
+        cures(gate, wanted).join(" && ")
     )
+}
+
+fn cures(gate: &Gate, wanted: &[Rule]) -> Vec<String> {
+    if !matches!(&gate.place, Place::Nft { table, .. } if table == FIREWALLD) {
+        return wanted.iter().map(|rule| cure(gate, rule)).collect();
+    }
+    let sources = wanted.iter().filter(|rule| rule.from);
+    let adds = sources.map(|rule| format!("firewall-cmd --permanent --zone=trusted --add-source={}", rule.subnet));
+    adds.chain(["firewall-cmd --reload".into()]).collect()
 }
 
 fn cure(gate: &Gate, rule: &Rule) -> String {
@@ -45,7 +61,7 @@ mod tests {
     #[test]
     fn the_complaint_has_the_command_for_the_chain_and_its_families_only() {
         let filter = gate("ip", "filter", "FORWARD");
-        let said = complaint(&filter, &filter.rules_for("gorae-1", &subnets()));
+        let said = complaint(&filter, &filter.rules_for("gorae-1", &subnets()), None);
         assert!(
             said.starts_with("chain FORWARD of table ip filter drops the packets of pods (10.64.0.0/20)"),
             "{said}"
@@ -54,12 +70,22 @@ mod tests {
             "`iptables -I FORWARD -s 10.64.0.0/20 -j ACCEPT && iptables -I FORWARD -d 10.64.0.0/20 -j ACCEPT`";
         assert!(said.contains(command), "{said}");
         let both = gate("inet", "fw", "forwarded");
-        let said = complaint(&both, &both.rules_for("gorae-1", &subnets()));
+        let said = complaint(&both, &both.rules_for("gorae-1", &subnets()), None);
         for command in [
             "nft insert rule inet fw forwarded ip saddr 10.64.0.0/20 accept",
             "nft insert rule inet fw forwarded ip6 daddr fd00:64::/64 accept`",
         ] {
             assert!(said.contains(command), "{said}");
         }
+    }
+
+    #[test]
+    fn firewalld_is_asked_in_its_own_words_and_a_failure_is_told() {
+        let gate = gate("inet", "firewalld", "filter_FORWARD");
+        let failed = NetworkError::Iptables { program: "iptables", why: "it is not installed".into() };
+        let said = complaint(&gate, &gate.rules_for("gorae-1", &subnets()), Some(&failed));
+        let command = "`firewall-cmd --permanent --zone=trusted --add-source=10.64.0.0/20 && \
+                       firewall-cmd --permanent --zone=trusted --add-source=fd00:64::/64 && firewall-cmd --reload`, because";
+        assert!(said.contains(command) && said.ends_with(&failed.to_string()), "{said}");
     }
 }

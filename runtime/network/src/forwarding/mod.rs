@@ -59,10 +59,16 @@ async fn pass(owner: &str, subnets: &[IpNet], open: bool) -> Result<Option<Strin
     let mut messages = Vec::new();
     for gate in gates(owner).await? {
         let wanted = gate.rules_for(owner, subnets);
-        if open {
-            bring_up_to_date(&gate, &wanted).await?;
-        } else if !wanted.is_empty() && !gate.lets_through(&hand::list(&gate).await?, subnets) {
-            messages.push(complaint::complaint(&gate, &wanted));
+        let done = if open { Some(bring_up_to_date(&gate, &wanted).await) } else { None };
+        let failed = match done {
+            Some(Ok(())) => continue,
+            Some(Err(error)) if wanted.is_empty() => return Err(error),
+            // A table may belong to its program alone: then the kernel refuses our rules.
+            Some(Err(error)) => Some(error),
+            None => None,
+        };
+        if !wanted.is_empty() && !gate.lets_through(&hand::list(&gate).await?, subnets) {
+            messages.push(complaint::complaint(&gate, &wanted, failed.as_ref()));
         }
     }
     Ok((!messages.is_empty()).then(|| messages.join("; ")))
@@ -73,8 +79,8 @@ async fn bring_up_to_date(gate: &Gate, wanted: &[Rule]) -> Result<(), NetworkErr
         hand::delete(gate, stale).await?;
     }
     for missing in wanted.iter().filter(|rule| !gate.ours.iter().any(|ours| ours.comment == rule.comment)) {
-        tracing::info!(rule = missing.comment, "network.open_forward: adding a rule to {}", gate.name());
         hand::insert(gate, missing).await?;
+        tracing::info!(rule = missing.comment, "network.open_forward: added a rule to {}", gate.name());
     }
     Ok(())
 }

@@ -7,8 +7,11 @@ use super::stage::{NODE, OUTSIDE, as_node, call, live, open, pod, serve, sh, tak
 use firewalls::{FIREWALLD, FIREWALLS, REFUSING};
 use gorae_network::{Network, NetworkConfig};
 use std::collections::HashSet;
+use std::io::Write;
 use std::net::IpAddr;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 async fn opened(root: &Path) -> Network {
     let config = NetworkConfig { open_forward: true, ..NetworkConfig::default() };
@@ -86,6 +89,45 @@ fn open_forward_gets_before_a_last_rule_that_refuses() {
         let counters = |rules: String| rules.split("counter packets").count();
         assert_eq!(counters(rules()), counters(before));
         assert!(!rules().contains("open_forward"), "{}", rules());
+    });
+}
+
+/// Waits until a firewall says this.
+fn wait_for(text: &str) {
+    let start = Instant::now();
+    while !rules().contains(text) {
+        assert!(start.elapsed() < Duration::from_secs(5), "no {text}: {}", rules());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn firewalld_is_opened_with_its_own_command() {
+    as_node("forwarding::firewalld_is_opened_with_its_own_command", async |root| {
+        // From 2.1 on, firewalld owns its table as long as it runs, and nobody else may change it.
+        let owned = FIREWALLD.replacen('{', "{ flags owner;", 1).replace('\n', " ");
+        let mut firewalld =
+            Command::new("nft").arg("-i").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("nft");
+        let commands = firewalld.stdin.as_mut().expect("its input");
+        commands.write_all(format!("{owned}\n").as_bytes()).expect("written");
+        wait_for("table inet firewalld");
+        let network = opened(root).await;
+        let a = two_pods(&network, 12203).await;
+        // firewalld lets translated packets through by itself.
+        assert_eq!(ways(a, 12203), [false, true, false]);
+        let told = network.degraded().expect("told");
+        let command = "firewall-cmd --permanent --zone=trusted --add-source=10.64.0.0/20 && firewall-cmd --reload";
+        assert_eq!((told.reason, told.message.split('`').nth(1)), ("ForwardingBlocked", Some(command)));
+        assert!(told.message.contains("network.open_forward could not add its rules: "), "{told:?}");
+        // What that command does.
+        let source = "ip saddr 10.64.0.0/20 goto filter_FWD_trusted";
+        let rule = format!("insert rule inet firewalld filter_FORWARD_ZONES {source}\n");
+        commands.write_all(rule.as_bytes()).expect("written");
+        wait_for(source);
+        network.reconcile(&HashSet::new()).await.expect("reconciled");
+        assert_eq!((ways(a, 12203), network.degraded()), ([true; 3], None));
+        drop(firewalld.stdin.take());
+        firewalld.wait().expect("nft ends");
     });
 }
 
