@@ -12,7 +12,7 @@ use crate::{loopback, services, way};
 /// Applies a small change; if that fails, rewrites the whole table.
 ///
 /// # Errors
-/// As [`write`]; [`NetworkError::Busy`].
+/// As [`write`]; [`NetworkError::Busy`], [`NetworkError::Netlink`].
 pub async fn change(state: &State, change: impl FnOnce(&Rules) -> String) -> Result<(), NetworkError> {
     let mut table = state.table().await?;
     if *table == TableState::Written {
@@ -24,10 +24,11 @@ pub async fn change(state: &State, change: impl FnOnce(&Rules) -> String) -> Res
             return Ok(());
         }
         match nft::apply(&script).await {
-            Ok(()) => {
+            Ok(()) if has_guard(&rules.name).await? => {
                 loopback::follow(state).await;
                 return Ok(());
             }
+            Ok(()) => tracing::debug!("the guard was flushed; rewriting the table"),
             // A rewrite would hang, too, and the next caller waits for the lock.
             Err(error @ NftError::Deadline { .. }) => {
                 *table = TableState::Unknown;
@@ -69,7 +70,7 @@ pub async fn write(state: &State, table: &mut TableGuard<'_>) -> Result<(), Netw
     let written = replace(state, &rules, &bindings).await;
     note(state, &written);
     if written.is_err() {
-        close_without_guard(state, rules.name).await;
+        close_without_guard(state, &rules.name).await;
         return written;
     }
     state.with_pods(|pods| pods.rewritten(&holding));
@@ -136,12 +137,16 @@ pub fn is_whole(name: &str) -> Result<bool, NetworkError> {
 }
 
 /// Keeps pods and neighbours from the node's 127.0.0.1 when the table cannot be written and has lost its guard.
-async fn close_without_guard(state: &State, name: String) {
-    let guarded = blocking(move || has_rules(&name, "guard")).await;
-    if guarded.is_ok_and(|guarded| !guarded) {
+async fn close_without_guard(state: &State, name: &str) {
+    if has_guard(name).await.is_ok_and(|guarded| !guarded) {
         // A failure is kept for `degraded`.
         let _ = loopback::close(state).await;
     }
+}
+
+async fn has_guard(table: &str) -> Result<bool, NetworkError> {
+    let table = table.to_owned();
+    blocking(move || has_rules(&table, "guard")).await
 }
 
 /// Asks the kernel whether a chain has rules. Blocking.

@@ -112,5 +112,10 @@ fn without_its_guard_it_is_off_until_the_table_is_written_again() {
         sh(&format!("for file in {NFT}; do while umount $file 2>/dev/null; do :; done; done"));
         network.reconcile(&HashSet::new()).await.expect("written");
         assert!(is_on("cni0") && is_on(&own) && call("", "127.0.0.1:12631").is_some());
+        // Nor is it switched on where only the guard is lost, which a new element alone would not notice.
+        let guard = format!("chain inet {} guard", sh("nft list tables").trim().rsplit(' ').next().expect("its name"));
+        sh(&format!("nft flush {guard}"));
+        cni_pod(&network, "b", 3, &[tcp("", 12633, 80)]).await;
+        assert_eq!(sh(&format!("nft list {guard}")).matches("drop").count(), 5);
     });
 }
