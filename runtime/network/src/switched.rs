@@ -85,7 +85,7 @@ impl Switched {
     fn save(&mut self, next: BTreeSet<String>) -> Result<(), NetworkError> {
         let path = self.root.join(KIND);
         let written = if next.is_empty() {
-            std::fs::remove_file(&path)
+            std::fs::remove_file(&path).or_else(|e| if e.kind() == ErrorKind::NotFound { Ok(()) } else { Err(e) })
         } else {
             let body = serde_json::to_vec(&next).map_err(std::io::Error::from);
             let bytes = body.map(|body| checked::encode(KIND, VERSION, &body));
@@ -113,6 +113,7 @@ mod tests {
         assert_eq!(load(root.path()), ["cni0", "lan1"]);
         assert_eq!(switched.all_but(&BTreeSet::from(["lan1".to_owned()])), ["cni0"]);
         switched.save(BTreeSet::new()).expect("removed");
+        switched.save(BTreeSet::new()).expect("somebody removed it before");
         assert!(load(root.path()).is_empty() && !root.path().join(KIND).exists());
     }
 
