@@ -19,7 +19,7 @@ impl Network {
     ///
     /// - Shapes: a second call for the same pod changes nothing. With [`Mapper::Plugin`] the ports are only held. Ends like
     ///   [`prepare`](Self::prepare), with [`withdraw`](Self::withdraw) and [`release`](Self::release). Nothing is durable:
-    ///   the next daemon hears of it as [`LivePod`].
+    ///   the next daemon hears of it as [`LivePod`](crate::LivePod).
     ///
     /// # Errors
     /// [`NetworkErrorKind::InvalidArgument`](crate::NetworkErrorKind) for mappings that are not valid, `AlreadyExists` for a
