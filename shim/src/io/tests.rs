@@ -38,6 +38,17 @@ fn turn(stdio: &mut Stdio) {
     panic!("something stays ready for ever");
 }
 
+/// Serves until the last process is gone. One that another test is just starting has a copy of each descriptor for a moment.
+fn turn_to_the_end(stdio: &mut Stdio) {
+    let begin = Instant::now();
+    turn(stdio);
+    while !stdio.finished() {
+        assert!(begin.elapsed() < Duration::from_secs(10), "it never ends");
+        std::thread::sleep(Duration::from_millis(1));
+        turn(stdio);
+    }
+}
+
 fn contents(log: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(log).unwrap();
     text.lines().map(|line| line[31..].to_owned()).collect()
@@ -268,7 +279,7 @@ fn only_a_terminals_first_viewer_sees_the_end_of_what_was_before_it() {
     let mut second = File::from(stdio.attach(&all()).unwrap().remove(0));
     tty.write_all(b"now").unwrap();
     drop(tty);
-    turn(&mut stdio);
+    turn_to_the_end(&mut stdio);
     let (mut seen, mut late) = (String::new(), String::new());
     first.read_to_string(&mut seen).unwrap();
     second.read_to_string(&mut late).unwrap();
@@ -283,7 +294,7 @@ fn what_a_viewers_socket_has_no_room_for_waits_in_its_queue() {
         let (mut stdio, tty) = terminal(&dir.path().join("0.log"));
         if ended {
             drop(tty);
-            turn(&mut stdio);
+            turn_to_the_end(&mut stdio);
         }
         let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
         rustix::net::sockopt::set_socket_send_buffer_size(&ours, 1).unwrap();
@@ -313,7 +324,7 @@ fn a_terminal_is_one_descriptor_both_ways_and_ends_with_its_last_process() {
     tty.write_all(b"shown\n").unwrap();
     turn(&mut stdio);
     drop(tty);
-    turn(&mut stdio);
+    turn_to_the_end(&mut stdio);
     let mut got = String::new();
     client.read_to_string(&mut got).unwrap();
     assert_eq!(got, "typed\r\nshown\r\n");
