@@ -5,7 +5,8 @@ use gorae_node::Node;
 use gorae_proto::cri;
 use std::path::Path;
 
-/// Builds the response from memory, without touching a container or a file.
+/// Builds the response from memory, without touching a container or a file. Only the first CNI configuration that is ever
+/// seen is recorded here, before the condition follows from it.
 pub fn view(node: &Node, socket: &Path, verbose: bool) -> cri::StatusResponse {
     let network = node.networks.status();
     let kernel = Kernel::here();
