@@ -2,6 +2,7 @@
 //! Compiles the .proto files in process (protox): no protoc is needed to build Gorae.
 
 use std::error::Error;
+use std::path::PathBuf;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
@@ -14,8 +15,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             .message_attribute(".", "#[serde(default)]")
             .skip_debug(["runtime.v1.AuthConfig"])
             .compile_fds(cri)?;
+        // It uses messages of the CRI, which are compiled already: in a directory of its own, so that these stay.
         let own = protox::compile(["gorae.proto"], ["proto"])?;
-        tonic_prost_build::configure().compile_fds(own)?;
+        let out = PathBuf::from(std::env::var("OUT_DIR")?).join("own");
+        std::fs::create_dir_all(&out)?;
+        tonic_prost_build::configure().extern_path(".runtime.v1", "crate::cri").out_dir(out).compile_fds(own)?;
     }
     Ok(())
 }

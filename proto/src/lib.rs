@@ -33,7 +33,7 @@ pub mod cri {
 #[cfg(feature = "cri")]
 #[allow(missing_docs, clippy::all, clippy::missing_errors_doc, clippy::unwrap_used)]
 pub mod gorae {
-    tonic::include_proto!("gorae.v1");
+    include!(concat!(env!("OUT_DIR"), "/own/gorae.v1.rs"));
 }
 
 /// The version of the daemon-to-shim protocol in this build. A shim writes it into every state of its container: in the
