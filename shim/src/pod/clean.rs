@@ -28,11 +28,21 @@ const LEAVE: Duration = Duration::from_millis(200);
 pub struct Clean {
     run_dir: PathBuf,
     pins: PinPaths,
+    net: Net,
     /// The cgroup to kill and remove; `None`: it is the client's, or there is none.
     own: Option<Place>,
     /// Cgroups to remove afterwards if they are empty.
     empty: Vec<Place>,
     host_interface: Option<String>,
+}
+
+/// Whose the pod's network namespace is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Net {
+    /// The pod's: its addresses go with it.
+    Own,
+    /// Another pod's, which goes on.
+    Joined,
 }
 
 impl Clean {
@@ -56,6 +66,7 @@ fn check(request: CleanPod) -> malformed::Result<Clean> {
     Ok(Clean {
         pins: pin_paths(&run_dir, request.netns)?,
         run_dir,
+        net: if request.joined_net { Net::Joined } else { Net::Own },
         own,
         empty: each("remove_empty_cgroups", request.remove_empty_cgroups, |path| at("", &path))?,
         host_interface: non_empty(request.host_interface),
@@ -72,15 +83,21 @@ pub fn clean(request: &Clean) -> Result<()> {
         Err(failure) if failure.errno == libc::ENOENT => None,
         other => Some(other?),
     };
-    let result = undo(&request.run_dir, &request.pins, request.own.as_ref(), _lock.as_ref());
+    let result = undo(&request.run_dir, &request.pins, request.net, request.own.as_ref(), _lock.as_ref());
     let others = request.empty.iter().try_for_each(cgroup::remove_if_empty);
     result.and(others)
 }
 
 /// Undoes everything of the pod itself, including the cgroup `own`. The lock proves that no other process works on it.
-pub(super) fn undo(run_dir: &Path, pins: &PinPaths, own: Option<&Place>, _lock: Option<&RunDir>) -> Result<()> {
+pub(super) fn undo(
+    run_dir: &Path,
+    pins: &PinPaths,
+    net: Net,
+    own: Option<&Place>,
+    _lock: Option<&RunDir>,
+) -> Result<()> {
     let killed = own.map_or(Ok(false), cgroup::kill);
-    let silenced = silence(pins);
+    let silenced = if net == Net::Own { silence(pins) } else { Ok(()) };
     let unpinned = namespaces::unpin_all(pins);
     let unmounted = shm::remove(run_dir);
     let removed = own.filter(|_| !matches!(killed, Ok(false))).map_or(Ok(()), remove_cgroup);

@@ -29,6 +29,8 @@ pub struct Setup {
     pub sysctls: Vec<Sysctl>,
     /// `None`: only loopback is brought up.
     pub network: Option<Network>,
+    /// Another pod's network namespace, which this pod shares.
+    pub join_net: Option<PathBuf>,
     /// Its cgroups.
     pub cgroups: Option<Cgroups>,
 }
@@ -60,6 +62,12 @@ fn check(setup: SetupPod, network: Option<Network>) -> Result<Setup> {
     if network.is_some() && !own.net {
         return Err(Malformed::new("network", "the pod uses the node's network"));
     }
+    let join_net = non_empty(setup.join_net).map(|path| absolute("join_net", path)).transpose()?.map(PathBuf::from);
+    if join_net.is_some() {
+        refuse_beside_join(own, setup.user.is_some(), network.is_some())?;
+    }
+    // Those of the network are the first pod's.
+    let sysctls_of = Own { net: own.net && join_net.is_none(), ..own };
     let ids = setup.user.map(IdMaps::checked).transpose().map_err(|wrong| wrong.within("user"))?;
     let run_dir = PathBuf::from(absolute("run_dir", setup.run_dir)?);
     Ok(Setup {
@@ -68,10 +76,20 @@ fn check(setup: SetupPod, network: Option<Network>) -> Result<Setup> {
         hostname: non_empty(setup.hostname).filter(|_| own.uts),
         own,
         ids,
-        sysctls: each("sysctls", setup.sysctls, |sysctl| Sysctl::checked(sysctl, own))?,
+        sysctls: each("sysctls", setup.sysctls, |sysctl| Sysctl::checked(sysctl, sysctls_of))?,
         network,
+        join_net,
         cgroups: setup.cgroup.map(|cgroup| cgroups(cgroup, &setup.clients_cgroup_init)).transpose()?,
     })
+}
+
+/// What belongs to the namespace's first pod alone.
+fn refuse_beside_join(own: Own, user: bool, network: bool) -> Result<()> {
+    let wrong = [(!own.net, "own_net"), (user, "user"), (network, "network")];
+    match wrong.into_iter().find(|(wrong, _)| *wrong) {
+        Some((_, field)) => Err(Malformed::new(field, "the pod shares the network namespace of another one")),
+        None => Ok(()),
+    }
 }
 
 /// The init gets a cgroup below the pod's: on v2, the pod's own delegates controllers and so may not hold processes, and a

@@ -4,9 +4,10 @@
 //! The order lets [`clean`](super::clean()) find everything, however early the process is killed: directories and pins are
 //! made before their contents, and the veth is created in a namespace that is already pinned.
 
-use super::clean::undo;
+use super::clean::{Net, undo};
 use super::init;
 use super::lock::{RunDir, lock};
+use super::own::Own;
 use super::owner::Owner;
 use super::request::Setup;
 use super::{namespaces, shm, sysctl};
@@ -65,10 +66,15 @@ impl Pod {
 
     /// Makes namespaces that the node's user namespace owns: this process moves into them. Returns the pid of the init.
     fn make_here(&self, cgroup: Option<&Cgroup>, node: Option<&mut Route>) -> Result<Option<i32>> {
-        let wanted = namespaces::wanted(self.setup.own);
+        let Setup { pins, own, join_net, .. } = &self.setup;
+        let wanted = namespaces::wanted(Own { net: own.net && join_net.is_none(), ..*own });
         namespaces::unshare(&wanted)?;
         for (kind, _) in &wanted {
-            namespaces::pin(&self.setup.pins, "self", kind)?;
+            namespaces::pin(pins, "self", kind)?;
+        }
+        if let Some(path) = join_net {
+            namespaces::enter_net(&namespaces::open_path(path)?, path)?;
+            namespaces::pin(pins, "self", "net")?;
         }
         let init = self.start_init(cgroup)?;
         namespaces::set_hostname(self.setup.hostname.as_deref())?;
@@ -137,8 +143,9 @@ impl Pod {
     /// Returns to the node's network namespace and cleans up, as for a pod that was found half made.
     fn undo(&self, lock: &RunDir, failure: Failure) -> Failure {
         let own = self.setup.cgroups.as_ref().map(|cgroups| &cgroups.own);
-        let Setup { run_dir, pins, .. } = &self.setup;
-        let undone = self.go_home().and(undo(run_dir, pins, own, Some(lock)));
+        let Setup { run_dir, pins, join_net, .. } = &self.setup;
+        let net = if join_net.is_some() { Net::Joined } else { Net::Own };
+        let undone = self.go_home().and(undo(run_dir, pins, net, own, Some(lock)));
         match undone {
             Ok(()) => failure,
             Err(second) => {

@@ -167,6 +167,7 @@ impl Pod {
             cgroup: self.request.cgroup.clone(),
             host_interface: self.request.network.as_ref().map_or_else(String::new, |n| n.host_interface.clone()),
             remove_empty_cgroups: Vec::new(),
+            joined_net: !self.request.join_net.is_empty(),
         }
     }
 

@@ -244,6 +244,7 @@ fn setup(machine: &Machine, record: &Record, network: Option<PodNetwork>) -> Res
         sysctls: early_sysctls(record)?,
         network,
         netns: record.netns_on_wire(),
+        join_net: String::new(),
         cgroup: Some(machine.cgroup(record.cgroup.clone())),
         clients_cgroup_init: if record.own_cgroup {
             String::new()

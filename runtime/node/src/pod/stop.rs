@@ -106,5 +106,6 @@ fn clean(machine: &Machine, record: &Record, keep_netns: bool) -> CleanPod {
         host_interface: record.network.host_interface().to_owned(),
         remove_empty_cgroups: record.made_cgroups.clone(),
         netns: if keep_netns { String::new() } else { record.netns_on_wire() },
+        joined_net: false,
     }
 }
