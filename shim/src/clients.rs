@@ -11,8 +11,8 @@ use std::fs;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
-/// The socket's name in the run directory.
-const SOCKET: &str = "shim.sock";
+/// The name of a container's socket in its run directory.
+pub const SOCKET: &str = "shim.sock";
 
 /// The most connections at once: a daemon, the one that replaces it, and people who debug.
 const MAX_CLIENTS: usize = 32;
@@ -33,18 +33,18 @@ struct Client {
 }
 
 impl Clients {
-    /// Listens in `run_dir`.
+    /// Listens in `run_dir`, on a socket of this name.
     ///
     /// # Errors
     /// The kernel's error, with the socket's path.
-    pub fn listen(run_dir: &Path) -> Result<Self> {
-        let fail = |e| failure::kernel("listen on", run_dir.join(SOCKET).display().to_string(), e);
-        let _ = fs::remove_file(run_dir.join(SOCKET));
+    pub fn listen(run_dir: &Path, socket: &str) -> Result<Self> {
+        let fail = |e| failure::kernel("listen on", run_dir.join(socket).display().to_string(), e);
+        let _ = fs::remove_file(run_dir.join(socket));
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let listener = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(fail)?;
         // Through the directory's descriptor: an address has room for 107 bytes only.
         let dir = fs::File::open(run_dir).map_err(|e| failure::kernel("open", run_dir.display().to_string(), e))?;
-        let address = SocketAddrUnix::new(format!("/proc/self/fd/{}/{SOCKET}", dir.as_raw_fd())).map_err(fail)?;
+        let address = SocketAddrUnix::new(format!("/proc/self/fd/{}/{socket}", dir.as_raw_fd())).map_err(fail)?;
         let umask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
         let bound = bind(&listener, &address);
         rustix::process::umask(umask);
@@ -122,6 +122,11 @@ impl Clients {
         self.list.iter().any(|c| c.id == id)
     }
 
+    /// Whether there is no connection.
+    pub fn are_none(&self) -> bool {
+        self.list.is_empty()
+    }
+
     /// Whether everything has been sent to every connection.
     pub fn are_settled(&self) -> bool {
         self.list.iter().all(|c| !c.connection.has_output())
@@ -150,6 +155,6 @@ impl Clients {
 pub struct Gone;
 
 /// Removes the socket's path.
-pub fn unlink(run_dir: &Path) {
-    let _ = fs::remove_file(run_dir.join(SOCKET));
+pub fn unlink(run_dir: &Path, socket: &str) {
+    let _ = fs::remove_file(run_dir.join(socket));
 }

@@ -26,6 +26,8 @@ pub enum Token {
     Fault(u64),
     /// An exec's process has ended.
     Exec(u64),
+    /// The name server has something to do.
+    Names,
 }
 
 /// The readiness to wait for.
@@ -55,6 +57,7 @@ impl Token {
             Self::Client(id) => (3, id),
             Self::Fault(id) => (4, id),
             Self::Exec(id) => (5, id),
+            Self::Names => (6, 0),
         };
         kind << KIND_SHIFT | id
     }
@@ -68,6 +71,7 @@ impl Token {
             3 => Some(Self::Client(id)),
             4 => Some(Self::Fault(id)),
             5 => Some(Self::Exec(id)),
+            6 => Some(Self::Names),
             _ => None,
         }
     }
@@ -169,7 +173,7 @@ mod tests {
     #[test]
     fn every_token_survives_the_kernel() {
         let tokens =
-            [Token::Listener, Token::Stdio, Token::Container, Token::Client(7), Token::Fault(1 << 50), Token::Exec(0)];
+            [Token::Listener, Token::Stdio, Token::Container, Token::Client(7), Token::Fault(1 << 50), Token::Names];
         for token in tokens {
             assert_eq!(Token::decode(token.encode()), Some(token));
         }

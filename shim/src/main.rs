@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `gorae-shim ROLE ID`: serves the first request on descriptor 0, and for two roles those that follow.
+//! `gorae-shim ROLE ID`: serves the first request on descriptor 0, and for three roles those that follow.
 //!
 //! The role on the command line repeats the request's, so that `ps` shows what the process does. A request for another
 //! role is refused.
@@ -10,6 +10,7 @@ use gorae_shim::clean;
 use gorae_shim::connection::{Connection, Incoming};
 use gorae_shim::failure::{self, Failure, Kind};
 use gorae_shim::mounts;
+use gorae_shim::names;
 use gorae_shim::plugin;
 use gorae_shim::pod;
 use gorae_shim::sys::{self, Single};
@@ -51,7 +52,8 @@ fn take_socket() -> Option<OwnedFd> {
     Some(socket)
 }
 
-/// Serves the request if it belongs to the role. All roles but a container's shim and the plugins' send one reply and exit.
+/// Serves the request if it belongs to the role. All roles but three (a container's shim, the name server, the plugins') send one reply
+/// and exit.
 fn serve(role: &str, mut connection: Connection, incoming: Incoming, single: Single) -> ExitCode {
     let Incoming { request, descriptors } = incoming;
     let id = request.id;
@@ -71,6 +73,10 @@ fn serve(role: &str, mut connection: Connection, incoming: Incoming, single: Sin
             pod::see_off_interface(&clean);
             code
         }
+        ("serve-names", Some(Verb::ServeNames(request))) => match names::serve(connection, id, request) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
         ("run-plugin", Some(Verb::RunPlugin(first))) => run_plugins(connection, id, first),
         (role, verb) => send(&mut connection, id, answer(role, verb, single)),
     }
@@ -111,6 +117,10 @@ fn answer(role: &str, verb: Option<Verb>, single: Single) -> Answer {
         ("look-in-images", Some(Verb::LookInImages(look))) => mounts::look_in_images(look, single).map(done),
         ("mount-cgroups", Some(Verb::MountCgroups(mount))) => {
             Ok((reply::Body::Done(Done {}), cgroup::detached(mount)?))
+        }
+        ("open-names", Some(Verb::OpenNames(open))) => {
+            let (opened, sockets) = names::open(&names::Open::checked(open)?)?;
+            Ok((reply::Body::NamesOpened(opened), sockets))
         }
         ("set-sysctls", Some(Verb::SetSysctls(set))) => pod::set_sysctls(&pod::Sysctls::checked(set)?).map(done),
         ("clean-container", Some(Verb::CleanContainer(request))) => {

@@ -15,6 +15,8 @@ const MAX_OUTPUT: u32 = 8 << 20;
 pub struct Plugin {
     /// The program.
     pub path: PathBuf,
+    /// What follows its name: network plugins get nothing there, other programs do.
+    pub arguments: Vec<String>,
     /// Its whole environment.
     pub environment: Vec<(String, String)>,
     /// Its standard input.
@@ -46,6 +48,7 @@ fn check(request: RunPlugin) -> Result<Plugin> {
     }
     Ok(Plugin {
         path: absolute("path", request.path)?.into(),
+        arguments: Vec::new(),
         environment: each("environment", request.environment, variable)?,
         input: request.input,
         limit: Duration::from_millis(request.timeout_ms.into()),

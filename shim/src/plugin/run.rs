@@ -38,7 +38,7 @@ pub(super) fn run(plugin: &Plugin, end: Instant) -> Result<PluginRan> {
 fn spawn(plugin: &Plugin, out: OwnedFd, err: OwnedFd) -> Result<std::result::Result<Child, String>> {
     let input = input(&plugin.input).map_err(|e| failure::kernel("write", "the plugin's input", e))?;
     let mut command = Command::new(&plugin.path);
-    command.env_clear().envs(plugin.environment.iter().map(|(name, value)| (name, value)));
+    command.args(&plugin.arguments).env_clear().envs(plugin.environment.iter().map(|(name, value)| (name, value)));
     command.stdin(input).stdout(out).stderr(err).process_group(0);
     match command.spawn() {
         Ok(child) => Ok(Ok(child)),

@@ -51,7 +51,7 @@ impl Dial {
 /// when the time limit is reached.
 pub fn dial(request: &Dial) -> Result<OwnedFd> {
     if let Some(path) = &request.netns {
-        namespaces::enter_net(&namespaces::open_path(path)?, path)?;
+        namespaces::enter_net_at(path)?;
     }
     let (port, end) = (request.port, Instant::now() + request.timeout);
     let [v4, v6] =

@@ -33,6 +33,6 @@ impl Sysctls {
 /// # Errors
 /// The kernel's, with the sysctl or the namespace.
 pub fn set(request: &Sysctls) -> Result<()> {
-    namespaces::enter_net(&namespaces::open_path(&request.netns)?, &request.netns)?;
+    namespaces::enter_net_at(&request.netns)?;
     sysctl::apply(&request.sysctls)
 }

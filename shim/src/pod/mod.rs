@@ -29,6 +29,7 @@ pub use clean::{Clean, clean, see_off_interface};
 pub use dial::{Dial, dial};
 pub use interface_sysctls::{Sysctls, set as set_sysctls};
 pub use lock::{RunDir, lock_within};
+pub use namespaces::enter_net_at;
 pub use pin::{Pins, pin};
 pub use request::Setup;
 pub use setup::setup;

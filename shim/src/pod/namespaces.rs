@@ -133,6 +133,14 @@ pub fn enter_net(netns: &OwnedFd, name: &Path) -> Result<()> {
         .map_err(|e| failure::kernel("enter network namespace", name.display().to_string(), e))
 }
 
+/// Enters the network namespace that a file pins.
+///
+/// # Errors
+/// The kernel's error, with the file.
+pub fn enter_net_at(path: &Path) -> Result<()> {
+    enter_net(&open_path(path)?, path)
+}
+
 /// Removes all pins and their directory. Missing ones are fine.
 ///
 /// # Errors

@@ -58,6 +58,6 @@ impl Shim {
             self.state.poststop(&hooks);
             self.change_state(|_| {});
         }
-        clients::unlink(self.state.run_dir());
+        clients::unlink(self.state.run_dir(), clients::SOCKET);
     }
 }

@@ -11,8 +11,9 @@ mod leftovers;
 mod requests;
 mod verbs;
 
-use crate::clients::Clients;
+use crate::clients::{self, Clients, SOCKET};
 use crate::connection::Connection;
+use crate::detach;
 use crate::epoll::{Epoll, Token, Wanted};
 use crate::exec::Exec;
 use crate::failure::Result;
@@ -61,16 +62,16 @@ pub fn run(
     descriptors: Vec<OwnedFd>,
     single: Single,
 ) -> Result<()> {
-    detach();
+    detach::detach();
     let mut state = State::starting(&start.container_id, &start.run_dir);
     let run_dir = state.run_dir().to_owned();
     let alone = keyring::join_new();
-    let started = alone.and_then(|()| Clients::listen(&run_dir)).and_then(|clients| {
+    let started = alone.and_then(|()| Clients::listen(&run_dir, SOCKET)).and_then(|clients| {
         let container = start_container(start, descriptors, &mut state, single)?;
         Ok((clients, container))
     });
     let (clients, mut container) = started.inspect_err(|failure| {
-        crate::clients::unlink(&run_dir);
+        clients::unlink(&run_dir, SOCKET);
         let _ = connection.reply(request, reply::Body::Failure(failure.clone()), Vec::new());
     })?;
     // If the daemon has died in the meantime, the next one reads the record.
@@ -94,19 +95,6 @@ fn start_container(start: Start, descriptors: Vec<OwnedFd>, state: &mut State, s
         (false, _) => None,
     };
     setup::start(&order, device_program, state, single)
-}
-
-/// Leaves the daemon's session, directory and output.
-fn detach() {
-    let _ = rustix::process::setsid();
-    let _ = rustix::process::chdir("/");
-    if let Ok(null) = crate::devices::open_null() {
-        let _ = rustix::stdio::dup2_stdin(&null);
-        let _ = rustix::stdio::dup2_stdout(&null);
-        let _ = rustix::stdio::dup2_stderr(&null);
-    }
-    // Keeps other processes in its PID namespace from reading a child of this process through /proc before execve.
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 impl Shim {
@@ -151,6 +139,7 @@ impl Shim {
             Token::Client(id) => self.on_client(id),
             Token::Fault(id) => self.on_exec_fault(id),
             Token::Exec(id) => self.on_exec_end(id),
+            Token::Names => {}
         }
     }
 

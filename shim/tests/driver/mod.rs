@@ -453,7 +453,7 @@ pub fn drain(fd: OwnedFd) -> String {
 }
 
 /// Polls until `condition` holds.
-pub fn eventually(what: &str, condition: impl Fn() -> bool) {
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(5);
     while !condition() {
         assert!(Instant::now() < end, "never: {what}");

@@ -9,6 +9,7 @@ mod hosts;
 mod imageconfig;
 mod layer;
 mod manifest;
+mod names;
 mod record;
 mod reference;
 mod resize;
@@ -28,6 +29,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "resize", check: resize::check, seeds: resize::seeds, memory: 8 << 20 },
     Target { name: "shim", check: shim::check, seeds: shim::seeds, memory: 40 << 20 },
     Target { name: "daemon", check: daemon::check, seeds: daemon::seeds, memory: 40 << 20 },
+    Target { name: "names", check: names::check, seeds: names::seeds, memory: 1 << 20 },
     Target { name: "record", check: record::check, seeds: record::seeds, memory: 8 << 20 },
     Target { name: "reference", check: reference::check, seeds: reference::seeds, memory: 1 << 20 },
     Target { name: "manifest", check: manifest::check, seeds: manifest::seeds, memory: 8 << 20 },
