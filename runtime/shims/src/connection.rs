@@ -106,7 +106,7 @@ impl Shim {
     /// # Errors
     /// [`Error::NotThere`] when nothing listens; [`Error::Gone`] when the shim does not accept the connection.
     pub async fn connect(run_dir: &Path, events: mpsc::Sender<ShimEvent>) -> Result<Self> {
-        Ok(Self::new(socket::connect(run_dir).await?, events))
+        Ok(Self::new(socket::connect(run_dir, socket::SHIM).await?, events))
     }
 
     /// Sends one request and waits for its reply.

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! Spawner ─ a shim for one task ─ setup_pod, clean_pod, …     one request, one reply, exit
+//!         ├ the name server ── Names ── set, add, remove        one connection while the daemon lives
 //!         └ a container's shim ── Shim ── start, stop, exec, …    one connection while the daemon lives
 //! ```
 
@@ -16,6 +17,7 @@ mod connection;
 mod deadline;
 mod device_programs;
 mod error;
+mod names;
 mod oneshot;
 mod plugins;
 mod socket;
@@ -26,8 +28,9 @@ pub use connection::{ExecExit, QUEUED_EVENTS, Shim, ShimEvent};
 pub use deadline::{ANSWER_DEADLINE, SETUP_DEADLINE, VERB_DEADLINE};
 pub use device_programs::DevicePrograms;
 pub use error::{Error, Result};
+pub use names::{Names, NamesBegin, NamesEnd};
 pub use oneshot::{
-    clean_container, clean_pod, dial_pod, look_in_images, mount_cgroups, pin_pod, set_sysctls, setup_pod,
+    clean_container, clean_pod, dial_pod, look_in_images, mount_cgroups, open_names, pin_pod, set_sysctls, setup_pod,
 };
 pub use plugins::Plugins;
 pub use spawn::{Killer, Spawner};

@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::socket;
 use crate::spawn::Spawner;
 use gorae_proto::shim::{
-    CleanContainer, CleanPod, ContainerState, DialPod, Frame, LookInImages, Mount, MountBinary, MountCgroups, PinPod,
-    PodReady, Request, SetSysctls, SetupPod, frame::Body, reply, request::Verb,
+    CleanContainer, CleanPod, ContainerState, DialPod, Frame, LookInImages, Mount, MountBinary, MountCgroups,
+    NamesOpened, OpenNames, PinPod, PodReady, Request, SetSysctls, SetupPod, frame::Body, reply, request::Verb,
 };
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -70,6 +70,20 @@ pub async fn dial_pod(spawner: &Spawner, pod_id: &str, dial: DialPod) -> Result<
 /// The shim's failure: the first sysctl that the kernel refused.
 pub async fn set_sysctls(spawner: &Spawner, pod_id: &str, set: SetSysctls) -> Result<()> {
     Error::unless_done(&once(spawner, "set-sysctls", pod_id, Verb::SetSysctls(set), VERB_DEADLINE).await?.0)
+}
+
+/// Opens the sockets of a container's name server, in its network namespace: the datagram socket, then the listening one.
+///
+/// # Errors
+/// The shim's failure; it is safe to call again.
+pub async fn open_names(spawner: &Spawner, container_id: &str, open: OpenNames) -> Result<(NamesOpened, [OwnedFd; 2])> {
+    match once(spawner, "open-names", container_id, Verb::OpenNames(open), VERB_DEADLINE).await? {
+        (reply::Body::NamesOpened(opened), fds) => match <[OwnedFd; 2]>::try_from(fds) {
+            Ok(sockets) => Ok((opened, sockets)),
+            Err(fds) => Err(Error::Broken(format!("the shim sent {} sockets of a name server, not 2", fds.len()))),
+        },
+        (other, _) => Err(Error::unexpected("NamesOpened", &other)),
+    }
 }
 
 /// Checks whether these image volumes can be mounted.

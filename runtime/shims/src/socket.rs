@@ -23,23 +23,28 @@ const HEADER: usize = 4;
 /// Time limit for a live shim to accept a connection: it does nothing that blocks.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Connects to `run_dir/shim.sock`.
+/// The name of a container's socket in its run directory.
+pub(super) const SHIM: &str = "shim.sock";
+/// The name of the name server's socket in the state directory.
+pub(super) const NAMES: &str = "names.sock";
+
+/// Connects to the socket of this name in a directory.
 ///
 /// The path goes through a descriptor of the directory, because a socket address has at most 108 bytes and a state
 /// directory may have more.
 ///
 /// # Errors
 /// [`Error::NotThere`] when there is no socket or nothing listens; [`Error::Gone`] on the deadline.
-pub(super) async fn connect(run_dir: &Path) -> Result<UnixStream> {
+pub(super) async fn connect(run_dir: &Path, socket: &str) -> Result<UnixStream> {
     let failed = |e: std::io::Error| {
-        let text = format!("connect to {}/shim.sock: {e}", run_dir.display());
+        let text = format!("connect to {}/{socket}: {e}", run_dir.display());
         match e.kind() {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => Error::NotThere(text),
             _ => Error::Gone(text),
         }
     };
     let dir = std::fs::File::open(run_dir).map_err(failed)?;
-    let path = format!("/proc/self/fd/{}/shim.sock", dir.as_raw_fd());
+    let path = format!("/proc/self/fd/{}/{socket}", dir.as_raw_fd());
     match tokio::time::timeout(CONNECT_DEADLINE, UnixStream::connect(path)).await {
         Ok(result) => result.map_err(failed),
         Err(_) => Err(failed(std::io::ErrorKind::TimedOut.into())),
