@@ -14,7 +14,7 @@ use crate::malformed::Malformed;
 use crate::wire::{Done, Request, ServeNames, reply, request::Verb};
 use gorae_names::Responder;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
@@ -58,10 +58,7 @@ fn allow_many_descriptors() {
 
 impl Server {
     fn begin(place: Place) -> Result<Self> {
-        if UnixStream::connect(place.state_dir.join(SOCKET)).is_ok() {
-            let path = place.state_dir.join(SOCKET).display().to_string();
-            return Err(failure::refused(Kind::AlreadyExists, "serve names at", path, "another process does"));
-        }
+        refuse_a_second_one(&place)?;
         let epoll = Epoll::new()?;
         let responder = Responder::new().map_err(|e| failure::kernel("make", "name server", e))?;
         epoll.add(&responder, Token::Names, Wanted::Input)?;
@@ -121,6 +118,17 @@ impl Server {
             _ => return Err(foreign()),
         }
         Ok(reply::Body::Done(Done {}))
+    }
+}
+
+/// A second one would take the socket away, and the containers of the first one could not be reached any more.
+fn refuse_a_second_one(place: &Place) -> Result<()> {
+    let path = || place.state_dir.join(SOCKET).display().to_string();
+    let dir = std::fs::File::open(&place.state_dir).map_err(|e| failure::kernel("serve names at", path(), e))?;
+    // Through the directory's descriptor: an address has room for 107 bytes only.
+    match UnixStream::connect(format!("/proc/self/fd/{}/{SOCKET}", dir.as_raw_fd())) {
+        Ok(_) => Err(failure::refused(Kind::AlreadyExists, "serve names at", path(), "another process does")),
+        Err(_) => Ok(()),
     }
 }
 

@@ -10,7 +10,7 @@ use hickory_proto::op::{self, Message, MessageType, OpCode};
 use hickory_proto::rr::{Name, RecordType};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -63,15 +63,17 @@ impl Stage {
 
     /// Opens the sockets of a container and hands them over. Returns the port.
     pub fn add(&mut self, pod: &Pod, id: &str, port: u32) -> u32 {
-        let netns = pod.pin("net").display().to_string();
-        let (reply, sockets) = one_shot("open-names", request::Verb::OpenNames(OpenNames { netns, port }));
-        let reply::Body::NamesOpened(opened) = reply else { panic!("{reply:?}") };
-        assert_eq!((opened.untranslated.as_str(), sockets.len()), ("", 2));
+        let (opened, sockets) = open(pod, port);
+        assert_eq!(opened.untranslated, "");
+        self.hand_over(id, &sockets);
+        opened.port
+    }
+
+    pub fn hand_over(&mut self, id: &str, sockets: &[OwnedFd]) {
         let add = request::Verb::AddNameClient(AddNameClient { container_id: id.into() });
         let fds: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
         let reply = self.server.line.ask_with(add, &fds).0;
         assert!(matches!(reply, reply::Body::Done(_)), "{reply:?}");
-        opened.port
     }
 
     pub fn counters(&mut self) -> NameCounters {
@@ -93,6 +95,15 @@ impl Drop for Stage {
     fn drop(&mut self) {
         let _ = self.server.process.kill();
         let _ = self.server.process.wait();
+    }
+}
+
+/// Opens the sockets of a container's name server.
+pub fn open(pod: &Pod, port: u32) -> (NamesOpened, Vec<OwnedFd>) {
+    let netns = pod.pin("net").display().to_string();
+    match one_shot("open-names", request::Verb::OpenNames(OpenNames { netns, port })) {
+        (reply::Body::NamesOpened(opened), sockets) if sockets.len() == 2 => (opened, sockets),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -132,6 +143,11 @@ pub fn said(answer: &[u8]) -> (u16, Vec<String>) {
     let mut records: Vec<String> = answer.answers.iter().map(|record| record.data.to_string()).collect();
     records.sort();
     (answer.metadata.response_code.into(), records)
+}
+
+/// Owned texts, to compare with what [`said`] returns.
+pub fn strings(list: &[&str]) -> Vec<String> {
+    list.iter().map(ToString::to_string).collect()
 }
 
 /// Asks from where the thread is.

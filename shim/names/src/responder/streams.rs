@@ -21,15 +21,21 @@ impl Responder {
     pub(super) fn accept(&mut self, number: u64, now: Instant) {
         for _ in 0..MAX_STREAMS {
             let Some(client) = self.clients.get_mut(&number) else { return };
-            let socket = match client.listener.accept() {
+            let accepted = match client.bucket.has_one(now) {
+                true => client.listener.accept(),
+                false => Err(ErrorKind::QuotaExceeded.into()),
+            };
+            let socket = match accepted {
                 Ok((socket, _)) => socket,
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::ConnectionAborted) => return,
-                // No descriptor is free: it would be reported again at once, and for ever.
+                // Too many, or no descriptor is free: it would be reported again at once, and for ever.
                 Err(_) => {
+                    client.pauses += 1;
                     self.poll.change(&client.listener, Token::Listener(number), Wanted::Nothing);
                     return self.times.mute(number);
                 }
             };
+            client.bucket.take(now);
             if client.connections >= MAX_STREAMS {
                 self.close_quietest(number);
             }
