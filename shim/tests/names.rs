@@ -55,6 +55,25 @@ fn names_aliases_and_addresses_of_the_same_network_are_answered() {
 }
 
 #[test]
+fn the_c_library_finds_both_families_and_the_name_of_an_address() {
+    let mut stage = Stage::new();
+    stage.set(vec![network("net", &[("1", &["web"], &["10.0.0.1", "fd00::1"])])], &[]);
+    let pod = stage.container("1");
+    // Only in the mount namespace of this test.
+    let file = stage.node.dir.path().join("resolv.conf");
+    std::fs::write(&file, "nameserver 127.0.0.11\noptions ndots:0\n").unwrap();
+    rustix::mount::mount_bind(&file, "/etc/resolv.conf").unwrap();
+    let found = |command: &str| {
+        let output = pod.nsenter(&["net"], command).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let both = found("getent ahosts WEB");
+    assert!(both.contains(&"10.0.0.1".to_owned()) && both.contains(&"fd00::1".to_owned()), "{both:?}");
+    assert_eq!(found("getent hosts 10.0.0.1"), ["10.0.0.1", "web.net"]);
+    assert_eq!(found("getent ahosts nobody; echo $?"), ["2"]);
+}
+
+#[test]
 fn an_answer_that_is_too_long_is_cut_and_comes_whole_when_it_can() {
     let mut stage = Stage::new();
     let addresses: Vec<String> = (0..200).map(|n| format!("10.0.0.{n}")).collect();

@@ -5,6 +5,8 @@ use crate::name::Name;
 
 /// The length of a message's header.
 const HEADER: usize = 12;
+/// The longest question: the longest name makes one of 300 bytes, and the rest is for EDNS. A thousand may be kept.
+pub(crate) const MAX_QUERY: usize = 4096;
 /// The most records after the question: EDNS, and a signature.
 const MAX_ADDITIONAL: u16 = 4;
 /// The type of the record that EDNS is (RFC 6891).
@@ -75,7 +77,8 @@ impl<'m> Query<'m> {
         if header[2] & 0x78 != 0 {
             return Err(Unusable::Refuse(rcode::NOTIMP));
         }
-        if (word(4), word(6), word(8)) != (1, 0, 0) || word(10) > MAX_ADDITIONAL {
+        let is_long = message.len() > MAX_QUERY || word(10) > MAX_ADDITIONAL;
+        if is_long || (word(4), word(6), word(8)) != (1, 0, 0) {
             return Err(Unusable::Refuse(rcode::FORMERR));
         }
         body(message, word(0), header[2] & 1 != 0, word(10)).ok_or(Unusable::Refuse(rcode::FORMERR))
@@ -152,6 +155,10 @@ mod tests {
             (with(&[(11, 9)], &EDNS.repeat(9)), Unusable::Refuse(rcode::FORMERR)),
             (with(&[(11, 2)], &EDNS.repeat(2)), Unusable::Refuse(rcode::FORMERR)),
             (with(&[(11, 1)], &EDNS[..EDNS.len() - 1]), Unusable::Refuse(rcode::FORMERR)),
+            (
+                with(&[(11, 1)], &[b"\0\0\x29\x04\xd0\0\0\0\0\x10\0", &[0; 4096][..]].concat()),
+                Unusable::Refuse(rcode::FORMERR),
+            ),
             (with(&[], b"x"), Unusable::Refuse(rcode::FORMERR)),
             (A[..A.len() - 1].to_vec(), Unusable::Refuse(rcode::FORMERR)),
             (with(&[(12, 0xc0)], b""), Unusable::Refuse(rcode::FORMERR)),

@@ -6,6 +6,7 @@ use super::held::{Back, Doing, Stream};
 use crate::decide::Transport;
 use crate::framed::Framed;
 use crate::poll::{Token, Wanted};
+use crate::query::MAX_QUERY;
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,6 @@ use std::time::{Duration, Instant};
 const MAX_STREAMS: usize = 16;
 /// How long a query may take to arrive, and its answer to be taken.
 const QUIET: Duration = Duration::from_secs(10);
-/// The longest query on a connection; the longest possible name makes one of 300 bytes.
-const MAX_QUERY: usize = 4096;
 
 impl Responder {
     /// Accepts a client's connections.
