@@ -13,6 +13,8 @@ const AAAA: u16 = 28;
 const INTERNET: u16 = 1;
 /// What every client can take in a datagram.
 const LEAST_DATAGRAM: u16 = 512;
+/// What the kernel can send in one.
+const MOST_DATAGRAM: u16 = 65_507;
 
 /// How a message came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +87,9 @@ fn look_up<'t>(table: &'t Table, view: &View, query: &Query<'_>) -> Found<'t> {
 fn limit(query: &Query<'_>, by: Transport) -> usize {
     match by {
         Transport::Stream => usize::from(u16::MAX),
-        Transport::Datagram => query.edns.map_or(LEAST_DATAGRAM, |edns| edns.size.max(LEAST_DATAGRAM)).into(),
+        Transport::Datagram => {
+            query.edns.map_or(LEAST_DATAGRAM, |edns| edns.size.clamp(LEAST_DATAGRAM, MOST_DATAGRAM)).into()
+        }
     }
 }
 
