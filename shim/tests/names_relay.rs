@@ -84,7 +84,8 @@ fn the_next_server_is_asked_when_one_refuses_fails_is_dead_or_silent() {
         let begin = Instant::now();
         let expected = if code == 0 { strings(&["192.0.2.2"]) } else { vec![] };
         assert_eq!(ask(&pod, "example.org", A), (code, expected), "{servers:?}");
-        assert_eq!(begin.elapsed().as_secs(), seconds, "{servers:?}");
+        let took = begin.elapsed().as_secs();
+        assert!((seconds..seconds + 3).contains(&took), "{servers:?}: {took} s");
     }
     let mut internal = member();
     internal[0].internal = true;
