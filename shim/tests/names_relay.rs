@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Tests what the name server passes on to servers of the host, which answer well, badly, or not at all.
+//! Tests what the name server passes on to servers of the host or of a container, which answer well, badly, or not at all.
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
@@ -7,10 +7,10 @@ mod driver;
 mod pods;
 mod resolver;
 
-use gorae_proto::shim::{SetNames, request::Verb};
+use gorae_proto::shim::{NameServers, SetNames, request::Verb};
 use hickory_proto::rr::RecordType::{A, MX};
 use resolver::*;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Instant;
 
 #[test]
@@ -48,6 +48,7 @@ fn everything_else_is_passed_on_unchanged_by_the_way_it_came() {
         networks: vec![network("net", &[("1", &[], &[])])],
         servers: vec![server.to_string()],
         single_labels: true,
+        own_servers: vec![],
     };
     done(&mut stage.server.line, Verb::SetNames(names));
     assert_eq!(ask(&pod, "example", A), (0, strings(&["192.0.2.1"])));
@@ -92,6 +93,36 @@ fn the_next_server_is_asked_when_one_refuses_fails_is_dead_or_silent() {
     stage.set(internal, &[good]);
     assert_eq!(ask(&pod, "example.org", A), (2, vec![]));
     assert_eq!(ask(&pod, "web", A), (0, strings(&["10.0.0.1"])));
+}
+
+#[test]
+fn a_container_with_servers_of_its_own_asks_these_alone() {
+    let mut stage = Stage::new();
+    let [hosts, own] = [1, 2].map(|n| {
+        upstream(move |socket, question, from| {
+            socket.send_to(&answered(question, 0, &address(n)), from).unwrap();
+        })
+    });
+    let dead = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let networks = || vec![network("net", &[("1", &["web"], &["10.0.0.1"]), ("2", &["db"], &["10.0.0.2"])])];
+    let set = |stage: &mut Stage, of_1: &[SocketAddr]| {
+        let own = NameServers { container_id: "1".into(), servers: of_1.iter().map(ToString::to_string).collect() };
+        let own_servers = if of_1.is_empty() { vec![] } else { vec![own] };
+        let servers = vec![hosts.to_string()];
+        let names = SetNames { networks: networks(), servers, own_servers, single_labels: false };
+        done(&mut stage.server.line, Verb::SetNames(names));
+    };
+    // Its servers are told before it is a client.
+    set(&mut stage, &[dead, own]);
+    let [with, without] = ["1", "2"].map(|id| stage.container(id));
+    assert_eq!(ask(&with, "example.org", A), (0, strings(&["192.0.2.2"])));
+    assert_eq!(ask(&without, "example.org", A), (0, strings(&["192.0.2.1"])));
+    assert_eq!(ask(&with, "db", A), (0, strings(&["10.0.0.2"])));
+    // The host's are not asked in their place.
+    set(&mut stage, &[dead]);
+    assert_eq!(ask(&with, "example.org", A), (2, vec![]));
+    set(&mut stage, &[]);
+    assert_eq!(ask(&with, "example.org", A), (0, strings(&["192.0.2.1"])));
 }
 
 #[test]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What becomes of a client's message: an answer from the table, or a question to the host's servers.
+//! What becomes of a client's message: an answer from the table, or a question to servers outside.
 
 use crate::answer::{Records, answer, failure, refusal};
 use crate::query::{Query, Unusable, rcode};
@@ -32,7 +32,7 @@ pub enum Verdict {
     Ignore,
     /// Send this back.
     Answer(Vec<u8>),
-    /// Ask a server of the host.
+    /// Ask a server outside.
     Relay,
 }
 

@@ -51,7 +51,7 @@ fn when_too_many_questions_wait_in_all_those_with_most_of_them_lose_some() {
     let member = |id: &String| Member { container: id.clone(), names: vec![], addresses: vec![] };
     let members = ids.iter().map(member).collect();
     let network = Network { name: Name::from_text("net").unwrap(), is_internal: false, members };
-    responder.set(vec![network], Upstream { servers, single_labels: false });
+    responder.set(vec![network], Upstream { servers, ..Upstream::default() });
     let mut clients: Vec<UdpSocket> = ids.iter().map(|id| client(&mut responder, id)).collect();
     let modest = clients.pop().unwrap();
     for client in &clients {

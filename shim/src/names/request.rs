@@ -3,9 +3,11 @@
 
 use crate::failure;
 use crate::malformed::{Malformed, Result, absolute, each};
-use crate::wire::{AddNameClient, NameCounters, NameMember, NameNetwork, ServeNames, SetNames};
+use crate::wire::{AddNameClient, NameCounters, NameMember, NameNetwork, NameServers, ServeNames, SetNames};
 use gorae_names::{Counters, Member, Name, Network, Upstream};
+use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -32,11 +34,38 @@ pub(super) fn place(request: ServeNames) -> failure::Result<Place> {
 /// Checks names and servers.
 pub(super) fn names(request: SetNames) -> failure::Result<(Vec<Network>, Upstream)> {
     let networks = each("networks", request.networks, network)?;
-    let servers = each("servers", request.servers, |text| parsed("", &text))?;
-    if servers.len() > MAX_SERVERS {
-        return Err(Malformed::new("servers", format!("there are {}, not {MAX_SERVERS}", servers.len())).into());
+    let servers = servers(request.servers)?;
+    let own = own_servers(request.own_servers, &networks)?;
+    Ok((networks, Upstream { servers, own, single_labels: request.single_labels }))
+}
+
+fn servers(list: Vec<String>) -> Result<Vec<SocketAddr>> {
+    if list.len() > MAX_SERVERS {
+        return Err(Malformed::new("servers", format!("there are {}, not {MAX_SERVERS}", list.len())));
     }
-    Ok((networks, Upstream { servers, single_labels: request.single_labels }))
+    each("servers", list, |text| parsed("", &text))
+}
+
+/// Only members have servers: what is kept is bounded by what the networks are, and a container that is in none asks
+/// nobody.
+fn own_servers(list: Vec<NameServers>, networks: &[Network]) -> Result<HashMap<String, Vec<SocketAddr>>> {
+    let members = networks.iter().flat_map(|network| &network.members);
+    let members: HashSet<&str> = members.map(|member| member.container.as_str()).collect();
+    let mut own = HashMap::new();
+    for (n, NameServers { container_id, servers: list }) in list.into_iter().enumerate() {
+        let wrong = |field: &str, why: &str| Err(Malformed::new(format!("own_servers[{n}].{field}"), why));
+        if !members.contains(container_id.as_str()) {
+            return wrong("container_id", &format!("{container_id:?} is not a member of a network"));
+        }
+        let servers = servers(list).map_err(|wrong| wrong.within(format!("own_servers[{n}]")))?;
+        if servers.is_empty() {
+            return wrong("servers", "is empty");
+        }
+        if own.insert(container_id, servers).is_some() {
+            return wrong("container_id", "has an entry already");
+        }
+    }
+    Ok(own)
 }
 
 fn network(network: NameNetwork) -> Result<Network> {
@@ -91,13 +120,16 @@ mod tests {
         let member =
             NameMember { container_id: "c".into(), names: vec!["web".into()], addresses: vec!["10.0.0.2".into()] };
         let network = NameNetwork { name: "net".into(), internal: false, members: vec![member] };
-        SetNames { networks: vec![network], servers: vec!["[fe80::1%2]:53".into()], single_labels: true }
+        let own_servers = vec![NameServers { container_id: "c".into(), servers: vec!["10.0.0.9:53".into()] }];
+        SetNames { networks: vec![network], servers: vec!["[fe80::1%2]:53".into()], single_labels: true, own_servers }
     }
 
     #[test]
     fn every_malformed_field_is_named() {
         let (networks, upstream) = names(request()).unwrap();
         assert_eq!((networks.len(), networks[0].members[0].names.len(), upstream.servers.len()), (1, 1, 1));
+        assert_eq!(upstream.of("c"), ["10.0.0.9:53".parse().unwrap()]);
+        assert_eq!(upstream.of("d"), upstream.servers);
         let rows = [
             ("networks[0].name:", (|r| r.networks[0].name = "a b".into()) as fn(&mut SetNames)),
             ("networks[0].members[0].container_id:", |r| r.networks[0].members[0].container_id = String::new()),
@@ -105,6 +137,11 @@ mod tests {
             ("networks[0].members[0].addresses[1]:", |r| r.networks[0].members[0].addresses.push("10.0.0".into())),
             ("servers[0]:", |r| r.servers[0] = "10.0.0.1".into()),
             ("servers:", |r| r.servers = vec!["10.0.0.1:53".into(); 4]),
+            ("own_servers[0].container_id:", |r| r.own_servers[0].container_id = "d".into()),
+            ("own_servers[0].servers:", |r| r.own_servers[0].servers.clear()),
+            ("own_servers[0].servers:", |r| r.own_servers[0].servers = vec!["10.0.0.1:53".into(); 4]),
+            ("own_servers[0].servers[1]:", |r| r.own_servers[0].servers.push("localhost:53".into())),
+            ("own_servers[1].container_id:", |r| r.own_servers = vec![r.own_servers[0].clone(); 2]),
         ];
         for (field, change) in rows {
             let mut wrong = request();

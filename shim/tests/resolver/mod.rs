@@ -49,7 +49,7 @@ impl Stage {
 
     pub fn set(&mut self, networks: Vec<NameNetwork>, servers: &[SocketAddr]) {
         let servers = servers.iter().map(ToString::to_string).collect();
-        done(&mut self.server.line, request::Verb::SetNames(SetNames { networks, servers, single_labels: false }));
+        done(&mut self.server.line, request::Verb::SetNames(SetNames { networks, servers, ..SetNames::default() }));
     }
 
     /// A container with a network namespace of its own, as a client.

@@ -7,7 +7,7 @@
 //! ```text
 //! datagrams.rs, streams.rs   queries come in, answers go out      clients.rs           who asks
 //! queries.rs                 from one to the other                times.rs, sweep.rs   what has waited for too long
-//! relays.rs, link.rs         questions to the host's servers      held.rs              all that is held meanwhile
+//! relays.rs, link.rs         questions to servers outside         held.rs              all that is held meanwhile
 //! ```
 
 mod clients;
@@ -35,13 +35,23 @@ use times::Times;
 /// What a datagram can have at most.
 const DATAGRAM: usize = 0xffff;
 
-/// The servers of the host.
+/// Who is asked about names outside.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Upstream {
-    /// They are asked in this order.
+    /// The host's servers. They are asked in this order.
     pub servers: Vec<SocketAddr>,
+    /// The servers of containers that have some of their own, by the container's id. Those of the host are never asked for
+    /// them.
+    pub own: HashMap<String, Vec<SocketAddr>>,
     /// Whether they are asked about names without a dot: only a search list can make these mean something.
     pub single_labels: bool,
+}
+
+impl Upstream {
+    /// The servers that are asked for a container.
+    pub fn of(&self, container: &str) -> &[SocketAddr] {
+        self.own.get(container).unwrap_or(&self.servers)
+    }
 }
 
 /// Answers the clients.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Questions to the host's servers: one server after the other, until one answers.
+//! Questions to the servers of the host, or to a container's own: one server after the other, until one answers.
 
 use super::Responder;
 use super::held::{Back, Relay};
@@ -35,8 +35,8 @@ impl Responder {
     fn ask(&mut self, of: (u64, Back, Transport, u16), message: &[u8], from: usize, now: Instant) {
         let (client, back, by, id) = of;
         let asked = with_id(message, self.random.word());
-        let servers = self.upstream.servers.iter().enumerate().skip(from);
-        for (server, address) in servers {
+        let servers = self.clients.get(&client).map_or(&[][..], |client| self.upstream.of(&client.container));
+        for (server, address) in servers.iter().enumerate().skip(from) {
             let Ok(link) = Link::open(*address, by, &asked) else {
                 self.counters.failures += 1;
                 continue;
@@ -78,7 +78,8 @@ impl Responder {
     pub(super) fn ask_next(&mut self, number: u64, said: Option<&[u8]>, now: Instant) {
         self.counters.failures += 1;
         if let (Some(relay), Some(said)) = (self.relays.get(&number), said)
-            && relay.server + 1 >= self.upstream.servers.len()
+            && let Some(client) = self.clients.get(&relay.client)
+            && relay.server + 1 >= self.upstream.of(&client.container).len()
         {
             return self.deliver(number, said, now);
         }
