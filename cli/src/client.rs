@@ -6,6 +6,7 @@ use anyhow::{Result, bail, ensure};
 use gorae_proto::cri;
 use gorae_proto::cri::image_service_client::ImageServiceClient;
 use gorae_proto::cri::runtime_service_client::RuntimeServiceClient;
+use gorae_proto::gorae::pods_client::PodsClient;
 use hyper_util::rt::TokioIo;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -64,7 +65,12 @@ impl Client {
         ImageServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER)
     }
 
-    /// The channel itself, for services other than the CRI's.
+    /// Gorae's own service for pods.
+    pub fn own_pods(&self) -> PodsClient<Channel> {
+        PodsClient::new(self.channel.clone())
+    }
+
+    /// The channel itself, for other services.
     pub fn channel(&self) -> Channel {
         self.channel.clone()
     }

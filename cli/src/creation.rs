@@ -4,9 +4,10 @@
 use crate::client::Client;
 use crate::failure::refused;
 use crate::run_spec::RunSpec;
-use crate::{cri_config, labels, port_holder, removal};
+use crate::{cri_config, labels, pod_network, port_holder, removal};
 use anyhow::{Context, Result, bail};
 use gorae_proto::cri;
+use gorae_proto::gorae::{PodNetworkSettings, RunPodRequest};
 
 /// Creates a pod and its container, and undoes both when either fails.
 ///
@@ -24,7 +25,8 @@ pub async fn create(client: &Client, spec: &RunSpec) -> Result<cri::Container> {
 }
 
 async fn create_in_new_pod(client: &Client, spec: &RunSpec, config: cri::PodSandboxConfig) -> Result<cri::Container> {
-    let pod = run_pod(client, &spec.name, config.clone()).await?;
+    let network = pod_network::settings(spec, &config.hostname);
+    let pod = run_pod(client, &spec.name, config.clone(), network).await?;
     let created = match create_container(client, &pod, cri_config::container(spec), config).await {
         Ok(id) => the_only_one(client, &id, &spec.name).await,
         Err(error) => Err(error),
@@ -38,15 +40,29 @@ async fn create_in_new_pod(client: &Client, spec: &RunSpec, config: cri::PodSand
     }
 }
 
-/// Creates a pod for the container of this name and returns the pod's id.
+/// Creates a pod for the container of this name and returns the pod's id. With `network`, Gorae's own service is asked, else
+/// the CRI's, so that any runtime can do it.
 ///
 /// # Errors
 /// When the daemon refuses. If another pod holds a host port, the error names that pod's container.
-pub async fn run_pod(client: &Client, name: &str, config: cri::PodSandboxConfig) -> Result<String> {
-    let request = cri::RunPodSandboxRequest { config: Some(config), ..Default::default() };
-    let answer = client.runtime().run_pod_sandbox(request).await;
-    match answer.map_err(refused(|| format!("create the pod of {name}"))) {
-        Ok(answer) => Ok(answer.into_inner().pod_sandbox_id),
+pub async fn run_pod(
+    client: &Client,
+    name: &str,
+    config: cri::PodSandboxConfig,
+    network: Option<PodNetworkSettings>,
+) -> Result<String> {
+    let id = match network {
+        Some(network) => {
+            let request = RunPodRequest { config: Some(config), network: Some(network) };
+            client.own_pods().run_pod(request).await.map(|answer| answer.into_inner().pod_id)
+        }
+        None => {
+            let request = cri::RunPodSandboxRequest { config: Some(config), ..Default::default() };
+            client.runtime().run_pod_sandbox(request).await.map(|answer| answer.into_inner().pod_sandbox_id)
+        }
+    };
+    match id.map_err(refused(|| format!("create the pod of {name}"))) {
+        Ok(id) => Ok(id),
         Err(error) => Err(port_holder::name_the_holder(client, error).await),
     }
 }

@@ -34,8 +34,6 @@ const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", 
 
 /// The CRI configuration of the pod.
 pub fn pod(spec: &RunSpec) -> cri::PodSandboxConfig {
-    let host = spec.network == Network::Host;
-    let own_name = || spec.hostname.clone().unwrap_or_else(|| hostname_of(&spec.name));
     let context = cri::LinuxSandboxSecurityContext {
         namespace_options: Some(namespaces(spec)),
         privileged: spec.privileged,
@@ -49,12 +47,23 @@ pub fn pod(spec: &RunSpec) -> cri::PodSandboxConfig {
             namespace: labels::NAMESPACE.to_owned(),
             attempt: 0,
         }),
-        hostname: if host { spec.hostname.clone().unwrap_or_default() } else { own_name() },
+        hostname: hostname(spec),
         log_directory: format!("{}/{}_{}", spec.logs.trim_end_matches('/'), spec.name, spec.uid),
+        dns_config: (spec.dns != cri::DnsConfig::default()).then(|| spec.dns.clone()),
         port_mappings: spec.ports.clone(),
         labels: all_labels(spec),
         linux: Some(cri::LinuxPodSandboxConfig { security_context: Some(context), ..Default::default() }),
         ..Default::default()
+    }
+}
+
+/// A container in the network of the machine, or of another container, has the host name from there.
+fn hostname(spec: &RunSpec) -> String {
+    match spec.network {
+        Network::Host | Network::Container(_) => spec.hostname.clone().unwrap_or_default(),
+        Network::Own | Network::None | Network::Made(_) => {
+            spec.hostname.clone().unwrap_or_else(|| hostname_of(&spec.name))
+        }
     }
 }
 
@@ -93,14 +102,20 @@ fn all_labels(spec: &RunSpec) -> HashMap<String, String> {
 }
 
 fn annotations(spec: &RunSpec) -> HashMap<String, String> {
-    let pairs = [(labels::COMMAND, spec.shown_command.clone()), (labels::PORTS, port::show(&spec.ports))];
+    let joined = spec.joined.as_ref().map(|joined| joined.container.clone()).unwrap_or_default();
+    let pairs = [
+        (labels::COMMAND, spec.shown_command.clone()),
+        (labels::PORTS, port::show(&spec.ports)),
+        (labels::NETWORK_OF, joined),
+    ];
     pairs.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 fn namespaces(spec: &RunSpec) -> cri::NamespaceOption {
     let network = match spec.network {
-        Network::Own => cri::NamespaceMode::Pod,
         Network::Host => cri::NamespaceMode::Node,
+        // What else it is, the CRI cannot say: see [`crate::pod_network`].
+        Network::Own | Network::None | Network::Container(_) | Network::Made(_) => cri::NamespaceMode::Pod,
     };
     cri::NamespaceOption { network: network.into(), pid: cri::NamespaceMode::Container.into(), ..Default::default() }
 }
@@ -196,6 +211,23 @@ mod tests {
         assert_eq!(of_pod.namespace_options.expect("modes").network, cri::NamespaceMode::Node as i32);
         assert!(of_container.masked_paths.is_empty());
         assert_eq!(of_container.seccomp.expect("profile").profile_type, 1);
+    }
+
+    #[test]
+    fn only_the_host_name_shows_whose_network_it_is() {
+        let joined = Some(crate::run_spec::Joined { pod: "12ab".into(), container: "db".into() });
+        let shared = RunSpec { network: Network::Container("d".into()), joined, ..spec() };
+        assert_eq!(super::pod(&shared).hostname, "");
+        assert_eq!(container(&shared).annotations, [(labels::NETWORK_OF.to_owned(), "db".to_owned())].into());
+        for network in [Network::None, Network::Made(Vec::new())] {
+            assert_eq!(super::pod(&RunSpec { network, ..spec() }), pod(&spec()));
+        }
+    }
+
+    #[test]
+    fn dns_settings_have_only_the_lists_that_were_asked_for() {
+        let dns = cri::DnsConfig { servers: vec!["9.9.9.9".into()], ..Default::default() };
+        assert_eq!(pod(&RunSpec { dns: dns.clone(), ..spec() }).dns_config, Some(dns));
     }
 
     #[test]

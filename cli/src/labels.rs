@@ -16,6 +16,8 @@ pub const NAME: &str = "dev.gorae.name";
 pub const COMMAND: &str = "dev.gorae.command";
 /// Annotation of a container with its published ports, as `ps` shows them.
 pub const PORTS: &str = "dev.gorae.ports";
+/// Annotation of a container with the name of the one whose network it shares.
+pub const NETWORK_OF: &str = "dev.gorae.network-of";
 
 /// The labels for the pod and the container of this name.
 pub fn for_container(name: &str) -> HashMap<String, String> {

@@ -31,13 +31,22 @@ pub async fn remove(client: &Client, container: &cri::Container) -> Result<()> {
     Ok(())
 }
 
+/// Stops a pod with everything in it. Then it holds no address and no port any more.
+///
+/// # Errors
+/// When the daemon refuses.
+pub async fn stop_pod(client: &Client, id: &str) -> Result<()> {
+    let request = cri::StopPodSandboxRequest { pod_sandbox_id: id.to_owned() };
+    client.runtime().stop_pod_sandbox(request).await.map_err(refused(|| format!("stop pod {id:.12}")))?;
+    Ok(())
+}
+
 /// Stops and removes a pod with everything in it.
 ///
 /// # Errors
 /// When the daemon refuses.
 pub async fn remove_pod(client: &Client, id: &str) -> Result<()> {
-    let request = cri::StopPodSandboxRequest { pod_sandbox_id: id.to_owned() };
-    client.runtime().stop_pod_sandbox(request).await.map_err(refused(|| format!("stop pod {id:.12}")))?;
+    stop_pod(client, id).await?;
     let request = cri::RemovePodSandboxRequest { pod_sandbox_id: id.to_owned() };
     client.runtime().remove_pod_sandbox(request).await.map_err(refused(|| format!("remove pod {id:.12}")))?;
     Ok(())

@@ -3,9 +3,10 @@
 
 use crate::client::{Client, Detail};
 use crate::context::Context;
+use crate::parse::network::Network;
 use crate::pulling::{self, Pull};
-use crate::run_spec::RunSpec;
-use crate::{labels, log_dir, names};
+use crate::run_spec::{Joined, RunSpec};
+use crate::{labels, log_dir, lookup, names};
 use anyhow::{Context as _, Result, bail, ensure};
 use gorae_proto::cri;
 use serde_json::Value;
@@ -15,7 +16,7 @@ use std::collections::HashMap;
 /// if `pull` requires it. `named` is true if the user chose the name.
 ///
 /// # Errors
-/// When the name is taken, or the image is not on this machine and cannot be pulled.
+/// When the name is taken, the container whose network is to be shared does not exist, or the image is not on this machine and cannot be pulled.
 pub async fn resolve(client: &Client, context: &Context, spec: &mut RunSpec, pull: Pull, named: bool) -> Result<()> {
     let containers = client.containers().await?;
     let taken = |name: &str| containers.iter().find(|c| labels::name(&c.labels) == Some(name));
@@ -30,12 +31,23 @@ pub async fn resolve(client: &Client, context: &Context, spec: &mut RunSpec, pul
     } else {
         spec.name = names::fresh(|name| taken(name).is_some())?;
     }
+    if let Network::Container(other) = &spec.network {
+        spec.joined = Some(joined(client, other).await?);
+    }
     let image = image(client, context, &spec.image, pull).await?;
     spec.shown_command = shown_command(spec, &image.info);
     spec.image_id = image.image.context("the daemon's response has no image")?.id;
     spec.uid = names::uid()?;
     spec.logs = log_dir::find(client).await?;
     Ok(())
+}
+
+/// The container whose network is to be shared.
+async fn joined(client: &Client, text: &str) -> Result<Joined> {
+    let container =
+        lookup::container(client, text).await.context("find the container whose network is to be shared")?;
+    let name = labels::name(&container.labels).unwrap_or(&container.id).to_owned();
+    Ok(Joined { pod: container.pod_sandbox_id, container: name })
 }
 
 async fn image(client: &Client, context: &Context, name: &str, pull: Pull) -> Result<cri::ImageStatusResponse> {

@@ -4,6 +4,7 @@
 use crate::parse::network::Network;
 use crate::parse::user::User;
 use gorae_proto::cri;
+use gorae_proto::gorae::HostName;
 use std::collections::HashMap;
 
 /// One container with its pod, as requested. `run` fills it in two steps: from the command line, then with what only
@@ -38,8 +39,14 @@ pub struct RunSpec {
     pub user: Option<User>,
     /// `--hostname`; `None` to derive it from the name.
     pub hostname: Option<String>,
-    /// `--network`: the container's own network or the machine's.
+    /// `--network` and what belongs to it.
     pub network: Network,
+    /// The container whose network this one shares; `None` for any other network.
+    pub joined: Option<Joined>,
+    /// `--dns`, `--dns-search`, `--dns-option`; a list that is empty is the machine's.
+    pub dns: cri::DnsConfig,
+    /// `--add-host`: names in the hosts file.
+    pub hosts: Vec<HostName>,
     /// `--memory` in bytes; `None` for no limit.
     pub memory: Option<i64>,
     /// `--cpus` as microseconds per [`CPU_PERIOD_US`](crate::parse::quantity::CPU_PERIOD_US); `None` for no limit.
@@ -60,4 +67,13 @@ pub struct RunSpec {
     pub tty: bool,
     /// The directory in which the pod gets its log directory.
     pub logs: String,
+}
+
+/// The container whose network another one shares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joined {
+    /// The id of its pod, which a later start of it replaces.
+    pub pod: String,
+    /// Its name; its id if the command line did not make it.
+    pub container: String,
 }

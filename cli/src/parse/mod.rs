@@ -3,7 +3,9 @@
 //!
 //! An error quotes the whole text and states the expected form. Only variables are never quoted: they may be secret.
 
+pub mod address;
 pub mod capability;
+pub mod dns;
 pub mod entries;
 pub mod name;
 pub mod network;

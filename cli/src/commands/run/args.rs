@@ -9,6 +9,7 @@ Examples:
   gorae run -it --rm busybox sh               A shell; the container goes when it ends
   gorae run --rm -v ./data:/data IMAGE ls     A command that sees a local directory
   gorae run -d -p 127.0.0.1:8080:80 httpd     A server in the background, on a local port
+  gorae run -d --network NETWORK --name db …  A container that others in NETWORK find as db
   gorae run -m 512m --cpus 1.5 -e A=1 IMAGE   Limits, and a variable";
 
 /// The arguments of `run`. `-h` is the host name here, as with Docker.
@@ -62,9 +63,38 @@ pub struct Args {
     /// Host name in the container; derived from the name by default
     #[arg(short = 'h', long)]
     pub(super) hostname: Option<String>,
-    /// Network of the container: default, or host for that of this machine
-    #[arg(long, default_value = "default")]
-    pub(super) network: String,
+    /// Network of the container: NAME (see `gorae network create`; may be repeated), default, none, host for that of this
+    /// machine, container:NAME for that of another container; name=NAME,ip=…,ip6=…,alias=…,mac-address=…,gw-priority=… to
+    /// say more
+    #[arg(long, visible_alias = "net", value_name = "NETWORK")]
+    pub(super) network: Vec<String>,
+    /// Another name by which containers in the same network find this one
+    #[arg(long, alias = "net-alias", value_name = "NAME")]
+    pub(super) network_alias: Vec<String>,
+    /// Address in the network, out of a subnet that was given to `gorae network create`
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) ip: Option<String>,
+    /// IPv6 address in the network
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) ip6: Option<String>,
+    /// Hardware address in the network, such as 02:42:ac:11:00:02
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) mac_address: Option<String>,
+    /// Use this DNS server instead of those of this machine
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) dns: Vec<String>,
+    /// Look short names up in this domain too, instead of in those of this machine; "." for none
+    #[arg(long, value_name = "DOMAIN")]
+    pub(super) dns_search: Vec<String>,
+    /// Set an option of resolv.conf, such as ndots:2
+    #[arg(long, alias = "dns-opt", value_name = "OPTION")]
+    pub(super) dns_option: Vec<String>,
+    /// Add a line to the hosts file: NAME:ADDRESS, or NAME:host-gateway for an address of this machine
+    #[arg(long, value_name = "HOST")]
+    pub(super) add_host: Vec<String>,
+    /// Not supported: containers in a network find each other by name
+    #[arg(long, value_name = "CONTAINER", hide = true)]
+    pub(super) link: Vec<String>,
     /// Memory limit, such as 512m or 1.5g; 0 for no limit
     #[arg(short, long, value_name = "SIZE", allow_hyphen_values = true)]
     pub(super) memory: Option<String>,

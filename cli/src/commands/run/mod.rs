@@ -2,6 +2,7 @@
 //! `gorae run`: its arguments, which are checked before the daemon is asked for anything.
 
 mod args;
+mod network;
 mod spec;
 
 pub use args::Args;
@@ -22,6 +23,9 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let work = async {
         let foreground = foreground(&args)?;
         let mut spec = spec(&args, &context.environment)?;
+        if let Some(why) = network::ignored_ports(&args, &spec.network) {
+            context.output.remark(&format!("gorae: {why}"));
+        }
         let client = context.connect().await?;
         resolving::resolve(&client, context, &mut spec, args.pull, args.name.is_some()).await?;
         running::run(&client, context, &spec, foreground, args.rm).await

@@ -2,10 +2,10 @@
 //! From the arguments to the request. All of them are checked before the daemon is asked for anything.
 
 use super::args::Args;
+use super::network;
 use crate::environment::Environment;
 use crate::parse::capability::capabilities;
-use crate::parse::network::Network;
-use crate::parse::{entries, name, network, port, quantity, user, volume};
+use crate::parse::{dns, entries, name, port, quantity, user, volume};
 use crate::run_spec::RunSpec;
 use anyhow::{Context as _, Result, ensure};
 use gorae_proto::cri;
@@ -14,18 +14,20 @@ use gorae_proto::cri;
 pub(super) fn spec(args: &Args, environment: &Environment) -> Result<RunSpec> {
     let (image, command) = args.image_and_command.split_first().context("the image is missing")?;
     ensure!(!image.is_empty(), "the image's name is empty");
-    let network = network::network(&args.network)?;
     ensure!(
-        args.publish.is_empty() || network == Network::Own,
-        "-p is not possible with --network host: the container's ports are those of the machine"
+        args.link.is_empty(),
+        "--link is not supported: put both containers into a network (`gorae network create`), where they find each other \
+         by name"
     );
+    let network = network::network(args)?;
+    let ports = published(&args.publish)?;
     let mounts = args.volume.iter().map(|text| volume::volume(text, &environment.directory));
     Ok(RunSpec {
         name: args.name.as_deref().map(name::name).transpose()?.unwrap_or_default(),
         image: image.clone(),
         entrypoint: args.entrypoint.clone(),
         args: command.to_vec(),
-        ports: published(&args.publish)?,
+        ports: if network::ignored_ports(args, &network).is_some() { Vec::new() } else { ports },
         mounts: mounts.collect::<Result<_>>()?,
         variables: variables(args, environment)?,
         labels: args.label.iter().map(|text| entries::label(text)).collect::<Result<_>>()?,
@@ -33,6 +35,8 @@ pub(super) fn spec(args: &Args, environment: &Environment) -> Result<RunSpec> {
         user: args.user.as_deref().map(user::user).transpose()?,
         hostname: args.hostname.as_deref().map(name::hostname).transpose()?,
         network,
+        dns: network::dns(args)?,
+        hosts: args.add_host.iter().map(|text| dns::host(text)).collect::<Result<_>>()?,
         memory: args.memory.as_deref().map(quantity::memory).transpose()?.flatten(),
         cpu_quota: args.cpus.as_deref().map(quantity::cpus).transpose()?.flatten(),
         read_only: args.read_only,
