@@ -6,6 +6,7 @@ use anyhow::{Result, bail, ensure};
 use gorae_proto::cri;
 use gorae_proto::cri::image_service_client::ImageServiceClient;
 use gorae_proto::cri::runtime_service_client::RuntimeServiceClient;
+use gorae_proto::gorae::networks_client::NetworksClient;
 use gorae_proto::gorae::pods_client::PodsClient;
 use hyper_util::rt::TokioIo;
 use std::io::ErrorKind;
@@ -68,6 +69,11 @@ impl Client {
     /// Gorae's own service for pods.
     pub fn own_pods(&self) -> PodsClient<Channel> {
         PodsClient::new(self.channel.clone())
+    }
+
+    /// Gorae's own service for networks.
+    pub fn networks(&self) -> NetworksClient<Channel> {
+        NetworksClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER)
     }
 
     /// The channel itself, for other services.

@@ -135,7 +135,8 @@ fn input_is_checked_before_the_daemon_is_asked() {
 #[test]
 fn every_command_that_docker_users_look_for_is_in_the_help() {
     let help = String::from_utf8(gorae(&["--help"], &[]).stdout).expect("UTF-8");
-    let commands = "pull images rmi run ps logs exec attach stop start rm inspect stats pods port-forward info version";
+    let commands =
+        "pull images rmi run ps logs exec attach stop start rm inspect stats pods network port-forward info version";
     for command in commands.split(' ') {
         assert!(help.lines().any(|line| line.trim_start().starts_with(command)), "{command} is missing:\n{help}");
     }

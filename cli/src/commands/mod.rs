@@ -8,6 +8,7 @@ mod images;
 mod info;
 mod inspect;
 mod logs;
+mod network;
 mod pods;
 mod port_forward;
 mod ps;
@@ -55,6 +56,8 @@ pub enum Command {
     Stats(stats::Args),
     /// List pods
     Pods(pods::Args),
+    /// Make, list and remove networks, in which containers find each other by name
+    Network(network::Args),
     /// Forward local ports to a pod or container
     PortForward(port_forward::Args),
     /// Show the state of the daemon
@@ -87,6 +90,7 @@ impl Command {
             Self::Inspect(args) => inspect::run(args, context).await,
             Self::Stats(args) => stats::run(args, context).await,
             Self::Pods(args) => pods::run(args, context).await,
+            Self::Network(args) => network::run(args, context).await,
             Self::PortForward(args) => port_forward::run(args, context).await,
             Self::Info(args) => info::run(args, context).await,
             Self::Version(args) => version::run(args, context).await,

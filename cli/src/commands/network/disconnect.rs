@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `gorae network disconnect`.
+
+use crate::context::Context;
+use crate::failure::refused;
+use crate::lookup;
+use crate::parse::network;
+use anyhow::Result;
+use gorae_proto::gorae::DisconnectNetworkRequest;
+
+/// The arguments of `network disconnect`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Also if the network cannot be changed at the moment: what is left is removed later
+    #[arg(short, long)]
+    force: bool,
+    /// Name or id of a network
+    network: String,
+    /// Name or id of a container
+    container: String,
+}
+
+/// Takes the container out of the network, whether it runs or not.
+///
+/// # Errors
+/// When there is no such container, or the daemon refuses.
+pub async fn run(args: Args, context: &Context) -> Result<u8> {
+    let network = network::made(&args.network)?.to_owned();
+    let client = context.connect().await?;
+    let container = lookup::container(&client, &args.container).await?;
+    let request = DisconnectNetworkRequest { pod_id: container.pod_sandbox_id, network, force: args.force };
+    let tried = || format!("disconnect container {} from network {}", args.container, args.network);
+    client.networks().disconnect_network(request).await.map_err(refused(tried))?;
+    Ok(0)
+}
