@@ -18,8 +18,12 @@ pub(super) fn network(args: &Args) -> Result<Network> {
     }
     add_options(&mut wishes[0], args)?;
     let chosen = chosen(wishes)?;
-    if let Network::Container(other) = &chosen {
-        check_shared(args, other)?;
+    match &chosen {
+        Network::Container(other) => check_shared(args, other)?,
+        Network::None => {
+            ensure!(args.publish.is_empty(), "-p is not possible with --network none: nothing can reach the container");
+        }
+        Network::Own | Network::Host | Network::Made(_) => {}
     }
     Ok(chosen)
 }
@@ -106,14 +110,10 @@ fn check_shared(args: &Args, other: &str) -> Result<()> {
     Ok(())
 }
 
-/// Why published ports have no effect in this network; `None` when they have one, or there are none.
+/// Why published ports have no effect in this network, as with Docker; `None` when they have one, or there are none.
 pub(super) fn ignored_ports(args: &Args, network: &Network) -> Option<&'static str> {
-    match network {
-        _ if args.publish.is_empty() => None,
-        Network::Host => Some("-p has no effect with --network host: the container's ports are those of the machine"),
-        Network::None => Some("-p has no effect with --network none: nothing can reach the container"),
-        _ => None,
-    }
+    let is_ignored = *network == Network::Host && !args.publish.is_empty();
+    is_ignored.then_some("-p has no effect with --network host: the container's ports are those of the machine")
 }
 
 /// The lists of resolv.conf that the options give.
