@@ -2,17 +2,17 @@
 //! `gorae start`: an exited container runs again with its files, its name and its log.
 //!
 //! The CRI cannot move a container from EXITED to RUNNING. So a new container, the next attempt of the same name, takes
-//! over the files of the old one. It goes into the old pod when that is still ready, else into a new attempt of the pod.
-//! Then the old container, and the old pod if it was replaced, are removed.
+//! over the files of the old one. It goes into the old pod when that is still ready and has its network, else into a new
+//! attempt of the pod, with the networks that the old one was in last. Then the old container, and the old pod if it was
+//! replaced, are removed.
 
 use crate::client::{Client, Detail};
 use crate::context::Context;
 use crate::failure::refused;
-use crate::{batch, creation, labels, lookup, networks, output, removal, stored_config};
+use crate::networks::next_attempt;
+use crate::{batch, creation, labels, lookup, output, removal, stored_config};
 use anyhow::{Context as _, Error, Result, bail, ensure};
 use gorae_proto::cri::{ContainerState, PodSandboxState};
-use gorae_proto::gorae::PodNetworkSettings;
-use gorae_proto::gorae::pod_network_settings::Kind;
 use gorae_proto::{CONTINUE_ANNOTATION, cri};
 
 /// The arguments of `start`.
@@ -73,11 +73,13 @@ async fn again(client: &Client, name: &str, old: &cri::Container) -> Result<()> 
     );
     let config = next_container(stored_config::container(client, &old.id).await?, &old.id);
     let mut pod_config = stored_config::pod(client, &old.pod_sandbox_id).await?;
-    let pod = match ready(client, &old.pod_sandbox_id).await? {
+    let is_usable = ready(client, &old.pod_sandbox_id).await?
+        && !next_attempt::lost_network(client, name, &old.pod_sandbox_id, &config).await?;
+    let pod = match is_usable {
         true => old.pod_sandbox_id.clone(),
         false => {
             next_pod(&mut pod_config);
-            let network = next_network(client, name, &old.pod_sandbox_id, &config).await?;
+            let network = next_attempt::network(client, name, &old.pod_sandbox_id, &config).await?;
             creation::run_pod(client, name, pod_config.clone(), network).await?
         }
     };
@@ -127,25 +129,6 @@ fn next_container(mut config: cri::ContainerConfig, old: &str) -> cri::Container
 fn next_pod(config: &mut cri::PodSandboxConfig) {
     let metadata = config.metadata.get_or_insert_default();
     metadata.attempt = metadata.attempt.wrapping_add(1);
-}
-
-/// What the next attempt of a pod has besides its configuration. `config` is that of its container.
-///
-/// The old pod is stopped for good: it may hold addresses that the next one is to have.
-async fn next_network(
-    client: &Client,
-    name: &str,
-    old_pod: &str,
-    config: &cri::ContainerConfig,
-) -> Result<Option<PodNetworkSettings>> {
-    let Some(mut network) = networks::of_pod(client, old_pod).await? else { return Ok(None) };
-    if let Some(other) = config.annotations.get(labels::NETWORK_OF) {
-        let tried = || format!("find the container whose network {name} shares");
-        let other = lookup::container(client, other).await.with_context(tried)?;
-        network.kind = Some(Kind::OfPod(other.pod_sandbox_id));
-    }
-    removal::stop_pod(client, old_pod).await?;
-    Ok(Some(network))
 }
 
 async fn ready(client: &Client, pod: &str) -> Result<bool> {

@@ -3,6 +3,7 @@
 
 pub mod docker_form;
 pub mod memberships;
+pub mod next_attempt;
 
 use crate::client::Client;
 use crate::failure::refused;
