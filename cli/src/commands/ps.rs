@@ -6,12 +6,16 @@ use crate::client::{Client, Detail};
 use crate::clock::now;
 use crate::context::Context;
 use crate::output::table::{short, table};
+use crate::parse::filter::{self, Filters, filters};
 use crate::parse::{span, timestamp};
 use crate::{labels, states};
 use anyhow::Result;
 use gorae_proto::cri;
 use gorae_proto::cri::ContainerState;
 use serde::Serialize;
+
+/// The keys of `--filter`: those of Docker's that scripts use most.
+const KEYS: &[&str] = &["id", "label", "name", "status"];
 
 /// The arguments of `ps`.
 #[derive(Debug, clap::Args)]
@@ -22,6 +26,9 @@ pub struct Args {
     /// Show ids and commands in full
     #[arg(long)]
     no_trunc: bool,
+    /// Show only some: name=TEXT, id=TEXT, label=KEY[=VALUE], or status=created|running|exited|unknown, which implies -a
+    #[arg(short, long, value_name = "FILTER")]
+    filter: Vec<String>,
 }
 
 /// One container. The skipped fields are for the table only.
@@ -50,12 +57,14 @@ struct Row {
 /// Lists the containers, the newest first.
 ///
 /// # Errors
-/// When the daemon refuses the list or the status of a container, or the table cannot be printed. A container that is
-/// removed meanwhile is left out.
+/// When a filter has another form, the daemon refuses the list or the status of a container, or the table cannot be
+/// printed. A container that is removed meanwhile is left out.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
+    let filters = filters(&args.filter, KEYS)?;
     let client = context.connect().await?;
     let mut containers = client.containers().await?;
-    containers.retain(|c| args.all || c.state() == ContainerState::ContainerRunning);
+    let all = args.all || filters.contains_key("status");
+    containers.retain(|c| (all || c.state() == ContainerState::ContainerRunning) && matches(c, &filters));
     containers.sort_by_key(|c| std::cmp::Reverse(c.created_at));
     let rows = batch::look_at_all(containers, |container| look(&client, container)).await?;
     let id = |row: &Row| if args.no_trunc { row.id.clone() } else { short(&row.id) };
@@ -68,6 +77,15 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
         table(["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"], rows.iter().map(cells))
     })?;
     Ok(0)
+}
+
+fn matches(container: &cri::Container, filters: &Filters) -> bool {
+    let fits = |key: &str, value: &str| match key {
+        "name" => labels::display_name(container).contains(value),
+        "id" => container.id.starts_with(value),
+        _ => states::of_container(container.state()) == value,
+    };
+    filter::pass(filters, |text| filter::has_label(&container.labels, text), fits)
 }
 
 async fn look(client: &Client, container: cri::Container) -> Result<Row> {
@@ -146,6 +164,30 @@ mod tests {
         for (state, reason, words) in rows {
             assert_eq!(status_words(&status(state, reason), 10_000_000_000), words);
         }
+    }
+
+    #[test]
+    fn a_filter_is_about_name_id_label_or_state() {
+        let container = cri::Container {
+            id: "12ab".into(),
+            state: ContainerState::ContainerExited.into(),
+            labels: labels::for_container("web_1"),
+            ..Default::default()
+        };
+        for (text, passes) in [
+            ("name=web", true),
+            ("name=db", false),
+            ("id=12", true),
+            ("id=ab", false),
+            ("label=dev.gorae.name=web_1", true),
+            ("label=team", false),
+            ("status=exited", true),
+            ("status=running", false),
+        ] {
+            let filters = filters(&[text.to_owned()], KEYS).expect(text);
+            assert_eq!(matches(&container, &filters), passes, "{text}");
+        }
+        assert!(filters(&["ancestor=busybox".to_owned()], KEYS).is_err());
     }
 
     #[test]

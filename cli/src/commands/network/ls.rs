@@ -9,7 +9,7 @@ use crate::parse::timestamp;
 use anyhow::{Result, ensure};
 use gorae_proto::gorae::Network;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 /// The keys of `--filter`, as Docker's.
 const KEYS: &[&str] = &["dangling", "driver", "id", "label", "name", "scope", "type"];
@@ -40,7 +40,7 @@ struct Row {
     subnets: Vec<String>,
     /// Names of the pods in it.
     containers: Vec<String>,
-    labels: BTreeMap<String, String>,
+    labels: HashMap<String, String>,
 }
 
 /// Lists the networks by name.
@@ -74,7 +74,7 @@ fn row(network: Network) -> Row {
         internal: settings.internal,
         subnets: settings.subnets.into_iter().map(|subnet| subnet.subnet).collect(),
         containers: network.members.into_iter().map(|member| member.pod_name).collect(),
-        labels: settings.labels.into_iter().collect(),
+        labels: settings.labels,
     }
 }
 
@@ -95,28 +95,21 @@ fn checked(texts: &[String]) -> Result<Filters> {
     Ok(filters)
 }
 
-/// Whether a network passes all keys: with one of the values of each, and all of `label`, as with Docker.
 fn matches(row: &Row, filters: &Filters) -> bool {
-    let one = |key: &str, values: &[String], value: &str| match key {
+    let fits = |key: &str, value: &str| match key {
         "name" => row.name.contains(value),
         "id" => row.id.starts_with(value),
         "driver" => row.driver == value,
         "scope" => row.scope == value,
         "type" => BUILTIN.contains(&row.name.as_str()) == (value == "builtin"),
-        "dangling" => is_dangling(row) == (value == "true"),
-        _ => values.iter().all(|text| has_label(row, text)),
+        _ => is_dangling(row) == (value == "true"),
     };
-    filters.iter().all(|(key, values)| values.iter().any(|value| one(key, values, value)))
+    filter::pass(filters, |text| filter::has_label(&row.labels, text), fits)
 }
 
 /// Whether `prune` would remove it.
 fn is_dangling(row: &Row) -> bool {
     row.containers.is_empty() && !BUILTIN.contains(&row.name.as_str())
-}
-
-fn has_label(row: &Row, text: &str) -> bool {
-    let (key, value) = filter::label(text);
-    row.labels.get(key).is_some_and(|own| value.is_none_or(|value| value == own))
 }
 
 #[cfg(test)]
