@@ -123,6 +123,9 @@ fn answer(role: &str, verb: Option<Verb>, single: Single) -> Answer {
             Ok((reply::Body::NamesOpened(opened), sockets))
         }
         ("set-sysctls", Some(Verb::SetSysctls(set))) => pod::set_sysctls(&pod::Sysctls::checked(set)?).map(done),
+        ("change-networks", Some(Verb::ChangeNetworks(change))) => {
+            pod::change_networks(&pod::NetworkChange::checked(change)?).map(done)
+        }
         ("clean-container", Some(Verb::CleanContainer(request))) => {
             let state = clean::clean(clean::Leftover::checked(request)?)?;
             Ok((reply::Body::State(state), Vec::new()))

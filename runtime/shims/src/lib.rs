@@ -30,7 +30,8 @@ pub use device_programs::DevicePrograms;
 pub use error::{Error, Result};
 pub use names::{Names, NamesBegin, NamesEnd};
 pub use oneshot::{
-    clean_container, clean_pod, dial_pod, look_in_images, mount_cgroups, open_names, pin_pod, set_sysctls, setup_pod,
+    change_networks, clean_container, clean_pod, dial_pod, look_in_images, mount_cgroups, open_names, pin_pod,
+    set_sysctls, setup_pod,
 };
 pub use plugins::Plugins;
 pub use spawn::{Killer, Spawner};

@@ -6,8 +6,9 @@ use crate::error::{Error, Result};
 use crate::socket;
 use crate::spawn::Spawner;
 use gorae_proto::shim::{
-    CleanContainer, CleanPod, ContainerState, DialPod, Frame, LookInImages, Mount, MountBinary, MountCgroups,
-    NamesOpened, OpenNames, PinPod, PodReady, Request, SetSysctls, SetupPod, frame::Body, reply, request::Verb,
+    ChangeNetworks, CleanContainer, CleanPod, ContainerState, DialPod, Frame, LookInImages, Mount, MountBinary,
+    MountCgroups, NamesOpened, OpenNames, PinPod, PodReady, Request, SetSysctls, SetupPod, frame::Body, reply,
+    request::Verb,
 };
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -84,6 +85,15 @@ pub async fn open_names(spawner: &Spawner, container_id: &str, open: OpenNames) 
         },
         (other, _) => Err(Error::unexpected("NamesOpened", &other)),
     }
+}
+
+/// Gives a pod's network namespace interfaces in networks that people made, and takes some away.
+///
+/// # Errors
+/// The shim's failure (it has undone what it added), or [`Error::TimedOut`]: then host ends may be left.
+pub async fn change_networks(spawner: &Spawner, pod_id: &str, change: ChangeNetworks) -> Result<()> {
+    let verb = Verb::ChangeNetworks(change);
+    Error::unless_done(&once(spawner, "change-networks", pod_id, verb, VERB_DEADLINE).await?.0)
 }
 
 /// Checks whether these image volumes can be mounted.

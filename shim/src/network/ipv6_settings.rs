@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The IPv6 settings of both ends, which the kernel takes through files only, in the namespace that the process is in.
+//! The settings of both ends, most of them of IPv6, which the kernel takes through files only, in the namespace that the process is in.
 //!
 //! They are set before an end is up. What a new interface inherits depends on the node (`net.ipv6.conf.default`, and
 //! `net.core.devconf_inherit_init_net` for a new namespace), so nothing is left to that.
@@ -30,6 +30,16 @@ pub(super) fn of_pod(interface: &str, ipv6: bool) -> Result<()> {
         set("lo", "disable_ipv6", "0")?;
     }
     set(interface, "disable_ipv6", if ipv6 { "0" } else { "1" })
+}
+
+/// Has the kernel tell the link when the hardware address of an interface changes, or is set again, for both families.
+///
+/// # Errors
+/// The kernel's error, with the file.
+pub(super) fn announce_changes(interface: &str) -> Result<()> {
+    set(interface, "ndisc_notify", "1")?;
+    let path = format!("/proc/sys/net/ipv4/conf/{interface}/arp_notify");
+    write(&path, "1").map_err(|error| failure::kernel("set sysctl", format!("{path} = 1"), error))
 }
 
 /// Writes a setting that differs. On a kernel without IPv6 there is no file, and nothing to settle.

@@ -38,6 +38,14 @@ pub(super) fn default_route(index: u32, gateway: IpAddr) -> Request {
     Request::new(libc::RTM_NEWROUTE, CREATE, &message, "add default route", format!("via {gateway}"))
 }
 
+/// Routes everything to a gateway inside the subnet of an interface that is up: the kernel finds out which. It takes the place
+/// of an earlier one.
+pub(super) fn default_route_inside(gateway: IpAddr) -> Request {
+    let mut message = route(0, gateway, RouteScope::Universe);
+    message.attributes = vec![RouteAttribute::Gateway(route_address(gateway))];
+    Request::new(libc::RTM_NEWROUTE, REPLACE, &message, "add default route", format!("via {gateway}"))
+}
+
 /// Routes one address to an interface, even if another interface had it. `source` is the address from which the node
 /// itself talks to it.
 pub(super) fn host_route(index: u32, to: IpAddr, source: IpAddr) -> Request {

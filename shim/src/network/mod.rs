@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A pod's built-in network: loopback, and one veth pair between the pod and the node, which routes the pod's packets.
+//! A pod's interfaces. In the built-in network: loopback, and one veth pair between the pod and the node, which routes the
+//! pod's packets. In networks that people made: one veth pair each ([`Bridged`]).
 //!
 //! ```text
 //! pod: eth0 10.64.0.5/32, default via 10.64.0.1 ── host end: no address (fe80::1), node: 10.64.0.5 to the host end
@@ -12,6 +13,8 @@
 //! ends know each other and never ask. The host end is no port of a bridge: a port gets a copy of every multicast packet
 //! of all others, which made the 500th pod five times as slow to start as the first, and a bridge has 1,024 at most.
 
+mod bridged;
+mod default_routes;
 mod host_end;
 mod inside;
 mod ipv6_settings;
@@ -21,6 +24,8 @@ mod netlink;
 mod plan;
 mod veth;
 
+pub use bridged::Bridged;
+pub use default_routes::{Gateways, of_pod as default_routes_of, put_back};
 pub use host_end::connect;
 pub use inside::{configure, forget_addresses};
 pub use link::loopback_up;

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The checked request for a pod's network.
 
+use super::veth::Pair;
 use crate::failure::{self, Kind, Result};
 use crate::wire::PodNetwork;
 use std::net::IpAddr;
+
+/// The group of all host ends: packet filters know them by it.
+const GROUP: u32 = 0x676f;
 
 /// A checked [`PodNetwork`].
 #[derive(Debug, Clone)]
@@ -47,6 +51,18 @@ impl Network {
             host_mac: hardware_address(&wire.host_mac)?,
             legs: legs(wire)?,
         })
+    }
+
+    /// The veth pair.
+    pub fn pair(&self) -> Pair<'_> {
+        Pair {
+            interface: &self.interface,
+            host_interface: &self.host_interface,
+            mac: self.mac(),
+            host_mac: self.host_mac,
+            mtu: self.mtu,
+            group: GROUP,
+        }
     }
 
     /// The name of the host's end.
@@ -95,7 +111,7 @@ fn leg(address: &str, gateway: &str, source: &str) -> Result<Leg> {
     Ok(Leg { address: ip, prefix, gateway: next("check gateway", gateway)?, source: next("check source", source)? })
 }
 
-fn prefixed(text: &str) -> Result<(IpAddr, u8)> {
+pub(super) fn prefixed(text: &str) -> Result<(IpAddr, u8)> {
     let refuse = || refused("check address", text, "not an address with prefix length");
     let (ip, prefix) = text.split_once('/').ok_or_else(refuse)?;
     let ip: IpAddr = ip.parse().map_err(|_| refuse())?;
@@ -104,7 +120,7 @@ fn prefixed(text: &str) -> Result<(IpAddr, u8)> {
     if prefix <= longest { Ok((ip, prefix)) } else { Err(refuse()) }
 }
 
-fn hardware_address(bytes: &[u8]) -> Result<[u8; 6]> {
+pub(super) fn hardware_address(bytes: &[u8]) -> Result<[u8; 6]> {
     let refuse = || refused("check hardware address", &format!("{bytes:02x?}"), "not six bytes for one interface");
     let mac: [u8; 6] = bytes.try_into().map_err(|_| refuse())?;
     // The lowest bit of the first byte stands for a group of interfaces.
@@ -112,12 +128,12 @@ fn hardware_address(bytes: &[u8]) -> Result<[u8; 6]> {
 }
 
 /// Whether the kernel accepts this as a name: 1 to 15 bytes, no slash, colon or blank, and not "." or "..".
-fn is_interface_name(name: &str) -> bool {
+pub(super) fn is_interface_name(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_graphic() && b != b'/' && b != b':';
     (1..16).contains(&name.len()) && name.bytes().all(plain) && name != "." && name != ".."
 }
 
-fn refused(step: &'static str, object: &str, why: &str) -> failure::Failure {
+pub(super) fn refused(step: &'static str, object: &str, why: &str) -> failure::Failure {
     failure::refused(Kind::InvalidArgument, step, object, why)
 }
 

@@ -2,7 +2,6 @@
 //! The veth pair: created with one end on the node and the other in the pod's namespace, and removed again.
 
 use super::netlink::{CREATE, Request, Route};
-use super::plan::Network;
 use crate::failure::Result;
 use gorae_kernel::netlink::{attribute, word};
 use netlink_packet_route::AddressFamily;
@@ -12,11 +11,31 @@ use rustix::io::Errno;
 use rustix::net::netdevice::name_to_index;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+// linux/if_link.h
+const IFLA_INFO_SLAVE_DATA: u16 = 5;
+const IFLA_BRPORT_STATE: u16 = 1;
 /// Length of `struct ifinfomsg`, which precedes a link's attributes.
 const LINK_HEADER: usize = 16;
 
-/// The group of all host ends: packet filters know them by it.
-const GROUP: u32 = 0x676f;
+/// `BR_STATE_FORWARDING`.
+const FORWARDING: u8 = 3;
+
+/// The two ends of a pair that is to be made.
+#[derive(Debug)]
+pub struct Pair<'a> {
+    /// Name of the pod's end.
+    pub interface: &'a str,
+    /// Name of the host end.
+    pub host_interface: &'a str,
+    /// Hardware address of the pod's end; the kernel's choice if there is none.
+    pub mac: Option<[u8; 6]>,
+    /// That of the host end.
+    pub host_mac: [u8; 6],
+    /// Bytes; 0: the kernel's default.
+    pub mtu: u32,
+    /// The group of the host end: packet filters know host ends by it.
+    pub group: u32,
+}
 
 /// Creates the pair, both ends down.
 ///
@@ -24,25 +43,25 @@ const GROUP: u32 = 0x676f;
 ///
 /// # Errors
 /// The kernel's error, with the name of the host end.
-pub fn create(route: &mut Route, network: &Network, netns: BorrowedFd<'_>) -> Result<()> {
-    let mtu = (network.mtu != 0).then_some(LinkAttribute::Mtu(network.mtu));
+pub fn create(route: &mut Route, pair: &Pair<'_>, netns: BorrowedFd<'_>) -> Result<()> {
+    let mtu = (pair.mtu != 0).then_some(LinkAttribute::Mtu(pair.mtu));
     let mut peer = LinkMessage::default();
-    peer.attributes = vec![LinkAttribute::IfName(network.interface.clone()), LinkAttribute::NetNsFd(netns.as_raw_fd())];
-    peer.attributes.extend(network.mac().map(|mac| LinkAttribute::Address(mac.to_vec())));
+    peer.attributes = vec![LinkAttribute::IfName(pair.interface.to_owned()), LinkAttribute::NetNsFd(netns.as_raw_fd())];
+    peer.attributes.extend(pair.mac.map(|mac| LinkAttribute::Address(mac.to_vec())));
     peer.attributes.extend(mtu.clone());
     let mut host = LinkMessage::default();
     // With a hardware address of our choice: udev gives one of its own to an interface that has a random one.
     host.attributes = vec![
-        LinkAttribute::IfName(network.host_interface.clone()),
-        LinkAttribute::Address(network.host_mac.to_vec()),
-        LinkAttribute::Group(GROUP),
+        LinkAttribute::IfName(pair.host_interface.to_owned()),
+        LinkAttribute::Address(pair.host_mac.to_vec()),
+        LinkAttribute::Group(pair.group),
         LinkAttribute::LinkInfo(vec![
             LinkInfo::Kind(InfoKind::Veth),
             LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
         ]),
     ];
     host.attributes.extend(mtu);
-    route.run(&[Request::new(libc::RTM_NEWLINK, CREATE, &host, "create veth", &network.host_interface)])
+    route.run(&[Request::new(libc::RTM_NEWLINK, CREATE, &host, "create veth", pair.host_interface)])
 }
 
 /// Removes an interface with its peer, which takes the kernel about 25 ms. It is not an error if it is already gone.
@@ -89,11 +108,25 @@ pub fn peer_of(route: &mut Route, name: &str) -> Result<Peer> {
 }
 
 /// The kernel's description of one interface.
-struct Link(Vec<u8>);
+pub(super) struct Link(Vec<u8>);
 
 impl Link {
     fn attribute(&self, kind: u16) -> Option<u32> {
         word(attribute(self.0.get(LINK_HEADER..)?, kind)?, 0)
+    }
+
+    /// The hardware address.
+    pub(super) fn hardware(&self) -> Option<&[u8; 6]> {
+        attribute(self.0.get(LINK_HEADER..)?, libc::IFLA_ADDRESS)?.try_into().ok()
+    }
+
+    /// Whether it is a port that forwards frames.
+    pub(super) fn forwards(&self) -> bool {
+        let state = || {
+            let info = attribute(self.0.get(LINK_HEADER..)?, libc::IFLA_LINKINFO)?;
+            attribute(attribute(info, IFLA_INFO_SLAVE_DATA)?, IFLA_BRPORT_STATE)?.first()
+        };
+        state() == Some(&FORWARDING)
     }
 
     fn peer_namespace(&self) -> Option<i32> {
@@ -101,7 +134,7 @@ impl Link {
     }
 }
 
-fn find(route: &mut Route, name: &str) -> Result<Option<Link>> {
+pub(super) fn find(route: &mut Route, name: &str) -> Result<Option<Link>> {
     let mut message = LinkMessage::default();
     message.attributes =
         vec![LinkAttribute::IfName(name.to_owned()), LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats])];

@@ -11,6 +11,7 @@
 //! (`init`). Each verb runs in its own process, which may be killed at any point: whatever exists is found by its path,
 //! and every side effect is made below a path that `clean` visits. Nothing here knows about containers.
 
+pub mod change_networks;
 pub mod clean;
 pub mod dial;
 pub(crate) mod init;
@@ -25,6 +26,7 @@ pub mod setup;
 mod shm;
 mod sysctl;
 
+pub use change_networks::{NetworkChange, change as change_networks};
 pub use clean::{Clean, clean, see_off_interface};
 pub use dial::{Dial, dial};
 pub use interface_sysctls::{Sysctls, set as set_sysctls};

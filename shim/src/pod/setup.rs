@@ -124,7 +124,7 @@ impl Pod {
         }
         let netns = namespaces::open(pins, "net")?;
         if let (Some(network), Some(node)) = (network, node) {
-            network::create(node, network, netns.as_fd())?;
+            network::create(node, &network.pair(), netns.as_fd())?;
             self.go_home()?;
             network::connect(node, network)?;
         }
