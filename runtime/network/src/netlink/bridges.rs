@@ -52,14 +52,27 @@ impl Rtnl {
         self.set_hairpin(name)
     }
 
+    /// Makes an interface a port of a bridge. Ports that are isolated exchange frames with the node only.
+    ///
+    /// # Errors
+    /// [`NetworkError::Netlink`] when either interface is gone, or the first cannot be a port.
+    pub fn plug(&mut self, name: &str, bridge: u32, isolated: bool) -> Result<(), NetworkError> {
+        let mut request = LinkMessage::default();
+        request.attributes = vec![LinkAttribute::IfName(name.into()), LinkAttribute::Controller(bridge)];
+        self.acked("attach bridge port", name, Message::NewLink(request), 0)?;
+        self.set_port(name, InfoBridgePort::Isolated(isolated), "set up bridge port")
+    }
+
     /// Lets a bridge port send packets back out where they came in, for a pod that calls its own host port or service.
     fn set_hairpin(&mut self, name: &str) -> Result<(), NetworkError> {
+        self.set_port(name, InfoBridgePort::HairpinMode(true), "allow hairpin on")
+    }
+
+    fn set_port(&mut self, name: &str, setting: InfoBridgePort, what: &'static str) -> Result<(), NetworkError> {
         let mut request = LinkMessage::default();
-        let port = vec![
-            LinkInfo::PortKind(InfoPortKind::Bridge),
-            LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::HairpinMode(true)])),
-        ];
+        let port =
+            vec![LinkInfo::PortKind(InfoPortKind::Bridge), LinkInfo::PortData(InfoPortData::BridgePort(vec![setting]))];
         request.attributes = vec![LinkAttribute::IfName(name.into()), LinkAttribute::LinkInfo(port)];
-        self.acked("allow hairpin on", name, Message::NewLink(request), 0)
+        self.acked(what, name, Message::NewLink(request), 0)
     }
 }
