@@ -79,6 +79,7 @@ pub use binding::{Binding, Place, Protocol};
 pub use bridge::pod_mtu;
 pub use config::{Masquerade, NetworkConfig};
 pub use error::{NetworkError, NetworkErrorKind};
+pub use forwarding::{let_through, withdraw};
 pub use health::Reason;
 pub use network::{Network, PodNetworkPlan};
 pub use nft::NftError;

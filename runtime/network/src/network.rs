@@ -213,6 +213,11 @@ impl Network {
         Ok(making::remove(&self.state, &mut table).await? && !self.state.with_pods(|pods| pods.need_table()))
     }
 
+    /// The subnets of the built-in network's pods, IPv4 and IPv6; none before they are decided on.
+    pub fn subnets(&self) -> Vec<IpNet> {
+        self.state.subnets()
+    }
+
     /// Counts the pods that have an address of the built-in network, and all host ports that are reserved.
     pub fn count(&self) -> (usize, usize) {
         self.state.with_pods(|pods| pods.count())

@@ -10,6 +10,8 @@ use std::sync::Arc;
 pub struct Config {
     /// MTU in bytes of networks that were made without; default: that of the interface with the default route.
     pub mtu: Option<u32>,
+    /// Whether to add rules for the networks' subnets to firewalls of others that drop what the node forwards.
+    pub open_forward: bool,
     /// Asked whenever a subnet is chosen or checked: subnets that it must not overlap, whether the node has a route to them
     /// or not. It must not block.
     pub avoid: Option<Arc<dyn Fn() -> Vec<IpNet> + Send + Sync>>,
@@ -24,6 +26,10 @@ impl Config {
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config").field("mtu", &self.mtu).field("avoid", &self.avoided()).finish()
+        f.debug_struct("Config")
+            .field("mtu", &self.mtu)
+            .field("open_forward", &self.open_forward)
+            .field("avoid", &self.avoided())
+            .finish()
     }
 }

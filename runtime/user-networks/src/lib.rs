@@ -18,7 +18,7 @@
 //! - No lock is held across a call to the shim. Calls for one pod do not overlap: the caller holds that pod's lock.
 //!
 //! ```text
-//! user_networks ── create, remove, reserve, attach, connect, start, reconcile ── settle ── bridge, table
+//! user_networks ── create, remove, reserve, attach, connect, start, reconcile ── settle ── bridge, table, firewalls
 //!                                     └── state ── store ── network, member ── definition, subnets, addresses, names
 //! ```
 
@@ -33,6 +33,7 @@ mod create;
 mod definition;
 mod error;
 mod facts;
+mod firewalls;
 mod member;
 mod names;
 mod network;

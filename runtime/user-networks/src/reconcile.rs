@@ -4,7 +4,7 @@
 use crate::error::Result;
 use crate::settle::settle;
 use crate::state::{Known, State, blocking};
-use crate::{bridge, table};
+use crate::{bridge, firewalls, table};
 use gorae_network::netlink::Rtnl;
 
 /// Makes what others removed, and removes what belongs to nobody.
@@ -16,7 +16,9 @@ pub async fn reconcile(state: &State) -> Result<()> {
     see_who_is_up(state).await?;
     table::look(state, &mut work).await?;
     let all = state.known().in_use();
-    settle(state, &mut work, &all).await
+    settle(state, &mut work, &all).await?;
+    firewalls::look(state, &mut work).await;
+    Ok(())
 }
 
 /// A pod whose interfaces exist is attached, also if that could not be seen at the start.
@@ -43,6 +45,6 @@ pub fn degraded(state: &State) -> Option<String> {
         )
     };
     let mut all: Vec<String> = known.damaged.iter().map(network).chain(known.damaged_pods.iter().map(pod)).collect();
-    all.extend(known.failure.clone());
+    all.extend(known.failure.iter().chain(&known.blocked).cloned());
     (!all.is_empty()).then(|| all.join("; "))
 }

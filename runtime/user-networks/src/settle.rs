@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::rules::Zone;
 use crate::state::{Known, State, WorkGuard, blocking};
-use crate::{bridge, names, table};
+use crate::{bridge, firewalls, names, table};
 use gorae_network::netlink::Rtnl;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -61,8 +61,12 @@ pub async fn settle(state: &State, work: &mut WorkGuard<'_>, wanted: &BTreeSet<S
     let swept = sweep(state, plan.bridges, plan.ports).await;
     let mut failures: Vec<String> = swept.as_ref().err().map(ToString::to_string).into_iter().collect();
     let mut first = Ok(());
+    let before = work.written.clone();
     match table::write(state, work, &plan.zones).await {
         Ok(()) => {
+            if work.written != before {
+                firewalls::look(state, work).await;
+            }
             for (id, error) in make(state, plan.networks).await {
                 failures.push(error.to_string());
                 if wanted.contains(&id) {

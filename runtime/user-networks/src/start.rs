@@ -7,6 +7,7 @@ use crate::bridge;
 use crate::config::Config;
 use crate::connect::forget;
 use crate::error::Result;
+use crate::firewalls;
 use crate::member::{Phase, Place};
 use crate::settle::settle;
 use crate::state::{Known, State, blocking};
@@ -45,6 +46,7 @@ pub async fn open(root: PathBuf, spawner: Spawner, config: Config, live: &HashSe
         tracing::info!(pod_id, network = place.network, "undoing a change of a pod's networks that was cut off");
         forget(&state, &mut work, pod_id, place).await?;
     }
+    firewalls::begin(&state).await;
     // A failure is kept for `degraded`, and retried. The interfaces of those that are gone go first.
     let _ = settle(&state, &mut work, &BTreeSet::new()).await;
     drop(work);

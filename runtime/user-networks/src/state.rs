@@ -48,6 +48,8 @@ pub struct Known {
     pub damaged_pods: BTreeMap<String, (PathBuf, String)>,
     /// Why the node's side is not as it should be.
     pub failure: Option<String>,
+    /// The message for people while a firewall of others drops the traffic of networks.
+    pub blocked: Option<String>,
 }
 
 impl Known {

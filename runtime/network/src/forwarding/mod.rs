@@ -44,6 +44,28 @@ pub async fn look(state: &State) {
     }
 }
 
+/// Looks for firewalls that drop the traffic of other subnets than the built-in network's. With `open`, our rules go into
+/// them, and those of subnets that `owner` no longer has come out. Returns the message for people if one is in the way.
+///
+/// - Shapes: `owner` is the name of an nftables table, which is not looked at.
+///
+/// # Errors
+/// [`NetworkError::Busy`] when it takes more than 5 s; [`NetworkError::Netlink`], [`NetworkError::Nft`],
+/// [`NetworkError::Iptables`].
+pub async fn let_through(owner: &str, subnets: &[IpNet], open: bool) -> Result<Option<String>, NetworkError> {
+    let late = NetworkError::Busy { seconds: PATIENCE.as_secs() };
+    tokio::time::timeout(PATIENCE, pass(owner, subnets, open)).await.unwrap_or(Err(late))
+}
+
+/// Removes what [`let_through`] has added for an owner.
+///
+/// # Errors
+/// As there.
+pub async fn withdraw(owner: &str) -> Result<(), NetworkError> {
+    let late = NetworkError::Busy { seconds: PATIENCE.as_secs() };
+    tokio::time::timeout(PATIENCE, sweep(owner)).await.unwrap_or(Err(late))
+}
+
 /// Removes our rules from the firewalls of others.
 pub async fn close(state: &State) {
     let name = state.rules().name;
