@@ -5,10 +5,10 @@
 //! away ([`crate::start`]): a caller whose call did not end finds the pod without the network.
 
 use crate::attach::{change, prepare, unplug};
+use crate::choose::choose;
 use crate::error::{Error, Result};
 use crate::member::{Membership, Phase, Place, Pod};
 use crate::names;
-use crate::reserve::choose;
 use crate::settle::settle;
 use crate::state::{State, WorkGuard};
 use crate::wish::Wish;

@@ -27,6 +27,7 @@
 mod addresses;
 mod attach;
 mod bridge;
+mod choose;
 mod config;
 mod connect;
 mod create;

@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::settle::settle;
-use crate::state::{Known, State, blocking};
+use crate::state::{Known, State, WorkGuard, blocking};
 use crate::{bridge, firewalls, table};
 use gorae_network::netlink::Rtnl;
 
@@ -13,12 +13,22 @@ use gorae_network::netlink::Rtnl;
 /// The first failure, which [`degraded`] reports, too.
 pub async fn reconcile(state: &State) -> Result<()> {
     let mut work = state.work().await?;
+    if is_unused(state, &work) {
+        return Ok(());
+    }
     see_who_is_up(state).await?;
     table::look(state, &mut work).await?;
     let all = state.known().in_use();
     settle(state, &mut work, &all).await?;
     firewalls::look(state, &mut work).await;
     Ok(())
+}
+
+/// A node on which nobody has made a network has nothing to look at.
+fn is_unused(state: &State, work: &WorkGuard<'_>) -> bool {
+    let known = state.known();
+    let nothing = known.networks.is_empty() && known.damaged.is_empty() && known.damaged_pods.is_empty();
+    nothing && known.failure.is_none() && work.written.as_deref() == Some("")
 }
 
 /// A pod whose interfaces exist is attached, also if that could not be seen at the start.

@@ -22,8 +22,8 @@ use std::os::fd::BorrowedFd;
 
 /// The group of all ports. It differs from that of the built-in network's host ends, whose guard checks other things.
 const GROUP: u32 = 0x6775;
-/// How often a port is looked at until it forwards, and how long it is left alone in between: a second altogether.
-const LOOKS: usize = 200;
+/// How often ports are looked at until they forward, and how long they are left alone in between: two seconds altogether.
+pub const LOOKS: usize = 400;
 const BETWEEN: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 
 /// A checked [`BridgedInterface`].
@@ -149,16 +149,14 @@ impl Bridged {
         inside.run(&requests)
     }
 
-    /// Waits until the port forwards frames, at most a second, and then has the kernel tell all members the hardware
+    /// Waits until the port forwards frames, for at most `looks`, which it uses up, and then has the kernel tell all members the hardware
     /// address (gratuitous ARP, unsolicited neighbour advertisement): somebody else may have had the IP address before.
     ///
     /// # Errors
     /// The kernel's error. A port that does not forward in time is not an error: somebody may have taken the bridge down.
-    pub fn announce(&self, node: &mut Route, inside: &mut Route) -> Result<()> {
-        for _ in 0..LOOKS {
-            if find(node, &self.host_interface)?.is_some_and(|link| link.forwards()) {
-                break;
-            }
+    pub fn announce(&self, node: &mut Route, inside: &mut Route, looks: &mut usize) -> Result<()> {
+        while *looks > 0 && !find(node, &self.host_interface)?.is_some_and(|link| link.forwards()) {
+            *looks -= 1;
             let _ = rustix::thread::nanosleep(&BETWEEN);
         }
         let mut message = LinkMessage::default();

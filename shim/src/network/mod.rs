@@ -24,7 +24,7 @@ mod netlink;
 mod plan;
 mod veth;
 
-pub use bridged::Bridged;
+pub use bridged::{Bridged, LOOKS};
 pub use default_routes::{Gateways, of_pod as default_routes_of, put_back};
 pub use host_end::connect;
 pub use inside::{configure, forget_addresses};

@@ -4,7 +4,7 @@
 use super::namespaces::{enter_net, open_path};
 use crate::failure::{self, Result};
 use crate::malformed::absolute;
-use crate::network::{Bridged, Gateways, Route, default_routes_of, delete, put_back};
+use crate::network::{Bridged, Gateways, LOOKS, Route, default_routes_of, delete, put_back};
 use crate::wire::ChangeNetworks;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -94,7 +94,8 @@ fn apply<'a>(request: &'a NetworkChange, ends: &mut Ends, made: &mut Vec<&'a str
     }
     enter_net(&ends.netns, &request.netns)?;
     request.add.iter().try_for_each(|interface| interface.configure(&mut ends.inside))?;
-    request.add.iter().try_for_each(|interface| interface.announce(&mut ends.node, &mut ends.inside))?;
+    let mut looks = LOOKS;
+    request.add.iter().try_for_each(|new| new.announce(&mut ends.node, &mut ends.inside, &mut looks))?;
     request.gateways.set(&mut ends.inside)?;
     enter_net(&ends.node_ns, Path::new(OWN))?;
     request.remove.iter().try_for_each(|host_interface| delete(&mut ends.node, host_interface))
