@@ -4,7 +4,7 @@
 use crate::error::{Error, Result};
 use crate::member::{Place, Pod};
 use crate::network::Network;
-use crate::settle::settle;
+use crate::settle::{provide, settle};
 use crate::state::{State, blocking};
 use crate::{bridge, names};
 use gorae_network::netlink::Rtnl;
@@ -33,7 +33,7 @@ pub async fn attach(state: &State, pod_id: &str, netns: &Path) -> Result<()> {
 /// Records where the pod is, then makes table and bridges.
 ///
 /// # Errors
-/// Those of [`settle`]; [`Error::Record`].
+/// Those of [`provide`]; [`Error::Record`].
 pub async fn prepare(state: &State, pod: &Pod, netns: &Path) -> Result<()> {
     if !gorae_network::nft::is_installed() {
         return Err(Error::NoNft);
@@ -46,7 +46,7 @@ pub async fn prepare(state: &State, pod: &Pod, netns: &Path) -> Result<()> {
     }
     state.known().up.insert(pod.pod_id.clone());
     let wanted: BTreeSet<String> = pod.places.iter().map(|place| place.network_id().to_owned()).collect();
-    settle(state, &mut work, &wanted).await
+    provide(state, &mut work, &wanted).await
 }
 
 /// Has the shim add interfaces for `add`, remove those of `remove`, and set the pod's default routes.
@@ -123,8 +123,13 @@ pub async fn detach(state: &State, pod_id: &str) -> Result<()> {
     };
     let mut work = state.work().await?;
     unplug(ends).await?;
-    state.known().up.remove(pod_id);
-    settle(state, &mut work, &BTreeSet::new()).await
+    let unused = {
+        let mut known = state.known();
+        let before = known.in_use();
+        known.up.remove(pod_id) && known.in_use() != before
+    };
+    // As long as a network has other pods, nothing changes for them.
+    if unused || state.known().damaged_pods.contains_key(pod_id) { settle(state, &mut work).await } else { Ok(()) }
 }
 
 /// Removes host ends, and the pods' ends with them.

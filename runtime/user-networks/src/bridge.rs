@@ -13,16 +13,16 @@ use gorae_network::netlink::{Link, Rtnl};
 use gorae_network::{pod_mtu, sysctl};
 use std::collections::BTreeSet;
 
-/// Makes whatever is missing of a network's bridge, and of what connects these host ends to it.
+/// Makes whatever is missing of a network's bridge. Returns its index.
 ///
 /// # Errors
 /// [`Error::ForeignBridge`] when the name belongs to something else; [`Error::Overlap`] when the node has begun to use the
 /// subnet; [`Error::Node`].
-pub fn ensure(rtnl: &mut Rtnl, table: &str, network: &Network, mtu: Option<u32>, ports: &[String]) -> Result<()> {
+pub fn ensure(rtnl: &mut Rtnl, table: &str, network: &Network, mtu: Option<u32>) -> Result<u32> {
     let name = &network.bridge;
-    let mtu = pod_mtu(rtnl, network.mtu.or(mtu))?;
     if rtnl.link(name)?.is_none() {
         refuse_overlap(rtnl, network)?;
+        let mtu = pod_mtu(rtnl, network.mtu.or(mtu))?;
         rtnl.create_bridge(name, names::hardware(table, name), mtu)?;
     }
     let link = rtnl.link(name)?.filter(|link| link.is_bridge && is_ours(table, link));
@@ -35,7 +35,7 @@ pub fn ensure(rtnl: &mut Rtnl, table: &str, network: &Network, mtu: Option<u32>,
         rtnl.add_address(name, link.index, gateway)?;
     }
     if !link.is_up {
-        rtnl.set_up(name, link.index, mtu)?;
+        rtnl.set_up(name, link.index, link.mtu)?;
     }
     if !network.internal && has(true) {
         sysctl::forward_ipv4()?;
@@ -43,14 +43,30 @@ pub fn ensure(rtnl: &mut Rtnl, table: &str, network: &Network, mtu: Option<u32>,
     if !network.internal && has(false) {
         sysctl::forward_ipv6()?;
     }
-    for port in ports {
-        // One that is gone is no failure: its pod is being set up or torn down.
-        if let Some(end) = rtnl.link(port)?.filter(|end| !end.is_port_of(Some(link.index))) {
-            tracing::warn!(interface = end.name, bridge = name, "connecting a pod to its network again");
-            rtnl.plug(port, link.index, network.isolated)?;
-        }
+    Ok(link.index)
+}
+
+/// Connects host ends to the bridge of their network again.
+///
+/// - Shapes: `bridge` is its index. A host end that is gone is no failure: its pod is being set up or torn down.
+///
+/// # Errors
+/// [`Error::Node`].
+pub fn connect(rtnl: &mut Rtnl, network: &Network, bridge: u32, ports: &[String]) -> Result<()> {
+    let lost = rtnl.links()?.into_iter().filter(|end| !end.is_port_of(Some(bridge)) && ports.contains(&end.name));
+    for end in lost {
+        tracing::warn!(interface = end.name, network = network.name, "connecting a pod to its network again");
+        rtnl.plug(&end.name, bridge, network.isolated)?;
     }
     Ok(())
+}
+
+/// Whether the bridge exists.
+///
+/// # Errors
+/// [`Error::Node`].
+pub fn exists(rtnl: &mut Rtnl, network: &Network) -> Result<bool> {
+    Ok(rtnl.link(&network.bridge)?.is_some())
 }
 
 /// The node may have got a route or an address in the subnet since the network was made. One to more than the subnet is no

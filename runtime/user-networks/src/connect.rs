@@ -12,7 +12,6 @@ use crate::names;
 use crate::settle::settle;
 use crate::state::{State, WorkGuard};
 use crate::wish::Wish;
-use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Gives a pod a place in one more network.
@@ -124,9 +123,12 @@ pub async fn disconnect(state: &State, pod_id: &str, netns: Option<&Path>, netwo
 async fn take_away(state: &State, pod_id: &str, place: &Place) -> Result<()> {
     let mut work = state.work().await?;
     unplug(vec![place.host_interface.clone()]).await?;
+    let before = state.known().in_use();
     forget(state, &mut work, pod_id, place).await?;
-    // A failure is kept for `degraded`.
-    let _ = settle(state, &mut work, &BTreeSet::new()).await;
+    if state.known().in_use() != before {
+        // A failure is kept for `degraded`.
+        let _ = settle(state, &mut work).await;
+    }
     Ok(())
 }
 

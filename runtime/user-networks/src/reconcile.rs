@@ -18,8 +18,7 @@ pub async fn reconcile(state: &State) -> Result<()> {
     }
     see_who_is_up(state).await?;
     table::look(state, &mut work).await?;
-    let all = state.known().in_use();
-    settle(state, &mut work, &all).await?;
+    settle(state, &mut work).await?;
     firewalls::look(state, &mut work).await;
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::settle::settle;
 use crate::state::{State, WorkGuard};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Removes a network; returns its name.
 ///
@@ -61,6 +61,6 @@ async fn remove_one(state: &State, work: &mut WorkGuard<'_>, network: &Network) 
     state.notify();
     tracing::info!(network = network.name, id = network.id, "network removed");
     // Without pods it has no bridge, unless one could not be removed. A failure is kept for `degraded`.
-    let _ = settle(state, work, &BTreeSet::new()).await;
+    let _ = settle(state, work).await;
     Ok(())
 }

@@ -10,7 +10,6 @@ use crate::settle::settle;
 use crate::state::{Known, State};
 use crate::wish::Wish;
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The most networks of one pod.
@@ -81,14 +80,16 @@ pub async fn release(state: &State, pod_id: &str) -> Result<()> {
         return Ok(());
     }
     state.store.remove_pod(pod_id).await?;
-    {
+    let attached = {
         let mut known = state.known();
         known.forget_pod(pod_id);
-        known.damaged_pods.remove(pod_id);
-        known.up.remove(pod_id);
-    }
+        let damaged = known.damaged_pods.remove(pod_id).is_some();
+        known.up.remove(pod_id) || damaged
+    };
     state.notify();
-    // Nothing is left to do after `detach`. What a failed one left goes now, or at the next look at the node.
-    let _ = settle(state, &mut work, &BTreeSet::new()).await;
+    if attached {
+        // Without `detach`, or after one that failed. A failure is kept for `degraded`.
+        let _ = settle(state, &mut work).await;
+    }
     Ok(())
 }

@@ -50,38 +50,41 @@ impl Plan {
     }
 }
 
-/// Makes what is missing and removes what nobody needs. A failure is kept for `degraded`.
-///
-/// - Shapes: `wanted` are the networks that the caller cannot do without; failures of others are not its business.
+/// Makes what is missing and removes what nobody needs, for all networks. A failure is kept for `degraded`.
 ///
 /// # Errors
-/// A failure of the table, or the first one of a wanted network.
-pub async fn settle(state: &State, work: &mut WorkGuard<'_>, wanted: &BTreeSet<String>) -> Result<()> {
+/// The first failure.
+pub async fn settle(state: &State, work: &mut WorkGuard<'_>) -> Result<()> {
     let plan = Plan::of(&state.known());
-    let swept = sweep(state, plan.bridges, plan.ports).await;
-    let mut failures: Vec<String> = swept.as_ref().err().map(ToString::to_string).into_iter().collect();
-    let mut first = Ok(());
-    let before = work.written.clone();
-    match table::write(state, work, &plan.zones).await {
-        Ok(()) => {
-            if work.written != before {
-                firewalls::look(state, work).await;
-            }
-            for (id, error) in make(state, plan.networks).await {
-                failures.push(error.to_string());
-                if wanted.contains(&id) {
-                    first = first.and(Err(error));
-                }
-            }
-        }
+    let mut failures: Vec<Error> = sweep(state, plan.bridges, plan.ports).await.err().into_iter().collect();
+    match write(state, work, &plan.zones).await {
+        Ok(()) => failures.extend(make(state, plan.networks, Look::Ports).await),
         // Without rules there must be no bridge that is not there yet.
-        Err(error) => {
-            failures.push(error.to_string());
-            first = Err(error);
-        }
+        Err(error) => failures.push(error),
     }
-    note(state, failures);
-    first
+    note(state, &failures);
+    failures.into_iter().next().map_or(Ok(()), Err)
+}
+
+/// Makes what some networks need before one more pod is attached to them.
+///
+/// # Errors
+/// A failure of the table, or of one of these networks.
+pub async fn provide(state: &State, work: &mut WorkGuard<'_>, wanted: &BTreeSet<String>) -> Result<()> {
+    let mut plan = Plan::of(&state.known());
+    write(state, work, &plan.zones).await?;
+    plan.networks.retain(|(network, _)| wanted.contains(&network.id));
+    make(state, plan.networks, Look::Bridges).await.into_iter().next().map_or(Ok(()), Err)
+}
+
+/// Writes the table. Another table means other subnets, which firewalls of others may drop.
+async fn write(state: &State, work: &mut WorkGuard<'_>, zones: &[Zone]) -> Result<()> {
+    let before = work.written.clone();
+    table::write(state, work, zones).await?;
+    if work.written != before {
+        firewalls::look(state, work).await;
+    }
+    Ok(())
 }
 
 async fn sweep(state: &State, bridges: Option<BTreeSet<String>>, ports: BTreeSet<String>) -> Result<()> {
@@ -89,27 +92,46 @@ async fn sweep(state: &State, bridges: Option<BTreeSet<String>>, ports: BTreeSet
     blocking(move || bridge::sweep(&mut Rtnl::open()?, &table, bridges.as_ref(), &ports)).await
 }
 
-/// Makes the bridges; returns what failed, by the network.
-async fn make(state: &State, networks: Vec<(Arc<Network>, Vec<String>)>) -> Vec<(String, Error)> {
+/// What is looked at of a network that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Only the bridge, unless it has to be made.
+    Bridges,
+    /// Also its ports.
+    Ports,
+}
+
+/// Makes the bridges, and connects their ports; returns what failed.
+async fn make(state: &State, networks: Vec<(Arc<Network>, Vec<String>)>, look: Look) -> Vec<Error> {
+    if networks.is_empty() {
+        return Vec::new();
+    }
     let (table, mtu) = (state.table.clone(), state.config.mtu);
-    let ids: Vec<String> = networks.iter().map(|(network, _)| network.id.clone()).collect();
     let done = blocking(move || {
         let mut rtnl = Rtnl::open()?;
-        let mut failed = Vec::new();
-        for (network, ports) in networks {
-            if let Err(error) = bridge::ensure(&mut rtnl, &table, &network, mtu, &ports) {
-                failed.push((network.id.clone(), error));
-            }
-        }
-        Ok(failed)
+        let all = networks.iter().map(|(network, ports)| make_one(&mut rtnl, &table, network, mtu, ports, look));
+        Ok(all.filter_map(Result::err).collect())
     });
-    // No socket: then none of them was made.
-    done.await.unwrap_or_else(|error| ids.into_iter().next().map(|id| (id, error)).into_iter().collect())
+    done.await.unwrap_or_else(|error| vec![error])
+}
+
+fn make_one(
+    rtnl: &mut Rtnl,
+    table: &str,
+    network: &Network,
+    mtu: Option<u32>,
+    ports: &[String],
+    look: Look,
+) -> Result<()> {
+    let look = if bridge::exists(rtnl, network)? { look } else { Look::Ports };
+    let index = bridge::ensure(rtnl, table, network, mtu)?;
+    if look == Look::Ports { bridge::connect(rtnl, network, index, ports) } else { Ok(()) }
 }
 
 /// Keeps the failures for `degraded`. A new one is logged once.
-fn note(state: &State, failures: Vec<String>) {
-    let now = (!failures.is_empty()).then(|| failures.join("; "));
+fn note(state: &State, failures: &[Error]) {
+    let texts: Vec<String> = failures.iter().map(ToString::to_string).collect();
+    let now = (!texts.is_empty()).then(|| texts.join("; "));
     let before = std::mem::replace(&mut state.known().failure, now.clone());
     match (before, now) {
         (before, Some(now)) if before.as_ref() != Some(&now) => {

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::connect::forget;
 use crate::error::Result;
 use crate::firewalls;
-use crate::member::{Phase, Place};
+use crate::member::{Phase, Place, Pod};
 use crate::settle::settle;
 use crate::state::{Known, State, blocking};
 use crate::store::{Store, Stored};
@@ -36,9 +36,7 @@ pub async fn open(root: PathBuf, spawner: Spawner, config: Config, live: &HashSe
     let present = present(&state).await;
     let half_done = {
         let mut known = state.known();
-        let attached = |place: &Place| present.contains(&place.host_interface);
-        known.up =
-            known.pods.values().filter(|pod| pod.places.iter().any(attached)).map(|pod| pod.pod_id.clone()).collect();
+        known.up = attached(&known, present.as_ref());
         half_done(&known)
     };
     let mut work = state.work().await?;
@@ -48,7 +46,7 @@ pub async fn open(root: PathBuf, spawner: Spawner, config: Config, live: &HashSe
     }
     firewalls::begin(&state).await;
     // A failure is kept for `degraded`, and retried. The interfaces of those that are gone go first.
-    let _ = settle(&state, &mut work, &BTreeSet::new()).await;
+    let _ = settle(&state, &mut work).await;
     drop(work);
     for pod_id in gone {
         state.store.remove_pod(&pod_id).await?;
@@ -94,15 +92,20 @@ fn fill(known: &mut Known, stored: Stored, live: &HashSet<String>) -> Vec<String
     gone
 }
 
-/// The host ends that exist. If the kernel does not say, no pod counts as attached, and nothing is made for it until the
-/// next look at the node.
-async fn present(state: &State) -> BTreeSet<String> {
+/// The host ends that exist; `None` if the kernel does not say.
+async fn present(state: &State) -> Option<BTreeSet<String>> {
     let table = state.table.clone();
     let found = blocking(move || bridge::present(&mut Rtnl::open()?, &table)).await;
-    found.unwrap_or_else(|error| {
-        tracing::warn!(%error, "cannot see which pods are attached to networks");
-        BTreeSet::new()
-    })
+    found.inspect_err(|error| tracing::warn!(%error, "cannot see which pods are attached to networks")).ok()
+}
+
+/// The pods that are attached: a bridge that counts as unused is removed, so in doubt all that ever were.
+fn attached(known: &Known, present: Option<&BTreeSet<String>>) -> BTreeSet<String> {
+    let is = |pod: &Pod| match present {
+        Some(present) => pod.places.iter().any(|place| present.contains(&place.host_interface)),
+        None => pod.netns.is_some(),
+    };
+    known.pods.values().filter(|pod| is(pod)).map(|pod| pod.pod_id.clone()).collect()
 }
 
 fn half_done(known: &Known) -> Vec<(String, Place)> {
