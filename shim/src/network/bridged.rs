@@ -14,6 +14,8 @@ use super::plan::{hardware_address, is_interface_name, prefixed, refused};
 use super::veth::{Pair, create, delete, find};
 use crate::failure::{self, Kind, Result};
 use crate::wire::BridgedInterface;
+use gorae_kernel::netlink::word;
+use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::{InfoBridgePort, InfoPortData, InfoPortKind, LinkAttribute, LinkInfo, LinkMessage};
 use rustix::net::netdevice::name_to_index;
 use rustix::time::Timespec;
@@ -22,6 +24,8 @@ use std::os::fd::BorrowedFd;
 
 /// The group of all ports. It differs from that of the built-in network's host ends, whose guard checks other things.
 const GROUP: u32 = 0x6775;
+/// `IFA_F_TENTATIVE`.
+const TENTATIVE: u8 = 0x40;
 /// How often ports are looked at until they forward, and how long they are left alone in between: two seconds altogether.
 pub const LOOKS: usize = 400;
 const BETWEEN: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
@@ -149,26 +153,45 @@ impl Bridged {
         inside.run(&requests)
     }
 
-    /// Waits until the port forwards frames, for at most `looks`, which it uses up, and then has the kernel tell all members the hardware
+    /// Waits until the port forwards frames and the pod answers for its addresses, for at most `looks`, which it uses up, and then has the kernel tell all members the hardware
     /// address (gratuitous ARP, unsolicited neighbour advertisement): somebody else may have had the IP address before.
     ///
     /// # Errors
-    /// The kernel's error. A port that does not forward in time is not an error: somebody may have taken the bridge down.
+    /// The kernel's error. One that is not ready in time is not an error: somebody may have taken the bridge down.
     pub fn announce(&self, node: &mut Route, inside: &mut Route, looks: &mut usize) -> Result<()> {
-        while *looks > 0 && !find(node, &self.host_interface)?.is_some_and(|link| link.forwards()) {
+        let index = self.index_inside(inside)?;
+        while *looks > 0 && !(self.forwards(node)? && has_settled(inside, index)?) {
             *looks -= 1;
             let _ = rustix::thread::nanosleep(&BETWEEN);
         }
         let mut message = LinkMessage::default();
-        message.header.index = self.index_inside(inside)?;
+        message.header.index = index;
         message.attributes = vec![LinkAttribute::Address(self.mac.to_vec())];
         inside.run(&[Request::new(libc::RTM_NEWLINK, 0, &message, "announce interface", &self.interface)])
+    }
+
+    fn forwards(&self, node: &mut Route) -> Result<bool> {
+        Ok(find(node, &self.host_interface)?.is_some_and(|link| link.forwards()))
     }
 
     fn index_inside(&self, inside: &Route) -> Result<u32> {
         name_to_index(inside.fd(), &self.interface)
             .map_err(|errno| failure::kernel("look up interface", &self.interface, errno))
     }
+}
+
+/// Whether all addresses of an interface are in use. Without duplicate address detection, too, the kernel takes an IPv6
+/// address into use a moment after the carrier is there, and answers nobody who asks for it before.
+fn has_settled(inside: &mut Route, index: u32) -> Result<bool> {
+    let mut settled = true;
+    let everything = AddressMessage::default();
+    let dump = Request::new(libc::RTM_GETADDR, libc::NLM_F_DUMP as u16, &everything, "list", "addresses");
+    // Byte 2 has the flags, bytes 4 to 7 are the interface.
+    inside.ask(dump, |body| {
+        let tentative = body.get(2).is_some_and(|flags| flags & TENTATIVE != 0);
+        settled &= !(tentative && word(body, 4) == Some(index));
+    })?;
+    Ok(settled)
 }
 
 #[cfg(test)]
