@@ -139,6 +139,12 @@ impl Shim {
         self.call_within(verb, &[], VERB_DEADLINE).await
     }
 
+    /// Ends the connection, as if the shim had.
+    pub(crate) fn close(&self) {
+        // Fails only if the shim has ended it already.
+        let _ = rustix::net::shutdown(&self.shared.stream, rustix::net::Shutdown::Both);
+    }
+
     /// Whether both are the same connection.
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)

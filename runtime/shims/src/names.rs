@@ -37,15 +37,21 @@ impl Names {
     /// # Errors
     /// It cannot be started, or one that runs does not take the connection.
     pub async fn begin(spawner: &Spawner, state_dir: &Path) -> Result<(Self, NamesEnd, NamesBegin)> {
+        if let Some((names, end)) = Self::find(state_dir).await? {
+            return Ok((names, end, NamesBegin::Found));
+        }
+        let (names, end) = Self::start(spawner, state_dir).await?;
+        Ok((names, end, NamesBegin::Started))
+    }
+
+    /// Connects to the name server of this state directory; `None` when there is none.
+    ///
+    /// # Errors
+    /// One runs and does not take the connection.
+    pub async fn find(state_dir: &Path) -> Result<Option<(Self, NamesEnd)>> {
         match socket::connect(state_dir, NAMES).await {
-            Ok(stream) => {
-                let (names, end) = Self::on(stream);
-                Ok((names, end, NamesBegin::Found))
-            }
-            Err(Error::NotThere(_)) => {
-                let (names, end) = Self::start(spawner, state_dir).await?;
-                Ok((names, end, NamesBegin::Started))
-            }
+            Ok(stream) => Ok(Some(Self::on(stream))),
+            Err(Error::NotThere(_)) => Ok(None),
             Err(other) => Err(other),
         }
     }
@@ -102,6 +108,11 @@ impl Names {
             reply::Body::NameCounters(counters) => Ok(counters),
             other => Err(Error::unexpected("NameCounters", &other)),
         }
+    }
+
+    /// Ends the connection, for all clones of it. The name server goes on, and ends by itself if it has no containers.
+    pub fn leave(&self) {
+        self.0.close();
     }
 
     async fn done(&self, verb: Verb, fds: &[BorrowedFd<'_>]) -> Result<()> {
