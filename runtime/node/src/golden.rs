@@ -2,7 +2,7 @@
 //! Records of every version that was ever written, in `golden/KIND-VERSION`. This build must read each of them, or an
 //! upgrade costs a node its pods. These files are never changed; fields that were added later are not in them.
 
-use crate::{container, pod, records};
+use crate::{container, names, pod, records};
 use gorae_kernel::checked;
 use gorae_network::record::{self as network, Record as NetworkRecord};
 use gorae_proto::shim::{ContainerState, Stopping, container_state::Phase};
@@ -87,6 +87,7 @@ fn the_records_of_every_version_are_read_with_every_field() {
     is_read::<container::Record>("container", 1, container::RECORD_VERSION);
     is_read::<container::Exit>("end", 1, 1);
     is_read::<pod::Resources>("resources", 1, 1);
+    is_read::<names::Record>("names", 1, 1);
     is_read::<NetworkRecord>("network", 1, network::RECORD_VERSION);
     is_read::<NetworkRecord>("network", 2, network::RECORD_VERSION);
 }
@@ -103,5 +104,8 @@ fn each_file_is_read_by_a_test() {
     let files = std::fs::read_dir(golden("")).expect("directory").map(|entry| entry.expect("entry").file_name());
     let mut files: Vec<_> = files.map(|name| name.into_string().expect("text")).collect();
     files.sort();
-    assert_eq!(files, ["container-1", "end-1", "network-1", "network-2", "pod-1", "ready-1", "resources-1", "state-1"]);
+    assert_eq!(
+        files,
+        ["container-1", "end-1", "names-1", "network-1", "network-2", "pod-1", "ready-1", "resources-1", "state-1"]
+    );
 }

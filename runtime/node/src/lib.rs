@@ -26,6 +26,7 @@ pub mod ids;
 mod index;
 mod keeper;
 mod machine;
+pub mod names;
 pub mod networks;
 mod node;
 mod objects;
