@@ -27,6 +27,7 @@ mod shared;
 mod table;
 mod wanted;
 
+pub(crate) use host::HostResolver;
 pub use host::servers;
 #[cfg(test)]
 pub(crate) use record::Record;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A pod's `/etc/resolv.conf`: from its own settings, or as much of the host's as works inside the pod.
+//! A pod's `/etc/resolv.conf`: from its own settings, as much of the host's as works inside the pod, or what leads to the
+//! name server of user networks.
 
 use crate::error::{Error, Result};
+use crate::names::{self, HostResolver};
 use gorae_proto::cri;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -9,6 +11,11 @@ use std::net::{IpAddr, Ipv4Addr};
 const RESOLVED: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::new(127, 0, 0, 53)), IpAddr::V4(Ipv4Addr::new(127, 0, 0, 54))];
 /// Largest number of entries in one DNS list.
 const MAX_DNS_ENTRIES: usize = 64;
+/// Where a pod in a user network asks: the name server that the daemon keeps.
+const NAME_SERVER: &str = "127.0.0.11";
+/// With this option, a name without a dot is asked for as it is before anything is appended. It is that of a container, most
+/// of the time.
+const NDOTS: &str = "ndots:0";
 
 /// The host's resolver settings, without those that cannot work inside a pod, where the loopback is the pod's own.
 ///
@@ -50,31 +57,71 @@ fn is_of_the_host_alone(server: IpAddr) -> bool {
     server.is_loopback() || server.is_unspecified()
 }
 
+/// The file of a pod in a user network. The name server asks the pod's own servers or those of the host, so the file has
+/// neither.
+///
+/// - Shapes: a list of the pod's own settings takes the place of that of the host; the search list `.` is none.
+///
+/// # Errors
+/// As [`of_settings`], and `InvalidArgument` for a server that is not an address, which nobody could ask.
+#[cfg_attr(not(test), expect(dead_code, reason = "no verb makes pods in user networks yet"))]
+pub fn asking_names(dns: Option<&cri::DnsConfig>, host: &[u8]) -> Result<Vec<u8>> {
+    let own = dns.cloned().unwrap_or_default();
+    check(&own)?;
+    if let Some(bad) = own.servers.iter().find(|server| names::servers(std::slice::from_ref(server)).is_empty()) {
+        return Err(Error::invalid(format!("dns_config.servers: {bad:?} is not an IP address that can be reached")));
+    }
+    let host = HostResolver::parse(host);
+    let list = |own: Vec<String>, host: Vec<String>| match own.is_empty() {
+        true => host.into_iter().filter(|entry| is_entry(entry)).take(MAX_DNS_ENTRIES).collect(),
+        false => own,
+    };
+    let (mut searches, mut options) = (list(own.searches, host.searches), list(own.options, host.options));
+    searches.retain(|domain| domain != ".");
+    if !options.iter().any(|option| option.starts_with("ndots:")) {
+        options.push(NDOTS.to_owned());
+    }
+    Ok(text(&[NAME_SERVER.to_owned()], &searches, &options))
+}
+
 /// The file for a pod's own settings.
 ///
 /// # Errors
 /// `InvalidArgument` for an entry that would break the file's lines, and for too many entries of one kind.
 pub fn of_settings(dns: &cri::DnsConfig) -> Result<Vec<u8>> {
+    check(dns)?;
+    Ok(text(&dns.servers, &dns.searches, &dns.options))
+}
+
+fn check(dns: &cri::DnsConfig) -> Result<()> {
     let lists = [("servers", &dns.servers), ("searches", &dns.searches), ("options", &dns.options)];
     for (field, list) in lists {
         if list.len() > MAX_DNS_ENTRIES {
             return Err(Error::invalid(format!("dns_config.{field}: more than {MAX_DNS_ENTRIES} entries")));
         }
-        if let Some(bad) = list.iter().find(|e| e.is_empty() || e.len() > 255 || e.contains(char::is_control)) {
+        if let Some(bad) = list.iter().find(|entry| !is_entry(entry)) {
             return Err(Error::invalid(format!("dns_config.{field}: {bad:?} is not a valid entry")));
         }
     }
+    Ok(())
+}
+
+fn is_entry(entry: &str) -> bool {
+    !entry.is_empty() && entry.len() <= 255 && !entry.contains(char::is_control)
+}
+
+fn text(servers: &[String], searches: &[String], options: &[String]) -> Vec<u8> {
     let mut text = String::new();
-    if !dns.searches.is_empty() {
-        text += &format!("search {}\n", dns.searches.join(" "));
+    if !searches.is_empty() {
+        text += &format!("search {}\n", searches.join(" "));
     }
-    for server in &dns.servers {
+    for server in servers {
         text += &format!("nameserver {server}\n");
     }
-    if !dns.options.is_empty() {
-        text += &format!("options {}\n", dns.options.join(" "));
+    if !options.is_empty() {
+        text += &format!("options {}\n", options.join(" "));
     }
-    Ok(text.into_bytes())
+    text.into_bytes()
 }
 
 #[cfg(test)]
@@ -127,6 +174,30 @@ mod tests {
         assert_eq!(copied(stub, ""), "options edns0 trust-ad\nsearch lan\n", "it does not run");
         assert_eq!(copied("nameserver 127.0.0.53\nnameserver 10.0.0.1\n", real), "nameserver 10.0.0.1\n");
         assert_eq!(copied("nameserver 127.0.0.53\nnameserver 127.0.0.1\n", real), "", "another server decides there");
+    }
+
+    #[test]
+    fn a_pod_in_a_user_network_asks_the_name_server_with_its_own_lists_or_those_of_the_host() {
+        let host = "nameserver 10.0.0.53\nsearch lan corp\noptions edns0 timeout:2\n";
+        let asking = |dns: Option<&cri::DnsConfig>, host: &str| {
+            String::from_utf8(asking_names(dns, host.as_bytes()).expect("valid")).expect("UTF-8")
+        };
+        let rows = [
+            (None, host, "search lan corp\nnameserver 127.0.0.11\noptions edns0 timeout:2 ndots:0\n"),
+            (None, "", "nameserver 127.0.0.11\noptions ndots:0\n"),
+            (None, "options ndots:2\n", "nameserver 127.0.0.11\noptions ndots:2\n"),
+            (Some(dns(&["1.1.1.1"], &[], &[])), "", "nameserver 127.0.0.11\noptions ndots:0\n"),
+            (Some(dns(&[], &["a.b"], &["ndots:3"])), host, "search a.b\nnameserver 127.0.0.11\noptions ndots:3\n"),
+            (Some(dns(&[], &["."], &["rotate"])), host, "nameserver 127.0.0.11\noptions rotate ndots:0\n"),
+        ];
+        for (dns, host, expected) in rows {
+            assert_eq!(asking(dns.as_ref(), host), expected, "{dns:?} {host}");
+        }
+        assert_eq!(asking(None, &format!("search {} \u{7} ok\n", "x".repeat(300))).lines().next(), Some("search ok"));
+        for bad in [dns(&[], &["a\nb"], &[]), dns(&["dns.example"], &[], &[]), dns(&["fe80::1%no-such-one"], &[], &[])]
+        {
+            assert!(asking_names(Some(&bad), b"").is_err(), "{bad:?}");
+        }
     }
 
     #[test]
