@@ -2,7 +2,7 @@
 //! Gives a pod its interfaces, and takes them away.
 
 use crate::error::{Error, Result};
-use crate::member::{Place, Pod};
+use crate::member::{Besides, Place, Pod};
 use crate::network::Network;
 use crate::settle::{provide, settle};
 use crate::state::{State, blocking};
@@ -68,6 +68,7 @@ pub async fn change(state: &State, pod: &Pod, netns: &Path, add: &[Place], remov
         add: networks.iter().zip(add).map(|(network, place)| interface(state, network, place, &mtus)).collect(),
         remove: remove.iter().map(|place| place.host_interface.clone()).collect(),
         default_gateways: pod.default_gateways().iter().map(ToString::to_string).collect(),
+        keep_default_routes: pod.besides == Besides::DefaultNetwork,
     };
     let done = gorae_shims::change_networks(&state.spawner, &pod.pod_id, request).await;
     done.map_err(|source| Error::Shim { pod_id: pod.pod_id.clone(), source })
@@ -129,7 +130,11 @@ pub async fn detach(state: &State, pod_id: &str) -> Result<()> {
         known.up.remove(pod_id) && known.in_use() != before
     };
     // As long as a network has other pods, nothing changes for them.
-    if unused || state.known().damaged_pods.contains_key(pod_id) { settle(state, &mut work).await } else { Ok(()) }
+    if unused || state.known().damaged_pods.contains_key(pod_id) {
+        // The pod has nothing left on the node. What others have is for the next look, and kept for `degraded`.
+        let _ = settle(state, &mut work).await;
+    }
+    Ok(())
 }
 
 /// Removes host ends, and the pods' ends with them.

@@ -3,7 +3,7 @@
 
 use crate::addresses::Full;
 use crate::error::{Error, Result};
-use crate::member::{Phase, Place, Pod};
+use crate::member::{Besides, Phase, Place, Pod};
 use crate::names;
 use crate::network::{Network, Subnet};
 use crate::state::Known;
@@ -56,7 +56,8 @@ pub fn choose(known: &mut Known, pod: &Pod, network: &Network, wish: &Wish, name
 
 /// The first name that no interface of the pod has.
 fn interface(pod: &Pod) -> String {
-    let names = (0..).map(|n: u32| format!("eth{n}"));
+    let first = if pod.besides == Besides::DefaultNetwork { 1 } else { 0 };
+    let names = (first..).map(|n: u32| format!("eth{n}"));
     let mut free = names.filter(|name| !pod.places.iter().any(|place| place.interface == *name));
     free.next().unwrap_or_default()
 }
@@ -149,7 +150,7 @@ mod tests {
     }
 
     fn join(known: &mut Known, network: &Network, pod_id: &str, wish: &Wish) -> Result<Place> {
-        let pod = Pod { pod_id: pod_id.into(), netns: None, places: Vec::new() };
+        let pod = Pod { pod_id: pod_id.into(), netns: None, besides: Besides::Nothing, places: Vec::new() };
         let place = choose(known, &pod, network, wish, &[])?;
         known.pods.insert(pod_id.into(), Pod { places: vec![place.clone()], ..pod });
         Ok(place)
@@ -171,7 +172,7 @@ mod tests {
     fn an_interface_gets_the_first_free_name() {
         let (mut known, network) = known();
         let mut place = join(&mut known, &network, "a", &Wish::default()).expect("free");
-        let mut pod = Pod { pod_id: "a".into(), netns: None, places: Vec::new() };
+        let mut pod = Pod { pod_id: "a".into(), netns: None, besides: Besides::Nothing, places: Vec::new() };
         for name in ["eth0", "eth1"] {
             assert_eq!(interface(&pod), name);
             place.interface = name.into();

@@ -7,7 +7,7 @@
 use crate::attach::{change, prepare, unplug};
 use crate::choose::choose;
 use crate::error::{Error, Result};
-use crate::member::{Membership, Phase, Place, Pod};
+use crate::member::{Besides, Membership, Phase, Place, Pod};
 use crate::names;
 use crate::settle::settle;
 use crate::state::{State, WorkGuard};
@@ -24,10 +24,12 @@ pub async fn connect(
     netns: Option<&Path>,
     wish: &Wish,
     names: &[String],
+    besides: Besides,
 ) -> Result<Membership> {
     let names = names::check_hosts(names)?;
     let phase = if netns.is_some() { Phase::Joining } else { Phase::Member };
-    let place = record(state, pod_id, wish, &names, phase).await?;
+    let none = Pod { pod_id: pod_id.to_owned(), netns: None, besides, places: Vec::new() };
+    let place = record(state, none, wish, &names, phase).await?;
     let Some(netns) = netns else {
         state.notify();
         return Ok(place.membership());
@@ -43,7 +45,11 @@ pub async fn connect(
         }
         Err(error) => {
             // The first failure is the one to report. If the record stays, the next start undoes it.
-            if let Err(second) = take_away(state, pod_id, &place).await {
+            let undone = match take_away(state, pod_id, &place).await {
+                Ok(()) => put_routes_back(state, pod_id, netns).await,
+                failed => failed,
+            };
+            if let Err(second) = undone {
                 tracing::warn!(error = %second, pod_id, "cannot undo the connection of a pod to a network");
             }
             Err(error)
@@ -51,21 +57,29 @@ pub async fn connect(
     }
 }
 
+/// Leads the default routes into the networks that the pod still has.
+async fn put_routes_back(state: &State, pod_id: &str, netns: &Path) -> Result<()> {
+    let pod = state.known().pods.get(pod_id).cloned();
+    match pod {
+        Some(pod) => change(state, &pod, netns, &[], &[]).await,
+        None => Ok(()),
+    }
+}
+
 /// Chooses a place and records it.
-async fn record(state: &State, pod_id: &str, wish: &Wish, names: &[String], phase: Phase) -> Result<Place> {
+async fn record(state: &State, none: Pod, wish: &Wish, names: &[String], phase: Phase) -> Result<Place> {
     let _work = state.work().await?;
     let (pod, place) = {
         let mut known = state.known();
         let network = known.find(&wish.network)?;
-        let none = || Pod { pod_id: pod_id.to_owned(), netns: None, places: Vec::new() };
-        let mut pod = known.pods.get(pod_id).cloned().unwrap_or_else(none);
+        let mut pod = known.pods.get(&none.pod_id).cloned().unwrap_or(none);
         let place = Place { phase, ..choose(&mut known, &pod, &network, wish, names)? };
         pod.places.push(place.clone());
         pod.places.sort_by_key(|place| number(&place.interface));
         (pod, place)
     };
     state.store.write_pod(&pod).await?;
-    state.known().pods.insert(pod_id.to_owned(), pod);
+    state.known().pods.insert(pod.pod_id.clone(), pod);
     Ok(place)
 }
 

@@ -55,7 +55,7 @@ mod wish;
 pub use config::Config;
 pub use definition::{Definition, SubnetWish};
 pub use error::{Error, ErrorKind, Result};
-pub use member::Membership;
+pub use member::{Besides, Membership};
 pub use network::{Network, Subnet};
 pub use user_networks::{Listed, Member, UserNetworks};
 pub use wish::Wish;

@@ -99,6 +99,23 @@ impl Place {
     }
 }
 
+/// What a pod has besides its places in these networks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Besides {
+    /// Nothing: `eth0` is the interface of the first one, and the default routes lead into them.
+    #[default]
+    Nothing,
+    /// `eth0` and default routes of the node's default network, which stay as they are.
+    DefaultNetwork,
+}
+
+impl Besides {
+    fn is_nothing(&self) -> bool {
+        *self == Self::Nothing
+    }
+}
+
 /// The networks of one pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pod {
@@ -107,6 +124,9 @@ pub struct Pod {
     /// The path of its network namespace, once it was attached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub netns: Option<PathBuf>,
+    /// What it has besides its places.
+    #[serde(default, skip_serializing_if = "Besides::is_nothing")]
+    pub besides: Besides,
     /// Its places, in the order of their interfaces.
     pub places: Vec<Place>,
 }
@@ -121,6 +141,9 @@ impl Pod {
     pub fn default_gateways(&self) -> Vec<IpAddr> {
         let mut places: Vec<&Place> =
             self.places.iter().filter(|place| !place.internal && place.phase != Phase::Leaving).collect();
+        if self.besides == Besides::DefaultNetwork {
+            return Vec::new();
+        }
         places.sort_by_key(|place| (std::cmp::Reverse(place.wish.gateway_priority), place.network.as_str()));
         let first = |v4| places.iter().flat_map(|place| &place.gateways).find(|ip: &&IpAddr| ip.is_ipv4() == v4);
         [first(true), first(false)].into_iter().flatten().copied().collect()
@@ -152,7 +175,7 @@ mod tests {
     }
 
     fn pod(places: Vec<Place>) -> Pod {
-        Pod { pod_id: "0123".into(), netns: Some("/run/netns/x".into()), places }
+        Pod { pod_id: "0123".into(), netns: Some("/run/netns/x".into()), besides: Besides::Nothing, places }
     }
 
     #[test]

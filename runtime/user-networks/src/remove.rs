@@ -52,6 +52,12 @@ async fn remove_one(state: &State, work: &mut WorkGuard<'_>, network: &Network) 
     if !pods.is_empty() {
         return Err(Error::InUse { network: network.name.clone(), pods });
     }
+    // They may be in it.
+    if let Some((path, why)) = state.known().damaged_pods.values().next().cloned() {
+        let why =
+            format!("may be that of a pod whose record {} is damaged ({why}); move it away first", path.display());
+        return Err(Error::invalid("network", &network.name, why));
+    }
     state.store.remove_network(&network.id).await?;
     {
         let mut known = state.known();

@@ -3,7 +3,7 @@
 
 use crate::choose::choose;
 use crate::error::{Error, Result};
-use crate::member::{Membership, Place, Pod};
+use crate::member::{Besides, Membership, Place, Pod};
 use crate::names;
 use crate::network::Network;
 use crate::settle::settle;
@@ -19,12 +19,19 @@ const MOST: usize = 64;
 ///
 /// # Errors
 /// Those of [`choose`]; [`Error::AlreadyMember`] when the pod has other places; [`Error::Record`].
-pub async fn reserve(state: &State, pod_id: &str, wishes: &[Wish], names: &[String]) -> Result<Vec<Membership>> {
+pub async fn reserve(
+    state: &State,
+    pod_id: &str,
+    wishes: &[Wish],
+    names: &[String],
+    besides: Besides,
+) -> Result<Vec<Membership>> {
     let names = names::check_hosts(names)?;
     let _work = state.work().await?;
     let pod = {
         let mut known = state.known();
-        let pod = choose_all(&mut known, pod_id, wishes, &names)?;
+        let none = Pod { pod_id: pod_id.to_owned(), netns: None, besides, places: Vec::new() };
+        let pod = choose_all(&mut known, none, wishes, &names)?;
         if let Some(earlier) = known.pods.get(pod_id) {
             return repeated(earlier, &pod);
         }
@@ -49,16 +56,15 @@ fn repeated(earlier: &Pod, wanted: &Pod) -> Result<Vec<Membership>> {
     }
 }
 
-fn choose_all(known: &mut Known, pod_id: &str, wishes: &[Wish], names: &[String]) -> Result<Pod> {
+fn choose_all(known: &mut Known, mut pod: Pod, wishes: &[Wish], names: &[String]) -> Result<Pod> {
     if wishes.is_empty() || wishes.len() > MOST {
-        return Err(Error::invalid("networks of pod", pod_id, format!("are {}, not 1 to {MOST}", wishes.len())));
+        return Err(Error::invalid("networks of pod", pod.pod_id, format!("are {}, not 1 to {MOST}", wishes.len())));
     }
     let found = wishes.iter().map(|wish| Ok((known.find(&wish.network)?, wish)));
     let mut all: Vec<(Arc<Network>, &Wish)> = found.collect::<Result<_>>()?;
     all.sort_by(|(a, wish), (b, other)| {
         (Reverse(wish.gateway_priority), &a.name).cmp(&(Reverse(other.gateway_priority), &b.name))
     });
-    let mut pod = Pod { pod_id: pod_id.to_owned(), netns: None, places: Vec::new() };
     for (network, wish) in all {
         let place = choose(known, &pod, &network, wish, names)?;
         pod.places.push(place);
@@ -71,7 +77,6 @@ fn choose_all(known: &mut Known, pod_id: &str, wishes: &[Wish], names: &[String]
 /// # Errors
 /// [`Error::Record`]. Then its addresses stay in use.
 pub async fn release(state: &State, pod_id: &str) -> Result<()> {
-    let mut work = state.work().await?;
     let has_record = {
         let known = state.known();
         known.pods.contains_key(pod_id) || known.damaged_pods.contains_key(pod_id)
@@ -79,6 +84,7 @@ pub async fn release(state: &State, pod_id: &str) -> Result<()> {
     if !has_record {
         return Ok(());
     }
+    let mut work = state.work().await?;
     state.store.remove_pod(pod_id).await?;
     let attached = {
         let mut known = state.known();

@@ -10,8 +10,10 @@ use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::rules::Zone;
 use crate::state::{Known, State, WorkGuard, blocking};
+use crate::subnets::overlap;
 use crate::{bridge, firewalls, names, table};
 use gorae_network::netlink::Rtnl;
+use ipnet::IpNet;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -74,7 +76,19 @@ pub async fn provide(state: &State, work: &mut WorkGuard<'_>, wanted: &BTreeSet<
     let mut plan = Plan::of(&state.known());
     write(state, work, &plan.zones).await?;
     plan.networks.retain(|(network, _)| wanted.contains(&network.id));
+    plan.networks.iter().try_for_each(|(network, _)| refuse_avoided(&state.config.avoided(), network))?;
     make(state, plan.networks, Look::Bridges).await.into_iter().next().map_or(Ok(()), Err)
+}
+
+/// What is to be avoided may have been decided on after the network was made. It need not be on the node yet.
+fn refuse_avoided(avoided: &[IpNet], network: &Network) -> Result<()> {
+    for subnet in network.subnets.iter().map(|subnet| subnet.subnet) {
+        if let Some(other) = avoided.iter().find(|other| overlap(other, &subnet)) {
+            let with = format!("{other}, which pods in the node's own network have; make {} again", network.name);
+            return Err(Error::Overlap { subnet, with });
+        }
+    }
+    Ok(())
 }
 
 /// Writes the table. Another table means other subnets, which firewalls of others may drop.

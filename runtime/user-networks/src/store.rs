@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     fn pod(id: &str) -> Pod {
-        Pod { pod_id: id.into(), netns: None, places: Vec::new() }
+        Pod { pod_id: id.into(), netns: None, besides: crate::member::Besides::Nothing, places: Vec::new() }
     }
 
     #[tokio::test]

@@ -4,11 +4,11 @@
 use crate::config::Config;
 use crate::definition::Definition;
 use crate::error::Result;
-use crate::member::Membership;
+use crate::member::{Besides, Membership, Pod};
 use crate::network::Network;
 use crate::state::{Known, State};
 use crate::wish::Wish;
-use crate::{attach, connect, create, reconcile, remove, reserve, start};
+use crate::{attach, choose, connect, create, reconcile, remove, reserve, start};
 use gorae_shims::Spawner;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -111,14 +111,20 @@ impl UserNetworks {
 
     /// Chooses interfaces and addresses for a new pod, and records them.
     ///
-    /// - Shapes: `names` are names of the pod in all its networks. The interfaces are `eth0`, `eth1` and so on, by gateway
-    ///   priority, then by name. A second call with the same wishes gives the same result.
+    /// - Shapes: `names` are names of the pod in all its networks. The interfaces are `eth0` (or `eth1`, if that is taken) and
+    ///   so on, by gateway priority, then by name. A second call with the same wishes gives the same result.
     ///
     /// # Errors
     /// `NotFound` for a network; `InvalidArgument`; `FailedPrecondition` and `AlreadyExists` for an address;
     /// `ResourceExhausted`. Then nothing is reserved.
-    pub async fn reserve(&self, pod_id: &str, wishes: &[Wish], names: &[String]) -> Result<Vec<Membership>> {
-        reserve::reserve(&self.state, pod_id, wishes, names).await
+    pub async fn reserve(
+        &self,
+        pod_id: &str,
+        wishes: &[Wish],
+        names: &[String],
+        besides: Besides,
+    ) -> Result<Vec<Membership>> {
+        reserve::reserve(&self.state, pod_id, wishes, names, besides).await
     }
 
     /// Makes the pod's interfaces and routes, and whatever its networks need on the node. It can be repeated.
@@ -141,8 +147,20 @@ impl UserNetworks {
         netns: Option<&Path>,
         wish: &Wish,
         names: &[String],
+        besides: Besides,
     ) -> Result<Membership> {
-        connect::connect(&self.state, pod_id, netns, wish, names).await
+        connect::connect(&self.state, pod_id, netns, wish, names, besides).await
+    }
+
+    /// Checks what a pod wishes for in one more network, as [`connect`](Self::connect) does, and changes nothing.
+    ///
+    /// # Errors
+    /// As there; a network that the pod is in already is fine.
+    pub fn check(&self, pod_id: &str, wish: &Wish) -> Result<()> {
+        let mut known = self.state.known();
+        let network = known.find(&wish.network)?;
+        let pod = Pod { pod_id: pod_id.to_owned(), netns: None, besides: Besides::Nothing, places: Vec::new() };
+        choose::choose(&mut known, &pod, &network, wish, &[]).map(drop)
     }
 
     /// Takes a network away from a pod.

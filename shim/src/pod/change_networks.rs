@@ -19,7 +19,8 @@ pub struct NetworkChange {
     netns: PathBuf,
     add: Vec<Bridged>,
     remove: Vec<String>,
-    gateways: Gateways,
+    /// `None`: the default routes are another network's.
+    gateways: Option<Gateways>,
 }
 
 impl NetworkChange {
@@ -37,11 +38,16 @@ impl NetworkChange {
         if request.remove.len() > MOST {
             return Err(too_many("remove"));
         }
+        let gateways = Gateways::checked(&request.default_gateways)?;
+        if request.keep_default_routes && !request.default_gateways.is_empty() {
+            let why = "there are default routes to keep";
+            return Err(failure::refused(failure::Kind::InvalidArgument, "check request", "default_gateways", why));
+        }
         Ok(Self {
             netns: PathBuf::from(absolute("netns", request.netns)?),
             add: request.add.iter().map(Bridged::checked).collect::<Result<_>>()?,
             remove: request.remove,
-            gateways: Gateways::checked(&request.default_gateways)?,
+            gateways: (!request.keep_default_routes).then_some(gateways),
         })
     }
 }
@@ -96,7 +102,7 @@ fn apply<'a>(request: &'a NetworkChange, ends: &mut Ends, made: &mut Vec<&'a str
     request.add.iter().try_for_each(|interface| interface.configure(&mut ends.inside))?;
     let mut looks = LOOKS;
     request.add.iter().try_for_each(|new| new.announce(&mut ends.node, &mut ends.inside, &mut looks))?;
-    request.gateways.set(&mut ends.inside)?;
+    request.gateways.as_ref().map_or(Ok(()), |gateways| gateways.set(&mut ends.inside))?;
     enter_net(&ends.node_ns, Path::new(OWN))?;
     request.remove.iter().try_for_each(|host_interface| delete(&mut ends.node, host_interface))
 }

@@ -2,6 +2,7 @@
 //! A daemon that is killed at any moment leaves nothing that its successor does not put right.
 
 use super::stage::{as_node, default_routes, empty_pod, netns, network, open, ours, pod, sh, wish};
+use gorae_user_networks::Besides;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -46,7 +47,10 @@ fn while_a_pod_joins_and_leaves() {
         return victim(Path::new(&root), async |root| {
             let networks = open(root, &["pod"]).await;
             loop {
-                networks.connect("pod", Some(&netns("pod")), &wish("a"), &[]).await.expect("connected");
+                networks
+                    .connect("pod", Some(&netns("pod")), &wish("a"), &[], Besides::Nothing)
+                    .await
+                    .expect("connected");
                 networks.disconnect("pod", Some(&netns("pod")), "a").await.expect("disconnected");
             }
         });
@@ -82,7 +86,7 @@ fn while_a_pod_comes_and_goes() {
         return victim(Path::new(&root), async |root| {
             let networks = open(root, &["pod"]).await;
             loop {
-                networks.reserve("pod", &[wish("m"), wish("a")], &[]).await.expect("reserved");
+                networks.reserve("pod", &[wish("m"), wish("a")], &[], Besides::Nothing).await.expect("reserved");
                 networks.attach("pod", &netns("pod")).await.expect("attached");
                 networks.detach("pod").await.expect("detached");
                 networks.release("pod").await.expect("released");

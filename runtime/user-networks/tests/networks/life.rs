@@ -4,7 +4,7 @@
 use super::stage::{
     as_node, call, default_routes, empty_pod, end, ips, netns, network, open, ours, pod, serve, sh, wish,
 };
-use gorae_user_networks::ErrorKind;
+use gorae_user_networks::{Besides, ErrorKind};
 use std::collections::BTreeMap;
 
 #[test]
@@ -51,13 +51,14 @@ fn a_running_pod_joins_and_leaves_and_its_way_out_moves() {
         assert_eq!(default_routes("pod"), "10.53.0.1 fd00:53::1");
         assert_eq!(call("pod", ips(&peer)[0], 80), None);
         let at = netns("pod");
-        let place = networks.connect("pod", Some(&at), &wish("a"), &["x".into()]).await.expect("connected");
+        let place =
+            networks.connect("pod", Some(&at), &wish("a"), &["x".into()], Besides::Nothing).await.expect("connected");
         assert_eq!((place.interface.as_str(), place.names.as_slice()), ("eth1", &["x".to_owned()][..]));
         assert_eq!(default_routes("pod"), "10.54.0.1 fd00:54::1", "a is first by name");
         ips(&peer).into_iter().for_each(|ip| assert!(call("pod", ip, 80).is_some(), "{ip}"));
-        let again = networks.connect("pod", Some(&at), &wish("a"), &[]).await.expect_err("twice");
+        let again = networks.connect("pod", Some(&at), &wish("a"), &[], Besides::Nothing).await.expect_err("twice");
         assert_eq!(again.kind(), ErrorKind::AlreadyExists);
-        networks.connect("pod", Some(&at), &wish("z"), &[]).await.expect("connected");
+        networks.connect("pod", Some(&at), &wish("z"), &[], Besides::Nothing).await.expect("connected");
         assert_eq!(default_routes("pod"), "10.54.0.1 fd00:54::1", "z is last");
         networks.disconnect("pod", Some(&at), "m").await.expect("disconnected");
         let left: Vec<_> = networks.memberships("pod").into_iter().map(|place| place.interface).collect();
@@ -65,7 +66,7 @@ fn a_running_pod_joins_and_leaves_and_its_way_out_moves() {
         networks.disconnect("pod", Some(&at), "a").await.expect("disconnected");
         assert_eq!(default_routes("pod"), "10.55.0.1 fd00:55::1");
         assert_eq!(call("pod", ips(&peer)[0], 80), None);
-        let place = networks.connect("pod", Some(&at), &wish("m"), &[]).await.expect("connected");
+        let place = networks.connect("pod", Some(&at), &wish("m"), &[], Besides::Nothing).await.expect("connected");
         assert_eq!(place.interface, "eth0", "free again");
         assert_eq!(networks.wishes("pod").iter().map(|wish| wish.network.as_str()).collect::<Vec<_>>(), ["m", "z"]);
         for name in ["m", "z"] {
@@ -85,8 +86,8 @@ fn a_pod_that_is_not_up_only_remembers_its_networks() {
         let networks = open(root, &[]).await;
         network(&networks, "a", 56).await;
         network(&networks, "b", 57).await;
-        networks.reserve("pod", &[wish("b")], &[]).await.expect("reserved");
-        networks.connect("pod", None, &wish("a"), &[]).await.expect("recorded");
+        networks.reserve("pod", &[wish("b")], &[], Besides::Nothing).await.expect("reserved");
+        networks.connect("pod", None, &wish("a"), &[], Besides::Nothing).await.expect("recorded");
         assert_eq!(ours(), "");
         drop(networks);
         let after = open(root, &["pod"]).await;
@@ -105,19 +106,19 @@ fn what_fails_leaves_nothing_behind() {
         let networks = open(root, &[]).await;
         network(&networks, "a", 58).await;
         network(&networks, "b", 59).await;
-        networks.reserve("gone", &[wish("a")], &[]).await.expect("reserved");
+        networks.reserve("gone", &[wish("a")], &[], Besides::Nothing).await.expect("reserved");
         assert!(networks.attach("gone", &netns("gone")).await.is_err(), "no namespace");
         assert_eq!(ours(), "");
         pod(&networks, "pod", &[wish("a")]).await;
         // The name is in use inside.
         sh("ip -n pod link add eth1 type bridge");
         let at = netns("pod");
-        let error = networks.connect("pod", Some(&at), &wish("b"), &[]).await.expect_err("taken");
+        let error = networks.connect("pod", Some(&at), &wish("b"), &[], Besides::Nothing).await.expect_err("taken");
         assert!(error.to_string().contains("eth1"), "{error}");
         assert_eq!((networks.memberships("pod").len(), default_routes("pod").as_str()), (1, "10.58.0.1 fd00:58::1"));
         assert_eq!(ours().matches("gn-").count(), 1 + 1, "one bridge, and its port: {}", ours());
         sh("ip -n pod link del eth1");
-        networks.connect("pod", Some(&at), &wish("b"), &[]).await.expect("free now");
+        networks.connect("pod", Some(&at), &wish("b"), &[], Besides::Nothing).await.expect("free now");
     });
 }
 
@@ -126,7 +127,7 @@ fn without_nft_no_pod_is_attached() {
     as_node("life::without_nft_no_pod_is_attached", async |root| {
         let networks = open(root, &[]).await;
         network(&networks, "a", 60).await;
-        networks.reserve("pod", &[wish("a")], &[]).await.expect("reserved");
+        networks.reserve("pod", &[wish("a")], &[], Besides::Nothing).await.expect("reserved");
         empty_pod("pod");
         sh("mount --bind /dev/null $(readlink -f $(command -v nft)) && mount -t tmpfs tmpfs /usr/sbin");
         let error = networks.attach("pod", &netns("pod")).await.expect_err("no nft");

@@ -2,7 +2,7 @@
 //! Which addresses, names and interfaces pods get.
 
 use super::stage::{as_node, call, end, ips, named, open, pod, serve, sh, wish};
-use gorae_user_networks::{Definition, ErrorKind, SubnetWish, Wish};
+use gorae_user_networks::{Besides, Definition, ErrorKind, SubnetWish, Wish};
 
 #[test]
 fn an_address_can_be_chosen_in_a_subnet_that_was_given_and_nowhere_else() {
@@ -47,12 +47,13 @@ fn an_address_can_be_chosen_in_a_subnet_that_was_given_and_nowhere_else() {
             (Wish { aliases: vec!["a\nb".into()], ..wish("given") }, ErrorKind::InvalidArgument, "control character"),
             (wish("absent"), ErrorKind::NotFound, "absent"),
         ] {
-            let error = networks.reserve("b", &[bad], &[]).await.expect_err(why);
+            let error = networks.reserve("b", &[bad], &[], Besides::Nothing).await.expect_err(why);
             assert!(error.to_string().contains(why), "{error}");
             assert_eq!(error.kind(), kind, "{error}");
             assert!(networks.memberships("b").is_empty());
         }
-        let twice = networks.reserve("b", &[wish("given"), wish("given")], &[]).await.expect_err("twice");
+        let twice =
+            networks.reserve("b", &[wish("given"), wish("given")], &[], Besides::Nothing).await.expect_err("twice");
         assert_eq!(twice.kind(), ErrorKind::AlreadyExists);
     });
 }
@@ -66,22 +67,22 @@ fn a_range_runs_out_and_what_was_released_comes_last() {
         networks.create(Definition { subnets: vec![subnet], ..named("small", &[]) }).await.expect("made");
         let mut found = Vec::new();
         for id in ["a", "b", "c"] {
-            found.extend(networks.reserve(id, &[wish("small")], &[]).await.expect("free"));
+            found.extend(networks.reserve(id, &[wish("small")], &[], Besides::Nothing).await.expect("free"));
         }
         networks.release("b").await.expect("released");
-        found.extend(networks.reserve("d", &[wish("small")], &[]).await.expect("free"));
-        found.extend(networks.reserve("e", &[wish("small")], &[]).await.expect("free"));
+        found.extend(networks.reserve("d", &[wish("small")], &[], Besides::Nothing).await.expect("free"));
+        found.extend(networks.reserve("e", &[wish("small")], &[], Besides::Nothing).await.expect("free"));
         let all: Vec<String> = found.iter().flat_map(ips).map(|ip| ip.to_string()).collect();
         assert_eq!(all, ["10.43.7.4", "10.43.7.5", "10.43.7.6", "10.43.7.7", "10.43.7.5"]);
-        let full = networks.reserve("f", &[wish("small")], &[]).await.expect_err("full");
+        let full = networks.reserve("f", &[wish("small")], &[], Besides::Nothing).await.expect_err("full");
         assert_eq!(full.kind(), ErrorKind::ResourceExhausted);
         assert!(full.to_string().contains("4 of 4 addresses of 10.43.7.4/30"), "{full}");
         // The reservations are durable, and those of pods that are gone are free.
         drop(networks);
         let after = open(root, &["a", "c", "d"]).await;
-        let place = after.reserve("f", &[wish("small")], &[]).await.expect("e is gone").remove(0);
+        let place = after.reserve("f", &[wish("small")], &[], Besides::Nothing).await.expect("e is gone").remove(0);
         assert_eq!(ips(&place)[0].to_string(), "10.43.7.5");
-        let again = after.reserve("f", &[wish("small")], &[]).await.expect("the same call").remove(0);
+        let again = after.reserve("f", &[wish("small")], &[], Besides::Nothing).await.expect("the same call").remove(0);
         assert_eq!(again, place);
     });
 }

@@ -2,7 +2,7 @@
 //! What others remove comes back, and a daemon that was killed leaves nothing half done.
 
 use super::stage::{as_node, call, default_routes, end, ips, netns, network, open, ours, pod, serve, sh, wish};
-use gorae_user_networks::ErrorKind;
+use gorae_user_networks::{Besides, ErrorKind};
 use std::path::Path;
 
 /// Waits for the bridge's ports to forward again.
@@ -96,7 +96,7 @@ fn a_change_that_was_cut_off_is_undone_and_the_way_out_is_right() {
                 network(&networks, "a", 66).await;
                 pod(&networks, "pod", &[wish("m")]).await;
             }
-            networks.connect("pod", Some(&netns("pod")), &wish("a"), &[]).await.expect("connected");
+            networks.connect("pod", Some(&netns("pod")), &wish("a"), &[], Besides::Nothing).await.expect("connected");
             assert_eq!(default_routes("pod"), "10.66.0.1 fd00:66::1");
             drop(networks);
             cut_off(root, "pod", "a", phase);
@@ -114,7 +114,7 @@ fn a_daemon_that_was_killed_before_the_shim_ran_can_begin_again() {
     as_node("repair::a_daemon_that_was_killed_before_the_shim_ran_can_begin_again", async |root| {
         let before = open(root, &[]).await;
         network(&before, "front", 67).await;
-        let place = before.reserve("pod", &[wish("front")], &[]).await.expect("reserved").remove(0);
+        let place = before.reserve("pod", &[wish("front")], &[], Besides::Nothing).await.expect("reserved").remove(0);
         super::stage::empty_pod("pod");
         drop(before);
         let after = open(root, &["pod"]).await;

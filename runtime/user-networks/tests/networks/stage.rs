@@ -6,7 +6,7 @@
 //! ```
 
 use gorae_shims::Spawner;
-use gorae_user_networks::{Config, Definition, Membership, SubnetWish, UserNetworks, Wish};
+use gorae_user_networks::{Besides, Config, Definition, Membership, SubnetWish, UserNetworks, Wish};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::collections::HashSet;
 use std::fs::File;
@@ -120,7 +120,7 @@ pub fn empty_pod(pod: &str) {
 
 /// Makes a pod with these networks.
 pub async fn pod(networks: &UserNetworks, pod: &str, wishes: &[Wish]) -> Vec<Membership> {
-    let places = networks.reserve(pod, wishes, &[format!("name-{pod}")]).await.expect("reserved");
+    let places = networks.reserve(pod, wishes, &[format!("name-{pod}")], Besides::Nothing).await.expect("reserved");
     empty_pod(pod);
     networks.attach(pod, &netns(pod)).await.expect("attached");
     places
