@@ -35,8 +35,8 @@ const DB: (char, &str, [u8; 4]) = ('2', "db", [10, 0, 0, 2]);
 fn a_node_without_pods_in_user_networks_has_no_name_server() {
     let stage = Stage::new();
     stage.run(async |daemon: Daemon| {
-        daemon.keeper.set(table(&[])).await;
-        daemon.keeper.set(table(&[WEB])).await;
+        daemon.keeper.set(|| table(&[])).await;
+        daemon.keeper.set(|| table(&[WEB])).await;
         daemon.keeper.forget(&id('1')).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert_eq!(stage.server(), None);
@@ -49,12 +49,12 @@ fn a_pod_is_answered_from_its_first_moment_until_it_is_forgotten() {
     let [one, two] = ['1', '2'].map(|pod| stage.pod(&id(pod)));
     stage.run(async |daemon: Daemon| {
         daemon.keeper.serve(&id('1'), &one.pin).await.unwrap();
-        daemon.keeper.set(table(&[WEB, DB])).await;
+        daemon.keeper.set(|| table(&[WEB, DB])).await;
         assert_eq!(one.ask("db"), Ok([10, 0, 0, 2]));
         assert_eq!(two.ask("db"), NOBODY_ANSWERS);
         daemon.keeper.serve(&id('2'), &two.pin).await.unwrap();
         assert_eq!(two.ask("web.net"), Ok([10, 0, 0, 1]));
-        daemon.keeper.set(table(&[('1', "www", [10, 0, 0, 9])])).await;
+        daemon.keeper.set(|| table(&[('1', "www", [10, 0, 0, 9])])).await;
         assert_eq!((one.ask("www"), one.ask("web")), (Ok([10, 0, 0, 9]), Err(3)));
         daemon.keeper.forget(&id('2')).await;
         assert_eq!(two.ask("www"), NOBODY_ANSWERS);
@@ -73,7 +73,7 @@ fn a_name_server_that_was_killed_is_back_within_a_second_with_the_same_ports() {
     let stage = Stage::new();
     let pods: Vec<Netns> = ['1', '2'].iter().map(|&pod| stage.pod(&id(pod))).collect();
     stage.run(async |daemon: Daemon| {
-        daemon.keeper.set(table(&[WEB, DB])).await;
+        daemon.keeper.set(|| table(&[WEB, DB])).await;
         for (pod, netns) in ['1', '2'].iter().zip(&pods) {
             daemon.keeper.serve(&id(*pod), &netns.pin).await.unwrap();
         }
@@ -98,7 +98,7 @@ fn the_next_daemon_finds_the_name_server_adds_its_pods_and_removes_those_that_ar
     let stage = Stage::new();
     let [one, two, three] = ['1', '2', '3'].map(|pod| stage.pod(&id(pod)));
     stage.run(async |daemon: Daemon| {
-        daemon.keeper.set(table(&[WEB, DB])).await;
+        daemon.keeper.set(|| table(&[WEB, DB])).await;
         daemon.keeper.serve(&id('1'), &one.pin).await.unwrap();
         daemon.keeper.serve(&id('2'), &two.pin).await.unwrap();
     });
@@ -108,7 +108,7 @@ fn the_next_daemon_finds_the_name_server_adds_its_pods_and_removes_those_that_ar
         // Until this daemon knows the names, those of the earlier one stay.
         within(Duration::from_secs(3), || two.ask("web") == NOBODY_ANSWERS).await;
         assert_eq!(one.ask("db"), Ok([10, 0, 0, 2]));
-        daemon.keeper.set(table(&[WEB, ('3', "new", [10, 0, 0, 3])])).await;
+        daemon.keeper.set(|| table(&[WEB, ('3', "new", [10, 0, 0, 3])])).await;
         within(Duration::from_secs(3), || three.ask("web") == Ok([10, 0, 0, 1])).await;
         assert_eq!((one.ask("new"), one.ask("db")), (Ok([10, 0, 0, 3]), Err(3)));
         assert_eq!(stage.server(), server);
@@ -126,13 +126,13 @@ fn the_next_daemon_finds_the_name_server_adds_its_pods_and_removes_those_that_ar
     });
     // The name server died with its daemon: the port of the last time is known all the same.
     stage.run(async |daemon: Daemon| {
-        daemon.keeper.set(table(&[WEB, DB])).await;
+        daemon.keeper.set(|| table(&[WEB, DB])).await;
         daemon.keeper.serve(&id('1'), &one.pin).await.unwrap();
     });
     let socket = one.connected();
     stage.kill();
     stage.run_with(vec![(id('1'), one.pin.clone())], async |daemon: Daemon| {
-        daemon.keeper.set(table(&[WEB, DB])).await;
+        daemon.keeper.set(|| table(&[WEB, DB])).await;
         within(Duration::from_secs(3), || one.ask("db") == Ok([10, 0, 0, 2])).await;
         assert_eq!(stage::ask_on(&socket, "db"), Ok([10, 0, 0, 2]));
     });
@@ -143,7 +143,7 @@ fn the_settings_of_the_host_are_followed_and_a_pod_can_have_servers_of_its_own()
     let stage = Stage::new();
     let [one, two] = ['1', '2'].map(|pod| stage.pod(&id(pod)));
     stage.run(async |daemon: Daemon| {
-        daemon.keeper.set(table(&[WEB, DB])).await;
+        daemon.keeper.set(|| table(&[WEB, DB])).await;
         daemon.keeper.serve(&id('1'), &one.pin).await.unwrap();
         daemon.keeper.serve(&id('2'), &two.pin).await.unwrap();
         // No file: only names of the network are known.
@@ -158,7 +158,7 @@ fn the_settings_of_the_host_are_followed_and_a_pod_can_have_servers_of_its_own()
         within(Duration::from_secs(5), || one.ask("single") == Ok([192, 0, 2, 53])).await;
         upstream("127.0.0.54:53", [192, 0, 2, 54]);
         let own: SocketAddr = "127.0.0.54:53".parse().unwrap();
-        daemon.keeper.set(Table { servers: [(id('2').to_string(), vec![own])].into(), ..table(&[WEB, DB]) }).await;
+        daemon.keeper.set(|| Table { servers: [(id('2').to_string(), vec![own])].into(), ..table(&[WEB, DB]) }).await;
         assert_eq!((one.ask("a.example"), two.ask("a.example")), (Ok([192, 0, 2, 53]), Ok([192, 0, 2, 54])));
     });
 }
@@ -168,7 +168,7 @@ fn a_pod_whose_sockets_cannot_be_opened_is_an_error_and_holds_nobody_up() {
     let stage = Stage::new();
     let one = stage.pod(&id('1'));
     stage.run(async |daemon: Daemon| {
-        daemon.keeper.set(table(&[WEB, DB])).await;
+        daemon.keeper.set(|| table(&[WEB, DB])).await;
         let missing = stage.dir().join("missing");
         stage.make_run_dir(&id('2'));
         let error = daemon.keeper.serve(&id('2'), &missing).await.unwrap_err().to_string();
@@ -187,7 +187,7 @@ fn without_nft_pods_are_answered_at_port_53_itself_until_it_is_there() {
     // In the mount namespace of this test.
     rustix::mount::mount_bind("/dev/null", "/usr/sbin/nft").unwrap();
     stage.run(async |daemon: Daemon| {
-        daemon.keeper.set(table(&[WEB])).await;
+        daemon.keeper.set(|| table(&[WEB])).await;
         daemon.keeper.serve(&id('1'), &one.pin).await.unwrap();
         assert_eq!(one.ask("web"), Ok([10, 0, 0, 1]));
         assert!(one.is_taken("0.0.0.0:53"));
@@ -203,7 +203,7 @@ fn a_name_server_that_cannot_be_started_is_an_error_and_is_started_later() {
     let stage = Stage::without_shim();
     let one = stage.pod(&id('1'));
     stage.run(async |daemon: Daemon| {
-        daemon.keeper.set(table(&[WEB])).await;
+        daemon.keeper.set(|| table(&[WEB])).await;
         let error = daemon.keeper.serve(&id('1'), &one.pin).await.unwrap_err().to_string();
         assert!(error.contains("serve-names"), "{error}");
         stage.install_shim();
@@ -216,11 +216,12 @@ fn a_name_server_that_hangs_costs_a_caller_a_few_seconds_and_is_caught_up_with()
     let stage = Stage::new();
     let [one, two] = ['1', '2'].map(|pod| stage.pod(&id(pod)));
     stage.run(async |daemon: Daemon| {
-        daemon.keeper.set(table(&[WEB])).await;
+        daemon.keeper.set(|| table(&[WEB])).await;
         daemon.keeper.serve(&id('1'), &one.pin).await.unwrap();
         stage.signal(Signal::STOP);
         let (begin, two_id) = (Instant::now(), id('2'));
-        let (failed, ()) = tokio::join!(daemon.keeper.serve(&two_id, &two.pin), daemon.keeper.set(table(&[WEB, DB])));
+        let (failed, ()) =
+            tokio::join!(daemon.keeper.serve(&two_id, &two.pin), daemon.keeper.set(|| table(&[WEB, DB])));
         let took = begin.elapsed();
         assert!(failed.is_err() && took < Duration::from_secs(12), "{failed:?} after {took:?}");
         daemon.keeper.forget(&id('1')).await;

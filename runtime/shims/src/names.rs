@@ -14,6 +14,10 @@ use std::path::Path;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
+/// How long a name server without containers and without a daemon goes on, in milliseconds: a container that starts in this
+/// time finds it.
+const LINGER_MS: u32 = 1000;
+
 /// A connection to the name server, which lasts as long as both processes. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Names(Shim);
@@ -59,7 +63,7 @@ impl Names {
     async fn start(spawner: &Spawner, state_dir: &Path) -> Result<(Self, NamesEnd)> {
         let (stream, killer) = spawner.spawn("serve-names", "node")?;
         let (names, end) = Self::on(stream);
-        let serve = ServeNames { state_dir: state_dir.display().to_string(), linger_ms: 0 };
+        let serve = ServeNames { state_dir: state_dir.display().to_string(), linger_ms: LINGER_MS };
         match names.done(Verb::ServeNames(serve), &[]).await {
             Ok(()) => Ok((names, end)),
             Err(error) => {

@@ -45,6 +45,19 @@ pub fn open(request: &Open) -> Result<(NamesOpened, Vec<OwnedFd>)> {
         let (port, sockets) = pair(request.port)?;
         match rules::lead_to(&nft, port)? {
             None => return Ok((NamesOpened { port: port.into(), untranslated: String::new() }, sockets)),
+            // The rules of the last time lead to this port.
+            Some(_) if request.port != 0 && port == request.port => {
+                return Ok((NamesOpened { port: port.into(), untranslated: String::new() }, sockets));
+            }
+            // They would still lead to another one: it has to be tried again.
+            Some(why) if request.port != 0 => {
+                return Err(failure::refused(
+                    failure::Kind::FailedPrecondition,
+                    "translate port 53 to the name server",
+                    why,
+                    "",
+                ));
+            }
             Some(why) => return directly(why),
         }
     }

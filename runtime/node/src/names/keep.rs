@@ -61,6 +61,14 @@ async fn find(shared: &Shared) -> Option<Session<'_>> {
 }
 
 async fn begin(shared: &Shared) -> shims::Result<Session<'_>> {
+    match begin_once(shared).await {
+        // One that had nobody left may end just when it is connected to.
+        Err(shims::Error::Gone(_)) => begin_once(shared).await,
+        other => other,
+    }
+}
+
+async fn begin_once(shared: &Shared) -> shims::Result<Session<'_>> {
     let (names, end, _) = Names::begin(&shared.spawner, &shared.places.state).await?;
     Session::on(shared, names, end).await
 }

@@ -2,7 +2,7 @@
 //! Keeps the name server of pods in user networks: starts it, tells it all names, and has every pod answered that is to be.
 //!
 //! The name server is a process of its own, which outlives the daemon and its updates. It is started with the first pod in
-//! a user network, and ends by itself a minute after the last one: a node without such networks has no process for them.
+//! a user network, and ends by itself a second after the last one: a node without such networks has no process for them.
 //!
 //! ```text
 //! verbs ─ serve, forget, set ─▶ Wanted ─▶ keep.rs ─▶ session.rs ═ connection ═ gorae-shim serve-names
@@ -113,11 +113,12 @@ impl NameKeeper {
         }
     }
 
-    /// Replaces all names, and waits until the name server has them, unless there is none. The names are given to each one
-    /// that is started later. What is the same as before costs nothing, and of several changes only the last one is sent.
+    /// Replaces all names by those that `table` makes, and waits until the name server has them, unless there is none. The names are given to each one
+    /// that is started later. What is the same as before costs nothing, and of several changes only the last one is sent. Tables
+    /// are made one at a time, so that an earlier one never replaces a later one.
     ///
     /// - Cancel: the names are still sent.
-    pub async fn set(&self, table: Table) {
+    pub async fn set(&self, table: impl FnOnce() -> Table) {
         let mut actual = self.0.actual();
         let version = self.0.set(table);
         let told = actual.wait_for(|actual| !actual.is_up || actual.told >= version);

@@ -20,7 +20,10 @@ impl Session<'_> {
     pub(super) async fn settle(&mut self, now: Instant) -> shims::Result<()> {
         self.tell_names().await?;
         self.remove_the_unwanted().await?;
-        self.open_the_missing(now);
+        // The servers of the host are known a moment after the first pod is wanted.
+        if self.shared.knows_host() {
+            self.open_the_missing(now);
+        }
         Ok(())
     }
 
@@ -46,19 +49,18 @@ impl Session<'_> {
     }
 
     async fn remove_the_unwanted(&mut self) -> shims::Result<()> {
-        let unwanted: Vec<(String, bool)> = {
+        let unwanted: Vec<String> = {
             let (wanted, actual) = (self.wanted.borrow(), self.shared.actual());
             let actual = actual.borrow();
             let gone = actual
                 .pods
                 .iter()
                 .filter(|(pod, state)| !wanted.pods.contains_key(pod.as_str()) && !matches!(state, Pod::Opening));
-            gone.map(|(pod, state)| (pod.clone(), matches!(state, Pod::Served))).collect()
+            gone.map(|(pod, _)| pod.clone()).collect()
         };
-        for (pod, is_served) in unwanted {
-            if is_served {
-                self.names.remove(&pod).await?;
-            }
+        for pod in unwanted {
+            // It may have the sockets of one that failed, too: what came after they were handed over may be what failed.
+            self.names.remove(&pod).await?;
             self.later.remove(pod.as_str());
             self.shared.now(|actual| drop(actual.pods.remove(&pod)));
         }

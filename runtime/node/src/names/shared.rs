@@ -12,8 +12,8 @@ use crate::ids::PodId;
 use crate::places::Places;
 use gorae_shims::Spawner;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch::{Receiver, Sender};
 
 /// What both sides of the keeper share.
@@ -26,12 +26,13 @@ pub(super) struct Shared {
     wanted: Sender<Wanted>,
     actual: Sender<Actual>,
     warned: AtomicBool,
+    tables: Mutex<()>,
 }
 
 impl Shared {
     pub(super) fn new(spawner: Spawner, places: Places, resolv_conf: PathBuf) -> Self {
         let (wanted, actual) = (Sender::default(), Sender::default());
-        Self { spawner, places, resolv_conf, wanted, actual, warned: AtomicBool::new(false) }
+        Self { spawner, places, resolv_conf, wanted, actual, warned: AtomicBool::new(false), tables: Mutex::default() }
     }
 
     /// What is wanted, to look at and to wait for.
@@ -64,8 +65,10 @@ impl Shared {
         self.wanted.send_if_modified(|wanted| wanted.pods.remove(pod).is_some());
     }
 
-    /// Wants these names, and returns their version.
-    pub(super) fn set(&self, table: Table) -> u64 {
+    /// Wants the names that `table` makes, and returns their version.
+    pub(super) fn set(&self, table: impl FnOnce() -> Table) -> u64 {
+        let _one_at_a_time = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let table = table();
         self.wanted.send_if_modified(|wanted| {
             let is_new = wanted.table.as_deref() != Some(&table);
             if is_new {

@@ -11,7 +11,8 @@ impl Responder {
     pub(super) fn answer(&mut self, number: u64, back: Back, (message, by): (&[u8], Transport), now: Instant) {
         let Some(client) = self.clients.get_mut(&number) else { return };
         client.queries += 1;
-        let singles = self.upstream.single_labels;
+        // A server of the client's own may know any name.
+        let singles = self.upstream.single_labels || self.upstream.own.contains_key(&client.container);
         match decide(&self.table, &client.view, singles, (message, by), &mut self.random) {
             Verdict::Ignore => self.give(number, back, None, now),
             Verdict::Answer(answer) => {
