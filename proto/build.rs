@@ -19,7 +19,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         let own = protox::compile(["gorae.proto"], ["proto"])?;
         let out = PathBuf::from(std::env::var("OUT_DIR")?).join("own");
         std::fs::create_dir_all(&out)?;
-        tonic_prost_build::configure().extern_path(".runtime.v1", "crate::cri").out_dir(out).compile_fds(own)?;
+        tonic_prost_build::configure()
+            .extern_path(".runtime.v1", "crate::cri")
+            .type_attribute(".", "#[derive(serde::Serialize, serde::Deserialize)]")
+            .message_attribute(".", "#[serde(default)]")
+            .out_dir(out)
+            .compile_fds(own)?;
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ pub mod cri;
 pub mod health;
 pub mod log;
 pub mod metrics;
+pub mod people;
 pub mod reload;
 pub mod rpc;
 pub mod server;

@@ -81,7 +81,7 @@ pub use config::{Masquerade, NetworkConfig};
 pub use error::{NetworkError, NetworkErrorKind};
 pub use forwarding::{let_through, withdraw};
 pub use health::Reason;
-pub use network::{Network, PodNetworkPlan};
+pub use network::{Bridge, Network, PodNetworkPlan};
 pub use nft::NftError;
 pub use pod_cidr::CidrOutcome;
 pub use pods::{LivePod, Mapper};

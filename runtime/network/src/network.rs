@@ -34,6 +34,17 @@ pub struct PodNetworkPlan {
     pub ips: Vec<IpAddr>,
 }
 
+/// The bridge of the built-in network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bridge {
+    /// Its name on the node.
+    pub name: String,
+    /// Its addresses, with the prefix lengths of the subnets; that of the primary family first.
+    pub gateways: Vec<IpNet>,
+    /// In bytes, while it exists.
+    pub mtu: Option<u32>,
+}
+
 impl PodNetworkPlan {
     fn new(bridge: String, mtu: u32, lease: Lease) -> Self {
         let ips: Vec<IpAddr> = lease.addresses.iter().map(IpNet::addr).collect();
@@ -216,6 +227,13 @@ impl Network {
     /// The subnets of the built-in network's pods, IPv4 and IPv6; none before they are decided on.
     pub fn subnets(&self) -> Vec<IpNet> {
         self.state.subnets()
+    }
+
+    /// The bridge with its addresses and its MTU, for people; `None` before the first pod.
+    pub fn bridge(&self) -> Option<Bridge> {
+        let known = self.state.known();
+        let (record, gateways) = (known.record.as_ref()?, known.pods.gateways());
+        Some(Bridge { name: record.bridge.clone(), gateways, mtu: known.bridge.as_ref().map(|ready| ready.mtu) })
     }
 
     /// Counts the pods that have an address of the built-in network, and all host ports that are reserved.

@@ -182,6 +182,22 @@ impl From<gorae_attachments::Error> for Error {
     }
 }
 
+impl From<gorae_user_networks::Error> for Error {
+    fn from(error: gorae_user_networks::Error) -> Self {
+        use gorae_user_networks::ErrorKind as From;
+        let kind = match error.kind() {
+            From::InvalidArgument => Kind::InvalidArgument,
+            From::NotFound => Kind::NotFound,
+            From::AlreadyExists => Kind::AlreadyExists,
+            From::FailedPrecondition => Kind::FailedPrecondition,
+            From::ResourceExhausted => Kind::ResourceExhausted,
+            From::Unavailable => Kind::Unavailable,
+            From::Internal => Kind::Internal,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
 impl From<gorae_cdi::Error> for Error {
     fn from(error: gorae_cdi::Error) -> Self {
         let kind = match error.kind() {

@@ -44,6 +44,10 @@ async fn pass(node: &Arc<Node>, stale: HashSet<String>) -> HashSet<String> {
     pod::upkeep::check_all(node).await;
     let strays = disk::blocking(|| without_record(&node.machine.places, &node.objects));
     recover::end_strays(node, &strays).await;
+    if let Err(error) = node.networks.people.reconcile().await {
+        tracing::error!(%error, "cannot reconcile the networks that people made; retrying at the next pass");
+    }
+    node.refresh_names().await;
     match node.networks.builtin.reconcile(&stale).await {
         Ok(stale) => stale,
         Err(error) => {

@@ -22,3 +22,4 @@ mod verbs;
 pub use events::Losses;
 pub use lists::{Items, MAX_MESSAGE};
 pub use service::Runtime;
+pub(crate) use verbs::to_completion;

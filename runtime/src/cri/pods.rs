@@ -15,7 +15,8 @@ use std::sync::Arc;
 /// `InvalidArgument` without a config; those of [`pod::run::run`].
 pub async fn run(node: &Arc<Node>, request: cri::RunPodSandboxRequest) -> Result<cri::RunPodSandboxResponse> {
     let config = request.config.ok_or_else(|| Error::invalid("config is not set"))?;
-    let pod_sandbox_id = pod::run::run(node.clone(), config, request.runtime_handler).await?;
+    let asked = pod::run::Asked { config, runtime_handler: request.runtime_handler, settings: None };
+    let pod_sandbox_id = pod::run::run(node.clone(), asked).await?;
     Ok(cri::RunPodSandboxResponse { pod_sandbox_id: pod_sandbox_id.to_string() })
 }
 

@@ -35,10 +35,17 @@ pub struct Method(u8);
 /// The number of methods, "other" included.
 pub const METHODS: usize = TABLE.len();
 /// The paths of our services.
-const SERVICES: [&str; 3] = ["/runtime.v1.RuntimeService/", "/runtime.v1.ImageService/", "/gorae.v1.Images/"];
+const SERVICES: [&str; 5] = [
+    "/runtime.v1.RuntimeService/",
+    "/runtime.v1.ImageService/",
+    "/gorae.v1.Images/",
+    "/gorae.v1.Networks/",
+    "/gorae.v1.Pods/",
+];
 
 const POD: &[Field] = &[("pod", &[1])];
 const CONTAINER: &[Field] = &[("container", &[1])];
+const NETWORK: &[Field] = &[("network", &[1])];
 const IMAGE: &[Field] = &[("image", &[1, 1])];
 const POD_FILTER: &[Field] = &[("pod", &[1, 1])];
 const CONTAINERS_FILTER: &[Field] = &[("container", &[1, 1]), ("pod", &[1, 3])];
@@ -46,13 +53,16 @@ const STATS_FILTER: &[Field] = &[("container", &[1, 1]), ("pod", &[1, 2])];
 const IMAGE_FILTER: &[Field] = &[("image", &[1, 1, 1])];
 
 /// Sorted by name, except for the last row.
-static TABLE: [Row; 46] = [
+static TABLE: [Row; 54] = [
     row("Attach", Kind::Enters, CONTAINER),
     row("CheckpointContainer", Kind::Changes, CONTAINER),
     row("CheckpointPod", Kind::Changes, POD),
+    row("ConnectNetwork", Kind::Changes, POD),
     row("ContainerStats", Kind::Reads, CONTAINER),
     row("ContainerStatus", Kind::Reads, CONTAINER),
     row("CreateContainer", Kind::Changes, &[("pod", &[1]), ("container", &[2, 1, 1]), ("image", &[2, 2, 1])]),
+    row("CreateNetwork", Kind::Changes, NETWORK),
+    row("DisconnectNetwork", Kind::Changes, &[("pod", &[1]), ("network", &[2])]),
     row("Exec", Kind::Enters, CONTAINER),
     row("ExecSync", Kind::Enters, CONTAINER),
     row("GetContainerEvents", Kind::Watches, &[]),
@@ -62,20 +72,25 @@ static TABLE: [Row; 46] = [
     row("ListContainers", Kind::Reads, CONTAINERS_FILTER),
     row("ListImages", Kind::Reads, IMAGE_FILTER),
     row("ListMetricDescriptors", Kind::Reads, &[]),
+    row("ListNetworks", Kind::Reads, NETWORK),
     row("ListPodSandbox", Kind::Reads, POD_FILTER),
     row("ListPodSandboxMetrics", Kind::Reads, &[]),
     row("ListPodSandboxStats", Kind::Reads, POD_FILTER),
+    row("PodNetwork", Kind::Reads, POD),
     row("PodSandboxStats", Kind::Reads, POD),
     row("PodSandboxStatus", Kind::Reads, POD),
     row("PortForward", Kind::Enters, POD),
+    row("PruneNetworks", Kind::Changes, &[]),
     row("PullImage", Kind::Fetches, &[("image", &[1, 1]), ("pod", &[3, 1, 1])]),
     row("PullProgress", Kind::Watches, &[("image", &[1])]),
     row("RemoveContainer", Kind::Changes, CONTAINER),
     row("RemoveImage", Kind::Changes, IMAGE),
     row("RemoveImageName", Kind::Changes, &[("image", &[1])]),
+    row("RemoveNetwork", Kind::Changes, NETWORK),
     row("RemovePodSandbox", Kind::Changes, POD),
     row("ReopenContainerLog", Kind::Changes, CONTAINER),
     row("RestorePod", Kind::Changes, &[("namespace", &[2, 1, 3]), ("pod", &[2, 1, 1])]),
+    row("RunPod", Kind::Changes, &[("namespace", &[1, 1, 3]), ("pod", &[1, 1, 1])]),
     row("RunPodSandbox", Kind::Changes, &[("namespace", &[1, 1, 3]), ("pod", &[1, 1, 1])]),
     row("RuntimeConfig", Kind::Reads, &[]),
     row("StartContainer", Kind::Changes, CONTAINER),

@@ -40,6 +40,7 @@ pub async fn run(config: Config, log: Log, stop: watch::Receiver<bool>) -> Resul
     check_executable(&config.shim).map_err(Error::precondition)?;
     let (node, found) = open(&config, places).await?;
     found.fill(&node);
+    node.resume_names().await;
     let streaming = Arc::new(start_streaming(&config, &node).await?);
     let (listener, bound) = listen(&config.socket)?;
     let counters = Counters {
@@ -59,7 +60,9 @@ pub async fn run(config: Config, log: Log, stop: watch::Receiver<bool>) -> Resul
         reconcile::run(of).await;
     });
     let of = node.clone();
-    let tending = tokio::spawn(async move { of.networks.tend(async { drop(is_settled.await) }).await });
+    let tending = tokio::spawn(async move {
+        tokio::join!(of.networks.tend(async { drop(is_settled.await) }), of.follow_names());
+    });
     let services = Services { socket: config.socket.clone(), node: node.clone(), streaming, counters };
     services.serve(listener, stop).await?;
     drop(operators);

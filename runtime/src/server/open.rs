@@ -9,11 +9,14 @@ use gorae_cgroups::Hierarchies;
 use gorae_image_service::{self as images, Images};
 use gorae_network::Network;
 use gorae_node::error::{Error, Result};
-use gorae_node::networks::Networks;
+use gorae_node::names::NameKeeper;
+use gorae_node::networks::{self, Networks};
 use gorae_node::{Machine, Node, Places, open_files, recover};
 use gorae_proto::shim::CgroupLayout;
 use gorae_shims::{DevicePrograms, Spawner, mount_cgroups};
 use gorae_streaming as streaming;
+use gorae_user_networks::UserNetworks;
+use ipnet::IpNet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -32,7 +35,10 @@ pub(super) async fn open(config: &Config, places: Places) -> Result<(Arc<Node>, 
     let attachments = attachments.await.map_err(|e| Error::internal(e.to_string()))?;
     attachments.owe_unless(|pod_id| found.is_up(pod_id)).await;
     let cni = CniNetwork::open(config.cni.clone(), attachments).await;
-    let networks = Networks::new(builtin, cni, config.network_mode, places.root.join("cni-seen"));
+    let default = networks::Default { builtin, cni, mode: config.network_mode, seen: places.root.join("cni-seen") };
+    let people = open_people(config, &places, &spawner, &default.builtin, &found).await?;
+    let names = NameKeeper::new(spawner.clone(), places.clone());
+    let networks = Networks::new(default, people, names);
     let images = Images::open(image_config(config))?;
     let machine = Machine {
         places,
@@ -45,6 +51,21 @@ pub(super) async fn open(config: &Config, places: Places) -> Result<(Arc<Node>, 
     };
     let node = gorae_node::assemble(config.settings(), machine, images, networks);
     Ok((node, found))
+}
+
+/// The networks that people made; none of them is given a subnet of the built-in one.
+async fn open_people(
+    config: &Config,
+    places: &Places,
+    spawner: &Spawner,
+    builtin: &Network,
+    found: &recover::Found,
+) -> Result<UserNetworks> {
+    let builtin = builtin.clone();
+    let avoid: Arc<dyn Fn() -> Vec<IpNet> + Send + Sync> = Arc::new(move || builtin.subnets());
+    let (mtu, open_forward) = (config.network.mtu, config.network.open_forward);
+    let config = gorae_user_networks::Config { mtu, open_forward, avoid: Some(avoid) };
+    Ok(UserNetworks::open(places.root.join("networks"), spawner.clone(), config, &found.in_networks()).await?)
 }
 
 async fn open_hierarchies(spawner: &Spawner, layout: &CgroupLayout) -> Result<Hierarchies> {

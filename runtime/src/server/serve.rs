@@ -3,12 +3,15 @@
 
 use crate::admin::Counters;
 use crate::cri::{MAX_MESSAGE, Runtime};
+use crate::people::{NetworkService, PodService};
 use crate::rpc;
 use gorae_image_service as images;
 use gorae_node::Node;
 use gorae_node::error::{Error, Result};
 use gorae_proto::cri::{image_service_server::ImageServiceServer, runtime_service_server::RuntimeServiceServer};
 use gorae_proto::gorae::images_server::ImagesServer;
+use gorae_proto::gorae::networks_server::NetworksServer;
+use gorae_proto::gorae::pods_server::PodsServer;
 use gorae_streaming as streaming;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -55,7 +58,9 @@ impl Services {
             .max_decoding_message_size(MAX_MESSAGE)
             .max_encoding_message_size(MAX_MESSAGE);
         let own = ImagesServer::new(images::ProgressService(self.node.images.clone()));
-        Routes::new(runtime).add_service(image).add_service(own)
+        let pods = PodsServer::new(PodService(self.node.clone())).max_decoding_message_size(MAX_MESSAGE);
+        let networks = NetworksServer::new(NetworkService(self.node.clone()));
+        Routes::new(runtime).add_service(image).add_service(own).add_service(pods).add_service(networks)
     }
 }
 

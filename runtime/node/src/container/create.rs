@@ -140,9 +140,12 @@ async fn make(node: &Arc<Node>, pod: &Arc<Pod>, id: &ContainerId, config: cri::C
         })
     })?;
     let container = Container::new(record, State::Created);
-    let transaction = node.events.transaction();
-    node.objects.containers.insert(container.clone());
-    transaction.container_created(&container);
+    {
+        let transaction = node.events.transaction();
+        node.objects.containers.insert(container.clone());
+        transaction.container_created(&container);
+    }
+    node.refresh_names_of(pod.id()).await;
     Ok(())
 }
 

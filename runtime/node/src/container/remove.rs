@@ -39,12 +39,14 @@ pub async fn remove(node: &Arc<Node>, container: &Arc<Container>) -> Result<()> 
     trash::discard(&node.machine.places.trash(), &node.machine.places.container_root(&record.id), &name).await?;
     trash::remove_tree(&node.machine.places.container_run(&record.id))?;
     // Published only on success: a removal that fails is retried.
-    let transaction = node.events.transaction();
-    node.objects.containers.remove(&record.id);
-    transaction.container_deleted(container);
-    drop(transaction);
+    {
+        let transaction = node.events.transaction();
+        node.objects.containers.remove(&record.id);
+        transaction.container_deleted(container);
+    }
     disk::blocking(|| node.images.release(&record.id));
     node.usage.stats.forget(&node.machine.places.container_root(&record.id).join("upper"));
+    node.refresh_names_of(&record.pod_id).await;
     tracing::info!(container = ids::short(&record.id), "container is removed");
     Ok(())
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The two networks that a pod can be in: the built-in one, and the one of a CNI configuration.
+//! The networks that a pod can be in: the built-in one, the one of a CNI configuration, and those that people made.
 //!
-//! A pod is in one of them for life, and its record says in which. New pods go where the mode says. In `auto`, which is the
+//! A pod is in one of the first two for life, unless somebody asked for others, and its record says in which. New pods go where the mode says. In `auto`, which is the
 //! default, that is CNI from the moment a configuration is first seen, and for good: a cluster's network is installed
 //! minutes after its nodes start, and takes its file away while it is upgraded. A pod that starts in the built-in network
 //! then can be reached by nobody, and stays there.
@@ -13,10 +13,12 @@ mod seen;
 pub use capabilities::capabilities;
 
 use crate::error::{Error, Kind, Result};
+use crate::names::NameKeeper;
 use crate::pod::netns;
 use gorae_attachments::CniNetwork;
 use gorae_cni::directory::Chosen;
 use gorae_network::{Network, Reason};
+use gorae_user_networks::UserNetworks;
 use seen::Seen;
 use serde::Deserialize;
 use std::future::Future;
@@ -43,10 +45,27 @@ pub struct Networks {
     pub builtin: Network,
     /// The network of a CNI configuration, and the attachments of pods to it.
     pub cni: CniNetwork,
+    /// The networks that people made.
+    pub people: UserNetworks,
+    /// Answers the names of pods in those.
+    pub names: NameKeeper,
     mode: Mode,
     seen: Seen,
     /// Why agents cannot see the pods' network namespaces, if that is so.
     hidden: Option<String>,
+}
+
+/// The two networks of which a pod is in one when nobody asks for others.
+#[derive(Debug)]
+pub struct Default {
+    /// The built-in one.
+    pub builtin: Network,
+    /// That of a CNI configuration.
+    pub cni: CniNetwork,
+    /// Which of them.
+    pub mode: Mode,
+    /// The path of a file that survives a reboot.
+    pub seen: PathBuf,
 }
 
 /// Where a new pod is to be.
@@ -59,9 +78,10 @@ pub enum Choice {
 }
 
 impl Networks {
-    /// Puts the networks together; `seen` is the path of a file that survives a reboot.
-    pub fn new(builtin: Network, cni: CniNetwork, mode: Mode, seen: PathBuf) -> Self {
-        Self { builtin, cni, mode, seen: Seen::open(seen), hidden: netns::hidden() }
+    /// Puts the networks together.
+    pub fn new(default: Default, people: UserNetworks, names: NameKeeper) -> Self {
+        let Default { builtin, cni, mode, seen } = default;
+        Self { builtin, cni, people, names, mode, seen: Seen::open(seen), hidden: netns::hidden() }
     }
 
     /// Chooses for a new pod.
@@ -87,7 +107,7 @@ impl Networks {
         }
     }
 
-    /// Follows the CNI network, and pays what is owed to it once `settled` says that no process of those pods is left; until it
+    /// Keeps the name server, follows the CNI network, and pays what is owed to it once `settled` says that no process of those pods is left; until it
     /// is aborted.
     pub async fn tend(&self, settled: impl Future<Output = ()>) {
         let watch = async {
@@ -100,7 +120,7 @@ impl Networks {
             settled.await;
             self.cni.settle().await;
         };
-        tokio::join!(watch, pay);
+        tokio::join!(watch, pay, self.names.tend());
     }
 
     /// Passes kubelet's pod CIDR on to the built-in network, if that is where new pods are. A CNI network has its own ways to
@@ -151,6 +171,11 @@ impl Networks {
 
     /// What is wrong although pods can be created.
     pub fn degraded(&self) -> Option<Reason> {
+        let people = || self.people.degraded().map(|message| Reason { reason: "UserNetworksFailing", message });
+        self.default_degraded().or_else(people)
+    }
+
+    fn default_degraded(&self) -> Option<Reason> {
         match self.uses_cni() {
             Ok(true) => {
                 let failing = self.cni.degraded().map(|message| Reason { reason: "NetworkPluginFailing", message });

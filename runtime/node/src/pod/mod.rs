@@ -15,16 +15,23 @@
 mod attach;
 mod cni_result;
 pub(crate) mod etc_files;
+mod name_table;
 pub mod netns;
 pub(crate) mod pins;
+mod reach;
+mod reached;
+mod readdress;
 mod record;
 pub mod remove;
 pub(crate) mod request;
+mod reserve;
 pub mod resources;
 pub mod run;
+pub mod settings;
 pub(crate) mod shared_memory;
 pub mod stop;
 pub(crate) mod upkeep;
+pub mod user_networks;
 pub mod verbose;
 pub mod view;
 pub(crate) mod watch;
@@ -37,6 +44,7 @@ pub(crate) use record::{test_config, test_record};
 use crate::disposable::PlainData;
 use crate::ids::PodId;
 use gorae_proto::cri;
+use gorae_proto::gorae::PodNetworkSettings;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Whether the pod can hold containers.
@@ -55,6 +63,8 @@ pub struct Pod {
     pub record: Record,
     /// The resources that kubelet last reported, which change nothing on the machine.
     pub resources: Mutex<Option<Resources>>,
+    /// What people changed of its settings.
+    settings: Mutex<Option<PodNetworkSettings>>,
     state: Mutex<State>,
     /// Held by the verb that works on this pod.
     pub verb: tokio::sync::Mutex<()>,
@@ -69,6 +79,7 @@ impl Pod {
         Arc::new(Self {
             record,
             resources: Mutex::new(None),
+            settings: Mutex::new(None),
             state: Mutex::new(state),
             verb: tokio::sync::Mutex::new(()),
         })
@@ -87,6 +98,19 @@ impl Pod {
     /// Whether containers can be made in it.
     pub fn is_ready(&self) -> bool {
         matches!(self.state(), State::Ready(_))
+    }
+
+    /// Replaces what is known of a ready pod.
+    ///
+    /// # Errors
+    /// It is not ready any more.
+    pub(crate) fn set_ready(&self, up: Up) -> Result<(), ()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*state, State::Ready(_)) {
+            return Err(());
+        }
+        *state = State::Ready(up);
+        Ok(())
     }
 
     /// Moves from Ready to NotReady. There is no way back.

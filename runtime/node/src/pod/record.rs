@@ -6,6 +6,7 @@ use crate::ids::PodId;
 use gorae_kernel::process::ProcessId;
 use gorae_network::Mapper;
 use gorae_proto::cri;
+use gorae_proto::gorae::PodNetworkSettings;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -30,6 +31,9 @@ pub struct Record {
     pub owner: Owner,
     /// The request.
     pub config: cri::PodSandboxConfig,
+    /// What the request had besides the configuration, for a pod of people.
+    #[serde(default)]
+    pub settings: Option<PodNetworkSettings>,
     /// As requested; empty stays empty.
     pub runtime_handler: String,
     /// Wall clock, nanoseconds.
@@ -67,6 +71,17 @@ pub enum Owner {
 pub enum Network {
     /// Nothing: the pod is in the node's network namespace.
     Host,
+    /// Nothing: the pod has only a loopback interface.
+    Loopback,
+    /// Nothing: the pod is in the network namespace of this one.
+    Of {
+        /// Its id.
+        pod: PodId,
+        /// Its host name, which is this pod's, too.
+        hostname: String,
+    },
+    /// Nothing: the pod is in networks that people made, and its memberships have a record of their own.
+    People,
     /// Addresses of the built-in network.
     Builtin {
         /// The primary address first.
@@ -90,7 +105,7 @@ impl Network {
     pub fn given_out(&self) -> &[IpAddr] {
         match self {
             Self::Builtin { addresses, .. } => addresses,
-            Self::Host | Self::Cni { .. } => &[],
+            _ => &[],
         }
     }
 
@@ -106,7 +121,7 @@ impl Network {
     pub fn host_interface(&self) -> &str {
         match self {
             Self::Builtin { host_interface, .. } => host_interface,
-            Self::Host | Self::Cni { .. } => "",
+            _ => "",
         }
     }
 }
@@ -124,11 +139,19 @@ impl Record {
         }
     }
 
+    /// Whether the pod is in the network namespace of another one.
+    pub fn is_guest(&self) -> bool {
+        matches!(self.network, Network::Of { .. })
+    }
+
     /// The host name that the pod's processes see: the requested one, or the node's.
     ///
     /// # Errors
     /// When the node's host name is not valid text.
     pub fn hostname(&self) -> Result<String> {
+        if let Network::Of { hostname, .. } = &self.network {
+            return Ok(hostname.clone());
+        }
         if self.config.hostname.is_empty() {
             let node = rustix::system::uname();
             let name = node.nodename().to_str();
@@ -167,6 +190,16 @@ pub struct Up {
     pub pins: Pins,
     /// The pod's addresses, the primary one first; empty in the node's network namespace.
     pub addresses: Vec<IpAddr>,
+    /// Those that its host ports lead to, for a pod whose ports do not lead to the built-in network; none: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub published: Vec<IpAddr>,
+}
+
+impl Up {
+    /// The addresses that the pod's host ports lead to, the first of each family.
+    pub fn published(&self) -> &[IpAddr] {
+        if self.published.is_empty() { &self.addresses } else { &self.published }
+    }
 }
 
 /// The pinned namespaces: kind and inode number. No other namespace has that number while this one exists.
@@ -196,6 +229,7 @@ pub(crate) fn test_record(config: cri::PodSandboxConfig) -> Record {
         id: PodId::of_digit('a'),
         owner: Owner::Cri,
         config,
+        settings: None,
         runtime_handler: String::new(),
         created_at: 1,
         network: Network::Host,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! StopPodSandbox: stop the containers, then take down the network and the namespaces. It can be repeated at any point.
 
-use super::{Pod, Record, UP_KIND, netns};
+use super::{Pod, Record, UP_KIND, netns, settings, user_networks};
 use crate::container;
 use crate::disk;
 use crate::error::{Error, Result};
@@ -33,7 +33,8 @@ pub async fn stop(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
 pub async fn stop_held(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
     let run_dir = node.machine.places.pod_run(pod.id());
     let was_ready = pod.is_ready();
-    if !was_ready && !is_left(&node.machine, &pod.record) {
+    let is_left = is_left(&node.machine, &pod.record) || !node.networks.people.memberships(pod.id()).is_empty();
+    if !was_ready && !is_left {
         return Ok(());
     }
     // The intent: from now on the pod is not ready, even for a daemon that starts in the middle of this.
@@ -54,6 +55,9 @@ pub async fn stop_held(node: &Arc<Node>, pod: &Arc<Pod>) -> Result<()> {
         tracing::info!(pod = ids::short(pod.id()), "pod is stopped");
     }
     let torn_down = tear_down(&node.machine, &node.networks, &pod.record).await;
+    if matches!(settings::asked(pod.record.settings.as_ref()), settings::Asked::Networks(_)) {
+        node.refresh_names().await;
+    }
     let torn_down = torn_down.and_then(|detached| Ok(detached.map(drop)?));
     let Some(cause) = unkillable else { return torn_down };
     // This failure is a consequence of the stuck process.
@@ -77,6 +81,8 @@ pub async fn tear_down(
     if let Err(error) = networks.builtin.withdraw(&record.id).await {
         tracing::warn!(pod = ids::short(&record.id), %error, "cannot close the pod's host ports; retrying later");
     }
+    // A guest may keep the namespace.
+    let left = user_networks::detach(networks, record).await;
     // Its plugins need the namespace, which stays for a while when they fail.
     let detached = networks.cni.attachments().remove(&record.id).await;
     if is_left(machine, record) {
@@ -88,6 +94,8 @@ pub async fn tear_down(
         trash::remove_tree(&machine.places.pod_run(&record.id))?;
     }
     networks.builtin.release(&record.id);
+    left?;
+    user_networks::release(networks, record).await?;
     Ok(detached)
 }
 
@@ -106,6 +114,6 @@ fn clean(machine: &Machine, record: &Record, keep_netns: bool) -> CleanPod {
         host_interface: record.network.host_interface().to_owned(),
         remove_empty_cgroups: record.made_cgroups.clone(),
         netns: if keep_netns { String::new() } else { record.netns_on_wire() },
-        joined_net: false,
+        joined_net: record.is_guest(),
     }
 }

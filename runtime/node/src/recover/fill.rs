@@ -21,6 +21,7 @@ impl Found {
             let up = up.clone().filter(pod::watch::is_alive);
             let pod = Pod::new(record.clone(), up.map_or(pod::State::NotReady, pod::State::Ready));
             pod::resources::restore(&node.machine.places.pod_root(&record.id), &pod);
+            pod::settings::restore(&node.machine.places.pod_root(&record.id), &pod);
             node.objects.pods.insert(pod.clone());
             pod::upkeep::follow(node, &pod);
         }

@@ -32,6 +32,12 @@ impl Found {
         self.pods.iter().any(|(record, up)| record.id.as_str() == pod_id && alive(up))
     }
 
+    /// The pods that may still be in networks that people made.
+    pub fn in_networks(&self) -> HashSet<String> {
+        let there = self.pods.iter().map(|(record, _)| record).filter(|record| self.present.contains(&record.id));
+        there.chain(&self.half_made).map(|record| record.id.to_string()).collect()
+    }
+
     /// The pods that still have addresses of the built-in network, or host ports.
     pub fn live_pods(&self) -> Vec<LivePod> {
         // A pod that is being stopped keeps its address until that is done.
@@ -45,11 +51,11 @@ impl Found {
 fn live(record: &pod::Record, up: Option<&Up>) -> Option<LivePod> {
     let port_mappings = record.config.port_mappings.clone();
     let (ips, from_pool) = match &record.network {
-        pod::Network::Host => return None,
+        pod::Network::Host | pod::Network::Loopback | pod::Network::Of { .. } => return None,
         pod::Network::Builtin { addresses, .. } => (addresses.clone(), true),
         // The host ports of one that is being stopped are closed already, or are to be.
-        pod::Network::Cni { .. } if port_mappings.is_empty() => return None,
-        pod::Network::Cni { .. } => (up?.addresses.clone(), false),
+        pod::Network::Cni { .. } | pod::Network::People if port_mappings.is_empty() => return None,
+        pod::Network::Cni { .. } | pod::Network::People => (up?.published().to_vec(), false),
     };
     let mapper = record.network.mapper();
     Some(LivePod { pod_id: record.id.to_string(), ips, port_mappings, from_pool, mapper })

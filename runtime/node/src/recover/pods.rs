@@ -22,10 +22,11 @@ pub(super) fn read(places: &Places, id: &PodId, boot_id: &str, found: &mut Found
     match read_record(&dir.join("record")) {
         Ok(Some(record)) => {
             check_owner(&dir, id, &record.id)?;
-            match pod::resources::kept(&dir).map(drop) {
-                Err(error) if error.kind() == Kind::FailedPrecondition => return Err(anothers(error)),
-                // A damaged one, and one that cannot be read now, is logged where it is restored.
-                _ => {}
+            let others = [pod::resources::kept(&dir).map(drop), pod::settings::read(&dir).map(drop)];
+            // A damaged one, and one that cannot be read now, is logged where it is restored.
+            let of_others = |e: &Error| e.kind() == Kind::FailedPrecondition;
+            if let Some(error) = others.into_iter().filter_map(Result::err).find(of_others) {
+                return Err(anothers(error));
             }
             let up = read_up(&run_dir)?.filter(|up| up.boot_id == boot_id);
             found.pods.push((record, up));

@@ -2,9 +2,13 @@
 //! `/etc/hostname`, `/etc/hosts` and `/etc/resolv.conf` of a pod. They are written once, and mounted into each of its
 //! containers that does not have its own mount there.
 
+mod added;
 mod resolv_conf;
 
+use super::reached::Reached;
+use super::{Network, Record, settings};
 use crate::error::{Error, Result};
+use crate::places::Places;
 use gorae_proto::cri;
 use std::fs::{File, Permissions};
 use std::io::Write;
@@ -23,23 +27,23 @@ const MAX_HOST_FILE: u64 = 1 << 20;
 pub const FILES: [(&str, &str); 3] =
     [("hostname", "/etc/hostname"), ("hosts", "/etc/hosts"), ("resolv.conf", "/etc/resolv.conf")];
 
-/// Writes the files into the pod's directory.
-///
-/// - Shapes: `hostname` is the pod's, or the node's for host network; `ips` are its addresses, none for host network.
-///   Every user can read the files, whatever the daemon's umask is.
+/// Writes the files into the pod's directory. Every user can read them, whatever the daemon's umask is.
 ///
 /// # Errors
-/// `InvalidArgument` for DNS entries that would break the file's lines; the kernel's for the files.
-pub fn write(dir: &Path, config: &cri::PodSandboxConfig, hostname: &str, ips: &[IpAddr]) -> Result<()> {
-    let resolv = match (&config.dns_config, ips) {
-        (Some(dns), _) => resolv_conf::of_settings(dns)?,
-        (None, []) => host_file(HOST_RESOLV_CONF),
-        (None, _) => resolv_conf::reachable(&host_file(HOST_RESOLV_CONF), || host_file(RESOLVED_UPSTREAMS)),
+/// `InvalidArgument` for DNS entries that would break the file's lines; `FailedPrecondition` for a name of a host that
+/// nobody knows; the kernel's for the files.
+pub fn write(dir: &Path, places: &Places, record: &Record, reached: &Reached) -> Result<()> {
+    if let Network::Of { pod, .. } = &record.network {
+        return copy(&places.pod_root(pod), dir);
+    }
+    let hostname = record.hostname()?;
+    let extra = record.settings.as_ref().map(|settings| settings.hosts.as_slice()).unwrap_or_default();
+    let mut hosts = match record.network {
+        Network::Host => host_file("/etc/hosts"),
+        _ => own_hosts(&hostname, &reached.addresses),
     };
-    let hosts = match ips {
-        [] => host_file("/etc/hosts"),
-        ips => hosts(hostname, ips),
-    };
+    add_hosts(&mut hosts, &settings::hosts(extra, reached.node)?);
+    let resolv = resolver_settings(record, reached)?;
     for (name, text) in [("hostname", format!("{hostname}\n").into_bytes()), ("hosts", hosts), ("resolv.conf", resolv)]
     {
         let path: PathBuf = dir.join(name);
@@ -48,13 +52,57 @@ pub fn write(dir: &Path, config: &cri::PodSandboxConfig, hostname: &str, ips: &[
     Ok(())
 }
 
+/// Leads a pod, whose files are written, to the name server of networks that people made. The file stays the same one, because
+/// running containers have it mounted.
+///
+/// # Errors
+/// As [`write`].
+pub fn ask_names(dir: &Path, config: &cri::PodSandboxConfig) -> Result<()> {
+    let path = dir.join("resolv.conf");
+    let text = resolv_conf::asking_names(config.dns_config.as_ref(), &host_file(HOST_RESOLV_CONF))?;
+    write_readable(&path, &text).map_err(|e| Error::io("write", &path, &e))
+}
+
+/// The files of the pod whose network this one shares.
+fn copy(of: &Path, to: &Path) -> Result<()> {
+    FILES.iter().try_for_each(|(name, _)| {
+        let (from, path) = (of.join(name), to.join(name));
+        let text = std::fs::read(&from).map_err(|e| Error::io("read", &from, &e))?;
+        write_readable(&path, &text).map_err(|e| Error::io("write", &path, &e))
+    })
+}
+
+fn resolver_settings(record: &Record, reached: &Reached) -> Result<Vec<u8>> {
+    let adds = record.settings.as_ref().is_some_and(|settings| settings.dns_adds);
+    let host = || host_file(HOST_RESOLV_CONF);
+    let reachable = || match record.network {
+        Network::Host => host(),
+        _ => resolv_conf::reachable(&host(), || host_file(RESOLVED_UPSTREAMS)),
+    };
+    match &record.config.dns_config {
+        dns if reached.asks_names => resolv_conf::asking_names(dns.as_ref(), &host()),
+        Some(dns) if adds => added::added(dns, &reachable()),
+        Some(dns) => resolv_conf::of_settings(dns),
+        None => Ok(reachable()),
+    }
+}
+
+fn add_hosts(file: &mut Vec<u8>, extra: &[(IpAddr, String)]) {
+    if !file.is_empty() && !file.ends_with(b"\n") {
+        file.push(b'\n');
+    }
+    for (address, name) in extra {
+        file.extend_from_slice(format!("{address}\t{name}\n").as_bytes());
+    }
+}
+
 fn write_readable(path: &Path, text: &[u8]) -> std::io::Result<()> {
     let mut file = File::create(path)?;
     file.set_permissions(Permissions::from_mode(0o644))?;
     file.write_all(text)
 }
 
-fn hosts(hostname: &str, ips: &[IpAddr]) -> Vec<u8> {
+fn own_hosts(hostname: &str, ips: &[IpAddr]) -> Vec<u8> {
     let mut text = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n".to_owned();
     for ip in ips.iter().filter(|_| !hostname.is_empty()) {
         text += &format!("{ip}\t{hostname}\n");
@@ -72,6 +120,8 @@ fn host_file(path: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::PodId;
+    use gorae_proto::gorae::{HostName, PodNetworkSettings};
 
     #[test]
     fn the_files_are_for_every_user_to_read_whatever_the_umask_of_the_daemon() {
@@ -82,15 +132,58 @@ mod tests {
             std::fs::write(dir.path().join(name), "old").expect("written");
             std::fs::set_permissions(dir.path().join(name), Permissions::from_mode(0o600)).expect("set");
         }
-        write(dir.path(), &cri::PodSandboxConfig::default(), "box", &[[10, 64, 0, 2].into()]).expect("written");
+        write(dir.path(), &places(dir.path()), &record("box"), &reached(&["10.64.0.2"])).expect("written");
         assert_eq!(FILES.map(|(name, _)| own(name)), [0o644; 3]);
         assert_eq!(std::fs::read(dir.path().join("hostname")).expect("there"), b"box\n");
     }
 
+    fn places(dir: &Path) -> Places {
+        Places { root: dir.join("root"), state: dir.join("state") }
+    }
+
+    fn record(hostname: &str) -> Record {
+        let config = cri::PodSandboxConfig { hostname: hostname.into(), ..Default::default() };
+        Record { network: Network::Loopback, ..crate::pod::test_record(config) }
+    }
+
+    fn reached(addresses: &[&str]) -> Reached {
+        let addresses = addresses.iter().map(|ip| ip.parse().expect("address")).collect();
+        Reached { addresses, node: Some([10, 64, 0, 1].into()), ..Reached::default() }
+    }
+
+    #[test]
+    fn a_guest_has_the_files_of_its_host() {
+        let dir = tempfile::tempdir().expect("directory");
+        let places = places(dir.path());
+        let host = PodId::of_digit('b');
+        std::fs::create_dir_all(places.pod_root(&host)).expect("directory");
+        for (name, _) in FILES {
+            std::fs::write(places.pod_root(&host).join(name), name).expect("written");
+        }
+        let network = Network::Of { pod: host, hostname: "host".into() };
+        let guest = Record { network, ..record("") };
+        write(dir.path(), &places, &guest, &Reached::default()).expect("written");
+        for (name, _) in FILES {
+            assert_eq!(std::fs::read_to_string(dir.path().join(name)).expect("there"), name);
+        }
+    }
+
+    #[test]
+    fn names_that_people_add_are_below_the_pods_own() {
+        let dir = tempfile::tempdir().expect("directory");
+        let host = |name: &str, address: &str| HostName { name: name.into(), address: address.into() };
+        let hosts = vec![host("printer", "192.0.2.9"), host("node", "host-gateway")];
+        let settings = Some(PodNetworkSettings { hosts, ..Default::default() });
+        let record = Record { settings, ..record("box") };
+        write(dir.path(), &places(dir.path()), &record, &reached(&["10.64.0.2"])).expect("written");
+        let text = std::fs::read_to_string(dir.path().join("hosts")).expect("there");
+        assert!(text.ends_with("10.64.0.2\tbox\n192.0.2.9\tprinter\n10.64.0.1\tnode\n"), "{text}");
+    }
+
     #[test]
     fn a_pod_knows_its_name_at_each_of_its_addresses() {
-        let text = hosts("box", &["10.64.0.2", "fd00::2"].map(|ip| ip.parse().expect("address")));
+        let text = own_hosts("box", &["10.64.0.2", "fd00::2"].map(|ip| ip.parse().expect("address")));
         assert!(text.ends_with(b"ip6-loopback\n10.64.0.2\tbox\nfd00::2\tbox\n"));
-        assert!(hosts("", &[[10, 64, 0, 2].into()]).ends_with(b"ip6-loopback\n"));
+        assert!(own_hosts("", &[[10, 64, 0, 2].into()]).ends_with(b"ip6-loopback\n"));
     }
 }

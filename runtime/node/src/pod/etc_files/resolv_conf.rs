@@ -64,7 +64,6 @@ fn is_of_the_host_alone(server: IpAddr) -> bool {
 ///
 /// # Errors
 /// As [`of_settings`], and `InvalidArgument` for a server that is not an address, which nobody could ask.
-#[cfg_attr(not(test), expect(dead_code, reason = "no verb makes pods in user networks yet"))]
 pub fn asking_names(dns: Option<&cri::DnsConfig>, host: &[u8]) -> Result<Vec<u8>> {
     let own = dns.cloned().unwrap_or_default();
     check(&own)?;

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the pods in networks that people made are found by, for the name server.
+
+use super::settings::{Asked, asked, current};
+use super::{Network, Pod};
+use crate::ids::PodId;
+use crate::names::{self, MemberNames, NetworkNames, Table};
+use crate::node::Node;
+use gorae_user_networks::{Listed, Member};
+use ipnet::IpNet;
+use std::sync::Arc;
+
+impl Node {
+    /// Tells the name server what is so now, if there is one.
+    pub async fn refresh_names(&self) {
+        self.networks.names.set(|| table(self)).await;
+    }
+
+    /// The same when this pod or its containers have changed, if it is in networks that people made.
+    pub async fn refresh_names_of(&self, pod_id: &PodId) {
+        if !self.networks.people.memberships(pod_id).is_empty() {
+            self.refresh_names().await;
+        }
+    }
+
+    /// Tells the name server of each change of networks, until it is aborted.
+    pub async fn follow_names(&self) {
+        let mut changed = self.networks.people.changed();
+        while changed.changed().await.is_ok() {
+            self.refresh_names().await;
+        }
+    }
+
+    /// Finds the pods that an earlier daemon had answered, once the names are known. To be called once, when all pods are.
+    pub async fn resume_names(&self) {
+        self.refresh_names().await;
+        let answered = asking(self).into_iter();
+        let answered = answered.filter_map(|pod| Some((pod.id().clone(), pod.record.netns.clone()?)));
+        self.networks.names.resume(answered.collect());
+    }
+}
+
+/// The pods that ask the name server: also those that were disconnected from all networks that people made.
+fn asking(node: &Node) -> Vec<Arc<Pod>> {
+    let asks = |pod: &Arc<Pod>| pod.is_ready() && matches!(asked(current(pod).as_ref()), Asked::Networks(_));
+    node.objects.pods.all().into_iter().filter(asks).collect()
+}
+
+fn table(node: &Node) -> Table {
+    let (listed, pods) = (node.networks.people.list(), asking(node));
+    let mut networks: Vec<NetworkNames> = listed.iter().map(|one| of_network(node, one)).collect();
+    networks.push(default_network(&pods));
+    let servers = pods.iter().filter_map(|pod| {
+        let dns = pod.record.config.dns_config.as_ref()?;
+        Some((pod.id().to_string(), names::servers(&dns.servers)))
+    });
+    Table { networks, servers: servers.collect() }
+}
+
+fn of_network(node: &Node, listed: &Listed) -> NetworkNames {
+    NetworkNames {
+        name: listed.network.name.clone(),
+        internal: listed.network.internal,
+        members: listed.members.iter().map(|member| of_member(node, member)).collect(),
+    }
+}
+
+/// The length of a short id, as people know it from Docker.
+const SHORT: usize = 12;
+
+/// The pod's names, then the short ids of its containers.
+fn of_member(node: &Node, member: &Member) -> MemberNames {
+    let containers = PodId::parse(&member.pod_id).map(|id| node.objects.of_pod(&id)).unwrap_or_default();
+    let short = containers.iter().filter_map(|container| container.record().id.get(..SHORT).map(str::to_owned));
+    let place = &member.membership;
+    MemberNames {
+        pod: member.pod_id.clone(),
+        names: place.names.iter().cloned().chain(short).collect(),
+        addresses: place.addresses.iter().map(IpNet::addr).collect(),
+    }
+}
+
+/// The way out of pods that are in the default network, too. It has no names.
+fn default_network(pods: &[Arc<Pod>]) -> NetworkNames {
+    let inside = pods.iter().filter(|pod| !matches!(pod.record.network, Network::People));
+    let member = |pod: &Arc<Pod>| MemberNames { pod: pod.id().to_string(), names: Vec::new(), addresses: Vec::new() };
+    NetworkNames { name: super::settings::DEFAULT.to_owned(), internal: false, members: inside.map(member).collect() }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What follows when a running pod has other places in networks: its addresses, and where its host ports lead.
+
+use super::{Network, Pod, Record, State, UP_KIND, UP_VERSION, Up};
+use crate::error::{Error, Result};
+use crate::networks::Networks;
+use crate::node::Node;
+use crate::records;
+use gorae_user_networks::Membership;
+use ipnet::IpNet;
+use std::cmp::Reverse;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Where host ports of a pod that is only in networks that people made lead: into the network that has its default route,
+/// because what it answers goes there. An internal network has no way in.
+pub fn published(networks: &Networks, record: &Record) -> Vec<IpAddr> {
+    let (places, wishes) = (networks.people.memberships(&record.id), networks.people.wishes(&record.id));
+    let mut open: Vec<(i32, Membership)> = wishes.iter().map(|wish| wish.gateway_priority).zip(places).collect();
+    open.retain(|(_, place)| !place.internal);
+    open.sort_by(|(a, one), (b, other)| (Reverse(a), &one.network).cmp(&(Reverse(b), &other.network)));
+    open.iter().flat_map(|(_, place)| place.addresses.iter().map(IpNet::addr)).collect()
+}
+
+/// Closes the pod's host ports before one of its addresses may become another pod's.
+///
+/// # Errors
+/// Those of the built-in network, which owns them.
+pub async fn close_ports(node: &Node, record: &Record) -> Result<()> {
+    if !leads_ports(record) {
+        return Ok(());
+    }
+    node.networks.builtin.withdraw(&record.id).await?;
+    node.networks.builtin.release(&record.id);
+    Ok(())
+}
+
+/// Opens them again where they lead now, and records the pod's addresses. `before` are its places before the change.
+///
+/// # Errors
+/// Those of the built-in network; those of the disk.
+pub async fn readdress(node: &Arc<Node>, pod: &Pod, before: &[Membership]) -> Result<()> {
+    let State::Ready(up) = pod.state() else { return Ok(()) };
+    let record = &pod.record;
+    let mut up = Up { addresses: addresses(node, record, &up.addresses, before), ..up };
+    if leads_ports(record) {
+        up.published = published(&node.networks, record);
+        node.networks.builtin.reserve_ports(&record.id, &record.config.port_mappings, record.network.mapper()).await?;
+        if !up.published.is_empty() {
+            node.networks.builtin.publish_at(&record.id, &up.published).await?;
+        }
+    }
+    records::write(&node.machine.places.pod_run(pod.id()), UP_KIND, UP_KIND, UP_VERSION, &up)?;
+    pod.set_ready(up).map_err(|()| Error::precondition("the pod was stopped meanwhile"))
+}
+
+fn leads_ports(record: &Record) -> bool {
+    matches!(record.network, Network::People) && !record.config.port_mappings.is_empty()
+}
+
+/// Those that the pod has of its default network, then those of its places.
+fn addresses(node: &Node, record: &Record, last: &[IpAddr], before: &[Membership]) -> Vec<IpAddr> {
+    let of = |places: &[Membership]| -> Vec<IpAddr> {
+        places.iter().flat_map(|place| place.addresses.iter().map(IpNet::addr)).collect()
+    };
+    let gone = of(before);
+    let kept = last.iter().filter(|ip| !gone.contains(ip)).copied();
+    kept.chain(of(&node.networks.people.memberships(&record.id))).collect()
+}
