@@ -155,7 +155,7 @@ pub fn made(text: &str) -> Result<&str> {
     let rest = bytes.all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
     ensure!(
         first && rest && text.len() <= MAX_NETWORK,
-        "bad network {text:?}: a name has letters, digits, \"_\", \".\" and \"-\", and begins with a letter or digit"
+        "bad network {text:?}: a name has at most 63 letters, digits, \"_\", \".\" and \"-\", and begins with a letter or digit"
     );
     Ok(text)
 }

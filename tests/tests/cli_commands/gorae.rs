@@ -78,6 +78,12 @@ impl Gorae {
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("{words:?} printed no JSON ({e}): {text}"))
     }
 
+    /// The same for a command that prints nothing else.
+    pub async fn json_of(&self, words: &[&str]) -> serde_json::Value {
+        let text = self.ok(words).await;
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{words:?} printed no JSON ({e}): {text}"))
+    }
+
     /// Checks that nothing is left of any container, and removes the directory that the first one's log made.
     pub async fn leaves_nothing(&self) {
         assert_eq!(self.ok(&["ps", "-aq"]).await, "");

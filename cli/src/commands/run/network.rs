@@ -7,6 +7,9 @@ use crate::parse::{address, dns};
 use anyhow::{Context as _, Result, bail, ensure};
 use gorae_proto::cri;
 
+/// The default network among others, as the daemon knows it.
+const DEFAULT: &str = "bridge";
+
 /// The network that the options ask for.
 ///
 /// # Errors
@@ -51,8 +54,13 @@ fn add_options(first: &mut Wish, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// One network that is always there, or several that people made.
-fn chosen(wishes: Vec<Wish>) -> Result<Network> {
+/// One network that is always there, or several: those that people made, and the default one.
+fn chosen(mut wishes: Vec<Wish>) -> Result<Network> {
+    let several = wishes.len() > 1;
+    for wish in wishes.iter_mut().filter(|wish| several && matches!(network::kind(&wish.network), Ok(Kind::Own))) {
+        check_plain(wish)?;
+        wish.network = DEFAULT.to_owned();
+    }
     for (index, wish) in wishes.iter().enumerate() {
         let kind = network::kind(&wish.network)?;
         ensure!(
@@ -60,12 +68,12 @@ fn chosen(wishes: Vec<Wish>) -> Result<Network> {
             "network {} is given twice",
             wish.network
         );
-        if let Kind::Made(_) = kind {
+        if matches!(kind, Kind::Made(_)) || (several && kind == Kind::Own) {
             continue;
         }
         ensure!(
-            wishes.len() == 1,
-            "--network {} cannot be combined with another network: only those made by `gorae network create` can",
+            !several,
+            "--network {} cannot be combined with another network: only bridge and those made by `gorae network create` can",
             wish.network
         );
         check_plain(wish)?;

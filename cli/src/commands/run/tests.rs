@@ -111,13 +111,17 @@ fn options_without_a_network_in_them_are_about_the_first_one() {
     assert_eq!(asked[0].mac, Some([2, 0, 0, 0, 0, 1]));
     assert_eq!((asked[1].network.as_str(), asked[1].aliases.join(" ").as_str()), ("front", "www"));
     assert_eq!((asked[1].ipv4, asked[1].gateway_priority), (None, Some(1)));
+    let with_default: Vec<String> =
+        wishes("--network back --network default img").into_iter().map(|w| w.network).collect();
+    assert_eq!(with_default, ["back", "bridge"]);
 }
 
 #[test]
 fn networks_that_exclude_each_other_or_an_option_are_refused() {
     for (words, said) in [
         ("--network host --network back img", "--network host cannot be combined with another network"),
-        ("--network back --network bridge img", "--network bridge cannot be combined"),
+        ("--network back --network default --network bridge img", "network bridge is given twice"),
+        ("--network back --network name=bridge,ip=10.1.0.2 img", "an address of your choice is not possible"),
         ("--network back --network name=back,alias=a img", "network back is given twice"),
         ("--network name=back,ip=10.1.0.2 --ip 10.1.0.3 img", "--ip cannot be combined"),
         ("--network name=back,alias=a --network-alias b img", "--network-alias cannot be combined"),

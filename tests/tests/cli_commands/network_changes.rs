@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Containers that are connected to networks, and disconnected, while they run and while they do not.
+
+use crate::gorae::Gorae;
+use crate::networks::{address, clear, fetch, serve};
+use gorae_tests::{on_a_node, web};
+
+#[test]
+fn a_running_container_joins_and_leaves_networks() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        for network in ["one", "two"] {
+            gorae.ok(&["network", "create", network]).await;
+        }
+        serve(&gorae, "a", &["--network", "one"]).await;
+        serve(&gorae, "b", &["--network", "two"]).await;
+        assert_eq!(fetch(&gorae, "a", "b").await, None);
+        gorae.ok(&["network", "connect", "--alias", "guest", "two", "a"]).await;
+        assert_eq!(fetch(&gorae, "a", "b").await.as_deref(), Some("b"));
+        assert_eq!(fetch(&gorae, "b", "guest").await.as_deref(), Some("a"));
+        let again = gorae.run(&["network", "connect", "two", "a"]).await;
+        assert!(again.code != 0 && again.err.contains("two"), "{}", again.err);
+        node.kill_and_restart().await;
+        assert_eq!(fetch(&gorae, "a", "b").await.as_deref(), Some("b"), "after a restart of the daemon");
+        gorae.ok(&["network", "disconnect", "two", "a"]).await;
+        assert_eq!(fetch(&gorae, "a", "b").await, None);
+        assert!(!gorae.ok(&["exec", "a", "ip", "-o", "link"]).await.contains("eth1"));
+        gorae.ok(&["network", "disconnect", "one", "a"]).await;
+        assert!(!gorae.ok(&["exec", "a", "ip", "-o", "link"]).await.contains("eth"));
+        let again = gorae.run(&["network", "disconnect", "one", "a"]).await;
+        assert!(again.code != 0 && again.err.contains("is not in network one"), "{}", again.err);
+        gorae.ok(&["network", "disconnect", "-f", "one", "a"]).await;
+        gorae.ok(&["stop", "-t", "0", "a"]).await;
+        gorae.ok(&["start", "a"]).await;
+        assert!(!gorae.ok(&["exec", "a", "ip", "-o", "link"]).await.contains("eth"), "it is in no network");
+        gorae.ok(&["network", "connect", "two", "a"]).await;
+        assert_eq!(fetch(&gorae, "a", "b").await.as_deref(), Some("b"), "by name, in its first network");
+        clear(&gorae, &["a", "b"], &["one", "two"]).await;
+    });
+}
+
+#[test]
+fn the_default_route_follows_the_priorities() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        for (network, subnet) in [("alpha", "10.199.20.0/24"), ("beta", "10.199.21.0/24")] {
+            gorae.ok(&["network", "create", "--subnet", subnet, network]).await;
+        }
+        serve(&gorae, "a", &["--network", "beta"]).await;
+        let route = async || gorae.ok(&["exec", "a", "sh", "-c", "ip route | grep default"]).await;
+        assert!(route().await.contains("10.199.21.1"), "{}", route().await);
+        gorae.ok(&["network", "connect", "alpha", "a"]).await;
+        assert!(route().await.contains("10.199.20.1"), "the first by name: {}", route().await);
+        gorae.ok(&["network", "disconnect", "alpha", "a"]).await;
+        assert!(route().await.contains("10.199.21.1"), "{}", route().await);
+        gorae.ok(&["network", "connect", "--gw-priority", "-1", "alpha", "a"]).await;
+        assert!(route().await.contains("10.199.21.1"), "{}", route().await);
+        clear(&gorae, &["a"], &["alpha", "beta"]).await;
+    });
+}
+
+#[test]
+fn a_container_of_the_default_network_can_join_one_of_people() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        gorae.ok(&["network", "create", "lan"]).await;
+        serve(&gorae, "a", &[]).await;
+        serve(&gorae, "b", &["--network", "lan"]).await;
+        let default = async || gorae.ok(&["exec", "a", "sh", "-c", "ip route | grep default"]).await;
+        let before = default().await;
+        gorae.ok(&["network", "connect", "lan", "a"]).await;
+        assert_eq!(fetch(&gorae, "a", "b").await.as_deref(), Some("b"), "its resolver is the network's now");
+        assert_eq!(fetch(&gorae, "b", "a").await.as_deref(), Some("a"), "by its name");
+        assert_eq!(default().await, before);
+        gorae.ok(&["stop", "-t", "0", "a"]).await;
+        gorae.ok(&["start", "a"]).await;
+        assert_eq!(fetch(&gorae, "a", "b").await.as_deref(), Some("b"), "it is in both again");
+        gorae.ok(&["network", "disconnect", "lan", "a"]).await;
+        assert_eq!(fetch(&gorae, "a", "b").await, None);
+        gorae.ok(&["stop", "-t", "0", "a"]).await;
+        gorae.ok(&["start", "a"]).await;
+        assert!(default().await.contains("default via"), "it is in its own again");
+        let refused = gorae.run(&["network", "disconnect", "bridge", "a"]).await;
+        assert!(refused.code != 0 && refused.err.contains("run it again with --network"), "{}", refused.err);
+        clear(&gorae, &["a", "b"], &["lan"]).await;
+    });
+}
+
+#[test]
+fn a_container_that_is_started_again_is_in_its_networks() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        gorae.ok(&["network", "create", "--subnet", "10.199.22.0/24", "one"]).await;
+        gorae.ok(&["network", "create", "two"]).await;
+        serve(&gorae, "a", &["--network", "one", "--ip", "10.199.22.50", "--network-alias", "x"]).await;
+        serve(&gorae, "b", &["--network", "one"]).await;
+        gorae.ok(&["network", "connect", "two", "a"]).await;
+        gorae.ok(&["stop", "-t", "0", "a"]).await;
+        gorae.ok(&["start", "a"]).await;
+        assert_eq!(address(&gorae, "one", "a").await, "10.199.22.50");
+        gorae_tests::testing::soon("it serves", async || {
+            (fetch(&gorae, "b", "x").await.as_deref() == Some("a")).then_some(())
+        })
+        .await;
+        assert!(!address(&gorae, "two", "a").await.is_empty());
+        clear(&gorae, &["a", "b"], &["one", "two"]).await;
+    });
+}
+
+#[test]
+fn published_ports_lead_to_where_the_default_route_is() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        let id = gorae.ok(&["network", "create", "--subnet", "10.199.24.0/24", "beta"]).await;
+        gorae.ok(&["network", "create", "alpha"]).await;
+        serve(&gorae, "a", &["--network", &id[..12], "-p", "127.0.0.1:18095:80"]).await;
+        assert_eq!(web::get_soon("127.0.0.1:18095", "/").await.0, 200);
+        gorae.ok(&["network", "connect", "alpha", "a"]).await;
+        assert_eq!(web::get_soon("127.0.0.1:18095", "/").await.0, 200, "by way of alpha");
+        let freed = address(&gorae, "beta", "a").await;
+        gorae.ok(&["network", "disconnect", "beta", "a"]).await;
+        serve(&gorae, "b", &["--network", "beta", "--ip", &freed]).await;
+        assert_eq!(web::get_soon("127.0.0.1:18095", "/").await, (200, "a\n".to_owned()));
+        node.kill_and_restart().await;
+        assert_eq!(web::get_soon("127.0.0.1:18095", "/").await, (200, "a\n".to_owned()));
+        gorae.ok(&["network", "disconnect", "alpha", "a"]).await;
+        assert!(web::get("127.0.0.1:18095", "/").await.is_err(), "it is in no network");
+        clear(&gorae, &["a", "b"], &["alpha", "beta"]).await;
+    });
+}
