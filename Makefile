@@ -12,6 +12,8 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 SHIM_FLAGS := target.$(TRIPLE).rustflags=["-C","target-feature=+crt-static","-C","relocation-model=static"]
 # The suites that run only in a virtual machine.
 VM_TESTS := --test cgroup2 --test apparmor --test ipvlan
+# Those, and the suite that needs a control plane: `make test` compiles them and runs them elsewhere or not at all.
+OTHER_TESTS := $(VM_TESTS) --test cluster
 # Records the time of a stage of `make test`.
 STAGE := tests/stage
 # The test namespaces have no network: everything is downloaded and compiled beforehand.
@@ -22,7 +24,7 @@ export CARGO_TARGET_$(shell echo $(TRIPLE) | tr a-z- A-Z_)_RUNNER := $(CURDIR)/t
 
 .NOTPARALLEL:
 .PHONY: help build build-harness setup setup-images tools demo test test-native suite vm test-vm test-binaries test-fuzz fuzz bench speed soak \
-    check check-style check-house doc conformance begin clean
+    cluster check check-style check-house doc conformance begin clean
 
 help: ## Lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
@@ -68,7 +70,7 @@ begin:
 
 # The programs that the tests need besides the product come from the same build as the tests.
 test-binaries: setup
-	$(STAGE) 'compile the tests' $(CARGO) test --locked --workspace --no-run --lib --bins --examples --tests $(VM_TESTS)
+	$(STAGE) 'compile the tests' $(CARGO) test --locked --workspace --no-run --lib --bins --examples --tests $(OTHER_TESTS)
 	@mkdir -p build/bin
 	@install -p -s -t build/bin $(TARGET)/debug/gorae-demo $(TARGET)/debug/gorae-test-images $(TARGET)/debug/gorae-test-plugin
 
@@ -89,6 +91,11 @@ test-vm: setup-images tools build test-binaries vm ## Runs the tests that depend
 
 conformance: setup-images tools build test-binaries ## Runs critest
 	tests/run $(CARGO) test --locked --offline -p gorae-tests --test critest -- --nocapture
+
+# WORDS are passed to the test binary: WORDS=nftables runs half of it.
+cluster: setup-images tools build test-binaries ## Runs two nodes of one cluster with a real control plane
+	@$(STAGE) 'compile a control plane' tests/tools/cluster/build.sh
+	@RUST_TEST_THREADS=1 GORAE_TEST_LIMIT=1800 tests/summary tests/run $(CARGO) test --locked --offline --workspace --test cluster -- --nocapture $(WORDS)
 
 # BASE=REVISION measures another revision alternately with this tree, ROUNDS (5) of each. Ratios above MAX (1.03) are marked.
 bench: build ## Measures Gorae against the kernel's own floor, or with BASE=REVISION against another revision
@@ -118,7 +125,7 @@ check-style: setup
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml --check
 	@$(CARGO) metadata --locked --format-version 1 --manifest-path tests/fuzz/Cargo.toml >/dev/null
-	$(STAGE) 'lint' $(CARGO) clippy --locked --workspace --all-targets $(VM_TESTS) -- -D warnings
+	$(STAGE) 'lint' $(CARGO) clippy --locked --workspace --all-targets $(OTHER_TESTS) -- -D warnings
 
 check-house: setup ## Checks for import cycles and unused dependencies
 	$(CARGO) test --locked -p gorae-house

@@ -3,6 +3,7 @@
 
 use crate::place;
 use anyhow::{Context, Result, ensure};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ pub struct Daemon {
     home: PathBuf,
     child: Mutex<Option<Child>>,
     environment: Mutex<Vec<(String, PathBuf)>>,
+    within: Vec<String>,
 }
 
 impl Daemon {
@@ -27,7 +29,16 @@ impl Daemon {
     /// # Errors
     /// When a file cannot be written.
     pub fn configure(home: &Path, registry: SocketAddr, extra: &str) -> Result<Daemon> {
-        let daemon = Daemon { home: home.to_owned(), child: Mutex::default(), environment: Mutex::default() };
+        Daemon::configure_within(Vec::new(), home, registry, extra)
+    }
+
+    /// The same for a daemon that a command runs where it belongs: its words stand before those of the daemon, and its
+    /// process becomes the daemon's.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn configure_within(within: Vec<String>, home: &Path, registry: SocketAddr, extra: &str) -> Result<Daemon> {
+        let daemon = Daemon { home: home.to_owned(), child: Mutex::default(), environment: Mutex::default(), within };
         for host in MIRRORED {
             let text = format!(
                 "server = \"https://{host}\"\n\n[host.\"http://{registry}\"]\ncapabilities = [\"pull\", \"resolve\"]\n"
@@ -39,7 +50,7 @@ impl Daemon {
             "{extra}[cdi]\ndirectories = [{first:?}, {last:?}]\n[images]\nhosts_dirs = [\"{}\"]\n",
             home.join("hosts.d").display()
         );
-        std::fs::write(home.join("config.toml"), config)?;
+        std::fs::write(daemon.config_file(), config)?;
         Ok(daemon)
     }
 
@@ -116,10 +127,20 @@ impl Daemon {
     /// # Errors
     /// When the binary is missing.
     pub fn start(&self) -> Result<()> {
+        self.start_binary(&place::binary("goraed"))
+    }
+
+    /// The same with the daemon of another build.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn start_binary(&self, goraed: &Path) -> Result<()> {
         let log = File::options().create(true).append(true).open(self.home.join("goraed.log"))?;
-        let child = Command::new(place::binary("goraed"))
+        let mut words = self.within.iter().map(OsStr::new).chain([goraed.as_os_str()]);
+        let child = Command::new(words.next().expect("there is the daemon's own"))
+            .args(words)
             .arg("--config")
-            .arg(self.home.join("config.toml"))
+            .arg(self.config_file())
             .arg("--root")
             .arg(self.root())
             .arg("--state")

@@ -34,6 +34,14 @@ pub fn tool(name: &str) -> PathBuf {
     path
 }
 
+/// A program of a control plane or of a cluster's network, as `tests/tools/cluster/build.sh` leaves it.
+#[must_use]
+pub fn cluster_tool(name: &str) -> PathBuf {
+    let path = build().join("cluster-tools").join(name);
+    assert!(path.exists(), "{} is not there: run `make cluster`", path.display());
+    path
+}
+
 /// The Debian packages that `make setup` downloads for the images.
 #[must_use]
 pub fn packages() -> PathBuf {

@@ -38,7 +38,15 @@ impl Registry {
     /// # Errors
     /// When they cannot be made, or the registry does not start.
     pub fn with_test_images() -> Result<Registry> {
-        Registry::serve(Some(&filled_storage()?), None)
+        Registry::with_test_images_at(Ipv4Addr::LOCALHOST)
+    }
+
+    /// The same at an address of this network namespace, for nodes in other ones.
+    ///
+    /// # Errors
+    /// When they cannot be made, or the registry does not start.
+    pub fn with_test_images_at(address: Ipv4Addr) -> Result<Registry> {
+        Registry::serve(address, Some(&filled_storage()?), None)
     }
 
     /// An empty registry.
@@ -46,7 +54,15 @@ impl Registry {
     /// # Errors
     /// When it does not start.
     pub fn empty() -> Result<Registry> {
-        Registry::serve(None, None)
+        Registry::empty_at(Ipv4Addr::LOCALHOST)
+    }
+
+    /// An empty registry at an address of this network namespace.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn empty_at(address: Ipv4Addr) -> Result<Registry> {
+        Registry::serve(address, None, None)
     }
 
     /// A second registry that serves what this one has over TLS, with the certificate and key of these files.
@@ -54,7 +70,7 @@ impl Registry {
     /// # Errors
     /// When it does not start.
     pub fn over_tls(&self, certificate: &Path, key: &Path) -> Result<Registry> {
-        Registry::serve(Some(&self.storage), Some((certificate, key)))
+        Registry::serve(Ipv4Addr::LOCALHOST, Some(&self.storage), Some((certificate, key)))
     }
 
     /// A registry with nothing but the project's own small images: needs no network and no Debian package.
@@ -69,11 +85,11 @@ impl Registry {
         Ok(registry)
     }
 
-    fn serve(storage: Option<&Path>, tls: Option<(&Path, &Path)>) -> Result<Registry> {
+    fn serve(at: Ipv4Addr, storage: Option<&Path>, tls: Option<(&Path, &Path)>) -> Result<Registry> {
         let own = tempfile::tempdir()?;
         let storage = storage.map_or_else(|| own.path().join("storage"), Path::to_owned);
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let port = TcpListener::bind((at, 0))?.local_addr()?.port();
+        let address = SocketAddr::from((at, port));
         let config = own.path().join("registry.yml");
         let mut text = format!(
             "version: 0.1\nlog:\n  level: error\n  accesslog:\n    disabled: true\nstorage:\n  filesystem:\n    \
@@ -153,7 +169,7 @@ fn filled_storage() -> Result<PathBuf> {
             std::fs::remove_dir_all(old)?;
         }
     }
-    let registry = Registry::serve(Some(&fresh), None)?;
+    let registry = Registry::serve(Ipv4Addr::LOCALHOST, Some(&fresh), None)?;
     let packages = debian::Debian::unpack(&place::packages())?;
     for image in own::images()?.iter().chain(&conformance::images(&packages)?) {
         registry.client().push(image)?;

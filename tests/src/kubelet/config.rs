@@ -19,7 +19,9 @@ pub const NODE_NAME: &str = "node";
 /// Where a kubelet listens.
 #[derive(Debug, Clone, Copy)]
 pub struct Ports {
+    /// For its API, over TLS.
     pub api: u16,
+    /// For `/healthz`.
     pub health: u16,
 }
 

@@ -22,7 +22,8 @@ pub mod pod;
 mod process;
 pub mod stream;
 
-pub use config::{ALPHA, DEFAULT, Gates, NODE_NAME};
+pub(crate) use config::kubelet as configuration;
+pub use config::{ALPHA, DEFAULT, Gates, NODE_NAME, Ports};
 pub use pod::{StaticPod, container, ready};
 pub use process::Kubelet;
 
