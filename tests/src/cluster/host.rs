@@ -128,14 +128,14 @@ impl Host {
         output(all[0], &all[1..]).with_context(|| format!("on {}", self.name))
     }
 
-    /// Starts a program on this machine, with a log in a directory.
+    /// Starts a program on this machine, which learns the machine's name as `NODE_NAME`, with a log in a directory.
     ///
     /// # Errors
     /// When it cannot be run.
     pub fn start(&self, program: &Path, words: &[String], home: &Path) -> Result<Running> {
         let within = self.within();
         let mut command = Command::new(&within[0]);
-        command.args(&within[1..]).arg(program).args(words);
+        command.args(&within[1..]).arg(program).args(words).env("NODE_NAME", &self.name);
         let name = program.file_name().unwrap_or_default().to_string_lossy();
         Running::start(&format!("{name} of {}", self.name), command, &home.join(format!("{name}.log")))
     }

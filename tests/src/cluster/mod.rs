@@ -109,7 +109,7 @@ impl Cluster {
             nodes.push(ClusterNode::start(host, &place, &keys, addresses, network.of_daemon()).await?);
         }
         told("goraed and kubelet", begun);
-        let joined = network.join(&nodes, &api).await?;
+        let joined = network.join(&nodes, &api, &keys).await?;
         let cluster = Cluster { network: joined, nodes, control, api, _registries: registries, _link: link, home };
         cluster.until_nodes_ready().await?;
         told("nodes ready", begun);

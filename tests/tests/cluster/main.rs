@@ -38,3 +38,13 @@ fn two_nodes_with_the_built_in_network_and_iptables_are_one_cluster() {
 fn two_nodes_with_the_built_in_network_and_nftables_are_one_cluster() {
     on_a_cluster(Network::BuiltIn, Proxy::Nftables, serves_and_survives);
 }
+
+#[test]
+fn two_nodes_with_flannel_and_iptables_are_one_cluster() {
+    on_a_cluster(Network::Flannel, Proxy::Iptables, serves_and_survives);
+}
+
+#[test]
+fn two_nodes_with_flannel_and_nftables_are_one_cluster() {
+    on_a_cluster(Network::Flannel, Proxy::Nftables, serves_and_survives);
+}
