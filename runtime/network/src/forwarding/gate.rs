@@ -2,7 +2,7 @@
 //! A chain of somebody else that sees forwarded packets, and our rules in it.
 
 use super::rule::{Ours, Rule};
-use super::walk::{Fate, walk};
+use super::walk::{Chains, Fate, walk};
 use super::{iptables_text, nft_text};
 use ipnet::IpNet;
 
@@ -53,14 +53,23 @@ impl Gate {
         self.policy || self.last
     }
 
-    /// Whether, by a listing of its table, it accepts packets from each of the subnets that it sees, and packets to it or at
+    /// Reads a listing of its table.
+    pub fn read(&self, listing: &str) -> Chains {
+        match &self.place {
+            Place::Nft { .. } => nft_text::chains(listing),
+            Place::Legacy { .. } => iptables_text::chains(listing),
+        }
+    }
+
+    /// The chain's name in its table.
+    pub fn chain(&self) -> &str {
+        if let Place::Nft { chain, .. } = &self.place { chain } else { "FORWARD" }
+    }
+
+    /// Whether, by the chains of its table, it accepts packets from each of the subnets that it sees, and packets to it or at
     /// least answers.
-    pub fn lets_through(&self, listing: &str, subnets: &[IpNet]) -> bool {
-        let (chains, start) = match &self.place {
-            Place::Nft { chain, .. } => (nft_text::chains(listing), chain.as_str()),
-            Place::Legacy { .. } => (iptables_text::chains(listing), "FORWARD"),
-        };
-        let passes = |subnet, from| match walk(&chains, start, subnet, from) {
+    pub fn lets_through(&self, chains: &Chains, subnets: &[IpNet]) -> bool {
+        let passes = |subnet, from| match walk(chains, self.chain(), subnet, from) {
             Fate::Accepted => true,
             Fate::Refused => false,
             Fate::Undecided => !self.policy,
@@ -90,7 +99,7 @@ mod tests {
 
     fn opens(place: Place, listing: &str) -> bool {
         let gate = Gate { place, policy: true, last: false, ours: Vec::new() };
-        gate.lets_through(listing, &["10.64.0.0/20".parse().expect("net")])
+        gate.lets_through(&gate.read(listing), &["10.64.0.0/20".parse().expect("net")])
     }
 
     /// Whether these rules of the chain `x`, and what is after a line with `}`, open it.
@@ -160,7 +169,7 @@ mod tests {
         let gate = Gate { place, policy: false, last: true, ours: Vec::new() };
         let net = &["10.64.0.0/20".parse().expect("net")];
         let own = "-A FORWARD -s 10.64.0.0/20 -j RETURN\n-A FORWARD -d 10.64.0.0/20 -j RETURN";
-        assert!(gate.lets_through(&format!("{own}\n-A FORWARD -j REJECT"), net));
-        assert!(!gate.lets_through("-A FORWARD -j REJECT", net));
+        assert!(gate.lets_through(&gate.read(&format!("{own}\n-A FORWARD -j REJECT")), net));
+        assert!(!gate.lets_through(&gate.read("-A FORWARD -j REJECT"), net));
     }
 }

@@ -15,6 +15,7 @@ mod netfilter;
 mod nft_text;
 mod rule;
 mod step;
+mod ufw;
 mod walk;
 mod words;
 
@@ -89,8 +90,12 @@ async fn pass(owner: &str, subnets: &[IpNet], open: bool) -> Result<Option<Strin
             Some(Err(error)) => Some(error),
             None => None,
         };
-        if !wanted.is_empty() && !gate.lets_through(&hand::list(&gate).await?, subnets) {
-            messages.push(complaint::complaint(&gate, &wanted, failed.as_ref()));
+        if wanted.is_empty() {
+            continue;
+        }
+        let chains = gate.read(&hand::list(&gate).await?);
+        if !gate.lets_through(&chains, subnets) {
+            messages.push(complaint::complaint(&gate, &chains, &wanted, failed.as_ref()));
         }
     }
     Ok((!messages.is_empty()).then(|| messages.join("; ")))
