@@ -15,5 +15,6 @@ mod repair;
 mod routed;
 mod services;
 mod stage;
+mod throughput;
 mod traffic;
 mod user_rules;
