@@ -8,7 +8,8 @@
 //!              local on every interface, and translation precedes the kernel's own check: otherwise a neighbour could
 //!              reach a port published on 127.0.0.1, and so could pods, because their interfaces have route_localnet.
 //!              From a pod that we route to, it also drops what has a source that the node would not route there, and what
-//!              could make the pod a router of the node
+//!              could make the pod a router of the node. It sees every packet, also those of known connections, because a
+//!              pod could forge a source to get into one; so what decides about most comes first, and a set last
 //! hostports    leaves ::1 alone: the kernel sends nothing from there to a pod. The reserved socket, which does not listen,
 //!              refuses such a client at once, and it tries 127.0.0.1
 //! postrouting  masquerades traffic that leaves the pods' subnets, and traffic that reached a pod through a host port from
@@ -125,11 +126,13 @@ impl Rules {
   jump {USER_CHAIN}
  }}
  chain guard {{ type filter hook prerouting priority -300; policy accept;
-  iifname != "lo" ip daddr 127.0.0.0/8 drop
-  iifname != "lo" ip saddr 127.0.0.0/8 drop
-  iifgroup {GROUP} icmpv6 type {{ nd-router-advert, nd-redirect }} drop
-  iifgroup {GROUP} ip6 saddr != {{ ::, fe80::/10 }} fib saddr . iif oif missing drop
-  iifgroup {GROUP} meta nfproto ipv4 fib saddr . iif oif missing drop
+  iifname "lo" accept
+  ip daddr 127.0.0.0/8 drop
+  ip saddr 127.0.0.0/8 drop
+  iifgroup != {GROUP} accept
+  meta nfproto ipv4 fib saddr . iif oif missing drop
+  icmpv6 type {{ nd-router-advert, nd-redirect }} drop
+  meta nfproto ipv6 fib saddr . iif oif missing ip6 saddr != {{ ::, fe80::/10 }} drop
  }}
  chain prerouting {{ type nat hook prerouting priority -99; policy accept;
   fib daddr type local jump hostports
@@ -213,7 +216,9 @@ mod tests {
         let guard = text.split_once("chain guard {").and_then(|(_, rest)| rest.split_once('}')).expect("the chain").0;
         assert!(guard.contains("hook prerouting priority -300"), "{guard}");
         for address in ["daddr", "saddr"] {
-            assert!(guard.contains(&format!("iifname != \"lo\" ip {address} 127.0.0.0/8 drop")), "{guard}");
+            let (before, _) = guard.split_once(&format!("ip {address} 127.0.0.0/8 drop")).expect("the rule");
+            let accepted: Vec<&str> = before.lines().filter(|line| line.ends_with(" accept")).collect();
+            assert_eq!(accepted, ["  iifname \"lo\" accept"], "{guard}");
         }
     }
 
