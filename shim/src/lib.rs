@@ -45,6 +45,7 @@ pub mod order;
 pub mod overlay;
 pub mod plugin;
 pub mod pod;
+pub mod proc_sys;
 pub mod program;
 pub mod reap;
 pub mod rootfs;

@@ -7,6 +7,7 @@ mod driver;
 mod pods;
 
 use gorae_shim::network::{Network, Route, configure};
+use gorae_shim::proc_sys::ProcSys;
 use pods::{BRIDGE, Node, Pod, SOON, ip, talk, within};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -181,7 +182,7 @@ fn a_pod_with_ipv6_has_it_on_loopback_whatever_its_namespace_begins_with() {
     ip(&format!("link del {BRIDGE}"));
     ip("link add eth0 type veth peer name other");
     let network = Network::checked(pod.request.network.as_ref().unwrap()).unwrap();
-    configure(&mut Route::open().unwrap(), &network).unwrap();
+    configure(&mut Route::open().unwrap(), &ProcSys::own().unwrap(), &network).unwrap();
     let _listener = TcpListener::bind("[::1]:7060").expect("loopback has its IPv6 address");
     TcpStream::connect_timeout(&"[::1]:7060".parse().unwrap(), SOON).expect("and it works");
 }

@@ -13,6 +13,7 @@ use super::netlink::{Request, Route};
 use super::plan::{hardware_address, is_interface_name, prefixed, refused};
 use super::veth::{Pair, create, delete, find};
 use crate::failure::{self, Kind, Result};
+use crate::proc_sys::ProcSys;
 use crate::wire::BridgedInterface;
 use gorae_kernel::netlink::word;
 use netlink_packet_route::address::AddressMessage;
@@ -112,8 +113,8 @@ impl Bridged {
     ///
     /// # Errors
     /// The kernel's error, with the interface or setting that it refused; `NotFound` without the bridge.
-    pub fn plug(&self, node: &mut Route) -> Result<()> {
-        ipv6_settings::of_host_end(&self.host_interface, false)?;
+    pub fn plug(&self, node: &mut Route, sys: &ProcSys) -> Result<()> {
+        ipv6_settings::of_host_end(sys, &self.host_interface, false)?;
         let index = |name: &str| {
             name_to_index(node.fd(), name).map_err(|errno| failure::kernel("look up interface", name, errno))
         };
@@ -143,9 +144,9 @@ impl Bridged {
     ///
     /// # Errors
     /// The kernel's error, with the interface, address or setting that it refused.
-    pub fn configure(&self, inside: &mut Route) -> Result<()> {
-        ipv6_settings::of_pod(&self.interface, self.addresses.iter().any(|(ip, _)| ip.is_ipv6()))?;
-        ipv6_settings::announce_changes(&self.interface)?;
+    pub fn configure(&self, inside: &mut Route, sys: &ProcSys) -> Result<()> {
+        ipv6_settings::of_pod(sys, &self.interface, self.addresses.iter().any(|(ip, _)| ip.is_ipv6()))?;
+        ipv6_settings::announce_changes(sys, &self.interface)?;
         let index = self.index_inside(inside)?;
         let mut requests: Vec<Request> =
             self.addresses.iter().map(|(ip, prefix)| address(index, *ip, *prefix)).collect();

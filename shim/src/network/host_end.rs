@@ -11,6 +11,7 @@ use super::messages::{address, host_route, neighbour};
 use super::netlink::{Request, Route};
 use super::plan::Network;
 use crate::failure::{self, Result};
+use crate::proc_sys::ProcSys;
 use gorae_kernel::netlink::{attribute_of, push_attribute};
 use netlink_packet_core::DefaultNla;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
@@ -38,9 +39,9 @@ const ALONE: u8 = 128;
 ///
 /// # Errors
 /// The kernel's error, with the interface, address or setting that it refused.
-pub fn connect(route: &mut Route, network: &Network) -> Result<()> {
+pub fn connect(route: &mut Route, sys: &ProcSys, network: &Network) -> Result<()> {
     let name = &network.host_interface;
-    ipv6_settings::of_host_end(name, network.has_ipv6())?;
+    ipv6_settings::of_host_end(sys, name, network.has_ipv6())?;
     let index = name_to_index(route.fd(), name).map_err(|errno| failure::kernel("look up interface", name, errno))?;
     let mut requests = vec![settings(index, network), set_up(index, name)];
     for leg in &network.legs {

@@ -7,6 +7,7 @@ use super::messages::{address, default_route, neighbour};
 use super::netlink::{Request, Route};
 use super::plan::Network;
 use crate::failure::{self, Result};
+use crate::proc_sys::ProcSys;
 use gorae_kernel::netlink::word;
 use netlink_packet_route::address::AddressMessage;
 
@@ -16,9 +17,9 @@ use netlink_packet_route::address::AddressMessage;
 ///
 /// # Errors
 /// The kernel's error, with the interface, address, gateway or setting that it refused.
-pub fn configure(route: &mut Route, network: &Network) -> Result<()> {
+pub fn configure(route: &mut Route, sys: &ProcSys, network: &Network) -> Result<()> {
     let Network { interface, legs, host_mac, .. } = network;
-    ipv6_settings::of_pod(interface, network.has_ipv6())?;
+    ipv6_settings::of_pod(sys, interface, network.has_ipv6())?;
     let index = rustix::net::netdevice::name_to_index(route.fd(), interface)
         .map_err(|errno| failure::kernel("look up interface", interface, errno))?;
     let mut requests = vec![loopback(), set_up(index, interface)];

@@ -5,7 +5,7 @@
 //! `net.core.devconf_inherit_init_net` for a new namespace), so nothing is left to that.
 
 use crate::failure::{self, Result};
-use std::fs::{read_to_string, write};
+use crate::proc_sys::ProcSys;
 use std::io::ErrorKind;
 
 /// Settles the host end: a pod cannot give the node routes by router advertisements, not even after somebody switched IPv6
@@ -13,9 +13,9 @@ use std::io::ErrorKind;
 ///
 /// # Errors
 /// The kernel's error, with the file.
-pub(super) fn of_host_end(interface: &str, ipv6: bool) -> Result<()> {
-    set(interface, "accept_ra", "0")?;
-    set(interface, "disable_ipv6", if ipv6 { "0" } else { "1" })
+pub(super) fn of_host_end(sys: &ProcSys, interface: &str, ipv6: bool) -> Result<()> {
+    set(sys, interface, "accept_ra", "0")?;
+    set(sys, interface, "disable_ipv6", if ipv6 { "0" } else { "1" })
 }
 
 /// Settles the pod's end: no router advertisements, and no wait for an answer to duplicate address detection. A pod with
@@ -23,32 +23,32 @@ pub(super) fn of_host_end(interface: &str, ipv6: bool) -> Result<()> {
 ///
 /// # Errors
 /// The kernel's error, with the file.
-pub(super) fn of_pod(interface: &str, ipv6: bool) -> Result<()> {
-    set(interface, "accept_ra", "0")?;
-    set(interface, "accept_dad", "0")?;
+pub(super) fn of_pod(sys: &ProcSys, interface: &str, ipv6: bool) -> Result<()> {
+    set(sys, interface, "accept_ra", "0")?;
+    set(sys, interface, "accept_dad", "0")?;
     if ipv6 {
-        set("lo", "disable_ipv6", "0")?;
+        set(sys, "lo", "disable_ipv6", "0")?;
     }
-    set(interface, "disable_ipv6", if ipv6 { "0" } else { "1" })
+    set(sys, interface, "disable_ipv6", if ipv6 { "0" } else { "1" })
 }
 
 /// Has the kernel tell the link when the hardware address of an interface changes, or is set again, for both families.
 ///
 /// # Errors
 /// The kernel's error, with the file.
-pub(super) fn announce_changes(interface: &str) -> Result<()> {
-    set(interface, "ndisc_notify", "1")?;
-    let path = format!("/proc/sys/net/ipv4/conf/{interface}/arp_notify");
-    write(&path, "1").map_err(|error| failure::kernel("set sysctl", format!("{path} = 1"), error))
+pub(super) fn announce_changes(sys: &ProcSys, interface: &str) -> Result<()> {
+    set(sys, interface, "ndisc_notify", "1")?;
+    let path = format!("net/ipv4/conf/{interface}/arp_notify");
+    sys.write(&path, "1").map_err(|error| failure::kernel("set sysctl", format!("/proc/sys/{path} = 1"), error))
 }
 
 /// Writes a setting that differs. On a kernel without IPv6 there is no file, and nothing to settle.
-fn set(interface: &str, setting: &str, value: &str) -> Result<()> {
-    let path = format!("/proc/sys/net/ipv6/conf/{interface}/{setting}");
-    match read_to_string(&path) {
+fn set(sys: &ProcSys, interface: &str, setting: &str, value: &str) -> Result<()> {
+    let path = format!("net/ipv6/conf/{interface}/{setting}");
+    match sys.read(&path) {
         Ok(now) if now.trim_end() == value => return Ok(()),
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         _ => {}
     }
-    write(&path, value).map_err(|error| failure::kernel("set sysctl", format!("{path} = {value}"), error))
+    sys.write(&path, value).map_err(|error| failure::kernel("set sysctl", format!("/proc/sys/{path} = {value}"), error))
 }

@@ -7,7 +7,7 @@
 //! ```
 //! This module owns the interfaces. The daemon owns the choice of addresses, the gateway's own interface and the packet
 //! filter. Every function uses the socket that it is given, and works in that socket's namespace; [`connect`] and
-//! [`configure`] also write files of the namespace that the process is in.
+//! [`configure`] also write settings of the namespace that the process is in.
 //!
 //! The hardware address of the pod's end is derived from its first IP address, and that of the host end is given, so both
 //! ends know each other and never ask. The host end is no port of a bridge: a port gets a copy of every multicast packet

@@ -5,6 +5,7 @@ use super::namespaces::{enter_net, open_path};
 use crate::failure::{self, Result};
 use crate::malformed::absolute;
 use crate::network::{Bridged, Gateways, LOOKS, Route, default_routes_of, delete, put_back};
+use crate::proc_sys::ProcSys;
 use crate::wire::ChangeNetworks;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -58,6 +59,7 @@ struct Ends {
     inside: Route,
     node_ns: OwnedFd,
     netns: OwnedFd,
+    sys: ProcSys,
 }
 
 impl Ends {
@@ -67,7 +69,7 @@ impl Ends {
         enter_net(&netns_fd, netns)?;
         let inside = Route::open()?;
         enter_net(&node_ns, Path::new(OWN))?;
-        Ok(Self { node, inside, node_ns, netns: netns_fd })
+        Ok(Self { node, inside, node_ns, netns: netns_fd, sys: ProcSys::own()? })
     }
 }
 
@@ -96,10 +98,10 @@ fn apply<'a>(request: &'a NetworkChange, ends: &mut Ends, made: &mut Vec<&'a str
         if interface.create(&mut ends.node, &mut ends.inside, ends.netns.as_fd())? {
             made.push(interface.host_interface());
         }
-        interface.plug(&mut ends.node)?;
+        interface.plug(&mut ends.node, &ends.sys)?;
     }
     enter_net(&ends.netns, &request.netns)?;
-    request.add.iter().try_for_each(|interface| interface.configure(&mut ends.inside))?;
+    request.add.iter().try_for_each(|interface| interface.configure(&mut ends.inside, &ends.sys))?;
     let mut looks = LOOKS;
     request.add.iter().try_for_each(|new| new.announce(&mut ends.node, &mut ends.inside, &mut looks))?;
     request.gateways.as_ref().map_or(Ok(()), |gateways| gateways.set(&mut ends.inside))?;

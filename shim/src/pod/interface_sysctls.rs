@@ -6,6 +6,7 @@ use super::own::Own;
 use super::sysctl::{self, Sysctl};
 use crate::failure::{self, Result};
 use crate::malformed::{absolute, each};
+use crate::proc_sys::ProcSys;
 use crate::wire::SetSysctls;
 use std::path::PathBuf;
 
@@ -34,5 +35,5 @@ impl Sysctls {
 /// The kernel's, with the sysctl or the namespace.
 pub fn set(request: &Sysctls) -> Result<()> {
     namespaces::enter_net_at(&request.netns)?;
-    sysctl::apply(&request.sysctls)
+    sysctl::apply(&ProcSys::own()?, &request.sysctls)
 }

@@ -19,12 +19,12 @@ use crate::cgroup::Cgroup;
 use crate::failure::{self, Failure, Kind, Result};
 use crate::fault::{self, Outcome, Reporter, Watcher};
 use crate::idmap::IdMaps;
+use crate::proc_sys::ProcSys;
 use crate::sys::{self, Forked, InChild, Single};
 use rustix::io::{Errno, read, write};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::thread::ThreadNameSpaceType;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 
 /// The child, which waits at its gate.
 #[derive(Debug)]
@@ -45,17 +45,11 @@ struct Ends {
 impl Owner {
     /// Starts the child and writes the id maps of its user namespace.
     ///
-    /// - Shapes: for `mount_point`, see [`init::Plan`].
+    /// - Shapes: `sys` is for the child, which may not mount a procfs.
     ///
     /// # Errors
     /// The kernel's error, with the step.
-    pub fn start(
-        setup: &Setup,
-        ids: &IdMaps,
-        cgroup: Option<&Cgroup>,
-        mount_point: &Path,
-        single: Single,
-    ) -> Result<Self> {
+    pub fn start(setup: &Setup, ids: &IdMaps, cgroup: Option<&Cgroup>, sys: &ProcSys, single: Single) -> Result<Self> {
         let fail = |errno: Errno| failure::kernel("make pipe", "to the namespaces' owner", errno);
         let (child_gate, gate) = pipe_with(PipeFlags::CLOEXEC).map_err(fail)?;
         let (answer, child_answer) = pipe_with(PipeFlags::CLOEXEC).map_err(fail)?;
@@ -69,8 +63,8 @@ impl Owner {
             Forked::Child(in_child) => {
                 drop((gate, answer, fault));
                 let ends = Ends { gate: child_gate, answer: child_answer, reporter };
-                let plan = init::Plan { cgroup, mount_point, own_user: true };
-                match run(in_child, setup, &ends, &plan) {
+                let plan = init::Plan { cgroup, mount_point: setup.pins.dir(), own_user: true };
+                match run(in_child, setup, &ends, &plan, sys) {
                     Ok(()) => sys::exit_now(0),
                     Err(failure) => ends.reporter.fail(failure),
                 }
@@ -124,7 +118,7 @@ impl Owner {
 }
 
 /// The child's part.
-fn run(in_child: InChild, setup: &Setup, ends: &Ends, plan: &init::Plan<'_>) -> Result<()> {
+fn run(in_child: InChild, setup: &Setup, ends: &Ends, plan: &init::Plan<'_>, sys: &ProcSys) -> Result<()> {
     pass(&ends.gate)?;
     // Before this process becomes the namespace's root: only the node's root may put a process into the cgroup.
     let pid = if setup.own.pid { init::spawn(plan, &ends.reporter, in_child.single())? } else { 0 };
@@ -133,7 +127,7 @@ fn run(in_child: InChild, setup: &Setup, ends: &Ends, plan: &init::Plan<'_>) -> 
     namespaces::set_hostname(setup.hostname.as_deref())?;
     write(&ends.answer, &pid.to_ne_bytes()).map_err(fail)?;
     pass(&ends.gate)?;
-    sysctl::apply(&setup.sysctls)
+    sysctl::apply(sys, &setup.sysctls)
 }
 
 /// Waits for the parent to open the gate. If the parent has exited, the gate is closed and there is nothing left to do.

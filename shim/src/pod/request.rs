@@ -55,6 +55,11 @@ impl Setup {
         let network = setup.network.as_ref().map(Network::checked).transpose()?;
         Ok(check(setup, network)?)
     }
+
+    /// Whether something below `/proc/sys` is set for the pod.
+    pub(super) fn has_settings(&self) -> bool {
+        self.network.is_some() || !self.sysctls.is_empty()
+    }
 }
 
 fn check(setup: SetupPod, network: Option<Network>) -> Result<Setup> {

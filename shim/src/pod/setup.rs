@@ -16,6 +16,7 @@ use crate::failure::{self, Failure, Kind, Result};
 use crate::fault::{self, Outcome, Watcher};
 use crate::idmap::IdMaps;
 use crate::network::{self, Route};
+use crate::proc_sys::ProcSys;
 use crate::sys::Single;
 use crate::wire::PodReady;
 use gorae_kernel::process::ProcessId;
@@ -29,7 +30,8 @@ use std::path::Path;
 pub fn setup(setup: Setup, single: Single) -> Result<PodReady> {
     let lock = lock(&setup.run_dir)?;
     let home = namespaces::open_path(Path::new("/proc/self/ns/net"))?;
-    let pod = Pod { setup, single, home };
+    let sys = if setup.has_settings() { ProcSys::own()? } else { ProcSys::nodes()? };
+    let pod = Pod { setup, single, home, sys };
     pod.make().map_err(|failure| pod.undo(&lock, failure))
 }
 
@@ -38,6 +40,7 @@ struct Pod {
     single: Single,
     /// The node's network namespace.
     home: OwnedFd,
+    sys: ProcSys,
 }
 
 impl Pod {
@@ -79,7 +82,7 @@ impl Pod {
         let init = self.start_init(cgroup)?;
         namespaces::set_hostname(self.setup.hostname.as_deref())?;
         self.make_network(node)?;
-        sysctl::apply(&self.setup.sysctls)?;
+        sysctl::apply(&self.sys, &self.setup.sysctls)?;
         let Some((pid, fault)) = init else { return Ok(None) };
         match fault.wait() {
             Outcome::Failed(failure) => Err(failure),
@@ -90,7 +93,7 @@ impl Pod {
     /// Makes namespaces that the pod's user namespace owns, in a child. Returns the pid of the init.
     fn make_owned(&self, ids: &IdMaps, cgroup: Option<&Cgroup>, node: Option<&mut Route>) -> Result<Option<i32>> {
         let pins = &self.setup.pins;
-        let owner = Owner::start(&self.setup, ids, cgroup, pins.dir(), self.single)?;
+        let owner = Owner::start(&self.setup, ids, cgroup, &self.sys, self.single)?;
         let kinds = namespaces::wanted(self.setup.own).into_iter().map(|(kind, _)| kind);
         for kind in kinds.chain(["user"]) {
             namespaces::pin(pins, &owner.proc_name(), kind)?;
@@ -126,12 +129,12 @@ impl Pod {
         if let (Some(network), Some(node)) = (network, node) {
             network::create(node, &network.pair(), netns.as_fd())?;
             self.go_home()?;
-            network::connect(node, network)?;
+            network::connect(node, &self.sys, network)?;
         }
         namespaces::enter_net(&netns, &pins.of("net"))?;
         let mut inside = Route::open()?;
         match network {
-            Some(network) => network::configure(&mut inside, network),
+            Some(network) => network::configure(&mut inside, &self.sys, network),
             None => network::loopback_up(&mut inside),
         }
     }

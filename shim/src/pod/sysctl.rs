@@ -7,9 +7,8 @@
 use super::own::Own;
 use crate::failure::{self, Result};
 use crate::malformed::{self, Malformed};
+use crate::proc_sys::ProcSys;
 use crate::wire;
-use std::fs::OpenOptions;
-use std::io::Write;
 
 /// A sysctl of a namespace that the pod has of its own.
 #[derive(Debug)]
@@ -41,11 +40,9 @@ impl Sysctl {
 ///
 /// # Errors
 /// The first that failed, with its name.
-pub fn apply(sysctls: &[Sysctl]) -> Result<()> {
+pub fn apply(sys: &ProcSys, sysctls: &[Sysctl]) -> Result<()> {
     sysctls.iter().try_for_each(|Sysctl { name, path, value }| {
-        let file = OpenOptions::new().write(true).open(format!("/proc/sys/{path}"));
-        file.and_then(|mut file| file.write_all(value.as_bytes()))
-            .map_err(|error| failure::kernel("set sysctl", format!("{name} = {value}"), error))
+        sys.write(path, value).map_err(|error| failure::kernel("set sysctl", format!("{name} = {value}"), error))
     })
 }
 
