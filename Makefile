@@ -109,9 +109,9 @@ endif
 
 # Measures the release build of the shim. The machine should be otherwise idle.
 speed: build ## Checks the performance limits of the shim, of unpacking and of traffic between pods
-	$(CARGO) test --locked --no-run -p gorae-shim -p gorae-image-service -p gorae-network --test speed --test pod_speed --test names_speed --test network
+	$(CARGO) test --locked --no-run -p gorae-shim -p gorae-image-service -p gorae-network --test speed --test pod_speed --test pod_growth --test names_speed --test network
 	@RUST_TEST_THREADS=1 GORAE_SHIM=$(CURDIR)/build/bin/gorae-shim tests/summary tests/run $(CARGO) test --locked --offline --no-fail-fast \
-	    -p gorae-shim -p gorae-image-service -p gorae-network --test speed --test pod_speed --test names_speed --test network -- --ignored --nocapture
+	    -p gorae-shim -p gorae-image-service -p gorae-network --test speed --test pod_speed --test pod_growth --test names_speed --test network -- --ignored --nocapture
 
 soak: setup-images tools build test-binaries ## Runs the long load tests and writes the results to tests/soak.md
 	@tests/soak $(LOADS)
