@@ -25,6 +25,9 @@ pub struct Arguments {
     /// Pods that live at the same time; 0 leaves that part out.
     #[arg(long, default_value_t = 50)]
     pub pods: usize,
+    /// Pods without containers that fill the node, to compare the first with the last; 0 leaves that part out.
+    #[arg(long, default_value_t = 0)]
+    pub fill: usize,
     /// Calls of each kind while they live.
     #[arg(long, default_value_t = 40)]
     pub calls: usize,

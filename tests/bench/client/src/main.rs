@@ -11,6 +11,7 @@ mod calls;
 mod compare;
 mod density;
 mod floor;
+mod growth;
 mod hung;
 mod lifecycle;
 mod pods;
@@ -57,6 +58,10 @@ async fn run(arguments: Arguments) -> Result<()> {
     };
     if let Some(density) = &density {
         density.rows(&mut table);
+        print!("{}", table.take());
+    }
+    if arguments.fill > 0 {
+        growth::measure(&pods, arguments.fill, &mut table).await?;
         print!("{}", table.take());
     }
     if let Some(path) = &arguments.json {
