@@ -5,7 +5,7 @@ use super::{definition, listing};
 use crate::cri::to_completion;
 use gorae_node::Node;
 use gorae_node::error::{Error, Kind};
-use gorae_node::pod::user_networks;
+use gorae_node::pod::connecting;
 use gorae_proto::gorae::{self, networks_server::Networks};
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
@@ -66,7 +66,7 @@ impl Networks for NetworkService {
         let wish = wish.ok_or_else(|| Error::invalid("wish is not set"))?;
         let (node, pod) = (self.0.clone(), self.0.objects.pods.find(&pod_id)?);
         let of = (node.clone(), pod.clone());
-        let made = to_completion(async move { user_networks::connect(&of.0, &of.1, &wish).await }).await?;
+        let made = to_completion(async move { connecting::connect(&of.0, &of.1, &wish).await }).await?;
         let member = made.map(|one| listing::member(&node, pod.id(), &one));
         Ok(Response::new(gorae::ConnectNetworkResponse { member }))
     }
@@ -79,7 +79,7 @@ impl Networks for NetworkService {
         let node = self.0.clone();
         let done = to_completion(async move {
             let pod = node.objects.pods.find(&pod_id)?;
-            user_networks::disconnect(&node, &pod, &network).await
+            connecting::disconnect(&node, &pod, &network).await
         });
         match done.await {
             Err(error) if force && matches!(error.kind(), Kind::NotFound | Kind::FailedPrecondition) => {}

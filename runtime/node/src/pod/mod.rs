@@ -14,6 +14,7 @@
 
 mod attach;
 mod cni_result;
+pub mod connecting;
 pub(crate) mod etc_files;
 mod name_table;
 pub mod netns;

@@ -42,15 +42,17 @@ async fn reach_first(node: &Arc<Node>, record: &Record, wanted: &Wanted) -> Resu
         Wanted::Cni(chosen) => {
             let addresses = attach::attach(&node.machine, &node.networks.cni, record, chosen).await?;
             publish_at(node, record, &addresses).await?;
-            Ok(Reached { published: addresses.clone(), addresses, ..Reached::default() })
+            Ok(Reached { published: Some(addresses.clone()), addresses, ..Reached::default() })
         }
         Wanted::People => {
             let joined = user_networks::attach(node, record).await?;
             let published = readdress::published(&node.networks, record);
-            publish_at(node, record, &published).await?;
+            if !published.is_empty() {
+                publish_at(node, record, &published).await?;
+            }
             Ok(Reached {
                 addresses: joined.addresses,
-                published,
+                published: Some(published),
                 node: joined.gateway,
                 asks_names: user_networks::are_reserved(node, record),
             })

@@ -9,7 +9,7 @@ pub struct Reached {
     /// The pod's addresses, the primary one first.
     pub addresses: Vec<IpAddr>,
     /// Those that its host ports lead to, if these do not lead to the built-in network.
-    pub published: Vec<IpAddr>,
+    pub published: Option<Vec<IpAddr>>,
     /// An address at which the pod reaches the node, where that is known.
     pub node: Option<IpAddr>,
     /// Whether the name server of networks that people made answers it.

@@ -44,11 +44,12 @@ pub async fn readdress(node: &Arc<Node>, pod: &Pod, before: &[Membership]) -> Re
     let record = &pod.record;
     let mut up = Up { addresses: addresses(node, record, &up.addresses, before), ..up };
     if leads_ports(record) {
-        up.published = published(&node.networks, record);
+        let published = published(&node.networks, record);
         node.networks.builtin.reserve_ports(&record.id, &record.config.port_mappings, record.network.mapper()).await?;
-        if !up.published.is_empty() {
-            node.networks.builtin.publish_at(&record.id, &up.published).await?;
+        if !published.is_empty() {
+            node.networks.builtin.publish_at(&record.id, &published).await?;
         }
+        up.published = Some(published);
     }
     records::write(&node.machine.places.pod_run(pod.id()), UP_KIND, UP_KIND, UP_VERSION, &up)?;
     pod.set_ready(up).map_err(|()| Error::precondition("the pod was stopped meanwhile"))

@@ -190,15 +190,15 @@ pub struct Up {
     pub pins: Pins,
     /// The pod's addresses, the primary one first; empty in the node's network namespace.
     pub addresses: Vec<IpAddr>,
-    /// Those that its host ports lead to, for a pod whose ports do not lead to the built-in network; none: all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub published: Vec<IpAddr>,
+    /// Those that its host ports lead to, for a pod whose ports do not lead to the built-in network; `None`: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Vec<IpAddr>>,
 }
 
 impl Up {
     /// The addresses that the pod's host ports lead to, the first of each family.
     pub fn published(&self) -> &[IpAddr] {
-        if self.published.is_empty() { &self.addresses } else { &self.published }
+        self.published.as_deref().unwrap_or(&self.addresses)
     }
 }
 

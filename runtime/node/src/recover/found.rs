@@ -55,6 +55,8 @@ fn live(record: &pod::Record, up: Option<&Up>) -> Option<LivePod> {
         pod::Network::Builtin { addresses, .. } => (addresses.clone(), true),
         // The host ports of one that is being stopped are closed already, or are to be.
         pod::Network::Cni { .. } | pod::Network::People if port_mappings.is_empty() => return None,
+        // Those of one that is in no network with a way in lead nowhere.
+        pod::Network::People if up?.published().is_empty() => return None,
         pod::Network::Cni { .. } | pod::Network::People => (up?.published().to_vec(), false),
     };
     let mapper = record.network.mapper();
