@@ -3,8 +3,8 @@
 //!
 //! [`crate::checked`] defines its content. The caller chooses with [`Durability`] whether it must survive a power cut.
 
-use std::fs::{File, OpenOptions, metadata, read, remove_file, rename};
-use std::io::{self, Write};
+use std::fs::{File, OpenOptions, metadata, remove_file, rename};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -62,7 +62,10 @@ pub fn read_bounded(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     if !meta.is_file() || meta.len() > most {
         return Ok(None);
     }
-    read(path).map(Some)
+    // It may grow meanwhile, if others can write to it.
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= most).then_some(bytes))
 }
 
 fn open_new(path: &Path) -> io::Result<File> {

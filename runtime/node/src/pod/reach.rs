@@ -20,7 +20,7 @@ pub async fn reach(node: &Arc<Node>, record: &Record, wanted: &Wanted) -> Result
         reached.addresses.extend(user_networks::attach(node, record).await?.addresses);
         reached.asks_names = true;
     }
-    if matches!(record.network, Network::People) || record.settings.is_some() {
+    if record.settings.is_some() && matches!(record.network, Network::People | Network::Builtin { .. }) {
         user_networks::set_sysctls(node, record).await?;
     }
     Ok(reached)

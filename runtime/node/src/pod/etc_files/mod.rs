@@ -9,6 +9,7 @@ use super::reached::Reached;
 use super::{Network, Record, settings};
 use crate::error::{Error, Result};
 use crate::places::Places;
+use gorae_kernel::record_file;
 use gorae_proto::cri;
 use std::fs::{File, Permissions};
 use std::io::Write;
@@ -63,11 +64,17 @@ pub fn ask_names(dir: &Path, config: &cri::PodSandboxConfig) -> Result<()> {
     write_readable(&path, &text).map_err(|e| Error::io("write", &path, &e))
 }
 
-/// The files of the pod whose network this one shares.
+/// The files of the pod whose network this one shares. Its containers may have written to them.
 fn copy(of: &Path, to: &Path) -> Result<()> {
     FILES.iter().try_for_each(|(name, _)| {
         let (from, path) = (of.join(name), to.join(name));
-        let text = std::fs::read(&from).map_err(|e| Error::io("read", &from, &e))?;
+        let text = record_file::read_bounded(&from, MAX_HOST_FILE).map_err(|e| Error::io("read", &from, &e))?;
+        let text = text.ok_or_else(|| {
+            Error::precondition(format!(
+                "{} is larger than {MAX_HOST_FILE} bytes: shorten it in its pod",
+                from.display()
+            ))
+        })?;
         write_readable(&path, &text).map_err(|e| Error::io("write", &path, &e))
     })
 }
@@ -166,6 +173,11 @@ mod tests {
         for (name, _) in FILES {
             assert_eq!(std::fs::read_to_string(dir.path().join(name)).expect("there"), name);
         }
+        let Network::Of { pod, .. } = &guest.network else { panic!("it is a guest") };
+        let grown = std::fs::File::create(places.pod_root(pod).join("hosts")).expect("made");
+        grown.set_len(MAX_HOST_FILE + 1).expect("grown");
+        let error = write(dir.path(), &places, &guest, &Reached::default()).expect_err("too large").to_string();
+        assert!(error.contains("hosts is larger than"), "{error}");
     }
 
     #[test]
