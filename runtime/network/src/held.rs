@@ -9,7 +9,7 @@ pub const HOOKED: [&str; 5] = ["guard", "prerouting", "output", "postrouting", "
 /// Our maps.
 pub const MAPS: [&str; 4] = ["ports4", "ports4_at", "ports6", "ports6_at"];
 /// Our sets.
-pub const SETS: [&str; 4] = ["beside4", "beside6", "services4", "services6"];
+pub const SETS: [&str; 5] = ["beside4", "beside6", "services4", "services6", "sources6"];
 
 /// The lines that take our objects out of a table. `listing` is nft's text of it.
 pub fn clear(table: &str, listing: &str) -> String {

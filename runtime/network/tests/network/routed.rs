@@ -4,7 +4,7 @@
 use super::stage::{as_node, bridged_pod, call, inside, live, open, pod, serve, sh, take_away, tcp};
 use gorae_network::{Network, NetworkConfig};
 use std::collections::HashSet;
-use std::net::{IpAddr, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddrV6, UdpSocket};
 use std::time::Duration;
 
 fn dual_stack() -> NetworkConfig {
@@ -107,10 +107,39 @@ fn a_pod_cannot_send_from_the_address_of_another_nor_of_the_node() {
         for family in [0, 1] {
             let gateway = a.network.sources[family].parse().expect("address");
             assert!(arrives("a", a.ips[family], "b", b.ips[family]));
+            // What the guard remembers of a pod is no way in for another one.
+            assert!(arrives("c", c.ips[family], "b", b.ips[family]));
             for source in [c.ips[family], gateway, ["192.0.2.1", "fd00:2::1"][family].parse().expect("address")] {
                 assert!(!arrives("a", source, "b", b.ips[family]), "{source}");
             }
         }
+    });
+}
+
+/// Has a pod send from a link-local address of its own choice to the host end of its interface.
+fn send_from_link(from: &str, source: Ipv6Addr) {
+    sh(&format!("ip -n {from} addr add {source}/64 dev eth0 nodad"));
+    let link = sh(&format!("ip -n {from} -o link show eth0"));
+    let index = link.split_once(':').and_then(|(index, _)| index.parse().ok()).expect("a number");
+    inside(from, move || {
+        let sender = UdpSocket::bind(SocketAddrV6::new(source, 0, 0, index)).expect("an address of the pod");
+        let all_nodes = SocketAddrV6::new("ff02::1".parse().expect("address"), 7000, 0, index);
+        sender.send_to(b"hello", all_nodes).expect("sent");
+    });
+}
+
+#[test]
+fn the_guard_remembers_only_sources_that_lead_back_to_their_pod() {
+    as_node("routed::the_guard_remembers_only_sources_that_lead_back_to_their_pod", async |root| {
+        let network = Network::open(dual_stack(), root, &[]).await.expect("network");
+        let (a, b) = (pod(&network, "a", &[]).await, pod(&network, "b", &[]).await);
+        assert!(arrives("a", a.ips[1], "b", b.ips[1]));
+        assert!(!arrives("a", "fd00:2::1".parse().expect("address"), "b", b.ips[1]));
+        send_from_link("a", "fe80::2".parse().expect("address"));
+        let remembered = sh(&format!("nft list set inet {} sources6", a.network.bridge));
+        let sources: Vec<_> = remembered.split_whitespace().filter(|word| word.contains("::")).collect();
+        assert_eq!(sources, [a.ips[1].to_string()], "{remembered}");
+        assert!(remembered.contains(&format!("\"{}\" . {}", a.network.host_interface, a.ips[1])), "{remembered}");
     });
 }
 

@@ -76,7 +76,7 @@ async fn told(network: &Network) -> Option<String> {
     Some(commands.join(" && "))
 }
 
-/// Everything in our table.
+/// Everything in our table, except what packets change.
 fn own_table() -> String {
-    sh("nft list table inet $(nft list tables | sed -n 's/.*inet \\(gorae-.*\\)/\\1/p')")
+    sh("nft list table inet $(nft list tables | sed -n 's/.*inet \\(gorae-.*\\)/\\1/p') | sed '/set sources6 {/,/^\t}$/d'")
 }
