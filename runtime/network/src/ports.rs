@@ -66,10 +66,11 @@ impl HostPort {
         at.into_iter().map(|at| Place { protocol: self.protocol, at, port: self.host_port }).collect()
     }
 
-    /// Returns the bindings of this mapping for a pod with these addresses; the first of each family counts.
+    /// Returns the bindings of this mapping for a pod with these addresses; the first of each family counts. There are none
+    /// for every address of a family that the pod lacks.
     ///
     /// # Errors
-    /// [`NetworkError::HostAddressFamily`] when the pod has no address of the host address's family.
+    /// [`NetworkError::HostAddressFamily`] when the host address is one of a family that the pod lacks.
     pub fn bindings(&self, ips: &[IpAddr]) -> Result<Vec<Binding>, NetworkError> {
         let of = |place: Place| {
             let ip = ips.iter().find(|ip| ip.is_ipv4() == place.at.is_ipv4())?;
@@ -77,12 +78,29 @@ impl HostPort {
         };
         let all: Vec<Binding> = self.places().into_iter().filter_map(of).collect();
         match (all.is_empty(), self.host_ip) {
-            (true, Some(host_ip)) => {
+            (true, Some(host_ip)) if !host_ip.is_unspecified() => {
                 Err(NetworkError::HostAddressFamily { host_ip, port: self.host_port, protocol: self.protocol })
             }
             _ => Ok(all),
         }
     }
+}
+
+/// The places of all mappings of a pod, each once. A port may be mapped for every address and for one of them besides, which
+/// then counts for that one.
+///
+/// # Errors
+/// [`NetworkError::HostPortTaken`] for one place that would lead to two ports of the pod.
+pub fn places(all: &[HostPort]) -> Result<Vec<Place>, NetworkError> {
+    let mut leads: Vec<(Place, u16)> = Vec::new();
+    for (place, to) in all.iter().flat_map(|port| port.places().into_iter().map(|place| (place, port.container_port))) {
+        match leads.iter().find(|(other, _)| *other == place) {
+            None => leads.push((place, to)),
+            Some((_, other)) if *other == to => {}
+            Some(_) => return Err(NetworkError::HostPortTaken { place, holder: "this pod itself".into() }),
+        }
+    }
+    Ok(leads.into_iter().map(|(place, _)| place).collect())
 }
 
 /// Reads an optional host address. An IPv4 address written as IPv6 counts as IPv4.
@@ -144,7 +162,20 @@ mod tests {
         let loopback = HostPort { host_ip: Some(Ipv4Addr::LOCALHOST.into()), ..any };
         assert_eq!(loopback.bindings(&[v4, v6]).expect("one")[0].to, "10.64.0.2:8080".parse().expect("address"));
         assert!(matches!(loopback.bindings(&[v6]), Err(NetworkError::HostAddressFamily { .. })));
+        let all_of_one = HostPort { host_ip: Some(Ipv4Addr::UNSPECIFIED.into()), ..any };
+        assert_eq!(all_of_one.bindings(&[v6]).expect("not for this pod"), []);
         let mapped = HostPort::read_all(&[mapping(0, "::ffff:127.0.0.1", 80, 8080)]).expect("valid");
         assert_eq!(mapped[0].host_ip, Some(Ipv4Addr::LOCALHOST.into()));
+    }
+
+    #[test]
+    fn one_place_leads_to_one_port_of_the_pod() {
+        let any = HostPort { protocol: Protocol::Tcp, host_ip: None, host_port: 80, container_port: 8080 };
+        let one = HostPort { host_ip: Some(Ipv4Addr::LOCALHOST.into()), container_port: 9090, ..any };
+        let of_family = HostPort { host_ip: Some(Ipv4Addr::UNSPECIFIED.into()), ..any };
+        let said: Vec<_> = places(&[any, one, of_family]).expect("none twice").iter().map(Place::to_string).collect();
+        assert_eq!(said, ["0.0.0.0:80/tcp", "[::]:80/tcp", "127.0.0.1:80/tcp"]);
+        let error = places(&[any, HostPort { container_port: 9090, ..of_family }]).expect_err("two ports");
+        assert_eq!(error.to_string(), "host port 0.0.0.0:80/tcp is taken by this pod itself");
     }
 }

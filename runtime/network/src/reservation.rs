@@ -22,12 +22,17 @@ const MAX_PROCESSES: usize = 20_000;
 /// The holder of a port, before it has been looked up.
 pub const SOME_PROCESS: &str = "a process of the node";
 
-/// A reserved host port; dropping it releases the port. `None` inside: an SCTP port, or a family that this kernel
-/// lacks.
+/// A reserved host port; dropping it releases the port. `None` inside: an SCTP port, a family that this kernel lacks, or
+/// what [`Self::without_socket`] says.
 #[derive(Debug)]
 pub struct Reservation(#[expect(dead_code, reason = "held, never used")] Option<OwnedFd>);
 
 impl Reservation {
+    /// A port that is kept from other pods alone: another socket of the pod has it, or a process of the node does.
+    pub fn without_socket() -> Self {
+        Self(None)
+    }
+
     /// Takes the port from the kernel.
     ///
     /// - Shapes: the node need not have the address yet: addresses come and go with failover.

@@ -2,12 +2,14 @@
 //! Takes over pods that lived before this daemon.
 
 use super::elsewhere::can_be_a_pods;
+use super::hold::take;
 use super::lease::{LivePod, Mapper};
 use super::publication::Publication;
 use super::{Entry, Pods};
 use crate::binding::{Binding, Place};
-use crate::ports::HostPort;
+use crate::ports::{self, HostPort};
 use crate::reservation::Reservation;
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 impl Pods {
@@ -21,10 +23,10 @@ impl Pods {
             Vec::new()
         });
         let ips: Vec<IpAddr> = pod.ips.iter().copied().filter(|ip| can_be_a_pods(*ip)).collect();
-        let bindings: Vec<Binding> = host_ports.iter().filter_map(|port| port.bindings(&ips).ok()).flatten().collect();
-        let take = |place: Place| Reservation::take(&place).map(|held| (place, held));
-        let held = bindings.iter().filter_map(|b| take(b.place).map_err(|e| odd.push(e.to_string())).ok()).collect();
-        let bindings = if pod.mapper == Mapper::Gorae { bindings } else { Vec::new() };
+        let held = take_over(&host_ports, &ips, &mut odd);
+        let of_ours = host_ports.iter().filter(|_| pod.mapper == Mapper::Gorae);
+        let bindings: HashSet<Binding> = of_ours.filter_map(|port| port.bindings(&ips).ok()).flatten().collect();
+        let bindings: Vec<Binding> = bindings.into_iter().collect();
         let publication = if bindings.is_empty() { Publication::Reserved } else { Publication::Wanted };
         let (from_pool, mapper) = (pod.from_pool, pod.mapper);
         let entry = Entry { from_pool, number, ips, mapper, host_ports, bindings, held, publication };
@@ -45,4 +47,20 @@ impl Pods {
         }
         number
     }
+}
+
+/// The places of a live pod with these addresses. They stay the pod's where the kernel refuses the socket.
+fn take_over(host_ports: &[HostPort], ips: &[IpAddr], odd: &mut Vec<String>) -> Vec<(Place, Reservation)> {
+    let mut places = ports::places(host_ports).unwrap_or_else(|error| {
+        odd.push(error.to_string());
+        Vec::new()
+    });
+    places.retain(|place| ips.iter().any(|ip| ip.is_ipv4() == place.at.is_ipv4()));
+    let mut held = |place: &Place| {
+        take(place, &places).unwrap_or_else(|error| {
+            odd.push(error.to_string());
+            Reservation::without_socket()
+        })
+    };
+    places.iter().map(|place| (*place, held(place))).collect()
 }

@@ -5,9 +5,8 @@ use super::lease::Mapper;
 use super::publication::Publication;
 use super::reserve::bindings;
 use super::{Entry, Pods};
-use crate::binding::Place;
 use crate::error::NetworkError;
-use crate::ports::HostPort;
+use crate::ports::{self, HostPort};
 use std::net::IpAddr;
 
 impl Pods {
@@ -19,7 +18,7 @@ impl Pods {
         if self.by_id.contains_key(pod_id) {
             return Ok(());
         }
-        let places: Vec<Place> = host_ports.iter().flat_map(HostPort::places).collect();
+        let places = ports::places(host_ports)?;
         let entry = Entry {
             from_pool: false,
             number: None,
@@ -27,14 +26,15 @@ impl Pods {
             mapper,
             host_ports: host_ports.to_vec(),
             bindings: Vec::new(),
-            held: self.hold(&places)?,
+            held: self.hold(&places, mapper)?,
             publication: Publication::Reserved,
         };
         self.by_id.insert(pod_id.to_owned(), entry);
         Ok(())
     }
 
-    /// Records which addresses the pod got. Ports of a family that it does not have are free again.
+    /// Records which addresses the pod got. Ports of a family that it does not have are free again. What a plugin maps is
+    /// the plugin's to judge.
     ///
     /// # Errors
     /// [`NetworkError::NotPrepared`], [`NetworkError::HostAddressFamily`], [`NetworkError::PodAddress`]; then nothing changes.
@@ -44,13 +44,18 @@ impl Pods {
         if entry.publication.may_be_in_table() {
             return Ok(());
         }
-        let bound = bindings(&entry.host_ports, ips)?;
+        if entry.mapper == Mapper::Plugin {
+            entry.held.retain(|(place, _)| ips.iter().any(|ip| ip.is_ipv4() == place.at.is_ipv4()));
+            entry.ips = ips.to_vec();
+            return Ok(());
+        }
+        let bound = bindings(pod_id, &entry.host_ports, ips)?;
         if let Some(ip) = bound.iter().map(|binding| binding.to.ip()).find(|ip| !can_be_a_pods(*ip)) {
             return Err(NetworkError::PodAddress { ip });
         }
         entry.held.retain(|(place, _)| bound.iter().any(|binding| binding.place == *place));
         entry.ips = ips.to_vec();
-        entry.bindings = if entry.mapper == Mapper::Gorae { bound } else { Vec::new() };
+        entry.bindings = bound;
         Ok(())
     }
 }

@@ -22,7 +22,7 @@ pub enum Mapper {
     /// Our table.
     #[default]
     Gorae,
-    /// A plugin of the pod's network. We only hold the ports, so that a clash with a process or another pod is seen.
+    /// A plugin of the pod's network. We only hold the ports, so that no other pod and no new process gets them.
     Plugin,
 }
 

@@ -5,10 +5,10 @@ use super::lease::{Lease, Mapper};
 use super::publication::Publication;
 use super::{Entry, Pods};
 use crate::addresses::Addresses;
-use crate::binding::{Binding, Place};
+use crate::binding::Binding;
 use crate::error::NetworkError;
 use crate::names;
-use crate::ports::HostPort;
+use crate::ports::{self, HostPort};
 use ipnet::IpNet;
 use std::net::IpAddr;
 
@@ -28,7 +28,7 @@ impl Pods {
         let addresses = self.addresses.as_mut().ok_or(NetworkError::NotMade)?;
         let number = addresses.take()?;
         let ips: Vec<IpAddr> = addresses.of(number).iter().map(IpNet::addr).collect();
-        match self.entry(number, ips, host_ports) {
+        match self.entry(pod_id, number, ips, host_ports) {
             Ok(entry) => {
                 let lease = self.lease(pod_id, &entry);
                 self.by_id.insert(pod_id.to_owned(), entry);
@@ -46,9 +46,16 @@ impl Pods {
         self.addresses.iter_mut().for_each(|addresses| addresses.give(number));
     }
 
-    fn entry(&self, number: u32, ips: Vec<IpAddr>, host_ports: &[HostPort]) -> Result<Entry, NetworkError> {
-        let bindings = bindings(host_ports, &ips)?;
-        let places: Vec<Place> = bindings.iter().map(|binding| binding.place).collect();
+    fn entry(
+        &self,
+        pod_id: &str,
+        number: u32,
+        ips: Vec<IpAddr>,
+        host_ports: &[HostPort],
+    ) -> Result<Entry, NetworkError> {
+        let mut places = ports::places(host_ports)?;
+        let bindings = bindings(pod_id, host_ports, &ips)?;
+        places.retain(|place| bindings.iter().any(|binding| binding.place == *place));
         Ok(Entry {
             from_pool: true,
             number: Some(number),
@@ -56,7 +63,7 @@ impl Pods {
             mapper: Mapper::Gorae,
             host_ports: host_ports.to_vec(),
             bindings,
-            held: self.hold(&places)?,
+            held: self.hold(&places, Mapper::Gorae)?,
             publication: Publication::Reserved,
         })
     }
@@ -70,11 +77,19 @@ impl Pods {
     }
 }
 
-/// Where the host ports of a pod with these addresses lead.
+/// Where the host ports of a pod with these addresses lead. Those that lead nowhere are logged.
 ///
 /// # Errors
 /// [`NetworkError::HostAddressFamily`].
-pub(super) fn bindings(host_ports: &[HostPort], ips: &[IpAddr]) -> Result<Vec<Binding>, NetworkError> {
-    let each = host_ports.iter().map(|port| port.bindings(ips)).collect::<Result<Vec<_>, _>>()?;
-    Ok(each.into_iter().flatten().collect())
+pub(super) fn bindings(pod_id: &str, host_ports: &[HostPort], ips: &[IpAddr]) -> Result<Vec<Binding>, NetworkError> {
+    let mut all: Vec<Binding> = Vec::new();
+    for port in host_ports {
+        let bound = port.bindings(ips)?;
+        if bound.is_empty() {
+            let HostPort { host_ip, host_port, .. } = port;
+            tracing::warn!(pod_id, ?host_ip, host_port, "not opened: the pod has no address of that family");
+        }
+        all.extend(bound.into_iter().filter(|binding| !all.contains(binding)).collect::<Vec<_>>());
+    }
+    Ok(all)
 }

@@ -153,6 +153,35 @@ fn ports_that_a_plugin_maps_are_held_and_never_mapped() {
 }
 
 #[test]
+fn a_plugin_may_map_a_port_that_a_process_has_and_no_other_pod_gets_it() {
+    as_node("elsewhere::a_plugin_may_map_a_port_that_a_process_has_and_no_other_pod_gets_it", async |root| {
+        let network = open(root, &[]).await;
+        let process = TcpListener::bind("127.0.0.53:12108").expect("free port");
+        let mappings = [tcp("", 12108, 80), tcp("::1", 12109, 80)];
+        let four: IpAddr = "10.22.0.2".parse().expect("address");
+        let refused = network.reserve_ports("a", &mappings, Mapper::Gorae).await.expect_err("it is taken from us");
+        assert!(refused.to_string().contains("process"), "{refused}");
+        network.reserve_ports("a", &mappings, Mapper::Plugin).await.expect("reserved");
+        network.publish_at("a", &[four]).await.expect("what the pod lacks is the plugin's to judge");
+        let live = LivePod {
+            pod_id: "a".into(),
+            ips: vec![four],
+            port_mappings: mappings.to_vec(),
+            mapper: Mapper::Plugin,
+            ..LivePod::default()
+        };
+        drop(network);
+        let network = open(root, &[live]).await;
+        drop(process);
+        let taken = network.reserve_ports("b", &[tcp("", 12108, 80)], Mapper::Gorae).await.expect_err("a has it");
+        assert_eq!(taken.to_string(), "host port 0.0.0.0:12108/tcp is taken by pod a");
+        network.reserve_ports("b", &[tcp("::1", 12109, 80)], Mapper::Plugin).await.expect("a has no IPv6");
+        network.release("a");
+        network.reserve_ports("c", &[tcp("", 12108, 80)], Mapper::Gorae).await.expect("free again");
+    });
+}
+
+#[test]
 fn a_restart_takes_the_pods_over_without_an_address_of_ours() {
     as_node("elsewhere::a_restart_takes_the_pods_over_without_an_address_of_ours", async |root| {
         let mappings = [tcp("", 12105, 80)];

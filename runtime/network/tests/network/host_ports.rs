@@ -2,8 +2,8 @@
 //! Host ports: from everywhere they should be reachable, refused when taken, gone when withdrawn.
 
 use super::stage::{
-    NODE, NODE6, OUTSIDE, as_node, call, inside, mapping, open, pod, route_loopback_of_outside_here, serve, sh,
-    take_away, tcp,
+    NODE, NODE6, OUTSIDE, as_node, call, inside, live, mapping, open, pod, route_loopback_of_outside_here, serve,
+    serve_as, sh, take_away, tcp,
 };
 use gorae_network::{Network, NetworkConfig, NetworkErrorKind};
 use gorae_proto::cri::Protocol;
@@ -40,6 +40,30 @@ fn a_host_port_answers_on_loopback_on_the_nodes_address_from_outside_and_from_po
             TcpListener::bind("0.0.0.0:12000").expect("the port is free again");
         },
     );
+}
+
+#[test]
+fn one_pod_has_a_port_on_every_address_and_another_one_on_one_of_them() {
+    as_node("host_ports::one_pod_has_a_port_on_every_address_and_another_one_on_one_of_them", async |root| {
+        let network = open(root, &[]).await;
+        let mappings = [tcp("", 12007, 80), tcp("127.0.0.1", 12007, 81), tcp("0.0.0.0", 12007, 80)];
+        let plan = pod(&network, "a", &mappings).await;
+        serve("a", "0.0.0.0:80");
+        serve_as("a", "0.0.0.0:81", "192.0.2.81");
+        let asked = async || {
+            assert_eq!(call("", "127.0.0.1:12007"), Some([192, 0, 2, 81].into()));
+            assert_eq!(call("outside", format!("{NODE}:12007")), Some(OUTSIDE.parse().expect("address")));
+        };
+        asked().await;
+        let before = sh(&format!("nft -s list table inet {}", plan.network.bridge));
+        drop(network);
+        let network = open(root, &[live("a", &plan, &mappings)]).await;
+        assert_eq!(sh(&format!("nft -s list table inet {}", plan.network.bridge)), before);
+        asked().await;
+        take_away(&network, "a").await;
+        assert!(!sh(&format!("nft list table inet {}", plan.network.bridge)).contains("12007"));
+        TcpListener::bind("0.0.0.0:12007").expect("the port is free again");
+    });
 }
 
 #[test]

@@ -78,5 +78,7 @@ async fn told(network: &Network) -> Option<String> {
 
 /// Everything in our table, except what packets change.
 fn own_table() -> String {
-    sh("nft list table inet $(nft list tables | sed -n 's/.*inet \\(gorae-.*\\)/\\1/p') | sed '/set sources6 {/,/^\t}$/d'")
+    sh(
+        "nft list table inet $(nft list tables | sed -n 's/.*inet \\(gorae-.*\\)/\\1/p') | sed '/set sources6 {/,/^\t}$/d'",
+    )
 }
