@@ -116,6 +116,52 @@ fn runs_with_one_lock_are_one_after_the_other_and_the_wait_is_bounded() {
     assert!(second > first.join().unwrap());
 }
 
+/// Starts the script under the lock in this shim, and kills that once the script has made the file `BEGUN`, which stands for
+/// one in the directory.
+fn kill_in_the_middle(dir: &Path, shim: &mut Shim, text: &str) {
+    let begun = dir.join("begun");
+    let text = text.replace("BEGUN", &begun.display().to_string());
+    shim.line.send(Verb::RunPlugin(RunPlugin { lock: dir.display().to_string(), ..script(&text, 20_000) }), &[]);
+    let end = Instant::now() + Duration::from_secs(10);
+    while !begun.exists() {
+        assert!(Instant::now() < end, "the plugin does not begin");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    shim.process.kill().expect("kill");
+    shim.process.wait().expect("wait");
+}
+
+#[test]
+fn what_a_killed_shim_left_running_ends_before_the_next_run_begins() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log").display().to_string();
+    let mut shim = Shim::spawn("run-plugin", "pod-under-test");
+    let add = format!("sh -c 'touch BEGUN; sleep 1; echo address >>{log}'\necho added >>{log}\n");
+    kill_in_the_middle(dir.path(), &mut shim, &add);
+    let del = |timeout_ms| {
+        let lock = dir.path().display().to_string();
+        try_run(RunPlugin { lock, ..script(&format!("echo deleted >>{log}\n"), timeout_ms) })
+    };
+    assert_eq!(del(100).unwrap_err().kind(), Kind::DeadlineExceeded, "the wait is bounded");
+    assert_eq!(del(20_000).unwrap().ending, Some(Ending::Exited(0)));
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "address\ndeleted\n", "the plugin itself died with its shim");
+}
+
+#[test]
+fn what_a_good_plugin_left_behind_keeps_no_lock_when_the_shim_is_killed_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let with_lock = |text: &str| RunPlugin { lock: dir.path().display().to_string(), ..script(text, 20_000) };
+    let mut shim = Shim::spawn("run-plugin", "pod-under-test");
+    let left = ran(shim.line.ask(Verb::RunPlugin(with_lock("setsid sleep 72 & echo $!\n"))).0).unwrap().stdout;
+    kill_in_the_middle(dir.path(), &mut shim, "touch BEGUN; exec sleep 71\n");
+    let next = try_run(RunPlugin { timeout_ms: 5000, ..with_lock("") }).unwrap();
+    assert_eq!(next.ending, Some(Ending::Exited(0)));
+    let pid = String::from_utf8(left).unwrap();
+    assert!(lives(&pid));
+    let pid = pid.trim().parse().ok().and_then(rustix::process::Pid::from_raw).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
 #[test]
 fn a_series_runs_in_one_process_and_keeps_its_lock_until_it_ends() {
     let dir = tempfile::tempdir().unwrap();

@@ -11,6 +11,15 @@ const ROUNDS: usize = 500;
 /// The pause between two times. One that is stuck in the kernel is not waited for any longer than all of them.
 const PAUSE: Duration = Duration::from_millis(1);
 
+/// What may still be at work for a plugin that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Nothing, or what it left behind on purpose.
+    Nothing,
+    /// Processes that could not be killed in time.
+    Processes,
+}
+
 /// Becomes the parent of processes whose own one ends, so that they can be found.
 ///
 /// # Errors
@@ -21,7 +30,7 @@ pub fn adopt_orphans() -> Result<()> {
 }
 
 /// Kills the plugin, its group, and then whatever became a child of this process by that, until nothing is left.
-pub fn everything(child: &mut Child) {
+pub fn everything(child: &mut Child) -> Left {
     if let Some(group) = Pid::from_raw(child.id() as i32) {
         let _ = kill_process_group(group, Signal::KILL);
     }
@@ -31,7 +40,7 @@ pub fn everything(child: &mut Child) {
         let _ = child.try_wait();
         let children = children();
         if children.is_empty() {
-            return;
+            return Left::Nothing;
         }
         for pid in children {
             let _ = kill_process(pid, Signal::KILL);
@@ -39,6 +48,7 @@ pub fn everything(child: &mut Child) {
         }
         std::thread::sleep(PAUSE);
     }
+    Left::Processes
 }
 
 /// The children of this process.

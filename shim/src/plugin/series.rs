@@ -1,44 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Plugins that run one after the other, for one attachment.
 
+use super::end::Left;
+use super::locks::Locks;
 use super::request::Plugin;
 use super::run::run;
-use crate::failure::{self, Kind, Result};
-use crate::pod::{RunDir, lock_within};
+use crate::failure::Result;
 use crate::wire::PluginRan;
-use std::path::PathBuf;
 use std::time::Instant;
 
-/// The lock of an attachment, from its first plugin until this process ends: no other series comes in between.
+/// The plugins of an attachment, from the first one until this process ends: no other series comes in between.
 #[derive(Debug, Default)]
 pub struct Series {
-    lock: Option<(PathBuf, RunDir)>,
+    locks: Option<Locks>,
 }
 
 impl Series {
-    /// Runs the next plugin and tells how it ended. Its time limit includes the wait for the lock.
+    /// Runs the next plugin and tells how it ended. Its time limit includes the wait for the locks.
     ///
     /// # Errors
-    /// The lock cannot be had in time, or the kernel has no room; the plugin was not started then.
+    /// A lock cannot be had in time, or the kernel has no room; the plugin was not started then.
     pub fn run(&mut self, plugin: &Plugin) -> Result<PluginRan> {
         let end = Instant::now() + plugin.limit;
-        if let Some(dir) =
-            plugin.lock.as_ref().filter(|dir| self.lock.as_ref().is_none_or(|(locked, _)| locked != *dir))
-        {
-            // The earlier lock goes first: two series must never wait for each other.
-            self.lock = None;
-            let lock = lock_within(dir, plugin.limit)?;
-            if !lock.is_there() {
-                // Whoever had it before has undone the attachment, and nothing may be added to it any more.
-                return Err(failure::refused(
-                    Kind::NotFound,
-                    "lock",
-                    dir.display().to_string(),
-                    "it was removed meanwhile",
-                ));
-            }
-            self.lock = Some((dir.clone(), lock));
+        self.lock(plugin, end)?;
+        let (ran, left) = run(plugin, end)?;
+        // What could not be killed keeps its lock: nobody may undo what it still does.
+        if let (Left::Nothing, Some(locks)) = (left, &mut self.locks) {
+            locks.end()?;
         }
-        run(plugin, end)
+        Ok(ran)
+    }
+
+    fn lock(&mut self, plugin: &Plugin, end: Instant) -> Result<()> {
+        let Some(directory) = &plugin.lock else { return Ok(()) };
+        if !self.locks.as_ref().is_some_and(|locks| locks.are_of(directory)) {
+            // The earlier lock goes first: two series must never wait for each other.
+            self.locks = None;
+        }
+        let locks = match self.locks.take() {
+            Some(locks) => locks,
+            None => Locks::take(directory, plugin.limit)?,
+        };
+        self.locks.insert(locks).begin(end)
     }
 }

@@ -43,16 +43,26 @@ pub fn lock_within(run_dir: &Path, patience: Duration) -> Result<RunDir> {
     let object = || run_dir.display().to_string();
     let fail = |errno: Errno| failure::kernel("lock run directory", object(), errno);
     let dir = open(run_dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(fail)?;
+    wait_for_lock(&dir, run_dir, patience)?;
+    Ok(RunDir { lock: dir })
+}
+
+/// Locks the open file of this path, waiting a bounded time for another holder.
+///
+/// # Errors
+/// `DeadlineExceeded`, with the holder.
+pub fn wait_for_lock(file: &OwnedFd, path: &Path, patience: Duration) -> Result<()> {
+    let object = || path.display().to_string();
     let end = Instant::now() + patience;
     loop {
-        match flock(&dir, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(RunDir { lock: dir }),
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(()),
             Err(Errno::WOULDBLOCK) if Instant::now() < end => std::thread::sleep(Duration::from_millis(1)),
             Err(Errno::WOULDBLOCK) => {
-                let why = format!("still locked by {} after {} s", holder(&dir), patience.as_secs());
-                return Err(failure::refused(Kind::DeadlineExceeded, "lock run directory", object(), &why));
+                let why = format!("still locked by {} after {} s", holder(file), patience.as_secs());
+                return Err(failure::refused(Kind::DeadlineExceeded, "lock", object(), &why));
             }
-            Err(errno) => return Err(fail(errno)),
+            Err(errno) => return Err(failure::kernel("lock", object(), errno)),
         }
     }
 }
@@ -60,7 +70,8 @@ pub fn lock_within(run_dir: &Path, patience: Duration) -> Result<RunDir> {
 /// The holder of the lock, for an error message.
 fn holder(dir: &OwnedFd) -> String {
     let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
-    let pid = fstat(dir).ok().and_then(|stat| holder_of(&locks, stat.st_ino));
+    // 0: the process that took it has ended, and others that inherited it have it.
+    let pid = fstat(dir).ok().and_then(|stat| holder_of(&locks, stat.st_ino)).filter(|pid| *pid != 0);
     pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
 }
 

@@ -30,7 +30,7 @@ pub use change_networks::{NetworkChange, change as change_networks};
 pub use clean::{Clean, clean, see_off_interface};
 pub use dial::{Dial, dial};
 pub use interface_sysctls::{Sysctls, set as set_sysctls};
-pub use lock::{RunDir, lock_within};
+pub use lock::{RunDir, lock_within, wait_for_lock};
 pub use namespaces::enter_net_at;
 pub use pin::{Pins, pin};
 pub use request::Setup;

@@ -27,7 +27,9 @@ pub use descriptors::{close_from, place_and_close_rest, reopen};
 pub use memory::{release_heap, release_stack};
 pub use mount::{MountAttr, mount_setattr};
 pub use netlink::ask_for_reasons;
-pub use process::{end_with_this_process, execve, exit_now, join_session_keyring, pidfd_send_signal, wait_for_death};
+pub use process::{
+    end_with_this_process, execute_exactly, execve, exit_now, join_session_keyring, pidfd_send_signal, wait_for_death,
+};
 pub use rlimit::{rlimit, set_rlimit};
 pub use seccomp::load_seccomp;
 pub use signals::{ignore_signals, prepare_signals, reset_signals};

@@ -64,6 +64,15 @@ pub fn end_with_this_process(command: &mut Command) {
     unsafe { command.pre_exec(follow) };
 }
 
+/// Makes the command's process execute `path` itself, after what was asked of it before. The C library, which would do it
+/// otherwise, hands a file that is not a program to a shell, and so would run a half-written plugin as an empty script.
+pub fn execute_exactly(command: &mut Command, path: CString, args: Vec<CString>, env: Vec<CString>) {
+    let execute = move || Err(execve(&path, &args, &env));
+    // SAFETY: between fork and exec `execute` allocates, which is allowed because this process has one thread: none can
+    // have held a lock of the allocator at the fork. It takes no other lock.
+    unsafe { command.pre_exec(execute) };
+}
+
 /// Sleeps until it is killed, at the latest when the parent ends. For a child that only keeps namespaces alive.
 pub fn wait_for_death() -> ! {
     // SAFETY: plain integers.
