@@ -15,8 +15,10 @@ use std::path::PathBuf;
 pub enum Collected {
     /// The plugins have removed what belongs to no attachment.
     Done,
-    /// The network does not know the question, or does not want it; or not all attachments are known.
-    Unknown,
+    /// The network does not know the question, or does not want it.
+    Unasked,
+    /// Not all attachments are known: a record is damaged.
+    Damaged,
     /// An ADD or a DEL is under way.
     Later,
     /// Another runtime has pods here: its socket, or a network namespace.
@@ -26,16 +28,28 @@ pub enum Collected {
 impl Attachments {
     /// Tells the plugins of a network which attachments of it there are, so that they remove all others. The
     /// question is put only when no ADD and no DEL is under way, and those that come then wait for its end. Nothing waits
-    /// for such a moment, because an ADD may hang.
+    /// for such a moment, because an ADD may hang. `pods` has the files of the namespaces of all pods of this node, in
+    /// whatever network, also of those that are just made.
     ///
     /// # Errors
     /// The first plugin's.
-    pub async fn collect(&self, list: &List, directories: &[PathBuf]) -> Result<Collected> {
-        if self.all.is_damaged {
-            return Ok(Collected::Unknown);
+    pub async fn collect(
+        &self,
+        list: &List,
+        directories: &[PathBuf],
+        pods: impl Fn() -> HashSet<PathBuf>,
+    ) -> Result<Collected> {
+        if !chain::can_collect(list) {
+            return Ok(Collected::Unasked);
         }
-        let ours: HashSet<String> = self.all.entries().values().map(|entry| entry.record.netns.clone()).collect();
-        if let Some(trace) = other_runtimes::trace(&ours).await {
+        if self.all.is_damaged {
+            return Ok(Collected::Damaged);
+        }
+        let ours = || {
+            let attached = self.all.entries().values().map(|entry| PathBuf::from(&entry.record.netns)).collect();
+            pods().into_iter().chain::<HashSet<PathBuf>>(attached).collect()
+        };
+        if let Some(trace) = other_runtimes::trace(ours).await {
             return Ok(Collected::Shared(trace));
         }
         let Ok(_gate) = self.all.gate.try_write() else { return Ok(Collected::Later) };
@@ -43,7 +57,7 @@ impl Attachments {
         let valid: Vec<(String, String)> =
             self.all.entries().values().filter(|entry| entry.record.network == list.name).map(of).collect();
         let runner = Runner::new(self.all.spawner.clone(), "node", None);
-        let done = chain::collect(&Caller { run: &runner, directories }, list, &valid).await?;
-        Ok(if done { Collected::Done } else { Collected::Unknown })
+        chain::collect(&Caller { run: &runner, directories }, list, &valid).await?;
+        Ok(Collected::Done)
     }
 }

@@ -21,6 +21,7 @@ mod add;
 mod attachments;
 mod backoff;
 mod collect;
+mod collection;
 mod debt;
 mod due;
 mod error;

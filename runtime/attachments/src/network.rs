@@ -2,13 +2,14 @@
 //! The CNI network of the node: which one it is now, and whether pods can be attached to it.
 
 use crate::attachments::Attachments;
-use crate::collect::Collected;
+use crate::collection::Collection;
 use crate::readiness::Readiness;
 use crate::runner::Runner;
 use gorae_cni::chain::{self, Caller};
 use gorae_cni::directory::{Chosen, Directory, Found};
 use gorae_cni::list::Plugin;
 use gorae_cni::{programs, watch as following};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -47,8 +48,8 @@ struct Known {
     readiness: Readiness,
     /// The last network that could be read.
     last: Option<Arc<Chosen>>,
-    /// The network whose left-overs were collected since the daemon started.
-    collected: Option<String>,
+    /// What is known of its GC.
+    collection: Collection,
 }
 
 impl CniNetwork {
@@ -64,13 +65,14 @@ impl CniNetwork {
     }
 
     /// Asks the network whether it is well, every few seconds and whenever its configuration changes, until it is aborted.
-    pub async fn watch(&self) {
+    /// `pods` has the files of the network namespaces of all pods of this node, for [GC](Attachments::collect).
+    pub async fn watch(&self, pods: impl Fn() -> HashSet<PathBuf>) {
         let mut found = self.state.found.clone();
         loop {
             let now = found.borrow_and_update().clone();
             self.look(&now).await;
             if let (Found::Network(chosen), Ok(())) = (&now, self.status()) {
-                self.collect(chosen).await;
+                self.collect(chosen, &pods).await;
             }
             tokio::select! {
                 Ok(()) = found.changed() => {}
@@ -187,18 +189,13 @@ impl CniNetwork {
         asked.map_err(|error| format!("network {:?}: {error}", chosen.list.name))
     }
 
-    /// Asks each network for GC once in the life of the daemon, as soon as no ADD and no DEL is under way.
-    async fn collect(&self, chosen: &Chosen) {
-        let network = &chosen.list.name;
-        if self.state.known().collected.as_ref() == Some(network) {
-            return;
+    /// Asks each network for GC once in the life of the daemon, as soon as that is possible.
+    async fn collect(&self, chosen: &Chosen, pods: impl Fn() -> HashSet<PathBuf>) {
+        let list = &chosen.list;
+        if self.state.known().collection.is_due(list, Instant::now()) {
+            let outcome = self.state.attachments.collect(list, &self.state.places.plugins, pods).await;
+            self.state.known().collection.note(list, Instant::now(), &outcome);
         }
-        match self.state.attachments.collect(&chosen.list, &self.state.places.plugins).await {
-            Ok(Collected::Later) => return,
-            Ok(done) => tracing::debug!(network, ?done, "the network's left-overs are collected"),
-            Err(error) => tracing::warn!(network, %error, "cannot collect the network's left-overs"),
-        }
-        self.state.known().collected = Some(network.clone());
     }
 
     fn words(&self, found: &Found) -> String {

@@ -4,7 +4,8 @@
 
 use crate::netns;
 use std::collections::HashSet;
-use std::path::Path;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::UnixStream;
 
@@ -15,8 +16,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Where all of them have the network namespaces of their pods.
 const NAMESPACES: &str = "/run/netns";
 
-/// The first trace: a socket that is served, or a network namespace whose file is none of `ours`, by name.
-pub async fn trace(ours: &HashSet<String>) -> Option<String> {
+/// The first trace: a socket that is served, or a network namespace whose file has none of the names of `ours`. Those are
+/// asked for after the listing, because a pod that is made meanwhile is in neither then.
+pub async fn trace(ours: impl Fn() -> HashSet<PathBuf>) -> Option<String> {
     for socket in SOCKETS {
         let refused = matches!(tokio::time::timeout(PATIENCE, UnixStream::connect(socket)).await, Ok(Err(_)));
         if !refused {
@@ -26,11 +28,14 @@ pub async fn trace(ours: &HashSet<String>) -> Option<String> {
     foreign_namespace(Path::new(NAMESPACES), ours)
 }
 
-fn foreign_namespace(directory: &Path, ours: &HashSet<String>) -> Option<String> {
-    let names: HashSet<&str> = ours.iter().filter_map(|path| path.rsplit('/').next()).collect();
-    let files = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let is_ours = |file: &std::fs::DirEntry| file.file_name().to_str().is_some_and(|name| names.contains(name));
-    let foreign = files.filter(|file| !is_ours(file)).map(|file| file.path()).find(|path| netns::is_there(path));
+fn foreign_namespace(directory: &Path, ours: impl Fn() -> HashSet<PathBuf>) -> Option<String> {
+    let files: Vec<PathBuf> =
+        std::fs::read_dir(directory).into_iter().flatten().flatten().map(|file| file.path()).collect();
+    let ours = ours();
+    let names: HashSet<&OsStr> = ours.iter().filter_map(|path| path.file_name()).collect();
+    let is_ours = |path: &PathBuf| path.file_name().is_some_and(|name| names.contains(name));
+    // One of ours that has gone since the listing is not there any more.
+    let foreign = files.iter().filter(|path| !is_ours(path)).find(|path| netns::is_there(path));
     foreign.map(|path| path.display().to_string())
 }
 
@@ -41,13 +46,14 @@ mod tests {
     #[test]
     fn a_namespace_of_somebody_else_is_a_trace_and_a_plain_file_is_none() {
         let namespaces = Path::new("/proc/self/ns");
-        let ours: HashSet<String> = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"]
-            .iter()
-            .flat_map(|kind| [format!("/var/run/netns/{kind}"), format!("{kind}_for_children")])
-            .collect();
-        assert_eq!(foreign_namespace(namespaces, &ours), None);
-        assert!(foreign_namespace(namespaces, &HashSet::new()).is_some_and(|path| path.starts_with("/proc/self/ns/")));
-        assert_eq!(foreign_namespace(Path::new("/etc"), &HashSet::new()), None);
-        assert_eq!(foreign_namespace(Path::new("/no/such"), &HashSet::new()), None);
+        let ours = || -> HashSet<PathBuf> {
+            let kinds = ["cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"];
+            let of = |kind: &str| [format!("/var/run/netns/{kind}").into(), format!("{kind}_for_children").into()];
+            kinds.into_iter().flat_map(of).collect()
+        };
+        assert_eq!(foreign_namespace(namespaces, ours), None);
+        assert!(foreign_namespace(namespaces, HashSet::new).is_some_and(|path| path.starts_with("/proc/self/ns/")));
+        assert_eq!(foreign_namespace(Path::new("/etc"), HashSet::new), None);
+        assert_eq!(foreign_namespace(Path::new("/no/such"), HashSet::new), None);
     }
 }

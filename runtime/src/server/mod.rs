@@ -61,7 +61,7 @@ pub async fn run(config: Config, log: Log, stop: watch::Receiver<bool>) -> Resul
     });
     let of = node.clone();
     let tending = tokio::spawn(async move {
-        tokio::join!(of.networks.tend(async { drop(is_settled.await) }), of.follow_names());
+        tokio::join!(of.networks.tend(&of.machine.places, async { drop(is_settled.await) }), of.follow_names());
     });
     let services = Services { socket: config.socket.clone(), node: node.clone(), streaming, counters };
     services.serve(listener, stop).await?;

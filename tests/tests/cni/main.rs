@@ -8,6 +8,7 @@ mod away;
 mod bridge;
 mod changes;
 mod chaos;
+mod collection;
 mod contract;
 mod debts;
 mod frame;

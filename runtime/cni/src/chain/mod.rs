@@ -16,7 +16,7 @@ mod one;
 mod status;
 
 pub use add::{ADD_LIMIT, add};
-pub use collect::collect;
+pub use collect::{can_collect, collect};
 pub use delete::delete;
 pub use one::Caller;
 pub use status::{check, status};

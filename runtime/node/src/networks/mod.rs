@@ -12,8 +12,10 @@ mod seen;
 
 pub use capabilities::capabilities;
 
+use crate::disk;
 use crate::error::{Error, Kind, Result};
 use crate::names::NameKeeper;
+use crate::places::Places;
 use crate::pod::netns;
 use gorae_attachments::CniNetwork;
 use gorae_cni::directory::Chosen;
@@ -109,11 +111,11 @@ impl Networks {
 
     /// Keeps the name server, follows the CNI network, and pays what is owed to it once `settled` says that no process of those pods is left; until it
     /// is aborted.
-    pub async fn tend(&self, settled: impl Future<Output = ()>) {
+    pub async fn tend(&self, places: &Places, settled: impl Future<Output = ()>) {
         let watch = async {
             match self.mode {
                 Mode::Builtin => std::future::pending().await,
-                Mode::Auto | Mode::Cni => self.cni.watch().await,
+                Mode::Auto | Mode::Cni => self.cni.watch(|| disk::blocking(|| netns::all(places))).await,
             }
         };
         let pay = async {

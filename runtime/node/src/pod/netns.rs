@@ -8,9 +8,11 @@
 use super::Record;
 use crate::error::{Error, Result};
 use crate::ids::PodId;
+use crate::places::Places;
 use gorae_attachments::netns::is_there;
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, mount_bind, mount_bind_recursive, mount_change};
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -30,6 +32,14 @@ pub fn path(id: &PodId) -> PathBuf {
     let id = id.as_str();
     let parts = [&id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..32]];
     Path::new(DIRECTORY).join(format!("{PREFIX}{}", parts.join("-")))
+}
+
+/// The files of all pods that have a directory here, in whatever network and state: also of those that are just made, whose
+/// directories come first. It reads those directories, so call it where blocking is allowed.
+pub fn all(places: &Places) -> HashSet<PathBuf> {
+    let below = |root: &Path| fs::read_dir(root.join("pods")).into_iter().flatten().flatten();
+    let names = below(&places.root).chain(below(&places.state)).map(|entry| entry.file_name());
+    names.filter_map(|name| PodId::parse(name.to_str()?)).map(|id| path(&id)).collect()
 }
 
 /// The text for agents.
@@ -134,6 +144,18 @@ fn share(path: &Path) -> std::result::Result<(), Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_files_of_all_pods_are_known_from_their_directories() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let places = Places { root: dir.path().join("root"), state: dir.path().join("state") };
+        assert!(all(&places).is_empty());
+        let (a, b) = (PodId::of_digit('a'), PodId::of_digit('b'));
+        for made in [places.pod_root(&a), places.pod_run(&a), places.pod_run(&b), places.root.join("pods/other")] {
+            fs::create_dir_all(made).expect("made");
+        }
+        assert_eq!(all(&places), HashSet::from([path(&a), path(&b)]));
+    }
 
     #[test]
     fn a_namespace_has_a_name_like_those_of_others() {
