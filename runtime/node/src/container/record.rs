@@ -10,7 +10,6 @@ use gorae_proto::{shim, state};
 use prost::Message;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Version of the container record.
 pub const RECORD_VERSION: u32 = 1;
@@ -58,8 +57,6 @@ pub struct Record {
 
 /// Text, numbers and paths.
 impl PlainData for Record {}
-/// Shared text, numbers and paths.
-impl PlainData for Arc<Record> {}
 
 /// The image of a container.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -72,7 +72,7 @@ pub struct Pod {
 }
 
 /// A pod is a record, a state and locks; it owns no descriptor.
-impl PlainData for Arc<Pod> {}
+impl PlainData for Pod {}
 
 impl Pod {
     /// Makes a pod with this record, in this state.

@@ -2,12 +2,9 @@
 //! Probes of paths that are not ours: mount sources, devices, profiles, log directories.
 //!
 //! Such a path may be on a file system whose server is gone, and then the probe never ends. It runs on a disposable thread
-//! (`threads.rs`), and the request gets an error in time. The paths themselves are opened for a container by the shim.
+//! (`gorae-disposable`), and the request gets an error in time. The paths themselves are opened for a container by the shim.
 
-mod plain;
-mod threads;
-
-pub use plain::PlainData;
+pub use gorae_disposable::PlainData;
 
 use crate::error::{Error, Kind, Result};
 use std::time::Duration;
@@ -17,6 +14,9 @@ use tokio::sync::{Semaphore, oneshot};
 const MOST: usize = 256;
 /// How long a probe may take, including the wait for a free slot.
 pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// It is a kind and a sentence.
+impl PlainData for Error {}
 
 static SLOTS: Semaphore = Semaphore::const_new(MOST);
 
@@ -54,7 +54,7 @@ pub async fn probe_to_the_end<I: PlainData, T: PlainData>(what: &str, input: I, 
     let failed = |e: &dyn std::fmt::Display| Error::internal(format!("{what}: {e}"));
     let slot = SLOTS.acquire().await.map_err(|e| failed(&e))?;
     let (tell, told) = oneshot::channel();
-    let started = threads::run(input, work, move |result| {
+    let started = gorae_disposable::run(input, work, move |result| {
         drop(slot);
         // Nobody listens any more if the request was given up.
         let _ = tell.send(result);

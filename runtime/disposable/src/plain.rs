@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Data that may be passed to and from a disposable thread.
 
-use crate::error::Result;
 use gorae_proto::shim;
 use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Data for a thread that has its own descriptor table.
 ///
@@ -15,33 +16,37 @@ use std::collections::HashMap;
 /// A file cannot be passed:
 ///
 /// ```compile_fail
-/// # async fn example(file: std::fs::File) {
-/// let _ = gorae_node::disposable::probe("a file", file, |file| Ok(drop(file))).await;
+/// # fn example(file: std::fs::File) {
+/// let _ = gorae_disposable::run(file, |file| drop(file), |_| {});
 /// # }
 /// ```
 ///
 /// Nor can a function that has captured one:
 ///
 /// ```compile_fail
-/// # async fn example(file: std::fs::File) {
-/// let _ = gorae_node::disposable::probe("a file", (), move |()| Ok(drop(file))).await;
+/// # fn example(file: std::fs::File) {
+/// let _ = gorae_disposable::run((), move |()| drop(file), |_| {});
 /// # }
 /// ```
 ///
 /// Text can:
 ///
 /// ```
-/// # async fn example() {
-/// let _ = gorae_node::disposable::probe("a path", "/proc".to_owned(), |path| Ok(path)).await;
+/// # fn example() {
+/// let _ = gorae_disposable::run("/proc".to_owned(), |path| path, |_| {});
 /// # }
 /// ```
 pub trait PlainData: Send + 'static {}
 
 impl PlainData for () {}
+impl PlainData for bool {}
 impl PlainData for String {}
+impl PlainData for PathBuf {}
+impl PlainData for Vec<PathBuf> {}
 impl PlainData for HashMap<String, String> {}
 impl PlainData for shim::Start {}
 impl<A: PlainData, B: PlainData> PlainData for (A, B) {}
 impl<A: PlainData, B: PlainData, C: PlainData> PlainData for (A, B, C) {}
-/// The daemon's error is a kind and a sentence.
-impl<T: PlainData> PlainData for Result<T> {}
+/// What shares plain data owns no descriptor either.
+impl<T: PlainData + Sync> PlainData for Arc<T> {}
+impl<T: PlainData, E: PlainData> PlainData for Result<T, E> {}
