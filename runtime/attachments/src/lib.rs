@@ -25,6 +25,7 @@ mod collection;
 mod debt;
 mod due;
 mod error;
+mod lookup;
 pub mod netns;
 mod network;
 mod other_runtimes;

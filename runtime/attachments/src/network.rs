@@ -7,7 +7,6 @@ use crate::readiness::Readiness;
 use crate::runner::Runner;
 use gorae_cni::chain::{self, Caller};
 use gorae_cni::directory::{Chosen, Directory, Found};
-use gorae_cni::list::Plugin;
 use gorae_cni::{programs, watch as following};
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -179,13 +178,10 @@ impl CniNetwork {
     /// Whether the plugins are installed and say that they are ready.
     async fn ask(&self, chosen: &Chosen) -> Result<(), String> {
         let plugins = &self.state.places.plugins;
-        let missing = programs::missing(plugins, chosen.list.plugins.iter().map(Plugin::kind));
-        if let Some(kind) = missing.first() {
-            let searched = programs::joined(plugins, ", ");
-            return Err(format!("{}: plugin type=\"{kind}\" is not in {searched}", chosen.file.display()));
-        }
         let runner = Runner::new(self.state.attachments.all.spawner.clone(), "status", None);
-        let asked = chain::status(&Caller { run: &runner, directories: plugins }, &chosen.list).await;
+        let caller = Caller { run: &runner, directories: plugins };
+        caller.are_there(&chosen.list).await.map_err(|error| format!("{}: {error}", chosen.file.display()))?;
+        let asked = chain::status(&caller, &chosen.list).await;
         asked.map_err(|error| format!("network {:?}: {error}", chosen.list.name))
     }
 

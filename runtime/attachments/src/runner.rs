@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Runs plugins' programs in shims, where a hung one can be lost.
 
+use crate::lookup;
 use gorae_cni::run::{Ending, Program, Ran, Run};
 use gorae_proto::shim::{PluginRan, RunPlugin, plugin_ran};
 use gorae_shims::{Plugins, Spawner};
@@ -43,6 +44,10 @@ impl Runner {
 }
 
 impl Run for Runner {
+    async fn find(&self, directories: &[PathBuf], kind: &str) -> Result<Option<PathBuf>, String> {
+        lookup::find(directories, kind).await
+    }
+
     async fn run(&self, program: Program) -> Ran {
         let limit = program.limit;
         let request = RunPlugin {

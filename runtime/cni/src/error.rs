@@ -26,6 +26,14 @@ pub enum Error {
         /// The directories, with commas.
         searched: String,
     },
+    /// A directory of plugins does not answer, so nobody knows whether the program is there.
+    #[error("plugin type=\"{kind}\" cannot be looked up: {why}")]
+    NoAnswer {
+        /// Type of the plugin.
+        kind: String,
+        /// Which directory.
+        why: String,
+    },
     /// A result that is not one.
     #[error("the result of plugin type=\"{kind}\" cannot be used: {why}")]
     Result {

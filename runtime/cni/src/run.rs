@@ -46,8 +46,16 @@ pub struct Ran {
     pub flooded: bool,
 }
 
-/// Runs programs.
+/// Finds and runs programs.
 pub trait Run: Sync {
+    /// Finds the program of a plugin: the first [one](crate::programs::is_program) of that name in the directories. It never
+    /// waits long for them: they are not ours.
+    ///
+    /// # Errors
+    /// In words: which directory does not answer.
+    fn find(&self, directories: &[PathBuf], kind: &str)
+    -> impl Future<Output = Result<Option<PathBuf>, String>> + Send;
+
     /// Runs a program to its end. It never takes much longer than the program's limit.
     fn run(&self, program: Program) -> impl Future<Output = Ran> + Send;
 }

@@ -28,17 +28,31 @@ impl<R: Run> Caller<'_, R> {
     /// Waits a moment for programs of the list that are missing: others copy them.
     ///
     /// # Errors
-    /// [`Error::NotFound`] of the first one that stays missing.
+    /// [`Error::NotFound`] of the first one that stays missing; [`Error::NoAnswer`] when nobody knows.
     pub async fn are_installed(&self, list: &List) -> Result<(), Error> {
         let begun = Instant::now();
         loop {
-            let missing = list.plugins.iter().find(|plugin| programs::find(self.directories, plugin.kind()).is_none());
-            match missing {
-                None => return Ok(()),
-                Some(plugin) if begun.elapsed() + PAUSE >= REPLACED => return Err(self.not_found(plugin)),
-                Some(_) => tokio::time::sleep(PAUSE).await,
+            match self.are_there(list).await {
+                Err(Error::NotFound { .. }) if begun.elapsed() + PAUSE < REPLACED => tokio::time::sleep(PAUSE).await,
+                answer => return answer,
             }
         }
+    }
+
+    /// Looks once whether the programs of the list are there.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] of the first one that is missing; [`Error::NoAnswer`] when nobody knows.
+    pub async fn are_there(&self, list: &List) -> Result<(), Error> {
+        for plugin in &list.plugins {
+            self.find(plugin).await?.ok_or_else(|| self.not_found(plugin))?;
+        }
+        Ok(())
+    }
+
+    async fn find(&self, plugin: &Plugin) -> Result<Option<PathBuf>, Error> {
+        let found = self.run.find(self.directories, plugin.kind()).await;
+        found.map_err(|why| Error::NoAnswer { kind: plugin.kind().to_owned(), why })
     }
 
     /// Calls a plugin and returns its standard output. A program that is just being replaced is tried again.
@@ -54,7 +68,7 @@ impl<R: Run> Caller<'_, R> {
         let variables = call::variables(command, subject, &programs::joined(self.directories, ":"));
         loop {
             let again = begun.elapsed() + PAUSE < REPLACED.min(limit);
-            match programs::find(self.directories, plugin.kind()) {
+            match self.find(plugin).await? {
                 None if !again => return Err(self.not_found(plugin)),
                 None => {}
                 Some(path) => {
