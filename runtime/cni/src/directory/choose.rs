@@ -106,6 +106,15 @@ mod tests {
     }
 
     #[test]
+    fn a_list_keeps_its_plugins_whatever_keys_it_has_and_a_directory_is_not_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = r#"{"name":"n","type":"bridge","plugins":[{"type":"a"},{"type":"b"}]}"#;
+        write(dir.path(), &[("0.conflist/x", ""), ("1.conflist", text), ("n/0.conf/x", "")]);
+        let found = chosen(read(&[dir.path()], None));
+        assert_eq!(found.list.plugins.iter().map(Plugin::kind).collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
     fn a_broken_first_file_is_told_and_not_passed_over() {
         let dir = tempfile::tempdir().unwrap();
         write(dir.path(), &[("1.conf", "{"), ("2.conf", &network("a", "x"))]);

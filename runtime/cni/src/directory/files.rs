@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Lists and reads configuration files.
 
-use crate::list::{Invalid, List, MAX_BYTES, MAX_PLUGINS, Plugin, parse};
+use crate::list::{Invalid, List, MAX_BYTES, MAX_PLUGINS, Plugin, json, parse, parse_list};
 use serde_json::Value;
 use std::ffi::OsString;
 use std::fs::File;
@@ -41,9 +41,12 @@ fn names(directory: &Path, extensions: &[&str]) -> Result<Vec<OsString>, String>
     };
     let mut names = Vec::new();
     for entry in entries {
-        let name = entry.map_err(|e| e.to_string())?.file_name();
+        let entry = entry.map_err(|e| e.to_string())?;
+        let name = entry.file_name();
         let extension = Path::new(&name).extension().and_then(|e| e.to_str());
-        if !name.as_bytes().starts_with(b".") && extension.is_some_and(|e| extensions.contains(&e)) {
+        let is_named = !name.as_bytes().starts_with(b".") && extension.is_some_and(|e| extensions.contains(&e));
+        // libcni passes over directories, too.
+        if is_named && !entry.file_type().map_err(|e| e.to_string())?.is_dir() {
             names.push(name);
         }
         if names.len() > MAX_FILES {
@@ -59,10 +62,16 @@ fn names(directory: &Path, extensions: &[&str]) -> Result<Vec<OsString>, String>
 /// # Errors
 /// [`Invalid`]; the kernel's error counts as one.
 pub fn read(file: &Path) -> Result<List, Invalid> {
-    parse(&bytes(file)?, |network| match file.parent() {
+    let extra = |network: &str| match file.parent() {
         Some(directory) => extra(&directory.join(network)),
         None => Ok(Vec::new()),
-    })
+    };
+    let bytes = bytes(file)?;
+    if file.extension().is_some_and(|extension| extension == "conflist") {
+        parse_list(&bytes, extra)
+    } else {
+        parse(&bytes, extra)
+    }
 }
 
 fn extra(directory: &Path) -> Result<Vec<Plugin>, Invalid> {
@@ -76,7 +85,7 @@ fn extra(directory: &Path) -> Result<Vec<Plugin>, Invalid> {
     }
     let read = |path: PathBuf| {
         let bytes = bytes(&path).map_err(|why| within(&path, &why))?;
-        let object: Value = serde_json::from_slice(&bytes)
+        let object: Value = json(&bytes)
             .map_err(|e| within(&path, &format!("it is not JSON (line {}, column {})", e.line(), e.column())))?;
         Plugin::new(object).map_err(|why| within(&path, &why))
     };

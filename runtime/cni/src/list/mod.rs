@@ -10,5 +10,6 @@ mod plugin;
 
 pub use definition::List;
 pub use invalid::Invalid;
-pub use parse::{MAX_BYTES, MAX_PLUGINS, parse};
+pub(crate) use parse::json;
+pub use parse::{MAX_BYTES, MAX_PLUGINS, parse, parse_list};
 pub use plugin::Plugin;

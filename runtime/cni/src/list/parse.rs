@@ -6,6 +6,7 @@ use super::invalid::Invalid;
 use super::plugin::Plugin;
 use crate::name::is_network_name;
 use crate::version::{Unknown, Version};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 /// Largest configuration file, in bytes.
@@ -13,17 +14,42 @@ pub const MAX_BYTES: usize = 1 << 20;
 /// The most plugins of one network.
 pub const MAX_PLUGINS: usize = 64;
 
-/// Reads a configuration: a list of plugins, or the older form of a single one. `extra` reads the plugins in the
-/// directory that is named like the network, which belong to its list unless it says otherwise.
+/// Reads a configuration: a list of plugins, or the older form of a single one, which has a type. `extra` reads the plugins
+/// in the directory that is named like the network, which belong to its list unless it says otherwise.
 ///
 /// # Errors
 /// [`Invalid`], also of `extra`.
 pub fn parse(bytes: &[u8], extra: impl FnOnce(&str) -> Result<Vec<Plugin>, Invalid>) -> Result<List, Invalid> {
+    let object = object(bytes)?;
+    let single = object.get("type").is_some_and(|kind| !kind.is_null());
+    of_object(object, single, extra)
+}
+
+/// Reads a list of plugins: a file whose name says so is never a single one, whatever keys it has.
+///
+/// # Errors
+/// Those of [`parse`].
+pub fn parse_list(bytes: &[u8], extra: impl FnOnce(&str) -> Result<Vec<Plugin>, Invalid>) -> Result<List, Invalid> {
+    of_object(object(bytes)?, false, extra)
+}
+
+/// Reads JSON. Bytes that are not text are read as libcni reads them, as U+FFFD.
+pub(crate) fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_str(&String::from_utf8_lossy(bytes))
+}
+
+fn object(bytes: &[u8]) -> Result<Map<String, Value>, Invalid> {
     if bytes.len() > MAX_BYTES {
         return Err(Invalid::new(format!("it is larger than {MAX_BYTES} bytes")));
     }
-    let object: Map<String, Value> = serde_json::from_slice(bytes).map_err(|e| broken(&e))?;
-    let single = object.contains_key("type");
+    json(bytes).map_err(|e| broken(&e))
+}
+
+fn of_object(
+    object: Map<String, Value>,
+    single: bool,
+    extra: impl FnOnce(&str) -> Result<Vec<Plugin>, Invalid>,
+) -> Result<List, Invalid> {
     let name = match object.get("name") {
         Some(Value::String(name)) if is_network_name(name) => name.clone(),
         Some(Value::String(name)) => return Err(Invalid::new(format!("{name:?} is not a name of a network"))),
@@ -45,8 +71,16 @@ pub fn parse(bytes: &[u8], extra: impl FnOnce(&str) -> Result<Vec<Plugin>, Inval
     match plugins.len() {
         0 => Err(Invalid::new("it has no plugins")),
         n if n > MAX_PLUGINS => Err(Invalid::new(format!("it has more than {MAX_PLUGINS} plugins"))),
-        _ => Ok(List { name, version, plugins, disable_check, disable_gc }),
+        _ => recordable(List { name, version, plugins, disable_check, disable_gc }),
     }
+}
+
+/// Refuses a list that no attachment could be recorded with: each of its pods would fail.
+fn recordable(list: List) -> Result<List, Invalid> {
+    if list.to_bytes().len() > MAX_BYTES {
+        return Err(Invalid::new(format!("with all of its plugins it is larger than {MAX_BYTES} bytes")));
+    }
+    Ok(list)
 }
 
 /// The parser's words, which say where, without the value that it stumbled over.
@@ -117,6 +151,31 @@ mod tests {
         let single = read(r#"{"name":"n","type":"a","capabilities":{"portMappings":true,"dns":false}}"#).unwrap();
         assert_eq!((single.version, single.plugins[0].kind()), (Version::V0_1_0, "a"));
         assert!(single.wants("portMappings") && !single.wants("dns") && !single.wants("ips"));
+    }
+
+    #[test]
+    fn a_list_is_one_by_its_name_and_a_type_that_is_null_is_none() {
+        let both = br#"{"name":"n","type":"bridge","plugins":[{"type":"a"},{"type":"b"}]}"#;
+        let kinds = |list: List| list.plugins.iter().map(|plugin| plugin.kind().to_owned()).collect::<Vec<_>>();
+        assert_eq!(kinds(parse_list(both, |_| Ok(Vec::new())).unwrap()), ["a", "b"]);
+        assert_eq!(kinds(parse(both, |_| Ok(Vec::new())).unwrap()), ["bridge"]);
+        assert_eq!(kinds(read(r#"{"name":"n","type":null,"plugins":[{"type":"a"}]}"#).unwrap()), ["a"]);
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_recorded_is_refused() {
+        let padding = "x".repeat(MAX_BYTES - 100);
+        let text = format!(r#"{{"name":"n","plugins":[{{"type":"a","x":"{padding}"}}]}}"#);
+        assert!(text.len() < MAX_BYTES);
+        assert!(read(&text).unwrap_err().contains("with all of its plugins"));
+        assert!(read(&text.replace(&padding, &padding[..MAX_BYTES / 2])).is_ok());
+    }
+
+    #[test]
+    fn bytes_that_are_not_text_are_read_as_libcni_reads_them() {
+        let text = b"{\"name\":\"n\",\"plugins\":[{\"type\":\"a\",\"x\":\"caf\xe9\"}]}";
+        let list = parse(text, |_| Ok(Vec::new())).unwrap();
+        assert_eq!(list.plugins[0].object()["x"], "caf\u{fffd}");
     }
 
     #[test]
