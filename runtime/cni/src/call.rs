@@ -107,7 +107,7 @@ pub fn gc_input(list: &List, plugin: &Plugin, valid: &[(String, String)]) -> Vec
 /// The plugin's object, with the name and the version of its list.
 fn of_list(list: &List, plugin: &Plugin) -> Map<String, Value> {
     let mut object = plugin.object().clone();
-    for key in ["prevResult", "runtimeConfig", "cniVersions"] {
+    for key in ["prevResult", "cniVersions"] {
         object.remove(key);
     }
     object.insert("name".into(), list.name.clone().into());
@@ -122,7 +122,8 @@ mod tests {
 
     fn list() -> List {
         let text = br#"{"name":"n","cniVersion":"1.0.0","plugins":[
-            {"type":"a","capabilities":{"dns":true},"prevResult":{"evil":1},"x":[1,{"y":null}]}]}"#;
+            {"type":"a","capabilities":{"dns":true},"prevResult":{"evil":1},"x":[1,{"y":null}]},
+            {"type":"b","runtimeConfig":{"mine":1}}]}"#;
         parse(text, |_| Ok(Vec::new())).unwrap()
     }
 
@@ -143,6 +144,9 @@ mod tests {
         assert_eq!(got, expected);
         let bare: Value = serde_json::from_slice(&status_input(&list, &list.plugins[0])).unwrap();
         assert!(bare.get("prevResult").is_none() && bare.get("runtimeConfig").is_none());
+        // What stands there stays, unless there are values of ours.
+        let own: Value = serde_json::from_slice(&input(&list, &list.plugins[1], &capabilities, None)).unwrap();
+        assert_eq!(own["runtimeConfig"], json!({"mine": 1}));
     }
 
     #[test]

@@ -60,8 +60,15 @@ fn is_inside(interface: &Value) -> bool {
 fn address(ip: &Value) -> Result<IpAddr, String> {
     let text = ip.get("address").and_then(Value::as_str).unwrap_or_default();
     let plain = || text.parse::<IpAddr>().ok();
-    let found = text.parse::<IpNet>().ok().map(|net| net.addr()).or_else(plain);
-    found.ok_or_else(|| format!("{:?} is not an address", text.chars().take(MAX_QUOTE).collect::<String>()))
+    let found = text.parse::<IpNet>().ok().map(|net| net.addr()).or_else(plain).map(|ip| ip.to_canonical());
+    let quoted = || text.chars().take(MAX_QUOTE).collect::<String>();
+    match found {
+        Some(ip) if ip.is_unspecified() || ip.is_multicast() || ip.is_loopback() => {
+            Err(format!("{:?} cannot be the address of a pod", quoted()))
+        }
+        Some(ip) => Ok(ip),
+        None => Err(format!("{:?} is not an address", quoted())),
+    }
 }
 
 #[cfg(test)]
@@ -97,6 +104,15 @@ mod tests {
     #[test]
     fn the_oldest_form_has_addresses_too() {
         assert_eq!(of(json!({"cniVersion": "0.2.0", "ip4": {"ip": "10.0.0.2/24"}})).unwrap(), ["10.0.0.2"]);
+    }
+
+    #[test]
+    fn what_no_pod_can_have_is_refused_and_a_mapped_address_is_that_of_ipv4() {
+        for bad in ["0.0.0.0/0", "::/0", "127.0.0.1/8", "::1/128", "224.0.0.1/4", "ff02::1/64", "::ffff:127.0.0.1/128"]
+        {
+            assert!(of(json!({"ips": [{"address": bad}]})).unwrap_err().contains("cannot be the address"), "{bad}");
+        }
+        assert_eq!(of(json!({"ips": [{"address": "::ffff:10.0.0.1/120"}]})).unwrap(), ["10.0.0.1"]);
     }
 
     #[test]
