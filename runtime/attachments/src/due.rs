@@ -2,13 +2,13 @@
 //! Which of the owed DELs are tried now.
 //!
 //! Each has a time of its own, which goes away from it with every failure. That a network is back would be noticed late
-//! then, so of each network the one that was tried longest ago is tried every few seconds. Networks do not wait for each
+//! then, so of each network that is configured the one that was tried longest ago is tried every few seconds. Networks do not wait for each
 //! other: the plugins of one may hang.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// How often one of the debts of a network is tried, whatever its own pause.
+/// How often one of the debts of a configured network is tried, whatever its own pause.
 const PROBE: Duration = Duration::from_secs(5);
 /// DELs at the same time, of each network.
 const PARALLEL: usize = 8;
@@ -22,6 +22,8 @@ pub struct Candidate {
     pub pod_id: String,
     /// Name of the network.
     pub network: String,
+    /// Whether that network is configured, so that it may be back any moment.
+    pub is_configured: bool,
     /// When it is tried next.
     pub due: Instant,
     /// When it was tried last.
@@ -75,7 +77,7 @@ pub fn due(all: &[Candidate], now: Instant) -> (Vec<String>, Option<Instant>) {
 
 /// The debt of a network that was tried longest ago, and when it is tried again at the latest.
 fn probe<'a>(of_network: &[&'a Candidate], now: Instant) -> Option<(&'a str, Instant)> {
-    let idle = of_network.iter().filter(|one| one.under_way == UnderWay::Nothing);
+    let idle = of_network.iter().filter(|one| one.under_way == UnderWay::Nothing && one.is_configured);
     let probe = idle.min_by_key(|one| one.tried)?;
     let last = of_network.iter().filter_map(|one| one.tried).max();
     Some((&probe.pod_id, last.map_or(now, |last| last + PROBE)))
@@ -90,7 +92,8 @@ mod tests {
     }
 
     fn candidate(pod_id: &str, network: &str, due: Instant, tried: Option<Instant>) -> Candidate {
-        Candidate { pod_id: pod_id.into(), network: network.into(), due, tried, under_way: UnderWay::Nothing }
+        let (pod_id, network) = (pod_id.into(), network.into());
+        Candidate { pod_id, network, is_configured: true, due, tried, under_way: UnderWay::Nothing }
     }
 
     #[test]
@@ -109,6 +112,16 @@ mod tests {
         assert_eq!(next, Some(now + seconds(4)), "d, five seconds after c");
         assert_eq!(due(&[], now), (Vec::new(), None));
         assert_eq!(due(&all[..1], now - seconds(5)).0, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_network_that_is_gone_is_tried_only_when_it_is_due() {
+        let now = Instant::now() + seconds(1000);
+        let late = now + seconds(200);
+        let mut all = [candidate("a", "n", late, Some(now - seconds(9)))];
+        assert_eq!(due(&all, now).0, ["a"]);
+        all[0].is_configured = false;
+        assert_eq!(due(&all, now), (Vec::new(), Some(late)));
     }
 
     #[test]

@@ -23,7 +23,7 @@ impl Attachments {
         let mut tries = FuturesUnordered::new();
         let mut running = HashSet::new();
         loop {
-            let (due, next) = due::due(&self.all.candidates(&running), Instant::now());
+            let (due, next) = due::due(&self.all.candidates(&running, &is_configured), Instant::now());
             for pod_id in due {
                 running.insert(pod_id.clone());
                 tries.push(try_one(self.all.clone(), pod_id, &is_configured));
@@ -57,7 +57,7 @@ impl Attachments {
 
 /// Returns the pod, and the network if it went well.
 async fn try_one(all: Arc<All>, pod_id: String, is_configured: impl Fn(&str) -> bool) -> (String, Option<String>) {
-    let Some(record) = all.entry(&pod_id).map(|entry| entry.record) else { return (pod_id, None) };
+    let Some(Entry { record, debt, .. }) = all.entry(&pod_id) else { return (pod_id, None) };
     let network = record.network;
     match all.try_delete(&pod_id).await {
         Ok(()) => {
@@ -75,6 +75,9 @@ async fn try_one(all: Arc<All>, pod_id: String, is_configured: impl Fn(&str) -> 
             );
             all.forget(&pod_id).await;
         }
+        Err(error) if debt.is_some_and(|debt| debt.failed > 0 && debt.why == error.to_string()) => {
+            tracing::debug!(pod_id, network, %error, "still cannot undo the pod's network");
+        }
         Err(error) => tracing::warn!(pod_id, network, %error, "cannot undo the pod's network; trying again later"),
     }
     (pod_id, None)
@@ -90,7 +93,7 @@ impl All {
     }
 
     /// The debts, for the choice among them; `running` are the pods whose debts are tried now.
-    fn candidates(&self, running: &HashSet<String>) -> Vec<Candidate> {
+    fn candidates(&self, running: &HashSet<String>, is_configured: impl Fn(&str) -> bool) -> Vec<Candidate> {
         let entries = self.entries();
         let of = |(pod_id, entry): (&String, &Entry)| {
             let debt = entry.debt.as_ref()?;
@@ -100,7 +103,8 @@ impl All {
                 () => UnderWay::Nothing,
             };
             let (pod_id, network) = (pod_id.clone(), entry.record.network.clone());
-            Some(Candidate { pod_id, network, due: debt.due, tried: debt.tried, under_way })
+            let is_configured = is_configured(&network);
+            Some(Candidate { pod_id, network, is_configured, due: debt.due, tried: debt.tried, under_way })
         };
         entries.iter().filter_map(of).collect()
     }
