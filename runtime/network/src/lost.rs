@@ -106,7 +106,16 @@ mod tests {
 
     fn link(index: u32, name: &str, is_up: bool) -> Link {
         let hardware = names::hardware_address("gorae0").to_vec();
-        Link { index, is_bridge: index == 5, controller: None, mtu: 1500, is_up, name: name.into(), hardware }
+        Link {
+            index,
+            is_bridge: index == 5,
+            controller: None,
+            mtu: 1500,
+            is_up,
+            name: name.into(),
+            hardware,
+            alias: String::new(),
+        }
     }
 
     fn wanted() -> Wanted {

@@ -16,11 +16,13 @@ const DEFAULT: &str = pod::settings::DEFAULT;
 /// The networks that are always there.
 const PREDEFINED: [&str; 3] = [DEFAULT, "host", "none"];
 
-/// All networks by name.
+/// All networks by name, after those whose records are damaged: of these only the ids are known.
 pub fn all(node: &Node) -> Vec<Network> {
     let people = node.networks.people.list();
     let mut all: Vec<Network> = people.iter().map(|listed| network(node, listed)).collect();
     all.extend(PREDEFINED.map(|name| predefined(node, name)));
+    let damaged = node.networks.people.damaged().into_iter();
+    all.extend(damaged.map(|(id, damaged)| Network { id, damaged, ..Network::default() }));
     all.sort_by(|a, b| a.name.cmp(&b.name));
     all
 }
@@ -71,6 +73,7 @@ pub fn network(node: &Node, listed: &Listed) -> Network {
         }),
         bridge: made.bridge.clone(),
         members: listed.members.iter().map(|one| member(node, &one.pod_id, &one.membership)).collect(),
+        damaged: String::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 //! The bridge of a network in the kernel, and its ports. Blocking.
 //!
 //! Bridges and ports of this daemon have hardware addresses that are made from its table's name and theirs, so that they can
-//! be told from those of others, whatever the records say.
+//! be told from those of others, whatever the records say. A bridge's alias names its network, for a record that is damaged.
 
 use crate::error::{Error, Result};
 use crate::facts;
@@ -12,6 +12,9 @@ use crate::subnets::overlap;
 use gorae_network::netlink::{Link, Rtnl};
 use gorae_network::{pod_mtu, sysctl};
 use std::collections::BTreeSet;
+
+/// Ids of networks.
+pub type Ids = BTreeSet<String>;
 
 /// Makes whatever is missing of a network's bridge. Returns its index.
 ///
@@ -29,6 +32,10 @@ pub fn ensure(rtnl: &mut Rtnl, table: &str, network: &Network, mtu: Option<u32>)
     let Some(link) = link else {
         return Err(Error::ForeignBridge { name: name.clone(), network: network.name.clone() });
     };
+    // One that an earlier build made has none.
+    if link.alias != names::alias(&network.id) {
+        rtnl.set_alias(name, link.index, &names::alias(&network.id))?;
+    }
     let has = |v4| network.subnet(v4).is_some();
     sysctl::settle_bridge(name, has(false))?;
     for gateway in network.gateways() {
@@ -80,6 +87,21 @@ fn refuse_overlap(rtnl: &mut Rtnl, network: &Network) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The names of this daemon's bridges that may belong to networks whose records are damaged, whatever they are called: their
+/// alias says so, or says nothing and the bridge is not among `known`.
+///
+/// # Errors
+/// [`Error::Node`].
+pub fn of_damaged(rtnl: &mut Rtnl, table: &str, damaged: &Ids, known: &BTreeSet<String>) -> Result<BTreeSet<String>> {
+    let may_be = |link: &Link| match names::of_alias(&link.alias) {
+        Some(id) => damaged.contains(id),
+        None => !known.contains(&link.name),
+    };
+    let ours = rtnl.links()?.into_iter().filter(|link| link.is_bridge && is_ours(table, link) && may_be(link));
+    // No other name was ever given to a bridge of ours, and names go into the table's text.
+    Ok(ours.map(|link| link.name).filter(|name| names::check_bridge("bridge", name).is_ok()).collect())
 }
 
 /// Removes the bridges of this daemon that are not among `bridges` and, if that is given, the host ends that are not among

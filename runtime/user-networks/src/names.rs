@@ -11,6 +11,8 @@ const MAX_NAME: usize = 63;
 /// The longest name, and the longest part of one, that can be asked for by DNS.
 const MAX_HOST_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
+/// What the alias of a bridge begins with; the network's id follows.
+const ALIAS: &str = "gorae network ";
 /// More than anybody gives to one pod in one network.
 const MAX_HOST_NAMES: usize = 256;
 
@@ -70,6 +72,16 @@ pub fn bridge(id: &str) -> String {
     format!("gn-{}", id.get(..11).unwrap_or(id))
 }
 
+/// What a bridge says of itself in the kernel, so that it can be told whose it is when the record is damaged.
+pub fn alias(id: &str) -> String {
+    format!("{ALIAS}{id}")
+}
+
+/// The id of the network that a bridge says it belongs to.
+pub fn of_alias(alias: &str) -> Option<&str> {
+    alias.strip_prefix(ALIAS)
+}
+
 /// Checks a bridge's name that was given.
 ///
 /// # Errors
@@ -126,6 +138,8 @@ mod tests {
     #[test]
     fn interfaces_have_names_that_the_kernel_takes_and_that_differ() {
         assert_eq!(bridge(&"ab".repeat(32)), "gn-abababababa");
+        assert_eq!(of_alias(&alias("ab12")), Some("ab12"));
+        assert_eq!((of_alias(""), of_alias("uplink")), (None, None));
         let name = host_interface("pod", "net");
         assert!(name.starts_with("gu") && name.len() == 15, "{name}");
         assert_ne!(name, host_interface("pod", "other"));

@@ -45,7 +45,11 @@ async fn see_who_is_up(state: &State) -> Result<()> {
 pub fn degraded(state: &State) -> Option<String> {
     let known = state.known();
     let network = |(id, (path, why)): (&String, &(std::path::PathBuf, String))| {
-        format!("network {id} cannot be used, and none can be made: its record {} is damaged ({why})", path.display())
+        format!(
+            "network {id} cannot be used, and none can be made: its record {} is damaged ({why}); its containers keep \
+             what they have. Stop them, move the record away and restart goraed to give the network up",
+            path.display()
+        )
     };
     let pod = |(id, (path, why)): (&String, &(std::path::PathBuf, String))| {
         let path = path.display();

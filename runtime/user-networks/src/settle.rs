@@ -29,7 +29,8 @@ struct Plan {
 }
 
 impl Plan {
-    fn of(known: &Known) -> Self {
+    /// `lost` are the bridges of networks whose records are damaged, as far as the kernel has them.
+    fn of(known: &Known, lost: BTreeSet<String>) -> Self {
         let in_use = known.in_use();
         let all_known = known.damaged_pods.is_empty();
         let networks: Vec<(Arc<Network>, Vec<String>)> = known
@@ -41,9 +42,10 @@ impl Plan {
                 (network.clone(), attached.map(|(_, place)| place.host_interface.clone()).collect())
             })
             .collect();
-        let lost = known.damaged.keys().map(|id| names::bridge(id));
+        let lost: BTreeSet<String> = lost.into_iter().chain(known.damaged.keys().map(|id| names::bridge(id))).collect();
         let guarded = known.networks.values().filter(|network| !all_known || in_use.contains(&network.id));
-        let zones: Vec<Zone> = guarded.map(|network| Zone::of(network)).chain(lost.map(Zone::closed)).collect();
+        let zones: Vec<Zone> =
+            guarded.map(|network| Zone::of(network)).chain(lost.into_iter().map(Zone::closed)).collect();
         let bridges = all_known.then(|| zones.iter().map(|zone| zone.bridge.clone()).collect());
         let places = known.pods.values().flat_map(|pod| &pod.places).map(|place| place.host_interface.clone());
         let ids = || known.networks.keys().chain(known.damaged.keys());
@@ -57,7 +59,15 @@ impl Plan {
 /// # Errors
 /// The first failure.
 pub async fn settle(state: &State, work: &mut WorkGuard<'_>) -> Result<()> {
-    let plan = Plan::of(&state.known());
+    let lost = match lost(state).await {
+        Ok(lost) => lost,
+        // What is not known to be nobody's must stay, and so must its rules.
+        Err(error) => {
+            note(state, std::slice::from_ref(&error));
+            return Err(error);
+        }
+    };
+    let plan = Plan::of(&state.known(), lost);
     let mut failures: Vec<Error> = sweep(state, plan.bridges, plan.ports).await.err().into_iter().collect();
     match write(state, work, &plan.zones).await {
         Ok(()) => failures.extend(make(state, plan.networks, Look::Ports).await),
@@ -73,11 +83,26 @@ pub async fn settle(state: &State, work: &mut WorkGuard<'_>) -> Result<()> {
 /// # Errors
 /// A failure of the table, or of one of these networks.
 pub async fn provide(state: &State, work: &mut WorkGuard<'_>, wanted: &BTreeSet<String>) -> Result<()> {
-    let mut plan = Plan::of(&state.known());
+    let lost = lost(state).await?;
+    let mut plan = Plan::of(&state.known(), lost);
     write(state, work, &plan.zones).await?;
     plan.networks.retain(|(network, _)| wanted.contains(&network.id));
     plan.networks.iter().try_for_each(|(network, _)| refuse_avoided(&state.config.avoided(), network))?;
     make(state, plan.networks, Look::Bridges).await.into_iter().next().map_or(Ok(()), Err)
+}
+
+/// The bridges of networks whose records are damaged. Only such a record makes the kernel be asked.
+async fn lost(state: &State) -> Result<BTreeSet<String>> {
+    let (damaged, known): (bridge::Ids, BTreeSet<String>) = {
+        let known = state.known();
+        let bridges = known.networks.values().map(|network| network.bridge.clone());
+        (known.damaged.keys().cloned().collect(), bridges.collect())
+    };
+    if damaged.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let table = state.table.clone();
+    blocking(move || bridge::of_damaged(&mut Rtnl::open()?, &table, &damaged, &known)).await
 }
 
 /// What is to be avoided may have been decided on after the network was made. It need not be on the node yet.

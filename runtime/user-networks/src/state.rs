@@ -73,11 +73,14 @@ impl Known {
     /// Finds a network by name, by id, or by an id's beginning that no other one has.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Ambiguous`].
+    /// [`Error::NotFound`], [`Error::Ambiguous`]; [`Error::Damaged`] for the whole id of one whose record is.
     pub fn find(&self, name_or_id: &str) -> Result<Arc<Network>> {
         let named = self.networks.values().find(|network| network.name == name_or_id);
         if let Some(network) = named.or_else(|| self.networks.get(name_or_id)) {
             return Ok(network.clone());
+        }
+        if let Some((path, why)) = self.damaged.get(name_or_id) {
+            return Err(Error::Damaged { path: path.clone(), why: why.clone() });
         }
         let mut all = self.networks.values().filter(|network| network.id.starts_with(name_or_id));
         match (all.next().filter(|_| !name_or_id.is_empty()), all.count()) {

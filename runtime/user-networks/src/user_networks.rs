@@ -3,7 +3,7 @@
 
 use crate::config::Config;
 use crate::definition::Definition;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::member::{Besides, Membership, Pod};
 use crate::network::Network;
 use crate::state::{Known, State};
@@ -81,10 +81,19 @@ impl UserNetworks {
         all
     }
 
+    /// The networks whose records are damaged, by id, each with what to do about it.
+    pub fn damaged(&self) -> Vec<(String, String)> {
+        let known = self.state.known();
+        let said =
+            |(path, why): &(PathBuf, String)| Error::Damaged { path: path.clone(), why: why.clone() }.to_string();
+        known.damaged.iter().map(|(id, damage)| (id.clone(), said(damage))).collect()
+    }
+
     /// Finds a network by its name, its id, or the beginning of its id.
     ///
     /// # Errors
-    /// `NotFound`; `InvalidArgument` when several ids begin like this.
+    /// `NotFound`; `InvalidArgument` when several ids begin like this; `FailedPrecondition` for the id of one whose record is
+    /// damaged.
     pub fn find(&self, name_or_id: &str) -> Result<Listed> {
         let known = self.state.known();
         known.find(name_or_id).map(|network| Listed::of(&known, &network))

@@ -16,6 +16,9 @@ const KEYS: &[&str] = &["dangling", "driver", "id", "label", "name", "scope", "t
 /// The networks that are always there.
 const BUILTIN: &[&str] = &["bridge", "host", "none"];
 
+/// Stands for the name of a network whose record is damaged. No network can have it.
+const DAMAGED: &str = "<damaged>";
+
 /// The arguments of `network ls`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -41,6 +44,9 @@ struct Row {
     /// Names of the pods in it.
     containers: Vec<String>,
     labels: HashMap<String, String>,
+    /// What to do about its damaged record.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    damaged: String,
 }
 
 /// Lists the networks by name.
@@ -56,10 +62,12 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
     context.output.list(&rows, id, |rows| {
         let cells = |row: &Row| {
             let (subnets, containers) = (row.subnets.join(", "), row.containers.len().to_string());
-            [id(row), row.name.clone(), row.driver.clone(), subnets, containers]
+            let name = if row.damaged.is_empty() { &row.name } else { DAMAGED };
+            [id(row), name.to_owned(), row.driver.clone(), subnets, containers]
         };
         table(["NETWORK ID", "NAME", "DRIVER", "SUBNETS", "CONTAINERS"], rows.iter().map(cells))
     })?;
+    rows.iter().filter(|row| !row.damaged.is_empty()).for_each(|row| context.output.remark(&row.damaged));
     Ok(0)
 }
 
@@ -75,6 +83,7 @@ fn row(network: Network) -> Row {
         subnets: settings.subnets.into_iter().map(|subnet| subnet.subnet).collect(),
         containers: network.members.into_iter().map(|member| member.pod_name).collect(),
         labels: settings.labels,
+        damaged: network.damaged,
     }
 }
 
@@ -109,7 +118,7 @@ fn matches(row: &Row, filters: &Filters) -> bool {
 
 /// Whether `prune` would remove it.
 fn is_dangling(row: &Row) -> bool {
-    row.containers.is_empty() && !BUILTIN.contains(&row.name.as_str())
+    row.containers.is_empty() && row.damaged.is_empty() && !BUILTIN.contains(&row.name.as_str())
 }
 
 #[cfg(test)]
@@ -171,6 +180,14 @@ mod tests {
         for text in ["colour=red", "type=all", "dangling=maybe", "name"] {
             assert!(passing(&[text]).is_err(), "{text:?} was taken");
         }
+    }
+
+    #[test]
+    fn a_damaged_network_is_not_one_that_prune_would_remove() {
+        let lost = row(Network { id: "12ab".into(), damaged: "move it away".into(), ..Default::default() });
+        assert!(!is_dangling(&lost));
+        assert_eq!(serde_json::to_value(&lost).expect("json")["damaged"], "move it away");
+        assert!(serde_json::to_value(&rows()[0]).expect("json").get("damaged").is_none());
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct Link {
     pub name: String,
     /// Hardware address; empty when it has none.
     pub hardware: Vec<u8>,
+    /// What it is for, in words; empty when nobody said so.
+    pub alias: String,
 }
 
 impl Link {
@@ -74,6 +76,17 @@ impl Rtnl {
         Ok(found(&answers).collect())
     }
 
+    /// Says what an interface is for: `ip link` shows it, and [`Link::alias`] has it.
+    ///
+    /// # Errors
+    /// [`NetworkError::Netlink`] when the kernel refuses, with `ENODEV` if the interface is gone.
+    pub fn set_alias(&mut self, name: &str, index: u32, alias: &str) -> Result<(), NetworkError> {
+        let mut request = LinkMessage::default();
+        request.header.index = index;
+        request.attributes.push(LinkAttribute::IfAlias(alias.into()));
+        self.acked("set alias of", name, Message::NewLink(request), 0)
+    }
+
     /// Removes an interface, unless it is already gone.
     ///
     /// # Errors
@@ -97,14 +110,23 @@ fn found(answers: &[Message]) -> impl Iterator<Item = Link> + '_ {
 fn link(message: &LinkMessage) -> Link {
     let index = message.header.index;
     let is_up = message.header.flags.contains(LinkFlags::Up);
-    let mut link =
-        Link { index, is_bridge: false, controller: None, mtu: 0, is_up, name: String::new(), hardware: Vec::new() };
+    let mut link = Link {
+        index,
+        is_bridge: false,
+        controller: None,
+        mtu: 0,
+        is_up,
+        name: String::new(),
+        hardware: Vec::new(),
+        alias: String::new(),
+    };
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
             LinkAttribute::Controller(index) => link.controller = Some(*index),
             LinkAttribute::IfName(name) => link.name.clone_from(name),
             LinkAttribute::Address(hardware) => link.hardware.clone_from(hardware),
+            LinkAttribute::IfAlias(alias) => link.alias.clone_from(alias),
             LinkAttribute::LinkInfo(info) => link.is_bridge = info.contains(&LinkInfo::Kind(InfoKind::Bridge)),
             _ => {}
         }

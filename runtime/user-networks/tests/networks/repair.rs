@@ -142,10 +142,7 @@ fn a_damaged_network_is_reported_and_nobody_gets_its_name() {
         ["a", "b"].iter().for_each(|name| serve(name, 80));
         let id = before.list()[0].network.id.clone();
         drop(before);
-        let file = root.join("networks").join(&id);
-        let mut bytes = std::fs::read(&file).expect("record");
-        *bytes.last_mut().expect("not empty") ^= 1;
-        std::fs::write(&file, bytes).expect("writable");
+        let file = damage(root, &id);
         let after = open(root, &["a", "b"]).await;
         let degraded = after.degraded().expect("damaged");
         assert!(degraded.contains(&id) && degraded.contains("checksum"), "{degraded}");
@@ -163,5 +160,58 @@ fn a_damaged_network_is_reported_and_nobody_gets_its_name() {
         let last = open(root, &[]).await;
         assert_eq!((last.degraded(), ours().as_str()), (None, ""));
         network(&last, "front", 68).await;
+    });
+}
+
+/// Changes the last byte of a network's record.
+fn damage(root: &Path, id: &str) -> std::path::PathBuf {
+    let file = root.join("networks").join(id);
+    let mut bytes = std::fs::read(&file).expect("record");
+    *bytes.last_mut().expect("not empty") ^= 1;
+    std::fs::write(&file, bytes).expect("writable");
+    file
+}
+
+#[test]
+fn a_damaged_network_keeps_its_bridge_whatever_that_is_called() {
+    as_node("repair::a_damaged_network_keeps_its_bridge_whatever_that_is_called", async |root| {
+        let before = open(root, &[]).await;
+        let options = [("com.docker.network.bridge.name".to_owned(), "br-web".to_owned())].into();
+        let wanted = super::stage::named("front", &["10.69.0.0/24", "fd00:69::/64"]);
+        let made = before.create(gorae_user_networks::Definition { options, ..wanted }).await.expect("made");
+        network(&before, "back", 70).await;
+        let a = pod(&before, "a", &[wish("front")]).await.remove(0);
+        let b = pod(&before, "b", &[wish("front")]).await.remove(0);
+        let c = pod(&before, "c", &[wish("back")]).await.remove(0);
+        ["a", "b", "c"].iter().for_each(|name| serve(name, 80));
+        assert!(sh("ip -d link show br-web").contains(&format!("alias gorae network {}", made.id)));
+        drop(before);
+        let file = damage(root, &made.id);
+        // One of somebody else that says the same is left alone, and so are its packets.
+        sh(&format!("ip link add br-other type bridge && ip link set br-other alias 'gorae network {}'", made.id));
+        // The second time, the bridge does not say whose it is: an earlier build made it.
+        for alias in [format!("gorae network {}", made.id), String::new()] {
+            sh(&format!("ip link set br-web alias '{alias}'"));
+            let after = open(root, &["a", "b", "c"]).await;
+            after.reconcile().await.expect("swept");
+            assert!(call("a", ips(&b)[0], 80).is_some(), "its pods reach each other");
+            assert_eq!(call("outside", ips(&a)[0], 80), None, "nobody else reaches them");
+            assert_eq!(call("a", ips(&c)[0], 80), None, "nor they others");
+            let said = after.degraded().expect("damaged");
+            assert!(said.contains(&made.id) && said.contains("move the record away"), "{said}");
+            let [(id, what)] = &after.damaged()[..] else { panic!("one is damaged") };
+            assert!(*id == made.id && what.contains("move it away"), "{what}");
+            assert!(after.remove(&made.id).await.expect_err("damaged").to_string().contains("move it away"));
+            assert!(!sh("nft list ruleset").contains("br-other"));
+            end(&after, "c").await;
+            pod(&after, "c", &[wish("back")]).await;
+            serve("c", 80);
+            assert!(call("a", ips(&b)[0], 80).is_some(), "another network comes and goes beside it");
+        }
+        std::fs::remove_file(&file).expect("moved away");
+        let last = open(root, &["c"]).await;
+        assert_eq!(last.degraded(), None);
+        let bridges = sh("ip -o link show type bridge");
+        assert!(!bridges.contains("br-web") && bridges.contains("br-other"), "{bridges}");
     });
 }
