@@ -26,7 +26,8 @@ pub async fn make_bridge(state: &State) -> Result<(), NetworkError> {
         let known = state.known();
         (known.record.clone(), known.homes())
     };
-    let (record, ready) = blocking(move || make_blocking(&config, &root, earlier, &homes)).await?;
+    let others = state.others.subnets();
+    let (record, ready) = blocking(move || make_blocking(&config, &root, earlier, &homes, others)).await?;
     state.use_subnet(&record)?;
     let mut known = state.known();
     // Earlier pods must have their addresses before a new pod can get one.
@@ -69,10 +70,12 @@ fn make_blocking(
     root: &Path,
     earlier: Option<Record>,
     homes: &[Home],
+    others: Vec<IpNet>,
 ) -> Result<(Record, Ready), NetworkError> {
     let _lock = NodeLock::take()?;
     let mut rtnl = Rtnl::open()?;
-    let taken = taken_by_others(&mut rtnl, earlier.as_ref())?;
+    let mut taken = taken_by_others(&mut rtnl, earlier.as_ref())?;
+    taken.extend(others);
     let facts = Facts { root, config, earlier: earlier.as_ref(), pods_live: !homes.is_empty(), taken: &taken };
     let record = decide(&facts, |name| Ok(rtnl.link(name)?.is_none()))?;
     if let Some(earlier) = earlier.as_ref().filter(|earlier| **earlier != record) {

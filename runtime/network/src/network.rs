@@ -8,6 +8,7 @@ use crate::health::{self, Reason};
 use crate::holder::name_holder;
 use crate::host_ends::HOST_END;
 use crate::netlink::Rtnl;
+use crate::others::Others;
 use crate::pod_cidr::{self, CidrOutcome};
 use crate::pods::{Lease, LivePod};
 use crate::ports::HostPort;
@@ -100,7 +101,20 @@ impl Network {
     /// [`NetworkError::Config`], [`NetworkError::SubnetTooSmall`]: the configuration is not valid;
     /// [`NetworkError::ForeignRecord`].
     pub async fn open(config: NetworkConfig, root_dir: &Path, live: &[LivePod]) -> Result<Self, NetworkError> {
-        let state = Arc::new(State::open(config, root_dir)?);
+        Self::open_beside(Others::default(), config, root_dir, live).await
+    }
+
+    /// The same on a node where others have subnets that it shows no trace of: none of these is chosen.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_beside(
+        others: Others,
+        config: NetworkConfig,
+        root_dir: &Path,
+        live: &[LivePod],
+    ) -> Result<Self, NetworkError> {
+        let state = Arc::new(State::open(config, root_dir, others)?);
         take_over(&state, live).await;
         let follow = services::follow(Arc::downgrade(&state), async |state| table::follow_services(&state).await);
         Ok(Self { state, _following: Arc::new(Following(tokio::spawn(follow))) })
@@ -224,9 +238,9 @@ impl Network {
         Ok(making::remove(&self.state, &mut table).await? && !self.state.with_pods(|pods| pods.need_table()))
     }
 
-    /// The subnets of the built-in network's pods, IPv4 and IPv6; none before they are decided on.
-    pub fn subnets(&self) -> Vec<IpNet> {
-        self.state.subnets()
+    /// The subnets of the built-in network's pods, IPv4 and IPv6, and those that they are to have.
+    pub fn reserved_subnets(&self) -> Vec<IpNet> {
+        self.state.reserved_subnets()
     }
 
     /// The bridge with its addresses and its MTU, for people; `None` before the first pod.

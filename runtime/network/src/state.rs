@@ -9,9 +9,11 @@ use crate::bridge::Ready;
 use crate::config::NetworkConfig;
 use crate::error::NetworkError;
 use crate::host_ends::Home;
+use crate::others::Others;
 use crate::pods::{LivePod, Pods};
 use crate::record::{self, Record};
 use crate::rules::Rules;
+use crate::subnets::{Family, Subnets};
 use crate::switched::Switched;
 use crate::{names, nft};
 use ipnet::IpNet;
@@ -30,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct State {
     pub config: NetworkConfig,
     pub root: PathBuf,
+    /// Whose subnets are left alone when one is chosen.
+    pub others: Others,
     /// Any socket: interface names are looked up through it.
     names: UdpSocket,
     known: Mutex<Known>,
@@ -132,7 +136,7 @@ impl State {
     ///
     /// # Errors
     /// [`NetworkError::Config`], [`NetworkError::SubnetTooSmall`], [`NetworkError::ForeignRecord`].
-    pub fn open(config: NetworkConfig, root: &Path) -> Result<Self, NetworkError> {
+    pub fn open(config: NetworkConfig, root: &Path, others: Others) -> Result<Self, NetworkError> {
         config.check()?;
         let record = match record::load(root) {
             Ok(record) => record,
@@ -151,7 +155,7 @@ impl State {
         let table_failure = (!nft::is_installed()).then(|| Failure::new(&nft::NftError::Missing.into()));
         let known = Mutex::new(Known { record, table_failure, ..Known::default() });
         let table = AsyncMutex::new(TableState::Unknown);
-        Ok(Self { config, root: root.to_owned(), names, known, table, switched })
+        Ok(Self { config, root: root.to_owned(), others, names, known, table, switched })
     }
 
     /// Locks the facts. Do not make a blocking call under this lock.
@@ -184,6 +188,20 @@ impl State {
     /// The subnets of the built-in network's pods; none before they are decided on.
     pub fn subnets(&self) -> Vec<IpNet> {
         self.known().record.as_ref().map(|record| record.subnets.in_order()).unwrap_or_default()
+    }
+
+    /// The same, and those that its pods are to have: configured ones, and a pod CIDR that waits.
+    pub fn reserved_subnets(&self) -> Vec<IpNet> {
+        let configured = Subnets::new(self.config.subnet, self.config.subnet6, Family::V4);
+        let known = self.known();
+        let recorded = known.record.iter().flat_map(|record| std::iter::once(record.subnets).chain(record.wanted));
+        let mut all: Vec<IpNet> = Vec::new();
+        for net in recorded.chain([configured]).flat_map(|subnets| subnets.in_order()) {
+            if !all.contains(&net) {
+                all.push(net);
+            }
+        }
+        all
     }
 
     /// Name of the table as long as there is no record.

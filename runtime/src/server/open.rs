@@ -7,7 +7,7 @@ use gorae_attachments::{Attachments, CniNetwork};
 use gorae_cgroups as cgroups;
 use gorae_cgroups::Hierarchies;
 use gorae_image_service::{self as images, Images};
-use gorae_network::Network;
+use gorae_network::{Network, Others};
 use gorae_node::error::{Error, Result};
 use gorae_node::names::NameKeeper;
 use gorae_node::networks::{self, Networks};
@@ -18,7 +18,10 @@ use gorae_streaming as streaming;
 use gorae_user_networks::UserNetworks;
 use ipnet::IpNet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+/// The directory of the records of networks that people made, below the root.
+const NETWORKS: &str = "networks";
 
 /// Opens everything that a node has, and reads what an earlier daemon has left.
 pub(super) async fn open(config: &Config, places: Places) -> Result<(Arc<Node>, recover::Found)> {
@@ -30,13 +33,16 @@ pub(super) async fn open(config: &Config, places: Places) -> Result<(Arc<Node>, 
     let found = recover::read(&places, &boot_id)?;
     let spawner = Spawner::open(config.shim.clone()).await?;
     let hierarchies = Arc::new(open_hierarchies(&spawner, &layout).await?);
-    let builtin = Network::open(config.network.clone(), &places.root, &found.live_pods()).await?;
+    let own = OwnSubnets::read(&places)?;
+    let live = found.live_pods();
+    let builtin = Network::open_beside(own.others(), config.network.clone(), &places.root, &live).await?;
     let attachments = Attachments::open(places.root.join("attachments"), spawner.clone(), boot_id.clone());
     let attachments = attachments.await.map_err(|e| Error::internal(e.to_string()))?;
     attachments.owe_unless(|pod_id| found.is_up(pod_id)).await;
     let cni = CniNetwork::open(config.cni.clone(), attachments).await;
     let default = networks::Default { builtin, cni, mode: config.network_mode, seen: places.root.join("cni-seen") };
     let people = open_people(config, &places, &spawner, &default.builtin, &found).await?;
+    own.follow(&people);
     let names = NameKeeper::new(spawner.clone(), places.clone());
     let networks = Networks::new(default, people, names);
     let images = Images::open(image_config(config))?;
@@ -53,6 +59,30 @@ pub(super) async fn open(config: &Config, places: Places) -> Result<(Arc<Node>, 
     Ok((node, found))
 }
 
+/// The subnets of networks that people made, which the built-in network does not choose. It is opened before them, so until
+/// then their records say which.
+struct OwnSubnets {
+    recorded: Vec<IpNet>,
+    people: Arc<OnceLock<UserNetworks>>,
+}
+
+impl OwnSubnets {
+    fn read(places: &Places) -> Result<Self> {
+        let recorded = UserNetworks::recorded_subnets(&places.root.join(NETWORKS))?;
+        Ok(Self { recorded, people: Arc::default() })
+    }
+
+    fn others(&self) -> Others {
+        let (recorded, people) = (self.recorded.clone(), self.people.clone());
+        Others::new(move || people.get().map_or_else(|| recorded.clone(), UserNetworks::subnets))
+    }
+
+    fn follow(&self, people: &UserNetworks) {
+        // It is set once.
+        let _ = self.people.set(people.clone());
+    }
+}
+
 /// The networks that people made; none of them is given a subnet of the built-in one.
 async fn open_people(
     config: &Config,
@@ -62,10 +92,10 @@ async fn open_people(
     found: &recover::Found,
 ) -> Result<UserNetworks> {
     let builtin = builtin.clone();
-    let avoid: Arc<dyn Fn() -> Vec<IpNet> + Send + Sync> = Arc::new(move || builtin.subnets());
+    let avoid: Arc<dyn Fn() -> Vec<IpNet> + Send + Sync> = Arc::new(move || builtin.reserved_subnets());
     let (mtu, open_forward) = (config.network.mtu, config.network.open_forward);
     let config = gorae_user_networks::Config { mtu, open_forward, avoid: Some(avoid) };
-    Ok(UserNetworks::open(places.root.join("networks"), spawner.clone(), config, &found.in_networks()).await?)
+    Ok(UserNetworks::open(places.root.join(NETWORKS), spawner.clone(), config, &found.in_networks()).await?)
 }
 
 async fn open_hierarchies(spawner: &Spawner, layout: &CgroupLayout) -> Result<Hierarchies> {

@@ -58,6 +58,11 @@ impl Network {
         self.subnets.iter().find(|subnet| subnet.is_v4() == v4)
     }
 
+    /// Its subnets, and nothing else of them.
+    pub(crate) fn nets(&self) -> Vec<IpNet> {
+        self.subnets.iter().map(|subnet| subnet.subnet).collect()
+    }
+
     /// The addresses of the bridge, with prefix length.
     pub(crate) fn gateways(&self) -> Vec<IpNet> {
         self.subnets.iter().map(|subnet| subnet.with_prefix(subnet.gateway)).collect()

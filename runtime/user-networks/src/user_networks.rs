@@ -7,9 +7,11 @@ use crate::error::{Error, Result};
 use crate::member::{Besides, Membership, Pod};
 use crate::network::Network;
 use crate::state::{Known, State};
+use crate::store::Store;
 use crate::wish::Wish;
 use crate::{attach, choose, connect, create, reconcile, remove, reserve, start};
 use gorae_shims::Spawner;
+use ipnet::IpNet;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -62,6 +64,23 @@ impl UserNetworks {
     /// A record cannot be read now, or another program wrote it.
     pub async fn open(root: PathBuf, spawner: Spawner, config: Config, live: &HashSet<String>) -> Result<Self> {
         Ok(Self { state: Arc::new(start::open(root, spawner, config, live).await?) })
+    }
+
+    /// The subnets of all networks that have a record in `root`, before they are taken over. Blocking.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open). A directory that is not there has none.
+    pub fn recorded_subnets(root: &Path) -> Result<Vec<IpNet>> {
+        if !root.exists() {
+            return Ok(Vec::new());
+        }
+        let stored = Store::open(root.to_owned())?.load()?;
+        Ok(stored.networks.iter().flat_map(Network::nets).collect())
+    }
+
+    /// The subnets of all networks, whether a pod is in them or not.
+    pub fn subnets(&self) -> Vec<IpNet> {
+        self.state.known().networks.values().flat_map(|network| network.nets()).collect()
     }
 
     /// Makes a network. Nothing of it is on the node before its first pod.

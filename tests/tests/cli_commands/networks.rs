@@ -2,7 +2,8 @@
 //! Networks that people make: who reaches whom, with which addresses, and what is refused.
 
 use crate::gorae::Gorae;
-use gorae_tests::{BUSYBOX, Node, on_a_node, testing::soon, web};
+use gorae_tests::testing::{on_a_node_with, soon};
+use gorae_tests::{BUSYBOX, Node, on_a_node, web};
 
 /// A web server with a page that says its name.
 pub async fn serve(gorae: &Gorae, name: &str, options: &[&str]) {
@@ -147,6 +148,29 @@ fn what_makes_no_sense_is_refused_with_its_name() {
         let in_use = gorae.run(&["network", "rm", "lan"]).await;
         assert!(in_use.code != 0 && in_use.err.contains("in use"), "{}", in_use.err);
         clear(&gorae, &["a"], &["lan"]).await;
+    });
+}
+
+#[test]
+fn no_two_networks_have_one_subnet_though_neither_shows_yet() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        // As on a node that never had a pod. Of what nobody has, the built-in network chooses 10.64.0.0/20.
+        node.terminate().expect("it ends");
+        std::fs::remove_file(node.daemon().root().join("network")).expect("its record");
+        node.restart().await;
+        gorae.ok(&["network", "create", "--subnet", "10.64.0.0/16", "early"]).await;
+        node.kill_and_restart().await;
+        serve(&gorae, "a", &[]).await;
+        assert!(!default_address(&gorae, "a").await.starts_with("10.64."), "{}", default_address(&gorae, "a").await);
+        serve(&gorae, "b", &["--network", "early"]).await;
+        assert!(address(&gorae, "early", "b").await.starts_with("10.64."));
+        clear(&gorae, &["a", "b"], &["early"]).await;
+    });
+    on_a_node_with("[network]\nsubnet = \"10.199.30.0/24\"", async |node| {
+        let gorae = Gorae::of(node);
+        let refused = gorae.run(&["network", "create", "--subnet", "10.199.0.0/16", "lan"]).await;
+        assert!(refused.err.contains("10.199.30.0/24 of the built-in network"), "{}", refused.err);
     });
 }
 

@@ -2,7 +2,8 @@
 //! Restarts, many pods, several daemons, and what is left behind.
 
 use super::stage::{NODE, OUTSIDE, as_node, call, live, open, pod, serve, sh, take_away, tcp};
-use gorae_network::{CidrOutcome, Network, NetworkConfig, NetworkErrorKind};
+use gorae_network::{CidrOutcome, Network, NetworkConfig, NetworkErrorKind, Others};
+use ipnet::IpNet;
 use std::collections::HashSet;
 use std::net::{IpAddr, TcpListener};
 use std::os::linux::net::SocketAddrExt;
@@ -39,6 +40,35 @@ fn a_restart_finds_pods_ports_and_subnet_and_drops_what_is_nobodys() {
         take_away(&after, "a").await;
         assert_eq!(call("", "127.0.0.1:12020"), None);
         assert!(sh("nft list tables").contains("theirs"), "other tables stay");
+    });
+}
+
+#[test]
+fn a_subnet_that_others_have_and_the_node_does_not_show_is_not_chosen() {
+    as_node("lifecycle::a_subnet_that_others_have_and_the_node_does_not_show_is_not_chosen", async |root| {
+        let others = |nets: &[&str]| {
+            let nets: Vec<IpNet> = nets.iter().map(|net| net.parse().expect("net")).collect();
+            Others::new(move || nets.clone())
+        };
+        for (nets, chosen) in [
+            (&["10.64.3.0/24", "fd00:64::/64"][..], "10.64.16.0/20"),
+            // The earlier choice stays as long as nobody has it.
+            (&[][..], "10.64.16.0/20"),
+            (&["10.64.0.0/16"][..], "10.65.0.0/20"),
+        ] {
+            let network =
+                Network::open_beside(others(nets), NetworkConfig::default(), root, &[]).await.expect("opened");
+            pod(&network, "a", &[]).await;
+            let shown: Vec<String> = network.reserved_subnets().iter().map(ToString::to_string).collect();
+            assert_eq!(shown, [chosen], "{nets:?}");
+            take_away(&network, "a").await;
+            assert!(network.remove_if_unused().await.expect("removed"));
+        }
+        let subnet = "10.77.0.0/24".parse().ok();
+        let fresh = tempfile::tempdir().expect("directory");
+        let config = NetworkConfig { subnet, ..NetworkConfig::default() };
+        let configured = Network::open(config, fresh.path(), &[]).await.expect("opened");
+        assert_eq!(configured.reserved_subnets().len(), 1, "before its first pod");
     });
 }
 
