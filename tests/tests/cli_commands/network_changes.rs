@@ -39,6 +39,51 @@ fn a_running_container_joins_and_leaves_networks() {
     });
 }
 
+/// Writes into the record of a pod that is up that its hosts file is still to lose an address.
+fn due(ready: &std::path::Path, address: &str) {
+    let bytes = std::fs::read(ready).expect("record");
+    let body = &bytes[bytes.iter().position(|byte| *byte == b'\n').expect("header") + 1..];
+    let mut up: serde_json::Value = serde_json::from_slice(body).expect("JSON");
+    up["hosts_due"] = serde_json::json!([address]);
+    let body = serde_json::to_vec(&up).expect("JSON");
+    std::fs::write(ready, gorae_kernel::checked::encode("ready", 1, &body)).expect("writable");
+}
+
+#[test]
+fn the_hosts_file_follows_the_addresses_of_a_running_container() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        gorae.ok(&["network", "create", "--subnet", "10.199.25.0/24", "--subnet", "fd25::/64", "lan"]).await;
+        serve(&gorae, "a", &["--hostname", "box"]).await;
+        serve(&gorae, "guest", &["--network", "container:a"]).await;
+        let hosts = async |name: &str| gorae.ok(&["exec", name, "cat", "/etc/hosts"]).await;
+        gorae.ok(&["exec", "a", "sh", "-c", "echo '192.0.2.9 mine' >>/etc/hosts"]).await;
+        let before = hosts("a").await;
+        gorae.ok(&["network", "connect", "--ip", "10.199.25.7", "--ip6", "fd25::7", "lan", "a"]).await;
+        for name in ["a", "guest"] {
+            let now = hosts(name).await;
+            assert!(now.contains("10.199.25.7\tbox\nfd25::7\tbox"), "{name}: {now}");
+        }
+        assert!(hosts("a").await.contains("192.0.2.9 mine"), "what it added stays");
+        node.kill_and_restart().await;
+        gorae.ok(&["network", "disconnect", "lan", "a"]).await;
+        assert_eq!(hosts("a").await, before);
+        assert!(!hosts("guest").await.contains("10.199.25.7"));
+        // A daemon that was killed before the file followed.
+        let listed = gorae.json(&["ps", "--filter", "name=a"]).await;
+        let id = listed.as_array().expect("a list").iter().find(|row| row["name"] == "a").expect("a")["podId"].clone();
+        let id = id.as_str().expect("an id");
+        node.daemon().kill();
+        due(&node.daemon().state().join("pods").join(id).join("ready"), "10.199.25.7");
+        let file = node.daemon().root().join("pods").join(id).join("hosts");
+        let text = std::fs::read_to_string(&file).expect("hosts file");
+        std::fs::write(&file, format!("{text}10.199.25.7\tbox\n")).expect("writable");
+        node.restart().await;
+        gorae_tests::testing::soon("the line is gone", async || (hosts("a").await == before).then_some(())).await;
+        clear(&gorae, &["guest", "a"], &["lan"]).await;
+    });
+}
+
 #[test]
 fn the_default_route_follows_the_priorities() {
     on_a_node(async |node| {

@@ -21,7 +21,7 @@ pub mod netns;
 pub(crate) mod pins;
 mod reach;
 mod reached;
-mod readdress;
+pub(crate) mod readdress;
 mod record;
 pub mod remove;
 pub(crate) mod request;

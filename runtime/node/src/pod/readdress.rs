@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What follows when a running pod has other places in networks: its addresses, and where its host ports lead.
+//! What follows when a running pod has other places in networks: its addresses, with its hosts file, and where its host ports
+//! lead.
 
+use super::etc_files::{self, OwnLines};
 use super::{Network, Pod, Record, State, UP_KIND, UP_VERSION, Up};
+use crate::disk;
 use crate::error::{Error, Result};
 use crate::networks::Networks;
 use crate::node::Node;
-use crate::records;
+use crate::{ids, records};
 use gorae_user_networks::Membership;
 use ipnet::IpNet;
 use std::cmp::Reverse;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Where host ports of a pod that is only in networks that people made lead: into the network that has its default route,
@@ -42,7 +46,8 @@ pub async fn close_ports(node: &Node, record: &Record) -> Result<()> {
 pub async fn readdress(node: &Arc<Node>, pod: &Pod, before: &[Membership]) -> Result<()> {
     let State::Ready(up) = pod.state() else { return Ok(()) };
     let record = &pod.record;
-    let mut up = Up { addresses: addresses(node, record, &up.addresses, before), ..up };
+    let now = addresses(node, record, &up.addresses, before);
+    let mut up = up.with_addresses(now);
     if leads_ports(record) {
         let published = published(&node.networks, record);
         node.networks.builtin.reserve_ports(&record.id, &record.config.port_mappings, record.network.mapper()).await?;
@@ -51,8 +56,48 @@ pub async fn readdress(node: &Arc<Node>, pod: &Pod, before: &[Membership]) -> Re
         }
         up.published = Some(published);
     }
+    note(node, pod, up)?;
+    follow_hosts(node, pod);
+    Ok(())
+}
+
+/// Records what is known of a ready pod.
+fn note(node: &Node, pod: &Pod, up: Up) -> Result<()> {
     records::write(&node.machine.places.pod_run(pod.id()), UP_KIND, UP_KIND, UP_VERSION, &up)?;
     pod.set_ready(up).map_err(|()| Error::precondition("the pod was stopped meanwhile"))
+}
+
+/// Has the hosts files of all pods follow their addresses where a killed daemon, or a full disk, has left that undone.
+pub fn follow_all_hosts(node: &Node) {
+    let is_due = |pod: &Arc<Pod>| matches!(pod.state(), State::Ready(Up { hosts_due: Some(_), .. }));
+    for pod in node.objects.pods.all().into_iter().filter(is_due) {
+        // Another verb is working on the pod.
+        let Ok(_verb) = pod.verb.try_lock() else { continue };
+        follow_hosts(node, &pod);
+    }
+}
+
+/// Has a pod's hosts file follow its addresses, and those of its guests, for a caller that holds its verb lock. The pod can do
+/// without it: what failed is tried again.
+fn follow_hosts(node: &Node, pod: &Pod) {
+    let State::Ready(up) = pod.state() else { return };
+    let Some(gone) = &up.hosts_due else { return };
+    let guests = node.objects.pods.all().into_iter().filter(|guest| is_guest_of(guest, pod));
+    let pods = guests.map(|guest| guest.id().clone()).chain([pod.id().clone()]);
+    let dirs: Vec<PathBuf> = pods.map(|id| node.machine.places.pod_root(&id)).collect();
+    let done = disk::blocking(|| {
+        let hostname = pod.record.hostname()?;
+        let lines = OwnLines { hostname: &hostname, gone, now: &up.addresses };
+        dirs.iter().try_for_each(|dir| etc_files::follow(dir, &lines))?;
+        note(node, pod, Up { hosts_due: None, ..up.clone() })
+    });
+    if let Err(error) = done {
+        tracing::warn!(pod = ids::short(pod.id()), %error, "the pod's hosts file does not have its addresses yet");
+    }
+}
+
+fn is_guest_of(guest: &Pod, host: &Pod) -> bool {
+    matches!(&guest.record.network, Network::Of { pod, .. } if pod == host.id())
 }
 
 fn leads_ports(record: &Record) -> bool {

@@ -193,9 +193,22 @@ pub struct Up {
     /// Those that its host ports lead to, for a pod whose ports do not lead to the built-in network; `None`: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published: Option<Vec<IpAddr>>,
+    /// The pod's hosts file has not followed its addresses yet: these are to leave it. `None`: it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hosts_due: Option<Vec<IpAddr>>,
 }
 
 impl Up {
+    /// The same pod with these addresses, which its hosts file is to follow.
+    pub fn with_addresses(self, addresses: Vec<IpAddr>) -> Self {
+        if self.addresses == addresses && self.hosts_due.is_none() {
+            return self;
+        }
+        let mut due: Vec<IpAddr> = self.hosts_due.iter().flatten().chain(&self.addresses).copied().collect();
+        due.retain(|ip| !addresses.contains(ip));
+        Self { addresses, hosts_due: Some(due), ..self }
+    }
+
     /// The addresses that the pod's host ports lead to, the first of each family.
     pub fn published(&self) -> &[IpAddr] {
         self.published.as_deref().unwrap_or(&self.addresses)

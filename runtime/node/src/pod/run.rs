@@ -153,6 +153,7 @@ async fn set_up(node: &Arc<Node>, record: &Record, wanted: Wanted) -> Result<Up>
         pins: Pins::new(),
         addresses: reached.addresses.clone(),
         published: reached.published.clone(),
+        hosts_due: None,
     };
     disk::blocking(|| {
         etc_files::write(&dir, &node.machine.places, record, &reached)?;

@@ -18,6 +18,7 @@ pub async fn settle(node: Arc<Node>, found: Found) {
     let containers = node.objects.containers.all();
     join_all(containers.iter().map(|container| take_back(&node.machine, &node.keeper, container))).await;
     pod::upkeep::check_all(&node).await;
+    pod::readdress::follow_all_hosts(&node);
     for record in &found.half_made {
         undo(&node, record).await;
     }

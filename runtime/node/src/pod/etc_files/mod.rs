@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `/etc/hostname`, `/etc/hosts` and `/etc/resolv.conf` of a pod. They are written once, and mounted into each of its
-//! containers that does not have its own mount there.
+//! `/etc/hostname`, `/etc/hosts` and `/etc/resolv.conf` of a pod. They are written with the pod, and mounted into each of its
+//! containers that does not have its own mount there. When a running pod gets other addresses, the same files follow.
 
 mod added;
+mod own_lines;
 mod resolv_conf;
+
+pub use own_lines::{OwnLines, follow};
 
 use super::reached::Reached;
 use super::{Network, Record, settings};
@@ -112,7 +115,7 @@ fn write_readable(path: &Path, text: &[u8]) -> std::io::Result<()> {
 fn own_hosts(hostname: &str, ips: &[IpAddr]) -> Vec<u8> {
     let mut text = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n".to_owned();
     for ip in ips.iter().filter(|_| !hostname.is_empty()) {
-        text += &format!("{ip}\t{hostname}\n");
+        text += &own_lines::line(ip, hostname);
     }
     text.into_bytes()
 }
