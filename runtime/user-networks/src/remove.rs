@@ -2,6 +2,7 @@
 //! Removes networks that no pod is in.
 
 use crate::error::{Error, Result};
+use crate::member::Place;
 use crate::network::Network;
 use crate::settle::settle;
 use crate::state::{State, WorkGuard};
@@ -47,8 +48,17 @@ fn matches(network: &Network, created_before: i64, labels: &BTreeMap<String, Str
     (created_before == 0 || network.created_at < created_before) && labels.iter().all(has)
 }
 
+/// The length of an id that people recognise.
+const SHORT: usize = 12;
+
+/// A pod by its name, which people know, and its id, by which it can be found for sure.
+fn in_words(pod: &str, place: &Place) -> String {
+    let short = pod.get(..SHORT).unwrap_or(pod);
+    place.names.first().map_or_else(|| pod.to_owned(), |name| format!("{name} ({short})"))
+}
+
 async fn remove_one(state: &State, work: &mut WorkGuard<'_>, network: &Network) -> Result<()> {
-    let pods: Vec<String> = state.known().places(&network.id).map(|(pod, _)| pod.to_owned()).collect();
+    let pods: Vec<String> = state.known().places(&network.id).map(|(pod, place)| in_words(pod, place)).collect();
     if !pods.is_empty() {
         return Err(Error::InUse { network: network.name.clone(), pods });
     }

@@ -146,7 +146,7 @@ fn what_makes_no_sense_is_refused_with_its_name() {
         assert!(absent.code == 125 && absent.err.contains("absent"), "{}", absent.err);
         serve(&gorae, "a", &["--network", "lan"]).await;
         let in_use = gorae.run(&["network", "rm", "lan"]).await;
-        assert!(in_use.code != 0 && in_use.err.contains("in use"), "{}", in_use.err);
+        assert!(in_use.code != 0 && in_use.err.contains("in use by pod a ("), "{}", in_use.err);
         clear(&gorae, &["a"], &["lan"]).await;
     });
 }

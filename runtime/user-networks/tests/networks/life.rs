@@ -21,7 +21,7 @@ fn nothing_stays_of_the_last_pod_and_nothing_at_all_of_a_network() {
         networks.attach("a", &netns("a")).await.expect("a second time");
         let busy = networks.remove("front").await.expect_err("in use");
         assert_eq!(busy.kind(), ErrorKind::FailedPrecondition);
-        assert!(busy.to_string().contains("network front is in use by pods a, b"), "{busy}");
+        assert!(busy.to_string().contains("network front is in use by pods name-a (a), name-b (b)"), "{busy}");
         assert!(networks.prune(0, &BTreeMap::new()).await.expect("none").is_empty());
         // A pod whose namespace somebody else keeps loses its interfaces all the same.
         networks.detach("a").await.expect("detached");
