@@ -5,6 +5,8 @@ use crate::batch;
 use crate::client::{Client, Detail};
 use crate::clock::now;
 use crate::context::Context;
+use crate::networks::memberships;
+use crate::output::Format;
 use crate::output::table::{short, table};
 use crate::parse::filter::{self, Filters, filters};
 use crate::parse::{span, timestamp};
@@ -12,10 +14,11 @@ use crate::{labels, states};
 use anyhow::Result;
 use gorae_proto::cri;
 use gorae_proto::cri::ContainerState;
+use gorae_proto::gorae::Network;
 use serde::Serialize;
 
 /// The keys of `--filter`: those of Docker's that scripts use most.
-const KEYS: &[&str] = &["id", "label", "name", "status"];
+const KEYS: &[&str] = &["id", "label", "name", "network", "status"];
 
 /// The arguments of `ps`.
 #[derive(Debug, clap::Args)]
@@ -26,7 +29,8 @@ pub struct Args {
     /// Show ids and commands in full
     #[arg(long)]
     no_trunc: bool,
-    /// Show only some: name=TEXT, id=TEXT, label=KEY[=VALUE], or status=created|running|exited|unknown, which implies -a
+    /// Show only some: name=TEXT, id=TEXT, label=KEY[=VALUE], network=NAME, or status=created|running|exited|unknown, which
+    /// implies -a
     #[arg(short, long, value_name = "FILTER")]
     filter: Vec<String>,
 }
@@ -49,6 +53,8 @@ struct Row {
     reason: String,
     ports: String,
     pod_id: String,
+    /// Names of the networks that it is in; only for programs.
+    networks: Vec<String>,
     labels: std::collections::HashMap<String, String>,
     #[serde(skip)]
     age: String,
@@ -64,9 +70,10 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let client = context.connect().await?;
     let mut containers = client.containers().await?;
     let all = args.all || filters.contains_key("status");
-    containers.retain(|c| (all || c.state() == ContainerState::ContainerRunning) && matches(c, &filters));
+    let networks = networks(&client, &filters, context.output.format).await?;
+    containers.retain(|c| (all || c.state() == ContainerState::ContainerRunning) && matches(c, &networks, &filters));
     containers.sort_by_key(|c| std::cmp::Reverse(c.created_at));
-    let rows = batch::look_at_all(containers, |container| look(&client, container)).await?;
+    let rows = batch::look_at_all(containers, |container| look(&client, &networks, container)).await?;
     let id = |row: &Row| if args.no_trunc { row.id.clone() } else { short(&row.id) };
     context.output.list(&rows, id, |rows| {
         let cells = |row: &Row| {
@@ -79,8 +86,21 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
     Ok(0)
 }
 
-fn matches(container: &cri::Container, filters: &Filters) -> bool {
+/// The networks, if they are shown or asked for.
+async fn networks(client: &Client, filters: &Filters, format: Format) -> Result<Vec<Network>> {
+    if format == Format::Table && !filters.contains_key("network") {
+        return Ok(Vec::new());
+    }
+    Ok(memberships::all(client).await?.unwrap_or_default())
+}
+
+fn matches(container: &cri::Container, networks: &[Network], filters: &Filters) -> bool {
+    let is_in = |text: &str| {
+        let mut own = memberships::of_pod(networks, &container.pod_sandbox_id);
+        own.any(|network| network.name == text || (!text.is_empty() && network.id.starts_with(text)))
+    };
     let fits = |key: &str, value: &str| match key {
+        "network" => is_in(value),
         "name" => labels::display_name(container).contains(value),
         "id" => container.id.starts_with(value),
         _ => states::of_container(container.state()) == value,
@@ -88,9 +108,10 @@ fn matches(container: &cri::Container, filters: &Filters) -> bool {
     filter::pass(filters, |text| filter::has_label(&container.labels, text), fits)
 }
 
-async fn look(client: &Client, container: cri::Container) -> Result<Row> {
+async fn look(client: &Client, networks: &[Network], container: cri::Container) -> Result<Row> {
     let status = client.container_status(&container.id, Detail::Plain).await?.status.unwrap_or_default();
-    Ok(row(container, &status, now()))
+    let names = memberships::of_pod(networks, &container.pod_sandbox_id).map(|network| network.name.clone()).collect();
+    Ok(Row { networks: names, ..row(container, &status, now()) })
 }
 
 fn row(container: cri::Container, status: &cri::ContainerStatus, now: i64) -> Row {
@@ -114,6 +135,7 @@ fn row(container: cri::Container, status: &cri::ContainerStatus, now: i64) -> Ro
         age: format!("{} ago", span::words(now - container.created_at)),
         id: container.id,
         pod_id: container.pod_sandbox_id,
+        networks: Vec::new(),
         labels: container.labels,
     }
 }
@@ -144,6 +166,7 @@ fn cut(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gorae_proto::gorae::NetworkMember;
 
     #[test]
     fn the_status_says_how_long_ago_and_why() {
@@ -167,13 +190,19 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_is_about_name_id_label_or_state() {
+    fn a_filter_is_about_name_id_label_network_or_state() {
         let container = cri::Container {
             id: "12ab".into(),
             state: ContainerState::ContainerExited.into(),
             labels: labels::for_container("web_1"),
+            pod_sandbox_id: "p".into(),
             ..Default::default()
         };
+        let network = |id: &str, name: &str, pod: &str| {
+            let member = NetworkMember { pod_id: pod.into(), ..Default::default() };
+            Network { id: id.into(), name: name.into(), members: vec![member], ..Default::default() }
+        };
+        let networks = [network("77ab", "back", "p"), network("88ab", "front", "q")];
         for (text, passes) in [
             ("name=web", true),
             ("name=db", false),
@@ -181,11 +210,15 @@ mod tests {
             ("id=ab", false),
             ("label=dev.gorae.name=web_1", true),
             ("label=team", false),
+            ("network=back", true),
+            ("network=77", true),
+            ("network=front", false),
+            ("network=", false),
             ("status=exited", true),
             ("status=running", false),
         ] {
             let filters = filters(&[text.to_owned()], KEYS).expect(text);
-            assert_eq!(matches(&container, &filters), passes, "{text}");
+            assert_eq!(matches(&container, &networks, &filters), passes, "{text}");
         }
         assert!(filters(&["ancestor=busybox".to_owned()], KEYS).is_err());
     }

@@ -41,6 +41,61 @@ pub fn network(network: &Network, containers: &[cri::Container]) -> Value {
     })
 }
 
+/// The networks of a pod as `NetworkSettings` of `docker inspect` has them.
+pub fn settings(all: &[Network], pod: &str) -> Value {
+    let entry = |network: &Network| {
+        let member = network.members.iter().find(|member| member.pod_id == pod)?;
+        Some((network.name.clone(), place(network, member)))
+    };
+    json!({ "Networks": all.iter().filter_map(entry).collect::<Map<_, _>>() })
+}
+
+fn place(network: &Network, member: &NetworkMember) -> Value {
+    let (v4, v4_length) = split(address(member, Family::V4));
+    let (v6, v6_length) = split(address(member, Family::V6));
+    let subnets = network.settings.iter().flat_map(|settings| &settings.subnets);
+    let gateway = |family: Family| subnets.clone().map(|subnet| &subnet.gateway).find(|ip| family.has(ip));
+    json!({
+        "NetworkID": network.id,
+        "Gateway": gateway(Family::V4).filter(|_| !v4.is_empty()).map_or("", String::as_str),
+        "IPAddress": v4,
+        "IPPrefixLen": v4_length,
+        "IPv6Gateway": gateway(Family::V6).filter(|_| !v6.is_empty()).map_or("", String::as_str),
+        "GlobalIPv6Address": v6,
+        "GlobalIPv6PrefixLen": v6_length,
+        "MacAddress": member.mac,
+        "Aliases": member.names,
+        "DNSNames": member.names,
+    })
+}
+
+/// A family of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    fn has(self, address: &str) -> bool {
+        !address.is_empty() && address.contains(':') == (self == Self::V6)
+    }
+}
+
+/// The member's address of a family, with its prefix length; empty without one.
+fn address(member: &NetworkMember, family: Family) -> &str {
+    member.addresses.iter().find(|address| family.has(address)).map_or("", String::as_str)
+}
+
+/// An address and its prefix length. In the default network, an address stands alone.
+fn split(address: &str) -> (&str, u8) {
+    match address.split_once('/') {
+        Some((address, length)) => (address, length.parse().unwrap_or_default()),
+        None if address.is_empty() => ("", 0),
+        None => (address, if Family::V6.has(address) { 128 } else { 32 }),
+    }
+}
+
 /// A subnet without what it does not have, as Docker shows it.
 fn subnet(subnet: &SubnetSettings) -> Value {
     let pairs = [("Subnet", &subnet.subnet), ("IPRange", &subnet.range), ("Gateway", &subnet.gateway)];
@@ -63,12 +118,11 @@ fn endpoints(member: &NetworkMember, containers: &[cri::Container]) -> Vec<(Stri
 }
 
 fn endpoint(member: &NetworkMember, name: &str) -> Value {
-    let address = |ipv6: bool| member.addresses.iter().find(|address| address.contains(':') == ipv6);
     json!({
         "Name": name,
         "MacAddress": member.mac,
-        "IPv4Address": address(false).map_or("", String::as_str),
-        "IPv6Address": address(true).map_or("", String::as_str),
+        "IPv4Address": address(member, Family::V4),
+        "IPv6Address": address(member, Family::V6),
         "Interface": member.interface,
         "Names": member.names,
         "PodId": member.pod_id,
@@ -109,6 +163,7 @@ mod tests {
             }),
             bridge: "gb12ab".into(),
             members: vec![member("p1", "web", &["10.1.0.2/24", "fd00::2/64"]), member("p2", "lone", &["fd00::3/64"])],
+            ..Default::default()
         }
     }
 
@@ -138,6 +193,32 @@ mod tests {
         ] {
             assert_eq!(shown.pointer(path), Some(&expected), "{path}");
         }
+    }
+
+    #[test]
+    fn a_container_has_its_networks_as_docker_shows_them() {
+        let bare = NetworkMember { pod_id: "p1".into(), addresses: vec!["10.64.0.2".into()], ..Default::default() };
+        let default = Network { id: "bridge".into(), name: "bridge".into(), members: vec![bare], ..Default::default() };
+        let shown = settings(&[made(), default], "p1");
+        for (path, expected) in [
+            ("/Networks/back/NetworkID", json!("12ab")),
+            ("/Networks/back/IPAddress", json!("10.1.0.2")),
+            ("/Networks/back/IPPrefixLen", json!(24)),
+            ("/Networks/back/Gateway", json!("10.1.0.1")),
+            ("/Networks/back/GlobalIPv6Address", json!("fd00::2")),
+            ("/Networks/back/GlobalIPv6PrefixLen", json!(64)),
+            ("/Networks/back/IPv6Gateway", json!("")),
+            ("/Networks/back/MacAddress", json!("02:42:0a:01:00:02")),
+            ("/Networks/back/Aliases", json!(["web", "alias"])),
+            ("/Networks/bridge/IPAddress", json!("10.64.0.2")),
+            ("/Networks/bridge/IPPrefixLen", json!(32)),
+            ("/Networks/bridge/GlobalIPv6PrefixLen", json!(0)),
+        ] {
+            assert_eq!(shown.pointer(path), Some(&expected), "{path}");
+        }
+        let only_ipv6 = settings(&[made()], "p2");
+        assert_eq!(only_ipv6.pointer("/Networks/back/Gateway"), Some(&json!("")), "it has no IPv4");
+        assert_eq!(settings(&[made()], "absent"), json!({ "Networks": {} }));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The networks of one pod, as `inspect` shows them.
+//! The networks of one pod, as `inspect` and `ps` show them.
 
 use crate::client::Client;
 use crate::failure;
@@ -9,19 +9,25 @@ use gorae_proto::gorae::Network;
 use serde_json::{Map, Value, json};
 use tonic::Code;
 
-/// The networks that a pod is in, by name; `None` when the daemon does not have networks.
+/// All networks with their pods; `None` when the daemon does not have networks.
 ///
 /// # Errors
 /// When the daemon refuses.
-pub async fn of_pod(client: &Client, pod: &str) -> Result<Option<Value>> {
+pub async fn all(client: &Client) -> Result<Option<Vec<Network>>> {
     match networks::list(client).await {
-        Ok(all) => Ok(Some(shown(&all, pod))),
+        Ok(all) => Ok(Some(all)),
         Err(error) if failure::code(&error) == Some(Code::Unimplemented) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-fn shown(all: &[Network], pod: &str) -> Value {
+/// The networks that a pod is in.
+pub fn of_pod<'a>(all: &'a [Network], pod: &str) -> impl Iterator<Item = &'a Network> {
+    all.iter().filter(move |network| network.members.iter().any(|member| member.pod_id == pod))
+}
+
+/// The networks that a pod is in, by name.
+pub fn shown(all: &[Network], pod: &str) -> Value {
     let entry = |network: &Network| {
         let member = network.members.iter().find(|member| member.pod_id == pod)?;
         let value = json!({

@@ -3,7 +3,7 @@
 
 use crate::gorae::Gorae;
 use crate::networks::{address, clear, fetch, serve};
-use gorae_tests::{on_a_node, web};
+use gorae_tests::{BUSYBOX, on_a_node, web};
 
 #[test]
 fn a_running_container_joins_and_leaves_networks() {
@@ -55,7 +55,8 @@ fn the_hosts_file_follows_the_addresses_of_a_running_container() {
         let gorae = Gorae::of(node);
         gorae.ok(&["network", "create", "--subnet", "10.199.25.0/24", "--subnet", "fd25::/64", "lan"]).await;
         serve(&gorae, "a", &["--hostname", "box"]).await;
-        serve(&gorae, "guest", &["--network", "container:a"]).await;
+        let guest = ["run", "-d", "-q", "--name", "guest", "--network", "container:a", BUSYBOX, "sleep", "1000"];
+        gorae.ok(&guest).await;
         let hosts = async |name: &str| gorae.ok(&["exec", name, "cat", "/etc/hosts"]).await;
         gorae.ok(&["exec", "a", "sh", "-c", "echo '192.0.2.9 mine' >>/etc/hosts"]).await;
         let before = hosts("a").await;

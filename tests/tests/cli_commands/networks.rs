@@ -151,14 +151,19 @@ fn what_makes_no_sense_is_refused_with_its_name() {
     });
 }
 
+/// Makes the built-in network choose its subnet anew.
+async fn as_if_it_never_had_a_pod(node: &Node) {
+    node.terminate().expect("it ends");
+    std::fs::remove_file(node.daemon().root().join("network")).expect("its record");
+    node.restart().await;
+}
+
 #[test]
 fn no_two_networks_have_one_subnet_though_neither_shows_yet() {
     on_a_node(async |node| {
         let gorae = Gorae::of(node);
-        // As on a node that never had a pod. Of what nobody has, the built-in network chooses 10.64.0.0/20.
-        node.terminate().expect("it ends");
-        std::fs::remove_file(node.daemon().root().join("network")).expect("its record");
-        node.restart().await;
+        // Of what nobody has, the built-in network chooses 10.64.0.0/20.
+        as_if_it_never_had_a_pod(node).await;
         gorae.ok(&["network", "create", "--subnet", "10.64.0.0/16", "early"]).await;
         node.kill_and_restart().await;
         serve(&gorae, "a", &[]).await;
@@ -166,11 +171,44 @@ fn no_two_networks_have_one_subnet_though_neither_shows_yet() {
         serve(&gorae, "b", &["--network", "early"]).await;
         assert!(address(&gorae, "early", "b").await.starts_with("10.64."));
         clear(&gorae, &["a", "b"], &["early"]).await;
+        as_if_it_never_had_a_pod(node).await;
+        node.warm_up().await.expect("as before the test");
     });
-    on_a_node_with("[network]\nsubnet = \"10.199.30.0/24\"", async |node| {
+    on_a_node_with("[network]\nsubnet = \"10.199.30.0/24\"\n", async |node| {
         let gorae = Gorae::of(node);
         let refused = gorae.run(&["network", "create", "--subnet", "10.199.0.0/16", "lan"]).await;
         assert!(refused.err.contains("10.199.30.0/24 of the built-in network"), "{}", refused.err);
+    });
+}
+
+#[test]
+fn containers_are_listed_with_their_networks_and_shown_as_docker_does() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        gorae.ok(&["network", "create", "--subnet", "10.199.31.0/24", "--subnet", "fd31::/64", "lan"]).await;
+        serve(&gorae, "a", &["--network", "lan", "--network-alias", "x", "--ip", "10.199.31.7", "--ip6", "fd31::7"])
+            .await;
+        serve(&gorae, "b", &[]).await;
+        let names = async |filter: &str| {
+            let rows = gorae.json(&["ps", "--filter", filter]).await;
+            let rows = rows.as_array().expect("a list").clone();
+            rows.iter().map(|row| format!("{} {}", row["name"], row["networks"])).collect::<Vec<_>>()
+        };
+        assert_eq!(names("network=lan").await, ["\"a\" [\"lan\"]"]);
+        assert_eq!(names("network=bridge").await, ["\"b\" [\"bridge\"]"]);
+        assert_eq!(names("network=absent").await, [""; 0]);
+        let shown = gorae.json_of(&["inspect", "a"]).await[0]["NetworkSettings"]["Networks"]["lan"].clone();
+        for (key, expected) in [
+            ("IPAddress", "10.199.31.7"),
+            ("GlobalIPv6Address", "fd31::7"),
+            ("Gateway", "10.199.31.1"),
+            ("IPv6Gateway", "fd31::1"),
+            ("MacAddress", "02:67:0a:c7:1f:07"),
+        ] {
+            assert_eq!(shown[key], expected, "{key}: {shown}");
+        }
+        assert!(shown["Aliases"].as_array().expect("names").iter().any(|name| name == "x"), "{shown}");
+        clear(&gorae, &["a", "b"], &["lan"]).await;
     });
 }
 

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::places::Places;
 use gorae_kernel::record_file;
 use gorae_proto::cri;
+use own_lines::MAX_HOST_FILE;
 use std::fs::{File, Permissions};
 use std::io::Write;
 use std::net::IpAddr;
@@ -24,8 +25,6 @@ use std::path::{Path, PathBuf};
 const HOST_RESOLV_CONF: &str = "/etc/resolv.conf";
 /// The name servers that systemd-resolved queries; the file above names only its own loopback address.
 const RESOLVED_UPSTREAMS: &str = "/run/systemd/resolve/resolv.conf";
-/// The largest host file that is copied.
-const MAX_HOST_FILE: u64 = 1 << 20;
 
 /// The three files and their paths in a container.
 pub const FILES: [(&str, &str); 3] =

@@ -4,7 +4,6 @@
 //! Its containers have the file mounted, and can write to it. So it stays the same file, and what they wrote stays in it.
 //! A daemon that is killed in between does it again: a line that is there is not added, and one that is gone not missed.
 
-use super::MAX_HOST_FILE;
 use crate::error::{Error, Result};
 use rustix::fs::OFlags;
 use std::fs::{File, OpenOptions};
@@ -12,6 +11,9 @@ use std::io::{self, Read};
 use std::net::IpAddr;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+
+/// The largest hosts file, or other file of a host, that is read.
+pub const MAX_HOST_FILE: u64 = 1 << 20;
 
 /// What is to become of the lines.
 #[derive(Debug, Clone, Copy)]
