@@ -36,7 +36,7 @@ pub enum Verdict {
     Relay,
 }
 
-/// Decides about one message. `relays_single` is whether a name without a dot can mean something outside.
+/// Decides about one message. `relays_single` is whether the address of a name without a dot can mean something outside.
 pub fn decide(
     table: &Table,
     view: &View,
@@ -65,7 +65,7 @@ pub fn decide(
         }
         Found::Pointer(name) if query.kind == PTR => say(&Records::Pointer(name)),
         Found::Pointer(_) => say(&Records::None),
-        Found::Unknown if query.name.labels().count() == 1 && !relays_single => {
+        Found::Unknown if seeks_host(&query) && !relays_single => {
             Verdict::Answer(answer(&query, rcode::NXDOMAIN, &Records::None, limit))
         }
         // As Docker: whether the name exists is not known here.
@@ -82,6 +82,13 @@ fn look_up<'t>(table: &'t Table, view: &View, query: &Query<'_>) -> Found<'t> {
         Some(address) => table.pointer(view, address),
         None => table.addresses(view, &query.name),
     }
+}
+
+/// Whether a program looks for the addresses of a name without a dot. It is not asked outside then: that would tell
+/// strangers of a name of this node, and the answer could be that of a name that they have. Other types are about domains
+/// such as `com`, which a resolver in a container asks for to check signatures; nobody looks up a container with them.
+fn seeks_host(query: &Query<'_>) -> bool {
+    query.class == INTERNET && matches!(query.kind, A | AAAA) && query.name.labels().count() == 1
 }
 
 fn limit(query: &Query<'_>, by: Transport) -> usize {
@@ -134,6 +141,12 @@ mod tests {
             ("7.0.0.10.in-addr.arpa", 12, Datagram, Some((rcode::NOERROR, 1))),
             ("7.0.0.10.in-addr.arpa", 1, Datagram, Some((rcode::NOERROR, 0))),
             ("web2", 1, Datagram, Some((rcode::NXDOMAIN, 0))),
+            ("web2", 28, Datagram, Some((rcode::NXDOMAIN, 0))),
+            // NS, DS, DNSKEY, and any type.
+            ("com", 2, Datagram, None),
+            ("com", 43, Datagram, None),
+            ("com", 48, Stream, None),
+            ("com", 255, Datagram, None),
             ("web.example", 1, Datagram, None),
             ("99.0.0.10.in-addr.arpa", 12, Datagram, None),
         ];
@@ -141,6 +154,7 @@ mod tests {
             assert_eq!(asked(false, false, name, kind, by), expected, "{name} {kind}");
         }
         assert_eq!(asked(false, true, "web2", 1, Datagram), None);
+        assert_eq!(asked(true, false, "com", 2, Datagram), Some((rcode::SERVFAIL, 0)));
         assert_eq!(asked(true, false, "web.example", 1, Datagram), Some((rcode::SERVFAIL, 0)));
         assert_eq!(asked(true, false, "web", 28, Datagram), Some((rcode::NOERROR, 0)));
     }
