@@ -21,7 +21,8 @@ pub fn judge(asked: &[u8], message: &[u8]) -> Reply {
     if asked[..2] != header[..2] || !is_answer || (asked[2] ^ header[2]) & 0x78 != 0 {
         return Reply::Foreign;
     }
-    let fails = matches!(header[3] & 0x0f, rcode::SERVFAIL | rcode::REFUSED);
+    let code = header[3] & 0x0f;
+    let fails = matches!(code, rcode::SERVFAIL | rcode::NOTIMP | rcode::REFUSED);
     let question = &message[12..];
     match (u16::from_be_bytes([header[4], header[5]]), question.get(..query.question.len())) {
         // The case of letters may have changed on the way.
@@ -34,6 +35,8 @@ pub fn judge(asked: &[u8], message: &[u8]) -> Reply {
         }
         // Some servers leave the question out when they refuse it.
         (0, _) if fails => Reply::Failed,
+        // Or when they cannot read it, as those that are older than EDNS. The client knows what to do then: ask without.
+        (0, _) if code == rcode::FORMERR => Reply::Good,
         _ => Reply::Foreign,
     }
 }
@@ -69,6 +72,12 @@ mod tests {
             (answer(&[(3, 0x83)]), Reply::Good),
             (answer(&[(3, 2)]), Reply::Failed),
             (answer(&[(3, 5)]), Reply::Failed),
+            (answer(&[(3, 4)]), Reply::Failed),
+            (answer(&[(3, 1)]), Reply::Good),
+            (answer(&[(3, 1), (5, 0)])[..12].to_vec(), Reply::Good),
+            (answer(&[(3, 4), (5, 0)])[..12].to_vec(), Reply::Failed),
+            (answer(&[(0, 0), (3, 1), (5, 0)])[..12].to_vec(), Reply::Foreign),
+            (answer(&[(3, 3), (5, 0)])[..12].to_vec(), Reply::Foreign),
             (answer(&[(3, 5), (5, 0)])[..12].to_vec(), Reply::Failed),
             (answer(&[(5, 0)])[..12].to_vec(), Reply::Foreign),
             (answer(&[(5, 2)]), Reply::Foreign),
