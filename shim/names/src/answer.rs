@@ -2,7 +2,7 @@
 //! Builds answers: records of addresses or of one name, or none.
 
 use crate::name::Name;
-use crate::query::{Query, rcode};
+use crate::query::{CHECKING_DISABLED, Query, rcode};
 use std::net::IpAddr;
 
 /// What an answer says.
@@ -30,6 +30,8 @@ const EDNS: usize = 11;
 /// not be kept by anybody (a time to live of 0), because a container can have another address at any time.
 pub fn answer(query: &Query<'_>, code: u8, records: &Records<'_>, limit: usize) -> Vec<u8> {
     let mut message = head(query.id, query.recursion_desired, code);
+    // A sender that checks signatures itself gets its flag back (RFC 4035, section 3.2.2).
+    message[3] |= if query.checking_disabled { CHECKING_DISABLED } else { 0 };
     message[5] = 1;
     message.extend_from_slice(query.question);
     let limit = limit - if query.edns.is_some() { EDNS } else { 0 };
@@ -68,6 +70,7 @@ pub fn refusal(message: &[u8], code: u8) -> Vec<u8> {
     let mut head = head(u16::from_be_bytes([word(0), word(1)]), word(2) & 1 != 0, code);
     // What was asked to be done: a query, or something that we do not do.
     head[2] |= word(2) & 0x78;
+    head[3] |= word(3) & CHECKING_DISABLED;
     head
 }
 
@@ -105,6 +108,11 @@ mod tests {
         let expected = b"\x12\x34\x81\x80\0\x01\0\x01\0\0\0\0\x01A\0\0\x01\0\x01\
             \xc0\x0c\0\x01\0\x01\0\0\0\0\0\x04\x0a\x01\x02\x03";
         assert_eq!(got, expected);
+        let mut checks_itself = *question;
+        checks_itself[3] = 0x10;
+        let got = answer(&Query::read(&checks_itself).unwrap(), 3, &Records::None, 512);
+        assert_eq!(got[2..4], [0x81, 0x93]);
+        assert_eq!(refusal(&checks_itself, rcode::FORMERR)[2..4], [0x81, 0x91]);
         let name = Name::from_text("a.b").unwrap();
         let got = answer(&query, 0, &Records::Pointer(&name), 512);
         assert_eq!(&got[19..], b"\xc0\x0c\0\x0c\0\x01\0\0\0\0\0\x05\x01a\x01b\0");

@@ -12,6 +12,9 @@ const MAX_ADDITIONAL: u16 = 4;
 /// The type of the record that EDNS is (RFC 6891).
 const OPT: u16 = 41;
 
+/// The flag of a sender that checks signatures itself, in the fourth byte of the header.
+pub(crate) const CHECKING_DISABLED: u8 = 0x10;
+
 /// The codes that an answer ends with.
 #[allow(missing_docs)]
 pub mod rcode {
@@ -38,6 +41,8 @@ pub struct Query<'m> {
     pub question: &'m [u8],
     /// Whether recursion is desired: repeated in the answer.
     pub recursion_desired: bool,
+    /// Whether the sender checks signatures itself: repeated in the answer.
+    pub checking_disabled: bool,
     /// The sender's EDNS.
     pub edns: Option<Edns>,
 }
@@ -81,18 +86,20 @@ impl<'m> Query<'m> {
         if is_long || (word(4), word(6), word(8)) != (1, 0, 0) {
             return Err(Unusable::Refuse(rcode::FORMERR));
         }
-        body(message, word(0), header[2] & 1 != 0, word(10)).ok_or(Unusable::Refuse(rcode::FORMERR))
+        body(message, header, word(10)).ok_or(Unusable::Refuse(rcode::FORMERR))
     }
 }
 
-fn body(message: &[u8], id: u16, recursion_desired: bool, additional: u16) -> Option<Query<'_>> {
+fn body<'m>(message: &'m [u8], header: &[u8; HEADER], additional: u16) -> Option<Query<'m>> {
+    let (id, recursion_desired) = (u16::from_be_bytes([header[0], header[1]]), header[2] & 1 != 0);
+    let checking_disabled = header[3] & CHECKING_DISABLED != 0;
     let (name, length) = Name::read(&message[HEADER..])?;
     let end = HEADER + length + 4;
     let question = message.get(HEADER..end)?;
     let [.., k1, k2, c1, c2] = question else { return None };
     let (kind, class) = (u16::from_be_bytes([*k1, *k2]), u16::from_be_bytes([*c1, *c2]));
     let edns = edns(&message[end..], additional)?;
-    Some(Query { id, name, kind, class, question, recursion_desired, edns })
+    Some(Query { id, name, kind, class, question, recursion_desired, checking_disabled, edns })
 }
 
 /// The EDNS among the records after the question, which must be whole and nothing must follow them.
