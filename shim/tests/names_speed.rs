@@ -77,6 +77,7 @@ fn ten_thousand_names_a_second_are_resolved_within_two_milliseconds() {
             container_id: n.to_string(),
             names: vec![name.clone(), "all".into()],
             addresses: vec![address.clone()],
+            rank: 0,
         };
         network.members.push(member);
     }

@@ -23,6 +23,7 @@ fn table(pods: &[(char, &str, [u8; 4])]) -> Table {
         pod: id(pod).to_string(),
         names: vec![name.to_owned()],
         addresses: vec![address.into()],
+        rank: 0,
     };
     let network = NetworkNames { name: "net".into(), internal: false, members: pods.iter().map(member).collect() };
     Table { networks: vec![network], ..Table::default() }

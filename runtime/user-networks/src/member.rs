@@ -33,6 +33,8 @@ pub struct Membership {
     pub names: Vec<String>,
     /// Whether the network has no way out.
     pub internal: bool,
+    /// The network with the highest priority has the pod's default route; of equal ones, the first by name.
+    pub gateway_priority: i32,
 }
 
 /// How far a place in a network is.
@@ -90,6 +92,7 @@ impl Place {
             host_interface: self.host_interface.clone(),
             names: self.names.iter().chain(&self.wish.aliases).cloned().collect(),
             internal: self.internal,
+            gateway_priority: self.wish.gateway_priority,
         }
     }
 

@@ -110,7 +110,7 @@ mod tests {
     fn table(is_internal: bool) -> Table {
         let name = |text: &str| Name::from_text(text).unwrap();
         let addresses: Vec<IpAddr> = (0..40).map(|n| [10, 0, 0, n].into()).collect();
-        let member = Member { container: "c".into(), names: vec![name("web")], addresses };
+        let member = Member { container: "c".into(), names: vec![name("web")], addresses, rank: 0 };
         Table::new(vec![Network { name: name("net"), is_internal, members: vec![member] }])
     }
 

@@ -25,6 +25,8 @@ pub struct Member {
     pub names: Vec<Name>,
     /// Its addresses in this network.
     pub addresses: Vec<IpAddr>,
+    /// Where this network is among the container's, when a name is looked up: the lowest first.
+    pub rank: u32,
 }
 
 /// All networks.
@@ -45,7 +47,8 @@ struct Names {
 /// What a container sees: nothing, until it is in a network.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct View {
-    networks: Vec<usize>,
+    /// By rank, then in the order of the table, which is the second number.
+    networks: Vec<(u32, usize)>,
     /// Whether one of its networks reaches the outside.
     pub reaches_out: bool,
 }
@@ -72,12 +75,13 @@ impl Table {
                 names.add(&network.name, member);
                 let view = table.views.entry(member.container.clone()).or_default();
                 view.reaches_out |= !network.is_internal;
-                if view.networks.last() != Some(&number) {
-                    view.networks.push(number);
+                if view.networks.last().is_none_or(|(_, last)| *last != number) {
+                    view.networks.push((member.rank, number));
                 }
             }
             table.networks.push(names);
         }
+        table.views.values_mut().for_each(|view| view.networks.sort_unstable());
         table
     }
 
@@ -86,14 +90,11 @@ impl Table {
         self.views.get(container).cloned().unwrap_or_default()
     }
 
-    /// The addresses of a name, in all networks of the view.
+    /// The addresses of a name in the first network of the view that has it, as in Docker. One name may be that of different
+    /// containers in two networks, and those of one container in both need not be reached alike.
     pub fn addresses(&self, view: &View, name: &Name) -> Found<'_> {
-        let mut all: Option<Vec<IpAddr>> = None;
-        for found in self.of(view).filter_map(|names| names.addresses.get(name)) {
-            let all = all.get_or_insert_default();
-            all.extend(found.iter().filter(|address| !all.contains(address)).copied().collect::<Vec<_>>());
-        }
-        all.map_or(Found::Unknown, Found::Addresses)
+        let found = self.of(view).find_map(|names| names.addresses.get(name));
+        found.map_or(Found::Unknown, |list| Found::Addresses(list.clone()))
     }
 
     /// The name of an address.
@@ -102,7 +103,7 @@ impl Table {
     }
 
     fn of(&self, view: &View) -> impl Iterator<Item = &Names> {
-        view.networks.iter().filter_map(|&number| self.networks.get(number))
+        view.networks.iter().filter_map(|&(_, number)| self.networks.get(number))
     }
 }
 
@@ -135,7 +136,7 @@ mod tests {
 
     fn member(container: &str, names: &[&str], addresses: &[&str]) -> Member {
         let addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();
-        Member { container: container.into(), names: names.iter().map(|text| name(text)).collect(), addresses }
+        Member { container: container.into(), names: names.iter().map(|text| name(text)).collect(), addresses, rank: 0 }
     }
 
     fn table() -> Table {
@@ -169,13 +170,36 @@ mod tests {
             ("2", "web.back", None),
             ("2", "db", None),
             ("3", "db", Some("10.1.0.4")),
-            ("3", "proxy", Some("10.0.0.3 10.1.0.3")),
+            ("3", "proxy", Some("10.0.0.3")),
             ("3", "proxy.back", Some("10.1.0.3")),
             ("4", "web", None),
             ("unknown", "web", None),
         ];
         for (container, asked, expected) in rows {
             assert_eq!(found(container, asked).as_deref(), expected, "{container} {asked}");
+        }
+    }
+
+    #[test]
+    fn the_first_network_that_has_the_name_answers() {
+        let with = |front: u32, back: u32| {
+            let network = |text: &str, rank, address| {
+                let asking = Member { rank, ..member("1", &["me"], &[]) };
+                let members = vec![asking, member(text, &["app", text], &[address])];
+                Network { name: name(text), is_internal: false, members }
+            };
+            Table::new(vec![network("back", back, "10.1.0.2"), network("front", front, "10.0.0.2")])
+        };
+        for (front, back, asked, expected) in [
+            (0, 1, "app", "10.0.0.2"),
+            (1, 0, "app", "10.1.0.2"),
+            (0, 0, "app", "10.1.0.2"),
+            (1, 0, "front", "10.0.0.2"),
+            (1, 0, "app.front", "10.0.0.2"),
+        ] {
+            let table = with(front, back);
+            let expected = Found::Addresses(vec![expected.parse().unwrap()]);
+            assert_eq!(table.addresses(&table.view("1"), &name(asked)), expected, "{asked} {front} {back}");
         }
     }
 

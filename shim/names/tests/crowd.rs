@@ -48,7 +48,7 @@ fn when_too_many_questions_wait_in_all_those_with_most_of_them_lose_some() {
     let servers: Vec<SocketAddr> = vec![silent.local_addr().unwrap()];
     let mut responder = Responder::new().unwrap();
     let ids: Vec<String> = (0..=CROWD).map(|n| n.to_string()).collect();
-    let member = |id: &String| Member { container: id.clone(), names: vec![], addresses: vec![] };
+    let member = |id: &String| Member { container: id.clone(), names: vec![], addresses: vec![], rank: 0 };
     let members = ids.iter().map(member).collect();
     let network = Network { name: Name::from_text("net").unwrap(), is_internal: false, members };
     responder.set(vec![network], Upstream { servers, ..Upstream::default() });

@@ -78,6 +78,7 @@ fn member(member: NameMember) -> Result<Member> {
         container: container("container_id", member.container_id)?,
         names: each("names", member.names, |text| name("", &text))?,
         addresses: each("addresses", member.addresses, |text| parsed("", &text))?,
+        rank: member.rank,
     })
 }
 
@@ -117,8 +118,8 @@ mod tests {
     use super::*;
 
     fn request() -> SetNames {
-        let member =
-            NameMember { container_id: "c".into(), names: vec!["web".into()], addresses: vec!["10.0.0.2".into()] };
+        let (names, addresses) = (vec!["web".into()], vec!["10.0.0.2".into()]);
+        let member = NameMember { container_id: "c".into(), names, addresses, rank: 3 };
         let network = NameNetwork { name: "net".into(), internal: false, members: vec![member] };
         let own_servers = vec![NameServers { container_id: "c".into(), servers: vec!["10.0.0.9:53".into()] }];
         SetNames { networks: vec![network], servers: vec!["[fe80::1%2]:53".into()], single_labels: true, own_servers }
@@ -128,6 +129,7 @@ mod tests {
     fn every_malformed_field_is_named() {
         let (networks, upstream) = names(request()).unwrap();
         assert_eq!((networks.len(), networks[0].members[0].names.len(), upstream.servers.len()), (1, 1, 1));
+        assert_eq!(networks[0].members[0].rank, 3);
         assert_eq!(upstream.of("c"), ["10.0.0.9:53".parse().unwrap()]);
         assert_eq!(upstream.of("d"), upstream.servers);
         let rows = [

@@ -119,6 +119,7 @@ pub fn network(name: &str, members: &[(&str, &[&str], &[&str])]) -> NameNetwork 
         container_id: id.to_string(),
         names: texts(names),
         addresses: texts(addresses),
+        rank: 0,
     };
     NameNetwork { name: name.into(), internal: false, members: members.iter().map(member).collect() }
 }

@@ -46,6 +46,8 @@ pub struct MemberNames {
     pub names: Vec<String>,
     /// Its addresses in this network.
     pub addresses: Vec<IpAddr>,
+    /// Where this network is among the pod's, when it looks up a name that several of them have: the lowest first.
+    pub rank: u32,
 }
 
 impl Table {
@@ -72,6 +74,7 @@ impl NetworkNames {
             container_id: member.pod.clone(),
             names: member.names.iter().filter(|name| is_name(name)).cloned().collect(),
             addresses: member.addresses.iter().map(ToString::to_string).collect(),
+            rank: member.rank,
         };
         let name = asked_as(&self.name);
         is_name(&name).then(|| NameNetwork {
@@ -104,8 +107,8 @@ mod tests {
     fn table() -> Table {
         let names = ["web", "a.b", "a..b", "a.", "", "a b", "ä", &"x".repeat(63), &"y".repeat(64), "Web_1"];
         let names = names.map(str::to_owned).to_vec();
-        let member = MemberNames { pod: "1".into(), names, addresses: vec![[10, 0, 0, 1].into()] };
-        let nobody = MemberNames { pod: String::new(), names: vec![], addresses: vec![] };
+        let member = MemberNames { pod: "1".into(), names, addresses: vec![[10, 0, 0, 1].into()], rank: 2 };
+        let nobody = MemberNames { pod: String::new(), names: vec![], addresses: vec![], rank: 0 };
         let network = |name: &str, members| NetworkNames { name: name.into(), internal: false, members };
         let server = |n| SocketAddr::from(([10, 0, 0, n], 53));
         let servers = [("1", vec![1, 2, 3, 4]), ("2", vec![1]), ("3", vec![])];
@@ -123,7 +126,7 @@ mod tests {
         let [network] = &message.networks[..] else { panic!("{:?}", message.networks) };
         assert_eq!((network.name.as_str(), network.members.len()), ("net.a", 1));
         assert_eq!(network.members[0].names, ["web", "a.b", &"x".repeat(63), "Web_1"]);
-        assert_eq!(network.members[0].addresses, ["10.0.0.1"]);
+        assert_eq!((network.members[0].addresses.as_slice(), network.members[0].rank), (&["10.0.0.1".to_owned()][..], 2));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use crate::names::{self, MemberNames, NetworkNames, Table};
 use crate::node::Node;
 use gorae_user_networks::{Listed, Member};
 use ipnet::IpNet;
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 impl Node {
@@ -48,7 +50,8 @@ fn asking(node: &Node) -> Vec<Arc<Pod>> {
 
 fn table(node: &Node) -> Table {
     let (listed, pods) = (node.networks.people.list(), asking(node));
-    let mut networks: Vec<NetworkNames> = listed.iter().map(|one| of_network(node, one)).collect();
+    let ranks = ranks(&listed);
+    let mut networks: Vec<NetworkNames> = listed.iter().map(|one| of_network(node, one, &ranks)).collect();
     networks.push(default_network(&pods));
     let servers = pods.iter().filter_map(|pod| {
         let dns = pod.record.config.dns_config.as_ref()?;
@@ -57,11 +60,24 @@ fn table(node: &Node) -> Table {
     Table { networks, servers: servers.collect() }
 }
 
-fn of_network(node: &Node, listed: &Listed) -> NetworkNames {
+/// Where each network is among those of a pod, by pod and network: in the order in which the default route is chosen, as
+/// with Docker.
+type Ranks<'l> = HashMap<(&'l str, &'l str), u32>;
+
+fn ranks(listed: &[Listed]) -> Ranks<'_> {
+    let mut places: Vec<_> = listed.iter().flat_map(|one| &one.members).collect();
+    places.sort_by_key(|Member { membership: place, .. }| {
+        (place.internal, Reverse(place.gateway_priority), place.network.as_str())
+    });
+    let numbered = places.iter().zip(0..);
+    numbered.map(|(one, rank)| ((one.pod_id.as_str(), one.membership.network_id.as_str()), rank)).collect()
+}
+
+fn of_network(node: &Node, listed: &Listed, ranks: &Ranks<'_>) -> NetworkNames {
     NetworkNames {
         name: listed.network.name.clone(),
         internal: listed.network.internal,
-        members: listed.members.iter().map(|member| of_member(node, member)).collect(),
+        members: listed.members.iter().map(|member| of_member(node, member, ranks)).collect(),
     }
 }
 
@@ -69,7 +85,7 @@ fn of_network(node: &Node, listed: &Listed) -> NetworkNames {
 const SHORT: usize = 12;
 
 /// The pod's names, then the short ids of its containers.
-fn of_member(node: &Node, member: &Member) -> MemberNames {
+fn of_member(node: &Node, member: &Member, ranks: &Ranks<'_>) -> MemberNames {
     let containers = PodId::parse(&member.pod_id).map(|id| node.objects.of_pod(&id)).unwrap_or_default();
     let short = containers.iter().filter_map(|container| container.record().id.get(..SHORT).map(str::to_owned));
     let place = &member.membership;
@@ -77,12 +93,13 @@ fn of_member(node: &Node, member: &Member) -> MemberNames {
         pod: member.pod_id.clone(),
         names: place.names.iter().cloned().chain(short).collect(),
         addresses: place.addresses.iter().map(IpNet::addr).collect(),
+        rank: ranks.get(&(member.pod_id.as_str(), place.network_id.as_str())).copied().unwrap_or_default(),
     }
 }
 
 /// The way out of pods that are in the default network, too. It has no names.
 fn default_network(pods: &[Arc<Pod>]) -> NetworkNames {
     let inside = pods.iter().filter(|pod| !matches!(pod.record.network, Network::People));
-    let member = |pod: &Arc<Pod>| MemberNames { pod: pod.id().to_string(), names: Vec::new(), addresses: Vec::new() };
+    let member = |pod: &Arc<Pod>| MemberNames { pod: pod.id().to_string(), names: Vec::new(), addresses: Vec::new(), rank: 0 };
     NetworkNames { name: super::settings::DEFAULT.to_owned(), internal: false, members: inside.map(member).collect() }
 }

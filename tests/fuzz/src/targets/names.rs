@@ -64,7 +64,7 @@ fn servers_say(wire: &[u8]) {
 fn table() -> Table {
     let name = |text| Name::from_text(text).expect("a name");
     let addresses = (0..40).map(|n| [10, 0, 0, n].into()).chain([[0, 0, 0, 0, 0, 0, 0, 1].into()]).collect();
-    let member = Member { container: "c".into(), names: vec![name("web"), name("app")], addresses };
+    let member = Member { container: "c".into(), names: vec![name("web"), name("app")], addresses, rank: 0 };
     Table::new(vec![Network { name: name("net"), is_internal: false, members: vec![member] }])
 }
 
