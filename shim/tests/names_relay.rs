@@ -106,7 +106,8 @@ fn a_container_with_servers_of_its_own_asks_these_alone() {
     let dead = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let networks = || vec![network("net", &[("1", &["web"], &["10.0.0.1"]), ("2", &["db"], &["10.0.0.2"])])];
     let set = |stage: &mut Stage, of_1: &[SocketAddr]| {
-        let own = NameServers { container_id: "1".into(), servers: of_1.iter().map(ToString::to_string).collect() };
+        let texts = of_1.iter().map(ToString::to_string).collect();
+        let own = NameServers { container_id: "1".into(), servers: texts, inside: false };
         let own_servers = if of_1.is_empty() { vec![] } else { vec![own] };
         let servers = vec![hosts.to_string()];
         let names = SetNames { networks: networks(), servers, own_servers, single_labels: false };
@@ -123,6 +124,23 @@ fn a_container_with_servers_of_its_own_asks_these_alone() {
     assert_eq!(ask(&with, "example.org", A), (2, vec![]));
     set(&mut stage, &[]);
     assert_eq!(ask(&with, "example.org", A), (0, strings(&["192.0.2.1"])));
+}
+
+#[test]
+fn a_container_without_a_way_out_asks_only_servers_in_its_networks() {
+    let mut stage = Stage::new();
+    let own = upstream(|socket, question, from| {
+        socket.send_to(&answered(question, 0, &address(1)), from).unwrap();
+    });
+    let pod = stage.container("1");
+    for (inside, expected) in [(false, (2, vec![])), (true, (0, strings(&["192.0.2.1"])))] {
+        let mut network = network("net", &[("1", &["web"], &["10.0.0.1"])]);
+        network.internal = true;
+        let own_servers = vec![NameServers { container_id: "1".into(), servers: vec![own.to_string()], inside }];
+        let names = SetNames { networks: vec![network], own_servers, ..SetNames::default() };
+        done(&mut stage.server.line, Verb::SetNames(names));
+        assert_eq!(ask(&pod, "example.org", A), expected, "{inside}");
+    }
 }
 
 #[test]

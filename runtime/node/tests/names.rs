@@ -25,7 +25,8 @@ fn table(pods: &[(char, &str, [u8; 4])]) -> Table {
         addresses: vec![address.into()],
         rank: 0,
     };
-    let network = NetworkNames { name: "net".into(), internal: false, members: pods.iter().map(member).collect() };
+    let members = pods.iter().map(member).collect();
+    let network = NetworkNames { name: "net".into(), internal: false, subnets: Vec::new(), members };
     Table { networks: vec![network], ..Table::default() }
 }
 

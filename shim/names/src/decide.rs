@@ -36,11 +36,20 @@ pub enum Verdict {
     Relay,
 }
 
-/// Decides about one message. `relays_single` is whether the address of a name without a dot can mean something outside.
+/// What can be asked of servers for a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outside {
+    /// Anything: one of its networks reaches out, or its servers are in them.
+    pub is_reached: bool,
+    /// The address of a name without a dot, which can mean something there.
+    pub completes_names: bool,
+}
+
+/// Decides about one message.
 pub fn decide(
     table: &Table,
     view: &View,
-    relays_single: bool,
+    outside: Outside,
     (message, by): (&[u8], Transport),
     random: &mut Random,
 ) -> Verdict {
@@ -65,11 +74,11 @@ pub fn decide(
         }
         Found::Pointer(name) if query.kind == PTR => say(&Records::Pointer(name)),
         Found::Pointer(_) => say(&Records::None),
-        Found::Unknown if seeks_host(&query) && !relays_single => {
+        Found::Unknown if seeks_host(&query) && !outside.completes_names => {
             Verdict::Answer(answer(&query, rcode::NXDOMAIN, &Records::None, limit))
         }
         // As Docker: whether the name exists is not known here.
-        Found::Unknown if !view.reaches_out => Verdict::Answer(failure(&query)),
+        Found::Unknown if !outside.is_reached => Verdict::Answer(failure(&query)),
         Found::Unknown => Verdict::Relay,
     }
 }
@@ -123,7 +132,9 @@ mod tests {
     fn asked(is_internal: bool, relays_single: bool, name: &str, kind: u8, by: Transport) -> Option<(u8, u8)> {
         let (table, message) = (table(is_internal), question(name, kind));
         let mut random = Random::default();
-        match decide(&table, &table.view("c"), relays_single, (&message, by), &mut random) {
+        let view = table.view("c");
+        let outside = Outside { is_reached: view.reaches_out, completes_names: relays_single };
+        match decide(&table, &view, outside, (&message, by), &mut random) {
             Verdict::Answer(answer) => Some((answer[3] & 15, answer[7])),
             Verdict::Relay => None,
             Verdict::Ignore => panic!("{name} is ignored"),
@@ -163,7 +174,8 @@ mod tests {
     fn a_message_that_is_not_a_question_gets_no_answer_or_a_refusal() {
         let mut random = Random::default();
         let mut verdict = |message: &[u8]| {
-            decide(&Table::default(), &View::default(), true, (message, Transport::Stream), &mut random)
+            let outside = Outside { is_reached: true, completes_names: true };
+            decide(&Table::default(), &View::default(), outside, (message, Transport::Stream), &mut random)
         };
         assert_eq!(verdict(b"short"), Verdict::Ignore);
         let mut message = question("a.b", 1);

@@ -33,11 +33,11 @@ mod table;
 
 pub use answer::{Records, answer, refusal};
 pub use counters::{ClientCounters, Counters};
-pub use decide::{Transport, Verdict, decide};
+pub use decide::{Outside, Transport, Verdict, decide};
 pub use name::{Name, NameError};
 pub use query::{Edns, Query, Unusable, rcode};
 pub use random::Random;
 pub use reply::{Reply, judge, with_id};
-pub use responder::{Responder, Upstream};
+pub use responder::{OwnServers, Responder, Upstream};
 pub use reverse::address_of;
 pub use table::{Found, Member, Network, Table, View};

@@ -4,7 +4,7 @@
 use crate::failure;
 use crate::malformed::{Malformed, Result, absolute, each};
 use crate::wire::{AddNameClient, NameCounters, NameMember, NameNetwork, NameServers, ServeNames, SetNames};
-use gorae_names::{Counters, Member, Name, Network, Upstream};
+use gorae_names::{Counters, Member, Name, Network, OwnServers, Upstream};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -48,11 +48,11 @@ fn servers(list: Vec<String>) -> Result<Vec<SocketAddr>> {
 
 /// Only members have servers: what is kept is bounded by what the networks are, and a container that is in none asks
 /// nobody.
-fn own_servers(list: Vec<NameServers>, networks: &[Network]) -> Result<HashMap<String, Vec<SocketAddr>>> {
+fn own_servers(list: Vec<NameServers>, networks: &[Network]) -> Result<HashMap<String, OwnServers>> {
     let members = networks.iter().flat_map(|network| &network.members);
     let members: HashSet<&str> = members.map(|member| member.container.as_str()).collect();
     let mut own = HashMap::new();
-    for (n, NameServers { container_id, servers: list }) in list.into_iter().enumerate() {
+    for (n, NameServers { container_id, servers: list, inside: are_inside }) in list.into_iter().enumerate() {
         let wrong = |field: &str, why: &str| Err(Malformed::new(format!("own_servers[{n}].{field}"), why));
         if !members.contains(container_id.as_str()) {
             return wrong("container_id", &format!("{container_id:?} is not a member of a network"));
@@ -61,7 +61,7 @@ fn own_servers(list: Vec<NameServers>, networks: &[Network]) -> Result<HashMap<S
         if servers.is_empty() {
             return wrong("servers", "is empty");
         }
-        if own.insert(container_id, servers).is_some() {
+        if own.insert(container_id, OwnServers { servers, are_inside }).is_some() {
             return wrong("container_id", "has an entry already");
         }
     }
@@ -121,7 +121,8 @@ mod tests {
         let (names, addresses) = (vec!["web".into()], vec!["10.0.0.2".into()]);
         let member = NameMember { container_id: "c".into(), names, addresses, rank: 3 };
         let network = NameNetwork { name: "net".into(), internal: false, members: vec![member] };
-        let own_servers = vec![NameServers { container_id: "c".into(), servers: vec!["10.0.0.9:53".into()] }];
+        let (container_id, servers) = ("c".into(), vec!["10.0.0.9:53".into()]);
+        let own_servers = vec![NameServers { container_id, servers, inside: true }];
         SetNames { networks: vec![network], servers: vec!["[fe80::1%2]:53".into()], single_labels: true, own_servers }
     }
 
@@ -131,6 +132,7 @@ mod tests {
         assert_eq!((networks.len(), networks[0].members[0].names.len(), upstream.servers.len()), (1, 1, 1));
         assert_eq!(networks[0].members[0].rank, 3);
         assert_eq!(upstream.of("c"), ["10.0.0.9:53".parse().unwrap()]);
+        assert!(upstream.own["c"].are_inside);
         assert_eq!(upstream.of("d"), upstream.servers);
         let rows = [
             ("networks[0].name:", (|r| r.networks[0].name = "a b".into()) as fn(&mut SetNames)),

@@ -4,8 +4,11 @@
 use crate::gorae::Gorae;
 use crate::networks::{address, clear, fetch, serve};
 use gorae_tests::{BUSYBOX, on_a_node, testing::soon};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::collections::BTreeSet;
 use std::net::UdpSocket;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
 
 /// The addresses that a container finds for a name.
 async fn found(gorae: &Gorae, from: &str, name: &str) -> BTreeSet<String> {
@@ -151,6 +154,36 @@ fn names_and_servers_of_the_users_choice_are_asked() {
         assert!(hosts.contains(&format!("{gateway}\tnode")), "{gateway}: {hosts}");
         clear(&gorae, &["a"], &["lan"]).await;
     });
+}
+
+#[test]
+fn a_server_in_an_internal_network_is_asked_and_none_outside() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        gorae.ok(&["network", "create", "--internal", "--subnet", "10.199.31.0/24", "vault"]).await;
+        let server = ["run", "-d", "--name", "ns", "--network", "vault", "--ip", "10.199.31.53"];
+        gorae.ok(&[&server[..], &[BUSYBOX, "sleep", "600"]].concat()).await;
+        let [pin] = &gorae_tests::cni::pins()[..] else { panic!("one pod") };
+        serve_names_in(pin.into(), "10.199.31.53:53");
+        let outside = UdpSocket::bind("127.0.0.78:53").expect("nobody has it");
+        std::thread::spawn(move || answer_all(&outside));
+        serve(&gorae, "a", &["--network", "vault", "--dns", "127.0.0.78", "--dns", "10.199.31.53"]).await;
+        serve(&gorae, "b", &["--network", "vault", "--dns", "127.0.0.78"]).await;
+        assert_eq!(found(&gorae, "a", "far.example").await, ["192.0.2.77".to_owned()].into());
+        assert!(found(&gorae, "b", "far.example").await.is_empty(), "the node is not a way out");
+        clear(&gorae, &["a", "b", "ns"], &["vault"]).await;
+    });
+}
+
+/// Answers in a network namespace. It exists until the test ends, unless its socket is closed.
+fn serve_names_in(pin: PathBuf, address: &'static str) {
+    let bind = move || {
+        let namespace = std::fs::File::open(pin).expect("it is pinned");
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).expect("it is one");
+        UdpSocket::bind(address).expect("nobody has it")
+    };
+    let socket = std::thread::spawn(bind).join().expect("bound");
+    std::thread::spawn(move || answer_all(&socket));
 }
 
 /// Says that every name has the address 192.0.2.77, and nothing else.

@@ -3,7 +3,8 @@
 
 use super::host::HostResolver;
 use gorae_proto::shim::{NameMember, NameNetwork, NameServers, SetNames};
-use std::collections::{BTreeMap, HashSet};
+use ipnet::IpNet;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// The longest name, as text.
@@ -32,6 +33,8 @@ pub struct NetworkNames {
     pub name: String,
     /// Whether its pods get no answers from outside, unless they are in another network, too.
     pub internal: bool,
+    /// Its subnets: servers in them are reached by its pods, even if nothing else is.
+    pub subnets: Vec<IpNet>,
     /// Its pods.
     pub members: Vec<MemberNames>,
 }
@@ -54,21 +57,35 @@ impl Table {
     /// The message for the name server. It has nothing that the name server refuses: one bad name must not keep all others
     /// from being told.
     pub(super) fn message(&self, host: &HostResolver) -> SetNames {
-        let members: HashSet<&str> =
-            self.networks.iter().flat_map(|network| &network.members).map(|member| member.pod.as_str()).collect();
-        let own = self.servers.iter().filter(|(pod, list)| members.contains(pod.as_str()) && !list.is_empty());
         SetNames {
             networks: self.networks.iter().filter_map(NetworkNames::message).collect(),
             servers: texts(&host.servers),
             single_labels: host.completes_names(),
-            own_servers: own
-                .map(|(pod, list)| NameServers { container_id: pod.clone(), servers: texts(list) })
-                .collect(),
+            own_servers: self.servers.iter().filter_map(|(pod, list)| self.own_servers(pod, list)).collect(),
         }
+    }
+
+    /// The servers of a pod, if it is in a network and has any. One that reaches nothing outside has those in its networks.
+    /// They are asked from the node, so without this the node would be its way out.
+    fn own_servers(&self, pod: &str, list: &[SocketAddr]) -> Option<NameServers> {
+        let is_in = |network: &&NetworkNames| network.members.iter().any(|member| member.pod == pod);
+        let networks: Vec<&NetworkNames> = self.networks.iter().filter(is_in).collect();
+        if networks.is_empty() || list.is_empty() {
+            return None;
+        }
+        let is_inside = |server: &&SocketAddr| networks.iter().any(|network| network.contains(server.ip()));
+        let near: Vec<SocketAddr> = list.iter().filter(is_inside).copied().collect();
+        let inside = networks.iter().all(|network| network.internal) && !near.is_empty();
+        let servers = texts(if inside { &near } else { list });
+        Some(NameServers { container_id: pod.to_owned(), servers, inside })
     }
 }
 
 impl NetworkNames {
+    fn contains(&self, ip: IpAddr) -> bool {
+        self.subnets.iter().any(|subnet| subnet.contains(&ip))
+    }
+
     fn message(&self) -> Option<NameNetwork> {
         let member = |member: &MemberNames| NameMember {
             container_id: member.pod.clone(),
@@ -109,7 +126,12 @@ mod tests {
         let names = names.map(str::to_owned).to_vec();
         let member = MemberNames { pod: "1".into(), names, addresses: vec![[10, 0, 0, 1].into()], rank: 2 };
         let nobody = MemberNames { pod: String::new(), names: vec![], addresses: vec![], rank: 0 };
-        let network = |name: &str, members| NetworkNames { name: name.into(), internal: false, members };
+        let network = |name: &str, members| NetworkNames {
+            name: name.into(),
+            internal: false,
+            subnets: vec!["10.0.0.0/30".parse().unwrap()],
+            members,
+        };
         let server = |n| SocketAddr::from(([10, 0, 0, n], 53));
         let servers = [("1", vec![1, 2, 3, 4]), ("2", vec![1]), ("3", vec![])];
         Table {
@@ -126,13 +148,37 @@ mod tests {
         let [network] = &message.networks[..] else { panic!("{:?}", message.networks) };
         assert_eq!((network.name.as_str(), network.members.len()), ("net.a", 1));
         assert_eq!(network.members[0].names, ["web", "a.b", &"x".repeat(63), "Web_1"]);
-        assert_eq!((network.members[0].addresses.as_slice(), network.members[0].rank), (&["10.0.0.1".to_owned()][..], 2));
+        assert_eq!(
+            (network.members[0].addresses.as_slice(), network.members[0].rank),
+            (&["10.0.0.1".to_owned()][..], 2)
+        );
     }
 
     #[test]
     fn only_members_have_servers_of_their_own() {
         let own = table().message(&HostResolver::default()).own_servers;
         let servers = ["10.0.0.1:53", "10.0.0.2:53", "10.0.0.3:53"].map(str::to_owned).to_vec();
-        assert_eq!(own, [NameServers { container_id: "1".into(), servers }]);
+        assert_eq!(own, [NameServers { container_id: "1".into(), servers, inside: false }]);
+    }
+
+    #[test]
+    fn a_pod_in_internal_networks_has_only_the_servers_in_them() {
+        let own = |table: &Table| {
+            let message = table.message(&HostResolver::default());
+            let own = message.own_servers.into_iter().next().expect("of pod 1");
+            (own.servers.join(" "), own.inside)
+        };
+        let mut table = table();
+        table.networks[0].internal = true;
+        table.servers.insert("1".into(), [9, 2].map(|n| SocketAddr::from(([10, 0, 0, n], 53))).to_vec());
+        assert_eq!(own(&table), ("10.0.0.2:53".to_owned(), true));
+        // The name server asks none of these.
+        table.networks[0].subnets.clear();
+        assert_eq!(own(&table), ("10.0.0.9:53 10.0.0.2:53".to_owned(), false));
+        // Another network that reaches out.
+        let mut out = table.networks[0].clone();
+        out.internal = false;
+        table.networks.push(out);
+        assert_eq!(own(&table), ("10.0.0.9:53 10.0.0.2:53".to_owned(), false));
     }
 }

@@ -77,6 +77,7 @@ fn of_network(node: &Node, listed: &Listed, ranks: &Ranks<'_>) -> NetworkNames {
     NetworkNames {
         name: listed.network.name.clone(),
         internal: listed.network.internal,
+        subnets: listed.network.subnets.iter().map(|subnet| subnet.subnet).collect(),
         members: listed.members.iter().map(|member| of_member(node, member, ranks)).collect(),
     }
 }
@@ -100,6 +101,12 @@ fn of_member(node: &Node, member: &Member, ranks: &Ranks<'_>) -> MemberNames {
 /// The way out of pods that are in the default network, too. It has no names.
 fn default_network(pods: &[Arc<Pod>]) -> NetworkNames {
     let inside = pods.iter().filter(|pod| !matches!(pod.record.network, Network::People));
-    let member = |pod: &Arc<Pod>| MemberNames { pod: pod.id().to_string(), names: Vec::new(), addresses: Vec::new(), rank: 0 };
-    NetworkNames { name: super::settings::DEFAULT.to_owned(), internal: false, members: inside.map(member).collect() }
+    let member =
+        |pod: &Arc<Pod>| MemberNames { pod: pod.id().to_string(), names: Vec::new(), addresses: Vec::new(), rank: 0 };
+    NetworkNames {
+        name: super::settings::DEFAULT.to_owned(),
+        internal: false,
+        subnets: Vec::new(),
+        members: inside.map(member).collect(),
+    }
 }

@@ -42,15 +42,24 @@ pub struct Upstream {
     pub servers: Vec<SocketAddr>,
     /// The servers of containers that have some of their own, by the container's id. Those of the host are never asked for
     /// them.
-    pub own: HashMap<String, Vec<SocketAddr>>,
+    pub own: HashMap<String, OwnServers>,
     /// Whether they are asked about names without a dot: only a search list can make these mean something.
     pub single_labels: bool,
+}
+
+/// The servers that a container has instead of the host's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnServers {
+    /// They are asked in this order.
+    pub servers: Vec<SocketAddr>,
+    /// Whether they are all in the container's networks: then a container that reaches nothing outside may ask them.
+    pub are_inside: bool,
 }
 
 impl Upstream {
     /// The servers that are asked for a container.
     pub fn of(&self, container: &str) -> &[SocketAddr] {
-        self.own.get(container).unwrap_or(&self.servers)
+        self.own.get(container).map_or(&self.servers, |own| &own.servers)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::Responder;
 use super::held::Back;
-use crate::decide::{Transport, Verdict, decide};
+use crate::decide::{Outside, Transport, Verdict, decide};
 use std::time::Instant;
 
 impl Responder {
@@ -11,9 +11,13 @@ impl Responder {
     pub(super) fn answer(&mut self, number: u64, back: Back, (message, by): (&[u8], Transport), now: Instant) {
         let Some(client) = self.clients.get_mut(&number) else { return };
         client.queries += 1;
-        // A server of the client's own may know any name.
-        let singles = self.upstream.single_labels || self.upstream.own.contains_key(&client.container);
-        match decide(&self.table, &client.view, singles, (message, by), &mut self.random) {
+        let own = self.upstream.own.get(&client.container);
+        let outside = Outside {
+            is_reached: client.view.reaches_out || own.is_some_and(|own| own.are_inside),
+            // A server of the client's own may know any name.
+            completes_names: self.upstream.single_labels || own.is_some(),
+        };
+        match decide(&self.table, &client.view, outside, (message, by), &mut self.random) {
             Verdict::Ignore => self.give(number, back, None, now),
             Verdict::Answer(answer) => {
                 self.counters.answered += 1;

@@ -2,16 +2,17 @@
 //! What containers send to their name server, and what the host's servers answer.
 
 use gorae_names::{
-    Member, Name, Network, Query, Random, Records, Reply, Table, Transport, Unusable, Verdict, address_of, answer,
-    decide, judge, rcode, refusal, with_id,
+    Member, Name, Network, Outside, Query, Random, Records, Reply, Table, Transport, Unusable, Verdict, address_of,
+    answer, decide, judge, rcode, refusal, with_id,
 };
 use std::net::IpAddr;
 
 pub fn check(wire: &[u8]) {
     let (table, limit) = (table(), 512 + wire.len() * 3);
     let view = table.view("c");
+    let outside = Outside { is_reached: true, completes_names: false };
     for by in [Transport::Datagram, Transport::Stream] {
-        match (decide(&table, &view, false, (wire, by), &mut Random::default()), Query::read(wire)) {
+        match (decide(&table, &view, outside, (wire, by), &mut Random::default()), Query::read(wire)) {
             (Verdict::Answer(ours), Ok(query)) => answers(&query, wire, &ours),
             (Verdict::Answer(ours), Err(Unusable::Refuse(code))) => assert_eq!(ours, refusal(wire, code)),
             (Verdict::Ignore, Err(Unusable::Ignore)) | (Verdict::Relay, Ok(_)) => {}
