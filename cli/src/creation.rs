@@ -25,7 +25,7 @@ pub async fn create(client: &Client, spec: &RunSpec) -> Result<cri::Container> {
 }
 
 async fn create_in_new_pod(client: &Client, spec: &RunSpec, config: cri::PodSandboxConfig) -> Result<cri::Container> {
-    let network = pod_network::settings(spec, &config.hostname);
+    let network = pod_network::settings(spec);
     let pod = run_pod(client, &spec.name, config.clone(), network).await?;
     let created = match create_container(client, &pod, cri_config::container(spec), config).await {
         Ok(id) => the_only_one(client, &id, &spec.name).await,
