@@ -26,7 +26,7 @@ pub async fn connect(
     names: &[String],
     besides: Besides,
 ) -> Result<Membership> {
-    let names = names::check_hosts(names)?;
+    let names = names::own(names)?;
     let phase = if netns.is_some() { Phase::Joining } else { Phase::Member };
     let none = Pod { pod_id: pod_id.to_owned(), netns: None, besides, places: Vec::new() };
     let place = record(state, none, wish, &names, phase).await?;

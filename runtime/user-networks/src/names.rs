@@ -35,7 +35,15 @@ pub fn check_network(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Checks names of a pod, and leaves those out that differ from an earlier one only in case.
+/// The names of a pod that can be asked for: it may have others, such as `a..b`, without which it still runs.
+///
+/// # Errors
+/// [`Error::Invalid`] when there are too many.
+pub fn own(names: &[String]) -> Result<Vec<String>> {
+    check_hosts(&names.iter().filter(|name| check_host(name).is_ok()).cloned().collect::<Vec<_>>())
+}
+
+/// Checks aliases, and leaves those out that differ from an earlier one only in case.
 ///
 /// # Errors
 /// [`Error::Invalid`].
@@ -133,6 +141,9 @@ mod tests {
             assert!(all(&[bad]).is_err(), "{bad:?}");
         }
         assert!(all(&["a"; 257]).is_err());
+        let names = ["a..b", "web", &"x".repeat(64), "WEB", ""].map(str::to_owned);
+        assert_eq!(own(&names).expect("the rest"), ["web"]);
+        assert!(own(&vec!["a".to_owned(); 257]).is_err());
     }
 
     #[test]

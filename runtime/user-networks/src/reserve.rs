@@ -26,7 +26,7 @@ pub async fn reserve(
     names: &[String],
     besides: Besides,
 ) -> Result<Vec<Membership>> {
-    let names = names::check_hosts(names)?;
+    let names = names::own(names)?;
     let _work = state.work().await?;
     let pod = {
         let mut known = state.known();
