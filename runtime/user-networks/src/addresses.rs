@@ -37,13 +37,14 @@ impl Pools {
     ///
     /// # Errors
     /// [`Full`].
-    pub fn choose(&mut self, subnet: &Subnet, used: &HashSet<IpAddr>) -> Result<IpAddr, Full> {
-        let pool = self.0.entry(subnet.subnet).or_default();
+    pub fn choose(&self, subnet: &Subnet, used: &HashSet<IpAddr>) -> Result<IpAddr, Full> {
+        let none = Pool::default();
+        let pool = self.0.get(&subnet.subnet).unwrap_or(&none);
         let range = subnet.range.unwrap_or(subnet.subnet);
         let (first, last) = (number(range.network()), number(range.broadcast()));
         let can_have = |ip: IpAddr| ip != subnet.gateway && !is_edge(subnet.subnet, ip);
         let free = |n: u128| Some(address(n, subnet.is_v4())).filter(|ip| can_have(*ip) && !used.contains(ip));
-        let start = pool.next.clamp(first, last);
+        let start = if pool.next > last { first } else { pool.next.max(first) };
         // Each step but three meets an address that is used or was released.
         let most = (used.len() + pool.released.len()) as u128 + 4;
         let fresh = (start..=last).chain(first..start).take(usize::try_from(most).unwrap_or(usize::MAX));
@@ -53,12 +54,14 @@ impl Pools {
             in_range.min_by_key(|(_, since)| **since).map(|(n, _)| *n)
         };
         let Some(n) = found.or_else(oldest) else { return Err(Full { usable: usable(subnet, range) }) };
-        pool.released.remove(&n);
-        pool.next = n.saturating_add(1);
-        if pool.next > last {
-            pool.next = first;
-        }
         Ok(address(n, subnet.is_v4()))
+    }
+
+    /// Remembers that a pod has an address that was chosen. The next search begins behind it.
+    pub fn take(&mut self, subnet: IpNet, ip: IpAddr) {
+        let pool = self.0.entry(subnet.trunc()).or_default();
+        pool.released.remove(&number(ip));
+        pool.next = number(ip).saturating_add(1);
     }
 
     /// Remembers that a pod had an address.
@@ -127,6 +130,7 @@ mod tests {
         loop {
             match pools.choose(subnet, used) {
                 Ok(ip) => {
+                    pools.take(subnet.subnet, ip);
                     assert!(used.insert(ip), "{ip} twice");
                     found.push(ip.to_string());
                 }
@@ -184,6 +188,7 @@ mod tests {
         let mut used = HashSet::new();
         for _ in 0..3000 {
             let ip = pools.choose(&subnet, &used).expect("free");
+            pools.take(subnet.subnet, ip);
             used.insert(ip);
             if used.len() > 100 {
                 used.remove(&ip);

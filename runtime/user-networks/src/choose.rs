@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Chooses a pod's place in a network: its addresses and its interface. Nothing is changed but what the pools remember.
+//! Chooses a pod's place in a network: its addresses and its interface. Nothing is changed.
 
 use crate::addresses::Full;
 use crate::error::{Error, Result};
@@ -17,7 +17,7 @@ use std::net::IpAddr;
 /// # Errors
 /// [`Error::AlreadyMember`]; [`Error::Invalid`], [`Error::NotGiven`], [`Error::Taken`] for an address;
 /// [`Error::Exhausted`].
-pub fn choose(known: &mut Known, pod: &Pod, network: &Network, wish: &Wish, names: &[String]) -> Result<Place> {
+pub fn choose(known: &Known, pod: &Pod, network: &Network, wish: &Wish, names: &[String]) -> Result<Place> {
     if pod.place(&network.id).is_some() {
         return Err(Error::AlreadyMember { pod_id: pod.pod_id.clone(), network: network.name.clone() });
     }
@@ -62,7 +62,7 @@ fn interface(pod: &Pod) -> String {
     free.next().unwrap_or_default()
 }
 
-fn free(known: &mut Known, pod_id: &str, network: &Network, subnet: &Subnet) -> Result<IpAddr> {
+fn free(known: &Known, pod_id: &str, network: &Network, subnet: &Subnet) -> Result<IpAddr> {
     // The pod's own place does not count: a repeated call is told apart later.
     let used = known.used_by_others(&network.id, pod_id);
     known.pools.choose(subnet, &used).map_err(|Full { usable }| {
@@ -166,6 +166,17 @@ mod tests {
         assert_ne!(one.mac, two.mac);
         let same = Wish { mac: Some(one.mac), ..at("fd00:1::3") };
         assert!(matches!(join(&mut known, &network, "c", &same), Err(Error::Taken { .. })));
+    }
+
+    #[test]
+    fn an_address_that_was_only_looked_for_is_the_next_one() {
+        let (mut known, network) = known();
+        let pod = Pod { pod_id: "a".into(), netns: None, besides: Besides::Nothing, places: Vec::new() };
+        let look = |known: &Known| choose(known, &pod, &network, &Wish::default(), &[]).expect("free");
+        assert_eq!(look(&known), look(&known));
+        let first = look(&known);
+        known.take(&first);
+        assert_ne!(look(&known).addresses, first.addresses);
     }
 
     #[test]

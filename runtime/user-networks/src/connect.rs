@@ -73,7 +73,8 @@ async fn record(state: &State, none: Pod, wish: &Wish, names: &[String], phase: 
         let mut known = state.known();
         let network = known.find(&wish.network)?;
         let mut pod = known.pods.get(&none.pod_id).cloned().unwrap_or(none);
-        let place = Place { phase, ..choose(&mut known, &pod, &network, wish, names)? };
+        let place = Place { phase, ..choose(&known, &pod, &network, wish, names)? };
+        known.take(&place);
         pod.places.push(place.clone());
         pod.places.sort_by_key(|place| number(&place.interface));
         (pod, place)

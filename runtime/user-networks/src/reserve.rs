@@ -31,10 +31,11 @@ pub async fn reserve(
     let pod = {
         let mut known = state.known();
         let none = Pod { pod_id: pod_id.to_owned(), netns: None, besides, places: Vec::new() };
-        let pod = choose_all(&mut known, none, wishes, &names)?;
+        let pod = choose_all(&known, none, wishes, &names)?;
         if let Some(earlier) = known.pods.get(pod_id) {
             return repeated(earlier, &pod);
         }
+        pod.places.iter().for_each(|place| known.take(place));
         pod
     };
     state.store.write_pod(&pod).await?;
@@ -56,7 +57,7 @@ fn repeated(earlier: &Pod, wanted: &Pod) -> Result<Vec<Membership>> {
     }
 }
 
-fn choose_all(known: &mut Known, mut pod: Pod, wishes: &[Wish], names: &[String]) -> Result<Pod> {
+fn choose_all(known: &Known, mut pod: Pod, wishes: &[Wish], names: &[String]) -> Result<Pod> {
     if wishes.is_empty() || wishes.len() > MOST {
         return Err(Error::invalid("networks of pod", pod.pod_id, format!("are {}, not 1 to {MOST}", wishes.len())));
     }

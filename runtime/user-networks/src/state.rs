@@ -104,6 +104,13 @@ impl Known {
         true
     }
 
+    /// Remembers that a new place has its addresses, if nobody asked for them: the next ones are chosen behind them.
+    pub fn take(&mut self, place: &Place) {
+        for net in place.addresses.iter().filter(|net| place.wish.address(net.addr().is_ipv4()).is_none()) {
+            self.pools.take(*net, net.addr());
+        }
+    }
+
     fn free(&mut self, places: &[Place]) {
         for net in places.iter().flat_map(|place| &place.addresses) {
             self.pools.release(*net, net.addr());

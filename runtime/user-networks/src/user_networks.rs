@@ -185,10 +185,10 @@ impl UserNetworks {
     /// # Errors
     /// As there; a network that the pod is in already is fine.
     pub fn check(&self, pod_id: &str, wish: &Wish) -> Result<()> {
-        let mut known = self.state.known();
+        let known = self.state.known();
         let network = known.find(&wish.network)?;
         let pod = Pod { pod_id: pod_id.to_owned(), netns: None, besides: Besides::Nothing, places: Vec::new() };
-        choose::choose(&mut known, &pod, &network, wish, &[]).map(drop)
+        choose::choose(&known, &pod, &network, wish, &[]).map(drop)
     }
 
     /// Takes a network away from a pod.
