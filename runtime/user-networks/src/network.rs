@@ -34,7 +34,7 @@ pub struct Network {
     pub bridge: String,
     /// Its pods do not reach each other.
     pub isolated: bool,
-    /// What leaves it has the node's address, where its own one leads nowhere.
+    /// What leaves it has the node's address.
     pub masquerade: bool,
 }
 
@@ -68,14 +68,12 @@ impl Network {
         self.subnets.iter().map(|subnet| subnet.with_prefix(subnet.gateway)).collect()
     }
 
-    /// The subnets whose traffic leaves with the node's address: a prefix that the world has a route to is left alone.
+    /// The subnets whose traffic leaves with the node's address: all of them, as with Docker, also global prefixes of IPv6.
+    /// Whether the world has a route for such a prefix to this node cannot be seen here. Without one, no answer would come
+    /// back; with one, the option says so.
     pub(crate) fn masqueraded(&self) -> Vec<IpNet> {
         let all = self.subnets.iter().map(|subnet| subnet.subnet);
-        let hidden = |net: &IpNet| match net {
-            IpNet::V4(_) => true,
-            IpNet::V6(net) => net.addr().is_unique_local(),
-        };
-        if self.masquerade && !self.internal { all.filter(hidden).collect() } else { Vec::new() }
+        if self.masquerade && !self.internal { all.collect() } else { Vec::new() }
     }
 }
 
@@ -136,11 +134,11 @@ mod tests {
     }
 
     #[test]
-    fn only_what_leads_nowhere_outside_is_masqueraded() {
+    fn every_subnet_is_masqueraded_unless_the_network_says_otherwise() {
         let mut net = network();
         assert_eq!(net.masqueraded().len(), 2);
         net.subnets[1].subnet = "2001:db8::/64".parse().expect("net");
-        assert_eq!(net.masqueraded(), ["10.7.0.0/16".parse::<IpNet>().expect("net")]);
+        assert_eq!(net.masqueraded(), ["10.7.0.0/16", "2001:db8::/64"].map(|net| net.parse::<IpNet>().expect("net")));
         assert!(Network { masquerade: false, ..net.clone() }.masqueraded().is_empty());
         assert!(Network { internal: true, ..net }.masqueraded().is_empty());
     }
