@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Chooses addresses for pods: first those that no pod ever had, in order, then those that were free for the longest time.
-//! Pure: the caller says what is in use.
+//! Chooses addresses for pods: first the one that a pod of the same name had last, because others may still know it; then
+//! those that no pod ever had, in order; then those that were free for the longest time, because others may still take them
+//! for an earlier pod. Pure: the caller says what is in use.
 
 use crate::network::Subnet;
 use crate::subnets::is_edge;
@@ -26,18 +27,27 @@ pub struct Pools(HashMap<IpNet, Pool>);
 struct Pool {
     /// Where the search begins: an address as a number.
     next: u128,
-    /// Addresses that pods had, with the moment in which each was released.
-    released: BTreeMap<u128, u64>,
+    /// Addresses that pods had.
+    released: BTreeMap<u128, Released>,
     /// The next moment.
     now: u64,
 }
 
+/// An address that a pod had.
+#[derive(Debug)]
+struct Released {
+    /// The moment.
+    since: u64,
+    /// The pod's first name.
+    name: Option<String>,
+}
+
 impl Pools {
-    /// Chooses a free address.
+    /// Chooses a free address for a pod with this first name.
     ///
     /// # Errors
     /// [`Full`].
-    pub fn choose(&self, subnet: &Subnet, used: &HashSet<IpAddr>) -> Result<IpAddr, Full> {
+    pub fn choose(&self, subnet: &Subnet, used: &HashSet<IpAddr>, name: Option<&String>) -> Result<IpAddr, Full> {
         let none = Pool::default();
         let pool = self.0.get(&subnet.subnet).unwrap_or(&none);
         let range = subnet.range.unwrap_or(subnet.subnet);
@@ -49,28 +59,29 @@ impl Pools {
         let most = (used.len() + pool.released.len()) as u128 + 4;
         let fresh = (start..=last).chain(first..start).take(usize::try_from(most).unwrap_or(usize::MAX));
         let found = fresh.filter(|n| !pool.released.contains_key(n)).find(|n| free(*n).is_some());
-        let oldest = || {
-            let in_range = pool.released.range(first..=last).filter(|(n, _)| free(**n).is_some());
-            in_range.min_by_key(|(_, since)| **since).map(|(n, _)| *n)
-        };
-        let Some(n) = found.or_else(oldest) else { return Err(Full { usable: usable(subnet, range) }) };
+        let released = || pool.released.range(first..=last).filter(|(n, _)| free(**n).is_some());
+        let oldest = || released().min_by_key(|(_, was)| was.since).map(|(n, _)| *n);
+        let own = released().filter(|(_, was)| name.is_some() && was.name.as_ref() == name);
+        let own = own.max_by_key(|(_, was)| was.since).map(|(n, _)| *n);
+        let Some(n) = own.or(found).or_else(oldest) else { return Err(Full { usable: usable(subnet, range) }) };
         Ok(address(n, subnet.is_v4()))
     }
 
-    /// Remembers that a pod has an address that was chosen. The next search begins behind it.
+    /// Remembers that a pod has an address that was chosen. The next search begins behind it, unless a pod had it before.
     pub fn take(&mut self, subnet: IpNet, ip: IpAddr) {
         let pool = self.0.entry(subnet.trunc()).or_default();
-        pool.released.remove(&number(ip));
-        pool.next = number(ip).saturating_add(1);
+        if pool.released.remove(&number(ip)).is_none() {
+            pool.next = number(ip).saturating_add(1);
+        }
     }
 
-    /// Remembers that a pod had an address.
-    pub fn release(&mut self, subnet: IpNet, ip: IpAddr) {
+    /// Remembers that a pod with this first name had an address.
+    pub fn release(&mut self, subnet: IpNet, ip: IpAddr, name: Option<&String>) {
         let pool = self.0.entry(subnet.trunc()).or_default();
         pool.now += 1;
-        pool.released.insert(number(ip), pool.now);
+        pool.released.insert(number(ip), Released { since: pool.now, name: name.cloned() });
         if pool.released.len() > REMEMBERED
-            && let Some(oldest) = pool.released.iter().min_by_key(|(_, since)| **since).map(|(n, _)| *n)
+            && let Some(oldest) = pool.released.iter().min_by_key(|(_, was)| was.since).map(|(n, _)| *n)
         {
             pool.released.remove(&oldest);
         }
@@ -128,7 +139,7 @@ mod tests {
     fn all(pools: &mut Pools, subnet: &Subnet, used: &mut HashSet<IpAddr>) -> (String, Full) {
         let mut found = Vec::new();
         loop {
-            match pools.choose(subnet, used) {
+            match pools.choose(subnet, used, None) {
                 Ok(ip) => {
                     pools.take(subnet.subnet, ip);
                     assert!(used.insert(ip), "{ip} twice");
@@ -168,9 +179,28 @@ mod tests {
         let mut used = HashSet::from([2, 3, 4].map(ip));
         for last in [4, 2] {
             used.remove(&ip(last));
-            pools.release(subnet.subnet, ip(last));
+            pools.release(subnet.subnet, ip(last), None);
         }
         assert_eq!(all(&mut pools, &subnet, &mut used).0, "10.0.0.5 10.0.0.6 10.0.0.4 10.0.0.2");
+    }
+
+    #[test]
+    fn a_pod_gets_the_address_that_the_last_one_of_its_name_had_if_it_is_free() {
+        let (subnet, mut pools) = (subnet("10.0.0.0/29", None, "10.0.0.1"), Pools::default());
+        let ip = |last| IpAddr::from([10, 0, 0, last]);
+        let [db, web] = ["db", "web"].map(str::to_owned);
+        for (last, name) in [(2, &db), (3, &web), (4, &db)] {
+            pools.take(subnet.subnet, ip(last));
+            pools.release(subnet.subnet, ip(last), Some(name));
+        }
+        let none = HashSet::new();
+        assert_eq!(pools.choose(&subnet, &none, Some(&db)).expect("free"), ip(4));
+        assert_eq!(pools.choose(&subnet, &[ip(4)].into(), Some(&db)).expect("free"), ip(2));
+        for other in [None, Some(&"new".to_owned())] {
+            assert_eq!(pools.choose(&subnet, &none, other).expect("free"), ip(5), "nobody else gets it");
+        }
+        pools.take(subnet.subnet, ip(4));
+        assert_eq!(pools.choose(&subnet, &[ip(4)].into(), None).expect("free"), ip(5));
     }
 
     #[test]
@@ -187,14 +217,14 @@ mod tests {
         let (subnet, mut pools) = (subnet("fd00::/64", None, "fd00::1"), Pools::default());
         let mut used = HashSet::new();
         for _ in 0..3000 {
-            let ip = pools.choose(&subnet, &used).expect("free");
+            let ip = pools.choose(&subnet, &used, None).expect("free");
             pools.take(subnet.subnet, ip);
             used.insert(ip);
             if used.len() > 100 {
                 used.remove(&ip);
-                pools.release(subnet.subnet, ip);
+                pools.release(subnet.subnet, ip, None);
             }
         }
-        assert_eq!(pools.choose(&subnet, &used).expect("free").to_string(), "fd00::bba");
+        assert_eq!(pools.choose(&subnet, &used, None).expect("free").to_string(), "fd00::bba");
     }
 }

@@ -32,7 +32,7 @@ pub fn choose(known: &Known, pod: &Pod, network: &Network, wish: &Wish, names: &
     for subnet in &network.subnets {
         ips.push(match wish.address(subnet.is_v4()) {
             Some(ip) => wished(known, &pod.pod_id, network, subnet, ip)?,
-            None => free(known, &pod.pod_id, network, subnet)?,
+            None => free(known, pod, network, subnet, names)?,
         });
     }
     let mac = match wish.mac {
@@ -62,10 +62,10 @@ fn interface(pod: &Pod) -> String {
     free.next().unwrap_or_default()
 }
 
-fn free(known: &Known, pod_id: &str, network: &Network, subnet: &Subnet) -> Result<IpAddr> {
+fn free(known: &Known, pod: &Pod, network: &Network, subnet: &Subnet, names: &[String]) -> Result<IpAddr> {
     // The pod's own place does not count: a repeated call is told apart later.
-    let used = known.used_by_others(&network.id, pod_id);
-    known.pools.choose(subnet, &used).map_err(|Full { usable }| {
+    let used = known.used_by_others(&network.id, &pod.pod_id);
+    known.pools.choose(subnet, &used, names.first()).map_err(|Full { usable }| {
         let range = subnet.range.unwrap_or(subnet.subnet);
         let used = used.iter().filter(|ip| range.contains(*ip)).count() as u128;
         Error::Exhausted { network: network.name.clone(), range, usable, used }

@@ -112,8 +112,10 @@ impl Known {
     }
 
     fn free(&mut self, places: &[Place]) {
-        for net in places.iter().flat_map(|place| &place.addresses) {
-            self.pools.release(*net, net.addr());
+        for place in places {
+            for net in &place.addresses {
+                self.pools.release(*net, net.addr(), place.names.first());
+            }
         }
     }
 }
