@@ -160,6 +160,23 @@ pub fn made(text: &str) -> Result<&str> {
     Ok(text)
 }
 
+/// The network that a container is to be put into, or taken out of. `default` is another word for `bridge`.
+///
+/// # Errors
+/// Those of [`made`]; for a network that a container can be in only from its beginning to its end.
+pub fn changeable(text: &str) -> Result<&str> {
+    ensure!(
+        !matches!(text, "host" | "none"),
+        "container cannot be connected to {text} network, or disconnected from it: run it again with another --network"
+    );
+    made(shown(text))
+}
+
+/// The name under which a network is listed, from another word for it.
+pub fn shown(text: &str) -> &str {
+    if text == "default" { "bridge" } else { text }
+}
+
 /// Checks a name by which other containers find this one.
 ///
 /// # Errors

@@ -55,7 +55,7 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
 
 fn wish(args: &Args) -> Result<Wish> {
     let mut wish = Wish {
-        network: network::made(&args.network)?.to_owned(),
+        network: network::changeable(&args.network)?.to_owned(),
         ipv4: args.ip.as_deref().map(address::ipv4).transpose().context("bad --ip")?,
         ipv6: args.ip6.as_deref().map(address::ipv6).transpose().context("bad --ip6")?,
         gateway_priority: args.gw_priority.as_deref().map(network::gateway_priority).transpose()?,
@@ -88,6 +88,11 @@ mod tests {
         assert_eq!((asked.ipv4, asked.ipv6), ("10.1.0.9".parse().ok(), "fd00::9".parse().ok()));
         assert_eq!(asked.gateway_priority, Some(-1));
         assert!(typed("back web").expect("plain").is_plain());
+        assert_eq!(typed("default web").expect("plain").network, "bridge");
+        for network in ["host", "none"] {
+            let refused = typed(&format!("{network} web")).expect_err("refused").to_string();
+            assert!(refused.contains(&format!("cannot be connected to {network} network")), "{refused}");
+        }
         for words in ["back", "--ip fd00::9 back web", "--alias a,b back web", "a/b web", "--gw-priority x back web"] {
             assert!(typed(words).is_err(), "{words:?} was taken");
         }

@@ -25,7 +25,7 @@ pub struct Args {
 /// # Errors
 /// When there is no such container, or the daemon refuses.
 pub async fn run(args: Args, context: &Context) -> Result<u8> {
-    let network = network::made(&args.network)?.to_owned();
+    let network = network::changeable(&args.network)?.to_owned();
     let client = context.connect().await?;
     let pod_id = match lookup::container_if_any(&client, &args.container).await? {
         Some(container) => container.pod_sandbox_id,

@@ -3,6 +3,7 @@
 
 use crate::context::Context;
 use crate::networks::{self, docker_form};
+use crate::parse::network::shown;
 use anyhow::{Context as _, Result};
 
 /// The arguments of `network inspect`.
@@ -22,7 +23,8 @@ pub async fn run(args: Args, context: &Context) -> Result<u8> {
     let containers = client.containers().await?;
     let mut found = Vec::new();
     for name in &args.names {
-        let network = networks::find(&client, name).await?.with_context(|| format!("no such network: {name:?}"))?;
+        let network =
+            networks::find(&client, shown(name)).await?.with_context(|| format!("no such network: {name:?}"))?;
         found.push(docker_form::network(&network, &containers));
     }
     context.output.json(&found)?;
