@@ -3,7 +3,8 @@
 
 use crate::gorae::Gorae;
 use crate::networks::{address, clear, fetch, serve};
-use gorae_tests::{BUSYBOX, on_a_node, web};
+use gorae_tests::{BUSYBOX, Node, on_a_node, web};
+use std::path::PathBuf;
 
 #[test]
 fn a_running_container_joins_and_leaves_networks() {
@@ -129,6 +130,57 @@ fn a_container_of_the_default_network_can_join_one_of_people() {
         let refused = gorae.run(&["network", "disconnect", "bridge", "a"]).await;
         assert!(refused.code != 0 && refused.err.contains("run it again with --network"), "{}", refused.err);
         clear(&gorae, &["a", "b"], &["lan"]).await;
+    });
+}
+
+/// Where the daemon keeps what it has of a container's pod.
+async fn pod_root(node: &Node, gorae: &Gorae, name: &str) -> PathBuf {
+    let listed = gorae.json(&["ps", "-a"]).await;
+    let row = listed.as_array().expect("a list").iter().find(|row| row["name"] == name).expect("it is listed").clone();
+    node.daemon().root().join("pods").join(row["podId"].as_str().expect("an id"))
+}
+
+#[test]
+fn a_first_network_that_a_killed_daemon_left_unsaid_has_names() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        gorae.ok(&["network", "create", "lan"]).await;
+        serve(&gorae, "a", &[]).await;
+        serve(&gorae, "b", &["--network", "lan"]).await;
+        let root = pod_root(node, &gorae, "a").await;
+        let before = std::fs::read(root.join("resolv.conf")).expect("its resolver");
+        gorae.ok(&["network", "connect", "lan", "a"]).await;
+        // As after a kill between the place and the settings: the place is recorded, and nothing says so beside it.
+        node.daemon().kill();
+        std::fs::remove_file(root.join("settings")).expect("removed");
+        node.restart().await;
+        assert_eq!(fetch(&gorae, "a", "b").await.as_deref(), Some("b"), "it asks the name server, and is answered");
+        // As after a kill before the resolver was set.
+        node.daemon().kill();
+        std::fs::write(root.join("resolv.conf"), &before).expect("written");
+        node.restart().await;
+        gorae.ok(&["network", "connect", "lan", "a"]).await;
+        assert_eq!(fetch(&gorae, "a", "b").await.as_deref(), Some("b"), "the retry finishes it");
+        clear(&gorae, &["a", "b"], &["lan"]).await;
+    });
+}
+
+#[test]
+fn a_connection_that_is_undone_leaves_the_resolver_as_it_was() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        gorae.ok(&["network", "create", "lan"]).await;
+        serve(&gorae, "a", &[]).await;
+        let root = pod_root(node, &gorae, "a").await;
+        let before = std::fs::read_to_string(root.join("resolv.conf")).expect("its resolver");
+        // No record can take the place of a directory that is not empty.
+        std::fs::create_dir_all(root.join("settings/x")).expect("made");
+        let failed = gorae.run(&["network", "connect", "lan", "a"]).await;
+        assert!(failed.code != 0 && failed.err.contains("settings"), "{}", failed.err);
+        assert_eq!(gorae.ok(&["exec", "a", "cat", "/etc/resolv.conf"]).await.trim(), before.trim());
+        assert!(!gorae.ok(&["exec", "a", "ip", "-o", "link"]).await.contains("eth1"));
+        std::fs::remove_dir_all(root.join("settings")).expect("removed");
+        clear(&gorae, &["a"], &["lan"]).await;
     });
 }
 

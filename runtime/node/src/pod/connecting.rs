@@ -6,7 +6,7 @@
 
 use super::settings::{self, DEFAULT, current, keep, of_wish};
 use super::user_networks::besides;
-use super::{Network, Pod, etc_files, readdress};
+use super::{Network, Pod, etc_files, name_table, readdress};
 use crate::disk;
 use crate::error::{Error, Kind as Failure, Result};
 use crate::ids;
@@ -49,10 +49,9 @@ pub async fn connect(node: &Arc<Node>, pod: &Arc<Pod>, asked: &NetworkWish) -> R
     settings::check(&settings, &pod.record.config)?;
     node.networks.people.check(pod.id(), &wish)?;
     let before = node.networks.people.memberships(pod.id());
-    let made = match (pod.is_ready(), place) {
-        (false, _) => None,
-        (true, Some(place)) => Some(place),
-        (true, None) => Some(connect_now(node, pod, &wish, &names).await?),
+    let made = match pod.is_ready() {
+        true => Some(connect_now(node, pod, &wish, &names, place).await?),
+        false => None,
     };
     let kept = match keep(&node.machine.places, pod, settings) {
         Ok(()) => change_address(node, pod, &before).await,
@@ -68,12 +67,24 @@ pub async fn connect(node: &Arc<Node>, pod: &Arc<Pod>, asked: &NetworkWish) -> R
     Ok(made)
 }
 
-/// Takes a pod out of a network that it was just connected to.
+/// Takes a pod out of a network that it was just connected to. Each step is tried whatever became of the one before.
 async fn undo(node: &Arc<Node>, pod: &Pod, network: &str, last: PodNetworkSettings) -> Result<()> {
-    if place_in(node, pod, network).is_some() {
-        leave(node, pod, network).await?;
+    let left = match place_in(node, pod, network) {
+        Some(_) => leave(node, pod, network).await,
+        None => Ok(()),
+    };
+    let kept = keep(&node.machine.places, pod, last);
+    left.and(kept).and(stop_asking(node, pod).await)
+}
+
+/// Puts the resolver's settings back of a pod that is not to ask the name server any more.
+async fn stop_asking(node: &Node, pod: &Pod) -> Result<()> {
+    if !pod.is_ready() || name_table::asks(node, pod) {
+        return Ok(());
     }
-    keep(&node.machine.places, pod, last)
+    disk::blocking(|| etc_files::ask_no_names(&node.machine.places.pod_root(pod.id()), &pod.record))?;
+    node.networks.names.forget(pod.id()).await;
+    Ok(())
 }
 
 /// Disconnects a pod from one network.
@@ -125,13 +136,23 @@ async fn change_address(node: &Arc<Node>, pod: &Pod, before: &[Membership]) -> R
     readdress::readdress(node, pod, before).await
 }
 
-async fn connect_now(node: &Arc<Node>, pod: &Pod, wish: &Wish, names: &[String]) -> Result<Membership> {
+/// Gives a running pod its place, unless a killed daemon has left it one, and has its names answered in any case.
+async fn connect_now(
+    node: &Arc<Node>,
+    pod: &Pod,
+    wish: &Wish,
+    names: &[String],
+    place: Option<Membership>,
+) -> Result<Membership> {
     let Some(netns) = &pod.record.netns else {
         return Err(Error::precondition(
             "the pod was made by an earlier version of goraed; stop it and start it again",
         ));
     };
-    let made = node.networks.people.connect(pod.id(), Some(netns), wish, names, besides(&pod.record)).await?;
+    let made = match place {
+        Some(place) => place,
+        None => node.networks.people.connect(pod.id(), Some(netns), wish, names, besides(&pod.record)).await?,
+    };
     if let Err(error) = have_names_answered(node, pod, netns).await {
         // It reaches the others by address, and the keeper of the names tries again.
         tracing::warn!(pod = ids::short(pod.id()), %error, "the pod's names are not answered yet");
@@ -141,8 +162,10 @@ async fn connect_now(node: &Arc<Node>, pod: &Pod, wish: &Wish, names: &[String])
 
 /// The file is the same one that its containers have mounted.
 async fn have_names_answered(node: &Node, pod: &Pod, netns: &Path) -> Result<()> {
-    node.networks.names.serve(pod.id(), netns).await?;
-    disk::blocking(|| etc_files::ask_names(&node.machine.places.pod_root(pod.id()), &pod.record.config))
+    let served = node.networks.names.serve(pod.id(), netns).await;
+    // Also when that failed: the keeper of the names tries again, and nobody would set the resolver later.
+    disk::blocking(|| etc_files::ask_names(&node.machine.places.pod_root(pod.id()), &pod.record.config))?;
+    served
 }
 
 /// Takes a running pod out of a network.

@@ -2,6 +2,7 @@
 //! What the pods in networks that people made are found by, for the name server.
 
 use super::settings::{Asked, asked, current};
+use super::user_networks::are_reserved;
 use super::{Network, Pod};
 use crate::ids::PodId;
 use crate::names::{self, MemberNames, NetworkNames, Table};
@@ -42,10 +43,15 @@ impl Node {
     }
 }
 
-/// The pods that ask the name server: also those that were disconnected from all networks that people made.
+/// The pods that ask the name server.
 fn asking(node: &Node) -> Vec<Arc<Pod>> {
-    let asks = |pod: &Arc<Pod>| pod.is_ready() && matches!(asked(current(pod).as_ref()), Asked::Networks(_));
-    node.objects.pods.all().into_iter().filter(asks).collect()
+    node.objects.pods.all().into_iter().filter(|pod| pod.is_ready() && asks(node, pod)).collect()
+}
+
+/// Whether a pod asks the name server while it is up: also one that was disconnected from all networks that people made, and
+/// one that was being connected to its first one when a daemon was killed, before its settings said so.
+pub(super) fn asks(node: &Node, pod: &Pod) -> bool {
+    matches!(asked(current(pod).as_ref()), Asked::Networks(_)) || are_reserved(node, &pod.record)
 }
 
 fn table(node: &Node) -> Table {

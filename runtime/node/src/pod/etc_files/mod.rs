@@ -66,6 +66,16 @@ pub fn ask_names(dir: &Path, config: &cri::PodSandboxConfig) -> Result<()> {
     write_readable(&path, &text).map_err(|e| Error::io("write", &path, &e))
 }
 
+/// Undoes [`ask_names`]: the pod asks those again that it asked before.
+///
+/// # Errors
+/// As [`write`].
+pub fn ask_no_names(dir: &Path, record: &Record) -> Result<()> {
+    let path = dir.join("resolv.conf");
+    let text = resolver_settings(record, &Reached::default())?;
+    write_readable(&path, &text).map_err(|e| Error::io("write", &path, &e))
+}
+
 /// The files of the pod whose network this one shares. Its containers may have written to them.
 fn copy(of: &Path, to: &Path) -> Result<()> {
     FILES.iter().try_for_each(|(name, _)| {
