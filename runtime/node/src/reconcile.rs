@@ -47,6 +47,7 @@ async fn pass(node: &Arc<Node>, stale: HashSet<String>) -> HashSet<String> {
     if let Err(error) = node.networks.people.reconcile().await {
         tracing::error!(%error, "cannot reconcile the networks that people made; retrying at the next pass");
     }
+    node.follow_places().await;
     pod::readdress::follow_all_hosts(node);
     node.refresh_names().await;
     match node.networks.builtin.reconcile(&stale).await {

@@ -40,6 +40,7 @@ pub async fn run(config: Config, log: Log, stop: watch::Receiver<bool>) -> Resul
     check_executable(&config.shim).map_err(Error::precondition)?;
     let (node, found) = open(&config, places).await?;
     found.fill(&node);
+    node.follow_places().await;
     node.resume_names().await;
     let streaming = Arc::new(start_streaming(&config, &node).await?);
     let (listener, bound) = listen(&config.socket)?;

@@ -223,6 +223,11 @@ impl UserNetworks {
         places.iter().map(crate::member::Place::membership).collect()
     }
 
+    /// Whether a pod's record is damaged: it may have places that [`memberships`](Self::memberships) does not tell.
+    pub fn is_damaged(&self, pod_id: &str) -> bool {
+        self.state.known().damaged_pods.contains_key(pod_id)
+    }
+
     /// What was wished for a pod's current networks, which are named; in the order of its interfaces.
     pub fn wishes(&self, pod_id: &str) -> Vec<Wish> {
         let known = self.state.known();

@@ -4,7 +4,7 @@
 use crate::gorae::Gorae;
 use crate::networks::{address, clear, fetch, serve};
 use gorae_tests::{BUSYBOX, Node, on_a_node, web};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[test]
 fn a_running_container_joins_and_leaves_networks() {
@@ -181,6 +181,39 @@ fn a_connection_that_is_undone_leaves_the_resolver_as_it_was() {
         assert!(!gorae.ok(&["exec", "a", "ip", "-o", "link"]).await.contains("eth1"));
         std::fs::remove_dir_all(root.join("settings")).expect("removed");
         clear(&gorae, &["a"], &["lan"]).await;
+    });
+}
+
+/// Writes into the record of a pod's places that it is losing the one in a network, as before a kill.
+fn leaving(root: &Path, pod: &str, network: &str) {
+    let path = root.join("networks/members").join(pod);
+    let bytes = std::fs::read(&path).expect("record");
+    let body = &bytes[bytes.iter().position(|byte| *byte == b'\n').expect("header") + 1..];
+    let mut record: serde_json::Value = serde_json::from_slice(body).expect("JSON");
+    let places = record["places"].as_array_mut().expect("places");
+    places.iter_mut().find(|place| place["network"] == network).expect("it is there")["phase"] = "leaving".into();
+    let body = serde_json::to_vec(&record).expect("JSON");
+    std::fs::write(&path, gorae_kernel::checked::encode("network-member", 1, &body)).expect("written");
+}
+
+#[test]
+fn published_ports_leave_a_place_that_a_killed_daemon_was_taking_away() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        gorae.ok(&["network", "create", "--subnet", "10.199.26.0/24", "alpha"]).await;
+        gorae.ok(&["network", "create", "beta"]).await;
+        serve(&gorae, "a", &["--network", "alpha", "--network", "beta", "-p", "127.0.0.1:18097:80"]).await;
+        let freed = address(&gorae, "alpha", "a").await;
+        let pod = pod_root(node, &gorae, "a").await;
+        node.daemon().kill();
+        let pod = pod.file_name().and_then(|name| name.to_str()).expect("an id");
+        leaving(&node.daemon().root(), pod, "alpha");
+        node.restart().await;
+        serve(&gorae, "b", &["--network", "alpha", "--ip", &freed]).await;
+        assert_eq!(web::get_soon("127.0.0.1:18097", "/").await, (200, "a\n".to_owned()), "by way of beta");
+        gorae.ok(&["network", "disconnect", "alpha", "a"]).await;
+        assert_eq!(web::get_soon("127.0.0.1:18097", "/").await, (200, "a\n".to_owned()));
+        clear(&gorae, &["a", "b"], &["alpha", "beta"]).await;
     });
 }
 

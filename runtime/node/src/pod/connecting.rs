@@ -6,7 +6,7 @@
 
 use super::settings::{self, DEFAULT, current, keep, of_wish};
 use super::user_networks::besides;
-use super::{Network, Pod, etc_files, name_table, readdress};
+use super::{Network, Pod, etc_files, follow_places, name_table, readdress};
 use crate::disk;
 use crate::error::{Error, Kind as Failure, Result};
 use crate::ids;
@@ -39,6 +39,7 @@ pub async fn connect(node: &Arc<Node>, pod: &Arc<Pod>, asked: &NetworkWish) -> R
     let place = place_in(node, pod, &network.name);
     // A daemon that was killed between the two steps of a change has left one without the other.
     if is_kept && (place.is_some() || !pod.is_ready()) {
+        follow_places::follow_places(node, pod).await?;
         let why = format!("pod {} is already in network {}", ids::short(pod.id()), network.name);
         return Err(Error::new(Failure::AlreadyExists, why));
     }
@@ -113,13 +114,15 @@ pub async fn disconnect(node: &Arc<Node>, pod: &Arc<Pod>, network: &str) -> Resu
     if wishes.networks.len() == before && place.is_none() {
         return Err(Error::precondition(format!("pod {} is not in network {network}", ids::short(pod.id()))));
     }
-    if place.is_some() {
-        leave(node, pod, &name).await?;
-    }
+    let followed = match place {
+        Some(_) => leave(node, pod, &name).await.map(Ok)?,
+        // The place is gone, but its host ports may still lead there.
+        None => follow_places::follow_places(node, pod).await,
+    };
     let settings = current(pod).unwrap_or_default();
     keep(&node.machine.places, pod, PodNetworkSettings { kind: Some(Kind::Networks(wishes)), ..settings })?;
     node.refresh_names().await;
-    Ok(())
+    followed
 }
 
 /// The place of a pod in a network, while it is up.

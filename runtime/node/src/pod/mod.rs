@@ -16,6 +16,7 @@ mod attach;
 mod cni_result;
 pub mod connecting;
 pub(crate) mod etc_files;
+mod follow_places;
 mod name_table;
 pub mod netns;
 pub(crate) mod pins;

@@ -100,16 +100,18 @@ fn is_guest_of(guest: &Pod, host: &Pod) -> bool {
     matches!(&guest.record.network, Network::Of { pod, .. } if pod == host.id())
 }
 
-fn leads_ports(record: &Record) -> bool {
+/// Whether the pod has host ports that follow its places.
+pub(super) fn leads_ports(record: &Record) -> bool {
     matches!(record.network, Network::People) && !record.config.port_mappings.is_empty()
 }
 
 /// Those that the pod has of its default network, then those of its places.
-fn addresses(node: &Node, record: &Record, last: &[IpAddr], before: &[Membership]) -> Vec<IpAddr> {
+pub(super) fn addresses(node: &Node, record: &Record, last: &[IpAddr], before: &[Membership]) -> Vec<IpAddr> {
     let of = |places: &[Membership]| -> Vec<IpAddr> {
         places.iter().flat_map(|place| place.addresses.iter().map(IpNet::addr)).collect()
     };
     let gone = of(before);
-    let kept = last.iter().filter(|ip| !gone.contains(ip)).copied();
+    let has_others = !matches!(record.network, Network::People);
+    let kept = last.iter().filter(|ip| has_others && !gone.contains(ip)).copied();
     kept.chain(of(&node.networks.people.memberships(&record.id))).collect()
 }
