@@ -82,7 +82,7 @@ impl Networks for NetworkService {
             connecting::disconnect(&node, &pod, &network).await
         });
         match done.await {
-            Err(error) if force && matches!(error.kind(), Kind::NotFound | Kind::FailedPrecondition) => {}
+            Err(error) if force && error.kind() == Kind::NotFound => {}
             done => done?,
         }
         Ok(Response::new(gorae::DisconnectNetworkResponse {}))

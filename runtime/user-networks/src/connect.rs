@@ -127,7 +127,13 @@ pub async fn disconnect(state: &State, pod_id: &str, netns: Option<&Path>, netwo
         // Names are not to lead to it any more while it goes.
         state.notify();
         let pod = own(state, pod_id, &place)?;
-        change(state, &pod, netns, &[], std::slice::from_ref(&place)).await?;
+        match change(state, &pod, netns, &[], std::slice::from_ref(&place)).await {
+            // A pod that may change its own network can make its routes impossible. That must not keep it in this one.
+            Err(Error::Shim { source, .. }) if source.refused().is_some() => {
+                tracing::warn!(error = %source, pod_id, network = place.network, "a pod leaves a network without new routes");
+            }
+            other => other?,
+        }
     }
     take_away(state, pod_id, &place).await?;
     state.notify();

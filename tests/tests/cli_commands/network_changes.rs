@@ -218,6 +218,23 @@ fn published_ports_leave_a_place_that_a_killed_daemon_was_taking_away() {
 }
 
 #[test]
+fn a_container_cannot_keep_itself_in_a_network() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        for network in ["alpha", "beta"] {
+            gorae.ok(&["network", "create", network]).await;
+        }
+        serve(&gorae, "a", &["--network", "alpha", "--network", "beta", "--cap-add", "NET_ADMIN"]).await;
+        // Then no default route can lead into beta.
+        gorae.ok(&["exec", "a", "ip", "link", "set", "eth1", "down"]).await;
+        gorae.ok(&["network", "disconnect", "alpha", "a"]).await;
+        assert!(!gorae.ok(&["exec", "a", "ip", "-o", "link"]).await.contains("eth0"));
+        gorae.ok(&["network", "rm", "alpha"]).await;
+        clear(&gorae, &["a"], &["beta"]).await;
+    });
+}
+
+#[test]
 fn a_container_that_is_started_again_is_in_its_networks() {
     on_a_node(async |node| {
         let gorae = Gorae::of(node);
