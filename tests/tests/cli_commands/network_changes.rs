@@ -235,6 +235,22 @@ fn a_container_cannot_keep_itself_in_a_network() {
 }
 
 #[test]
+fn a_forced_disconnect_still_says_what_fails() {
+    on_a_node(async |node| {
+        let gorae = Gorae::of(node);
+        gorae.ok(&["network", "create", "lan"]).await;
+        serve(&gorae, "a", &["--network", "lan"]).await;
+        let guest = ["run", "-d", "-q", "--name", "guest", "--network", "container:a", BUSYBOX, "sleep", "1000"];
+        gorae.ok(&guest).await;
+        let failed = gorae.run(&["network", "disconnect", "-f", "lan", "guest"]).await;
+        assert!(failed.code != 0 && failed.err.contains("network of another pod"), "{}", failed.err);
+        gorae.ok(&["network", "disconnect", "-f", "no-such-network", "a"]).await;
+        gorae.ok(&["network", "disconnect", "-f", "lan", "no-such-container"]).await;
+        clear(&gorae, &["guest", "a"], &["lan"]).await;
+    });
+}
+
+#[test]
 fn a_container_that_is_started_again_is_in_its_networks() {
     on_a_node(async |node| {
         let gorae = Gorae::of(node);

@@ -91,7 +91,7 @@ async fn stop_asking(node: &Node, pod: &Pod) -> Result<()> {
 /// Disconnects a pod from one network.
 ///
 /// # Errors
-/// `FailedPrecondition` when it is not in it; those of the networks.
+/// `NotFound` when it is not in it; `FailedPrecondition` for a pod that cannot be in such networks; those of the networks.
 pub async fn disconnect(node: &Arc<Node>, pod: &Arc<Pod>, network: &str) -> Result<()> {
     let _verb = pod.verb.lock().await;
     can_change(pod)?;
@@ -112,7 +112,8 @@ pub async fn disconnect(node: &Arc<Node>, pod: &Arc<Pod>, network: &str) -> Resu
     wishes.networks.retain(|one| one.network != name);
     let place = place_in(node, pod, &name);
     if wishes.networks.len() == before && place.is_none() {
-        return Err(Error::precondition(format!("pod {} is not in network {network}", ids::short(pod.id()))));
+        let why = format!("pod {} is not in network {network}", ids::short(pod.id()));
+        return Err(Error::new(Failure::NotFound, why));
     }
     let followed = match place {
         Some(_) => leave(node, pod, &name).await.map(Ok)?,
