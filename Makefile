@@ -11,7 +11,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # There is one shim per container. A static file without relocations maps the fewest private pages.
 SHIM_FLAGS := target.$(TRIPLE).rustflags=["-C","target-feature=+crt-static","-C","relocation-model=static"]
 # The suites that run only in a virtual machine.
-VM_TESTS := --test cgroup2 --test apparmor --test ipvlan
+VM_TESTS := --test cgroup2 --test apparmor --test ipvlan --test sctp
 # Those, and the suite that needs a control plane: `make test` compiles them and runs them elsewhere or not at all.
 OTHER_TESTS := $(VM_TESTS) --test cluster
 # Records the time of a stage of `make test`.
