@@ -77,7 +77,8 @@ async fn container(client: &Client, found: &cri::Container) -> Result<Value> {
     with_networks(client, &found.pod_sandbox_id, value).await
 }
 
-/// Adds the networks that the pod is in, also in the form in which scripts read them from Docker. Daemons without networks have nothing to add.
+/// Adds the networks that the pod is in, also in the form in which scripts read them from Docker. Daemons without networks
+/// have nothing to add.
 async fn with_networks(client: &Client, pod: &str, mut value: Value) -> Result<Value> {
     if let Some(all) = memberships::all(client).await? {
         value["networks"] = memberships::shown(&all, pod);

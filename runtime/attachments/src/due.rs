@@ -2,8 +2,8 @@
 //! Which of the owed DELs are tried now.
 //!
 //! Each has a time of its own, which goes away from it with every failure. That a network is back would be noticed late
-//! then, so of each network that is configured the one that was tried longest ago is tried every few seconds. Networks do not wait for each
-//! other: the plugins of one may hang.
+//! then, so of each network that is configured the one that was tried longest ago is tried every few seconds. Networks do
+//! not wait for each other: the plugins of one may hang.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
